@@ -1,0 +1,1 @@
+//! Room `operator`: to be told.

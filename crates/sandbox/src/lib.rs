@@ -1,0 +1,1 @@
+//! Room `sandbox`: to be told.

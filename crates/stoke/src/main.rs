@@ -1,0 +1,2 @@
+//! The `stoke` binary.
+fn main() {}

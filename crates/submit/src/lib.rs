@@ -1,0 +1,1 @@
+//! Room `submit`: to be told.
