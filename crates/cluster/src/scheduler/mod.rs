@@ -1,0 +1,1 @@
+//! Which pod goes to the node, and why one does not fit.
