@@ -10,5 +10,6 @@
 //! honour without saying so.
 
 pub mod kubelet;
+mod store;
 pub mod node;
 pub mod scheduler;

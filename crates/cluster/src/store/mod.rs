@@ -1,0 +1,270 @@
+//! Where objects live: a cache of serialised JSON, a window of recent events, and SQLite beneath.
+//!
+//! In: conditional writes ([`Write`]). Out: stored objects ([`Object`]), lists, and a cursor over events ([`Store::events_after`]).
+//! One writer at a time gives every change one revision; a change is visible and acknowledged only after it is on disk (in memory
+//! mode: at once). Watchers hold a revision, not a queue, so a slow one costs no memory: it falls out of the window and is told so.
+//! It knows nothing of HTTP, of schemas or of Kubernetes rules.
+
+mod disk;
+mod object;
+mod window;
+
+pub use disk::DiskError;
+pub use object::{Fields, Key, Object, ResourceKey, Write, WriteKind, WriteError, fields_of, revision_placeholder};
+pub use window::{Event, EventKind};
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use tokio::sync::{oneshot, watch};
+
+use window::Window;
+
+/// Objects of one resource, ordered by namespace and name.
+type Table = BTreeMap<(Arc<str>, Arc<str>), Arc<Object>>;
+
+/// What readers see: everything committed so far.
+#[derive(Default)]
+struct State {
+    tables: HashMap<ResourceKey, Table>,
+    window: Window,
+    revision: u64,
+}
+
+/// Why events after a revision cannot be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// Oldest revision from which a watch can still start.
+    pub oldest: u64,
+}
+
+/// A page of a list and the revision it was read at.
+pub struct Page {
+    /// Objects in key order.
+    pub items: Vec<Arc<Object>>,
+    /// Revision of the whole store when it was read.
+    pub revision: u64,
+    /// How many objects of this resource follow the page.
+    pub remaining: usize,
+}
+
+struct Shared {
+    state: RwLock<State>,
+    revision: watch::Sender<u64>,
+}
+
+/// A handle on the store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    writer: Arc<Writer>,
+}
+
+enum Writer {
+    Memory(Mutex<()>),
+    Disk(disk::Handle),
+}
+
+impl Store {
+    /// A store without a disk: gone when the process ends.
+    pub fn in_memory() -> Store {
+        let shared = Arc::new(Shared::new(State { revision: 1, ..State::default() }));
+        Store { shared, writer: Arc::new(Writer::Memory(Mutex::new(()))) }
+    }
+
+    /// Opens or creates the database file and loads every object into the cache.
+    pub fn open(path: &Path) -> Result<Store, DiskError> {
+        let (connection, objects, revision) = disk::open(path)?;
+        let mut state = State { revision: revision.max(1), ..State::default() };
+        state.window.start_after(state.revision);
+        for object in objects {
+            let key = object.key.clone();
+            state.tables.entry(key.resource).or_default().insert((key.namespace, key.name), Arc::new(object));
+        }
+        let shared = Arc::new(Shared::new(state));
+        let handle = disk::spawn(connection, shared.clone())?;
+        Ok(Store { shared, writer: Arc::new(Writer::Disk(handle)) })
+    }
+
+    /// Does one conditional write; returns the object as stored (for a deletion: its last state with the deletion's revision).
+    pub async fn write(&self, write: Write) -> Result<Arc<Object>, WriteError> {
+        match &*self.writer {
+            Writer::Memory(lock) => {
+                let _one_writer = lock.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut batch = Batch::new(&self.shared);
+                let done = batch.apply(write);
+                self.shared.publish(batch);
+                done
+            }
+            Writer::Disk(handle) => {
+                let (reply, answer) = oneshot::channel();
+                handle.send(write, reply)?;
+                answer.await.map_err(|_| WriteError::Stopped)?
+            }
+        }
+    }
+
+    /// The object, if it exists.
+    pub fn get(&self, key: &Key) -> Option<Arc<Object>> {
+        let state = self.shared.read();
+        state.tables.get(&key.resource)?.get(&(key.namespace.clone(), key.name.clone())).cloned()
+    }
+
+    /// Lists a resource in key order: of one namespace or of all, after a key, at most `limit` that pass `keep`.
+    pub fn list(
+        &self,
+        resource: &ResourceKey,
+        namespace: Option<&str>,
+        after: Option<(Arc<str>, Arc<str>)>,
+        limit: usize,
+        mut keep: impl FnMut(&Object) -> bool,
+    ) -> Page {
+        use std::ops::Bound;
+        let state = self.shared.read();
+        let mut page = Page { items: Vec::new(), revision: state.revision, remaining: 0 };
+        let Some(table) = state.tables.get(resource) else { return page };
+        let start = match (after, namespace) {
+            (Some(key), _) => Bound::Excluded(key),
+            (None, Some(namespace)) => Bound::Included((Arc::from(namespace), Arc::from(""))),
+            (None, None) => Bound::Unbounded,
+        };
+        for ((space, _), object) in table.range((start, Bound::Unbounded)) {
+            if namespace.is_some_and(|wanted| wanted != &**space) {
+                break;
+            }
+            if !keep(object) {
+                continue;
+            }
+            if page.items.len() == limit {
+                page.remaining += 1;
+            } else {
+                page.items.push(object.clone());
+            }
+        }
+        page
+    }
+
+    /// Resources that have at least one object in this namespace.
+    pub fn resources_in(&self, namespace: &str) -> Vec<ResourceKey> {
+        let state = self.shared.read();
+        let start = (Arc::from(namespace), Arc::from(""));
+        let found = state.tables.iter().filter(|(_, table)| {
+            table.range(&start..).next().is_some_and(|((space, _), _)| &**space == namespace)
+        });
+        found.map(|(resource, _)| resource.clone()).collect()
+    }
+
+    /// Calls `each` with every object of every resource.
+    pub fn for_each(&self, mut each: impl FnMut(&Arc<Object>)) {
+        let state = self.shared.read();
+        state.tables.values().flat_map(BTreeMap::values).for_each(&mut each);
+    }
+
+    /// Revision of the last committed change.
+    pub fn revision(&self) -> u64 {
+        self.shared.read().revision
+    }
+
+    /// A receiver that is woken with the revision of every commit.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.revision.subscribe()
+    }
+
+    /// Up to `most` events of a resource (of all resources for `None`) after a revision, and the revision up to which they are complete.
+    pub fn events_after(
+        &self,
+        resource: Option<&ResourceKey>,
+        revision: u64,
+        most: usize,
+    ) -> Result<(Vec<Arc<Event>>, u64), Compacted> {
+        let state = self.shared.read();
+        state.window.after(resource, revision, most, state.revision)
+    }
+
+    /// Writes everything still queued and closes the database.
+    pub async fn close(&self) {
+        if let Writer::Disk(handle) = &*self.writer {
+            handle.close().await;
+        }
+    }
+}
+
+impl Shared {
+    fn new(state: State) -> Shared {
+        Shared { revision: watch::Sender::new(state.revision), state: RwLock::new(state) }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, batch: Batch<'_>) {
+        if batch.events.is_empty() {
+            return;
+        }
+        let revision = batch.revision;
+        let Batch { overlay, events, .. } = batch;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, object) in overlay {
+            let table = state.tables.entry(key.resource).or_default();
+            match object {
+                Some(object) => table.insert((key.namespace, key.name), object),
+                None => table.remove(&(key.namespace, key.name)),
+            };
+        }
+        for event in events {
+            state.window.push(event);
+        }
+        state.revision = revision;
+        drop(state);
+        self.revision.send_replace(revision);
+    }
+}
+
+/// Changes decided but not yet visible.
+struct Batch<'a> {
+    shared: &'a Shared,
+    overlay: HashMap<Key, Option<Arc<Object>>>,
+    events: Vec<Arc<Event>>,
+    revision: u64,
+}
+
+impl<'a> Batch<'a> {
+    fn new(shared: &'a Shared) -> Batch<'a> {
+        Batch { shared, overlay: HashMap::new(), events: Vec::new(), revision: shared.read().revision }
+    }
+
+    fn current(&self, key: &Key) -> Option<Arc<Object>> {
+        if let Some(pending) = self.overlay.get(key) {
+            return pending.clone();
+        }
+        let state = self.shared.read();
+        state.tables.get(&key.resource)?.get(&(key.namespace.clone(), key.name.clone())).cloned()
+    }
+
+    fn apply(&mut self, write: Write) -> Result<Arc<Object>, WriteError> {
+        let current = self.current(&write.key);
+        let kind = match (write.kind, &current) {
+            (WriteKind::Create, Some(_)) => return Err(WriteError::Exists),
+            (WriteKind::Create, None) => EventKind::Added,
+            (_, None) => return Err(WriteError::NotFound),
+            (WriteKind::Update { expected } | WriteKind::Delete { expected }, Some(object))
+                if object.revision != expected =>
+            {
+                return Err(WriteError::Conflict);
+            }
+            (WriteKind::Update { .. }, Some(_)) => EventKind::Modified,
+            (WriteKind::Delete { .. }, Some(_)) => EventKind::Deleted,
+        };
+        self.revision += 1;
+        let object = Arc::new(write.into_object(self.revision));
+        let kept = (kind != EventKind::Deleted).then(|| object.clone());
+        self.overlay.insert(object.key.clone(), kept);
+        self.events.push(Arc::new(Event { kind, object: object.clone(), previous: current }));
+        Ok(object)
+    }
+}
+
+#[cfg(test)]
+mod tests;
