@@ -1,10 +1,14 @@
 //! The vocabulary of Stoke. No I/O, no clock, no network.
 //!
 //! In: text of manifests and Spark configuration. Out: typed objects and complaints with their place.
-//! - [`crd`]: the published custom resources, field by field
+//! - [`crd`]: the published custom resources, field by field, and the CRD YAML made from them
+//! - [`defaults`]: the published defaults
 //! - [`quantity`], [`memory`], [`duration`]: the units of Kubernetes and of Spark
-//! - [`conf`]: every Spark configuration key per version, and its lint
-//! - [`manifest`]: YAML with places, so that every complaint names file:line
 //! - [`names`]: object names, labels, annotations other programs depend on
 
 pub mod crd;
+pub mod defaults;
+pub mod duration;
+pub mod memory;
+pub mod names;
+pub mod quantity;
