@@ -40,6 +40,9 @@ pub struct SparkApplicationStatus {
     /// Stoke: the generation of the spec this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Stoke: digest of the spec that was submitted, without `suspend` and `timeToLiveSeconds`; tells an edit of a running application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec_digest: Option<String>,
     /// Stoke: conditions, for `kubectl wait`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
