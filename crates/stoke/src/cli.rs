@@ -1,0 +1,161 @@
+//! The command line: what can be said, and which command says it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::commands;
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::terminal::{Format, Terminal};
+
+/// Apache Spark on Kubernetes, production-grade, in one binary.
+#[derive(Parser)]
+#[command(name = "stoke", version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// Directory everything lives under [default: the user's data directory]
+    #[arg(long, global = true, env = "STOKE_HOME", value_name = "DIR", hide_env_values = true)]
+    pub home: Option<PathBuf>,
+    /// Form of the result on standard output
+    #[arg(long, short = 'o', global = true, value_enum, default_value = "text", value_name = "FORM")]
+    pub output: Format,
+}
+
+/// Which cluster, which namespace.
+#[derive(Args, Clone)]
+pub struct Target {
+    /// Context of your kubeconfig, for a cluster other than the embedded one
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Namespace [default: the manifest's, the context's, else `default`]
+    #[arg(long, short = 'n', value_name = "NAME")]
+    pub namespace: Option<String>,
+}
+
+/// Size of an embedded cluster's node.
+#[derive(Args, Clone, Default)]
+pub struct Size {
+    /// Cores the embedded node offers [default: the machine's]
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<u32>,
+    /// Memory the embedded node offers, for example 16Gi [default: the machine's]
+    #[arg(long, value_name = "QUANTITY")]
+    pub memory: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run an application: apply its manifest, follow it, print its result
+    Run(commands::run::Arguments),
+    /// Start the embedded cluster and keep it running
+    Up(commands::up::Arguments),
+    /// End the embedded cluster and everything in it
+    Down(commands::down::Arguments),
+    /// Tell whether the embedded cluster is up and well
+    Status,
+    /// List applications
+    Ps(commands::ps::Arguments),
+    /// Print the log of a driver or an executor
+    Logs(commands::logs::Arguments),
+    /// Print the address of an application's Spark UI
+    Ui(commands::ui::Arguments),
+    /// Delete an application and what belongs to it
+    Delete(commands::delete::Arguments),
+    /// Print the embedded cluster's kubeconfig
+    Kubeconfig(commands::kubeconfig::Arguments),
+    /// Local Sparks that container images map to
+    #[command(subcommand)]
+    Runtime(commands::runtime::Command),
+    /// Submit with spark-submit's own arguments
+    Submit(commands::submit::Arguments),
+    /// Explain a manifest field or a Spark configuration key
+    Explain(commands::explain::Arguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a command is given.
+pub struct Context {
+    pub home: Home,
+    pub terminal: Terminal,
+}
+
+/// Parses the command line, runs the command, gives the exit code.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut terminal = Terminal::new(cli.global.output);
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "stoke", &mut std::io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    logging();
+    let home = match Home::find(cli.global.home.clone()) {
+        Ok(home) => home,
+        Err(failure) => {
+            terminal.failure(&failure);
+            return ExitCode::from(failure.exit);
+        }
+    };
+    // Two TLS providers must never meet; ring is ours.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut context = Context { home, terminal };
+    match dispatch(cli.command, &mut context) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            context.terminal.failure(&failure);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        match command {
+            Command::Run(arguments) => commands::run::run(arguments, context).await,
+            Command::Up(arguments) => commands::up::run(arguments, context).await,
+            Command::Down(arguments) => commands::down::run(arguments, context).await,
+            Command::Status => commands::status::run(context).await,
+            Command::Ps(arguments) => commands::ps::run(arguments, context).await,
+            Command::Logs(arguments) => commands::logs::run(arguments, context).await,
+            Command::Ui(arguments) => commands::ui::run(arguments, context).await,
+            Command::Delete(arguments) => commands::delete::run(arguments, context).await,
+            Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),
+            Command::Runtime(command) => commands::runtime::run(command, context),
+            Command::Submit(arguments) => commands::submit::run(arguments, context).await,
+            Command::Explain(arguments) => commands::explain::run(arguments, context),
+            Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),
+        }
+    });
+    // A blocked read of a closed terminal must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    code
+}
+
+fn logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("STOKE_LOG").unwrap_or_else(|_| "off".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,14 @@
+//! One file per verb: its arguments, and what it does with the rooms.
+
+pub mod delete;
+pub mod down;
+pub mod explain;
+pub mod kubeconfig;
+pub mod logs;
+pub mod ps;
+pub mod run;
+pub mod runtime;
+pub mod status;
+pub mod submit;
+pub mod ui;
+pub mod up;

@@ -1,0 +1,180 @@
+//! `stoke run`: a manifest in, its application's result and exit code out.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+use kube::api::Api;
+use stoke_model::crd::SparkApplication;
+
+use crate::apply;
+use crate::cli::{Context, Size, Target};
+use crate::commands::runtime::ensure;
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::follow::{Options, follow, interrupted};
+use crate::input::{self, Changes, Manifest};
+use crate::session::{self, Place, Session};
+use crate::summary;
+use crate::terminal::{Format, Terminal};
+
+/// Arguments of `stoke run`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Without a cluster up (`stoke up`) one is started inside this process and nothing of it is left behind.
+Exit code: 0 the application completed; the driver's own exit code (else 1) when it failed; 2 wrong input; 3 the machine or
+cluster cannot; 124 --timeout; 130 interrupted.")]
+pub struct Arguments {
+    /// The manifest, or `-` for standard input
+    file: String,
+    /// Return once the application is created
+    #[arg(long)]
+    detach: bool,
+    /// Keep the application when interrupted, and the private cluster's files (logs, volumes) when it ends
+    #[arg(long)]
+    keep: bool,
+    /// Change a field, for example --set spec.executor.instances=2 (a dot inside a key is written `\.`)
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Set a Spark configuration key
+    #[arg(long, value_name = "KEY=VALUE")]
+    conf: Vec<String>,
+    /// Run the application under another name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Hide the lines of Spark's logger; show what the application prints
+    #[arg(long, short)]
+    quiet: bool,
+    /// Delete the application when it has not ended after this time (30s, 10m, 2h)
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    size: Size,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    stoke_model::duration::parse_spark(text, stoke_model::duration::Unit::Second).map_err(|error| error.to_string())
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+    let terminal = &mut context.terminal;
+    let changes = Changes { set: &arguments.set, conf: &arguments.conf, name: arguments.name.as_deref() };
+    let mut manifest = input::read(&arguments.file, &changes, terminal)?;
+    match manifest.applications().count() {
+        1 => {}
+        0 => {
+            return Err(Failure::input("stoke::run::no-application", format!("{} holds no SparkApplication", arguments.file))
+                .fix("give a manifest with one, such as examples/pi.yaml; other objects are applied with `kubectl apply -f`"));
+        }
+        n => {
+            return Err(Failure::input("stoke::run::many-applications", format!("{} holds {n} SparkApplications; `stoke run` follows one", arguments.file))
+                .fix("split the file, or apply it to `stoke up` with `kubectl apply -f`"));
+        }
+    }
+    if arguments.target.context.is_none() {
+        for image in manifest.images() {
+            ensure(&context.home, &image, terminal).await?;
+        }
+    }
+    // A key pressed while the cluster starts must end it in order.
+    let mut session = session::open_or_start(&context.home, &arguments.target, &arguments.size).await?;
+    let result = tokio::select! {
+        result = with_session(&arguments, &mut manifest, &context.home, &session, terminal) => result,
+        result = interrupted_before_following(arguments.detach) => result,
+    };
+    if let Place::Private(embedded) = std::mem::replace(&mut session.place, Place::Up) {
+        let directory = embedded.directory().to_path_buf();
+        embedded.stop(arguments.keep).await;
+        if arguments.keep {
+            terminal.note(format!("kept {}", directory.display()));
+        }
+    }
+    result
+}
+
+async fn interrupted_before_following(detach: bool) -> Outcome<u8> {
+    if !detach {
+        // `follow` listens itself and cleans up; this branch is for what comes before it.
+        std::future::pending::<()>().await;
+    }
+    interrupted().await?;
+    Err(Failure { exit: 130, ..Failure::environment("stoke::run::interrupted", "interrupted") })
+}
+
+async fn with_session(arguments: &Arguments, manifest: &mut Manifest, home: &Home, session: &Session, terminal: &mut Terminal) -> Outcome<u8> {
+    if arguments.detach && matches!(session.place, Place::Private(_)) {
+        return Err(Failure::input("stoke::run::detach", "--detach needs a cluster that stays, and none is up")
+            .fix("`stoke up --detach` first, or name a cluster with --context"));
+    }
+    let uploads = session.uploads(home);
+    manifest.upload(uploads.as_deref())?;
+    let mut application = None;
+    for document in &manifest.documents {
+        let namespace = document.namespace.clone().or_else(|| arguments.target.namespace.clone()).unwrap_or_else(|| session.namespace.clone());
+        if document.kind == "SparkApplication" {
+            application = Some(apply::create_application(&session.client, &namespace, &document.value).await?);
+        } else {
+            apply::apply(&session.client, &namespace, &document.value).await?;
+        }
+    }
+    let Some(application) = application else {
+        return Err(Failure::input("stoke::run::no-application", "no SparkApplication"));
+    };
+    if arguments.detach {
+        return Ok(detached(&application, terminal));
+    }
+    let options = Options { quiet: arguments.quiet, timeout: arguments.timeout };
+    match follow(&session.client, &application, &options, terminal).await {
+        Ok(seen) => {
+            let hint = hint(&application, session, arguments.keep);
+            match terminal.format() {
+                Format::Text => summary::print(&seen, hint.as_deref(), terminal),
+                Format::Json => terminal.json(&summary::to_json(&seen)),
+            }
+            Ok(summary::exit_code(&seen))
+        }
+        Err(failure) => {
+            terminal.end_status();
+            give_up(&application, session, arguments, terminal).await;
+            Err(failure)
+        }
+    }
+}
+
+fn detached(application: &SparkApplication, terminal: &mut Terminal) -> u8 {
+    let (name, namespace) = (application.name_any(), application.namespace().unwrap_or_default());
+    match terminal.format() {
+        Format::Text => terminal.out(format!("sparkapplication/{name} created in {namespace}; follow it with `stoke logs -f {name}`")),
+        Format::Json => terminal.json(&serde_json::json!({ "name": name, "namespace": namespace, "uid": application.uid() })),
+    }
+    0
+}
+
+/// Where to look further; nothing when nothing is left to look at.
+fn hint(application: &SparkApplication, session: &Session, keep: bool) -> Option<String> {
+    let name = application.name_any();
+    match &session.place {
+        Place::Up => Some(format!("log: stoke logs {name}")),
+        Place::Context(context) => Some(format!("log: stoke logs {name} --context {context}")),
+        Place::Private(embedded) => keep.then(|| format!("logs: {}", embedded.directory().join("logs").display())),
+    }
+}
+
+/// The application did not end by itself: remove it, unless it shall be kept.
+async fn give_up(application: &SparkApplication, session: &Session, arguments: &Arguments, terminal: &mut Terminal) {
+    let name = application.name_any();
+    if matches!(session.place, Place::Private(_)) {
+        return;
+    }
+    if arguments.keep {
+        terminal.note(format!("kept application {name}; end it with `stoke delete {name}`"));
+        return;
+    }
+    let api: Api<SparkApplication> = Api::namespaced(session.client.clone(), &application.namespace().unwrap_or_default());
+    match apply::delete(&api, &name).await {
+        Ok(_) => terminal.note(format!("deleted application {name}")),
+        Err(failure) => terminal.failure(&failure),
+    }
+}

@@ -1,0 +1,64 @@
+//! `stoke status`: whether the embedded cluster is up and well.
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use serde_json::json;
+
+use stoke_model::crd::SparkApplication;
+
+use crate::cli::Context;
+use crate::commands::down::process_of;
+use crate::failure::Outcome;
+use crate::session::connect;
+use crate::terminal::{Format, green, red};
+
+/// Runs the command. Exit code 0 when the cluster is well, 3 when it is not running or not well.
+pub async fn run(context: &mut Context) -> Outcome<u8> {
+    let directory = context.home.default_cluster();
+    let terminal = &mut context.terminal;
+    let Some(client) = connect(&directory).await else {
+        let stuck = process_of(&directory);
+        match terminal.format() {
+            Format::Json => terminal.json(&json!({ "up": false, "processId": stuck.map(|pid| pid.as_raw_nonzero().get()) })),
+            Format::Text => match stuck {
+                Some(pid) => terminal.out(format!("{}: process {} lives but its API server does not answer; `stoke down` ends it", red("not well"), pid.as_raw_nonzero())),
+                None => terminal.out("not running; `stoke up --detach` starts it"),
+            },
+        }
+        return Ok(3);
+    };
+    let all = ListParams::default();
+    let nodes = Api::<Node>::all(client.clone()).list(&all).await?.items;
+    let pods = Api::<Pod>::all(client.clone()).list(&all).await?.items;
+    let applications = Api::<SparkApplication>::all(client.clone()).list(&all).await?.items;
+    let phase = |wanted: &str| pods.iter().filter(|pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some(wanted)).count();
+    let active = applications.iter().filter(|app| !app.status.as_ref().is_some_and(|s| s.app_state.state.is_terminal())).count();
+    let sick: Vec<String> = nodes.iter().filter(|node| !ready(node)).map(ResourceExt::name_any).collect();
+    match terminal.format() {
+        Format::Json => terminal.json(&json!({
+            "up": true,
+            "nodesNotReady": sick,
+            "pods": { "running": phase("Running"), "pending": phase("Pending") },
+            "applications": { "active": active, "all": applications.len() },
+            "kubeconfig": directory.join("kubeconfig"),
+        })),
+        Format::Text => {
+            let word = if sick.is_empty() { green("up and well") } else { red("up, but not well") };
+            terminal.out(format!("{word}: {} applications ({active} active), {} pods running, {} pending", applications.len(), phase("Running"), phase("Pending")));
+            for node in &nodes {
+                let state = if ready(node) { "ready" } else { "not ready" };
+                let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
+                let of = |key: &str| allocatable.and_then(|all| all.get(key)).map_or("?", |quantity| quantity.0.as_str()).to_string();
+                terminal.out(format!("node {} {state}: {} cores, {} memory", node.name_any(), of("cpu"), of("memory")));
+            }
+            terminal.out(format!("kubeconfig {}", directory.join("kubeconfig").display()));
+        }
+    }
+    Ok(if sick.is_empty() { 0 } else { 3 })
+}
+
+fn ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}

@@ -1,0 +1,130 @@
+//! `stoke up`: the embedded cluster, until it is told to end.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::cli::{Context, Size};
+use crate::commands::runtime::ensure;
+use crate::embedded::Embedded;
+use crate::failure::{Failure, Outcome};
+use crate::follow::interrupted;
+use crate::home::Home;
+use crate::session::connect;
+use crate::terminal::{Format, Terminal};
+
+/// Arguments of `stoke up`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Return once the cluster answers; it stays in the background until `stoke down`
+    #[arg(long)]
+    detach: bool,
+    /// Install these Spark versions first
+    #[arg(long, value_name = "VERSIONS", value_delimiter = ',')]
+    spark: Vec<String>,
+    /// Leave the terminal's session (how `--detach` starts the cluster)
+    #[arg(long, hide = true)]
+    own_session: bool,
+    #[command(flatten)]
+    size: Size,
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+    for version in &arguments.spark {
+        ensure(&context.home, &format!("spark:{version}"), &mut context.terminal).await?;
+    }
+    if connect(&context.home.default_cluster()).await.is_some() {
+        return Err(Failure::environment("stoke::cluster::already-up", "the embedded cluster is up already")
+            .fix("`stoke status` shows it, `stoke down` ends it"));
+    }
+    if arguments.detach { detach(&arguments, context).await } else { stay(&arguments, context).await }
+}
+
+async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
+    if arguments.own_session {
+        rustix::process::setsid().map_err(std::io::Error::from)?;
+    }
+    let started = Instant::now();
+    let embedded = Embedded::start_default(&context.home, &arguments.size).await?;
+    let directory = embedded.directory().to_path_buf();
+    write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
+    write_private(&directory.join("pid"), &std::process::id().to_string())?;
+    announce(&context.home, &embedded.url(), started.elapsed(), &mut context.terminal);
+    let result = interrupted().await;
+    context.terminal.note("ending the cluster and its pods");
+    let _ = std::fs::remove_file(directory.join("kubeconfig"));
+    embedded.stop(true).await;
+    let _ = std::fs::remove_file(directory.join("pid"));
+    result?;
+    Ok(0)
+}
+
+/// Starts this program again in a session of its own, and waits until its cluster answers.
+async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
+    let started = Instant::now();
+    let directory = context.home.default_cluster();
+    crate::home::create_private(&directory)?;
+    let log_path = directory.join("stoke.log");
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&log_path)?;
+    let mut command = tokio::process::Command::new(std::env::current_exe()?);
+    command.args(["up", "--own-session", "--home"]).arg(context.home.root());
+    if let Some(cpus) = arguments.size.cpus {
+        command.arg("--cpus").arg(cpus.to_string());
+    }
+    if let Some(memory) = &arguments.size.memory {
+        command.arg("--memory").arg(memory);
+    }
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let mut child = command.spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if connect(&directory).await.is_some() {
+            announce(&context.home, &server(&directory), started.elapsed(), &mut context.terminal);
+            return Ok(0);
+        }
+        if let Some(status) = child.try_wait()? {
+            let tail = std::fs::read_to_string(&log_path).unwrap_or_default();
+            let tail: Vec<&str> = tail.lines().rev().take(5).collect();
+            let tail: Vec<&str> = tail.into_iter().rev().collect();
+            return Err(Failure::environment("stoke::cluster::start", format!("the cluster ended at once ({status}):\n  {}", tail.join("\n  ")))
+                .fix(format!("see {}", log_path.display())));
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::environment("stoke::cluster::start", "the cluster did not answer within 30 s").fix(format!("see {}", log_path.display())));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The server's address as the kubeconfig says it.
+fn server(directory: &Path) -> String {
+    let kubeconfig = kube::config::Kubeconfig::read_from(directory.join("kubeconfig")).unwrap_or_default();
+    kubeconfig.clusters.into_iter().find_map(|cluster| cluster.cluster.and_then(|cluster| cluster.server)).unwrap_or_default()
+}
+
+fn announce(home: &Home, url: &str, elapsed: Duration, terminal: &mut Terminal) {
+    let kubeconfig = home.default_cluster().join("kubeconfig");
+    match terminal.format() {
+        Format::Json => terminal.json(&json!({ "server": url, "kubeconfig": kubeconfig, "home": home.root() })),
+        Format::Text => {
+            terminal.out(format!("Kubernetes API  {url}  (ready in {})", crate::terminal::duration(elapsed)));
+            terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
+            terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
+            terminal.out("end it          stoke down");
+        }
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> Outcome<()> {
+    let partial = path.with_extension("partial");
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&partial)?;
+    file.write_all(text.as_bytes())?;
+    std::fs::rename(&partial, path)?;
+    Ok(())
+}

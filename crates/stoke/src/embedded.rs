@@ -1,0 +1,122 @@
+//! The embedded cluster with our operator in it: started for one run, or kept by `stoke up`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::Client;
+use stoke_cluster::{Cluster, ClusterConfig};
+use stoke_model::quantity::Quantity;
+use stoke_operator::{Operator, OperatorConfig};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cli::Size;
+use crate::failure::{Failure, Outcome};
+use crate::home::{Home, create_private};
+
+/// Name of the file whose lock says that a private cluster's directory is in use.
+const IN_USE: &str = "in-use";
+
+/// A running cluster and operator.
+pub struct Embedded {
+    cluster: Cluster,
+    operator: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    directory: PathBuf,
+    /// Holds the lock on a private cluster's directory; none for the cluster of `stoke up`.
+    private: Option<File>,
+}
+
+impl Embedded {
+    /// Starts a cluster of its own for one run, after removing what a killed run left.
+    pub async fn start_private(home: &Home, size: &Size) -> Outcome<Self> {
+        remove_stale(&home.clusters());
+        let directory = home.clusters().join(format!("run-{}", std::process::id()));
+        create_private(&directory)?;
+        let lock = File::create(directory.join(IN_USE))?;
+        lock.try_lock().map_err(|error| Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display())))?;
+        match Self::start(home, &directory, size, true).await {
+            Ok(mut embedded) => {
+                embedded.private = Some(lock);
+                Ok(embedded)
+            }
+            Err(failure) => {
+                let _ = std::fs::remove_dir_all(&directory);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Starts the cluster of `stoke up`.
+    pub async fn start_default(home: &Home, size: &Size) -> Outcome<Self> {
+        remove_stale(&home.clusters());
+        let directory = home.default_cluster();
+        create_private(&directory)?;
+        Self::start(home, &directory, size, false).await
+    }
+
+    async fn start(home: &Home, directory: &Path, size: &Size, in_memory: bool) -> Outcome<Self> {
+        let memory = size.memory.as_deref().map(memory_bytes).transpose()?;
+        let config = ClusterConfig {
+            home: directory.to_path_buf(),
+            in_memory,
+            executable: std::env::current_exe()?,
+            cpus: size.cpus,
+            memory,
+            runtimes: stoke_runtime::Runtimes::new(home.root()),
+        };
+        let cluster = Cluster::start(config).await.map_err(|error| Failure::environment("stoke::cluster::start", error))?;
+        let (stop, stopped) = watch::channel(false);
+        let operator = Operator::new(cluster.client(), OperatorConfig::default());
+        let operator = tokio::spawn(operator.run(stopped));
+        Ok(Embedded { cluster, operator, stop, directory: directory.to_path_buf(), private: None })
+    }
+
+    /// A client with all rights.
+    pub fn client(&self) -> Client {
+        self.cluster.client()
+    }
+
+    /// Address of the API server.
+    pub fn url(&self) -> String {
+        self.cluster.url()
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> String {
+        self.cluster.kubeconfig()
+    }
+
+    /// The cluster's directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Ends operator, pods and API server; removes a private cluster's directory unless it shall be kept.
+    pub async fn stop(self, keep: bool) {
+        let _ = self.stop.send(true);
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.operator).await;
+        self.cluster.stop().await;
+        if self.private.is_some() && !keep {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+fn memory_bytes(text: &str) -> Outcome<u64> {
+    let quantity: Quantity = text.parse().map_err(|error| Failure::input("stoke::cli::memory", format!("--memory {text}: {error}")))?;
+    u64::try_from(quantity.bytes()).map_err(|_| Failure::input("stoke::cli::memory", format!("--memory {text} is out of range")))
+}
+
+/// Removes directories of private clusters whose process is gone. A directory without its lock file is being made and is left alone.
+fn remove_stale(clusters: &Path) {
+    let Ok(entries) = std::fs::read_dir(clusters) else { return };
+    for directory in entries.flatten().map(|entry| entry.path()) {
+        let private = directory.file_name().is_some_and(|name| name.to_string_lossy().starts_with("run-"));
+        let free = || File::open(directory.join(IN_USE)).is_ok_and(|lock| lock.try_lock().is_ok());
+        if private && free() {
+            let _ = std::fs::remove_dir_all(&directory);
+        }
+    }
+}

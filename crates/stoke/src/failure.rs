@@ -1,0 +1,55 @@
+//! What goes wrong, as the user sees it: a stable code, what happened, how to mend it, and the process's exit code.
+
+use std::fmt::Display;
+
+/// A failure with its remedy. Exit codes: 1 the application failed, 2 the input is wrong, 3 the machine or cluster cannot, 130 interrupted.
+#[derive(Debug)]
+pub struct Failure {
+    /// Stable code, for example `stoke::cluster::not-running`.
+    pub code: &'static str,
+    /// What happened and why.
+    pub message: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+    /// Exit code of the process.
+    pub exit: u8,
+}
+
+/// Result of a command.
+pub type Outcome<T> = Result<T, Failure>;
+
+impl Failure {
+    /// The input is wrong; exit code 2.
+    pub fn input(code: &'static str, message: impl Display) -> Self {
+        Failure { code, message: message.to_string(), fix: None, exit: 2 }
+    }
+
+    /// The machine or the cluster cannot; exit code 3.
+    pub fn environment(code: &'static str, message: impl Display) -> Self {
+        Failure { code, message: message.to_string(), fix: None, exit: 3 }
+    }
+
+    /// Says how to mend it.
+    pub fn fix(mut self, fix: impl Display) -> Self {
+        self.fix = Some(fix.to_string());
+        self
+    }
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                Failure::environment("stoke::api::refused", format!("the API server answered {}: {}", status.code, status.message))
+            }
+            other => Failure::environment("stoke::api::unreachable", format!("the API server cannot be reached: {other}"))
+                .fix("`stoke status` tells whether the embedded cluster is up; for another cluster check --context and `kubectl cluster-info`"),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::environment("stoke::io", error)
+    }
+}

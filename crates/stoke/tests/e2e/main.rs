@@ -1,0 +1,30 @@
+//! End to end: the `stoke` binary with real Spark, real kubectl, real spark-submit.
+//!
+//! What cannot be had (a registry out of reach, a program not installed) makes a test ignored, with the reason in its name; never passed.
+
+mod common;
+mod examples;
+mod faults;
+mod manifests;
+mod recorder;
+mod spark_submit;
+mod up;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Every test starts JVMs; two at a time is what two cores bear.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let context = if arguments.list { common::Context::empty() } else { common::Context::prepare(arguments.filter.as_deref()) };
+    let trials = [
+        manifests::trials(&context),
+        examples::trials(&context),
+        up::trials(&context),
+        spark_submit::trials(&context),
+        faults::trials(&context),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}
