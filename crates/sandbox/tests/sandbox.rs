@@ -1,0 +1,441 @@
+//! Real containers. The sandbox starts this very executable again, so it has its own `main`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use stoke_sandbox::{Exec, Launcher, Mount, Sandbox, Spec, system_mounts};
+
+fn main() {
+    stoke_sandbox::main_if_sandboxed();
+    if std::env::args().nth(1).as_deref() == Some("hold") {
+        hold();
+        return;
+    }
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let directory = tempfile::tempdir().unwrap();
+    if let Err(error) = Launcher::default().check(directory.path().join("log")) {
+        eprintln!("SKIPPED: {error}");
+        return;
+    }
+    let tests: &[(&str, fn())] = &[
+        ("exit_codes_and_signals_are_exact", exit_codes_and_signals_are_exact),
+        ("the_workload_sees_its_own_machine", the_workload_sees_its_own_machine),
+        ("mounts_are_as_asked_for", mounts_are_as_asked_for),
+        ("the_workload_has_no_power", the_workload_has_no_power),
+        (
+            "a_signal_reaches_the_main_process_only",
+            a_signal_reaches_the_main_process_only,
+        ),
+        ("nothing_survives_the_main_process", nothing_survives_the_main_process),
+        (
+            "memory_above_the_limit_is_out_of_memory",
+            memory_above_the_limit_is_out_of_memory,
+        ),
+        ("forked_memory_is_not_counted_twice", forked_memory_is_not_counted_twice),
+        ("further_commands_run_inside", further_commands_run_inside),
+        ("errors_say_what_is_wrong", errors_say_what_is_wrong),
+        (
+            "everything_dies_with_the_process_that_started_it",
+            everything_dies_with_the_process_that_started_it,
+        ),
+        ("fifty_containers_leave_nothing", fifty_containers_leave_nothing),
+    ];
+    for (name, test) in tests {
+        if filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
+            let start = Instant::now();
+            test();
+            println!("test {name} ... ok ({} ms)", start.elapsed().as_millis());
+        }
+    }
+}
+
+struct Bench {
+    directory: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn spec(&self, command: &[&str]) -> Spec {
+        Spec {
+            hostname: "the-pod".into(),
+            user: 185,
+            group: 185,
+            command: command.iter().map(ToString::to_string).collect(),
+            environment: vec![
+                ("PATH".into(), "/usr/bin:/bin".into()),
+                ("GREETING".into(), "hello there".into()),
+            ],
+            working_directory: "/opt/work".into(),
+            mounts: system_mounts(),
+            read_only_root: false,
+            root_size: 16 << 20,
+            memory_limit: None,
+            log: self.path("0.log"),
+        }
+    }
+
+    fn shell(&self, script: &str) -> Spec {
+        self.spec(&["sh", "-c", script])
+    }
+
+    fn start(&self, spec: &Spec) -> Sandbox {
+        Launcher::default().start(spec, |_| {}).unwrap()
+    }
+
+    fn run(&self, spec: &Spec) -> (i32, String) {
+        let sandbox = self.start(spec);
+        let exit = sandbox.wait();
+        (exit.container_code(), self.output())
+    }
+
+    /// The log without times.
+    fn output(&self) -> String {
+        let log = std::fs::read_to_string(self.path("0.log")).unwrap_or_default();
+        log.lines()
+            .map(|line| line.split_once(' ').unwrap().1.to_owned() + "\n")
+            .collect()
+    }
+
+    fn wait_for_output(&self, text: &str) {
+        wait_until(text, || self.output().contains(text));
+    }
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn exit_codes_and_signals_are_exact() {
+    for (script, code, signal) in [
+        ("exit 0", Some(0), None),
+        ("exit 41", Some(41), None),
+        ("kill -KILL $$", None, Some(9)),
+        ("kill -TERM $$", None, Some(15)),
+    ] {
+        let bench = Bench::new();
+        let exit = bench.start(&bench.shell(script)).wait();
+        assert_eq!((exit.code, exit.signal), (code, signal), "{script}");
+        assert!(!exit.out_of_memory);
+    }
+    let bench = Bench::new();
+    let (code, output) = bench.run(&bench.shell("echo out; echo err >&2; printf unfinished; exit 3"));
+    assert_eq!(code, 3);
+    for line in ["stdout F out\n", "stderr F err\n", "stdout P unfinished\n"] {
+        assert!(output.contains(line), "{output}");
+    }
+}
+
+fn the_workload_sees_its_own_machine() {
+    let bench = Bench::new();
+    let (code, output) = bench.run(&bench.shell(
+        "hostname; id -u; id -g; pwd; echo $GREETING; ls -d /proc/[0-9]* | wc -l; ls /home /root 2>&1 | wc -c; \
+         echo x > /dev/null && head -c 4 /dev/urandom | wc -c; echo t > /tmp/t && cat /tmp/t; ls -A /dev/shm | wc -l; \
+         cat /etc/shadow 2>/dev/null | wc -l; env | wc -l",
+    ));
+    let lines: Vec<&str> = output.lines().map(|line| line.rsplit_once(" F ").unwrap().1).collect();
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(&lines[..5], ["the-pod", "185", "185", "/opt/work", "hello there"]);
+    let processes: u32 = lines[5].trim().parse().unwrap();
+    assert!(processes <= 5, "the container sees {processes} processes");
+    assert!(lines[6].contains(|c: char| c.is_ascii_digit()));
+    assert_eq!(&lines[7..11], ["4", "t", "0", "0"]);
+}
+
+fn mounts_are_as_asked_for() {
+    let bench = Bench::new();
+    for directory in ["home/jars", "volume", "config"] {
+        std::fs::create_dir_all(bench.path(directory)).unwrap();
+    }
+    std::fs::write(bench.path("home/jars/a.jar"), "jar").unwrap();
+    std::fs::write(bench.path("config/key"), "value").unwrap();
+    let mut spec = bench.shell(
+        "cat /opt/spark/jars/a.jar /opt/spark/conf/key /etc/motd-of-stoke; echo; \
+         touch /opt/spark/new 2>&1; touch /opt/spark/jars/new 2>&1; touch /opt/spark/conf/new 2>&1; touch /usr/new 2>&1; \
+         echo written > /data/file && touch /opt/spark/work-dir/w && echo writable; df /cache | tail -1 | awk '{print $2}'",
+    );
+    spec.mounts.extend([
+        Mount::bind(bench.path("home"), "/opt/spark", true),
+        Mount::bind(bench.path("config"), "/opt/spark/conf", true),
+        Mount::bind(bench.path("volume"), "/data", false),
+        Mount::tmpfs("/opt/spark/work-dir", Some(1 << 20)),
+        Mount::tmpfs("/cache", Some(2 << 20)),
+        Mount::file("/etc/motd-of-stoke", "file"),
+    ]);
+    let (code, output) = bench.run(&spec);
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("F jarvaluefile\n"), "{output}");
+    assert_eq!(output.matches("Read-only file system").count(), 4, "{output}");
+    assert!(
+        output.contains("F writable\n") && output.contains("F 2048\n"),
+        "{output}"
+    );
+    assert_eq!(std::fs::read_to_string(bench.path("volume/file")).unwrap(), "written\n");
+    assert!(
+        !bench.path("home/conf").exists() && !bench.path("home/work-dir").exists(),
+        "the source was changed"
+    );
+
+    let bench = Bench::new();
+    let mut spec = bench.shell("touch /x 2>&1; touch /tmp/x 2>&1; touch /data/x && echo volume");
+    spec.read_only_root = true;
+    spec.mounts.push(Mount::tmpfs("/data", None));
+    let (_, output) = bench.run(&spec);
+    assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
+    assert!(output.contains("volume"));
+}
+
+fn the_workload_has_no_power() {
+    let bench = Bench::new();
+    let mut spec =
+        bench.shell("grep Cap /proc/self/status; mount -t tmpfs none /mnt 2>&1; umount /usr 2>&1; hostname other 2>&1");
+    // Even "root" inside is nobody outside.
+    spec.user = 0;
+    spec.group = 0;
+    let (_, output) = bench.run(&spec);
+    assert!(!output.contains("F other"));
+    for refusal in ["mount", "umount", "hostname"] {
+        assert!(
+            output.lines().any(|line| line.contains(&format!("{refusal}:"))),
+            "{refusal}: {output}"
+        );
+    }
+}
+
+fn a_signal_reaches_the_main_process_only() {
+    let bench = Bench::new();
+    let spec = bench.shell(
+        "sh -c 'trap \"echo child got it\" TERM; echo child ready; while :; do sleep 0.05; done' & \
+         trap 'echo main got it; exit 7' TERM; while :; do sleep 0.05; done",
+    );
+    let sandbox = bench.start(&spec);
+    bench.wait_for_output("child ready");
+    std::thread::sleep(Duration::from_millis(60));
+    sandbox.signal(15).unwrap();
+    assert_eq!(sandbox.wait().code, Some(7));
+    let output = bench.output();
+    assert!(
+        output.contains("main got it") && !output.contains("child got it"),
+        "{output}"
+    );
+}
+
+fn nothing_survives_the_main_process() {
+    let bench = Bench::new();
+    let sandbox = bench.start(&bench.shell("(setsid sleep 1234.5 &) ; setsid sleep 1234.5 & sleep 0.05; exit 0"));
+    assert_eq!(sandbox.wait().code, Some(0));
+    assert_eq!(running("1234.5"), 0);
+    let killed = Bench::new();
+    let sandbox = killed.start(&killed.shell("sleep 1234.6 & trap '' TERM; echo up; wait; sleep 100"));
+    killed.wait_for_output("up");
+    sandbox.kill();
+    assert_eq!(sandbox.wait().signal, Some(9));
+    assert_eq!(running("1234.6"), 0);
+}
+
+fn memory_above_the_limit_is_out_of_memory() {
+    let bench = Bench::new();
+    let mut spec = bench.spec(&["python3", "-c", "x = []\nwhile True: x.append(bytearray(1 << 20))"]);
+    spec.memory_limit = Some(128 << 20);
+    let exit = bench.start(&spec).wait();
+    assert!(exit.out_of_memory);
+    assert_eq!(exit.container_code(), 137);
+
+    let bench = Bench::new();
+    let mut spec = bench.shell("head -c 40000000 /dev/zero > /dev/shm/big; sleep 5");
+    spec.memory_limit = Some(20 << 20);
+    assert!(bench.start(&spec).wait().out_of_memory, "files in memory count");
+}
+
+fn forked_memory_is_not_counted_twice() {
+    let bench = Bench::new();
+    let script = "import os, time\nx = bytearray(60 << 20)\nfor _ in range(4):\n  if os.fork() == 0: time.sleep(1); os._exit(0)\ntime.sleep(1)\nprint('fine')";
+    let mut spec = bench.spec(&["python3", "-c", script]);
+    spec.memory_limit = Some(128 << 20);
+    let sandbox = bench.start(&spec);
+    wait_until("usage of five processes", || {
+        sandbox.usage().is_ok_and(|usage| usage.processes == 5)
+    });
+    assert!(
+        sandbox.usage().unwrap().anonymous > 240 << 20,
+        "the quick figure counts shared pages once per process"
+    );
+    assert_eq!(sandbox.wait().code, Some(0), "{}", bench.output());
+}
+
+fn further_commands_run_inside() {
+    let bench = Bench::new();
+    let sandbox = bench.start(&bench.shell("echo up; sleep 30"));
+    let run = |command: &[&str]| {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (sender, end) = std::sync::mpsc::channel();
+        let exec = Exec {
+            command: command.iter().map(ToString::to_string).collect(),
+            environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            working_directory: "/tmp".into(),
+        };
+        let null = std::fs::File::open("/dev/null").unwrap().into();
+        let error = writer.try_clone().unwrap().into();
+        sandbox
+            .exec(exec, [null, writer.into(), error], move |result| {
+                sender.send(result).unwrap()
+            })
+            .unwrap();
+        let mut output = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut output).unwrap();
+        (end.recv().unwrap(), output)
+    };
+    let (end, output) = run(&["sh", "-c", "hostname; pwd; id -u; exit 5"]);
+    assert_eq!(end.unwrap().code, Some(5));
+    assert_eq!(output, "the-pod\n/tmp\n185\n");
+    let (end, _) = run(&["no-such-program"]);
+    assert_eq!(
+        end.unwrap_err().to_string(),
+        "exec: \"no-such-program\": executable file not found in $PATH"
+    );
+    sandbox.kill();
+    sandbox.wait();
+}
+
+fn errors_say_what_is_wrong() {
+    let table: [(&[&str], &str); 3] = [
+        (
+            &["no-such-program"],
+            "exec: \"no-such-program\": executable file not found in $PATH",
+        ),
+        (
+            &["/no/such"],
+            "exec: \"/no/such\": stat /no/such: no such file or directory",
+        ),
+        (&["/etc/passwd"], "permission denied"),
+    ];
+    for (command, expected) in table {
+        let bench = Bench::new();
+        let mut spec = bench.spec(command);
+        spec.mounts.extend(stoke_sandbox::account_files(185, 185, "/opt/spark"));
+        let error = Launcher::default().start(&spec, |_| {}).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let bench = Bench::new();
+    let mut spec = bench.shell("true");
+    spec.mounts.push(Mount::bind("/no/such/volume", "/data", true));
+    let error = Launcher::default().start(&spec, |_| {}).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot mount /data from /no/such/volume: No such file or directory"
+    );
+    let error = Launcher::with_program("/bin/true")
+        .start(&bench.shell("true"), |_| {})
+        .unwrap_err();
+    assert_eq!(error.code(), "StartFailed");
+}
+
+/// Started by the test below as a process of its own: runs a container until killed.
+fn hold() {
+    let bench = Bench::new();
+    let sandbox = bench.start(&bench.shell("setsid sleep 4321.5 & exec sleep 4321.5"));
+    println!("up");
+    sandbox.wait();
+}
+
+fn everything_dies_with_the_process_that_started_it() {
+    let mut holder = std::process::Command::new("/proc/self/exe")
+        .arg("hold")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 3];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut line).unwrap();
+    wait_until("both sleep", || running("4321.5") == 2);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    wait_until("nothing is left", || running("4321.5") == 0);
+}
+
+fn fifty_containers_leave_nothing() {
+    let mounts = || std::fs::read_to_string("/proc/self/mounts").unwrap().lines().count();
+    let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = (mounts(), files(), children());
+    let start = Instant::now();
+    let mut times = Vec::new();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..5)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut times = Vec::new();
+                    for _ in 0..10 {
+                        let bench = Bench::new();
+                        let spec = bench.shell("echo done; sleep 0.01");
+                        let start = Instant::now();
+                        let sandbox = bench.start(&spec);
+                        times.push(start.elapsed());
+                        assert_eq!(sandbox.wait().code, Some(0));
+                        assert_eq!(bench.output(), "stdout F done\n");
+                    }
+                    times
+                })
+            })
+            .collect();
+        for thread in threads {
+            times.extend(thread.join().unwrap());
+        }
+    });
+    times.sort();
+    println!(
+        "  50 containers in {:?}; start median {:?}, worst {:?}",
+        start.elapsed(),
+        times[25],
+        times[49]
+    );
+    let bench = Bench::new();
+    let mut alone = Vec::new();
+    for _ in 0..10 {
+        let start = Instant::now();
+        let sandbox = bench.start(&bench.shell("true"));
+        alone.push(start.elapsed());
+        sandbox.wait();
+    }
+    alone.sort();
+    println!("  one at a time: start median {:?}", alone[5]);
+    wait_until("files are closed and processes reaped", || {
+        (mounts(), files(), children()) == before
+    });
+}
+
+/// Processes whose command line contains `text`.
+fn running(text: &str) -> usize {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let line = std::fs::read(Path::new(&entry.path()).join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).starts_with("sleep") && String::from_utf8_lossy(&line).contains(text)
+        })
+        .count()
+}
+
+/// Children of this process, zombies included.
+fn children() -> usize {
+    let own = std::process::id().to_string();
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok())
+        .filter(|stat| {
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&own))
+        })
+        .count()
+}
