@@ -6,6 +6,7 @@
 //! - [`quantity`], [`memory`], [`duration`]: the units of Kubernetes and of Spark
 //! - [`names`]: object names, labels, annotations other programs depend on
 
+pub mod conf;
 pub mod crd;
 pub mod defaults;
 pub mod duration;

@@ -1,0 +1,299 @@
+//! What the author may have meant: near keys and corrected values.
+
+use super::catalogue::{Catalogue, recommendable};
+use super::lint::meant_bool;
+use super::table::Kind;
+use super::value::{Rule, Scalar, ValueType, java_trim};
+
+/// Similarity below which a key is not offered.
+const THRESHOLD: f64 = 0.8;
+
+/// Names people use that resemble no key: what they mean.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("spark.num.executors", "spark.executor.instances"),
+    ("spark.numexecutors", "spark.executor.instances"),
+    ("spark.executors", "spark.executor.instances"),
+    ("spark.executor.count", "spark.executor.instances"),
+    ("spark.executor.num", "spark.executor.instances"),
+    ("spark.executor.number", "spark.executor.instances"),
+    ("spark.executor.replicas", "spark.executor.instances"),
+    ("spark.executor.cpu", "spark.executor.cores"),
+    ("spark.executor.cpus", "spark.executor.cores"),
+    ("spark.driver.cpu", "spark.driver.cores"),
+    ("spark.driver.cpus", "spark.driver.cores"),
+    ("spark.executor.env", "spark.executorEnv."),
+    ("spark.kubernetes.image", "spark.kubernetes.container.image"),
+    (
+        "spark.kubernetes.serviceaccount",
+        "spark.kubernetes.authenticate.driver.serviceAccountName",
+    ),
+    ("spark.sql.partitions", "spark.sql.shuffle.partitions"),
+    ("spark.shuffle.partitions", "spark.sql.shuffle.partitions"),
+    ("spark.parallelism", "spark.default.parallelism"),
+    ("spark.broadcast.threshold", "spark.sql.autoBroadcastJoinThreshold"),
+    ("spark.aqe.enabled", "spark.sql.adaptive.enabled"),
+    ("spark.sql.aqe.enabled", "spark.sql.adaptive.enabled"),
+];
+
+/// The keys nearest to one that is not known, best first; at most three.
+pub(super) fn near_misses(catalogue: &Catalogue, key: &str) -> Vec<String> {
+    let lower = key.to_ascii_lowercase();
+    if let Some((_, meant)) = SYNONYMS
+        .iter()
+        .find(|(name, meant)| *name == lower && catalogue.get(meant).is_some())
+    {
+        return vec![(*meant).to_owned()];
+    }
+    let wanted = Shape::of(key);
+    let mut found: Vec<(f64, String)> = Vec::new();
+    for entry in catalogue.entries().filter(|entry| recommendable(entry)) {
+        let mut score = wanted.similarity(&Shape::of(entry.key), THRESHOLD);
+        if score < THRESHOLD {
+            continue;
+        }
+        // Between equals, the documented key with an entry of its own is the likelier one.
+        score += if entry.public { 0.01 } else { 0.0 } + if entry.kind == Kind::Entry { 0.005 } else { 0.0 };
+        found.push((score, entry.key.to_owned()));
+    }
+    found.extend(near_families(catalogue, key));
+    found.sort_by(|a, b| {
+        b.0.total_cmp(&a.0)
+            .then_with(|| a.1.len().cmp(&b.1.len()))
+            .then_with(|| a.1.cmp(&b.1))
+    });
+    found.dedup_by(|a, b| a.1 == b.1);
+    found.into_iter().take(3).map(|(_, key)| key).collect()
+}
+
+/// A key whose beginning resembles the prefix of a family: the prefix corrected, the rest kept.
+fn near_families(catalogue: &Catalogue, key: &str) -> Vec<(f64, String)> {
+    let mut found = Vec::new();
+    for family in catalogue
+        .families()
+        .filter(|family| family.open() && family.place != "third-party")
+    {
+        let prefix = family.prefix().trim_end_matches('.');
+        let segments = prefix.split('.').count();
+        let Some((end, _)) = key.match_indices('.').nth(segments - 1) else {
+            continue;
+        };
+        let (head, rest) = key.split_at(end);
+        let distance = strsim::osa_distance(&head.to_ascii_lowercase(), &prefix.to_ascii_lowercase());
+        if distance <= 2 && segments >= 2 && rest.len() > 1 && head.len() > 8 {
+            let score = 1.0 - distance as f64 / prefix.len() as f64;
+            found.push((score, format!("{prefix}{rest}")));
+        }
+    }
+    found
+}
+
+/// The key with the prefix that Spark wants, when that makes sense of it.
+pub(super) fn with_prefix(catalogue: &Catalogue, key: &str) -> Option<String> {
+    let prefixed = format!("spark.{key}");
+    if catalogue.get(&prefixed).is_some() || key.starts_with("hive.") {
+        return Some(prefixed);
+    }
+    let hadoop = [
+        "fs.",
+        "dfs.",
+        "hadoop.",
+        "io.",
+        "ipc.",
+        "yarn.",
+        "mapreduce.",
+        "mapred.",
+        "parquet.",
+        "javax.",
+        "datanucleus.",
+    ];
+    hadoop
+        .iter()
+        .any(|start| key.starts_with(start))
+        .then(|| format!("spark.hadoop.{key}"))
+}
+
+/// A key in the forms that comparison needs.
+struct Shape {
+    lower: String,
+    compact: String,
+    words: Vec<String>,
+}
+
+impl Shape {
+    fn of(key: &str) -> Shape {
+        let lower = key.to_ascii_lowercase();
+        let compact = lower.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+        Shape {
+            words: words(key),
+            lower,
+            compact,
+        }
+    }
+
+    /// From 0 (nothing in common) to 1 (equal but for case and separators).
+    fn similarity(&self, other: &Shape, threshold: f64) -> f64 {
+        if self.compact == other.compact {
+            return 1.0;
+        }
+        let longest = self.lower.len().max(other.lower.len());
+        let difference = self.lower.len().abs_diff(other.lower.len());
+        let mut best: f64 = 0.0;
+        if 1.0 - difference as f64 / longest as f64 >= threshold {
+            // What both begin with says little: the distance is weighed against the rest.
+            let distance = strsim::osa_distance(&self.lower, &other.lower) as f64;
+            let rest = longest.saturating_sub("spark.".len()).max(1) as f64;
+            best = 1.0 - distance / rest;
+        }
+        if self.words.len() > 2 && self.words.len() == other.words.len() && self.same_words(other) {
+            best = best.max(0.95);
+        }
+        best
+    }
+
+    /// Whether the keys have the same words in another order (each with at most one slip).
+    fn same_words(&self, other: &Shape) -> bool {
+        let mut left: Vec<&String> = other.words.iter().collect();
+        self.words.iter().all(|word| {
+            let slips = usize::from(word.len() > 4);
+            let place = left
+                .iter()
+                .position(|candidate| strsim::osa_distance(word, candidate) <= slips);
+            place.map(|place| left.swap_remove(place)).is_some()
+        })
+    }
+}
+
+/// The words of a key, split at separators and humps.
+fn words(key: &str) -> Vec<String> {
+    let mut out = vec![String::new()];
+    let mut before_lower = false;
+    for c in key.chars() {
+        if !c.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && before_lower) {
+            out.push(String::new());
+        }
+        before_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+        if c.is_ascii_alphanumeric()
+            && let Some(word) = out.last_mut()
+        {
+            word.push(c.to_ascii_lowercase());
+        }
+    }
+    out.retain(|word| !word.is_empty());
+    out
+}
+
+/// A value that Spark accepts and that says what the given one seems to mean.
+pub(super) fn value(value_type: &ValueType, rule: &Rule, text: &str) -> Option<String> {
+    let candidate = match value_type.scalar {
+        _ if value_type.list => return None,
+        Scalar::Bool => meant_bool(text)?.to_string(),
+        Scalar::Text | Scalar::Enum => {
+            let wanted = java_trim(text).to_ascii_lowercase();
+            let distance = |value: &&str| strsim::osa_distance(&value.to_ascii_lowercase(), &wanted);
+            let nearest = rule.values().min_by_key(distance)?;
+            (distance(&nearest) <= 1 + nearest.len() / 4).then(|| nearest.to_owned())?
+        }
+        Scalar::Bytes(_) => size(text)?,
+        Scalar::Time(_) => duration(text)?,
+        Scalar::Int | Scalar::Long => number(text)?,
+        Scalar::Double | Scalar::Decimal => percentage(text)?,
+        Scalar::Regex => return None,
+    };
+    value_type.check(rule, &candidate).is_ok().then_some(candidate)
+}
+
+/// `1.5g`, `4Gi`, `512 MiB`: a whole number with Spark's unit.
+fn size(text: &str) -> Option<String> {
+    let (number, unit) = number_and_unit(text)?;
+    let letter = match unit.as_str() {
+        "b" | "byte" | "bytes" => "b",
+        "k" | "kb" | "ki" | "kib" => "k",
+        "m" | "mb" | "mi" | "mib" => "m",
+        "g" | "gb" | "gi" | "gib" => "g",
+        "t" | "tb" | "ti" | "tib" => "t",
+        "p" | "pb" | "pi" | "pib" => "p",
+        _ => return None,
+    };
+    in_smaller_unit(
+        number,
+        letter,
+        &[
+            ("p", 1024.0),
+            ("t", 1024.0),
+            ("g", 1024.0),
+            ("m", 1024.0),
+            ("k", 1024.0),
+            ("b", 1.0),
+        ],
+    )
+}
+
+/// `1.5h`, `10 seconds`, `2 minutes`: a whole number with Spark's unit.
+fn duration(text: &str) -> Option<String> {
+    let (number, unit) = number_and_unit(text)?;
+    let unit = match unit.as_str() {
+        "us" | "µs" | "microsecond" | "microseconds" => "us",
+        "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "min",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        _ => return None,
+    };
+    in_smaller_unit(
+        number,
+        unit,
+        &[
+            ("d", 24.0),
+            ("h", 60.0),
+            ("min", 60.0),
+            ("s", 1000.0),
+            ("ms", 1000.0),
+            ("us", 1.0),
+        ],
+    )
+}
+
+/// Steps down the units until the number is whole.
+fn in_smaller_unit(mut number: f64, unit: &str, units: &[(&str, f64)]) -> Option<String> {
+    for (name, next) in units.iter().skip_while(|(name, _)| *name != unit) {
+        if number.fract() == 0.0 && number < 1e15 {
+            return Some(format!("{number:.0}{name}"));
+        }
+        number *= next;
+    }
+    None
+}
+
+fn number_and_unit(text: &str) -> Option<(f64, String)> {
+    let text = java_trim(text).trim_matches(['"', '\'']).replace(['_', ','], "");
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim().to_lowercase()))
+}
+
+/// `1,000`, `1_000`, `"8"`, `4.0`: the whole number.
+fn number(text: &str) -> Option<String> {
+    let plain = java_trim(text).trim_matches(['"', '\'']).replace(['_', ','], "");
+    let whole = plain.split_once('.').map_or(plain.as_str(), |(whole, zeros)| {
+        if zeros.bytes().all(|b| b == b'0') { whole } else { "" }
+    });
+    whole.parse::<i64>().ok().map(|number| number.to_string())
+}
+
+/// `80%` and `0,8`: the fraction.
+fn percentage(text: &str) -> Option<String> {
+    let text = java_trim(text).trim_matches(['"', '\'']);
+    match text.strip_suffix('%') {
+        Some(hundredths) => hundredths
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .map(|number| (number / 100.0).to_string()),
+        None => text
+            .replacen(',', ".", 1)
+            .parse::<f64>()
+            .ok()
+            .map(|number| number.to_string()),
+    }
+}

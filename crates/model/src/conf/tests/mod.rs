@@ -1,0 +1,3 @@
+mod lint;
+mod properties;
+mod table;
