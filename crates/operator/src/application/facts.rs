@@ -1,0 +1,316 @@
+//! What is known about one application when a decision is made: plain values, read at the edge, never looked up again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use stoke_model::crd::{ExecutorState, SparkApplication};
+
+use crate::names;
+
+/// Everything [`decide`](super::decide) may look at.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The application: metadata, spec with defaults applied, and the status last written.
+    pub app: SparkApplication,
+    /// Digest of the spec as stored, without `suspend` and `timeToLiveSeconds`: equal digests ask for the same pods.
+    pub spec_digest: String,
+    /// The driver pod.
+    pub driver: Driver,
+    /// The executor pods of this application, of every attempt, in any order.
+    pub executors: Vec<ExecutorPod>,
+    /// The answer to [`Action::Submit`](super::Action::Submit), in the round that follows it.
+    pub submission: Option<Outcome>,
+}
+
+/// What is known about the driver pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Driver {
+    /// The cache does not have it. That alone proves nothing: caches lag.
+    #[default]
+    NotCached,
+    /// The API server itself said that it does not exist.
+    Gone,
+    /// It exists and belongs to this application.
+    Present(DriverPod),
+}
+
+/// The fields of a driver pod that decisions depend on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DriverPod {
+    /// Name of the pod.
+    pub name: String,
+    /// Its submission, from the label `sparkoperator.k8s.io/submission-id`.
+    pub submission_id: Option<String>,
+    /// Spark's application id, from the label `spark-app-selector`.
+    pub application_id: Option<String>,
+    /// How far it got.
+    pub progress: Progress,
+    /// True when its condition `Ready` is true.
+    pub ready: bool,
+    /// True when its deletion was asked for.
+    pub deleting: bool,
+    /// True when the API server itself said all this a moment ago; false when a cache did.
+    pub live: bool,
+}
+
+/// How far a driver got.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Progress {
+    /// It does not run yet; the reason, when waiting alone will hardly help.
+    Pending(Option<PendingReason>),
+    /// The Spark container runs.
+    Running,
+    /// The Spark container ended with exit code 0, whatever its sidecars do.
+    Succeeded {
+        /// When, if the node said so.
+        at: Option<Timestamp>,
+    },
+    /// The Spark container ended otherwise, or the pod was ended from outside.
+    Failed {
+        /// When, if the node said so.
+        at: Option<Timestamp>,
+        /// What the status tells people: contains `driver container failed`.
+        message: String,
+    },
+    /// The node does not report.
+    #[default]
+    Unknown,
+}
+
+impl Progress {
+    /// True when the Spark container has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::Failed { .. })
+    }
+}
+
+/// Why a pod does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingReason {
+    /// As Kubernetes calls it: `ImagePullBackOff`, `Unschedulable`, ….
+    pub reason: String,
+    /// Kubernetes' explanation.
+    pub message: String,
+}
+
+impl std::fmt::Display for PendingReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.message.is_empty() {
+            true => f.write_str(&self.reason),
+            false => write!(f, "{}: {}", self.reason, self.message),
+        }
+    }
+}
+
+/// The fields of an executor pod that decisions depend on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutorPod {
+    /// Name of the pod.
+    pub name: String,
+    /// Spark's executor id, from the label `spark-exec-id`.
+    pub id: Option<u64>,
+    /// Its submission, from the label `sparkoperator.k8s.io/submission-id`.
+    pub submission_id: Option<String>,
+    /// Its state in the words of the published status.
+    pub state: ExecutorState,
+    /// Exit code and reason, or the reason for waiting, when there is one.
+    pub detail: String,
+}
+
+/// What came of a submission.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The driver pod and everything it owns exist.
+    Submitted(Submitted),
+    /// The submission cannot be: by our own rules, or the API server refused an object. Nothing of it is left.
+    Refused {
+        /// Stable code in UpperCamelCase.
+        code: String,
+        /// Place, cause and fix.
+        message: String,
+        /// True when trying again without an edit cannot help.
+        permanent: bool,
+    },
+    /// A pod with the driver's name is in the way.
+    Blocked {
+        /// Which, and what is being waited for.
+        message: String,
+    },
+}
+
+/// A submission that exists at the API server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Submitted {
+    /// Spark's application id.
+    pub application_id: String,
+    /// Service of the Spark UI, with its port.
+    pub web_ui: Option<(String, i32)>,
+}
+
+/// Names of the Spark container; the second is what a pod template may leave it.
+const DRIVER_CONTAINER: &str = "spark-kubernetes-driver";
+const EXECUTOR_CONTAINER: &str = "spark-kubernetes-executor";
+
+/// Reasons of a waiting container that are part of every normal start.
+const NORMAL_WAITING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+impl DriverPod {
+    /// Reads a driver pod as the API server stores it.
+    #[must_use]
+    pub fn read(pod: &Pod) -> Self {
+        let label = |key: &str| label(pod, key);
+        Self {
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            submission_id: label(names::SUBMISSION_ID),
+            application_id: label(names::SPARK_APP_SELECTOR),
+            progress: progress(pod),
+            ready: condition_is(pod, "Ready", "True"),
+            deleting: pod.metadata.deletion_timestamp.is_some(),
+            live: false,
+        }
+    }
+}
+
+impl ExecutorPod {
+    /// Reads an executor pod as the API server stores it.
+    #[must_use]
+    pub fn read(pod: &Pod) -> Self {
+        let terminated =
+            spark_container(pod, EXECUTOR_CONTAINER).and_then(|status| status.state.as_ref()?.terminated.as_ref());
+        let (state, detail) = match (phase(pod), terminated) {
+            (_, Some(ended)) => {
+                let detail = format!(
+                    "ExitCode: {}, Reason: {}",
+                    ended.exit_code,
+                    ended.reason.as_deref().unwrap_or("")
+                );
+                match ended.exit_code {
+                    0 => (ExecutorState::Completed, detail),
+                    _ => (ExecutorState::Failed, detail),
+                }
+            }
+            ("Pending", None) => (
+                ExecutorState::Pending,
+                pending_reason(pod).map(|reason| reason.to_string()).unwrap_or_default(),
+            ),
+            ("Running", None) => (ExecutorState::Running, String::new()),
+            ("Succeeded", None) => (ExecutorState::Completed, String::new()),
+            ("Failed", None) => (ExecutorState::Failed, pod_reason(pod)),
+            _ => (ExecutorState::Unknown, String::new()),
+        };
+        Self {
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            id: label(pod, names::SPARK_EXEC_ID).and_then(|id| id.parse().ok()),
+            submission_id: label(pod, names::SUBMISSION_ID),
+            state,
+            detail,
+        }
+    }
+}
+
+fn progress(pod: &Pod) -> Progress {
+    let container = spark_container(pod, DRIVER_CONTAINER);
+    let ended = container.and_then(|status| status.state.as_ref()?.terminated.as_ref());
+    match (phase(pod), ended) {
+        ("Pending", None) => Progress::Pending(pending_reason(pod)),
+        ("Running", None) => Progress::Running,
+        ("Succeeded", _) => Progress::Succeeded {
+            at: ended.and_then(|e| e.finished_at.as_ref()).map(|t| t.0),
+        },
+        (_, Some(ended)) if ended.exit_code == 0 => Progress::Succeeded {
+            at: ended.finished_at.as_ref().map(|t| t.0),
+        },
+        (_, Some(ended)) => {
+            let reason = ended.reason.as_deref().unwrap_or("Error");
+            let mut message = format!(
+                "driver container failed with ExitCode: {}, Reason: {reason}",
+                ended.exit_code
+            );
+            if let Some(text) = ended.message.as_deref().filter(|text| !text.trim().is_empty()) {
+                message.push_str(": ");
+                message.push_str(text.trim());
+            }
+            Progress::Failed {
+                at: ended.finished_at.as_ref().map(|t| t.0),
+                message,
+            }
+        }
+        ("Failed", None) => {
+            let why = pod_reason(pod);
+            let why = if why.is_empty() {
+                "driver container status missing".to_owned()
+            } else {
+                why
+            };
+            Progress::Failed {
+                at: None,
+                message: format!("driver container failed: {why}"),
+            }
+        }
+        _ => Progress::Unknown,
+    }
+}
+
+/// The status of the Spark container: by its usual name, else the last container of the spec, where Spark puts its own.
+fn spark_container<'a>(pod: &'a Pod, usual: &str) -> Option<&'a ContainerStatus> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let by_name = |name: &str| statuses.iter().find(|status| status.name == name);
+    by_name(usual).or_else(|| by_name(&pod.spec.as_ref()?.containers.last()?.name))
+}
+
+/// Why a pending pod does not start, if something stands in its way: not scheduled, or a container that cannot be started.
+fn pending_reason(pod: &Pod) -> Option<PendingReason> {
+    let status = pod.status.as_ref()?;
+    let waiting = [&status.init_container_statuses, &status.container_statuses]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|container| container.state.as_ref()?.waiting.as_ref())
+        .find_map(|waiting| {
+            let reason = waiting
+                .reason
+                .as_deref()
+                .filter(|reason| !NORMAL_WAITING.contains(reason))?;
+            Some(PendingReason {
+                reason: reason.to_owned(),
+                message: waiting.message.clone().unwrap_or_default(),
+            })
+        });
+    let unscheduled = || {
+        let conditions = status.conditions.as_ref()?;
+        let scheduled = conditions
+            .iter()
+            .find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+        Some(PendingReason {
+            reason: scheduled.reason.clone().filter(|reason| !reason.is_empty())?,
+            message: scheduled.message.clone().unwrap_or_default(),
+        })
+    };
+    waiting.or_else(unscheduled)
+}
+
+fn pod_reason(pod: &Pod) -> String {
+    let status = pod.status.as_ref();
+    let part = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+    let reason = part(status.and_then(|s| s.reason.as_ref()));
+    let message = part(status.and_then(|s| s.message.as_ref()));
+    [reason, message].into_iter().flatten().collect::<Vec<_>>().join(": ")
+}
+
+fn condition_is(pod: &Pod, type_: &str, value: &str) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == type_ && c.status == value))
+}
+
+fn phase(pod: &Pod) -> &str {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    // A pod the node has not seen yet has no phase.
+    phase.filter(|phase| !phase.is_empty()).unwrap_or("Pending")
+}
+
+fn label(pod: &Pod, key: &str) -> Option<String> {
+    let labels: Option<&BTreeMap<String, String>> = pod.metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get(key)).cloned()
+}
