@@ -5,14 +5,39 @@
 //! Where we differ from Spark on purpose is listed, with reasons, in `DIFFERENCES.md`.
 
 pub mod argv;
+mod build;
+mod command;
+mod conf;
+mod config_map;
+mod credentials;
+mod driver;
 mod error;
+mod hadoop;
 mod identity;
+mod java_order;
+mod kerberos;
+mod local_dirs;
+mod memory;
+mod names;
+mod network_policy;
+mod object;
+mod plan;
+mod prepare;
+mod properties;
 mod request;
+mod resources;
+mod secrets;
+mod service;
 mod submission;
+mod template;
+mod uri;
 mod version;
+mod volcano;
+mod volumes;
 
 pub use error::PlanError;
 pub use identity::Identity;
+pub use plan::plan;
 pub use request::{ConfFile, MainResource, PodTemplate, SubmitFiles, SubmitRequest};
 pub use submission::{Submission, Upload};
 pub use version::{InvalidVersion, SparkVersion};

@@ -69,7 +69,11 @@ pub struct SubmitFiles {
     pub driver_template: Option<PodTemplate>,
     /// The pod of `spark.kubernetes.executor.podTemplateFile`.
     pub executor_template: Option<PodTemplate>,
-    /// Text of files named by `spark.kubernetes.authenticate.driver.{oauthTokenFile,caCertFile,clientKeyFile,clientCertFile}`, by path as written.
+    /// The pod group of `spark.kubernetes.scheduler.volcano.podGroupTemplateFile`.
+    pub pod_group_template: Option<Value>,
+    /// The submitter's environment; only `PYSPARK_PYTHON`, `PYSPARK_DRIVER_PYTHON` and `SPARK_LOCAL_DIRS` are looked at.
+    pub environment: BTreeMap<String, String>,
+    /// Text of files named by `spark.kubernetes.authenticate.driver.{caCertFile,clientKeyFile,clientCertFile}`, by path as written.
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Local glob patterns found in the request and the absolute paths they match, by pattern as written. A pattern that is not here is kept.
     pub globs: BTreeMap<String, Vec<String>>,

@@ -24,6 +24,11 @@ pub fn gather(conf: &BTreeMap<String, String>, files: &dyn Files) -> Result<Subm
         delegation_tokens: None,
         driver_template: template(conf, "driver", files)?,
         executor_template: template(conf, "executor", files)?,
+        pod_group_template: pod_group(conf, files)?,
+        environment: ["PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_LOCAL_DIRS"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), files.env(name)?)))
+            .collect(),
         credentials: credentials(conf, files)?,
         globs: globs(conf, files),
     })
@@ -126,6 +131,20 @@ fn template(
         });
     }
     Ok(Some(PodTemplate { text, pod }))
+}
+
+fn pod_group(conf: &BTreeMap<String, String>, files: &dyn Files) -> Result<Option<Value>, ArgvError> {
+    let Some(path) = conf.get("spark.kubernetes.scheduler.volcano.podGroupTemplateFile") else {
+        return Ok(None);
+    };
+    let purpose = "pod group template";
+    let text = read_text(purpose, path, files)?;
+    let group = serde_saphyr::from_str(&text).map_err(|error| ArgvError::File {
+        purpose,
+        path: path.clone(),
+        reason: format!("is not YAML: {error}"),
+    })?;
+    Ok(Some(group))
 }
 
 fn credentials(conf: &BTreeMap<String, String>, files: &dyn Files) -> Result<BTreeMap<String, Vec<u8>>, ArgvError> {
