@@ -12,6 +12,7 @@ mod config_map;
 mod credentials;
 mod driver;
 mod error;
+mod executor;
 mod hadoop;
 mod identity;
 mod java_order;
@@ -36,6 +37,7 @@ mod volcano;
 mod volumes;
 
 pub use error::PlanError;
+pub use executor::{ExecutorPod, ExecutorRequest, executor_pod};
 pub use identity::Identity;
 pub use plan::plan;
 pub use request::{ConfFile, MainResource, PodTemplate, SubmitFiles, SubmitRequest};

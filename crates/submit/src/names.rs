@@ -1,5 +1,8 @@
 //! Names of the objects of a submission.
 
+use crate::conf::invalid;
+use crate::error::PlanError;
+
 /// Longest DNS label: services, label values.
 pub(crate) const DNS_LABEL_LIMIT: usize = 63;
 /// Longest name of an executor pod's prefix: a DNS subdomain less `-exec-` and ten digits.
@@ -71,6 +74,15 @@ pub(crate) fn is_executor_prefix(prefix: &str) -> bool {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     prefix.len() <= EXECUTOR_PREFIX_LIMIT && prefix.split('.').all(label)
+}
+
+/// The refusal of an executor prefix.
+pub(crate) fn bad_executor_prefix(key: &str, prefix: &str) -> PlanError {
+    invalid(
+        key,
+        prefix,
+        "write lower case letters, digits, dashes and dots, a letter or digit at both ends of every part, at most 237 characters",
+    )
 }
 
 #[cfg(test)]

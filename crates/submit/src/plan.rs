@@ -1,7 +1,7 @@
 //! The steps, in Spark's order.
 
 use crate::build::Build;
-use crate::conf::{Conf, invalid};
+use crate::conf::Conf;
 use crate::error::PlanError;
 use crate::prepare::prepare;
 use crate::request::SubmitRequest;
@@ -161,11 +161,7 @@ pub(crate) fn excluded_steps(conf: &Conf, role: &str) -> Vec<String> {
 fn check_executor_prefix(conf: &Conf) -> Result<(), PlanError> {
     let key = "spark.kubernetes.executor.podNamePrefix";
     match conf.get(key) {
-        Some(prefix) if !names::is_executor_prefix(&prefix) => Err(invalid(
-            key,
-            &prefix,
-            "write lower case letters, digits, dashes and dots, a letter or digit at both ends of every part, at most 237 characters",
-        )),
+        Some(prefix) if !names::is_executor_prefix(&prefix) => Err(names::bad_executor_prefix(key, &prefix)),
         _ => Ok(()),
     }
 }
