@@ -2,7 +2,6 @@ import java.io.DataInputStream;
 import java.io.File;
 import java.io.InputStream;
 import java.io.PrintStream;
-import java.lang.reflect.Array;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
@@ -35,12 +34,7 @@ public final class DumpConf {
     File jars = new File(args[0]);
     Map<String, Set<String>> strings = new TreeMap<>();
     Set<String> declaring = new TreeSet<>();
-    Set<String> transportModules = new TreeSet<>();
-    File[] files = jars.listFiles((d, n) -> n.startsWith("spark-") && n.endsWith(".jar"));
-    Arrays.sort(files);
-    for (File jar : files) {
-      scanJar(jar, strings, declaring);
-    }
+    scanJars(jars, strings, declaring);
     Map<String, String> owners = new HashMap<>();
     initialise(declaring, owners);
 
@@ -70,7 +64,7 @@ public final class DumpConf {
 
   // ---- entries ----------------------------------------------------------------------------------------------------
 
-  private static void initialise(Set<String> declaring, Map<String, String> owners) {
+  static void initialise(Set<String> declaring, Map<String, String> owners) {
     for (String name : declaring) {
       try {
         Class<?> c = Class.forName(name, true, DumpConf.class.getClassLoader());
@@ -105,7 +99,7 @@ public final class DumpConf {
     String kind = e.getClass().getSimpleName();
     @SuppressWarnings("unchecked")
     scala.Function1<String, ?> converter = (scala.Function1<String, ?>) converter(e);
-    Map<String, Object> type = describe(converter, checks, e.doc());
+    Map<String, Object> type = describe(converter, kind.equals("ProtoBackedConfigEntry"), checks, e.doc());
     String fallback = null;
     String def = null;
     if (kind.equals("FallbackConfigEntry")) {
@@ -132,14 +126,14 @@ public final class DumpConf {
   }
 
   /** The converter of the value itself: optional entries wrap it in Some, fallback entries borrow that of their target. */
-  private static Object converter(ConfigEntry<?> e) throws Exception {
+  static Object converter(ConfigEntry<?> e) throws Exception {
     ConfigEntry<?> target = e;
     while (target.getClass().getSimpleName().equals("FallbackConfigEntry")) target = (ConfigEntry<?>) field(target, "fallback");
     return target.getClass().getSimpleName().equals("OptionalConfigEntry") ? field(target, "rawValueConverter") : target.valueConverter();
   }
 
   /** Peels the layers a TypedConfigBuilder puts around the converter, then identifies the innermost one by its behaviour. */
-  private static Map<String, Object> describe(scala.Function1<String, ?> whole, List<Object> checks, String doc)
+  private static Map<String, Object> describe(scala.Function1<String, ?> whole, boolean protoBacked, List<Object> checks, String doc)
       throws Exception {
     Map<String, Object> type = new LinkedHashMap<>();
     scala.Function1<String, ?> inner = whole;
@@ -179,7 +173,7 @@ public final class DumpConf {
     if (opaque) type.put("transformed", true);
     for (String m : messages) checks.add(m);
     String b = (String) type.get("base");
-    if (!sequence && values.isEmpty() && !messages.isEmpty()) {
+    if (!sequence && values.isEmpty() && (!messages.isEmpty() || protoBacked)) {
       if (b.equals("string") || b.startsWith("seq")) {
         probeWords(whole, messages, doc, type);
       } else if (!b.equals("bool") && !b.equals("regex")) {
@@ -269,7 +263,7 @@ public final class DumpConf {
     else if (!extra.isEmpty()) type.put("extra", extra);
   }
 
-  private static boolean accepts(scala.Function1<String, ?> f, String value) {
+  static boolean accepts(scala.Function1<String, ?> f, String value) {
     try {
       f.apply(value);
       return true;
@@ -305,7 +299,9 @@ public final class DumpConf {
       Object gib = attempt(f, "1g");
       if (gib instanceof Long) {
         long n = (Long) gib;
-        return n == 1L << 30 ? "bytes:b" : n == 1L << 20 ? "bytes:k" : n == 1L << 10 ? "bytes:m" : n == 1 ? "bytes:g" : "bytes:?";
+        String unit = n == 1L << 30 ? "b" : n == 1L << 20 ? "k" : n == 1L << 10 ? "m" : n == 1 ? "g" : "?";
+        // Later versions also take kib, mib and so on.
+        return "bytes:" + unit + (attempt(f, "1gib") != null ? "i" : "");
       }
       Object hour = attempt(f, "1h");
       if (hour instanceof Long) {
@@ -457,6 +453,15 @@ public final class DumpConf {
   }
 
   // ---- class files ------------------------------------------------------------------------------------------------
+
+  /** Collects from Spark's own jars the constants that begin as keys do, and the Scala objects that declare entries. */
+  static void scanJars(File jars, Map<String, Set<String>> strings, Set<String> declaring) throws Exception {
+    File[] files = jars.listFiles((d, n) -> n.startsWith("spark-") && n.endsWith(".jar"));
+    Arrays.sort(files);
+    for (File jar : files) {
+      scanJar(jar, strings, declaring);
+    }
+  }
 
   private static void scanJar(File jar, Map<String, Set<String>> strings, Set<String> declaring) throws Exception {
     String module = jar.getName().replaceAll("^spark-", "").replaceAll("(_2\\.1[0-9])?-[0-9.]+\\.jar$", "");

@@ -5,6 +5,7 @@ use std::fmt;
 use super::catalogue::{Catalogue, Known};
 use super::suggest;
 use super::table::{Default, Entry, Kind};
+use super::value::ValueType;
 
 /// The facts about a key, across versions.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +108,8 @@ impl Explanation {
             } else {
                 "deprecated"
             };
-            writeln!(f, "  {word:<11} {version} {message}")?;
+            let text = format!("  {word:<11} {version} {message}");
+            writeln!(f, "{}", text.trim_end())?;
         }
         if matches!(entry.kind, Kind::Entry | Kind::Plain) {
             writeln!(f, "  type        {}", entry.value_type)?;
@@ -147,10 +149,17 @@ impl Explanation {
             }
         }
         let single = runs.len() == 1;
+        let value_type = self
+            .versions
+            .last()
+            .map_or(ValueType::TEXT, |newest| newest.entry.value_type);
         for (first, last, default) in runs {
             let text = match default {
                 Default::Text(text) if text.is_empty() => "(empty)".to_owned(),
-                Default::Text(text) => text.to_string(),
+                Default::Text(text) => match value_type.readable(text) {
+                    Some(readable) => format!("{text} ({readable})"),
+                    None => text.to_string(),
+                },
                 Default::Key(key) => format!("the value of {key}"),
                 Default::Computed => "computed at start".to_owned(),
                 Default::Absent => "none".to_owned(),

@@ -50,16 +50,54 @@ impl Family {
                 return !rest.is_empty();
             }
             let (segment, after) = rest.split_once('.').unwrap_or((rest, ""));
-            let fits = match part.strip_prefix('<').and_then(|part| part.strip_suffix('>')) {
-                Some(choices) if choices.contains('|') => choices.split('|').any(|choice| choice == segment),
-                Some(_) => !segment.is_empty(),
-                None => part == segment,
-            };
-            if !fits {
+            if !choices(part).any(|choice| choice == segment) && (segment.is_empty() || !names(part)) {
                 return false;
             }
             rest = after;
         }
         rest.is_empty()
     }
+
+    /// The key in the form of the pattern, when each of its segments is at most a slip away from it, and the number of slips. A wrong case counts
+    /// as no slip.
+    pub(super) fn corrected(&self, key: &str) -> Option<(String, usize)> {
+        let mut out: Vec<&str> = Vec::new();
+        let mut slips = 0;
+        let mut segments = key.split('.');
+        for part in self.pattern.split('.') {
+            let segment = segments.next().filter(|segment| !segment.is_empty())?;
+            if part == "*" || names(part) {
+                out.push(segment);
+                if part == "*" {
+                    out.extend(segments.by_ref());
+                }
+                continue;
+            }
+            let lower = segment.to_ascii_lowercase();
+            let distance = |choice: &&str| strsim::osa_distance(&choice.to_ascii_lowercase(), &lower);
+            let nearest = choices(part).min_by_key(distance)?;
+            let slip = distance(&nearest);
+            if slip > 2 || slip * 3 > nearest.len() {
+                return None;
+            }
+            slips += slip;
+            out.push(nearest);
+        }
+        (segments.next().is_none() && slips <= 3).then(|| (out.join("."), slips))
+    }
+}
+
+/// The literals a part of a pattern stands for; none when it stands for any name.
+fn choices(part: &'static str) -> impl Iterator<Item = &'static str> {
+    let literal = if names(part) {
+        ""
+    } else {
+        part.trim_start_matches('<').trim_end_matches('>')
+    };
+    literal.split('|').filter(|choice| !choice.is_empty())
+}
+
+/// Whether a part of a pattern stands for any name.
+fn names(part: &str) -> bool {
+    part.starts_with('<') && !part.contains('|')
 }

@@ -3,7 +3,7 @@
 use super::catalogue::{Catalogue, Known, recommendable};
 use super::suggest;
 use super::table::{Default, Entry, Kind};
-use super::value::{Refusal, Scalar, ValueType, java_trim, parse_bool};
+use super::value::{Refusal, Rule, Scalar, ValueType, java_trim, parse_bool};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +90,23 @@ impl Catalogue {
         match self.find(trimmed) {
             Known::Entry(entry) => self.lint_entry(entry, key, value, findings),
             Known::Family(family) => {
-                check_value(&family.value_type, &super::value::Rule::Any, "", key, value, findings)
+                if let Some(meant) = suggest::slip_within(self, family, trimmed) {
+                    let message = format!(
+                        "Spark {} does not know this key; it passes it on as one of {}",
+                        self.name(),
+                        family.pattern
+                    );
+                    let suggestion = Some(Suggestion::ReplaceKey(meant));
+                    findings.push(finding(
+                        "conf-unknown-key",
+                        Severity::Warning,
+                        key,
+                        On::Key,
+                        message,
+                        suggestion,
+                    ));
+                }
+                check_value(&family.value_type, &Rule::Any, "", key, value, findings)
             }
             Known::Newer(entry) => {
                 let since = if entry.since.is_empty() {
@@ -293,11 +309,19 @@ fn deprecation(entry: &'static Entry) -> (&'static str, &'static str) {
 
 /// Spark's advice in words, or the key it names when that is all it says.
 fn replacement(advice: &str) -> Suggestion {
+    if advice.trim_end_matches('.').eq_ignore_ascii_case("Not used anymore") {
+        return Suggestion::Text("remove it".to_owned());
+    }
     let words = advice
         .trim_end_matches('.')
         .trim_end_matches(" instead of it")
         .trim_end_matches(" instead");
-    for lead in ["Please use ", "Use ", "Not used anymore. Please use "] {
+    for lead in [
+        "Please use ",
+        "Use ",
+        "This config was replaced by ",
+        "Not used anymore. Please use ",
+    ] {
         let Some(rest) = words.strip_prefix(lead) else { continue };
         let key = rest.trim_matches(['\'', '`']);
         if key.starts_with("spark.")
@@ -324,7 +348,7 @@ fn converted(key: &str) -> bool {
 
 fn check_value(
     value_type: &ValueType,
-    rule: &super::value::Rule,
+    rule: &Rule,
     rule_message: &str,
     key: &str,
     value: &str,

@@ -1,6 +1,7 @@
 //! What the author may have meant: near keys and corrected values.
 
 use super::catalogue::{Catalogue, recommendable};
+use super::family::Family;
 use super::lint::meant_bool;
 use super::table::Kind;
 use super::value::{Rule, Scalar, ValueType, java_trim};
@@ -35,6 +36,15 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("spark.sql.aqe.enabled", "spark.sql.adaptive.enabled"),
 ];
 
+/// Beginnings that resemble no family but mean one.
+const FAMILY_SYNONYMS: &[(&str, &str)] = &[
+    ("spark.kubernetes.executorEnv.", "spark.executorEnv."),
+    ("spark.driverEnv.", "spark.kubernetes.driverEnv."),
+    ("spark.executor.env.", "spark.executorEnv."),
+    ("spark.driver.env.", "spark.kubernetes.driverEnv."),
+    ("spark.kubernetes.nodeSelector.", "spark.kubernetes.node.selector."),
+];
+
 /// The keys nearest to one that is not known, best first; at most three.
 pub(super) fn near_misses(catalogue: &Catalogue, key: &str) -> Vec<String> {
     let lower = key.to_ascii_lowercase();
@@ -43,6 +53,11 @@ pub(super) fn near_misses(catalogue: &Catalogue, key: &str) -> Vec<String> {
         .find(|(name, meant)| *name == lower && catalogue.get(meant).is_some())
     {
         return vec![(*meant).to_owned()];
+    }
+    for (wrong, right) in FAMILY_SYNONYMS {
+        if let Some(rest) = key.strip_prefix(wrong).filter(|rest| !rest.is_empty()) {
+            return vec![format!("{right}{rest}")];
+        }
     }
     let wanted = Shape::of(key);
     let mut found: Vec<(f64, String)> = Vec::new();
@@ -65,26 +80,33 @@ pub(super) fn near_misses(catalogue: &Catalogue, key: &str) -> Vec<String> {
     found.into_iter().take(3).map(|(_, key)| key).collect()
 }
 
-/// A key whose beginning resembles the prefix of a family: the prefix corrected, the rest kept.
+/// A key that is a slip away from the form of a family.
 fn near_families(catalogue: &Catalogue, key: &str) -> Vec<(f64, String)> {
-    let mut found = Vec::new();
-    for family in catalogue
+    let own = catalogue
         .families()
-        .filter(|family| family.open() && family.place != "third-party")
-    {
-        let prefix = family.prefix().trim_end_matches('.');
-        let segments = prefix.split('.').count();
-        let Some((end, _)) = key.match_indices('.').nth(segments - 1) else {
-            continue;
-        };
-        let (head, rest) = key.split_at(end);
-        let distance = strsim::osa_distance(&head.to_ascii_lowercase(), &prefix.to_ascii_lowercase());
-        if distance <= 2 && segments >= 2 && rest.len() > 1 && head.len() > 8 {
-            let score = 1.0 - distance as f64 / prefix.len() as f64;
-            found.push((score, format!("{prefix}{rest}")));
-        }
+        .filter(|family| !matches!(family.place, "third-party" | "connector"));
+    own.filter_map(|family| {
+        let (corrected, slips) = family.corrected(key)?;
+        Some((1.0 - slips as f64 / family.prefix().len().max(1) as f64, corrected))
+    })
+    .collect()
+}
+
+/// A known key that a key of an open family resembles so much that it is likely a slip.
+pub(super) fn slip_within(catalogue: &Catalogue, family: &Family, key: &str) -> Option<String> {
+    if !family.open() || family.place == "third-party" {
+        return None;
     }
-    found
+    let prefix = family.prefix();
+    let wanted = Shape::of(key);
+    let first = Catalogue::table().entries.partition_point(|entry| entry.key < prefix);
+    let within = Catalogue::table().entries[first..]
+        .iter()
+        .take_while(|entry| entry.key.starts_with(prefix));
+    let known = within.filter(|entry| catalogue.get(entry.key) == Some(entry) && recommendable(entry));
+    let scored = known.map(|entry| (wanted.similarity(&Shape::of(entry.key), THRESHOLD), entry.key));
+    let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (score >= 0.93).then(|| best.to_owned())
 }
 
 /// The key with the prefix that Spark wants, when that makes sense of it.
@@ -193,7 +215,7 @@ pub(super) fn value(value_type: &ValueType, rule: &Rule, text: &str) -> Option<S
             let nearest = rule.values().min_by_key(distance)?;
             (distance(&nearest) <= 1 + nearest.len() / 4).then(|| nearest.to_owned())?
         }
-        Scalar::Bytes(_) => size(text)?,
+        Scalar::Bytes { .. } => size(text)?,
         Scalar::Time(_) => duration(text)?,
         Scalar::Int | Scalar::Long => number(text)?,
         Scalar::Double | Scalar::Decimal => percentage(text)?,

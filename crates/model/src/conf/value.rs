@@ -33,8 +33,13 @@ pub enum Scalar {
     Enum,
     /// A Java regular expression.
     Regex,
-    /// A size; a number without a unit counts this many bytes.
-    Bytes(u64),
+    /// A size.
+    Bytes {
+        /// What a number without a unit counts, in bytes.
+        unit: u64,
+        /// Whether the units `ki`, `kib`, `mi`… are taken besides `k`, `kb`, `m`… (Spark 4.2 and later).
+        binary_names: bool,
+    },
     /// A time; a number without a unit counts this many nanoseconds.
     Time(u64),
 }
@@ -73,6 +78,15 @@ pub enum Refusal {
     Rule(String),
 }
 
+fn bytes_type(text: &str) -> Option<Scalar> {
+    let (letter, binary_names) = text.strip_suffix('i').map_or((text, false), |letter| (letter, true));
+    let power = ["b", "k", "m", "g"].iter().position(|name| *name == letter)?;
+    Some(Scalar::Bytes {
+        unit: 1 << (10 * power),
+        binary_names,
+    })
+}
+
 impl ValueType {
     pub(super) fn parse(text: &str) -> Option<ValueType> {
         let (list, text) = match text.strip_prefix("seq:") {
@@ -88,10 +102,7 @@ impl ValueType {
             "string" => Scalar::Text,
             "enum" => Scalar::Enum,
             "regex" => Scalar::Regex,
-            "bytes:b" => Scalar::Bytes(1),
-            "bytes:k" => Scalar::Bytes(1 << 10),
-            "bytes:m" => Scalar::Bytes(1 << 20),
-            "bytes:g" => Scalar::Bytes(1 << 30),
+            _ if text.starts_with("bytes:") => bytes_type(&text["bytes:".len()..])?,
             "time:ns" => Scalar::Time(1),
             "time:us" => Scalar::Time(1_000),
             "time:ms" => Scalar::Time(1_000_000),
@@ -101,6 +112,37 @@ impl ValueType {
             _ => return None,
         };
         Some(ValueType { list, scalar })
+    }
+
+    /// Any text.
+    pub const TEXT: ValueType = ValueType {
+        list: false,
+        scalar: Scalar::Text,
+    };
+
+    /// A size or time that Spark prints in its smallest unit (`134217728b`, `600000ms`), in the largest unit that keeps it whole.
+    pub fn readable(&self, text: &str) -> Option<String> {
+        let units: &[(i64, &str)] = match self.scalar {
+            Scalar::Bytes { .. } => &[
+                (1 << 40, " TiB"),
+                (1 << 30, " GiB"),
+                (1 << 20, " MiB"),
+                (1 << 10, " KiB"),
+            ],
+            Scalar::Time(_) => &[(86_400_000, " d"), (3_600_000, " h"), (60_000, " min"), (1_000, " s")],
+            _ => return None,
+        };
+        let (digits, suffix) = split_digits(text);
+        let scale = match (self.scalar, suffix) {
+            (Scalar::Bytes { .. }, "b") | (Scalar::Time(_), "ms") => 1,
+            (Scalar::Bytes { .. }, "k") => 1 << 10,
+            (Scalar::Bytes { .. }, "m") => 1 << 20,
+            _ => return None,
+        };
+        let number = digits.parse::<i64>().ok()?.checked_mul(scale)?;
+        let (unit, name) = units.iter().find(|(unit, _)| number >= *unit && number % unit == 0)?;
+        Some(format!("{}{name}", number / unit))
+            .filter(|readable| readable.replace(' ', "").to_lowercase() != format!("{text}ib"))
     }
 
     /// Whether Spark's converter for this type and rule accepts the text.
@@ -126,10 +168,10 @@ impl fmt::Display for ValueType {
             Scalar::Text => "text",
             Scalar::Enum => "one of a set of names",
             Scalar::Regex => "regular expression (Java)",
-            Scalar::Bytes(1) => "bytes, in B when no unit is given",
-            Scalar::Bytes(1_024) => "bytes, in KiB when no unit is given",
-            Scalar::Bytes(1_048_576) => "bytes, in MiB when no unit is given",
-            Scalar::Bytes(_) => "bytes, in GiB when no unit is given",
+            Scalar::Bytes { unit: 1, .. } => "bytes, in B when no unit is given",
+            Scalar::Bytes { unit: 1_024, .. } => "bytes, in KiB when no unit is given",
+            Scalar::Bytes { unit: 1_048_576, .. } => "bytes, in MiB when no unit is given",
+            Scalar::Bytes { .. } => "bytes, in GiB when no unit is given",
             Scalar::Time(1) => "time, in nanoseconds when no unit is given",
             Scalar::Time(1_000) => "time, in microseconds when no unit is given",
             Scalar::Time(1_000_000) => "time, in milliseconds when no unit is given",
@@ -217,9 +259,12 @@ pub fn elements(text: &str) -> impl Iterator<Item = &str> {
 
 fn check_scalar(scalar: Scalar, rule: &Rule, text: &str) -> Result<(), Refusal> {
     let trimmed = java_trim(text);
+    // Java takes the decimal digits of every script. Such a number is left to Spark.
+    let foreign_digits = trimmed.chars().any(|c| !c.is_ascii() && c.is_numeric());
     let form = |expected: &str| Refusal::Form(expected.to_owned());
     match scalar {
         Scalar::Bool => parse_bool(trimmed).map(drop).ok_or_else(|| form("true or false")),
+        Scalar::Int | Scalar::Long | Scalar::Decimal if foreign_digits => Ok(()),
         Scalar::Int => {
             let number: i32 =
                 whole(trimmed).ok_or_else(|| form("a whole number between -2147483648 and 2147483647"))?;
@@ -234,7 +279,7 @@ fn check_scalar(scalar: Scalar, rule: &Rule, text: &str) -> Result<(), Refusal> 
         Scalar::Text => check_one_of(rule, text),
         Scalar::Enum => check_one_of(rule, text),
         Scalar::Regex => Ok(()),
-        Scalar::Bytes(unit) => check_whole(rule, bytes(text, unit)?),
+        Scalar::Bytes { unit, binary_names } => check_whole(rule, bytes(text, unit, binary_names)?),
         Scalar::Time(unit) => check_whole(rule, time(text, unit)?),
     }
 }
@@ -349,13 +394,17 @@ const SIZE_FORM: &str = "a whole number with a unit b, k, m, g, t or p, such as 
 const TIME_FORM: &str = "a whole number with a unit us, ms, s, m, min, h or d, such as 30s";
 
 /// A size in the given unit, as Spark reads it.
-fn bytes(text: &str, unit: u64) -> Result<i64, Refusal> {
+fn bytes(text: &str, unit: u64, binary_names: bool) -> Result<i64, Refusal> {
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
     };
     let lower = java_trim(rest).to_ascii_lowercase();
     let (digits, suffix) = split_digits(&lower);
+    let suffix = match suffix {
+        "ki" | "kib" | "mi" | "mib" | "gi" | "gib" | "ti" | "tib" | "pi" | "pib" if binary_names => &suffix[..1],
+        other => other,
+    };
     let factor = match suffix {
         "" => Some(unit),
         "b" => Some(1),
@@ -385,11 +434,9 @@ fn bytes(text: &str, unit: u64) -> Result<i64, Refusal> {
 /// A time in the given unit, as Spark reads it; too large values saturate as in Java.
 fn time(text: &str, unit: u64) -> Result<i64, Refusal> {
     let lower = java_trim(text).to_ascii_lowercase();
-    let (negative, rest) = match lower.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, lower.as_str()),
-    };
-    let (digits, suffix) = split_digits(rest);
+    let sign = usize::from(lower.starts_with('-'));
+    let (digits, suffix) = split_digits(&lower[sign..]);
+    let digits = &lower[..sign + digits.len()];
     let factor = match suffix {
         "" => Some(unit),
         "us" => Some(1_000),
@@ -407,9 +454,8 @@ fn time(text: &str, unit: u64) -> Result<i64, Refusal> {
             if fraction { "; fractions are not supported" } else { "" }
         )));
     };
-    let nanoseconds = i128::from(number) * i128::from(factor) * if negative { -1 } else { 1 };
-    let converted = nanoseconds / i128::from(unit);
-    Ok(i64::try_from(converted).unwrap_or(if negative { i64::MIN } else { i64::MAX }))
+    let converted = i128::from(number) * i128::from(factor) / i128::from(unit);
+    Ok(i64::try_from(converted).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX }))
 }
 
 fn split_digits(text: &str) -> (&str, &str) {

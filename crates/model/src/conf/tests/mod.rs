@@ -1,3 +1,4 @@
 mod lint;
 mod properties;
 mod table;
+mod verdicts;

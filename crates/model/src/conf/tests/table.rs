@@ -116,3 +116,32 @@ fn well_known_facts() {
     assert_eq!(catalogue.get("spark.app.name").unwrap().kind, Kind::Plain);
     assert_eq!(Severity::Warning.max(Severity::Error), Severity::Error);
 }
+
+#[test]
+fn explanations() {
+    let mut text = String::new();
+    for (version, key) in [
+        ("4.1", "spark.executor.memory"),
+        ("4.1", "spark.sql.ansi.enabled"),
+        ("4.1", "spark.sql.parquet.compression.codec"),
+        ("4.1", "spark.kubernetes.driver.label.team"),
+        ("3.5", "spark.api.mode"),
+        ("4.0", "spark.mesos.role"),
+        ("4.1", "spark.yarn.keytab"),
+        ("4.1", "spark.sql.hive.verifyPartitionPath"),
+        ("4.1", "spark.kubernetes.driver.container.image"),
+        ("4.1", "spark.excutor.memory"),
+        ("4.1", "spark.shuffle.io.retryWait"),
+        ("4.1", "spark.sql.files.maxPartitionBytes"),
+        ("4.1", "spark.sql.autoBroadcastJoinThreshold"),
+        ("4.1", "spark.dynamicAllocation.executorIdleTimeout"),
+        ("4.1", "spark.driver.maxResultSize"),
+        ("4.1", "nonsense"),
+    ] {
+        text.push_str(&format!(
+            "$ {version} {}\n",
+            Catalogue::for_version(version).explain(key)
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
