@@ -5,6 +5,7 @@
 //! - [`defaults`]: the published defaults
 //! - [`quantity`], [`memory`], [`duration`]: the units of Kubernetes and of Spark
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
+//! - [`schema`]: lint of a document against the schema of its kind
 //! - [`names`]: object names, labels, annotations other programs depend on
 
 pub mod conf;
@@ -15,3 +16,4 @@ pub mod manifest;
 pub mod memory;
 pub mod names;
 pub mod quantity;
+pub mod schema;

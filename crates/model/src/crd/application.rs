@@ -91,6 +91,7 @@ pub struct SparkApplicationSpec {
     pub retry_interval: Option<i64>,
     /// Major Python version, `2` or `3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["2", "3"]))]
     pub python_version: Option<String>,
     /// Share of the heap added for off-heap memory, for example `"0.1"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,15 +195,19 @@ pub struct RestartPolicy {
     pub type_: Option<RestartPolicyType>,
     /// How many failed submissions are tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub on_submission_failure_retries: Option<i32>,
     /// How many failed runs are tried again; N retries are N+1 runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub on_failure_retries: Option<i32>,
     /// Seconds between failed submissions, multiplied by the number of tries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub on_submission_failure_retry_interval: Option<i64>,
     /// Seconds between failed runs, multiplied by the number of tries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub on_failure_retry_interval: Option<i64>,
 }
 

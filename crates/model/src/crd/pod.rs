@@ -19,6 +19,7 @@ pub struct SparkPodSpec {
     pub template: Option<serde_json::Value>,
     /// Cores, whole numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub cores: Option<i32>,
     /// CPU limit of the pod, a Kubernetes quantity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,6 +159,7 @@ pub struct ExecutorSpec {
     pub pod: SparkPodSpec,
     /// Number of executors, 1 by default unless allocation is dynamic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub instances: Option<i32>,
     /// CPU request, a Kubernetes quantity; `cores` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -90,8 +90,14 @@ impl Complaint {
         self.severity == Severity::Error
     }
 
-    /// The rendering in the pieces a terminal may want to colour: (head, where, line, mark, notes).
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The text a person reads, without colours and without a line end; see the type.
+    pub fn render(&self) -> String {
+        self.to_string().trim_end().to_owned()
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         writeln!(f, "{}[{}]: {}", self.severity, self.code, self.message)?;
@@ -124,12 +130,6 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
         .collect()
-}
-
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
 }
 
 impl std::error::Error for Complaint {}

@@ -5,15 +5,21 @@
 //! an application must obey before it can be submitted, and their Spark configuration against the catalogue of their Spark version;
 //! other kinds are only read. Nothing here touches a file, a cluster or the clock.
 
+mod application;
 mod complaint;
+mod kinds;
+mod nearest;
 mod node;
 mod read;
+mod refused;
 mod scalar;
 mod source;
 
 pub use complaint::{Complaint, Severity, has_errors};
+pub use nearest::nearest;
 pub use node::{Content, Entry, Node, Step, join, join_index, parse_path, push_key};
 pub use read::{MAX_BYTES, MAX_DEPTH, MAX_NODES, read};
+pub use refused::refused_spark_conf;
 pub use source::{Excerpt, Place, Source};
 
 use std::sync::Arc;
@@ -82,12 +88,14 @@ impl Document {
 /// ```
 pub fn check(source_name: &str, text: &str) -> (Vec<Document>, Vec<Complaint>) {
     let source = Source::new(source_name, text);
-    let (nodes, complaints) = read(&source);
+    let (nodes, mut complaints) = read(&source);
     let documents: Vec<Document> = nodes
         .into_iter()
         .flat_map(expand_list)
         .map(|node| Document::new(node, &source))
         .collect();
+    complaints.extend(documents.iter().flat_map(kinds::check));
+    complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
     (documents, complaints)
 }
 
@@ -132,5 +140,7 @@ fn expand_list(node: Node) -> Vec<Node> {
     }
 }
 
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;

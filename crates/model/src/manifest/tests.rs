@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::*;
 
 fn values(text: &str) -> Vec<Value> {
-    let (documents, complaints) = check("m.yaml", text);
+    let (nodes, complaints) = read(&Source::new("m.yaml", text));
     assert_eq!(complaints, [], "{text}");
-    documents.into_iter().map(|document| document.value).collect()
+    nodes.iter().map(Node::to_value).collect()
 }
 
 fn said(text: &str) -> Vec<(&'static str, usize, usize)> {
-    check("m.yaml", text)
-        .1
+    let (_, complaints) = read(&Source::new("m.yaml", text));
+    complaints
         .iter()
         .map(|complaint| (complaint.code, complaint.line, complaint.column))
         .collect()
@@ -109,7 +109,7 @@ fn places_of_paths() {
 
 #[test]
 fn rendering_is_a_compilers() {
-    let (_, complaints) = check("app.yaml", "spec:\n  driver: {}\n  driver: {}\n");
+    let (_, complaints) = read(&Source::new("app.yaml", "spec:\n  driver: {}\n  driver: {}\n"));
     insta::assert_snapshot!(complaints[0].to_string(), @r"
     error[duplicate-key]: `driver` is given twice; first on line 2
      --> app.yaml:3:3

@@ -1,0 +1,722 @@
+//! The rules an application must obey before it can be submitted, as far as its manifest alone can tell.
+//!
+//! Each rule is a function that looks at the tree and complains with the place. They run whatever else is wrong, so they take nothing
+//! for granted about the types.
+
+use crate::memory::{ByteUnit, Memory};
+use crate::names;
+use crate::quantity::Quantity;
+
+use super::complaint::{Complaint, Severity};
+use super::node::{Content, Node, join, join_index};
+use super::{Document, nearest, refused_spark_conf};
+
+/// Spark refuses to start with less heap: 1.5 times the 300 MiB it reserves (`UnifiedMemoryManager`).
+const LEAST_HEAP: u64 = 471_859_200;
+
+/// Checks an application's spec, which lies at `path` (`spec`, or `spec.template` of a schedule).
+pub(super) fn check(document: &Document, path: &str) -> Vec<Complaint> {
+    let Some(spec) = document.node.lookup(path) else {
+        return Vec::new();
+    };
+    let mut check = Check {
+        document,
+        path,
+        spec,
+        complaints: Vec::new(),
+    };
+    check.main();
+    check.image();
+    check.mode();
+    check.node_selectors();
+    check.driver_ingresses();
+    check.restart_policy();
+    check.dynamic_allocation();
+    check.without_effect();
+    check.pod("driver");
+    check.pod("executor");
+    check.overhead_factor();
+    check.refused_conf();
+    check.overridden_conf();
+    check.complaints
+}
+
+/// Checks the name of an object whose name may have `limit` characters.
+pub(super) fn check_name(document: &Document, limit: usize) -> Option<Complaint> {
+    let name = &document.name;
+    if name.is_empty() {
+        let generated = document.node.lookup("metadata.generateName").is_some();
+        return (!generated).then(|| {
+            document
+                .complain(
+                    Severity::Error,
+                    "missing-name",
+                    "metadata.name",
+                    "the object has no name",
+                )
+                .with_suggestion("add `metadata.name`")
+        });
+    }
+    let wrong = match names::check_dns_1035(name) {
+        Err(error) => error.to_string(),
+        Ok(()) if name.len() > limit => format!(
+            "the name has {} characters; at most {limit} are allowed, so that the names made from it stay below {}",
+            name.len(),
+            names::LABEL_LIMIT
+        ),
+        Ok(()) => return None,
+    };
+    let place = document
+        .node
+        .lookup("metadata.name")
+        .map_or(document.node.place, |node| node.place);
+    let message = format!("`{name}` cannot be the name of a {}: {wrong}", document.kind);
+    let complaint = Complaint::new(
+        Severity::Error,
+        "bad-name",
+        &document.source,
+        place,
+        "metadata.name",
+        message,
+    );
+    Some(match names::suggest_dns_1035(name, limit) {
+        Some(better) => complaint.with_suggestion(format!("for example `{better}`")),
+        None => complaint,
+    })
+}
+
+struct Check<'a> {
+    document: &'a Document,
+    path: &'a str,
+    spec: &'a Node,
+    complaints: Vec<Complaint>,
+}
+
+impl<'a> Check<'a> {
+    fn text(&self, path: &str) -> Option<&'a str> {
+        self.spec.lookup(path).and_then(Node::as_str)
+    }
+
+    fn whole(&self, path: &str) -> Option<i64> {
+        integer(self.spec.lookup(path)?)
+    }
+
+    fn flag(&self, path: &str) -> Option<bool> {
+        match self.spec.lookup(path)?.content {
+            Content::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn conf(&self, key: &str) -> Option<&'a str> {
+        self.spec.get("sparkConf")?.get(key)?.as_str()
+    }
+
+    fn full(&self, path: &str) -> String {
+        if path.is_empty() {
+            self.path.to_owned()
+        } else {
+            format!("{}.{path}", self.path)
+        }
+    }
+
+    /// Complains about a key.
+    fn at_key(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        path: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let complaint = self.document.complain(severity, code, &self.full(path), message);
+        self.complaints.push(with_help(complaint, help));
+    }
+
+    /// Complains about a value.
+    fn at_value(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        path: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let full = self.full(path);
+        let place = self
+            .spec
+            .lookup(path)
+            .map_or_else(|| self.document.node.place_of(&full), |node| node.place);
+        let complaint = Complaint::new(severity, code, &self.document.source, place, &full, message);
+        self.complaints.push(with_help(complaint, help));
+    }
+
+    fn main(&mut self) {
+        let language = self.text("type").unwrap_or("Scala");
+        let file = self.text("mainApplicationFile");
+        let class = self.text("mainClass");
+        match (language, file) {
+            ("Python" | "R", None) => {
+                let ending = if language == "R" { "main.R" } else { "main.py" };
+                self.at_key(
+                    Severity::Error,
+                    "missing-main-file",
+                    "type",
+                    format!("a {language} application needs `mainApplicationFile`"),
+                    format!("add for example `mainApplicationFile: local:///opt/spark/work-dir/{ending}`"),
+                );
+            }
+            ("Python" | "R", Some(file)) => {
+                if file.ends_with(".jar") {
+                    self.at_value(
+                        Severity::Error,
+                        "wrong-language",
+                        "mainApplicationFile",
+                        format!("a jar is not a {language} application"),
+                        "set `type: Scala` or `type: Java`, or name the script",
+                    );
+                } else if let Some(class) = class {
+                    self.at_key(
+                        Severity::Warning,
+                        "no-effect",
+                        "mainClass",
+                        format!("`mainClass: {class}` has no effect in a {language} application"),
+                        "remove it",
+                    );
+                }
+            }
+            ("Java" | "Scala", Some(file)) if file.ends_with(".py") || file.ends_with(".R") => {
+                let right = if file.ends_with(".py") { "Python" } else { "R" };
+                self.at_value(
+                    Severity::Error,
+                    "wrong-language",
+                    "mainApplicationFile",
+                    format!("`{file}` is not a {language} application"),
+                    format!("set `type: {right}`"),
+                );
+            }
+            ("Java" | "Scala", file) if class.is_none() => {
+                let add = "add `mainClass` with the full name of the class that has `main`";
+                match file.and_then(|file| file.split_once(':').map(|(scheme, _)| scheme)) {
+                    // Only a jar that can be opened here tells its own main class.
+                    Some("file") => {}
+                    None if file.is_some() => {}
+                    Some("local") => {
+                        let message = "`mainClass` is missing, and a jar inside the image cannot be asked for its own";
+                        self.at_value(
+                            Severity::Error,
+                            "missing-main-class",
+                            "mainApplicationFile",
+                            message,
+                            add,
+                        );
+                    }
+                    Some(_) => {
+                        let message = "`mainClass` is missing; the jar must name it in its manifest";
+                        self.at_value(
+                            Severity::Warning,
+                            "missing-main-class",
+                            "mainApplicationFile",
+                            message,
+                            add,
+                        );
+                    }
+                    None => {
+                        let message =
+                            format!("a {language} application needs `mainClass`, `mainApplicationFile` or both");
+                        self.at_key(Severity::Error, "missing-main-class", "", message, add);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn image(&mut self) {
+        if self.spec.get("image").is_some() {
+            return;
+        }
+        let missing: Vec<&str> = ["driver", "executor"]
+            .into_iter()
+            .filter(|role| self.spec.lookup(&format!("{role}.image")).is_none())
+            .collect();
+        // Images in sparkConf are refused below, with what to do instead.
+        let by_conf = |role: &str| {
+            self.conf("spark.kubernetes.container.image").is_some()
+                || self.conf(&format!("spark.kubernetes.{role}.container.image")).is_some()
+        };
+        let missing: Vec<&str> = missing.into_iter().filter(|role| !by_conf(role)).collect();
+        if !missing.is_empty() {
+            let version = self.text("sparkVersion").unwrap_or("4.1.4");
+            self.at_key(
+                Severity::Error,
+                "missing-image",
+                "",
+                format!("no image is given for the {}", missing.join(" and the ")),
+                format!("add for example `image: apache/spark:{version}`"),
+            );
+        }
+    }
+
+    fn mode(&mut self) {
+        if self.text("mode") == Some("client") {
+            self.at_value(
+                Severity::Error,
+                "client-mode",
+                "mode",
+                "in client mode the driver would run inside the operator, without limits, image or isolation; it is not run that way",
+                "write `cluster`, or remove the line",
+            );
+        }
+    }
+
+    fn node_selectors(&mut self) {
+        if self.spec.get("nodeSelector").is_none() {
+            return;
+        }
+        for role in ["driver", "executor"] {
+            let path = format!("{role}.nodeSelector");
+            if self.spec.lookup(&path).is_some() {
+                self.at_key(
+                    Severity::Error,
+                    "node-selector-twice",
+                    &path,
+                    format!("a node selector is given both for the application and for the {role}"),
+                    "keep one of the two",
+                );
+            }
+        }
+    }
+
+    fn driver_ingresses(&mut self) {
+        let Some(options) = self.spec.get("driverIngressOptions") else {
+            return;
+        };
+        let mut seen: Vec<i64> = Vec::new();
+        for (index, item) in options.items().iter().enumerate() {
+            let path = format!("{}.servicePort", join_index("driverIngressOptions", index));
+            match item.get("servicePort").and_then(integer) {
+                Some(port) if seen.contains(&port) => self.at_value(
+                    Severity::Error,
+                    "duplicate-port",
+                    &path,
+                    format!("port {port} is given twice; each driver ingress has its own"),
+                    "use another port",
+                ),
+                Some(port) => seen.push(port),
+                None => {}
+            }
+        }
+    }
+
+    fn restart_policy(&mut self) {
+        let policy = self.text("restartPolicy.type").unwrap_or("Never");
+        let mut without_effect = |field: &str, why: &str, help: &str| {
+            let path = format!("restartPolicy.{field}");
+            if self.spec.lookup(&path).is_some() {
+                self.at_key(
+                    Severity::Warning,
+                    "no-effect",
+                    &path,
+                    format!("`{field}` has no effect: {why}"),
+                    help,
+                );
+            }
+        };
+        match policy {
+            "Never" => {
+                for field in [
+                    "onFailureRetries",
+                    "onFailureRetryInterval",
+                    "onSubmissionFailureRetries",
+                    "onSubmissionFailureRetryInterval",
+                ] {
+                    without_effect(
+                        field,
+                        "the application is never run again",
+                        "set `restartPolicy.type: OnFailure`, or remove it",
+                    );
+                }
+            }
+            "Always" => {
+                for field in ["onFailureRetries", "onSubmissionFailureRetries"] {
+                    without_effect(
+                        field,
+                        "`Always` runs again without end",
+                        "set `restartPolicy.type: OnFailure`, or remove it",
+                    );
+                }
+            }
+            "OnFailure" => {
+                let retries = ["onFailureRetries", "onSubmissionFailureRetries"];
+                if retries
+                    .iter()
+                    .all(|field| self.spec.lookup(&format!("restartPolicy.{field}")).is_none())
+                {
+                    self.at_value(
+                        Severity::Warning,
+                        "no-retries",
+                        "restartPolicy.type",
+                        "`OnFailure` without a number of retries retries nothing",
+                        "add for example `onFailureRetries: 3`",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn dynamic_allocation(&mut self) {
+        let Some(allocation) = self.spec.get("dynamicAllocation") else {
+            return;
+        };
+        if self.flag("dynamicAllocation.enabled") != Some(true) {
+            if allocation.entries().iter().any(|entry| entry.key != "enabled") {
+                let message = "these settings have no effect while dynamic allocation is off";
+                self.at_key(
+                    Severity::Warning,
+                    "no-effect",
+                    "dynamicAllocation",
+                    message,
+                    "add `enabled: true`",
+                );
+            }
+            return;
+        }
+        for field in ["initialExecutors", "minExecutors", "maxExecutors"] {
+            let path = format!("dynamicAllocation.{field}");
+            if self.whole(&path).is_some_and(|count| count < 0) {
+                self.at_value(
+                    Severity::Error,
+                    "out-of-range",
+                    &path,
+                    format!("`{field}` cannot be negative"),
+                    "",
+                );
+            }
+        }
+        let count = |field: &str| self.whole(&format!("dynamicAllocation.{field}"));
+        let (initial, least, most) = (count("initialExecutors"), count("minExecutors"), count("maxExecutors"));
+        let instances = self.whole("executor.instances");
+        if let (Some(least), Some(most)) = (least, most)
+            && least > most
+        {
+            let message = format!("at least {least} and at most {most} executors cannot both hold");
+            self.at_value(
+                Severity::Error,
+                "min-above-max",
+                "dynamicAllocation.minExecutors",
+                message,
+                "make minExecutors at most maxExecutors",
+            );
+        }
+        if most == Some(0) {
+            self.at_value(
+                Severity::Error,
+                "out-of-range",
+                "dynamicAllocation.maxExecutors",
+                "`maxExecutors` is at least 1",
+                "",
+            );
+        }
+        if let (Some(initial), Some(most)) = (initial, most)
+            && initial > most
+        {
+            let message = format!("it begins with {initial} executors but may have at most {most}");
+            self.at_value(
+                Severity::Warning,
+                "initial-above-max",
+                "dynamicAllocation.initialExecutors",
+                message,
+                "lower it, or raise maxExecutors",
+            );
+        }
+        if let Some(instances) = instances {
+            let message = format!(
+                "with dynamic allocation `instances: {instances}` is not the number of executors, only the one it begins with"
+            );
+            self.at_key(
+                Severity::Warning,
+                "instances-with-dynamic-allocation",
+                "executor.instances",
+                message,
+                "use dynamicAllocation.initialExecutors, or remove it",
+            );
+        }
+    }
+
+    fn without_effect(&mut self) {
+        for field in ["failureRetries", "retryInterval"] {
+            if self.spec.get(field).is_some() {
+                let message = format!("`{field}` is left over from v1beta1 and has no effect");
+                self.at_key(Severity::Warning, "no-effect", field, message, "use `restartPolicy`");
+            }
+        }
+        if let Some(version) = self.text("pythonVersion") {
+            let message = format!("`pythonVersion: \"{version}\"` has no effect since Spark 3.1; the image decides");
+            self.at_key(Severity::Warning, "no-effect", "pythonVersion", message, "remove it");
+        }
+    }
+
+    fn pod(&mut self, role: &str) {
+        for field in ["memory", "memoryOverhead"] {
+            let path = format!("{role}.{field}");
+            let Some(text) = self.text(&path) else { continue };
+            match Memory::parse(text, ByteUnit::Mib) {
+                Err(error) => {
+                    let help = error
+                        .instead()
+                        .map(|instead| format!("write `{instead}`"))
+                        .unwrap_or_default();
+                    self.at_value(Severity::Error, error.code(), &path, error.to_string(), help);
+                }
+                Ok(memory)
+                    if field == "memory"
+                        && memory.bytes() < LEAST_HEAP
+                        && self.conf("spark.testing.memory").is_none() =>
+                {
+                    let message = format!("Spark does not start with {memory} of heap; it needs at least 450m");
+                    self.at_value(
+                        Severity::Error,
+                        "too-little-memory",
+                        &path,
+                        message,
+                        "write `512m` or more",
+                    );
+                }
+                Ok(_) => {}
+            }
+        }
+        let path = format!("{role}.memoryLimit");
+        if let Some(text) = self.text(&path)
+            && let Err(error) = Memory::parse_limit(text)
+        {
+            self.at_value(Severity::Error, error.code(), &path, error.to_string(), "");
+        }
+        let request = self.cpu(&format!("{role}.coreRequest"));
+        let limit = self.cpu(&format!("{role}.coreLimit"));
+        let cores = self
+            .whole(&format!("{role}.cores"))
+            .filter(|cores| *cores > 0)
+            .map(Quantity::from_units);
+        match (request, cores, limit) {
+            (Some(request), _, Some(limit)) if request > limit => {
+                let message = format!(
+                    "the request of {request} CPUs is above the limit of {limit}; Kubernetes refuses such a pod"
+                );
+                self.at_value(
+                    Severity::Error,
+                    "request-above-limit",
+                    &format!("{role}.coreRequest"),
+                    message,
+                    "raise coreLimit, or lower coreRequest",
+                );
+            }
+            (None, Some(cores), Some(limit)) if cores > limit => {
+                let message = format!(
+                    "`cores: {cores}` is requested and above the limit of {limit} CPUs; Kubernetes refuses such a pod"
+                );
+                self.at_value(
+                    Severity::Error,
+                    "request-above-limit",
+                    &format!("{role}.coreLimit"),
+                    message,
+                    "raise coreLimit, or set coreRequest",
+                );
+            }
+            _ => {}
+        }
+        let path = format!("{role}.gpu.quantity");
+        if let Some(count) = self.whole(&path).filter(|count| *count < 1) {
+            self.at_value(
+                Severity::Error,
+                "out-of-range",
+                &path,
+                format!("{count} GPUs cannot be asked for"),
+                "remove `gpu`, or ask for at least 1",
+            );
+        }
+        let path = format!("{role}.podName");
+        if let Some(name) = self.text(&path)
+            && let Err(error) = names::check_subdomain(name)
+        {
+            self.at_value(
+                Severity::Error,
+                error.code(),
+                &path,
+                format!("`{name}` cannot be the name of a pod: {error}"),
+                "",
+            );
+        }
+        self.volume_mounts(role);
+        self.template_version(role);
+    }
+
+    fn cpu(&mut self, path: &str) -> Option<Quantity> {
+        let text = self.text(path)?;
+        match text.parse::<Quantity>() {
+            Ok(quantity) if quantity.nanos() > 0 => Some(quantity),
+            Ok(_) => {
+                self.at_value(
+                    Severity::Error,
+                    "out-of-range",
+                    path,
+                    format!("`{text}` CPUs cannot be asked for"),
+                    "",
+                );
+                None
+            }
+            Err(error) => {
+                self.at_value(Severity::Error, error.code(), path, error.to_string(), "");
+                None
+            }
+        }
+    }
+
+    fn volume_mounts(&mut self, role: &str) {
+        // A pod template may bring volumes of its own.
+        if self.spec.lookup(&format!("{role}.template")).is_some() {
+            return;
+        }
+        let volumes: Vec<&str> = self
+            .spec
+            .get("volumes")
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|volume| volume.get("name").and_then(Node::as_str))
+            .collect();
+        let mounts = self
+            .spec
+            .lookup(&format!("{role}.volumeMounts"))
+            .map(Node::items)
+            .unwrap_or_default();
+        for (index, mount) in mounts.iter().enumerate() {
+            let Some(name) = mount.get("name").and_then(Node::as_str) else {
+                continue;
+            };
+            if volumes.contains(&name) {
+                continue;
+            }
+            let path = format!("{}.name", join_index(&format!("{role}.volumeMounts"), index));
+            let help = match nearest(name, volumes.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("add a volume named `{name}` to `{}.volumes`", self.path),
+            };
+            self.at_value(
+                Severity::Error,
+                "unknown-volume",
+                &path,
+                format!("no volume is named `{name}`"),
+                help,
+            );
+        }
+    }
+
+    fn template_version(&mut self, role: &str) {
+        let major = self
+            .text("sparkVersion")
+            .and_then(|version| version.split('.').next())
+            .and_then(|major| major.parse::<u32>().ok());
+        let path = format!("{role}.template");
+        if major.is_some_and(|major| major < 3) && self.spec.lookup(&path).is_some() {
+            self.at_key(
+                Severity::Error,
+                "template-version",
+                &path,
+                "a pod template requires Spark 3.0.0 or later",
+                "raise sparkVersion, or remove the template",
+            );
+        }
+    }
+
+    fn overhead_factor(&mut self) {
+        if let Some(text) = self.text("memoryOverheadFactor")
+            && !text
+                .trim()
+                .parse::<f64>()
+                .is_ok_and(|factor| factor.is_finite() && factor > 0.0)
+        {
+            self.at_value(
+                Severity::Error,
+                "bad-value",
+                "memoryOverheadFactor",
+                format!("`{text}` is not a share of the heap"),
+                "write for example \"0.2\"",
+            );
+        }
+    }
+
+    fn refused_conf(&mut self) {
+        let Some(conf) = self.spec.get("sparkConf") else { return };
+        let namespace = self.document.namespace.as_deref();
+        for entry in conf.entries() {
+            let value = entry.value.as_str().unwrap_or_default();
+            let Some(why) = refused_spark_conf(&entry.key, value, namespace) else {
+                continue;
+            };
+            let path = join(&self.full("sparkConf"), &entry.key);
+            let complaint = Complaint::new(
+                Severity::Error,
+                "conf-refused",
+                &self.document.source,
+                entry.key_place,
+                &path,
+                why,
+            );
+            self.complaints.push(complaint.with_suggestion("remove the key"));
+        }
+    }
+
+    fn overridden_conf(&mut self) {
+        const PAIRS: [(&str, &str); 11] = [
+            ("driver.cores", "spark.driver.cores"),
+            ("driver.memory", "spark.driver.memory"),
+            ("driver.memoryOverhead", "spark.driver.memoryOverhead"),
+            ("driver.coreLimit", "spark.kubernetes.driver.limit.cores"),
+            ("driver.coreRequest", "spark.kubernetes.driver.request.cores"),
+            ("executor.cores", "spark.executor.cores"),
+            ("executor.memory", "spark.executor.memory"),
+            ("executor.memoryOverhead", "spark.executor.memoryOverhead"),
+            ("executor.instances", "spark.executor.instances"),
+            ("executor.coreLimit", "spark.kubernetes.executor.limit.cores"),
+            ("executor.coreRequest", "spark.kubernetes.executor.request.cores"),
+        ];
+        for (field, key) in PAIRS {
+            let (Some(by_field), Some(by_conf)) = (self.spec.lookup(field), self.conf(key)) else {
+                continue;
+            };
+            let by_field = match &by_field.content {
+                Content::String(text) => text.clone(),
+                Content::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            if by_field != by_conf {
+                let message = format!("`{field}: {by_field}` wins over `{key}: {by_conf}`");
+                self.at_key(
+                    Severity::Warning,
+                    "conf-overridden",
+                    &join("sparkConf", key),
+                    message,
+                    "keep one of the two",
+                );
+            }
+        }
+    }
+}
+
+fn integer(node: &Node) -> Option<i64> {
+    match &node.content {
+        Content::Number(number) => number.as_i64(),
+        _ => None,
+    }
+}
+
+fn with_help(complaint: Complaint, help: impl Into<String>) -> Complaint {
+    let help = help.into();
+    if help.is_empty() {
+        complaint
+    } else {
+        complaint.with_suggestion(help)
+    }
+}

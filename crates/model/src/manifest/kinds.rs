@@ -1,0 +1,153 @@
+//! What each kind is checked against.
+
+use crate::conf::{Catalogue, On, Severity as ConfSeverity};
+use crate::crd::{self, KINDS};
+use crate::{names, schema};
+
+use super::complaint::{Complaint, Severity};
+use super::node::{Content, join};
+use super::{Document, application, nearest, refused_spark_conf};
+
+/// Longest name of a SparkConnect: its service is `<name>-server`.
+const CONNECT_NAME_LIMIT: usize = names::LABEL_LIMIT - "-server".len();
+
+/// Everything that can be said about a document by itself.
+pub(super) fn check(document: &Document) -> Vec<Complaint> {
+    if !matches!(document.node.content, Content::Map(_)) {
+        let message = format!("this document is {}, not an object", document.node.type_name());
+        let complaint = document.complain(Severity::Error, "not-an-object", "", message);
+        return vec![complaint.with_suggestion("write `apiVersion:`, `kind:`, `metadata:` and `spec:`")];
+    }
+    if let Some(complaint) = header(document) {
+        return vec![complaint];
+    }
+    let Some(kind_schema) = crd::shared_schema(&document.kind).filter(|_| document.is_ours()) else {
+        return Vec::new();
+    };
+    let mut complaints = schema::lint(&document.source, &document.node, kind_schema);
+    match document.kind.as_str() {
+        "SparkApplication" => {
+            complaints.extend(application::check_name(document, names::LABEL_LIMIT));
+            complaints.extend(application::check(document, "spec"));
+            complaints.extend(spark_conf(document, "spec"));
+        }
+        "ScheduledSparkApplication" => {
+            complaints.extend(application::check_name(document, names::LABEL_LIMIT));
+            complaints.extend(application::check(document, "spec.template"));
+            complaints.extend(spark_conf(document, "spec.template"));
+        }
+        _ => {
+            complaints.extend(application::check_name(document, CONNECT_NAME_LIMIT));
+            complaints.extend(spark_conf(document, "spec"));
+        }
+    }
+    complaints
+}
+
+/// What is wrong with `apiVersion` and `kind`.
+fn header(document: &Document) -> Option<Complaint> {
+    for (field, text) in [("apiVersion", &document.api_version), ("kind", &document.kind)] {
+        if text.is_empty() {
+            let place = document.node.entry(field).or_else(|| document.node.entries().first());
+            let place = place.map_or(document.node.place, |entry| entry.key_place);
+            let message = format!("the object has no `{field}`");
+            let complaint = Complaint::new(
+                Severity::Error,
+                "missing-field",
+                &document.source,
+                place,
+                field,
+                message,
+            );
+            let meant = if field == "kind" {
+                KINDS[0]
+            } else {
+                crd::api_version(&document.kind).unwrap_or("sparkoperator.k8s.io/v1beta2")
+            };
+            return Some(complaint.with_suggestion(format!("add for example `{field}: {meant}`")));
+        }
+    }
+    let value_place = |field: &str| document.node.get(field).map_or(document.node.place, |node| node.place);
+    let complain = |field: &str, code, message: String, help: String| {
+        Some(
+            Complaint::new(
+                Severity::Error,
+                code,
+                &document.source,
+                value_place(field),
+                field,
+                message,
+            )
+            .with_suggestion(help),
+        )
+    };
+    let (api_version, kind) = (document.api_version.as_str(), document.kind.as_str());
+    match crd::api_version(kind) {
+        Some(served) if served == api_version => None,
+        Some(served) => {
+            let message = match api_version.split_once('/').map(|(group, _)| group) {
+                Some("spark.apache.org") => {
+                    format!("`{kind}` of `{api_version}` is the Apache operator's; it has other fields")
+                }
+                _ => format!("there is no `{kind}` in `{api_version}`"),
+            };
+            complain("apiVersion", "wrong-api-version", message, format!("write `{served}`"))
+        }
+        None => {
+            let ours = document.is_ours() || nearest(api_version, ["sparkoperator.k8s.io/v1beta2"]).is_some();
+            match nearest(kind, KINDS) {
+                Some(near) => complain(
+                    "kind",
+                    "wrong-kind",
+                    format!("there is no kind `{kind}`"),
+                    format!("did you mean `{near}`?"),
+                ),
+                None if ours => complain(
+                    "kind",
+                    "wrong-kind",
+                    format!("`{api_version}` has no kind `{kind}`"),
+                    format!("it has {}", KINDS.join(", ")),
+                ),
+                None => None,
+            }
+        }
+    }
+}
+
+/// Lint of the Spark configuration of a spec by the catalogue of its Spark version; each finding where the key or value is written.
+fn spark_conf(document: &Document, path: &str) -> Vec<Complaint> {
+    let Some(spec) = document.node.lookup(path) else {
+        return Vec::new();
+    };
+    let Some(conf) = spec.get("sparkConf") else {
+        return Vec::new();
+    };
+    let Some(version) = spec.get("sparkVersion").and_then(super::Node::as_str) else {
+        return Vec::new();
+    };
+    let catalogue = Catalogue::for_version(version);
+    let mut complaints = Vec::new();
+    for entry in conf.entries() {
+        // What is not a text the schema has complained about; what is refused needs no second complaint.
+        let Some(value) = entry.value.as_str() else { continue };
+        if refused_spark_conf(&entry.key, value, document.namespace.as_deref()).is_some() {
+            continue;
+        }
+        for finding in catalogue.lint([(entry.key.as_str(), value)]) {
+            let place = match finding.on {
+                On::Key => entry.key_place,
+                On::Value => entry.value.place,
+            };
+            let severity = match finding.severity {
+                ConfSeverity::Warning => Severity::Warning,
+                ConfSeverity::Error => Severity::Error,
+            };
+            let path = join(&join(path, "sparkConf"), &entry.key);
+            let message = format!("`{}`: {}", entry.key, finding.message);
+            let mut complaint = Complaint::new(severity, finding.code, &document.source, place, &path, message);
+            complaint.suggestion = finding.suggestion.map(|suggestion| suggestion.to_string());
+            complaints.push(complaint);
+        }
+    }
+    complaints
+}

@@ -1,0 +1,684 @@
+//! Checks of our kinds: each rule by an example, and that a right manifest is let pass.
+
+use super::*;
+
+const GOOD: &str = "\
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
+metadata:
+  name: pi
+  namespace: jobs
+spec:
+  type: Python
+  sparkVersion: 4.1.4
+  image: apache/spark:4.1.4
+  mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
+  sparkConf:
+    spark.sql.shuffle.partitions: \"8\"
+  restartPolicy: {type: Never}
+  driver: {cores: 1, memory: 512m, coreLimit: 1200m}
+  executor: {instances: 2, cores: 1, memory: 1g}
+";
+
+/// The good manifest with lines added to its spec.
+fn with(lines: &str) -> String {
+    let indented: String = lines.lines().map(|line| format!("  {line}\n")).collect();
+    format!("{GOOD}{indented}")
+}
+
+/// The good manifest with one line replaced.
+fn instead(old: &str, new: &str) -> String {
+    assert!(GOOD.contains(old), "{old}");
+    GOOD.replace(old, new)
+}
+
+/// (code, what is written at the place, message and help) of each complaint.
+fn said(text: &str) -> Vec<(Severity, &'static str, String, String)> {
+    check("app.yaml", text)
+        .1
+        .into_iter()
+        .map(|complaint| {
+            let Excerpt { text, before, width } = &complaint.excerpt;
+            let at = text.chars().skip(*before).take(*width).collect();
+            let help = complaint.suggestion.as_deref().unwrap_or_default();
+            (
+                complaint.severity,
+                complaint.code,
+                at,
+                format!("{} | {help}", complaint.message),
+            )
+        })
+        .collect()
+}
+
+/// Asserts that exactly one thing is said, with this code, at this text, and with these words in it.
+fn assert_said(text: &str, severity: Severity, code: &str, at: &str, words: &str) {
+    let said = said(text);
+    let [(got_severity, got_code, got_at, got_words)] = said.as_slice() else {
+        panic!("expected one complaint, {code}, got {said:#?}\n{text}");
+    };
+    assert_eq!(
+        (*got_severity, *got_code, got_at.as_str()),
+        (severity, code, at),
+        "{got_words}\n{text}"
+    );
+    assert!(got_words.contains(words), "{got_words:?} does not contain {words:?}");
+}
+
+use Severity::{Error, Warning};
+
+#[test]
+fn a_right_manifest_is_let_pass() {
+    let (documents, complaints) = check("app.yaml", GOOD);
+    assert_eq!(complaints, []);
+    let document = &documents[0];
+    assert_eq!(
+        (
+            document.kind.as_str(),
+            document.name.as_str(),
+            document.namespace.as_deref()
+        ),
+        ("SparkApplication", "pi", Some("jobs"))
+    );
+    let app: crate::crd::SparkApplication = serde_json::from_value(document.value.clone()).unwrap();
+    assert_eq!(app.spec.executor.unwrap().instances, Some(2));
+}
+
+#[test]
+fn fields_that_do_not_exist() {
+    assert_said(
+        &instead("instances: 2", "instnaces: 2"),
+        Error,
+        "unknown-field",
+        "instnaces",
+        "did you mean `instances`?",
+    );
+    assert_said(
+        &with("cores: 2"),
+        Error,
+        "unknown-field",
+        "cores",
+        "that field belongs to `spec.driver` or `spec.executor`",
+    );
+    assert_said(
+        &with("spark.ui.port: \"1\""),
+        Error,
+        "unknown-field",
+        "spark.ui.port",
+        "belongs under `spec.sparkConf`",
+    );
+    assert_said(
+        &with("frobnicate: 2"),
+        Error,
+        "unknown-field",
+        "frobnicate",
+        "would drop it silently",
+    );
+    assert_said(
+        &instead("metadata:\n", "metadata:\n  lables: {}\n"),
+        Error,
+        "unknown-field",
+        "lables",
+        "`labels`",
+    );
+    assert_said(
+        &with("volumes:\n- name: a\n  hostpath: {path: /x}"),
+        Error,
+        "unknown-field",
+        "hostpath",
+        "`hostPath`",
+    );
+}
+
+#[test]
+fn values_of_the_wrong_type() {
+    let conf = |value: &str| instead("partitions: \"8\"", &format!("partitions: {value}"));
+    assert_said(&conf("8"), Error, "wrong-type", "8", "quote it: \"8\"");
+    assert_said(
+        &instead("spark.sql.shuffle.partitions: \"8\"", "spark.sql.ansi.enabled: on"),
+        Error,
+        "wrong-type",
+        "on",
+        "quote it: \"on\"",
+    );
+    assert_said(
+        &instead("instances: 2", "instances: \"2\""),
+        Error,
+        "wrong-type",
+        "\"2\"",
+        "remove the quotes: 2",
+    );
+    assert_said(
+        &instead("instances: 2", "instances: 1.5"),
+        Error,
+        "wrong-type",
+        "1.5",
+        "is a whole number, not a decimal number | round it: 2",
+    );
+    assert_said(&with("arguments: 10"), Error, "wrong-type", "10", "write a list: [10]");
+    assert_said(
+        &with("arguments: [10]"),
+        Error,
+        "wrong-type",
+        "10",
+        "`arguments[0]` is a string, not a number | quote it: \"10\"",
+    );
+    assert_said(
+        &instead("sparkVersion: 4.1.4", "sparkVersion: 4.1"),
+        Error,
+        "wrong-type",
+        "4.1",
+        "quote it: \"4.1\"",
+    );
+    assert_said(
+        &instead("restartPolicy: {type: Never}", "restartPolicy:"),
+        Error,
+        "null-value",
+        "restartPolicy",
+        "has no value",
+    );
+    assert_said(
+        &instead("cores: 1, memory: 512m", "cores: 0, memory: 512m"),
+        Error,
+        "out-of-range",
+        "0",
+        "`cores` is at least 1",
+    );
+    assert_said(
+        &with("batchSchedulerOptions: {resources: {cpu: 2x}}"),
+        Error,
+        "bad-quantity",
+        "2x",
+        "unknown suffix `x`",
+    );
+}
+
+#[test]
+fn values_that_are_none_of_an_enums() {
+    assert_said(
+        &instead("type: Python", "type: python"),
+        Error,
+        "bad-value",
+        "python",
+        "write `Python`",
+    );
+    assert_said(
+        &instead("{type: Never}", "{type: Sometimes}"),
+        Error,
+        "bad-value",
+        "Sometimes",
+        "write one of `Never`, `OnFailure`, `Always`",
+    );
+}
+
+#[test]
+fn fields_that_are_missing() {
+    assert_said(
+        &instead("  sparkVersion: 4.1.4\n", ""),
+        Error,
+        "missing-field",
+        "spec",
+        "`spec` has no `sparkVersion`, which is required",
+    );
+    assert_said(
+        "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: x}\n",
+        Error,
+        "missing-field",
+        "apiVersion",
+        "`spec`",
+    );
+}
+
+#[test]
+fn headers() {
+    assert_said(
+        &instead("v1beta2", "v1beta1"),
+        Error,
+        "wrong-api-version",
+        "sparkoperator.k8s.io/v1beta1",
+        "write `sparkoperator.k8s.io/v1beta2`",
+    );
+    assert_said(
+        &instead("sparkoperator.k8s.io/v1beta2", "spark.apache.org/v1"),
+        Error,
+        "wrong-api-version",
+        "spark.apache.org/v1",
+        "Apache operator",
+    );
+    assert_said(
+        &instead("kind: SparkApplication", "kind: SparkApp"),
+        Error,
+        "wrong-kind",
+        "SparkApp",
+        "it has SparkApplication",
+    );
+    assert_said(
+        &instead("kind: SparkApplication", "kind: SparkAplication"),
+        Error,
+        "wrong-kind",
+        "SparkAplication",
+        "did you mean `SparkApplication`?",
+    );
+    assert_said(
+        &instead("kind: SparkApplication\n", ""),
+        Error,
+        "missing-field",
+        "apiVersion",
+        "add for example `kind: SparkApplication`",
+    );
+    assert_said("[1, 2]", Error, "not-an-object", "[1, 2]", "a list, not an object");
+    assert_eq!(
+        said("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: UPPER}\ndata: {a: 1}\n"),
+        []
+    );
+}
+
+#[test]
+fn names() {
+    assert_said(
+        &instead("name: pi", "name: Pi_Job"),
+        Error,
+        "bad-name",
+        "Pi_Job",
+        "for example `pi-job`",
+    );
+    assert_said(
+        &instead("name: pi", "name: 3pi"),
+        Error,
+        "bad-name",
+        "3pi",
+        "`3` is not allowed at position 1",
+    );
+    assert_said(
+        &instead("name: pi", &format!("name: {}", "p".repeat(64))),
+        Error,
+        "bad-name",
+        &"p".repeat(64),
+        "has 64 characters; at most 63",
+    );
+    assert_said(
+        &instead("  name: pi\n", ""),
+        Error,
+        "missing-name",
+        "metadata",
+        "add `metadata.name`",
+    );
+}
+
+#[test]
+fn what_is_run() {
+    let file = "mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py";
+    assert_said(
+        &instead(&format!("  {file}\n"), ""),
+        Error,
+        "missing-main-file",
+        "type",
+        "needs `mainApplicationFile`",
+    );
+    assert_said(
+        &instead("type: Python", "type: Scala"),
+        Error,
+        "wrong-language",
+        "local:///opt/spark/examples/src/main/python/pi.py",
+        "set `type: Python`",
+    );
+    let scala = instead("type: Python", "type: Scala");
+    assert_said(
+        &scala.replace(file, "mainApplicationFile: local:///app.jar"),
+        Error,
+        "missing-main-class",
+        "local:///app.jar",
+        "add `mainClass`",
+    );
+    assert_said(
+        &scala.replace(file, "mainApplicationFile: s3a://b/app.jar"),
+        Warning,
+        "missing-main-class",
+        "s3a://b/app.jar",
+        "must name it",
+    );
+    assert_eq!(said(&scala.replace(file, "mainApplicationFile: target/app.jar")), []);
+    assert_eq!(said(&scala.replace(file, "mainClass: org.example.Main")), []);
+    assert_said(
+        &scala.replace(&format!("  {file}\n"), ""),
+        Error,
+        "missing-main-class",
+        "spec",
+        "needs `mainClass`",
+    );
+    assert_said(
+        &instead(file, "mainApplicationFile: local:///app.jar"),
+        Error,
+        "wrong-language",
+        "local:///app.jar",
+        "a jar is not a Python",
+    );
+    assert_said(
+        &with("mainClass: org.example.Main"),
+        Warning,
+        "no-effect",
+        "mainClass",
+        "has no effect",
+    );
+    assert_said(&with("mode: client"), Error, "client-mode", "client", "write `cluster`");
+    assert_said(
+        &instead("  image: apache/spark:4.1.4\n", ""),
+        Error,
+        "missing-image",
+        "spec",
+        "add for example `image: apache/spark:4.1.4`",
+    );
+}
+
+#[test]
+fn pods() {
+    let driver = |fields: &str| instead("{cores: 1, memory: 512m, coreLimit: 1200m}", fields);
+    assert_said(&driver("{memory: 1.5g}"), Error, "bad-memory", "1.5g", "write `1536m`");
+    assert_said(&driver("{memory: 2Gi}"), Error, "bad-memory", "2Gi", "Spark's `2g`");
+    assert_said(
+        &driver("{memory: 256m}"),
+        Error,
+        "too-little-memory",
+        "256m",
+        "at least 450m",
+    );
+    assert_said(
+        &driver("{memoryOverhead: lots}"),
+        Error,
+        "bad-memory",
+        "lots",
+        "for example `512m`",
+    );
+    assert_said(&driver("{memoryLimit: 2GB5}"), Error, "bad-memory", "2GB5", "");
+    assert_eq!(said(&driver("{memoryLimit: 2Gi}")), []);
+    assert_said(
+        &driver("{coreRequest: half}"),
+        Error,
+        "bad-quantity",
+        "half",
+        "no digits",
+    );
+    assert_said(
+        &driver("{coreLimit: \"0\"}"),
+        Error,
+        "out-of-range",
+        "\"0\"",
+        "cannot be asked for",
+    );
+    assert_said(
+        &driver("{coreRequest: \"2\", coreLimit: \"1\"}"),
+        Error,
+        "request-above-limit",
+        "\"2\"",
+        "raise coreLimit",
+    );
+    assert_said(
+        &driver("{cores: 2, coreLimit: 500m}"),
+        Error,
+        "request-above-limit",
+        "500m",
+        "set coreRequest",
+    );
+    assert_eq!(said(&driver("{cores: 2, coreRequest: 100m, coreLimit: 500m}")), []);
+    assert_said(
+        &driver("{podName: My_Pod}"),
+        Error,
+        "bad-name",
+        "My_Pod",
+        "`M` is not allowed",
+    );
+    assert_said(
+        &driver("{gpu: {name: nvidia.com/gpu, quantity: 0}}"),
+        Error,
+        "out-of-range",
+        "0",
+        "GPUs",
+    );
+    let volume = "volumes: [{name: data, emptyDir: {}}]";
+    let mount = |name: &str| driver(&format!("{{volumeMounts: [{{name: {name}, mountPath: /data}}]}}"));
+    assert_said(
+        &format!("{}  {volume}\n", mount("dta")),
+        Error,
+        "unknown-volume",
+        "dta",
+        "did you mean `data`?",
+    );
+    assert_eq!(said(&format!("{}  {volume}\n", mount("data"))), []);
+    assert_said(
+        &mount("data"),
+        Error,
+        "unknown-volume",
+        "data",
+        "add a volume named `data`",
+    );
+    let old =
+        instead("sparkVersion: 4.1.4", "sparkVersion: 2.4.8").replace("spark.sql.shuffle.partitions: \"8\"", "{}");
+    assert_said(
+        &old.replace("{cores: 1, memory: 512m, coreLimit: 1200m}", "{template: {}}"),
+        Error,
+        "template-version",
+        "template",
+        "3.0.0",
+    );
+    assert_said(
+        &with("memoryOverheadFactor: ten"),
+        Error,
+        "bad-value",
+        "ten",
+        "share of the heap",
+    );
+}
+
+#[test]
+fn fields_that_contradict_each_other() {
+    let both = instead("{instances: 2,", "{nodeSelector: {b: c}, instances: 2,") + "  nodeSelector: {a: b}\n";
+    assert_said(&both, Error, "node-selector-twice", "nodeSelector", "keep one");
+    let port = "{servicePort: 80, servicePortName: a}";
+    assert_said(
+        &with(&format!("driverIngressOptions: [{port}, {port}]")),
+        Error,
+        "duplicate-port",
+        "80",
+        "given twice",
+    );
+    let allocation = |fields: &str| instead("instances: 2, ", "") + &format!("  dynamicAllocation: {{{fields}}}\n");
+    assert_said(
+        &allocation("enabled: true, minExecutors: 5, maxExecutors: 2"),
+        Error,
+        "min-above-max",
+        "5",
+        "cannot both hold",
+    );
+    assert_said(
+        &allocation("enabled: true, initialExecutors: 5, maxExecutors: 2"),
+        Warning,
+        "initial-above-max",
+        "5",
+        "lower it",
+    );
+    assert_said(
+        &allocation("enabled: true, minExecutors: -1"),
+        Error,
+        "out-of-range",
+        "-1",
+        "negative",
+    );
+    assert_said(
+        &allocation("minExecutors: 1"),
+        Warning,
+        "no-effect",
+        "dynamicAllocation",
+        "add `enabled: true`",
+    );
+    assert_said(
+        &with("dynamicAllocation: {enabled: true}"),
+        Warning,
+        "instances-with-dynamic-allocation",
+        "instances",
+        "initialExecutors",
+    );
+}
+
+#[test]
+fn retries() {
+    let policy = |fields: &str| instead("{type: Never}", fields);
+    assert_said(
+        &policy("{type: Never, onFailureRetries: 3}"),
+        Warning,
+        "no-effect",
+        "onFailureRetries",
+        "never run again",
+    );
+    assert_said(
+        &policy("{onFailureRetryInterval: 3}"),
+        Warning,
+        "no-effect",
+        "onFailureRetryInterval",
+        "never run again",
+    );
+    assert_said(
+        &policy("{type: Always, onFailureRetries: 3}"),
+        Warning,
+        "no-effect",
+        "onFailureRetries",
+        "without end",
+    );
+    assert_said(
+        &policy("{type: OnFailure}"),
+        Warning,
+        "no-retries",
+        "OnFailure",
+        "onFailureRetries: 3",
+    );
+    assert_eq!(
+        said(&policy(
+            "{type: OnFailure, onFailureRetries: 3, onFailureRetryInterval: 5}"
+        )),
+        []
+    );
+    assert_said(
+        &with("failureRetries: 3"),
+        Warning,
+        "no-effect",
+        "failureRetries",
+        "restartPolicy",
+    );
+    assert_said(
+        &with("pythonVersion: \"3\""),
+        Warning,
+        "no-effect",
+        "pythonVersion",
+        "3.1",
+    );
+}
+
+#[test]
+fn configuration() {
+    let conf = |line: &str| instead("spark.sql.shuffle.partitions: \"8\"", line);
+    assert_said(
+        &conf("spark.kubernetes.container.image: x"),
+        Error,
+        "conf-refused",
+        "spark.kubernetes.container.image",
+        "sparkConf key \"spark.kubernetes.container.image\" is not allowed: set `image`",
+    );
+    assert_said(
+        &conf("spark.kubernetes.namespace: other"),
+        Error,
+        "conf-refused",
+        "spark.kubernetes.namespace",
+        "`jobs`, not `other`",
+    );
+    assert_eq!(said(&conf("spark.kubernetes.namespace: jobs")), []);
+    assert_said(
+        &conf("spark.executor.memry: 1g"),
+        Error,
+        "conf-unknown-key",
+        "spark.executor.memry",
+        "write spark.executor.memory",
+    );
+    assert_said(
+        &conf("spark.network.timeout: 10 minutes"),
+        Error,
+        "conf-wrong-type",
+        "10 minutes",
+        "write 10min",
+    );
+    assert_said(
+        &conf("spark.executor.memory: 2g"),
+        Warning,
+        "conf-overridden",
+        "spark.executor.memory",
+        "`executor.memory: 1g` wins",
+    );
+    assert_eq!(said(&conf("spark.executor.memory: 1g")), []);
+}
+
+#[test]
+fn schedules_and_connect_servers() {
+    let scheduled = "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: ScheduledSparkApplication\nmetadata: {name: nightly}\nspec:\n  schedule: '@daily'\n  template:\n";
+    let spec: String = GOOD
+        .split("spec:\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect();
+    assert_eq!(said(&format!("{scheduled}{spec}")), []);
+    assert_said(
+        &format!("{scheduled}{}", spec.replace("memory: 512m", "memory: 1.5g")),
+        Error,
+        "bad-memory",
+        "1.5g",
+        "write `1536m`",
+    );
+    let connect = "apiVersion: sparkoperator.k8s.io/v1alpha1\nkind: SparkConnect\nmetadata: {name: NAME}\nspec: {sparkVersion: 4.1.4, server: {}, executor: {instances: 1}}\n";
+    assert_eq!(said(&connect.replace("NAME", "shell")), []);
+    assert_said(
+        &connect.replace("NAME", &"s".repeat(57)),
+        Error,
+        "bad-name",
+        &"s".repeat(57),
+        "at most 56",
+    );
+    assert_said(
+        &connect
+            .replace("NAME", "shell")
+            .replace("server: {}", "server: {core: 1}"),
+        Error,
+        "unknown-field",
+        "core",
+        "`cores`",
+    );
+}
+
+#[test]
+fn many_mistakes_read_well() {
+    let text = "\
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
+metadata:
+  name: Spark_Pi
+spec:
+  type: python
+  sparkVersion: 4.1
+  image: apache/spark:4.1.4
+  mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py
+  sparkConf:
+    spark.eventLog.enabled: true
+    spark.excutor.memory: 2g
+  driver:
+    core: 1
+    memory: 2Gi
+  executor:
+    instances: two
+";
+    let rendered: Vec<String> = check("pi.yaml", text).1.iter().map(Complaint::render).collect();
+    insta::assert_snapshot!(rendered.join("\n\n"));
+}
+
+#[test]
+fn a_file_of_another_shape_does_not_scroll_away() {
+    let fields: String = (0..1000).map(|index| format!("  zzz{index}: 1\n")).collect();
+    assert!(check("m", &format!("{GOOD}{fields}")).1.len() <= 110);
+}
