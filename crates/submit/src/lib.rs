@@ -4,6 +4,7 @@
 //! service, ConfigMaps, …) or a [`PlanError`]. Never: I/O, clock, randomness; whatever Spark draws at random comes in as [`Identity`].
 //! Where we differ from Spark on purpose is listed, with reasons, in `DIFFERENCES.md`.
 
+pub mod application;
 pub mod argv;
 mod build;
 mod command;

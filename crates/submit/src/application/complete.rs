@@ -7,26 +7,40 @@ use stoke_model::names;
 use super::conf::memory_limit;
 use super::error::ApplicationError;
 use super::template::SPARK_CONF_DIR;
-use crate::{Submission, SubmitRequest};
+use crate::Submission;
 
 /// Makes the application the owner of the driver pod, and sets what Spark would have overwritten.
 ///
 /// # Errors
 /// A memory limit that does not parse, or is less than what Spark requests.
-pub fn complete(app: &SparkApplication, _request: &SubmitRequest, submission: &mut Submission) -> Result<(), ApplicationError> {
+pub fn complete(app: &SparkApplication, submission: &mut Submission) -> Result<(), ApplicationError> {
     let namespace = submission.namespace.clone();
     submission.driver_pod["metadata"]["ownerReferences"] = json!([super::owner_reference(app)]);
     submission.driver_pod["metadata"]["namespace"] = json!(namespace);
     let Some(container) = spark_container(&mut submission.driver_pod) else {
         return Ok(());
     };
-    if let Some(limit) = app.spec.driver.as_ref().and_then(|driver| driver.pod.memory_limit.as_deref()) {
+    if let Some(limit) = app
+        .spec
+        .driver
+        .as_ref()
+        .and_then(|driver| driver.pod.memory_limit.as_deref())
+    {
         const PATH: &str = "spec.driver.memoryLimit";
         let limit = memory_limit(PATH, limit)?;
-        let request = container["resources"]["requests"]["memory"].as_str().unwrap_or_default();
-        let requested = request.parse::<stoke_model::quantity::Quantity>().map_or(0, |quantity| quantity.bytes());
+        let request = container["resources"]["requests"]["memory"]
+            .as_str()
+            .unwrap_or_default();
+        let requested = request
+            .parse::<stoke_model::quantity::Quantity>()
+            .map_or(0, |quantity| quantity.bytes());
         if limit.bytes() < requested {
-            return Err(ApplicationError::field(PATH, format!("{limit} is less than the {request} of heap and overhead; raise it, or lower memory or memoryOverhead")));
+            return Err(ApplicationError::field(
+                PATH,
+                format!(
+                    "{limit} is less than the {request} of heap and overhead; raise it, or lower memory or memoryOverhead"
+                ),
+            ));
         }
         container["resources"]["limits"]["memory"] = json!(limit.to_quantity().to_string());
     }
@@ -41,5 +55,7 @@ pub fn complete(app: &SparkApplication, _request: &SubmitRequest, submission: &m
 
 fn spark_container(pod: &mut Value) -> Option<&mut Value> {
     let containers = pod["spec"]["containers"].as_array_mut()?;
-    containers.iter_mut().find(|container| container["name"] == names::DRIVER_CONTAINER)
+    containers
+        .iter_mut()
+        .find(|container| container["name"] == names::DRIVER_CONTAINER)
 }

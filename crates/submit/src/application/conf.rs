@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use stoke_model::crd::{Dependencies, DriverSpec, ExecutorSpec, NameKey, SecretInfo, SecretType, SparkApplication, SparkPodSpec};
+use stoke_model::crd::{
+    Dependencies, DriverSpec, ExecutorSpec, NameKey, SecretInfo, SecretType, SparkApplication, SparkPodSpec,
+};
 use stoke_model::memory::{ByteUnit, Memory};
 use stoke_model::names;
 
@@ -40,10 +42,26 @@ pub fn configuration(
     set(&mut conf, "spark.kubernetes.namespace", super::namespace(app));
     let image = spec.image.as_deref().or(settings.default_image.as_deref());
     set_some(&mut conf, "spark.kubernetes.container.image", image);
-    set_some(&mut conf, "spark.kubernetes.container.image.pullPolicy", spec.image_pull_policy.as_deref());
-    set_list(&mut conf, "spark.kubernetes.container.image.pullSecrets", spec.image_pull_secrets.as_deref());
-    set_some(&mut conf, "spark.kubernetes.pyspark.pythonVersion", spec.python_version.as_deref());
-    set_some(&mut conf, "spark.kubernetes.memoryOverheadFactor", spec.memory_overhead_factor.as_deref());
+    set_some(
+        &mut conf,
+        "spark.kubernetes.container.image.pullPolicy",
+        spec.image_pull_policy.as_deref(),
+    );
+    set_list(
+        &mut conf,
+        "spark.kubernetes.container.image.pullSecrets",
+        spec.image_pull_secrets.as_deref(),
+    );
+    set_some(
+        &mut conf,
+        "spark.kubernetes.pyspark.pythonVersion",
+        spec.python_version.as_deref(),
+    );
+    set_some(
+        &mut conf,
+        "spark.kubernetes.memoryOverheadFactor",
+        spec.memory_overhead_factor.as_deref(),
+    );
     set(&mut conf, "spark.kubernetes.submission.waitAppCompletion", "false");
     spark_conf(app, &mut conf)?;
     for (key, value) in spec.hadoop_conf.iter().flatten() {
@@ -54,7 +72,11 @@ pub fn configuration(
         dependencies(deps, &mut conf);
     }
     set(&mut conf, "spark.app.name", super::name(app));
-    set(&mut conf, "spark.kubernetes.driver.pod.name", &names::driver_pod(super::name(app), spec));
+    set(
+        &mut conf,
+        "spark.kubernetes.driver.pod.name",
+        &names::driver_pod(super::name(app), spec),
+    );
     let driver = spec.driver.clone().unwrap_or_default();
     let executor = spec.executor.clone().unwrap_or_default();
     driver_conf(app, &driver, settings, &mut conf);
@@ -73,13 +95,16 @@ pub fn configuration(
     extras::add_configuration(app, settings, &mut conf)?;
     local_volumes(app, version, &mut conf)?;
     if let Some(limit) = &executor.pod.memory_limit {
-        executor_memory_limit(limit, &mut conf)?;
+        let python = matches!(super::main_resource(spec)?, crate::MainResource::Python(_));
+        executor_memory_limit(limit, python, &mut conf)?;
     }
     if let Some(path) = &settings.file_upload_path {
-        conf.entry("spark.kubernetes.file.upload.path".to_owned()).or_insert_with(|| path.clone());
+        conf.entry("spark.kubernetes.file.upload.path".to_owned())
+            .or_insert_with(|| path.clone());
     }
     if settings.rpc_authentication {
-        conf.entry("spark.authenticate".to_owned()).or_insert_with(|| "true".to_owned());
+        conf.entry("spark.authenticate".to_owned())
+            .or_insert_with(|| "true".to_owned());
     }
     Ok(conf)
 }
@@ -127,16 +152,40 @@ const REFUSED: &[(&str, &str)] = &[
     ("spark.kubernetes.container.image", "use image"),
     ("spark.kubernetes.driver.container.image", "use driver.image"),
     ("spark.kubernetes.executor.container.image", "use executor.image"),
-    ("spark.kubernetes.authenticate.driver.serviceAccountName", "use driver.serviceAccount"),
-    ("spark.kubernetes.authenticate.executor.serviceAccountName", "use executor.serviceAccount"),
-    ("spark.kubernetes.driver.podTemplateFile", "it names a file of the operator; use driver.template"),
-    ("spark.kubernetes.executor.podTemplateFile", "it names a file of the operator; use executor.template"),
-    ("spark.kubernetes.kerberos.krb5.path", "it names a file of the operator; use spark.kubernetes.kerberos.krb5.configMapName"),
-    ("spark.submit.deployMode", "the operator always runs the driver in the cluster"),
+    (
+        "spark.kubernetes.authenticate.driver.serviceAccountName",
+        "use driver.serviceAccount",
+    ),
+    (
+        "spark.kubernetes.authenticate.executor.serviceAccountName",
+        "use executor.serviceAccount",
+    ),
+    (
+        "spark.kubernetes.driver.podTemplateFile",
+        "it names a file of the operator; use driver.template",
+    ),
+    (
+        "spark.kubernetes.executor.podTemplateFile",
+        "it names a file of the operator; use executor.template",
+    ),
+    (
+        "spark.kubernetes.kerberos.krb5.path",
+        "it names a file of the operator; use spark.kubernetes.kerberos.krb5.configMapName",
+    ),
+    (
+        "spark.submit.deployMode",
+        "the operator always runs the driver in the cluster",
+    ),
 ];
 
 /// Ends of keys that would hand credentials to Spark; `spark.kubernetes.authenticate[.driver|.executor].<end>`.
-const REFUSED_CREDENTIALS: &[&str] = &["oauthToken", "oauthTokenFile", "caCertFile", "clientKeyFile", "clientCertFile"];
+const REFUSED_CREDENTIALS: &[&str] = &[
+    "oauthToken",
+    "oauthTokenFile",
+    "caCertFile",
+    "clientKeyFile",
+    "clientCertFile",
+];
 
 fn refusal(key: &str) -> Option<&'static str> {
     if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == key) {
@@ -155,7 +204,10 @@ fn refusal(key: &str) -> Option<&'static str> {
 fn spark_conf(app: &SparkApplication, conf: &mut Conf) -> Result<(), ApplicationError> {
     for (key, value) in app.spec.spark_conf.iter().flatten() {
         if let Some(reason) = refusal(key) {
-            return Err(ApplicationError::RefusedKey { key: key.clone(), reason: reason.to_owned() });
+            return Err(ApplicationError::RefusedKey {
+                key: key.clone(),
+                reason: reason.to_owned(),
+            });
         }
         let namespace = super::namespace(app);
         if key == "spark.kubernetes.namespace" && value != namespace {
@@ -167,7 +219,8 @@ fn spark_conf(app: &SparkApplication, conf: &mut Conf) -> Result<(), Application
         if key == "spark.kerberos.keytab" && !value.starts_with("local:") {
             return Err(ApplicationError::RefusedKey {
                 key: key.clone(),
-                reason: "it names a file of the operator; mount the keytab from a Secret and write local:///path".to_owned(),
+                reason: "it names a file of the operator; mount the keytab from a Secret and write local:///path"
+                    .to_owned(),
             });
         }
         set(conf, key, value);
@@ -181,15 +234,31 @@ fn driver_conf(app: &SparkApplication, driver: &DriverSpec, settings: &Settings,
         .service_account
         .as_deref()
         .or(settings.default_service_account.as_deref());
-    set_some(conf, "spark.kubernetes.authenticate.driver.serviceAccountName", service_account);
-    set_some(conf, "spark.kubernetes.driver.request.cores", driver.core_request.as_deref());
+    set_some(
+        conf,
+        "spark.kubernetes.authenticate.driver.serviceAccountName",
+        service_account,
+    );
+    set_some(
+        conf,
+        "spark.kubernetes.driver.request.cores",
+        driver.core_request.as_deref(),
+    );
     set_some(conf, "spark.driver.extraJavaOptions", driver.java_options.as_deref());
-    set_some(conf, "spark.kubernetes.driver.master", driver.kubernetes_master.as_deref());
+    set_some(
+        conf,
+        "spark.kubernetes.driver.master",
+        driver.kubernetes_master.as_deref(),
+    );
     for (key, value) in driver.service_labels.iter().flatten() {
         set(conf, &format!("spark.kubernetes.driver.service.label.{key}"), value);
     }
     for (key, value) in driver.service_annotations.iter().flatten() {
-        set(conf, &format!("spark.kubernetes.driver.service.annotation.{key}"), value);
+        set(
+            conf,
+            &format!("spark.kubernetes.driver.service.annotation.{key}"),
+            value,
+        );
     }
     cpu_limit("driver", driver.pod.cores, settings, conf);
     image("driver", &driver.pod, app, settings, conf);
@@ -202,13 +271,32 @@ fn executor_conf(
     conf: &mut Conf,
 ) -> Result<(), ApplicationError> {
     if executor.instances.is_some_and(|instances| instances < 0) {
-        return Err(ApplicationError::field("spec.executor.instances", "must not be negative".to_owned()));
+        return Err(ApplicationError::field(
+            "spec.executor.instances",
+            "must not be negative".to_owned(),
+        ));
     }
     set_number(conf, "spark.executor.instances", executor.instances);
-    set_some(conf, "spark.kubernetes.authenticate.executor.serviceAccountName", executor.pod.service_account.as_deref());
-    set_some(conf, "spark.kubernetes.executor.request.cores", executor.core_request.as_deref());
-    set_some(conf, "spark.executor.extraJavaOptions", executor.java_options.as_deref());
-    set_number(conf, "spark.kubernetes.executor.deleteOnTermination", executor.delete_on_termination);
+    set_some(
+        conf,
+        "spark.kubernetes.authenticate.executor.serviceAccountName",
+        executor.pod.service_account.as_deref(),
+    );
+    set_some(
+        conf,
+        "spark.kubernetes.executor.request.cores",
+        executor.core_request.as_deref(),
+    );
+    set_some(
+        conf,
+        "spark.executor.extraJavaOptions",
+        executor.java_options.as_deref(),
+    );
+    set_number(
+        conf,
+        "spark.kubernetes.executor.deleteOnTermination",
+        executor.delete_on_termination,
+    );
     cpu_limit("executor", executor.pod.cores, settings, conf);
     image("executor", &executor.pod, app, settings, conf);
     Ok(())
@@ -216,15 +304,21 @@ fn executor_conf(
 
 fn image(role: &str, pod: &SparkPodSpec, app: &SparkApplication, settings: &Settings, conf: &mut Conf) {
     let image = pod.image.as_deref().filter(|image| !image.is_empty());
-    let image = image.or(app.spec.image.as_deref()).or(settings.default_image.as_deref());
+    let image = image
+        .or(app.spec.image.as_deref())
+        .or(settings.default_image.as_deref());
     set_some(conf, &format!("spark.kubernetes.{role}.container.image"), image);
 }
 
 fn cpu_limit(role: &str, cores: Option<i32>, settings: &Settings, conf: &mut Conf) {
     if settings.cpu_limits {
         let configured = conf.get(&format!("spark.{role}.cores")).cloned();
-        let cores = cores.map(|cores| cores.to_string()).or(configured).unwrap_or_else(|| "1".to_owned());
-        conf.entry(format!("spark.kubernetes.{role}.limit.cores")).or_insert(cores);
+        let cores = cores
+            .map(|cores| cores.to_string())
+            .or(configured)
+            .unwrap_or_else(|| "1".to_owned());
+        conf.entry(format!("spark.kubernetes.{role}.limit.cores"))
+            .or_insert(cores);
     }
 }
 
@@ -235,10 +329,22 @@ fn pod_conf(pod: &SparkPodSpec, role: &str, conf: &mut Conf) {
         _ => format!("spark.executorEnv.{name}"),
     };
     set_number(conf, &format!("spark.{role}.cores"), pod.cores);
-    set_some(conf, &format!("spark.kubernetes.{role}.limit.cores"), pod.core_limit.as_deref());
+    set_some(
+        conf,
+        &format!("spark.kubernetes.{role}.limit.cores"),
+        pod.core_limit.as_deref(),
+    );
     set_some(conf, &format!("spark.{role}.memory"), pod.memory.as_deref());
-    set_some(conf, &format!("spark.{role}.memoryOverhead"), pod.memory_overhead.as_deref());
-    set_some(conf, &format!("spark.kubernetes.{role}.scheduler.name"), pod.scheduler_name.as_deref());
+    set_some(
+        conf,
+        &format!("spark.{role}.memoryOverhead"),
+        pod.memory_overhead.as_deref(),
+    );
+    set_some(
+        conf,
+        &format!("spark.kubernetes.{role}.scheduler.name"),
+        pod.scheduler_name.as_deref(),
+    );
     for (key, value) in pod.node_selector.iter().flatten() {
         set(conf, &format!("spark.kubernetes.{role}.node.selector.{key}"), value);
     }
@@ -249,9 +355,18 @@ fn pod_conf(pod: &SparkPodSpec, role: &str, conf: &mut Conf) {
         set(conf, &env(name), value);
     }
     for (name, NameKey { name: secret, key }) in pod.env_secret_key_refs.iter().flatten() {
-        set(conf, &format!("spark.kubernetes.{role}.secretKeyRef.{name}"), format!("{secret}:{key}"));
+        set(
+            conf,
+            &format!("spark.kubernetes.{role}.secretKeyRef.{name}"),
+            format!("{secret}:{key}"),
+        );
     }
-    for SecretInfo { name, path, secret_type } in pod.secrets.iter().flatten() {
+    for SecretInfo {
+        name,
+        path,
+        secret_type,
+    } in pod.secrets.iter().flatten()
+    {
         set(conf, &format!("spark.kubernetes.{role}.secrets.{name}"), path);
         let (variable, file) = match secret_type {
             SecretType::GcpServiceAccount => ("GOOGLE_APPLICATION_CREDENTIALS", "key.json"),
@@ -282,16 +397,33 @@ fn labels(app: &SparkApplication, role: &str, submission_id: &str, conf: &mut Co
 }
 
 fn dynamic_allocation(app: &SparkApplication, conf: &mut Conf) {
-    let Some(allocation) = app.spec.dynamic_allocation.as_ref().filter(|allocation| allocation.enabled) else {
+    let Some(allocation) = app
+        .spec
+        .dynamic_allocation
+        .as_ref()
+        .filter(|allocation| allocation.enabled)
+    else {
         return;
     };
     set(conf, "spark.dynamicAllocation.enabled", "true");
     let tracking = allocation.shuffle_tracking_enabled.unwrap_or(true);
-    set(conf, "spark.dynamicAllocation.shuffleTracking.enabled", tracking.to_string());
-    set_number(conf, "spark.dynamicAllocation.initialExecutors", allocation.initial_executors);
+    set(
+        conf,
+        "spark.dynamicAllocation.shuffleTracking.enabled",
+        tracking.to_string(),
+    );
+    set_number(
+        conf,
+        "spark.dynamicAllocation.initialExecutors",
+        allocation.initial_executors,
+    );
     set_number(conf, "spark.dynamicAllocation.minExecutors", allocation.min_executors);
     set_number(conf, "spark.dynamicAllocation.maxExecutors", allocation.max_executors);
-    set_number(conf, "spark.dynamicAllocation.shuffleTracking.timeout", allocation.shuffle_tracking_timeout);
+    set_number(
+        conf,
+        "spark.dynamicAllocation.shuffleTracking.timeout",
+        allocation.shuffle_tracking_timeout,
+    );
 }
 
 /// Volumes named `spark-local-dir-…` become Spark's local directories, which only its own configuration can say.
@@ -335,48 +467,88 @@ fn local_volume_options(
     version: &SparkVersion,
 ) -> Result<(&'static str, Options), ApplicationError> {
     let given = |options: Vec<(&'static str, Option<String>)>| -> Options {
-        options.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
+        options
+            .into_iter()
+            .filter_map(|(option, value)| Some((option, value?)))
+            .collect()
     };
     if let Some(empty) = &volume.empty_dir {
         let size = empty.size_limit.as_ref().map(|size| size.0.clone());
-        return Ok(("emptyDir", given(vec![("medium", empty.medium.clone()), ("sizeLimit", size)])));
+        return Ok((
+            "emptyDir",
+            given(vec![("medium", empty.medium.clone()), ("sizeLimit", size)]),
+        ));
     }
     if let Some(host) = &volume.host_path {
-        let kind = host.type_.clone().filter(|kind| !kind.is_empty() && version.since(4, 0));
-        return Ok(("hostPath", given(vec![("path", Some(host.path.clone())), ("type", kind)])));
+        let kind = host
+            .type_
+            .clone()
+            .filter(|kind| !kind.is_empty() && version.since(4, 0));
+        return Ok((
+            "hostPath",
+            given(vec![("path", Some(host.path.clone())), ("type", kind)]),
+        ));
     }
     if let Some(nfs) = &volume.nfs {
-        return Ok(("nfs", given(vec![("path", Some(nfs.path.clone())), ("server", Some(nfs.server.clone()))])));
+        return Ok((
+            "nfs",
+            given(vec![
+                ("path", Some(nfs.path.clone())),
+                ("server", Some(nfs.server.clone())),
+            ]),
+        ));
     }
     if let Some(claim) = &volume.persistent_volume_claim {
-        return Ok(("persistentVolumeClaim", given(vec![("claimName", Some(claim.claim_name.clone()))])));
+        return Ok((
+            "persistentVolumeClaim",
+            given(vec![("claimName", Some(claim.claim_name.clone()))]),
+        ));
     }
     Err(ApplicationError::field(
         "spec.volumes",
-        format!("`{}`: a local directory of Spark must be an emptyDir, hostPath, nfs or persistentVolumeClaim", volume.name),
+        format!(
+            "`{}`: a local directory of Spark must be an emptyDir, hostPath, nfs or persistentVolumeClaim",
+            volume.name
+        ),
     ))
 }
 
 /// Spark gives executors a memory limit equal to their request and lets no template change it. So the overhead is raised until both are the limit.
-fn executor_memory_limit(limit: &str, conf: &mut Conf) -> Result<(), ApplicationError> {
+fn executor_memory_limit(limit: &str, python: bool, conf: &mut Conf) -> Result<(), ApplicationError> {
     const PATH: &str = "spec.executor.memoryLimit";
     let limit_mib = memory_limit(PATH, limit)?.mib();
     let mib = |key: &str| -> u64 {
         let value = conf.get(key).and_then(|value| Memory::parse(value, ByteUnit::Mib).ok());
         value.map_or(0, Memory::mib)
     };
-    let off_heap = conf.get("spark.memory.offHeap.enabled").is_some_and(|enabled| enabled == "true");
+    let off_heap = conf
+        .get("spark.memory.offHeap.enabled")
+        .is_some_and(|enabled| enabled == "true");
     let off_heap = if off_heap {
         let size = conf.get("spark.memory.offHeap.size");
-        size.and_then(|size| Memory::parse(size, ByteUnit::Byte).ok()).map_or(0, Memory::mib)
+        size.and_then(|size| Memory::parse(size, ByteUnit::Byte).ok())
+            .map_or(0, Memory::mib)
     } else {
         0
     };
     let heap = mib("spark.executor.memory").max(u64::from(!conf.contains_key("spark.executor.memory")) * 1024);
-    let rest = heap + off_heap + mib("spark.executor.pyspark.memory");
-    let overhead = limit_mib.checked_sub(rest).filter(|overhead| *overhead >= mib("spark.executor.memoryOverhead").max(1));
+    let rest = heap
+        + off_heap
+        + if python {
+            mib("spark.executor.pyspark.memory")
+        } else {
+            0
+        };
+    let overhead = limit_mib
+        .checked_sub(rest)
+        .filter(|overhead| *overhead >= mib("spark.executor.memoryOverhead").max(1));
     let overhead = overhead.ok_or_else(|| {
-        ApplicationError::field(PATH, format!("`{limit}` is less than heap, off-heap, Python memory and overhead together; raise it, or lower those"))
+        ApplicationError::field(
+            PATH,
+            format!(
+                "`{limit}` is less than heap, off-heap, Python memory and overhead together; raise it, or lower those"
+            ),
+        )
     })?;
     set(conf, "spark.executor.memoryOverhead", format!("{overhead}m"));
     Ok(())

@@ -28,7 +28,10 @@ pub enum ApplicationError {
 
 impl ApplicationError {
     pub(crate) fn field(path: impl Into<String>, reason: String) -> Self {
-        Self::Field { path: path.into(), reason }
+        Self::Field {
+            path: path.into(),
+            reason,
+        }
     }
 
     /// Stable code for machines: event reasons, metric labels.

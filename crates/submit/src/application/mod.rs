@@ -71,12 +71,16 @@ impl ApplicationPlan {
 ///
 /// # Errors
 /// What is wrong with the application, by field; what Spark refuses.
-pub fn plan_application(app: &SparkApplication, attempt: u32, settings: &Settings) -> Result<ApplicationPlan, ApplicationError> {
+pub fn plan_application(
+    app: &SparkApplication,
+    attempt: u32,
+    settings: &Settings,
+) -> Result<ApplicationPlan, ApplicationError> {
     let request = request_from_application(app, attempt, settings)?;
     let mut submission = crate::plan(&request)?;
-    complete::complete(app, &request, &mut submission)?;
+    complete::complete(app, &mut submission)?;
     let mut before: Vec<Value> = monitoring::config_map(app).into_iter().collect();
-    before.extend(batch::pod_group(app, &submission, settings)?);
+    before.extend(batch::pod_group(app, &request, &mut submission, settings)?);
     Ok(ApplicationPlan {
         before,
         beside: extras::beside(app, &request, settings)?,
@@ -89,7 +93,11 @@ pub fn plan_application(app: &SparkApplication, attempt: u32, settings: &Setting
 ///
 /// # Errors
 /// What is wrong with the application, by field.
-pub fn request_from_application(app: &SparkApplication, attempt: u32, settings: &Settings) -> Result<SubmitRequest, ApplicationError> {
+pub fn request_from_application(
+    app: &SparkApplication,
+    attempt: u32,
+    settings: &Settings,
+) -> Result<SubmitRequest, ApplicationError> {
     let spec = &app.spec;
     check(app)?;
     let version = spark_version(spec, settings)?;
@@ -129,7 +137,9 @@ fn identity(app: &SparkApplication, attempt: u32, settings: &Settings) -> Identi
 /// Whose rules apply: the Spark in the driver's image, as far as its tag tells; else `sparkVersion`; else the newest known.
 fn spark_version(spec: &SparkApplicationSpec, settings: &Settings) -> Result<SparkVersion, ApplicationError> {
     let driver_image = spec.driver.as_ref().and_then(|driver| driver.pod.image.as_deref());
-    let image = driver_image.or(spec.image.as_deref()).or(settings.default_image.as_deref());
+    let image = driver_image
+        .or(spec.image.as_deref())
+        .or(settings.default_image.as_deref());
     if let Some(version) = image.and_then(spark_version_of_image) {
         return Ok(version);
     }
@@ -151,11 +161,11 @@ fn main_resource(spec: &SparkApplicationSpec) -> Result<MainResource, Applicatio
         }
         return Err(ApplicationError::field(
             "spec.mainApplicationFile",
-            "is missing: name the jar, Python or R file, for example local:///opt/spark/examples/src/main/python/pi.py".to_owned(),
+            "is missing: name the jar, Python or R file, for example local:///opt/spark/examples/src/main/python/pi.py"
+                .to_owned(),
         ));
     };
-    let lower_type = spec.type_.unwrap_or_default();
-    Ok(match lower_type {
+    Ok(match spec.type_.unwrap_or_default() {
         _ if file == "spark-internal" => MainResource::Java(None),
         ApplicationType::Python => MainResource::Python(file.to_owned()),
         ApplicationType::R => MainResource::R(file.to_owned()),
@@ -170,7 +180,8 @@ fn check(app: &SparkApplication) -> Result<(), ApplicationError> {
     let spec = &app.spec;
     let name = app.metadata.name.as_deref().unwrap_or_default();
     names::check_dns_1035(name).map_err(|error| {
-        let instead = names::suggest_dns_1035(name, names::LABEL_LIMIT).map_or_else(String::new, |name| format!("; for example `{name}`"));
+        let instead = names::suggest_dns_1035(name, names::LABEL_LIMIT)
+            .map_or_else(String::new, |name| format!("; for example `{name}`"));
         ApplicationError::field("metadata.name", format!("`{name}`: {error}{instead}"))
     })?;
     if spec.mode == Some(DeployMode::Client) {
@@ -179,7 +190,10 @@ fn check(app: &SparkApplication) -> Result<(), ApplicationError> {
             "`client` is not possible here: the driver would run inside the operator; write `cluster`".to_owned(),
         ));
     }
-    let roles = [spec.driver.as_ref().map(|driver| &driver.pod), spec.executor.as_ref().map(|executor| &executor.pod)];
+    let roles = [
+        spec.driver.as_ref().map(|driver| &driver.pod),
+        spec.executor.as_ref().map(|executor| &executor.pod),
+    ];
     let selects = roles.iter().flatten().any(|pod| pod.node_selector.is_some());
     if spec.node_selector.is_some() && selects {
         return Err(ApplicationError::field(
@@ -193,7 +207,10 @@ fn check(app: &SparkApplication) -> Result<(), ApplicationError> {
             ApplicationError::field("spec.driverIngressOptions", "an entry has no servicePort".to_owned())
         })?;
         if !ports.insert(port) {
-            return Err(ApplicationError::field("spec.driverIngressOptions", format!("servicePort {port} is there twice")));
+            return Err(ApplicationError::field(
+                "spec.driverIngressOptions",
+                format!("servicePort {port} is there twice"),
+            ));
         }
     }
     Ok(())

@@ -30,7 +30,9 @@ const DEFAULT_PROMETHEUS_CONFIGURATION: &str = "lowercaseOutputName: true\nrules
 /// Monitoring that has an effect: an exporter, or metrics configuration of its own.
 fn wanted(app: &SparkApplication) -> Option<&MonitoringSpec> {
     let monitoring = app.spec.monitoring.as_ref()?;
-    let wanted = monitoring.prometheus.is_some() || given(&monitoring.metrics_properties) || given(&monitoring.metrics_properties_file);
+    let wanted = monitoring.prometheus.is_some()
+        || given(&monitoring.metrics_properties)
+        || given(&monitoring.metrics_properties_file);
     wanted.then_some(monitoring)
 }
 
@@ -41,7 +43,11 @@ fn given(text: &Option<String>) -> bool {
 /// The exporter of a role (`driver`, `executor`) that exposes its metrics.
 pub(super) fn exporter<'a>(app: &'a SparkApplication, role: &str) -> Option<&'a PrometheusSpec> {
     let monitoring = app.spec.monitoring.as_ref()?;
-    let exposed = if role == "driver" { monitoring.expose_driver_metrics } else { monitoring.expose_executor_metrics };
+    let exposed = if role == "driver" {
+        monitoring.expose_driver_metrics
+    } else {
+        monitoring.expose_executor_metrics
+    };
     monitoring.prometheus.as_ref().filter(|_| exposed)
 }
 
@@ -56,11 +62,21 @@ pub fn config_map(app: &SparkApplication) -> Option<Value> {
     let monitoring = wanted(app)?;
     let mut data = Map::new();
     if !given(&monitoring.metrics_properties_file) {
-        let text = monitoring.metrics_properties.as_deref().unwrap_or(DEFAULT_METRICS_PROPERTIES);
+        let text = monitoring
+            .metrics_properties
+            .as_deref()
+            .unwrap_or(DEFAULT_METRICS_PROPERTIES);
         data.insert(METRICS_PROPERTIES.to_owned(), json!(text));
     }
-    if let Some(prometheus) = monitoring.prometheus.as_ref().filter(|prometheus| !given(&prometheus.config_file)) {
-        let text = prometheus.configuration.as_deref().unwrap_or(DEFAULT_PROMETHEUS_CONFIGURATION);
+    if let Some(prometheus) = monitoring
+        .prometheus
+        .as_ref()
+        .filter(|prometheus| !given(&prometheus.config_file))
+    {
+        let text = prometheus
+            .configuration
+            .as_deref()
+            .unwrap_or(DEFAULT_PROMETHEUS_CONFIGURATION);
         data.insert(PROMETHEUS_CONFIGURATION.to_owned(), json!(text));
     }
     (!data.is_empty()).then(|| {
@@ -85,14 +101,24 @@ pub(super) fn add_configuration(app: &SparkApplication, conf: &mut Conf) {
         _ => format!("{MOUNT_PATH}/{METRICS_PROPERTIES}"),
     };
     set(conf, "spark.metrics.conf", file);
-    set(conf, "spark.metrics.namespace", format!("{}.{}", super::namespace(app), super::name(app)));
+    set(
+        conf,
+        "spark.metrics.namespace",
+        format!("{}.{}", super::namespace(app), super::name(app)),
+    );
     for role in ["driver", "executor"] {
-        let Some(prometheus) = exporter(app, role) else { continue };
+        let Some(prometheus) = exporter(app, role) else {
+            continue;
+        };
         let configuration = match &prometheus.config_file {
             Some(file) if !file.is_empty() => file.clone(),
             _ => format!("{MOUNT_PATH}/{PROMETHEUS_CONFIGURATION}"),
         };
-        let agent = format!("-javaagent:{}={}:{configuration}", prometheus.jmx_exporter_jar, port(prometheus));
+        let agent = format!(
+            "-javaagent:{}={}:{configuration}",
+            prometheus.jmx_exporter_jar,
+            port(prometheus)
+        );
         let key = format!("spark.{role}.extraJavaOptions");
         let options = match conf.get(&key).filter(|options| !options.is_empty()) {
             Some(options) => format!("{options} {agent}"),

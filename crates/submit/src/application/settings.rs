@@ -83,6 +83,8 @@ impl Settings {
 
     /// The id that labels the pods of this submission.
     pub(crate) fn submission_id(&self, identity: &Identity) -> String {
-        self.submission_id.clone().unwrap_or_else(|| identity.upload_id("submission"))
+        self.submission_id
+            .clone()
+            .unwrap_or_else(|| identity.upload_id("submission"))
     }
 }

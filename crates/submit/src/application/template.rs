@@ -26,7 +26,11 @@ pub(super) struct Templates {
 }
 
 /// Builds both templates and sets the keys that make Spark use them.
-pub(super) fn templates(app: &SparkApplication, conf: &mut Conf, settings: &Settings) -> Result<Templates, ApplicationError> {
+pub(super) fn templates(
+    app: &SparkApplication,
+    conf: &mut Conf,
+    settings: &Settings,
+) -> Result<Templates, ApplicationError> {
     let driver = app.spec.driver.clone().unwrap_or_default();
     let executor = app.spec.executor.clone().unwrap_or_default();
     let driver = Fields {
@@ -65,12 +69,20 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn template(&self, app: &SparkApplication, conf: &mut Conf, settings: &Settings) -> Result<Option<PodTemplate>, ApplicationError> {
+    fn template(
+        &self,
+        app: &SparkApplication,
+        conf: &mut Conf,
+        settings: &Settings,
+    ) -> Result<Option<PodTemplate>, ApplicationError> {
         let given = self.given_template()?;
         let had_template = given.is_some();
         let mut pod = given.unwrap_or_default();
         let name_key = format!("spark.kubernetes.{}.podTemplateContainerName", self.role);
-        let chosen = conf.get(&name_key).cloned().unwrap_or_else(|| self.container.to_owned());
+        let chosen = conf
+            .get(&name_key)
+            .cloned()
+            .unwrap_or_else(|| self.container.to_owned());
         let (mut container, others) = take_spark_container(&mut pod, &chosen);
         let before = (pod.clone(), container.clone());
         container.insert("name".to_owned(), json!(self.container));
@@ -89,11 +101,16 @@ impl Fields<'_> {
         object(&mut pod, "spec").insert("containers".to_owned(), Value::Array(containers));
         self.check_mounts(&pod)?;
         set(conf, &name_key, self.container);
-        set(conf, &format!("spark.kubernetes.{}.podTemplateFile", self.role), format!("{}-pod-template.json", self.role));
+        set(
+            conf,
+            &format!("spark.kubernetes.{}.podTemplateFile", self.role),
+            format!("{}-pod-template.json", self.role),
+        );
         pod.insert("apiVersion".to_owned(), json!("v1"));
         pod.insert("kind".to_owned(), json!("Pod"));
         let pod = Value::Object(pod);
-        let text = serde_json::to_string_pretty(&pod).map_err(|error| ApplicationError::field(self.path("template"), error.to_string()))?;
+        let text = serde_json::to_string_pretty(&pod)
+            .map_err(|error| ApplicationError::field(self.path("template"), error.to_string()))?;
         Ok(Some(PodTemplate { text, pod }))
     }
 
@@ -105,7 +122,10 @@ impl Fields<'_> {
         match &self.pod.template {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(template)) => Ok(Some(template.clone())),
-            Some(_) => Err(ApplicationError::field(self.path("template"), "must be a pod template with `metadata` and `spec`".to_owned())),
+            Some(_) => Err(ApplicationError::field(
+                self.path("template"),
+                "must be a pod template with `metadata` and `spec`".to_owned(),
+            )),
         }
     }
 
@@ -115,9 +135,17 @@ impl Fields<'_> {
         put(spec, "affinity", pod.affinity.as_ref())?;
         put(spec, "dnsConfig", pod.dns_config.as_ref())?;
         put(spec, "securityContext", pod.pod_security_context.as_ref())?;
-        put(spec, "terminationGracePeriodSeconds", pod.termination_grace_period_seconds.as_ref())?;
+        put(
+            spec,
+            "terminationGracePeriodSeconds",
+            pod.termination_grace_period_seconds.as_ref(),
+        )?;
         put(spec, "shareProcessNamespace", pod.share_process_namespace.as_ref())?;
-        put(spec, "priorityClassName", self.priority_class.as_ref().filter(|name| !name.is_empty()))?;
+        put(
+            spec,
+            "priorityClassName",
+            self.priority_class.as_ref().filter(|name| !name.is_empty()),
+        )?;
         if pod.host_network == Some(true) {
             spec.insert("hostNetwork".to_owned(), json!(true));
             spec.insert("dnsPolicy".to_owned(), json!("ClusterFirstWithHostNet"));
@@ -139,7 +167,11 @@ impl Fields<'_> {
             container.insert("lifecycle".to_owned(), lifecycle.clone());
         }
         let ports = self.ports.iter().map(|port| {
-            let protocol = port.protocol.as_deref().filter(|protocol| !protocol.is_empty()).unwrap_or("TCP");
+            let protocol = port
+                .protocol
+                .as_deref()
+                .filter(|protocol| !protocol.is_empty())
+                .unwrap_or("TCP");
             json!({"name": port.name, "containerPort": port.container_port, "protocol": protocol})
         });
         append(container, "ports", ports.collect());
@@ -171,16 +203,27 @@ impl Fields<'_> {
             .collect();
         let of_others = self.pod.sidecars.iter().chain(&self.pod.init_containers).flatten();
         let mut used: Vec<&str> = mounts.iter().map(|mount| mount.name.as_str()).collect();
-        used.extend(of_others.flat_map(|other| other.volume_mounts.iter().flatten()).map(|mount| mount.name.as_str()));
+        used.extend(
+            of_others
+                .flat_map(|other| other.volume_mounts.iter().flatten())
+                .map(|mount| mount.name.as_str()),
+        );
         let volumes = app.spec.volumes.iter().flatten().filter(|volume| {
             used.contains(&volume.name.as_str()) && !volume.name.starts_with(names::LOCAL_DIR_VOLUME_PREFIX)
         });
         let volumes = volumes.map(to_value).collect::<Result<Vec<_>, _>>()?;
         merge_by_name(array(spec, "volumes"), volumes);
-        append(container, "volumeMounts", mounts.into_iter().map(to_value).collect::<Result<_, _>>()?);
+        append(
+            container,
+            "volumeMounts",
+            mounts.into_iter().map(to_value).collect::<Result<_, _>>()?,
+        );
         if let Some(config_map) = &app.spec.hadoop_config_map {
             mount_config_map(spec, container, config_map, "hadoop-config-volume", HADOOP_CONF_DIR);
-            merge_by_name(array(container, "env"), vec![json!({"name": "HADOOP_CONF_DIR", "value": HADOOP_CONF_DIR})]);
+            merge_by_name(
+                array(container, "env"),
+                vec![json!({"name": "HADOOP_CONF_DIR", "value": HADOOP_CONF_DIR})],
+            );
         }
         if let Some(config_map) = &app.spec.spark_config_map {
             mount_config_map(spec, container, config_map, "spark-config-volume", SPARK_CONF_DIR);
@@ -193,7 +236,12 @@ impl Fields<'_> {
         Ok(())
     }
 
-    fn add_monitoring(&self, app: &SparkApplication, spec: &mut Map<String, Value>, container: &mut Map<String, Value>) {
+    fn add_monitoring(
+        &self,
+        app: &SparkApplication,
+        spec: &mut Map<String, Value>,
+        container: &mut Map<String, Value>,
+    ) {
         if monitoring::config_map(app).is_some() {
             let name = names::prometheus_config_map(super::name(app));
             let volume = names::short_name(&name, "vol");
@@ -207,7 +255,13 @@ impl Fields<'_> {
     }
 
     /// The profile's security context, unless the author spoke of security.
-    fn add_security(&self, conf: &Conf, spec: &Map<String, Value>, container: &mut Map<String, Value>, settings: &Settings) {
+    fn add_security(
+        &self,
+        conf: &Conf,
+        spec: &Map<String, Value>,
+        container: &mut Map<String, Value>,
+        settings: &Settings,
+    ) {
         if spec.contains_key("securityContext") || container.contains_key("securityContext") {
             return;
         }
@@ -219,7 +273,10 @@ impl Fields<'_> {
 
     /// Every mount of a typed field has its volume.
     fn check_mounts(&self, pod: &Map<String, Value>) -> Result<(), ApplicationError> {
-        let volumes = pod.get("spec").and_then(|spec| spec.get("volumes")).and_then(Value::as_array);
+        let volumes = pod
+            .get("spec")
+            .and_then(|spec| spec.get("volumes"))
+            .and_then(Value::as_array);
         let exists = |name: &str| volumes.into_iter().flatten().any(|volume| volume["name"] == name);
         let mounts = self.pod.volume_mounts.iter().flatten();
         let mut typed = mounts.filter(|mount| !mount.name.starts_with(names::LOCAL_DIR_VOLUME_PREFIX));
@@ -234,19 +291,32 @@ impl Fields<'_> {
 }
 
 /// Whether nothing was added to an empty template.
-fn unchanged(before: &(Map<String, Value>, Map<String, Value>), pod: &Map<String, Value>, containers: &[Value]) -> bool {
+fn unchanged(
+    before: &(Map<String, Value>, Map<String, Value>),
+    pod: &Map<String, Value>,
+    containers: &[Value],
+) -> bool {
     let spec_is_empty = pod.get("spec").and_then(Value::as_object).is_none_or(Map::is_empty);
-    let container_is_bare = containers.first().and_then(Value::as_object).is_some_and(|container| container.len() == 1);
+    let container_is_bare = containers
+        .first()
+        .and_then(Value::as_object)
+        .is_some_and(|container| container.len() == 1);
     before.0.is_empty() && before.1.is_empty() && spec_is_empty && container_is_bare
 }
 
 /// Takes the Spark container out of a template: the one called `name`, else the first; and the others.
 fn take_spark_container(pod: &mut Map<String, Value>, name: &str) -> (Map<String, Value>, Vec<Value>) {
-    let containers = pod.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove("containers"));
+    let containers = pod
+        .get_mut("spec")
+        .and_then(Value::as_object_mut)
+        .and_then(|spec| spec.remove("containers"));
     let Some(Value::Array(mut containers)) = containers else {
         return (Map::new(), Vec::new());
     };
-    let index = containers.iter().position(|container| container["name"] == name).unwrap_or(0);
+    let index = containers
+        .iter()
+        .position(|container| container["name"] == name)
+        .unwrap_or(0);
     if containers.is_empty() {
         return (Map::new(), Vec::new());
     }
@@ -254,8 +324,17 @@ fn take_spark_container(pod: &mut Map<String, Value>, name: &str) -> (Map<String
     (spark.as_object().cloned().unwrap_or_default(), containers)
 }
 
-fn mount_config_map(spec: &mut Map<String, Value>, container: &mut Map<String, Value>, config_map: &str, volume: &str, path: &str) {
-    merge_by_name(array(spec, "volumes"), vec![json!({"name": volume, "configMap": {"name": config_map}})]);
+fn mount_config_map(
+    spec: &mut Map<String, Value>,
+    container: &mut Map<String, Value>,
+    config_map: &str,
+    volume: &str,
+    path: &str,
+) {
+    merge_by_name(
+        array(spec, "volumes"),
+        vec![json!({"name": volume, "configMap": {"name": config_map}})],
+    );
     array(container, "volumeMounts").push(json!({"name": volume, "mountPath": path, "readOnly": true}));
 }
 

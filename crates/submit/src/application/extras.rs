@@ -1,0 +1,339 @@
+//! What stands beside a run: the service and ingress of the Spark UI, further services of the driver, the disruption budget.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::IngressTLS;
+use serde_json::{Map, Value, json};
+use stoke_model::crd::SparkApplication;
+use stoke_model::names;
+
+use super::conf::{Conf, set};
+use super::error::ApplicationError;
+use super::settings::{IngressSettings, Settings};
+use crate::SubmitRequest;
+
+/// A path of an ingress: everything below it goes to the service without it.
+const REWRITE: &str = "nginx.ingress.kubernetes.io/rewrite-target";
+
+/// All of them. Their owner is the driver pod, whose UID is known only once it is there: see [`super::ApplicationPlan::owned`].
+///
+/// # Errors
+/// Ingress URLs that are none; ports out of range.
+pub fn beside(
+    app: &SparkApplication,
+    request: &SubmitRequest,
+    settings: &Settings,
+) -> Result<Vec<Value>, ApplicationError> {
+    let application_id = &request.identity.application_id;
+    let mut objects = Vec::new();
+    if settings.ui_service && ui_is_on(&request.conf) {
+        objects.push(ui_service(app, &request.conf)?);
+        objects.extend(ui_ingress(app, application_id, &request.conf, settings)?);
+    }
+    for option in app.spec.driver_ingress_options.iter().flatten() {
+        let port = option.service_port.unwrap_or_default();
+        let service = Service {
+            name: names::short_name(super::name(app), &format!("driver-{port}")),
+            port_name: option
+                .service_port_name
+                .clone()
+                .unwrap_or_else(|| format!("driver-ing-{port}")),
+            port: checked_port("spec.driverIngressOptions.servicePort", port)?,
+            target: port,
+            kind: option.service_type.as_deref(),
+            labels: option.service_labels.as_ref(),
+            annotations: option.service_annotations.as_ref(),
+        };
+        objects.push(service.object(app));
+        let ingress = IngressSettings {
+            url_format: option.ingress_url_format.clone().unwrap_or_default(),
+            ..settings.ui_ingress.clone().unwrap_or_default()
+        };
+        if !ingress.url_format.is_empty() {
+            let name = names::short_name(super::name(app), &format!("ing-{port}"));
+            let url = Url::of(
+                "spec.driverIngressOptions.ingressURLFormat",
+                app,
+                application_id,
+                &ingress.url_format,
+            )?;
+            let backend = (service.name.as_str(), service.port);
+            let overrides = (option.ingress_annotations.as_ref(), option.ingress_tls.as_deref());
+            objects.push(ingress_object(app, &name, &url, backend, &ingress, overrides));
+        }
+    }
+    if app
+        .spec
+        .driver_pod_disruption_budget
+        .unwrap_or(settings.driver_disruption_budget)
+    {
+        objects.push(disruption_budget(app));
+    }
+    Ok(objects)
+}
+
+/// Address of the Spark UI through its ingress; none when there is no ingress.
+///
+/// # Errors
+/// An ingress URL that is none.
+pub fn ui_ingress_address(
+    app: &SparkApplication,
+    application_id: &str,
+    settings: &Settings,
+) -> Result<Option<String>, ApplicationError> {
+    let Some(ingress) = &settings.ui_ingress else {
+        return Ok(None);
+    };
+    let url = Url::of("ingress URL format", app, application_id, &ingress.url_format)?;
+    Ok(Some(format!("{}://{}{}", url.scheme, url.host, url.path)))
+}
+
+/// Spark's UI must know the path it is served under.
+pub(super) fn add_configuration(
+    app: &SparkApplication,
+    settings: &Settings,
+    conf: &mut Conf,
+) -> Result<(), ApplicationError> {
+    let Some(ingress) = settings.ui_ingress.as_ref().filter(|_| settings.ui_service) else {
+        return Ok(());
+    };
+    let url = Url::of("ingress URL format", app, "", &ingress.url_format)?;
+    if url.has_path() {
+        set(conf, "spark.ui.proxyBase", url.path);
+        set(conf, "spark.ui.proxyRedirectUri", "/");
+    }
+    Ok(())
+}
+
+fn ui_is_on(conf: &Conf) -> bool {
+    conf.get("spark.ui.enabled")
+        .is_none_or(|enabled| !enabled.trim().eq_ignore_ascii_case("false"))
+}
+
+/// Port of the UI in the driver.
+fn ui_port(conf: &Conf) -> i32 {
+    let configured = conf.get("spark.ui.port").and_then(|port| port.trim().parse().ok());
+    configured.unwrap_or(i32::from(names::UI_PORT))
+}
+
+fn ui_service(app: &SparkApplication, conf: &Conf) -> Result<Value, ApplicationError> {
+    let options = app.spec.spark_ui_options.clone().unwrap_or_default();
+    let service = Service {
+        name: names::ui_service(super::name(app)),
+        port_name: options
+            .service_port_name
+            .unwrap_or_else(|| names::UI_PORT_NAME.to_owned()),
+        port: checked_port(
+            "spec.sparkUIOptions.servicePort",
+            options.service_port.unwrap_or_else(|| ui_port(conf)),
+        )?,
+        target: ui_port(conf),
+        kind: options.service_type.as_deref(),
+        labels: options.service_labels.as_ref(),
+        annotations: options.service_annotations.as_ref(),
+    };
+    Ok(service.object(app))
+}
+
+fn ui_ingress(
+    app: &SparkApplication,
+    application_id: &str,
+    conf: &Conf,
+    settings: &Settings,
+) -> Result<Option<Value>, ApplicationError> {
+    let Some(ingress) = &settings.ui_ingress else {
+        return Ok(None);
+    };
+    let options = app.spec.spark_ui_options.clone().unwrap_or_default();
+    let url = Url::of("ingress URL format", app, application_id, &ingress.url_format)?;
+    let service = names::ui_service(super::name(app));
+    let port = options.service_port.unwrap_or_else(|| ui_port(conf));
+    let overrides = (options.ingress_annotations.as_ref(), options.ingress_tls.as_deref());
+    let name = names::ui_ingress(super::name(app));
+    Ok(Some(ingress_object(
+        app,
+        &name,
+        &url,
+        (&service, port),
+        ingress,
+        overrides,
+    )))
+}
+
+/// A service of the driver.
+struct Service<'a> {
+    name: String,
+    port_name: String,
+    port: i32,
+    target: i32,
+    kind: Option<&'a str>,
+    labels: Option<&'a BTreeMap<String, String>>,
+    annotations: Option<&'a BTreeMap<String, String>>,
+}
+
+impl Service<'_> {
+    fn object(&self, app: &SparkApplication) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata(app, &self.name, self.labels, self.annotations),
+            "spec": {
+                "type": self.kind.unwrap_or("ClusterIP"),
+                "ports": [{"name": self.port_name, "port": self.port, "targetPort": self.target, "protocol": "TCP"}],
+                "selector": driver_selector(app),
+            },
+        })
+    }
+}
+
+fn driver_selector(app: &SparkApplication) -> Value {
+    json!({names::LABEL_APP_NAME: super::name(app), names::LABEL_SPARK_ROLE: names::ROLE_DRIVER})
+}
+
+/// Name, namespace, our labels and the author's, annotations.
+fn metadata(
+    app: &SparkApplication,
+    name: &str,
+    labels: Option<&BTreeMap<String, String>>,
+    annotations: Option<&BTreeMap<String, String>>,
+) -> Value {
+    let mut all = labels.cloned().unwrap_or_default();
+    all.insert(names::LABEL_APP_NAME.to_owned(), super::name(app).to_owned());
+    all.insert(names::LABEL_CREATED_BY.to_owned(), "true".to_owned());
+    let mut metadata = json!({"name": name, "namespace": super::namespace(app), "labels": all});
+    if let Some(annotations) = annotations.filter(|annotations| !annotations.is_empty()) {
+        metadata["annotations"] = json!(annotations);
+    }
+    metadata
+}
+
+fn ingress_object(
+    app: &SparkApplication,
+    name: &str,
+    url: &Url,
+    (service, port): (&str, i32),
+    settings: &IngressSettings,
+    (annotations, tls): (Option<&BTreeMap<String, String>>, Option<&[IngressTLS]>),
+) -> Value {
+    let mut all = settings.annotations.clone();
+    all.extend(
+        annotations
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone())),
+    );
+    let mut path = url.path.clone();
+    if url.has_path() {
+        path.push_str("(/|$)(.*)");
+        all.entry(REWRITE.to_owned()).or_insert_with(|| "/$2".to_owned());
+    }
+    let mut rule = Map::new();
+    if !url.host.is_empty() {
+        rule.insert("host".to_owned(), json!(url.host));
+    }
+    let backend = json!({"service": {"name": service, "port": {"number": port}}});
+    let path = if path.is_empty() { "/".to_owned() } else { path };
+    rule.insert(
+        "http".to_owned(),
+        json!({"paths": [{"path": path, "pathType": "ImplementationSpecific", "backend": backend}]}),
+    );
+    let mut spec = json!({"rules": [rule]});
+    if let Some(class) = &settings.class_name {
+        spec["ingressClassName"] = json!(class);
+    }
+    let tls = tls.filter(|tls| !tls.is_empty()).unwrap_or(&settings.tls);
+    if !tls.is_empty() {
+        spec["tls"] = json!(tls);
+    }
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": metadata(app, name, None, Some(&all)),
+        "spec": spec,
+    })
+}
+
+fn disruption_budget(app: &SparkApplication) -> Value {
+    json!({
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(app, &names::short_name(super::name(app), "driver-pdb"), None, None),
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": driver_selector(app)}},
+    })
+}
+
+fn checked_port(path: &str, port: i32) -> Result<i32, ApplicationError> {
+    if (1..=65535).contains(&port) {
+        return Ok(port);
+    }
+    Err(ApplicationError::field(
+        path,
+        format!("{port} is not a port; it must be between 1 and 65535"),
+    ))
+}
+
+/// The parts of an ingress URL.
+struct Url {
+    scheme: String,
+    host: String,
+    /// Begins with a slash, or is empty.
+    path: String,
+}
+
+impl Url {
+    fn of(place: &str, app: &SparkApplication, application_id: &str, format: &str) -> Result<Self, ApplicationError> {
+        let mut text = format.to_owned();
+        for (variable, value) in [
+            ("appName", super::name(app)),
+            ("appNamespace", super::namespace(app)),
+            ("appId", application_id),
+        ] {
+            text = replace_variable(&text, variable, value);
+        }
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", &text));
+        let (host, path) = match rest.split_once('/') {
+            Some((host, path)) => (host, format!("/{path}")),
+            None => (rest, String::new()),
+        };
+        let valid = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '*' | ':');
+        if !host.chars().all(valid) || text.contains("{{") || path.contains(char::is_whitespace) {
+            return Err(ApplicationError::field(
+                place,
+                format!(
+                    "`{format}` gives `{text}`, which is no URL; the variables are {{{{$appName}}}}, {{{{$appNamespace}}}} and {{{{$appId}}}}"
+                ),
+            ));
+        }
+        Ok(Self {
+            scheme: scheme.to_owned(),
+            host: host.split(':').next().unwrap_or_default().to_owned(),
+            path: path.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    fn has_path(&self) -> bool {
+        !self.path.is_empty()
+    }
+}
+
+/// Replaces `{{$name}}`, with blanks inside the braces or without.
+fn replace_variable(text: &str, name: &str, value: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((inside, behind)) = after.split_once("}}") else {
+            break;
+        };
+        out.push_str(before);
+        if inside.trim().strip_prefix('$') == Some(name) {
+            out.push_str(value);
+        } else {
+            out.push_str("{{");
+            out.push_str(inside);
+            out.push_str("}}");
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
