@@ -2,10 +2,19 @@
 //!
 //! In: a `kube::Client`. Out: pods, their services and ConfigMaps, statuses and Events at that API server. Observe, decide, act:
 //! - [`application`]: facts about one application in, one decision out (pure)
-//! - [`names`]: names other programs depend on, and names that make doing a thing twice safe
+//! - [`plan`]: the seam to the room `submit`
+//! - `act`: what a decision asks for, done at the API server
+//! - `controller`: watches, cache and work queue; when to decide
+//! - [`names`]: names that make doing a thing twice safe
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
 //! ended without a time to look at it again, and never lets one application delay another.
 
+mod act;
 pub mod application;
+mod controller;
 pub mod names;
+pub mod plan;
+
+pub use controller::{Operator, OperatorConfig};
+pub use plan::{Plan, Planner, Refusal};

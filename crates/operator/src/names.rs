@@ -1,69 +1,17 @@
-//! Names other programs depend on, and names that derive from an application so that doing a thing twice finds it done.
+//! Names that derive from an application, so that doing a thing twice finds it done. Published names are in `stoke_model::names`.
 
 use std::fmt::Write as _;
 
-use kube::ResourceExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stoke_model::crd::SparkApplication;
 
-/// Label: name of the application.
-pub const APP_NAME: &str = "sparkoperator.k8s.io/app-name";
-/// Label: `true` on every pod of an application.
-pub const LAUNCHED_BY: &str = "sparkoperator.k8s.io/launched-by-spark-operator";
-/// Label: the submission a pod belongs to.
-pub const SUBMISSION_ID: &str = "sparkoperator.k8s.io/submission-id";
-/// Label: name of the schedule an application came from.
-pub const SCHEDULED_APP_NAME: &str = "sparkoperator.k8s.io/scheduled-app-name";
-/// Spark's label: application id.
-pub const SPARK_APP_SELECTOR: &str = "spark-app-selector";
-/// Spark's label: `driver` or `executor`.
-pub const SPARK_ROLE: &str = "spark-role";
-/// Spark's label: executor id.
-pub const SPARK_EXEC_ID: &str = "spark-exec-id";
 /// Annotation of an application: how long its driver may wait for a start, `10m`.
 pub const PENDING_TIMEOUT: &str = "stoke.dev/pending-timeout";
-/// Annotation of an application: what an edit of its spec does, `Restart`, `NextRun` or `Reject`.
-pub const ON_EDIT: &str = "stoke.dev/on-edit";
-/// API group and version of the resources we serve.
+/// API version of the resources we serve.
 pub const API_VERSION: &str = "sparkoperator.k8s.io/v1beta2";
-/// Port name of the UI service.
-pub const UI_PORT_NAME: &str = "spark-driver-ui-port";
-
-/// Name of the driver pod: `spec.driver.podName`, else `spark.kubernetes.driver.pod.name` of `sparkConf`, else `<application>-driver`.
-#[must_use]
-pub fn driver_pod(app: &SparkApplication) -> String {
-    let named = app.spec.driver.as_ref().and_then(|driver| driver.pod_name.clone());
-    let configured = || {
-        app.spec
-            .spark_conf
-            .as_ref()?
-            .get("spark.kubernetes.driver.pod.name")
-            .cloned()
-    };
-    named
-        .or_else(configured)
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| format!("{}-driver", app.name_any()))
-}
-
-/// Name of the service of the Spark UI: `<application>-ui-svc`, shortened with a digest when a label could not hold it.
-#[must_use]
-pub fn ui_service(app: &str) -> String {
-    shortened(app, "-ui-svc", 63)
-}
-
-/// `base` + `suffix`, or as much of `base` as fits into `limit` characters, `-`, 8 digits of a digest of `base`, and `suffix`.
-#[must_use]
-pub fn shortened(base: &str, suffix: &str, limit: usize) -> String {
-    if base.len() + suffix.len() <= limit {
-        return format!("{base}{suffix}");
-    }
-    let digest = &hex(base.as_bytes())[..8];
-    let room = limit.saturating_sub(suffix.len() + digest.len() + 1);
-    let kept: String = base.chars().take(room).collect();
-    format!("{}-{digest}{suffix}", kept.trim_end_matches(['-', '.']))
-}
+/// Who writes: the field manager and the reporting component of Events.
+pub const COMPONENT: &str = "stoke-operator";
 
 /// The id of a submission, in the shape of a UUID. The same application, spec and counters give the same id; any other gives another, so that
 /// a pod tells exactly which try it belongs to.
@@ -165,13 +113,5 @@ mod tests {
         }
         app.metadata.generation = Some(2);
         assert!(seen.insert(submission_id(&app, "d", 0, 1)));
-    }
-
-    #[test]
-    fn long_names_fit_a_label_and_stay_apart() {
-        assert_eq!(ui_service("pi"), "pi-ui-svc");
-        let (a, b) = ("a".repeat(80), "a".repeat(81));
-        assert_eq!(ui_service(&a).len(), 63);
-        assert_ne!(ui_service(&a), ui_service(&b));
     }
 }

@@ -4,7 +4,10 @@ use jiff::SignedDuration;
 use kube::ResourceExt;
 use stoke_model::crd::SparkApplication;
 
-use crate::names::{ON_EDIT, PENDING_TIMEOUT};
+use stoke_model::duration;
+use stoke_model::names::ANNOTATION_ON_EDIT as ON_EDIT;
+
+use crate::names::PENDING_TIMEOUT;
 
 /// What an edit of the spec does to a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub fn pending_timeout(app: &SparkApplication) -> Result<Option<SignedDuration>,
     let Some(text) = app.annotations().get(PENDING_TIMEOUT) else {
         return Ok(None);
     };
-    match text.parse::<SignedDuration>() {
+    match duration::parse_go(text) {
         Ok(limit) if limit.is_positive() => Ok(Some(limit)),
         _ => Err(format!(
             "annotation {PENDING_TIMEOUT}: {text:?} is not allowed; write a duration such as 90s, 10m or 1h30m"

@@ -9,6 +9,8 @@ use kube::ResourceExt;
 use stoke_model::crd::{
     ApplicationStateType as State, DriverInfo, ExecutorState, RestartPolicyType, SparkApplicationStatus, Transition,
 };
+use stoke_model::defaults::RETRY_INTERVAL_SECONDS;
+use stoke_model::names::driver_pod;
 
 use super::annotations::{self, OnEdit};
 use super::facts::{Driver, DriverPod, Facts, Outcome, Progress};
@@ -44,8 +46,6 @@ pub enum Action {
 
 /// Transitions kept in the status.
 pub const KEPT_TRANSITIONS: usize = 20;
-/// Wait between failed tries when the policy names none (the published default).
-const DEFAULT_RETRY_SECONDS: i64 = 5;
 /// How soon to look again at what should have moved on by an event: a lost event costs this much, not for ever.
 const SOON: SignedDuration = SignedDuration::from_secs(10);
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(60);
@@ -206,7 +206,7 @@ impl Round<'_> {
         status.spec_digest = Some(self.facts.spec_digest.clone());
         status.last_submission_attempt_time = Some(seconds(self.now));
         status.driver_info = DriverInfo {
-            pod_name: Some(names::driver_pod(&self.facts.app)),
+            pod_name: Some(driver_pod(&self.facts.app.name_any(), &self.facts.app.spec)),
             ..DriverInfo::default()
         };
     }
@@ -472,7 +472,7 @@ impl Round<'_> {
 
     /// When the next try is due, if that is still to come: `interval` seconds after the failure for the first, twice that for the second, ….
     fn back_off(&self, failed_at: Timestamp, interval: Option<i64>, tries: i32) -> Option<Timestamp> {
-        let interval = interval.unwrap_or(DEFAULT_RETRY_SECONDS).max(0);
+        let interval = interval.unwrap_or(RETRY_INTERVAL_SECONDS).max(0);
         let wait = SignedDuration::from_secs(interval.saturating_mul(i64::from(tries.max(1))));
         // A clock that went backwards must not turn seconds into hours.
         let due = failed_at.min(self.now).saturating_add(wait).unwrap_or(Timestamp::MAX);
@@ -493,7 +493,7 @@ impl Round<'_> {
             .driver_info
             .pod_name
             .clone()
-            .unwrap_or_else(|| names::driver_pod(&self.facts.app))
+            .unwrap_or_else(|| driver_pod(&self.facts.app.name_any(), &self.facts.app.spec))
     }
 
     fn enter(&mut self, state: State, reason: &str) -> Next {

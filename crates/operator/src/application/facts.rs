@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use stoke_model::crd::{ExecutorState, SparkApplication};
-
-use crate::names;
+use stoke_model::names;
 
 /// Everything [`decide`](super::decide) may look at.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +39,10 @@ pub enum Driver {
 pub struct DriverPod {
     /// Name of the pod.
     pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// UIDs of its owners.
+    pub owners: Vec<String>,
     /// Its submission, from the label `sparkoperator.k8s.io/submission-id`.
     pub submission_id: Option<String>,
     /// Spark's application id, from the label `spark-app-selector`.
@@ -149,10 +152,6 @@ pub struct Submitted {
     pub web_ui: Option<(String, i32)>,
 }
 
-/// Names of the Spark container; the second is what a pod template may leave it.
-const DRIVER_CONTAINER: &str = "spark-kubernetes-driver";
-const EXECUTOR_CONTAINER: &str = "spark-kubernetes-executor";
-
 /// Reasons of a waiting container that are part of every normal start.
 const NORMAL_WAITING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
@@ -163,8 +162,16 @@ impl DriverPod {
         let label = |key: &str| label(pod, key);
         Self {
             name: pod.metadata.name.clone().unwrap_or_default(),
-            submission_id: label(names::SUBMISSION_ID),
-            application_id: label(names::SPARK_APP_SELECTOR),
+            uid: pod.metadata.uid.clone().unwrap_or_default(),
+            owners: pod
+                .metadata
+                .owner_references
+                .iter()
+                .flatten()
+                .map(|owner| owner.uid.clone())
+                .collect(),
+            submission_id: label(names::LABEL_SUBMISSION_ID),
+            application_id: label(names::LABEL_SPARK_APP_SELECTOR),
             progress: progress(pod),
             ready: condition_is(pod, "Ready", "True"),
             deleting: pod.metadata.deletion_timestamp.is_some(),
@@ -177,8 +184,8 @@ impl ExecutorPod {
     /// Reads an executor pod as the API server stores it.
     #[must_use]
     pub fn read(pod: &Pod) -> Self {
-        let terminated =
-            spark_container(pod, EXECUTOR_CONTAINER).and_then(|status| status.state.as_ref()?.terminated.as_ref());
+        let terminated = spark_container(pod, names::EXECUTOR_CONTAINER)
+            .and_then(|status| status.state.as_ref()?.terminated.as_ref());
         let (state, detail) = match (phase(pod), terminated) {
             (_, Some(ended)) => {
                 let detail = format!(
@@ -202,8 +209,8 @@ impl ExecutorPod {
         };
         Self {
             name: pod.metadata.name.clone().unwrap_or_default(),
-            id: label(pod, names::SPARK_EXEC_ID).and_then(|id| id.parse().ok()),
-            submission_id: label(pod, names::SUBMISSION_ID),
+            id: label(pod, names::LABEL_SPARK_EXEC_ID).and_then(|id| id.parse().ok()),
+            submission_id: label(pod, names::LABEL_SUBMISSION_ID),
             state,
             detail,
         }
@@ -211,7 +218,7 @@ impl ExecutorPod {
 }
 
 fn progress(pod: &Pod) -> Progress {
-    let container = spark_container(pod, DRIVER_CONTAINER);
+    let container = spark_container(pod, names::DRIVER_CONTAINER);
     let ended = container.and_then(|status| status.state.as_ref()?.terminated.as_ref());
     match (phase(pod), ended) {
         ("Pending", None) => Progress::Pending(pending_reason(pod)),

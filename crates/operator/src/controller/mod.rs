@@ -1,0 +1,127 @@
+//! Watches, cache, work queue: when something happens to an application or its pods, [`reconcile`] runs for it, alone.
+
+pub(crate) mod cache;
+pub(crate) mod queue;
+pub(crate) mod reconcile;
+mod watches;
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube::core::{ApiResource, GroupVersionKind};
+use tokio::sync::{mpsc, watch};
+
+use crate::act::events::Publisher;
+use crate::plan::Planner;
+use cache::Cache;
+
+/// Namespace and name of an application.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// How an operator behaves.
+#[derive(Clone, Debug)]
+pub struct OperatorConfig {
+    /// Namespaces to watch; none means all.
+    pub namespaces: Vec<String>,
+    /// Who this is, in Events.
+    pub identity: String,
+    /// Applications worked on at the same time.
+    pub workers: usize,
+}
+
+impl Default for OperatorConfig {
+    fn default() -> Self {
+        Self {
+            namespaces: Vec::new(),
+            identity: crate::names::COMPONENT.to_owned(),
+            workers: 64,
+        }
+    }
+}
+
+/// What every part of a running operator shares.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) cache: Cache,
+    pub(crate) publisher: Publisher,
+    pub(crate) planner: Arc<dyn Planner>,
+    /// Watched namespaces, or one empty name for all.
+    pub(crate) scopes: Arc<Vec<String>>,
+}
+
+/// The controller of `SparkApplication` and `ScheduledSparkApplication` objects.
+pub struct Operator {
+    client: Client,
+    config: OperatorConfig,
+    planner: Arc<dyn Planner>,
+}
+
+impl Operator {
+    /// An operator with a planner of its own.
+    pub fn with_planner(client: Client, config: OperatorConfig, planner: Arc<dyn Planner>) -> Self {
+        Self {
+            client,
+            config,
+            planner,
+        }
+    }
+
+    /// Works until `stop` turns true or its sender is dropped. What is under way is cut off; whoever starts next takes it up.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let (publisher, publishing) = Publisher::new(self.client.clone(), self.config.identity.clone());
+        let scopes = match self.config.namespaces.is_empty() {
+            true => vec![String::new()],
+            false => self.config.namespaces.clone(),
+        };
+        let context = Context {
+            client: self.client,
+            cache: Cache::default(),
+            publisher,
+            planner: self.planner,
+            scopes: Arc::new(scopes),
+        };
+        let (touch, touched) = mpsc::unbounded_channel();
+        tracing::info!(namespaces = ?context.scopes, "operator: watching");
+        let watching = watches::run(context.clone(), touch);
+        let working = queue::run(touched, stop.clone(), self.config.workers, {
+            let context = context.clone();
+            move |key| reconcile::reconcile(context.clone(), key)
+        });
+        let mut stop = stop;
+        tokio::select! {
+            () = working => {}
+            () = watching => {}
+            () = publishing => {}
+            () = stopped(&mut stop) => {}
+        }
+        tracing::info!("operator: stopped");
+    }
+}
+
+/// Returns when `stop` is true or can never become true any more.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The resource `SparkApplication`.
+pub(crate) fn applications() -> ApiResource {
+    resource("SparkApplication", "sparkapplications")
+}
+
+pub(crate) fn resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(stoke_model::names::GROUP, "v1beta2", kind),
+        plural,
+    )
+}

@@ -1,0 +1,203 @@
+//! The work queue: every key is worked on by one task at a time, keys never wait for each other, and a failing key backs off alone.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Key;
+
+/// How a piece of work ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Worked {
+    /// Done; look again after so long, or only when something happens.
+    Done(Option<Duration>),
+    /// What was known was out of date and is not any more: again, at once.
+    Again,
+    /// It failed; again after a wait that doubles with every failure.
+    Failed,
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Slot {
+    running: bool,
+    touched: bool,
+    due: Option<Instant>,
+    failures: u32,
+}
+
+/// Runs `work` for every key that is touched or due, at most `workers` at a time, until `stop` turns true.
+pub(crate) async fn run<W, F>(
+    mut touched: mpsc::UnboundedReceiver<Key>,
+    mut stop: watch::Receiver<bool>,
+    workers: usize,
+    work: W,
+) where
+    W: Fn(Key) -> F,
+    F: Future<Output = Worked> + Send + 'static,
+{
+    let mut slots: HashMap<Key, Slot> = HashMap::new();
+    let mut timers: BTreeSet<(Instant, Key)> = BTreeSet::new();
+    let mut ready: VecDeque<Key> = VecDeque::new();
+    let mut heard: Vec<Key> = Vec::new();
+    let mut tasks: JoinSet<(Key, Worked)> = JoinSet::new();
+    loop {
+        while tasks.len() < workers
+            && let Some(key) = ready.pop_front()
+        {
+            let slot = slots.entry(key.clone()).or_default();
+            slot.running = true;
+            slot.touched = false;
+            if let Some(due) = slot.due.take() {
+                timers.remove(&(due, key.clone()));
+            }
+            let working = work(key.clone());
+            tasks.spawn(async move { (key, working.await) });
+        }
+        let next = timers.first().map(|(due, _)| *due);
+        tokio::select! {
+            () = super::stopped(&mut stop) => return,
+            received = touched.recv_many(&mut heard, 1024) => {
+                if received == 0 {
+                    return;
+                }
+                for key in heard.drain(..) {
+                    let slot = slots.entry(key.clone()).or_default();
+                    if !std::mem::replace(&mut slot.touched, true) && !slot.running {
+                        ready.push_back(key);
+                    }
+                }
+            }
+            Some(ended) = tasks.join_next() => {
+                // A task that panicked lost its key; the watch's next event or the resync brings it back.
+                let Ok((key, worked)) = ended else { continue };
+                let slot = slots.entry(key.clone()).or_default();
+                slot.running = false;
+                slot.failures = if worked == Worked::Failed { slot.failures.saturating_add(1) } else { 0 };
+                let wait = match worked {
+                    Worked::Done(wait) => wait,
+                    Worked::Again => Some(Duration::ZERO),
+                    Worked::Failed => Some(FIRST_WAIT.saturating_mul(1 << (slot.failures - 1).min(16)).min(LONGEST_WAIT)),
+                };
+                // A failure waits even when something happened meanwhile: that something will not mend it.
+                if slot.touched && worked != Worked::Failed || wait == Some(Duration::ZERO) {
+                    slot.touched = true;
+                    ready.push_back(key);
+                } else if let Some(wait) = wait {
+                    slot.touched = false;
+                    let due = Instant::now() + wait;
+                    slot.due = Some(due);
+                    timers.insert((due, key));
+                } else {
+                    slots.remove(&key);
+                }
+            }
+            () = until(next) => {
+                let now = Instant::now();
+                while timers.first().is_some_and(|(due, _)| *due <= now)
+                    && let Some((_, key)) = timers.pop_first()
+                {
+                    let slot = slots.entry(key.clone()).or_default();
+                    slot.due = None;
+                    if !std::mem::replace(&mut slot.touched, true) && !slot.running {
+                        ready.push_back(key);
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key {
+            namespace: "n".into(),
+            name: name.into(),
+        }
+    }
+
+    /// Runs the queue over these touches with this work until all is quiet; returns (name, milliseconds) of each start.
+    async fn starts(
+        touches: &[&str],
+        work: impl Fn(&str, usize) -> (u64, Worked) + Send + Sync + 'static,
+    ) -> Vec<(String, u64)> {
+        let (send, touched) = mpsc::unbounded_channel();
+        let (_keep, stop) = watch::channel(false);
+        let begun = Instant::now();
+        let log: Arc<Mutex<Vec<(String, u64)>>> = Arc::default();
+        let work = Arc::new(work);
+        for name in touches {
+            send.send(key(name)).unwrap();
+        }
+        let queue = run(touched, stop, 2, |key: Key| {
+            let (log, work) = (log.clone(), work.clone());
+            async move {
+                let turn = {
+                    let mut log = log.lock().unwrap();
+                    log.push((key.name.clone(), begun.elapsed().as_millis() as u64));
+                    log.iter().filter(|(name, _)| *name == key.name).count()
+                };
+                let (takes, worked) = work(&key.name, turn);
+                tokio::time::sleep(Duration::from_millis(takes)).await;
+                worked
+            }
+        });
+        let _ = tokio::time::timeout(Duration::from_secs(60), queue).await;
+        drop(send);
+        let log = log.lock().unwrap();
+        log.clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn touches_of_a_key_become_one_piece_of_work() {
+        assert_eq!(
+            starts(&["a", "a", "a"], |_, _| (10, Worked::Done(None))).await,
+            [("a".into(), 0)]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_key_does_not_delay_another() {
+        let starts = starts(&["slow", "a", "b"], |name, _| {
+            (if name == "slow" { 1000 } else { 10 }, Worked::Done(None))
+        })
+        .await;
+        assert_eq!(starts, [("slow".into(), 0), ("a".into(), 0), ("b".into(), 10)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_back_off_and_success_looks_again_when_asked() {
+        let starts = starts(&["a"], |_, turn| match turn {
+            1..=3 => (0, Worked::Failed),
+            4 => (0, Worked::Again),
+            5 => (0, Worked::Done(Some(Duration::from_secs(7)))),
+            _ => (0, Worked::Done(None)),
+        })
+        .await;
+        let times: Vec<u64> = starts.iter().map(|(_, at)| *at).collect();
+        assert_eq!(times[..3], [0, 50, 150]);
+        assert!(
+            (350..=352).contains(&times[3]) && (350..=353).contains(&times[4]),
+            "{times:?}"
+        );
+        assert!((7350..=7355).contains(&times[5]) && times.len() == 6, "{times:?}");
+    }
+}

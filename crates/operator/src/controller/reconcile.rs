@@ -1,0 +1,280 @@
+//! One application, once: facts, decision, status, action, and again with the answer, until there is nothing to do now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{Api, DeleteParams, Preconditions};
+use kube::core::DynamicObject;
+use serde_json::Value;
+use stoke_model::crd::{ApplicationStateType, SparkApplicationStatus};
+use tracing::Instrument;
+
+use super::cache::App;
+use super::queue::Worked;
+use super::{Context, Key, applications};
+use crate::act::{is_code, pods, status, submission};
+use crate::application::{Action, Driver, EventNote, Facts, decide};
+use crate::names::API_VERSION;
+
+/// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
+const ROUNDS: usize = 12;
+/// An API server that does not answer for so long holds up this application only, and only until then.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a reconcile ended early.
+enum Stop {
+    /// The application changed since it was read.
+    Outdated,
+    /// It is gone.
+    Gone,
+    /// The API server did not do what was asked.
+    Api(kube::Error),
+}
+
+impl From<kube::Error> for Stop {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error)
+    }
+}
+
+/// Brings one application to where nothing can be done for it now.
+pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
+    let span = tracing::info_span!("application", namespace = %key.namespace, name = %key.name);
+    async move {
+        let Some(app) = context.cache.app(&key) else {
+            return Worked::Done(None);
+        };
+        let outcome = tokio::time::timeout(
+            PATIENCE,
+            Turn {
+                context: &context,
+                key: &key,
+                app,
+            }
+            .run(),
+        )
+        .await;
+        match outcome {
+            Ok(Ok(again)) => Worked::Done(again.map(from_now)),
+            Ok(Err(Stop::Gone)) => Worked::Done(None),
+            Ok(Err(Stop::Outdated)) => refresh(&context, &key).await,
+            Ok(Err(Stop::Api(error))) => {
+                tracing::warn!(%error, "the API server did not do what was asked; trying again");
+                Worked::Failed
+            }
+            Err(_) => {
+                tracing::warn!(
+                    seconds = PATIENCE.as_secs(),
+                    "the API server did not answer; trying again"
+                );
+                Worked::Failed
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+fn from_now(at: Timestamp) -> Duration {
+    // Timers round down; a moment later is late enough for every "strictly after".
+    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default() + Duration::from_millis(1)
+}
+
+/// Reads the application from the API server itself, because the cache proved to be behind.
+async fn refresh(context: &Context, key: &Key) -> Worked {
+    match api(context, key).get_opt(&key.name).await {
+        Ok(Some(stored)) => {
+            context.cache.app_answered(&stored);
+            Worked::Again
+        }
+        // The watch will say so too.
+        Ok(None) => Worked::Done(None),
+        Err(error) => {
+            tracing::warn!(%error, "the application could not be read");
+            Worked::Failed
+        }
+    }
+}
+
+fn api(context: &Context, key: &Key) -> Api<DynamicObject> {
+    Api::namespaced_with(context.client.clone(), &key.namespace, &applications())
+}
+
+struct Turn<'a> {
+    context: &'a Context,
+    key: &'a Key,
+    app: Arc<App>,
+}
+
+impl Turn<'_> {
+    async fn run(mut self) -> Result<Option<Timestamp>, Stop> {
+        let object = match &self.app.object {
+            Ok(object) => object.clone(),
+            Err(reason) => return self.report_malformed(&reason.clone()).await,
+        };
+        let mut facts = self.context.cache.facts(self.key, &self.app, &object);
+        for _ in 0..ROUNDS {
+            let decision = decide(&facts, Timestamp::now());
+            self.write(&mut facts, decision.status, &decision.events).await?;
+            facts.submission = None;
+            let Some(action) = decision.actions.first() else {
+                return Ok(decision.requeue_at);
+            };
+            self.act(&mut facts, action).await?;
+            if *action == Action::DeleteApplication {
+                return Ok(decision.requeue_at);
+            }
+        }
+        tracing::warn!("no rest after {ROUNDS} decisions; looking again soon");
+        Ok(Some(Timestamp::now() + jiff::SignedDuration::from_secs(5)))
+    }
+
+    /// Writes the status if it changed, then tells people.
+    async fn write(
+        &mut self,
+        facts: &mut Facts,
+        new: SparkApplicationStatus,
+        events: &[EventNote],
+    ) -> Result<(), Stop> {
+        let old = facts.app.status.clone().unwrap_or_default();
+        if old != new {
+            // A status that is not there yet is written whole.
+            let known = if facts.app.status.is_none() {
+                Value::Null
+            } else {
+                value(&old)?
+            };
+            self.patch(&known, &value(&new)?).await?;
+            if old.app_state.state != new.app_state.state {
+                tracing::info!(
+                    from = ?old.app_state.state, to = ?new.app_state.state, attempt = new.execution_attempts,
+                    submission = new.submission_id, "state"
+                );
+            }
+            facts.app.status = Some(new);
+        }
+        let status = facts.app.status.clone().unwrap_or_default();
+        let occasion = format!(
+            "{}/{}",
+            status.submission_id.as_deref().unwrap_or_default(),
+            facts.app.metadata.generation.unwrap_or_default()
+        );
+        for note in events {
+            self.context.publisher.publish(&self.regarding(), &occasion, note);
+        }
+        Ok(())
+    }
+
+    async fn patch(&mut self, old: &Value, new: &Value) -> Result<(), Stop> {
+        let api = api(self.context, self.key);
+        match status::write(&api, &self.key.name, &self.app.resource_version, old, new).await {
+            Ok(None) => Ok(()),
+            Ok(Some(stored)) => {
+                if let Some(app) = self.context.cache.app_answered(&stored) {
+                    self.app = app;
+                }
+                Ok(())
+            }
+            Err(error) if is_code(&error, 409) => Err(Stop::Outdated),
+            Err(error) if is_code(&error, 404) => Err(Stop::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn act(&self, facts: &mut Facts, action: &Action) -> Result<(), Stop> {
+        let (client, namespace) = (&self.context.client, self.key.namespace.as_str());
+        match action {
+            Action::Submit => {
+                let answer = submission::submit(client, &facts.app, self.context.planner.as_ref()).await?;
+                if let Some(pod) = &answer.pod {
+                    self.context.cache.pod_answered(&self.context.scopes, pod);
+                }
+                if let Some(driver) = answer.driver {
+                    facts.driver = driver;
+                }
+                facts.submission = Some(answer.outcome);
+            }
+            Action::ConfirmDriver(pod) => facts.driver = pods::look(client, namespace, pod, &self.app.uid).await?,
+            Action::DeleteDriver(pod) => {
+                let uid = match &facts.driver {
+                    Driver::Present(known) if known.name == *pod => Some(known.uid.as_str()),
+                    _ => None,
+                };
+                facts.driver = pods::delete(client, namespace, pod, uid, &self.app.uid).await?;
+            }
+            Action::DeleteApplication => {
+                let preconditions = Some(Preconditions {
+                    uid: Some(self.app.uid.clone()),
+                    resource_version: None,
+                });
+                let parameters = DeleteParams {
+                    preconditions,
+                    ..DeleteParams::background()
+                };
+                tracing::info!("time to live is over: deleting the application");
+                match api(self.context, self.key).delete(&self.key.name, &parameters).await {
+                    Ok(_) => {}
+                    Err(error) if is_code(&error, 404) || is_code(&error, 409) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An application that cannot be read says so in its own status; mending it is an edit, and what never ran is run after an edit.
+    async fn report_malformed(&mut self, reason: &str) -> Result<Option<Timestamp>, Stop> {
+        let message = format!("this SparkApplication cannot be run as it is written: {reason}");
+        let known: SparkApplicationStatus = serde_json::from_value(self.app.status.clone()).unwrap_or_default();
+        // A run in progress is not ended by an edit that cannot be read; it is looked at again when it can.
+        let running = known.execution_attempts > 0 && !known.app_state.state.is_terminal();
+        if known.app_state.error_message == message {
+            return Ok(None);
+        }
+        let mut status = known.clone();
+        status.app_state.error_message.clone_from(&message);
+        if !running {
+            status.app_state.state = ApplicationStateType::Failed;
+            status.spec_digest = Some(self.app.spec_digest.clone());
+            status.observed_generation = self.app.generation;
+            status
+                .termination_time
+                .get_or_insert_with(|| k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
+        }
+        tracing::warn!(reason, "malformed application");
+        let old = if self.app.status.is_object() {
+            value(&known)?
+        } else {
+            Value::Null
+        };
+        self.patch(&old, &value(&status)?).await?;
+        let note = EventNote {
+            warning: true,
+            reason: "SparkApplicationInvalid",
+            action: "Read",
+            note: message,
+        };
+        self.context
+            .publisher
+            .publish(&self.regarding(), &self.app.spec_digest.clone(), &note);
+        Ok(None)
+    }
+
+    fn regarding(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some("SparkApplication".to_owned()),
+            name: Some(self.key.name.clone()),
+            namespace: Some(self.key.namespace.clone()),
+            uid: Some(self.app.uid.clone()),
+            resource_version: Some(self.app.resource_version.clone()),
+            field_path: None,
+        }
+    }
+}
+
+fn value(status: &SparkApplicationStatus) -> Result<Value, Stop> {
+    serde_json::to_value(status).map_err(|error| Stop::Api(kube::Error::SerdeError(error)))
+}

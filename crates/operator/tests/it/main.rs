@@ -1,0 +1,7 @@
+//! The operator against an API server in memory: exact requests, crashes at every request, malformed objects.
+
+mod api;
+mod crashes;
+mod planner;
+mod requests;
+mod world;
