@@ -17,4 +17,4 @@ pub mod names;
 pub mod plan;
 
 pub use controller::{Operator, OperatorConfig};
-pub use plan::{Plan, Planner, Refusal};
+pub use plan::{NativePlanner, Plan, Planner, Refusal};

@@ -1,7 +1,10 @@
 //! The seam to the room `submit`: an application whose status records an attempt becomes the objects of that attempt.
 
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
+use stoke_model::names as published;
+use stoke_submit::application::{ApplicationPlan, Settings, plan_application};
 
 /// Plans submissions. Pure: the same application gives the same objects.
 pub trait Planner: Send + Sync + 'static {
@@ -54,4 +57,132 @@ pub struct Refusal {
     pub code: String,
     /// Place, cause and fix.
     pub message: String,
+}
+
+/// The planner of the room `submit`: what `spark-submit` of the application's Spark version would create, and what the published operator
+/// adds to it.
+#[derive(Debug, Clone)]
+pub struct NativePlanner {
+    settings: Settings,
+}
+
+impl NativePlanner {
+    /// Plans by these settings; time and id of a submission are those in the application's status, whatever they say.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Planner for NativePlanner {
+    fn plan(&self, app: &SparkApplication) -> Result<Plan, Refusal> {
+        let status = app.status.clone().unwrap_or_default();
+        let mut settings = self.settings.clone();
+        settings.submission_id = status.submission_id;
+        if let Some(begun) = status.last_submission_attempt_time {
+            settings.submitted_at = begun.0;
+        }
+        let attempt = u32::try_from(status.execution_attempts)
+            .unwrap_or_default()
+            .saturating_add(1);
+        let planned = plan_application(app, attempt, &settings).map_err(|error| Refusal {
+            code: error.code().to_owned(),
+            message: error.to_string(),
+        })?;
+        for warning in &planned.warnings {
+            tracing::warn!(warning, "submission");
+        }
+        Ok(Plan::from_application(app, planned))
+    }
+}
+
+impl Plan {
+    fn from_application(app: &SparkApplication, planned: ApplicationPlan) -> Self {
+        let ApplicationPlan {
+            submission,
+            mut before,
+            beside,
+            ..
+        } = planned;
+        before.extend(submission.pre_resources.iter().cloned());
+        let ui = published::ui_service(&app.name_any());
+        let web_ui = beside
+            .iter()
+            .find(|object| object["kind"] == "Service" && object["metadata"]["name"] == ui.as_str());
+        let port = web_ui
+            .and_then(|service| service["spec"]["ports"][0]["port"].as_i64())
+            .and_then(|port| i32::try_from(port).ok());
+        Self {
+            application_id: submission.application_id,
+            driver_pod_name: submission.driver_pod_name,
+            before,
+            driver_pod: submission.driver_pod,
+            owned: submission
+                .pre_resources
+                .into_iter()
+                .chain(submission.resources)
+                .chain(beside)
+                .collect(),
+            web_ui: port.map(|port| (ui, port)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use stoke_model::defaults;
+
+    #[test]
+    fn the_native_planner_gives_the_same_objects_for_the_same_status_and_others_for_another_attempt() {
+        let spec = serde_json::from_value(json!({
+            "type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4",
+            "mainApplicationFile": "local:///opt/spark/examples/src/main/python/pi.py",
+        }))
+        .unwrap();
+        let mut app = SparkApplication::new("pi", defaults::application(spec));
+        app.metadata.namespace = Some("default".into());
+        app.metadata.uid = Some("6d5e".into());
+        let status = app.status.get_or_insert_default();
+        status.submission_id = Some("0f1e2d3c-0000-8000-8000-000000000001".into());
+        status.driver_info.pod_name = Some("pi-driver".into());
+        let planner = NativePlanner::new(Settings::new(
+            "k8s://https://kubernetes.default.svc",
+            Timestamp::UNIX_EPOCH,
+        ));
+        let first = planner.plan(&app).unwrap();
+        assert_eq!(first, planner.plan(&app).unwrap());
+        assert_eq!(first.driver_pod_name, "pi-driver");
+        assert_eq!(first.web_ui, Some(("pi-ui-svc".into(), 4040)));
+        let labels = &first.driver_pod["metadata"]["labels"];
+        assert_eq!(
+            labels["sparkoperator.k8s.io/submission-id"],
+            "0f1e2d3c-0000-8000-8000-000000000001"
+        );
+        let kinds: Vec<&str> = first
+            .owned
+            .iter()
+            .filter_map(|object| object["kind"].as_str())
+            .collect();
+        assert!(kinds.contains(&"ConfigMap") && kinds.contains(&"Service"), "{kinds:?}");
+        app.status.as_mut().unwrap().submission_id = Some("another".into());
+        assert_ne!(first.application_id, planner.plan(&app).unwrap().application_id);
+    }
+
+    #[test]
+    fn a_refused_key_is_not_allowed() {
+        let spec = serde_json::from_value(json!({
+            "image": "apache/spark:4.1.4", "mainClass": "A", "mainApplicationFile": "local:///a.jar", "sparkConf": {"spark.master": "local"},
+        }))
+        .unwrap();
+        let mut app = SparkApplication::new("pi", spec);
+        app.metadata.namespace = Some("default".into());
+        let planner = NativePlanner::new(Settings::new(
+            "k8s://https://kubernetes.default.svc",
+            Timestamp::UNIX_EPOCH,
+        ));
+        let refusal = planner.plan(&app).unwrap_err();
+        assert!(refusal.message.contains("is not allowed"), "{refusal}");
+    }
 }

@@ -7,13 +7,18 @@ mod watches;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::Client;
 use kube::core::{ApiResource, GroupVersionKind};
+use stoke_submit::application::Settings;
 use tokio::sync::{mpsc, watch};
 
 use crate::act::events::Publisher;
-use crate::plan::Planner;
+use crate::plan::{NativePlanner, Planner};
 use cache::Cache;
+
+/// The API server as every pod sees it.
+const IN_CLUSTER_MASTER: &str = "k8s://https://kubernetes.default.svc";
 
 /// Namespace and name of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +42,8 @@ pub struct OperatorConfig {
     pub identity: String,
     /// Applications worked on at the same time.
     pub workers: usize,
+    /// How submissions are made.
+    pub settings: Settings,
 }
 
 impl Default for OperatorConfig {
@@ -45,6 +52,7 @@ impl Default for OperatorConfig {
             namespaces: Vec::new(),
             identity: crate::names::COMPONENT.to_owned(),
             workers: 64,
+            settings: Settings::new(IN_CLUSTER_MASTER, Timestamp::UNIX_EPOCH),
         }
     }
 }
@@ -68,6 +76,12 @@ pub struct Operator {
 }
 
 impl Operator {
+    /// An operator that submits as `spark-submit` would.
+    pub fn new(client: Client, config: OperatorConfig) -> Self {
+        let planner = Arc::new(NativePlanner::new(config.settings.clone()));
+        Self::with_planner(client, config, planner)
+    }
+
     /// An operator with a planner of its own.
     pub fn with_planner(client: Client, config: OperatorConfig, planner: Arc<dyn Planner>) -> Self {
         Self {
