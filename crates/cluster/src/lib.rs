@@ -9,7 +9,14 @@
 //! It never listens beyond loopback, never answers without credentials (health and version excepted), and never stores a kind it cannot
 //! honour without saying so.
 
+mod apiserver;
+mod cluster;
+mod controllers;
 pub mod kubelet;
-mod store;
 pub mod node;
 pub mod scheduler;
+mod store;
+
+pub use apiserver::tls::PkiError;
+pub use cluster::{ApiConfig, ApiServer, ClusterError, PORT};
+pub use store::DiskError;

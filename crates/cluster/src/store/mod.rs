@@ -10,7 +10,7 @@ mod object;
 mod window;
 
 pub use disk::DiskError;
-pub use object::{Fields, Key, Object, ResourceKey, Write, WriteKind, WriteError, fields_of, revision_placeholder};
+pub use object::{Fields, Key, Object, ResourceKey, Write, WriteKind, WriteError, fields_of};
 pub use window::{Event, EventKind};
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,0 +1,240 @@
+//! Who asks: client certificates, bearer tokens, and the in-process client.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
+use jiff::Timestamp;
+use ring::hmac;
+use serde_json::{Value, json};
+
+use super::server::{Call, Server};
+use super::status::ApiError;
+use crate::store::Key;
+
+/// Issuer and audience of tokens.
+pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// An authenticated user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// User name.
+    pub user: String,
+    /// UID, for service accounts.
+    pub uid: String,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Further facts, such as the pod a token belongs to.
+    pub extra: BTreeMap<String, String>,
+}
+
+impl Identity {
+    /// The cluster's administrator, who may do everything.
+    pub fn admin() -> Identity {
+        Identity {
+            user: "kubernetes-admin".into(),
+            uid: String::new(),
+            groups: vec!["system:masters".into(), "system:authenticated".into()],
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// A user named by a client certificate: common name and organisations.
+    pub fn certificate(common_name: &str, organizations: Vec<String>) -> Identity {
+        let groups = organizations.into_iter().chain(["system:authenticated".to_owned()]).collect();
+        Identity { user: common_name.to_owned(), uid: String::new(), groups, extra: BTreeMap::new() }
+    }
+
+    fn service_account(namespace: &str, name: &str, uid: &str) -> Identity {
+        Identity {
+            user: format!("system:serviceaccount:{namespace}:{name}"),
+            uid: uid.to_owned(),
+            groups: vec![
+                "system:serviceaccounts".into(),
+                format!("system:serviceaccounts:{namespace}"),
+                "system:authenticated".into(),
+            ],
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// As reviews show it.
+    pub fn json(&self) -> Value {
+        let extra: Value = self.extra.iter().map(|(key, value)| (key.clone(), json!([value]))).collect();
+        let mut user = json!({"username": self.user, "groups": self.groups});
+        if !self.uid.is_empty() {
+            user["uid"] = self.uid.clone().into();
+        }
+        if !self.extra.is_empty() {
+            user["extra"] = extra;
+        }
+        user
+    }
+}
+
+/// Issues and checks service-account tokens: JSON Web Tokens, HMAC-SHA-256 with the cluster's own key.
+pub struct Tokens {
+    key: hmac::Key,
+}
+
+/// What a token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Namespace of the service account.
+    pub namespace: String,
+    /// Name and UID of the service account.
+    pub account: (String, String),
+    /// Name and UID of the pod the token is bound to.
+    pub pod: Option<(String, String)>,
+    /// Audiences.
+    pub audiences: Vec<String>,
+    /// End of validity.
+    pub expires: Timestamp,
+}
+
+impl Tokens {
+    /// An issuer with a secret key of at least 32 bytes.
+    pub fn new(secret: &[u8]) -> Tokens {
+        Tokens { key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+    }
+
+    /// A signed token.
+    pub fn issue(&self, claims: &Claims, now: Timestamp) -> String {
+        let mut bound = json!({
+            "namespace": claims.namespace,
+            "serviceaccount": {"name": claims.account.0, "uid": claims.account.1},
+        });
+        if let Some((name, uid)) = &claims.pod {
+            bound["pod"] = json!({"name": name, "uid": uid});
+        }
+        let body = json!({
+            "aud": claims.audiences, "exp": claims.expires.as_second(), "iat": now.as_second(), "nbf": now.as_second(),
+            "iss": ISSUER, "jti": super::meta::uid(), "kubernetes.io": bound,
+            "sub": format!("system:serviceaccount:{}:{}", claims.namespace, claims.account.0),
+        });
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(&json!({"alg": "HS256", "typ": "JWT"})), encode(&body));
+        let signature = hmac::sign(&self.key, signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// The claims of a token that we signed and that is still valid.
+    pub fn check(&self, token: &str, now: Timestamp) -> Option<Claims> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        hmac::verify(&self.key, signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
+        let (_, body) = signed.split_once('.')?;
+        let body: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()?;
+        let bound = &body["kubernetes.io"];
+        let pair = |value: &Value| Some((value["name"].as_str()?.to_owned(), value["uid"].as_str()?.to_owned()));
+        let claims = Claims {
+            namespace: bound["namespace"].as_str()?.to_owned(),
+            account: pair(&bound["serviceaccount"])?,
+            pod: pair(&bound["pod"]),
+            audiences: body["aud"].as_array()?.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            expires: Timestamp::from_second(body["exp"].as_i64()?).ok()?,
+        };
+        (claims.expires > now && body["nbf"].as_i64()? <= now.as_second() + 5).then_some(claims)
+    }
+}
+
+impl Server {
+    /// Who sends this request; 401 if nobody can tell.
+    pub fn identify(&self, parts: &mut Parts) -> Result<Identity, ApiError> {
+        if let Some(header) = parts.headers.get("authorization") {
+            let token = header.to_str().ok().and_then(|text| text.split_once(' '));
+            let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+            return token.and_then(|token| self.token_identity(token)).ok_or_else(ApiError::unauthorized);
+        }
+        parts.extensions.remove::<Identity>().ok_or_else(ApiError::unauthorized)
+    }
+
+    /// The service account of a token whose account, and pod if it is bound to one, still exist.
+    pub fn token_identity(&self, token: &str) -> Option<Identity> {
+        let claims = self.settings.tokens.check(token, Timestamp::now())?;
+        let lives = |resource: &str, (name, uid): &(String, String)| {
+            let object = self.store.get(&Key::new(&resource.into(), &claims.namespace, name));
+            object.is_some_and(|object| *object.fields.uid == **uid)
+        };
+        if !lives("serviceaccounts", &claims.account) || claims.pod.as_ref().is_some_and(|pod| !lives("pods", pod)) {
+            return None;
+        }
+        let mut identity = Identity::service_account(&claims.namespace, &claims.account.0, &claims.account.1);
+        if let Some((name, uid)) = claims.pod {
+            identity.extra.insert("authentication.kubernetes.io/pod-name".into(), name);
+            identity.extra.insert("authentication.kubernetes.io/pod-uid".into(), uid);
+        }
+        Some(identity)
+    }
+
+    /// Whether this call is allowed.
+    pub fn authorize(&self, call: &Call, verb: &str) -> Result<(), ApiError> {
+        let attributes = Attributes {
+            verb,
+            group: &call.target.resource.group,
+            resource: &call.target.resource.plural,
+            subresource: call.target.subresource.as_deref().unwrap_or_default(),
+            namespace: call.namespace(),
+            name: call.name(),
+        };
+        if self.allows(&call.identity, &attributes) {
+            return Ok(());
+        }
+        let resource = match attributes.subresource {
+            "" => attributes.resource.to_owned(),
+            subresource => format!("{}/{subresource}", attributes.resource),
+        };
+        let place = if attributes.namespace.is_empty() {
+            "at the cluster scope".to_owned()
+        } else {
+            format!("in the namespace {:?}", attributes.namespace)
+        };
+        let why = format!(
+            "User {:?} cannot {verb} resource {resource:?} in API group {:?} {place}",
+            call.identity.user, attributes.group
+        );
+        Err(ApiError::forbidden(&call.qualified(), attributes.name, why))
+    }
+}
+
+/// What a permission is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    /// Lower-case verb.
+    pub verb: &'a str,
+    /// API group.
+    pub group: &'a str,
+    /// Plural.
+    pub resource: &'a str,
+    /// Subresource or empty.
+    pub subresource: &'a str,
+    /// Namespace or empty.
+    pub namespace: &'a str,
+    /// Object or empty.
+    pub name: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_ours_and_expire() {
+        let tokens = Tokens::new(&[7; 32]);
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let claims = Claims {
+            namespace: "default".into(),
+            account: ("spark".into(), "u1".into()),
+            pod: Some(("driver".into(), "u2".into())),
+            audiences: vec![ISSUER.into()],
+            expires: Timestamp::from_second(1_000_600).unwrap(),
+        };
+        let token = tokens.issue(&claims, now);
+        assert_eq!(tokens.check(&token, now), Some(claims.clone()));
+        assert_eq!(tokens.check(&token, claims.expires), None);
+        assert_eq!(Tokens::new(&[8; 32]).check(&token, now), None);
+        let (head, rest) = token.split_once('.').unwrap();
+        assert_eq!(tokens.check(&format!("{head}.x{rest}"), now), None);
+        assert!(!token.ends_with('\n'));
+    }
+}

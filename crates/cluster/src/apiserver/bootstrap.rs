@@ -1,0 +1,80 @@
+//! The objects every cluster starts with. Those that exist already are left as they are, so that a restart keeps what users changed.
+
+use std::sync::Arc;
+
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
+
+use super::handlers::admission::furnish_namespace;
+use super::handlers::store_new;
+use super::rbac::default_roles;
+use super::server::Server;
+use super::status::ApiError;
+use crate::store::{Key, Write, WriteKind};
+
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// Stores what is missing.
+pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
+    let put = async |group: &str, plural: &str, namespace: &str, value: Value| {
+        let Some(resource) = server.registry().find(group, "v1", plural) else { return Ok(()) };
+        let name = value["metadata"]["name"].as_str().unwrap_or_default();
+        if server.store.get(&Key::new(&resource.key, namespace, name)).is_some() {
+            return Ok(());
+        }
+        store_new(server, &resource, namespace, value).await.map(drop)
+    };
+    for (name, rules) in default_roles() {
+        let role = json!({"metadata": {"name": name, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}, "rules": rules});
+        put(RBAC, "clusterroles", "", role).await?;
+    }
+    let admins = json!({"metadata": {"name": "cluster-admin"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "system:masters"}]});
+    put(RBAC, "clusterrolebindings", "", admins).await?;
+    for name in NAMESPACES {
+        put("", "namespaces", "", json!({"metadata": {"name": name}})).await?;
+        furnish_namespace(server, name).await;
+    }
+    for (name, value) in [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)] {
+        put("scheduling.k8s.io", "priorityclasses", "", json!({"metadata": {"name": name}, "value": value})).await?;
+    }
+    let class = json!({"metadata": {"name": "local", "annotations": {
+        "storageclass.kubernetes.io/is-default-class": "true",
+        "kubernetes.io/description": "Directories of this machine, below the cluster's home."}},
+        "provisioner": "stoke.dev/local", "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"});
+    put("storage.k8s.io", "storageclasses", "", class).await?;
+    let address = server.address().to_string();
+    put("", "services", "default", json!({"metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {"clusterIP": address, "ports": [{"name": "https", "port": 443, "targetPort": 6443}]}})).await?;
+    let endpoints = json!({"metadata": {"name": "kubernetes"},
+        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]}]});
+    put("", "endpoints", "default", endpoints).await?;
+    let definitions = [SparkApplication::crd(), ScheduledSparkApplication::crd(), SparkConnect::crd()];
+    for definition in definitions {
+        let definition = serde_json::to_value(&definition).map_err(|cause| ApiError::internal(cause.to_string()))?;
+        install_definition(server, definition).await?;
+    }
+    server.reload_custom_resources();
+    Ok(())
+}
+
+/// Installs one of our definitions, or brings the installed one up to date with this program.
+async fn install_definition(server: &Arc<Server>, definition: Value) -> Result<(), ApiError> {
+    let Some(resource) = server.registry().find("apiextensions.k8s.io", "v1", "customresourcedefinitions") else { return Ok(()) };
+    let name = definition["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let Some(current) = server.store.get(&Key::new(&resource.key, "", &name)) else {
+        return store_new(server, &resource, "", definition).await.map(drop);
+    };
+    let mut value = current.value();
+    let mut wanted = definition;
+    super::crd::prepare(&mut wanted);
+    if value["spec"] == wanted["spec"] {
+        return Ok(());
+    }
+    value["spec"] = wanted["spec"].take();
+    let write = Write::new(current.key.clone(), WriteKind::Update { expected: current.revision }, &mut value);
+    server.store.write(write).await.map(drop).map_err(|error| ApiError::from_write(error, "customresourcedefinitions", &name))
+}

@@ -1,0 +1,328 @@
+//! update, patch and server-side apply: read, change, check, write if nobody else has written meanwhile.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use serde_json::Value;
+
+use super::create::create_value;
+use super::objects::{
+    check_fields, check_kind, default, from_storage, in_order, object_response, parse_body, parse_yaml, schema_of, to_storage, validate,
+    value_response,
+};
+use super::respond;
+use crate::apiserver::apply;
+use crate::apiserver::fields::{self, Manager};
+use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
+use crate::apiserver::resources::Resource;
+use crate::apiserver::server::Call;
+use crate::apiserver::status::ApiError;
+use crate::store::{Object, Write, WriteError, WriteKind};
+
+/// Times a patch is computed again when somebody else wrote meanwhile.
+const MOST_TRIES: usize = 20;
+
+/// Handles a PUT.
+pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
+    let mut value = parse_body(&call)?;
+    let resource = call.target.resource.clone();
+    check_kind(&resource, &mut value)?;
+    check_fields(&mut call, &mut value)?;
+    let given = value["metadata"]["name"].as_str().unwrap_or_default();
+    if given != call.name() {
+        let message = format!("the name of the object ({given}) does not match the name on the URL ({})", call.name());
+        return Err(ApiError::bad_request(message));
+    }
+    let manager = fields::manager_of(&call, "Update");
+    let changed = modify(&call, Some(&manager), |_, _| Ok(value.clone())).await?;
+    Ok(changed.into_response(&call))
+}
+
+/// Handles a PATCH of any type.
+pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
+    let resource = call.target.resource.clone();
+    let content_type = call.content_type.clone();
+    if content_type == "application/apply-patch+yaml" || content_type == "application/apply-patch+cbor" {
+        return server_side_apply(call).await;
+    }
+    let patch: Value = serde_json::from_slice(&call.body)
+        .map_err(|cause| ApiError::bad_request(format!("error decoding patch: {cause}")))?;
+    let manager = fields::manager_of(&call, "Update");
+    let strict = call.query.get("fieldValidation") == Some("Strict");
+    let schema = schema_of(&resource);
+    let mut warnings = Vec::new();
+    let changed = modify(&call, Some(&manager), |old, _| {
+        let mut new = match content_type.as_str() {
+            "application/json-patch+json" => json_patch(old, &patch)?,
+            "application/merge-patch+json" => {
+                let mut new = old.clone();
+                merge_patch(&mut new, &patch);
+                new
+            }
+            "application/strategic-merge-patch+json" if resource.custom.is_none() => {
+                let mut new = old.clone();
+                strategic_merge_patch(&mut new, &patch, schema);
+                new
+            }
+            _ => {
+                let mut types = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml".to_owned();
+                if resource.custom.is_none() {
+                    types = types.replace("application/apply", "application/strategic-merge-patch+json, application/apply");
+                }
+                let message = format!("the body of the request was in an unknown format - accepted media types include: {types}");
+                return Err(ApiError::new(415, "UnsupportedMediaType", message));
+            }
+        };
+        check_kind(&resource, &mut new)?;
+        let unknown = crate::apiserver::schema::prune(schema, &mut new);
+        if !unknown.is_empty() {
+            let text = unknown.iter().map(|path| format!("unknown field {path:?}")).collect::<Vec<_>>().join(", ");
+            if strict {
+                let error = crate::apiserver::status::FieldError::invalid("patch", &patch, &format!("strict decoding error: {text}"));
+                let name = old["metadata"]["name"].as_str().unwrap_or_default();
+                return Err(ApiError::invalid(&resource.group, &resource.kind, name, &[error]));
+            }
+            warnings = vec![text];
+        }
+        if resource.custom.is_none() {
+            if let Some(error) = crate::apiserver::schema::validate(schema, &new, "").first() {
+                return Err(ApiError::bad_request(format!("{0} cannot be handled as a {0}: {error}", resource.kind)));
+            }
+            crate::apiserver::quantity::canonicalise(schema, &mut new, "")
+                .map_err(|path| ApiError::bad_request(format!("{path}: not a quantity")))?;
+        }
+        Ok(new)
+    })
+    .await?;
+    if call.query.get("fieldValidation") != Some("Ignore") {
+        call.warnings.append(&mut warnings);
+    }
+    Ok(changed.into_response(&call))
+}
+
+async fn server_side_apply(mut call: Call) -> Result<Response, ApiError> {
+    let mut applied = parse_yaml(&call.body)?;
+    let resource = call.target.resource.clone();
+    let Some(name) = call.query.get("fieldManager").map(str::to_owned) else {
+        let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+        return Err(ApiError::new(422, "Invalid", message));
+    };
+    check_kind(&resource, &mut applied)?;
+    check_fields(&mut call, &mut applied)?;
+    if applied["metadata"]["managedFields"].as_array().is_some_and(|list| !list.is_empty()) {
+        return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+    }
+    match applied["metadata"]["name"].as_str() {
+        Some(given) if given != call.name() => {
+            let message = format!("the name of the object ({given}) does not match the name on the URL ({})", call.name());
+            return Err(ApiError::bad_request(message));
+        }
+        _ => applied["metadata"]["name"] = call.name().into(),
+    }
+    let force = call.query.flag("force");
+    let manager = Manager {
+        name,
+        operation: "Apply",
+        api_version: resource.api_version(),
+        subresource: call.target.subresource.clone().unwrap_or_default(),
+    };
+    if call.server.store.get(&call.key()).is_none() {
+        if call.target.subresource.is_some() {
+            return Err(ApiError::not_found(&resource.qualified(), call.name()));
+        }
+        let own = apply::owned_set(&resource, &applied, &manager);
+        let value = applied.clone();
+        let created = create_value(&mut call, value, |resource, new| fields::record_apply(resource, new, &manager, &own)).await;
+        match created {
+            // Somebody else created it meanwhile: apply to theirs.
+            Err(error) if error.reason == "AlreadyExists" => {}
+            other => return other,
+        }
+    }
+    let changed = modify(&call, None, |old, stored| apply::apply(&resource, old, stored, &applied, &manager, force)).await?;
+    Ok(changed.into_response(&call))
+}
+
+/// Handles PUT namespaces/<name>/finalize: only `spec.finalizers` changes.
+pub(super) async fn finalize_namespace(call: Call) -> Result<Response, ApiError> {
+    let value = parse_body(&call)?;
+    let finalizers = value["spec"]["finalizers"].clone();
+    let changed = modify(&call, None, |old, _| {
+        let mut new = old.clone();
+        new["spec"]["finalizers"] = if finalizers.is_array() { finalizers.clone() } else { Value::Array(Vec::new()) };
+        Ok(new)
+    })
+    .await?;
+    Ok(changed.into_response(&call))
+}
+
+/// What a change came to.
+pub(super) enum Changed {
+    Stored(Arc<Object>),
+    DryRun(Box<Value>),
+}
+
+impl Changed {
+    fn into_response(self, call: &Call) -> Response {
+        let response = match &self {
+            Changed::Stored(object) => object_response(call, object),
+            Changed::DryRun(value) => value_response(call, value),
+        };
+        respond(call, 200, response)
+    }
+}
+
+/// Computes the changed object from the current one (in the version of the request) and stores it; nothing is written if nothing changes.
+///
+/// With a `manager` the changed fields are recorded as its own; server-side apply records them itself.
+pub(super) async fn modify(
+    call: &Call,
+    manager: Option<&Manager>,
+    mut change: impl FnMut(&Value, &Value) -> Result<Value, ApiError>,
+) -> Result<Changed, ApiError> {
+    let resource = call.resource();
+    let (key, qualified) = (call.key(), call.qualified());
+    for _ in 0..MOST_TRIES {
+        let current = call.server.store.get(&key).ok_or_else(|| ApiError::not_found(&qualified, call.name()))?;
+        let stored = current.value();
+        let mut old = stored.clone();
+        from_storage(resource, &mut old);
+        let mut new = change(&old, &stored)?;
+        let required = new["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        let pinned = !required.is_empty() && required != old["metadata"]["resourceVersion"];
+        if pinned {
+            return Err(ApiError::modified(&qualified, call.name()));
+        }
+        let uid = new["metadata"]["uid"].as_str().unwrap_or_default();
+        if !uid.is_empty() && uid != &*current.fields.uid {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.fields.uid);
+            return Err(ApiError::conflict(&qualified, call.name(), why));
+        }
+        keep_identity(&old, &mut new);
+        restrict(resource, call.target.subresource.as_deref(), &old, &mut new);
+        default(resource, &mut new);
+        if resource.has_generation() && spec_changed(&old, &new) {
+            new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
+        }
+        validate(resource, Some(&old), &new)?;
+        if let Some(manager) = manager {
+            fields::record_update(resource, Some(&old), &mut new, manager);
+        }
+        if same(&old, &new) {
+            return Ok(Changed::Stored(current));
+        }
+        let ends = ends_now(&new);
+        if call.query.dry_run() {
+            return Ok(Changed::DryRun(Box::new(in_order(new))));
+        }
+        to_storage(resource, &mut new);
+        let mut new = in_order(new);
+        let expected = current.revision;
+        let kind = if ends { WriteKind::Delete { expected } } else { WriteKind::Update { expected } };
+        match call.server.store.write(Write::new(key.clone(), kind, &mut new)).await {
+            Ok(object) => {
+                if &*resource.key == "customresourcedefinitions.apiextensions.k8s.io" {
+                    call.server.reload_custom_resources();
+                }
+                return Ok(Changed::Stored(object));
+            }
+            Err(WriteError::Conflict) if manager.is_none() || required.is_empty() || call.content_type.contains("patch") => {}
+            Err(error) => return Err(ApiError::from_write(error, &qualified, call.name())),
+        }
+    }
+    Err(ApiError::modified(&qualified, call.name()))
+}
+
+/// What no client may change.
+fn keep_identity(old: &Value, new: &mut Value) {
+    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"] {
+        match old["metadata"].get(field) {
+            Some(value) => new["metadata"][field] = value.clone(),
+            None => {
+                new["metadata"].as_object_mut().map(|fields| fields.shift_remove(field));
+            }
+        }
+    }
+    new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
+    // Finalizers of an object that is being deleted may only be taken away.
+    if !old["metadata"]["deletionTimestamp"].is_null() {
+        let before = old["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+        if let Some(list) = new["metadata"]["finalizers"].as_array().cloned() {
+            let kept: Vec<Value> = list.into_iter().filter(|finalizer| before.contains(finalizer)).collect();
+            new["metadata"]["finalizers"] = kept.into();
+        }
+    }
+}
+
+/// The status subresource changes the status; everything else changes the rest.
+fn restrict(resource: &Resource, subresource: Option<&str>, old: &Value, new: &mut Value) {
+    if !resource.status {
+        return;
+    }
+    let restore = |new: &mut Value, field: &str| match old.get(field) {
+        Some(value) => new[field] = value.clone(),
+        None => {
+            new.as_object_mut().map(|fields| fields.shift_remove(field));
+        }
+    };
+    if subresource != Some("status") {
+        restore(new, "status");
+        return;
+    }
+    let others: Vec<String> = new.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    for field in others.iter().filter(|name| !matches!(name.as_str(), "status" | "metadata" | "kind" | "apiVersion")) {
+        restore(new, field);
+    }
+    restore(new, "spec");
+    if resource.custom.is_some() {
+        let managed = new["metadata"]["managedFields"].clone();
+        restore(new, "metadata");
+        if !managed.is_null() {
+            new["metadata"]["managedFields"] = managed;
+        }
+    } else {
+        for field in ["finalizers", "ownerReferences"] {
+            match old["metadata"].get(field) {
+                Some(value) => new["metadata"][field] = value.clone(),
+                None => {
+                    new["metadata"].as_object_mut().map(|fields| fields.shift_remove(field));
+                }
+            }
+        }
+    }
+}
+
+fn rest(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let fields = value.as_object().into_iter().flatten();
+    fields.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "kind" | "apiVersion"))
+}
+
+fn spec_changed(old: &Value, new: &Value) -> bool {
+    rest(old).count() != rest(new).count() || rest(new).any(|(name, field)| old.get(name) != Some(field))
+}
+
+/// Whether two objects differ in nothing but bookkeeping. Timestamps of managed fields do not count as a change.
+fn same(old: &Value, new: &Value) -> bool {
+    fn without_times(value: &Value) -> Value {
+        let mut value = value.clone();
+        if let Some(entries) = value["metadata"]["managedFields"].as_array_mut() {
+            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+                entry.shift_remove("time");
+            }
+        }
+        if let Some(metadata) = value["metadata"].as_object_mut() {
+            metadata.retain(|_, field| !field.is_null() && field.as_array().is_none_or(|list| !list.is_empty()));
+        }
+        value
+    }
+    without_times(old) == without_times(new)
+}
+
+/// Whether an object that waits for its end has nothing left to wait for.
+fn ends_now(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    let no_finalizers = metadata["finalizers"].as_array().is_none_or(Vec::is_empty);
+    let graceful = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
+    let emptying = object["kind"] == "Namespace" && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+    !metadata["deletionTimestamp"].is_null() && no_finalizers && !graceful && !emptying
+}

@@ -1,0 +1,278 @@
+//! Bodies into objects, objects into answers.
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::HeaderValue;
+use serde_json::{Map, Value, json};
+
+use crate::apiserver::meta::{check_labels, check_name, check_qualified, name_rule};
+use crate::apiserver::request::Form;
+use crate::apiserver::resources::Resource;
+use crate::apiserver::schema::{self, Schema};
+use crate::apiserver::server::Call;
+use crate::apiserver::status::{ApiError, FieldError};
+use crate::apiserver::{kinds, quantity};
+use crate::store::Object;
+
+/// A JSON answer, 200.
+pub fn json_response(value: &Value) -> Response {
+    bytes_response(value.to_string().into())
+}
+
+/// An answer of ready JSON, 200.
+pub(super) fn bytes_response(json: Bytes) -> Response {
+    let mut response = Response::new(Body::from(json));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Parses a body by its content type.
+pub(super) fn parse_body(call: &Call) -> Result<Value, ApiError> {
+    match call.content_type.as_str() {
+        "" | "application/json" | "*/*" => serde_json::from_slice(&call.body).map_err(|cause| unreadable(&cause.to_string())),
+        "application/yaml" | "application/x-yaml" | "text/yaml" => parse_yaml(&call.body),
+        "application/vnd.kubernetes.protobuf" => Err(ApiError::new(
+            415,
+            "UnsupportedMediaType",
+            "the body is protobuf, which this API server does not read: send application/json (with kubectl: write the object to a file with --dry-run=client -o yaml and use kubectl apply -f)",
+        )),
+        other => Err(ApiError::new(
+            415,
+            "UnsupportedMediaType",
+            format!("the body of the request was in an unknown format ({other}) - accepted media types include: application/json, application/yaml"),
+        )),
+    }
+}
+
+/// Parses YAML (or JSON, which is YAML).
+pub(super) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
+    if let Ok(value) = serde_json::from_slice(body) {
+        return Ok(value);
+    }
+    let text = std::str::from_utf8(body).map_err(|cause| unreadable(&cause.to_string()))?;
+    serde_saphyr::from_str(text).map_err(|cause| unreadable(&cause.to_string()))
+}
+
+fn unreadable(cause: &str) -> ApiError {
+    ApiError::bad_request(format!("couldn't get version/kind; json parse error: {cause}"))
+}
+
+/// The schema of a resource's objects.
+pub(super) fn schema_of(resource: &Resource) -> &Schema {
+    match &resource.custom {
+        Some(custom) => &custom.schema,
+        None => schema::builtin::schema(&resource.type_name).unwrap_or_else(|| schema::builtin::object_meta()),
+    }
+}
+
+/// Checks that a body is an object of this resource, and sets `apiVersion` and `kind` if it left them out.
+pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), ApiError> {
+    if !value.is_object() {
+        return Err(ApiError::bad_request("the body of the request is not a Kubernetes object"));
+    }
+    let expected = resource.api_version();
+    match value["apiVersion"].as_str() {
+        None | Some("") => value["apiVersion"] = expected.into(),
+        Some(found) if found != expected => {
+            let message = format!("the API version in the data ({found}) does not match the expected API version ({expected})");
+            return Err(ApiError::bad_request(message));
+        }
+        Some(_) => {}
+    }
+    match value["kind"].as_str() {
+        None | Some("") => value["kind"] = resource.kind.clone().into(),
+        Some(found) if found != resource.kind => {
+            let message = format!("the kind in the data ({found}) does not match the expected kind ({})", resource.kind);
+            return Err(ApiError::bad_request(message));
+        }
+        Some(_) => {}
+    }
+    if !value["metadata"].is_object() {
+        value["metadata"] = json!({});
+    }
+    Ok(())
+}
+
+/// Removes unknown fields and answers them as the request's `fieldValidation` says; refuses values of wrong types in built-in kinds.
+pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), ApiError> {
+    let resource = call.target.resource.clone();
+    let schema = schema_of(&resource);
+    let unknown = schema::prune(schema, value);
+    if !unknown.is_empty() {
+        let complaints: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+        match call.query.get("fieldValidation") {
+            Some("Ignore") => {}
+            Some("Strict") => {
+                let text = complaints.join(", ");
+                return Err(cannot_handle(&resource, &format!("strict decoding error: {text}")));
+            }
+            _ => call.warnings.extend(complaints),
+        }
+    }
+    if resource.custom.is_none() {
+        let errors = schema::validate(schema, value, "");
+        if let Some(first) = errors.first() {
+            return Err(cannot_handle(&resource, &format!("json: {}: {}", first.field, first.message)));
+        }
+        quantity::canonicalise(schema, value, "").map_err(|path| {
+            let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+            cannot_handle(&resource, &format!("{path}: {detail}"))
+        })?;
+    }
+    Ok(())
+}
+
+fn cannot_handle(resource: &Resource, why: &str) -> ApiError {
+    ApiError::bad_request(format!("{0} in version {1:?} cannot be handled as a {0}: {why}", resource.kind, resource.version))
+}
+
+/// Applies defaults, of the kind or of the custom schema.
+pub(super) fn default(resource: &Resource, value: &mut Value) {
+    if let Some(custom) = &resource.custom {
+        schema::apply_defaults(&custom.schema, value);
+    }
+    kinds::default(resource, value);
+}
+
+/// Every complaint about an object and, with its predecessor, about the change.
+pub(super) fn validate(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), ApiError> {
+    let mut errors = check_metadata(resource, new);
+    if let Some(custom) = &resource.custom {
+        let found = schema::validate(&custom.schema, new, "");
+        errors.extend(found.into_iter().filter(|error| !error.field.starts_with("metadata")));
+    }
+    errors.extend(kinds::validate(resource, new));
+    if let Some(old) = old {
+        errors.extend(kinds::validate_update(resource, old, new));
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = new["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::invalid(&resource.group, &resource.kind, name, &errors))
+}
+
+fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    let metadata = &object["metadata"];
+    let mut errors = match metadata["name"].as_str() {
+        None | Some("") => vec![FieldError::required("metadata.name", "name or generateName is required")],
+        Some(name) => check_name(name_rule(&resource.key), "metadata.name", name),
+    };
+    errors.extend(check_labels(&metadata["labels"], "metadata.labels"));
+    let annotations = metadata["annotations"].as_object();
+    for key in annotations.into_iter().flatten().map(|(key, _)| key) {
+        errors.extend(check_qualified(&key.to_lowercase(), "metadata.annotations"));
+    }
+    let size: usize = annotations.into_iter().flatten().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    if size > 256 << 10 {
+        errors.push(FieldError::too_long("metadata.annotations", "may not be more than 262144 bytes"));
+    }
+    for (index, finalizer) in metadata["finalizers"].as_array().into_iter().flatten().enumerate() {
+        let text = finalizer.as_str().unwrap_or_default();
+        errors.extend(check_qualified(text, &format!("metadata.finalizers[{index}]")));
+    }
+    for (index, owner) in metadata["ownerReferences"].as_array().into_iter().flatten().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner[field].as_str().is_none_or(str::is_empty) {
+                let path = format!("metadata.ownerReferences[{index}].{field}");
+                errors.push(FieldError::invalid(&path, &owner[field], &format!("{field} must not be empty")));
+            }
+        }
+    }
+    errors
+}
+
+/// Puts `kind`, `apiVersion` and `metadata` first, as clients expect to read them.
+pub(super) fn in_order(value: Value) -> Value {
+    let Value::Object(mut fields) = value else { return value };
+    let mut ordered = Map::new();
+    for name in ["kind", "apiVersion", "metadata", "spec"] {
+        if let Some((name, field)) = fields.shift_remove_entry(name) {
+            ordered.insert(name, field);
+        }
+    }
+    ordered.extend(fields);
+    Value::Object(ordered)
+}
+
+/// From the version of the request to the one objects are stored in.
+pub(super) fn to_storage(resource: &Resource, value: &mut Value) {
+    if let Some(custom) = &resource.custom {
+        value["apiVersion"] = format!("{}/{}", resource.group, custom.storage_version).into();
+    } else if resource.group == "events.k8s.io" {
+        rename_event(value, false);
+        value["apiVersion"] = "v1".into();
+    }
+}
+
+/// From the stored version to the one of the request.
+pub(crate) fn from_storage(resource: &Resource, value: &mut Value) {
+    if resource.custom.is_some() {
+        value["apiVersion"] = resource.api_version().into();
+    } else if resource.group == "events.k8s.io" {
+        rename_event(value, true);
+        value["apiVersion"] = "events.k8s.io/v1".into();
+    }
+}
+
+/// Fields that the two event APIs name differently: core, events.k8s.io.
+const EVENT_FIELDS: &[(&str, &str)] = &[
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("reportingComponent", "reportingController"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+];
+
+fn rename_event(event: &mut Value, to_new: bool) {
+    let Some(fields) = event.as_object_mut() else { return };
+    for (core, new) in EVENT_FIELDS {
+        let (from, to) = if to_new { (core, new) } else { (new, core) };
+        if let Some(field) = fields.shift_remove(*from) {
+            fields.insert((*to).to_owned(), field);
+        }
+    }
+}
+
+/// The object in the version of the request.
+pub(crate) fn present(resource: &Resource, object: &Object) -> Bytes {
+    let converted = match &resource.custom {
+        Some(custom) => !custom.only_version,
+        None => resource.group == "events.k8s.io",
+    };
+    if !converted {
+        return object.json.clone();
+    }
+    let mut value = object.value();
+    from_storage(resource, &mut value);
+    value.to_string().into()
+}
+
+/// The answer with one object, in the form asked for.
+pub(super) fn object_response(call: &Call, object: &Object) -> Response {
+    let json = present(call.resource(), object);
+    match call.form {
+        Form::Object => bytes_response(json),
+        Form::Metadata => json_response(&metadata_of(&serde_json::from_slice(&json).unwrap_or_default())),
+        Form::Table => {
+            let value = serde_json::from_slice(&json).unwrap_or_default();
+            json_response(&crate::apiserver::table::table(call, &[value], Map::new()))
+        }
+    }
+}
+
+/// The answer with an object that was not stored (dry run).
+pub(super) fn value_response(call: &Call, value: &Value) -> Response {
+    match call.form {
+        Form::Object => json_response(value),
+        Form::Metadata => json_response(&metadata_of(value)),
+        Form::Table => json_response(&crate::apiserver::table::table(call, std::slice::from_ref(value), Map::new())),
+    }
+}
+
+/// `PartialObjectMetadata` of an object.
+pub(crate) fn metadata_of(value: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": value["metadata"]})
+}

@@ -1,0 +1,186 @@
+//! What the API server knows of each built-in kind: defaults, what may not change, what is wrong.
+//!
+//! In: an object about to be stored, its predecessor. Out: the same object completed, or complaints. Pure: admission that needs other
+//! objects (the namespace, the service account) is in [`super::handlers`].
+
+mod pod;
+mod pod_validation;
+mod service;
+mod storage;
+
+use serde_json::{Value, json};
+
+use super::crd;
+use super::resources::Resource;
+use super::status::FieldError;
+
+/// Fills what may be left out, as the API server stores it.
+pub fn default(resource: &Resource, object: &mut Value) {
+    if resource.custom.is_some() {
+        return;
+    }
+    match &*resource.key {
+        "pods" => pod::default(object),
+        "services" => service::default(object),
+        "persistentvolumeclaims" => storage::default_claim(object),
+        "persistentvolumes" => storage::default_volume(object),
+        "storageclasses.storage.k8s.io" => storage::default_class(object),
+        "customresourcedefinitions.apiextensions.k8s.io" => crd::prepare(object),
+        "secrets" => default_secret(object),
+        "namespaces" => default_namespace(object),
+        _ => {}
+    }
+}
+
+/// Brings an object into the state every new one starts in; what clients say about the status is dropped.
+pub fn prepare_create(resource: &Resource, object: &mut Value) {
+    let Some(fields) = object.as_object_mut() else { return };
+    if resource.status && &*resource.key != "nodes" && &*resource.key != "customresourcedefinitions.apiextensions.k8s.io" {
+        fields.shift_remove("status");
+    }
+    if resource.custom.is_some() {
+        return;
+    }
+    match &*resource.key {
+        "pods" => {
+            let qos = pod::quality_of_service(&object["spec"]);
+            object["status"] = json!({"phase": "Pending", "qosClass": qos});
+        }
+        "services" => object["status"] = json!({"loadBalancer": {}}),
+        "persistentvolumeclaims" | "persistentvolumes" => object["status"] = json!({"phase": "Pending"}),
+        "namespaces" => object["status"] = json!({"phase": "Active"}),
+        _ => {}
+    }
+}
+
+/// Complaints about an object.
+pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    if resource.custom.is_some() {
+        return Vec::new();
+    }
+    match &*resource.key {
+        "pods" => pod_validation::validate(object),
+        "services" => service::validate(object),
+        "persistentvolumeclaims" => storage::validate_claim(object),
+        "configmaps" | "secrets" => validate_keys(object),
+        "customresourcedefinitions.apiextensions.k8s.io" => crd::validate(object),
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => validate_binding(object),
+        "storageclasses.storage.k8s.io" if object["provisioner"].as_str().is_none_or(str::is_empty) => {
+            vec![FieldError::required("provisioner", "")]
+        }
+        "priorityclasses.scheduling.k8s.io" if object["value"].is_null() => vec![FieldError::required("value", "")],
+        _ => Vec::new(),
+    }
+}
+
+/// Complaints about a change.
+pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<FieldError> {
+    if resource.custom.is_some() {
+        return Vec::new();
+    }
+    match &*resource.key {
+        "pods" => pod_validation::validate_update(old, new),
+        "services" => service::validate_update(old, new),
+        "persistentvolumeclaims" => storage::validate_claim_update(old, new),
+        "configmaps" | "secrets" => validate_immutable(old, new),
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
+            if old["roleRef"] != new["roleRef"] =>
+        {
+            vec![FieldError::invalid("roleRef", &new["roleRef"], "cannot change roleRef")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn default_secret(secret: &mut Value) {
+    set_missing(secret, "type", || "Opaque".into());
+    // stringData is written in clear and stored encoded.
+    if let Some(Value::Object(clear)) = secret.as_object_mut().and_then(|fields| fields.shift_remove("stringData")) {
+        use base64::Engine;
+        if !secret["data"].is_object() {
+            secret["data"] = json!({});
+        }
+        for (key, text) in clear {
+            let text = text.as_str().unwrap_or_default();
+            secret["data"][key] = base64::engine::general_purpose::STANDARD.encode(text).into();
+        }
+    }
+}
+
+fn default_namespace(namespace: &mut Value) {
+    let name = namespace["metadata"]["name"].clone();
+    if name.is_string() {
+        namespace["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+    }
+    if namespace["spec"]["finalizers"].is_null() && namespace["metadata"]["deletionTimestamp"].is_null() {
+        namespace["spec"]["finalizers"] = json!(["kubernetes"]);
+    }
+}
+
+fn validate_keys(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut size = 0;
+    for part in ["data", "binaryData"] {
+        for (key, value) in object[part].as_object().into_iter().flatten() {
+            size += key.len() + value.as_str().map_or(0, str::len);
+            let allowed = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            if key.is_empty() || key.len() > 253 || !allowed || key == "." || key == ".." {
+                let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+                errors.push(FieldError::invalid(&format!("{part}[{key}]"), &Value::from(key.as_str()), detail));
+            }
+        }
+    }
+    if size > 1 << 20 {
+        errors.push(FieldError::too_long("", "may not be more than 1048576 bytes"));
+    }
+    errors
+}
+
+fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
+    if old["immutable"] != true {
+        return Vec::new();
+    }
+    let mut errors = Vec::new();
+    if new["immutable"] != true {
+        errors.push(FieldError::forbidden("immutable", "field is immutable when `immutable` is set"));
+    }
+    for part in ["data", "binaryData", "type"] {
+        if old[part] != new[part] {
+            errors.push(FieldError::forbidden(part, "field is immutable when `immutable` is set"));
+        }
+    }
+    errors
+}
+
+fn validate_binding(binding: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if binding["roleRef"]["name"].as_str().is_none_or(str::is_empty) {
+        errors.push(FieldError::required("roleRef.name", ""));
+    }
+    for (index, subject) in binding["subjects"].as_array().into_iter().flatten().enumerate() {
+        if subject["name"].as_str().is_none_or(str::is_empty) {
+            errors.push(FieldError::required(&format!("subjects[{index}].name"), ""));
+        }
+        if subject["kind"] == "ServiceAccount" && subject["namespace"].as_str().is_none_or(str::is_empty) {
+            errors.push(FieldError::required(&format!("subjects[{index}].namespace"), ""));
+        }
+    }
+    errors
+}
+
+/// Sets a field that is missing or null.
+pub(super) fn set_missing(object: &mut Value, field: &str, value: impl FnOnce() -> Value) {
+    if let Some(fields) = object.as_object_mut() {
+        if fields.get(field).is_none_or(Value::is_null) {
+            fields.insert(field.to_owned(), value());
+        }
+    }
+}
+
+/// Items of the list at a JSON pointer; none if there is no list. (Indexing a `Value` for writing would create the path.)
+pub(super) fn items_mut<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
+    value.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! What a request asks for: resource, object, subresource, query, and the form of the answer.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::resources::{Registry, Resource};
+use super::status::ApiError;
+
+/// The thing a path names.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its resource, in the version of the path.
+    pub resource: Arc<Resource>,
+    /// Namespace of the path.
+    pub namespace: Option<String>,
+    /// Object of the path.
+    pub name: Option<String>,
+    /// Subresource of the path.
+    pub subresource: Option<String>,
+}
+
+impl Target {
+    /// Reads `/api/v1/...` or `/apis/<group>/<version>/...`.
+    pub fn parse(path: &str, registry: &Registry) -> Result<Target, ApiError> {
+        let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let (group, version, rest) = match segments.as_slice() {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return Err(ApiError::no_such_path()),
+        };
+        let (namespace, rest) = match rest {
+            ["namespaces", namespace, plural, rest @ ..]
+                if !(group.is_empty() && matches!(*plural, "status" | "finalize")) =>
+            {
+                (Some((*namespace).to_owned()), [&[*plural], rest].concat())
+            }
+            rest => (None, rest.to_vec()),
+        };
+        let (plural, name, subresource) = match rest.as_slice() {
+            [plural] => (*plural, None, None),
+            [plural, name] => (*plural, Some(*name), None),
+            [plural, name, subresource] => (*plural, Some(*name), Some(*subresource)),
+            _ => return Err(ApiError::no_such_path()),
+        };
+        let resource = registry.find(group, version, plural).ok_or_else(ApiError::no_such_path)?;
+        if namespace.is_some() && !resource.namespaced {
+            return Err(ApiError::no_such_path());
+        }
+        Ok(Target {
+            resource,
+            namespace,
+            name: name.map(str::to_owned),
+            subresource: subresource.map(str::to_owned),
+        })
+    }
+}
+
+/// Decodes `%41` in a path segment; what is not a code stays as it is.
+fn decode(segment: &str) -> String {
+    let bytes = segment.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while index < bytes.len() {
+        let code = segment.get(index + 1..index + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (bytes[index], code) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                index += 3;
+            }
+            (byte, _) => {
+                decoded.push(byte);
+                index += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// The query of a request.
+#[derive(Clone, Debug, Default)]
+pub struct Query(pub Vec<(String, String)>);
+
+impl Query {
+    /// Value of a parameter, if it is there and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter is true.
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.get(name), Some("true" | "1" | "True" | "TRUE"))
+    }
+
+    /// Whether nothing shall be stored.
+    pub fn dry_run(&self) -> bool {
+        self.get("dryRun").is_some()
+    }
+}
+
+/// Form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The objects themselves.
+    Object,
+    /// A table for people.
+    Table,
+    /// Only metadata.
+    Metadata,
+}
+
+impl Form {
+    /// The first form in `Accept` that we can give.
+    pub fn of(headers: &HeaderMap) -> Result<Form, ApiError> {
+        let accept = headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default();
+            if !matches!(media, "application/json" | "application/*" | "*/*" | "application/yaml" | "") {
+                continue;
+            }
+            let form = parts.find_map(|part| part.strip_prefix("as="));
+            return Ok(match form {
+                Some("Table") => Form::Table,
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Form::Metadata,
+                Some("APIGroupDiscoveryList") | None => Form::Object,
+                Some(_) => continue,
+            });
+        }
+        let message = "only the following media types are accepted: application/json";
+        Err(ApiError::new(406, "NotAcceptable", message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_resources_objects_and_subresources() {
+        let registry = Registry::built_in();
+        let read = |path: &str| {
+            Target::parse(path, &registry).map(|target| {
+                let parts = [target.namespace, target.name, target.subresource];
+                (target.resource.qualified(), parts.map(Option::unwrap_or_default).join("|"))
+            })
+        };
+        for (path, resource, parts) in [
+            ("/api/v1/pods", "pods", "||"),
+            ("/api/v1/namespaces", "namespaces", "||"),
+            ("/api/v1/namespaces/a", "namespaces", "|a|"),
+            ("/api/v1/namespaces/a/status", "namespaces", "|a|status"),
+            ("/api/v1/namespaces/a/pods", "pods", "a||"),
+            ("/api/v1/namespaces/a/pods/b/log", "pods", "a|b|log"),
+            ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", "clusterroles.rbac.authorization.k8s.io", "|system:node|"),
+        ] {
+            assert_eq!(read(path).unwrap(), (resource.to_owned(), parts.to_owned()), "{path}");
+        }
+        for path in ["/api/v1/nothing", "/apis/apps/v2/deployments", "/api/v1/namespaces/a/nodes", "/x"] {
+            assert_eq!(read(path).unwrap_err().code, 404, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_first_acceptable_form_is_taken() {
+        let form = |accept: &'static str| {
+            Form::of(&HeaderMap::from_iter([(http::header::ACCEPT, http::HeaderValue::from_static(accept))]))
+        };
+        assert_eq!(form("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").unwrap(), Form::Table);
+        assert_eq!(form("application/vnd.kubernetes.protobuf,application/json").unwrap(), Form::Object);
+        assert_eq!(form("application/vnd.kubernetes.protobuf").unwrap_err().code, 406);
+    }
+}

@@ -1,0 +1,233 @@
+//! Schemas of the built-in types, generated at run time from `k8s-openapi`, with the list types its JSON Schema leaves out.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use k8s_openapi::schemars::SchemaGenerator;
+use k8s_openapi::schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use super::{Kind, ListType, Schema};
+
+/// Types whose content is free: unknown fields are kept.
+const OPAQUE: &[&str] = &[
+    "io.k8s.apimachinery.pkg.runtime.RawExtension",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps",
+];
+
+/// Lists that are not atomic, from the published API: type, field, keys (none: a set).
+const LISTS: &[(&str, &str, &[&str])] = &[
+    ("api.core.v1.Container", "env", &["name"]),
+    ("api.core.v1.Container", "ports", &["containerPort", "protocol"]),
+    ("api.core.v1.Container", "volumeDevices", &["devicePath"]),
+    ("api.core.v1.Container", "volumeMounts", &["mountPath"]),
+    ("api.core.v1.ContainerStatus", "volumeMounts", &["mountPath"]),
+    ("api.core.v1.EphemeralContainer", "env", &["name"]),
+    ("api.core.v1.EphemeralContainer", "ports", &["containerPort", "protocol"]),
+    ("api.core.v1.EphemeralContainer", "volumeDevices", &["devicePath"]),
+    ("api.core.v1.EphemeralContainer", "volumeMounts", &["mountPath"]),
+    ("api.core.v1.NamespaceStatus", "conditions", &["type"]),
+    ("api.core.v1.NodeSpec", "podCIDRs", &[]),
+    ("api.core.v1.NodeStatus", "addresses", &["type"]),
+    ("api.core.v1.NodeStatus", "conditions", &["type"]),
+    ("api.core.v1.PersistentVolumeClaimStatus", "conditions", &["type"]),
+    ("api.core.v1.PodSpec", "containers", &["name"]),
+    ("api.core.v1.PodSpec", "ephemeralContainers", &["name"]),
+    ("api.core.v1.PodSpec", "hostAliases", &["ip"]),
+    ("api.core.v1.PodSpec", "imagePullSecrets", &["name"]),
+    ("api.core.v1.PodSpec", "initContainers", &["name"]),
+    ("api.core.v1.PodSpec", "resourceClaims", &["name"]),
+    ("api.core.v1.PodSpec", "schedulingGates", &["name"]),
+    ("api.core.v1.PodSpec", "topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
+    ("api.core.v1.PodSpec", "volumes", &["name"]),
+    ("api.core.v1.PodStatus", "conditions", &["type"]),
+    ("api.core.v1.PodStatus", "podIPs", &["ip"]),
+    ("api.core.v1.ReplicationControllerStatus", "conditions", &["type"]),
+    ("api.core.v1.ResourceRequirements", "claims", &["name"]),
+    ("api.core.v1.ServiceAccount", "secrets", &["name"]),
+    ("api.core.v1.ServiceSpec", "ports", &["port", "protocol"]),
+    ("api.core.v1.ServiceStatus", "conditions", &["type"]),
+    ("api.apps.v1.DaemonSetStatus", "conditions", &["type"]),
+    ("api.apps.v1.DeploymentStatus", "conditions", &["type"]),
+    ("api.apps.v1.ReplicaSetStatus", "conditions", &["type"]),
+    ("api.apps.v1.StatefulSetStatus", "conditions", &["type"]),
+    ("api.batch.v1.JobStatus", "conditions", &["type"]),
+    ("api.discovery.v1.Endpoint", "addresses", &[]),
+    ("api.policy.v1.PodDisruptionBudgetStatus", "conditions", &["type"]),
+    ("apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus", "conditions", &["type"]),
+    ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers", &[]),
+    ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "ownerReferences", &["uid"]),
+];
+
+/// Maps and structures that are one value for patches.
+const ATOMIC: &[&str] = &[
+    "api.core.v1.ConfigMapKeySelector",
+    "api.core.v1.LocalObjectReference",
+    "api.core.v1.NodeSelector",
+    "api.core.v1.NodeSelectorTerm",
+    "api.core.v1.ObjectFieldSelector",
+    "api.core.v1.ObjectReference",
+    "api.core.v1.ResourceFieldSelector",
+    "api.core.v1.SecretKeySelector",
+    "api.core.v1.SecretReference",
+    "api.core.v1.TypedLocalObjectReference",
+    "api.rbac.v1.RoleRef",
+    "api.rbac.v1.Subject",
+    "apimachinery.pkg.apis.meta.v1.LabelSelector",
+    "apimachinery.pkg.apis.meta.v1.OwnerReference",
+];
+
+/// Maps that are one value for patches: type and field.
+const ATOMIC_FIELDS: &[(&str, &str)] =
+    &[("api.core.v1.PodSpec", "nodeSelector"), ("api.core.v1.ServiceSpec", "selector")];
+
+struct Definitions {
+    schemas: Vec<Schema>,
+    indexes: HashMap<String, usize>,
+}
+
+macro_rules! types {
+    ($generator:ident, $($path:path),+ $(,)?) => { $( $generator.subschema_for::<$path>(); )+ };
+}
+
+/// JSON Schema of every built-in type, by its published name.
+pub fn documents() -> Map<String, Value> {
+    use k8s_openapi::api;
+    let mut settings = SchemaSettings::openapi3();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = SchemaGenerator::new(settings);
+    types!(
+        generator,
+        api::core::v1::Namespace,
+        api::core::v1::Pod,
+        api::core::v1::Service,
+        api::core::v1::ConfigMap,
+        api::core::v1::Secret,
+        api::core::v1::PersistentVolumeClaim,
+        api::core::v1::PersistentVolume,
+        api::core::v1::ServiceAccount,
+        api::core::v1::Event,
+        api::core::v1::Node,
+        api::core::v1::Endpoints,
+        api::core::v1::ResourceQuota,
+        api::core::v1::LimitRange,
+        api::core::v1::Binding,
+        api::apps::v1::Deployment,
+        api::apps::v1::StatefulSet,
+        api::apps::v1::ReplicaSet,
+        api::apps::v1::DaemonSet,
+        api::batch::v1::Job,
+        api::batch::v1::CronJob,
+        api::policy::v1::PodDisruptionBudget,
+        api::policy::v1::Eviction,
+        api::networking::v1::NetworkPolicy,
+        api::networking::v1::Ingress,
+        api::networking::v1::IngressClass,
+        api::rbac::v1::Role,
+        api::rbac::v1::RoleBinding,
+        api::rbac::v1::ClusterRole,
+        api::rbac::v1::ClusterRoleBinding,
+        api::scheduling::v1::PriorityClass,
+        api::storage::v1::StorageClass,
+        api::coordination::v1::Lease,
+        api::discovery::v1::EndpointSlice,
+        api::events::v1::Event,
+        api::authentication::v1::TokenReview,
+        api::authentication::v1::TokenRequest,
+        api::authorization::v1::SubjectAccessReview,
+        api::authorization::v1::SelfSubjectAccessReview,
+        api::authorization::v1::LocalSubjectAccessReview,
+        api::authorization::v1::SelfSubjectRulesReview,
+        k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions,
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::Status,
+    );
+    let mut documents = generator.take_definitions(true);
+    for (name, schema) in &mut documents {
+        if name.ends_with(".JSONSchemaPropsOrBool") || name.ends_with(".JSONSchemaPropsOrArray") {
+            *schema = serde_json::json!({"description": schema["description"]});
+        }
+        mark_lists(name, schema);
+    }
+    documents
+}
+
+fn mark_lists(name: &str, schema: &mut Value) {
+    let name = name.strip_prefix("io.k8s.").unwrap_or(name);
+    for (_, field, keys) in LISTS.iter().filter(|(type_name, ..)| *type_name == name) {
+        let Some(list) = schema["properties"].get_mut(*field) else { continue };
+        list["x-kubernetes-list-type"] = if keys.is_empty() { "set" } else { "map" }.into();
+        if !keys.is_empty() {
+            list["x-kubernetes-list-map-keys"] = (*keys).into();
+            list["x-kubernetes-patch-merge-key"] = keys[0].into();
+        }
+        list["x-kubernetes-patch-strategy"] = "merge".into();
+    }
+    if ATOMIC.contains(&name) {
+        schema["x-kubernetes-map-type"] = "atomic".into();
+    }
+    for (_, field) in ATOMIC_FIELDS.iter().filter(|(type_name, _)| *type_name == name) {
+        schema["properties"][*field]["x-kubernetes-map-type"] = "atomic".into();
+    }
+}
+
+fn definitions() -> &'static Definitions {
+    static DEFINITIONS: OnceLock<Definitions> = OnceLock::new();
+    DEFINITIONS.get_or_init(|| {
+        let documents = documents();
+        let indexes: HashMap<String, usize> =
+            documents.keys().enumerate().map(|(index, name)| (name.clone(), index)).collect();
+        let find = |reference: &str| reference.rsplit('/').next().and_then(|name| indexes.get(name)).copied();
+        let schemas = documents.iter().map(|(name, json)| {
+            let mut schema = Schema::parse(json, &find);
+            // What must be there is a matter of each kind's validation; a decoder only knows types.
+            forget_required(&mut schema);
+            if OPAQUE.contains(&name.as_str()) {
+                schema.kind = Kind::Any;
+            } else if name == "io.k8s.apimachinery.pkg.api.resource.Quantity" {
+                schema.kind = Kind::Quantity;
+            }
+            schema
+        });
+        Definitions { schemas: schemas.collect(), indexes }
+    })
+}
+
+fn forget_required(schema: &mut Schema) {
+    match &mut schema.kind {
+        Kind::Object(object) => {
+            object.required.clear();
+            object.properties.values_mut().for_each(forget_required);
+            object.additional.iter_mut().for_each(forget_required);
+        }
+        Kind::Array { items, .. } => forget_required(items),
+        _ => {}
+    }
+}
+
+/// The built-in type with this index.
+pub(super) fn definition(index: usize) -> &'static Schema {
+    &definitions().schemas[index]
+}
+
+/// The built-in type with this published name, for example `io.k8s.api.core.v1.Pod`.
+pub fn schema(name: &str) -> Option<&'static Schema> {
+    let definitions = definitions();
+    definitions.indexes.get(name).map(|index| &definitions.schemas[*index])
+}
+
+/// Schema of `ObjectMeta`.
+pub fn object_meta() -> &'static Schema {
+    static FALLBACK: OnceLock<Schema> = OnceLock::new();
+    schema("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta").unwrap_or_else(|| FALLBACK.get_or_init(Schema::any))
+}
+
+/// How a strategic merge patch merges a list: the key its items are named by.
+pub fn merge_key(list: &ListType) -> Option<&str> {
+    match list {
+        ListType::Map(keys) => keys.first().map(String::as_str),
+        _ => None,
+    }
+}

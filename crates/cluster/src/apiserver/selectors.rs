@@ -1,0 +1,290 @@
+//! Label and field selectors, with the grammar of the API server.
+
+use super::status::ApiError;
+use crate::store::{Fields, Object};
+use serde_json::Value;
+
+/// One condition on a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Condition {
+    In(String, Vec<String>),
+    NotIn(String, Vec<String>),
+    Exists(String),
+    Missing(String),
+    Greater(String, i64),
+    Less(String, i64),
+}
+
+/// A parsed label selector; all conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelSelector(Vec<Condition>);
+
+impl LabelSelector {
+    /// Parses `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1,m<2`.
+    pub fn parse(text: &str) -> Result<LabelSelector, ApiError> {
+        let complain = |why: String| ApiError::bad_request(format!("unable to parse requirement: {why}"));
+        let mut conditions = Vec::new();
+        for part in split_outside_parentheses(text) {
+            let part = part.trim();
+            if part.is_empty() {
+                if text.trim().is_empty() {
+                    continue;
+                }
+                return Err(complain(format!("found '', expected: identifier in {text:?}")));
+            }
+            conditions.push(condition(part).ok_or_else(|| complain(format!("cannot understand {part:?}")))?);
+        }
+        Ok(LabelSelector(conditions))
+    }
+
+    /// A selector from a `matchLabels`-like map.
+    pub fn from_map(map: &Value) -> LabelSelector {
+        let pairs = map.as_object().into_iter().flatten();
+        LabelSelector(
+            pairs
+                .map(|(key, value)| Condition::In(key.clone(), vec![value.as_str().unwrap_or_default().to_owned()]))
+                .collect(),
+        )
+    }
+
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether labels satisfy every condition.
+    pub fn matches(&self, fields: &Fields) -> bool {
+        self.0.iter().all(|condition| match condition {
+            Condition::In(key, values) => {
+                fields.label(key).is_some_and(|value| values.iter().any(|wanted| wanted == value))
+            }
+            Condition::NotIn(key, values) => {
+                fields.label(key).is_none_or(|value| !values.iter().any(|wanted| wanted == value))
+            }
+            Condition::Exists(key) => fields.label(key).is_some(),
+            Condition::Missing(key) => fields.label(key).is_none(),
+            Condition::Greater(key, limit) => number(fields.label(key)).is_some_and(|value| value > *limit),
+            Condition::Less(key, limit) => number(fields.label(key)).is_some_and(|value| value < *limit),
+        })
+    }
+}
+
+fn number(text: Option<&str>) -> Option<i64> {
+    text?.parse().ok()
+}
+
+fn split_outside_parentheses(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0_i32, 0);
+    for (index, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&text[start..index]);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+}
+
+fn is_value(text: &str) -> bool {
+    text.len() <= 63 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn key(text: &str) -> Option<String> {
+    let text = text.trim();
+    is_key(text).then(|| text.to_owned())
+}
+
+fn value(text: &str) -> Option<String> {
+    let text = text.trim();
+    is_value(text).then(|| text.to_owned())
+}
+
+fn condition(part: &str) -> Option<Condition> {
+    if let Some(rest) = part.strip_prefix('!') {
+        return Some(Condition::Missing(key(rest)?));
+    }
+    if let Some(open) = part.find('(') {
+        let list = part[open + 1..].trim().strip_suffix(')')?;
+        let values = list.split(',').map(value).collect::<Option<Vec<_>>>()?;
+        let mut words = part[..open].split_whitespace();
+        let name = key(words.next()?)?;
+        return match (words.next()?, words.next()) {
+            ("in", None) => Some(Condition::In(name, values)),
+            ("notin", None) => Some(Condition::NotIn(name, values)),
+            _ => None,
+        };
+    }
+    for (operator, negated) in [("!=", true), ("==", false), ("=", false)] {
+        if let Some((name, wanted)) = part.split_once(operator) {
+            let (name, wanted) = (key(name)?, vec![value(wanted)?]);
+            return Some(if negated { Condition::NotIn(name, wanted) } else { Condition::In(name, wanted) });
+        }
+    }
+    if let Some((name, limit)) = part.split_once('>') {
+        return Some(Condition::Greater(key(name)?, limit.trim().parse().ok()?));
+    }
+    if let Some((name, limit)) = part.split_once('<') {
+        return Some(Condition::Less(key(name)?, limit.trim().parse().ok()?));
+    }
+    Some(Condition::Exists(key(part)?))
+}
+
+/// A parsed field selector; all conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldSelector(Vec<(String, bool, String)>);
+
+impl FieldSelector {
+    /// Parses `metadata.name=a,status.phase!=Running` and checks that the resource supports the fields.
+    pub fn parse(text: &str, resource: &str, kind: &str, custom: Option<&[String]>) -> Result<FieldSelector, ApiError> {
+        let mut conditions = Vec::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (field, wanted, value) = if let Some((field, value)) = part.split_once("!=") {
+                (field, false, value)
+            } else if let Some((field, value)) = part.split_once("==") {
+                (field, true, value)
+            } else if let Some((field, value)) = part.split_once('=') {
+                (field, true, value)
+            } else {
+                return Err(ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")));
+            };
+            let known = matches!(field, "metadata.name" | "metadata.namespace")
+                || supported(resource).contains(&field)
+                || custom.is_some_and(|fields| fields.iter().any(|known| known == field));
+            if !known {
+                let message = format!("field label not supported: {field}");
+                let message = if custom.is_none() && !supported(resource).is_empty() {
+                    message
+                } else {
+                    format!("{message:?} is not a known field selector of {kind}: only \"metadata.name\", \"metadata.namespace\"")
+                };
+                return Err(ApiError::bad_request(message));
+            }
+            conditions.push((field.to_owned(), wanted, value.replace("\\,", ",").replace("\\=", "=")));
+        }
+        Ok(FieldSelector(conditions))
+    }
+
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one name asked for, if there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.0.iter().find(|(field, wanted, _)| field == "metadata.name" && *wanted).map(|(.., value)| value.as_str())
+    }
+
+    /// Whether an object satisfies every condition; parses it only when asked for more than its name.
+    pub fn matches(&self, object: &Object) -> bool {
+        let mut parsed = None;
+        self.0.iter().all(|(field, wanted, value)| {
+            let found = match field.as_str() {
+                "metadata.name" => *object.key.name == **value,
+                "metadata.namespace" => *object.key.namespace == **value,
+                path => text_at(parsed.get_or_insert_with(|| object.value()), path) == *value,
+            };
+            found == *wanted
+        })
+    }
+}
+
+fn text_at(value: &Value, path: &str) -> String {
+    let path = match path {
+        // Core events name their reporter and their source's component by one selector.
+        "source" => "source.component",
+        path => path,
+    };
+    match path.split('.').fold(value, |value, field| &value[field]) {
+        Value::String(text) => text.clone(),
+        Value::Null if path == "spec.unschedulable" || path == "spec.hostNetwork" => "false".to_owned(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+fn supported(resource: &str) -> &'static [&'static str] {
+    match resource {
+        "pods" => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        "events" => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        "secrets" => &["type"],
+        "namespaces" => &["status.phase"],
+        "nodes" => &["spec.unschedulable"],
+        "services" => &["spec.clusterIP", "spec.type"],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::fields_of;
+
+    #[test]
+    fn label_selectors_follow_the_published_grammar() {
+        let labels = json!({"metadata": {"labels": {"app": "spark", "tier": "1", "a.b/c": ""}}});
+        let fields = fields_of(&labels);
+        for (selector, expected) in [
+            ("", true),
+            ("app=spark", true),
+            ("app==spark,tier=1", true),
+            ("app!=spark", false),
+            ("missing!=x", true),
+            ("app in (x, spark)", true),
+            ("app in (x),tier=1", false),
+            ("app notin (x,y)", true),
+            ("app notin (spark)", false),
+            ("app", true),
+            ("!app", false),
+            ("!missing", true),
+            ("tier>0", true),
+            ("tier<1", false),
+            ("a.b/c=", true),
+            ("spark-app-selector=x,spark-role=executor,spark-exec-inactive!=true", false),
+        ] {
+            assert_eq!(LabelSelector::parse(selector).unwrap().matches(&fields), expected, "{selector}");
+        }
+        for wrong in ["a b", "=x", "a in x", "a,,b", "a in (b", "a like (b)"] {
+            assert!(LabelSelector::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn field_selectors_refuse_fields_the_resource_does_not_have() {
+        assert!(FieldSelector::parse("status.phase=Running,metadata.name!=x", "pods", "Pod", None).is_ok());
+        let error = FieldSelector::parse("spec.nope=1", "pods", "Pod", None).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (400, "field label not supported: spec.nope"));
+    }
+}

@@ -1,0 +1,227 @@
+//! The server's state, and the way of a request from the socket to its handler.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, State};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request};
+use http_body_util::BodyExt;
+use tokio_util::sync::CancellationToken;
+
+use super::auth::{Identity, Tokens};
+use super::handlers;
+use super::request::{Form, Query, Target};
+use super::resources::{Registry, Resource};
+use super::status::ApiError;
+use crate::kubelet::Kubelet;
+use crate::store::{Key, Store};
+
+/// Largest request body, in bytes, as the real API server has it.
+const MOST_BODY_BYTES: usize = 3 << 20;
+
+/// What a server is made of.
+pub struct Settings {
+    /// Second byte of the cluster's loopback subnet, 127.X.0.0/16.
+    pub subnet: u8,
+    /// Certificate of the cluster's authority, PEM.
+    pub authority_pem: String,
+    /// Issuer and checker of bearer tokens.
+    pub tokens: Tokens,
+}
+
+/// The API server. Shared by every connection and by the in-process client.
+pub struct Server {
+    /// Where objects live.
+    pub store: Store,
+    /// What it was made with.
+    pub settings: Settings,
+    /// Cancelled when the cluster stops; ends every watch.
+    pub stopping: CancellationToken,
+    registry: RwLock<Arc<Registry>>,
+    kubelet: OnceLock<Arc<dyn Kubelet>>,
+}
+
+impl Server {
+    /// A server over a store, with the custom resources already stored in it.
+    pub fn new(store: Store, settings: Settings) -> Arc<Server> {
+        let server = Arc::new(Server {
+            store,
+            settings,
+            stopping: CancellationToken::new(),
+            registry: RwLock::new(Arc::new(Registry::built_in())),
+            kubelet: OnceLock::new(),
+        });
+        server.reload_custom_resources();
+        server
+    }
+
+    /// Gives the server its node; pod logs come from there.
+    pub fn set_kubelet(&self, kubelet: Arc<dyn Kubelet>) {
+        // The first node stays: a cluster has one.
+        let _ = self.kubelet.set(kubelet);
+    }
+
+    /// The node, once it is there.
+    pub fn kubelet(&self) -> Option<&Arc<dyn Kubelet>> {
+        self.kubelet.get()
+    }
+
+    /// Resources served now.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads all CustomResourceDefinitions again.
+    pub fn reload_custom_resources(&self) {
+        let mut registry = Registry::built_in();
+        let key = Arc::from("customresourcedefinitions.apiextensions.k8s.io");
+        for definition in self.store.list(&key, None, None, usize::MAX, |_| true).items {
+            for resource in super::crd::resources_of(&definition.value()) {
+                registry.add(resource);
+            }
+        }
+        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
+    }
+
+    /// Address of the API server.
+    pub fn address(&self) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.settings.subnet, 0, 1)
+    }
+
+    /// The HTTP service.
+    pub fn router(self: &Arc<Server>) -> Router {
+        Router::new().fallback(entry).with_state(self.clone())
+    }
+}
+
+/// One request being handled.
+pub struct Call {
+    /// The server.
+    pub server: Arc<Server>,
+    /// Who asks.
+    pub identity: Identity,
+    /// What is asked for.
+    pub target: Target,
+    /// Query parameters.
+    pub query: Query,
+    /// Form of the answer.
+    pub form: Form,
+    /// `Content-Type` of the body, without parameters.
+    pub content_type: String,
+    /// `User-Agent`, the default field manager.
+    pub user_agent: String,
+    /// The body.
+    pub body: Bytes,
+    /// Warnings to send with the answer.
+    pub warnings: Vec<String>,
+}
+
+impl Call {
+    /// The resource asked for.
+    pub fn resource(&self) -> &Resource {
+        &self.target.resource
+    }
+
+    /// Namespace of the path, empty for cluster-wide resources.
+    pub fn namespace(&self) -> &str {
+        self.target.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Name of the path, empty for collections.
+    pub fn name(&self) -> &str {
+        self.target.name.as_deref().unwrap_or_default()
+    }
+
+    /// Key of the object of the path.
+    pub fn key(&self) -> Key {
+        Key::new(&self.resource().key, self.namespace(), self.name())
+    }
+
+    /// Plural and group, as messages name the resource.
+    pub fn qualified(&self) -> String {
+        self.resource().qualified()
+    }
+}
+
+async fn entry(State(server): State<Arc<Server>>, request: Request<Body>) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &server).await.ok();
+    match answer(server, parts, body, upgrade).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(
+    server: Arc<Server>,
+    mut parts: Parts,
+    body: Body,
+    upgrade: Option<WebSocketUpgrade>,
+) -> Result<Response, ApiError> {
+    let path = parts.uri.path().to_owned();
+    if matches!(path.as_str(), "/healthz" | "/livez" | "/readyz" | "/ping") {
+        return Ok("ok".into_response());
+    }
+    if path == "/version" {
+        return Ok(handlers::json_response(&handlers::version()));
+    }
+    let identity = server.identify(&mut parts)?;
+    let query = Query(
+        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|cause| ApiError::bad_request(format!("cannot read the query: {cause}")))?
+            .0,
+    );
+    if let Some(response) = handlers::discovery(&server, &path, &parts.headers)? {
+        return Ok(response);
+    }
+    let registry = server.registry();
+    let target = Target::parse(&path, &registry)?;
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = header("content-type").split(';').next().unwrap_or_default().trim().to_lowercase();
+    let user_agent = header("user-agent").to_owned();
+    let form = if upgrade.is_some() || target.subresource.as_deref() == Some("log") {
+        Form::Object
+    } else {
+        Form::of(&parts.headers)?
+    };
+    let call = Call {
+        server: server.clone(),
+        identity,
+        target,
+        query,
+        form,
+        content_type,
+        user_agent,
+        body: Bytes::new(),
+        warnings: Vec::new(),
+    };
+    let verb = handlers::verb(&parts.method, &call)?;
+    server.authorize(&call, verb)?;
+    let call = Call { body: if parts.method == Method::GET { Bytes::new() } else { read_body(body).await? }, ..call };
+    handlers::dispatch(verb, call, upgrade).await
+}
+
+async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    let limited = http_body_util::Limited::new(body, MOST_BODY_BYTES);
+    let collected = limited.collect().await.map_err(|_| {
+        let message = format!("Request entity too large: limit is {MOST_BODY_BYTES}");
+        ApiError::new(413, "RequestEntityTooLarge", message)
+    })?;
+    Ok(collected.to_bytes())
+}
+
+/// Adds the warnings of a call to its answer.
+pub fn with_warnings(mut response: Response, warnings: &[String]) -> Response {
+    for warning in warnings {
+        let text = format!("299 - {:?}", warning.replace(['\n', '\r'], " "));
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append("warning", value);
+        }
+    }
+    response
+}

@@ -1,0 +1,277 @@
+//! watch: events of the store as a stream of JSON, over chunked HTTP or over a WebSocket.
+//!
+//! A watcher is a cursor: it reads events after its revision when it can send them. One that falls out of the window is told 410 and ends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use futures::{SinkExt, Stream, StreamExt};
+use http::HeaderValue;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use super::handlers::watching::{metadata_of, present, read_revision, selectors};
+use super::request::Form;
+use super::selectors::{FieldSelector, LabelSelector};
+use super::server::{Call, with_warnings};
+use super::status::ApiError;
+use super::table;
+use crate::store::{Event, EventKind, Object};
+
+/// Events read from the store at once.
+const BATCH: usize = 256;
+/// Time between bookmarks on a quiet watch.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// How long a watch lasts when the client does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(45 * 60);
+
+struct Watcher {
+    call: Call,
+    labels: LabelSelector,
+    fields: FieldSelector,
+    revision: u64,
+    waiting: VecDeque<Bytes>,
+    commits: tokio::sync::watch::Receiver<u64>,
+    ends: Instant,
+    next_bookmark: Instant,
+    bookmarks: bool,
+    columns_sent: bool,
+    done: bool,
+}
+
+/// Starts a watch and answers with its stream.
+pub async fn serve(call: Call, upgrade: Option<WebSocketUpgrade>) -> Result<Response, ApiError> {
+    let warnings = call.warnings.clone();
+    let watcher = Watcher::start(call)?;
+    if let Some(upgrade) = upgrade {
+        return Ok(upgrade.on_upgrade(move |socket| over_websocket(socket, watcher)));
+    }
+    let frames = watcher.frames().map(|frame| {
+        let mut line = Vec::with_capacity(frame.len() + 1);
+        line.extend_from_slice(&frame);
+        line.push(b'\n');
+        Ok::<_, std::convert::Infallible>(Bytes::from(line))
+    });
+    let mut response = Response::new(Body::from_stream(frames));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    Ok(with_warnings(response, &warnings))
+}
+
+/// One text frame per event; ends when either side does.
+async fn over_websocket(socket: WebSocket, watcher: Watcher) {
+    let (mut sender, mut receiver) = socket.split();
+    let frames = watcher.frames();
+    futures::pin_mut!(frames);
+    loop {
+        tokio::select! {
+            frame = frames.next() => {
+                let Some(frame) = frame else { break };
+                let Ok(text) = String::from_utf8(frame.to_vec()) else { break };
+                if sender.send(Message::Text(text.into())).await.is_err() {
+                    return;
+                }
+            }
+            message = receiver.next() => match message {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+    // The peer may be gone already.
+    let _ = sender.send(Message::Close(None)).await;
+}
+
+impl Watcher {
+    fn start(mut call: Call) -> Result<Watcher, ApiError> {
+        let (labels, fields) = selectors(&call)?;
+        // A watch of one object by its path is a watch of its name.
+        let fields = match call.target.name.take() {
+            Some(name) => {
+                let resource = call.resource();
+                FieldSelector::parse(&format!("metadata.name={name}"), &resource.key, &resource.kind, None)?
+            }
+            None => fields,
+        };
+        let asked = call.query.get("resourceVersion").map(read_revision).transpose()?;
+        let initial = call.query.flag("sendInitialEvents");
+        let seconds = call.query.get("timeoutSeconds").and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+        let lasts = seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        let now = Instant::now();
+        let mut watcher = Watcher {
+            labels,
+            fields,
+            revision: 0,
+            waiting: VecDeque::new(),
+            commits: call.server.store.subscribe(),
+            ends: now + lasts,
+            next_bookmark: now + BOOKMARK_EVERY,
+            bookmarks: call.query.flag("allowWatchBookmarks"),
+            columns_sent: false,
+            done: false,
+            call,
+        };
+        let explicit_none = watcher.call.query.get("sendInitialEvents") == Some("false");
+        match asked {
+            Some(revision) if revision > 0 && !initial => watcher.revision = revision,
+            Some(revision) if revision > watcher.call.server.store.revision() => {
+                let current = watcher.call.server.store.revision();
+                let message = format!("Too large resource version: {revision}, current: {current}");
+                return Err(ApiError::new(504, "Timeout", message));
+            }
+            _ if explicit_none => watcher.revision = watcher.call.server.store.revision(),
+            _ => watcher.send_current(initial),
+        }
+        Ok(watcher)
+    }
+
+    /// Queues what exists now as added.
+    fn send_current(&mut self, mark_end: bool) {
+        let resource = self.call.target.resource.clone();
+        let namespace = self.call.target.namespace.clone();
+        let page = {
+            let keep = |object: &Object| self.matches(object);
+            self.call.server.store.list(&resource.key, namespace.as_deref(), None, usize::MAX, keep)
+        };
+        self.revision = page.revision;
+        for object in &page.items {
+            let frame = self.frame("ADDED", &present(&resource, object));
+            self.waiting.push_back(frame);
+        }
+        if mark_end {
+            let bookmark = self.bookmark(true);
+            self.waiting.push_back(bookmark);
+        }
+    }
+
+    fn matches(&self, object: &Object) -> bool {
+        (self.labels.is_empty() || self.labels.matches(&object.fields))
+            && (self.fields.is_empty() || self.fields.matches(object))
+    }
+
+    /// What an event is to this watcher: an object that starts or stops matching is added or deleted for it.
+    fn frame_of(&mut self, event: &Event) -> Option<Bytes> {
+        let object = &event.object;
+        if self.call.target.namespace.as_deref().is_some_and(|namespace| *namespace != *object.key.namespace) {
+            return None;
+        }
+        let before = event.previous.as_ref().is_some_and(|previous| self.matches(previous));
+        let word = if event.kind == EventKind::Deleted {
+            before.then_some("DELETED")
+        } else {
+            match (before, self.matches(object)) {
+                (false, true) => Some("ADDED"),
+                (true, true) => Some("MODIFIED"),
+                (true, false) => Some("DELETED"),
+                (false, false) => None,
+            }
+        }?;
+        let resource = self.call.target.resource.clone();
+        Some(self.frame(word, &present(&resource, object)))
+    }
+
+    fn frame(&mut self, word: &str, object: &[u8]) -> Bytes {
+        let shaped;
+        let object = match self.call.form {
+            Form::Object => object,
+            Form::Metadata => {
+                shaped = metadata_of(&serde_json::from_slice(object).unwrap_or_default()).to_string();
+                shaped.as_bytes()
+            }
+            Form::Table => {
+                let value: Value = serde_json::from_slice(object).unwrap_or_default();
+                let version = value["metadata"]["resourceVersion"].clone();
+                let metadata = Map::from_iter([("resourceVersion".to_owned(), version)]);
+                let mut table = table::table(&self.call, &[value], metadata);
+                if self.columns_sent {
+                    table["columnDefinitions"] = Value::Null;
+                }
+                self.columns_sent = true;
+                shaped = table.to_string();
+                shaped.as_bytes()
+            }
+        };
+        let mut frame = Vec::with_capacity(object.len() + 32);
+        frame.extend_from_slice(b"{\"type\":\"");
+        frame.extend_from_slice(word.as_bytes());
+        frame.extend_from_slice(b"\",\"object\":");
+        frame.extend_from_slice(object);
+        frame.push(b'}');
+        frame.into()
+    }
+
+    fn bookmark(&self, initial_end: bool) -> Bytes {
+        let resource = self.call.resource();
+        let mut metadata = json!({"resourceVersion": self.revision.to_string(), "creationTimestamp": null});
+        if initial_end {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let object = match self.call.form {
+            Form::Object => json!({"kind": resource.kind, "apiVersion": resource.api_version(), "metadata": metadata}),
+            Form::Metadata => json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}),
+            Form::Table => json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": self.revision.to_string()},
+                "columnDefinitions": null, "rows": []}),
+        };
+        json!({"type": "BOOKMARK", "object": object}).to_string().into()
+    }
+
+    /// The frames of the watch, without end-of-line.
+    fn frames(self) -> impl Stream<Item = Bytes> + Send {
+        futures::stream::unfold(self, |mut watcher| async move {
+            let frame = watcher.next().await?;
+            Some((frame, watcher))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(frame) = self.waiting.pop_front() {
+                return Some(frame);
+            }
+            if self.done {
+                return None;
+            }
+            // Marked as seen before reading, so that a commit in between wakes us again.
+            self.commits.borrow_and_update();
+            let resource = self.call.target.resource.key.clone();
+            match self.call.server.store.events_after(Some(&resource), self.revision, BATCH) {
+                Ok((events, complete)) => {
+                    for event in &events {
+                        let frame = self.frame_of(event);
+                        self.waiting.extend(frame);
+                    }
+                    self.revision = self.revision.max(complete);
+                    if !self.waiting.is_empty() || events.len() == BATCH {
+                        continue;
+                    }
+                }
+                Err(compacted) => {
+                    let message = format!("too old resource version: {} ({})", self.revision, compacted.oldest);
+                    let status = ApiError::expired(message).status();
+                    self.waiting.push_back(json!({"type": "ERROR", "object": status}).to_string().into());
+                    self.done = true;
+                    continue;
+                }
+            }
+            let stopping = self.call.server.stopping.clone();
+            tokio::select! {
+                changed = self.commits.changed() => self.done |= changed.is_err(),
+                () = sleep_until(self.next_bookmark), if self.bookmarks => {
+                    self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                    let bookmark = self.bookmark(false);
+                    self.waiting.push_back(bookmark);
+                }
+                () = sleep_until(self.ends) => {
+                    self.done = true;
+                    if self.bookmarks {
+                        let bookmark = self.bookmark(false);
+                        self.waiting.push_back(bookmark);
+                    }
+                }
+                () = stopping.cancelled() => self.done = true,
+            }
+        }
+    }
+}
