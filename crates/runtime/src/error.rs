@@ -134,7 +134,7 @@ fn java_fix(minimum: u32) -> String {
         format!("sudo apt-get install -y openjdk-{package}-jre-headless")
     };
     format!(
-        "Install one with `{system}`, or let Stoke put a private one into its home with `stoke runtime install --java`."
+        "Install one with `{system}`, or let Stoke put a private one into its home with `stoke runtime install-java`."
     )
 }
 

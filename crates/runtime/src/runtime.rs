@@ -19,13 +19,13 @@ pub struct Runtime {
     pub version: Version,
     /// Its `SPARK_HOME`: the directory with `jars` and `bin`.
     pub spark_home: PathBuf,
-    /// The Python that PySpark workers use, when it is a private environment of Stoke's.
+    /// The Python environment it is installed in, if it is; else PySpark uses the machine's `python3`.
     pub python: Option<Python>,
     /// Where it comes from.
     pub origin: Origin,
 }
 
-/// A private Python environment.
+/// A Python virtual environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Python {
     /// The environment's directory, with `bin/python3`.
@@ -34,6 +34,27 @@ pub struct Python {
     pub base: PathBuf,
     /// The directory of its packages, below `environment`.
     pub packages: PathBuf,
+}
+
+impl Python {
+    /// The virtual environment that a `SPARK_HOME` is a package of: `<environment>/lib/python3.x/site-packages/pyspark`.
+    fn around(spark_home: &Path) -> Option<Python> {
+        let packages = spark_home.parent()?;
+        let environment = packages.parent()?.parent()?.parent()?;
+        let settings = std::fs::read_to_string(environment.join("pyvenv.cfg")).ok()?;
+        // `home` is the directory of the programs of the Python it was made from.
+        let home = settings
+            .lines()
+            .find_map(|line| line.split_once('=').filter(|(key, _)| key.trim() == "home"))?
+            .1
+            .trim();
+        let base = Path::new(home).canonicalize().ok()?.parent()?.to_owned();
+        Some(Python {
+            environment: environment.to_owned(),
+            base,
+            packages: packages.to_owned(),
+        })
+    }
 }
 
 /// Where a runtime comes from.
@@ -115,12 +136,7 @@ impl Runtimes {
     pub fn resolve(&self, image: &str) -> Result<Image, ImageError> {
         let (target, reference, rule) = self.target(image)?;
         let runtime = match target {
-            Target::Home(home) => Runtime {
-                version: spark_version(&home)?,
-                spark_home: home,
-                python: None,
-                origin: Origin::Mapped,
-            },
+            Target::Home(home) => own(&home, Origin::Mapped)?,
             Target::Version(version) => self.find(&version)?.ok_or(ImageError::NotInstalled(version))?,
         };
         let java = self.java(&runtime.version, reference.java())?;
@@ -197,14 +213,10 @@ impl Runtimes {
     }
 
     fn own(&self) -> Vec<Runtime> {
-        let with_version = |home: &PathBuf| Some((spark_version(home).ok()?, home.canonicalize().ok()?));
-        let runtime = |(version, spark_home)| Runtime {
-            version,
-            spark_home,
-            python: None,
-            origin: Origin::Environment,
-        };
-        self.own_sparks.iter().filter_map(with_version).map(runtime).collect()
+        self.own_sparks
+            .iter()
+            .filter_map(|home| own(home, Origin::Environment).ok())
+            .collect()
     }
 
     fn target(&self, image: &str) -> Result<(Target, Reference, Option<Rule>), ImageError> {
@@ -236,6 +248,21 @@ enum Target {
     Home(PathBuf),
 }
 
+/// The user's own Spark in a directory.
+fn own(home: &Path, origin: Origin) -> Result<Runtime, ImageError> {
+    let not_there = |error: std::io::Error| ImageError::NotASpark {
+        home: home.to_owned(),
+        reason: error.to_string(),
+    };
+    let spark_home = home.canonicalize().map_err(not_there)?;
+    Ok(Runtime {
+        version: spark_version(&spark_home)?,
+        python: Python::around(&spark_home),
+        spark_home,
+        origin,
+    })
+}
+
 /// The version of the Spark in a directory: that of its `spark-core` jar.
 pub fn spark_version(home: &Path) -> Result<Version, ImageError> {
     let not_a_spark = |reason: String| ImageError::NotASpark {
@@ -255,4 +282,84 @@ pub fn spark_version(home: &Path) -> Result<Version, ImageError> {
     jars.flatten()
         .find_map(|entry| version(&entry.file_name().to_string_lossy()))
         .ok_or_else(|| not_a_spark("jars/spark-core_<scala>-<version>.jar is missing".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hand-made Spark, installed as a package of a virtual environment.
+    fn spark(root: &Path, version: &str) -> PathBuf {
+        let home = root.join("venv/lib/python3.11/site-packages/pyspark");
+        std::fs::create_dir_all(home.join("jars")).unwrap();
+        std::fs::write(home.join(format!("jars/spark-core_2.13-{version}.jar")), "").unwrap();
+        std::fs::create_dir_all(root.join("base/bin")).unwrap();
+        std::fs::write(
+            root.join("venv/pyvenv.cfg"),
+            format!(
+                "home = {}\ninclude-system-site-packages = false\n",
+                root.join("base/bin").display()
+            ),
+        )
+        .unwrap();
+        home
+    }
+
+    fn code<T>(result: Result<T, ImageError>) -> &'static str {
+        result.err().map_or("none", |error| error.code())
+    }
+
+    #[test]
+    fn the_users_own_spark_serves_exactly_its_version() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let home = spark(&root, "4.1.4");
+        let runtimes = Runtimes::new(root.join("home")).with_own_sparks(vec![home.clone(), root.join("nothing")]);
+        let found = runtimes.find(&"4.1.4".parse().unwrap()).unwrap().unwrap();
+        assert_eq!((found.spark_home.clone(), found.origin), (home, Origin::Environment));
+        assert_eq!(found.python.as_ref().unwrap().base, root.join("base"));
+        assert_eq!(runtimes.list(), [found]);
+        assert_eq!(code(runtimes.resolve("spark:4.1.3")), "stoke::runtime::not-installed");
+        assert!(
+            matches!(runtimes.resolve("spark:4.1.3"), Err(ImageError::NotInstalled(version)) if version.to_string() == "4.1.3")
+        );
+    }
+
+    #[test]
+    fn names_are_mapped_by_the_users_file_first() {
+        let root = tempfile::tempdir().unwrap();
+        let runtimes = Runtimes::new(root.path()).with_own_sparks(vec![]);
+        let version = |image: &str| runtimes.version_of(image).map(|version| version.to_string());
+        assert_eq!(version("apache/spark:4.1.4").unwrap(), "4.1.4");
+        let error = version("acme/etl:7").unwrap_err();
+        assert_eq!(error.code(), "stoke::image::unmapped");
+        let advice = format!(
+            "add to {}:\n  images:\n    - image: \"acme/etl:7\"\n",
+            root.path().join("images.yaml").display()
+        );
+        assert!(error.to_string().contains(&advice), "{error}");
+
+        let home = spark(root.path(), "3.5.9");
+        let rules = format!(
+            "images:\n  - {{ image: \"acme/*\", spark: \"4.0.5\" }}\n  - {{ image: \"apache/spark:4.1.4\", home: {} }}\n",
+            home.display()
+        );
+        std::fs::write(runtimes.mapping_file(), rules).unwrap();
+        assert_eq!(version("acme/etl:7").unwrap(), "4.0.5");
+        assert_eq!(version("apache/spark:4.1.4").unwrap(), "3.5.9");
+        std::fs::write(runtimes.mapping_file(), "images: 7\n").unwrap();
+        assert_eq!(code(runtimes.resolve("apache/spark:4.1.4")), "stoke::image::mapping");
+    }
+
+    #[test]
+    fn a_directory_that_is_no_spark_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(code(spark_version(root.path())), "stoke::runtime::not-a-spark");
+        std::fs::create_dir(root.path().join("jars")).unwrap();
+        let error = spark_version(root.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("jars/spark-core_<scala>-<version>.jar is missing"),
+            "{error}"
+        );
+    }
 }

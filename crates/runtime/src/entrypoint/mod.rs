@@ -15,6 +15,7 @@ pub mod properties;
 pub mod speed;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -161,14 +162,24 @@ pub fn launch(situation: &Situation, arguments: &[String]) -> Launch {
 
 /// Runs as the entrypoint with the arguments after [`ARGUMENT`]. Returns only when nothing could be started, or after
 /// one of the internal duties.
-pub fn main(arguments: &[String]) -> ExitCode {
-    match arguments.first().map(String::as_str) {
-        Some(PREPARE) => return prepare::run(&Situation::see(arguments), &arguments[1..]),
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    // What is ours is text; another program's arguments are handed on as the bytes they are.
+    let words: Vec<String> = arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    match words.first().map(String::as_str) {
+        Some(PREPARE) => return prepare::run(&Situation::see(&words), &words[1..]),
         Some(DECOMMISSION) => return decommission::run(),
         _ => {}
     }
-    let launch = launch(&Situation::see(arguments), arguments);
-    let Some((program, rest)) = launch.command.split_first() else {
+    let launch = launch(&Situation::see(&words), &words);
+    let command = if launch.command == words {
+        arguments
+    } else {
+        launch.command.iter().map(OsString::from).collect()
+    };
+    let Some((program, rest)) = command.split_first() else {
         complain("nothing to run: give `driver …`, `executor`, or a program");
         return ExitCode::from(64);
     };
@@ -178,7 +189,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
         command.env_remove(name);
     }
     let error = command.exec();
-    complain(&format!("{program} cannot be started: {error}"));
+    complain(&format!("{} cannot be started: {error}", program.display()));
     // The codes a shell gives: 127 when the program is not there, 126 when it cannot be run.
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound {
         127
