@@ -60,8 +60,12 @@ pub(super) fn near_misses(catalogue: &Catalogue, key: &str) -> Vec<String> {
         }
     }
     let wanted = Shape::of(key);
+    let letters = Letters::of(key);
     let mut found: Vec<(f64, String)> = Vec::new();
     for entry in catalogue.entries().filter(|entry| recommendable(entry)) {
+        if !letters.near(&Letters::of(entry.key)) {
+            continue;
+        }
         let mut score = wanted.similarity(&Shape::of(entry.key), THRESHOLD);
         if score < THRESHOLD {
             continue;
@@ -132,6 +136,42 @@ pub(super) fn with_prefix(catalogue: &Catalogue, key: &str) -> Option<String> {
         .iter()
         .any(|start| key.starts_with(start))
         .then(|| format!("spark.hadoop.{key}"))
+}
+
+/// How often each letter or digit occurs: a bound on the edit distance that is cheap to compute.
+struct Letters {
+    counts: [i16; 36],
+    total: usize,
+}
+
+impl Letters {
+    fn of(key: &str) -> Letters {
+        let mut letters = Letters {
+            counts: [0; 36],
+            total: 0,
+        };
+        for byte in key.bytes() {
+            let index = match byte.to_ascii_lowercase() {
+                letter @ b'a'..=b'z' => letter - b'a',
+                digit @ b'0'..=b'9' => digit - b'0' + 26,
+                _ => continue,
+            };
+            letters.counts[usize::from(index)] += 1;
+            letters.total += 1;
+        }
+        letters
+    }
+
+    /// Whether two keys can be similar at all.
+    fn near(&self, other: &Letters) -> bool {
+        let (mut more, mut less) = (0, 0);
+        for (a, b) in self.counts.iter().zip(other.counts) {
+            more += usize::try_from(a - b).unwrap_or_default();
+            less += usize::try_from(b - a).unwrap_or_default();
+        }
+        let longest = self.total.max(other.total) as f64;
+        more.max(less) as f64 <= ((1.0 - THRESHOLD) * longest).max(3.0)
+    }
 }
 
 /// A key in the forms that comparison needs.
