@@ -73,8 +73,10 @@ pub enum MemoryError {
         text: String,
         /// Its suffix.
         suffix: String,
-        /// What to write instead.
-        hint: String,
+        /// What is wrong with the suffix.
+        hint: &'static str,
+        /// The same amount as Spark writes it, when the suffix is one of Kubernetes'.
+        instead: Option<String>,
     },
     /// Not a number and a suffix.
     #[error("`{0}` is not a memory string: write a whole number and one of k, m, g, t, for example `512m` or `4g`")]
@@ -94,6 +96,7 @@ impl MemoryError {
     pub fn instead(&self) -> Option<&str> {
         match self {
             Self::Fraction { instead, .. } => Some(instead),
+            Self::Suffix { instead, .. } => instead.as_deref(),
             _ => None,
         }
     }
@@ -129,10 +132,16 @@ impl Memory {
         } else if let Some(unit) = ByteUnit::of_suffix(suffix) {
             unit
         } else if suffix.bytes().all(|b| b.is_ascii_lowercase()) {
+            let instead = kubernetes_suffix(suffix).map(|short| format!("{number}{short}"));
             return Err(MemoryError::Suffix {
                 text: text.to_owned(),
                 suffix: suffix.to_owned(),
-                hint: suffix_hint(number, suffix),
+                hint: if instead.is_some() {
+                    "Spark's g, m and k are what Kubernetes writes Gi, Mi and Ki"
+                } else {
+                    "Spark knows b, k, m, g, t and p"
+                },
+                instead,
             });
         } else {
             return Err(MemoryError::Form(text.to_owned()));
@@ -207,16 +216,16 @@ fn fraction_error(text: &str, whole: &str, fraction: &str) -> MemoryError {
     }
 }
 
-fn suffix_hint(number: &str, suffix: &str) -> String {
-    let short = match suffix {
+/// The suffix of Spark's that means the same as one of Kubernetes'.
+fn kubernetes_suffix(suffix: &str) -> Option<&'static str> {
+    Some(match suffix {
         "ki" | "kib" => "k",
         "mi" | "mib" => "m",
         "gi" | "gib" => "g",
         "ti" | "tib" => "t",
         "pi" | "pib" => "p",
-        _ => return "Spark knows b, k, m, g, t and p".to_owned(),
-    };
-    format!("that is how Kubernetes writes it; Spark's `{number}{short}` is the same amount")
+        _ => return None,
+    })
 }
 
 impl fmt::Display for Memory {
@@ -270,7 +279,7 @@ mod tests {
         let table = [
             ("1.5g", "write `1536m`"),
             ("0.5t", "write `512g`"),
-            ("2Gi", "Spark's `2g` is the same amount"),
+            ("2Gi", "what Kubernetes writes Gi"),
             ("2x", "Spark knows b, k, m"),
             ("", "for example `512m`"),
             ("g", "for example `512m`"),

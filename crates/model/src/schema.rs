@@ -84,6 +84,9 @@ impl Lint<'_> {
     fn object(&mut self, node: &Node, entries: &[Entry], schema: &Value, path: &str, key_place: Place) {
         let properties = schema["properties"].as_object();
         for entry in entries {
+            if self.complaints.len() > MOST {
+                return;
+            }
             let inner = join(path, &entry.key);
             match properties.and_then(|properties| properties.get(&entry.key)) {
                 Some(property) => self.value(&entry.value, property, &inner, entry.key_place),
@@ -273,13 +276,14 @@ impl Lint<'_> {
             }
             _ => None,
         };
-        self.complain(
-            "wrong-type",
-            node.place,
-            path,
-            format!("`{}` is {expected}, not {}", last(path), node.type_name()),
-            help,
-        );
+        let name = last(path);
+        let message = match &node.content {
+            Content::Bool(value) if written != value.to_string() => {
+                format!("`{name}` must be {expected}, and YAML reads `{written}` as the boolean {value}")
+            }
+            _ => format!("`{name}` must be {expected}, and this is {}", node.type_name()),
+        };
+        self.complain("wrong-type", node.place, path, message, help);
     }
 
     fn complain(&mut self, code: &'static str, place: Place, path: &str, message: String, help: Option<String>) {

@@ -21,10 +21,18 @@ const API_APPROVED: &str = "https://github.com/kubeflow/spark-operator/pull/1298
 /// What the published API requires of an application, and our types leave optional so that our own errors can teach.
 const APPLICATION_REQUIRED: [&str; 4] = ["driver", "executor", "sparkVersion", "type"];
 
-static SCHEMAS: LazyLock<[Value; 3]> = LazyLock::new(|| KINDS.map(|kind| object_schema(kind, Detail::Full)));
+/// Made one by one at first use, since a run needs only one.
+static SCHEMAS: [LazyLock<Value>; 3] = [
+    LazyLock::new(|| object_schema(KINDS[0], Detail::Full)),
+    LazyLock::new(|| object_schema(KINDS[1], Detail::Full)),
+    LazyLock::new(|| object_schema(KINDS[2], Detail::Full)),
+];
 
-static DEFINITIONS: LazyLock<[Value; 3]> =
-    LazyLock::new(|| KINDS.map(|kind| make_definition(kind).unwrap_or_default()));
+static DEFINITIONS: [LazyLock<Value>; 3] = [
+    LazyLock::new(|| make_definition(KINDS[0]).unwrap_or_default()),
+    LazyLock::new(|| make_definition(KINDS[1]).unwrap_or_default()),
+    LazyLock::new(|| make_definition(KINDS[2]).unwrap_or_default()),
+];
 
 /// The schema of a kind with every description, `metadata` included; none for other kinds.
 pub fn schema(kind: &str) -> Option<Value> {
@@ -36,7 +44,7 @@ pub(crate) fn shared_schema(kind: &str) -> Option<&'static Value> {
     KINDS
         .iter()
         .position(|known| *known == kind)
-        .map(|index| &SCHEMAS[index])
+        .map(|index| &*SCHEMAS[index])
 }
 
 /// The API version a kind is served as; none for other kinds.
@@ -60,7 +68,7 @@ pub fn definition(kind: &str) -> Option<Value> {
 
 /// All definitions.
 pub fn definitions() -> Vec<Value> {
-    DEFINITIONS.to_vec()
+    DEFINITIONS.iter().map(|definition| Value::clone(definition)).collect()
 }
 
 fn make_definition(kind: &str) -> Option<Value> {

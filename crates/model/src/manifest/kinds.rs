@@ -122,10 +122,13 @@ fn spark_conf(document: &Document, path: &str) -> Vec<Complaint> {
     let Some(conf) = spec.get("sparkConf") else {
         return Vec::new();
     };
-    let Some(version) = spec.get("sparkVersion").and_then(super::Node::as_str) else {
-        return Vec::new();
+    let version = match spec.get("sparkVersion").map(|node| &node.content) {
+        Some(Content::String(version)) => version.clone(),
+        // Written without quotes; the schema complains about that.
+        Some(Content::Number(version)) => version.to_string(),
+        _ => return Vec::new(),
     };
-    let catalogue = Catalogue::for_version(version);
+    let catalogue = Catalogue::for_version(&version);
     let mut complaints = Vec::new();
     for entry in conf.entries() {
         // What is not a text the schema has complained about; what is refused needs no second complaint.

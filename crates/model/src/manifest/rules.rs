@@ -139,7 +139,7 @@ fn values_of_the_wrong_type() {
         Error,
         "wrong-type",
         "on",
-        "quote it: \"on\"",
+        "YAML reads `on` as the boolean true | quote it: \"on\"",
     );
     assert_said(
         &instead("instances: 2", "instances: \"2\""),
@@ -153,7 +153,7 @@ fn values_of_the_wrong_type() {
         Error,
         "wrong-type",
         "1.5",
-        "is a whole number, not a decimal number | round it: 2",
+        "must be a whole number, and this is a decimal number | round it: 2",
     );
     assert_said(&with("arguments: 10"), Error, "wrong-type", "10", "write a list: [10]");
     assert_said(
@@ -161,7 +161,7 @@ fn values_of_the_wrong_type() {
         Error,
         "wrong-type",
         "10",
-        "`arguments[0]` is a string, not a number | quote it: \"10\"",
+        "`arguments[0]` must be a string, and this is a number | quote it: \"10\"",
     );
     assert_said(
         &instead("sparkVersion: 4.1.4", "sparkVersion: 4.1"),
@@ -374,7 +374,13 @@ fn what_is_run() {
 fn pods() {
     let driver = |fields: &str| instead("{cores: 1, memory: 512m, coreLimit: 1200m}", fields);
     assert_said(&driver("{memory: 1.5g}"), Error, "bad-memory", "1.5g", "write `1536m`");
-    assert_said(&driver("{memory: 2Gi}"), Error, "bad-memory", "2Gi", "Spark's `2g`");
+    assert_said(
+        &driver("{memory: 2Gi}"),
+        Error,
+        "bad-memory",
+        "2Gi",
+        "what Kubernetes writes Gi, Mi and Ki | write `2g`",
+    );
     assert_said(
         &driver("{memory: 256m}"),
         Error,
