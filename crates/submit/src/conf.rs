@@ -6,7 +6,7 @@ use stoke_model::duration::{TimeUnit, parse_spark};
 use stoke_model::memory::{ByteUnit, Memory};
 
 use crate::error::PlanError;
-use crate::java_order::{sort_as_concurrent_map, sort_as_scala_map};
+use crate::java_order::{sort_as_conf_entries, sort_as_scala_map};
 use crate::version::SparkVersion;
 
 /// Keys that are also read under an older name: `(key, older name)`.
@@ -125,24 +125,37 @@ impl Conf {
 
     /// Every key below `prefix` (the rest of its name, its value), in the order of the map Spark makes of them.
     pub(crate) fn with_prefix(&self, prefix: &str) -> Vec<(String, String)> {
-        let mut found = self.with_prefix_in_table_order(prefix);
-        sort_as_scala_map(&mut found, !self.version.since(4, 0), |entry| &entry.0);
+        let mut found = self.listed(prefix);
+        sort_as_scala_map(&mut found, self.scala_2_12(), |entry| &entry.0);
         found
     }
 
-    /// Every key below `prefix` in the order of the configuration's own table.
-    pub(crate) fn with_prefix_in_table_order(&self, prefix: &str) -> Vec<(String, String)> {
-        let mut found: Vec<(&str, &str)> = self
+    /// Every key below `prefix` in the order `SparkConf.getAll` lists them.
+    pub(crate) fn listed(&self, prefix: &str) -> Vec<(String, String)> {
+        let below = || {
+            self.values
+                .range(prefix.to_owned()..)
+                .take_while(|(key, _)| key.starts_with(prefix))
+        };
+        let rest = |(key, value): (&String, &String)| (key[prefix.len()..].to_owned(), value.clone());
+        if below().nth(1).is_none() {
+            return below().map(rest).collect();
+        }
+        let mut all: Vec<(&str, &str)> = self
             .values
-            .range(prefix.to_owned()..)
-            .take_while(|(key, _)| key.starts_with(prefix))
+            .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
-        sort_as_concurrent_map(&mut found, self.values.len(), |entry| entry.0);
-        found
+        sort_as_conf_entries(&mut all, self.scala_2_12());
+        let own = all
             .into_iter()
-            .map(|(key, value)| (key[prefix.len()..].to_owned(), value.to_owned()))
-            .collect()
+            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)));
+        own.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Spark 3 is compiled for Scala 2.12, whose collections iterate in another order.
+    pub(crate) fn scala_2_12(&self) -> bool {
+        !self.version.since(4, 0)
     }
 }
 

@@ -30,7 +30,12 @@ pub(crate) fn config_map(build: &mut Build<'_>, properties: &BTreeMap<String, St
         ));
     }
     let comment = format!("Java properties built from Kubernetes config map with name: {name}");
-    let text = properties::store(properties, &comment, build.request.submitted_at);
+    let text = properties::store(
+        properties,
+        &comment,
+        build.conf.scala_2_12(),
+        build.request.submitted_at,
+    );
     files.insert(PROPERTIES_FILE, &text);
 
     let draft = &mut build.draft;

@@ -12,7 +12,9 @@ use crate::object::{Draft, Object, array, merge_into, object};
 use crate::request::PodTemplate;
 use crate::version::SparkVersion;
 use crate::volumes::{self, Owner};
-use crate::{config_map, credentials, driver, hadoop, local_dirs, memory, names, plan, resources, secrets, template, volcano};
+use crate::{
+    config_map, credentials, driver, hadoop, local_dirs, memory, names, plan, resources, secrets, template, volcano,
+};
 
 const STEP: &str = "org.apache.spark.deploy.k8s.features.";
 
@@ -61,7 +63,10 @@ pub fn executor_pod(
     properties: &BTreeMap<String, String>,
     request: &ExecutorRequest,
 ) -> Result<ExecutorPod, PlanError> {
-    let conf = Conf { values: properties.clone(), version: version.clone() };
+    let conf = Conf {
+        values: properties.clone(),
+        version: version.clone(),
+    };
     let excluded = plan::excluded_steps(&conf, "executor");
     let runs = |step: &str| !excluded.iter().any(|name| name.strip_prefix(STEP) == Some(step));
     let executor = Executor::new(&conf, request)?;
@@ -98,7 +103,10 @@ pub fn executor_pod(
     if volcano::configured(&conf, "executor")? {
         volcano::annotate(&mut draft, executor.app_id);
     }
-    Ok(ExecutorPod { pod: draft.finish(), claims })
+    Ok(ExecutorPod {
+        pod: draft.finish(),
+        claims,
+    })
 }
 
 /// The executor in the making.
@@ -121,7 +129,12 @@ impl<'a> Executor<'a> {
             key: "spark.app.id".to_owned(),
             reason: "executors carry it as a label".to_owned(),
         })?;
-        Ok(Self { conf, request, app_id, prefix })
+        Ok(Self {
+            conf,
+            request,
+            app_id,
+            prefix,
+        })
     }
 
     fn pod_name(&self) -> String {
@@ -139,7 +152,10 @@ impl<'a> Executor<'a> {
             if !items.is_empty() {
                 source.insert("items".to_owned(), Value::Array(items));
             }
-            source.insert("name".to_owned(), json!(format!("spark-exec-{}-conf-map", self.request.config_map_uid)));
+            source.insert(
+                "name".to_owned(),
+                json!(format!("spark-exec-{}-conf-map", self.request.config_map_uid)),
+            );
             draft.add_volume(json!({"configMap": source, "name": "spark-conf-volume-exec"}));
             draft.add_mount(json!({"mountPath": config_map::CONF_DIRECTORY, "name": "spark-conf-volume-exec"}));
         }
@@ -152,11 +168,22 @@ impl<'a> Executor<'a> {
         let cores = conf.int("spark.executor.cores", 1)?;
         let port = conf.int("spark.blockManager.port", driver::BLOCK_MANAGER_PORT)?;
         if port != 0 && !(1024..65536).contains(&port) {
-            return Err(invalid("spark.blockManager.port", &port.to_string(), "write 0 or a port from 1024 to 65535"));
+            return Err(invalid(
+                "spark.blockManager.port",
+                &port.to_string(),
+                "write 0 or a port from 1024 to 65535",
+            ));
         }
-        draft.container.entry("name").or_insert_with(|| json!("spark-kubernetes-executor"));
-        draft.container.insert("image".to_owned(), json!(driver::image(conf, "executor")?));
-        draft.container.insert("imagePullPolicy".to_owned(), json!(driver::pull_policy(conf)?));
+        draft
+            .container
+            .entry("name")
+            .or_insert_with(|| json!("spark-kubernetes-executor"));
+        draft
+            .container
+            .insert("image".to_owned(), json!(driver::image(conf, "executor")?));
+        draft
+            .container
+            .insert("imagePullPolicy".to_owned(), json!(driver::pull_policy(conf)?));
         self.resources(draft, memory.total_mib, cores)?;
         draft.add_env("SPARK_USER", &self.request.user);
         self.environment(draft, memory.heap_mib, cores)?;
@@ -168,8 +195,13 @@ impl<'a> Executor<'a> {
             driver::forbid_privilege_escalation(&mut draft.container, conf, "executor")?;
         }
         if conf.bool("spark.decommission.enabled", false)? {
-            let script = conf.get("spark.kubernetes.decommission.script").unwrap_or_else(|| "/opt/decom.sh".to_owned());
-            draft.container.insert("lifecycle".to_owned(), json!({"preStop": {"exec": {"command": [script]}}}));
+            let script = conf
+                .get("spark.kubernetes.decommission.script")
+                .unwrap_or_else(|| "/opt/decom.sh".to_owned());
+            draft.container.insert(
+                "lifecycle".to_owned(),
+                json!({"preStop": {"exec": {"command": [script]}}}),
+            );
         }
         Ok(())
     }
@@ -177,7 +209,9 @@ impl<'a> Executor<'a> {
     fn resources(&self, draft: &mut Draft, memory_mib: i64, cores: i32) -> Result<(), PlanError> {
         let conf = self.conf;
         let memory = Value::String(format!("{memory_mib}Mi"));
-        let cpu = conf.get("spark.kubernetes.executor.request.cores").unwrap_or_else(|| cores.to_string());
+        let cpu = conf
+            .get("spark.kubernetes.executor.request.cores")
+            .unwrap_or_else(|| cores.to_string());
         let wanted = object(&mut draft.container, "resources");
         let requests = object(wanted, "requests");
         requests.insert("memory".to_owned(), memory.clone());
@@ -219,20 +253,32 @@ impl<'a> Executor<'a> {
             environment.push(("SPARK_EXECUTOR_ATTRIBUTE_APP_ID".to_owned(), self.app_id.to_owned()));
             environment.push(("SPARK_EXECUTOR_ATTRIBUTE_EXECUTOR_ID".to_owned(), id.clone()));
         }
-        environment.extend(conf.with_prefix("spark.executorEnv.").into_iter().filter(|(name, _)| is_variable_name(name)));
-        if let Some(secret) = &self.request.auth_secret
+        environment.extend(
+            conf.with_prefix("spark.executorEnv.")
+                .into_iter()
+                .filter(|(name, _)| is_variable_name(name)),
+        );
+        if conf.bool("spark.authenticate", false)?
+            && let Some(secret) = self
+                .request
+                .auth_secret
+                .clone()
+                .or_else(|| conf.get("spark.authenticate.secret"))
             && !conf.contains("spark.authenticate.secret.executor.file")
         {
-            environment.push(("_SPARK_AUTH_SECRET".to_owned(), secret.clone()));
+            environment.push(("_SPARK_AUTH_SECRET".to_owned(), secret));
         }
-        for (name, key) in
-            [("SPARK_CLASSPATH", "spark.executor.extraClassPath"), ("SPARK_EXECUTOR_LIBRARY_PATH", "spark.executor.extraLibraryPath")]
-        {
+        for (name, key) in [
+            ("SPARK_CLASSPATH", "spark.executor.extraClassPath"),
+            ("SPARK_EXECUTOR_LIBRARY_PATH", "spark.executor.extraLibraryPath"),
+        ] {
             environment.extend(conf.get(key).map(|value| (name.to_owned(), value)));
         }
         environment.extend(self.java_options());
         if let Some((_, dirs)) = environment.iter_mut().find(|(name, _)| name == "SPARK_EXECUTOR_DIRS") {
-            *dirs = dirs.replace("SPARK_APPLICATION_ID", self.app_id).replace("SPARK_EXECUTOR_ID", id);
+            *dirs = dirs
+                .replace("SPARK_APPLICATION_ID", self.app_id)
+                .replace("SPARK_EXECUTOR_ID", id);
         }
         for (name, value) in environment {
             draft.add_env(&name, &value);
@@ -246,16 +292,20 @@ impl<'a> Executor<'a> {
     fn java_options(&self) -> Vec<(String, String)> {
         let mut options = Vec::new();
         if let Some(text) = self.conf.get("spark.executor.extraJavaOptions") {
-            options.extend(split_command(&substitute_ids(&text, self.app_id, &self.request.executor_id)));
+            options.extend(split_command(&substitute_ids(
+                &text,
+                self.app_id,
+                &self.request.executor_id,
+            )));
         }
-        for (key, value) in self.conf.with_prefix_in_table_order("") {
-            if is_startup_key(&key) {
-                options.push(format!("-D{key}={value}"));
-            }
-        }
-        let mut options: Vec<(String, String)> =
-            options.into_iter().enumerate().map(|(at, option)| (format!("SPARK_JAVA_OPT_{at}"), option)).collect();
-        crate::java_order::sort_as_scala_map(&mut options, !self.conf.version.since(4, 0), |option| &option.0);
+        let startup = self.conf.listed("").into_iter().filter(|(key, _)| is_startup_key(key));
+        options.extend(startup.map(|(key, value)| format!("-D{key}={value}")));
+        let mut options: Vec<(String, String)> = options
+            .into_iter()
+            .enumerate()
+            .map(|(at, option)| (format!("SPARK_JAVA_OPT_{at}"), option))
+            .collect();
+        crate::java_order::sort_as_scala_map(&mut options, self.conf.scala_2_12(), |option| &option.0);
         options
     }
 
@@ -266,7 +316,11 @@ impl<'a> Executor<'a> {
             && conf.bool("spark.kubernetes.executor.useDriverPodIP", conf.version.since(4, 3))?;
         let host = || conf.get("spark.driver.host");
         let address = if by_ip {
-            self.request.driver_bind_address.clone().or_else(|| conf.get("spark.driver.bindAddress")).or_else(host)
+            self.request
+                .driver_bind_address
+                .clone()
+                .or_else(|| conf.get("spark.driver.bindAddress"))
+                .or_else(host)
         } else {
             host()
         };
@@ -302,7 +356,11 @@ impl<'a> Executor<'a> {
         let metadata = draft.metadata();
         metadata.insert("name".to_owned(), json!(name));
         merge_into(metadata, "labels", labels);
-        let annotations = conf.with_prefix("spark.kubernetes.executor.annotation.").into_iter().map(substituted).collect();
+        let annotations = conf
+            .with_prefix("spark.kubernetes.executor.annotation.")
+            .into_iter()
+            .map(substituted)
+            .collect();
         merge_into(metadata, "annotations", annotations);
         if let Some((driver, uid)) = &self.request.driver_pod {
             array(metadata, "ownerReferences")
@@ -311,13 +369,24 @@ impl<'a> Executor<'a> {
         let spec = draft.spec();
         spec.insert("hostname".to_owned(), json!(hostname(&name, deployment)));
         let always = deployment || allocator.as_deref() == Some("statefulset");
-        spec.insert("restartPolicy".to_owned(), json!(if always { "Always" } else { "Never" }));
+        spec.insert(
+            "restartPolicy".to_owned(),
+            json!(if always { "Always" } else { "Never" }),
+        );
         if conf.version.since(4, 1) {
             let grace = conf.seconds("spark.kubernetes.executor.terminationGracePeriodSeconds", 30)?;
             spec.insert("terminationGracePeriodSeconds".to_owned(), json!(grace));
         }
-        merge_into(spec, "nodeSelector", conf.with_prefix("spark.kubernetes.node.selector."));
-        merge_into(spec, "nodeSelector", conf.with_prefix("spark.kubernetes.executor.node.selector."));
+        merge_into(
+            spec,
+            "nodeSelector",
+            conf.with_prefix("spark.kubernetes.node.selector."),
+        );
+        merge_into(
+            spec,
+            "nodeSelector",
+            conf.with_prefix("spark.kubernetes.executor.node.selector."),
+        );
         driver::add_pull_secrets(spec, conf);
         driver::set_scheduler(spec, conf, "executor");
         Ok(())
@@ -329,7 +398,10 @@ impl<'a> Executor<'a> {
             ("spark-version", conf.version.as_str()),
             ("spark-exec-id", &self.request.executor_id),
             ("spark-app-selector", self.app_id),
-            ("spark-app-name", &names::app_name_label(conf.raw("spark.app.name").unwrap_or("spark"))),
+            (
+                "spark-app-name",
+                &names::app_name_label(conf.raw("spark.app.name").unwrap_or("spark")),
+            ),
             ("spark-role", "executor"),
             ("spark-exec-resourceprofile-id", "0"),
         ];
@@ -350,9 +422,16 @@ impl<'a> Executor<'a> {
 }
 
 fn refuse_limit_below_request(key: &str, limit: &str, request: &str) -> Result<(), PlanError> {
-    let quantity = |text: &str| text.parse::<Quantity>().map_err(|error| invalid(key, text, &error.to_string()));
+    let quantity = |text: &str| {
+        text.parse::<Quantity>()
+            .map_err(|error| invalid(key, text, &error.to_string()))
+    };
     if quantity(limit)?.nanos() < quantity(request)?.nanos() {
-        return Err(invalid(key, limit, &format!("less than the request of {request} cores; raise the limit or lower the request")));
+        return Err(invalid(
+            key,
+            limit,
+            &format!("less than the request of {request} cores; raise the limit or lower the request"),
+        ));
     }
     Ok(())
 }

@@ -42,11 +42,11 @@ pub(crate) fn prepare(request: &SubmitRequest) -> Result<Prepared, PlanError> {
             conf.set(key, resolved);
         }
     }
-    if let MainResource::Java(_) = &request.resource
-        && resource != INTERNAL
-    {
+    if let MainResource::Java(_) = &request.resource {
         let mut jars = conf.list("spark.jars");
-        jars.push(resource.clone());
+        if resource != INTERNAL {
+            jars.push(resource.clone());
+        }
         conf.set("spark.jars", jars.join(","));
     }
     if !conf.contains("spark.submit.pyFiles") {

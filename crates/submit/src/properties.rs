@@ -6,18 +6,20 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::java_order::sort_as_concurrent_map;
+use crate::java_order::{sort_as_concurrent_map, sort_as_scala_map};
 
 /// The text of `properties`: a comment line, a date line, one line per key in the order of Java's hash table.
 ///
 /// The date is in UTC: the only part of the text that depends on when it is written.
-pub(crate) fn store(properties: &BTreeMap<String, String>, comment: &str, at: Timestamp) -> String {
+pub(crate) fn store(properties: &BTreeMap<String, String>, comment: &str, scala_2_12: bool, at: Timestamp) -> String {
     let mut text = format!(
         "#{comment}\n#{}\n",
         at.to_zoned(TimeZone::UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
     );
     let mut entries: Vec<(&String, &String)> = properties.iter().collect();
-    sort_as_concurrent_map(&mut entries, properties.len(), |entry| entry.0);
+    // Spark puts the entries of a Scala map into the table.
+    sort_as_scala_map(&mut entries, scala_2_12, |entry| entry.0);
+    sort_as_concurrent_map(&mut entries, |entry| entry.0);
     for (key, value) in entries {
         escape(&mut text, key, true);
         text.push('=');
@@ -57,6 +59,7 @@ mod tests {
         let text = store(
             &properties,
             "of the test",
+            false,
             Timestamp::from_second(1_795_227_825).unwrap(),
         );
         assert_eq!(

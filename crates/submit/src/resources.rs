@@ -7,7 +7,7 @@ use crate::error::PlanError;
 pub(crate) fn requested(conf: &Conf, role: &str) -> Result<Vec<(String, String)>, PlanError> {
     let prefix = format!("spark.{role}.resource.");
     let mut names: Vec<String> = Vec::new();
-    for (rest, _) in conf.with_prefix_in_table_order(&prefix) {
+    for (rest, _) in conf.listed(&prefix) {
         let Some((name, _)) = rest.split_once('.') else {
             let key = format!("{prefix}{rest}");
             let value = conf.raw(&key).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::ArgvError;
 use super::files::Files;
-use super::options::{Effect, OPTIONS};
+use super::options::OPTIONS;
 use super::parse::CommandLine;
 use super::properties;
 
@@ -55,7 +55,7 @@ pub fn merge(line: &CommandLine, files: &dyn Files, warnings: &mut Vec<String>) 
                 .or_else(|| conf.get("spark.master").cloned()),
         })?;
     for option in OPTIONS {
-        if let (Effect::Sets(key), Some(value)) = (option.effect, line.value(option.name)) {
+        if let (Some(key), Some(value)) = (option.key, line.value(option.name)) {
             conf.insert(key.to_owned(), value.to_owned());
         }
     }
@@ -155,38 +155,21 @@ fn add_environment(conf: &mut BTreeMap<String, String>, files: &dyn Files) {
     }
 }
 
-/// What `spark-submit` checks before it does anything.
+/// What `spark-submit` checks of its own options; [`plan`](crate::plan) checks the rest.
 ///
 /// # Errors
-/// Numbers and memory that are not positive; `--proxy-user` with `--principal`.
+/// `--total-executor-cores` or `spark.cores.max` that is no positive number; `--proxy-user` with `--principal`.
 pub fn validate(line: &CommandLine, configuration: &Configuration) -> Result<(), ArgvError> {
     let conf = &configuration.conf;
-    for key in ["spark.driver.memory", "spark.executor.memory"] {
-        positive(
-            key,
-            conf.get(key),
-            "amount of memory, like 512m or 4g",
-            memory_is_positive,
-        )?;
-    }
-    let number = "number";
-    positive(
-        "spark.executor.cores",
-        conf.get("spark.executor.cores"),
-        number,
-        number_is_positive,
-    )?;
     let total = line
         .values
         .get("--total-executor-cores")
         .or_else(|| conf.get("spark.cores.max"));
-    positive("spark.cores.max", total, number, number_is_positive)?;
-    let dynamic = conf
-        .get("spark.dynamicAllocation.enabled")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if !dynamic {
-        let instances = conf.get("spark.executor.instances");
-        positive("spark.executor.instances", instances, number, number_is_positive)?;
+    if let Some(value) = total.filter(|value| value.parse::<i32>().map_or(true, |cores| cores <= 0)) {
+        return Err(ArgvError::NotPositive {
+            key: "spark.cores.max",
+            value: value.clone(),
+        });
     }
     if line.value("--proxy-user").is_some() && conf.contains_key("spark.kerberos.principal") {
         return Err(ArgvError::Conflict {
@@ -196,36 +179,4 @@ pub fn validate(line: &CommandLine, configuration: &Configuration) -> Result<(),
         });
     }
     Ok(())
-}
-
-fn positive(
-    key: &str,
-    value: Option<&String>,
-    what: &'static str,
-    is_positive: fn(&str) -> bool,
-) -> Result<(), ArgvError> {
-    match value {
-        Some(value) if !is_positive(value) => Err(ArgvError::NotPositive {
-            key: key.to_owned(),
-            value: value.clone(),
-            what,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn number_is_positive(value: &str) -> bool {
-    value.parse::<i32>().is_ok_and(|number| number > 0)
-}
-
-/// Digits and one of Spark's unit suffixes, not zero.
-fn memory_is_positive(value: &str) -> bool {
-    let value = value.trim().to_ascii_lowercase();
-    let digits = value.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let unit = &value[digits.len()..];
-    let known = matches!(
-        unit,
-        "" | "b" | "k" | "kb" | "m" | "mb" | "g" | "gb" | "t" | "tb" | "p" | "pb"
-    );
-    known && digits.parse::<i64>().is_ok_and(|number| number > 0)
 }

@@ -85,14 +85,12 @@ pub enum ArgvError {
         fix: &'static str,
     },
     /// A value that must be greater than zero.
-    #[error("`{key}` = `{value}`: must be a positive {what}")]
+    #[error("`{key}` = `{value}`: must be a positive number")]
     NotPositive {
         /// Configuration key.
-        key: String,
+        key: &'static str,
         /// As written.
         value: String,
-        /// `number`, or `amount of memory, like 512m or 4g`.
-        what: &'static str,
     },
     /// Asked for something that submits nothing.
     #[error("{action} submits nothing{}", match action { Action::Kill(id) => format!("; delete the driver pod: `kubectl delete pod {}`", pod_of(id)), Action::Status(id) => format!("; ask for the driver pod: `kubectl get pod {}`", pod_of(id)), _ => String::new() })]

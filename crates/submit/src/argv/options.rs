@@ -5,9 +5,7 @@ use crate::SparkVersion;
 /// What an option takes and what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Takes a value and sets this key.
-    Sets(&'static str),
-    /// Takes a value that is used otherwise (`--class`, `--conf`, …).
+    /// Takes a value; see [`CommandOption::key`] for those that set a key.
     Value,
     /// Takes a value that has no effect on Kubernetes; the reason.
     Ignored(&'static str),
@@ -24,6 +22,8 @@ pub struct CommandOption {
     pub alias: Option<&'static str>,
     /// The release line that brought it; (0, 0) for those older than 3.5.
     pub since: (u32, u32),
+    /// The key its value is written to; none for options that are used otherwise (`--class`, `--conf`, …).
+    pub key: Option<&'static str>,
     /// What it does in a submission to Kubernetes in cluster mode.
     pub effect: Effect,
 }
@@ -33,7 +33,15 @@ const fn option(name: &'static str, effect: Effect) -> CommandOption {
         name,
         alias: None,
         since: (0, 0),
+        key: None,
         effect,
+    }
+}
+
+const fn sets(name: &'static str, key: &'static str) -> CommandOption {
+    CommandOption {
+        key: Some(key),
+        ..option(name, Effect::Value)
     }
 }
 
@@ -44,59 +52,58 @@ const fn aliased(name: &'static str, alias: &'static str, effect: Effect) -> Com
     }
 }
 
-const fn since(major: u32, minor: u32, name: &'static str, effect: Effect) -> CommandOption {
+const fn since(major: u32, minor: u32, option: CommandOption) -> CommandOption {
     CommandOption {
         since: (major, minor),
-        ..option(name, effect)
+        ..option
     }
 }
 
 /// All options. Source: `SparkSubmitOptionParser`, `SparkSubmitArguments` and the table of assignments in `SparkSubmit`.
 pub const OPTIONS: &[CommandOption] = &[
-    option("--archives", Effect::Sets("spark.archives")),
+    sets("--archives", "spark.archives"),
     option("--class", Effect::Value),
     aliased("--conf", "-c", Effect::Value),
     option("--deploy-mode", Effect::Value),
-    option("--driver-class-path", Effect::Sets("spark.driver.extraClassPath")),
-    option("--driver-cores", Effect::Sets("spark.driver.cores")),
+    sets("--driver-class-path", "spark.driver.extraClassPath"),
+    sets("--driver-cores", "spark.driver.cores"),
     since(
         4,
         0,
-        "--driver-default-class-path",
-        Effect::Sets("spark.driver.defaultExtraClassPath"),
+        sets("--driver-default-class-path", "spark.driver.defaultExtraClassPath"),
     ),
-    option("--driver-java-options", Effect::Sets("spark.driver.extraJavaOptions")),
-    option("--driver-library-path", Effect::Sets("spark.driver.extraLibraryPath")),
-    option("--driver-memory", Effect::Sets("spark.driver.memory")),
-    option("--exclude-packages", Effect::Sets("spark.jars.excludes")),
-    option("--executor-cores", Effect::Sets("spark.executor.cores")),
-    option("--executor-memory", Effect::Sets("spark.executor.memory")),
-    since(4, 2, "--extra-properties-file", Effect::Value),
-    option("--files", Effect::Sets("spark.files")),
-    option("--jars", Effect::Sets("spark.jars")),
-    option("--keytab", Effect::Sets("spark.kerberos.keytab")),
+    sets("--driver-java-options", "spark.driver.extraJavaOptions"),
+    sets("--driver-library-path", "spark.driver.extraLibraryPath"),
+    sets("--driver-memory", "spark.driver.memory"),
+    sets("--exclude-packages", "spark.jars.excludes"),
+    sets("--executor-cores", "spark.executor.cores"),
+    sets("--executor-memory", "spark.executor.memory"),
+    since(4, 2, option("--extra-properties-file", Effect::Value)),
+    sets("--files", "spark.files"),
+    sets("--jars", "spark.jars"),
+    sets("--keytab", "spark.kerberos.keytab"),
     option("--kill", Effect::Value),
     option("--master", Effect::Value),
-    option("--name", Effect::Sets("spark.app.name")),
-    option("--num-executors", Effect::Sets("spark.executor.instances")),
-    option("--packages", Effect::Sets("spark.jars.packages")),
-    option("--principal", Effect::Sets("spark.kerberos.principal")),
+    sets("--name", "spark.app.name"),
+    sets("--num-executors", "spark.executor.instances"),
+    sets("--packages", "spark.jars.packages"),
+    sets("--principal", "spark.kerberos.principal"),
     option("--properties-file", Effect::Value),
     option("--proxy-user", Effect::Value),
-    option("--py-files", Effect::Sets("spark.submit.pyFiles")),
+    sets("--py-files", "spark.submit.pyFiles"),
     option(
         "--queue",
         Effect::Ignored("queues belong to YARN; see `spark.kubernetes.scheduler.name` for schedulers with queues"),
     ),
     option("--remote", Effect::Value),
-    option("--repositories", Effect::Sets("spark.jars.repositories")),
+    sets("--repositories", "spark.jars.repositories"),
     option("--status", Effect::Value),
     option(
         "--total-executor-cores",
         Effect::Ignored("it belongs to Spark standalone; use `--num-executors` and `--executor-cores`"),
     ),
     aliased("--help", "-h", Effect::Switch),
-    since(4, 0, "--load-spark-defaults", Effect::Switch),
+    since(4, 0, option("--load-spark-defaults", Effect::Switch)),
     option("--supervise", Effect::Switch),
     option("--usage-error", Effect::Switch),
     aliased("--verbose", "-v", Effect::Switch),

@@ -197,8 +197,7 @@ impl CommandLine {
             let (name, _) = split_option(argument);
             let known = options::find(name).filter(|option| option.known_to(version) && option.name != "--name");
             if let Some(option) = known.filter(|option| {
-                matches!(option.effect, Effect::Sets(_))
-                    || matches!(option.name, "--conf" | "--master" | "--deploy-mode" | "--class")
+                option.key.is_some() || matches!(option.name, "--conf" | "--master" | "--deploy-mode" | "--class")
             }) {
                 self.warnings.push(format!(
                     "`{}` comes after `{resource}`, so the application gets it as an argument of its own; spark-submit's options come before the application",

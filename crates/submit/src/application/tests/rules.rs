@@ -1,0 +1,422 @@
+//! Rules that join fields, what is refused, and what is always there.
+
+use super::*;
+
+fn refused(values: &[(&str, Value)]) -> ApplicationError {
+    planned(&with(values)).unwrap_err()
+}
+
+#[test]
+fn fields_win_over_spark_conf_and_spark_conf_over_what_comes_before_it() {
+    let spec = with(&[
+        ("imagePullPolicy", json!("Always")),
+        (
+            "sparkConf",
+            json!({
+                "spark.kubernetes.container.image.pullPolicy": "Never", "spark.driver.memory": "9g", "spark.executor.cores": "9",
+                "spark.app.name": "other", "spark.jars": "local:///conf.jar", "spark.kubernetes.driver.pod.name": "conf-name",
+            }),
+        ),
+        ("hadoopConf", json!({"a": "b"})),
+        ("driver", json!({"memory": "2g"})),
+        ("executor", json!({"cores": 2})),
+        ("deps", json!({"jars": ["local:///dep.jar"]})),
+    ]);
+    let properties = observed(&spec)["properties"].clone();
+    for (key, value) in [
+        ("spark.kubernetes.container.image.pullPolicy", "Never"),
+        ("spark.driver.memory", "2g"),
+        ("spark.executor.cores", "2"),
+        ("spark.app.name", "pi"),
+        ("spark.jars", "local:///dep.jar"),
+        ("spark.kubernetes.driver.pod.name", "conf-name"),
+        ("spark.hadoop.a", "b"),
+        ("spark.kubernetes.namespace", "jobs"),
+        ("spark.kubernetes.submission.waitAppCompletion", "false"),
+    ] {
+        assert_eq!(properties[key], value, "{key}");
+    }
+}
+
+#[test]
+fn pods_carry_the_labels_others_look_for() {
+    let mut app = application(&with(&[(
+        "driver",
+        json!({"labels": {"team": "a", "sparkoperator.k8s.io/app-name": "forged"}}),
+    )]));
+    app.metadata.labels = Some(BTreeMap::from([
+        ("cost".to_owned(), "c".to_owned()),
+        ("kueue.x-k8s.io/queue-name".to_owned(), "q".to_owned()),
+    ]));
+    let plan = plan_application(&app, 1, &settings()).unwrap();
+    let labels = &plan.submission.driver_pod["metadata"]["labels"];
+    for (label, value) in [
+        ("sparkoperator.k8s.io/app-name", "pi"),
+        ("sparkoperator.k8s.io/launched-by-spark-operator", "true"),
+        ("sparkoperator.k8s.io/submission-id", "the-submission"),
+        ("spark-role", "driver"),
+        ("spark-app-name", "pi"),
+        ("cost", "c"),
+        ("team", "a"),
+    ] {
+        assert_eq!(labels[label], value, "{label}");
+    }
+    assert!(labels["kueue.x-k8s.io/queue-name"].is_null());
+    let executor = executor(&plan, &base());
+    assert_eq!(
+        executor["metadata"]["labels"]["sparkoperator.k8s.io/submission-id"],
+        "the-submission"
+    );
+}
+
+#[test]
+fn the_application_owns_the_driver_and_the_driver_owns_the_rest() {
+    let plan = planned(&with(&[("driverPodDisruptionBudget", json!(true))])).unwrap();
+    let owner = &plan.submission.driver_pod["metadata"]["ownerReferences"][0];
+    assert_eq!(
+        *owner,
+        json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "name": "pi", "uid": "7f1e",
+               "controller": true, "blockOwnerDeletion": true})
+    );
+    let owned = plan.owned("driver-uid");
+    let kinds: Vec<&str> = owned.iter().filter_map(|object| object["kind"].as_str()).collect();
+    for kind in ["Service", "ConfigMap", "Ingress", "PodDisruptionBudget"] {
+        assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
+    }
+    for object in owned {
+        assert_eq!(
+            object["metadata"]["ownerReferences"][0]["uid"], "driver-uid",
+            "{object}"
+        );
+    }
+}
+
+#[test]
+fn names_depend_on_application_attempt_and_submission_and_on_nothing_else() {
+    let name = |attempt: u32, submission: &str| {
+        let settings = Settings {
+            submission_id: Some(submission.to_owned()),
+            ..settings()
+        };
+        let plan = plan_application(&application(&base()), attempt, &settings).unwrap();
+        (plan.submission.application_id, plan.submission.service_name)
+    };
+    assert_eq!(name(1, "a"), name(1, "a"));
+    assert_ne!(name(1, "a"), name(2, "a"));
+    assert_ne!(name(1, "a"), name(1, "b"));
+}
+
+#[test]
+fn refused_configuration_names_the_field_to_use() {
+    for (key, value) in [
+        ("spark.master", "k8s://x"),
+        ("spark.kubernetes.driver.master", "https://x"),
+        ("spark.kubernetes.container.image", "i"),
+        ("spark.kubernetes.driver.container.image", "i"),
+        ("spark.kubernetes.executor.container.image", "i"),
+        ("spark.kubernetes.authenticate.driver.serviceAccountName", "s"),
+        ("spark.kubernetes.authenticate.executor.serviceAccountName", "s"),
+        ("spark.kubernetes.authenticate.oauthToken", "t"),
+        ("spark.kubernetes.authenticate.driver.oauthToken", "t"),
+        ("spark.kubernetes.authenticate.executor.oauthTokenFile", "t"),
+        ("spark.kubernetes.authenticate.submission.caCertFile", "t"),
+        ("spark.kubernetes.namespace", "elsewhere"),
+        ("spark.kubernetes.driver.podTemplateFile", "/etc/passwd"),
+        ("spark.kubernetes.executor.podTemplateFile", "/etc/passwd"),
+        ("spark.kerberos.keytab", "/etc/keytab"),
+    ] {
+        let error = refused(&[("sparkConf", json!({key: value}))]);
+        assert_eq!(error.code(), "RefusedSparkConf", "{key}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("sparkConf key \"{key}\" is not allowed: ")),
+            "{error}"
+        );
+    }
+    assert!(planned(&with(&[("sparkConf", json!({"spark.kubernetes.namespace": "jobs"}))])).is_ok());
+}
+
+#[test]
+fn contradictions_and_impossible_values_are_errors_with_the_place() {
+    let table: &[(&[(&str, Value)], &str, &str)] = &[
+        (&[("mode", json!("client"))], "spec.mode", "cluster"),
+        (
+            &[("mainApplicationFile", Value::Null)],
+            "spec.mainApplicationFile",
+            "missing",
+        ),
+        (
+            &[
+                ("nodeSelector", json!({"a": "b"})),
+                ("driver.nodeSelector", json!({"a": "b"})),
+            ],
+            "spec.nodeSelector",
+            "one or the other",
+        ),
+        (
+            &[("driverIngressOptions", json!([{"servicePort": 1}, {"servicePort": 1}]))],
+            "spec.driverIngressOptions",
+            "twice",
+        ),
+        (
+            &[("driverIngressOptions", json!([{}]))],
+            "spec.driverIngressOptions",
+            "servicePort",
+        ),
+        (
+            &[("driverIngressOptions", json!([{"servicePort": 70000}]))],
+            "spec.driverIngressOptions.servicePort",
+            "65535",
+        ),
+        (
+            &[("driver.memoryLimit", json!("1g"))],
+            "spec.driver.memoryLimit",
+            "raise it",
+        ),
+        (
+            &[("driver.memoryLimit", json!("lots"))],
+            "spec.driver.memoryLimit",
+            "lots",
+        ),
+        (
+            &[("executor.memoryLimit", json!("1g"))],
+            "spec.executor.memoryLimit",
+            "raise it",
+        ),
+        (
+            &[("executor.gpu", json!({"name": "", "quantity": 1}))],
+            "spec.executor.gpu",
+            "quantity",
+        ),
+        (
+            &[("driver.gpu", json!({"name": "g", "quantity": 0}))],
+            "spec.driver.gpu",
+            "quantity",
+        ),
+        (
+            &[("driver.volumeMounts", json!([{"name": "x", "mountPath": "/x"}]))],
+            "spec.driver.volumeMounts",
+            "`x` is not in spec.volumes",
+        ),
+        (
+            &[(
+                "executor.volumeMounts",
+                json!([{"name": "spark-local-dir-1", "mountPath": "/x"}]),
+            )],
+            "spec.executor.volumeMounts",
+            "spec.volumes",
+        ),
+        (
+            &[
+                ("volumes", json!([{"name": "spark-local-dir-1", "configMap": {}}])),
+                (
+                    "executor.volumeMounts",
+                    json!([{"name": "spark-local-dir-1", "mountPath": "/x"}]),
+                ),
+            ],
+            "spec.volumes",
+            "emptyDir",
+        ),
+        (
+            &[("batchSchedulerOptions", json!({"queue": "q"}))],
+            "spec.batchSchedulerOptions",
+            "spec.batchScheduler",
+        ),
+        (
+            &[("executor.instances", json!(-1))],
+            "spec.executor.instances",
+            "negative",
+        ),
+        (
+            &[("image", json!("team/etl:1")), ("sparkVersion", json!("four"))],
+            "spec.sparkVersion",
+            "major.minor",
+        ),
+    ];
+    for (values, place, words) in table {
+        let error = refused(values);
+        assert_eq!(error.code(), "InvalidField", "{place}: {error}");
+        assert!(
+            error.to_string().starts_with(place) && error.to_string().contains(words),
+            "{place}: {error}"
+        );
+    }
+    let mut app = application(&base());
+    app.metadata.name = Some("Pi_Job".to_owned());
+    let error = plan_application(&app, 1, &settings()).unwrap_err().to_string();
+    assert!(error.contains("metadata.name") && error.contains("`pi-job`"), "{error}");
+    assert_eq!(refused(&[("driver.memory", json!("lots"))]).code(), "InvalidValue");
+}
+
+#[test]
+fn without_anything_to_put_in_there_is_no_template() {
+    let spec = with(&[("image", json!("team/etl:1"))]);
+    let request = request_from_application(&application(&spec), 1, &settings()).unwrap();
+    assert_eq!(
+        (request.files.driver_template, request.files.executor_template),
+        (None, None)
+    );
+    assert!(!request.conf.keys().any(|key| key.contains("podTemplate")));
+}
+
+#[test]
+fn published_images_run_restricted_unless_the_author_speaks_of_security() {
+    let context = |values: &[(&str, Value)], profile: SecurityProfile| {
+        let settings = Settings {
+            security: profile,
+            ..settings()
+        };
+        let plan = plan_application(&application(&with(values)), 1, &settings).unwrap();
+        container(&plan.submission.driver_pod, names::DRIVER_CONTAINER)["securityContext"].clone()
+    };
+    let restricted = context(&[], SecurityProfile::KnownImages);
+    assert_eq!(
+        restricted,
+        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "runAsUser": 185,
+               "seccompProfile": {"type": "RuntimeDefault"}})
+    );
+    assert_eq!(
+        context(&[("image", json!("team/etl:1"))], SecurityProfile::KnownImages),
+        Value::Null
+    );
+    assert_eq!(
+        context(&[("image", json!("team/etl:1"))], SecurityProfile::All),
+        restricted
+    );
+    assert_eq!(context(&[], SecurityProfile::Off), Value::Null);
+    let own = context(
+        &[("driver.securityContext", json!({"runAsUser": 1000}))],
+        SecurityProfile::All,
+    );
+    assert_eq!(own, json!({"runAsUser": 1000}));
+    assert_eq!(
+        context(
+            &[("driver.podSecurityContext", json!({"runAsUser": 1000}))],
+            SecurityProfile::All
+        ),
+        Value::Null
+    );
+    let template = json!({"spec": {"containers": [{"name": "x", "securityContext": {"privileged": true}}]}});
+    assert_eq!(
+        context(&[("driver.template", template)], SecurityProfile::All),
+        json!({"privileged": true})
+    );
+}
+
+#[test]
+fn typed_fields_win_over_the_template_and_the_rest_of_it_stays() {
+    let template = json!({
+        "metadata": {"annotations": {"from": "template"}},
+        "spec": {
+            "priorityClassName": "low", "runtimeClassName": "gvisor",
+            "tolerations": [{"key": "t"}],
+            "containers": [{"name": "side", "image": "old"}, {"name": "spark-kubernetes-driver", "env": [{"name": "A", "value": "template"}, {"name": "B", "value": "template"}]}],
+        },
+    });
+    let spec = with(&[
+        ("driver.template", template),
+        ("driver.priorityClassName", json!("high")),
+        ("driver.tolerations", json!([{"key": "f"}])),
+        ("driver.env", json!([{"name": "A", "value": "field"}])),
+        ("driver.sidecars", json!([{"name": "side", "image": "new"}])),
+    ]);
+    let observed = observed(&spec);
+    let pod = &observed["driver"];
+    assert_eq!(pod["spec"]["priorityClassName"], "high");
+    assert_eq!(pod["spec"]["runtimeClassName"], "gvisor");
+    assert_eq!(pod["spec"]["tolerations"], json!([{"key": "t"}, {"key": "f"}]));
+    assert_eq!(pod["metadata"]["annotations"]["from"], "template");
+    assert_eq!([&observed["env"]["A"], &observed["env"]["B"]], ["field", "template"]);
+    assert_eq!(pod["spec"]["containers"][0], json!({"name": "side", "image": "new"}));
+    assert_eq!(pod["spec"]["containers"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_ingress_with_a_path_tells_spark_and_rewrites() {
+    let ingress = IngressSettings {
+        url_format: "https://spark.example.com:8443/{{ $appNamespace }}/{{$appName}}".to_owned(),
+        class_name: Some("nginx".to_owned()),
+        ..IngressSettings::default()
+    };
+    let settings = Settings {
+        ui_ingress: Some(ingress),
+        ..settings()
+    };
+    let app = application(&base());
+    let plan = plan_application(&app, 1, &settings).unwrap();
+    assert_eq!(plan.submission.properties["spark.ui.proxyBase"], "/jobs/pi");
+    let ingress = &by_kind(&plan.beside)["Ingress"];
+    assert_eq!(ingress["metadata"]["name"], "pi-ui-ingress");
+    assert_eq!(
+        ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/rewrite-target"],
+        "/$2"
+    );
+    assert_eq!(ingress["spec"]["ingressClassName"], "nginx");
+    assert_eq!(ingress["spec"]["rules"][0]["host"], "spark.example.com");
+    assert_eq!(
+        ingress["spec"]["rules"][0]["http"]["paths"][0]["path"],
+        "/jobs/pi(/|$)(.*)"
+    );
+    assert_eq!(
+        ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"],
+        json!({"service": {"name": "pi-ui-svc", "port": {"number": 4040}}})
+    );
+    let address = extras::ui_ingress_address(&app, &plan.submission.application_id, &settings).unwrap();
+    assert_eq!(address.as_deref(), Some("https://spark.example.com/jobs/pi"));
+    let broken = IngressSettings {
+        url_format: "{{$unknown}}.example.com".to_owned(),
+        ..IngressSettings::default()
+    };
+    let error = plan_application(
+        &app,
+        1,
+        &Settings {
+            ui_ingress: Some(broken),
+            ..settings
+        },
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("{{$appName}}"), "{error}");
+}
+
+#[test]
+fn settings_show() {
+    let settings = Settings {
+        cpu_limits: true,
+        rpc_authentication: true,
+        default_service_account: Some("spark-operator-spark".to_owned()),
+        file_upload_path: Some("s3a://b/up".to_owned()),
+        ui_service: false,
+        driver_disruption_budget: true,
+        ..settings()
+    };
+    let plan = plan_application(&application(&with(&[("executor.cores", json!(3))])), 1, &settings).unwrap();
+    let driver = container(&plan.submission.driver_pod, names::DRIVER_CONTAINER);
+    assert_eq!(driver["resources"]["limits"]["cpu"], "1");
+    assert_eq!(plan.submission.properties["spark.kubernetes.executor.limit.cores"], "3");
+    assert_eq!(plan.submission.properties["spark.authenticate"], "true");
+    assert_eq!(
+        plan.submission.properties["spark.kubernetes.file.upload.path"],
+        "s3a://b/up"
+    );
+    assert_eq!(
+        plan.submission.driver_pod["spec"]["serviceAccountName"],
+        "spark-operator-spark"
+    );
+    assert_eq!(
+        by_kind(&plan.beside).keys().collect::<Vec<_>>(),
+        ["PodDisruptionBudget"]
+    );
+    let off = with(&[("sparkConf", json!({"spark.authenticate": "false"}))]);
+    let plan = plan_application(&application(&off), 1, &settings).unwrap();
+    assert_eq!(plan.submission.properties["spark.authenticate"], "false");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_ingress_format_panics(format in "\\PC{0,40}|(\\{|\\}|\\$|appName|/|:|a| ){0,14}") {
+        let ingress = IngressSettings { url_format: format, ..IngressSettings::default() };
+        let _ = plan_application(&application(&base()), 1, &Settings { ui_ingress: Some(ingress), ..settings() });
+    }
+}
