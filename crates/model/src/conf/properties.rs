@@ -1,6 +1,7 @@
 //! `java.util.Properties`: the form of `spark-defaults.conf`, of `--properties-file`, and of the `spark.properties` in a driver's ConfigMap.
 //!
-//! Reading follows `Properties.load` on text that Spark opens as UTF-8 (`Utils.getPropertiesFromFile`), which then trims every value.
+//! Reading follows `Properties.load` on text that Spark opens as UTF-8 (`Utils.getPropertiesFromFile`), which then trims every value
+//! (but keeps line breaks that were written as escapes).
 //! Writing follows `Properties.store(Writer)`: non-ASCII characters stay as they are. Spark's own files list the pairs in the order of a hash table, which
 //! says nothing; ours are sorted. Compare files by their maps.
 
@@ -40,16 +41,14 @@ pub struct Pair {
 /// ```
 pub fn read(text: &str) -> Result<BTreeMap<String, String>, PropertiesError> {
     let pairs = read_pairs(text)?.into_iter();
-    Ok(pairs
-        .map(|pair| (pair.key, super::value::java_trim(&pair.value).to_owned()))
-        .collect())
+    Ok(pairs.map(|pair| (pair.key, trim(&pair.value).to_owned())).collect())
 }
 
 /// Reads properties with their lines, every pair in its order, values as they stand.
 pub fn read_pairs(text: &str) -> Result<Vec<Pair>, PropertiesError> {
     let mut pairs = Vec::new();
     let mut lines = natural_lines(text).enumerate();
-    while let Some((index, first)) = lines.next() {
+    'logical: while let Some((index, first)) = lines.next() {
         let first = first.trim_start_matches(BLANKS);
         if first.is_empty() || first.starts_with(['#', '!']) {
             continue;
@@ -57,6 +56,10 @@ pub fn read_pairs(text: &str) -> Result<Vec<Pair>, PropertiesError> {
         let mut logical = first.to_owned();
         while continues(&logical) {
             logical.pop();
+            // To Java a lone backslash is an empty line: a comment may follow it.
+            if logical.is_empty() {
+                continue 'logical;
+            }
             match lines.next() {
                 Some((_, next)) => logical.push_str(next.trim_start_matches(BLANKS)),
                 None => break,
@@ -97,6 +100,11 @@ pub fn store<'a>(conf: &BTreeMap<String, String>, header: impl IntoIterator<Item
         out.push('\n');
     }
     out
+}
+
+/// Spark's `trimExceptCRLF`.
+fn trim(value: &str) -> &str {
+    value.trim_matches(|c: char| c <= ' ' && c != '\r' && c != '\n')
 }
 
 const BLANKS: [char; 3] = [' ', '\t', '\u{c}'];

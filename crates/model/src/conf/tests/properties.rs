@@ -54,9 +54,17 @@ fn comments_blank_lines_and_line_numbers() {
 
 #[test]
 fn values_are_trimmed_and_the_last_wins() {
+    let one = |text: &str| read(text).unwrap().remove("a");
+    assert_eq!(one("a=1  \na= 2 \n").as_deref(), Some("2"));
     assert_eq!(
-        read("a=1  \na= 2 \n").unwrap(),
-        BTreeMap::from([("a".to_owned(), "2".to_owned())])
+        one("a=\\ 2\\n \\t").as_deref(),
+        Some("2\n"),
+        "Spark keeps line breaks at the ends"
+    );
+    assert_eq!(
+        one("\\\n#a=1\na=2\n\\").as_deref(),
+        Some("2"),
+        "a lone backslash is an empty line"
     );
 }
 
