@@ -39,7 +39,9 @@ impl Lint<'_> {
             return;
         }
         if node.content == Content::Null {
-            if schema["nullable"] != Value::Bool(true) && !path.is_empty() {
+            // Tools write `creationTimestamp: null`, and every API server takes it.
+            let allowed = path.is_empty() || path.starts_with("metadata.") || schema["nullable"] == Value::Bool(true);
+            if !allowed {
                 let name = last(path);
                 self.complain(
                     "null-value",

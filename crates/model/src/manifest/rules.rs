@@ -688,3 +688,39 @@ fn a_file_of_another_shape_does_not_scroll_away() {
     let fields: String = (0..1000).map(|index| format!("  zzz{index}: 1\n")).collect();
     assert!(check("m", &format!("{GOOD}{fields}")).1.len() <= 110);
 }
+
+#[test]
+fn what_other_tools_write_is_let_pass() {
+    assert_eq!(
+        said(&instead("metadata:\n", "metadata:\n  creationTimestamp: null\n")),
+        []
+    );
+    let fetched = instead(
+        "metadata:\n",
+        "metadata:\n  uid: x\n  generation: 2\n  managedFields: [{manager: kubectl, fieldsV1: {f:spec: {}}}]\n",
+    );
+    let status = "status:\n  applicationState: {state: COMPLETED}\n  driverInfo: {podName: pi-driver}\n  terminationTime: null\n";
+    assert_eq!(said(&format!("{fetched}{status}")), []);
+    let json = check("app.yaml", GOOD).0[0].value.to_string();
+    assert_eq!(said(&json), []);
+}
+
+#[test]
+fn the_examples_are_let_pass() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut seen = 0;
+    for file in std::fs::read_dir(directory).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let complaints: Vec<String> = check(&path.to_string_lossy(), &text)
+                .1
+                .iter()
+                .map(Complaint::render)
+                .collect();
+            assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
+}

@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn near_yaml_is_answered(text in "([a-c]: |- |\\[|\\]|\\{|\\}|,|&a |\\*a|<<: |!!int |\"|'|\\||>|\n|  |\t|#|---\n|x|1|\\?|%|:|é){0,60}") {
+    fn near_yaml_is_answered(text in "([a-c]: |- |\\[|\\]|\\{|\\}|,|&a |\\*a|<<: |!!int |\"|'|\\||>|\n|  |\t|#|---\n|x|1|\\?|%|:|é){0,40}") {
         for complaint in check("m", &text).1 {
             let _ = complaint.to_string();
         }

@@ -308,12 +308,13 @@ fn committed_definitions_do_not_drift() {
             committed == made,
             "{path} differs from the types; write it anew with STOKE_WRITE_CRDS=1 cargo test -p stoke-model"
         );
-        let (documents, complaints) = crate::manifest::check(&path, &made);
-        assert_eq!(complaints, []);
-        assert_eq!(
-            documents[0].value,
-            definition(kind).unwrap(),
-            "{kind} does not read back as itself"
-        );
     }
+}
+
+#[test]
+fn a_definition_reads_back_as_itself() {
+    let kind = "SparkConnect";
+    let (documents, complaints) = crate::manifest::check("crd.yaml", &crd_yaml(kind).unwrap());
+    assert_eq!(complaints, []);
+    assert_eq!(documents[0].value, definition(kind).unwrap());
 }
