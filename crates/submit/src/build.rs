@@ -100,7 +100,9 @@ impl<'a> Build<'a> {
                     reason: "the label is reserved for Spark's bookkeeping",
                 });
             }
-            *value = substitute_ids(value, self.app_id(), "");
+            if self.conf.version.since(4, 0) {
+                *value = substitute_ids(value, self.app_id(), "");
+            }
         }
         labels.extend(preset.map(|(key, value)| (key.to_owned(), value)));
         Ok(labels)

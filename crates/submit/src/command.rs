@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
+use crate::conf::{Conf, invalid};
 use crate::config_map::PROPERTIES_PATH;
 use crate::error::PlanError;
 use crate::object::array;
@@ -15,7 +16,10 @@ pub(crate) fn command(build: &mut Build<'_>) -> Result<(), PlanError> {
         // The jar travels in `spark.jars`.
         MainResource::Java(_) if uri::is_local_file(&build.resource) => ("java", INTERNAL.to_owned()),
         MainResource::Java(_) => ("java", build.resource.clone()),
-        MainResource::Python(_) => ("python", python(build)?),
+        MainResource::Python(_) => {
+            refuse_python_2(&build.conf)?;
+            ("python", python(build)?)
+        }
         MainResource::R(_) => ("r", r(build)),
     };
     let mut args: Vec<String> = vec!["driver".to_owned()];
@@ -39,6 +43,19 @@ pub(crate) fn command(build: &mut Build<'_>) -> Result<(), PlanError> {
     }
     build.add_property("spark.kubernetes.resource.type", kind);
     Ok(())
+}
+
+/// Until 4.0 a key named Python's major version; only 3 was left of it.
+fn refuse_python_2(conf: &Conf) -> Result<(), PlanError> {
+    let key = "spark.kubernetes.pyspark.pythonVersion";
+    match conf.get(key) {
+        Some(version) if version != "3" && !conf.version.since(4, 1) => Err(invalid(
+            key,
+            &version,
+            "Spark runs Python 3 only; remove the key and set `spark.pyspark.python` if need be",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn python(build: &mut Build<'_>) -> Result<String, PlanError> {

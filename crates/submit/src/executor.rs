@@ -16,6 +16,7 @@ use crate::{
     config_map, credentials, driver, hadoop, local_dirs, memory, names, plan, resources, secrets, template, volcano,
 };
 
+const PREFIX: &str = "spark.kubernetes.executor.podNamePrefix";
 const STEP: &str = "org.apache.spark.deploy.k8s.features.";
 
 /// What an executor's pod depends on beside the driver's properties.
@@ -25,7 +26,7 @@ pub struct ExecutorRequest {
     pub executor_id: String,
     /// Name of the driver pod; with its UID, the executor's owner. None in client mode outside a pod.
     pub driver_pod: Option<(String, String)>,
-    /// Address the driver binds to (its pod's IP), in `SPARK_DRIVER_URL` when executors use it instead of the service's name.
+    /// The driver pod's IP. Spark's image passes it to the driver as the address to bind to, and on to executors as `SPARK_DRIVER_POD_IP`.
     pub driver_bind_address: Option<String>,
     /// Who runs the driver: `SPARK_USER`.
     pub user: String,
@@ -63,13 +64,19 @@ pub fn executor_pod(
     properties: &BTreeMap<String, String>,
     request: &ExecutorRequest,
 ) -> Result<ExecutorPod, PlanError> {
-    let conf = Conf {
+    let mut conf = Conf {
         values: properties.clone(),
         version: version.clone(),
     };
     let excluded = plan::excluded_steps(&conf, "executor");
     let runs = |step: &str| !excluded.iter().any(|name| name.strip_prefix(STEP) == Some(step));
-    let executor = Executor::new(&conf, request)?;
+    let prefix = prefix(&conf, request)?;
+    conf.set(PREFIX, prefix.clone());
+    if let Some(ip) = &request.driver_bind_address {
+        conf.set("spark.driver.bindAddress", ip.clone());
+        conf.set("spark.executorEnv.SPARK_DRIVER_POD_IP", ip.clone());
+    }
+    let executor = Executor::new(&conf, request, prefix)?;
     let mut draft = template::start(&conf, "executor", request.template.as_ref(), &mut Vec::new())?;
     let mut claims = Vec::new();
     if runs("BasicExecutorFeatureStep") {
@@ -118,13 +125,7 @@ struct Executor<'a> {
 }
 
 impl<'a> Executor<'a> {
-    fn new(conf: &'a Conf, request: &'a ExecutorRequest) -> Result<Self, PlanError> {
-        let key = "spark.kubernetes.executor.podNamePrefix";
-        let prefix = match conf.get(key) {
-            Some(prefix) if names::is_executor_prefix(&prefix) => prefix,
-            Some(prefix) => return Err(names::bad_executor_prefix(key, &prefix)),
-            None => names::resource_prefix(conf.raw("spark.app.name").unwrap_or("spark"), &request.prefix_uid),
-        };
+    fn new(conf: &'a Conf, request: &'a ExecutorRequest, prefix: String) -> Result<Self, PlanError> {
         let app_id = conf.raw("spark.app.id").ok_or_else(|| PlanError::MissingKey {
             key: "spark.app.id".to_owned(),
             reason: "executors carry it as a label".to_owned(),
@@ -249,7 +250,7 @@ impl<'a> Executor<'a> {
             ("SPARK_EXECUTOR_ID".to_owned(), id.clone()),
             ("SPARK_RESOURCE_PROFILE_ID".to_owned(), "0".to_owned()),
         ];
-        if conf.contains("spark.ui.custom.executor.log.url") {
+        if conf.version.since(4, 0) && conf.contains("spark.ui.custom.executor.log.url") {
             environment.push(("SPARK_EXECUTOR_ATTRIBUTE_APP_ID".to_owned(), self.app_id.to_owned()));
             environment.push(("SPARK_EXECUTOR_ATTRIBUTE_EXECUTOR_ID".to_owned(), id.clone()));
         }
@@ -272,6 +273,9 @@ impl<'a> Executor<'a> {
             ("SPARK_CLASSPATH", "spark.executor.extraClassPath"),
             ("SPARK_EXECUTOR_LIBRARY_PATH", "spark.executor.extraLibraryPath"),
         ] {
+            if name == "SPARK_EXECUTOR_LIBRARY_PATH" && !conf.version.since(4, 0) {
+                continue;
+            }
             environment.extend(conf.get(key).map(|value| (name.to_owned(), value)));
         }
         environment.extend(self.java_options());
@@ -298,7 +302,11 @@ impl<'a> Executor<'a> {
                 &self.request.executor_id,
             )));
         }
-        let startup = self.conf.listed("").into_iter().filter(|(key, _)| is_startup_key(key));
+        let startup = self
+            .conf
+            .listed("")
+            .into_iter()
+            .filter(|(key, _)| is_startup_key(key, &self.conf.version));
         options.extend(startup.map(|(key, value)| format!("-D{key}={value}")));
         let mut options: Vec<(String, String)> = options
             .into_iter()
@@ -316,11 +324,7 @@ impl<'a> Executor<'a> {
             && conf.bool("spark.kubernetes.executor.useDriverPodIP", conf.version.since(4, 3))?;
         let host = || conf.get("spark.driver.host");
         let address = if by_ip {
-            self.request
-                .driver_bind_address
-                .clone()
-                .or_else(|| conf.get("spark.driver.bindAddress"))
-                .or_else(host)
+            conf.get("spark.driver.bindAddress").or_else(host)
         } else {
             host()
         };
@@ -421,6 +425,18 @@ impl<'a> Executor<'a> {
     }
 }
 
+/// What the names of an application's executors begin with.
+fn prefix(conf: &Conf, request: &ExecutorRequest) -> Result<String, PlanError> {
+    match conf.get(PREFIX) {
+        Some(prefix) if names::is_executor_prefix(&prefix) => Ok(prefix),
+        Some(prefix) => Err(names::bad_executor_prefix(PREFIX, &prefix)),
+        None => Ok(names::resource_prefix(
+            conf.raw("spark.app.name").unwrap_or("spark"),
+            &request.prefix_uid,
+        )),
+    }
+}
+
 fn refuse_limit_below_request(key: &str, limit: &str, request: &str) -> Result<(), PlanError> {
     let quantity = |text: &str| {
         text.parse::<Quantity>()
@@ -465,11 +481,11 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 /// Keys an executor must know before it can fetch the rest from the driver.
-fn is_startup_key(key: &str) -> bool {
+fn is_startup_key(key: &str, version: &SparkVersion) -> bool {
     (key.starts_with("spark.auth") && key != "spark.authenticate.secret")
         || key.starts_with("spark.rpc")
         || key.starts_with("spark.network")
-        || key.starts_with("spark.ssl") && !key.contains("Password")
+        || (version.since(4, 0) && key.starts_with("spark.ssl") && !key.contains("Password"))
         || key.starts_with("spark.port")
         || (key.starts_with("spark.") && key.ends_with(".port"))
 }

@@ -68,7 +68,11 @@ pub(crate) fn mount(
 ) -> Result<(), PlanError> {
     let specs = parse(conf, owner.role)?;
     refuse_shared_paths(conf, owner.role, &specs)?;
-    let legacy = conf.bool("spark.kubernetes.legacy.useReadWriteOnceAccessMode", false)?;
+    // Read-write-once-pod is the default since 4.0.
+    let legacy = conf.bool(
+        "spark.kubernetes.legacy.useReadWriteOnceAccessMode",
+        !conf.version.since(4, 0),
+    )?;
     let access_mode = if legacy { "ReadWriteOnce" } else { "ReadWriteOncePod" };
     for (index, spec) in specs.into_iter().enumerate() {
         draft.add_mount(mount_of(&spec, conf));
@@ -217,6 +221,9 @@ impl Volume<'_> {
 
     /// The keys below `option`, which is `label` or `annotation`.
     fn map(&self, properties: &[(String, String)], option: &str) -> Vec<(String, String)> {
+        if !self.conf.version.since(4, 0) {
+            return Vec::new();
+        }
         let start = format!("{}.", self.key(option));
         properties
             .iter()
@@ -303,9 +310,7 @@ impl Volume<'_> {
 
 fn refuse_shared_paths(conf: &Conf, role: &str, specs: &[Spec]) -> Result<(), PlanError> {
     for (at, spec) in specs.iter().enumerate() {
-        if let Some(other) = specs[..at].iter().find(|other| other.mount_path == spec.mount_path)
-            && conf.version.since(4, 0)
-        {
+        if let Some(other) = specs[..at].iter().find(|other| other.mount_path == spec.mount_path) {
             return Err(invalid(
                 &format!("spark.kubernetes.{role}.volumes.*.{}.mount.path", spec.name),
                 &spec.mount_path,

@@ -118,6 +118,12 @@ fn observed(spec: &Value) -> Value {
         "ui": ui,
         "beside": by_kind(&plan.beside),
         "before": by_kind(&plan.before),
+        "driverVolumes": by_name(&driver["spec"]["volumes"]),
+        "executorVolumes": by_name(&executor["spec"]["volumes"]),
+        "driverMounts": by_name(&driver_container["volumeMounts"]),
+        "executorMounts": by_name(&executor_container["volumeMounts"]),
+        "driverPorts": by_name(&driver_container["ports"]),
+        "executorPorts": by_name(&executor_container["ports"]),
         "driver": driver,
         "executor": executor,
         "driverContainer": driver_container,
@@ -132,6 +138,14 @@ fn container(pod: &Value, name: &str) -> Value {
         .find(|container| container["name"] == name)
         .unwrap_or_else(|| panic!("no {name} in {pod}"))
         .clone()
+}
+
+/// Items of a list by their name.
+fn by_name(list: &Value) -> BTreeMap<String, Value> {
+    let items = list.as_array().into_iter().flatten();
+    items
+        .map(|item| (item["name"].as_str().unwrap().to_owned(), item.clone()))
+        .collect()
 }
 
 /// Environment by name; of those with the same name the last one counts, as in a container.
