@@ -9,6 +9,7 @@
 //! It never listens beyond loopback, never answers without credentials (health and version excepted), and never stores a kind it cannot
 //! honour without saying so.
 
+mod api;
 mod apiserver;
 mod cluster;
 mod controllers;
@@ -17,6 +18,7 @@ pub mod node;
 pub mod scheduler;
 mod store;
 
+pub use api::{ApiConfig, ApiServer, ClusterError, PORT};
 pub use apiserver::tls::PkiError;
-pub use cluster::{ApiConfig, ApiServer, ClusterError, PORT};
+pub use cluster::{Cluster, ClusterConfig};
 pub use store::DiskError;

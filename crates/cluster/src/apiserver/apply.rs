@@ -89,10 +89,16 @@ fn conflict(resource: &Resource, causes: &[(String, String)]) -> ApiError {
         let mut names: Vec<&String> = causes.iter().map(|(who, _)| who).collect();
         names.dedup();
         let lists = names.iter().map(|name| {
-            let paths = causes.iter().filter(|(who, _)| who == *name).map(|(_, path)| format!("- {path}"));
+            let paths = causes
+                .iter()
+                .filter(|(who, _)| who == *name)
+                .map(|(_, path)| format!("- {path}"));
             format!("conflicts with {name}:\n{}", paths.collect::<Vec<_>>().join("\n"))
         });
-        format!("Apply failed with {count} conflicts: {}", lists.collect::<Vec<_>>().join("\n"))
+        format!(
+            "Apply failed with {count} conflicts: {}",
+            lists.collect::<Vec<_>>().join("\n")
+        )
     };
     let causes: Vec<Value> = causes
         .iter()
@@ -138,8 +144,16 @@ fn merge(target: &mut Value, wanted: &Value, schema: Option<&Schema>) {
 }
 
 /// Takes away what the manager owned and no longer wants, unless another manager owns it too.
-fn remove_dropped(value: &mut Value, schema: Option<&Schema>, dropped: &FieldSet, others: &[&FieldSet], own: Option<&FieldSet>) {
-    let below = |sets: &[&FieldSet], name: &str| -> Vec<FieldSet> { sets.iter().filter_map(|set| set.children.get(name).cloned()).collect() };
+fn remove_dropped(
+    value: &mut Value,
+    schema: Option<&Schema>,
+    dropped: &FieldSet,
+    others: &[&FieldSet],
+    own: Option<&FieldSet>,
+) {
+    let below = |sets: &[&FieldSet], name: &str| -> Vec<FieldSet> {
+        sets.iter().filter_map(|set| set.children.get(name).cloned()).collect()
+    };
     for (name, child) in &dropped.children {
         let owners = below(others, name);
         let still = own.and_then(|own| own.children.get(name));
@@ -164,7 +178,10 @@ fn remove_dropped(value: &mut Value, schema: Option<&Schema>, dropped: &FieldSet
             let Some(list) = value.as_array_mut() else { continue };
             if whole {
                 list.retain(|item| item_key(list_type, item).as_ref() != Some(name));
-            } else if let Some(item) = list.iter_mut().find(|item| item_key(list_type, item).as_ref() == Some(name)) {
+            } else if let Some(item) = list
+                .iter_mut()
+                .find(|item| item_key(list_type, item).as_ref() == Some(name))
+            {
                 remove_dropped(item, items, child, &owners, still);
             }
         }
@@ -181,7 +198,12 @@ mod tests {
     use crate::apiserver::resources::Registry;
 
     fn manager(name: &str) -> Manager {
-        Manager { name: name.into(), operation: "Apply", api_version: "v1".into(), subresource: String::new() }
+        Manager {
+            name: name.into(),
+            operation: "Apply",
+            api_version: "v1".into(),
+            subresource: String::new(),
+        }
     }
 
     fn run(old: &Value, applied: &Value, name: &str, force: bool) -> Result<Value, ApiError> {
@@ -205,13 +227,24 @@ mod tests {
     fn taking_a_field_of_another_is_a_conflict_unless_forced() {
         let start = json!({"metadata": {"name": "c"}});
         let first = run(&start, &json!({"data": {"a": "1"}}), "one", false).unwrap();
-        assert!(run(&first, &json!({"data": {"a": "1"}}), "two", false).is_ok(), "the same value is shared");
+        assert!(
+            run(&first, &json!({"data": {"a": "1"}}), "two", false).is_ok(),
+            "the same value is shared"
+        );
         let error = run(&first, &json!({"data": {"a": "2"}}), "two", false).unwrap_err();
-        assert_eq!(error.message, "Apply failed with 1 conflict: conflict with \"one\": .data.a");
+        assert_eq!(
+            error.message,
+            "Apply failed with 1 conflict: conflict with \"one\": .data.a"
+        );
         assert_eq!(error.details["causes"][0]["field"], ".data.a");
         let forced = run(&first, &json!({"data": {"a": "2"}}), "two", true).unwrap();
         assert_eq!(forced["data"]["a"], "2");
-        let managers: Vec<_> = forced["metadata"]["managedFields"].as_array().unwrap().iter().map(|entry| entry["manager"].clone()).collect();
+        let managers: Vec<_> = forced["metadata"]["managedFields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["manager"].clone())
+            .collect();
         assert_eq!(managers, ["two"]);
     }
 }

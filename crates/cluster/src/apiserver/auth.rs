@@ -42,8 +42,16 @@ impl Identity {
 
     /// A user named by a client certificate: common name and organisations.
     pub fn certificate(common_name: &str, organizations: Vec<String>) -> Identity {
-        let groups = organizations.into_iter().chain(["system:authenticated".to_owned()]).collect();
-        Identity { user: common_name.to_owned(), uid: String::new(), groups, extra: BTreeMap::new() }
+        let groups = organizations
+            .into_iter()
+            .chain(["system:authenticated".to_owned()])
+            .collect();
+        Identity {
+            user: common_name.to_owned(),
+            uid: String::new(),
+            groups,
+            extra: BTreeMap::new(),
+        }
     }
 
     fn service_account(namespace: &str, name: &str, uid: &str) -> Identity {
@@ -61,7 +69,11 @@ impl Identity {
 
     /// As reviews show it.
     pub fn json(&self) -> Value {
-        let extra: Value = self.extra.iter().map(|(key, value)| (key.clone(), json!([value]))).collect();
+        let extra: Value = self
+            .extra
+            .iter()
+            .map(|(key, value)| (key.clone(), json!([value])))
+            .collect();
         let mut user = json!({"username": self.user, "groups": self.groups});
         if !self.uid.is_empty() {
             user["uid"] = self.uid.clone().into();
@@ -96,7 +108,9 @@ pub struct Claims {
 impl Tokens {
     /// An issuer with a secret key of at least 32 bytes.
     pub fn new(secret: &[u8]) -> Tokens {
-        Tokens { key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+        Tokens {
+            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
+        }
     }
 
     /// A signed token.
@@ -131,7 +145,11 @@ impl Tokens {
             namespace: bound["namespace"].as_str()?.to_owned(),
             account: pair(&bound["serviceaccount"])?,
             pod: pair(&bound["pod"]),
-            audiences: body["aud"].as_array()?.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            audiences: body["aud"]
+                .as_array()?
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
             expires: Timestamp::from_second(body["exp"].as_i64()?).ok()?,
         };
         (claims.expires > now && body["nbf"].as_i64()? <= now.as_second() + 5).then_some(claims)
@@ -143,8 +161,12 @@ impl Server {
     pub fn identify(&self, parts: &mut Parts) -> Result<Identity, ApiError> {
         if let Some(header) = parts.headers.get("authorization") {
             let token = header.to_str().ok().and_then(|text| text.split_once(' '));
-            let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-            return token.and_then(|token| self.token_identity(token)).ok_or_else(ApiError::unauthorized);
+            let token = token
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                .map(|(_, token)| token.trim());
+            return token
+                .and_then(|token| self.token_identity(token))
+                .ok_or_else(ApiError::unauthorized);
         }
         parts.extensions.remove::<Identity>().ok_or_else(ApiError::unauthorized)
     }
@@ -161,8 +183,12 @@ impl Server {
         }
         let mut identity = Identity::service_account(&claims.namespace, &claims.account.0, &claims.account.1);
         if let Some((name, uid)) = claims.pod {
-            identity.extra.insert("authentication.kubernetes.io/pod-name".into(), name);
-            identity.extra.insert("authentication.kubernetes.io/pod-uid".into(), uid);
+            identity
+                .extra
+                .insert("authentication.kubernetes.io/pod-name".into(), name);
+            identity
+                .extra
+                .insert("authentication.kubernetes.io/pod-uid".into(), uid);
         }
         Some(identity)
     }

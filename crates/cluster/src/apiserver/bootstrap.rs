@@ -19,7 +19,9 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 /// Stores what is missing.
 pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
     let put = async |group: &str, plural: &str, namespace: &str, value: Value| {
-        let Some(resource) = server.registry().find(group, "v1", plural) else { return Ok(()) };
+        let Some(resource) = server.registry().find(group, "v1", plural) else {
+            return Ok(());
+        };
         let name = value["metadata"]["name"].as_str().unwrap_or_default();
         if server.store.get(&Key::new(&resource.key, namespace, name)).is_some() {
             return Ok(());
@@ -38,8 +40,17 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
         put("", "namespaces", "", json!({"metadata": {"name": name}})).await?;
         furnish_namespace(server, name).await;
     }
-    for (name, value) in [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)] {
-        put("scheduling.k8s.io", "priorityclasses", "", json!({"metadata": {"name": name}, "value": value})).await?;
+    for (name, value) in [
+        ("system-cluster-critical", 2_000_000_000),
+        ("system-node-critical", 2_000_001_000),
+    ] {
+        put(
+            "scheduling.k8s.io",
+            "priorityclasses",
+            "",
+            json!({"metadata": {"name": name}, "value": value}),
+        )
+        .await?;
     }
     let class = json!({"metadata": {"name": "local", "annotations": {
         "storageclass.kubernetes.io/is-default-class": "true",
@@ -47,12 +58,22 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
         "provisioner": "stoke.dev/local", "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"});
     put("storage.k8s.io", "storageclasses", "", class).await?;
     let address = server.address().to_string();
-    put("", "services", "default", json!({"metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
-        "spec": {"clusterIP": address, "ports": [{"name": "https", "port": 443, "targetPort": 6443}]}})).await?;
+    put(
+        "",
+        "services",
+        "default",
+        json!({"metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {"clusterIP": address, "ports": [{"name": "https", "port": 443, "targetPort": 6443}]}}),
+    )
+    .await?;
     let endpoints = json!({"metadata": {"name": "kubernetes"},
         "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]}]});
     put("", "endpoints", "default", endpoints).await?;
-    let definitions = [SparkApplication::crd(), ScheduledSparkApplication::crd(), SparkConnect::crd()];
+    let definitions = [
+        SparkApplication::crd(),
+        ScheduledSparkApplication::crd(),
+        SparkConnect::crd(),
+    ];
     for definition in definitions {
         let definition = serde_json::to_value(&definition).map_err(|cause| ApiError::internal(cause.to_string()))?;
         install_definition(server, definition).await?;
@@ -63,7 +84,12 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
 
 /// Installs one of our definitions, or brings the installed one up to date with this program.
 async fn install_definition(server: &Arc<Server>, definition: Value) -> Result<(), ApiError> {
-    let Some(resource) = server.registry().find("apiextensions.k8s.io", "v1", "customresourcedefinitions") else { return Ok(()) };
+    let Some(resource) = server
+        .registry()
+        .find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+    else {
+        return Ok(());
+    };
     let name = definition["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let Some(current) = server.store.get(&Key::new(&resource.key, "", &name)) else {
         return store_new(server, &resource, "", definition).await.map(drop);
@@ -75,6 +101,17 @@ async fn install_definition(server: &Arc<Server>, definition: Value) -> Result<(
         return Ok(());
     }
     value["spec"] = wanted["spec"].take();
-    let write = Write::new(current.key.clone(), WriteKind::Update { expected: current.revision }, &mut value);
-    server.store.write(write).await.map(drop).map_err(|error| ApiError::from_write(error, "customresourcedefinitions", &name))
+    let write = Write::new(
+        current.key.clone(),
+        WriteKind::Update {
+            expected: current.revision,
+        },
+        &mut value,
+    );
+    server
+        .store
+        .write(write)
+        .await
+        .map(drop)
+        .map_err(|error| ApiError::from_write(error, "customresourcedefinitions", &name))
 }

@@ -41,8 +41,6 @@ pub struct CustomVersion {
     pub columns: Vec<Column>,
     /// Fields that field selectors may name.
     pub selectable: Vec<String>,
-    /// Whether `scale` is a subresource.
-    pub scale: bool,
 }
 
 /// The resources a definition adds, one per served version, preferred first.
@@ -52,16 +50,24 @@ pub fn resources_of(definition: &Value) -> Vec<Resource> {
     let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
     let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));
     let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
-    let storage = versions.iter().find(|version| version["storage"] == true).map(|version| text(&version["name"]));
+    let storage = versions
+        .iter()
+        .find(|version| version["storage"] == true)
+        .map(|version| text(&version["name"]));
     let only_version = versions.len() == 1;
-    let mut served: Vec<&Value> = versions.into_iter().filter(|version| version["served"] == true).collect();
+    let mut served: Vec<&Value> = versions
+        .into_iter()
+        .filter(|version| version["served"] == true)
+        .collect();
     served.sort_by_key(|version| std::cmp::Reverse(version_rank(version["name"].as_str().unwrap_or_default())));
     let build = |version: &Value| {
         let published = version["schema"]["openAPIV3Schema"].clone();
         let columns = version["additionalPrinterColumns"].as_array().into_iter().flatten();
         let selectable = version["selectableFields"].as_array().into_iter().flatten();
         let custom = CustomVersion {
-            list_kind: spec["names"]["listKind"].as_str().map_or_else(|| format!("{}List", text(&spec["names"]["kind"])), str::to_owned),
+            list_kind: spec["names"]["listKind"]
+                .as_str()
+                .map_or_else(|| format!("{}List", text(&spec["names"]["kind"])), str::to_owned),
             schema: object_schema(&published),
             published,
             storage_version: storage.clone().unwrap_or_default(),
@@ -75,15 +81,18 @@ pub fn resources_of(definition: &Value) -> Vec<Resource> {
                     path: text(&column["jsonPath"]),
                 })
                 .collect(),
-            selectable: selectable.map(|field| text(&field["jsonPath"]).trim_start_matches('.').to_owned()).collect(),
-            scale: !version["subresources"]["scale"].is_null(),
+            selectable: selectable
+                .map(|field| text(&field["jsonPath"]).trim_start_matches('.').to_owned())
+                .collect(),
         };
         Resource {
             group: group.clone(),
             version: text(&version["name"]),
             kind: text(&spec["names"]["kind"]),
             plural: plural.clone(),
-            singular: spec["names"]["singular"].as_str().map_or_else(|| text(&spec["names"]["kind"]).to_lowercase(), str::to_owned),
+            singular: spec["names"]["singular"]
+                .as_str()
+                .map_or_else(|| text(&spec["names"]["kind"]).to_lowercase(), str::to_owned),
             short_names: texts(&spec["names"]["shortNames"]),
             categories: texts(&spec["names"]["categories"]),
             namespaced: spec["scope"] == "Namespaced",
@@ -101,18 +110,28 @@ pub fn resources_of(definition: &Value) -> Vec<Resource> {
 fn object_schema(published: &Value) -> Schema {
     let mut schema = Schema::parse(published, &|_| None);
     if let Kind::Object(object) = &mut schema.kind {
-        let text = || Schema { kind: Kind::String, ..Schema::any() };
+        let text = || Schema {
+            kind: Kind::String,
+            ..Schema::any()
+        };
         object.properties.insert("apiVersion".into(), text());
         object.properties.insert("kind".into(), text());
-        object.properties.insert("metadata".into(), super::schema::builtin::object_meta().clone());
+        object
+            .properties
+            .insert("metadata".into(), super::schema::builtin::object_meta().clone());
     }
     schema
 }
 
 /// Kubernetes' order of versions: v2 > v1 > v1beta2 > v1beta1 > v1alpha1 > anything else.
 fn version_rank(version: &str) -> (u8, u64, u64) {
-    let Some(rest) = version.strip_prefix('v') else { return (0, 0, 0) };
-    let digits = rest.len() - rest.trim_start_matches(|character: char| character.is_ascii_digit()).len();
+    let Some(rest) = version.strip_prefix('v') else {
+        return (0, 0, 0);
+    };
+    let digits = rest.len()
+        - rest
+            .trim_start_matches(|character: char| character.is_ascii_digit())
+            .len();
     let (major, rest) = rest.split_at(digits);
     let Ok(major) = major.parse() else { return (0, 0, 0) };
     for (stability, word) in [(3, ""), (2, "beta"), (1, "alpha")] {
@@ -127,7 +146,10 @@ fn version_rank(version: &str) -> (u8, u64, u64) {
 
 /// Fills what a definition may leave out, and its status: names accepted, established.
 pub fn prepare(definition: &mut Value) {
-    let kind = definition["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
+    let kind = definition["spec"]["names"]["kind"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let names = &mut definition["spec"]["names"];
     if names.is_object() {
         if names["singular"].is_null() {
@@ -140,19 +162,28 @@ pub fn prepare(definition: &mut Value) {
     if definition["spec"]["conversion"].is_null() {
         definition["spec"]["conversion"] = json!({"strategy": "None"});
     }
-    let condition = |kind: &str, reason: &str, message: &str| {
-        json!({"type": kind, "status": "True", "lastTransitionTime": now(), "reason": reason, "message": message})
-    };
+    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now(), "reason": reason, "message": message});
     if definition["status"]["conditions"].is_null() {
         definition["status"]["conditions"] = json!([
             condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+            condition(
+                "Established",
+                "InitialNamesAccepted",
+                "the initial names have been accepted"
+            ),
         ]);
     }
     definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
-    let storage = definition["spec"]["versions"].as_array().into_iter().flatten().find(|version| version["storage"] == true);
+    let storage = definition["spec"]["versions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|version| version["storage"] == true);
     let storage = storage.map(|version| version["name"].clone()).unwrap_or_default();
-    let stored = definition["status"]["storedVersions"].as_array().cloned().unwrap_or_default();
+    let stored = definition["status"]["storedVersions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     if !stored.contains(&storage) {
         definition["status"]["storedVersions"] = stored.into_iter().chain([storage]).collect();
     }
@@ -173,17 +204,37 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
         }
     }
     if !matches!(spec["scope"].as_str(), None | Some("Namespaced" | "Cluster")) {
-        errors.push(FieldError::not_supported("spec.scope", &spec["scope"], &["Cluster".into(), "Namespaced".into()]));
+        errors.push(FieldError::not_supported(
+            "spec.scope",
+            &spec["scope"],
+            &["Cluster".into(), "Namespaced".into()],
+        ));
     }
-    let (plural, group) = (spec["names"]["plural"].as_str().unwrap_or_default(), spec["group"].as_str().unwrap_or_default());
+    let (plural, group) = (
+        spec["names"]["plural"].as_str().unwrap_or_default(),
+        spec["group"].as_str().unwrap_or_default(),
+    );
     let name = &definition["metadata"]["name"];
     if *name != format!("{plural}.{group}") {
-        errors.push(FieldError::invalid("metadata.name", name, "must be spec.names.plural+\".\"+spec.group"));
+        errors.push(FieldError::invalid(
+            "metadata.name",
+            name,
+            "must be spec.names.plural+\".\"+spec.group",
+        ));
     }
     let versions = spec["versions"].as_array().cloned().unwrap_or_default();
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
-        let versions = Value::from(versions.iter().map(|version| version["name"].clone()).collect::<Vec<_>>());
-        errors.push(FieldError::invalid("spec.versions", &versions, "must have exactly one version marked as storage version"));
+        let versions = Value::from(
+            versions
+                .iter()
+                .map(|version| version["name"].clone())
+                .collect::<Vec<_>>(),
+        );
+        errors.push(FieldError::invalid(
+            "spec.versions",
+            &versions,
+            "must have exactly one version marked as storage version",
+        ));
     }
     for (index, version) in versions.iter().enumerate() {
         let schema = &version["schema"]["openAPIV3Schema"];
@@ -191,12 +242,20 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
         if schema.is_null() {
             errors.push(FieldError::required(&path, "schemas are required"));
         } else if schema["type"] != "object" {
-            errors.push(FieldError::invalid(&format!("{path}.type"), &schema["type"], "must be object at the root"));
+            errors.push(FieldError::invalid(
+                &format!("{path}.type"),
+                &schema["type"],
+                "must be object at the root",
+            ));
         }
     }
     if spec["conversion"]["strategy"] == "Webhook" {
         let supported = [Value::from("None")];
-        errors.push(FieldError::not_supported("spec.conversion.strategy", &spec["conversion"]["strategy"], &supported));
+        errors.push(FieldError::not_supported(
+            "spec.conversion.strategy",
+            &spec["conversion"]["strategy"],
+            &supported,
+        ));
     }
     errors
 }

@@ -23,7 +23,10 @@ pub struct FieldSet {
 
 impl FieldSet {
     fn leaf() -> FieldSet {
-        FieldSet { member: true, children: BTreeMap::new() }
+        FieldSet {
+            member: true,
+            children: BTreeMap::new(),
+        }
     }
 
     /// Whether there is no path at all.
@@ -33,11 +36,15 @@ impl FieldSet {
 
     /// Reads FieldsV1.
     pub fn parse(json: &Value) -> FieldSet {
-        let Some(fields) = json.as_object() else { return FieldSet::default() };
+        let Some(fields) = json.as_object() else {
+            return FieldSet::default();
+        };
         let children = fields.iter().filter(|(name, _)| *name != ".");
         FieldSet {
             member: fields.is_empty() || fields.contains_key("."),
-            children: children.map(|(name, child)| (name.clone(), FieldSet::parse(child))).collect(),
+            children: children
+                .map(|(name, child)| (name.clone(), FieldSet::parse(child)))
+                .collect(),
         }
     }
 
@@ -62,10 +69,16 @@ impl FieldSet {
     /// Paths that are not in the other.
     pub fn minus(&self, other: &FieldSet) -> FieldSet {
         let children = self.children.iter().filter_map(|(name, child)| {
-            let rest = other.children.get(name).map_or_else(|| child.clone(), |other| child.minus(other));
+            let rest = other
+                .children
+                .get(name)
+                .map_or_else(|| child.clone(), |other| child.minus(other));
             (!rest.is_empty()).then(|| (name.clone(), rest))
         });
-        FieldSet { member: self.member && !other.member, children: children.collect() }
+        FieldSet {
+            member: self.member && !other.member,
+            children: children.collect(),
+        }
     }
 
     /// Paths that are in both. A leaf of one covers everything below it in the other.
@@ -74,7 +87,10 @@ impl FieldSet {
             let both = child.intersection(other.children.get(name)?);
             (!both.is_empty()).then(|| (name.clone(), both))
         });
-        FieldSet { member: self.member && other.member, children: children.collect() }
+        FieldSet {
+            member: self.member && other.member,
+            children: children.collect(),
+        }
     }
 
     /// Every path of the set as kubectl shows it, `.spec.containers[name="a"].image`.
@@ -93,7 +109,11 @@ impl FieldSet {
                 Some(("f", field)) => format!("{path}.{field}"),
                 Some(("k", keys)) => {
                     let keys: Value = serde_json::from_str(keys).unwrap_or_default();
-                    let keys = keys.as_object().into_iter().flatten().map(|(key, value)| format!("{key}={value}"));
+                    let keys = keys
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(key, value)| format!("{key}={value}"));
                     format!("{path}[{}]", keys.collect::<Vec<_>>().join(","))
                 }
                 Some((_, rest)) => format!("{path}[={rest}]"),
@@ -144,23 +164,35 @@ pub fn paths_of(value: &Value, schema: Option<&Schema>, maps: bool) -> FieldSet 
     match value {
         Value::Object(fields) if !fields.is_empty() && !schema.is_some_and(is_atomic) => {
             let children = fields.iter().map(|(name, field)| {
-                (format!("f:{name}"), paths_of(field, schema.and_then(|schema| schema.field(name)), maps))
+                (
+                    format!("f:{name}"),
+                    paths_of(field, schema.and_then(|schema| schema.field(name)), maps),
+                )
             });
-            FieldSet { member: maps && schema.is_none_or(Schema::is_map), children: children.collect() }
+            FieldSet {
+                member: maps && schema.is_none_or(Schema::is_map),
+                children: children.collect(),
+            }
         }
         Value::Array(list) if !list.is_empty() => {
             let (list_type, items) = list_of(schema);
             if *list_type == ListType::Atomic {
                 return FieldSet::leaf();
             }
-            let mut set = FieldSet { member: maps, ..FieldSet::default() };
+            let mut set = FieldSet {
+                member: maps,
+                ..FieldSet::default()
+            };
             for item in list {
                 let mut child = match list_type {
                     ListType::Set => FieldSet::leaf(),
                     _ => paths_of(item, items, maps),
                 };
                 child.member = true;
-                set.children.entry(item_key(list_type, item).unwrap_or_default()).or_default().union(&child);
+                set.children
+                    .entry(item_key(list_type, item).unwrap_or_default())
+                    .or_default()
+                    .union(&child);
             }
             set
         }
@@ -179,7 +211,11 @@ pub fn diff(old: Option<&Value>, new: Option<&Value>, schema: Option<&Schema>) -
             let (mut changed, mut removed) = (FieldSet::default(), FieldSet::default());
             let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
             for name in names {
-                let below = diff(old.get(name), new.get(name), schema.and_then(|schema| schema.field(name)));
+                let below = diff(
+                    old.get(name),
+                    new.get(name),
+                    schema.and_then(|schema| schema.field(name)),
+                );
                 put(&mut changed, &mut removed, format!("f:{name}"), below);
             }
             (changed, removed)
@@ -190,7 +226,9 @@ pub fn diff(old: Option<&Value>, new: Option<&Value>, schema: Option<&Schema>) -
                 return (FieldSet::leaf(), FieldSet::default());
             }
             let index = |list: &[Value]| -> BTreeMap<String, Value> {
-                list.iter().filter_map(|item| Some((item_key(list_type, item)?, item.clone()))).collect()
+                list.iter()
+                    .filter_map(|item| Some((item_key(list_type, item)?, item.clone())))
+                    .collect()
             };
             let (old, new) = (index(old), index(new));
             let (mut changed, mut removed) = (FieldSet::default(), FieldSet::default());
@@ -231,7 +269,10 @@ pub struct Manager {
 /// The manager of a call: its `fieldManager`, or the program named by `User-Agent`.
 pub fn manager_of(call: &Call, operation: &'static str) -> Manager {
     let agent = call.user_agent.split(['/', ' ']).next().unwrap_or_default();
-    let name = call.query.get("fieldManager").unwrap_or(if agent.is_empty() { "unknown" } else { agent });
+    let name = call
+        .query
+        .get("fieldManager")
+        .unwrap_or(if agent.is_empty() { "unknown" } else { agent });
     Manager {
         name: name.chars().take(128).collect(),
         operation,
@@ -255,7 +296,10 @@ impl Entry {
         if !manager.subresource.is_empty() {
             json["subresource"] = manager.subresource.clone().into();
         }
-        Entry { json, set: FieldSet::default() }
+        Entry {
+            json,
+            set: FieldSet::default(),
+        }
     }
 
     /// Whether this is the manager's own entry.
@@ -275,7 +319,10 @@ impl Entry {
         };
         match self.json["operation"].as_str() {
             Some("Apply") => format!("{name}{place}"),
-            _ => format!("{name}{place} using {}", self.json["apiVersion"].as_str().unwrap_or_default()),
+            _ => format!(
+                "{name}{place} using {}",
+                self.json["apiVersion"].as_str().unwrap_or_default()
+            ),
         }
     }
 }
@@ -283,19 +330,27 @@ impl Entry {
 /// Entries of an object.
 pub fn entries(object: &Value) -> Vec<Entry> {
     let list = object["metadata"]["managedFields"].as_array().into_iter().flatten();
-    list.map(|json| Entry { json: json.clone(), set: FieldSet::parse(&json["fieldsV1"]) }).collect()
+    list.map(|json| Entry {
+        json: json.clone(),
+        set: FieldSet::parse(&json["fieldsV1"]),
+    })
+    .collect()
 }
 
 /// Writes entries back, without the empty ones.
 pub fn write_entries(object: &mut Value, entries: Vec<Entry>) {
-    let kept = entries.into_iter().filter(|entry| !entry.set.is_empty() && !entry.set.children.is_empty());
+    let kept = entries
+        .into_iter()
+        .filter(|entry| !entry.set.is_empty() && !entry.set.children.is_empty());
     let list: Vec<Value> = kept
         .map(|mut entry| {
             entry.json["fieldsV1"] = entry.set.json();
             entry.json
         })
         .collect();
-    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    let Some(metadata) = object["metadata"].as_object_mut() else {
+        return;
+    };
     if list.is_empty() {
         metadata.shift_remove("managedFields");
     } else {
@@ -305,10 +360,13 @@ pub fn write_entries(object: &mut Value, entries: Vec<Entry>) {
 
 /// The manager's entry, made if it is not there.
 pub fn own_entry<'a>(entries: &'a mut Vec<Entry>, manager: &Manager) -> &'a mut Entry {
-    let place = entries.iter().position(|entry| entry.is_of(manager)).unwrap_or_else(|| {
-        entries.push(Entry::new(manager));
-        entries.len() - 1
-    });
+    let place = entries
+        .iter()
+        .position(|entry| entry.is_of(manager))
+        .unwrap_or_else(|| {
+            entries.push(Entry::new(manager));
+            entries.len() - 1
+        });
     &mut entries[place]
 }
 
@@ -334,15 +392,26 @@ pub fn ownable(object: &Value) -> Value {
     if let Some(fields) = value.as_object_mut() {
         fields.shift_remove("apiVersion");
         fields.shift_remove("kind");
-        let empty = fields.get_mut("metadata").and_then(Value::as_object_mut).is_some_and(|metadata| {
-            for field in [
-                "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
-                "deletionGracePeriodSeconds", "managedFields", "selfLink",
-            ] {
-                metadata.shift_remove(field);
-            }
-            metadata.is_empty()
-        });
+        let empty = fields
+            .get_mut("metadata")
+            .and_then(Value::as_object_mut)
+            .is_some_and(|metadata| {
+                for field in [
+                    "name",
+                    "namespace",
+                    "uid",
+                    "resourceVersion",
+                    "generation",
+                    "creationTimestamp",
+                    "deletionTimestamp",
+                    "deletionGracePeriodSeconds",
+                    "managedFields",
+                    "selfLink",
+                ] {
+                    metadata.shift_remove(field);
+                }
+                metadata.is_empty()
+            });
         if empty {
             fields.shift_remove("metadata");
         }
@@ -352,8 +421,14 @@ pub fn ownable(object: &Value) -> Value {
 
 /// Records what an update changed as its manager's.
 pub fn record_update(resource: &Resource, old: Option<&Value>, new: &mut Value, manager: &Manager) {
-    let reset = new["metadata"]["managedFields"].as_array().is_some_and(|list| list.is_empty() || *list == [json!({})]);
-    let mut entries = if reset { Vec::new() } else { old.map(entries).unwrap_or_default() };
+    let reset = new["metadata"]["managedFields"]
+        .as_array()
+        .is_some_and(|list| list.is_empty() || *list == [json!({})]);
+    let mut entries = if reset {
+        Vec::new()
+    } else {
+        old.map(entries).unwrap_or_default()
+    };
     let before = old.map(ownable).unwrap_or_else(|| json!({}));
     let (mut changed, mut removed) = diff(Some(&before), Some(&ownable(new)), schema_of(resource));
     changed.member = false;
@@ -362,7 +437,9 @@ pub fn record_update(resource: &Resource, old: Option<&Value>, new: &mut Value, 
         match old.and_then(|old| old["metadata"].get("managedFields")) {
             Some(list) => new["metadata"]["managedFields"] = list.clone(),
             None => {
-                new["metadata"].as_object_mut().map(|fields| fields.shift_remove("managedFields"));
+                new["metadata"]
+                    .as_object_mut()
+                    .map(|fields| fields.shift_remove("managedFields"));
             }
         }
         return;
@@ -394,7 +471,10 @@ mod tests {
         let text = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:spec": {"f:x": {}}});
         let set = FieldSet::parse(&text);
         assert_eq!(set.json(), text);
-        assert_eq!(set.minus(&FieldSet::parse(&json!({"f:spec": {"f:x": {}}}))).json(), json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}}));
+        assert_eq!(
+            set.minus(&FieldSet::parse(&json!({"f:spec": {"f:x": {}}}))).json(),
+            json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}})
+        );
         assert_eq!(set.paths(), [".metadata.labels.a", ".spec.x"]);
     }
 
@@ -409,6 +489,10 @@ mod tests {
             json!({"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {"f:image": {}},
                 "k:{\"name\":\"c\"}": {".": {}, "f:image": {}, "f:name": {}}}}})
         );
-        assert!(removed.paths().iter().any(|path| path == ".spec.nodeName"), "{:?}", removed.paths());
+        assert!(
+            removed.paths().iter().any(|path| path == ".spec.nodeName"),
+            "{:?}",
+            removed.paths()
+        );
     }
 }

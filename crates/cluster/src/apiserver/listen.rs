@@ -19,7 +19,12 @@ use super::tls::certificate_identity;
 const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Accepts connections until the cluster stops.
-pub async fn listen(listener: TcpListener, config: Arc<rustls::ServerConfig>, router: Router, stopping: CancellationToken) {
+pub async fn listen(
+    listener: TcpListener,
+    config: Arc<rustls::ServerConfig>,
+    router: Router,
+    stopping: CancellationToken,
+) {
     let acceptor = TlsAcceptor::from(config);
     loop {
         let stream = tokio::select! {
@@ -38,8 +43,14 @@ pub async fn listen(listener: TcpListener, config: Arc<rustls::ServerConfig>, ro
         let _ = stream.set_nodelay(true);
         let (acceptor, router, stopping) = (acceptor.clone(), router.clone(), stopping.clone());
         tokio::spawn(async move {
-            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-            let identity = stream.get_ref().1.peer_certificates().and_then(|chain| certificate_identity(chain.first()?));
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+                return;
+            };
+            let identity = stream
+                .get_ref()
+                .1
+                .peer_certificates()
+                .and_then(|chain| certificate_identity(chain.first()?));
             let service = hyper::service::service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(Body::new);
                 if let Some(identity) = &identity {

@@ -17,11 +17,6 @@ pub fn rfc3339(time: Timestamp) -> String {
     second.round(Unit::Second).unwrap_or(second).to_string()
 }
 
-/// Now, with microseconds, as `MicroTime` is written.
-pub fn now_micro() -> String {
-    format!("{:.6}", Timestamp::now())
-}
-
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if SystemRandom::new().fill(&mut bytes).is_err() {
@@ -38,13 +33,23 @@ pub fn uid() -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 /// Five characters for generated names, from Kubernetes' alphabet without vowels.
 pub fn suffix() -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    random::<5>().iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+    random::<5>()
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+        .collect()
 }
 
 /// Which names a resource allows.
@@ -114,7 +119,9 @@ pub fn check_name(rule: NameRule, field: &str, name: &str) -> Vec<FieldError> {
 
 fn is_label(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
 }
@@ -149,13 +156,19 @@ pub fn check_labels(labels: &Value, field: &str) -> Vec<FieldError> {
 /// Complaints about one qualified name, `prefix/name`.
 pub fn check_qualified(key: &str, field: &str) -> Vec<FieldError> {
     let value = Value::from(key);
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let (prefix, name) = key
+        .split_once('/')
+        .map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let mut errors = Vec::new();
     if prefix.is_some_and(|prefix| !prefix.split('.').all(is_label)) {
         errors.push(FieldError::invalid(field, &value, &format!("prefix part {SUBDOMAIN}")));
     }
     if name.len() > 63 {
-        errors.push(FieldError::invalid(field, &value, "name part must be no more than 63 characters"));
+        errors.push(FieldError::invalid(
+            field,
+            &value,
+            "name part must be no more than 63 characters",
+        ));
     }
     if !is_word(name) {
         errors.push(FieldError::invalid(field, &value, QUALIFIED));
@@ -171,7 +184,11 @@ mod tests {
     fn names_are_checked_with_the_words_of_the_api_server() {
         assert!(check_name(NameRule::Subdomain, "metadata.name", "spark-pi.1").is_empty());
         let error = check_name(NameRule::Subdomain, "metadata.name", "Spark_Pi").remove(0);
-        assert!(error.to_string().starts_with("metadata.name: Invalid value: \"Spark_Pi\": a lowercase RFC 1123 subdomain"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("metadata.name: Invalid value: \"Spark_Pi\": a lowercase RFC 1123 subdomain")
+        );
         assert!(!check_name(NameRule::Label1035, "metadata.name", "1abc").is_empty());
         assert!(check_name(NameRule::Label, "metadata.name", "1abc").is_empty());
         assert!(check_name(NameRule::PathSegment, "metadata.name", "system:node").is_empty());
@@ -183,6 +200,5 @@ mod tests {
         let uid = uid();
         assert_eq!((uid.len(), &uid[14..15]), (36, "4"));
         assert!(now().len() == 20 && now().ends_with('Z'), "{}", now());
-        assert_eq!(now_micro().len(), 27, "{}", now_micro());
     }
 }

@@ -18,7 +18,11 @@ pub fn index(registry: &Registry) -> Value {
     let mut paths = Map::new();
     for (group, versions) in registry.groups() {
         for version in versions {
-            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            let path = if group.is_empty() {
+                format!("api/{version}")
+            } else {
+                format!("apis/{group}/{version}")
+            };
             let mut text = String::new();
             for resource in registry.of(group, version) {
                 text.push_str(&resource.plural);
@@ -27,8 +31,16 @@ pub fn index(registry: &Registry) -> Value {
                 }
             }
             let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-            let hash: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02X}")).collect();
-            paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}));
+            let hash: String = hash
+                .as_ref()
+                .iter()
+                .take(16)
+                .map(|byte| format!("{byte:02X}"))
+                .collect();
+            paths.insert(
+                path.clone(),
+                json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}),
+            );
         }
     }
     json!({"paths": paths})
@@ -42,7 +54,10 @@ pub fn document(registry: &Registry, group: &str, version: &str) -> Option<Value
     }
     let built_in = builtin::documents();
     let mut schemas = Map::new();
-    let mut wanted = BTreeSet::from([OBJECT_META.to_owned(), "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions".to_owned()]);
+    let mut wanted = BTreeSet::from([
+        OBJECT_META.to_owned(),
+        "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions".to_owned(),
+    ]);
     let mut paths = Map::new();
     for resource in &resources {
         let name = match &resource.custom {
@@ -78,16 +93,23 @@ pub fn document(registry: &Registry, group: &str, version: &str) -> Option<Value
             Some(_) => format!("{}.{version}.{}", reversed.join("."), resource.kind),
         };
         if let Some(schema) = schemas.get_mut(&name) {
-            schema["x-kubernetes-group-version-kind"] = json!([{"group": group, "version": version, "kind": resource.kind}]);
+            schema["x-kubernetes-group-version-kind"] =
+                json!([{"group": group, "version": version, "kind": resource.kind}]);
         }
     }
-    Some(json!({"openapi": "3.0.0", "info": {"title": "Stoke", "version": "v1.34.0"}, "paths": paths, "components": {"schemas": schemas}}))
+    Some(
+        json!({"openapi": "3.0.0", "info": {"title": "Stoke", "version": "v1.34.0"}, "paths": paths, "components": {"schemas": schemas}}),
+    )
 }
 
 fn references(schema: &Value, found: &mut BTreeSet<String>) {
     match schema {
         Value::Object(fields) => {
-            if let Some(name) = fields.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix(PREFIX)) {
+            if let Some(name) = fields
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|text| text.strip_prefix(PREFIX))
+            {
                 found.insert(name.to_owned());
             }
             fields.values().for_each(|field| references(field, found));
@@ -103,10 +125,19 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
     } else {
         format!("/apis/{}", api_version(&resource.group, &resource.version))
     };
-    let base = if resource.namespaced { format!("{base}/namespaces/{{namespace}}") } else { base };
+    let base = if resource.namespaced {
+        format!("{base}/namespaces/{{namespace}}")
+    } else {
+        base
+    };
     let kind = json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
     let text = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
-    let parameters = json!([text("dryRun"), text("fieldManager"), text("fieldValidation"), text("force")]);
+    let parameters = json!([
+        text("dryRun"),
+        text("fieldManager"),
+        text("fieldValidation"),
+        text("force")
+    ]);
     let body = json!({"content": {"application/json": {"schema": {"$ref": format!("{PREFIX}{schema}")}}}});
     let answer = json!({"200": {"description": "OK", "content": {"application/json": {"schema": {"$ref": format!("{PREFIX}{schema}")}}}}});
     let operation = |action: &str| {
@@ -114,7 +145,10 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) 
             "requestBody": body, "responses": answer})
     };
     let plain = |action: &str| json!({"x-kubernetes-action": action, "x-kubernetes-group-version-kind": kind, "responses": answer});
-    paths.insert(format!("{base}/{}", resource.plural), json!({"post": operation("post"), "get": plain("list")}));
+    paths.insert(
+        format!("{base}/{}", resource.plural),
+        json!({"post": operation("post"), "get": plain("list")}),
+    );
     if resource.treatment != super::resources::Treatment::Review {
         let object = json!({"get": plain("get"), "put": operation("put"), "patch": operation("patch"), "delete": plain("delete")});
         paths.insert(format!("{base}/{}/{{name}}", resource.plural), object);

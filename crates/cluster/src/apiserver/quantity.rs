@@ -17,12 +17,33 @@ enum Family {
     Exponent,
 }
 
-const BINARY: [(&str, u32); 7] = [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10), ("", 0)];
-const DECIMAL: [(&str, i32); 10] =
-    [("E", 18), ("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("u", -6), ("n", -9)];
+const BINARY: [(&str, u32); 7] = [
+    ("Ei", 60),
+    ("Pi", 50),
+    ("Ti", 40),
+    ("Gi", 30),
+    ("Mi", 20),
+    ("Ki", 10),
+    ("", 0),
+];
+const DECIMAL: [(&str, i32); 10] = [
+    ("E", 18),
+    ("P", 15),
+    ("T", 12),
+    ("G", 9),
+    ("M", 6),
+    ("k", 3),
+    ("", 0),
+    ("m", -3),
+    ("u", -6),
+    ("n", -9),
+];
 
 fn read(text: &str) -> Option<Parsed> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-')).len();
+    let digits = text.len()
+        - text
+            .trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))
+            .len();
     let (number, suffix) = text.split_at(digits);
     let (negative, number) = match number.as_bytes().first()? {
         b'-' => (true, &number[1..]),
@@ -30,7 +51,10 @@ fn read(text: &str) -> Option<Parsed> {
         _ => (false, number),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.len() + fraction.len() == 0 || fraction.len() > 9 || !(whole.to_owned() + fraction).bytes().all(|b| b.is_ascii_digit()) {
+    if whole.len() + fraction.len() == 0
+        || fraction.len() > 9
+        || !(whole.to_owned() + fraction).bytes().all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -38,7 +62,8 @@ fn read(text: &str) -> Option<Parsed> {
     if !fraction.is_empty() {
         nanos = nanos.checked_add(format!("{fraction:0<9}").parse().ok()?)?;
     }
-    let (family, nanos) = if let Some((_, power)) = BINARY.iter().find(|(name, _)| !name.is_empty() && *name == suffix) {
+    let (family, nanos) = if let Some((_, power)) = BINARY.iter().find(|(name, _)| !name.is_empty() && *name == suffix)
+    {
         (Family::Binary, nanos.checked_mul(1_i128 << power)?)
     } else if let Some((_, power)) = DECIMAL.iter().find(|(name, _)| *name == suffix) {
         (Family::Decimal, scale(nanos, *power)?)
@@ -46,13 +71,20 @@ fn read(text: &str) -> Option<Parsed> {
         let power: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
         (Family::Exponent, scale(nanos, power)?)
     };
-    Some(Parsed { nanos: if negative { -nanos } else { nanos }, family })
+    Some(Parsed {
+        nanos: if negative { -nanos } else { nanos },
+        family,
+    })
 }
 
 fn scale(nanos: i128, power: i32) -> Option<i128> {
     let factor = 10_i128.checked_pow(power.unsigned_abs())?;
     // What is smaller than a billionth is rounded up.
-    if power >= 0 { nanos.checked_mul(factor) } else { Some((nanos + factor - 1) / factor) }
+    if power >= 0 {
+        nanos.checked_mul(factor)
+    } else {
+        Some((nanos + factor - 1) / factor)
+    }
 }
 
 /// Billionths of a unit; `None` if the text is no quantity.
@@ -73,9 +105,17 @@ pub fn canonical(text: &str) -> Option<String> {
         return fits.map(|(name, power)| format!("{}{name}", value / (1_i128 << power)));
     }
     for (name, power) in DECIMAL {
-        let size = if power >= 0 { UNIT.checked_mul(10_i128.pow(power.unsigned_abs()))? } else { UNIT / 10_i128.pow(power.unsigned_abs()) };
+        let size = if power >= 0 {
+            UNIT.checked_mul(10_i128.pow(power.unsigned_abs()))?
+        } else {
+            UNIT / 10_i128.pow(power.unsigned_abs())
+        };
         if nanos % size == 0 {
-            let name = if family == Family::Exponent && power != 0 { format!("e{power}") } else { name.to_owned() };
+            let name = if family == Family::Exponent && power != 0 {
+                format!("e{power}")
+            } else {
+                name.to_owned()
+            };
             return Some(format!("{}{name}", nanos / size));
         }
     }
@@ -101,9 +141,10 @@ pub fn canonicalise(schema: &Schema, value: &mut Value, path: &str) -> Result<()
             }
             Ok(())
         }
-        (Kind::Array { items, .. }, Value::Array(list)) => {
-            list.iter_mut().enumerate().try_for_each(|(index, item)| canonicalise(items, item, &format!("{path}[{index}]")))
-        }
+        (Kind::Array { items, .. }, Value::Array(list)) => list
+            .iter_mut()
+            .enumerate()
+            .try_for_each(|(index, item)| canonicalise(items, item, &format!("{path}[{index}]"))),
         _ => Ok(()),
     }
 }

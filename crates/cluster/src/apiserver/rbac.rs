@@ -15,10 +15,15 @@ impl Server {
             return true;
         }
         // Anyone who is known may ask what they may do.
-        if attributes.group == "authorization.k8s.io" && attributes.resource.starts_with("selfsubject") && attributes.verb == "create" {
+        if attributes.group == "authorization.k8s.io"
+            && attributes.resource.starts_with("selfsubject")
+            && attributes.verb == "create"
+        {
             return true;
         }
-        self.rules_of(identity, attributes.namespace).iter().any(|rule| rule_allows(rule, attributes))
+        self.rules_of(identity, attributes.namespace)
+            .iter()
+            .any(|rule| rule_allows(rule, attributes))
     }
 
     /// Rules that apply to a user in a namespace; only cluster-wide ones if it is empty.
@@ -45,11 +50,19 @@ impl Server {
                 rules.extend(self.role_rules(&role.value()));
             }
         };
-        for binding in self.store.list(&key("clusterrolebindings"), None, None, usize::MAX, |_| true).items {
+        for binding in self
+            .store
+            .list(&key("clusterrolebindings"), None, None, usize::MAX, |_| true)
+            .items
+        {
             collect(&binding.value(), "");
         }
         if !namespace.is_empty() {
-            for binding in self.store.list(&key("rolebindings"), Some(namespace), None, usize::MAX, |_| true).items {
+            for binding in self
+                .store
+                .list(&key("rolebindings"), Some(namespace), None, usize::MAX, |_| true)
+                .items
+            {
                 collect(&binding.value(), namespace);
             }
         }
@@ -59,11 +72,18 @@ impl Server {
     /// Rules of a role; those of an aggregated cluster role are the rules of the roles it selects.
     fn role_rules(&self, role: &Value) -> Vec<Value> {
         let mut rules = role["rules"].as_array().cloned().unwrap_or_default();
-        let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array().cloned().unwrap_or_default();
+        let selectors = role["aggregationRule"]["clusterRoleSelectors"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         for selector in selectors {
             let selector = super::selectors::LabelSelector::from_map(&selector["matchLabels"]);
             let key = ResourceKey::from(format!("clusterroles.{GROUP}"));
-            for other in self.store.list(&key, None, None, usize::MAX, |other| selector.matches(&other.fields)).items {
+            for other in self
+                .store
+                .list(&key, None, None, usize::MAX, |other| selector.matches(&other.fields))
+                .items
+            {
                 rules.extend(other.value()["rules"].as_array().cloned().unwrap_or_default());
             }
         }
@@ -91,7 +111,10 @@ fn rule_allows(rule: &Value, asked: &Attributes<'_>) -> bool {
     };
     let resource = match asked.subresource {
         "" => has("resources", asked.resource),
-        subresource => has("resources", &format!("{}/{subresource}", asked.resource)) || has("resources", &format!("*/{subresource}")),
+        subresource => {
+            has("resources", &format!("{}/{subresource}", asked.resource))
+                || has("resources", &format!("*/{subresource}"))
+        }
     };
     let names = rule["resourceNames"].as_array().map(Vec::as_slice).unwrap_or_default();
     let named = names.is_empty() || (!asked.name.is_empty() && names.iter().any(|name| name == asked.name));
@@ -102,7 +125,14 @@ fn rule_allows(rule: &Value, asked: &Attributes<'_>) -> bool {
 pub fn default_roles() -> Vec<(&'static str, Value)> {
     let read = json!(["get", "list", "watch"]);
     let write = json!(["create", "delete", "deletecollection", "patch", "update"]);
-    let core = json!(["configmaps", "persistentvolumeclaims", "pods", "serviceaccounts", "services", "endpoints"]);
+    let core = json!([
+        "configmaps",
+        "persistentvolumeclaims",
+        "pods",
+        "serviceaccounts",
+        "services",
+        "endpoints"
+    ]);
     let shared = |verbs: &Value| {
         vec![
             json!({"apiGroups": [""], "resources": core, "verbs": verbs}),
@@ -125,9 +155,17 @@ pub fn default_roles() -> Vec<(&'static str, Value)> {
     edit.push(json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "watch", "create", "delete", "deletecollection", "patch", "update"]}));
     let mut admin = edit.clone();
     admin.push(json!({"apiGroups": [GROUP], "resources": ["roles", "rolebindings"], "verbs": ["*"]}));
-    admin.push(json!({"apiGroups": ["authorization.k8s.io"], "resources": ["localsubjectaccessreviews"], "verbs": ["create"]}));
-    let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, {"nonResourceURLs": ["*"], "verbs": ["*"]}]);
-    vec![("cluster-admin", all), ("admin", admin.into()), ("edit", edit.into()), ("view", view.into())]
+    admin.push(
+        json!({"apiGroups": ["authorization.k8s.io"], "resources": ["localsubjectaccessreviews"], "verbs": ["create"]}),
+    );
+    let all =
+        json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, {"nonResourceURLs": ["*"], "verbs": ["*"]}]);
+    vec![
+        ("cluster-admin", all),
+        ("admin", admin.into()),
+        ("edit", edit.into()),
+        ("view", view.into()),
+    ]
 }
 
 #[cfg(test)]
@@ -136,11 +174,31 @@ mod tests {
 
     #[test]
     fn rules_name_verbs_groups_resources_and_names() {
-        let rule = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods", "pods/log"], "resourceNames": ["a"]});
-        let asked = Attributes { verb: "get", group: "", resource: "pods", subresource: "", namespace: "n", name: "a" };
+        let rule =
+            json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods", "pods/log"], "resourceNames": ["a"]});
+        let asked = Attributes {
+            verb: "get",
+            group: "",
+            resource: "pods",
+            subresource: "",
+            namespace: "n",
+            name: "a",
+        };
         assert!(rule_allows(&rule, &asked));
-        assert!(rule_allows(&rule, &Attributes { subresource: "log", ..asked }));
-        assert!(!rule_allows(&rule, &Attributes { subresource: "exec", ..asked }));
+        assert!(rule_allows(
+            &rule,
+            &Attributes {
+                subresource: "log",
+                ..asked
+            }
+        ));
+        assert!(!rule_allows(
+            &rule,
+            &Attributes {
+                subresource: "exec",
+                ..asked
+            }
+        ));
         assert!(!rule_allows(&rule, &Attributes { verb: "list", ..asked }));
         assert!(!rule_allows(&rule, &Attributes { name: "b", ..asked }));
         assert!(!rule_allows(&rule, &Attributes { group: "apps", ..asked }));

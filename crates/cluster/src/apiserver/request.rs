@@ -44,7 +44,9 @@ impl Target {
             [plural, name, subresource] => (*plural, Some(*name), Some(*subresource)),
             _ => return Err(ApiError::no_such_path()),
         };
-        let resource = registry.find(group, version, plural).ok_or_else(ApiError::no_such_path)?;
+        let resource = registry
+            .find(group, version, plural)
+            .ok_or_else(ApiError::no_such_path)?;
         if namespace.is_some() && !resource.namespaced {
             return Err(ApiError::no_such_path());
         }
@@ -63,7 +65,9 @@ fn decode(segment: &str) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let code = segment.get(index + 1..index + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code = segment
+            .get(index + 1..index + 3)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (bytes[index], code) {
             (b'%', Some(byte)) => {
                 decoded.push(byte);
@@ -85,7 +89,10 @@ pub struct Query(pub Vec<(String, String)>);
 impl Query {
     /// Value of a parameter, if it is there and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether a parameter is true.
@@ -113,11 +120,17 @@ pub enum Form {
 impl Form {
     /// The first form in `Accept` that we can give.
     pub fn of(headers: &HeaderMap) -> Result<Form, ApiError> {
-        let accept = headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+        let accept = headers
+            .get("accept")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("*/*");
         for range in accept.split(',') {
             let mut parts = range.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
-            if !matches!(media, "application/json" | "application/*" | "*/*" | "application/yaml" | "") {
+            if !matches!(
+                media,
+                "application/json" | "application/*" | "*/*" | "application/yaml" | ""
+            ) {
                 continue;
             }
             let form = parts.find_map(|part| part.strip_prefix("as="));
@@ -143,7 +156,10 @@ mod tests {
         let read = |path: &str| {
             Target::parse(path, &registry).map(|target| {
                 let parts = [target.namespace, target.name, target.subresource];
-                (target.resource.qualified(), parts.map(Option::unwrap_or_default).join("|"))
+                (
+                    target.resource.qualified(),
+                    parts.map(Option::unwrap_or_default).join("|"),
+                )
             })
         };
         for (path, resource, parts) in [
@@ -153,11 +169,20 @@ mod tests {
             ("/api/v1/namespaces/a/status", "namespaces", "|a|status"),
             ("/api/v1/namespaces/a/pods", "pods", "a||"),
             ("/api/v1/namespaces/a/pods/b/log", "pods", "a|b|log"),
-            ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", "clusterroles.rbac.authorization.k8s.io", "|system:node|"),
+            (
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
+                "clusterroles.rbac.authorization.k8s.io",
+                "|system:node|",
+            ),
         ] {
             assert_eq!(read(path).unwrap(), (resource.to_owned(), parts.to_owned()), "{path}");
         }
-        for path in ["/api/v1/nothing", "/apis/apps/v2/deployments", "/api/v1/namespaces/a/nodes", "/x"] {
+        for path in [
+            "/api/v1/nothing",
+            "/apis/apps/v2/deployments",
+            "/api/v1/namespaces/a/nodes",
+            "/x",
+        ] {
             assert_eq!(read(path).unwrap_err().code, 404, "{path}");
         }
     }
@@ -165,10 +190,19 @@ mod tests {
     #[test]
     fn the_first_acceptable_form_is_taken() {
         let form = |accept: &'static str| {
-            Form::of(&HeaderMap::from_iter([(http::header::ACCEPT, http::HeaderValue::from_static(accept))]))
+            Form::of(&HeaderMap::from_iter([(
+                http::header::ACCEPT,
+                http::HeaderValue::from_static(accept),
+            )]))
         };
-        assert_eq!(form("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").unwrap(), Form::Table);
-        assert_eq!(form("application/vnd.kubernetes.protobuf,application/json").unwrap(), Form::Object);
+        assert_eq!(
+            form("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").unwrap(),
+            Form::Table
+        );
+        assert_eq!(
+            form("application/vnd.kubernetes.protobuf,application/json").unwrap(),
+            Form::Object
+        );
         assert_eq!(form("application/vnd.kubernetes.protobuf").unwrap_err().code, 406);
     }
 }

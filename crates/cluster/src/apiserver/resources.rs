@@ -94,7 +94,16 @@ impl Resource {
     pub fn verbs(&self) -> &'static [&'static str] {
         match self.treatment {
             Treatment::Review => &["create"],
-            _ => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+            _ => &[
+                "create",
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "update",
+                "watch",
+            ],
         }
     }
 
@@ -103,20 +112,38 @@ impl Resource {
         self.custom.is_some()
             || matches!(
                 self.plural.as_str(),
-                "pods" | "deployments" | "statefulsets" | "replicasets" | "daemonsets" | "ingresses" | "networkpolicies"
-                    | "poddisruptionbudgets" | "customresourcedefinitions" | "jobs" | "cronjobs" | "endpointslices"
+                "pods"
+                    | "deployments"
+                    | "statefulsets"
+                    | "replicasets"
+                    | "daemonsets"
+                    | "ingresses"
+                    | "networkpolicies"
+                    | "poddisruptionbudgets"
+                    | "customresourcedefinitions"
+                    | "jobs"
+                    | "cronjobs"
+                    | "endpointslices"
             )
     }
 }
 
 /// `v1` or `group/v1`.
 pub fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// `pods` or `deployments.apps`.
 pub fn qualified(plural: &str, group: &str) -> String {
-    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
+    if group.is_empty() {
+        plural.to_owned()
+    } else {
+        format!("{plural}.{group}")
+    }
 }
 
 /// All resources of the server at one time.
@@ -143,24 +170,25 @@ impl Registry {
         if !versions.contains(&resource.version) {
             versions.push(resource.version.clone());
         }
-        let key = (resource.group.clone(), resource.version.clone(), resource.plural.clone());
+        let key = (
+            resource.group.clone(),
+            resource.version.clone(),
+            resource.plural.clone(),
+        );
         self.resources.insert(key, Arc::new(resource));
     }
 
     /// The resource of a path.
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
-        self.resources.get(&(group.to_owned(), version.to_owned(), plural.to_owned())).cloned()
+        self.resources
+            .get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
+            .cloned()
     }
 
     /// The preferred version of a resource, by its store key.
     pub fn by_key(&self, key: &str) -> Option<Arc<Resource>> {
         let found = self.resources.values().filter(|resource| &*resource.key == key);
         found.min_by_key(|resource| self.rank(resource)).cloned()
-    }
-
-    /// A resource by group and kind, any version.
-    pub fn by_kind(&self, group: &str, kind: &str) -> Option<Arc<Resource>> {
-        self.resources.values().find(|resource| resource.group == group && resource.kind == kind).cloned()
     }
 
     fn rank(&self, resource: &Resource) -> (bool, usize) {
@@ -171,18 +199,18 @@ impl Registry {
 
     /// Groups and their versions, core first.
     pub fn groups(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.groups.iter().map(|(group, versions)| (group.as_str(), versions.as_slice()))
+        self.groups
+            .iter()
+            .map(|(group, versions)| (group.as_str(), versions.as_slice()))
     }
 
     /// Resources of one group and version.
     pub fn of(&self, group: &str, version: &str) -> Vec<Arc<Resource>> {
-        let matching = self.resources.values().filter(|resource| resource.group == group && resource.version == version);
+        let matching = self
+            .resources
+            .values()
+            .filter(|resource| resource.group == group && resource.version == version);
         matching.cloned().collect()
-    }
-
-    /// Every resource.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.resources.values()
     }
 }
 
@@ -207,7 +235,11 @@ impl Row {
             group => format!("io.k8s.api.{}", group.split('.').next().unwrap_or(group)),
         };
         // Both event APIs are views of the same objects.
-        let key = if self.plural == "events" { "events".into() } else { qualified(self.plural, group) };
+        let key = if self.plural == "events" {
+            "events".into()
+        } else {
+            qualified(self.plural, group)
+        };
         Resource {
             group: group.to_owned(),
             version: version.to_owned(),
@@ -239,7 +271,16 @@ const fn row(
         Scope::Cluster => (false, false),
         Scope::ClusterWithStatus => (false, true),
     };
-    Row { api_version, kind, plural, short, namespaced, status, treatment: Treatment::Honoured, all: false }
+    Row {
+        api_version,
+        kind,
+        plural,
+        short,
+        namespaced,
+        status,
+        treatment: Treatment::Honoured,
+        all: false,
+    }
 }
 
 const fn in_all(mut row: Row) -> Row {

@@ -55,12 +55,12 @@ impl LabelSelector {
     /// Whether labels satisfy every condition.
     pub fn matches(&self, fields: &Fields) -> bool {
         self.0.iter().all(|condition| match condition {
-            Condition::In(key, values) => {
-                fields.label(key).is_some_and(|value| values.iter().any(|wanted| wanted == value))
-            }
-            Condition::NotIn(key, values) => {
-                fields.label(key).is_none_or(|value| !values.iter().any(|wanted| wanted == value))
-            }
+            Condition::In(key, values) => fields
+                .label(key)
+                .is_some_and(|value| values.iter().any(|wanted| wanted == value)),
+            Condition::NotIn(key, values) => fields
+                .label(key)
+                .is_none_or(|value| !values.iter().any(|wanted| wanted == value)),
             Condition::Exists(key) => fields.label(key).is_some(),
             Condition::Missing(key) => fields.label(key).is_none(),
             Condition::Greater(key, limit) => number(fields.label(key)).is_some_and(|value| value > *limit),
@@ -92,11 +92,17 @@ fn split_outside_parentheses(text: &str) -> Vec<&str> {
 }
 
 fn is_key(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
 }
 
 fn is_value(text: &str) -> bool {
-    text.len() <= 63 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    text.len() <= 63
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 fn key(text: &str) -> Option<String> {
@@ -127,7 +133,11 @@ fn condition(part: &str) -> Option<Condition> {
     for (operator, negated) in [("!=", true), ("==", false), ("=", false)] {
         if let Some((name, wanted)) = part.split_once(operator) {
             let (name, wanted) = (key(name)?, vec![value(wanted)?]);
-            return Some(if negated { Condition::NotIn(name, wanted) } else { Condition::In(name, wanted) });
+            return Some(if negated {
+                Condition::NotIn(name, wanted)
+            } else {
+                Condition::In(name, wanted)
+            });
         }
     }
     if let Some((name, limit)) = part.split_once('>') {
@@ -155,7 +165,9 @@ impl FieldSelector {
             } else if let Some((field, value)) = part.split_once('=') {
                 (field, true, value)
             } else {
-                return Err(ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")));
+                return Err(ApiError::bad_request(format!(
+                    "invalid selector: '{text}'; can't understand '{part}'"
+                )));
             };
             let known = matches!(field, "metadata.name" | "metadata.namespace")
                 || supported(resource).contains(&field)
@@ -165,7 +177,9 @@ impl FieldSelector {
                 let message = if custom.is_none() && !supported(resource).is_empty() {
                     message
                 } else {
-                    format!("{message:?} is not a known field selector of {kind}: only \"metadata.name\", \"metadata.namespace\"")
+                    format!(
+                        "{message:?} is not a known field selector of {kind}: only \"metadata.name\", \"metadata.namespace\""
+                    )
                 };
                 return Err(ApiError::bad_request(message));
             }
@@ -177,11 +191,6 @@ impl FieldSelector {
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// The one name asked for, if there is one.
-    pub fn name(&self) -> Option<&str> {
-        self.0.iter().find(|(field, wanted, _)| field == "metadata.name" && *wanted).map(|(.., value)| value.as_str())
     }
 
     /// Whether an object satisfies every condition; parses it only when asked for more than its name.
@@ -272,9 +281,16 @@ mod tests {
             ("tier>0", true),
             ("tier<1", false),
             ("a.b/c=", true),
-            ("spark-app-selector=x,spark-role=executor,spark-exec-inactive!=true", false),
+            (
+                "spark-app-selector=x,spark-role=executor,spark-exec-inactive!=true",
+                false,
+            ),
         ] {
-            assert_eq!(LabelSelector::parse(selector).unwrap().matches(&fields), expected, "{selector}");
+            assert_eq!(
+                LabelSelector::parse(selector).unwrap().matches(&fields),
+                expected,
+                "{selector}"
+            );
         }
         for wrong in ["a b", "=x", "a in x", "a,,b", "a in (b", "a like (b)"] {
             assert!(LabelSelector::parse(wrong).is_err(), "{wrong}");
@@ -285,6 +301,9 @@ mod tests {
     fn field_selectors_refuse_fields_the_resource_does_not_have() {
         assert!(FieldSelector::parse("status.phase=Running,metadata.name!=x", "pods", "Pod", None).is_ok());
         let error = FieldSelector::parse("spec.nope=1", "pods", "Pod", None).unwrap_err();
-        assert_eq!((error.code, error.message.as_str()), (400, "field label not supported: spec.nope"));
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (400, "field label not supported: spec.nope")
+        );
     }
 }

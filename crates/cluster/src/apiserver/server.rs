@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, State};
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request};
@@ -181,8 +181,19 @@ async fn answer(
     }
     let registry = server.registry();
     let target = Target::parse(&path, &registry)?;
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let content_type = header("content-type").split(';').next().unwrap_or_default().trim().to_lowercase();
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let content_type = header("content-type")
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase();
     let user_agent = header("user-agent").to_owned();
     let form = if upgrade.is_some() || target.subresource.as_deref() == Some("log") {
         Form::Object
@@ -202,7 +213,14 @@ async fn answer(
     };
     let verb = handlers::verb(&parts.method, &call)?;
     server.authorize(&call, verb)?;
-    let call = Call { body: if parts.method == Method::GET { Bytes::new() } else { read_body(body).await? }, ..call };
+    let call = Call {
+        body: if parts.method == Method::GET {
+            Bytes::new()
+        } else {
+            read_body(body).await?
+        },
+        ..call
+    };
     handlers::dispatch(verb, call, upgrade).await
 }
 

@@ -21,8 +21,16 @@ pub struct FieldError {
 
 impl FieldError {
     fn new(reason: &'static str, field: &str, head: String, detail: &str) -> FieldError {
-        let message = if detail.is_empty() { head } else { format!("{head}: {detail}") };
-        FieldError { reason, field: field.to_owned(), message }
+        let message = if detail.is_empty() {
+            head
+        } else {
+            format!("{head}: {detail}")
+        };
+        FieldError {
+            reason,
+            field: field.to_owned(),
+            message,
+        }
     }
 
     /// `Required value`.
@@ -37,7 +45,12 @@ impl FieldError {
 
     /// `Invalid value: …` of the wrong type.
     pub fn type_invalid(field: &str, value: &Value, detail: &str) -> FieldError {
-        FieldError::new("FieldValueTypeInvalid", field, format!("Invalid value: {value}"), detail)
+        FieldError::new(
+            "FieldValueTypeInvalid",
+            field,
+            format!("Invalid value: {value}"),
+            detail,
+        )
     }
 
     /// `Forbidden: …`.
@@ -59,7 +72,12 @@ impl FieldError {
     pub fn not_supported(field: &str, value: &Value, supported: &[Value]) -> FieldError {
         let supported: Vec<String> = supported.iter().map(Value::to_string).collect();
         let detail = format!("supported values: {}", supported.join(", "));
-        FieldError::new("FieldValueNotSupported", field, format!("Unsupported value: {value}"), &detail)
+        FieldError::new(
+            "FieldValueNotSupported",
+            field,
+            format!("Unsupported value: {value}"),
+            &detail,
+        )
     }
 
     /// `Too long: …`.
@@ -75,7 +93,8 @@ impl fmt::Display for FieldError {
 }
 
 /// A refused request: HTTP code, reason word, sentence, details.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
 pub struct ApiError {
     /// HTTP status code.
     pub code: u16,
@@ -90,7 +109,12 @@ pub struct ApiError {
 impl ApiError {
     /// A refusal without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { code, reason, message: message.into(), details: Value::Null }
+        ApiError {
+            code,
+            reason,
+            message: message.into(),
+            details: Value::Null,
+        }
     }
 
     /// 400.
@@ -125,7 +149,11 @@ impl ApiError {
 
     /// 405.
     pub fn method_not_allowed() -> ApiError {
-        ApiError::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        ApiError::new(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        )
     }
 
     /// 409 for a create of something that exists.
@@ -153,8 +181,16 @@ impl ApiError {
     /// 422 with every complaint.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> ApiError {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
-        let head = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let text = if texts.len() == 1 {
+            texts.concat()
+        } else {
+            format!("[{}]", texts.join(", "))
+        };
+        let head = if group.is_empty() {
+            kind.to_owned()
+        } else {
+            format!("{kind}.{group}")
+        };
         let causes: Vec<Value> = errors
             .iter()
             .map(|error| json!({"reason": error.reason, "message": error.message, "field": error.field}))
@@ -163,7 +199,12 @@ impl ApiError {
         if group.is_empty() {
             details.as_object_mut().map(|fields| fields.remove("group"));
         }
-        ApiError { code: 422, reason: "Invalid", message: format!("{head} {name:?} is invalid: {text}"), details }
+        ApiError {
+            code: 422,
+            reason: "Invalid",
+            message: format!("{head} {name:?} is invalid: {text}"),
+            details,
+        }
     }
 
     /// 500.
@@ -212,8 +253,11 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.status().to_string()));
-        *response.status_mut() = http::StatusCode::from_u16(self.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+        *response.status_mut() =
+            http::StatusCode::from_u16(self.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        response
+            .headers_mut()
+            .insert("content-type", http::HeaderValue::from_static("application/json"));
         response
     }
 }

@@ -15,10 +15,16 @@ pub fn table(call: &Call, objects: &[Value], metadata: Map<String, Value>) -> Va
     let resource = call.resource();
     let include = call.query.get("includeObject").unwrap_or("Metadata");
     let now = Timestamp::now();
-    let custom = resource.custom.as_ref().map(|custom| custom.columns.as_slice()).unwrap_or_default();
+    let custom = resource
+        .custom
+        .as_ref()
+        .map(|custom| custom.columns.as_slice())
+        .unwrap_or_default();
     let headings = headings(resource);
-    let mut definitions = vec![json!({"name": "Name", "type": "string", "format": "name", "priority": 0,
-        "description": "Name must be unique within a namespace."})];
+    let mut definitions = vec![
+        json!({"name": "Name", "type": "string", "format": "name", "priority": 0,
+        "description": "Name must be unique within a namespace."}),
+    ];
     if resource.custom.is_some() {
         for column in custom {
             definitions.push(json!({"name": column.name, "type": column.kind, "format": "", "priority": column.priority, "description": column.description}));
@@ -69,26 +75,117 @@ const fn wide(name: &'static str) -> Heading {
 
 fn headings(resource: &Resource) -> &'static [Heading] {
     match &*resource.key {
-        "pods" => const { &[
-            column("Ready"), column("Status"), column("Restarts"), AGE, wide("IP"), wide("Node"), wide("Nominated Node"), wide("Readiness Gates"),
-        ] },
-        "services" => const { &[column("Type"), column("Cluster-IP"), column("External-IP"), column("Port(s)"), AGE, wide("Selector")] },
+        "pods" => {
+            const {
+                &[
+                    column("Ready"),
+                    column("Status"),
+                    column("Restarts"),
+                    AGE,
+                    wide("IP"),
+                    wide("Node"),
+                    wide("Nominated Node"),
+                    wide("Readiness Gates"),
+                ]
+            }
+        }
+        "services" => {
+            const {
+                &[
+                    column("Type"),
+                    column("Cluster-IP"),
+                    column("External-IP"),
+                    column("Port(s)"),
+                    AGE,
+                    wide("Selector"),
+                ]
+            }
+        }
         "configmaps" => const { &[("Data", "integer", false), AGE] },
         "secrets" => const { &[column("Type"), ("Data", "integer", false), AGE] },
         "serviceaccounts" => const { &[AGE] },
         "namespaces" => const { &[column("Status"), AGE] },
-        "nodes" => const { &[column("Status"), column("Roles"), AGE, column("Version"), wide("Internal-IP"), wide("OS-Image"), wide("Kernel-Version"), wide("Container-Runtime")] },
-        "events" => const { &[column("Last Seen"), column("Type"), column("Reason"), column("Object"), wide("Subobject"), wide("Source"), column("Message"), wide("First Seen"), wide("Count")] },
-        "persistentvolumeclaims" => const { &[column("Status"), column("Volume"), column("Capacity"), column("Access Modes"), column("StorageClass"), AGE, wide("VolumeMode")] },
-        "persistentvolumes" => const { &[column("Capacity"), column("Access Modes"), column("Reclaim Policy"), column("Status"), column("Claim"), column("StorageClass"), column("Reason"), AGE] },
-        "storageclasses.storage.k8s.io" => const { &[column("Provisioner"), column("ReclaimPolicy"), column("VolumeBindingMode"), AGE] },
+        "nodes" => {
+            const {
+                &[
+                    column("Status"),
+                    column("Roles"),
+                    AGE,
+                    column("Version"),
+                    wide("Internal-IP"),
+                    wide("OS-Image"),
+                    wide("Kernel-Version"),
+                    wide("Container-Runtime"),
+                ]
+            }
+        }
+        "events" => {
+            const {
+                &[
+                    column("Last Seen"),
+                    column("Type"),
+                    column("Reason"),
+                    column("Object"),
+                    wide("Subobject"),
+                    wide("Source"),
+                    column("Message"),
+                    wide("First Seen"),
+                    wide("Count"),
+                ]
+            }
+        }
+        "persistentvolumeclaims" => {
+            const {
+                &[
+                    column("Status"),
+                    column("Volume"),
+                    column("Capacity"),
+                    column("Access Modes"),
+                    column("StorageClass"),
+                    AGE,
+                    wide("VolumeMode"),
+                ]
+            }
+        }
+        "persistentvolumes" => {
+            const {
+                &[
+                    column("Capacity"),
+                    column("Access Modes"),
+                    column("Reclaim Policy"),
+                    column("Status"),
+                    column("Claim"),
+                    column("StorageClass"),
+                    column("Reason"),
+                    AGE,
+                ]
+            }
+        }
+        "storageclasses.storage.k8s.io" => {
+            const {
+                &[
+                    column("Provisioner"),
+                    column("ReclaimPolicy"),
+                    column("VolumeBindingMode"),
+                    AGE,
+                ]
+            }
+        }
         "endpoints" => const { &[column("Endpoints"), AGE] },
-        "endpointslices.discovery.k8s.io" => const { &[column("AddressType"), column("Ports"), column("Endpoints"), AGE] },
+        "endpointslices.discovery.k8s.io" => {
+            const { &[column("AddressType"), column("Ports"), column("Endpoints"), AGE] }
+        }
         "customresourcedefinitions.apiextensions.k8s.io" => const { &[column("Created At")] },
         "leases.coordination.k8s.io" => const { &[column("Holder"), AGE] },
-        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => const { &[column("Role"), AGE] },
-        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => const { &[column("Created At")] },
-        "priorityclasses.scheduling.k8s.io" => const { &[("Value", "integer", false), ("Global-Default", "boolean", false), AGE] },
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            const { &[column("Role"), AGE] }
+        }
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
+            const { &[column("Created At")] }
+        }
+        "priorityclasses.scheduling.k8s.io" => {
+            const { &[("Value", "integer", false), ("Global-Default", "boolean", false), AGE] }
+        }
         "networkpolicies.networking.k8s.io" => const { &[column("Pod-Selector"), AGE] },
         _ => const { &[AGE] },
     }
@@ -108,13 +205,22 @@ fn or(value: &Value, missing: &str) -> Value {
 }
 
 fn joined(list: &Value, separator: &str, each: impl Fn(&Value) -> String) -> String {
-    list.as_array().into_iter().flatten().map(each).collect::<Vec<_>>().join(separator)
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .map(each)
+        .collect::<Vec<_>>()
+        .join(separator)
 }
 
 fn selector(map: &Value) -> String {
     let pairs = map.as_object().into_iter().flatten();
     let pairs: Vec<String> = pairs.map(|(key, value)| format!("{key}={}", text(value))).collect();
-    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
+    if pairs.is_empty() {
+        "<none>".to_owned()
+    } else {
+        pairs.join(",")
+    }
 }
 
 fn access_modes(list: &Value) -> String {
@@ -128,7 +234,11 @@ fn access_modes(list: &Value) -> String {
 }
 
 fn count(object: &Value, fields: &[&str]) -> Value {
-    fields.iter().map(|field| object[*field].as_object().map_or(0, Map::len)).sum::<usize>().into()
+    fields
+        .iter()
+        .map(|field| object[*field].as_object().map_or(0, Map::len))
+        .sum::<usize>()
+        .into()
 }
 
 fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value {
@@ -137,14 +247,21 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
         (_, "Age") => age(&metadata["creationTimestamp"], now).into(),
         (_, "Created At") => metadata["creationTimestamp"].clone(),
         ("pods", "Ready") => {
-            let statuses = status["containerStatuses"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let statuses = status["containerStatuses"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             let ready = statuses.iter().filter(|container| container["ready"] == true).count();
             format!("{ready}/{}", spec["containers"].as_array().map_or(0, Vec::len)).into()
         }
         ("pods", "Status") => pod_status(object).into(),
         ("pods", "Restarts") => {
             let statuses = status["containerStatuses"].as_array().into_iter().flatten();
-            statuses.map(|container| container["restartCount"].as_i64().unwrap_or(0)).sum::<i64>().to_string().into()
+            statuses
+                .map(|container| container["restartCount"].as_i64().unwrap_or(0))
+                .sum::<i64>()
+                .to_string()
+                .into()
         }
         ("pods", "IP") => or(&status["podIP"], "<none>"),
         ("pods", "Node") => or(&spec["nodeName"], "<none>"),
@@ -153,8 +270,14 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
         ("services", "Cluster-IP") => or(&spec["clusterIP"], "<none>"),
         ("services", "External-IP") => or(&spec["externalName"], "<none>"),
         ("services", "Port(s)") => {
-            let ports = joined(&spec["ports"], ",", |port| format!("{}/{}", port["port"], text(&port["protocol"])));
-            if ports.is_empty() { "<none>".into() } else { ports.into() }
+            let ports = joined(&spec["ports"], ",", |port| {
+                format!("{}/{}", port["port"], text(&port["protocol"]))
+            });
+            if ports.is_empty() {
+                "<none>".into()
+            } else {
+                ports.into()
+            }
         }
         ("services", "Selector") => selector(&spec["selector"]).into(),
         ("configmaps", "Data") => count(object, &["data", "binaryData"]),
@@ -163,7 +286,9 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
         ("namespaces", "Status") => status["phase"].clone(),
         ("nodes", "Status") => {
             let conditions = status["conditions"].as_array().into_iter().flatten();
-            let ready = conditions.into_iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            let ready = conditions
+                .into_iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
             let mut text = if ready { "Ready" } else { "NotReady" }.to_owned();
             if spec["unschedulable"] == true {
                 text.push_str(",SchedulingDisabled");
@@ -172,20 +297,32 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
         }
         ("nodes", "Roles") => {
             let labels = metadata["labels"].as_object().into_iter().flatten();
-            let roles: Vec<&str> = labels.filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/")).collect();
-            if roles.is_empty() { "<none>".into() } else { roles.join(",").into() }
+            let roles: Vec<&str> = labels
+                .filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/"))
+                .collect();
+            if roles.is_empty() {
+                "<none>".into()
+            } else {
+                roles.join(",").into()
+            }
         }
         ("nodes", "Version") => status["nodeInfo"]["kubeletVersion"].clone(),
         ("nodes", "Internal-IP") => {
             let mut addresses = status["addresses"].as_array().into_iter().flatten();
-            addresses.find(|address| address["type"] == "InternalIP").map_or_else(|| "<none>".into(), |address| address["address"].clone())
+            addresses
+                .find(|address| address["type"] == "InternalIP")
+                .map_or_else(|| "<none>".into(), |address| address["address"].clone())
         }
         ("nodes", "OS-Image") => or(&status["nodeInfo"]["osImage"], "<unknown>"),
         ("nodes", "Kernel-Version") => or(&status["nodeInfo"]["kernelVersion"], "<unknown>"),
         ("nodes", "Container-Runtime") => or(&status["nodeInfo"]["containerRuntimeVersion"], "<unknown>"),
         ("events", _) => event_cell(heading, object, now),
         ("persistentvolumeclaims", "Status") | ("persistentvolumes", "Status") => {
-            if metadata["deletionTimestamp"].is_null() { status["phase"].clone() } else { "Terminating".into() }
+            if metadata["deletionTimestamp"].is_null() {
+                status["phase"].clone()
+            } else {
+                "Terminating".into()
+            }
         }
         ("persistentvolumeclaims", "Volume") => text(&spec["volumeName"]).into(),
         ("persistentvolumeclaims", "Capacity") => text(&status["capacity"]["storage"]).into(),
@@ -197,7 +334,11 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
         ("persistentvolumes", "Reclaim Policy") => text(&spec["persistentVolumeReclaimPolicy"]).into(),
         ("persistentvolumes", "Claim") => {
             let claim = &spec["claimRef"];
-            if claim.is_null() { "".into() } else { format!("{}/{}", text(&claim["namespace"]), text(&claim["name"])).into() }
+            if claim.is_null() {
+                "".into()
+            } else {
+                format!("{}/{}", text(&claim["namespace"]), text(&claim["name"])).into()
+            }
         }
         ("persistentvolumes", "Reason") => text(&status["reason"]).into(),
         ("storageclasses.storage.k8s.io", "Provisioner") => object["provisioner"].clone(),
@@ -206,7 +347,9 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
         ("endpoints", "Endpoints") => {
             let all = joined(&object["subsets"], ",", |subset| {
                 joined(&subset["addresses"], ",", |address| {
-                    joined(&subset["ports"], ",", |port| format!("{}:{}", text(&address["ip"]), port["port"]))
+                    joined(&subset["ports"], ",", |port| {
+                        format!("{}:{}", text(&address["ip"]), port["port"])
+                    })
                 })
             });
             if all.is_empty() { "<none>".into() } else { all.into() }
@@ -214,14 +357,25 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
         ("endpointslices.discovery.k8s.io", "AddressType") => object["addressType"].clone(),
         ("endpointslices.discovery.k8s.io", "Ports") => {
             let ports = joined(&object["ports"], ",", |port| text(&port["port"]));
-            if ports.is_empty() { "<unset>".into() } else { ports.into() }
+            if ports.is_empty() {
+                "<unset>".into()
+            } else {
+                ports.into()
+            }
         }
         ("endpointslices.discovery.k8s.io", "Endpoints") => {
-            let all = joined(&object["endpoints"], ",", |endpoint| joined(&endpoint["addresses"], ",", text));
+            let all = joined(&object["endpoints"], ",", |endpoint| {
+                joined(&endpoint["addresses"], ",", text)
+            });
             if all.is_empty() { "<unset>".into() } else { all.into() }
         }
         ("leases.coordination.k8s.io", "Holder") => text(&spec["holderIdentity"]).into(),
-        (_, "Role") => format!("{}/{}", text(&object["roleRef"]["kind"]), text(&object["roleRef"]["name"])).into(),
+        (_, "Role") => format!(
+            "{}/{}",
+            text(&object["roleRef"]["kind"]),
+            text(&object["roleRef"]["name"])
+        )
+        .into(),
         (_, "Value") => object["value"].clone(),
         (_, "Global-Default") => object["globalDefault"].as_bool().unwrap_or(false).into(),
         (_, "Pod-Selector") => selector(&spec["podSelector"]["matchLabels"]).into(),
@@ -230,12 +384,30 @@ fn cell(resource: &str, heading: &str, object: &Value, now: Timestamp) -> Value 
 }
 
 fn event_cell(heading: &str, event: &Value, now: Timestamp) -> Value {
-    let either = |core: &str, new: &str| if event[core].is_null() { event[new].clone() } else { event[core].clone() };
+    let either = |core: &str, new: &str| {
+        if event[core].is_null() {
+            event[new].clone()
+        } else {
+            event[core].clone()
+        }
+    };
     let object = either("involvedObject", "regarding");
     let source = either("source", "deprecatedSource");
-    let last = [event["series"]["lastObservedTime"].clone(), either("lastTimestamp", "deprecatedLastTimestamp"), event["eventTime"].clone()];
-    let first = [either("firstTimestamp", "deprecatedFirstTimestamp"), event["eventTime"].clone()];
-    let seen = |times: &[Value]| times.iter().find(|time| !time.is_null()).map_or_else(|| "<unknown>".to_owned(), |time| age(time, now));
+    let last = [
+        event["series"]["lastObservedTime"].clone(),
+        either("lastTimestamp", "deprecatedLastTimestamp"),
+        event["eventTime"].clone(),
+    ];
+    let first = [
+        either("firstTimestamp", "deprecatedFirstTimestamp"),
+        event["eventTime"].clone(),
+    ];
+    let seen = |times: &[Value]| {
+        times
+            .iter()
+            .find(|time| !time.is_null())
+            .map_or_else(|| "<unknown>".to_owned(), |time| age(time, now))
+    };
     match heading {
         "Last Seen" => seen(&last).into(),
         "First Seen" => seen(&first).into(),
@@ -245,14 +417,22 @@ fn event_cell(heading: &str, event: &Value, now: Timestamp) -> Value {
         "Subobject" => text(&object["fieldPath"]).into(),
         "Source" => {
             let component = either("reportingComponent", "reportingController");
-            let component = if source["component"].is_null() { component } else { source["component"].clone() };
+            let component = if source["component"].is_null() {
+                component
+            } else {
+                source["component"].clone()
+            };
             match text(&source["host"]) {
                 host if host.is_empty() => text(&component).into(),
                 host => format!("{}, {host}", text(&component)).into(),
             }
         }
         "Message" => text(&either("message", "note")).trim().into(),
-        "Count" => either("count", "deprecatedCount").as_i64().unwrap_or(1).to_string().into(),
+        "Count" => either("count", "deprecatedCount")
+            .as_i64()
+            .unwrap_or(1)
+            .to_string()
+            .into(),
         _ => "".into(),
     }
 }
@@ -269,7 +449,10 @@ fn pod_status(pod: &Value) -> String {
         Some(signal) => format!("Signal:{signal}"),
         None => format!("ExitCode:{}", terminated["exitCode"].as_i64().unwrap_or(0)),
     };
-    let initial = status["initContainerStatuses"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let initial = status["initContainerStatuses"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let total = pod["spec"]["initContainers"].as_array().map_or(0, Vec::len);
     let sidecar = |name: &Value| {
         let mut containers = pod["spec"]["initContainers"].as_array().into_iter().flatten();
@@ -307,7 +490,9 @@ fn pod_status(pod: &Value) -> String {
             reason = "Running".into();
         }
     }
-    if !pod["metadata"]["deletionTimestamp"].is_null() && !matches!(status["phase"].as_str(), Some("Succeeded" | "Failed")) {
+    if !pod["metadata"]["deletionTimestamp"].is_null()
+        && !matches!(status["phase"].as_str(), Some("Succeeded" | "Failed"))
+    {
         reason = "Terminating".into();
     }
     reason
@@ -329,7 +514,11 @@ fn path_value<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     let mut rest = path.trim();
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('[') {
-            let end = if after.starts_with("?(") { after.find(")]")? + 1 } else { after.find(']')? };
+            let end = if after.starts_with("?(") {
+                after.find(")]")? + 1
+            } else {
+                after.find(']')?
+            };
             let inner = &after[..end];
             rest = &after[end + 1..];
             current = if let Some(condition) = inner.strip_prefix("?(@.").and_then(|text| text.strip_suffix(')')) {
@@ -358,7 +547,9 @@ fn path_value<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 
 /// How long ago, as kubectl writes it: `5s`, `3m20s`, `5h`, `3d2h`.
 fn age(time: &Value, now: Timestamp) -> String {
-    let Some(then) = time.as_str().and_then(|text| text.parse::<Timestamp>().ok()) else { return "<unknown>".into() };
+    let Some(then) = time.as_str().and_then(|text| text.parse::<Timestamp>().ok()) else {
+        return "<unknown>".into();
+    };
     human_duration(now.as_second() - then.as_second())
 }
 
@@ -369,7 +560,11 @@ fn human_duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     let with = |whole: i64, unit: &str, rest: i64, small: &str| {
-        if rest == 0 { format!("{whole}{unit}") } else { format!("{whole}{unit}{rest}{small}") }
+        if rest == 0 {
+            format!("{whole}{unit}")
+        } else {
+            format!("{whole}{unit}{rest}{small}")
+        }
     };
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -389,7 +584,16 @@ mod tests {
 
     #[test]
     fn ages_are_written_as_kubectl_writes_them() {
-        for (seconds, expected) in [(5, "5s"), (119, "119s"), (120, "2m"), (200, "3m20s"), (3600, "60m"), (11_000, "3h3m"), (90_000, "25h"), (180_000, "2d2h")] {
+        for (seconds, expected) in [
+            (5, "5s"),
+            (119, "119s"),
+            (120, "2m"),
+            (200, "3m20s"),
+            (3600, "60m"),
+            (11_000, "3h3m"),
+            (90_000, "25h"),
+            (180_000, "2d2h"),
+        ] {
             assert_eq!(human_duration(seconds), expected, "{seconds}");
         }
     }

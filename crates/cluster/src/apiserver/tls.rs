@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::pem::PemObject;
@@ -22,8 +23,13 @@ use rustls::{RootCertStore, ServerConfig};
 use super::auth::Identity;
 
 /// Names the server answers to, besides its address.
-const NAMES: [&str; 5] =
-    ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+const NAMES: [&str; 5] = [
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
 
 /// Why the keys cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +71,11 @@ impl Pki {
             let path = path.display().to_string();
             move |cause| PkiError::File { path, cause }
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(complain(directory))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(complain(directory))?;
         let read = |name: &str| fs::read_to_string(directory.join(name)).ok();
         let write = |name: &str, text: &[u8]| {
             let path = directory.join(name);
@@ -105,7 +115,12 @@ impl Pki {
                 key
             }
         };
-        Ok(Pki { authority: authority.0, admin, token_key, server })
+        Ok(Pki {
+            authority: authority.0,
+            admin,
+            token_key,
+            server,
+        })
     }
 
     /// TLS for the listener: HTTP/2 and HTTP/1.1, client certificates of our authority welcome but not required.
@@ -137,7 +152,11 @@ fn authority_parameters() -> CertificateParams {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name.push(DnType::CommonName, "kubernetes");
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+    parameters.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::CrlSign,
+    ];
     parameters
 }
 
@@ -157,13 +176,17 @@ fn issue(
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name.push(DnType::CommonName, common_name);
     if let Some(organization) = organization {
-        parameters.distinguished_name.push(DnType::OrganizationName, organization);
+        parameters
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
     }
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     match server {
         Some(address) => {
             parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            parameters.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(address)));
+            parameters
+                .subject_alt_names
+                .push(SanType::IpAddress(IpAddr::V4(address)));
             for name in NAMES {
                 parameters.subject_alt_names.push(SanType::DnsName(name.try_into()?));
             }
@@ -178,7 +201,12 @@ fn issue(
 fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let draft = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&draft, path)
@@ -189,7 +217,10 @@ pub fn certificate_identity(certificate: &CertificateDer<'_>) -> Option<Identity
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let subject = parsed.subject();
     let common_name = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
-    let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok().map(str::to_owned)).collect();
+    let organizations = subject
+        .iter_organization()
+        .filter_map(|name| name.as_str().ok().map(str::to_owned))
+        .collect();
     Some(Identity::certificate(&common_name, organizations))
 }
 
@@ -205,7 +236,10 @@ mod tests {
         let pki = directory.path().join("pki");
         let first = Pki::load_or_create(&pki, Ipv4Addr::new(127, 70, 0, 1)).unwrap();
         let again = Pki::load_or_create(&pki, Ipv4Addr::new(127, 71, 0, 1)).unwrap();
-        assert_eq!((&first.authority, &first.admin, &first.token_key), (&again.authority, &again.admin, &again.token_key));
+        assert_eq!(
+            (&first.authority, &first.admin, &first.token_key),
+            (&again.authority, &again.admin, &again.token_key)
+        );
         for entry in fs::read_dir(&pki).unwrap() {
             let mode = entry.unwrap().metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);

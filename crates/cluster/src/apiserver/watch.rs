@@ -56,7 +56,9 @@ pub async fn serve(call: Call, upgrade: Option<WebSocketUpgrade>) -> Result<Resp
         Ok::<_, std::convert::Infallible>(Bytes::from(line))
     });
     let mut response = Response::new(Body::from_stream(frames));
-    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("application/json"));
     Ok(with_warnings(response, &warnings))
 }
 
@@ -97,7 +99,11 @@ impl Watcher {
         };
         let asked = call.query.get("resourceVersion").map(read_revision).transpose()?;
         let initial = call.query.flag("sendInitialEvents");
-        let seconds = call.query.get("timeoutSeconds").and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+        let seconds = call
+            .query
+            .get("timeoutSeconds")
+            .and_then(|text| text.parse().ok())
+            .filter(|seconds| *seconds > 0);
         let lasts = seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let now = Instant::now();
         let mut watcher = Watcher {
@@ -133,7 +139,10 @@ impl Watcher {
         let namespace = self.call.target.namespace.clone();
         let page = {
             let keep = |object: &Object| self.matches(object);
-            self.call.server.store.list(&resource.key, namespace.as_deref(), None, usize::MAX, keep)
+            self.call
+                .server
+                .store
+                .list(&resource.key, namespace.as_deref(), None, usize::MAX, keep)
         };
         self.revision = page.revision;
         for object in &page.items {
@@ -154,7 +163,13 @@ impl Watcher {
     /// What an event is to this watcher: an object that starts or stops matching is added or deleted for it.
     fn frame_of(&mut self, event: &Event) -> Option<Bytes> {
         let object = &event.object;
-        if self.call.target.namespace.as_deref().is_some_and(|namespace| *namespace != *object.key.namespace) {
+        if self
+            .call
+            .target
+            .namespace
+            .as_deref()
+            .is_some_and(|namespace| *namespace != *object.key.namespace)
+        {
             return None;
         }
         let before = event.previous.as_ref().is_some_and(|previous| self.matches(previous));
@@ -210,9 +225,13 @@ impl Watcher {
         }
         let object = match self.call.form {
             Form::Object => json!({"kind": resource.kind, "apiVersion": resource.api_version(), "metadata": metadata}),
-            Form::Metadata => json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}),
-            Form::Table => json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": self.revision.to_string()},
-                "columnDefinitions": null, "rows": []}),
+            Form::Metadata => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+            }
+            Form::Table => {
+                json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": self.revision.to_string()},
+                "columnDefinitions": null, "rows": []})
+            }
         };
         json!({"type": "BOOKMARK", "object": object}).to_string().into()
     }
@@ -236,7 +255,12 @@ impl Watcher {
             // Marked as seen before reading, so that a commit in between wakes us again.
             self.commits.borrow_and_update();
             let resource = self.call.target.resource.key.clone();
-            match self.call.server.store.events_after(Some(&resource), self.revision, BATCH) {
+            match self
+                .call
+                .server
+                .store
+                .events_after(Some(&resource), self.revision, BATCH)
+            {
                 Ok((events, complete)) => {
                     for event in &events {
                         let frame = self.frame_of(event);
@@ -250,7 +274,8 @@ impl Watcher {
                 Err(compacted) => {
                     let message = format!("too old resource version: {} ({})", self.revision, compacted.oldest);
                     let status = ApiError::expired(message).status();
-                    self.waiting.push_back(json!({"type": "ERROR", "object": status}).to_string().into());
+                    self.waiting
+                        .push_back(json!({"type": "ERROR", "object": status}).to_string().into());
                     self.done = true;
                     continue;
                 }

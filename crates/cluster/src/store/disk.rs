@@ -18,7 +18,9 @@ const BATCH: usize = 512;
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// SQLite's own complaint: not a database, locked, no space, no permission.
-    #[error("cannot open the cluster's database {path}: {cause}. If the file is damaged, remove the cluster's directory to start anew")]
+    #[error(
+        "cannot open the cluster's database {path}: {cause}. If the file is damaged, remove the cluster's directory to start anew"
+    )]
     Open {
         /// The file.
         path: String,
@@ -26,7 +28,9 @@ pub enum DiskError {
         cause: String,
     },
     /// Written by a newer program.
-    #[error("the cluster's database {path} has layout {found}, this program knows up to {known}: use the newer stoke that wrote it")]
+    #[error(
+        "the cluster's database {path} has layout {found}, this program knows up to {known}: use the newer stoke that wrote it"
+    )]
     Newer {
         /// The file.
         path: String,
@@ -53,12 +57,18 @@ pub(super) struct Handle(Mutex<Sender<Command>>);
 impl Handle {
     pub(super) fn send(&self, write: Write, reply: Reply) -> Result<(), WriteError> {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sender.send(Command::Write(Box::new(write), reply)).map_err(|_| WriteError::Stopped)
+        sender
+            .send(Command::Write(Box::new(write), reply))
+            .map_err(|_| WriteError::Stopped)
     }
 
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        let sent = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(Command::Close(done));
+        let sent = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send(Command::Close(done));
         if sent.is_ok() {
             // An error means the thread has ended already, which is what was asked.
             let _ = closed.await;
@@ -68,11 +78,20 @@ impl Handle {
 
 /// Opens the file, brings its layout up to date and reads all objects and the last revision.
 pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskError> {
-    let complain = |cause: rusqlite::Error| DiskError::Open { path: path.display().to_string(), cause: cause.to_string() };
+    let complain = |cause: rusqlite::Error| DiskError::Open {
+        path: path.display().to_string(),
+        cause: cause.to_string(),
+    };
     let connection = Connection::open(path).map_err(complain)?;
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(complain)?;
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(complain)?;
     if found > SCHEMA_VERSION {
-        return Err(DiskError::Newer { path: path.display().to_string(), found, known: SCHEMA_VERSION });
+        return Err(DiskError::Newer {
+            path: path.display().to_string(),
+            found,
+            known: SCHEMA_VERSION,
+        });
     }
     connection
         .execute_batch(
@@ -87,7 +106,9 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskEr
              PRAGMA user_version = 1;",
         )
         .map_err(complain)?;
-    let last: i64 = connection.query_row("SELECT last FROM revision", [], |row| row.get(0)).map_err(complain)?;
+    let last: i64 = connection
+        .query_row("SELECT last FROM revision", [], |row| row.get(0))
+        .map_err(complain)?;
     let mut objects = Vec::new();
     {
         let mut all = connection
@@ -109,7 +130,11 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskEr
                 cause: format!("object {resource} {namespace}/{name} is not JSON: {cause}"),
             })?;
             objects.push(Object {
-                key: Key { resource: resource.clone(), namespace: namespace.into(), name: name.into() },
+                key: Key {
+                    resource: resource.clone(),
+                    namespace: namespace.into(),
+                    name: name.into(),
+                },
                 revision: revision.unsigned_abs(),
                 fields: fields_of(&value),
                 json: json.into(),

@@ -10,7 +10,7 @@ mod object;
 mod window;
 
 pub use disk::DiskError;
-pub use object::{Fields, Key, Object, ResourceKey, Write, WriteKind, WriteError, fields_of};
+pub use object::{Fields, Key, Object, ResourceKey, Write, WriteError, WriteKind, fields_of};
 pub use window::{Event, EventKind};
 
 use std::collections::{BTreeMap, HashMap};
@@ -69,22 +69,38 @@ enum Writer {
 impl Store {
     /// A store without a disk: gone when the process ends.
     pub fn in_memory() -> Store {
-        let shared = Arc::new(Shared::new(State { revision: 1, ..State::default() }));
-        Store { shared, writer: Arc::new(Writer::Memory(Mutex::new(()))) }
+        let shared = Arc::new(Shared::new(State {
+            revision: 1,
+            ..State::default()
+        }));
+        Store {
+            shared,
+            writer: Arc::new(Writer::Memory(Mutex::new(()))),
+        }
     }
 
     /// Opens or creates the database file and loads every object into the cache.
     pub fn open(path: &Path) -> Result<Store, DiskError> {
         let (connection, objects, revision) = disk::open(path)?;
-        let mut state = State { revision: revision.max(1), ..State::default() };
+        let mut state = State {
+            revision: revision.max(1),
+            ..State::default()
+        };
         state.window.start_after(state.revision);
         for object in objects {
             let key = object.key.clone();
-            state.tables.entry(key.resource).or_default().insert((key.namespace, key.name), Arc::new(object));
+            state
+                .tables
+                .entry(key.resource)
+                .or_default()
+                .insert((key.namespace, key.name), Arc::new(object));
         }
         let shared = Arc::new(Shared::new(state));
         let handle = disk::spawn(connection, shared.clone())?;
-        Ok(Store { shared, writer: Arc::new(Writer::Disk(handle)) })
+        Ok(Store {
+            shared,
+            writer: Arc::new(Writer::Disk(handle)),
+        })
     }
 
     /// Does one conditional write; returns the object as stored (for a deletion: its last state with the deletion's revision).
@@ -108,7 +124,11 @@ impl Store {
     /// The object, if it exists.
     pub fn get(&self, key: &Key) -> Option<Arc<Object>> {
         let state = self.shared.read();
-        state.tables.get(&key.resource)?.get(&(key.namespace.clone(), key.name.clone())).cloned()
+        state
+            .tables
+            .get(&key.resource)?
+            .get(&(key.namespace.clone(), key.name.clone()))
+            .cloned()
     }
 
     /// Lists a resource in key order: of one namespace or of all, after a key, at most `limit` that pass `keep`.
@@ -122,8 +142,14 @@ impl Store {
     ) -> Page {
         use std::ops::Bound;
         let state = self.shared.read();
-        let mut page = Page { items: Vec::new(), revision: state.revision, remaining: 0 };
-        let Some(table) = state.tables.get(resource) else { return page };
+        let mut page = Page {
+            items: Vec::new(),
+            revision: state.revision,
+            remaining: 0,
+        };
+        let Some(table) = state.tables.get(resource) else {
+            return page;
+        };
         let start = match (after, namespace) {
             (Some(key), _) => Bound::Excluded(key),
             (None, Some(namespace)) => Bound::Included((Arc::from(namespace), Arc::from(""))),
@@ -150,7 +176,10 @@ impl Store {
         let state = self.shared.read();
         let start = (Arc::from(namespace), Arc::from(""));
         let found = state.tables.iter().filter(|(_, table)| {
-            table.range(&start..).next().is_some_and(|((space, _), _)| &**space == namespace)
+            table
+                .range(&start..)
+                .next()
+                .is_some_and(|((space, _), _)| &**space == namespace)
         });
         found.map(|(resource, _)| resource.clone()).collect()
     }
@@ -192,7 +221,10 @@ impl Store {
 
 impl Shared {
     fn new(state: State) -> Shared {
-        Shared { revision: watch::Sender::new(state.revision), state: RwLock::new(state) }
+        Shared {
+            revision: watch::Sender::new(state.revision),
+            state: RwLock::new(state),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -232,7 +264,12 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(shared: &'a Shared) -> Batch<'a> {
-        Batch { shared, overlay: HashMap::new(), events: Vec::new(), revision: shared.read().revision }
+        Batch {
+            shared,
+            overlay: HashMap::new(),
+            events: Vec::new(),
+            revision: shared.read().revision,
+        }
     }
 
     fn current(&self, key: &Key) -> Option<Arc<Object>> {
@@ -240,7 +277,11 @@ impl<'a> Batch<'a> {
             return pending.clone();
         }
         let state = self.shared.read();
-        state.tables.get(&key.resource)?.get(&(key.namespace.clone(), key.name.clone())).cloned()
+        state
+            .tables
+            .get(&key.resource)?
+            .get(&(key.namespace.clone(), key.name.clone()))
+            .cloned()
     }
 
     fn apply(&mut self, write: Write) -> Result<Arc<Object>, WriteError> {
@@ -261,7 +302,11 @@ impl<'a> Batch<'a> {
         let object = Arc::new(write.into_object(self.revision));
         let kept = (kind != EventKind::Deleted).then(|| object.clone());
         self.overlay.insert(object.key.clone(), kept);
-        self.events.push(Arc::new(Event { kind, object: object.clone(), previous: current }));
+        self.events.push(Arc::new(Event {
+            kind,
+            object: object.clone(),
+            previous: current,
+        }));
         Ok(object)
     }
 }

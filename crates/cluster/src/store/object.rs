@@ -23,7 +23,11 @@ pub struct Key {
 impl Key {
     /// A key from its parts.
     pub fn new(resource: &ResourceKey, namespace: &str, name: &str) -> Key {
-        Key { resource: resource.clone(), namespace: namespace.into(), name: name.into() }
+        Key {
+            resource: resource.clone(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -43,7 +47,10 @@ pub struct Fields {
 impl Fields {
     /// Value of a label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
+        self.labels
+            .iter()
+            .find(|(name, _)| &**name == key)
+            .map(|(_, value)| &**value)
     }
 }
 
@@ -54,8 +61,12 @@ pub fn fields_of(value: &Value) -> Fields {
     let owners = metadata["ownerReferences"].as_array().into_iter().flatten();
     Fields {
         uid: metadata["uid"].as_str().unwrap_or_default().into(),
-        labels: labels.map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or_default().into())).collect(),
-        owners: owners.filter_map(|owner| owner["uid"].as_str().map(Into::into)).collect(),
+        labels: labels
+            .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or_default().into()))
+            .collect(),
+        owners: owners
+            .filter_map(|owner| owner["uid"].as_str().map(Into::into))
+            .collect(),
         deleting: !metadata["deletionTimestamp"].is_null(),
     }
 }
@@ -116,7 +127,9 @@ pub fn revision_placeholder() -> &'static str {
         let mut random = [0_u8; 16];
         // Without entropy the fixed text remains, which only costs the guarantee against a hostile copy of it.
         let _ = SystemRandom::new().fill(&mut random);
-        random.iter().fold(String::from("revision-"), |text, byte| format!("{text}{byte:02x}"))
+        random
+            .iter()
+            .fold(String::from("revision-"), |text, byte| format!("{text}{byte:02x}"))
     })
 }
 
@@ -127,10 +140,19 @@ impl Write {
         let fields = fields_of(value);
         let mut before = serde_json::to_vec(value).unwrap_or_default();
         let mark = revision_placeholder().as_bytes();
-        let place = before.windows(mark.len()).position(|part| part == mark).unwrap_or(before.len());
+        let place = before
+            .windows(mark.len())
+            .position(|part| part == mark)
+            .unwrap_or(before.len());
         let after = before.split_off((place + mark.len()).min(before.len()));
         before.truncate(place);
-        Write { key, kind, fields, before, after }
+        Write {
+            key,
+            kind,
+            fields,
+            before,
+            after,
+        }
     }
 
     pub(super) fn into_object(self, revision: u64) -> Object {
@@ -138,7 +160,12 @@ impl Write {
         json.extend_from_slice(revision.to_string().as_bytes());
         json.extend_from_slice(&self.after);
         json.shrink_to_fit();
-        Object { key: self.key, revision, fields: self.fields, json: json.into() }
+        Object {
+            key: self.key,
+            revision,
+            fields: self.fields,
+            json: json.into(),
+        }
     }
 }
 

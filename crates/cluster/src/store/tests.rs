@@ -14,20 +14,54 @@ fn write(name: &str, kind: WriteKind, data: &str) -> Write {
 async fn behaves(store: Store) {
     let first = store.write(write("a", WriteKind::Create, "1")).await.unwrap();
     assert_eq!(first.value()["metadata"]["resourceVersion"], first.revision.to_string());
-    assert_eq!(store.write(write("a", WriteKind::Create, "2")).await.unwrap_err(), WriteError::Exists);
+    assert_eq!(
+        store.write(write("a", WriteKind::Create, "2")).await.unwrap_err(),
+        WriteError::Exists
+    );
     let expected = first.revision;
-    let second = store.write(write("a", WriteKind::Update { expected }, "2")).await.unwrap();
+    let second = store
+        .write(write("a", WriteKind::Update { expected }, "2"))
+        .await
+        .unwrap();
     assert!(second.revision > first.revision);
-    assert_eq!(store.write(write("a", WriteKind::Update { expected }, "3")).await.unwrap_err(), WriteError::Conflict);
-    assert_eq!(store.write(write("b", WriteKind::Update { expected }, "3")).await.unwrap_err(), WriteError::NotFound);
+    assert_eq!(
+        store
+            .write(write("a", WriteKind::Update { expected }, "3"))
+            .await
+            .unwrap_err(),
+        WriteError::Conflict
+    );
+    assert_eq!(
+        store
+            .write(write("b", WriteKind::Update { expected }, "3"))
+            .await
+            .unwrap_err(),
+        WriteError::NotFound
+    );
     store.write(write("b", WriteKind::Create, "1")).await.unwrap();
-    let gone = store.write(write("a", WriteKind::Delete { expected: second.revision }, "2")).await.unwrap();
+    let gone = store
+        .write(write(
+            "a",
+            WriteKind::Delete {
+                expected: second.revision,
+            },
+            "2",
+        ))
+        .await
+        .unwrap();
     assert!(store.get(&gone.key).is_none());
     let (events, complete) = store.events_after(Some(&pods()), expected, 10).unwrap();
-    let kinds: Vec<_> = events.iter().map(|event| (event.kind, event.object.key.name.to_string())).collect();
+    let kinds: Vec<_> = events
+        .iter()
+        .map(|event| (event.kind, event.object.key.name.to_string()))
+        .collect();
     assert_eq!(
         kinds,
-        [(EventKind::Modified, "a".into()), (EventKind::Added, "b".into()), (EventKind::Deleted, "a".into())]
+        [
+            (EventKind::Modified, "a".into()),
+            (EventKind::Added, "b".into()),
+            (EventKind::Deleted, "a".into())
+        ]
     );
     assert_eq!(complete, store.revision());
 }
@@ -48,8 +82,14 @@ async fn conditional_writes_on_disk_and_after_reopening() {
     let again = Store::open(&path).unwrap();
     assert_eq!(again.revision(), revision);
     let page = again.list(&pods(), Some("default"), None, 10, |_| true);
-    assert_eq!(page.items.iter().map(|object| &*object.key.name).collect::<Vec<_>>(), ["b"]);
-    assert!(again.events_after(None, revision - 1, 10).is_err(), "events before the restart are gone and said to be");
+    assert_eq!(
+        page.items.iter().map(|object| &*object.key.name).collect::<Vec<_>>(),
+        ["b"]
+    );
+    assert!(
+        again.events_after(None, revision - 1, 10).is_err(),
+        "events before the restart are gone and said to be"
+    );
     assert!(again.events_after(None, revision, 10).unwrap().0.is_empty());
 }
 
@@ -66,7 +106,14 @@ async fn many_writers_share_commits_and_none_is_lost() {
         writer.await.unwrap().unwrap();
     }
     drop(store);
-    assert_eq!(Store::open(&path).unwrap().list(&pods(), None, None, 1000, |_| true).items.len(), 300);
+    assert_eq!(
+        Store::open(&path)
+            .unwrap()
+            .list(&pods(), None, None, 1000, |_| true)
+            .items
+            .len(),
+        300
+    );
 }
 
 #[tokio::test]
@@ -78,7 +125,13 @@ async fn a_page_continues_after_its_last_key() {
     let first = store.list(&pods(), None, None, 2, |_| true);
     assert_eq!((first.items.len(), first.remaining), (2, 1));
     let last = &first.items[1].key;
-    let rest = store.list(&pods(), None, Some((last.namespace.clone(), last.name.clone())), 2, |_| true);
+    let rest = store.list(
+        &pods(),
+        None,
+        Some((last.namespace.clone(), last.name.clone())),
+        2,
+        |_| true,
+    );
     assert_eq!((rest.items.len(), &*rest.items[0].key.name), (1, "c"));
 }
 
@@ -89,6 +142,9 @@ async fn a_damaged_or_newer_file_is_refused_with_a_message() {
     std::fs::write(&path, vec![b'x'; 5000]).unwrap();
     assert!(matches!(Store::open(&path), Err(DiskError::Open { .. })));
     std::fs::remove_file(&path).unwrap();
-    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
     assert!(matches!(Store::open(&path), Err(DiskError::Newer { found: 99, .. })));
 }

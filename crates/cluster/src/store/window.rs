@@ -64,7 +64,9 @@ impl Window {
         now: u64,
     ) -> Result<(Vec<Arc<Event>>, u64), Compacted> {
         if revision < self.complete_after {
-            return Err(Compacted { oldest: self.complete_after });
+            return Err(Compacted {
+                oldest: self.complete_after,
+            });
         }
         let start = self.events.partition_point(|event| event.object.revision <= revision);
         let mut found = Vec::new();

@@ -20,7 +20,12 @@ pub const SPARK_ACCOUNTS: [&str; 2] = ["default", "spark-operator-spark"];
 const SERVICE_ADDRESSES: std::ops::RangeInclusive<u8> = 10..=250;
 
 /// Refuses objects in namespaces that do not exist or are ending.
-pub(super) fn check_namespace(server: &Server, resource: &Resource, namespace: &str, name: &str) -> Result<(), ApiError> {
+pub(super) fn check_namespace(
+    server: &Server,
+    resource: &Resource,
+    namespace: &str,
+    name: &str,
+) -> Result<(), ApiError> {
     if !resource.namespaced {
         return Ok(());
     }
@@ -29,8 +34,7 @@ pub(super) fn check_namespace(server: &Server, resource: &Resource, namespace: &
     if found.fields.deleting {
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut error = ApiError::forbidden(&resource.qualified(), name, why);
-        error.details["causes"] =
-            json!([{"reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
+        error.details["causes"] = json!([{"reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
         return Err(error);
     }
     Ok(())
@@ -80,7 +84,9 @@ pub async fn furnish_namespace(server: &Arc<Server>, namespace: &str) {
         ("rbac.authorization.k8s.io", "v1", "rolebindings", binding),
     ]);
     for (group, version, plural, object) in objects {
-        let Some(resource) = registry.find(group, version, plural) else { continue };
+        let Some(resource) = registry.find(group, version, plural) else {
+            continue;
+        };
         if let Err(error) = store_new(server, &resource, namespace, object).await {
             tracing::warn!(namespace, plural, error = %error.message, "a new namespace could not be furnished");
         }
@@ -90,19 +96,33 @@ pub async fn furnish_namespace(server: &Arc<Server>, namespace: &str) {
 fn admit_pod(server: &Server, pod: &mut Value) -> Result<(), ApiError> {
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
     let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let account = pod["spec"]["serviceAccountName"].as_str().filter(|name| !name.is_empty()).unwrap_or("default").to_owned();
-    let found = server.store.get(&Key::new(&"serviceaccounts".into(), &namespace, &account)).ok_or_else(|| {
-        let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
-        ApiError::forbidden("pods", &name, why)
-    })?;
+    let account = pod["spec"]["serviceAccountName"]
+        .as_str()
+        .filter(|name| !name.is_empty())
+        .unwrap_or("default")
+        .to_owned();
+    let found = server
+        .store
+        .get(&Key::new(&"serviceaccounts".into(), &namespace, &account))
+        .ok_or_else(|| {
+            let why =
+                format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
+            ApiError::forbidden("pods", &name, why)
+        })?;
     let account_object = found.value();
     let spec = &mut pod["spec"];
     spec["serviceAccountName"] = account.clone().into();
     spec["serviceAccount"] = account.into();
-    if spec["imagePullSecrets"].is_null() && account_object["imagePullSecrets"].as_array().is_some_and(|list| !list.is_empty()) {
+    if spec["imagePullSecrets"].is_null()
+        && account_object["imagePullSecrets"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty())
+    {
         spec["imagePullSecrets"] = account_object["imagePullSecrets"].clone();
     }
-    let wanted = spec["automountServiceAccountToken"].as_bool().or(account_object["automountServiceAccountToken"].as_bool());
+    let wanted = spec["automountServiceAccountToken"]
+        .as_bool()
+        .or(account_object["automountServiceAccountToken"].as_bool());
     if wanted.unwrap_or(true) {
         mount_token(spec);
     }
@@ -117,7 +137,9 @@ fn mount_token(spec: &mut Value) {
     for list in ["initContainers", "containers"] {
         let containers = spec.get_mut(list).and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
-            let there = container["volumeMounts"].as_array().is_some_and(|mounts| mounts.iter().any(|mount| mount["mountPath"] == TOKEN_PATH));
+            let there = container["volumeMounts"]
+                .as_array()
+                .is_some_and(|mounts| mounts.iter().any(|mount| mount["mountPath"] == TOKEN_PATH));
             if there {
                 continue;
             }
@@ -149,14 +171,17 @@ fn tolerate_short_outages(spec: &mut Value) {
     if !spec["tolerations"].is_array() {
         spec["tolerations"] = json!([]);
     }
-    let Some(tolerations) = spec["tolerations"].as_array_mut() else { return };
+    let Some(tolerations) = spec["tolerations"].as_array_mut() else {
+        return;
+    };
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let tolerated = tolerations.iter().any(|toleration| {
             let for_key = toleration["key"].is_null() || toleration["key"] == key;
             for_key && (toleration["effect"].is_null() || toleration["effect"] == "NoExecute")
         });
         if !tolerated {
-            tolerations.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
+            tolerations
+                .push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
         }
     }
 }
@@ -171,7 +196,9 @@ fn set_priority(server: &Server, pod: &str, spec: &mut Value) -> Result<(), ApiE
         }
         None => {
             let all = server.store.list(&key, None, None, usize::MAX, |_| true).items;
-            all.iter().map(|class| class.value()).find(|class| class["globalDefault"] == true)
+            all.iter()
+                .map(|class| class.value())
+                .find(|class| class["globalDefault"] == true)
         }
     };
     let class = class.unwrap_or_else(|| json!({"value": 0}));
@@ -200,7 +227,9 @@ pub(super) fn give_address(server: &Server, service: &mut Value) -> Result<(), A
             taken.insert(address.to_owned());
         }
     }
-    let free = SERVICE_ADDRESSES.map(|last| format!("127.{}.0.{last}", server.settings.subnet)).find(|address| !taken.contains(address));
+    let free = SERVICE_ADDRESSES
+        .map(|last| format!("127.{}.0.{last}", server.settings.subnet))
+        .find(|address| !taken.contains(address));
     let free = free.ok_or_else(|| ApiError::internal("failed to allocate a serviceIP: range is full"))?;
     spec["clusterIPs"] = json!([free]);
     spec["clusterIP"] = free.into();
@@ -212,9 +241,10 @@ fn give_class(server: &Server, claim: &mut Value) {
     if claim["spec"]["storageClassName"].is_null() {
         let key = "storageclasses.storage.k8s.io".into();
         let classes = server.store.list(&key, None, None, usize::MAX, |_| true).items;
-        let default = classes.iter().map(|class| class.value()).find(|class| {
-            class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true"
-        });
+        let default = classes
+            .iter()
+            .map(|class| class.value())
+            .find(|class| class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true");
         if let Some(class) = default {
             claim["spec"]["storageClassName"] = class["metadata"]["name"].clone();
         }
@@ -223,7 +253,10 @@ fn give_class(server: &Server, claim: &mut Value) {
     if !finalizers.is_array() {
         *finalizers = json!([]);
     }
-    if let Some(list) = finalizers.as_array_mut().filter(|list| !list.iter().any(|name| name == "kubernetes.io/pvc-protection")) {
+    if let Some(list) = finalizers
+        .as_array_mut()
+        .filter(|list| !list.iter().any(|name| name == "kubernetes.io/pvc-protection"))
+    {
         list.push("kubernetes.io/pvc-protection".into());
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::objects::{check_fields, check_kind, default, in_order, object_response, parse_body, to_storage, validate, value_response};
+use super::objects::{
+    check_fields, check_kind, default, in_order, object_response, parse_body, to_storage, validate, value_response,
+};
 use super::{admission, respond};
+use crate::apiserver::fields;
 use crate::apiserver::kinds;
 use crate::apiserver::meta::{now, suffix, uid};
-use crate::apiserver::fields;
 use crate::apiserver::resources::{Resource, Treatment};
 use crate::apiserver::server::{Call, Server};
 use crate::apiserver::status::ApiError;
@@ -25,13 +27,24 @@ pub(super) async fn create(mut call: Call) -> Result<Response, ApiError> {
     check_kind(&resource, &mut value)?;
     check_fields(&mut call, &mut value)?;
     if call.target.namespace.is_none() && resource.namespaced {
-        return Err(ApiError::bad_request(format!("an empty namespace may not be set during creation of {}", resource.plural)));
+        return Err(ApiError::bad_request(format!(
+            "an empty namespace may not be set during creation of {}",
+            resource.plural
+        )));
     }
-    if value["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
-        return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+    if value["metadata"]["resourceVersion"]
+        .as_str()
+        .is_some_and(|version| !version.is_empty())
+    {
+        return Err(ApiError::bad_request(
+            "resourceVersion should not be set on objects to be created",
+        ));
     }
     let manager = fields::manager_of(&call, "Update");
-    create_value(&mut call, value, |_, new| fields::record_update(&resource, None, new, &manager)).await
+    create_value(&mut call, value, |_, new| {
+        fields::record_update(&resource, None, new, &manager)
+    })
+    .await
 }
 
 /// Stores a new object and answers with it; `managed` writes its managed fields.
@@ -50,7 +63,10 @@ pub(super) async fn create_value(
         let message = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(ApiError::bad_request(message));
     }
-    let prefix = value["metadata"]["generateName"].as_str().unwrap_or_default().to_owned();
+    let prefix = value["metadata"]["generateName"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let named = value["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
     let mut tries = if named || prefix.is_empty() { 1 } else { MOST_NAMES };
     loop {
@@ -66,13 +82,23 @@ pub(super) async fn create_value(
         to_storage(&resource, &mut new);
         let mut new = in_order(new);
         if call.query.dry_run() {
-            if call.server.store.get(&Key::new(&resource.key, &namespace, &name)).is_some() {
+            if call
+                .server
+                .store
+                .get(&Key::new(&resource.key, &namespace, &name))
+                .is_some()
+            {
                 return Err(ApiError::already_exists(&resource.qualified(), &name));
             }
             return Ok(respond(call, 201, value_response(call, &new)));
         }
         let key = Key::new(&resource.key, &namespace, &name);
-        match call.server.store.write(Write::new(key, WriteKind::Create, &mut new)).await {
+        match call
+            .server
+            .store
+            .write(Write::new(key, WriteKind::Create, &mut new))
+            .await
+        {
             Ok(object) => {
                 admission::after_create(&call.server, &resource, &object).await;
                 return Ok(respond(call, 201, object_response(call, &object)));
@@ -87,7 +113,14 @@ pub(super) async fn create_value(
 fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mut Value) -> Result<(), ApiError> {
     let metadata = &mut new["metadata"];
     if let Some(fields) = metadata.as_object_mut() {
-        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "managedFields", "generation"] {
+        for field in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+            "resourceVersion",
+            "managedFields",
+            "generation",
+        ] {
             fields.shift_remove(field);
         }
         if !resource.namespaced {
@@ -120,7 +153,12 @@ pub(super) fn refused(resource: &Resource) -> ApiError {
 }
 
 /// Stores an object of our own making, complete as if a client had sent it. An object that exists already is left as it is.
-pub async fn store_new(server: &Arc<Server>, resource: &Resource, namespace: &str, mut value: Value) -> Result<Arc<Object>, ApiError> {
+pub async fn store_new(
+    server: &Arc<Server>,
+    resource: &Resource,
+    namespace: &str,
+    mut value: Value,
+) -> Result<Arc<Object>, ApiError> {
     value["apiVersion"] = resource.api_version().into();
     value["kind"] = resource.kind.clone().into();
     complete(server, resource, namespace, &mut value)?;
@@ -128,11 +166,16 @@ pub async fn store_new(server: &Arc<Server>, resource: &Resource, namespace: &st
     let mut value = in_order(value);
     let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let key = Key::new(&resource.key, namespace, &name);
-    match server.store.write(Write::new(key.clone(), WriteKind::Create, &mut value)).await {
+    match server
+        .store
+        .write(Write::new(key.clone(), WriteKind::Create, &mut value))
+        .await
+    {
         Ok(object) => Ok(object),
-        Err(WriteError::Exists) => {
-            server.store.get(&key).ok_or_else(|| ApiError::not_found(&resource.qualified(), &name))
-        }
+        Err(WriteError::Exists) => server
+            .store
+            .get(&key)
+            .ok_or_else(|| ApiError::not_found(&resource.qualified(), &name)),
         Err(error) => Err(ApiError::from_write(error, &resource.qualified(), &name)),
     }
 }

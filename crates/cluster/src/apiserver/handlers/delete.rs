@@ -30,18 +30,29 @@ struct Options {
 }
 
 fn options(call: &Call) -> Result<Options, ApiError> {
-    let body = if call.body.is_empty() { Value::Null } else { parse_body(call)? };
+    let body = if call.body.is_empty() {
+        Value::Null
+    } else {
+        parse_body(call)?
+    };
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let query = |name: &str| call.query.get(name).map(str::to_owned);
-    let grace = query("gracePeriodSeconds").and_then(|seconds| seconds.parse().ok()).or(body["gracePeriodSeconds"].as_i64());
+    let grace = query("gracePeriodSeconds")
+        .and_then(|seconds| seconds.parse().ok())
+        .or(body["gracePeriodSeconds"].as_i64());
     if grace.is_some_and(|seconds| seconds < 0) {
-        return Err(ApiError::bad_request("gracePeriodSeconds: Invalid value: must be greater than or equal to 0"));
+        return Err(ApiError::bad_request(
+            "gracePeriodSeconds: Invalid value: must be greater than or equal to 0",
+        ));
     }
-    let orphan = body["orphanDependents"].as_bool().or_else(|| query("orphanDependents").map(|text| text == "true"));
+    let orphan = body["orphanDependents"]
+        .as_bool()
+        .or_else(|| query("orphanDependents").map(|text| text == "true"));
     let propagation = query("propagationPolicy").or_else(|| text(&body["propagationPolicy"]));
     Ok(Options {
         grace,
-        propagation: propagation.or_else(|| orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned())),
+        propagation: propagation
+            .or_else(|| orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned())),
         uid: text(&body["preconditions"]["uid"]),
         resource_version: text(&body["preconditions"]["resourceVersion"]),
         dry_run: call.query.dry_run() || body["dryRun"].as_array().is_some_and(|list| !list.is_empty()),
@@ -59,9 +70,17 @@ pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
             if resource.group.is_empty() {
                 details.as_object_mut().map(|fields| fields.shift_remove("group"));
             }
-            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
-            let whole = matches!(&*resource.key, "pods" | "services" | "serviceaccounts" | "persistentvolumeclaims" | "persistentvolumes");
-            let response = if whole { object_response(&call, &object) } else { json_response(&status) };
+            let status =
+                json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+            let whole = matches!(
+                &*resource.key,
+                "pods" | "services" | "serviceaccounts" | "persistentvolumeclaims" | "persistentvolumes"
+            );
+            let response = if whole {
+                object_response(&call, &object)
+            } else {
+                json_response(&status)
+            };
             Ok(respond(&call, 200, response))
         }
     }
@@ -73,7 +92,10 @@ pub(super) async fn delete_collection(call: Call) -> Result<Response, ApiError> 
     let (labels, fields) = selectors(&call)?;
     let namespace = call.target.namespace.as_deref();
     let keep = |object: &Object| labels.matches(&object.fields) && fields.matches(object);
-    let page = call.server.store.list(&call.resource().key, namespace, None, usize::MAX, keep);
+    let page = call
+        .server
+        .store
+        .list(&call.resource().key, namespace, None, usize::MAX, keep);
     let mut items = Vec::new();
     for object in &page.items {
         match remove(&call.server, call.resource(), &object.key, &options).await {
@@ -87,10 +109,14 @@ pub(super) async fn delete_collection(call: Call) -> Result<Response, ApiError> 
         }
     }
     let resource = call.resource();
-    Ok(respond(&call, 200, json_response(&json!({
-        "kind": resource.list_kind(), "apiVersion": resource.api_version(),
-        "metadata": {"resourceVersion": call.server.store.revision().to_string()}, "items": items,
-    }))))
+    Ok(respond(
+        &call,
+        200,
+        json_response(&json!({
+            "kind": resource.list_kind(), "apiVersion": resource.api_version(),
+            "metadata": {"resourceVersion": call.server.store.revision().to_string()}, "items": items,
+        })),
+    ))
 }
 
 enum Removed {
@@ -101,15 +127,29 @@ enum Removed {
 async fn remove(server: &Arc<Server>, resource: &Resource, key: &Key, options: &Options) -> Result<Removed, ApiError> {
     let qualified = resource.qualified();
     if &*resource.key == "namespaces" && PROTECTED_NAMESPACES.contains(&&*key.name) {
-        return Err(ApiError::forbidden("namespaces", &key.name, "this namespace may not be deleted"));
+        return Err(ApiError::forbidden(
+            "namespaces",
+            &key.name,
+            "this namespace may not be deleted",
+        ));
     }
     for _ in 0..MOST_TRIES {
-        let current = server.store.get(key).ok_or_else(|| ApiError::not_found(&qualified, &key.name))?;
+        let current = server
+            .store
+            .get(key)
+            .ok_or_else(|| ApiError::not_found(&qualified, &key.name))?;
         if let Some(uid) = options.uid.as_ref().filter(|uid| ***uid != *current.fields.uid) {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.fields.uid);
+            let why = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                current.fields.uid
+            );
             return Err(ApiError::conflict(&qualified, &key.name, why));
         }
-        if let Some(version) = options.resource_version.as_ref().filter(|version| **version != current.revision.to_string()) {
+        if let Some(version) = options
+            .resource_version
+            .as_ref()
+            .filter(|version| **version != current.revision.to_string())
+        {
             let why = format!(
                 "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
                 current.revision
@@ -133,7 +173,11 @@ async fn remove(server: &Arc<Server>, resource: &Resource, key: &Key, options: &
                     remove_instances(server, &current.value()).await;
                     server.reload_custom_resources();
                 }
-                return Ok(if step == Step::Remove { Removed::Gone(done) } else { Removed::Waiting(done) });
+                return Ok(if step == Step::Remove {
+                    Removed::Gone(done)
+                } else {
+                    Removed::Waiting(done)
+                });
             }
             Err(WriteError::Conflict) => {}
             Err(error) => return Err(ApiError::from_write(error, &qualified, &key.name)),
@@ -155,10 +199,17 @@ enum Step {
 /// Decides a deletion and marks the object accordingly.
 fn next_step(resource: &Resource, object: &mut Value, options: &Options, now: Timestamp) -> Step {
     let ending = !object["metadata"]["deletionTimestamp"].is_null();
-    let grace = if &*resource.key == "pods" { pod_grace(object, options.grace) } else { 0 };
+    let grace = if &*resource.key == "pods" {
+        pod_grace(object, options.grace)
+    } else {
+        0
+    };
     let finalizers = propagation_finalizers(object, options.propagation.as_deref());
     let changed = finalizers != object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-    let emptying = &*resource.key == "namespaces" && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+    let emptying = &*resource.key == "namespaces"
+        && object["spec"]["finalizers"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty());
     if finalizers.is_empty() && grace == 0 && !emptying {
         return Step::Remove;
     }
@@ -190,7 +241,10 @@ fn pod_grace(pod: &Value, asked: Option<i64>) -> i64 {
     if unscheduled || matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
         return 0;
     }
-    asked.or(pod["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0)
+    asked
+        .or(pod["spec"]["terminationGracePeriodSeconds"].as_i64())
+        .unwrap_or(30)
+        .max(0)
 }
 
 fn propagation_finalizers(object: &Value, policy: Option<&str>) -> Vec<Value> {
@@ -216,8 +270,14 @@ async fn remove_instances(server: &Arc<Server>, definition: &Value) {
     for resource in crate::apiserver::crd::resources_of(definition).into_iter().take(1) {
         for object in server.store.list(&resource.key, None, None, usize::MAX, |_| true).items {
             let mut value = object.value();
-            let kind = WriteKind::Delete { expected: object.revision };
-            if let Err(error) = server.store.write(Write::new(object.key.clone(), kind, &mut value)).await {
+            let kind = WriteKind::Delete {
+                expected: object.revision,
+            };
+            if let Err(error) = server
+                .store
+                .write(Write::new(object.key.clone(), kind, &mut value))
+                .await
+            {
                 tracing::warn!(name = &*object.key.name, %error, "an object of a removed definition could not be removed");
             }
         }
@@ -225,8 +285,18 @@ async fn remove_instances(server: &Arc<Server>, definition: &Value) {
 }
 
 /// Deletes an object from within the cluster, as a background deletion without preconditions but for its UID. Absence is success.
-pub async fn finish_deletion(server: &Arc<Server>, resource: &Resource, key: &Key, uid: &str, propagation: &str) -> Result<(), ApiError> {
-    let options = Options { uid: Some(uid.to_owned()), propagation: Some(propagation.to_owned()), ..Options::default() };
+pub async fn finish_deletion(
+    server: &Arc<Server>,
+    resource: &Resource,
+    key: &Key,
+    uid: &str,
+    propagation: &str,
+) -> Result<(), ApiError> {
+    let options = Options {
+        uid: Some(uid.to_owned()),
+        propagation: Some(propagation.to_owned()),
+        ..Options::default()
+    };
     match remove(server, resource, key, &options).await {
         Err(error) if error.code != 404 && error.code != 409 => Err(error),
         _ => Ok(()),
@@ -248,11 +318,20 @@ mod tests {
     fn pods_end_gracefully_only_when_they_run() {
         let running = json!({"metadata": {}, "spec": {"nodeName": "n", "terminationGracePeriodSeconds": 5}, "status": {"phase": "Running"}});
         let (decided, metadata) = step("pods", running.clone(), &Options::default());
-        assert_eq!((decided, &metadata["deletionGracePeriodSeconds"]), (Step::Mark, &json!(5)));
+        assert_eq!(
+            (decided, &metadata["deletionGracePeriodSeconds"]),
+            (Step::Mark, &json!(5))
+        );
         assert_eq!(metadata["deletionTimestamp"], "1970-01-01T00:16:45Z");
-        let now = Options { grace: Some(0), ..Options::default() };
+        let now = Options {
+            grace: Some(0),
+            ..Options::default()
+        };
         assert_eq!(step("pods", running, &now).0, Step::Remove);
-        assert_eq!(step("pods", json!({"metadata": {}, "spec": {}}), &Options::default()).0, Step::Remove);
+        assert_eq!(
+            step("pods", json!({"metadata": {}, "spec": {}}), &Options::default()).0,
+            Step::Remove
+        );
         let ended = json!({"metadata": {}, "spec": {"nodeName": "n"}, "status": {"phase": "Failed"}});
         assert_eq!(step("pods", ended, &Options::default()).0, Step::Remove);
     }
@@ -260,9 +339,15 @@ mod tests {
     #[test]
     fn a_second_deletion_can_only_shorten_the_wait() {
         let ending = json!({"metadata": {"deletionTimestamp": "x", "deletionGracePeriodSeconds": 30}, "spec": {"nodeName": "n"}});
-        let longer = Options { grace: Some(60), ..Options::default() };
+        let longer = Options {
+            grace: Some(60),
+            ..Options::default()
+        };
         assert_eq!(step("pods", ending.clone(), &longer).0, Step::Nothing);
-        let shorter = Options { grace: Some(3), ..Options::default() };
+        let shorter = Options {
+            grace: Some(3),
+            ..Options::default()
+        };
         assert_eq!(step("pods", ending, &shorter).0, Step::Mark);
     }
 
@@ -270,8 +355,14 @@ mod tests {
     fn finalizers_and_propagation_hold_an_object_back() {
         let held = json!({"metadata": {"finalizers": ["x/y"]}});
         assert_eq!(step("configmaps", held, &Options::default()).0, Step::Mark);
-        let foreground = Options { propagation: Some("Foreground".into()), ..Options::default() };
+        let foreground = Options {
+            propagation: Some("Foreground".into()),
+            ..Options::default()
+        };
         let (decided, metadata) = step("configmaps", json!({"metadata": {}}), &foreground);
-        assert_eq!((decided, &metadata["finalizers"]), (Step::Mark, &json!(["foregroundDeletion"])));
+        assert_eq!(
+            (decided, &metadata["finalizers"]),
+            (Step::Mark, &json!(["foregroundDeletion"]))
+        );
     }
 }

@@ -28,12 +28,18 @@ pub fn discovery(server: &Server, path: &str, headers: &HeaderMap) -> Result<Opt
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2"));
     let answer = match segments.as_slice() {
-        [] => json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}),
+        [] => {
+            json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+        }
         ["api"] if aggregated => return Ok(Some(aggregate(&registry, true))),
         ["apis"] if aggregated => return Ok(Some(aggregate(&registry, false))),
         ["api"] => json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
         ["apis"] => {
-            let groups: Vec<Value> = registry.groups().filter(|(name, _)| !name.is_empty()).map(|(name, versions)| group(name, versions)).collect();
+            let groups: Vec<Value> = registry
+                .groups()
+                .filter(|(name, _)| !name.is_empty())
+                .map(|(name, versions)| group(name, versions))
+                .collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         ["apis", name] => {
@@ -47,7 +53,9 @@ pub fn discovery(server: &Server, path: &str, headers: &HeaderMap) -> Result<Opt
         ["api", version] => resource_list(&registry, "", version)?,
         ["apis", group, version] => resource_list(&registry, group, version)?,
         ["openapi", "v3"] => openapi::index(&registry),
-        ["openapi", "v3", "api", version] => openapi::document(&registry, "", version).ok_or_else(ApiError::no_such_path)?,
+        ["openapi", "v3", "api", version] => {
+            openapi::document(&registry, "", version).ok_or_else(ApiError::no_such_path)?
+        }
         ["openapi", "v3", "apis", group, version] => {
             openapi::document(&registry, group, version).ok_or_else(ApiError::no_such_path)?
         }
@@ -58,7 +66,10 @@ pub fn discovery(server: &Server, path: &str, headers: &HeaderMap) -> Result<Opt
 }
 
 fn group(name: &str, versions: &[String]) -> Value {
-    let versions: Vec<Value> = versions.iter().map(|version| json!({"groupVersion": api_version(name, version), "version": version})).collect();
+    let versions: Vec<Value> = versions
+        .iter()
+        .map(|version| json!({"groupVersion": api_version(name, version), "version": version}))
+        .collect();
     json!({"name": name, "versions": versions, "preferredVersion": versions.first()})
 }
 
@@ -80,7 +91,9 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Result<Valu
             list.push(entry);
         }
     }
-    Ok(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": list}))
+    Ok(
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": list}),
+    )
 }
 
 fn entry(resource: &Resource) -> Value {
@@ -104,7 +117,11 @@ fn aggregate(registry: &Registry, core: bool) -> Response {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
-                    let resources: Vec<Value> = registry.of(name, version).iter().map(|resource| aggregated(resource)).collect();
+                    let resources: Vec<Value> = registry
+                        .of(name, version)
+                        .iter()
+                        .map(|resource| aggregated(resource))
+                        .collect();
                     json!({"version": version, "freshness": "Current", "resources": resources})
                 })
                 .collect();

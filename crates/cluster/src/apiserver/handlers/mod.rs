@@ -70,11 +70,18 @@ pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgra
         _ => {}
     }
     if call.resource().treatment == Treatment::Review {
-        return if verb == "create" { reviews::review(call) } else { Err(ApiError::method_not_allowed()) };
+        return if verb == "create" {
+            reviews::review(call)
+        } else {
+            Err(ApiError::method_not_allowed())
+        };
     }
     let writes = !matches!(verb, "get" | "list" | "watch");
     if writes && call.resource().treatment == Treatment::StoredOnly {
-        let warning = format!("{} objects are stored, not enforced here: this cluster does nothing with them", call.qualified());
+        let warning = format!(
+            "{} objects are stored, not enforced here: this cluster does nothing with them",
+            call.qualified()
+        );
         call.warnings.push(warning);
     }
     match verb {

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::create::create_value;
 use super::objects::{
-    check_fields, check_kind, default, from_storage, in_order, object_response, parse_body, parse_yaml, schema_of, to_storage, validate,
-    value_response,
+    check_fields, check_kind, default, from_storage, in_order, object_response, parse_body, parse_yaml, schema_of,
+    to_storage, validate, value_response,
 };
 use super::respond;
 use crate::apiserver::apply;
@@ -30,7 +30,10 @@ pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
     check_fields(&mut call, &mut value)?;
     let given = value["metadata"]["name"].as_str().unwrap_or_default();
     if given != call.name() {
-        let message = format!("the name of the object ({given}) does not match the name on the URL ({})", call.name());
+        let message = format!(
+            "the name of the object ({given}) does not match the name on the URL ({})",
+            call.name()
+        );
         return Err(ApiError::bad_request(message));
     }
     let manager = fields::manager_of(&call, "Update");
@@ -65,20 +68,34 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
                 new
             }
             _ => {
-                let mut types = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml".to_owned();
+                let mut types =
+                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                        .to_owned();
                 if resource.custom.is_none() {
-                    types = types.replace("application/apply", "application/strategic-merge-patch+json, application/apply");
+                    types = types.replace(
+                        "application/apply",
+                        "application/strategic-merge-patch+json, application/apply",
+                    );
                 }
-                let message = format!("the body of the request was in an unknown format - accepted media types include: {types}");
+                let message =
+                    format!("the body of the request was in an unknown format - accepted media types include: {types}");
                 return Err(ApiError::new(415, "UnsupportedMediaType", message));
             }
         };
         check_kind(&resource, &mut new)?;
         let unknown = crate::apiserver::schema::prune(schema, &mut new);
         if !unknown.is_empty() {
-            let text = unknown.iter().map(|path| format!("unknown field {path:?}")).collect::<Vec<_>>().join(", ");
+            let text = unknown
+                .iter()
+                .map(|path| format!("unknown field {path:?}"))
+                .collect::<Vec<_>>()
+                .join(", ");
             if strict {
-                let error = crate::apiserver::status::FieldError::invalid("patch", &patch, &format!("strict decoding error: {text}"));
+                let error = crate::apiserver::status::FieldError::invalid(
+                    "patch",
+                    &patch,
+                    &format!("strict decoding error: {text}"),
+                );
                 let name = old["metadata"]["name"].as_str().unwrap_or_default();
                 return Err(ApiError::invalid(&resource.group, &resource.kind, name, &[error]));
             }
@@ -86,7 +103,10 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
         }
         if resource.custom.is_none() {
             if let Some(error) = crate::apiserver::schema::validate(schema, &new, "").first() {
-                return Err(ApiError::bad_request(format!("{0} cannot be handled as a {0}: {error}", resource.kind)));
+                return Err(ApiError::bad_request(format!(
+                    "{0} cannot be handled as a {0}: {error}",
+                    resource.kind
+                )));
             }
             crate::apiserver::quantity::canonicalise(schema, &mut new, "")
                 .map_err(|path| ApiError::bad_request(format!("{path}: not a quantity")))?;
@@ -104,17 +124,24 @@ async fn server_side_apply(mut call: Call) -> Result<Response, ApiError> {
     let mut applied = parse_yaml(&call.body)?;
     let resource = call.target.resource.clone();
     let Some(name) = call.query.get("fieldManager").map(str::to_owned) else {
-        let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+        let message =
+            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
         return Err(ApiError::new(422, "Invalid", message));
     };
     check_kind(&resource, &mut applied)?;
     check_fields(&mut call, &mut applied)?;
-    if applied["metadata"]["managedFields"].as_array().is_some_and(|list| !list.is_empty()) {
+    if applied["metadata"]["managedFields"]
+        .as_array()
+        .is_some_and(|list| !list.is_empty())
+    {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     match applied["metadata"]["name"].as_str() {
         Some(given) if given != call.name() => {
-            let message = format!("the name of the object ({given}) does not match the name on the URL ({})", call.name());
+            let message = format!(
+                "the name of the object ({given}) does not match the name on the URL ({})",
+                call.name()
+            );
             return Err(ApiError::bad_request(message));
         }
         _ => applied["metadata"]["name"] = call.name().into(),
@@ -132,14 +159,20 @@ async fn server_side_apply(mut call: Call) -> Result<Response, ApiError> {
         }
         let own = apply::owned_set(&resource, &applied, &manager);
         let value = applied.clone();
-        let created = create_value(&mut call, value, |resource, new| fields::record_apply(resource, new, &manager, &own)).await;
+        let created = create_value(&mut call, value, |resource, new| {
+            fields::record_apply(resource, new, &manager, &own)
+        })
+        .await;
         match created {
             // Somebody else created it meanwhile: apply to theirs.
             Err(error) if error.reason == "AlreadyExists" => {}
             other => return other,
         }
     }
-    let changed = modify(&call, None, |old, stored| apply::apply(&resource, old, stored, &applied, &manager, force)).await?;
+    let changed = modify(&call, None, |old, stored| {
+        apply::apply(&resource, old, stored, &applied, &manager, force)
+    })
+    .await?;
     Ok(changed.into_response(&call))
 }
 
@@ -149,7 +182,11 @@ pub(super) async fn finalize_namespace(call: Call) -> Result<Response, ApiError>
     let finalizers = value["spec"]["finalizers"].clone();
     let changed = modify(&call, None, |old, _| {
         let mut new = old.clone();
-        new["spec"]["finalizers"] = if finalizers.is_array() { finalizers.clone() } else { Value::Array(Vec::new()) };
+        new["spec"]["finalizers"] = if finalizers.is_array() {
+            finalizers.clone()
+        } else {
+            Value::Array(Vec::new())
+        };
         Ok(new)
     })
     .await?;
@@ -183,19 +220,29 @@ pub(super) async fn modify(
     let resource = call.resource();
     let (key, qualified) = (call.key(), call.qualified());
     for _ in 0..MOST_TRIES {
-        let current = call.server.store.get(&key).ok_or_else(|| ApiError::not_found(&qualified, call.name()))?;
+        let current = call
+            .server
+            .store
+            .get(&key)
+            .ok_or_else(|| ApiError::not_found(&qualified, call.name()))?;
         let stored = current.value();
         let mut old = stored.clone();
         from_storage(resource, &mut old);
         let mut new = change(&old, &stored)?;
-        let required = new["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        let required = new["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let pinned = !required.is_empty() && required != old["metadata"]["resourceVersion"];
         if pinned {
             return Err(ApiError::modified(&qualified, call.name()));
         }
         let uid = new["metadata"]["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && uid != &*current.fields.uid {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.fields.uid);
+            let why = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                current.fields.uid
+            );
             return Err(ApiError::conflict(&qualified, call.name(), why));
         }
         keep_identity(&old, &mut new);
@@ -218,7 +265,11 @@ pub(super) async fn modify(
         to_storage(resource, &mut new);
         let mut new = in_order(new);
         let expected = current.revision;
-        let kind = if ends { WriteKind::Delete { expected } } else { WriteKind::Update { expected } };
+        let kind = if ends {
+            WriteKind::Delete { expected }
+        } else {
+            WriteKind::Update { expected }
+        };
         match call.server.store.write(Write::new(key.clone(), kind, &mut new)).await {
             Ok(object) => {
                 if &*resource.key == "customresourcedefinitions.apiextensions.k8s.io" {
@@ -226,7 +277,8 @@ pub(super) async fn modify(
                 }
                 return Ok(Changed::Stored(object));
             }
-            Err(WriteError::Conflict) if manager.is_none() || required.is_empty() || call.content_type.contains("patch") => {}
+            Err(WriteError::Conflict)
+                if manager.is_none() || required.is_empty() || call.content_type.contains("patch") => {}
             Err(error) => return Err(ApiError::from_write(error, &qualified, call.name())),
         }
     }
@@ -235,7 +287,16 @@ pub(super) async fn modify(
 
 /// What no client may change.
 fn keep_identity(old: &Value, new: &mut Value) {
-    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"] {
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "generateName",
+    ] {
         match old["metadata"].get(field) {
             Some(value) => new["metadata"][field] = value.clone(),
             None => {
@@ -248,7 +309,10 @@ fn keep_identity(old: &Value, new: &mut Value) {
     if !old["metadata"]["deletionTimestamp"].is_null() {
         let before = old["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         if let Some(list) = new["metadata"]["finalizers"].as_array().cloned() {
-            let kept: Vec<Value> = list.into_iter().filter(|finalizer| before.contains(finalizer)).collect();
+            let kept: Vec<Value> = list
+                .into_iter()
+                .filter(|finalizer| before.contains(finalizer))
+                .collect();
             new["metadata"]["finalizers"] = kept.into();
         }
     }
@@ -269,8 +333,16 @@ fn restrict(resource: &Resource, subresource: Option<&str>, old: &Value, new: &m
         restore(new, "status");
         return;
     }
-    let others: Vec<String> = new.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-    for field in others.iter().filter(|name| !matches!(name.as_str(), "status" | "metadata" | "kind" | "apiVersion")) {
+    let others: Vec<String> = new
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect();
+    for field in others
+        .iter()
+        .filter(|name| !matches!(name.as_str(), "status" | "metadata" | "kind" | "apiVersion"))
+    {
         restore(new, field);
     }
     restore(new, "spec");
@@ -323,6 +395,9 @@ fn ends_now(object: &Value) -> bool {
     let metadata = &object["metadata"];
     let no_finalizers = metadata["finalizers"].as_array().is_none_or(Vec::is_empty);
     let graceful = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
-    let emptying = object["kind"] == "Namespace" && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+    let emptying = object["kind"] == "Namespace"
+        && object["spec"]["finalizers"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty());
     !metadata["deletionTimestamp"].is_null() && no_finalizers && !graceful && !emptying
 }

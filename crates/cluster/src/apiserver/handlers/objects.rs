@@ -22,14 +22,18 @@ pub fn json_response(value: &Value) -> Response {
 /// An answer of ready JSON, 200.
 pub(super) fn bytes_response(json: Bytes) -> Response {
     let mut response = Response::new(Body::from(json));
-    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("application/json"));
     response
 }
 
 /// Parses a body by its content type.
 pub(super) fn parse_body(call: &Call) -> Result<Value, ApiError> {
     match call.content_type.as_str() {
-        "" | "application/json" | "*/*" => serde_json::from_slice(&call.body).map_err(|cause| unreadable(&cause.to_string())),
+        "" | "application/json" | "*/*" => {
+            serde_json::from_slice(&call.body).map_err(|cause| unreadable(&cause.to_string()))
+        }
         "application/yaml" | "application/x-yaml" | "text/yaml" => parse_yaml(&call.body),
         "application/vnd.kubernetes.protobuf" => Err(ApiError::new(
             415,
@@ -39,7 +43,9 @@ pub(super) fn parse_body(call: &Call) -> Result<Value, ApiError> {
         other => Err(ApiError::new(
             415,
             "UnsupportedMediaType",
-            format!("the body of the request was in an unknown format ({other}) - accepted media types include: application/json, application/yaml"),
+            format!(
+                "the body of the request was in an unknown format ({other}) - accepted media types include: application/json, application/yaml"
+            ),
         )),
     }
 }
@@ -68,13 +74,16 @@ pub(super) fn schema_of(resource: &Resource) -> &Schema {
 /// Checks that a body is an object of this resource, and sets `apiVersion` and `kind` if it left them out.
 pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), ApiError> {
     if !value.is_object() {
-        return Err(ApiError::bad_request("the body of the request is not a Kubernetes object"));
+        return Err(ApiError::bad_request(
+            "the body of the request is not a Kubernetes object",
+        ));
     }
     let expected = resource.api_version();
     match value["apiVersion"].as_str() {
         None | Some("") => value["apiVersion"] = expected.into(),
         Some(found) if found != expected => {
-            let message = format!("the API version in the data ({found}) does not match the expected API version ({expected})");
+            let message =
+                format!("the API version in the data ({found}) does not match the expected API version ({expected})");
             return Err(ApiError::bad_request(message));
         }
         Some(_) => {}
@@ -82,7 +91,10 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
     match value["kind"].as_str() {
         None | Some("") => value["kind"] = resource.kind.clone().into(),
         Some(found) if found != resource.kind => {
-            let message = format!("the kind in the data ({found}) does not match the expected kind ({})", resource.kind);
+            let message = format!(
+                "the kind in the data ({found}) does not match the expected kind ({})",
+                resource.kind
+            );
             return Err(ApiError::bad_request(message));
         }
         Some(_) => {}
@@ -112,7 +124,10 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
     if resource.custom.is_none() {
         let errors = schema::validate(schema, value, "");
         if let Some(first) = errors.first() {
-            return Err(cannot_handle(&resource, &format!("json: {}: {}", first.field, first.message)));
+            return Err(cannot_handle(
+                &resource,
+                &format!("json: {}: {}", first.field, first.message),
+            ));
         }
         quantity::canonicalise(schema, value, "").map_err(|path| {
             let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
@@ -123,7 +138,10 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
 }
 
 fn cannot_handle(resource: &Resource, why: &str) -> ApiError {
-    ApiError::bad_request(format!("{0} in version {1:?} cannot be handled as a {0}: {why}", resource.kind, resource.version))
+    ApiError::bad_request(format!(
+        "{0} in version {1:?} cannot be handled as a {0}: {why}",
+        resource.kind, resource.version
+    ))
 }
 
 /// Applies defaults, of the kind or of the custom schema.
@@ -155,7 +173,10 @@ pub(super) fn validate(resource: &Resource, old: Option<&Value>, new: &Value) ->
 fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
     let metadata = &object["metadata"];
     let mut errors = match metadata["name"].as_str() {
-        None | Some("") => vec![FieldError::required("metadata.name", "name or generateName is required")],
+        None | Some("") => vec![FieldError::required(
+            "metadata.name",
+            "name or generateName is required",
+        )],
         Some(name) => check_name(name_rule(&resource.key), "metadata.name", name),
     };
     errors.extend(check_labels(&metadata["labels"], "metadata.labels"));
@@ -163,9 +184,16 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
     for key in annotations.into_iter().flatten().map(|(key, _)| key) {
         errors.extend(check_qualified(&key.to_lowercase(), "metadata.annotations"));
     }
-    let size: usize = annotations.into_iter().flatten().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    let size: usize = annotations
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+        .sum();
     if size > 256 << 10 {
-        errors.push(FieldError::too_long("metadata.annotations", "may not be more than 262144 bytes"));
+        errors.push(FieldError::too_long(
+            "metadata.annotations",
+            "may not be more than 262144 bytes",
+        ));
     }
     for (index, finalizer) in metadata["finalizers"].as_array().into_iter().flatten().enumerate() {
         let text = finalizer.as_str().unwrap_or_default();
@@ -175,7 +203,11 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner[field].as_str().is_none_or(str::is_empty) {
                 let path = format!("metadata.ownerReferences[{index}].{field}");
-                errors.push(FieldError::invalid(&path, &owner[field], &format!("{field} must not be empty")));
+                errors.push(FieldError::invalid(
+                    &path,
+                    &owner[field],
+                    &format!("{field} must not be empty"),
+                ));
             }
         }
     }
@@ -268,7 +300,11 @@ pub(super) fn value_response(call: &Call, value: &Value) -> Response {
     match call.form {
         Form::Object => json_response(value),
         Form::Metadata => json_response(&metadata_of(value)),
-        Form::Table => json_response(&crate::apiserver::table::table(call, std::slice::from_ref(value), Map::new())),
+        Form::Table => json_response(&crate::apiserver::table::table(
+            call,
+            std::slice::from_ref(value),
+            Map::new(),
+        )),
     }
 }
 

@@ -16,22 +16,42 @@ use crate::kubelet::{LogOptions, LogRequest};
 
 /// Streams a container's log from the node.
 pub(super) async fn log(call: Call) -> Result<Response, ApiError> {
-    let pod = call.server.store.get(&call.key()).ok_or_else(|| ApiError::not_found("pods", call.name()))?;
+    let pod = call
+        .server
+        .store
+        .get(&call.key())
+        .ok_or_else(|| ApiError::not_found("pods", call.name()))?;
     let value = pod.value();
     let container = container_of(&value, call.query.get("container"))?;
     if value["spec"]["nodeName"].as_str().is_none_or(str::is_empty) {
-        let message = format!("container {container:?} in pod {:?} is waiting to start: the pod is not scheduled yet", call.name());
+        let message = format!(
+            "container {container:?} in pod {:?} is waiting to start: the pod is not scheduled yet",
+            call.name()
+        );
         return Err(ApiError::bad_request(message));
     }
-    let kubelet = call.server.kubelet().ok_or_else(|| ApiError::new(503, "ServiceUnavailable", "the node has not started yet"))?;
+    let kubelet = call
+        .server
+        .kubelet()
+        .ok_or_else(|| ApiError::new(503, "ServiceUnavailable", "the node has not started yet"))?;
     let number = |name: &str| call.query.get(name).map(|text| text.parse::<u64>()).transpose();
     let wrong = |name: &str| ApiError::bad_request(format!("{name}: must be a number greater than or equal to 0"));
-    let since = match (call.query.get("sinceTime"), number("sinceSeconds").map_err(|_| wrong("sinceSeconds"))?) {
-        (Some(_), Some(_)) => return Err(ApiError::bad_request("at most one of `sinceTime` or `sinceSeconds` may be specified")),
-        (Some(time), None) => Some(time.parse().map_err(|_| ApiError::bad_request("sinceTime: must be an RFC 3339 time"))?),
-        (None, Some(seconds)) => {
-            Timestamp::now().checked_sub(SignedDuration::from_secs(seconds.min(1 << 32).cast_signed())).ok()
+    let since = match (
+        call.query.get("sinceTime"),
+        number("sinceSeconds").map_err(|_| wrong("sinceSeconds"))?,
+    ) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::bad_request(
+                "at most one of `sinceTime` or `sinceSeconds` may be specified",
+            ));
         }
+        (Some(time), None) => Some(
+            time.parse()
+                .map_err(|_| ApiError::bad_request("sinceTime: must be an RFC 3339 time"))?,
+        ),
+        (None, Some(seconds)) => Timestamp::now()
+            .checked_sub(SignedDuration::from_secs(seconds.min(1 << 32).cast_signed()))
+            .ok(),
         (None, None) => None,
     };
     let options = LogOptions {
@@ -49,11 +69,18 @@ pub(super) async fn log(call: Call) -> Result<Response, ApiError> {
         container,
         options,
     };
-    let stream = kubelet.logs(request).await.map_err(|error| ApiError::new(error.code, error.reason, error.message))?;
+    let stream = kubelet
+        .logs(request)
+        .await
+        .map_err(|error| ApiError::new(error.code, error.reason, error.message))?;
     let stopping = call.server.stopping.clone();
-    let stream = stream.take_until(async move { stopping.cancelled().await }).map(Ok::<_, std::convert::Infallible>);
+    let stream = stream
+        .take_until(async move { stopping.cancelled().await })
+        .map(Ok::<_, std::convert::Infallible>);
     let mut response = Response::new(Body::from_stream(stream));
-    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("text/plain"));
     Ok(response)
 }
 
@@ -62,15 +89,22 @@ fn container_of(pod: &Value, asked: Option<&str>) -> Result<String, ApiError> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let names = |list: &str| -> Vec<String> {
         let containers = pod["spec"][list].as_array().into_iter().flatten();
-        containers.filter_map(|container| container["name"].as_str().map(str::to_owned)).collect()
+        containers
+            .filter_map(|container| container["name"].as_str().map(str::to_owned))
+            .collect()
     };
     let (containers, initial) = (names("containers"), names("initContainers"));
     match asked {
         Some(asked) if containers.iter().chain(&initial).any(|known| known == asked) => Ok(asked.to_owned()),
-        Some(asked) => Err(ApiError::bad_request(format!("container {asked} is not valid for pod {name}"))),
+        Some(asked) => Err(ApiError::bad_request(format!(
+            "container {asked} is not valid for pod {name}"
+        ))),
         None if containers.len() == 1 => Ok(containers.concat()),
         None => {
-            let mut message = format!("a container name must be specified for pod {name}, choose one of: [{}]", containers.join(" "));
+            let mut message = format!(
+                "a container name must be specified for pod {name}, choose one of: [{}]",
+                containers.join(" ")
+            );
             if !initial.is_empty() {
                 message.push_str(&format!(" or one of the init containers: [{}]", initial.join(" ")));
             }
@@ -82,30 +116,55 @@ fn container_of(pod: &Value, asked: Option<&str>) -> Result<String, ApiError> {
 /// Puts a pod on a node.
 pub(super) async fn bind(call: Call) -> Result<Response, ApiError> {
     let binding = parse_body(&call)?;
-    let node = binding["target"]["name"].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+    let node = binding["target"]["name"]
+        .as_str()
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned);
     let node = node.ok_or_else(|| ApiError::bad_request("Binding: target.name: Required value"))?;
     let uid = binding["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let qualified = call.qualified();
-    let pod = call.server.store.get(&call.key()).ok_or_else(|| ApiError::not_found("pods", call.name()))?;
+    let pod = call
+        .server
+        .store
+        .get(&call.key())
+        .ok_or_else(|| ApiError::not_found("pods", call.name()))?;
     let mut value = pod.value();
     if !uid.is_empty() && *uid != *pod.fields.uid {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", pod.fields.uid);
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            pod.fields.uid
+        );
         return Err(ApiError::conflict(&qualified, call.name(), why));
     }
     if pod.fields.deleting {
-        return Err(ApiError::conflict(&qualified, call.name(), format!("pod {} is being deleted, cannot be assigned to a host", call.name())));
+        return Err(ApiError::conflict(
+            &qualified,
+            call.name(),
+            format!("pod {} is being deleted, cannot be assigned to a host", call.name()),
+        ));
     }
     if let Some(there) = value["spec"]["nodeName"].as_str().filter(|name| !name.is_empty()) {
         let why = format!("pod {} is already assigned to node {there:?}", call.name());
         return Err(ApiError::conflict("pods/binding", call.name(), why));
     }
     value["spec"]["nodeName"] = node.into();
-    let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now()});
+    let scheduled =
+        json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now()});
     let conditions = value["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let others = conditions.into_iter().filter(|condition| condition["type"] != "PodScheduled");
+    let others = conditions
+        .into_iter()
+        .filter(|condition| condition["type"] != "PodScheduled");
     value["status"]["conditions"] = others.chain([scheduled]).collect();
-    let write = crate::store::Write::new(call.key(), crate::store::WriteKind::Update { expected: pod.revision }, &mut value);
-    call.server.store.write(write).await.map_err(|error| ApiError::from_write(error, &qualified, call.name()))?;
+    let write = crate::store::Write::new(
+        call.key(),
+        crate::store::WriteKind::Update { expected: pod.revision },
+        &mut value,
+    );
+    call.server
+        .store
+        .write(write)
+        .await
+        .map_err(|error| ApiError::from_write(error, &qualified, call.name()))?;
     Ok(respond(&call, 201, success()))
 }
 
@@ -113,10 +172,20 @@ pub(super) async fn bind(call: Call) -> Result<Response, ApiError> {
 pub(super) async fn evict(call: Call) -> Result<Response, ApiError> {
     let eviction = parse_body(&call)?;
     let body = eviction["deleteOptions"].to_string();
-    let body = if eviction["deleteOptions"].is_object() { body.into() } else { axum::body::Bytes::new() };
+    let body = if eviction["deleteOptions"].is_object() {
+        body.into()
+    } else {
+        axum::body::Bytes::new()
+    };
     let mut target = call.target.clone();
     target.subresource = None;
-    delete::delete(Call { body, target, content_type: "application/json".into(), ..call }).await?;
+    delete::delete(Call {
+        body,
+        target,
+        content_type: "application/json".into(),
+        ..call
+    })
+    .await?;
     let mut response = success();
     *response.status_mut() = http::StatusCode::CREATED;
     Ok(response)

@@ -38,32 +38,52 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
     let asked = call.query.get("resourceVersion").map(revision).transpose()?;
     let current = call.server.store.revision();
     if asked.is_some_and(|asked| asked > current) {
-        let message = format!("Too large resource version: {}, current: {current}", asked.unwrap_or_default());
+        let message = format!(
+            "Too large resource version: {}, current: {current}",
+            asked.unwrap_or_default()
+        );
         return Err(ApiError::new(504, "Timeout", message));
     }
-    if call.query.get("resourceVersionMatch") == Some("Exact") && asked.is_some_and(|asked| asked != 0 && asked < current) {
-        return Err(ApiError::expired("The provided resource version is too old: only the current one can be listed exactly"));
+    if call.query.get("resourceVersionMatch") == Some("Exact")
+        && asked.is_some_and(|asked| asked != 0 && asked < current)
+    {
+        return Err(ApiError::expired(
+            "The provided resource version is too old: only the current one can be listed exactly",
+        ));
     }
-    let limit = call.query.get("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0);
+    let limit = call
+        .query
+        .get("limit")
+        .and_then(|limit| limit.parse().ok())
+        .filter(|limit| *limit > 0);
     let after = call.query.get("continue").map(read_continue).transpose()?;
     let namespace = call.target.namespace.as_deref();
     let resource = call.resource();
     let keep = |object: &crate::store::Object| {
         (labels.is_empty() || labels.matches(&object.fields)) && (fields.is_empty() || fields.matches(object))
     };
-    let page = call.server.store.list(&resource.key, namespace, after, limit.unwrap_or(usize::MAX), keep);
+    let page = call
+        .server
+        .store
+        .list(&resource.key, namespace, after, limit.unwrap_or(usize::MAX), keep);
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), page.revision.to_string().into());
     if page.remaining > 0 {
         if let Some(last) = page.items.last() {
-            metadata.insert("continue".into(), write_continue(&last.key.namespace, &last.key.name).into());
+            metadata.insert(
+                "continue".into(),
+                write_continue(&last.key.namespace, &last.key.name).into(),
+            );
             if labels.is_empty() && fields.is_empty() {
                 metadata.insert("remainingItemCount".into(), page.remaining.into());
             }
         }
     }
     let values = || -> Vec<Value> {
-        let each = page.items.iter().map(|object| serde_json::from_slice(&present(resource, object)).unwrap_or_default());
+        let each = page
+            .items
+            .iter()
+            .map(|object| serde_json::from_slice(&present(resource, object)).unwrap_or_default());
         each.collect()
     };
     let response = match call.form {
@@ -73,7 +93,8 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
             "items": values().iter().map(metadata_of).collect::<Vec<_>>(),
         })),
         Form::Object => {
-            let head = json!({"kind": resource.list_kind(), "apiVersion": resource.api_version(), "metadata": metadata});
+            let head =
+                json!({"kind": resource.list_kind(), "apiVersion": resource.api_version(), "metadata": metadata});
             let mut json = head.to_string().into_bytes();
             json.pop();
             json.extend_from_slice(b",\"items\":[");
@@ -93,7 +114,9 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
 /// Reads a resource version.
 pub(crate) fn revision(text: &str) -> Result<u64, ApiError> {
     text.parse().map_err(|_| {
-        ApiError::bad_request(format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"))
+        ApiError::bad_request(format!(
+            "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+        ))
     })
 }
 
@@ -102,10 +125,15 @@ fn write_continue(namespace: &str, name: &str) -> String {
 }
 
 fn read_continue(text: &str) -> Result<(Arc<str>, Arc<str>), ApiError> {
-    let decoded = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let decoded = URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let value = decoded.unwrap_or_default();
     match (value["namespace"].as_str(), value["name"].as_str()) {
         (Some(namespace), Some(name)) => Ok((namespace.into(), name.into())),
-        _ => Err(ApiError::bad_request("continue key is not valid: it was not given by this server")),
+        _ => Err(ApiError::bad_request(
+            "continue key is not valid: it was not given by this server",
+        )),
     }
 }

@@ -35,7 +35,10 @@ pub fn default(resource: &Resource, object: &mut Value) {
 /// Brings an object into the state every new one starts in; what clients say about the status is dropped.
 pub fn prepare_create(resource: &Resource, object: &mut Value) {
     let Some(fields) = object.as_object_mut() else { return };
-    if resource.status && &*resource.key != "nodes" && &*resource.key != "customresourcedefinitions.apiextensions.k8s.io" {
+    if resource.status
+        && &*resource.key != "nodes"
+        && &*resource.key != "customresourcedefinitions.apiextensions.k8s.io"
+    {
         fields.shift_remove("status");
     }
     if resource.custom.is_some() {
@@ -64,7 +67,9 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "persistentvolumeclaims" => storage::validate_claim(object),
         "configmaps" | "secrets" => validate_keys(object),
         "customresourcedefinitions.apiextensions.k8s.io" => crd::validate(object),
-        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => validate_binding(object),
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            validate_binding(object)
+        }
         "storageclasses.storage.k8s.io" if object["provisioner"].as_str().is_none_or(str::is_empty) => {
             vec![FieldError::required("provisioner", "")]
         }
@@ -95,7 +100,10 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
 fn default_secret(secret: &mut Value) {
     set_missing(secret, "type", || "Opaque".into());
     // stringData is written in clear and stored encoded.
-    if let Some(Value::Object(clear)) = secret.as_object_mut().and_then(|fields| fields.shift_remove("stringData")) {
+    if let Some(Value::Object(clear)) = secret
+        .as_object_mut()
+        .and_then(|fields| fields.shift_remove("stringData"))
+    {
         use base64::Engine;
         if !secret["data"].is_object() {
             secret["data"] = json!({});
@@ -123,10 +131,16 @@ fn validate_keys(object: &Value) -> Vec<FieldError> {
     for part in ["data", "binaryData"] {
         for (key, value) in object[part].as_object().into_iter().flatten() {
             size += key.len() + value.as_str().map_or(0, str::len);
-            let allowed = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            let allowed = key
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
             if key.is_empty() || key.len() > 253 || !allowed || key == "." || key == ".." {
                 let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                errors.push(FieldError::invalid(&format!("{part}[{key}]"), &Value::from(key.as_str()), detail));
+                errors.push(FieldError::invalid(
+                    &format!("{part}[{key}]"),
+                    &Value::from(key.as_str()),
+                    detail,
+                ));
             }
         }
     }
@@ -142,11 +156,17 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
     }
     let mut errors = Vec::new();
     if new["immutable"] != true {
-        errors.push(FieldError::forbidden("immutable", "field is immutable when `immutable` is set"));
+        errors.push(FieldError::forbidden(
+            "immutable",
+            "field is immutable when `immutable` is set",
+        ));
     }
     for part in ["data", "binaryData", "type"] {
         if old[part] != new[part] {
-            errors.push(FieldError::forbidden(part, "field is immutable when `immutable` is set"));
+            errors.push(FieldError::forbidden(
+                part,
+                "field is immutable when `immutable` is set",
+            ));
         }
     }
     errors
@@ -179,7 +199,11 @@ pub(super) fn set_missing(object: &mut Value, field: &str, value: impl FnOnce() 
 
 /// Items of the list at a JSON pointer; none if there is no list. (Indexing a `Value` for writing would create the path.)
 pub(super) fn items_mut<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
-    value.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten()
+    value
+        .pointer_mut(pointer)
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]

@@ -65,12 +65,16 @@ fn default_container(container: &mut Value, host_network: bool) {
     }
     set_missing(container, "terminationMessagePath", || "/dev/termination-log".into());
     set_missing(container, "terminationMessagePolicy", || "File".into());
-    set_missing(container, "imagePullPolicy", || if latest { "Always" } else { "IfNotPresent" }.into());
+    set_missing(container, "imagePullPolicy", || {
+        if latest { "Always" } else { "IfNotPresent" }.into()
+    });
 }
 
 /// A limit without a request is a request too.
 fn default_requests(resources: &mut Value) {
-    let Some(limits) = resources["limits"].as_object().cloned() else { return };
+    let Some(limits) = resources["limits"].as_object().cloned() else {
+        return;
+    };
     if !resources["requests"].is_object() {
         resources["requests"] = json!({});
     }
@@ -80,7 +84,12 @@ fn default_requests(resources: &mut Value) {
 }
 
 fn default_probe(probe: &mut Value) {
-    for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+    for (field, value) in [
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ] {
         set_missing(probe, field, || value.into());
     }
     if probe["httpGet"].is_object() {
@@ -123,7 +132,8 @@ fn default_volume(volume: &mut Value) {
 /// `Guaranteed`, `Burstable` or `BestEffort`, from the requests and limits of every container.
 pub(super) fn quality_of_service(spec: &Value) -> &'static str {
     let (mut any, mut guaranteed) = (false, true);
-    let containers = ["containers", "initContainers"].map(|list| spec[list].as_array().map(Vec::as_slice).unwrap_or_default());
+    let containers =
+        ["containers", "initContainers"].map(|list| spec[list].as_array().map(Vec::as_slice).unwrap_or_default());
     for container in containers.into_iter().flatten() {
         let resources = &container["resources"];
         for name in ["cpu", "memory"] {

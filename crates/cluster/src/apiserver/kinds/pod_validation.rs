@@ -24,10 +24,19 @@ pub(super) fn validate(pod: &Value) -> Vec<FieldError> {
         errors.push(FieldError::required("spec.containers", ""));
     }
     one_of(spec, "restartPolicy", &["Always", "OnFailure", "Never"], &mut errors);
-    one_of(spec, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"], &mut errors);
+    one_of(
+        spec,
+        "dnsPolicy",
+        &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
+        &mut errors,
+    );
     for field in ["terminationGracePeriodSeconds", "activeDeadlineSeconds"] {
         if spec[field].as_i64().is_some_and(|seconds| seconds < 0) {
-            errors.push(FieldError::invalid(&format!("spec.{field}"), &spec[field], "must be greater than or equal to 0"));
+            errors.push(FieldError::invalid(
+                &format!("spec.{field}"),
+                &spec[field],
+                "must be greater than or equal to 0",
+            ));
         }
     }
     errors
@@ -55,11 +64,18 @@ fn volume_names<'a>(spec: &'a Value, errors: &mut Vec<FieldError>) -> HashSet<&'
                 }
             }
         }
-        let sources = volume.as_object().map_or(0, |fields| fields.keys().filter(|field| *field != "name").count());
+        let sources = volume
+            .as_object()
+            .map_or(0, |fields| fields.keys().filter(|field| *field != "name").count());
         if sources > 1 {
             errors.push(FieldError::forbidden(&path, "may not specify more than 1 volume type"));
         }
-        for (source, field) in [("persistentVolumeClaim", "claimName"), ("hostPath", "path"), ("secret", "secretName"), ("configMap", "name")] {
+        for (source, field) in [
+            ("persistentVolumeClaim", "claimName"),
+            ("hostPath", "path"),
+            ("secret", "secretName"),
+            ("configMap", "name"),
+        ] {
             if volume[source].is_object() && volume[source][field].as_str().is_none_or(str::is_empty) {
                 errors.push(FieldError::required(&format!("{path}.{source}.{field}"), ""));
             }
@@ -88,13 +104,24 @@ fn check_container<'a>(
         None | Some("") => errors.push(FieldError::required(&format!("{path}.image"), "")),
         Some(image) if image.trim() != image => {
             let detail = "must not have leading or trailing whitespace";
-            errors.push(FieldError::invalid(&format!("{path}.image"), &container["image"], detail));
+            errors.push(FieldError::invalid(
+                &format!("{path}.image"),
+                &container["image"],
+                detail,
+            ));
         }
         Some(_) => {}
     }
-    if container["imagePullPolicy"].as_str().is_some_and(|policy| !matches!(policy, "Always" | "IfNotPresent" | "Never")) {
+    if container["imagePullPolicy"]
+        .as_str()
+        .is_some_and(|policy| !matches!(policy, "Always" | "IfNotPresent" | "Never"))
+    {
         let allowed = ["Always", "IfNotPresent", "Never"].map(Value::from);
-        errors.push(FieldError::not_supported(&format!("{path}.imagePullPolicy"), &container["imagePullPolicy"], &allowed));
+        errors.push(FieldError::not_supported(
+            &format!("{path}.imagePullPolicy"),
+            &container["imagePullPolicy"],
+            &allowed,
+        ));
     }
     for (index, port) in container["ports"].as_array().into_iter().flatten().enumerate() {
         let place = format!("{path}.ports[{index}].containerPort");
@@ -102,7 +129,11 @@ fn check_container<'a>(
             None | Some(0) => errors.push(FieldError::required(&place, "")),
             Some(1..=65535) => {}
             Some(_) => {
-                errors.push(FieldError::invalid(&place, &port["containerPort"], "must be between 1 and 65535, inclusive"));
+                errors.push(FieldError::invalid(
+                    &place,
+                    &port["containerPort"],
+                    "must be between 1 and 65535, inclusive",
+                ));
             }
         }
     }
@@ -129,7 +160,11 @@ fn check_container<'a>(
         match mount["mountPath"].as_str().filter(|path| !path.is_empty()) {
             None => errors.push(FieldError::required(&format!("{place}.mountPath"), "")),
             Some(at) if !mounted.insert(at) => {
-                errors.push(FieldError::invalid(&format!("{place}.mountPath"), &mount["mountPath"], "must be unique"));
+                errors.push(FieldError::invalid(
+                    &format!("{place}.mountPath"),
+                    &mount["mountPath"],
+                    "must be unique",
+                ));
             }
             Some(_) => {}
         }
@@ -142,17 +177,30 @@ fn check_resources(resources: &Value, path: &str, errors: &mut Vec<FieldError>) 
         for (name, quantity) in resources[part].as_object().into_iter().flatten() {
             let place = format!("{path}.resources.{part}[{name}]");
             if quantity.as_str().is_some_and(|text| text.starts_with('-')) {
-                errors.push(FieldError::invalid(&place, quantity, "must be greater than or equal to 0"));
+                errors.push(FieldError::invalid(
+                    &place,
+                    quantity,
+                    "must be greater than or equal to 0",
+                ));
             }
         }
     }
     for (name, request) in resources["requests"].as_object().into_iter().flatten() {
-        let Some(limit) = resources["limits"].get(name) else { continue };
+        let Some(limit) = resources["limits"].get(name) else {
+            continue;
+        };
         let amount = |quantity: &Value| quantity.as_str().and_then(crate::apiserver::quantity::parse);
         if let (Some(wanted), Some(most)) = (amount(request), amount(limit)) {
             if wanted > most {
-                let detail = format!("must be less than or equal to {name} limit of {}", limit.as_str().unwrap_or_default());
-                errors.push(FieldError::invalid(&format!("{path}.resources.requests"), request, &detail));
+                let detail = format!(
+                    "must be less than or equal to {name} limit of {}",
+                    limit.as_str().unwrap_or_default()
+                );
+                errors.push(FieldError::invalid(
+                    &format!("{path}.resources.requests"),
+                    request,
+                    &detail,
+                ));
             }
         }
     }
@@ -163,7 +211,12 @@ pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let (before, after) = (&old["spec"], &new["spec"]);
     let mut allowed = after.clone();
     for list in ["initContainers", "containers"] {
-        let images: Vec<Value> = before[list].as_array().into_iter().flatten().map(|item| item["image"].clone()).collect();
+        let images: Vec<Value> = before[list]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|item| item["image"].clone())
+            .collect();
         for (container, image) in items_mut(&mut allowed, &format!("/{list}")).zip(images) {
             container["image"] = image;
         }
@@ -180,7 +233,10 @@ pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let kept = before["tolerations"].as_array().map(Vec::as_slice).unwrap_or_default();
     let now = after["tolerations"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !kept.iter().all(|toleration| now.contains(toleration)) {
-        errors.push(FieldError::forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
+        errors.push(FieldError::forbidden(
+            "spec.tolerations",
+            "existing toleration can not be modified except its tolerationSeconds",
+        ));
     }
     if allowed != *before {
         let detail = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";

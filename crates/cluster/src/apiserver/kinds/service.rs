@@ -47,13 +47,23 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
     }
     for (index, port) in ports.iter().enumerate() {
         let path = format!("spec.ports[{index}]");
-        if !port["port"].as_i64().is_some_and(|number| (1..=65535).contains(&number)) {
-            errors.push(FieldError::invalid(&format!("{path}.port"), &port["port"], "must be between 1 and 65535, inclusive"));
+        if !port["port"]
+            .as_i64()
+            .is_some_and(|number| (1..=65535).contains(&number))
+        {
+            errors.push(FieldError::invalid(
+                &format!("{path}.port"),
+                &port["port"],
+                "must be between 1 and 65535, inclusive",
+            ));
         }
         if ports.len() > 1 && port["name"].as_str().is_none_or(str::is_empty) {
             errors.push(FieldError::required(&format!("{path}.name"), ""));
         }
-        if ports[..index].iter().any(|other| !other["name"].is_null() && other["name"] == port["name"]) {
+        if ports[..index]
+            .iter()
+            .any(|other| !other["name"].is_null() && other["name"] == port["name"])
+        {
             errors.push(FieldError::duplicate(&format!("{path}.name"), &port["name"]));
         }
     }
@@ -64,5 +74,13 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
 pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let (before, after) = (&old["spec"]["clusterIP"], &new["spec"]["clusterIP"]);
     let fixed = before.is_string() && before != after && new["spec"]["type"] != "ExternalName";
-    if fixed { vec![FieldError::invalid("spec.clusterIPs[0]", after, "may not change once set")] } else { Vec::new() }
+    if fixed {
+        vec![FieldError::invalid(
+            "spec.clusterIPs[0]",
+            after,
+            "may not change once set",
+        )]
+    } else {
+        Vec::new()
+    }
 }

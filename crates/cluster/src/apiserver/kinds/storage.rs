@@ -32,7 +32,10 @@ pub(super) fn validate_claim(claim: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let modes = spec["accessModes"].as_array().map(Vec::as_slice).unwrap_or_default();
     if modes.is_empty() {
-        errors.push(FieldError::required("spec.accessModes", "at least 1 access mode is required"));
+        errors.push(FieldError::required(
+            "spec.accessModes",
+            "at least 1 access mode is required",
+        ));
     }
     let allowed = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"].map(Value::from);
     for mode in modes.iter().filter(|mode| !allowed.contains(mode)) {
@@ -61,6 +64,7 @@ pub(super) fn validate_claim_update(old: &Value, new: &Value) -> Vec<FieldError>
     if strip(old) == strip(new) {
         return Vec::new();
     }
-    let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+    let detail =
+        "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
     vec![FieldError::forbidden("spec", detail)]
 }

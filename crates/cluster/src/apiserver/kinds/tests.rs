@@ -21,18 +21,30 @@ fn a_pod_gets_the_defaults_of_the_api_server() {
     assert_eq!(container["resources"]["requests"]["memory"], "1Gi");
     assert_eq!(container["ports"][0]["protocol"], "TCP");
     assert_eq!(container["env"][0]["valueFrom"]["fieldRef"]["apiVersion"], "v1");
-    assert_eq!(pod["spec"]["volumes"], json!([{"name": "v", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c", "defaultMode": 420}}]));
+    assert_eq!(
+        pod["spec"]["volumes"],
+        json!([{"name": "v", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c", "defaultMode": 420}}])
+    );
     assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 30);
 }
 
 #[test]
 fn complaints_about_pods() {
     let pod = json!({"spec": {"containers": [{"name": "A_", "volumeMounts": [{"name": "nope", "mountPath": "/x"}]}]}});
-    let texts: Vec<String> = validate(&resource("pods"), &pod).iter().map(ToString::to_string).collect();
-    assert!(texts[0].starts_with("spec.containers[0].name: Invalid value: \"A_\""), "{texts:?}");
+    let texts: Vec<String> = validate(&resource("pods"), &pod)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        texts[0].starts_with("spec.containers[0].name: Invalid value: \"A_\""),
+        "{texts:?}"
+    );
     assert_eq!(texts[1], "spec.containers[0].image: Required value");
     assert_eq!(texts[2], "spec.containers[0].volumeMounts[0].name: Not found: \"nope\"");
-    assert_eq!(validate(&resource("pods"), &json!({"spec": {}}))[0].to_string(), "spec.containers: Required value");
+    assert_eq!(
+        validate(&resource("pods"), &json!({"spec": {}}))[0].to_string(),
+        "spec.containers: Required value"
+    );
 }
 
 #[test]
@@ -44,7 +56,10 @@ fn only_a_few_fields_of_a_pod_may_change() {
         validate_update(&resource("pods"), &old, &new).len()
     };
     assert_eq!(change(&|spec| spec["containers"][0]["image"] = "2".into()), 0);
-    assert_eq!(change(&|spec| spec["tolerations"] = json!([{"key": "x"}, {"key": "y"}])), 0);
+    assert_eq!(
+        change(&|spec| spec["tolerations"] = json!([{"key": "x"}, {"key": "y"}])),
+        0
+    );
     assert_eq!(change(&|spec| spec["tolerations"] = json!([])), 1);
     assert_eq!(change(&|spec| spec["containers"][0]["args"] = json!(["x"])), 1);
     assert_eq!(change(&|spec| spec["nodeName"] = "n".into()), 1);
@@ -53,9 +68,28 @@ fn only_a_few_fields_of_a_pod_may_change() {
 #[test]
 fn immutable_config_maps_stay_as_they_are() {
     let old = json!({"immutable": true, "data": {"a": "1"}});
-    assert_eq!(validate_update(&resource("configmaps"), &old, &json!({"immutable": true, "data": {"a": "2"}})).len(), 1);
-    assert_eq!(validate_update(&resource("configmaps"), &old, &json!({"data": {"a": "1"}})).len(), 1);
-    assert_eq!(validate_update(&resource("configmaps"), &json!({"data": {}}), &json!({"data": {"a": "2"}})).len(), 0);
+    assert_eq!(
+        validate_update(
+            &resource("configmaps"),
+            &old,
+            &json!({"immutable": true, "data": {"a": "2"}})
+        )
+        .len(),
+        1
+    );
+    assert_eq!(
+        validate_update(&resource("configmaps"), &old, &json!({"data": {"a": "1"}})).len(),
+        1
+    );
+    assert_eq!(
+        validate_update(
+            &resource("configmaps"),
+            &json!({"data": {}}),
+            &json!({"data": {"a": "2"}})
+        )
+        .len(),
+        0
+    );
 }
 
 #[test]

@@ -9,9 +9,14 @@ const MOST_OPERATIONS: usize = 10_000;
 
 /// Applies the operations in order; none is applied if one fails.
 pub fn json_patch(target: &Value, patch: &Value) -> Result<Value, ApiError> {
-    let operations = patch.as_array().ok_or_else(|| ApiError::bad_request("error decoding patch: a JSON patch is a list"))?;
+    let operations = patch
+        .as_array()
+        .ok_or_else(|| ApiError::bad_request("error decoding patch: a JSON patch is a list"))?;
     if operations.len() > MOST_OPERATIONS {
-        let message = format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {}", operations.len());
+        let message = format!(
+            "The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {}",
+            operations.len()
+        );
         return Err(ApiError::new(413, "RequestEntityTooLarge", message));
     }
     let mut value = target.clone();
@@ -29,7 +34,9 @@ pub fn json_patch(target: &Value, patch: &Value) -> Result<Value, ApiError> {
 
 /// A test of a missing field against null holds: finalizer code relies on it.
 fn test(value: &Value, operation: &Value) -> Result<(), ApiError> {
-    let path = operation["path"].as_str().ok_or_else(|| ApiError::bad_request("error decoding patch: test without path"))?;
+    let path = operation["path"]
+        .as_str()
+        .ok_or_else(|| ApiError::bad_request("error decoding patch: test without path"))?;
     if value.pointer(path).unwrap_or(&Value::Null) == &operation["value"] {
         return Ok(());
     }
@@ -60,7 +67,17 @@ mod tests {
     fn wrong_patches_are_refused_whole() {
         let target = json!({"a": 1});
         assert_eq!(json_patch(&target, &json!({})).unwrap_err().code, 400);
-        assert_eq!(json_patch(&target, &json!([{"op": "fly", "path": "/a"}])).unwrap_err().code, 400);
-        assert_eq!(json_patch(&target, &json!([{"op": "remove", "path": "/b"}])).unwrap_err().code, 422);
+        assert_eq!(
+            json_patch(&target, &json!([{"op": "fly", "path": "/a"}]))
+                .unwrap_err()
+                .code,
+            400
+        );
+        assert_eq!(
+            json_patch(&target, &json!([{"op": "remove", "path": "/b"}]))
+                .unwrap_err()
+                .code,
+            422
+        );
     }
 }

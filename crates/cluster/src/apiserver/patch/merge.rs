@@ -33,7 +33,11 @@ mod tests {
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
             (json!({"a": "b"}), json!({"a": null}), json!({})),
             (json!({"a": [1]}), json!({"a": [2, 3]}), json!({"a": [2, 3]})),
-            (json!({"a": "b"}), json!({"a": {"b": {"c": null}}}), json!({"a": {"b": {}}})),
+            (
+                json!({"a": "b"}),
+                json!({"a": {"b": {"c": null}}}),
+                json!({"a": {"b": {}}}),
+            ),
         ] {
             let mut value = target;
             merge_patch(&mut value, &patch);

@@ -49,7 +49,9 @@ fn merge_value(target: &mut Value, patch: &Value, schema: Option<&Schema>) {
         }
         match (change, object.get_mut(name)) {
             (Value::Array(changes), Some(Value::Array(list))) => {
-                let order = fields.get(&format!("$setElementOrder/{name}")).and_then(Value::as_array);
+                let order = fields
+                    .get(&format!("$setElementOrder/{name}"))
+                    .and_then(Value::as_array);
                 merge_list(list, changes, known, order.map(Vec::as_slice));
             }
             (Value::Object(_), Some(current)) if current.is_object() => merge_value(current, change, known),
@@ -60,7 +62,10 @@ fn merge_value(target: &mut Value, patch: &Value, schema: Option<&Schema>) {
     }
     for (name, order) in fields {
         // The patch may only reorder: the list then has no entry of its own.
-        let Some(field) = name.strip_prefix("$setElementOrder/").filter(|field| !fields.contains_key(*field)) else {
+        let Some(field) = name
+            .strip_prefix("$setElementOrder/")
+            .filter(|field| !fields.contains_key(*field))
+        else {
             continue;
         };
         if let (Some(Value::Array(list)), Some(order)) = (object.get_mut(field), order.as_array()) {
@@ -113,8 +118,9 @@ fn merge_list(list: &mut Vec<Value>, changes: &[Value], schema: Option<&Schema>,
 fn reorder(list: &mut Vec<Value>, before: &[Value], order: &[Value], key: Option<&str>) {
     let name = |item: &Value| key.map_or_else(|| item.clone(), |key| item[key].clone());
     let place_in = |items: &[Value], item: &Value| items.iter().position(|other| name(other) == name(item));
-    let (mut known, others): (Vec<Value>, Vec<Value>) =
-        std::mem::take(list).into_iter().partition(|item| place_in(order, item).is_some());
+    let (mut known, others): (Vec<Value>, Vec<Value>) = std::mem::take(list)
+        .into_iter()
+        .partition(|item| place_in(order, item).is_some());
     known.sort_by_key(|item| place_in(order, item));
     let mut others = others.into_iter().peekable();
     for item in known {
@@ -132,8 +138,13 @@ fn reorder(list: &mut Vec<Value>, before: &[Value], order: &[Value], key: Option
 fn without_directives(patch: &Value) -> Value {
     match patch {
         Value::Object(fields) => {
-            let kept = fields.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
-            Value::Object(kept.map(|(name, value)| (name.clone(), without_directives(value))).collect())
+            let kept = fields
+                .iter()
+                .filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+            Value::Object(
+                kept.map(|(name, value)| (name.clone(), without_directives(value)))
+                    .collect(),
+            )
         }
         Value::Array(items) => {
             let kept = items.iter().filter(|item| item["$patch"].is_null());
@@ -165,14 +176,20 @@ mod tests {
 
     #[test]
     fn lists_merge_by_the_key_of_their_items() {
-        let changed = pod(&json!({"spec": {"containers": [{"name": "b", "image": "3"}, {"name": "c", "image": "4"}],
-            "tolerations": [{"key": "y"}]}}));
+        let changed = pod(
+            &json!({"spec": {"containers": [{"name": "b", "image": "3"}, {"name": "c", "image": "4"}],
+            "tolerations": [{"key": "y"}]}}),
+        );
         assert_eq!(
             changed["spec"]["containers"],
             json!([{"name": "a", "image": "1", "env": [{"name": "E", "value": "1"}]},
                 {"name": "b", "image": "3"}, {"name": "c", "image": "4"}])
         );
-        assert_eq!(changed["spec"]["tolerations"], json!([{"key": "y"}]), "atomic lists are replaced");
+        assert_eq!(
+            changed["spec"]["tolerations"],
+            json!([{"key": "y"}]),
+            "atomic lists are replaced"
+        );
     }
 
     #[test]
@@ -181,8 +198,13 @@ mod tests {
         assert_eq!(changed["spec"]["containers"], json!([{"name": "b", "image": "2"}]));
         let changed = pod(&json!({"spec": {"containers": [{"$patch": "replace"}, {"name": "z", "image": "9"}]}}));
         assert_eq!(changed["spec"]["containers"], json!([{"name": "z", "image": "9"}]));
-        let changed = pod(&json!({"spec": {"volumes": [{"name": "v", "$retainKeys": ["name", "secret"], "secret": {"secretName": "s"}}]}}));
-        assert_eq!(changed["spec"]["volumes"], json!([{"name": "v", "secret": {"secretName": "s"}}]));
+        let changed = pod(
+            &json!({"spec": {"volumes": [{"name": "v", "$retainKeys": ["name", "secret"], "secret": {"secretName": "s"}}]}}),
+        );
+        assert_eq!(
+            changed["spec"]["volumes"],
+            json!([{"name": "v", "secret": {"secretName": "s"}}])
+        );
         let changed = pod(&json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "labels": {"x": null}}}));
         assert_eq!(changed["metadata"], json!({"finalizers": ["b"], "labels": {}}));
         let changed = pod(&json!({"spec": {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]}}));

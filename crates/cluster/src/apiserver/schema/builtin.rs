@@ -25,7 +25,11 @@ const LISTS: &[(&str, &str, &[&str])] = &[
     ("api.core.v1.Container", "volumeMounts", &["mountPath"]),
     ("api.core.v1.ContainerStatus", "volumeMounts", &["mountPath"]),
     ("api.core.v1.EphemeralContainer", "env", &["name"]),
-    ("api.core.v1.EphemeralContainer", "ports", &["containerPort", "protocol"]),
+    (
+        "api.core.v1.EphemeralContainer",
+        "ports",
+        &["containerPort", "protocol"],
+    ),
     ("api.core.v1.EphemeralContainer", "volumeDevices", &["devicePath"]),
     ("api.core.v1.EphemeralContainer", "volumeMounts", &["mountPath"]),
     ("api.core.v1.NamespaceStatus", "conditions", &["type"]),
@@ -40,7 +44,11 @@ const LISTS: &[(&str, &str, &[&str])] = &[
     ("api.core.v1.PodSpec", "initContainers", &["name"]),
     ("api.core.v1.PodSpec", "resourceClaims", &["name"]),
     ("api.core.v1.PodSpec", "schedulingGates", &["name"]),
-    ("api.core.v1.PodSpec", "topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
+    (
+        "api.core.v1.PodSpec",
+        "topologySpreadConstraints",
+        &["topologyKey", "whenUnsatisfiable"],
+    ),
     ("api.core.v1.PodSpec", "volumes", &["name"]),
     ("api.core.v1.PodStatus", "conditions", &["type"]),
     ("api.core.v1.PodStatus", "podIPs", &["ip"]),
@@ -56,7 +64,11 @@ const LISTS: &[(&str, &str, &[&str])] = &[
     ("api.batch.v1.JobStatus", "conditions", &["type"]),
     ("api.discovery.v1.Endpoint", "addresses", &[]),
     ("api.policy.v1.PodDisruptionBudgetStatus", "conditions", &["type"]),
-    ("apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus", "conditions", &["type"]),
+    (
+        "apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus",
+        "conditions",
+        &["type"],
+    ),
     ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers", &[]),
     ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "ownerReferences", &["uid"]),
 ];
@@ -80,8 +92,10 @@ const ATOMIC: &[&str] = &[
 ];
 
 /// Maps that are one value for patches: type and field.
-const ATOMIC_FIELDS: &[(&str, &str)] =
-    &[("api.core.v1.PodSpec", "nodeSelector"), ("api.core.v1.ServiceSpec", "selector")];
+const ATOMIC_FIELDS: &[(&str, &str)] = &[
+    ("api.core.v1.PodSpec", "nodeSelector"),
+    ("api.core.v1.ServiceSpec", "selector"),
+];
 
 struct Definitions {
     schemas: Vec<Schema>,
@@ -157,7 +171,9 @@ pub fn documents() -> Map<String, Value> {
 fn mark_lists(name: &str, schema: &mut Value) {
     let name = name.strip_prefix("io.k8s.").unwrap_or(name);
     for (_, field, keys) in LISTS.iter().filter(|(type_name, ..)| *type_name == name) {
-        let Some(list) = schema["properties"].get_mut(*field) else { continue };
+        let Some(list) = schema["properties"].get_mut(*field) else {
+            continue;
+        };
         list["x-kubernetes-list-type"] = if keys.is_empty() { "set" } else { "map" }.into();
         if !keys.is_empty() {
             list["x-kubernetes-list-map-keys"] = (*keys).into();
@@ -177,8 +193,11 @@ fn definitions() -> &'static Definitions {
     static DEFINITIONS: OnceLock<Definitions> = OnceLock::new();
     DEFINITIONS.get_or_init(|| {
         let documents = documents();
-        let indexes: HashMap<String, usize> =
-            documents.keys().enumerate().map(|(index, name)| (name.clone(), index)).collect();
+        let indexes: HashMap<String, usize> = documents
+            .keys()
+            .enumerate()
+            .map(|(index, name)| (name.clone(), index))
+            .collect();
         let find = |reference: &str| reference.rsplit('/').next().and_then(|name| indexes.get(name)).copied();
         let schemas = documents.iter().map(|(name, json)| {
             let mut schema = Schema::parse(json, &find);
@@ -191,7 +210,10 @@ fn definitions() -> &'static Definitions {
             }
             schema
         });
-        Definitions { schemas: schemas.collect(), indexes }
+        Definitions {
+            schemas: schemas.collect(),
+            indexes,
+        }
     })
 }
 

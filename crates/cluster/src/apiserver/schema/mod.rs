@@ -106,7 +106,13 @@ pub struct Schema {
 impl Schema {
     /// A schema that accepts everything.
     pub fn any() -> Schema {
-        Schema { kind: Kind::Any, nullable: true, default: None, limits: None, embedded: false }
+        Schema {
+            kind: Kind::Any,
+            nullable: true,
+            default: None,
+            limits: None,
+            embedded: false,
+        }
     }
 
     /// The schema itself, or the built-in type it refers to.
@@ -142,7 +148,9 @@ impl Schema {
     pub fn parse(json: &Value, reference: &dyn Fn(&str) -> Option<usize>) -> Schema {
         let parse = |json: &Value| Schema::parse(json, reference);
         let truth = |key: &str| json[key].as_bool().unwrap_or(false);
-        let kind = if let Some(name) = json["$ref"].as_str() {
+        // A reference with a description of its own stands inside `allOf`.
+        let named = json["$ref"].as_str().or_else(|| json["allOf"][0]["$ref"].as_str());
+        let kind = if let Some(name) = named {
             reference(name).map_or(Kind::Any, Kind::Reference)
         } else if truth("x-kubernetes-int-or-string") || json["format"] == "int-or-string" {
             Kind::IntOrString
@@ -153,7 +161,11 @@ impl Schema {
                 Some("integer") => Kind::Integer,
                 Some("number") => Kind::Number,
                 Some("array") => Kind::Array {
-                    items: Box::new(if json["items"].is_null() { Schema::any() } else { parse(&json["items"]) }),
+                    items: Box::new(if json["items"].is_null() {
+                        Schema::any()
+                    } else {
+                        parse(&json["items"])
+                    }),
                     list: match json["x-kubernetes-list-type"].as_str() {
                         Some("set") => ListType::Set,
                         Some("map") => {
@@ -194,7 +206,9 @@ impl Schema {
 
 fn limits(json: &Value) -> Option<Box<Limits>> {
     let number = |key: &str, excluded: &str| {
-        json[key].as_f64().map(|limit| (limit, json[excluded].as_bool().unwrap_or(false)))
+        json[key]
+            .as_f64()
+            .map(|limit| (limit, json[excluded].as_bool().unwrap_or(false)))
     };
     let first = |keys: [&str; 3]| keys.iter().find_map(|key| json[*key].as_u64());
     let limits = Limits {
@@ -216,7 +230,11 @@ fn limits(json: &Value) -> Option<Box<Limits>> {
 
 /// Extends a field path, `spec` + `image` to `spec.image`.
 pub fn join(path: &str, field: &str) -> String {
-    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+    if path.is_empty() {
+        field.to_owned()
+    } else {
+        format!("{path}.{field}")
+    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,17 @@ fn parse(json: serde_json::Value) -> Schema {
 fn built_in_types_know_their_fields_and_list_keys() {
     let pod = builtin::schema("io.k8s.api.core.v1.Pod").unwrap();
     let spec = pod.field("spec").unwrap();
-    assert_eq!(spec.field("containers").unwrap().list().unwrap().0, &ListType::Map(vec!["name".into()]));
+    assert_eq!(
+        spec.field("containers").unwrap().list().unwrap().0,
+        &ListType::Map(vec!["name".into()])
+    );
     assert!(pod.field("metadata").unwrap().field("labels").unwrap().is_map());
     let mut value = json!({"spec": {"containers": [{"name": "a", "imagee": "x", "image": null}], "tolerations": []}});
     assert_eq!(prune(pod, &mut value), ["spec.containers[0].imagee"]);
-    assert_eq!(value, json!({"spec": {"containers": [{"name": "a"}], "tolerations": []}}));
+    assert_eq!(
+        value,
+        json!({"spec": {"containers": [{"name": "a"}], "tolerations": []}})
+    );
 }
 
 #[test]

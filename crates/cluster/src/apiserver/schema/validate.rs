@@ -37,7 +37,9 @@ fn check(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError
         | (Kind::Boolean, Value::Bool(_))
         | (Kind::Number, Value::Number(_))
         | (Kind::IntOrString | Kind::Quantity, Value::Number(_) | Value::String(_)) => None,
-        (Kind::Integer, Value::Number(number)) if !number.is_f64() || number.as_f64().is_some_and(|n| n.fract() == 0.0) => {
+        (Kind::Integer, Value::Number(number))
+            if !number.is_f64() || number.as_f64().is_some_and(|n| n.fract() == 0.0) =>
+        {
             None
         }
         (Kind::Object(_), _) => Some("object"),
@@ -105,7 +107,11 @@ fn check_limits(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<Fie
     if let Some(number) = value.as_f64() {
         if let Some((least, excluded)) = limits.minimum {
             if number < least || (excluded && number <= least) {
-                let relation = if excluded { "greater than" } else { "greater than or equal to" };
+                let relation = if excluded {
+                    "greater than"
+                } else {
+                    "greater than or equal to"
+                };
                 complain(format!("{path} in body should be {relation} {least}"));
             }
         }

@@ -1,0 +1,244 @@
+//! A running API server: claims its home and its address, starts the store and the controllers, and answers.
+//!
+//! This is a cluster without a node; [`crate::Cluster`] adds one.
+
+use std::fs::{self, File, TryLockError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tower::ServiceBuilder;
+
+use crate::apiserver::auth::{Identity, Tokens};
+use crate::apiserver::server::{Server, Settings};
+use crate::apiserver::tls::{Pki, PkiError};
+use crate::apiserver::{bootstrap, listen};
+use crate::controllers;
+use crate::kubelet::Kubelet;
+use crate::store::{DiskError, Store};
+
+/// Port of the API server on its own loopback address.
+pub const PORT: u16 = 6443;
+/// Subnets tried: 127.64.0.0/16 to 127.250.0.0/16.
+const SUBNETS: std::ops::RangeInclusive<u8> = 64..=250;
+
+/// What a cluster is started with.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// The cluster's directory: database, keys, volumes.
+    pub home: PathBuf,
+    /// Keep objects in memory only; keys and volumes still use the directory.
+    pub in_memory: bool,
+}
+
+/// Why a cluster does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Another process runs a cluster in this directory.
+    #[error("a cluster is already running in {0}: stop it first (stoke down), or use another directory")]
+    Locked(String),
+    /// The directory cannot be used.
+    #[error("cannot use the cluster's directory {path}: {cause}")]
+    Home {
+        /// The directory or file.
+        path: String,
+        /// The system's message.
+        cause: io::Error,
+    },
+    /// No loopback address is free.
+    #[error("no loopback address from 127.64.0.1 to 127.250.0.1 has port 6443 free: {0}")]
+    NoAddress(io::Error),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The first objects could not be stored.
+    #[error("the cluster could not store its first objects: {0}")]
+    Bootstrap(String),
+    /// The node did not start.
+    #[error("the node did not start: {0}")]
+    Node(String),
+    /// It started, but did not become ready in time.
+    #[error("the cluster did not become ready within {0} seconds")]
+    NotReady(u64),
+}
+
+/// The API server with its store and controllers: a cluster without a node.
+pub struct ApiServer {
+    server: Arc<Server>,
+    pki: Pki,
+    home: PathBuf,
+    tasks: Vec<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl ApiServer {
+    /// Starts it and returns when it answers.
+    pub async fn start(config: &ApiConfig) -> Result<ApiServer, ClusterError> {
+        let home = &config.home;
+        let unusable = |path: &Path| {
+            let path = path.display().to_string();
+            move |cause| ClusterError::Home { path, cause }
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(home)
+            .map_err(unusable(home))?;
+        let lock = lock(home)?;
+        let (listener, subnet) = claim(home).await?;
+        let address = Ipv4Addr::new(127, subnet, 0, 1);
+        let pki = Pki::load_or_create(&home.join("pki"), address)?;
+        let store = if config.in_memory {
+            Store::in_memory()
+        } else {
+            Store::open(&home.join("cluster.db"))?
+        };
+        let settings = Settings {
+            subnet,
+            authority_pem: pki.authority.clone(),
+            tokens: Tokens::new(&pki.token_key),
+        };
+        let server = Server::new(store, settings);
+        bootstrap::fill(&server)
+            .await
+            .map_err(|error| ClusterError::Bootstrap(error.message))?;
+        let config = Arc::new(pki.server_config()?);
+        let mut tasks = controllers::start(&server, &home.join("volumes"));
+        tasks.push(tokio::spawn(listen::listen(
+            listener,
+            config,
+            server.router(),
+            server.stopping.clone(),
+        )));
+        Ok(ApiServer {
+            server,
+            pki,
+            home: home.clone(),
+            tasks,
+            _lock: lock,
+        })
+    }
+
+    /// A client of this process, as the administrator, without a connection.
+    pub fn client(&self) -> Client {
+        let service = ServiceBuilder::new()
+            .map_request(|request: http::Request<kube::client::Body>| {
+                let mut request = request.map(axum::body::Body::new);
+                request.extensions_mut().insert(Identity::admin());
+                request
+            })
+            .service(self.server.router());
+        Client::new(service, "default")
+    }
+
+    /// Gives the API server its node.
+    pub fn set_kubelet(&self, kubelet: Arc<dyn Kubelet>) {
+        self.server.set_kubelet(kubelet);
+    }
+
+    /// Address of the API server, 127.X.0.1.
+    pub fn address(&self) -> Ipv4Addr {
+        self.server.address()
+    }
+
+    /// Second byte of the cluster's subnet 127.X.0.0/16.
+    pub fn subnet(&self) -> u8 {
+        self.server.settings.subnet
+    }
+
+    /// The cluster's directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// URL of the API server.
+    pub fn url(&self) -> String {
+        format!("https://{}:{PORT}", self.address())
+    }
+
+    /// The authority's certificate, PEM.
+    pub fn authority(&self) -> &str {
+        &self.pki.authority
+    }
+
+    /// A kubeconfig with the administrator's certificate, YAML.
+    pub fn kubeconfig(&self) -> String {
+        let config = self.kubeconfig_value();
+        serde_saphyr::to_string(&config).unwrap_or_else(|_| config.to_string())
+    }
+
+    fn kubeconfig_value(&self) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "stoke",
+            "clusters": [{"name": "stoke", "cluster": {
+                "server": self.url(), "certificate-authority-data": STANDARD.encode(&self.pki.authority)}}],
+            "users": [{"name": "stoke-admin", "user": {
+                "client-certificate-data": STANDARD.encode(&self.pki.admin.0),
+                "client-key-data": STANDARD.encode(&self.pki.admin.1)}}],
+            "contexts": [{"name": "stoke", "context": {"cluster": "stoke", "user": "stoke-admin", "namespace": "default"}}],
+        })
+    }
+
+    /// Ends watches and connections, and closes the database.
+    pub async fn stop(self) {
+        self.server.stopping.cancel();
+        for task in self.tasks {
+            // A controller that does not end in time is cut off: everything it did is a stored object.
+            if tokio::time::timeout(Duration::from_secs(2), task).await.is_err() {
+                tracing::debug!("a controller was cut off at the stop");
+            }
+        }
+        self.server.store.close().await;
+    }
+}
+
+/// Takes the one lock of a home.
+fn lock(home: &Path) -> Result<File, ClusterError> {
+    let path = home.join("lock");
+    let unusable = |cause| ClusterError::Home {
+        path: path.display().to_string(),
+        cause,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ClusterError::Locked(home.display().to_string())),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
+/// Claims a subnet by binding its API address: the first free one, from a place that depends on the home.
+async fn claim(home: &Path) -> Result<(TcpListener, u8), ClusterError> {
+    let mut hasher = DefaultHasher::new();
+    home.hash(&mut hasher);
+    let count = u64::from(SUBNETS.end() - SUBNETS.start()) + 1;
+    let start = hasher.finish() % count;
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for step in 0..count {
+        let offset = u8::try_from((start + step) % count).unwrap_or_default();
+        let subnet = SUBNETS.start() + offset;
+        match TcpListener::bind((Ipv4Addr::new(127, subnet, 0, 1), PORT)).await {
+            Ok(listener) => return Ok((listener, subnet)),
+            Err(error) => last = error,
+        }
+    }
+    Err(ClusterError::NoAddress(last))
+}

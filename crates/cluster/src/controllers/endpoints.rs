@@ -1,0 +1,250 @@
+//! Services know the addresses of their pods: Endpoints and EndpointSlices for every service with a selector.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Cursor, News, note, update};
+use crate::apiserver::handlers::{finish_deletion, store_new};
+use crate::apiserver::selectors::LabelSelector;
+use crate::apiserver::server::Server;
+use crate::apiserver::status::ApiError;
+use crate::store::{EventKind, Key, Object, ResourceKey};
+
+const SLICES: &str = "endpointslices.discovery.k8s.io";
+
+pub(super) async fn run(server: Arc<Server>) {
+    let mut cursor = Cursor::new(&server);
+    for service in server
+        .store
+        .list(&"services".into(), None, None, usize::MAX, |_| true)
+        .items
+    {
+        settle(&server, &service).await;
+    }
+    while let Some(news) = cursor.next().await {
+        let mut services = BTreeSet::new();
+        match news {
+            News::LookAgain => {
+                let all = server
+                    .store
+                    .list(&"services".into(), None, None, usize::MAX, |_| true)
+                    .items;
+                services.extend(all.iter().map(|service| service.key.clone()));
+            }
+            News::Events(events) => {
+                for event in events {
+                    let key = &event.object.key;
+                    match &*key.resource {
+                        "services" if event.kind == EventKind::Deleted => clear(&server, &event.object).await,
+                        "services" => {
+                            services.insert(key.clone());
+                        }
+                        "pods" => {
+                            let all = server
+                                .store
+                                .list(&"services".into(), Some(&key.namespace), None, usize::MAX, |_| true)
+                                .items;
+                            services.extend(all.iter().map(|service| service.key.clone()));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        for key in services {
+            if let Some(service) = server.store.get(&key) {
+                settle(&server, &service).await;
+            }
+        }
+    }
+}
+
+/// What a service's pods give it: (subsets of Endpoints, endpoints and ports of the slice).
+fn addresses(service: &Value, pods: &[Value]) -> (Value, Value, Value) {
+    let publish_all = service["spec"]["publishNotReadyAddresses"] == true;
+    let (mut ready_addresses, mut other_addresses, mut slice) = (Vec::new(), Vec::new(), Vec::new());
+    for pod in pods {
+        let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let Some(ip) = pod["status"]["podIP"].as_str().filter(|ip| !ip.is_empty() && !ended) else {
+            continue;
+        };
+        let mut conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+        let is_ready = conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        let terminating = !pod["metadata"]["deletionTimestamp"].is_null();
+        let target = json!({"kind": "Pod", "namespace": pod["metadata"]["namespace"], "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]});
+        let mut address = json!({"ip": ip, "nodeName": pod["spec"]["nodeName"], "targetRef": target});
+        let mut endpoint = json!({"addresses": [ip], "nodeName": pod["spec"]["nodeName"], "targetRef": target, "conditions": {
+            "ready": publish_all || (is_ready && !terminating), "serving": is_ready, "terminating": terminating}});
+        if pod["spec"]["subdomain"] == service["metadata"]["name"] && pod["spec"]["hostname"].is_string() {
+            address["hostname"] = pod["spec"]["hostname"].clone();
+            endpoint["hostname"] = pod["spec"]["hostname"].clone();
+        }
+        slice.push(endpoint);
+        if publish_all || (is_ready && !terminating) {
+            ready_addresses.push(address);
+        } else if !terminating {
+            other_addresses.push(address);
+        }
+    }
+    let number = |port: &Value| match &port["targetPort"] {
+        Value::String(name) => {
+            let containers = pods
+                .iter()
+                .flat_map(|pod| pod["spec"]["containers"].as_array().into_iter().flatten());
+            let mut ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
+            ports
+                .find(|known| known["name"] == **name)
+                .map_or(Value::Null, |known| known["containerPort"].clone())
+        }
+        Value::Null => port["port"].clone(),
+        number => number.clone(),
+    };
+    let ports: Vec<Value> = service["spec"]["ports"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|port| {
+            let mut shown = json!({"name": port["name"].as_str().unwrap_or_default(), "port": number(port), "protocol": port["protocol"]});
+            if !port["appProtocol"].is_null() {
+                shown["appProtocol"] = port["appProtocol"].clone();
+            }
+            shown
+        })
+        .filter(|port| !port["port"].is_null())
+        .collect();
+    let mut subset = json!({});
+    if !ready_addresses.is_empty() {
+        subset["addresses"] = ready_addresses.into();
+    }
+    if !other_addresses.is_empty() {
+        subset["notReadyAddresses"] = other_addresses.into();
+    }
+    let none = subset.as_object().is_some_and(serde_json::Map::is_empty);
+    if !none && !ports.is_empty() {
+        let unnamed = ports.iter().cloned().map(|mut port| {
+            if port["name"] == "" {
+                port.as_object_mut().map(|fields| fields.shift_remove("name"));
+            }
+            port
+        });
+        subset["ports"] = unnamed.collect();
+    }
+    (
+        if none { json!([]) } else { json!([subset]) },
+        slice.into(),
+        ports.into(),
+    )
+}
+
+/// Brings a service's Endpoints and EndpointSlice up to date.
+async fn settle(server: &Arc<Server>, service: &Arc<Object>) {
+    let value = service.value();
+    if value["spec"]["selector"]
+        .as_object()
+        .is_none_or(serde_json::Map::is_empty)
+        || service.fields.deleting
+    {
+        return;
+    }
+    let selector = LabelSelector::from_map(&value["spec"]["selector"]);
+    let namespace = &*service.key.namespace;
+    let pods = server
+        .store
+        .list(&"pods".into(), Some(namespace), None, usize::MAX, |pod| {
+            selector.matches(&pod.fields)
+        })
+        .items;
+    let pods: Vec<Value> = pods.iter().map(|pod| pod.value()).collect();
+    let (subsets, endpoints, ports) = addresses(&value, &pods);
+    let name = &*service.key.name;
+    let labels = &value["metadata"]["labels"];
+    let mut marks = labels.as_object().cloned().unwrap_or_default();
+    if value["spec"]["clusterIP"] == "None" {
+        marks.insert("service.kubernetes.io/headless".into(), "".into());
+    }
+    let list = json!({"metadata": {"name": name, "labels": marks}, "subsets": subsets});
+    put(server, service, "", "endpoints", list, &["subsets"]).await;
+    marks.insert("kubernetes.io/service-name".into(), name.into());
+    marks.insert(
+        "endpointslice.kubernetes.io/managed-by".into(),
+        "endpointslice-controller.k8s.io".into(),
+    );
+    let slice = json!({"metadata": {"name": format!("{name}-stoke"), "labels": marks, "ownerReferences": [{
+        "apiVersion": "v1", "kind": "Service", "name": name, "uid": &*service.fields.uid, "controller": true, "blockOwnerDeletion": true}]},
+        "addressType": "IPv4", "endpoints": endpoints, "ports": ports});
+    put(
+        server,
+        service,
+        "discovery.k8s.io",
+        "endpointslices",
+        slice,
+        &["endpoints", "ports"],
+    )
+    .await;
+}
+
+async fn put(server: &Arc<Server>, service: &Object, group: &str, plural: &str, wanted: Value, fields: &[&str]) {
+    let Some(resource) = server.registry().find(group, "v1", plural) else {
+        return;
+    };
+    let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let key = Key::new(&resource.key, &service.key.namespace, &name);
+    let done = match server.store.get(&key) {
+        None => store_new(server, &resource, &service.key.namespace, wanted)
+            .await
+            .map(drop),
+        Some(current) => update(server, &current, |value| {
+            let same = fields.iter().all(|field| value[*field] == wanted[*field]);
+            for field in fields {
+                value[*field] = wanted[*field].clone();
+            }
+            !same
+        })
+        .await
+        .map_err(|error| ApiError::internal(error.to_string())),
+    };
+    note("endpoints", service, done.map_err(|error| error.message));
+}
+
+/// Removes what a service had.
+async fn clear(server: &Arc<Server>, service: &Object) {
+    let slice = format!("{}-stoke", service.key.name);
+    for (key, name) in [("endpoints", &*service.key.name), (SLICES, slice.as_str())] {
+        let key: ResourceKey = key.into();
+        let Some(resource) = server.registry().by_key(&key) else {
+            continue;
+        };
+        let Some(object) = server.store.get(&Key::new(&key, &service.key.namespace, name)) else {
+            continue;
+        };
+        let done = finish_deletion(server, &resource, &object.key, &object.fields.uid, "Background").await;
+        note("endpoints", service, done.map_err(|error| error.message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str, ip: &str, ready: &str) -> Value {
+        json!({"metadata": {"name": name}, "spec": {"containers": [{"ports": [{"name": "ui", "containerPort": 4040}]}]},
+            "status": {"phase": "Running", "podIP": ip, "conditions": [{"type": "Ready", "status": ready}]}})
+    }
+
+    #[test]
+    fn ready_pods_are_addresses_others_are_told_apart() {
+        let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"name": "ui", "port": 80, "targetPort": "ui", "protocol": "TCP"}]}});
+        let pods = [
+            pod("a", "127.70.1.1", "True"),
+            pod("b", "127.70.1.2", "False"),
+            json!({"status": {"phase": "Pending"}}),
+        ];
+        let (subsets, slice, ports) = addresses(&service, &pods);
+        assert_eq!(subsets[0]["addresses"][0]["ip"], "127.70.1.1");
+        assert_eq!(subsets[0]["notReadyAddresses"][0]["ip"], "127.70.1.2");
+        assert_eq!(ports[0]["port"], 4040);
+        assert_eq!(slice.as_array().unwrap().len(), 2);
+    }
+}

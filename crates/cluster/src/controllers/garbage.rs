@@ -1,0 +1,282 @@
+//! What owners own goes with them: background, foreground and orphan deletion, and objects whose owners are gone.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Cursor, News, note, update};
+use crate::apiserver::handlers::finish_deletion;
+use crate::apiserver::server::Server;
+use crate::apiserver::status::ApiError;
+use crate::store::{Event, EventKind, Key, Object};
+
+/// How long an owner that was never seen may still appear.
+const ABSENT_OWNER_GRACE: Duration = Duration::from_secs(2);
+
+/// Who owns what, by UID.
+#[derive(Default)]
+struct Graph {
+    alive: HashSet<Box<str>>,
+    dependents: HashMap<Box<str>, HashSet<Key>>,
+}
+
+impl Graph {
+    fn add(&mut self, object: &Object) {
+        self.alive.insert(object.fields.uid.clone());
+        for owner in &object.fields.owners {
+            self.dependents
+                .entry(owner.clone())
+                .or_default()
+                .insert(object.key.clone());
+        }
+    }
+
+    fn forget_edges(&mut self, object: &Object) {
+        for owner in &object.fields.owners {
+            if let Some(dependents) = self.dependents.get_mut(owner) {
+                dependents.remove(&object.key);
+                if dependents.is_empty() {
+                    self.dependents.remove(owner);
+                }
+            }
+        }
+    }
+
+    fn dependents_of(&self, uid: &str) -> Vec<Key> {
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+}
+
+pub(super) async fn run(server: Arc<Server>) {
+    let mut cursor = Cursor::new(&server);
+    let mut graph = look(&server).await;
+    while let Some(news) = cursor.next().await {
+        match news {
+            News::LookAgain => graph = look(&server).await,
+            News::Events(events) => {
+                for event in events {
+                    handle(&server, &mut graph, &event).await;
+                }
+            }
+        }
+    }
+}
+
+/// Reads everything, and deals with what is already waiting.
+async fn look(server: &Arc<Server>) -> Graph {
+    let mut graph = Graph::default();
+    let mut all = Vec::new();
+    server.store.for_each(|object| {
+        graph.add(object);
+        if object.fields.deleting || !object.fields.owners.is_empty() {
+            all.push(object.clone());
+        }
+    });
+    for object in all {
+        examine(server, &graph, &object).await;
+    }
+    graph
+}
+
+async fn handle(server: &Arc<Server>, graph: &mut Graph, event: &Event) {
+    let object = &event.object;
+    if let Some(previous) = &event.previous {
+        if previous.fields.owners != object.fields.owners || event.kind == EventKind::Deleted {
+            graph.forget_edges(previous);
+        }
+    }
+    if event.kind == EventKind::Deleted {
+        graph.alive.remove(&object.fields.uid);
+        for key in graph.dependents_of(&object.fields.uid) {
+            if let Some(dependent) = server.store.get(&key) {
+                note("garbage", &dependent, release(server, graph, &dependent).await);
+            }
+        }
+        // The owner may have waited for this one.
+        for owner in &object.fields.owners {
+            settle_foreground_owner(server, graph, owner).await;
+        }
+        return;
+    }
+    graph.add(object);
+    let absent =
+        !object.fields.owners.is_empty() && object.fields.owners.iter().all(|owner| !graph.alive.contains(owner));
+    if absent && event.kind == EventKind::Added {
+        // The owner may be on its way; look again a little later.
+        let (server, object) = (server.clone(), object.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(ABSENT_OWNER_GRACE).await;
+            let mut graph = Graph::default();
+            server.store.for_each(|object| graph.add(object));
+            if let Some(current) = server.store.get(&object.key) {
+                note("garbage", &current, release(&server, &graph, &current).await);
+            }
+        });
+        return;
+    }
+    examine(server, graph, object).await;
+}
+
+/// Deals with one object that is ending or owned.
+async fn examine(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) {
+    if object.fields.deleting {
+        let value = object.value();
+        let has = |name: &str| {
+            value["metadata"]["finalizers"]
+                .as_array()
+                .is_some_and(|list| list.iter().any(|finalizer| finalizer == name))
+        };
+        if has("orphan") {
+            note("garbage", object, orphan(server, graph, object).await);
+        } else if has("foregroundDeletion") {
+            note("garbage", object, foreground(server, graph, object).await);
+        }
+    }
+    if !object.fields.owners.is_empty() && object.fields.owners.iter().any(|owner| !graph.alive.contains(owner)) {
+        note("garbage", object, release(server, graph, object).await);
+    }
+}
+
+fn without_finalizer(value: &mut Value, name: &str) -> bool {
+    let Some(list) = value["metadata"]["finalizers"].as_array_mut() else {
+        return false;
+    };
+    let before = list.len();
+    list.retain(|finalizer| finalizer != name);
+    before != list.len()
+}
+
+/// Takes an owner away from everything it owns, then lets it go.
+async fn orphan(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) -> Result<(), ApiError> {
+    let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
+    for key in graph.dependents_of(&owner.fields.uid) {
+        let Some(dependent) = server.store.get(&key) else {
+            continue;
+        };
+        update(server, &dependent, |value| {
+            drop_owners(value, |uid| uid == &*owner.fields.uid)
+        })
+        .await
+        .map_err(failed)?;
+    }
+    update(server, owner, |value| without_finalizer(value, "orphan"))
+        .await
+        .map_err(failed)
+}
+
+/// Deletes everything an owner owns; the owner goes when those that block it are gone.
+async fn foreground(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) -> Result<(), ApiError> {
+    let mut blocked = false;
+    for key in graph.dependents_of(&owner.fields.uid) {
+        let Some(dependent) = server.store.get(&key) else {
+            continue;
+        };
+        let value = dependent.value();
+        let mut owners = value["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        blocked |=
+            owners.any(|reference| reference["uid"] == *owner.fields.uid && reference["blockOwnerDeletion"] == true);
+        if !dependent.fields.deleting {
+            delete(server, &dependent, "Foreground").await?;
+        }
+    }
+    // Deleting may have been immediate; what is left blocks.
+    blocked &= graph
+        .dependents_of(&owner.fields.uid)
+        .iter()
+        .any(|key| server.store.get(key).is_some());
+    if blocked {
+        return Ok(());
+    }
+    let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
+    update(server, owner, |value| without_finalizer(value, "foregroundDeletion"))
+        .await
+        .map_err(failed)
+}
+
+async fn settle_foreground_owner(server: &Arc<Server>, graph: &Graph, uid: &str) {
+    if !graph.alive.contains(uid) {
+        return;
+    }
+    let mut found = None;
+    server.store.for_each(|object| {
+        if *object.fields.uid == *uid && object.fields.deleting {
+            found = Some(object.clone());
+        }
+    });
+    if let Some(owner) = found {
+        examine_foreground(server, graph, &owner).await;
+    }
+}
+
+async fn examine_foreground(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) {
+    let value = owner.value();
+    let waits = value["metadata"]["finalizers"]
+        .as_array()
+        .is_some_and(|list| list.iter().any(|name| name == "foregroundDeletion"));
+    if waits {
+        note("garbage", owner, foreground(server, graph, owner).await);
+    }
+}
+
+/// An object some of whose owners are gone: it goes if none is left, else it loses those references.
+async fn release(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) -> Result<(), ApiError> {
+    if object.fields.owners.is_empty() {
+        return Ok(());
+    }
+    let gone = |uid: &str| !graph.alive.contains(uid);
+    if object.fields.owners.iter().all(|owner| gone(owner)) {
+        if object.fields.deleting {
+            return Ok(());
+        }
+        return delete(server, object, "Background").await;
+    }
+    let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
+    update(server, object, |value| drop_owners(value, gone))
+        .await
+        .map_err(failed)
+}
+
+fn drop_owners(value: &mut Value, gone: impl Fn(&str) -> bool) -> bool {
+    let Some(list) = value["metadata"]
+        .get_mut("ownerReferences")
+        .and_then(Value::as_array_mut)
+    else {
+        return false;
+    };
+    let before = list.len();
+    list.retain(|owner| !gone(owner["uid"].as_str().unwrap_or_default()));
+    let changed = before != list.len();
+    if list.is_empty() {
+        value["metadata"]
+            .as_object_mut()
+            .map(|fields| fields.shift_remove("ownerReferences"));
+    }
+    changed
+}
+
+async fn delete(server: &Arc<Server>, object: &Object, propagation: &str) -> Result<(), ApiError> {
+    let registry = server.registry();
+    let Some(resource) = registry.by_key(&object.key.resource) else {
+        return Ok(());
+    };
+    finish_deletion(server, &resource, &object.key, &object.fields.uid, propagation).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn references_of_gone_owners_are_dropped() {
+        let mut value = json!({"metadata": {"ownerReferences": [{"uid": "a"}, {"uid": "b"}]}});
+        assert!(drop_owners(&mut value, |uid| uid == "a"));
+        assert_eq!(value["metadata"]["ownerReferences"], json!([{"uid": "b"}]));
+        assert!(!drop_owners(&mut value, |uid| uid == "a"));
+        assert!(drop_owners(&mut value, |uid| uid == "b"));
+        assert_eq!(value, json!({"metadata": {}}));
+    }
+}
