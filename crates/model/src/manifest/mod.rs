@@ -10,6 +10,7 @@ mod complaint;
 mod kinds;
 mod nearest;
 mod node;
+mod pods;
 mod read;
 mod refused;
 mod scalar;
