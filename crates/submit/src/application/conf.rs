@@ -292,6 +292,12 @@ fn executor_conf(
         "spark.executor.extraJavaOptions",
         executor.java_options.as_deref(),
     );
+    // Spark sets the executors' grace period itself, whatever their template says.
+    set_number(
+        conf,
+        "spark.kubernetes.executor.terminationGracePeriodSeconds",
+        executor.pod.termination_grace_period_seconds.map(|seconds| format!("{seconds}s")),
+    );
     set_number(
         conf,
         "spark.kubernetes.executor.deleteOnTermination",

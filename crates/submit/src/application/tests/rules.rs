@@ -270,6 +270,9 @@ fn published_images_run_restricted_unless_the_author_speaks_of_security() {
         let plan = plan_application(&application(&with(values)), 1, &settings).unwrap();
         container(&plan.submission.driver_pod, names::DRIVER_CONTAINER)["securityContext"].clone()
     };
+    // A version that forbids nothing of its own accord.
+    let other = ("image", json!("team/etl:1"));
+    let old = ("sparkVersion", json!("4.1.4"));
     let restricted = context(&[], SecurityProfile::KnownImages);
     assert_eq!(
         restricted,
@@ -277,11 +280,11 @@ fn published_images_run_restricted_unless_the_author_speaks_of_security() {
                "seccompProfile": {"type": "RuntimeDefault"}})
     );
     assert_eq!(
-        context(&[("image", json!("team/etl:1"))], SecurityProfile::KnownImages),
+        context(&[other.clone(), old.clone()], SecurityProfile::KnownImages),
         Value::Null
     );
     assert_eq!(
-        context(&[("image", json!("team/etl:1"))], SecurityProfile::All),
+        context(&[other, old], SecurityProfile::All),
         restricted
     );
     assert_eq!(context(&[], SecurityProfile::Off), Value::Null);
@@ -414,6 +417,7 @@ fn settings_show() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
     #[test]
     fn no_ingress_format_panics(format in "\\PC{0,40}|(\\{|\\}|\\$|appName|/|:|a| ){0,14}") {
         let ingress = IngressSettings { url_format: format, ..IngressSettings::default() };
