@@ -67,7 +67,7 @@ pub(crate) fn mount(
     resources: &mut Vec<Value>,
 ) -> Result<(), PlanError> {
     let specs = parse(conf, owner.role)?;
-    refuse_shared_paths(conf, owner.role, &specs)?;
+    refuse_shared_paths(owner.role, &specs)?;
     // Read-write-once-pod is the default since 4.0.
     let legacy = conf.bool(
         "spark.kubernetes.legacy.useReadWriteOnceAccessMode",
@@ -308,7 +308,7 @@ impl Volume<'_> {
     }
 }
 
-fn refuse_shared_paths(conf: &Conf, role: &str, specs: &[Spec]) -> Result<(), PlanError> {
+fn refuse_shared_paths(role: &str, specs: &[Spec]) -> Result<(), PlanError> {
     for (at, spec) in specs.iter().enumerate() {
         if let Some(other) = specs[..at].iter().find(|other| other.mount_path == spec.mount_path) {
             return Err(invalid(
