@@ -77,7 +77,7 @@ impl Cutter {
     }
 }
 
-/// The log file. A write that fails (disk full) loses lines, never blocks the container, and is told when writing works again.
+/// The log file, locked exclusively while it is written. A write that fails (disk full) loses lines, never blocks the container, and is told when writing works again.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
@@ -95,6 +95,8 @@ impl Log {
             std::fs::create_dir_all(directory)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path)?;
+        // Held as long as the container runs: who follows the log can tell whether more may come.
+        file.lock()?;
         let length = file.metadata()?.len();
         Ok(Log {
             path: path.to_owned(),
@@ -152,6 +154,7 @@ impl Log {
             return;
         }
         if let Ok(file) = OpenOptions::new().create(true).append(true).open(&self.path) {
+            let _ = file.lock();
             self.file = file;
             self.length = 0;
         }

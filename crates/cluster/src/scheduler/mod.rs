@@ -1,1 +1,360 @@
-//! Which pod goes to the node, and why one does not fit.
+//! The scheduler: which pod runs where, decided by what is free.
+//!
+//! In: pods without a node, nodes, claims, through watches of `kube::Client`. Out: bindings; or, for a pod that fits nowhere, the condition
+//! `PodScheduled=False` and the event `FailedScheduling` in the real scheduler's words. Every change that may free room is a new try, at
+//! once. The decision itself is [`fit`], a pure function. Pods of another `schedulerName` are left alone; nothing is ever preempted.
+
+mod fit;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, PersistentVolumeClaim, Pod, PodCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::node::events::{Component, Recorder};
+use crate::node::status::seconds;
+use fit::{Claims, Decision, schedule};
+
+/// The name pods ask for.
+const NAME: &str = "default-scheduler";
+
+/// A running scheduler; dropping it stops it.
+#[derive(Debug)]
+pub struct Scheduler {
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Scheduler {
+    /// Starts scheduling.
+    pub fn start(client: &Client) -> Scheduler {
+        let (sender, changes) = mpsc::unbounded_channel();
+        let recorder = Recorder::start(client.clone(), Component::Scheduler);
+        let tasks = vec![
+            tokio::spawn(follow(
+                watch::<Pod>(client),
+                sender.clone(),
+                Change::Pod,
+                Change::PodGone,
+                Change::Pods,
+            )),
+            tokio::spawn(follow(
+                watch::<Node>(client),
+                sender.clone(),
+                Change::Node,
+                Change::NodeGone,
+                Change::Nodes,
+            )),
+            tokio::spawn(follow(
+                watch(client),
+                sender,
+                Change::Claim,
+                Change::ClaimGone,
+                Change::Claims,
+            )),
+            tokio::spawn(work(client.clone(), recorder, changes)),
+        ];
+        Scheduler { tasks }
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// What the watches report.
+enum Change {
+    Pod(Box<Pod>),
+    PodGone(Box<Pod>),
+    Pods(Vec<Pod>),
+    Node(Box<Node>),
+    NodeGone(Box<Node>),
+    Nodes(Vec<Node>),
+    Claim(Box<PersistentVolumeClaim>),
+    ClaimGone(Box<PersistentVolumeClaim>),
+    Claims(Vec<PersistentVolumeClaim>),
+}
+
+fn watch<K>(client: &Client) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    watcher(Api::<K>::all(client.clone()), watcher::Config::default())
+}
+
+/// Passes a watch on, complete lists as one change.
+async fn follow<K>(
+    stream: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send,
+    sender: mpsc::UnboundedSender<Change>,
+    applied: fn(Box<K>) -> Change,
+    deleted: fn(Box<K>) -> Change,
+    listed: fn(Vec<K>) -> Change,
+) {
+    futures::pin_mut!(stream);
+    let mut list = Vec::new();
+    while let Some(event) = stream.next().await {
+        let change = match event {
+            Ok(Event::Init) => {
+                list.clear();
+                continue;
+            }
+            Ok(Event::InitApply(object)) => {
+                list.push(object);
+                continue;
+            }
+            Ok(Event::InitDone) => listed(std::mem::take(&mut list)),
+            Ok(Event::Apply(object)) => applied(Box::new(object)),
+            Ok(Event::Delete(object)) => deleted(Box::new(object)),
+            Err(error) => {
+                tracing::debug!(%error, "a watch of the scheduler was interrupted");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        if sender.send(change).is_err() {
+            return;
+        }
+    }
+}
+
+/// Everything the decision needs.
+#[derive(Default)]
+struct World {
+    pods: BTreeMap<String, Pod>,
+    nodes: BTreeMap<String, Node>,
+    claims: HashMap<(String, String), PersistentVolumeClaim>,
+    /// Pods we bound whose watch does not show it yet.
+    assumed: HashMap<String, String>,
+    /// What was said about pods that fit nowhere, so as not to repeat it.
+    told: HashMap<String, String>,
+}
+
+async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedReceiver<Change>) {
+    let mut world = World::default();
+    while let Some(change) = changes.recv().await {
+        world.take(change);
+        while let Ok(change) = changes.try_recv() {
+            world.take(change);
+        }
+        for uid in world.waiting() {
+            let Some(pod) = world.pods.get(&uid).cloned() else {
+                continue;
+            };
+            match world.decide(&pod) {
+                Decision::Bind(node) => {
+                    if bind(&client, &pod, &node).await {
+                        let (namespace, name) = names(&pod);
+                        world.assumed.insert(uid.clone(), node.clone());
+                        world.told.remove(&uid);
+                        let message = format!("Successfully assigned {namespace}/{name} to {node}");
+                        recorder.pod(&pod, false, "Scheduled", message);
+                    }
+                }
+                Decision::Unschedulable(message) => {
+                    if world.told.get(&uid) != Some(&message) {
+                        recorder.pod(&pod, true, "FailedScheduling", message.clone());
+                        mark_unschedulable(&client, &pod, &message).await;
+                        world.told.insert(uid, message);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl World {
+    fn take(&mut self, change: Change) {
+        let name = |meta: &ObjectMeta| meta.name.clone().unwrap_or_default();
+        let key = |meta: &ObjectMeta| {
+            (
+                meta.namespace.clone().unwrap_or_default(),
+                meta.name.clone().unwrap_or_default(),
+            )
+        };
+        match change {
+            Change::Pod(pod) => self.put_pod(*pod),
+            Change::PodGone(pod) => {
+                let uid = pod.metadata.uid.unwrap_or_default();
+                self.pods.remove(&uid);
+                self.assumed.remove(&uid);
+                self.told.remove(&uid);
+            }
+            Change::Pods(pods) => {
+                self.pods.clear();
+                for pod in pods {
+                    self.put_pod(pod);
+                }
+                let pods = &self.pods;
+                self.assumed.retain(|uid, _| pods.contains_key(uid));
+                self.told.retain(|uid, _| pods.contains_key(uid));
+            }
+            Change::Node(node) => drop(self.nodes.insert(name(&node.metadata), *node)),
+            Change::NodeGone(node) => drop(self.nodes.remove(&name(&node.metadata))),
+            Change::Nodes(nodes) => self.nodes = nodes.into_iter().map(|node| (name(&node.metadata), node)).collect(),
+            Change::Claim(claim) => drop(self.claims.insert(key(&claim.metadata), *claim)),
+            Change::ClaimGone(claim) => drop(self.claims.remove(&key(&claim.metadata))),
+            Change::Claims(claims) => {
+                self.claims = claims.into_iter().map(|claim| (key(&claim.metadata), claim)).collect()
+            }
+        }
+    }
+
+    fn put_pod(&mut self, pod: Pod) {
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        if node_of(&pod).is_some() {
+            self.assumed.remove(&uid);
+            self.told.remove(&uid);
+        }
+        self.pods.insert(uid, pod);
+    }
+
+    /// Pods to schedule, the most important first, then the oldest.
+    fn waiting(&self) -> Vec<String> {
+        let mut waiting: Vec<&Pod> = self
+            .pods
+            .values()
+            .filter(|pod| {
+                let spec = pod.spec.as_ref();
+                let ours = spec.and_then(|spec| spec.scheduler_name.as_deref()).unwrap_or(NAME) == NAME;
+                let gated =
+                    spec.is_some_and(|spec| spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()));
+                let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+                ours && !gated
+                    && node_of(pod).is_none()
+                    && pod.metadata.deletion_timestamp.is_none()
+                    && !self.assumed.contains_key(uid)
+                    && !matches!(
+                        pod.status.as_ref().and_then(|s| s.phase.as_deref()),
+                        Some("Succeeded" | "Failed")
+                    )
+            })
+            .collect();
+        waiting.sort_by_key(|pod| {
+            let priority = pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or(0);
+            let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (std::cmp::Reverse(priority), created, pod.metadata.name.clone())
+        });
+        waiting.into_iter().filter_map(|pod| pod.metadata.uid.clone()).collect()
+    }
+
+    fn decide(&self, pod: &Pod) -> Decision {
+        let nodes: Vec<Node> = self.nodes.values().cloned().collect();
+        let mut bound: Vec<Pod> = self
+            .pods
+            .values()
+            .filter(|other| node_of(other).is_some())
+            .cloned()
+            .collect();
+        for (uid, node) in &self.assumed {
+            if let Some(mut other) = self.pods.get(uid).cloned() {
+                other.spec.get_or_insert_default().node_name = Some(node.clone());
+                bound.push(other);
+            }
+        }
+        let (claims, missing) = self.claims_of(pod);
+        schedule(pod, &nodes, &bound, claims, missing.as_deref())
+    }
+
+    fn claims_of(&self, pod: &Pod) -> (Claims, Option<String>) {
+        let (namespace, _) = names(pod);
+        for volume in pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()) {
+            let Some(source) = &volume.persistent_volume_claim else {
+                continue;
+            };
+            let Some(claim) = self.claims.get(&(namespace.clone(), source.claim_name.clone())) else {
+                return (Claims::Missing, Some(source.claim_name.clone()));
+            };
+            let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
+                || claim
+                    .spec
+                    .as_ref()
+                    .is_some_and(|spec| spec.volume_name.as_ref().is_some_and(|name| !name.is_empty()));
+            if !bound {
+                return (Claims::Unbound, None);
+            }
+        }
+        (Claims::Fine, None)
+    }
+}
+
+fn node_of(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref().filter(|name| !name.is_empty())
+}
+
+fn names(pod: &Pod) -> (String, String) {
+    (
+        pod.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        pod.metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+/// Binds the pod; false when that must be tried again or the pod is gone.
+async fn bind(client: &Client, pod: &Pod, node: &str) -> bool {
+    let (namespace, name) = names(pod);
+    let binding = Binding {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            namespace: Some(namespace.clone()),
+            uid: pod.metadata.uid.clone(),
+            ..ObjectMeta::default()
+        },
+        target: ObjectReference {
+            kind: Some("Node".to_owned()),
+            name: Some(node.to_owned()),
+            ..ObjectReference::default()
+        },
+    };
+    let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    let parameters = PostParams::default();
+    match api.create_subresource::<_, serde_json::Value>("binding", &name, &parameters, &binding).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::debug!(%error, pod = name, "a pod could not be bound");
+            false
+        }
+    }
+}
+
+async fn mark_unschedulable(client: &Client, pod: &Pod, message: &str) {
+    let (namespace, name) = names(pod);
+    let now = seconds(Timestamp::now());
+    let old = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.clone())
+        .unwrap_or_default();
+    let before = old.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False");
+    let condition = PodCondition {
+        type_: "PodScheduled".to_owned(),
+        status: "False".to_owned(),
+        reason: Some("Unschedulable".to_owned()),
+        message: Some(message.to_owned()),
+        last_transition_time: before
+            .and_then(|condition| condition.last_transition_time.clone())
+            .or(Some(now)),
+        ..PodCondition::default()
+    };
+    let mut conditions: Vec<PodCondition> = old.into_iter().filter(|c| c.type_ != "PodScheduled").collect();
+    conditions.push(condition);
+    let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": conditions}});
+    let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    if let Err(error) = api
+        .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+    {
+        tracing::debug!(%error, pod = name, "a pod's condition could not be written");
+    }
+}
