@@ -20,11 +20,16 @@ pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Outcome<
     let object: DynamicObject = serde_json::from_value(object.clone())
         .map_err(|error| Failure::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))?;
     let api = api_for(client, namespace, &resource, &capabilities, &object);
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    let parameters = PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    };
     match api.create(&parameters, &object).await {
         Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
             let parameters = PatchParams::apply(FIELD_MANAGER).force();
-            Ok(api.patch(&object.name_any(), &parameters, &Patch::Apply(&object)).await?)
+            Ok(api
+                .patch(&object.name_any(), &parameters, &Patch::Apply(&object))
+                .await?)
         }
         created => Ok(created?),
     }
@@ -32,35 +37,61 @@ pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Outcome<
 
 /// Creates an application. One of the same name that has ended makes room; one that runs is an error.
 pub async fn create_application(client: &Client, namespace: &str, object: &Value) -> Outcome<SparkApplication> {
-    let application: SparkApplication = serde_json::from_value(object.clone())
-        .map_err(|error| Failure::input("stoke::manifest::application", format!("not a SparkApplication: {error}")))?;
+    let application: SparkApplication = serde_json::from_value(object.clone()).map_err(|error| {
+        Failure::input(
+            "stoke::manifest::application",
+            format!("not a SparkApplication: {error}"),
+        )
+    })?;
     let api: Api<SparkApplication> = Api::namespaced(client.clone(), namespace);
     let name = application.name_any();
     // The raw object is sent, so that fields we do not know arrive as written.
-    let raw: DynamicObject = serde_json::from_value(object.clone())
-        .map_err(|error| Failure::input("stoke::manifest::application", format!("not a Kubernetes object: {error}")))?;
-    let dynamic: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<SparkApplication>(&()));
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    let raw: DynamicObject = serde_json::from_value(object.clone()).map_err(|error| {
+        Failure::input(
+            "stoke::manifest::application",
+            format!("not a Kubernetes object: {error}"),
+        )
+    })?;
+    let dynamic: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<SparkApplication>(&()));
+    let parameters = PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    };
     for _ in 0..2 {
         match dynamic.create(&parameters, &raw).await {
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => make_room(&api, &name).await?,
             created => {
                 let created = created?;
                 let value = serde_json::to_value(created).unwrap_or_default();
-                return serde_json::from_value(value)
-                    .map_err(|error| Failure::environment("stoke::api::answer", format!("the API server's answer is no application: {error}")));
+                return serde_json::from_value(value).map_err(|error| {
+                    Failure::environment(
+                        "stoke::api::answer",
+                        format!("the API server's answer is no application: {error}"),
+                    )
+                });
             }
         }
     }
-    Err(Failure::environment("stoke::run::name-taken", format!("another client keeps creating application `{name}`")))
+    Err(Failure::environment(
+        "stoke::run::name-taken",
+        format!("another client keeps creating application `{name}`"),
+    ))
 }
 
 async fn make_room(api: &Api<SparkApplication>, name: &str) -> Outcome<()> {
-    let Some(old) = api.get_opt(name).await? else { return Ok(()) };
+    let Some(old) = api.get_opt(name).await? else {
+        return Ok(());
+    };
     let state = old.status.map(|status| status.app_state.state).unwrap_or_default();
     if !state.is_terminal() {
-        return Err(Failure::input("stoke::run::already-running", format!("application `{name}` is there already and has not ended"))
-            .fix(format!("wait for it (`stoke ps`), end it (`stoke delete {name}`), or run this one under another `--name`")));
+        return Err(Failure::input(
+            "stoke::run::already-running",
+            format!("application `{name}` is there already and has not ended"),
+        )
+        .fix(format!(
+            "wait for it (`stoke ps`), end it (`stoke delete {name}`), or run this one under another `--name`"
+        )));
     }
     delete(api, name).await?;
     Ok(())
@@ -68,7 +99,10 @@ async fn make_room(api: &Api<SparkApplication>, name: &str) -> Outcome<()> {
 
 /// Deletes an application with what belongs to it and waits until it is gone; false when it was not there.
 pub async fn delete(api: &Api<SparkApplication>, name: &str) -> Outcome<bool> {
-    let parameters = DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
+    let parameters = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Foreground),
+        ..DeleteParams::default()
+    };
     match api.delete(name, &parameters).await {
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
         other => other?,
@@ -76,8 +110,13 @@ pub async fn delete(api: &Api<SparkApplication>, name: &str) -> Outcome<bool> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while api.get_metadata_opt(name).await?.is_some() {
         if tokio::time::Instant::now() > deadline {
-            return Err(Failure::environment("stoke::delete::slow", format!("application `{name}` is still being deleted after 60 s"))
-                .fix(format!("see what holds it: `kubectl get sparkapplication {name} -o yaml`")));
+            return Err(Failure::environment(
+                "stoke::delete::slow",
+                format!("application `{name}` is still being deleted after 60 s"),
+            )
+            .fix(format!(
+                "see what holds it: `kubectl get sparkapplication {name} -o yaml`"
+            )));
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
@@ -89,7 +128,14 @@ async fn kind_of(client: &Client, object: &Value) -> Outcome<(ApiResource, ApiCa
     let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
     let kind = GroupVersionKind::gvk(group, version, text("kind"));
     kube::discovery::pinned_kind(client, &kind).await.map_err(|error| {
-        Failure::input("stoke::manifest::kind", format!("the cluster does not serve {} {}: {error}", text("apiVersion"), text("kind")))
+        Failure::input(
+            "stoke::manifest::kind",
+            format!(
+                "the cluster does not serve {} {}: {error}",
+                text("apiVersion"),
+                text("kind")
+            ),
+        )
     })
 }
 
@@ -102,8 +148,10 @@ fn api_for(
 ) -> Api<DynamicObject> {
     match capabilities.scope {
         Scope::Cluster => Api::all_with(client.clone(), resource),
-        Scope::Namespaced => {
-            Api::namespaced_with(client.clone(), object.metadata.namespace.as_deref().unwrap_or(namespace), resource)
-        }
+        Scope::Namespaced => Api::namespaced_with(
+            client.clone(),
+            object.metadata.namespace.as_deref().unwrap_or(namespace),
+            resource,
+        ),
     }
 }

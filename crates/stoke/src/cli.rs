@@ -12,7 +12,13 @@ use crate::terminal::{Format, Terminal};
 
 /// Apache Spark on Kubernetes, production-grade, in one binary.
 #[derive(Parser)]
-#[command(name = "stoke", version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "stoke",
+    version,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -27,7 +33,14 @@ pub struct Global {
     #[arg(long, global = true, env = "STOKE_HOME", value_name = "DIR", hide_env_values = true)]
     pub home: Option<PathBuf>,
     /// Form of the result on standard output
-    #[arg(long, short = 'o', global = true, value_enum, default_value = "text", value_name = "FORM")]
+    #[arg(
+        long,
+        short = 'o',
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORM"
+    )]
     pub output: Format,
 }
 
@@ -136,7 +149,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),
             Command::Runtime(command) => commands::runtime::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
-            Command::Explain(arguments) => commands::explain::run(arguments, context),
+            Command::Explain(arguments) => commands::explain::run(&arguments, context),
             Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),
         }
     });
@@ -147,7 +160,10 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
 
 fn logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("STOKE_LOG").unwrap_or_else(|_| "off".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 #[cfg(test)]

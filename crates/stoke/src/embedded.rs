@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use stoke_cluster::{Cluster, ClusterConfig};
+use stoke_cluster::node::{Capacity, Launcher, Node, NodeConfig, RuntimeImages, node_name};
+use stoke_cluster::scheduler::Scheduler;
+use stoke_cluster::{ApiConfig, ApiServer, PORT};
 use stoke_model::quantity::Quantity;
 use stoke_operator::{Operator, OperatorConfig};
 use tokio::sync::watch;
@@ -20,7 +23,9 @@ const IN_USE: &str = "in-use";
 
 /// A running cluster and operator.
 pub struct Embedded {
-    cluster: Cluster,
+    server: ApiServer,
+    node: Arc<Node>,
+    scheduler: Scheduler,
     operator: JoinHandle<()>,
     stop: watch::Sender<bool>,
     directory: PathBuf,
@@ -35,7 +40,9 @@ impl Embedded {
         let directory = home.clusters().join(format!("run-{}", std::process::id()));
         create_private(&directory)?;
         let lock = File::create(directory.join(IN_USE))?;
-        lock.try_lock().map_err(|error| Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display())))?;
+        lock.try_lock().map_err(|error| {
+            Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
+        })?;
         match Self::start(home, &directory, size, true).await {
             Ok(mut embedded) => {
                 embedded.private = Some(lock);
@@ -57,35 +64,70 @@ impl Embedded {
     }
 
     async fn start(home: &Home, directory: &Path, size: &Size, in_memory: bool) -> Outcome<Self> {
-        let memory = size.memory.as_deref().map(memory_bytes).transpose()?;
-        let config = ClusterConfig {
+        let failed = |error: &dyn std::fmt::Display| Failure::environment("stoke::cluster::start", error);
+        let mut capacity = Capacity::of_machine(directory);
+        if let Some(cpus) = size.cpus {
+            capacity.millicores = u64::from(cpus) * 1000;
+        }
+        if let Some(memory) = &size.memory {
+            capacity.memory = memory_bytes(memory)?;
+        }
+        let server = ApiServer::start(&ApiConfig {
             home: directory.to_path_buf(),
             in_memory,
-            executable: std::env::current_exe()?,
-            cpus: size.cpus,
-            memory,
-            runtimes: stoke_runtime::Runtimes::new(home.root()),
+        })
+        .await
+        .map_err(|error| failed(&error))?;
+        let client = server.client();
+        let uploads = directory.join("uploads");
+        create_private(&uploads)?;
+        let program = std::env::current_exe()?;
+        let node = NodeConfig {
+            name: node_name(),
+            directory: directory.to_path_buf(),
+            uploads: Some(uploads),
+            subnet: server.subnet(),
+            port: PORT,
+            capacity,
+            images: Arc::new(RuntimeImages::new(
+                stoke_runtime::Runtimes::new(home.root()).with_program(&program),
+            )),
+            launcher: Launcher::with_program(&program),
         };
-        let cluster = Cluster::start(config).await.map_err(|error| Failure::environment("stoke::cluster::start", error))?;
+        let node = Arc::new(
+            Node::start(node, client.clone())
+                .await
+                .map_err(|error| failed(&error))?,
+        );
+        server.set_kubelet(node.clone());
+        let scheduler = Scheduler::start(&client);
         let (stop, stopped) = watch::channel(false);
-        let operator = Operator::new(cluster.client(), OperatorConfig::default());
+        let operator = Operator::new(client, OperatorConfig::default());
         let operator = tokio::spawn(operator.run(stopped));
-        Ok(Embedded { cluster, operator, stop, directory: directory.to_path_buf(), private: None })
+        Ok(Embedded {
+            server,
+            node,
+            scheduler,
+            operator,
+            stop,
+            directory: directory.to_path_buf(),
+            private: None,
+        })
     }
 
     /// A client with all rights.
     pub fn client(&self) -> Client {
-        self.cluster.client()
+        self.server.client()
     }
 
     /// Address of the API server.
     pub fn url(&self) -> String {
-        self.cluster.url()
+        self.server.url()
     }
 
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> String {
-        self.cluster.kubeconfig()
+        self.server.kubeconfig()
     }
 
     /// The cluster's directory.
@@ -97,7 +139,9 @@ impl Embedded {
     pub async fn stop(self, keep: bool) {
         let _ = self.stop.send(true);
         let _ = tokio::time::timeout(Duration::from_secs(5), self.operator).await;
-        self.cluster.stop().await;
+        drop(self.scheduler);
+        self.node.stop().await;
+        self.server.stop().await;
         if self.private.is_some() && !keep {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
@@ -105,15 +149,21 @@ impl Embedded {
 }
 
 fn memory_bytes(text: &str) -> Outcome<u64> {
-    let quantity: Quantity = text.parse().map_err(|error| Failure::input("stoke::cli::memory", format!("--memory {text}: {error}")))?;
-    u64::try_from(quantity.bytes()).map_err(|_| Failure::input("stoke::cli::memory", format!("--memory {text} is out of range")))
+    let quantity: Quantity = text
+        .parse()
+        .map_err(|error| Failure::input("stoke::cli::memory", format!("--memory {text}: {error}")))?;
+    Ok(quantity.bytes())
 }
 
 /// Removes directories of private clusters whose process is gone. A directory without its lock file is being made and is left alone.
 fn remove_stale(clusters: &Path) {
-    let Ok(entries) = std::fs::read_dir(clusters) else { return };
+    let Ok(entries) = std::fs::read_dir(clusters) else {
+        return;
+    };
     for directory in entries.flatten().map(|entry| entry.path()) {
-        let private = directory.file_name().is_some_and(|name| name.to_string_lossy().starts_with("run-"));
+        let private = directory
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("run-"));
         let free = || File::open(directory.join(IN_USE)).is_ok_and(|lock| lock.try_lock().is_ok());
         if private && free() {
             let _ = std::fs::remove_dir_all(&directory);

@@ -21,12 +21,22 @@ pub type Outcome<T> = Result<T, Failure>;
 impl Failure {
     /// The input is wrong; exit code 2.
     pub fn input(code: &'static str, message: impl Display) -> Self {
-        Failure { code, message: message.to_string(), fix: None, exit: 2 }
+        Failure {
+            code,
+            message: message.to_string(),
+            fix: None,
+            exit: 2,
+        }
     }
 
     /// The machine or the cluster cannot; exit code 3.
     pub fn environment(code: &'static str, message: impl Display) -> Self {
-        Failure { code, message: message.to_string(), fix: None, exit: 3 }
+        Failure {
+            code,
+            message: message.to_string(),
+            fix: None,
+            exit: 3,
+        }
     }
 
     /// Says how to mend it.

@@ -43,12 +43,21 @@ pub struct Seen {
 }
 
 /// Follows `application` to its end.
-pub async fn follow(client: &Client, application: &SparkApplication, options: &Options, terminal: &mut Terminal) -> Outcome<Seen> {
+pub async fn follow(
+    client: &Client,
+    application: &SparkApplication,
+    options: &Options,
+    terminal: &mut Terminal,
+) -> Outcome<Seen> {
     let namespace = application.namespace().unwrap_or_else(|| "default".into());
     let name = application.name_any();
     let apps: Api<SparkApplication> = Api::namespaced(client.clone(), &namespace);
     let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
-    let mut app_events = watcher(apps, watcher::Config::default().fields(&format!("metadata.name={name}"))).boxed();
+    let mut app_events = watcher(
+        apps,
+        watcher::Config::default().fields(&format!("metadata.name={name}")),
+    )
+    .boxed();
     let selector = format!("{}={name}", names::LABEL_APP_NAME);
     let mut pod_events = watcher(pods.clone(), watcher::Config::default().labels(&selector)).boxed();
     let (lines, mut incoming) = mpsc::channel::<String>(1024);
@@ -153,8 +162,15 @@ impl Follower<'_> {
         let state = status.app_state.state;
         if self.shown != Some(state) && state != ApplicationStateType::New {
             self.shown = Some(state);
-            let word = serde_json::to_value(state).ok().and_then(|word| word.as_str().map(str::to_string)).unwrap_or_default();
-            let attempt = if status.execution_attempts > 1 { format!(" (attempt {})", status.execution_attempts) } else { String::new() };
+            let word = serde_json::to_value(state)
+                .ok()
+                .and_then(|word| word.as_str().map(str::to_string))
+                .unwrap_or_default();
+            let attempt = if status.execution_attempts > 1 {
+                format!(" (attempt {})", status.execution_attempts)
+            } else {
+                String::new()
+            };
             self.note(&format!("{word}{attempt}"));
         }
         if !state.is_terminal() && !status.app_state.error_message.is_empty() {
@@ -168,8 +184,13 @@ impl Follower<'_> {
     fn open_log(&mut self, pods: &Api<Pod>, lines: &mpsc::Sender<String>) {
         use ApplicationStateType::{Completed, Failed, Failing, Running, Succeeding};
         let Some(status) = &self.application.status else { return };
-        let ran = matches!(status.app_state.state, Running | Succeeding | Failing | Completed | Failed);
-        let Some(pod) = status.driver_info.pod_name.clone() else { return };
+        let ran = matches!(
+            status.app_state.state,
+            Running | Succeeding | Failing | Completed | Failed
+        );
+        let Some(pod) = status.driver_info.pod_name.clone() else {
+            return;
+        };
         if !ran || self.submission == status.submission_id {
             return;
         }
@@ -213,7 +234,11 @@ impl Follower<'_> {
     }
 
     fn note(&mut self, text: &str) {
-        let line = format!("{:>7}  {}  {text}", duration(self.started.elapsed()), self.application.name_any());
+        let line = format!(
+            "{:>7}  {}  {text}",
+            duration(self.started.elapsed()),
+            self.application.name_any()
+        );
         self.terminal.note(dim(line));
     }
 
@@ -234,8 +259,14 @@ impl Follower<'_> {
 
 /// Sends a driver's log line by line until its container ends.
 async fn send_log(pods: Api<Pod>, pod: String, lines: mpsc::Sender<String>) {
-    let parameters = LogParams { follow: true, container: Some(names::DRIVER_CONTAINER.into()), ..LogParams::default() };
-    let Ok(stream) = pods.log_stream(&pod, &parameters).await else { return };
+    let parameters = LogParams {
+        follow: true,
+        container: Some(names::DRIVER_CONTAINER.into()),
+        ..LogParams::default()
+    };
+    let Ok(stream) = pods.log_stream(&pod, &parameters).await else {
+        return;
+    };
     let mut log = stream.lines();
     while let Ok(Some(line)) = log.try_next().await {
         if lines.send(line).await.is_err() {
@@ -247,18 +278,30 @@ async fn send_log(pods: Api<Pod>, pod: String, lines: mpsc::Sender<String>) {
 /// Why a pod ended badly.
 fn bad_end(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
-    let ended = status.container_statuses.iter().flatten().find_map(|container| container.state.as_ref()?.terminated.as_ref());
+    let ended = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find_map(|container| container.state.as_ref()?.terminated.as_ref());
     match ended {
-        Some(ended) if ended.exit_code != 0 => {
-            Some(format!("{} ({})", ended.reason.as_deref().unwrap_or("Error"), ended.exit_code))
-        }
-        _ => (status.phase.as_deref() == Some("Failed")).then(|| status.reason.clone().unwrap_or_else(|| "Failed".into())),
+        Some(ended) if ended.exit_code != 0 => Some(format!(
+            "{} ({})",
+            ended.reason.as_deref().unwrap_or("Error"),
+            ended.exit_code
+        )),
+        _ => (status.phase.as_deref() == Some("Failed"))
+            .then(|| status.reason.clone().unwrap_or_else(|| "Failed".into())),
     }
 }
 
 /// Why a pod finds no node.
 fn unschedulable(pod: &Pod) -> Option<String> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions.iter().find(|c| c.type_ == "PodScheduled" && c.reason.as_deref() == Some("Unschedulable"))?;
-    condition.message.as_ref().map(|message| format!("pod {} cannot be scheduled: {message}", pod.name_any()))
+    let condition = conditions
+        .iter()
+        .find(|c| c.type_ == "PodScheduled" && c.reason.as_deref() == Some("Unschedulable"))?;
+    condition
+        .message
+        .as_ref()
+        .map(|message| format!("pod {} cannot be scheduled: {message}", pod.name_any()))
 }

@@ -18,13 +18,19 @@ impl Home {
             .or_else(|| from("XDG_DATA_HOME").map(|data| data.join("stoke")))
             .or_else(|| from("HOME").map(|home| home.join(".local/share/stoke")))
             .ok_or_else(|| {
-                Failure::environment("stoke::home::unknown", "neither STOKE_HOME nor HOME is set, so there is no place for Stoke's files")
-                    .fix("set STOKE_HOME to a directory you may write")
+                Failure::environment(
+                    "stoke::home::unknown",
+                    "neither STOKE_HOME nor HOME is set, so there is no place for Stoke's files",
+                )
+                .fix("set STOKE_HOME to a directory you may write")
             })?;
         let root = std::path::absolute(&root)?;
         create_private(&root).map_err(|error| {
-            Failure::environment("stoke::home::not-writable", format!("{} cannot be created: {error}", root.display()))
-                .fix("set STOKE_HOME to a directory you may write")
+            Failure::environment(
+                "stoke::home::not-writable",
+                format!("{} cannot be created: {error}", root.display()),
+            )
+            .fix("set STOKE_HOME to a directory you may write")
         })?;
         Ok(Home { root })
     }

@@ -36,25 +36,31 @@ pub fn read(file: &str, changes: &Changes<'_>, terminal: &mut Terminal) -> Outco
         ("<stdin>".to_string(), text, std::env::current_dir()?)
     } else {
         let text = std::fs::read(file).map_err(|error| {
-            Failure::input("stoke::manifest::unreadable", format!("{file}: {error}")).fix("give the path of a manifest, or `-` for standard input")
+            Failure::input("stoke::manifest::unreadable", format!("{file}: {error}"))
+                .fix("give the path of a manifest, or `-` for standard input")
         })?;
-        let directory = Path::new(file).parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = Path::new(file)
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         (file.to_string(), text, std::path::absolute(directory)?)
     };
-    let text = String::from_utf8(text).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Failure::input("stoke::manifest::encoding", format!("{source}:{line}: not UTF-8 text"))
-    })?;
-    let (mut documents, complaints) = manifest::check(&source, &text);
+    let (mut documents, complaints) = manifest::check_bytes(&source, &text);
     report(&complaints, terminal)?;
-    for document in documents.iter_mut().filter(|document| document.kind == "SparkApplication") {
+    for document in documents
+        .iter_mut()
+        .filter(|document| document.kind == "SparkApplication")
+    {
         change(document, changes)?;
     }
     let changed = !changes.set.is_empty() || !changes.conf.is_empty() || changes.name.is_some();
     if changed {
         for document in &documents {
             let (_, complaints) = manifest::check("--set", &document.value.to_string());
-            let errors: Vec<Complaint> = complaints.into_iter().filter(|c| c.severity == Severity::Error).collect();
+            let errors: Vec<Complaint> = complaints
+                .into_iter()
+                .filter(|c| c.severity == Severity::Error)
+                .collect();
             report(&errors, terminal)?;
         }
     }
@@ -63,7 +69,10 @@ pub fn read(file: &str, changes: &Changes<'_>, terminal: &mut Terminal) -> Outco
 
 /// Prints complaints; an error among them is a failure.
 pub fn report(complaints: &[Complaint], terminal: &mut Terminal) -> Outcome<()> {
-    let errors = complaints.iter().filter(|complaint| complaint.severity == Severity::Error).count();
+    let errors = complaints
+        .iter()
+        .filter(|complaint| complaint.severity == Severity::Error)
+        .count();
     if terminal.format() == Format::Json && errors > 0 {
         let value = serde_json::to_value(complaints).unwrap_or_default();
         terminal.json(&serde_json::json!({ "complaints": value }));
@@ -74,20 +83,33 @@ pub fn report(complaints: &[Complaint], terminal: &mut Terminal) -> Outcome<()> 
     }
     match errors {
         0 => Ok(()),
-        1 => Err(Failure::input("stoke::manifest::refused", "the manifest has 1 error; nothing was created")),
-        n => Err(Failure::input("stoke::manifest::refused", format!("the manifest has {n} errors; nothing was created"))),
+        1 => Err(Failure::input(
+            "stoke::manifest::refused",
+            "the manifest has 1 error; nothing was created",
+        )),
+        n => Err(Failure::input(
+            "stoke::manifest::refused",
+            format!("the manifest has {n} errors; nothing was created"),
+        )),
     }
 }
 
 fn change(document: &mut Document, changes: &Changes<'_>) -> Outcome<()> {
     for assignment in changes.conf {
         let (key, value) = split(assignment, "--conf")?;
-        set(&mut document.value, &["spec".into(), "sparkConf".into(), key.to_string()], Value::String(value.to_string()), assignment)?;
+        set(
+            &mut document.value,
+            &["spec".into(), "sparkConf".into(), key.to_string()],
+            Value::String(value.to_string()),
+            assignment,
+        )?;
     }
     for assignment in changes.set {
         let (path, value) = split(assignment, "--set")?;
         let path = keys(path);
-        let in_conf = path.iter().any(|key| key == "sparkConf" || key == "hadoopConf" || key == "labels" || key == "annotations");
+        let in_conf = path
+            .iter()
+            .any(|key| key == "sparkConf" || key == "hadoopConf" || key == "labels" || key == "annotations");
         // Maps of strings keep text as text; elsewhere a value is read as YAML would read it.
         let value = if in_conf {
             Value::String(value.to_string())
@@ -97,17 +119,26 @@ fn change(document: &mut Document, changes: &Changes<'_>) -> Outcome<()> {
         set(&mut document.value, &path, value, assignment)?;
     }
     if let Some(name) = changes.name {
-        set(&mut document.value, &["metadata".into(), "name".into()], Value::String(name.to_string()), name)?;
-        document.name = Some(name.to_string());
+        set(
+            &mut document.value,
+            &["metadata".into(), "name".into()],
+            Value::String(name.to_string()),
+            name,
+        )?;
+        document.name = name.to_string();
     }
     Ok(())
 }
 
 fn split<'a>(assignment: &'a str, option: &str) -> Outcome<(&'a str, &'a str)> {
-    assignment.split_once('=').filter(|(path, _)| !path.is_empty()).ok_or_else(|| {
-        Failure::input("stoke::cli::assignment", format!("{option} {assignment}: no `=`"))
-            .fix(format!("write {option} PATH=VALUE, for example --set spec.executor.instances=2"))
-    })
+    assignment
+        .split_once('=')
+        .filter(|(path, _)| !path.is_empty())
+        .ok_or_else(|| {
+            Failure::input("stoke::cli::assignment", format!("{option} {assignment}: no `=`")).fix(format!(
+                "write {option} PATH=VALUE, for example --set spec.executor.instances=2"
+            ))
+        })
 }
 
 /// Keys of a dotted path; `\.` is a dot inside a key.
@@ -138,8 +169,12 @@ fn set(target: &mut Value, path: &[String], value: Value, assignment: &str) -> O
         Value::Object(map) => set(map.entry(key.clone()).or_insert(Value::Null), rest, value, assignment),
         Value::Array(list) => {
             let length = list.len();
-            let index: usize = key.parse().map_err(|_| wrong(format!("`{key}` is not an index of a list")))?;
-            let item = list.get_mut(index).ok_or_else(|| wrong(format!("the list has {length} items, no item {index}")))?;
+            let index: usize = key
+                .parse()
+                .map_err(|_| wrong(format!("`{key}` is not an index of a list")))?;
+            let item = list
+                .get_mut(index)
+                .ok_or_else(|| wrong(format!("the list has {length} items, no item {index}")))?;
             set(item, rest, value, assignment)
         }
         _ => Err(wrong(format!("`{key}` lies below a value that has no fields"))),
@@ -152,7 +187,9 @@ const UPLOADS_IN_POD: &str = "/var/lib/stoke/uploads";
 impl Manifest {
     /// The applications in it.
     pub fn applications(&self) -> impl Iterator<Item = &Document> {
-        self.documents.iter().filter(|document| document.kind == "SparkApplication")
+        self.documents
+            .iter()
+            .filter(|document| document.kind == "SparkApplication")
     }
 
     /// Images of its applications, each once.
@@ -161,7 +198,11 @@ impl Manifest {
         for application in self.applications() {
             for path in ["/spec/image", "/spec/driver/image", "/spec/executor/image"] {
                 let image = application.value.pointer(path).and_then(Value::as_str);
-                images.extend(image.filter(|image| !images.iter().any(|known| known == image)).map(str::to_string));
+                images.extend(
+                    image
+                        .filter(|image| !images.iter().any(|known| known == image))
+                        .map(str::to_string),
+                );
             }
         }
         images
@@ -171,17 +212,28 @@ impl Manifest {
     /// `uploads` (another cluster) a local file is an error.
     pub fn upload(&mut self, uploads: Option<&Path>) -> Outcome<()> {
         let directory = self.directory.clone();
-        for document in self.documents.iter_mut().filter(|document| document.kind == "SparkApplication") {
+        for document in self
+            .documents
+            .iter_mut()
+            .filter(|document| document.kind == "SparkApplication")
+        {
             for file in local_files(&mut document.value) {
-                let Some(path) = file.as_str().and_then(local_path) else { continue };
+                let Some(path) = file.as_str().and_then(local_path) else {
+                    continue;
+                };
                 let path = directory.join(path);
                 if !path.is_file() {
                     return Err(Failure::input("stoke::manifest::file-missing", format!("{}: the manifest names this file and it is not there", path.display()))
                         .fix("paths without a scheme start from the manifest's directory; a file inside the image is named `local:///path`"));
                 }
                 let Some(uploads) = uploads else {
-                    return Err(Failure::input("stoke::manifest::file-local", format!("{} lies on this machine and the cluster cannot read it", path.display()))
-                        .fix("put it where the cluster's pods can read it (an image, s3a://, https://) and name it there"));
+                    return Err(Failure::input(
+                        "stoke::manifest::file-local",
+                        format!("{} lies on this machine and the cluster cannot read it", path.display()),
+                    )
+                    .fix(
+                        "put it where the cluster's pods can read it (an image, s3a://, https://) and name it there",
+                    ));
                 };
                 *file = Value::String(store(&path, uploads)?);
             }
@@ -192,13 +244,17 @@ impl Manifest {
 
 /// Every value that names a file an application needs.
 fn local_files(application: &mut Value) -> Vec<&mut Value> {
-    let Some(spec) = application.get_mut("spec").and_then(Value::as_object_mut) else { return Vec::new() };
+    let Some(spec) = application.get_mut("spec").and_then(Value::as_object_mut) else {
+        return Vec::new();
+    };
     let mut files = Vec::new();
     for (key, value) in spec.iter_mut() {
         match (key.as_str(), value) {
             ("mainApplicationFile", value) => files.push(value),
             ("deps", Value::Object(deps)) => {
-                let lists = deps.iter_mut().filter(|(key, _)| matches!(key.as_str(), "jars" | "files" | "pyFiles" | "archives"));
+                let lists = deps
+                    .iter_mut()
+                    .filter(|(key, _)| matches!(key.as_str(), "jars" | "files" | "pyFiles" | "archives"));
                 files.extend(lists.filter_map(|(_, list)| list.as_array_mut()).flatten());
             }
             _ => {}
@@ -231,8 +287,16 @@ fn store(path: &Path, uploads: &Path) -> Outcome<String> {
         }
         digest.update(&buffer[..read]);
     }
-    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let digest: String = digest
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let directory = uploads.join(&digest);
     let target = directory.join(&name);
     if !target.exists() {
@@ -253,10 +317,24 @@ mod tests {
     fn paths_reach_into_maps_and_lists() {
         let mut value = json!({"spec": {"arguments": ["1"], "sparkConf": {}}});
         set(&mut value, &keys("spec.arguments.0"), json!("2"), "").unwrap();
-        set(&mut value, &keys(r"spec.sparkConf.spark\.executor\.cores"), json!("3"), "").unwrap();
+        set(
+            &mut value,
+            &keys(r"spec.sparkConf.spark\.executor\.cores"),
+            json!("3"),
+            "",
+        )
+        .unwrap();
         set(&mut value, &keys("spec.executor.instances"), json!(4), "").unwrap();
-        assert_eq!(value, json!({"spec": {"arguments": ["2"], "sparkConf": {"spark.executor.cores": "3"}, "executor": {"instances": 4}}}));
-        assert!(set(&mut value, &keys("spec.arguments.7"), json!(1), "x").unwrap_err().message.contains("no item 7"));
+        assert_eq!(
+            value,
+            json!({"spec": {"arguments": ["2"], "sparkConf": {"spark.executor.cores": "3"}, "executor": {"instances": 4}}})
+        );
+        assert!(
+            set(&mut value, &keys("spec.arguments.7"), json!(1), "x")
+                .unwrap_err()
+                .message
+                .contains("no item 7")
+        );
         assert!(set(&mut value, &keys("spec.arguments.0.x"), json!(1), "x").is_err());
     }
 

@@ -63,9 +63,13 @@ impl Progress {
         if message.starts_with("Lost task") {
             self.lost_tasks += 1;
         }
-        let Some(rest) = message.strip_prefix("Finished task ") else { return };
+        let Some(rest) = message.strip_prefix("Finished task ") else {
+            return;
+        };
         let stage = rest.split_once("in stage ").and_then(|(_, rest)| number(rest));
-        let counts = rest.rsplit_once('(').and_then(|(_, counts)| counts.trim_end_matches(')').split_once('/'));
+        let counts = rest
+            .rsplit_once('(')
+            .and_then(|(_, counts)| counts.trim_end_matches(')').split_once('/'));
         if let (Some(stage), Some((done, total))) = (stage, counts) {
             let entry = self.stages.entry(stage).or_default();
             entry.done = number(done).unwrap_or(entry.done);
@@ -85,7 +89,12 @@ impl Progress {
             if let (Some(count), Some((stage, _))) = (number(count), stage_of(stage)) {
                 let entry = self.stages.entry(stage).or_default();
                 // A stage tried again counts its missing tasks anew.
-                *entry = Stage { name: std::mem::take(&mut entry.name), total: count, done: 0, finished: false };
+                *entry = Stage {
+                    name: std::mem::take(&mut entry.name),
+                    total: count,
+                    done: 0,
+                    finished: false,
+                };
             }
         } else if message.contains(" finished in ")
             && let Some((stage, _)) = stage_of(message)
@@ -96,9 +105,20 @@ impl Progress {
 
     /// The running stages in one line, for a status line; empty when none runs.
     pub fn status(&self) -> String {
-        let running = self.stages.iter().filter(|(_, stage)| !stage.finished && stage.total > 0);
+        let running = self
+            .stages
+            .iter()
+            .filter(|(_, stage)| !stage.finished && stage.total > 0);
         let parts: Vec<String> = running
-            .map(|(id, stage)| format!("stage {id} {} {} {}/{} tasks", stage.name, bar(stage.done, stage.total), stage.done, stage.total))
+            .map(|(id, stage)| {
+                format!(
+                    "stage {id} {} {} {}/{} tasks",
+                    stage.name,
+                    bar(stage.done, stage.total),
+                    stage.done,
+                    stage.total
+                )
+            })
             .collect();
         parts.join("  |  ")
     }
@@ -106,7 +126,11 @@ impl Progress {
     /// Stages that ended, tasks that succeeded, tasks that were lost.
     pub fn totals(&self) -> (usize, u64, u64) {
         let finished = self.stages.values().filter(|stage| stage.finished).count();
-        (finished, self.stages.values().map(|stage| stage.done).sum(), self.lost_tasks)
+        (
+            finished,
+            self.stages.values().map(|stage| stage.done).sum(),
+            self.lost_tasks,
+        )
     }
 }
 
@@ -120,7 +144,13 @@ fn message(line: &str) -> Option<(&str, &str)> {
     let bytes = line.as_bytes();
     let stamp = b"00/00/00 00:00:00 ";
     let shaped = bytes.len() > stamp.len()
-        && stamp.iter().zip(bytes).all(|(shape, byte)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape });
+        && stamp.iter().zip(bytes).all(|(shape, byte)| {
+            if *shape == b'0' {
+                byte.is_ascii_digit()
+            } else {
+                byte == shape
+            }
+        });
     if !shaped {
         return None;
     }
@@ -132,8 +162,15 @@ fn message(line: &str) -> Option<(&str, &str)> {
 }
 
 fn is_trace(line: &str) -> bool {
-    let exception = || line.split([':', ' ']).next().is_some_and(|first| first.contains('.') && first.ends_with("Exception") || first.ends_with("Error"));
-    line.starts_with('\t') || line.starts_with("Caused by: ") || line.starts_with("Suppressed: ") || (line.contains('.') && exception())
+    let exception = || {
+        line.split([':', ' '])
+            .next()
+            .is_some_and(|first| first.contains('.') && first.ends_with("Exception") || first.ends_with("Error"))
+    };
+    line.starts_with('\t')
+        || line.starts_with("Caused by: ")
+        || line.starts_with("Suppressed: ")
+        || (line.contains('.') && exception())
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -170,7 +207,9 @@ pub fn cause<'a>(lines: impl DoubleEndedIterator<Item = &'a str> + Clone) -> Opt
 }
 
 fn python_cause(lines: &[&str]) -> Option<Vec<String>> {
-    let start = lines.iter().rposition(|line| line.trim_start().starts_with("Traceback (most recent call last)"))?;
+    let start = lines
+        .iter()
+        .rposition(|line| line.trim_start().starts_with("Traceback (most recent call last)"))?;
     let indent = lines[start].len() - lines[start].trim_start().len();
     let body = &lines[start + 1..];
     let end = body.iter().position(|line| {
@@ -178,11 +217,21 @@ fn python_cause(lines: &[&str]) -> Option<Vec<String>> {
         !line.trim().is_empty() && own <= indent
     })?;
     let mut result = vec![body[end].trim().to_string()];
-    let library = |line: &str| ["/pyspark/", "/python/lib/", "site-packages", "/lib/python3", "py4j"].iter().any(|part| line.contains(part));
-    let place = body[..end].iter().rposition(|line| line.trim_start().starts_with("File \"") && !library(line));
+    let library = |line: &str| {
+        ["/pyspark/", "/python/lib/", "site-packages", "/lib/python3", "py4j"]
+            .iter()
+            .any(|part| line.contains(part))
+    };
+    let place = body[..end]
+        .iter()
+        .rposition(|line| line.trim_start().starts_with("File \"") && !library(line));
     if let Some(place) = place {
         result.push(body[place].trim().to_string());
-        result.extend(body.get(place + 1).filter(|line| !line.trim_start().starts_with("File")).map(|line| format!("  {}", line.trim())));
+        result.extend(
+            body.get(place + 1)
+                .filter(|line| !line.trim_start().starts_with("File"))
+                .map(|line| format!("  {}", line.trim())),
+        );
     }
     Some(result)
 }
@@ -195,14 +244,20 @@ fn jvm_cause(lines: &[&str]) -> Option<Vec<String>> {
         (named, thrown) => thrown.or(named)?,
     };
     let text = lines[at].trim_start_matches("Caused by: ");
-    let text = text.strip_prefix("Exception in thread ").and_then(|rest| rest.split_once("\" ")).map_or(text, |(_, rest)| rest);
+    let text = text
+        .strip_prefix("Exception in thread ")
+        .and_then(|rest| rest.split_once("\" "))
+        .map_or(text, |(_, rest)| rest);
     let mut result = vec![text.to_string()];
     let spark = ["java.", "javax.", "jdk.", "scala.", "org.apache.spark.", "sun."];
-    let own = lines[at + 1..].iter().take_while(|line| line.starts_with('\t')).find_map(|line| {
-        let frame = line.trim().strip_prefix("at ")?;
-        let frame = frame.rsplit('/').next().unwrap_or(frame);
-        (!spark.iter().any(|prefix| frame.starts_with(prefix))).then(|| format!("at {frame}"))
-    });
+    let own = lines[at + 1..]
+        .iter()
+        .take_while(|line| line.starts_with('\t'))
+        .find_map(|line| {
+            let frame = line.trim().strip_prefix("at ")?;
+            let frame = frame.rsplit('/').next().unwrap_or(frame);
+            (!spark.iter().any(|prefix| frame.starts_with(prefix))).then(|| format!("at {frame}"))
+        });
     result.extend(own);
     Some(result)
 }
@@ -233,7 +288,10 @@ mod tests {
         let mut progress = Progress::default();
         let cases = [
             ("Pi is roughly 3.141", Voice::Application),
-            ("26/11/21 04:00:01 WARN TaskSetManager: Lost task 0.0 in stage 0.0 (TID 0): java.lang.Exception", Voice::Spark),
+            (
+                "26/11/21 04:00:01 WARN TaskSetManager: Lost task 0.0 in stage 0.0 (TID 0): java.lang.Exception",
+                Voice::Spark,
+            ),
             ("\tat org.apache.spark.X", Voice::Spark),
             ("Caused by: java.io.IOException: no", Voice::Spark),
             ("java.lang.IllegalStateException: why", Voice::Spark),
@@ -257,8 +315,15 @@ mod tests {
             "  File \"/opt/spark/python/lib/pyspark.zip/pyspark/rdd.py\", line 1, in collect",
             "ValueError: no",
         ];
-        let expected = ["ValueError: no", "File \"/opt/app/main.py\", line 11, in <module>", "  print(x)"];
-        assert_eq!(cause(python.into_iter()).as_deref(), Some(expected.map(String::from).as_slice()));
+        let expected = [
+            "ValueError: no",
+            "File \"/opt/app/main.py\", line 11, in <module>",
+            "  print(x)",
+        ];
+        assert_eq!(
+            cause(python.into_iter()).as_deref(),
+            Some(expected.map(String::from).as_slice())
+        );
         let jvm = [
             "Exception in thread \"main\" org.apache.spark.SparkException: Job aborted",
             "\tat org.apache.spark.X.y(X.scala:1)",
@@ -266,8 +331,14 @@ mod tests {
             "\tat java.base/java.util.X.y(X.java:3)",
             "\tat WordCount.main(WordCount.java:18)",
         ];
-        let expected = ["java.lang.IllegalStateException: counted 5 of 6", "at WordCount.main(WordCount.java:18)"];
-        assert_eq!(cause(jvm.into_iter()).as_deref(), Some(expected.map(String::from).as_slice()));
+        let expected = [
+            "java.lang.IllegalStateException: counted 5 of 6",
+            "at WordCount.main(WordCount.java:18)",
+        ];
+        assert_eq!(
+            cause(jvm.into_iter()).as_deref(),
+            Some(expected.map(String::from).as_slice())
+        );
         assert_eq!(cause(["all is well"].into_iter()), None);
     }
 

@@ -62,7 +62,11 @@ pub async fn open_or_start(home: &Home, target: &Target, size: &Size) -> Outcome
         return Ok(session);
     }
     let embedded = Embedded::start_private(home, size).await?;
-    Ok(Session { client: embedded.client(), namespace: namespace(target, "default"), place: Place::Private(Box::new(embedded)) })
+    Ok(Session {
+        client: embedded.client(),
+        namespace: namespace(target, "default"),
+        place: Place::Private(Box::new(embedded)),
+    })
 }
 
 fn namespace(target: &Target, fallback: &str) -> String {
@@ -70,25 +74,43 @@ fn namespace(target: &Target, fallback: &str) -> String {
 }
 
 async fn by_context(context: &str, target: &Target) -> Outcome<Session> {
-    let options = KubeConfigOptions { context: Some(context.to_string()), ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions {
+        context: Some(context.to_string()),
+        ..KubeConfigOptions::default()
+    };
     let config = kube::Config::from_kubeconfig(&options).await.map_err(|error| {
-        Failure::input("stoke::context::unknown", format!("context `{context}` cannot be used: {error}"))
-            .fix("`kubectl config get-contexts` lists the contexts there are")
+        Failure::input(
+            "stoke::context::unknown",
+            format!("context `{context}` cannot be used: {error}"),
+        )
+        .fix("`kubectl config get-contexts` lists the contexts there are")
     })?;
     let fallback = config.default_namespace.clone();
     let client = Client::try_from(config)?;
-    Ok(Session { client, namespace: namespace(target, &fallback), place: Place::Context(context.to_string()) })
+    Ok(Session {
+        client,
+        namespace: namespace(target, &fallback),
+        place: Place::Context(context.to_string()),
+    })
 }
 
 async fn up(home: &Home, target: &Target) -> Outcome<Option<Session>> {
-    let Some(client) = connect(&home.default_cluster()).await else { return Ok(None) };
-    Ok(Some(Session { client, namespace: namespace(target, "default"), place: Place::Up }))
+    let Some(client) = connect(&home.default_cluster()).await else {
+        return Ok(None);
+    };
+    Ok(Some(Session {
+        client,
+        namespace: namespace(target, "default"),
+        place: Place::Up,
+    }))
 }
 
 /// A client of the cluster whose directory this is, if it answers.
 pub async fn connect(directory: &Path) -> Option<Client> {
     let kubeconfig = Kubeconfig::read_from(directory.join("kubeconfig")).ok()?;
-    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()?;
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .ok()?;
     config.connect_timeout = Some(Duration::from_secs(2));
     let client = Client::try_from(config).ok()?;
     let answer = tokio::time::timeout(Duration::from_secs(3), client.apiserver_version()).await;

@@ -11,7 +11,9 @@ use crate::terminal::{Terminal, bold, dim, duration, green, red};
 
 /// Exit code of the process: 0 for success, the driver's own exit code after a failure where it is known, else 1.
 pub fn exit_code(seen: &Seen) -> u8 {
-    let Some(status) = &seen.application.status else { return 1 };
+    let Some(status) = &seen.application.status else {
+        return 1;
+    };
     if status.app_state.state == ApplicationStateType::Completed {
         return 0;
     }
@@ -31,14 +33,23 @@ pub fn print(seen: &Seen, log_hint: Option<&str>, terminal: &mut Terminal) {
     let completed = status.app_state.state == ApplicationStateType::Completed;
     let word = if completed { green("COMPLETED") } else { red("FAILED") };
     let (stages, tasks, lost) = seen.progress.totals();
-    let mut facts = vec![format!("{stages} stages"), format!("{tasks} tasks"), format!("{} executors", seen.executors.len())];
+    let mut facts = vec![
+        format!("{stages} stages"),
+        format!("{tasks} tasks"),
+        format!("{} executors", seen.executors.len()),
+    ];
     if lost > 0 {
         facts.push(format!("{lost} tasks lost"));
     }
     if status.execution_attempts > 1 {
         facts.push(format!("{} attempts", status.execution_attempts));
     }
-    terminal.note(format!("{} {word} in {}  {}", bold(&name), duration(seen.elapsed), dim(facts.join(", "))));
+    terminal.note(format!(
+        "{} {word} in {}  {}",
+        bold(&name),
+        duration(seen.elapsed),
+        dim(facts.join(", "))
+    ));
     if !completed {
         if !status.app_state.error_message.is_empty() {
             terminal.note(format!("  {}", status.app_state.error_message));
@@ -48,7 +59,11 @@ pub fn print(seen: &Seen, log_hint: Option<&str>, terminal: &mut Terminal) {
         }
     }
     for (reason, pods) in bad_executors(seen) {
-        terminal.note(format!("  {} executor(s) ended with {reason}: {}", pods.len(), pods.join(", ")));
+        terminal.note(format!(
+            "  {} executor(s) ended with {reason}: {}",
+            pods.len(),
+            pods.join(", ")
+        ));
     }
     if let Some(hint) = log_hint {
         terminal.note(dim(format!("  {hint}")));
@@ -63,7 +78,9 @@ fn bad_executors(seen: &Seen) -> Vec<(String, Vec<String>)> {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for (pod, reason) in &seen.executors {
         // Executors that Spark ended itself (143) are not news.
-        let Some(reason) = reason.as_ref().filter(|reason| !reason.contains("(143)")) else { continue };
+        let Some(reason) = reason.as_ref().filter(|reason| !reason.contains("(143)")) else {
+            continue;
+        };
         match reasons.iter_mut().find(|(known, _)| known == reason) {
             Some((_, pods)) => pods.push(pod.clone()),
             None => reasons.push((reason.clone(), vec![pod.clone()])),
@@ -101,7 +118,10 @@ mod tests {
     fn the_drivers_exit_code_is_read_from_the_message() {
         let cases = [
             ("driver container failed with ExitCode: 11, Reason: Error", Some(11)),
-            ("driver container failed with ExitCode: 137, Reason: OOMKilled", Some(137)),
+            (
+                "driver container failed with ExitCode: 137, Reason: OOMKilled",
+                Some(137),
+            ),
             ("driver pod not found", None),
             ("driver container failed with ExitCode: 0, Reason: X", None),
         ];

@@ -52,7 +52,11 @@ impl Terminal {
     /// A terminal for results in the given form.
     pub fn new(format: Format) -> Self {
         let interactive = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Terminal { format, interactive, status: String::new() }
+        Terminal {
+            format,
+            interactive,
+            status: String::new(),
+        }
     }
 
     /// The form of results.
@@ -114,14 +118,25 @@ impl Terminal {
             self.json(&value);
             return;
         }
-        self.note(format!("{} {}", red(format!("error[{}]:", failure.code)), failure.message));
+        self.note(format!(
+            "{} {}",
+            red(format!("error[{}]:", failure.code)),
+            failure.message
+        ));
         if let Some(fix) = &failure.fix {
             self.note(format!("  {} {fix}", bold("fix:")));
         }
     }
 
     fn stderr(&self) -> AutoStream<std::io::Stderr> {
-        AutoStream::new(std::io::stderr(), if self.interactive { ColorChoice::Auto } else { ColorChoice::Never })
+        AutoStream::new(
+            std::io::stderr(),
+            if self.interactive {
+                ColorChoice::Auto
+            } else {
+                ColorChoice::Never
+            },
+        )
     }
 
     fn clear_status(&self) {
@@ -132,7 +147,8 @@ impl Terminal {
 
     fn draw_status(&self) {
         if !self.status.is_empty() {
-            let width = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(20));
+            let width =
+                rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(20));
             let line: String = self.status.chars().take(width - 1).collect();
             let _ = write!(std::io::stderr(), "{line}");
             let _ = std::io::stderr().flush();
@@ -143,7 +159,13 @@ impl Terminal {
 /// Rows as a table with two blanks between columns; the first row is the heading.
 pub fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     rows.iter()
         .map(|row| {
@@ -170,7 +192,13 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_say_them() {
-        let cases = [(0, "0 ms"), (450, "450 ms"), (5_230, "5.2 s"), (184_000, "3 m 04 s"), (7_500_000, "2 h 05 m")];
+        let cases = [
+            (0, "0 ms"),
+            (450, "450 ms"),
+            (5_230, "5.2 s"),
+            (184_000, "3 m 04 s"),
+            (7_500_000, "2 h 05 m"),
+        ];
         for (millis, expected) in cases {
             assert_eq!(duration(std::time::Duration::from_millis(millis)), expected);
         }
@@ -178,7 +206,10 @@ mod tests {
 
     #[test]
     fn tables_align_their_columns() {
-        let rows = [vec!["NAME".to_string(), "STATE".into()], vec!["a-long-name".into(), "RUNNING".into()]];
+        let rows = [
+            vec!["NAME".to_string(), "STATE".into()],
+            vec!["a-long-name".into(), "RUNNING".into()],
+        ];
         assert_eq!(table(&rows), ["NAME         STATE", "a-long-name  RUNNING"]);
     }
 }

@@ -34,7 +34,10 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let _ = std::fs::remove_file(directory.join("pid"));
     if arguments.wipe && directory.exists() {
         std::fs::remove_dir_all(&directory).map_err(|error| {
-            Failure::environment("stoke::cluster::wipe", format!("{} cannot be removed whole: {error}", directory.display()))
+            Failure::environment(
+                "stoke::cluster::wipe",
+                format!("{} cannot be removed whole: {error}", directory.display()),
+            )
         })?;
         context.terminal.out(format!("removed {}", directory.display()));
     }
@@ -43,7 +46,11 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 
 /// The process of `stoke up`, if it lives.
 pub fn process_of(directory: &Path) -> Option<Pid> {
-    let pid: i32 = std::fs::read_to_string(directory.join("pid")).ok()?.trim().parse().ok()?;
+    let pid: i32 = std::fs::read_to_string(directory.join("pid"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     // The number may have passed to another program since.
     let ours = command.split(|byte| *byte == 0).any(|argument| argument == b"up");
@@ -52,7 +59,12 @@ pub fn process_of(directory: &Path) -> Option<Pid> {
 
 async fn end(pid: Pid) -> Outcome<()> {
     let gone = || test_kill_process(pid).is_err();
-    kill_process(pid, Signal::TERM).map_err(|error| Failure::environment("stoke::cluster::down", format!("process {} cannot be ended: {error}", pid.as_raw_nonzero())))?;
+    kill_process(pid, Signal::TERM).map_err(|error| {
+        Failure::environment(
+            "stoke::cluster::down",
+            format!("process {} cannot be ended: {error}", pid.as_raw_nonzero()),
+        )
+    })?;
     let deadline = Instant::now() + PATIENCE;
     while !gone() {
         if Instant::now() > deadline {

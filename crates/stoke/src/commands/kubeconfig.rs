@@ -14,8 +14,10 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let path = context.home.default_cluster().join("kubeconfig");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|_| Failure::environment("stoke::cluster::not-running", "the embedded cluster is not running").fix("start it with `stoke up --detach`"))?;
+    let text = std::fs::read_to_string(&path).map_err(|_| {
+        Failure::environment("stoke::cluster::not-running", "the embedded cluster is not running")
+            .fix("start it with `stoke up --detach`")
+    })?;
     if arguments.path {
         context.terminal.out(path.display());
     } else {

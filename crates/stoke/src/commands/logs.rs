@@ -35,12 +35,20 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let pods: Api<Pod> = Api::namespaced(session.client.clone(), &session.namespace);
     let name = &arguments.application;
     let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), &session.namespace);
-    let application = applications.get_opt(name).await?.ok_or_else(|| not_found(name, &session.namespace))?;
+    let application = applications
+        .get_opt(name)
+        .await?
+        .ok_or_else(|| not_found(name, &session.namespace))?;
     let (pod, container) = match arguments.executor {
         Some(id) => (executor(&pods, name, id).await?, names::EXECUTOR_CONTAINER),
         None => (driver(&application)?, names::DRIVER_CONTAINER),
     };
-    let parameters = LogParams { follow: arguments.follow, container: Some(container.into()), tail_lines: arguments.tail, ..LogParams::default() };
+    let parameters = LogParams {
+        follow: arguments.follow,
+        container: Some(container.into()),
+        tail_lines: arguments.tail,
+        ..LogParams::default()
+    };
     let mut lines = pods.log_stream(&pod, &parameters).await?.lines();
     while let Some(line) = lines.try_next().await? {
         context.terminal.out(line);
@@ -50,13 +58,24 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 
 /// No such application.
 pub fn not_found(name: &str, namespace: &str) -> Failure {
-    Failure::input("stoke::application::not-found", format!("no application `{name}` in namespace {namespace}")).fix("`stoke ps -A` lists them all")
+    Failure::input(
+        "stoke::application::not-found",
+        format!("no application `{name}` in namespace {namespace}"),
+    )
+    .fix("`stoke ps -A` lists them all")
 }
 
 fn driver(application: &SparkApplication) -> Outcome<String> {
-    let pod = application.status.as_ref().and_then(|status| status.driver_info.pod_name.clone());
+    let pod = application
+        .status
+        .as_ref()
+        .and_then(|status| status.driver_info.pod_name.clone());
     pod.ok_or_else(|| {
-        Failure::environment("stoke::logs::no-driver", format!("application `{}` has no driver pod yet", application.name_any())).fix("`stoke ps` shows its state")
+        Failure::environment(
+            "stoke::logs::no-driver",
+            format!("application `{}` has no driver pod yet", application.name_any()),
+        )
+        .fix("`stoke ps` shows its state")
     })
 }
 
@@ -67,8 +86,15 @@ async fn executor(pods: &Api<Pod>, application: &str, id: u32) -> Outcome<String
     let wanted = executors.iter().find(|pod| id_of(pod) == Some(id.to_string()));
     wanted.map(ResourceExt::name_any).ok_or_else(|| {
         let there: Vec<String> = executors.iter().filter_map(id_of).collect();
-        let there = if there.is_empty() { "none is left".into() } else { format!("there are: {}", there.join(", ")) };
-        Failure::environment("stoke::logs::no-executor", format!("application `{application}` has no executor {id}; {there}"))
-            .fix("Spark deletes executors when they end; keep them with `executor.deleteOnTermination: false`")
+        let there = if there.is_empty() {
+            "none is left".into()
+        } else {
+            format!("there are: {}", there.join(", "))
+        };
+        Failure::environment(
+            "stoke::logs::no-executor",
+            format!("application `{application}` has no executor {id}; {there}"),
+        )
+        .fix("Spark deletes executors when they end; keep them with `executor.deleteOnTermination: false`")
     })
 }

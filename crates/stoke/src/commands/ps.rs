@@ -24,13 +24,19 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let session = session::open(&context.home, &arguments.target).await?;
-    let api: Api<SparkApplication> =
-        if arguments.all_namespaces { Api::all(session.client) } else { Api::namespaced(session.client, &session.namespace) };
+    let api: Api<SparkApplication> = if arguments.all_namespaces {
+        Api::all(session.client)
+    } else {
+        Api::namespaced(session.client, &session.namespace)
+    };
     let applications = api.list(&ListParams::default()).await?.items;
     let now = Timestamp::now();
     match context.terminal.format() {
         Format::Json => {
-            let rows: Vec<_> = applications.iter().map(|app| json!({ "name": app.name_any(), "namespace": app.namespace(), "status": app.status })).collect();
+            let rows: Vec<_> = applications
+                .iter()
+                .map(|app| json!({ "name": app.name_any(), "namespace": app.namespace(), "status": app.status }))
+                .collect();
             context.terminal.json(&json!(rows));
         }
         Format::Text if applications.is_empty() => context.terminal.note("no applications"),
@@ -48,10 +54,22 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 
 fn row(application: &SparkApplication, now: Timestamp) -> Vec<String> {
     let status = application.status.clone().unwrap_or_default();
-    let state = serde_json::to_value(status.app_state.state).ok().and_then(|word| word.as_str().map(str::to_string)).unwrap_or_default();
-    let running = status.executor_state.values().filter(|state| **state == ExecutorState::Running).count();
-    let since = |from: Timestamp, to: Timestamp| duration(std::time::Duration::try_from(to.duration_since(from)).unwrap_or_default());
-    let ran = status.last_submission_attempt_time.as_ref().map(|start| since(start.0, status.termination_time.as_ref().map_or(now, |end| end.0)));
+    let state = serde_json::to_value(status.app_state.state)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_string))
+        .unwrap_or_default();
+    let running = status
+        .executor_state
+        .values()
+        .filter(|state| **state == ExecutorState::Running)
+        .count();
+    let since = |from: Timestamp, to: Timestamp| {
+        duration(std::time::Duration::try_from(to.duration_since(from)).unwrap_or_default())
+    };
+    let ran = status
+        .last_submission_attempt_time
+        .as_ref()
+        .map(|start| since(start.0, status.termination_time.as_ref().map_or(now, |end| end.0)));
     let age = application.creation_timestamp().map(|created| since(created.0, now));
     vec![
         application.namespace().unwrap_or_default(),

@@ -10,8 +10,8 @@ use crate::apply;
 use crate::cli::{Context, Size, Target};
 use crate::commands::runtime::ensure;
 use crate::failure::{Failure, Outcome};
-use crate::home::Home;
 use crate::follow::{Options, follow, interrupted};
+use crate::home::Home;
 use crate::input::{self, Changes, Manifest};
 use crate::session::{self, Place, Session};
 use crate::summary;
@@ -54,23 +54,40 @@ pub struct Arguments {
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    stoke_model::duration::parse_spark(text, stoke_model::duration::Unit::Second).map_err(|error| error.to_string())
+    stoke_model::duration::parse_spark(text, stoke_model::duration::TimeUnit::Second)
+        .map_err(|error| error.to_string())
+        .and_then(|span| Duration::try_from(span).map_err(|error| error.to_string()))
 }
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let terminal = &mut context.terminal;
-    let changes = Changes { set: &arguments.set, conf: &arguments.conf, name: arguments.name.as_deref() };
+    let changes = Changes {
+        set: &arguments.set,
+        conf: &arguments.conf,
+        name: arguments.name.as_deref(),
+    };
     let mut manifest = input::read(&arguments.file, &changes, terminal)?;
     match manifest.applications().count() {
         1 => {}
         0 => {
-            return Err(Failure::input("stoke::run::no-application", format!("{} holds no SparkApplication", arguments.file))
-                .fix("give a manifest with one, such as examples/pi.yaml; other objects are applied with `kubectl apply -f`"));
+            return Err(Failure::input(
+                "stoke::run::no-application",
+                format!("{} holds no SparkApplication", arguments.file),
+            )
+            .fix(
+                "give a manifest with one, such as examples/pi.yaml; other objects are applied with `kubectl apply -f`",
+            ));
         }
         n => {
-            return Err(Failure::input("stoke::run::many-applications", format!("{} holds {n} SparkApplications; `stoke run` follows one", arguments.file))
-                .fix("split the file, or apply it to `stoke up` with `kubectl apply -f`"));
+            return Err(Failure::input(
+                "stoke::run::many-applications",
+                format!(
+                    "{} holds {n} SparkApplications; `stoke run` follows one",
+                    arguments.file
+                ),
+            )
+            .fix("split the file, or apply it to `stoke up` with `kubectl apply -f`"));
         }
     }
     if arguments.target.context.is_none() {
@@ -100,19 +117,35 @@ async fn interrupted_before_following(detach: bool) -> Outcome<u8> {
         std::future::pending::<()>().await;
     }
     interrupted().await?;
-    Err(Failure { exit: 130, ..Failure::environment("stoke::run::interrupted", "interrupted") })
+    Err(Failure {
+        exit: 130,
+        ..Failure::environment("stoke::run::interrupted", "interrupted")
+    })
 }
 
-async fn with_session(arguments: &Arguments, manifest: &mut Manifest, home: &Home, session: &Session, terminal: &mut Terminal) -> Outcome<u8> {
+async fn with_session(
+    arguments: &Arguments,
+    manifest: &mut Manifest,
+    home: &Home,
+    session: &Session,
+    terminal: &mut Terminal,
+) -> Outcome<u8> {
     if arguments.detach && matches!(session.place, Place::Private(_)) {
-        return Err(Failure::input("stoke::run::detach", "--detach needs a cluster that stays, and none is up")
-            .fix("`stoke up --detach` first, or name a cluster with --context"));
+        return Err(Failure::input(
+            "stoke::run::detach",
+            "--detach needs a cluster that stays, and none is up",
+        )
+        .fix("`stoke up --detach` first, or name a cluster with --context"));
     }
     let uploads = session.uploads(home);
     manifest.upload(uploads.as_deref())?;
     let mut application = None;
     for document in &manifest.documents {
-        let namespace = document.namespace.clone().or_else(|| arguments.target.namespace.clone()).unwrap_or_else(|| session.namespace.clone());
+        let namespace = document
+            .namespace
+            .clone()
+            .or_else(|| arguments.target.namespace.clone())
+            .unwrap_or_else(|| session.namespace.clone());
         if document.kind == "SparkApplication" {
             application = Some(apply::create_application(&session.client, &namespace, &document.value).await?);
         } else {
@@ -125,7 +158,10 @@ async fn with_session(arguments: &Arguments, manifest: &mut Manifest, home: &Hom
     if arguments.detach {
         return Ok(detached(&application, terminal));
     }
-    let options = Options { quiet: arguments.quiet, timeout: arguments.timeout };
+    let options = Options {
+        quiet: arguments.quiet,
+        timeout: arguments.timeout,
+    };
     match follow(&session.client, &application, &options, terminal).await {
         Ok(seen) => {
             let hint = hint(&application, session, arguments.keep);
@@ -146,8 +182,12 @@ async fn with_session(arguments: &Arguments, manifest: &mut Manifest, home: &Hom
 fn detached(application: &SparkApplication, terminal: &mut Terminal) -> u8 {
     let (name, namespace) = (application.name_any(), application.namespace().unwrap_or_default());
     match terminal.format() {
-        Format::Text => terminal.out(format!("sparkapplication/{name} created in {namespace}; follow it with `stoke logs -f {name}`")),
-        Format::Json => terminal.json(&serde_json::json!({ "name": name, "namespace": namespace, "uid": application.uid() })),
+        Format::Text => terminal.out(format!(
+            "sparkapplication/{name} created in {namespace}; follow it with `stoke logs -f {name}`"
+        )),
+        Format::Json => {
+            terminal.json(&serde_json::json!({ "name": name, "namespace": namespace, "uid": application.uid() }))
+        }
     }
     0
 }
@@ -172,7 +212,8 @@ async fn give_up(application: &SparkApplication, session: &Session, arguments: &
         terminal.note(format!("kept application {name}; end it with `stoke delete {name}`"));
         return;
     }
-    let api: Api<SparkApplication> = Api::namespaced(session.client.clone(), &application.namespace().unwrap_or_default());
+    let api: Api<SparkApplication> =
+        Api::namespaced(session.client.clone(), &application.namespace().unwrap_or_default());
     match apply::delete(&api, &name).await {
         Ok(_) => terminal.note(format!("deleted application {name}")),
         Err(failure) => terminal.failure(&failure),

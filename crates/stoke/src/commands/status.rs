@@ -20,9 +20,15 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
     let Some(client) = connect(&directory).await else {
         let stuck = process_of(&directory);
         match terminal.format() {
-            Format::Json => terminal.json(&json!({ "up": false, "processId": stuck.map(|pid| pid.as_raw_nonzero().get()) })),
+            Format::Json => {
+                terminal.json(&json!({ "up": false, "processId": stuck.map(|pid| pid.as_raw_nonzero().get()) }))
+            }
             Format::Text => match stuck {
-                Some(pid) => terminal.out(format!("{}: process {} lives but its API server does not answer; `stoke down` ends it", red("not well"), pid.as_raw_nonzero())),
+                Some(pid) => terminal.out(format!(
+                    "{}: process {} lives but its API server does not answer; `stoke down` ends it",
+                    red("not well"),
+                    pid.as_raw_nonzero()
+                )),
                 None => terminal.out("not running; `stoke up --detach` starts it"),
             },
         }
@@ -32,9 +38,20 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
     let nodes = Api::<Node>::all(client.clone()).list(&all).await?.items;
     let pods = Api::<Pod>::all(client.clone()).list(&all).await?.items;
     let applications = Api::<SparkApplication>::all(client.clone()).list(&all).await?.items;
-    let phase = |wanted: &str| pods.iter().filter(|pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some(wanted)).count();
-    let active = applications.iter().filter(|app| !app.status.as_ref().is_some_and(|s| s.app_state.state.is_terminal())).count();
-    let sick: Vec<String> = nodes.iter().filter(|node| !ready(node)).map(ResourceExt::name_any).collect();
+    let phase = |wanted: &str| {
+        pods.iter()
+            .filter(|pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some(wanted))
+            .count()
+    };
+    let active = applications
+        .iter()
+        .filter(|app| !app.status.as_ref().is_some_and(|s| s.app_state.state.is_terminal()))
+        .count();
+    let sick: Vec<String> = nodes
+        .iter()
+        .filter(|node| !ready(node))
+        .map(ResourceExt::name_any)
+        .collect();
     match terminal.format() {
         Format::Json => terminal.json(&json!({
             "up": true,
@@ -44,13 +61,32 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
             "kubeconfig": directory.join("kubeconfig"),
         })),
         Format::Text => {
-            let word = if sick.is_empty() { green("up and well") } else { red("up, but not well") };
-            terminal.out(format!("{word}: {} applications ({active} active), {} pods running, {} pending", applications.len(), phase("Running"), phase("Pending")));
+            let word = if sick.is_empty() {
+                green("up and well")
+            } else {
+                red("up, but not well")
+            };
+            terminal.out(format!(
+                "{word}: {} applications ({active} active), {} pods running, {} pending",
+                applications.len(),
+                phase("Running"),
+                phase("Pending")
+            ));
             for node in &nodes {
                 let state = if ready(node) { "ready" } else { "not ready" };
                 let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-                let of = |key: &str| allocatable.and_then(|all| all.get(key)).map_or("?", |quantity| quantity.0.as_str()).to_string();
-                terminal.out(format!("node {} {state}: {} cores, {} memory", node.name_any(), of("cpu"), of("memory")));
+                let of = |key: &str| {
+                    allocatable
+                        .and_then(|all| all.get(key))
+                        .map_or("?", |quantity| quantity.0.as_str())
+                        .to_string()
+                };
+                terminal.out(format!(
+                    "node {} {state}: {} cores, {} memory",
+                    node.name_any(),
+                    of("cpu"),
+                    of("memory")
+                ));
             }
             terminal.out(format!("kubeconfig {}", directory.join("kubeconfig").display()));
         }
@@ -60,5 +96,8 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
 
 fn ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

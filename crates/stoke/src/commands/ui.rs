@@ -33,16 +33,37 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let session = session::open(&context.home, &arguments.target).await?;
     let name = &arguments.application;
     let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), &session.namespace);
-    let application = applications.get_opt(name).await?.ok_or_else(|| not_found(name, &session.namespace))?;
+    let application = applications
+        .get_opt(name)
+        .await?
+        .ok_or_else(|| not_found(name, &session.namespace))?;
     let pods: Api<Pod> = Api::namespaced(session.client.clone(), &session.namespace);
-    let driver = application.status.as_ref().and_then(|status| status.driver_info.pod_name.clone()).unwrap_or_default();
-    let pod = if driver.is_empty() { None } else { pods.get_opt(&driver).await? };
-    let running = pod.as_ref().and_then(|pod| pod.status.as_ref()).filter(|status| status.phase.as_deref() == Some("Running"));
-    let Some(status) = running else {
-        return Err(Failure::environment("stoke::ui::not-running", format!("the driver of `{name}` is not running, and the UI lives in it"))
-            .fix("`stoke ps` shows the application's state"));
+    let driver = application
+        .status
+        .as_ref()
+        .and_then(|status| status.driver_info.pod_name.clone())
+        .unwrap_or_default();
+    let pod = if driver.is_empty() {
+        None
+    } else {
+        pods.get_opt(&driver).await?
     };
-    let conf = application.spec.spark_conf.as_ref().and_then(|conf| conf.get("spark.ui.port"));
+    let running = pod
+        .as_ref()
+        .and_then(|pod| pod.status.as_ref())
+        .filter(|status| status.phase.as_deref() == Some("Running"));
+    let Some(status) = running else {
+        return Err(Failure::environment(
+            "stoke::ui::not-running",
+            format!("the driver of `{name}` is not running, and the UI lives in it"),
+        )
+        .fix("`stoke ps` shows the application's state"));
+    };
+    let conf = application
+        .spec
+        .spark_conf
+        .as_ref()
+        .and_then(|conf| conf.get("spark.ui.port"));
     let port = conf.and_then(|port| port.parse().ok()).unwrap_or(UI_PORT);
     if let Place::Context(_) = session.place {
         return forward(&pods, &driver, port, arguments.port, context).await;
@@ -58,7 +79,8 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 
 async fn forward(pods: &Api<Pod>, driver: &str, remote: u16, local: u16, context: &mut Context) -> Outcome<u8> {
     let listener = TcpListener::bind(("127.0.0.1", local)).await.map_err(|error| {
-        Failure::environment("stoke::ui::port", format!("port {local} cannot be used: {error}")).fix("choose another with --port")
+        Failure::environment("stoke::ui::port", format!("port {local} cannot be used: {error}"))
+            .fix("choose another with --port")
     })?;
     context.terminal.out(format!("http://127.0.0.1:{local}"));
     context.terminal.note("forwarding until interrupted (Ctrl-C)");

@@ -40,10 +40,16 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         ensure(&context.home, &format!("spark:{version}"), &mut context.terminal).await?;
     }
     if connect(&context.home.default_cluster()).await.is_some() {
-        return Err(Failure::environment("stoke::cluster::already-up", "the embedded cluster is up already")
-            .fix("`stoke status` shows it, `stoke down` ends it"));
+        return Err(
+            Failure::environment("stoke::cluster::already-up", "the embedded cluster is up already")
+                .fix("`stoke status` shows it, `stoke down` ends it"),
+        );
     }
-    if arguments.detach { detach(&arguments, context).await } else { stay(&arguments, context).await }
+    if arguments.detach {
+        detach(&arguments, context).await
+    } else {
+        stay(&arguments, context).await
+    }
 }
 
 async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
@@ -71,7 +77,11 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let directory = context.home.default_cluster();
     crate::home::create_private(&directory)?;
     let log_path = directory.join("stoke.log");
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&log_path)?;
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&log_path)?;
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.args(["up", "--own-session", "--home"]).arg(context.home.root());
     if let Some(cpus) = arguments.size.cpus {
@@ -85,18 +95,29 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if connect(&directory).await.is_some() {
-            announce(&context.home, &server(&directory), started.elapsed(), &mut context.terminal);
+            announce(
+                &context.home,
+                &server(&directory),
+                started.elapsed(),
+                &mut context.terminal,
+            );
             return Ok(0);
         }
         if let Some(status) = child.try_wait()? {
             let tail = std::fs::read_to_string(&log_path).unwrap_or_default();
             let tail: Vec<&str> = tail.lines().rev().take(5).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
-            return Err(Failure::environment("stoke::cluster::start", format!("the cluster ended at once ({status}):\n  {}", tail.join("\n  ")))
-                .fix(format!("see {}", log_path.display())));
+            return Err(Failure::environment(
+                "stoke::cluster::start",
+                format!("the cluster ended at once ({status}):\n  {}", tail.join("\n  ")),
+            )
+            .fix(format!("see {}", log_path.display())));
         }
         if Instant::now() > deadline {
-            return Err(Failure::environment("stoke::cluster::start", "the cluster did not answer within 30 s").fix(format!("see {}", log_path.display())));
+            return Err(
+                Failure::environment("stoke::cluster::start", "the cluster did not answer within 30 s")
+                    .fix(format!("see {}", log_path.display())),
+            );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -105,7 +126,11 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
 /// The server's address as the kubeconfig says it.
 fn server(directory: &Path) -> String {
     let kubeconfig = kube::config::Kubeconfig::read_from(directory.join("kubeconfig")).unwrap_or_default();
-    kubeconfig.clusters.into_iter().find_map(|cluster| cluster.cluster.and_then(|cluster| cluster.server)).unwrap_or_default()
+    kubeconfig
+        .clusters
+        .into_iter()
+        .find_map(|cluster| cluster.cluster.and_then(|cluster| cluster.server))
+        .unwrap_or_default()
 }
 
 fn announce(home: &Home, url: &str, elapsed: Duration, terminal: &mut Terminal) {
@@ -113,7 +138,10 @@ fn announce(home: &Home, url: &str, elapsed: Duration, terminal: &mut Terminal) 
     match terminal.format() {
         Format::Json => terminal.json(&json!({ "server": url, "kubeconfig": kubeconfig, "home": home.root() })),
         Format::Text => {
-            terminal.out(format!("Kubernetes API  {url}  (ready in {})", crate::terminal::duration(elapsed)));
+            terminal.out(format!(
+                "Kubernetes API  {url}  (ready in {})",
+                crate::terminal::duration(elapsed)
+            ));
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
             terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
             terminal.out("end it          stoke down");
@@ -123,7 +151,12 @@ fn announce(home: &Home, url: &str, elapsed: Duration, terminal: &mut Terminal) 
 
 fn write_private(path: &Path, text: &str) -> Outcome<()> {
     let partial = path.with_extension("partial");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&partial)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
     file.write_all(text.as_bytes())?;
     std::fs::rename(&partial, path)?;
     Ok(())

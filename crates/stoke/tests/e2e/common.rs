@@ -24,14 +24,20 @@ struct Found {
 impl Context {
     /// Nothing was looked for: enough to list the tests.
     pub fn empty() -> Self {
-        Context(Arc::new(Found { home: PathBuf::new(), sparks: BTreeMap::new() }))
+        Context(Arc::new(Found {
+            home: PathBuf::new(),
+            sparks: BTreeMap::new(),
+        }))
     }
 
     /// Installs the Sparks (once; they stay in the target directory) and looks for programs.
     pub fn prepare(_filter: Option<&str>) -> Self {
         let home = target_directory().join("stoke-test-home");
         let sparks = VERSIONS.map(|version| (version, install(&home, version)));
-        Context(Arc::new(Found { home, sparks: sparks.into_iter().collect() }))
+        Context(Arc::new(Found {
+            home,
+            sparks: sparks.into_iter().collect(),
+        }))
     }
 
     /// `SPARK_HOME` of a version.
@@ -54,7 +60,10 @@ impl Context {
     /// `Ok` when this Spark is installed, else why not.
     pub fn spark(&self, version: &str) -> Result<(), String> {
         match self.0.sparks.get(version) {
-            Some(found) => found.as_ref().map(|_| ()).map_err(|why| format!("Spark {version}: {why}")),
+            Some(found) => found
+                .as_ref()
+                .map(|_| ())
+                .map_err(|why| format!("Spark {version}: {why}")),
             None => Ok(()),
         }
     }
@@ -83,19 +92,32 @@ impl Context {
 /// The `stoke` binary with a home, as a stranger would call it: no settings but the home.
 pub fn stoke<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stoke"));
-    command.args(arguments).env("STOKE_HOME", home).env_remove("KUBECONFIG").env_remove("SPARK_HOME").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env("STOKE_HOME", home)
+        .env_remove("KUBECONFIG")
+        .env_remove("SPARK_HOME")
+        .stdin(Stdio::null());
     command
 }
 
 /// `Ok` when a program is on the PATH.
 pub fn program(name: &str, how: &str) -> Result<(), String> {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|directory| directory.join(name).is_file());
-    if found { Ok(()) } else { Err(format!("{name} is not installed ({how})")) }
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|directory| directory.join(name).is_file());
+    if found {
+        Ok(())
+    } else {
+        Err(format!("{name} is not installed ({how})"))
+    }
 }
 
 /// The repository's root.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn target_directory() -> PathBuf {
@@ -103,17 +125,27 @@ fn target_directory() -> PathBuf {
 }
 
 fn install(home: &Path, version: &str) -> Result<PathBuf, String> {
-    let output = stoke(home, ["runtime", "install", version, "--output", "json"]).stderr(Stdio::inherit()).output().map_err(|e| e.to_string())?;
+    let output = stoke(home, ["runtime", "install", version, "--output", "json"])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| e.to_string())?;
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     match answer["sparkHome"].as_str() {
         Some(path) if output.status.success() => Ok(PathBuf::from(path)),
-        _ => Err(answer["error"]["message"].as_str().unwrap_or("could not be installed").replace('\n', " ")),
+        _ => Err(answer["error"]["message"]
+            .as_str()
+            .unwrap_or("could not be installed")
+            .replace('\n', " ")),
     }
 }
 
 /// Output of a finished process as text: both streams.
 pub fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Fails with the whole output unless the process ended with this code.
@@ -149,14 +181,21 @@ pub fn processes_of(home: &Path) -> Vec<String> {
     let needle = home.to_string_lossy().into_owned();
     let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     processes
-        .filter(|process| process.file_name().is_some_and(|name| name.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())))
+        .filter(|process| {
+            process
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()))
+        })
         .filter(|process| process.file_name().unwrap().to_string_lossy() != std::process::id().to_string())
         .filter_map(|process| {
             let command = String::from_utf8_lossy(&std::fs::read(process.join("cmdline")).ok()?).replace('\0', " ");
             let environment = std::fs::read(process.join("environ")).unwrap_or_default();
             let mounts = std::fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
-            let own_mounts = std::fs::read_link(process.join("ns/mnt")).ok() != std::fs::read_link("/proc/self/ns/mnt").ok();
-            let ours = command.contains(&needle) || String::from_utf8_lossy(&environment).contains(&needle) || own_mounts && mounts.contains(&needle);
+            let own_mounts =
+                std::fs::read_link(process.join("ns/mnt")).ok() != std::fs::read_link("/proc/self/ns/mnt").ok();
+            let ours = command.contains(&needle)
+                || String::from_utf8_lossy(&environment).contains(&needle)
+                || own_mounts && mounts.contains(&needle);
             (ours && !command.is_empty()).then_some(format!("{}: {command}", process.display()))
         })
         .collect()

@@ -13,10 +13,18 @@ use crate::examples::nothing_left;
 pub fn trials(context: &Context) -> Vec<Trial> {
     let spark = [context.spark(VERSIONS[0])];
     vec![
-        context.trial("fault: the executor is killed, another takes over, the result is right", &spark, executor_killed),
+        context.trial(
+            "fault: the executor is killed, another takes over, the result is right",
+            &spark,
+            executor_killed,
+        ),
         context.trial("fault: the driver is killed", &spark, driver_killed),
-        context.trial("fault: Ctrl-C at ten moments leaves nothing", &spark, |context| ended_at_ten_moments(context, "INT", true)),
-        context.trial("fault: kill -9 at ten moments leaves no process", &spark, |context| ended_at_ten_moments(context, "KILL", false)),
+        context.trial("fault: Ctrl-C at ten moments leaves nothing", &spark, |context| {
+            ended_at_ten_moments(context, "INT", true)
+        }),
+        context.trial("fault: kill -9 at ten moments leaves no process", &spark, |context| {
+            ended_at_ten_moments(context, "KILL", false)
+        }),
         context.trial("fault: two runs at once", &spark, two_at_once),
         context.trial("fault: no Java", &spark, no_java),
         context.trial("fault: no Python and no cached runtime", &[], no_python),
@@ -35,9 +43,17 @@ struct Run {
 
 impl Run {
     fn start(home: &Path, example: &Path, options: &[&str]) -> Result<Self, Failed> {
-        let mut child = stoke(home, ["run"]).arg(example).args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = stoke(home, ["run"])
+            .arg(example)
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
         let (sender, lines) = std::sync::mpsc::channel();
-        let streams: [Box<dyn std::io::Read + Send>; 2] = [Box::new(child.stdout.take().ok_or("no stdout")?), Box::new(child.stderr.take().ok_or("no stderr")?)];
+        let streams: [Box<dyn std::io::Read + Send>; 2] = [
+            Box::new(child.stdout.take().ok_or("no stdout")?),
+            Box::new(child.stderr.take().ok_or("no stderr")?),
+        ];
         for stream in streams {
             let sender = sender.clone();
             std::thread::spawn(move || {
@@ -46,7 +62,11 @@ impl Run {
                 }
             });
         }
-        Ok(Run { child, lines, seen: Vec::new() })
+        Ok(Run {
+            child,
+            lines,
+            seen: Vec::new(),
+        })
     }
 
     fn wait_for(&mut self, part: &str, within: Duration) -> Result<(), Failed> {
@@ -67,7 +87,10 @@ impl Run {
     }
 
     fn signal(&self, signal: &str) -> Result<(), Failed> {
-        Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status()?;
+        Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.child.id().to_string())
+            .status()?;
         Ok(())
     }
 
@@ -83,7 +106,9 @@ impl Run {
 /// Host processes of this home whose command line contains a word.
 fn pids(home: &Path, word: &str) -> Vec<String> {
     let processes = processes_of(home).into_iter().filter(|process| process.contains(word));
-    processes.filter_map(|process| process.split([':', '/']).nth(2).map(str::to_string)).collect()
+    processes
+        .filter_map(|process| process.split([':', '/']).nth(2).map(str::to_string))
+        .collect()
 }
 
 /// A job of four tasks of three seconds each whose sum is checked.
@@ -146,13 +171,19 @@ fn ended_at_ten_moments(context: &Context, signal: &str, clean: bool) -> Result<
         if clean && code != Some(130) && moment > 0 {
             return Err(format!("moment {moment}: ended with {code:?} instead of 130:\n{output}").into());
         }
-        eventually(&format!("no process is left after {signal} at moment {moment}"), Duration::from_secs(5), || processes_of(home.path()).is_empty())?;
+        eventually(
+            &format!("no process is left after {signal} at moment {moment}"),
+            Duration::from_secs(5),
+            || processes_of(home.path()).is_empty(),
+        )?;
         if clean && moment > 0 {
             nothing_left(home.path())?;
         }
     }
     // The next run removes the directories that killed ones could not.
-    let output = stoke(home.path(), ["run"]).arg(repository().join("examples/pi.yaml")).output()?;
+    let output = stoke(home.path(), ["run"])
+        .arg(repository().join("examples/pi.yaml"))
+        .output()?;
     expect_code(&output, 0)?;
     nothing_left(home.path())
 }
@@ -186,7 +217,9 @@ fn no_java(context: &Context) -> Result<(), Failed> {
 
 fn no_python(_: &Context) -> Result<(), Failed> {
     let home = tempfile::tempdir()?;
-    let output = stoke(home.path(), ["runtime", "install", "4.1.4"]).env("PATH", "/nonexistent").output()?;
+    let output = stoke(home.path(), ["runtime", "install", "4.1.4"])
+        .env("PATH", "/nonexistent")
+        .output()?;
     expect_code(&output, 3)?;
     expect_parts(&text(&output), &["Python", "fix:"])
 }
@@ -209,12 +242,21 @@ fn corrupt_runtime(context: &Context) -> Result<(), Failed> {
     let from = context.home().join("runtimes/4.1.4");
     let to = home.path().join("runtimes/4.1.4");
     std::fs::create_dir_all(home.path().join("runtimes"))?;
-    let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(&from).arg(&to).output()?;
+    let copied = Command::new("cp")
+        .args(["-a", "--reflink=auto"])
+        .arg(&from)
+        .arg(&to)
+        .output()?;
     expect_code(&copied, 0)?;
-    let find = Command::new("find").arg(&to).args(["-name", "spark-core_*.jar"]).output()?;
+    let find = Command::new("find")
+        .arg(&to)
+        .args(["-name", "spark-core_*.jar"])
+        .output()?;
     let jar = String::from_utf8_lossy(&find.stdout).trim().to_string();
     std::fs::write(&jar, b"not a jar")?;
-    let output = stoke(home.path(), ["run"]).arg(repository().join("examples/pi.yaml")).output()?;
+    let output = stoke(home.path(), ["run"])
+        .arg(repository().join("examples/pi.yaml"))
+        .output()?;
     expect_code(&output, 3)?;
     expect_parts(&text(&output), &["spark-core", "stoke runtime install 4.1.4 --force"])?;
     nothing_left(home.path())
@@ -222,7 +264,10 @@ fn corrupt_runtime(context: &Context) -> Result<(), Failed> {
 
 fn unmapped_image(_: &Context) -> Result<(), Failed> {
     let home = tempfile::tempdir()?;
-    let output = stoke(home.path(), ["run"]).arg(repository().join("examples/pi.yaml")).args(["--set", "spec.image=example.com/team/etl:7"]).output()?;
+    let output = stoke(home.path(), ["run"])
+        .arg(repository().join("examples/pi.yaml"))
+        .args(["--set", "spec.image=example.com/team/etl:7"])
+        .output()?;
     expect_code(&output, 3)?;
     expect_parts(&text(&output), &["example.com/team/etl:7", "images.yaml"])?;
     nothing_left(home.path())

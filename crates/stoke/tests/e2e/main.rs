@@ -3,6 +3,7 @@
 //! What cannot be had (a registry out of reach, a program not installed) makes a test ignored, with the reason in its name; never passed.
 
 mod common;
+mod documents;
 mod examples;
 mod faults;
 mod manifests;
@@ -18,13 +19,18 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Every test starts JVMs; two at a time is what two cores bear.
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    let context = if arguments.list { common::Context::empty() } else { common::Context::prepare(arguments.filter.as_deref()) };
+    let context = if arguments.list {
+        common::Context::empty()
+    } else {
+        common::Context::prepare(arguments.filter.as_deref())
+    };
     let trials = [
         manifests::trials(&context),
         examples::trials(&context),
         up::trials(&context),
         spark_submit::trials(&context),
         faults::trials(&context),
+        documents::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -38,14 +38,20 @@ impl Recorder {
         let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&requests));
         std::thread::spawn(move || {
             runtime.block_on(async move {
-                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+                    return;
+                };
                 tokio::select! {
                     _ = axum::serve(listener, router) => {}
                     _ = stopped => {}
                 }
             });
         });
-        Ok(Self { url, requests, _stop: stop })
+        Ok(Self {
+            url,
+            requests,
+            _stop: stop,
+        })
     }
 
     /// `http://127.0.0.1:port`.
@@ -67,14 +73,29 @@ async fn answer(State(requests): Requests, method: Method, uri: Uri, body: Bytes
         let Ok(object) = serde_json::from_slice::<Value>(&body) else {
             return status(StatusCode::BAD_REQUEST, "BadRequest");
         };
-        let resource = if method == Method::POST { parts.last() } else { parts.iter().rev().nth(1) };
+        let resource = if method == Method::POST {
+            parts.last()
+        } else {
+            parts.iter().rev().nth(1)
+        };
         let resource = resource.copied().unwrap_or_default().to_owned();
-        requests.lock().unwrap_or_else(PoisonError::into_inner).push(Recorded { resource, object: object.clone() });
-        let code = if method == Method::POST { StatusCode::CREATED } else { StatusCode::OK };
+        requests.lock().unwrap_or_else(PoisonError::into_inner).push(Recorded {
+            resource,
+            object: object.clone(),
+        });
+        let code = if method == Method::POST {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
         return (code, Json(stored(object))).into_response();
     }
     if method == Method::DELETE {
-        return (StatusCode::OK, Json(json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))).into_response();
+        return (
+            StatusCode::OK,
+            Json(json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})),
+        )
+            .into_response();
     }
     match parts.as_slice() {
         ["version"] => Json(json!({"major": "1", "minor": "34", "gitVersion": "v1.34.0"})).into_response(),
@@ -93,6 +114,7 @@ fn stored(mut object: Value) -> Value {
 }
 
 fn status(code: StatusCode, reason: &str) -> Response {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code.as_u16()});
+    let body =
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code.as_u16()});
     (code, Json(body)).into_response()
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, VERSIONS, eventually, expect_code, expect_parts, processes_of, program, repository, stoke, text};
+use crate::common::{
+    Context, VERSIONS, eventually, expect_code, expect_parts, processes_of, program, repository, stoke, text,
+};
 
 /// A cluster that is up while the value lives.
 pub struct Up {
@@ -15,7 +17,9 @@ pub struct Up {
 
 impl Up {
     pub fn start(context: &Context) -> Result<Self, Failed> {
-        let up = Up { home: context.private_home() };
+        let up = Up {
+            home: context.private_home(),
+        };
         // Overcommitted, so that two cores hold a driver and two executors of one core each.
         let output = stoke(up.home.path(), ["up", "--detach", "--cpus", "8"]).output()?;
         expect_code(&output, 0)?;
@@ -29,7 +33,10 @@ impl Up {
 
     pub fn kubectl(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
-        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env("HOME", self.home.path());
+        command
+            .args(arguments)
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("HOME", self.home.path());
         command
     }
 
@@ -39,7 +46,10 @@ impl Up {
 
     pub fn server(&self) -> Result<String, Failed> {
         let text = std::fs::read_to_string(self.kubeconfig())?;
-        let line = text.lines().find_map(|line| line.trim().strip_prefix("server: ")).ok_or("no server in the kubeconfig")?;
+        let line = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("server: "))
+            .ok_or("no server in the kubeconfig")?;
         Ok(line.trim_matches(['"', '\'']).to_string())
     }
 
@@ -47,7 +57,11 @@ impl Up {
     pub fn down(self) -> Result<(), Failed> {
         expect_code(&self.stoke(&["down", "--wipe"]).output()?, 0)?;
         let left = processes_of(self.home.path());
-        if left.is_empty() { Ok(()) } else { Err(format!("processes left: {left:#?}").into()) }
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("processes left: {left:#?}").into())
+        }
     }
 }
 
@@ -60,14 +74,30 @@ impl Drop for Up {
 pub fn trials(context: &Context) -> Vec<Trial> {
     let kubectl = || program("kubectl", "see the Kubernetes documentation, `Install kubectl`");
     let mut trials = vec![
-        context.trial("up: kubectl applies the example and sees it complete", &[context.spark(VERSIONS[0]), kubectl()], kubectl_apply),
+        context.trial(
+            "up: kubectl applies the example and sees it complete",
+            &[context.spark(VERSIONS[0]), kubectl()],
+            kubectl_apply,
+        ),
         context.trial("up: our verbs", &[context.spark(VERSIONS[0])], verbs),
         context.trial("up: twice is refused, down ends it", &[], twice),
     ];
     for version in VERSIONS {
-        trials.push(context.trial(&format!("up: spark-submit {version}, cluster mode"), &[context.spark(version)], move |c| submit(c, version, "cluster")));
-        trials.push(context.trial(&format!("up: spark-submit {version}, client mode"), &[context.spark(version)], move |c| submit(c, version, "client")));
-        trials.push(context.trial(&format!("up: stoke submit with Spark {version}"), &[context.spark(version)], move |c| stoke_submit(c, version)));
+        trials.push(context.trial(
+            &format!("up: spark-submit {version}, cluster mode"),
+            &[context.spark(version)],
+            move |c| submit(c, version, "cluster"),
+        ));
+        trials.push(context.trial(
+            &format!("up: spark-submit {version}, client mode"),
+            &[context.spark(version)],
+            move |c| submit(c, version, "client"),
+        ));
+        trials.push(context.trial(
+            &format!("up: stoke submit with Spark {version}"),
+            &[context.spark(version)],
+            move |c| stoke_submit(c, version),
+        ));
     }
     trials
 }
@@ -77,7 +107,12 @@ fn kubectl_apply(context: &Context) -> Result<(), Failed> {
     let pi = repository().join("examples/pi.yaml");
     let applied = up.kubectl(&["apply", "-f", &pi.to_string_lossy()]).output()?;
     expect_code(&applied, 0)?;
-    let wait = ["wait", "sparkapplication/pi", "--for=jsonpath={.status.applicationState.state}=COMPLETED", "--timeout=120s"];
+    let wait = [
+        "wait",
+        "sparkapplication/pi",
+        "--for=jsonpath={.status.applicationState.state}=COMPLETED",
+        "--timeout=120s",
+    ];
     expect_code(&up.kubectl(&wait).output()?, 0)?;
     let table = up.kubectl(&["get", "sparkapplication"]).output()?;
     expect_parts(&text(&table), &["NAME", "STATUS", "ATTEMPTS", "COMPLETED"])?;
@@ -87,7 +122,9 @@ fn kubectl_apply(context: &Context) -> Result<(), Failed> {
     expect_parts(&text(&described), &["COMPLETED", "Events:"])?;
     expect_code(&up.kubectl(&["delete", "-f", &pi.to_string_lossy()]).output()?, 0)?;
     eventually("the driver pod is gone", Duration::from_secs(10), || {
-        up.kubectl(&["get", "pod", "pi-driver"]).output().is_ok_and(|output| !output.status.success())
+        up.kubectl(&["get", "pod", "pi-driver"])
+            .output()
+            .is_ok_and(|output| !output.status.success())
     })?;
     up.down()
 }
@@ -104,9 +141,17 @@ fn verbs(context: &Context) -> Result<(), Failed> {
     let log = up.stoke(&["logs", "-f", "pi"]).output()?;
     if !log.status.success() {
         // The driver pod may not be there yet.
-        eventually("logs", Duration::from_secs(60), || up.stoke(&["logs", "-f", "pi"]).output().is_ok_and(|output| text(&output).contains("Pi is roughly")))?;
+        eventually("logs", Duration::from_secs(60), || {
+            up.stoke(&["logs", "-f", "pi"])
+                .output()
+                .is_ok_and(|output| text(&output).contains("Pi is roughly"))
+        })?;
     }
-    eventually("ps shows COMPLETED", Duration::from_secs(60), || up.stoke(&["ps"]).output().is_ok_and(|output| text(&output).contains("COMPLETED")))?;
+    eventually("ps shows COMPLETED", Duration::from_secs(60), || {
+        up.stoke(&["ps"])
+            .output()
+            .is_ok_and(|output| text(&output).contains("COMPLETED"))
+    })?;
     let status = up.stoke(&["status"]).output()?;
     expect_code(&status, 0)?;
     expect_parts(&text(&status), &["up and well", "1 applications"])?;
@@ -134,12 +179,28 @@ fn twice(context: &Context) -> Result<(), Failed> {
 fn submit(context: &Context, version: &str, mode: &str) -> Result<(), Failed> {
     let up = Up::start(context)?;
     let spark = context.spark_home(version).ok_or("no Spark")?;
-    let pi = if mode == "cluster" { "local:///opt/spark/examples/src/main/python/pi.py".into() } else { spark.join("examples/src/main/python/pi.py").display().to_string() };
+    let pi = if mode == "cluster" {
+        "local:///opt/spark/examples/src/main/python/pi.py".into()
+    } else {
+        spark.join("examples/src/main/python/pi.py").display().to_string()
+    };
     let output = spark_submit(&up, &spark)?
         .args(["--deploy-mode", mode, "--name", "pi", "--conf"])
         .arg(format!("spark.kubernetes.container.image=apache/spark:{version}"))
-        .args(["--conf", "spark.executor.instances=1", "--conf", "spark.driver.memory=512m", "--conf", "spark.executor.memory=512m"])
-        .args(["--conf", "spark.kubernetes.driver.request.cores=250m", "--conf", "spark.kubernetes.executor.request.cores=500m"])
+        .args([
+            "--conf",
+            "spark.executor.instances=1",
+            "--conf",
+            "spark.driver.memory=512m",
+            "--conf",
+            "spark.executor.memory=512m",
+        ])
+        .args([
+            "--conf",
+            "spark.kubernetes.driver.request.cores=250m",
+            "--conf",
+            "spark.kubernetes.executor.request.cores=500m",
+        ])
         .args([pi.as_str(), "4"])
         .output()?;
     expect_code(&output, 0)?;
@@ -156,13 +217,18 @@ fn submit(context: &Context, version: &str, mode: &str) -> Result<(), Failed> {
 fn kube_pods(up: &Up) -> Result<String, Failed> {
     let output = up.stoke(&["status", "--output", "json"]).output()?;
     expect_code(&output, 0)?;
-    let pods = up.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].status.phase}"]).output();
+    let pods = up
+        .kubectl(&["get", "pods", "-o", "jsonpath={.items[*].status.phase}"])
+        .output();
     Ok(pods.map(|output| text(&output)).unwrap_or_else(|_| "Succeeded".into()))
 }
 
 fn spark_submit(up: &Up, spark: &Path) -> Result<Command, Failed> {
     let mut command = Command::new(spark.join("bin/spark-submit"));
-    command.env("KUBECONFIG", up.kubeconfig()).env("SPARK_HOME", spark).env_remove("SPARK_CONF_DIR");
+    command
+        .env("KUBECONFIG", up.kubeconfig())
+        .env("SPARK_HOME", spark)
+        .env_remove("SPARK_CONF_DIR");
     command.arg("--master").arg(format!("k8s://{}", up.server()?));
     Ok(command)
 }
@@ -173,7 +239,14 @@ fn stoke_submit(context: &Context, version: &str) -> Result<(), Failed> {
     let output = up
         .stoke(&["submit", "--deploy-mode", "cluster", "--name", "pi", "--conf"])
         .arg(format!("spark.kubernetes.container.image=apache/spark:{version}"))
-        .args(["--conf", "spark.executor.instances=1", "--conf", "spark.driver.memory=512m", "--conf", "spark.executor.memory=512m"])
+        .args([
+            "--conf",
+            "spark.executor.instances=1",
+            "--conf",
+            "spark.driver.memory=512m",
+            "--conf",
+            "spark.executor.memory=512m",
+        ])
         .args(["local:///opt/spark/examples/src/main/python/pi.py", "4"])
         .output()?;
     expect_code(&output, 0)?;

@@ -1,0 +1,214 @@
+//! `stoke runtime`: local Sparks that container images map to.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stoke_runtime::{ImageError, Origin, Progress, Runtime, Runtimes, Stage, Version};
+
+use crate::cli::Context;
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::terminal::{Format, Terminal, duration, table};
+
+/// What can be done with runtimes.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// List the Sparks there are
+    List,
+    /// Install Spark of a version from the Python package index
+    Install {
+        /// The version, for example 4.1.4
+        version: String,
+        /// Install again what is there, for instance when it is damaged
+        #[arg(long)]
+        force: bool,
+    },
+    /// Remove an installed Spark
+    Remove {
+        /// The version
+        version: String,
+    },
+    /// Check every file of an installed Spark against its SHA-256
+    Verify {
+        /// The version
+        version: String,
+    },
+    /// Install a Java of Stoke's own from the Python package index
+    InstallJava,
+}
+
+/// Runs the command.
+pub fn run(command: Command, context: &mut Context) -> Outcome<u8> {
+    let runtimes = Runtimes::new(context.home.root());
+    let terminal = &mut context.terminal;
+    match command {
+        Command::List => list(&runtimes, terminal),
+        Command::Install { version, force } => {
+            let runtime = install(&runtimes, &parse(&version)?, force, terminal)?;
+            match terminal.format() {
+                Format::Text => terminal.out(format!(
+                    "Spark {} is in {}",
+                    runtime.version,
+                    runtime.spark_home.display()
+                )),
+                Format::Json => terminal.json(&describe(&runtime)),
+            }
+        }
+        Command::Remove { version } => {
+            let version = parse(&version)?;
+            if !runtimes.remove(&version).map_err(install_failure)? {
+                return Err(Failure::input(
+                    "stoke::runtime::not-installed",
+                    format!("Spark {version} is not installed"),
+                )
+                .fix("`stoke runtime list` lists what is"));
+            }
+            terminal.out(format!("removed Spark {version}"));
+        }
+        Command::Verify { version } => {
+            let version = parse(&version)?;
+            runtimes
+                .verify(&version, true)
+                .map_err(|corruption| Failure::environment("stoke::runtime::corrupt", corruption))?;
+            terminal.out(format!("Spark {version} is whole"));
+        }
+        Command::InstallJava => {
+            let mut shown = Shown::new("Java");
+            let home = runtimes
+                .install_java(&mut |progress| shown.show(progress, terminal))
+                .map_err(install_failure)?;
+            terminal.end_status();
+            terminal.out(format!("Java is in {}", home.display()));
+        }
+    }
+    Ok(0)
+}
+
+fn parse(text: &str) -> Outcome<Version> {
+    text.parse()
+        .map_err(|error| Failure::input("stoke::runtime::version", format!("{error}")))
+}
+
+fn describe(runtime: &Runtime) -> serde_json::Value {
+    json!({ "version": runtime.version.to_string(), "sparkHome": runtime.spark_home, "origin": origin(runtime) })
+}
+
+fn origin(runtime: &Runtime) -> &'static str {
+    match runtime.origin {
+        Origin::Installed => "installed",
+        Origin::Environment => "SPARK_HOME",
+        Origin::Mapped => "images.yaml",
+    }
+}
+
+fn list(runtimes: &Runtimes, terminal: &mut Terminal) {
+    let found = runtimes.list();
+    match terminal.format() {
+        Format::Json => terminal.json(&json!(found.iter().map(describe).collect::<Vec<_>>())),
+        Format::Text if found.is_empty() => terminal
+            .note("no runtimes; `stoke runtime install 4.1.4` installs one, and `stoke run` installs what it needs"),
+        Format::Text => {
+            let mut rows = vec![["VERSION", "FROM", "SPARK_HOME"].map(String::from).to_vec()];
+            rows.extend(found.iter().map(|runtime| {
+                vec![
+                    runtime.version.to_string(),
+                    origin(runtime).into(),
+                    runtime.spark_home.display().to_string(),
+                ]
+            }));
+            for line in table(&rows) {
+                terminal.out(line);
+            }
+        }
+    }
+}
+
+/// Sees to it that an image can be run here: installs its Spark when that is missing, checks it when it is there.
+pub async fn ensure(home: &Home, image: &str, terminal: &mut Terminal) -> Outcome<()> {
+    let runtimes = Runtimes::new(home.root());
+    match tokio::task::block_in_place(|| runtimes.resolve(image)) {
+        Ok(_) => Ok(()),
+        Err(ImageError::NotInstalled(version)) => {
+            // Java is looked for first: there is no use in half a gigabyte that cannot run.
+            runtimes.java(&version, None).map_err(image_failure)?;
+            tokio::task::block_in_place(|| install(&runtimes, &version, false, terminal)).map(|_| ())
+        }
+        Err(error) => Err(image_failure(error)),
+    }
+}
+
+fn install(runtimes: &Runtimes, version: &Version, force: bool, terminal: &mut Terminal) -> Outcome<Runtime> {
+    let mut shown = Shown::new(&format!("Spark {version}"));
+    let runtime = runtimes.install(version, force, &mut |progress| shown.show(progress, terminal));
+    terminal.end_status();
+    runtime.map_err(install_failure)
+}
+
+fn install_failure(error: stoke_runtime::InstallError) -> Failure {
+    remedy(error.code(), error.to_string())
+}
+
+/// A failure about an image.
+fn image_failure(error: ImageError) -> Failure {
+    remedy(error.code(), error.to_string())
+}
+
+/// The rooms below say cause and fix in one text, the fix in its last part.
+fn remedy(code: &'static str, text: String) -> Failure {
+    let (message, fix) = match text.split_once('\n').or_else(|| text.split_once("; ")) {
+        Some((message, fix)) => (message.to_string(), Some(fix.to_string())),
+        None => (text, None),
+    };
+    Failure {
+        fix,
+        ..Failure::environment(code, message)
+    }
+}
+
+/// Progress of an installation: a status line on a terminal, a line per stage elsewhere.
+struct Shown {
+    what: String,
+    stage: Option<Stage>,
+    since: Instant,
+}
+
+impl Shown {
+    fn new(what: &str) -> Self {
+        Shown {
+            what: what.to_string(),
+            stage: None,
+            since: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, progress: Progress, terminal: &mut Terminal) {
+        let doing = match progress.stage {
+            Stage::Waiting => "waiting for another process that installs it",
+            Stage::Environment => "making a virtual environment",
+            Stage::Downloading => "downloading",
+            Stage::Building => "building",
+            Stage::Installing => "installing",
+            Stage::Checking => "checking",
+        };
+        if self.stage != Some(progress.stage) {
+            self.stage = Some(progress.stage);
+            self.since = Instant::now();
+            if !terminal.interactive() {
+                terminal.note(format!("{}: {doing}", self.what));
+            }
+        }
+        let mib = |bytes: u64| bytes >> 20;
+        let amount = match (progress.done, progress.total) {
+            (Some(done), Some(total)) => format!(" {} of {} MiB", mib(done), mib(total)),
+            (Some(done), None) => format!(" {} MiB", mib(done)),
+            _ => String::new(),
+        };
+        let seconds = Duration::from_secs(self.since.elapsed().as_secs());
+        let time = if seconds.is_zero() {
+            String::new()
+        } else {
+            format!("  {}", duration(seconds))
+        };
+        terminal.status(format!("{}: {doing}{amount}{time}", self.what));
+    }
+}
