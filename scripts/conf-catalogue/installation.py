@@ -1,10 +1,12 @@
 """Running a Java program against the jars of a Spark installation, and getting such an installation from PyPI."""
+import os
 import pathlib
 import re
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+MACHINE = "this-machine"
 DATA = HERE.parent.parent / "crates" / "model" / "data"
 
 
@@ -21,14 +23,18 @@ def run_java(home, main, arguments, scratch):
     """Compile the Java sources of this directory against an installation and run one of them; its output lines."""
     version = version_of(home)
     classes = pathlib.Path(scratch) / f"classes-{version}"
-    path = f"{pathlib.Path(home) / 'jars'}/*"
+    path = f"{pathlib.Path(home).resolve() / 'jars'}/*"
     if not classes.exists():
         classes.mkdir()
         sources = [str(source) for source in sorted(HERE.glob("*.java"))]
         subprocess.run(["javac", "-nowarn", "-d", str(classes), "-cp", path, *sources], check=True)
     opens = "--add-opens=java.base/java.lang=ALL-UNNAMED"
-    command = ["java", opens, "-cp", f"{classes}:{path}", main, str(pathlib.Path(home) / "jars"), *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    command = ["java", opens, "-cp", f"{classes}:{path}", main, str(pathlib.Path(home).resolve() / "jars"), *arguments]
+    # A directory and a host name that are recognised in the output, so that facts about this machine do not pass for facts about Spark.
+    place = pathlib.Path(scratch) / MACHINE
+    place.mkdir(exist_ok=True)
+    environment = {**os.environ, "SPARK_LOCAL_HOSTNAME": MACHINE}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", cwd=place, env=environment)
     if done.returncode != 0:
         sys.exit(f"error: {main} failed on {home}\n{done.stderr[-4000:]}")
     for line in done.stderr.splitlines():

@@ -1,6 +1,7 @@
 //! Our judgement of values against that of real Spark, recorded by `scripts/record-conf-verdicts`: every entry, some 200 values each.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use crate::conf::Catalogue;
 
@@ -14,6 +15,8 @@ struct Comparison {
     /// Keys with values that Spark refuses and we let pass: `key` -> values.
     missed: BTreeMap<String, Vec<String>>,
 }
+
+static COMPARISON: LazyLock<Comparison> = LazyLock::new(compare);
 
 fn compare() -> Comparison {
     let candidates: Vec<String> = RECORDED
@@ -62,14 +65,14 @@ fn compare() -> Comparison {
 
 #[test]
 fn no_value_is_refused_that_spark_accepts() {
-    let result = compare();
+    let result = &*COMPARISON;
     assert!(result.verdicts > 1_000_000, "{}", result.verdicts);
     assert_eq!(result.false_alarms, Vec::<String>::new());
 }
 
 #[test]
 fn what_spark_refuses_is_refused_but_for_these_keys() {
-    let result = compare();
+    let result = &*COMPARISON;
     let missed: usize = result.missed.values().map(Vec::len).sum();
     assert!(
         missed * 200 < result.refused_by_spark,
