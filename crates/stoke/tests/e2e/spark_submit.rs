@@ -424,6 +424,9 @@ const CASES: &[Case] = &[
     case("shell", &["pyspark-shell"]).refused(),
 ];
 
+/// Two JVMs that live for a second each need no optimising compiler.
+const SHORT_RUN: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+
 /// Files that command lines name.
 const INPUTS: &[(&str, &str)] = &[
     (
