@@ -91,10 +91,10 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the node: registers it and follows the pods bound to it.
+    /// Starts the node: registers it and follows the pods bound to it. When it returns, the Node object is there and ready.
     ///
     /// # Errors
-    /// The directory cannot be used.
+    /// The directory cannot be used, or the API server does not take the Node object.
     pub async fn start(config: NodeConfig, client: Client) -> std::io::Result<Node> {
         let directory = config.directory.clone();
         let pods = directory.join("pods");
@@ -125,7 +125,10 @@ impl Node {
             system: stoke_sandbox::system_mounts(),
         });
         let (stop, stopped) = watch::channel(false);
-        tasks.push(tokio::spawn(register::keep_registered(Arc::clone(&context))));
+        register::register(&context)
+            .await
+            .map_err(|error| std::io::Error::other(format!("cannot register the node: {error}")))?;
+        tasks.push(tokio::spawn(register::heartbeat(Arc::clone(&context))));
         tasks.push(tokio::spawn(follow_services(Arc::clone(&context))));
         let pods = Mutex::new(Some(tokio::spawn(follow_pods(context, stopped))));
         Ok(Node {

@@ -18,12 +18,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Namespace of node leases.
 const LEASES: &str = "kube-node-lease";
 
-/// Registers the node, then renews its lease for ever.
-pub(crate) async fn keep_registered(context: Arc<Context>) {
-    while let Err(error) = register(&context).await {
-        tracing::debug!(%error, "the node could not be registered; trying again");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+/// Renews the node's lease for ever.
+pub(crate) async fn heartbeat(context: Arc<Context>) {
     loop {
         if let Err(error) = renew(&context).await {
             tracing::debug!(%error, "the node's lease could not be renewed");
@@ -32,7 +28,8 @@ pub(crate) async fn keep_registered(context: Arc<Context>) {
     }
 }
 
-async fn register(context: &Context) -> kube::Result<()> {
+/// Makes the Node object, or brings it up to date.
+pub(crate) async fn register(context: &Context) -> kube::Result<()> {
     let api: Api<Node> = Api::all(context.client.clone());
     let (object, status) = node(context, Timestamp::now());
     if api.get_opt(&context.node).await?.is_none() {

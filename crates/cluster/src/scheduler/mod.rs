@@ -140,6 +140,8 @@ struct World {
     assumed: HashMap<String, String>,
     /// What was said about pods that fit nowhere, so as not to repeat it.
     told: HashMap<String, String>,
+    /// Whether pods, nodes and claims have each been listed: nothing is decided on half of the facts.
+    listed: [bool; 3],
 }
 
 async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedReceiver<Change>) {
@@ -148,6 +150,9 @@ async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedRe
         world.take(change);
         while let Ok(change) = changes.try_recv() {
             world.take(change);
+        }
+        if world.listed != [true; 3] {
+            continue;
         }
         for uid in world.waiting() {
             let Some(pod) = world.pods.get(&uid).cloned() else {
@@ -193,6 +198,7 @@ impl World {
                 self.told.remove(&uid);
             }
             Change::Pods(pods) => {
+                self.listed[0] = true;
                 self.pods.clear();
                 for pod in pods {
                     self.put_pod(pod);
@@ -203,11 +209,15 @@ impl World {
             }
             Change::Node(node) => drop(self.nodes.insert(name(&node.metadata), *node)),
             Change::NodeGone(node) => drop(self.nodes.remove(&name(&node.metadata))),
-            Change::Nodes(nodes) => self.nodes = nodes.into_iter().map(|node| (name(&node.metadata), node)).collect(),
+            Change::Nodes(nodes) => {
+                self.listed[1] = true;
+                self.nodes = nodes.into_iter().map(|node| (name(&node.metadata), node)).collect();
+            }
             Change::Claim(claim) => drop(self.claims.insert(key(&claim.metadata), *claim)),
             Change::ClaimGone(claim) => drop(self.claims.remove(&key(&claim.metadata))),
             Change::Claims(claims) => {
-                self.claims = claims.into_iter().map(|claim| (key(&claim.metadata), claim)).collect()
+                self.listed[2] = true;
+                self.claims = claims.into_iter().map(|claim| (key(&claim.metadata), claim)).collect();
             }
         }
     }
@@ -319,7 +329,10 @@ async fn bind(client: &Client, pod: &Pod, node: &str) -> bool {
     };
     let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     let parameters = PostParams::default();
-    match api.create_subresource::<_, serde_json::Value>("binding", &name, &parameters, &binding).await {
+    match api
+        .create_subresource::<_, serde_json::Value>("binding", &name, &parameters, &binding)
+        .await
+    {
         Ok(_) => true,
         Err(error) => {
             tracing::debug!(%error, pod = name, "a pod could not be bound");

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::Client;
+use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 use stoke_cluster::kubelet::{Kubelet, LogOptions, LogRequest};
 use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig};
@@ -22,7 +22,10 @@ impl Images for Shell {
         match image {
             "shell" => Ok(Some(Image {
                 id: "shell@1".into(),
-                environment: vec![("PATH".into(), "/usr/bin:/bin".into()), ("HOME".into(), "/home/spark".into())],
+                environment: vec![
+                    ("PATH".into(), "/usr/bin:/bin".into()),
+                    ("HOME".into(), "/home/spark".into()),
+                ],
                 entrypoint: vec!["/bin/sh".into(), "-c".into()],
                 arguments: vec!["true".into()],
                 working_directory: "/opt/work".into(),
@@ -54,7 +57,12 @@ pub struct Bench {
 impl Bench {
     pub async fn start(directory: &Path) -> Bench {
         let home = directory.join("cluster");
-        let api = ApiServer::start(&ApiConfig { home: home.clone(), in_memory: true }).await.unwrap();
+        let api = ApiServer::start(&ApiConfig {
+            home: home.clone(),
+            in_memory: true,
+        })
+        .await
+        .unwrap();
         let client = api.client();
         let config = NodeConfig {
             name: "stoke-test".into(),
@@ -62,13 +70,24 @@ impl Bench {
             uploads: None,
             subnet: api.subnet(),
             port: PORT,
-            capacity: Capacity { millicores: 4000, memory: 8 << 30, disk: 1 << 40, pods: 110 },
+            capacity: Capacity {
+                millicores: 4000,
+                memory: 8 << 30,
+                disk: 1 << 40,
+                pods: 110,
+            },
             images: Arc::new(Shell),
             launcher: Launcher::default(),
         };
         let node = Arc::new(Node::start(config, client.clone()).await.unwrap());
         api.set_kubelet(Arc::clone(&node) as Arc<dyn Kubelet>);
-        Bench { _scheduler: Scheduler::start(&client), client, directory: home, node, api }
+        Bench {
+            _scheduler: Scheduler::start(&client),
+            client,
+            directory: home,
+            node,
+            api,
+        }
     }
 
     pub async fn stop(self) {
@@ -91,12 +110,19 @@ impl Bench {
         }
         spec["terminationGracePeriodSeconds"] = spec.get("terminationGracePeriodSeconds").cloned().unwrap_or(json!(5));
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec});
-        self.pods().create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap()
+        self.pods()
+            .create(&PostParams::default(), &serde_json::from_value(pod).unwrap())
+            .await
+            .unwrap()
     }
 
     /// A pod of one container that runs a script and never again.
     pub async fn script(&self, name: &str, script: &str) -> Pod {
-        self.create(name, json!({"restartPolicy": "Never", "containers": [{"name": "main", "args": [script]}]})).await
+        self.create(
+            name,
+            json!({"restartPolicy": "Never", "containers": [{"name": "main", "args": [script]}]}),
+        )
+        .await
     }
 
     /// Waits until the pod satisfies `condition`.
@@ -112,7 +138,10 @@ impl Bench {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("{name} never became {what}: {}", serde_json::to_string_pretty(&last["status"]).unwrap());
+        panic!(
+            "{name} never became {what}: {}",
+            serde_json::to_string_pretty(&last["status"]).unwrap()
+        );
     }
 
     pub async fn until_phase(&self, name: &str, phase: &str) -> Value {
@@ -129,7 +158,10 @@ impl Bench {
     }
 
     pub async fn delete(&self, name: &str, grace: u32) {
-        let parameters = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
+        let parameters = DeleteParams {
+            grace_period_seconds: Some(grace),
+            ..DeleteParams::default()
+        };
         self.pods().delete(name, &parameters).await.unwrap();
     }
 
@@ -163,7 +195,10 @@ impl Bench {
                     u128::from_str_radix(name.rsplit('.').next().unwrap(), 16).unwrap()
                 };
                 events.sort_by_key(time);
-                return events.iter().map(|e| format!("{}: {}", e.reason.clone().unwrap(), e.message.clone().unwrap())).collect();
+                return events
+                    .iter()
+                    .map(|e| format!("{}: {}", e.reason.clone().unwrap(), e.message.clone().unwrap()))
+                    .collect();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -191,5 +226,10 @@ impl Bench {
 
 /// The state of a container in a pod.
 pub fn state<'a>(pod: &'a Value, list: &str, name: &str) -> &'a Value {
-    pod["status"][list].as_array().into_iter().flatten().find(|status| status["name"] == name).unwrap_or(&Value::Null)
+    pod["status"][list]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|status| status["name"] == name)
+        .unwrap_or(&Value::Null)
 }

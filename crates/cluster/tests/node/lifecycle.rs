@@ -10,8 +10,15 @@ use crate::bench::{Bench, state};
 fn shape(status: &Value) -> (String, Vec<String>, String) {
     let conditions = status["conditions"].as_array().into_iter().flatten();
     let conditions = conditions.map(|c| {
-        let reason = c["reason"].as_str().map(|reason| format!("/{reason}")).unwrap_or_default();
-        format!("{}={}{reason}", c["type"].as_str().unwrap(), c["status"].as_str().unwrap())
+        let reason = c["reason"]
+            .as_str()
+            .map(|reason| format!("/{reason}"))
+            .unwrap_or_default();
+        format!(
+            "{}={}{reason}",
+            c["type"].as_str().unwrap(),
+            c["status"].as_str().unwrap()
+        )
     });
     let container = &status["containerStatuses"][0]["state"];
     let container = if let Some(reason) = container["waiting"]["reason"].as_str() {
@@ -19,11 +26,19 @@ fn shape(status: &Value) -> (String, Vec<String>, String) {
     } else if container["running"].is_object() {
         "running".to_owned()
     } else if container["terminated"].is_object() {
-        format!("terminated {} {}", container["terminated"]["reason"].as_str().unwrap(), container["terminated"]["exitCode"])
+        format!(
+            "terminated {} {}",
+            container["terminated"]["reason"].as_str().unwrap(),
+            container["terminated"]["exitCode"]
+        )
     } else {
         String::new()
     };
-    (status["phase"].as_str().unwrap_or_default().to_owned(), conditions.collect(), container)
+    (
+        status["phase"].as_str().unwrap_or_default().to_owned(),
+        conditions.collect(),
+        container,
+    )
 }
 
 pub async fn a_pod_succeeds_with_the_statuses_and_events_of_a_kubelet(bench: &Bench) {
@@ -47,9 +62,15 @@ pub async fn a_pod_succeeds_with_the_statuses_and_events_of_a_kubelet(bench: &Be
         ),
         (
             "Running",
-            ["PodReadyToStartContainers=True", "Initialized=True", "Ready=True", "ContainersReady=True", "PodScheduled=True"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "PodReadyToStartContainers=True",
+                "Initialized=True",
+                "Ready=True",
+                "ContainersReady=True",
+                "PodScheduled=True",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             "running",
         ),
         (
@@ -66,8 +87,10 @@ pub async fn a_pod_succeeds_with_the_statuses_and_events_of_a_kubelet(bench: &Be
             "terminated Completed 0",
         ),
     ];
-    let expected: Vec<_> =
-        expected.into_iter().map(|(phase, conditions, state)| (phase.to_owned(), conditions, state.to_owned())).collect();
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|(phase, conditions, state)| (phase.to_owned(), conditions, state.to_owned()))
+        .collect();
     assert_eq!(shapes, expected);
     let running = &history[3];
     assert_eq!(running["podIP"], running["podIPs"][0]["ip"]);
@@ -90,47 +113,101 @@ pub async fn a_pod_succeeds_with_the_statuses_and_events_of_a_kubelet(bench: &Be
 }
 
 pub async fn a_pod_fails_with_its_code(bench: &Bench) {
-    for (name, script, code) in [("exit2", "exit 2", 2), ("term", "kill -TERM $$", 143)] {
+    for (name, script, code) in [("exit2", "exit 2", 2), ("term", "kill -TERM $$$$", 143)] {
         bench.script(name, script).await;
         let pod = bench.until_phase(name, "Failed").await;
         let ended = &state(&pod, "containerStatuses", "main")["state"]["terminated"];
-        assert_eq!((&ended["exitCode"], &ended["reason"]), (&json!(code), &json!("Error")), "{pod}");
+        assert_eq!(
+            (&ended["exitCode"], &ended["reason"]),
+            (&json!(code), &json!("Error")),
+            "{pod}"
+        );
         let (_, conditions, _) = shape(&pod["status"]);
-        assert!(conditions.contains(&"Ready=False/PodFailed".to_owned()), "{conditions:?}");
+        assert!(
+            conditions.contains(&"Ready=False/PodFailed".to_owned()),
+            "{conditions:?}"
+        );
     }
-    bench.create("said", json!({"restartPolicy": "Never", "containers": [
-        {"name": "main", "args": ["echo because > /dev/termination-log; exit 3"]}]})).await;
+    bench
+        .create(
+            "said",
+            json!({"restartPolicy": "Never", "containers": [
+        {"name": "main", "args": ["echo because > /dev/termination-log; exit 3"]}]}),
+        )
+        .await;
     let pod = bench.until_phase("said", "Failed").await;
-    assert_eq!(state(&pod, "containerStatuses", "main")["state"]["terminated"]["message"], "because\n");
-    bench.create("nocmd", json!({"restartPolicy": "Never", "containers": [{"name": "main", "command": ["no-such-program"]}]})).await;
+    assert_eq!(
+        state(&pod, "containerStatuses", "main")["state"]["terminated"]["message"],
+        "because\n"
+    );
+    bench
+        .create(
+            "nocmd",
+            json!({"restartPolicy": "Never", "containers": [{"name": "main", "command": ["no-such-program"]}]}),
+        )
+        .await;
     let pod = bench.until_phase("nocmd", "Failed").await;
     let ended = &state(&pod, "containerStatuses", "main")["state"]["terminated"];
-    assert_eq!((&ended["exitCode"], &ended["reason"]), (&json!(128), &json!("StartError")));
-    assert!(ended["message"].as_str().unwrap().ends_with("exec: \"no-such-program\": executable file not found in $PATH"));
+    assert_eq!(
+        (&ended["exitCode"], &ended["reason"]),
+        (&json!(128), &json!("StartError"))
+    );
+    assert!(
+        ended["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("exec: \"no-such-program\": executable file not found in $PATH")
+    );
 }
 
 pub async fn memory_above_the_limit_is_oom_killed(bench: &Bench) {
     let script = "x = []\nwhile True: x.append(bytearray(1 << 20))";
-    bench.create("oom", json!({"restartPolicy": "Never", "containers": [
-        {"name": "main", "command": ["python3", "-c", script], "resources": {"limits": {"memory": "96Mi"}}}]})).await;
+    bench
+        .create(
+            "oom",
+            json!({"restartPolicy": "Never", "containers": [
+        {"name": "main", "command": ["python3", "-c", script], "resources": {"limits": {"memory": "96Mi"}}}]}),
+        )
+        .await;
     let pod = bench.until_phase("oom", "Failed").await;
     let ended = &state(&pod, "containerStatuses", "main")["state"]["terminated"];
-    assert_eq!((&ended["exitCode"], &ended["reason"]), (&json!(137), &json!("OOMKilled")));
+    assert_eq!(
+        (&ended["exitCode"], &ended["reason"]),
+        (&json!(137), &json!("OOMKilled"))
+    );
 }
 
 pub async fn containers_start_again_as_the_policy_says(bench: &Bench) {
     // It fails twice: the first restart is at once, the second after ten seconds.
-    let pod = bench.create("again", json!({"restartPolicy": "OnFailure", "containers": [{"name": "main", "args": ["exit 1"]}]})).await;
+    let pod = bench
+        .create(
+            "again",
+            json!({"restartPolicy": "OnFailure", "containers": [{"name": "main", "args": ["exit 1"]}]}),
+        )
+        .await;
     let waiting = bench
-        .until("again", "backing off", |pod| state(pod, "containerStatuses", "main")["state"]["waiting"]["reason"] == "CrashLoopBackOff")
+        .until("again", "backing off", |pod| {
+            state(pod, "containerStatuses", "main")["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+        })
         .await;
     let status = state(&waiting, "containerStatuses", "main");
     let uid = pod.metadata.uid.clone().unwrap();
-    assert_eq!(status["state"]["waiting"]["message"], format!("back-off 10s restarting failed container=main pod=again_default({uid})"));
-    assert_eq!((&status["restartCount"], &status["lastState"]["terminated"]["exitCode"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        status["state"]["waiting"]["message"],
+        format!("back-off 10s restarting failed container=main pod=again_default({uid})")
+    );
+    assert_eq!(
+        (&status["restartCount"], &status["lastState"]["terminated"]["exitCode"]),
+        (&json!(1), &json!(1))
+    );
     assert_eq!(waiting["status"]["phase"], "Running");
     let events = bench.events(&pod, 8).await;
-    assert!(events.contains(&format!("BackOff: Back-off restarting failed container main in pod again_default({uid})")), "{events:?}");
+    assert!(
+        events.contains(&format!(
+            "BackOff: Back-off restarting failed container main in pod again_default({uid})"
+        )),
+        "{events:?}"
+    );
     bench.delete("again", 1).await;
     bench.until_gone("again").await;
 
@@ -140,13 +217,19 @@ pub async fn containers_start_again_as_the_policy_says(bench: &Bench) {
         {"name": "main", "args": ["test -e /m/x && exit 0; touch /m/x; exit 9"], "volumeMounts": [{"name": "v", "mountPath": "/m"}]}]})).await;
     let pod = bench.until_phase("twice", "Succeeded").await;
     let status = state(&pod, "containerStatuses", "main");
-    assert_eq!((&status["restartCount"], &status["lastState"]["terminated"]["exitCode"]), (&json!(1), &json!(9)));
+    assert_eq!(
+        (&status["restartCount"], &status["lastState"]["terminated"]["exitCode"]),
+        (&json!(1), &json!(9))
+    );
 }
 
 pub async fn init_containers_and_sidecars_keep_their_order(bench: &Bench) {
     let mounts = json!([{"name": "v", "mountPath": "/v"}]);
     let container = |name: &str, script: &str| json!({"name": name, "args": [script], "volumeMounts": mounts});
-    let mut sidecar = container("side", "echo side >> /v/log; trap 'echo side stopped; exit 0' TERM; while :; do sleep 0.02; done");
+    let mut sidecar = container(
+        "side",
+        "echo side >> /v/log; trap 'echo side stopped; exit 0' TERM; while :; do sleep 0.02; done",
+    );
     sidecar["restartPolicy"] = json!("Always");
     let pod = bench
         .create("order", json!({
@@ -158,21 +241,55 @@ pub async fn init_containers_and_sidecars_keep_their_order(bench: &Bench) {
         .await;
     let history = bench.history("order", "Succeeded").await;
     assert_eq!(bench.log(&pod, "main").await, "one\nside\ntwo\n");
-    assert_eq!(bench.log(&pod, "side").await, "side stopped\n", "the sidecar is ended last, with SIGTERM");
-    let first = history.iter().find(|status| status["initContainerStatuses"].is_array()).unwrap();
-    assert_eq!(first["containerStatuses"][0]["state"]["waiting"]["reason"], "PodInitializing");
-    let initialized = first["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Initialized").unwrap();
-    assert_eq!(initialized["message"], "containers with incomplete status: [one side two]");
+    assert_eq!(
+        bench.log(&pod, "side").await,
+        "side stopped\n",
+        "the sidecar is ended last, with SIGTERM"
+    );
+    let first = history
+        .iter()
+        .find(|status| status["initContainerStatuses"].is_array())
+        .unwrap();
+    assert_eq!(
+        first["containerStatuses"][0]["state"]["waiting"]["reason"],
+        "PodInitializing"
+    );
+    let initialized = first["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["type"] == "Initialized")
+        .unwrap();
+    assert_eq!(
+        initialized["message"],
+        "containers with incomplete status: [one side two]"
+    );
 
-    bench.create("badinit", json!({"restartPolicy": "Never", "initContainers": [container("one", "exit 4")].map(|mut c| { c.as_object_mut().unwrap().remove("volumeMounts"); c }),
-        "containers": [{"name": "main", "args": ["true"]}]})).await;
+    bench
+        .create(
+            "badinit",
+            json!({"restartPolicy": "Never", "initContainers": [{"name": "one", "args": ["exit 4"]}],
+        "containers": [{"name": "main", "args": ["true"]}]}),
+        )
+        .await;
     let pod = bench.until_phase("badinit", "Failed").await;
-    assert_eq!(state(&pod, "initContainerStatuses", "one")["state"]["terminated"]["exitCode"], 4);
-    assert_eq!(state(&pod, "containerStatuses", "main")["state"]["waiting"]["reason"], "PodInitializing");
+    assert_eq!(
+        state(&pod, "initContainerStatuses", "one")["state"]["terminated"]["exitCode"],
+        4
+    );
+    assert_eq!(
+        state(&pod, "containerStatuses", "main")["state"]["waiting"]["reason"],
+        "PodInitializing"
+    );
 }
 
 pub async fn deletion_is_graceful_and_complete(bench: &Bench) {
-    let pod = bench.script("polite", "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.02; done").await;
+    let pod = bench
+        .script(
+            "polite",
+            "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.02; done",
+        )
+        .await;
     bench.until_phase("polite", "Running").await;
     let start = Instant::now();
     while !bench.log(&pod, "main").await.contains("up") {
@@ -185,30 +302,45 @@ pub async fn deletion_is_graceful_and_complete(bench: &Bench) {
     let events = bench.events(&pod, 5).await;
     assert_eq!(events.last().unwrap(), "Killing: Stopping container main");
 
-    bench.script("stubborn", "trap '' TERM; echo up; while :; do sleep 0.02; done").await;
+    bench
+        .script("stubborn", "trap '' TERM; echo up; while :; do sleep 0.02; done")
+        .await;
     bench.until_phase("stubborn", "Running").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let start = Instant::now();
     bench.delete("stubborn", 1).await;
     bench.until_gone("stubborn").await;
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
+    assert!(
+        took >= Duration::from_millis(900) && took < Duration::from_secs(5),
+        "{took:?}"
+    );
 
-    let forced = bench.script("forced", "trap '' TERM; while :; do sleep 0.02; done").await;
+    let forced = bench
+        .script("forced", "trap '' TERM; while :; do sleep 0.02; done")
+        .await;
     bench.until_phase("forced", "Running").await;
     bench.delete("forced", 0).await;
     bench.until_gone("forced").await;
     let directory = bench.directory.join("pods").join(forced.metadata.uid.unwrap());
     let start = Instant::now();
     while directory.exists() {
-        assert!(start.elapsed() < Duration::from_secs(5), "the forced pod's directory is left");
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "the forced pod's directory is left"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
 pub async fn deadlines_and_probes(bench: &Bench) {
-    bench.create("late", json!({"restartPolicy": "Never", "activeDeadlineSeconds": 1, "containers": [
-        {"name": "main", "args": ["trap 'exit 0' TERM; while :; do sleep 0.02; done"]}]})).await;
+    bench
+        .create(
+            "late",
+            json!({"restartPolicy": "Never", "activeDeadlineSeconds": 1, "containers": [
+        {"name": "main", "args": ["trap 'exit 0' TERM; while :; do sleep 0.02; done"]}]}),
+        )
+        .await;
     let probed = bench
         .create("probed", json!({"restartPolicy": "Always", "containers": [{
             "name": "main",
@@ -218,15 +350,33 @@ pub async fn deadlines_and_probes(bench: &Bench) {
             "livenessProbe": {"exec": {"command": ["test", "!", "-e", "/tmp/ill"]}, "periodSeconds": 1, "failureThreshold": 1}}]}))
         .await;
     let running = bench.until_phase("probed", "Running").await;
-    assert_eq!(state(&running, "containerStatuses", "main")["ready"], false, "not before its startup probe");
-    bench.until("probed", "ready", |pod| state(pod, "containerStatuses", "main")["ready"] == true).await;
+    assert_eq!(
+        state(&running, "containerStatuses", "main")["ready"],
+        false,
+        "not before its startup probe"
+    );
+    bench
+        .until("probed", "ready", |pod| {
+            state(pod, "containerStatuses", "main")["ready"] == true
+        })
+        .await;
     let events = bench.events(&probed, 5).await;
-    assert!(events.iter().any(|event| event.starts_with("Unhealthy: Startup probe failed: ")), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|event| event.starts_with("Unhealthy: Startup probe failed: ")),
+        "{events:?}"
+    );
     bench.delete("probed", 1).await;
 
     let pod = bench.until_phase("late", "Failed").await;
-    assert_eq!((&pod["status"]["reason"], &pod["status"]["message"]),
-        (&json!("DeadlineExceeded"), &json!("Pod was active on the node longer than the specified deadline")));
+    assert_eq!(
+        (&pod["status"]["reason"], &pod["status"]["message"]),
+        (
+            &json!("DeadlineExceeded"),
+            &json!("Pod was active on the node longer than the specified deadline")
+        )
+    );
 
     let ill = bench
         .create("ill", json!({"restartPolicy": "Always", "containers": [{
@@ -234,10 +384,20 @@ pub async fn deadlines_and_probes(bench: &Bench) {
             "args": ["trap 'exit 0' TERM; while :; do sleep 0.02; done"],
             "livenessProbe": {"exec": {"command": ["sh", "-c", "echo unwell; exit 1"]}, "periodSeconds": 1, "failureThreshold": 1}}]}))
         .await;
-    bench.until("ill", "restarted", |pod| state(pod, "containerStatuses", "main")["restartCount"] == 1).await;
+    bench
+        .until("ill", "restarted", |pod| {
+            state(pod, "containerStatuses", "main")["restartCount"] == 1
+        })
+        .await;
     let events = bench.events(&ill, 6).await;
-    assert!(events.contains(&"Unhealthy: Liveness probe failed: unwell".to_owned()), "{events:?}");
-    assert!(events.contains(&"Killing: Container main failed liveness probe, will be restarted".to_owned()), "{events:?}");
+    assert!(
+        events.contains(&"Unhealthy: Liveness probe failed: unwell".to_owned()),
+        "{events:?}"
+    );
+    assert!(
+        events.contains(&"Killing: Container main failed liveness probe, will be restarted".to_owned()),
+        "{events:?}"
+    );
     bench.delete("ill", 1).await;
     bench.until_gone("ill").await;
     bench.until_gone("probed").await;
@@ -245,14 +405,21 @@ pub async fn deadlines_and_probes(bench: &Bench) {
 
 pub async fn hooks_run_before_and_after(bench: &Bench) {
     let pod = bench
-        .create("hooked", json!({"restartPolicy": "Never", "containers": [{
+        .create(
+            "hooked",
+            json!({"restartPolicy": "Never", "containers": [{
             "name": "main",
             "args": ["trap 'cat /tmp/before /tmp/after; exit 0' TERM; while :; do sleep 0.02; done"],
             "lifecycle": {
                 "postStart": {"exec": {"command": ["sh", "-c", "echo started > /tmp/after"]}},
-                "preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /tmp/before"]}}}}]}))
+                "preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /tmp/before"]}}}}]}),
+        )
         .await;
-    bench.until("hooked", "ready", |pod| state(pod, "containerStatuses", "main")["ready"] == true).await;
+    bench
+        .until("hooked", "ready", |pod| {
+            state(pod, "containerStatuses", "main")["ready"] == true
+        })
+        .await;
     bench.delete("hooked", 5).await;
     bench.until_gone("hooked").await;
     assert_eq!(bench.log(&pod, "main").await, "stopping\nstarted\n");

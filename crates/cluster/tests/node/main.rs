@@ -1,6 +1,12 @@
 //! Pods on a real API server, scheduler and node, with a shell as the image. The sandbox starts this very executable again, so it has
 //! its own `main`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "a test, though without the harness")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test, though without the harness"
+)]
 
 mod bench;
 mod lifecycle;
@@ -12,11 +18,12 @@ use std::time::Instant;
 
 use bench::Bench;
 
-type Test = (&'static str, fn(&Bench) -> futures::future::BoxFuture<'_, ()>);
+type Run = fn(&Bench) -> futures::future::BoxFuture<'_, ()>;
+type Test = (&'static str, Run);
 
 macro_rules! tests {
     ($($module:ident :: $name:ident),* $(,)?) => {
-        [$((concat!(stringify!($module), "::", stringify!($name)), |bench| Box::pin($module::$name(bench)))),*]
+        vec![$((concat!(stringify!($module), "::", stringify!($name)), (|bench| Box::pin($module::$name(bench))) as Run)),*]
     };
 }
 
@@ -50,7 +57,10 @@ fn main() {
     .into_iter()
     .filter(|(name, _): &Test| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())))
     .collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let bench = Bench::start(directory.path()).await;
         for (name, test) in tests {

@@ -21,7 +21,10 @@ pub fn processes_below(process: u32) -> Vec<String> {
         }
         false
     };
-    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
     processes
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && below(name))
         .map(|pid| format!("{pid} {}", stat(&pid).unwrap_or_default()))
@@ -40,7 +43,10 @@ pub async fn fifty_pods_leave_nothing(bench: &Bench) {
         times.push(ran.duration_since(before).unwrap());
     }
     times.sort();
-    println!("  from POST of a pod to its process running (date included): median {:?}, worst {:?}", times[5], times[9]);
+    println!(
+        "  from POST of a pod to its process running (date included): median {:?}, worst {:?}",
+        times[5], times[9]
+    );
 
     let mounts = || std::fs::read_to_string("/proc/self/mounts").unwrap().lines().count();
     let mounts_before = mounts();
@@ -56,7 +62,16 @@ pub async fn fifty_pods_leave_nothing(bench: &Bench) {
     println!("  50 pods at once, created, run and deleted: {:?}", start.elapsed());
     for pod in bench.pods().list(&kube::api::ListParams::default()).await.unwrap() {
         let name = pod.metadata.name.unwrap();
-        let _ = bench.pods().delete(&name, &kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() }).await;
+        let _ = bench
+            .pods()
+            .delete(
+                &name,
+                &kube::api::DeleteParams {
+                    grace_period_seconds: Some(0),
+                    ..Default::default()
+                },
+            )
+            .await;
     }
     let start = Instant::now();
     loop {
@@ -65,7 +80,10 @@ pub async fn fifty_pods_leave_nothing(bench: &Bench) {
         if (directories, processes.len(), mounts()) == (0, 0, mounts_before) {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "left: {directories} directories, {processes:?}");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "left: {directories} directories, {processes:?}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
