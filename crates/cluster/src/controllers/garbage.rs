@@ -82,10 +82,10 @@ async fn look(server: &Arc<Server>) -> Graph {
 
 async fn handle(server: &Arc<Server>, graph: &mut Graph, event: &Event) {
     let object = &event.object;
-    if let Some(previous) = &event.previous {
-        if previous.fields.owners != object.fields.owners || event.kind == EventKind::Deleted {
-            graph.forget_edges(previous);
-        }
+    if let Some(previous) = &event.previous
+        && (previous.fields.owners != object.fields.owners || event.kind == EventKind::Deleted)
+    {
+        graph.forget_edges(previous);
     }
     if event.kind == EventKind::Deleted {
         graph.alive.remove(&object.fields.uid);

@@ -68,15 +68,13 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
         .list(&resource.key, namespace, after, limit.unwrap_or(usize::MAX), keep);
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), page.revision.to_string().into());
-    if page.remaining > 0 {
-        if let Some(last) = page.items.last() {
-            metadata.insert(
-                "continue".into(),
-                write_continue(&last.key.namespace, &last.key.name).into(),
-            );
-            if labels.is_empty() && fields.is_empty() {
-                metadata.insert("remainingItemCount".into(), page.remaining.into());
-            }
+    if let Some(last) = page.items.last().filter(|_| page.remaining > 0) {
+        metadata.insert(
+            "continue".into(),
+            write_continue(&last.key.namespace, &last.key.name).into(),
+        );
+        if labels.is_empty() && fields.is_empty() {
+            metadata.insert("remainingItemCount".into(), page.remaining.into());
         }
     }
     let values = || -> Vec<Value> {

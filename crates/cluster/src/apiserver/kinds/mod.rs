@@ -190,10 +190,10 @@ fn validate_binding(binding: &Value) -> Vec<FieldError> {
 
 /// Sets a field that is missing or null.
 pub(super) fn set_missing(object: &mut Value, field: &str, value: impl FnOnce() -> Value) {
-    if let Some(fields) = object.as_object_mut() {
-        if fields.get(field).is_none_or(Value::is_null) {
-            fields.insert(field.to_owned(), value());
-        }
+    if let Some(fields) = object.as_object_mut()
+        && fields.get(field).is_none_or(Value::is_null)
+    {
+        fields.insert(field.to_owned(), value());
     }
 }
 

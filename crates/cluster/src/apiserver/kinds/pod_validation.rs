@@ -190,18 +190,19 @@ fn check_resources(resources: &Value, path: &str, errors: &mut Vec<FieldError>) 
             continue;
         };
         let amount = |quantity: &Value| quantity.as_str().and_then(crate::apiserver::quantity::parse);
-        if let (Some(wanted), Some(most)) = (amount(request), amount(limit)) {
-            if wanted > most {
-                let detail = format!(
-                    "must be less than or equal to {name} limit of {}",
-                    limit.as_str().unwrap_or_default()
-                );
-                errors.push(FieldError::invalid(
-                    &format!("{path}.resources.requests"),
-                    request,
-                    &detail,
-                ));
-            }
+        if amount(request)
+            .zip(amount(limit))
+            .is_some_and(|(wanted, most)| wanted > most)
+        {
+            let detail = format!(
+                "must be less than or equal to {name} limit of {}",
+                limit.as_str().unwrap_or_default()
+            );
+            errors.push(FieldError::invalid(
+                &format!("{path}.resources.requests"),
+                request,
+                &detail,
+            ));
         }
     }
 }

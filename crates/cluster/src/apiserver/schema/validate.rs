@@ -105,21 +105,21 @@ fn check_duplicates(list: &ListType, elements: &[Value], path: &str, errors: &mu
 fn check_limits(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let mut complain = |message: String| errors.push(FieldError::invalid(path, value, &message));
     if let Some(number) = value.as_f64() {
-        if let Some((least, excluded)) = limits.minimum {
-            if number < least || (excluded && number <= least) {
-                let relation = if excluded {
-                    "greater than"
-                } else {
-                    "greater than or equal to"
-                };
-                complain(format!("{path} in body should be {relation} {least}"));
-            }
+        if let Some((least, excluded)) = limits.minimum
+            && (number < least || (excluded && number <= least))
+        {
+            let relation = if excluded {
+                "greater than"
+            } else {
+                "greater than or equal to"
+            };
+            complain(format!("{path} in body should be {relation} {least}"));
         }
-        if let Some((most, excluded)) = limits.maximum {
-            if number > most || (excluded && number >= most) {
-                let relation = if excluded { "less than" } else { "less than or equal to" };
-                complain(format!("{path} in body should be {relation} {most}"));
-            }
+        if let Some((most, excluded)) = limits.maximum
+            && (number > most || (excluded && number >= most))
+        {
+            let relation = if excluded { "less than" } else { "less than or equal to" };
+            complain(format!("{path} in body should be {relation} {most}"));
         }
     }
     let size = match value {
@@ -137,10 +137,10 @@ fn check_limits(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<Fie
             complain(format!("{path} in body should {verb} at most {most} {unit}"));
         }
     }
-    if let (Some(pattern), Some(text)) = (&limits.pattern, value.as_str()) {
-        if regex::Regex::new(pattern).is_ok_and(|expression| !expression.is_match(text)) {
-            complain(format!("{path} in body should match '{pattern}'"));
-        }
+    if let (Some(pattern), Some(text)) = (&limits.pattern, value.as_str())
+        && regex::Regex::new(pattern).is_ok_and(|expression| !expression.is_match(text))
+    {
+        complain(format!("{path} in body should match '{pattern}'"));
     }
     if !limits.enumeration.is_empty() && !limits.enumeration.contains(value) {
         errors.push(FieldError::not_supported(path, value, &limits.enumeration));
