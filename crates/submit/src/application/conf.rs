@@ -75,7 +75,7 @@ pub fn configuration(
     set(
         &mut conf,
         "spark.kubernetes.driver.pod.name",
-        &names::driver_pod(super::name(app), spec),
+        names::driver_pod(super::name(app), spec),
     );
     let driver = spec.driver.clone().unwrap_or_default();
     let executor = spec.executor.clone().unwrap_or_default();
@@ -296,7 +296,10 @@ fn executor_conf(
     set_number(
         conf,
         "spark.kubernetes.executor.terminationGracePeriodSeconds",
-        executor.pod.termination_grace_period_seconds.map(|seconds| format!("{seconds}s")),
+        executor
+            .pod
+            .termination_grace_period_seconds
+            .map(|seconds| format!("{seconds}s")),
     );
     set_number(
         conf,

@@ -139,7 +139,8 @@ fn refused_configuration_names_the_field_to_use() {
 
 #[test]
 fn contradictions_and_impossible_values_are_errors_with_the_place() {
-    let table: &[(&[(&str, Value)], &str, &str)] = &[
+    type Row<'a> = (&'a [(&'a str, Value)], &'a str, &'a str);
+    let table: &[Row<'_>] = &[
         (&[("mode", json!("client"))], "spec.mode", "cluster"),
         (
             &[("mainApplicationFile", Value::Null)],
@@ -283,10 +284,7 @@ fn published_images_run_restricted_unless_the_author_speaks_of_security() {
         context(&[other.clone(), old.clone()], SecurityProfile::KnownImages),
         Value::Null
     );
-    assert_eq!(
-        context(&[other, old], SecurityProfile::All),
-        restricted
-    );
+    assert_eq!(context(&[other, old], SecurityProfile::All), restricted);
     assert_eq!(context(&[], SecurityProfile::Off), Value::Null);
     let own = context(
         &[("driver.securityContext", json!({"runAsUser": 1000}))],
