@@ -123,7 +123,16 @@ public final class Recorder {
     if (!conf.contains("spark.kubernetes.executor.podNamePrefix")) {
       conf.set("spark.kubernetes.executor.podNamePrefix", KubernetesConf.getResourceNamePrefix(conf.get("spark.app.name")));
     }
+    // What the image's entrypoint and the running driver add before executors are asked for.
     conf.set("spark.driver.bindAddress", "10.1.2.3");
+    conf.set("spark.executorEnv.SPARK_DRIVER_POD_IP", "10.1.2.3");
+    conf.set("spark.executor.id", "driver");
+    conf.set("spark.app.startTime", "0");
+    for (String role : List.of("driver", "executor")) {
+      String key = "spark." + role + ".extraJavaOptions";
+      String options = "-Djava.net.preferIPv6Addresses=false " + org.apache.spark.launcher.JavaModuleOptions.defaultModuleOptions();
+      conf.set(key, conf.contains(key) ? options + " " + conf.get(key) : options);
+    }
     Pod driver = new PodBuilder().withNewMetadata()
         .withName(conf.get("spark.kubernetes.driver.pod.name"))
         .withUid("00000000-0000-4000-8000-000000000001").endMetadata().withNewStatus().withPodIP("10.1.2.3").endStatus().build();

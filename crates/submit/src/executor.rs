@@ -13,7 +13,8 @@ use crate::request::PodTemplate;
 use crate::version::SparkVersion;
 use crate::volumes::{self, Owner};
 use crate::{
-    config_map, credentials, driver, hadoop, local_dirs, memory, names, plan, resources, secrets, template, volcano,
+    config_map, credentials, driver, hadoop, local_dirs, memory, module_options, names, plan, resources, secrets,
+    template, volcano,
 };
 
 const PREFIX: &str = "spark.kubernetes.executor.podNamePrefix";
@@ -72,6 +73,7 @@ pub fn executor_pod(
     let runs = |step: &str| !excluded.iter().any(|name| name.strip_prefix(STEP) == Some(step));
     let prefix = prefix(&conf, request)?;
     conf.set(PREFIX, prefix.clone());
+    set_driver_keys(&mut conf);
     if let Some(ip) = &request.driver_bind_address {
         conf.set("spark.driver.bindAddress", ip.clone());
         conf.set("spark.executorEnv.SPARK_DRIVER_POD_IP", ip.clone());
@@ -425,6 +427,21 @@ impl<'a> Executor<'a> {
     }
 }
 
+/// Keys every running driver has beside the submitted ones.
+fn set_driver_keys(conf: &mut Conf) {
+    conf.set("spark.executor.id", "driver");
+    conf.set("spark.app.startTime", "0");
+    for role in ["driver", "executor"] {
+        let key = format!("spark.{role}.extraJavaOptions");
+        let mut options = module_options::defaults(&conf.version).join(" ");
+        if let Some(own) = conf.raw(&key) {
+            options.push(' ');
+            options.push_str(own);
+        }
+        conf.set(&key, options);
+    }
+}
+
 /// What the names of an application's executors begin with.
 fn prefix(conf: &Conf, request: &ExecutorRequest) -> Result<String, PlanError> {
     match conf.get(PREFIX) {
@@ -538,7 +555,7 @@ mod tests {
     #[test]
     fn host_names_are_the_end_of_the_pod_name() {
         assert_eq!(hostname("pi-1-exec-1", false), "pi-1-exec-1");
-        assert_eq!(hostname(&format!("{}-exec-1", "a.b".repeat(30)), false).len(), 63);
+        assert_eq!(hostname(&format!("{}-exec-1", "a".repeat(90)), false).len(), 63);
         assert_eq!(hostname("--x..y", false), "x_y");
         assert_eq!(hostname("Up-exec-1", true), "up-exec-1");
     }

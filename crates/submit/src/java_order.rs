@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn hash_codes_are_javas() {
         assert_eq!(string_hash(""), 0);
-        assert_eq!(string_hash("Ab"), 2081);
+        assert_eq!(string_hash("Ab"), 2113);
         assert_eq!(string_hash("é中"), 233 * 31 + 20013);
     }
 
@@ -279,7 +279,7 @@ mod tests {
         table.bins[1] = vec![(1, 0), (1, 1), (33, 2), (1, 3), (33, 4)];
         table.double();
         assert_eq!(table.bins[1].iter().map(|entry| entry.1).collect::<Vec<_>>(), [3, 1, 0]);
-        assert_eq!(table.bins[33].iter().map(|entry| entry.1).collect::<Vec<_>>(), [4, 2]);
+        assert_eq!(table.bins[33].iter().map(|entry| entry.1).collect::<Vec<_>>(), [2, 4]);
     }
 
     #[test]

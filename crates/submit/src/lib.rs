@@ -20,6 +20,7 @@ mod java_order;
 mod kerberos;
 mod local_dirs;
 mod memory;
+mod module_options;
 mod names;
 mod network_policy;
 mod object;

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn driver_memory_is_heap_and_overhead() {
-        let table: &[(bool, &[(&str, &str)], i64)] = &[
+        type Case<'a> = (bool, &'a [(&'a str, &'a str)], i64);
+        let table: &[Case<'_>] = &[
             (true, &[], 1408),
             (false, &[], 1433),
             (true, &[("spark.driver.memory", "8g")], 8192 + 819),

@@ -123,7 +123,7 @@ fn executor(request: &SubmitRequest, submission: &Submission) -> Result<Value, S
     let executor = ExecutorRequest {
         executor_id: "1".to_owned(),
         driver_pod: Some((submission.driver_pod_name.clone(), UUID.to_owned())),
-        driver_bind_address: None,
+        driver_bind_address: Some("10.1.2.3".to_owned()),
         user: request.user.clone(),
         prefix_uid: UID.to_owned(),
         config_map_uid: UID.to_owned(),
@@ -133,9 +133,8 @@ fn executor(request: &SubmitRequest, submission: &Submission) -> Result<Value, S
         environment: request.files.environment.clone(),
         auth_secret: None,
     };
-    let mut properties = submission.properties.clone();
-    properties.insert("spark.driver.bindAddress".to_owned(), "10.1.2.3".to_owned());
-    let made = executor_pod(&request.spark_version, &properties, &executor).map_err(|error| error.to_string())?;
+    let made =
+        executor_pod(&request.spark_version, &submission.properties, &executor).map_err(|error| error.to_string())?;
     let mut objects = vec![made.pod];
     objects.extend(made.claims);
     Ok(Value::Array(objects))
