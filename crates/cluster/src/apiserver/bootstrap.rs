@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use kube::CustomResourceExt;
 use serde_json::{Value, json};
-use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
 
 use super::handlers::admission::furnish_namespace;
 use super::handlers::store_new;
@@ -69,13 +67,7 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
     let endpoints = json!({"metadata": {"name": "kubernetes"},
         "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]}]});
     put("", "endpoints", "default", endpoints).await?;
-    let definitions = [
-        SparkApplication::crd(),
-        ScheduledSparkApplication::crd(),
-        SparkConnect::crd(),
-    ];
-    for definition in definitions {
-        let definition = serde_json::to_value(&definition).map_err(|cause| ApiError::internal(cause.to_string()))?;
+    for definition in stoke_model::crd::definitions() {
         install_definition(server, definition).await?;
     }
     server.reload_custom_resources();

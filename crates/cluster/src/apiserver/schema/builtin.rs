@@ -1,10 +1,11 @@
 //! Schemas of the built-in types, generated at run time from `k8s-openapi`, with the list types its JSON Schema leaves out.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use k8s_openapi::schemars::SchemaGenerator;
 use k8s_openapi::schemars::generate::SchemaSettings;
+use k8s_openapi::schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::{Kind, ListType, Schema};
@@ -97,23 +98,29 @@ const ATOMIC_FIELDS: &[(&str, &str)] = &[
     ("api.core.v1.ServiceSpec", "selector"),
 ];
 
-struct Definitions {
-    schemas: Vec<Schema>,
-    indexes: HashMap<String, usize>,
+/// Where the schema of a named type is, once it has been generated. Types refer to each other, and to themselves, through these.
+pub type Cell = OnceLock<Schema>;
+
+type Generate = fn(&mut SchemaGenerator);
+
+macro_rules! roots {
+    ($($path:path),+ $(,)?) => { [ $( (<$path as JsonSchema>::schema_name(), (|generator| { generator.subschema_for::<$path>(); }) as Generate) ),+ ] };
 }
 
-macro_rules! types {
-    ($generator:ident, $($path:path),+ $(,)?) => { $( $generator.subschema_for::<$path>(); )+ };
+/// The types that requests name: everything else is reached from them.
+fn roots() -> &'static HashMap<String, Generate> {
+    static ROOTS: OnceLock<HashMap<String, Generate>> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        all_roots()
+            .into_iter()
+            .map(|(name, generate)| (name.into_owned(), generate))
+            .collect()
+    })
 }
 
-/// JSON Schema of every built-in type, by its published name.
-pub fn documents() -> Map<String, Value> {
+fn all_roots() -> impl IntoIterator<Item = (Cow<'static, str>, Generate)> {
     use k8s_openapi::api;
-    let mut settings = SchemaSettings::openapi3();
-    settings.definitions_path = "/components/schemas".into();
-    let mut generator = SchemaGenerator::new(settings);
-    types!(
-        generator,
+    roots![
         api::core::v1::Namespace,
         api::core::v1::Pod,
         api::core::v1::Service,
@@ -157,7 +164,20 @@ pub fn documents() -> Map<String, Value> {
         k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
         k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions,
         k8s_openapi::apimachinery::pkg::apis::meta::v1::Status,
-    );
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    ]
+}
+
+/// JSON Schema of every built-in type, by its published name.
+pub fn documents() -> Map<String, Value> {
+    documents_of(roots().values())
+}
+
+fn documents_of<'a>(roots: impl Iterator<Item = &'a Generate>) -> Map<String, Value> {
+    let mut settings = SchemaSettings::openapi3();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = SchemaGenerator::new(settings);
+    roots.for_each(|generate| generate(&mut generator));
     let mut documents = generator.take_definitions(true);
     for (name, schema) in &mut documents {
         if name.ends_with(".JSONSchemaPropsOrBool") || name.ends_with(".JSONSchemaPropsOrArray") {
@@ -189,32 +209,31 @@ fn mark_lists(name: &str, schema: &mut Value) {
     }
 }
 
-fn definitions() -> &'static Definitions {
-    static DEFINITIONS: OnceLock<Definitions> = OnceLock::new();
-    DEFINITIONS.get_or_init(|| {
-        let documents = documents();
-        let indexes: HashMap<String, usize> = documents
-            .keys()
-            .enumerate()
-            .map(|(index, name)| (name.clone(), index))
-            .collect();
-        let find = |reference: &str| reference.rsplit('/').next().and_then(|name| indexes.get(name)).copied();
-        let schemas = documents.iter().map(|(name, json)| {
-            let mut schema = Schema::parse(json, &find);
-            // What must be there is a matter of each kind's validation; a decoder only knows types.
-            forget_required(&mut schema);
-            if OPAQUE.contains(&name.as_str()) {
-                schema.kind = Kind::Any;
-            } else if name == "io.k8s.apimachinery.pkg.api.resource.Quantity" {
-                schema.kind = Kind::Quantity;
-            }
-            schema
-        });
-        Definitions {
-            schemas: schemas.collect(),
-            indexes,
+/// The cell of a type, the same for every caller.
+fn cell(name: &str) -> &'static Cell {
+    static CELLS: Mutex<BTreeMap<String, &'static Cell>> = Mutex::new(BTreeMap::new());
+    let mut cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    // One small cell per type of the published API, for the life of the process.
+    cells
+        .entry(name.to_owned())
+        .or_insert_with(|| Box::leak(Box::default()))
+}
+
+/// Generates a type and what it refers to.
+fn generate(root: Generate) {
+    let find = |reference: &str| reference.rsplit('/').next().map(cell);
+    for (name, json) in &documents_of([root].iter()) {
+        let mut schema = Schema::parse(json, &find);
+        // What must be there is a matter of each kind's validation; a decoder only knows types.
+        forget_required(&mut schema);
+        if OPAQUE.contains(&name.as_str()) {
+            schema.kind = Kind::Any;
+        } else if name == "io.k8s.apimachinery.pkg.api.resource.Quantity" {
+            schema.kind = Kind::Quantity;
         }
-    })
+        // Another root may have brought it already.
+        let _ = cell(name).set(schema);
+    }
 }
 
 fn forget_required(schema: &mut Schema) {
@@ -229,15 +248,23 @@ fn forget_required(schema: &mut Schema) {
     }
 }
 
-/// The built-in type with this index.
-pub(super) fn definition(index: usize) -> &'static Schema {
-    &definitions().schemas[index]
+/// The type in a cell. Types are handed out only after all they refer to was generated, so the cell is full.
+pub(super) fn definition(cell: &'static Cell) -> &'static Schema {
+    static ANY: Cell = Cell::new();
+    cell.get().unwrap_or_else(|| ANY.get_or_init(Schema::any))
 }
 
-/// The built-in type with this published name, for example `io.k8s.api.core.v1.Pod`.
+/// The built-in type with this published name, for example `io.k8s.api.core.v1.Pod`. It is generated when it is first asked for.
 pub fn schema(name: &str) -> Option<&'static Schema> {
-    let definitions = definitions();
-    definitions.indexes.get(name).map(|index| &definitions.schemas[*index])
+    static GENERATED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let root = *roots().get(name)?;
+    let mut generated = GENERATED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !generated.contains(name) {
+        generate(root);
+        generated.insert(name.to_owned());
+    }
+    drop(generated);
+    cell(name).get()
 }
 
 /// Schema of `ObjectMeta`.

@@ -52,8 +52,8 @@ pub enum Kind {
     IntOrString,
     /// A Kubernetes quantity.
     Quantity,
-    /// A built-in type, by its index in [`builtin::Definitions`].
-    Reference(usize),
+    /// A built-in type, by name.
+    Reference(&'static builtin::Cell),
 }
 
 /// Fields of a structure, or the type of a map's values.
@@ -118,7 +118,7 @@ impl Schema {
     /// The schema itself, or the built-in type it refers to.
     pub fn resolve(&self) -> &Schema {
         match self.kind {
-            Kind::Reference(index) => builtin::definition(index),
+            Kind::Reference(cell) => builtin::definition(cell),
             _ => self,
         }
     }
@@ -145,7 +145,7 @@ impl Schema {
     }
 
     /// Reads JSON Schema as Kubernetes writes it. `reference` finds a `$ref`; what it does not know accepts everything.
-    pub fn parse(json: &Value, reference: &dyn Fn(&str) -> Option<usize>) -> Schema {
+    pub fn parse(json: &Value, reference: &dyn Fn(&str) -> Option<&'static builtin::Cell>) -> Schema {
         let parse = |json: &Value| Schema::parse(json, reference);
         let truth = |key: &str| json[key].as_bool().unwrap_or(false);
         // A reference with a description of its own stands inside `allOf`.
