@@ -10,32 +10,23 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-/// One request that would have created or changed something.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// The last part of the path before the name: `pods`, `services`, `configmaps`.
-    pub resource: String,
-    /// The object as it was sent.
-    pub object: Value,
-}
-
 /// The server; it ends when this is dropped.
 pub struct Recorder {
     url: String,
-    requests: Arc<Mutex<Vec<Recorded>>>,
+    objects: Arc<Mutex<Vec<Value>>>,
     _stop: oneshot::Sender<()>,
 }
 
 impl Recorder {
     /// Serves plain HTTP on a free port of the loopback interface, on a thread of its own.
     pub fn start() -> std::io::Result<Self> {
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let objects = Arc::new(Mutex::new(Vec::new()));
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&requests));
+        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&objects));
         std::thread::spawn(move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
@@ -49,7 +40,7 @@ impl Recorder {
         });
         Ok(Self {
             url,
-            requests,
+            objects,
             _stop: stop,
         })
     }
@@ -59,30 +50,24 @@ impl Recorder {
         &self.url
     }
 
-    /// What came in so far, in order.
-    pub fn requests(&self) -> Vec<Recorded> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Every object that was to be created or changed so far, as it was sent, in order.
+    pub fn objects(&self) -> Vec<Value> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-type Requests = State<Arc<Mutex<Vec<Recorded>>>>;
+type Objects = State<Arc<Mutex<Vec<Value>>>>;
 
-async fn answer(State(requests): Requests, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(State(objects): Objects, method: Method, uri: Uri, body: Bytes) -> Response {
     let parts: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
     if method == Method::POST || method == Method::PATCH || method == Method::PUT {
         let Ok(object) = serde_json::from_slice::<Value>(&body) else {
             return status(StatusCode::BAD_REQUEST, "BadRequest");
         };
-        let resource = if method == Method::POST {
-            parts.last()
-        } else {
-            parts.iter().rev().nth(1)
-        };
-        let resource = resource.copied().unwrap_or_default().to_owned();
-        requests.lock().unwrap_or_else(PoisonError::into_inner).push(Recorded {
-            resource,
-            object: object.clone(),
-        });
+        objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(object.clone());
         let code = if method == Method::POST {
             StatusCode::CREATED
         } else {

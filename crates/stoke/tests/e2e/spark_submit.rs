@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use stoke_submit::argv::properties;
 
 use crate::common::{self, Context};
-use crate::recorder::{Recorded, Recorder};
+use crate::recorder::Recorder;
 
 /// A command line, without master, deploy mode, image and "do not wait", which all share.
 struct Case {
@@ -504,7 +504,7 @@ fn compare(context: &Context, case: &Case, version: &str) -> Result<(), Failed> 
         .output()?;
     if case.refused {
         return match (theirs.status.success(), ours.status.success()) {
-            (false, false) if recorder.requests().is_empty() => Ok(()),
+            (false, false) if recorder.objects().is_empty() => Ok(()),
             (theirs_accept, ours_accept) => Err(format!(
                 "accepted by spark-submit: {theirs_accept}, by us: {ours_accept}\n{}",
                 common::text(&ours)
@@ -516,7 +516,7 @@ fn compare(context: &Context, case: &Case, version: &str) -> Result<(), Failed> 
     common::expect_code(&ours, 0)?;
     let list: Value = serde_json::from_slice(&ours.stdout)?;
     let ours = list["items"].as_array().cloned().unwrap_or_default();
-    let differences = differences(&by_name(recorded(recorder.requests())), &by_name(ours));
+    let differences = differences(&by_name(recorder.objects()), &by_name(ours));
     if differences.is_empty() {
         return Ok(());
     }
@@ -569,12 +569,7 @@ fn prepare<'a>(command: &'a mut Command, case: &Case, directory: &Path) -> &'a m
     command.current_dir(directory).stdin(Stdio::null())
 }
 
-/// Objects as they were sent; of one sent twice the last.
-fn recorded(requests: Vec<Recorded>) -> Vec<Value> {
-    requests.into_iter().map(|request| request.object).collect()
-}
-
-/// Objects without owners and with random parts masked, by kind and name.
+/// Objects without owners and with random parts masked, by kind and name; of one sent twice the last.
 fn by_name(objects: Vec<Value>) -> BTreeMap<String, Value> {
     let named = objects.into_iter().map(|mut object| {
         if let Some(metadata) = object["metadata"].as_object_mut() {
