@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::class_path::ClassPath;
-use super::speed::{self, Role};
-use super::{Launch, Situation, options, properties};
+use super::{Launch, Situation, options, properties, speed};
 use crate::launch::Archive;
 
 /// The option that names a properties file.
@@ -168,12 +167,7 @@ fn direct(situation: &Situation, submit: &[String]) -> Option<Launch> {
     let path = path.order(situation, Some(facts));
     let all: Vec<&str> = user.iter().chain(&own_options).map(String::as_str).collect();
     let mut command = vec![situation.java()];
-    command.extend(speed::flags(
-        situation,
-        Role::Driver,
-        path.archive.then_some(Archive::Driver),
-        &all,
-    ));
+    command.extend(speed::flags(situation, path.archive.then_some(Archive::Driver), &all));
     command.extend(["-cp".to_owned(), path.text]);
     command.extend(user);
     command.extend(own_options);

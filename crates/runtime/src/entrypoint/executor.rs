@@ -1,8 +1,7 @@
 //! The executor: `java` with the options that the driver put into the pod's environment.
 
 use super::class_path::ClassPath;
-use super::speed::{self, Role};
-use super::{Launch, Situation};
+use super::{Launch, Situation, speed};
 use crate::launch::Archive;
 
 /// The class of executors on Kubernetes, since Spark 3.2.
@@ -49,12 +48,7 @@ pub fn command(situation: &Situation) -> Launch {
     let path = path.order(situation, facts);
     let all: Vec<&str> = user.iter().map(String::as_str).collect();
     let mut command = vec![situation.java()];
-    command.extend(speed::flags(
-        situation,
-        Role::Executor,
-        path.archive.then_some(Archive::Executor),
-        &all,
-    ));
+    command.extend(speed::flags(situation, path.archive.then_some(Archive::Executor), &all));
     command.extend(user);
     command.extend(heap);
     command.extend(["-cp".to_owned(), path.text, BACKEND.to_owned()]);

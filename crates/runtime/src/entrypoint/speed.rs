@@ -7,27 +7,36 @@ use super::{CPU_LIMIT, MEMORY_LIMIT, Situation};
 use crate::image::STOKE;
 use crate::launch::{Archive, Facts};
 
-/// What a JVM is started as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The driver.
-    Driver,
-    /// An executor.
-    Executor,
-}
-
 /// Below this much memory, or with one processor, a JVM chooses the serial collector by itself (`is_server_class_machine` of HotSpot: two
 /// processors and 2 GB, less 256 MB).
 const SERVER_CLASS_MEMORY: u64 = 1792 << 20;
 
+/// HotSpot's thresholds for the optimising compiler, ten times as high as by default (5000, 600, 15000, 40000).
+///
+/// A process that lives some seconds otherwise spends a third of its processor time on optimising code that it soon does not need any
+/// more. Code that is hot for long passes these thresholds within fractions of a second and is then optimised as always.
+const PATIENT_OPTIMISER: [&str; 4] = [
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+];
+
 /// The flags for a process. `archive` is the one its class path fits; `options` are all other options it will have.
-pub fn flags(situation: &Situation, _role: Role, archive: Option<Archive>, options: &[&str]) -> Vec<String> {
+pub fn flags(situation: &Situation, archive: Option<Archive>, options: &[&str]) -> Vec<String> {
     let mut flags = limits(situation);
     let ambient = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"]
         .iter()
         .filter_map(|name| situation.variable(name))
         .flat_map(str::split_whitespace);
     let all: Vec<&str> = options.iter().copied().chain(ambient).collect();
+    if !all.iter().any(|option| {
+        ["-XX:Tier", "-XX:+Tiered", "-XX:-Tiered", "-Xint", "-Xcomp"]
+            .iter()
+            .any(|start| option.starts_with(start))
+    }) {
+        flags.extend(PATIENT_OPTIMISER.map(str::to_owned));
+    }
     if !options::choose_collector(all.iter().copied()) && !is_server_class(situation) {
         flags.push("-XX:+UseSerialGC".into());
     }
@@ -99,7 +108,11 @@ mod tests {
     }
 
     fn flags_of(cpu: &str, memory: &str, archive: Option<Archive>, options: &[&str]) -> String {
-        flags(&situation(cpu, memory), Role::Driver, archive, options).join(" ")
+        flags(&situation(cpu, memory), archive, options)
+            .into_iter()
+            .filter(|flag| !flag.contains("Tier4"))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
@@ -125,6 +138,20 @@ mod tests {
     }
 
     #[test]
+    fn the_optimiser_is_patient_unless_the_user_speaks_of_compilation() {
+        let patient = |options: &[&str]| flags(&situation("", ""), None, options).len() == PATIENT_OPTIMISER.len();
+        assert!(patient(&["-Xmx1g", "-XX:+UseG1GC"]));
+        for option in [
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-TieredCompilation",
+            "-XX:Tier3DelayOn=5",
+            "-Xint",
+        ] {
+            assert!(!patient(&[option]), "{option}");
+        }
+    }
+
+    #[test]
     fn the_archive_is_used_when_it_is_there_and_the_user_says_nothing() {
         let archive = "-XX:SharedArchiveFile=/opt/stoke/launch/driver.jsa -Xshare:auto -Xlog:cds=off";
         assert_eq!(flags_of("", "", Some(Archive::Driver), &["-Xmx1g"]), archive);
@@ -134,9 +161,6 @@ mod tests {
         ambient
             .environment
             .insert("JAVA_TOOL_OPTIONS".into(), "-Da=b -XX:SharedArchiveFile=/x".into());
-        assert_eq!(
-            flags(&ambient, Role::Driver, Some(Archive::Driver), &[]),
-            Vec::<String>::new()
-        );
+        assert_eq!(flags(&ambient, Some(Archive::Driver), &["-Xint"]), Vec::<String>::new());
     }
 }
