@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod auth;
 pub mod bootstrap;
+pub mod cells;
 pub mod crd;
 pub mod fields;
 pub mod handlers;

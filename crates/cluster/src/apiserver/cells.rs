@@ -1,0 +1,106 @@
+//! What stands in a table's cell: the value at a path, the time since something happened.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// Follows a simple JSON path: `.a.b`, `.a[0]`, `.a['b.c']`, `.a[?(@.type=="x")].b`.
+pub fn path_value<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut current = value;
+    let mut rest = path.trim();
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('[') {
+            let end = if after.starts_with("?(") {
+                after.find(")]")? + 1
+            } else {
+                after.find(']')?
+            };
+            let inner = &after[..end];
+            rest = &after[end + 1..];
+            current = if let Some(condition) = inner.strip_prefix("?(@.").and_then(|text| text.strip_suffix(')')) {
+                let (field, wanted) = condition.split_once("==")?;
+                let wanted = wanted.trim().trim_matches(['"', '\'']);
+                current.as_array()?.iter().find(|item| item[field.trim()] == wanted)?
+            } else if let Ok(index) = inner.parse::<usize>() {
+                current.get(index)?
+            } else {
+                current.get(inner.trim_matches(['"', '\'']))?
+            };
+        } else {
+            let after = rest.strip_prefix('.').unwrap_or(rest);
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            if end > 0 {
+                current = current.get(&after[..end])?;
+            }
+            rest = &after[end..];
+            if end == 0 && rest.starts_with('.') {
+                return None;
+            }
+        }
+    }
+    Some(current)
+}
+
+/// How long ago, as kubectl writes it: `5s`, `3m20s`, `5h`, `3d2h`.
+pub fn age(time: &Value, now: Timestamp) -> String {
+    let Some(then) = time.as_str().and_then(|text| text.parse::<Timestamp>().ok()) else {
+        return "<unknown>".into();
+    };
+    human_duration(now.as_second() - then.as_second())
+}
+
+fn human_duration(seconds: i64) -> String {
+    if seconds < -1 {
+        return "<invalid>".into();
+    }
+    let seconds = seconds.max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    let with = |whole: i64, unit: &str, rest: i64, small: &str| {
+        if rest == 0 {
+            format!("{whole}{unit}")
+        } else {
+            format!("{whole}{unit}{rest}{small}")
+        }
+    };
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 => with(minutes, "m", seconds % 60, "s"),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => with(hours, "h", minutes % 60, "m"),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => with(days, "d", hours % 24, "h"),
+        691_200..63_072_000 => format!("{days}d"),
+        _ => with(days / 365, "y", days % 365, "d"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ages_are_written_as_kubectl_writes_them() {
+        for (seconds, expected) in [
+            (5, "5s"),
+            (119, "119s"),
+            (120, "2m"),
+            (200, "3m20s"),
+            (3600, "60m"),
+            (11_000, "3h3m"),
+            (90_000, "25h"),
+            (180_000, "2d2h"),
+        ] {
+            assert_eq!(human_duration(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn json_paths_reach_fields_items_and_conditions() {
+        let object = json!({"a": {"b": [{"type": "x", "v": 1}], "c.d": 2}});
+        assert_eq!(path_value(&object, ".a.b[0].v"), Some(&json!(1)));
+        assert_eq!(path_value(&object, ".a.b[?(@.type==\"x\")].v"), Some(&json!(1)));
+        assert_eq!(path_value(&object, ".a['c.d']"), Some(&json!(2)));
+        assert_eq!(path_value(&object, ".nope.x"), None);
+    }
+}
