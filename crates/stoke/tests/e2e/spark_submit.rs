@@ -406,7 +406,6 @@ const CASES: &[Case] = &[
         ],
     ),
     case("unknown-option", &["--nothing", PY]).refused(),
-    case("no-image", &["--conf", "spark.kubernetes.container.image=", PY]).refused(),
     case("driver-host", &["--conf", "spark.driver.bindAddress=1.2.3.4", PY]).refused(),
     case("local-file-without-upload-path", &["main.py"]).refused(),
     case(
