@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stoke_runtime::{ImageError, Origin, Progress, Runtime, Runtimes, Stage, Version};
+use stoke_runtime::{Image, ImageError, Origin, Progress, Runtime, Runtimes, Stage, Version};
+use stoke_sandbox::{Launcher, Mount, Spec};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -125,16 +126,55 @@ fn list(runtimes: &Runtimes, terminal: &mut Terminal) {
 
 /// Sees to it that an image can be run here: installs its Spark when that is missing, checks it when it is there.
 pub async fn ensure(home: &Home, image: &str, terminal: &mut Terminal) -> Outcome<()> {
-    let runtimes = Runtimes::new(home.root());
-    match tokio::task::block_in_place(|| runtimes.resolve(image)) {
-        Ok(_) => Ok(()),
-        Err(ImageError::NotInstalled(version)) => {
-            // Java is looked for first: there is no use in half a gigabyte that cannot run.
-            runtimes.java(&version, None).map_err(image_failure)?;
-            tokio::task::block_in_place(|| install(&runtimes, &version, false, terminal)).map(|_| ())
-        }
-        Err(error) => Err(image_failure(error)),
+    let runtimes = Runtimes::new(home.root()).with_program(std::env::current_exe()?);
+    tokio::task::block_in_place(|| {
+        let found = match runtimes.resolve(image) {
+            Err(ImageError::NotInstalled(version)) => {
+                // Java is looked for first: there is no use in half a gigabyte that cannot run.
+                runtimes.java(&version, None).map_err(image_failure)?;
+                install(&runtimes, &version, false, terminal)?;
+                runtimes.resolve(image)
+            }
+            found => found,
+        };
+        prepare(&runtimes, &found.map_err(image_failure)?, terminal);
+        Ok(())
+    })
+}
+
+/// Makes an image's class-data archives if they are missing, in a container as the image's own, so that it starts fast from then on.
+/// Without them it runs as well, only slower; so a failure is told and is no error.
+fn prepare(runtimes: &Runtimes, image: &Image, terminal: &mut Terminal) {
+    let Some(preparation) = runtimes.prepare(image) else { return };
+    let doing = format!("Spark {}: making class-data archives, once, for faster starts", image.runtime.version);
+    if terminal.interactive() { terminal.status(doing) } else { terminal.note(doing) }
+    let log = std::env::temp_dir().join(format!("stoke-prepare-{}.log", std::process::id()));
+    let bind = |mount: &stoke_runtime::Mount| Mount::bind(&mount.host, &mount.target, mount.read_only);
+    let mut mounts = stoke_sandbox::system_mounts();
+    mounts.extend(stoke_sandbox::account_files(image.user, image.user, "/home/spark"));
+    mounts.extend(image.mounts.iter().chain([&preparation.mount]).map(bind));
+    mounts.extend(image.scratch.iter().map(|target| Mount::tmpfs(target, None)));
+    let spec = Spec {
+        hostname: "prepare".into(),
+        user: image.user,
+        group: image.user,
+        command: preparation.command,
+        environment: image.environment.clone(),
+        working_directory: image.working_directory.clone(),
+        mounts,
+        read_only_root: false,
+        root_size: 1 << 30,
+        memory_limit: None,
+        log: log.clone(),
+    };
+    let exit = Launcher::default().start(&spec, |_| {}).map(|sandbox| sandbox.wait());
+    terminal.end_status();
+    if !matches!(&exit, Ok(exit) if exit.container_code() == 0) {
+        let told = std::fs::read_to_string(&log).unwrap_or_default();
+        let why = exit.map_or_else(|error| error.to_string(), |_| told.lines().last().unwrap_or_default().to_string());
+        terminal.note(format!("warning: Spark {} has no class-data archives and starts slower: {why}", image.runtime.version));
     }
+    let _ = std::fs::remove_file(log);
 }
 
 fn install(runtimes: &Runtimes, version: &Version, force: bool, terminal: &mut Terminal) -> Outcome<Runtime> {
