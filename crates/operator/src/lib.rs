@@ -2,6 +2,7 @@
 //!
 //! In: a `kube::Client`. Out: pods, their services and ConfigMaps, statuses and Events at that API server. Observe, decide, act:
 //! - [`application`]: facts about one application in, one decision out (pure)
+//! - [`schedule`]: the same for a schedule, and cron
 //! - [`plan`]: the seam to the room `submit`
 //! - `act`: what a decision asks for, done at the API server
 //! - `controller`: watches, cache and work queue; when to decide
@@ -15,6 +16,7 @@ pub mod application;
 mod controller;
 pub mod names;
 pub mod plan;
+pub mod schedule;
 
 pub use controller::{Operator, OperatorConfig};
 pub use plan::{NativePlanner, Plan, Planner, Refusal};

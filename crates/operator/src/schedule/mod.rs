@@ -1,0 +1,12 @@
+//! One schedule: its times, and what follows from them. Pure; the edge is in `crate::controller`.
+//!
+//! - [`cron`]: when
+//! - [`decide`]: facts in, decision out
+
+pub mod cron;
+mod decide;
+#[cfg(test)]
+mod tests;
+
+pub use cron::{InvalidSchedule, Schedule};
+pub use decide::{Action, Child, Decision, Facts, decide};
