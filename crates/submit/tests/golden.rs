@@ -2,6 +2,7 @@
 //!
 //! `scripts/record-spark-submit` makes the recordings. Identifiers and dates in them are fixed ones, which the test's [`Identity`] repeats;
 //! every case is a JSON patch of the case `baseline` of its Spark version.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

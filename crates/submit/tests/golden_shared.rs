@@ -1,5 +1,5 @@
 //! A second set of recordings, kept beside the repository. Skipped, and says so, where it is not there.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
@@ -46,13 +46,7 @@ fn identity(objects: &[Value]) -> (Identity, i64) {
     let service = of_kind(objects, "Service").unwrap()["metadata"]["name"]
         .as_str()
         .unwrap();
-    let env = pod["spec"]["containers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .rev()
-        .next()
-        .unwrap()["env"]
+    let env = pod["spec"]["containers"].as_array().unwrap().last().unwrap()["env"]
         .as_array()
         .unwrap();
     let local = env
