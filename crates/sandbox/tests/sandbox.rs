@@ -1,5 +1,10 @@
 //! Real containers. The sandbox starts this very executable again, so it has its own `main`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test, though without the harness")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test, though without the harness"
+)]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

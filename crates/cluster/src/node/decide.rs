@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn how_a_pod_ends() {
-        let table: [(&str, RestartPolicy, bool, &[usize], bool, &str); 14] = [
+        type Row = (&'static str, RestartPolicy, bool, &'static [usize], bool, &'static str);
+        let table: [Row; 14] = [
             ("m:done", Never, false, &[], true, "Succeeded"),
             ("m:fail", Never, false, &[], true, "Failed"),
             ("m:done", OnFailure, false, &[], true, "Succeeded"),

@@ -187,7 +187,6 @@ fn container_status(container: &Container, facts: &ContainerFacts, initializing:
                     .read_only
                     .filter(|read_only| *read_only)
                     .map(|_| "Disabled".to_owned()),
-                ..VolumeMountStatus::default()
             };
             mounts.iter().map(status).collect()
         }),

@@ -33,6 +33,11 @@ const PATIENCE: SignedDuration = SignedDuration::from_millis(250);
 /// How long containers get to end when the node itself stops.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
+/// Volumes that are ready, by name.
+type Volumes = BTreeMap<String, Prepared>;
+/// Volumes that are not, each with the reason.
+type Missing = Vec<(String, String)>;
+
 /// What reaches a worker.
 pub(crate) enum Message {
     /// The pod object changed.
@@ -84,7 +89,7 @@ pub(crate) struct Worker {
     specs: Vec<Container>,
     running: HashMap<usize, Running>,
     early_exits: HashMap<usize, (i32, Exit)>,
-    volumes: BTreeMap<String, Prepared>,
+    volumes: Volumes,
     preparing: bool,
     prepare_again: bool,
     tokens: TokenCache,
@@ -340,7 +345,7 @@ impl Worker {
         });
     }
 
-    fn take_volumes(&mut self, result: Result<BTreeMap<String, Prepared>, Vec<(String, String)>>) {
+    fn take_volumes(&mut self, result: Result<Volumes, Missing>) {
         let now = Timestamp::now();
         match result {
             Ok(volumes) => {
