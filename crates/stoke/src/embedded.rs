@@ -2,13 +2,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use stoke_cluster::node::{Capacity, Launcher, Node, NodeConfig, RuntimeImages, node_name};
-use stoke_cluster::scheduler::Scheduler;
-use stoke_cluster::{ApiConfig, ApiServer, PORT};
+use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_model::quantity::Quantity;
 use stoke_operator::{Operator, OperatorConfig};
 use tokio::sync::watch;
@@ -23,9 +20,7 @@ const IN_USE: &str = "in-use";
 
 /// A running cluster and operator.
 pub struct Embedded {
-    server: ApiServer,
-    node: Arc<Node>,
-    scheduler: Scheduler,
+    cluster: Cluster,
     operator: JoinHandle<()>,
     stop: watch::Sender<bool>,
     directory: PathBuf,
@@ -64,50 +59,20 @@ impl Embedded {
     }
 
     async fn start(home: &Home, directory: &Path, size: &Size, in_memory: bool) -> Outcome<Self> {
-        let failed = |error: &dyn std::fmt::Display| Failure::environment("stoke::cluster::start", error);
-        let mut capacity = Capacity::of_machine(directory);
-        if let Some(cpus) = size.cpus {
-            capacity.millicores = u64::from(cpus) * 1000;
-        }
-        if let Some(memory) = &size.memory {
-            capacity.memory = memory_bytes(memory)?;
-        }
-        let server = ApiServer::start(&ApiConfig {
+        let config = ClusterConfig {
             home: directory.to_path_buf(),
             in_memory,
-        })
-        .await
-        .map_err(|error| failed(&error))?;
-        let client = server.client();
-        let uploads = directory.join("uploads");
-        create_private(&uploads)?;
-        let program = std::env::current_exe()?;
-        let node = NodeConfig {
-            name: node_name(),
-            directory: directory.to_path_buf(),
-            uploads: Some(uploads),
-            subnet: server.subnet(),
-            port: PORT,
-            capacity,
-            images: Arc::new(RuntimeImages::new(
-                stoke_runtime::Runtimes::new(home.root()).with_program(&program),
-            )),
-            launcher: Launcher::with_program(&program),
+            executable: None,
+            millicores: size.cpus.map(|cpus| u64::from(cpus) * 1000),
+            memory: size.memory.as_deref().map(memory_bytes).transpose()?,
+            runtimes: stoke_runtime::Runtimes::new(home.root()).with_program(std::env::current_exe()?),
         };
-        let node = Arc::new(
-            Node::start(node, client.clone())
-                .await
-                .map_err(|error| failed(&error))?,
-        );
-        server.set_kubelet(node.clone());
-        let scheduler = Scheduler::start(&client);
+        let cluster = Cluster::start(config).await.map_err(|error| Failure::environment("stoke::cluster::start", error))?;
         let (stop, stopped) = watch::channel(false);
-        let operator = Operator::new(client, OperatorConfig::default());
+        let operator = Operator::new(cluster.client(), OperatorConfig::default());
         let operator = tokio::spawn(operator.run(stopped));
         Ok(Embedded {
-            server,
-            node,
-            scheduler,
+            cluster,
             operator,
             stop,
             directory: directory.to_path_buf(),
@@ -117,17 +82,17 @@ impl Embedded {
 
     /// A client with all rights.
     pub fn client(&self) -> Client {
-        self.server.client()
+        self.cluster.client()
     }
 
     /// Address of the API server.
     pub fn url(&self) -> String {
-        self.server.url()
+        self.cluster.url()
     }
 
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> String {
-        self.server.kubeconfig()
+        self.cluster.kubeconfig()
     }
 
     /// The cluster's directory.
@@ -139,9 +104,7 @@ impl Embedded {
     pub async fn stop(self, keep: bool) {
         let _ = self.stop.send(true);
         let _ = tokio::time::timeout(Duration::from_secs(5), self.operator).await;
-        drop(self.scheduler);
-        self.node.stop().await;
-        self.server.stop().await;
+        self.cluster.stop().await;
         if self.private.is_some() && !keep {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
