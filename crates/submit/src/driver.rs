@@ -63,7 +63,7 @@ fn container(build: &mut Build<'_>, conf: &Conf, cpu: &str, memory_mib: i64) -> 
     let pull_policy = pull_policy(conf)?;
     let ports = ports(conf)?;
     let user = match &build.request.proxy_user {
-        Some(proxy) if conf.version.since(4, 2) => proxy.clone(),
+        Some(proxy) if conf.version.since(4, 3) => proxy.clone(),
         _ => build.request.user.clone(),
     };
     let app_id = build.app_id();
