@@ -1,23 +1,24 @@
-//! What the watches have told us: applications, and of their pods only the fields decisions read.
+//! What the watches have told us: applications, schedules, and of pods only the fields decisions read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DynamicObject;
 use serde_json::Value;
-use stoke_model::crd::SparkApplication;
+use stoke_model::crd::{ScheduledSparkApplication, SparkApplication};
 use stoke_model::{defaults, names as published};
 
 use super::Key;
 use crate::application::{Driver, DriverPod, ExecutorPod, Facts};
 use crate::names;
 
-/// An application as stored, read.
+/// An object as stored, read.
 #[derive(Clone, Debug)]
-pub(crate) struct App {
-    /// The application with defaults applied, or why it cannot be read.
-    pub(crate) object: Result<SparkApplication, String>,
+pub(crate) struct Stored<T> {
+    /// The object with defaults applied, or why it cannot be read.
+    pub(crate) object: Result<T, String>,
     /// UID of the object.
     pub(crate) uid: String,
     /// Version the next write must find.
@@ -30,32 +31,53 @@ pub(crate) struct App {
     pub(crate) spec_digest: String,
 }
 
-impl App {
+/// An application as stored, read.
+pub(crate) type App = Stored<SparkApplication>;
+/// A schedule as stored, read.
+pub(crate) type Scheduled = Stored<ScheduledSparkApplication>;
+
+/// What can be read from a stored spec and status.
+pub(crate) trait Read: Sized {
+    fn read(spec: Value, status: Option<Value>, metadata: ObjectMeta) -> Result<Self, String>;
+}
+
+fn part(what: &str) -> impl Fn(serde_json::Error) -> String {
+    move |error| format!("{what} cannot be read: {error}")
+}
+
+impl Read for SparkApplication {
+    fn read(spec: Value, status: Option<Value>, metadata: ObjectMeta) -> Result<Self, String> {
+        let spec = defaults::application(serde_json::from_value(spec).map_err(part("spec"))?);
+        let status = status.map(serde_json::from_value).transpose().map_err(part("status"))?;
+        Ok(Self { metadata, spec, status })
+    }
+}
+
+impl Read for ScheduledSparkApplication {
+    fn read(spec: Value, status: Option<Value>, metadata: ObjectMeta) -> Result<Self, String> {
+        let spec = defaults::scheduled(serde_json::from_value(spec).map_err(part("spec"))?);
+        let status = status.map(serde_json::from_value).transpose().map_err(part("status"))?;
+        Ok(Self { metadata, spec, status })
+    }
+}
+
+impl<T: Read> Stored<T> {
     /// Reads a stored object. A malformed one is kept with the reason; it must not stop the watch.
     pub(crate) fn read(stored: &DynamicObject) -> Self {
         let spec = stored.data.get("spec").cloned().unwrap_or_default();
         let status = stored.data.get("status").cloned().unwrap_or_default();
-        let part = |what: &str, error: serde_json::Error| format!("{what} cannot be read: {error}");
-        let object = serde_json::from_value(spec.clone())
-            .map_err(|error| part("spec", error))
-            .and_then(|spec| {
-                let mut app = SparkApplication::new("", defaults::application(spec));
-                app.metadata = stored.metadata.clone();
-                app.metadata.managed_fields = None;
-                // A status we cannot read is one to begin again from only if nothing was recorded in it.
-                app.status = match &status {
-                    Value::Null => None,
-                    status => Some(serde_json::from_value(status.clone()).map_err(|error| part("status", error))?),
-                };
-                Ok(app)
-            });
+        let metadata = ObjectMeta {
+            managed_fields: None,
+            ..stored.metadata.clone()
+        };
+        let spec_digest = names::spec_digest(&spec);
         Self {
-            object,
+            object: T::read(spec, (!status.is_null()).then(|| status.clone()), metadata),
             uid: stored.metadata.uid.clone().unwrap_or_default(),
             resource_version: stored.metadata.resource_version.clone().unwrap_or_default(),
             generation: stored.metadata.generation,
             status,
-            spec_digest: names::spec_digest(&spec),
+            spec_digest,
         }
     }
 }
@@ -133,6 +155,7 @@ impl<T> Table<T> {
 #[derive(Default)]
 struct Tables {
     apps: Table<Arc<App>>,
+    schedules: Table<Arc<Scheduled>>,
     pods: Table<PodFact>,
 }
 
@@ -191,6 +214,38 @@ impl Cache {
     /// A new list of applications is complete.
     pub(crate) fn apps_listed(&self, scope: &str, listed: &HashSet<(Key, String)>) -> Vec<Key> {
         self.lock().apps.keep_only(scope, listed)
+    }
+
+    /// A schedule was told by the watch, or answered to a write of ours (`certain` and `scope` as for applications).
+    pub(crate) fn schedule_told(&self, stored: &DynamicObject, certain: bool) -> Option<Key> {
+        let key = app_key(stored)?;
+        let version = version(stored.metadata.resource_version.as_ref());
+        let schedule = Arc::new(Scheduled::read(stored));
+        self.lock().schedules.put(&key, &key.name, version, certain, schedule);
+        Some(key)
+    }
+
+    /// A schedule is gone.
+    pub(crate) fn schedule_gone(&self, stored: &DynamicObject) {
+        if let Some(key) = app_key(stored) {
+            self.lock().schedules.remove(&key, &key.name);
+        }
+    }
+
+    /// A new list of schedules is complete.
+    pub(crate) fn schedules_listed(&self, scope: &str, listed: &HashSet<(Key, String)>) {
+        self.lock().schedules.keep_only(scope, listed);
+    }
+
+    /// The schedule of this key.
+    pub(crate) fn schedule(&self, key: &Key) -> Option<Arc<Scheduled>> {
+        let tables = self.lock();
+        tables
+            .schedules
+            .rows
+            .get(key)?
+            .get(&key.name)
+            .map(|(_, schedule)| schedule.clone())
     }
 
     /// A pod was told by the watch; returns the application it belongs to.

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
+pub(crate) mod schedules;
 mod watches;
 
 use std::sync::Arc;
@@ -105,16 +106,28 @@ impl Operator {
             planner: self.planner,
             scopes: Arc::new(scopes),
         };
-        let (touch, touched) = mpsc::unbounded_channel();
+        let (applications, touched) = mpsc::unbounded_channel();
+        let (schedules, schedules_touched) = mpsc::unbounded_channel();
         tracing::info!(namespaces = ?context.scopes, "operator: watching");
-        let watching = watches::run(context.clone(), touch);
+        let watching = watches::run(
+            context.clone(),
+            watches::Touch {
+                applications,
+                schedules,
+            },
+        );
         let working = queue::run(touched, stop.clone(), self.config.workers, {
             let context = context.clone();
             move |key| reconcile::reconcile(context.clone(), key)
         });
+        let scheduling = queue::run(schedules_touched, stop.clone(), self.config.workers, {
+            let context = context.clone();
+            move |key| schedules::reconcile(context.clone(), key)
+        });
         let mut stop = stop;
         tokio::select! {
             () = working => {}
+            () = scheduling => {}
             () = watching => {}
             () = publishing => {}
             () = stopped(&mut stop) => {}

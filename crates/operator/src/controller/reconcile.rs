@@ -21,7 +21,7 @@ use crate::names::API_VERSION;
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
 const ROUNDS: usize = 12;
 /// An API server that does not answer for so long holds up this application only, and only until then.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a reconcile ended early.
 enum Stop {
@@ -77,7 +77,7 @@ pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
     .await
 }
 
-fn from_now(at: Timestamp) -> Duration {
+pub(super) fn from_now(at: Timestamp) -> Duration {
     // Timers round down; a moment later is late enough for every "strictly after".
     Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default() + Duration::from_millis(1)
 }

@@ -1,4 +1,4 @@
-//! The watches: applications, and the pods that carry the operator's label. A malformed object is one application's trouble, not the watch's.
+//! The watches: applications, schedules, and the pods that carry the operator's label. A malformed object is one application's trouble, not the watch's.
 
 use std::collections::HashSet;
 
@@ -13,29 +13,44 @@ use stoke_model::names as published;
 use tokio::sync::mpsc;
 
 use super::cache::{app_key, pod_key};
-use super::{Context, Key, applications};
+use super::{Context, Key, applications, schedules};
+
+/// Where touched keys go.
+pub(crate) struct Touch {
+    pub(crate) applications: mpsc::UnboundedSender<Key>,
+    pub(crate) schedules: mpsc::UnboundedSender<Key>,
+}
 
 enum Told {
+    Schedule(String, Event<DynamicObject>),
     App(String, Event<DynamicObject>),
     Pod(String, Event<DeserializeGuard<Pod>>),
 }
 
 /// Keeps the cache up to date and touches the keys that something happened to. Ends only with its receiver.
-pub(crate) async fn run(context: Context, touch: mpsc::UnboundedSender<Key>) {
+pub(crate) async fn run(context: Context, touch: Touch) {
     let mut told: SelectAll<BoxStream<'_, Result<Told, watcher::Error>>> = SelectAll::new();
     let labels = format!("{}=true", published::LABEL_LAUNCHED_BY);
     for scope in context.scopes.iter() {
-        let apps: Api<DynamicObject> = match scope.as_str() {
-            "" => Api::all_with(context.client.clone(), &applications()),
-            namespace => Api::namespaced_with(context.client.clone(), namespace, &applications()),
+        let dynamic = |resource| -> Api<DynamicObject> {
+            match scope.as_str() {
+                "" => Api::all_with(context.client.clone(), &resource),
+                namespace => Api::namespaced_with(context.client.clone(), namespace, &resource),
+            }
         };
         let pods: Api<DeserializeGuard<Pod>> = match scope.as_str() {
             "" => Api::all(context.client.clone()),
             namespace => Api::namespaced(context.client.clone(), namespace),
         };
-        let (of_apps, of_pods) = (scope.clone(), scope.clone());
+        let (of_apps, of_schedules, of_pods) = (scope.clone(), scope.clone(), scope.clone());
         told.push(
-            watch(apps, watcher::Config::default())
+            watch(dynamic(schedules::resource()), watcher::Config::default())
+                .default_backoff()
+                .map_ok(move |event| Told::Schedule(of_schedules.clone(), event))
+                .boxed(),
+        );
+        told.push(
+            watch(dynamic(applications()), watcher::Config::default())
                 .default_backoff()
                 .map_ok(move |event| Told::App(of_apps.clone(), event))
                 .boxed(),
@@ -49,20 +64,49 @@ pub(crate) async fn run(context: Context, touch: mpsc::UnboundedSender<Key>) {
     }
     let mut listing = Listing::default();
     while let Some(told) = told.next().await {
-        let touched = match told {
-            Ok(Told::App(scope, event)) => listing.app(&context, scope, event),
-            Ok(Told::Pod(scope, event)) => listing.pod(&context, scope, event),
+        let sent = match told {
+            Ok(Told::App(scope, event)) => {
+                let parent = parent_of(&event);
+                let whole = matches!(event, Event::InitDone);
+                let keys = listing.app(&context, &scope, event);
+                let parent_sent = parent.into_iter().try_for_each(|key| touch.schedules.send(key));
+                parent_sent.and_then(|()| listing.send(&touch, &scope, keys, whole))
+            }
+            Ok(Told::Pod(scope, event)) => {
+                let whole = matches!(event, Event::InitDone);
+                let keys = listing.pod(&context, &scope, event);
+                listing.send(&touch, &scope, keys, whole)
+            }
+            Ok(Told::Schedule(scope, event)) => {
+                let key = listing.schedule(&context, &scope, event);
+                key.into_iter().try_for_each(|key| touch.schedules.send(key))
+            }
             Err(error) => {
                 tracing::warn!(%error, "a watch was interrupted and begins again");
-                continue;
+                Ok(())
             }
         };
-        for key in touched {
-            if touch.send(key).is_err() {
-                return;
-            }
+        if sent.is_err() {
+            return;
         }
     }
+}
+
+/// The schedule an application came from.
+fn parent_of(event: &Event<DynamicObject>) -> Option<Key> {
+    let (Event::Apply(app) | Event::Delete(app) | Event::InitApply(app)) = event else {
+        return None;
+    };
+    let name = app
+        .metadata
+        .labels
+        .as_ref()?
+        .get(published::LABEL_SCHEDULED_APP_NAME)?
+        .clone();
+    Some(Key {
+        namespace: app.metadata.namespace.clone()?,
+        name,
+    })
 }
 
 /// Names told by a list that is not complete yet, per scope.
@@ -70,50 +114,95 @@ pub(crate) async fn run(context: Context, touch: mpsc::UnboundedSender<Key>) {
 struct Listing {
     apps: std::collections::HashMap<String, HashSet<(Key, String)>>,
     pods: std::collections::HashMap<String, HashSet<(Key, String)>>,
+    schedules: std::collections::HashMap<String, HashSet<(Key, String)>>,
+    /// Keys touched before both applications and pods of their scope were listed once, and how many of the two were.
+    early: std::collections::HashMap<String, (usize, HashSet<Key>)>,
 }
 
 impl Listing {
-    fn app(&mut self, context: &Context, scope: String, event: Event<DynamicObject>) -> Vec<Key> {
+    /// Touches applications. Until both their list and that of the pods are there, a driver that is not in the cache would only be asked for.
+    fn send(
+        &mut self,
+        touch: &Touch,
+        scope: &str,
+        keys: Vec<Key>,
+        whole: bool,
+    ) -> Result<(), mpsc::error::SendError<Key>> {
+        let (lists, early) = self.early.entry(scope.to_owned()).or_default();
+        *lists += usize::from(whole);
+        early.extend(keys);
+        match *lists >= 2 {
+            true => early.drain().try_for_each(|key| touch.applications.send(key)),
+            false => Ok(()),
+        }
+    }
+
+    fn schedule(&mut self, context: &Context, scope: &str, event: Event<DynamicObject>) -> Option<Key> {
         let cache = &context.cache;
         match event {
             Event::Init => {
-                self.apps.insert(scope, HashSet::new());
+                self.schedules.insert(scope.to_owned(), HashSet::new());
+                None
+            }
+            Event::InitApply(schedule) => {
+                let key = app_key(&schedule)?;
+                let name = key.name.clone();
+                self.schedules.entry(scope.to_owned()).or_default().insert((key, name));
+                cache.schedule_told(&schedule, true)
+            }
+            Event::InitDone => {
+                cache.schedules_listed(scope, &self.schedules.remove(scope).unwrap_or_default());
+                None
+            }
+            Event::Apply(schedule) => cache.schedule_told(&schedule, false),
+            Event::Delete(schedule) => {
+                cache.schedule_gone(&schedule);
+                None
+            }
+        }
+    }
+
+    fn app(&mut self, context: &Context, scope: &str, event: Event<DynamicObject>) -> Vec<Key> {
+        let cache = &context.cache;
+        match event {
+            Event::Init => {
+                self.apps.insert(scope.to_owned(), HashSet::new());
                 Vec::new()
             }
             Event::InitApply(app) => {
                 let Some(key) = app_key(&app) else { return Vec::new() };
                 let name = key.name.clone();
-                self.apps.entry(scope.clone()).or_default().insert((key, name));
-                cache.app_told(&scope, &app, true).into_iter().collect()
+                self.apps.entry(scope.to_owned()).or_default().insert((key, name));
+                cache.app_told(scope, &app, true).into_iter().collect()
             }
-            Event::InitDone => cache.apps_listed(&scope, &self.apps.remove(&scope).unwrap_or_default()),
-            Event::Apply(app) => cache.app_told(&scope, &app, false).into_iter().collect(),
-            Event::Delete(app) => cache.app_gone(&scope, &app).into_iter().collect(),
+            Event::InitDone => cache.apps_listed(scope, &self.apps.remove(scope).unwrap_or_default()),
+            Event::Apply(app) => cache.app_told(scope, &app, false).into_iter().collect(),
+            Event::Delete(app) => cache.app_gone(scope, &app).into_iter().collect(),
         }
     }
 
-    fn pod(&mut self, context: &Context, scope: String, event: Event<DeserializeGuard<Pod>>) -> Vec<Key> {
+    fn pod(&mut self, context: &Context, scope: &str, event: Event<DeserializeGuard<Pod>>) -> Vec<Key> {
         let cache = &context.cache;
         match event {
             Event::Init => {
-                self.pods.insert(scope, HashSet::new());
+                self.pods.insert(scope.to_owned(), HashSet::new());
                 Vec::new()
             }
             Event::InitApply(pod) => {
                 let Some(pod) = well_formed(pod) else { return Vec::new() };
                 if let (Some(key), Some(name)) = (pod_key(&pod), pod.metadata.name.clone()) {
-                    self.pods.entry(scope.clone()).or_default().insert((key, name));
+                    self.pods.entry(scope.to_owned()).or_default().insert((key, name));
                 }
-                cache.pod_told(&scope, &pod, true).into_iter().collect()
+                cache.pod_told(scope, &pod, true).into_iter().collect()
             }
-            Event::InitDone => cache.pods_listed(&scope, &self.pods.remove(&scope).unwrap_or_default()),
+            Event::InitDone => cache.pods_listed(scope, &self.pods.remove(scope).unwrap_or_default()),
             Event::Apply(pod) => {
                 let Some(pod) = well_formed(pod) else { return Vec::new() };
-                cache.pod_told(&scope, &pod, false).into_iter().collect()
+                cache.pod_told(scope, &pod, false).into_iter().collect()
             }
             Event::Delete(pod) => {
                 let Some(pod) = well_formed(pod) else { return Vec::new() };
-                cache.pod_gone(&scope, &pod).into_iter().collect()
+                cache.pod_gone(scope, &pod).into_iter().collect()
             }
         }
     }

@@ -48,7 +48,9 @@ pub struct InvalidSchedule {
 /// Searches end after so many years, as in the published parser: such a date never comes.
 const HORIZON_YEARS: i64 = 5;
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Schedule {
@@ -65,10 +67,15 @@ impl Schedule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn parse(schedule: &str, zone: &str) -> Result<Self, InvalidSchedule> {
-        let invalid = |reason: String| InvalidSchedule { schedule: schedule.to_owned(), reason };
+        let invalid = |reason: String| InvalidSchedule {
+            schedule: schedule.to_owned(),
+            reason,
+        };
         let text = schedule.trim();
         let (zone, text) = match text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ=")) {
-            Some(rest) => rest.split_once(' ').ok_or_else(|| invalid("after the time zone nothing follows".to_owned()))?,
+            Some(rest) => rest
+                .split_once(' ')
+                .ok_or_else(|| invalid("after the time zone nothing follows".to_owned()))?,
             None => (zone, text),
         };
         let zone = time_zone(zone).map_err(&invalid)?;
@@ -108,7 +115,10 @@ impl Schedule {
         }
         // Far behind: come from the other side, looking back further and further.
         for minutes in [60, 24 * 60, 32 * 24 * 60, 366 * 24 * 60, 5 * 366 * 24 * 60] {
-            let back = now.checked_sub(SignedDuration::from_mins(minutes)).unwrap_or(latest).max(latest);
+            let back = now
+                .checked_sub(SignedDuration::from_mins(minutes))
+                .unwrap_or(latest)
+                .max(latest);
             if let Some(mut found) = self.after(back).filter(|found| *found <= now) {
                 while let Some(next) = self.after(found).filter(|next| *next <= now) {
                     found = next;
@@ -136,15 +146,25 @@ impl Fields {
     fn after(&self, second: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let start = second.to_zoned(zone.clone());
         let last_year = i64::from(start.year()) + HORIZON_YEARS;
-        let mut at = start.checked_add(SignedDuration::from_secs(60 - i64::from(start.second()))).ok()?;
+        let mut at = start
+            .checked_add(SignedDuration::from_secs(60 - i64::from(start.second())))
+            .ok()?;
         while i64::from(at.year()) <= last_year {
             if !bit(self.month, at.month()) {
-                at = at.first_of_month().ok()?.checked_add(1.month()).ok()?.start_of_day().ok()?;
+                at = at
+                    .first_of_month()
+                    .ok()?
+                    .checked_add(1.month())
+                    .ok()?
+                    .start_of_day()
+                    .ok()?;
             } else if !self.day_matches(&at) {
                 at = at.tomorrow().ok()?.start_of_day().ok()?;
             } else if !bit(self.hour, at.hour()) {
                 // Absolute steps: they meet every local time that exists, and one that comes twice twice.
-                at = at.checked_add(SignedDuration::from_mins(60 - i64::from(at.minute()))).ok()?;
+                at = at
+                    .checked_add(SignedDuration::from_mins(60 - i64::from(at.minute())))
+                    .ok()?;
             } else if !bit(self.minute, at.minute()) {
                 at = at.checked_add(SignedDuration::from_mins(1)).ok()?;
             } else {
@@ -157,7 +177,11 @@ impl Fields {
     fn day_matches(&self, at: &Zoned) -> bool {
         let day = bit(self.day, at.day());
         let weekday = bit(self.weekday, at.weekday().to_sunday_zero_offset());
-        if self.any_day || self.any_weekday { day && weekday } else { day || weekday }
+        if self.any_day || self.any_weekday {
+            day && weekday
+        } else {
+            day || weekday
+        }
     }
 }
 
@@ -168,8 +192,9 @@ fn bit(field: u64, value: i8) -> bool {
 fn time_zone(name: &str) -> Result<TimeZone, String> {
     match name.trim() {
         "" | "Local" => Ok(TimeZone::system()),
-        name => TimeZone::get(name)
-            .map_err(|_| format!("the time zone {name:?} is not known; write an IANA name such as Europe/Berlin, or UTC")),
+        name => TimeZone::get(name).map_err(|_| {
+            format!("the time zone {name:?} is not known; write an IANA name such as Europe/Berlin, or UTC")
+        }),
     }
 }
 
@@ -188,13 +213,18 @@ fn times(text: &str) -> Result<Times, String> {
         "@daily" | "@midnight" => "0 0 * * *",
         "@hourly" => "0 * * * *",
         word if word.starts_with('@') => {
-            return Err("unknown word; write @yearly, @monthly, @weekly, @daily, @hourly or @every <duration>".to_owned());
+            return Err(
+                "unknown word; write @yearly, @monthly, @weekly, @daily, @hourly or @every <duration>".to_owned(),
+            );
         }
         fields => fields,
     };
     let parts: Vec<&str> = text.split_whitespace().collect();
     let [minute, hour, day, month, weekday] = parts.as_slice() else {
-        return Err(format!("five fields are needed (minute hour day month weekday), {} are there", parts.len()));
+        return Err(format!(
+            "five fields are needed (minute hour day month weekday), {} are there",
+            parts.len()
+        ));
     };
     let fields = Fields {
         minute: field("minute", minute, 0, 59, &[])?.0,
@@ -213,7 +243,8 @@ fn field(name: &str, text: &str, min: u32, max: u32, words: &[&str]) -> Result<(
     let mut bits = 0;
     let mut any = false;
     for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (part_bits, part_any) = range(part, min, max, words).map_err(|reason| format!("{name} {part:?}: {reason}"))?;
+        let (part_bits, part_any) =
+            range(part, min, max, words).map_err(|reason| format!("{name} {part:?}: {reason}"))?;
         bits |= part_bits;
         any |= part_any;
     }
@@ -248,7 +279,9 @@ fn range(text: &str, min: u32, max: u32, words: &[&str]) -> Result<(u64, bool), 
     if step == 0 {
         return Err("the step must be positive".to_owned());
     }
-    let bits = (first..=last).step_by(step as usize).fold(0, |bits, value| bits | 1 << value);
+    let bits = (first..=last)
+        .step_by(step as usize)
+        .fold(0, |bits, value| bits | 1 << value);
     Ok((bits, any && step == 1))
 }
 
@@ -289,7 +322,11 @@ mod tests {
             ("20-35/15 * * * *", "2012-07-09T15:45:00Z", "2012-07-09T16:20:00+00:00"),
             ("5/15 0 * Jul *", "2012-07-10T23:45:00Z", "2012-07-11T00:05:00+00:00"),
             ("0 0 9 Apr-Oct *", "2012-07-09T23:35:00Z", "2012-08-09T00:00:00+00:00"),
-            ("0 0 */5 Apr,Aug,Oct Mon", "2012-07-09T23:35:00Z", "2012-08-01T00:00:00+00:00"),
+            (
+                "0 0 */5 Apr,Aug,Oct Mon",
+                "2012-07-09T23:35:00Z",
+                "2012-08-01T00:00:00+00:00",
+            ),
             ("0 0 * Feb Mon", "2012-07-09T23:35:00Z", "2013-02-04T00:00:00+00:00"),
             ("0 0 29 Feb *", "2012-07-09T23:35:00Z", "2016-02-29T00:00:00+00:00"),
             ("0 0 1,15 * Sun", "2012-07-09T23:35:00Z", "2012-07-15T00:00:00+00:00"),
@@ -322,13 +359,19 @@ mod tests {
             assert_eq!(after(schedule, berlin, moment), next, "{schedule} after {moment}");
         }
         // Midnight itself is skipped in Beirut on 29 March 2026: the day begins at one.
-        assert_eq!(after("0 1 * * *", "Asia/Beirut", "2026-03-28T12:00:00Z"), "2026-03-29T01:00:00+03:00");
+        assert_eq!(
+            after("0 1 * * *", "Asia/Beirut", "2026-03-28T12:00:00Z"),
+            "2026-03-29T01:00:00+03:00"
+        );
     }
 
     #[test]
     fn a_zone_in_the_schedule_wins() {
         for prefix in ["TZ=Asia/Tokyo", "CRON_TZ=Asia/Tokyo"] {
-            assert_eq!(after(&format!("{prefix} 0 5 * * *"), "UTC", "2026-01-01T00:00:00Z"), "2026-01-02T05:00:00+09:00");
+            assert_eq!(
+                after(&format!("{prefix} 0 5 * * *"), "UTC", "2026-01-01T00:00:00Z"),
+                "2026-01-02T05:00:00+09:00"
+            );
         }
     }
 
@@ -364,10 +407,19 @@ mod tests {
     fn missed_times_are_counted_and_the_latest_is_found() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let hourly = Schedule::parse("@hourly", "UTC").unwrap();
-        assert_eq!(hourly.latest(at("2026-01-01T01:00:00Z"), at("2026-01-01T01:30:00Z")), (at("2026-01-01T01:00:00Z"), 0));
-        assert_eq!(hourly.latest(at("2026-01-01T01:00:00Z"), at("2026-01-01T04:30:00Z")), (at("2026-01-01T04:00:00Z"), 3));
+        assert_eq!(
+            hourly.latest(at("2026-01-01T01:00:00Z"), at("2026-01-01T01:30:00Z")),
+            (at("2026-01-01T01:00:00Z"), 0)
+        );
+        assert_eq!(
+            hourly.latest(at("2026-01-01T01:00:00Z"), at("2026-01-01T04:30:00Z")),
+            (at("2026-01-01T04:00:00Z"), 3)
+        );
         let minutely = Schedule::parse("* * * * *", "UTC").unwrap();
-        assert_eq!(minutely.latest(at("2020-01-01T00:00:00Z"), at("2026-01-01T04:30:30Z")), (at("2026-01-01T04:30:00Z"), 100));
+        assert_eq!(
+            minutely.latest(at("2020-01-01T00:00:00Z"), at("2026-01-01T04:30:30Z")),
+            (at("2026-01-01T04:30:00Z"), 100)
+        );
         assert!(minutely.contains(at("2026-01-01T04:30:00Z")) && !minutely.contains(at("2026-01-01T04:30:01Z")));
     }
 

@@ -22,7 +22,7 @@ pub struct Facts {
     pub schedule: ScheduledSparkApplication,
     /// Its applications, in any order.
     pub children: Vec<Child>,
-    /// True in the round after [`Action::Create`] was done.
+    /// True in the round after [`Action::Create`] was answered.
     pub created: bool,
 }
 
@@ -65,7 +65,10 @@ pub enum Action {
 #[must_use]
 pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     let spec = &facts.schedule.spec;
-    let mut decision = Decision { status: facts.schedule.status.clone().unwrap_or_default(), ..Decision::default() };
+    let mut decision = Decision {
+        status: facts.schedule.status.clone().unwrap_or_default(),
+        ..Decision::default()
+    };
     if facts.schedule.metadata.deletion_timestamp.is_some() {
         return decision;
     }
@@ -75,7 +78,9 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
         Err(error) => {
             let status = &mut decision.status;
             if status.reason != error.to_string() {
-                decision.events.push(note(true, "ScheduleInvalid", "Validate", error.to_string()));
+                decision
+                    .events
+                    .push(note(true, "ScheduleInvalid", "Validate", error.to_string()));
             }
             status.schedule_state = ScheduleState::FailedValidation;
             status.reason = error.to_string();
@@ -92,14 +97,23 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
         // What would have run meanwhile is not made up for.
         decision.status.next_run = None;
     } else {
-        let next = decision.status.next_run.as_ref().map(|time| time.0).filter(|next| still_wanted(&schedule, *next, now));
+        let next = decision
+            .status
+            .next_run
+            .as_ref()
+            .map(|time| time.0)
+            .filter(|next| still_wanted(&schedule, *next, now));
         match next {
             Some(next) if next <= now => run_is_due(facts, &schedule, next, now, &mut decision),
             Some(_) => {}
             None => decision.status.next_run = schedule.after(now).map(Time),
         }
     }
-    if decision.actions.iter().all(|action| !matches!(action, Action::Create(_))) {
+    if decision
+        .actions
+        .iter()
+        .all(|action| !matches!(action, Action::Create(_)))
+    {
         decision.requeue_at = decision.status.next_run.as_ref().map(|time| time.0);
     }
     decision
@@ -113,19 +127,39 @@ fn still_wanted(schedule: &Schedule, next: Timestamp, now: Timestamp) -> bool {
 fn run_is_due(facts: &Facts, schedule: &Schedule, next: Timestamp, now: Timestamp, decision: &mut Decision) {
     let (due, missed) = schedule.latest(next, now);
     if missed > 0 {
-        let count = if missed >= 100 { "100 or more".to_owned() } else { missed.to_string() };
-        decision.events.push(note(true, "ScheduledRunsMissed", "Schedule", format!("{count} runs from {next} on were missed")));
+        let count = if missed >= 100 {
+            "100 or more".to_owned()
+        } else {
+            missed.to_string()
+        };
+        decision.events.push(note(
+            true,
+            "ScheduledRunsMissed",
+            "Schedule",
+            format!("{count} runs from {next} on were missed"),
+        ));
     }
-    let active: Vec<&Child> = facts.children.iter().filter(|child| !child.state.is_terminal() && !child.deleting).collect();
-    match (facts.schedule.spec.concurrency_policy.unwrap_or_default(), active.as_slice()) {
+    let active: Vec<&Child> = facts
+        .children
+        .iter()
+        .filter(|child| !child.state.is_terminal() && !child.deleting)
+        .collect();
+    match (
+        facts.schedule.spec.concurrency_policy.unwrap_or_default(),
+        active.as_slice(),
+    ) {
         (ConcurrencyPolicy::Forbid, [first, ..]) => {
             let message = format!("the run of {due} was skipped: {} has not ended", first.name);
-            decision.events.push(note(true, "ScheduledRunSkipped", "Schedule", message));
+            decision
+                .events
+                .push(note(true, "ScheduledRunSkipped", "Schedule", message));
             decision.status.next_run = schedule.after(now).map(Time);
             return;
         }
         (ConcurrencyPolicy::Replace, active) => {
-            decision.actions.extend(active.iter().map(|child| Action::Delete(child.name.clone())));
+            decision
+                .actions
+                .extend(active.iter().map(|child| Action::Delete(child.name.clone())));
         }
         _ => {}
     }
@@ -142,7 +176,12 @@ fn finish_beginning(facts: &Facts, schedule: &Schedule, now: Timestamp, decision
         decision.actions.push(Action::Create(name));
         return;
     }
-    decision.events.push(note(false, "ScheduledRunStarted", "Schedule", format!("SparkApplication {name} was created")));
+    decision.events.push(note(
+        false,
+        "ScheduledRunStarted",
+        "Schedule",
+        format!("the run {name} was begun"),
+    ));
     let last = decision.status.last_run.as_ref().map_or(now, |time| time.0);
     // After the run just begun, not after now: a time that came meanwhile is due, not lost.
     decision.status.next_run = schedule.after(last).map(Time);
@@ -153,13 +192,20 @@ fn trim_history(facts: &Facts, decision: &mut Decision) {
     let spec = &facts.schedule.spec;
     let limit = |limit: Option<i32>| usize::try_from(limit.unwrap_or(1)).unwrap_or(0);
     let mut keep = |state: ApplicationStateType, limit: usize| -> Vec<String> {
-        let mut ended: Vec<&Child> = facts.children.iter().filter(|child| child.state == state && !child.deleting).collect();
+        let mut ended: Vec<&Child> = facts
+            .children
+            .iter()
+            .filter(|child| child.state == state && !child.deleting)
+            .collect();
         ended.sort_by(|a, b| (b.created_at, &b.name).cmp(&(a.created_at, &a.name)));
         let surplus = ended.iter().skip(limit).map(|child| Action::Delete(child.name.clone()));
         decision.actions.extend(surplus);
         ended.iter().take(limit).map(|child| child.name.clone()).collect()
     };
-    let successful = keep(ApplicationStateType::Completed, limit(spec.successful_run_history_limit));
+    let successful = keep(
+        ApplicationStateType::Completed,
+        limit(spec.successful_run_history_limit),
+    );
     let failed = keep(ApplicationStateType::Failed, limit(spec.failed_run_history_limit));
     decision.status.past_successful_run_names = successful;
     decision.status.past_failed_run_names = failed;
@@ -178,5 +224,10 @@ fn child_name(schedule: &str, due: Timestamp) -> String {
 }
 
 fn note(warning: bool, reason: &'static str, action: &'static str, note: String) -> EventNote {
-    EventNote { warning, reason, action, note }
+    EventNote {
+        warning,
+        reason,
+        action,
+        note,
+    }
 }

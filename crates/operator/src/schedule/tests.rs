@@ -21,7 +21,10 @@ fn schedule(extra: Value) -> Facts {
         "spec": spec,
     }))
     .unwrap();
-    Facts { schedule, ..Facts::default() }
+    Facts {
+        schedule,
+        ..Facts::default()
+    }
 }
 
 fn round(facts: &mut Facts, now: i64) -> Decision {
@@ -36,7 +39,12 @@ fn name(minutes: i64) -> String {
 }
 
 fn child(minutes: i64, state: State) -> Child {
-    Child { name: name(minutes), created_at: at(minutes), state, deleting: false }
+    Child {
+        name: name(minutes),
+        created_at: at(minutes),
+        state,
+        deleting: false,
+    }
 }
 
 fn next(decision: &Decision) -> Option<Timestamp> {
@@ -61,7 +69,11 @@ fn a_run_is_recorded_then_created_then_done() {
     let mut facts = schedule(json!({}));
     round(&mut facts, 10);
     let intent = round(&mut facts, 60);
-    assert_eq!(intent.actions, [Action::Create(name(60))], "the name comes from the scheduled time");
+    assert_eq!(
+        intent.actions,
+        [Action::Create(name(60))],
+        "the name comes from the scheduled time"
+    );
     assert_eq!(intent.status.last_run, Some(Time(at(60))));
     assert_eq!(intent.status.last_run_name, Some(name(60)));
     assert_eq!(next(&intent), Some(at(60)), "not moved on before the child exists");
@@ -80,7 +92,11 @@ fn a_crash_before_the_creation_creates_the_same_later() {
     let again = round(&mut facts, 95);
     assert_eq!(again.actions, intent.actions);
     facts.children = vec![child(60, State::Submitted)];
-    assert_eq!(next(&round(&mut facts, 96)), Some(at(120)), "found created, it is not created again");
+    assert_eq!(
+        next(&round(&mut facts, 96)),
+        Some(at(120)),
+        "found created, it is not created again"
+    );
 }
 
 #[test]
@@ -124,7 +140,10 @@ fn suspended_times_are_not_made_up_for() {
     let mut facts = schedule(json!({"suspend": true}));
     facts.schedule.status.get_or_insert_default().next_run = Some(Time(at(60)));
     let decision = round(&mut facts, 200);
-    assert_eq!((next(&decision), decision.requeue_at, decision.actions.len()), (None, None, 0));
+    assert_eq!(
+        (next(&decision), decision.requeue_at, decision.actions.len()),
+        (None, None, 0)
+    );
     facts.schedule.spec.suspend = Some(false);
     assert_eq!(next(&round(&mut facts, 250)), Some(at(300)));
 }
@@ -136,7 +155,11 @@ fn a_changed_schedule_takes_effect() {
     facts.schedule.spec.schedule = "15 * * * *".into();
     assert_eq!(next(&round(&mut facts, 11)), Some(at(15)));
     facts.schedule.spec.schedule = "@every 2m".into();
-    assert_eq!(next(&round(&mut facts, 12)), Some(at(14)), "a shorter interval does not wait for the old time");
+    assert_eq!(
+        next(&round(&mut facts, 12)),
+        Some(at(14)),
+        "a shorter interval does not wait for the old time"
+    );
 }
 
 #[test]
@@ -149,7 +172,10 @@ fn an_invalid_schedule_says_why_once_and_is_left_when_mended() {
     assert!(round(&mut facts, 11).events.is_empty());
     facts.schedule.spec.schedule = "0 * * * *".into();
     let decision = round(&mut facts, 12);
-    assert_eq!((decision.status.schedule_state, decision.status.reason.as_str()), (ScheduleState::Scheduled, ""));
+    assert_eq!(
+        (decision.status.schedule_state, decision.status.reason.as_str()),
+        (ScheduleState::Scheduled, "")
+    );
     assert_eq!(next(&decision), Some(at(60)));
 }
 

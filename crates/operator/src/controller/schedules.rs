@@ -1,0 +1,262 @@
+//! One schedule, once: facts, decision, status, actions, and again when a run was created.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, PostParams};
+use kube::core::{ApiResource, DynamicObject};
+use serde_json::{Value, json};
+use stoke_model::crd::{ScheduleState, ScheduledSparkApplication, ScheduledSparkApplicationStatus};
+use stoke_model::names as published;
+use tracing::Instrument;
+
+use super::cache::Scheduled;
+use super::queue::Worked;
+use super::reconcile::{PATIENCE, from_now};
+use super::{Context, Key, applications};
+use crate::act::{is_code, refusal, status};
+use crate::application::EventNote;
+use crate::names::{API_VERSION, COMPONENT};
+use crate::schedule::{Action, Child, Facts, decide};
+
+/// The resource `ScheduledSparkApplication`.
+pub(super) fn resource() -> ApiResource {
+    super::resource("ScheduledSparkApplication", "scheduledsparkapplications")
+}
+
+/// Brings one schedule to where nothing can be done for it now.
+pub(super) async fn reconcile(context: Context, key: Key) -> Worked {
+    let span = tracing::info_span!("schedule", namespace = %key.namespace, name = %key.name);
+    async move {
+        let Some(stored) = context.cache.schedule(&key) else {
+            return Worked::Done(None);
+        };
+        let turn = Turn {
+            context: &context,
+            key: &key,
+            stored,
+        };
+        match tokio::time::timeout(PATIENCE, turn.run()).await {
+            Ok(Ok(again)) => Worked::Done(again.map(from_now)),
+            Ok(Err(error)) if is_code(&error, 404) => Worked::Done(None),
+            Ok(Err(error)) if is_code(&error, 409) => refresh(&context, &key).await,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the API server did not do what was asked; trying again");
+                Worked::Failed
+            }
+            Err(_) => {
+                tracing::warn!(
+                    seconds = PATIENCE.as_secs(),
+                    "the API server did not answer; trying again"
+                );
+                Worked::Failed
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+async fn refresh(context: &Context, key: &Key) -> Worked {
+    match api(context, key).get_opt(&key.name).await {
+        Ok(Some(stored)) => {
+            context.cache.schedule_told(&stored, false);
+            Worked::Again
+        }
+        Ok(None) => Worked::Done(None),
+        Err(error) => {
+            tracing::warn!(%error, "the schedule could not be read");
+            Worked::Failed
+        }
+    }
+}
+
+fn api(context: &Context, key: &Key) -> Api<DynamicObject> {
+    Api::namespaced_with(context.client.clone(), &key.namespace, &resource())
+}
+
+struct Turn<'a> {
+    context: &'a Context,
+    key: &'a Key,
+    stored: Arc<Scheduled>,
+}
+
+impl Turn<'_> {
+    async fn run(mut self) -> Result<Option<Timestamp>, kube::Error> {
+        let schedule = match &self.stored.object {
+            Ok(schedule) => schedule.clone(),
+            Err(reason) => return self.report_malformed(&reason.clone()).await,
+        };
+        let mut facts = Facts {
+            children: self.children(),
+            schedule,
+            created: false,
+        };
+        loop {
+            let decision = decide(&facts, Timestamp::now());
+            self.write(&facts, &decision.status).await?;
+            facts.schedule.status = Some(decision.status);
+            for note in &decision.events {
+                self.publish(note);
+            }
+            facts.created = false;
+            for action in &decision.actions {
+                match action {
+                    Action::Create(name) => {
+                        self.create(&facts.schedule, name).await?;
+                        facts.created = true;
+                    }
+                    Action::Delete(name) => {
+                        self.delete(name).await?;
+                        let deleted = facts.children.iter_mut().find(|child| child.name == *name);
+                        deleted.into_iter().for_each(|child| child.deleting = true);
+                    }
+                }
+            }
+            if !facts.created {
+                return Ok(decision.requeue_at);
+            }
+        }
+    }
+
+    async fn write(&mut self, facts: &Facts, new: &ScheduledSparkApplicationStatus) -> Result<(), kube::Error> {
+        let old = match &facts.schedule.status {
+            Some(old) if old == new => return Ok(()),
+            Some(old) => serde_json::to_value(old).map_err(kube::Error::SerdeError)?,
+            None => Value::Null,
+        };
+        let new = serde_json::to_value(new).map_err(kube::Error::SerdeError)?;
+        let api = api(self.context, self.key);
+        if let Some(stored) = status::write(&api, &self.key.name, &self.stored.resource_version, &old, &new).await? {
+            self.context.cache.schedule_told(&stored, false);
+            self.stored = Arc::new(Scheduled::read(&stored));
+        }
+        Ok(())
+    }
+
+    /// Applications of this very schedule, not of an earlier one of the same name.
+    fn children(&self) -> Vec<Child> {
+        let owner = &self.stored.uid;
+        let ours = self.context.cache.apps_where(&self.key.namespace, |app| {
+            app.owner_references().iter().any(|reference| reference.uid == *owner)
+        });
+        let children = ours.iter().filter_map(|app| app.object.as_ref().ok());
+        children
+            .map(|app| Child {
+                name: app.name_any(),
+                created_at: app
+                    .metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map(|time| time.0)
+                    .unwrap_or_default(),
+                state: app
+                    .status
+                    .as_ref()
+                    .map(|status| status.app_state.state)
+                    .unwrap_or_default(),
+                deleting: app.metadata.deletion_timestamp.is_some(),
+            })
+            .collect()
+    }
+
+    /// Creates the run of this name, finds it created, or says why it cannot be.
+    async fn create(&self, schedule: &ScheduledSparkApplication, name: &str) -> Result<(), kube::Error> {
+        let mut labels = schedule.metadata.labels.clone().unwrap_or_default();
+        let mut parent = self.key.name.clone();
+        parent.truncate(published::LABEL_LIMIT);
+        labels.insert(published::LABEL_SCHEDULED_APP_NAME.to_owned(), parent);
+        let application = json!({
+            "apiVersion": API_VERSION,
+            "kind": "SparkApplication",
+            "metadata": {
+                "name": name,
+                "namespace": self.key.namespace,
+                "labels": labels,
+                "ownerReferences": [{
+                    "apiVersion": API_VERSION, "kind": "ScheduledSparkApplication",
+                    "name": self.key.name, "uid": self.stored.uid, "blockOwnerDeletion": true,
+                }],
+            },
+            "spec": schedule.spec.template,
+        });
+        let application: DynamicObject = serde_json::from_value(application).map_err(kube::Error::SerdeError)?;
+        let parameters = PostParams {
+            field_manager: Some(COMPONENT.to_owned()),
+            ..PostParams::default()
+        };
+        match self.applications().create(&parameters, &application).await {
+            Ok(_) => tracing::info!(application = name, "a run was created"),
+            Err(error) if is_code(&error, 409) => tracing::info!(application = name, "a run was found created"),
+            Err(error) => match refusal(&error) {
+                // Asking again for the same would be refused again; the next time comes.
+                Some(status) => {
+                    let note = format!("the run {name} was refused: {}", status.message);
+                    tracing::warn!(note);
+                    self.publish(&EventNote {
+                        warning: true,
+                        reason: "ScheduledRunRefused",
+                        action: "Schedule",
+                        note,
+                    });
+                }
+                None => return Err(error),
+            },
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), kube::Error> {
+        match self.applications().delete(name, &DeleteParams::background()).await {
+            Ok(_) => tracing::info!(application = name, "a run was deleted"),
+            Err(error) if is_code(&error, 404) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn applications(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.context.client.clone(), &self.key.namespace, &applications())
+    }
+
+    async fn report_malformed(&mut self, reason: &str) -> Result<Option<Timestamp>, kube::Error> {
+        let known: ScheduledSparkApplicationStatus =
+            serde_json::from_value(self.stored.status.clone()).unwrap_or_default();
+        if known.reason == reason {
+            return Ok(None);
+        }
+        tracing::warn!(reason, "malformed schedule");
+        let status = ScheduledSparkApplicationStatus {
+            schedule_state: ScheduleState::FailedValidation,
+            reason: reason.to_owned(),
+            next_run: None,
+            ..known
+        };
+        let facts = Facts::default();
+        self.write(&facts, &status).await?;
+        self.publish(&EventNote {
+            warning: true,
+            reason: "ScheduleInvalid",
+            action: "Read",
+            note: reason.to_owned(),
+        });
+        Ok(None)
+    }
+
+    fn publish(&self, note: &EventNote) {
+        let regarding = ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some("ScheduledSparkApplication".to_owned()),
+            name: Some(self.key.name.clone()),
+            namespace: Some(self.key.namespace.clone()),
+            uid: Some(self.stored.uid.clone()),
+            resource_version: Some(self.stored.resource_version.clone()),
+            field_path: None,
+        };
+        self.context
+            .publisher
+            .publish(&regarding, &self.stored.spec_digest, note);
+    }
+}
