@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use sha2::{Digest, Sha256};
 use stoke_model::quantity::Quantity;
+use stoke_runtime::entrypoint::{CPU_LIMIT, MEMORY_LIMIT};
 use stoke_sandbox::{Exit, Mount, Sandbox, Spec, account_files};
+use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, identity};
 use super::environment::{command_line, environment};
@@ -34,6 +36,8 @@ pub(crate) enum NotStarted {
     Waiting(&'static str, String),
     /// The command could not be executed: the container counts as having ended, with this message.
     Command(String),
+    /// The pod is to end; there is no use in waiting for its image.
+    Cancelled,
 }
 
 /// What to start.
@@ -47,13 +51,17 @@ pub(crate) struct Order {
     pub hosts: PathBuf,
 }
 
-/// Starts a container. `on_exit` is called once with its end if this succeeds.
+/// Starts a container. `on_exit` is called once with its end if this succeeds. Waiting for an image ends when `cancelled`.
 pub(crate) async fn start(
     context: &Arc<Context>,
     order: Order,
+    cancelled: CancellationToken,
     on_exit: impl FnOnce(Exit) + Send + 'static,
 ) -> Result<Started, NotStarted> {
-    let image = image(context, &order).await?;
+    let image = tokio::select! {
+        image = image(context, &order) => image?,
+        () = cancelled.cancelled() => return Err(NotStarted::Cancelled),
+    };
     let shared = Arc::clone(context);
     let joined = tokio::task::spawn_blocking(move || start_now(&shared, &order, &image, on_exit)).await;
     joined.unwrap_or_else(|error| Err(NotStarted::Waiting("RunContainerError", error.to_string())))
@@ -188,7 +196,7 @@ fn start_now(
         user,
         group,
         command,
-        environment: environment.clone(),
+        environment: with_limits(environment.clone(), container),
         working_directory: working_directory.clone(),
         mounts,
         read_only_root,
@@ -310,13 +318,22 @@ fn scratch_mounts(scratch: &Path, image: &Image) -> std::io::Result<Vec<Mount>> 
 }
 
 fn memory_limit(container: &Container) -> Option<u64> {
-    let limit = container.resources.as_ref()?.limits.as_ref()?.get("memory")?;
-    limit
-        .0
-        .parse::<Quantity>()
-        .ok()
+    limit(container, "memory")
         .map(|limit| limit.bytes())
         .filter(|limit| *limit > 0)
+}
+
+fn limit(container: &Container, resource: &str) -> Option<Quantity> {
+    let limit = container.resources.as_ref()?.limits.as_ref()?.get(resource)?;
+    limit.0.parse().ok()
+}
+
+/// The environment with the container's limits, where the image's entrypoint looks for what a JVM would read from its control group.
+fn with_limits(mut environment: Vec<(String, String)>, container: &Container) -> Vec<(String, String)> {
+    let cpu = limit(container, "cpu").map(|limit| (CPU_LIMIT.to_owned(), limit.millicores().to_string()));
+    let memory = memory_limit(container).map(|limit| (MEMORY_LIMIT.to_owned(), limit.to_string()));
+    environment.extend(cpu.into_iter().chain(memory));
+    environment
 }
 
 fn container_id(uid: &str, container: &str, attempt: i32, at: Timestamp) -> String {

@@ -8,8 +8,9 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     let cases: [(&str, &str, &[&str]); 9] = [
         (
             "an unknown field",
-            "  memroy: 512m",
-            &["bad.yaml:11", "memroy", "memory"],
+            "  executor:
+    memroy: 512m",
+            &["bad.yaml:12", "memroy", "`memory`"],
         ),
         (
             "an unknown Spark key",
