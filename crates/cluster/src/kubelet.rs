@@ -55,17 +55,29 @@ pub struct KubeletError {
 impl KubeletError {
     /// 400 `BadRequest`, the kubelet's answer for a container that has no log yet.
     pub fn bad_request(message: impl Into<String>) -> Self {
-        KubeletError { code: 400, reason: "BadRequest", message: message.into() }
+        KubeletError {
+            code: 400,
+            reason: "BadRequest",
+            message: message.into(),
+        }
     }
 
     /// 404 `NotFound`, for a pod the node does not have.
     pub fn not_found(message: impl Into<String>) -> Self {
-        KubeletError { code: 404, reason: "NotFound", message: message.into() }
+        KubeletError {
+            code: 404,
+            reason: "NotFound",
+            message: message.into(),
+        }
     }
 
     /// 500 `InternalError`, for a failure of the node itself.
     pub fn internal(message: impl Into<String>) -> Self {
-        KubeletError { code: 500, reason: "InternalError", message: message.into() }
+        KubeletError {
+            code: 500,
+            reason: "InternalError",
+            message: message.into(),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::kubelet::{KubeletError, LogOptions, LogRequest};
 
 /// Logs of this many pods are kept; the oldest of the others go.
 const KEPT: usize = 400;
+/// The newest logs that together have at most this many bytes are kept.
+const KEPT_BYTES: u64 = 4 << 30;
 /// How long a follower waits before it looks again, at most.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -218,20 +220,35 @@ fn same_file(file: &std::fs::File, path: &Path) -> std::io::Result<bool> {
 
 /// Removes the oldest logs beyond those kept.
 pub(crate) fn prune(directory: &Path) {
-    let directory = directory.join("logs");
-    let mut pods: Vec<(std::time::SystemTime, PathBuf)> = std::fs::read_dir(directory)
+    prune_to(&directory.join("logs"), KEPT, KEPT_BYTES);
+}
+
+fn prune_to(logs: &Path, count: usize, bytes: u64) {
+    let mut pods: Vec<(std::time::SystemTime, PathBuf)> = std::fs::read_dir(logs)
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
-    if pods.len() > KEPT {
-        pods.sort();
-        let excess = pods.len() - KEPT;
-        for (_, path) in pods.drain(..excess) {
+    pods.sort();
+    let mut total = 0;
+    for (index, (_, path)) in pods.iter().rev().enumerate() {
+        total += size(path);
+        // The logs of the pod that has just ended are never thrown away.
+        if index > 0 && (index >= count || total > bytes) {
             let _ = std::fs::remove_dir_all(path);
         }
     }
+}
+
+/// The bytes below a directory of two levels, as logs have it.
+fn size(pod: &Path) -> u64 {
+    let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    let files = entries(pod).flat_map(|container| entries(&container.path()).collect::<Vec<_>>());
+    files
+        .filter_map(|file| file.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum()
 }
 
 #[cfg(test)]
@@ -362,6 +379,37 @@ mod tests {
         };
         let (text, ()) = tokio::join!(follow, writer);
         assert_eq!(text.unwrap(), "a\nb\nc\n");
+    }
+
+    #[test]
+    fn the_oldest_logs_go_by_count_and_by_size() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, age) in [("old", 30), ("middle", 20), ("new", 10)] {
+            let path = directory.path().join(name).join("c");
+            std::fs::create_dir_all(&path).unwrap();
+            std::fs::write(path.join("0.log"), "0123456789").unwrap();
+            let time = std::time::SystemTime::now() - Duration::from_secs(age);
+            std::fs::File::open(directory.path().join(name))
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        }
+        let left = || {
+            let mut names: Vec<String> = std::fs::read_dir(directory.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        prune_to(directory.path(), 3, 30);
+        assert_eq!(left(), ["middle", "new", "old"]);
+        prune_to(directory.path(), 2, 30);
+        assert_eq!(left(), ["middle", "new"]);
+        prune_to(directory.path(), 2, 15);
+        assert_eq!(left(), ["new"]);
+        prune_to(directory.path(), 2, 5);
+        assert_eq!(left(), ["new"]);
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ mod worker;
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -97,14 +97,7 @@ impl Node {
     /// The directory cannot be used, or the API server does not take the Node object.
     pub async fn start(config: NodeConfig, client: Client) -> std::io::Result<Node> {
         let directory = config.directory.clone();
-        let pods = directory.join("pods");
-        // What a killed predecessor left of its pods; their processes died with it.
-        tokio::task::spawn_blocking(move || {
-            let _ = std::fs::remove_dir_all(&pods);
-            std::fs::create_dir_all(&pods)
-        })
-        .await
-        .map_err(std::io::Error::other)??;
+        set_aside(&directory)?;
         std::fs::create_dir_all(directory.join("logs"))?;
 
         let (configs, mut tasks) = ConfigCache::start(&client);
@@ -170,6 +163,26 @@ impl Kubelet for Node {
     }
 }
 
+/// Makes an empty `pods/`. What a killed predecessor left there (its processes died with it) is removed in the background.
+fn set_aside(directory: &Path) -> std::io::Result<()> {
+    let pods = directory.join("pods");
+    let stale = directory.join(format!("pods.stale-{}", std::process::id()));
+    let _ = std::fs::rename(&pods, &stale);
+    let leftovers: Vec<PathBuf> = std::fs::read_dir(directory)?
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("pods.stale-"))
+        .map(|entry| entry.path())
+        .collect();
+    if !leftovers.is_empty() {
+        tokio::task::spawn_blocking(move || {
+            for path in leftovers {
+                let _ = std::fs::remove_dir_all(path);
+            }
+        });
+    }
+    std::fs::create_dir_all(pods)
+}
+
 /// Gives every pod bound to this node a worker, and every worker what happens to its pod.
 async fn follow_pods(context: Arc<Context>, mut stopped: watch::Receiver<bool>) {
     let api: Api<Pod> = Api::all(context.client.clone());
@@ -187,7 +200,8 @@ async fn follow_pods(context: Arc<Context>, mut stopped: watch::Receiver<bool>) 
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => {
                     if let Ok(uid) = done {
                         workers.remove(&uid);
-                        logs::prune(&context.directory);
+                        let directory = context.directory.clone();
+                        tokio::task::spawn_blocking(move || logs::prune(&directory));
                     }
                     continue;
                 }

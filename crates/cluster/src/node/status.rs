@@ -210,3 +210,186 @@ fn terminated(ended: &Ended) -> ContainerStateTerminated {
 pub(crate) fn seconds(time: Timestamp) -> Time {
     Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::RestartPolicy;
+    use super::*;
+    use std::path::Path;
+
+    /// Phase, conditions as `Type=Status/Reason`, and the containers' states: what tells one status from the next.
+    fn shape(status: &PodStatus) -> (String, Vec<String>, Vec<String>) {
+        let conditions = status.conditions.iter().flatten().map(|condition| {
+            let reason = condition
+                .reason
+                .as_ref()
+                .map(|reason| format!("/{reason}"))
+                .unwrap_or_default();
+            format!("{}={}{reason}", condition.type_, condition.status)
+        });
+        let containers = status.container_statuses.iter().flatten().map(|container| {
+            let state = container.state.clone().unwrap_or_default();
+            let flags = format!("ready={} started={:?}", container.ready, container.started);
+            match (state.waiting, state.running, state.terminated) {
+                (Some(waiting), _, _) => format!("waiting {} {flags}", waiting.reason.unwrap_or_default()),
+                (_, Some(_), _) => format!("running {flags}"),
+                (_, _, Some(ended)) => format!("{} {} {flags}", ended.reason.unwrap_or_default(), ended.exit_code),
+                _ => String::new(),
+            }
+        });
+        (
+            status.phase.clone().unwrap_or_default(),
+            conditions.collect(),
+            containers.collect(),
+        )
+    }
+
+    /// The statuses a kubelet publishes for one pod that was not deleted while it ran, without those by which it only
+    /// announces an end that its next one completes, 1 s later (it waits for its container runtime).
+    fn recorded(statuses: &[PodStatus]) -> Vec<(String, Vec<String>, Vec<String>)> {
+        let mut shapes: Vec<_> = statuses
+            .iter()
+            .filter(|status| status.host_ip.is_some())
+            .map(shape)
+            .collect();
+        shapes.dedup();
+        let over = |phase: &str| matches!(phase, "Succeeded" | "Failed");
+        shapes.retain(|(phase, _, containers)| {
+            over(phase)
+                || containers
+                    .iter()
+                    .all(|container| container.starts_with("waiting") || container.starts_with("running"))
+        });
+        shapes
+    }
+
+    #[test]
+    fn statuses_are_those_of_the_recorded_kubelets() {
+        let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces");
+        let Ok(files) = std::fs::read_dir(&traces) else {
+            println!("SKIPPED: no recorded traces at {}", traces.display());
+            return;
+        };
+        let mut compared = 0;
+        for file in files.flatten() {
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            let mut pods: std::collections::BTreeMap<String, (Pod, Vec<PodStatus>)> = Default::default();
+            for line in text.lines() {
+                let event: serde_json::Value = serde_json::from_str(line).unwrap();
+                let object = &event["object"];
+                if object["kind"] != "Pod" || object["metadata"]["deletionTimestamp"].is_string() {
+                    continue;
+                }
+                let pod: Pod = serde_json::from_value(object.clone()).unwrap();
+                let status = pod.status.clone().unwrap();
+                let uid = pod.metadata.uid.clone().unwrap();
+                pods.entry(uid).or_insert_with(|| (pod, Vec::new())).1.push(status);
+            }
+            for (pod, statuses) in pods.into_values() {
+                let theirs = recorded(&statuses);
+                let ended = statuses.iter().rev().find_map(|status| {
+                    status
+                        .container_statuses
+                        .as_ref()?
+                        .first()?
+                        .state
+                        .as_ref()?
+                        .terminated
+                        .clone()
+                });
+                let name = pod.metadata.name.clone().unwrap();
+                let over = theirs
+                    .last()
+                    .is_some_and(|(phase, ..)| phase != "Pending" && phase != "Running");
+                let ours = replay(
+                    &pod,
+                    theirs.len(),
+                    ended
+                        .filter(|_| over)
+                        .map(|ended| (ended.exit_code, ended.reason.unwrap())),
+                );
+                let ours: Vec<_> = ours
+                    .into_iter()
+                    .filter(|shape| theirs.contains(shape) || shape.0 != "Running")
+                    .collect();
+                assert_eq!(ours, theirs, "{name} of {}", file.path().display());
+                compared += 1;
+            }
+        }
+        assert!(compared > 10, "only {compared} pods were compared");
+    }
+
+    /// What we publish for a pod that is created, runs, and ends so.
+    fn replay(pod: &Pod, most: usize, end: Option<(i32, String)>) -> Vec<(String, Vec<String>, Vec<String>)> {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut fresh = pod.clone();
+        fresh.status = None;
+        let mut facts = PodFacts::of(&fresh, now);
+        assert_eq!(facts.restart_policy, RestartPolicy::Never);
+        let mut previous = PodStatus::default();
+        let mut shapes = Vec::new();
+        let mut publish = |facts: &PodFacts, ready: bool| {
+            let place = Where {
+                pod_address: Some("127.70.1.1"),
+                host_address: "127.70.0.1",
+                ready_to_start: ready,
+            };
+            previous = status(pod, facts, place, &previous, now);
+            shapes.push(shape(&previous));
+        };
+        publish(&facts, false);
+        if most > 1 {
+            let container = &mut facts.containers[0];
+            (container.state, container.started, container.ready) = (State::Running(now), true, true);
+            publish(&facts, true);
+        }
+        if let Some((exit_code, reason)) = end {
+            let container = &mut facts.containers[0];
+            let ended = Ended {
+                exit_code,
+                reason,
+                message: None,
+                started_at: Some(now),
+                finished_at: now,
+                container_id: String::new(),
+            };
+            (container.state, container.started, container.ready) = (State::Ended(ended), false, false);
+            publish(&facts, false);
+        }
+        shapes
+    }
+
+    #[test]
+    fn times_of_conditions_that_do_not_change_stay() {
+        let pod: Pod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p", "generation": 1},
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
+        }))
+        .unwrap();
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let mut facts = PodFacts::of(&pod, at(0));
+        let place = Where {
+            pod_address: None,
+            host_address: "h",
+            ready_to_start: false,
+        };
+        let first = status(&pod, &facts, place, &PodStatus::default(), at(10));
+        facts.containers[0].state = State::Running(at(20));
+        let second = status(&pod, &facts, place, &first, at(20));
+        let time = |status: &PodStatus, kind: &str| {
+            let condition = status
+                .conditions
+                .iter()
+                .flatten()
+                .find(|c| c.type_ == kind)
+                .unwrap()
+                .clone();
+            condition.last_transition_time.unwrap().0.as_second()
+        };
+        assert_eq!((time(&second, "Initialized"), time(&second, "Ready")), (10, 10));
+        (facts.containers[0].started, facts.containers[0].ready) = (true, true);
+        let third = status(&pod, &facts, place, &second, at(30));
+        assert_eq!((time(&third, "Initialized"), time(&third, "Ready")), (10, 30));
+        assert_eq!(third.start_time, first.start_time);
+    }
+}

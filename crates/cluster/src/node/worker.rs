@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Container, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
 use kube::Api;
 use stoke_sandbox::Exit;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, identity};
 use super::decide::{decide, delay, note_end, phase};
@@ -99,6 +100,7 @@ pub(crate) struct Worker {
     object_gone: bool,
     finished: bool,
     told_gone: bool,
+    cancelled: CancellationToken,
     sender: mpsc::UnboundedSender<Message>,
     inbox: mpsc::UnboundedReceiver<Message>,
     publish: mpsc::UnboundedSender<Word>,
@@ -146,6 +148,7 @@ impl Worker {
             object_gone: false,
             finished,
             told_gone: false,
+            cancelled: CancellationToken::new(),
             sender: sender.clone(),
             inbox,
             publish,
@@ -196,9 +199,13 @@ impl Worker {
         }
     }
 
-    /// The pod gets its names.
+    /// The pod gets its names; what it asks for and cannot have is said.
     fn enter(&mut self) {
         let spec = self.pod.spec.as_ref();
+        for feature in spec.map(not_provided).unwrap_or_default() {
+            let message = format!("{feature} is not provided by Stoke's embedded node; the pod runs without it");
+            self.context.recorder.pod(&self.pod, true, "NotProvided", message);
+        }
         let aliases = spec.and_then(|spec| spec.host_aliases.clone()).unwrap_or_default();
         let file = self.context.pod_directory(&self.uid).join("hosts");
         let entered = self
@@ -378,6 +385,9 @@ impl Worker {
             return None;
         }
         let now = Timestamp::now();
+        if self.facts.terminating || self.facts.failure.is_some() {
+            self.cancelled.cancel();
+        }
         let decision = decide(&self.facts, now);
         if decision.deadline_exceeded {
             let message = "Pod was active on the node longer than the specified deadline";
@@ -445,11 +455,12 @@ impl Worker {
             hosts: self.context.pod_directory(&self.uid).join("hosts"),
         };
         let (context, sender, exits) = (Arc::clone(&self.context), self.sender.clone(), self.sender.clone());
+        let cancelled = self.cancelled.clone();
         tokio::spawn(async move {
             let on_exit = move |exit| {
                 let _ = exits.send(Message::Exited(index, attempt, exit));
             };
-            let result = start(&context, order, on_exit).await;
+            let result = start(&context, order, cancelled, on_exit).await;
             let _ = sender.send(Message::Started(index, attempt, Box::new(result)));
         });
     }
@@ -517,6 +528,7 @@ impl Worker {
                     });
                 }
             }
+            Err(NotStarted::Cancelled) => {}
             Err(NotStarted::Command(message)) => {
                 let ended = Ended {
                     exit_code: 128,
@@ -729,6 +741,23 @@ impl Worker {
             let _ = self.publish.send(Word::Gone);
         }
     }
+}
+
+/// What a pod asks for that its containers run without.
+fn not_provided(spec: &PodSpec) -> Vec<&'static str> {
+    let asked = [
+        (
+            spec.share_process_namespace,
+            "shareProcessNamespace (each container sees its own processes only)",
+        ),
+        (spec.host_pid, "hostPID"),
+        (spec.host_ipc, "hostIPC"),
+    ];
+    asked
+        .into_iter()
+        .filter(|(asked, _)| *asked == Some(true))
+        .map(|(_, feature)| feature)
+        .collect()
 }
 
 /// A container that waits when the pod is over will never run: what it waited for is no longer true.

@@ -1,15 +1,17 @@
 //! A cluster with a node whose only image is this machine's shell.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
-use stoke_cluster::kubelet::{Kubelet, LogOptions, LogRequest};
+use stoke_cluster::kubelet::{Kubelet, KubeletError, LogOptions, LogRequest};
 use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig};
 use stoke_cluster::scheduler::Scheduler;
 use stoke_cluster::{ApiConfig, ApiServer, PORT};
@@ -34,15 +36,29 @@ impl Images for Shell {
                 mounts: Vec::new(),
                 writable: vec!["/opt/work".into()],
             })),
-            "slow" => Ok(None),
+            "slow" | "very-slow" => Ok(None),
             other => Err(format!("no local Spark is known for image {other:?}: map it")),
         }
     }
 
     fn pull(&self, image: &str) -> Result<Image, String> {
-        std::thread::sleep(Duration::from_millis(50));
-        assert_eq!(image, "slow");
+        std::thread::sleep(Duration::from_millis(if image == "slow" { 50 } else { 2500 }));
         self.present("shell").map(Option::unwrap)
+    }
+}
+
+/// The node, for as long as there is one.
+struct Logs(Weak<Node>);
+
+impl Kubelet for Logs {
+    fn logs(&self, request: LogRequest) -> BoxFuture<'_, Result<BoxStream<'static, bytes::Bytes>, KubeletError>> {
+        Box::pin(async move {
+            self.0
+                .upgrade()
+                .ok_or_else(|| KubeletError::internal("gone"))?
+                .logs(request)
+                .await
+        })
     }
 }
 
@@ -56,16 +72,31 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start(directory: &Path) -> Bench {
-        let home = directory.join("cluster");
-        let api = ApiServer::start(&ApiConfig {
-            home: home.clone(),
+        Bench::start_named(&directory.join("cluster"), "stoke-test").await
+    }
+
+    pub async fn start_named(home: &Path, name: &str) -> Bench {
+        let config = ApiConfig {
+            home: home.to_owned(),
             in_memory: true,
-        })
-        .await
-        .unwrap();
+        };
+        let api = ApiServer::start(&config).await.unwrap();
+        Bench::with_node(api, home.to_owned(), name).await
+    }
+
+    /// The same cluster with its node gone, as if killed, and another in its place.
+    pub async fn with_new_node(self, name: &str) -> Bench {
+        let Bench {
+            api, directory, node, ..
+        } = self;
+        drop(Arc::into_inner(node).unwrap());
+        Bench::with_node(api, directory, name).await
+    }
+
+    async fn with_node(api: ApiServer, home: PathBuf, name: &str) -> Bench {
         let client = api.client();
         let config = NodeConfig {
-            name: "stoke-test".into(),
+            name: name.into(),
             directory: home.clone(),
             uploads: None,
             subnet: api.subnet(),
@@ -80,7 +111,7 @@ impl Bench {
             launcher: Launcher::default(),
         };
         let node = Arc::new(Node::start(config, client.clone()).await.unwrap());
-        api.set_kubelet(Arc::clone(&node) as Arc<dyn Kubelet>);
+        api.set_kubelet(Arc::new(Logs(Arc::downgrade(&node))));
         Bench {
             _scheduler: Scheduler::start(&client),
             client,
@@ -204,10 +235,14 @@ impl Bench {
         }
     }
 
-    /// Follows a pod by a watch until `phase`, and returns every status seen.
-    pub async fn history(&self, name: &str, phase: &str) -> Vec<Value> {
+    /// Every status of a pod after its creation, until `phase`.
+    pub async fn history(&self, pod: &Pod, phase: &str) -> Vec<Value> {
+        let (name, created) = (
+            pod.metadata.name.clone().unwrap(),
+            pod.metadata.resource_version.clone().unwrap(),
+        );
         let parameters = WatchParams::default().fields(&format!("metadata.name={name}"));
-        let stream = self.pods().watch(&parameters, "0").await.unwrap();
+        let stream = self.pods().watch(&parameters, &created).await.unwrap();
         futures::pin_mut!(stream);
         let mut seen = Vec::new();
         while let Some(event) = stream.next().await {

@@ -43,11 +43,10 @@ fn shape(status: &Value) -> (String, Vec<String>, String) {
 
 pub async fn a_pod_succeeds_with_the_statuses_and_events_of_a_kubelet(bench: &Bench) {
     let pod = bench.script("ok", "echo hello; sleep 0.3").await;
-    let history = bench.history("ok", "Succeeded").await;
+    let history = bench.history(&pod, "Succeeded").await;
     let shapes: Vec<_> = history.iter().map(shape).collect();
     let not_ready = "ContainersNotReady";
     let expected = [
-        ("Pending", vec![], ""),
         ("Pending", vec!["PodScheduled=True".to_owned()], ""),
         (
             "Pending",
@@ -92,7 +91,7 @@ pub async fn a_pod_succeeds_with_the_statuses_and_events_of_a_kubelet(bench: &Be
         .map(|(phase, conditions, state)| (phase.to_owned(), conditions, state.to_owned()))
         .collect();
     assert_eq!(shapes, expected);
-    let running = &history[3];
+    let running = &history[2];
     assert_eq!(running["podIP"], running["podIPs"][0]["ip"]);
     assert!(running["podIP"].as_str().unwrap().starts_with("127."));
     assert_eq!(running["containerStatuses"][0]["imageID"], "shell@1");
@@ -201,7 +200,7 @@ pub async fn containers_start_again_as_the_policy_says(bench: &Bench) {
         (&json!(1), &json!(1))
     );
     assert_eq!(waiting["status"]["phase"], "Running");
-    let events = bench.events(&pod, 8).await;
+    let events = bench.events(&pod, 5).await;
     assert!(
         events.contains(&format!(
             "BackOff: Back-off restarting failed container main in pod again_default({uid})"
@@ -239,7 +238,7 @@ pub async fn init_containers_and_sidecars_keep_their_order(bench: &Bench) {
             "containers": [container("main", "sleep 0.1; cat /v/log")]
         }))
         .await;
-    let history = bench.history("order", "Succeeded").await;
+    let history = bench.history(&pod, "Succeeded").await;
     assert_eq!(bench.log(&pod, "main").await, "one\nside\ntwo\n");
     assert_eq!(
         bench.log(&pod, "side").await,
@@ -401,6 +400,51 @@ pub async fn deadlines_and_probes(bench: &Bench) {
     bench.delete("ill", 1).await;
     bench.until_gone("ill").await;
     bench.until_gone("probed").await;
+}
+
+/// A node that is killed and started again finds its pods' processes gone, and says so.
+pub async fn a_new_node_is_honest_about_what_it_cannot_find(bench: &Bench) {
+    let second = Bench::start_named(&bench.directory.join("second"), "stoke-second").await;
+    let loop_forever = "while :; do sleep 0.02; done";
+    second.script("once", loop_forever).await;
+    let again = json!({"restartPolicy": "Always", "containers": [{"name": "main", "args": [loop_forever]}]});
+    second.create("always", again).await;
+    second.until_phase("once", "Running").await;
+    second.until_phase("always", "Running").await;
+    let third = second.with_new_node("stoke-second").await;
+    let pod = third.until_phase("once", "Failed").await;
+    let ended = &state(&pod, "containerStatuses", "main")["state"]["terminated"];
+    assert_eq!(
+        (&ended["exitCode"], &ended["reason"]),
+        (&json!(137), &json!("ContainerStatusUnknown"))
+    );
+    let pod = third
+        .until("always", "restarted", |pod| {
+            state(pod, "containerStatuses", "main")["restartCount"] == 1
+        })
+        .await;
+    assert_eq!(
+        state(&pod, "containerStatuses", "main")["lastState"]["terminated"]["reason"],
+        "ContainerStatusUnknown"
+    );
+    third.stop().await;
+}
+
+pub async fn a_pod_can_be_deleted_while_its_image_is_fetched(bench: &Bench) {
+    bench
+        .create(
+            "fetching",
+            json!({"containers": [{"name": "main", "image": "very-slow", "args": ["true"]}]}),
+        )
+        .await;
+    let waiting =
+        |pod: &Value| state(pod, "containerStatuses", "main")["state"]["waiting"]["reason"] == "ContainerCreating";
+    bench.until("fetching", "waiting", waiting).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let start = Instant::now();
+    bench.delete("fetching", 30).await;
+    bench.until_gone("fetching").await;
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
 }
 
 pub async fn hooks_run_before_and_after(bench: &Bench) {

@@ -45,6 +45,8 @@ fn main() {
         lifecycle::deletion_is_graceful_and_complete,
         lifecycle::deadlines_and_probes,
         lifecycle::hooks_run_before_and_after,
+        lifecycle::a_new_node_is_honest_about_what_it_cannot_find,
+        lifecycle::a_pod_can_be_deleted_while_its_image_is_fetched,
         surroundings::volumes_appear_where_they_are_mounted,
         surroundings::a_pod_waits_for_its_config_map,
         surroundings::services_resolve_as_they_come,
