@@ -24,7 +24,7 @@ pub(crate) struct Touch {
 enum Told {
     Schedule(String, Event<DynamicObject>),
     App(String, Event<DynamicObject>),
-    Pod(String, Event<DeserializeGuard<Pod>>),
+    Pod(String, Box<Event<DeserializeGuard<Pod>>>),
 }
 
 /// Keeps the cache up to date and touches the keys that something happened to. Ends only with its receiver.
@@ -58,7 +58,7 @@ pub(crate) async fn run(context: Context, touch: Touch) {
         told.push(
             watch(pods, watcher::Config::default().labels(&labels))
                 .default_backoff()
-                .map_ok(move |event| Told::Pod(of_pods.clone(), event))
+                .map_ok(move |event| Told::Pod(of_pods.clone(), Box::new(event)))
                 .boxed(),
         );
     }
@@ -73,8 +73,8 @@ pub(crate) async fn run(context: Context, touch: Touch) {
                 parent_sent.and_then(|()| listing.send(&touch, &scope, keys, whole))
             }
             Ok(Told::Pod(scope, event)) => {
-                let whole = matches!(event, Event::InitDone);
-                let keys = listing.pod(&context, &scope, event);
+                let whole = matches!(*event, Event::InitDone);
+                let keys = listing.pod(&context, &scope, *event);
                 listing.send(&touch, &scope, keys, whole)
             }
             Ok(Told::Schedule(scope, event)) => {

@@ -1,7 +1,7 @@
 //! One schedule: its times, and what follows from them. Pure; the edge is in `crate::controller`.
 //!
-//! - [`cron`]: when
-//! - [`decide`]: facts in, decision out
+//! - [`cron`] tells when
+//! - [`decide`](decide()) takes facts and gives a decision
 
 pub mod cron;
 mod decide;
