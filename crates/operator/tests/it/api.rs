@@ -28,11 +28,14 @@ pub enum Cut {
     After(usize),
 }
 
+/// Resource, label it must have, where its events go.
+type Watcher = (String, Option<(String, String)>, UnboundedSender<bytes::Bytes>);
+
 #[derive(Default)]
 struct State {
     version: u64,
     objects: BTreeMap<Id, Value>,
-    watchers: Vec<(String, Option<(String, String)>, UnboundedSender<bytes::Bytes>)>,
+    watchers: Vec<Watcher>,
     log: Vec<String>,
     cut: Option<Cut>,
     refusals: Vec<(String, u16, String)>,

@@ -95,46 +95,47 @@ async fn an_invalid_schedule_and_a_malformed_one_say_why() {
 
 #[tokio::test]
 async fn a_crash_at_any_request_begins_no_run_twice() {
-    for number in 1..=4 {
-        for cut in [Cut::Before(number), Cut::After(number)] {
-            let api = FakeApi::default();
-            api.cut_at(cut);
-            let operator = Running::start(&api);
-            // Suspended applications: only the schedule's own requests are made.
-            schedule(&api, json!({"template": {"suspend": true}}));
-            tokio::time::timeout(std::time::Duration::from_secs(10), api.cut.notified())
-                .await
-                .unwrap();
-            api.cut_nowhere();
-            operator.kill().await;
-            let operator = Running::start(&api);
-            until(&api, "a run that is done beginning", || {
-                let status = status(&api);
-                !status["lastRun"].is_null() && status["lastRun"] != status["nextRun"]
-            })
-            .await;
-            operator.kill().await;
-            let names: Vec<String> = runs(&api)
-                .iter()
-                .map(|run| run["metadata"]["name"].as_str().unwrap().to_owned())
-                .collect();
-            let mut times = names.clone();
-            times.sort();
-            times.dedup();
-            assert_eq!(times.len(), names.len(), "{cut:?}");
-            // Every run stands for another second; a duplicate would share one.
-            let seconds: std::collections::BTreeSet<String> = names
-                .iter()
-                .map(|name| name["report-".len()..][..10].to_owned())
-                .collect();
-            assert_eq!(seconds.len(), names.len(), "{cut:?}: {names:?}");
-            let status = status(&api);
-            let last = status["lastRunName"].as_str().unwrap().to_owned();
-            let under_way = status["lastRun"] == status["nextRun"];
-            assert!(
-                under_way || names.contains(&last),
-                "{cut:?}: {last} is recorded but was not created: {names:?}"
-            );
-        }
-    }
+    let cuts = (1..=4).flat_map(|number| [Cut::Before(number), Cut::After(number)]);
+    futures::future::join_all(cuts.map(begins_no_run_twice)).await;
+}
+
+async fn begins_no_run_twice(cut: Cut) {
+    let api = FakeApi::default();
+    api.cut_at(cut);
+    let operator = Running::start(&api);
+    // Suspended applications: only the schedule's own requests are made.
+    schedule(&api, json!({"template": {"suspend": true}}));
+    tokio::time::timeout(std::time::Duration::from_secs(10), api.cut.notified())
+        .await
+        .unwrap();
+    api.cut_nowhere();
+    operator.kill().await;
+    let operator = Running::start(&api);
+    until(&api, "a run that is done beginning", || {
+        let status = status(&api);
+        !status["lastRun"].is_null() && status["lastRun"] != status["nextRun"]
+    })
+    .await;
+    operator.kill().await;
+    let names: Vec<String> = runs(&api)
+        .iter()
+        .map(|run| run["metadata"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    let mut times = names.clone();
+    times.sort();
+    times.dedup();
+    assert_eq!(times.len(), names.len(), "{cut:?}");
+    // Every run stands for another second; a duplicate would share one.
+    let seconds: std::collections::BTreeSet<String> = names
+        .iter()
+        .map(|name| name["report-".len()..][..10].to_owned())
+        .collect();
+    assert_eq!(seconds.len(), names.len(), "{cut:?}: {names:?}");
+    let status = status(&api);
+    let last = status["lastRunName"].as_str().unwrap().to_owned();
+    let under_way = status["lastRun"] == status["nextRun"];
+    assert!(
+        under_way || names.contains(&last),
+        "{cut:?}: {last} is recorded but was not created: {names:?}"
+    );
 }
