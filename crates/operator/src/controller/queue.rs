@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -58,7 +60,14 @@ pub(crate) async fn run<W, F>(
                 timers.remove(&(due, key.clone()));
             }
             let working = work(key.clone());
-            tasks.spawn(async move { (key, working.await) });
+            tasks.spawn(async move {
+                // One application's trouble must not become that of the queue.
+                let worked = AssertUnwindSafe(working).catch_unwind().await.unwrap_or_else(|_| {
+                    tracing::error!(%key, "a panic while working on this application; trying again");
+                    Worked::Failed
+                });
+                (key, worked)
+            });
         }
         let next = timers.first().map(|(due, _)| *due);
         tokio::select! {
@@ -75,7 +84,7 @@ pub(crate) async fn run<W, F>(
                 }
             }
             Some(ended) = tasks.join_next() => {
-                // A task that panicked lost its key; the watch's next event or the resync brings it back.
+                // Only an aborted task has no answer, and none is aborted while the queue runs.
                 let Ok((key, worked)) = ended else { continue };
                 let slot = slots.entry(key.clone()).or_default();
                 slot.running = false;
@@ -199,5 +208,15 @@ mod tests {
             "{times:?}"
         );
         assert!((7350..=7355).contains(&times[5]) && times.len() == 6, "{times:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure_of_its_key_alone() {
+        let starts = starts(&["a", "b"], |name, turn| match (name, turn) {
+            ("a", 1) => panic!("on purpose"),
+            _ => (0, Worked::Done(None)),
+        })
+        .await;
+        assert_eq!(starts, [("a".into(), 0), ("b".into(), 0), ("a".into(), 50)]);
     }
 }
