@@ -174,7 +174,8 @@ impl ApiServer {
         &self.pki.authority
     }
 
-    /// A kubeconfig with the administrator's certificate, YAML.
+    /// A kubeconfig with the administrator's token, YAML. A token and not the certificate: Spark's Kubernetes client takes a private key
+    /// in PKCS#8 for an RSA key and fails on ours.
     pub fn kubeconfig(&self) -> String {
         let config = self.kubeconfig_value();
         serde_saphyr::to_string(&config).unwrap_or_else(|_| config.to_string())
@@ -185,11 +186,14 @@ impl ApiServer {
             "apiVersion": "v1", "kind": "Config", "current-context": "stoke",
             "clusters": [{"name": "stoke", "cluster": {
                 "server": self.url(), "certificate-authority-data": STANDARD.encode(&self.pki.authority)}}],
-            "users": [{"name": "stoke-admin", "user": {
-                "client-certificate-data": STANDARD.encode(&self.pki.admin.0),
-                "client-key-data": STANDARD.encode(&self.pki.admin.1)}}],
+            "users": [{"name": "stoke-admin", "user": {"token": self.server.settings.tokens.administrator()}}],
             "contexts": [{"name": "stoke", "context": {"cluster": "stoke", "user": "stoke-admin", "namespace": "default"}}],
         })
+    }
+
+    /// The administrator's certificate and private key, PEM, for clients that authenticate by certificate.
+    pub fn administrator_certificate(&self) -> (&str, &str) {
+        (&self.pki.admin.0, &self.pki.admin.1)
     }
 
     /// Ends watches and connections, and closes the database.

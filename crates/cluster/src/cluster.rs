@@ -133,7 +133,7 @@ impl Cluster {
         self.api.address()
     }
 
-    /// A kubeconfig with the administrator's certificate, YAML.
+    /// A kubeconfig with the administrator's token, YAML.
     pub fn kubeconfig(&self) -> String {
         self.api.kubeconfig()
     }
