@@ -416,7 +416,7 @@ fn fifty_containers_leave_nothing() {
     alone.sort();
     println!("  one at a time: start median {:?}", alone[5]);
     wait_until("files are closed and processes reaped", || {
-        (mounts(), files(), children()) == before
+        mounts() <= before.0 && files() <= before.1 && children() <= before.2
     });
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, identity};
 use super::environment::{command_line, environment};
 use super::images::Image;
-use super::volumes::{Prepared, container_mounts};
+use super::volumes::{Prepared, container_mounts, disk};
 
 /// A container that runs.
 pub(crate) struct Started {
@@ -340,10 +340,6 @@ fn container_id(uid: &str, container: &str, attempt: i32, at: Timestamp) -> Stri
     let digest = Sha256::digest(format!("{uid}/{container}/{attempt}/{at}"));
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("stoke://{hex}")
-}
-
-fn disk(path: &Path, error: &std::io::Error) -> String {
-    format!("{}: {error}", path.display())
 }
 
 #[cfg(test)]

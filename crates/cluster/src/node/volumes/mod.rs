@@ -129,8 +129,11 @@ fn unsupported(volume: &Volume) -> String {
     format!("volumes of type {kind} are not supported by Stoke's embedded node{advice}")
 }
 
-fn disk(path: &Path, error: &std::io::Error) -> String {
-    format!("{}: {error}", path.display())
+/// An error of the host's disk, without the number Rust appends.
+pub(crate) fn disk(path: &Path, error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    format!("{}: {text}", path.display())
 }
 
 /// The mounts of `container`: its `volumeMounts`, with sub-paths resolved.

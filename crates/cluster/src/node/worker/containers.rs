@@ -13,7 +13,7 @@ use super::super::facts::{Busy, Ended, State};
 use super::super::inside::Inside;
 use super::super::probe::{Finding, watch};
 use super::super::start::{NotStarted, Order, Started, start};
-use super::{Message, Running, Worker};
+use super::{Message, Running, Worker, disk_is_full};
 
 impl Worker {
     pub(super) fn start(&mut self, index: usize) {
@@ -98,6 +98,7 @@ impl Worker {
                     self.take_exit(index, early, exit);
                 }
             }
+            Err(NotStarted::Waiting(_, message)) if disk_is_full(&message) => self.evict(&message),
             Err(NotStarted::Waiting(reason, message)) => {
                 facts.state = State::Waiting(Some((reason.to_owned(), message)));
                 facts.failures += 1;

@@ -295,6 +295,15 @@ impl Worker {
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
 
+    /// The disk is full: waiting would be for nothing, so the pod fails as under a kubelet whose node is short of disk.
+    fn evict(&mut self, cause: &str) {
+        let directory = self.context.directory.display();
+        let message =
+            format!("The node was low on resource: ephemeral-storage. {cause}. Free space on the disk of {directory}");
+        self.context.recorder.pod(&self.pod, true, "Evicted", message.clone());
+        self.facts.failure = Some(("Evicted".to_owned(), message));
+    }
+
     fn kill_all(&self) {
         for running in self.running.values() {
             running.inside.sandbox.kill();
@@ -383,6 +392,11 @@ impl Worker {
             let _ = self.publish.send(Word::Gone);
         }
     }
+}
+
+/// Whether an error is that of a full disk, or of a full quota.
+fn disk_is_full(message: &str) -> bool {
+    message.contains("No space left on device") || message.contains("quota exceeded")
 }
 
 /// What a pod asks for that its containers run without.

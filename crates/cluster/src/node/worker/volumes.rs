@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::gather::claims;
 use super::super::volumes::payload::tokens_needed;
 use super::super::volumes::{of_files, prepare};
-use super::{Message, Missing, Volumes, Worker};
+use super::{Message, Missing, Volumes, Worker, disk_is_full};
 
 impl Worker {
     /// Makes the volumes ready, or brings their files up to date, in the background.
@@ -67,6 +67,10 @@ impl Worker {
             Ok(volumes) => {
                 self.volumes = volumes;
                 self.facts.volumes_ready = true;
+            }
+            Err(missing) if !self.facts.volumes_ready && missing.iter().any(|(_, message)| disk_is_full(message)) => {
+                let cause = missing.into_iter().find(|(_, message)| disk_is_full(message));
+                self.evict(&cause.map(|(_, message)| message).unwrap_or_default());
             }
             // Files of a running pod stay as they are when their source is gone, as on any node.
             Err(_) if self.facts.volumes_ready => {}
