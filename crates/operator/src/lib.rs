@@ -9,7 +9,7 @@
 //! - [`names`]: names that make doing a thing twice safe
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
-//! ended without a time to look at it again, and never lets one application delay another.
+//! ended without a time to look at it again, and never lets one application delay another. `SparkConnect` objects are not served here yet.
 
 mod act;
 pub mod application;

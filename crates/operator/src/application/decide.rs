@@ -471,6 +471,7 @@ impl Round<'_> {
     }
 
     /// When the next try is due, if that is still to come: `interval` seconds after the failure for the first, twice that for the second, ….
+    /// Times in a status have whole seconds, so the first wait may be shorter by less than one.
     fn back_off(&self, failed_at: Timestamp, interval: Option<i64>, tries: i32) -> Option<Timestamp> {
         let interval = interval.unwrap_or(RETRY_INTERVAL_SECONDS).max(0);
         let wait = SignedDuration::from_secs(interval.saturating_mul(i64::from(tries.max(1))));
