@@ -1,5 +1,14 @@
 //! The API server as clients see it: `kube::Client` in process, and over TLS where the connection matters.
 
+// A test may end in a panic; helpers outside of test functions too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

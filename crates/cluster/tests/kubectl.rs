@@ -1,5 +1,14 @@
 //! The API server as real `kubectl` sees it, with default flags. Skipped, and said so, where there is no kubectl.
 
+// A test may end in a panic; helpers outside of test functions too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 

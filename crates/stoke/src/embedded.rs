@@ -67,7 +67,9 @@ impl Embedded {
             memory: size.memory.as_deref().map(memory_bytes).transpose()?,
             runtimes: stoke_runtime::Runtimes::new(home.root()).with_program(std::env::current_exe()?),
         };
-        let cluster = Cluster::start(config).await.map_err(|error| Failure::environment("stoke::cluster::start", error))?;
+        let cluster = Cluster::start(config)
+            .await
+            .map_err(|error| Failure::environment("stoke::cluster::start", error))?;
         let (stop, stopped) = watch::channel(false);
         let operator = Operator::new(cluster.client(), OperatorConfig::default());
         let operator = tokio::spawn(operator.run(stopped));

@@ -145,9 +145,18 @@ pub async fn ensure(home: &Home, image: &str, terminal: &mut Terminal) -> Outcom
 /// Makes an image's class-data archives if they are missing, in a container as the image's own, so that it starts fast from then on.
 /// Without them it runs as well, only slower; so a failure is told and is no error.
 fn prepare(runtimes: &Runtimes, image: &Image, terminal: &mut Terminal) {
-    let Some(preparation) = runtimes.prepare(image) else { return };
-    let doing = format!("Spark {}: making class-data archives, once, for faster starts", image.runtime.version);
-    if terminal.interactive() { terminal.status(doing) } else { terminal.note(doing) }
+    let Some(preparation) = runtimes.prepare(image) else {
+        return;
+    };
+    let doing = format!(
+        "Spark {}: making class-data archives, once, for faster starts",
+        image.runtime.version
+    );
+    if terminal.interactive() {
+        terminal.status(doing)
+    } else {
+        terminal.note(doing)
+    }
     let log = std::env::temp_dir().join(format!("stoke-prepare-{}.log", std::process::id()));
     let bind = |mount: &stoke_runtime::Mount| Mount::bind(&mount.host, &mount.target, mount.read_only);
     let mut mounts = stoke_sandbox::system_mounts();
@@ -171,8 +180,14 @@ fn prepare(runtimes: &Runtimes, image: &Image, terminal: &mut Terminal) {
     terminal.end_status();
     if !matches!(&exit, Ok(exit) if exit.container_code() == 0) {
         let told = std::fs::read_to_string(&log).unwrap_or_default();
-        let why = exit.map_or_else(|error| error.to_string(), |_| told.lines().last().unwrap_or_default().to_string());
-        terminal.note(format!("warning: Spark {} has no class-data archives and starts slower: {why}", image.runtime.version));
+        let why = exit.map_or_else(
+            |error| error.to_string(),
+            |_| told.lines().last().unwrap_or_default().to_string(),
+        );
+        terminal.note(format!(
+            "warning: Spark {} has no class-data archives and starts slower: {why}",
+            image.runtime.version
+        ));
     }
     let _ = std::fs::remove_file(log);
 }

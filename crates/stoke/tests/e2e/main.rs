@@ -2,6 +2,15 @@
 //!
 //! What cannot be had (a registry out of reach, a program not installed) makes a test ignored, with the reason in its name; never passed.
 
+// A test may end in a panic; helpers outside of test functions too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
+
 mod common;
 mod documents;
 mod examples;

@@ -494,6 +494,8 @@ fn compare(context: &Context, case: &Case, version: &str) -> Result<(), Failed> 
     let mut theirs = Command::new(home.join("bin/spark-submit"));
     let theirs = prepare(&mut theirs, case, directory.path())
         .env("SPARK_HOME", &home)
+        .env("SPARK_LAUNCHER_OPTS", SHORT_RUN)
+        .env("SPARK_SUBMIT_OPTS", SHORT_RUN)
         .args(&line)
         .output()?;
     let mut ours = context.stoke(["submit", "--dry-run", "--output", "json"]);
