@@ -160,7 +160,10 @@ impl Worker {
     /// Works until nothing of the pod is left and its object is gone.
     pub(crate) async fn run(mut self) {
         let mut configs = self.context.configs.changes();
-        if !self.finished {
+        if self.finished {
+            // It ended under a predecessor of this node.
+            self.context.addresses.give_back(self.address);
+        } else {
             self.enter();
             self.prepare_volumes();
         }
