@@ -1,6 +1,7 @@
 //! Follows one application until it ends: its states, its pods, its driver's log.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
@@ -10,7 +11,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use stoke_model::crd::{ApplicationStateType, SparkApplication};
 use stoke_model::names;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::failure::{Failure, Outcome};
@@ -129,16 +130,36 @@ async fn at(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-/// Completes when the user or the system wants the process to end.
-pub async fn interrupted() -> std::io::Result<()> {
+/// Set once the user or the system wanted the process to end.
+static WANTED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+
+/// Listens for Ctrl-C, SIGTERM and SIGHUP from now on; before this call they end the process at once, as they do by default.
+pub fn listen() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
-        _ = hangup.recv() => Ok(()),
+    let (wanted, receiver) = watch::channel(false);
+    if WANTED.set(receiver).is_ok() {
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            let _ = wanted.send(true);
+        });
     }
+    Ok(())
+}
+
+/// Completes when the user or the system wants the process to end, at once if they did since [`listen`].
+pub async fn interrupted() -> std::io::Result<()> {
+    listen()?;
+    if let Some(mut wanted) = WANTED.get().cloned() {
+        let _ = wanted.wait_for(|wanted| *wanted).await;
+    }
+    Ok(())
 }
 
 struct Follower<'a> {

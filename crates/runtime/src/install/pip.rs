@@ -223,6 +223,13 @@ impl Pip {
                 .split(", ")
                 .filter(|version| *version != "none")
                 .collect();
+            // pip says this of an index that it could not ask and did not ask again.
+            if have.is_empty() {
+                return InstallError::NoNetwork {
+                    version,
+                    cause: "it lists no version at all".into(),
+                };
+            }
             return InstallError::NoSuchVersion {
                 package,
                 near: nearest(&version, &have),

@@ -10,7 +10,7 @@ use crate::apply;
 use crate::cli::{Context, Size, Target};
 use crate::commands::runtime::ensure;
 use crate::failure::{Failure, Outcome};
-use crate::follow::{Options, follow, interrupted};
+use crate::follow::{Options, follow, listen};
 use crate::home::Home;
 use crate::input::{self, Changes, Manifest};
 use crate::session::{self, Place, Session};
@@ -95,12 +95,10 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             ensure(&context.home, &image, terminal).await?;
         }
     }
-    // A key pressed while the cluster starts must end it in order.
+    // Ctrl-C while the cluster starts is heard by `follow`, which ends what was begun in order.
+    listen()?;
     let mut session = session::open_or_start(&context.home, &arguments.target, &arguments.size).await?;
-    let result = tokio::select! {
-        result = with_session(&arguments, &mut manifest, &context.home, &session, terminal) => result,
-        result = interrupted_before_following(arguments.detach) => result,
-    };
+    let result = with_session(&arguments, &mut manifest, &context.home, &session, terminal).await;
     if let Place::Private(embedded) = std::mem::replace(&mut session.place, Place::Up) {
         let directory = embedded.directory().to_path_buf();
         embedded.stop(arguments.keep).await;
@@ -109,18 +107,6 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         }
     }
     result
-}
-
-async fn interrupted_before_following(detach: bool) -> Outcome<u8> {
-    if !detach {
-        // `follow` listens itself and cleans up; this branch is for what comes before it.
-        std::future::pending::<()>().await;
-    }
-    interrupted().await?;
-    Err(Failure {
-        exit: 130,
-        ..Failure::environment("stoke::run::interrupted", "interrupted")
-    })
 }
 
 async fn with_session(

@@ -13,7 +13,7 @@ use crate::cli::{Context, Size};
 use crate::commands::runtime::ensure;
 use crate::embedded::Embedded;
 use crate::failure::{Failure, Outcome};
-use crate::follow::interrupted;
+use crate::follow::{interrupted, listen};
 use crate::home::Home;
 use crate::session::connect;
 use crate::terminal::{Format, Terminal};
@@ -56,6 +56,7 @@ async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.own_session {
         rustix::process::setsid().map_err(std::io::Error::from)?;
     }
+    listen()?;
     let started = Instant::now();
     let embedded = Embedded::start_default(&context.home, &arguments.size).await?;
     let directory = embedded.directory().to_path_buf();

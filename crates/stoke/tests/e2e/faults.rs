@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, VERSIONS, eventually, expect_code, expect_parts, processes_of, repository, stoke, text};
+use crate::common::{
+    Context, VERSIONS, eventually, expect_code, expect_parts, processes_of, program, repository, stoke, text,
+};
 use crate::examples::nothing_left;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
@@ -26,7 +28,14 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             ended_at_ten_moments(context, "KILL", false)
         }),
         context.trial("fault: two runs at once", &spark, two_at_once),
-        context.trial("fault: no Java", &spark, no_java),
+        context.trial(
+            "fault: no Java",
+            &[
+                context.spark(VERSIONS[0]),
+                program("unshare", "apt-get install util-linux"),
+            ],
+            no_java,
+        ),
         context.trial("fault: no Python and no cached runtime", &[], no_python),
         context.trial("fault: no network and no cached runtime", &[], no_network),
         context.trial("fault: a corrupt runtime", &spark, corrupt_runtime),
@@ -202,13 +211,27 @@ fn two_at_once(context: &Context) -> Result<(), Failed> {
     nothing_left(home.path())
 }
 
+/// Hides every Java of this machine from one process, in a mount namespace of its own.
 fn no_java(context: &Context) -> Result<(), Failed> {
     let home = context.private_home();
-    let output = stoke(home.path(), ["run"])
+    let hide = "mount -t tmpfs none /usr/lib/jvm 2>/dev/null; for d in /opt /root/.sdkman /root/.jdks; do \
+                [ -d $d ] && mount -t tmpfs none $d; done; exec \"$@\"";
+    let output = Command::new("unshare")
+        .args([
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            hide,
+            "sh",
+            env!("CARGO_BIN_EXE_stoke"),
+            "run",
+        ])
         .arg(repository().join("examples/pi.yaml"))
+        .env("STOKE_HOME", home.path())
+        .env("HOME", home.path())
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
         .env_remove("JAVA_HOME")
-        .env("PATH", "/nonexistent")
-        .env("STOKE_JAVA_PATHS", "")
         .output()?;
     expect_code(&output, 3)?;
     expect_parts(&text(&output), &["Java", "fix:"])?;
@@ -229,7 +252,7 @@ fn no_network(_: &Context) -> Result<(), Failed> {
     let output = stoke(home.path(), ["run"])
         .arg(repository().join("examples/pi.yaml"))
         .env("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-        .env("PIP_RETRIES", "0")
+        .env("PIP_RETRIES", "1")
         .env("PIP_CONFIG_FILE", "/dev/null")
         .output()?;
     expect_code(&output, 3)?;
