@@ -111,13 +111,13 @@ fn compare(version: &SparkVersion, case: &Path, root: &Path) -> Result<(), Strin
     }
     let (identity, time) = identity(&objects);
     let mut files = MemoryFiles {
-        working_dir: "/work".to_owned(),
+        working_dir: "/recorded".to_owned(),
         user: "root".to_owned(),
         now: jiff::Timestamp::from_millisecond(time).unwrap(),
         ..MemoryFiles::default()
     };
     for name in ["driver-template.yaml", "executor-template.yaml"] {
-        files = files.file(&format!("/work/inputs/{name}"), fs::read(root.join(name)).unwrap());
+        files = files.file(&format!("/recorded/inputs/{name}"), fs::read(root.join(name)).unwrap());
     }
     for (name, value) in input["env"].as_object().unwrap() {
         files = files.variable(name, value.as_str().unwrap());
