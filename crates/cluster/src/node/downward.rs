@@ -20,6 +20,24 @@ pub(crate) struct Placement {
     pub capacity: Capacity,
 }
 
+#[cfg(test)]
+impl Placement {
+    /// A pod's address on a node of four CPUs and 8 GiB.
+    pub(crate) fn example() -> Self {
+        Self {
+            pod_address: "127.70.1.1".into(),
+            host_address: "127.70.0.1".into(),
+            node: "stoke-x".into(),
+            capacity: Capacity {
+                millicores: 4000,
+                memory: 8 << 30,
+                disk: 1 << 40,
+                pods: 110,
+            },
+        }
+    }
+}
+
 /// The value of a `fieldRef`.
 ///
 /// # Errors
@@ -148,21 +166,6 @@ mod tests {
         .unwrap()
     }
 
-    fn placement() -> Placement {
-        let capacity = Capacity {
-            millicores: 4000,
-            memory: 8 << 30,
-            disk: 1 << 40,
-            pods: 110,
-        };
-        Placement {
-            pod_address: "127.70.1.1".into(),
-            host_address: "127.70.0.1".into(),
-            node: "stoke-x".into(),
-            capacity,
-        }
-    }
-
     #[test]
     fn fields() {
         let table = [
@@ -184,7 +187,7 @@ mod tests {
                 api_version: None,
                 field_path: path.into(),
             };
-            let value = field(&pod(), &placement(), &selector);
+            let value = field(&pod(), &Placement::example(), &selector);
             assert_eq!(value.as_deref().map_err(String::as_str), expected, "{path}");
         }
     }
@@ -211,7 +214,7 @@ mod tests {
                 resource: name.into(),
             };
             assert_eq!(
-                resource(&pod, &placement(), own, &selector).unwrap(),
+                resource(&pod, &Placement::example(), own, &selector).unwrap(),
                 expected,
                 "{name} {divisor:?}"
             );

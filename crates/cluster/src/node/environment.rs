@@ -194,7 +194,6 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::capacity::Capacity;
     use serde_json::json;
 
     struct Fixed;
@@ -211,18 +210,7 @@ mod tests {
     fn resolve(container: serde_json::Value) -> Result<Vec<(String, String)>, String> {
         let container: Container = serde_json::from_value(container).unwrap();
         let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n"}})).unwrap();
-        let capacity = Capacity {
-            millicores: 1,
-            memory: 1,
-            disk: 1,
-            pods: 1,
-        };
-        let placement = Placement {
-            pod_address: "127.70.1.1".into(),
-            host_address: "h".into(),
-            node: "x".into(),
-            capacity,
-        };
+        let placement = Placement::example();
         environment(
             &pod,
             &container,

@@ -121,6 +121,15 @@ impl Bench {
         }
     }
 
+    /// The administrator's kubeconfig.
+    #[allow(
+        dead_code,
+        reason = "the tests of the node need no other client; the conformance suite does"
+    )]
+    pub fn kubeconfig(&self) -> String {
+        self.api.kubeconfig()
+    }
+
     pub async fn stop(self) {
         self.node.stop().await;
         self.api.stop().await;

@@ -245,7 +245,6 @@ fn inside(volume: &Path, sub_path: &Path, name: &str) -> Result<PathBuf, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::capacity::Capacity;
     use k8s_openapi::api::core::v1::{ConfigMap, Secret};
     use serde_json::json;
 
@@ -263,18 +262,7 @@ mod tests {
     fn prepared(volume: serde_json::Value, directory: &Path) -> Result<Prepared, String> {
         let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n"}})).unwrap();
         let volume: Volume = serde_json::from_value(volume).unwrap();
-        let capacity = Capacity {
-            millicores: 1,
-            memory: 1,
-            disk: 1,
-            pods: 1,
-        };
-        let placement = Placement {
-            pod_address: "a".into(),
-            host_address: "h".into(),
-            node: "x".into(),
-            capacity,
-        };
+        let placement = Placement::example();
         let claims = BTreeMap::from([
             ("bound".to_owned(), Ok((directory.join("pv"), true))),
             (

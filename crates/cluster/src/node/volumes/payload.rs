@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Container, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, Volume};
+use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, KeyToPath, Pod, Volume};
 
 use crate::node::downward::{Placement, field, resource};
 use crate::node::environment::Configs;
@@ -53,66 +53,33 @@ pub(crate) fn payload(
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
     let mut files = Payload::new();
     if let Some(source) = &volume.config_map {
-        let mode = source.default_mode.unwrap_or(0o644);
-        let optional = source.optional == Some(true);
-        let object = configs.config_map(namespace, &source.name);
-        config_map_files(
-            &mut files,
-            object.as_ref(),
+        let keyed = Keyed::new(
             &source.name,
             source.items.as_deref(),
-            mode,
-            optional,
-        )?;
+            source.optional,
+            source.default_mode,
+        );
+        keyed.config_map(configs, namespace, &mut files)?;
     } else if let Some(source) = &volume.secret {
-        let mode = source.default_mode.unwrap_or(0o644);
-        let optional = source.optional == Some(true);
-        let name = source.secret_name.clone().unwrap_or_default();
-        let object = configs.secret(namespace, &name);
-        secret_files(
-            &mut files,
-            object.as_ref(),
-            &name,
-            source.items.as_deref(),
-            mode,
-            optional,
-        )?;
+        let name = source.secret_name.as_deref().unwrap_or_default();
+        let keyed = Keyed::new(name, source.items.as_deref(), source.optional, source.default_mode);
+        keyed.secret(configs, namespace, &mut files)?;
     } else if let Some(source) = &volume.downward_api {
-        downward_files(
-            &mut files,
-            pod,
-            placement,
-            source.items.as_deref(),
-            source.default_mode.unwrap_or(0o644),
-        )?;
+        let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
+        downward_files(&mut files, pod, placement, source.items.as_deref(), mode)?;
     } else if let Some(projected) = &volume.projected {
-        let mode = projected.default_mode.unwrap_or(0o644);
+        let mode = projected.default_mode;
         for source in projected.sources.iter().flatten() {
             if let Some(map) = &source.config_map {
-                let object = configs.config_map(namespace, &map.name);
-                let optional = map.optional == Some(true);
-                config_map_files(
-                    &mut files,
-                    object.as_ref(),
-                    &map.name,
-                    map.items.as_deref(),
-                    mode,
-                    optional,
-                )?;
+                let keyed = Keyed::new(&map.name, map.items.as_deref(), map.optional, mode);
+                keyed.config_map(configs, namespace, &mut files)?;
             }
             if let Some(secret) = &source.secret {
-                let object = configs.secret(namespace, &secret.name);
-                let optional = secret.optional == Some(true);
-                secret_files(
-                    &mut files,
-                    object.as_ref(),
-                    &secret.name,
-                    secret.items.as_deref(),
-                    mode,
-                    optional,
-                )?;
+                let keyed = Keyed::new(&secret.name, secret.items.as_deref(), secret.optional, mode);
+                keyed.secret(configs, namespace, &mut files)?;
             }
             if let Some(downward) = &source.downward_api {
+                let mode = mode.unwrap_or(DEFAULT_MODE);
                 downward_files(&mut files, pod, placement, downward.items.as_deref(), mode)?;
             }
             if let Some(token) = &source.service_account_token {
@@ -138,116 +105,80 @@ pub(crate) fn payload(
     Ok(Some(files))
 }
 
-fn config_map_files(
-    files: &mut Payload,
-    object: Option<&ConfigMap>,
-    name: &str,
-    items: Option<&[KeyToPath]>,
-    mode: i32,
+/// The permission bits of a file whose volume names none.
+const DEFAULT_MODE: i32 = 0o644;
+
+/// A ConfigMap or a Secret as a source of files: which keys become which files.
+struct Keyed<'a> {
+    name: &'a str,
+    items: Option<&'a [KeyToPath]>,
     optional: bool,
-) -> Result<(), String> {
-    let Some(object) = object else {
-        return if optional {
-            Ok(())
-        } else {
-            Err(format!("configmap \"{name}\" not found"))
-        };
-    };
-    let mut data: BTreeMap<String, Vec<u8>> = object
-        .data
-        .iter()
-        .flatten()
-        .map(|(key, text)| (key.clone(), text.clone().into_bytes()))
-        .collect();
-    data.extend(
-        object
-            .binary_data
-            .iter()
-            .flatten()
-            .map(|(key, bytes)| (key.clone(), bytes.0.clone())),
-    );
-    keyed_files(
-        files,
-        &data,
-        items,
-        mode,
-        optional,
-        "configmap references non-existent config key",
-    )
+    mode: i32,
 }
 
-fn secret_files(
-    files: &mut Payload,
-    object: Option<&Secret>,
-    name: &str,
-    items: Option<&[KeyToPath]>,
-    mode: i32,
-    optional: bool,
-) -> Result<(), String> {
-    let Some(object) = object else {
-        return if optional {
-            Ok(())
-        } else {
-            Err(format!("secret \"{name}\" not found"))
-        };
-    };
-    let data: BTreeMap<String, Vec<u8>> = object
-        .data
-        .iter()
-        .flatten()
-        .map(|(key, bytes)| (key.clone(), bytes.0.clone()))
-        .collect();
-    keyed_files(
-        files,
-        &data,
-        items,
-        mode,
-        optional,
-        "references non-existent secret key",
-    )
-}
-
-fn keyed_files(
-    files: &mut Payload,
-    data: &BTreeMap<String, Vec<u8>>,
-    items: Option<&[KeyToPath]>,
-    mode: i32,
-    optional: bool,
-    missing: &str,
-) -> Result<(), String> {
-    match items {
-        None | Some([]) => {
-            for (key, content) in data {
-                add(
-                    files,
-                    key,
-                    Entry {
-                        content: content.clone(),
-                        mode: bits(mode),
-                    },
-                )?;
-            }
-        }
-        Some(items) => {
-            for item in items {
-                match data.get(&item.key) {
-                    Some(content) => {
-                        add(
-                            files,
-                            &item.path,
-                            Entry {
-                                content: content.clone(),
-                                mode: bits(item.mode.unwrap_or(mode)),
-                            },
-                        )?;
-                    }
-                    None if optional => {}
-                    None => return Err(format!("{missing}: {}", item.key)),
-                }
-            }
+impl<'a> Keyed<'a> {
+    fn new(name: &'a str, items: Option<&'a [KeyToPath]>, optional: Option<bool>, mode: Option<i32>) -> Self {
+        Self {
+            name,
+            items,
+            optional: optional == Some(true),
+            mode: mode.unwrap_or(DEFAULT_MODE),
         }
     }
-    Ok(())
+
+    fn config_map(&self, configs: &dyn Configs, namespace: &str, files: &mut Payload) -> Result<(), String> {
+        let object = configs.config_map(namespace, self.name);
+        let data = object.map(|object| {
+            let texts = object.data.into_iter().flatten();
+            let texts = texts.map(|(key, text)| (key, text.into_bytes()));
+            let bytes = object.binary_data.into_iter().flatten();
+            texts.chain(bytes.map(|(key, bytes)| (key, bytes.0))).collect()
+        });
+        self.add(data, "configmap", "configmap references non-existent config key", files)
+    }
+
+    fn secret(&self, configs: &dyn Configs, namespace: &str, files: &mut Payload) -> Result<(), String> {
+        let object = configs.secret(namespace, self.name);
+        let data = object.map(|object| {
+            let bytes = object.data.into_iter().flatten();
+            bytes.map(|(key, bytes)| (key, bytes.0)).collect()
+        });
+        self.add(data, "secret", "references non-existent secret key", files)
+    }
+
+    fn add(
+        &self,
+        data: Option<BTreeMap<String, Vec<u8>>>,
+        kind: &str,
+        missing: &str,
+        files: &mut Payload,
+    ) -> Result<(), String> {
+        let Some(data) = data else {
+            return if self.optional {
+                Ok(())
+            } else {
+                Err(format!("{kind} \"{}\" not found", self.name))
+            };
+        };
+        let Some(items) = self.items.filter(|items| !items.is_empty()) else {
+            return data.into_iter().try_for_each(|(key, content)| {
+                let mode = bits(self.mode);
+                add(files, &key, Entry { content, mode })
+            });
+        };
+        for item in items {
+            match data.get(&item.key) {
+                Some(content) => {
+                    let mode = bits(item.mode.unwrap_or(self.mode));
+                    let content = content.clone();
+                    add(files, &item.path, Entry { content, mode })?;
+                }
+                None if self.optional => {}
+                None => return Err(format!("{missing}: {}", item.key)),
+            }
+        }
+        Ok(())
+    }
 }
 
 fn downward_files(
@@ -299,7 +230,7 @@ fn bits(mode: i32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::capacity::Capacity;
+    use k8s_openapi::api::core::v1::{ConfigMap, Secret};
     use serde_json::json;
 
     struct Fixed;
@@ -318,18 +249,7 @@ mod tests {
     fn of(volume: serde_json::Value) -> Result<Vec<(String, Vec<u8>, u32)>, String> {
         let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n"}})).unwrap();
         let volume: Volume = serde_json::from_value(volume).unwrap();
-        let capacity = Capacity {
-            millicores: 1,
-            memory: 1,
-            disk: 1,
-            pods: 1,
-        };
-        let placement = Placement {
-            pod_address: "127.70.1.1".into(),
-            host_address: "h".into(),
-            node: "x".into(),
-            capacity,
-        };
+        let placement = Placement::example();
         let tokens = Tokens::from([((String::new(), 3607), "token".to_owned())]);
         let files = payload(&pod, &volume, &placement, &Fixed, &tokens)?.unwrap();
         Ok(files
