@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,22 +19,14 @@ use crate::error::{Error, plain};
 use crate::memory::{Detail, measure, next_look};
 use crate::namespace::{die_with_parent, enter_inner};
 use crate::spec::{Exec, Exit, Source, Spec};
-use crate::wire::{Order, Report, receive, send};
+use crate::wire::{Order, Report, receive, report_failure, send};
 
 /// The kernel should rather end a workload than Stoke when the machine itself is out of memory.
 const OOM_SCORE: &str = "800";
 
 /// Runs the init on the control socket at standard input; the result is the exit code.
 pub(crate) fn main() -> i32 {
-    let input = std::io::stdin();
-    let socket = input.as_fd();
-    match run(socket) {
-        Ok(()) => 0,
-        Err(error) => {
-            let _ = send(socket, &Report::Failed(error), &[]);
-            1
-        }
-    }
+    report_failure(run)
 }
 
 fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {

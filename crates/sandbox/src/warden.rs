@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::log::{Cutter, LOG_ROTATION_BYTES, Log, Stream, now};
 use crate::namespace::{die_with_parent, enter_outer};
-use crate::wire::{Report, receive, send};
+use crate::wire::{receive, report_failure};
 
 /// What the warden needs to know.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,15 +25,7 @@ pub(crate) struct Orders {
 
 /// Runs the warden on the control socket at standard input; the result is the exit code.
 pub(crate) fn main() -> i32 {
-    let input = std::io::stdin();
-    let socket = input.as_fd();
-    match run(socket) {
-        Ok(()) => 0,
-        Err(error) => {
-            let _ = send(socket, &Report::Failed(error), &[]);
-            1
-        }
-    }
+    report_failure(run)
 }
 
 fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {

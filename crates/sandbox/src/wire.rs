@@ -48,6 +48,19 @@ const MAXIMUM: usize = 64 << 20;
 /// Most files one message carries.
 const FILES: usize = 3;
 
+/// Runs a process of the sandbox on the control socket at its standard input; what it failed of is reported there. Gives the exit code.
+pub(crate) fn report_failure(run: impl FnOnce(BorrowedFd<'_>) -> Result<(), Error>) -> i32 {
+    let input = io::stdin();
+    let socket = input.as_fd();
+    match run(socket) {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = send(socket, &Report::Failed(error), &[]);
+            1
+        }
+    }
+}
+
 /// Sends `message`, with `files` attached to its first byte.
 pub(crate) fn send<T: Serialize>(socket: BorrowedFd<'_>, message: &T, files: &[BorrowedFd<'_>]) -> io::Result<()> {
     let body = serde_json::to_vec(message)?;

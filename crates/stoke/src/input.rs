@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stoke_model::manifest::{self, Complaint, Document, Severity};
+use stoke_submit::argv::contents::local_path;
 
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal};
@@ -218,7 +219,7 @@ impl Manifest {
             .filter(|document| document.kind == "SparkApplication")
         {
             for file in local_files(&mut document.value) {
-                let Some(path) = file.as_str().and_then(local_path) else {
+                let Some(path) = file.as_str().filter(|uri| !uri.is_empty()).and_then(local_path) else {
                     continue;
                 };
                 let path = directory.join(path);
@@ -261,19 +262,6 @@ fn local_files(application: &mut Value) -> Vec<&mut Value> {
         }
     }
     files
-}
-
-/// The path of a URI that means a file of this machine: no scheme, or `file:`.
-fn local_path(uri: &str) -> Option<&str> {
-    if uri.is_empty() {
-        return None;
-    }
-    let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
-    match scheme {
-        Some("file") => uri.strip_prefix("file://").or_else(|| uri.strip_prefix("file:")),
-        Some(scheme) if !scheme.contains('/') => None,
-        _ => Some(uri),
-    }
 }
 
 fn store(path: &Path, uploads: &Path) -> Outcome<String> {

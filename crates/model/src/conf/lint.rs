@@ -357,20 +357,14 @@ fn check_value(
     if has_reference(value) {
         return;
     }
+    let mut refuse = |code, message| {
+        let suggestion = suggest::value(value_type, rule, value).map(Suggestion::ReplaceValue);
+        findings.push(finding(code, Severity::Error, key, On::Value, message, suggestion));
+    };
     match value_type.check(rule, value) {
         Ok(()) => {}
         Err(Refusal::Form(expected)) => {
-            let message = format!("{value:?} is not {expected}");
-            let suggestion = suggest::value(value_type, rule, value).map(Suggestion::ReplaceValue);
-            findings.push(finding(
-                "conf-wrong-type",
-                Severity::Error,
-                key,
-                On::Value,
-                message,
-                suggestion,
-            ));
-            return;
+            return refuse("conf-wrong-type", format!("{value:?} is not {expected}"));
         }
         Err(Refusal::Rule(demand)) => {
             let said = if rule_message.is_empty() {
@@ -378,17 +372,7 @@ fn check_value(
             } else {
                 format!(" (Spark: {rule_message})")
             };
-            let message = format!("{value:?} {demand}{said}");
-            let suggestion = suggest::value(value_type, rule, value).map(Suggestion::ReplaceValue);
-            findings.push(finding(
-                "conf-bad-value",
-                Severity::Error,
-                key,
-                On::Value,
-                message,
-                suggestion,
-            ));
-            return;
+            return refuse("conf-bad-value", format!("{value:?} {demand}{said}"));
         }
     }
     let free_text = value_type.list || key.ends_with("JavaOptions") || value.trim().is_empty();

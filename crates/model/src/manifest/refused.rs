@@ -2,8 +2,9 @@
 
 /// Why a `sparkConf` pair is refused for an application of a namespace; none when it is allowed.
 ///
-/// The keys are those the published operator's webhook denies; the message has its wording, `sparkConf key "…" is not allowed`, which
-/// other programs look for. When the namespace is not known yet, `spark.kubernetes.namespace` is let pass.
+/// The keys are those the published operator's webhook denies, and those that name a file where the operator runs, which no user has; the
+/// message has the webhook's wording, `sparkConf key "…" is not allowed`, which other programs look for. When the namespace is not known
+/// yet, `spark.kubernetes.namespace` is let pass.
 ///
 /// ```
 /// use stoke_model::manifest::refused_spark_conf;
@@ -26,16 +27,28 @@ pub fn refused_spark_conf(key: &str, value: &str, namespace: Option<&str>) -> Op
             }
             _ => return None,
         },
+        "spark.submit.deployMode" => "the operator always runs the driver in the cluster".to_owned(),
+        "spark.kubernetes.driver.podTemplateFile" => {
+            "it would name a file of the operator's machine; set `driver.template`".to_owned()
+        }
+        "spark.kubernetes.executor.podTemplateFile" => {
+            "it would name a file of the operator's machine; set `executor.template`".to_owned()
+        }
+        "spark.kubernetes.kerberos.krb5.path" => {
+            "it would name a file of the operator's machine; set spark.kubernetes.kerberos.krb5.configMapName"
+                .to_owned()
+        }
+        "spark.kerberos.keytab" if !value.starts_with("local:") => {
+            "it would name a file of the operator's machine; mount the keytab from a Secret and write local:///path"
+                .to_owned()
+        }
         _ => {
-            let credential = [
-                "spark.kubernetes.authenticate.",
-                "spark.kubernetes.authenticate.driver.",
-                "spark.kubernetes.authenticate.executor.",
-            ]
-            .iter()
-            .filter_map(|prefix| key.strip_prefix(prefix))
-            .any(|rest| rest == "oauthToken" || rest == "oauthTokenFile");
-            if !credential {
+            let rest = key.strip_prefix("spark.kubernetes.authenticate.")?;
+            let rest = ["driver.", "executor.", "submission."]
+                .iter()
+                .find_map(|role| rest.strip_prefix(role))
+                .unwrap_or(rest);
+            if !CREDENTIALS.contains(&rest) {
                 return None;
             }
             "an application authenticates as its service account; set `driver.serviceAccount`".to_owned()
@@ -44,12 +57,21 @@ pub fn refused_spark_conf(key: &str, value: &str, namespace: Option<&str>) -> Op
     Some(format!("sparkConf key \"{key}\" is not allowed: {why}"))
 }
 
+/// Ends of the keys below `spark.kubernetes.authenticate[.driver|.executor|.submission].` that would hand credentials to Spark.
+const CREDENTIALS: &[&str] = &[
+    "oauthToken",
+    "oauthTokenFile",
+    "caCertFile",
+    "clientKeyFile",
+    "clientCertFile",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn exactly_the_published_keys_are_refused() {
+    fn the_published_keys_and_files_of_the_operator_are_refused() {
         let refused = [
             "spark.master",
             "spark.kubernetes.driver.master",
@@ -64,6 +86,13 @@ mod tests {
             "spark.kubernetes.authenticate.driver.oauthTokenFile",
             "spark.kubernetes.authenticate.executor.oauthToken",
             "spark.kubernetes.authenticate.executor.oauthTokenFile",
+            "spark.kubernetes.authenticate.caCertFile",
+            "spark.kubernetes.authenticate.submission.oauthToken",
+            "spark.kubernetes.driver.podTemplateFile",
+            "spark.kubernetes.executor.podTemplateFile",
+            "spark.kubernetes.kerberos.krb5.path",
+            "spark.kerberos.keytab",
+            "spark.submit.deployMode",
         ];
         for key in refused {
             let why = refused_spark_conf(key, "x", None).unwrap_or_default();
@@ -74,9 +103,8 @@ mod tests {
         }
         let allowed = [
             "spark.kubernetes.container.image.pullPolicy",
-            "spark.kubernetes.authenticate.caCertFile",
+            "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile",
             "spark.kubernetes.namespace",
-            "spark.kubernetes.authenticate.submission.oauthToken",
             "spark.masters",
         ];
         for key in allowed {

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod schedules;
+mod turn;
 mod watches;
 
 use std::sync::Arc;

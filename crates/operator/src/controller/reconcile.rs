@@ -1,7 +1,6 @@
 //! One application, once: facts, decision, status, action, and again with the answer, until there is nothing to do now.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -13,6 +12,7 @@ use tracing::Instrument;
 
 use super::cache::App;
 use super::queue::Worked;
+use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, pods, status, submission};
 use crate::application::{Action, Driver, EventNote, Facts, decide};
@@ -20,24 +20,6 @@ use crate::names::API_VERSION;
 
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
 const ROUNDS: usize = 12;
-/// An API server that does not answer for so long holds up this application only, and only until then.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Why a reconcile ended early.
-enum Stop {
-    /// The application changed since it was read.
-    Outdated,
-    /// It is gone.
-    Gone,
-    /// The API server did not do what was asked.
-    Api(kube::Error),
-}
-
-impl From<kube::Error> for Stop {
-    fn from(error: kube::Error) -> Self {
-        Self::Api(error)
-    }
-}
 
 /// Brings one application to where nothing can be done for it now.
 pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
@@ -46,56 +28,16 @@ pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
         let Some(app) = context.cache.app(&key) else {
             return Worked::Done(None);
         };
-        let outcome = tokio::time::timeout(
-            PATIENCE,
-            Turn {
-                context: &context,
-                key: &key,
-                app,
-            }
-            .run(),
-        )
-        .await;
-        match outcome {
-            Ok(Ok(again)) => Worked::Done(again.map(from_now)),
-            Ok(Err(Stop::Gone)) => Worked::Done(None),
-            Ok(Err(Stop::Outdated)) => refresh(&context, &key).await,
-            Ok(Err(Stop::Api(error))) => {
-                tracing::warn!(%error, "the API server did not do what was asked; trying again");
-                Worked::Failed
-            }
-            Err(_) => {
-                tracing::warn!(
-                    seconds = PATIENCE.as_secs(),
-                    "the API server did not answer; trying again"
-                );
-                Worked::Failed
-            }
-        }
+        let turn = Turn {
+            context: &context,
+            key: &key,
+            app,
+        };
+        let learn = |stored: &DynamicObject| drop(context.cache.app_answered(stored));
+        turn::take(turn.run(), api(&context, &key), &key.name, learn).await
     }
     .instrument(span)
     .await
-}
-
-pub(super) fn from_now(at: Timestamp) -> Duration {
-    // Timers round down; a moment later is late enough for every "strictly after".
-    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default() + Duration::from_millis(1)
-}
-
-/// Reads the application from the API server itself, because the cache proved to be behind.
-async fn refresh(context: &Context, key: &Key) -> Worked {
-    match api(context, key).get_opt(&key.name).await {
-        Ok(Some(stored)) => {
-            context.cache.app_answered(&stored);
-            Worked::Again
-        }
-        // The watch will say so too.
-        Ok(None) => Worked::Done(None),
-        Err(error) => {
-            tracing::warn!(%error, "the application could not be read");
-            Worked::Failed
-        }
-    }
 }
 
 fn api(context: &Context, key: &Key) -> Api<DynamicObject> {

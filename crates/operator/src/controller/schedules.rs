@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::cache::Scheduled;
 use super::queue::Worked;
-use super::reconcile::{PATIENCE, from_now};
+use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, refusal, status};
 use crate::application::EventNote;
@@ -38,39 +38,12 @@ pub(super) async fn reconcile(context: Context, key: Key) -> Worked {
             key: &key,
             stored,
         };
-        match tokio::time::timeout(PATIENCE, turn.run()).await {
-            Ok(Ok(again)) => Worked::Done(again.map(from_now)),
-            Ok(Err(error)) if is_code(&error, 404) => Worked::Done(None),
-            Ok(Err(error)) if is_code(&error, 409) => refresh(&context, &key).await,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the API server did not do what was asked; trying again");
-                Worked::Failed
-            }
-            Err(_) => {
-                tracing::warn!(
-                    seconds = PATIENCE.as_secs(),
-                    "the API server did not answer; trying again"
-                );
-                Worked::Failed
-            }
-        }
+        let learn = |stored: &DynamicObject| drop(context.cache.schedule_told(stored, false));
+        let taken = async { turn.run().await.map_err(Stop::of_own) };
+        turn::take(taken, api(&context, &key), &key.name, learn).await
     }
     .instrument(span)
     .await
-}
-
-async fn refresh(context: &Context, key: &Key) -> Worked {
-    match api(context, key).get_opt(&key.name).await {
-        Ok(Some(stored)) => {
-            context.cache.schedule_told(&stored, false);
-            Worked::Again
-        }
-        Ok(None) => Worked::Done(None),
-        Err(error) => {
-            tracing::warn!(%error, "the schedule could not be read");
-            Worked::Failed
-        }
-    }
 }
 
 fn api(context: &Context, key: &Key) -> Api<DynamicObject> {

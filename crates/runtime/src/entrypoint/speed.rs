@@ -14,7 +14,8 @@ const SERVER_CLASS_MEMORY: u64 = 1792 << 20;
 /// HotSpot's thresholds for the optimising compiler, ten times as high as by default (5000, 600, 15000, 40000).
 ///
 /// A process that lives some seconds otherwise spends a third of its processor time on optimising code that it soon does not need any
-/// more. Code that is hot for long passes these thresholds within fractions of a second and is then optimised as always.
+/// more. Code that is hot for long passes these thresholds within fractions of a second and is then optimised as always: a job of 50 s is not slower
+/// for it (`benches/compiler-thresholds.py`).
 const PATIENT_OPTIMISER: [&str; 4] = [
     "-XX:Tier4InvocationThreshold=50000",
     "-XX:Tier4MinInvocationThreshold=6000",

@@ -9,7 +9,7 @@ use stoke_model::names;
 
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
-use crate::session;
+use crate::session::{self, Session};
 
 /// Arguments of `stoke logs`.
 #[derive(clap::Args)]
@@ -34,11 +34,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let session = session::open(&context.home, &arguments.target).await?;
     let pods: Api<Pod> = Api::namespaced(session.client.clone(), &session.namespace);
     let name = &arguments.application;
-    let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), &session.namespace);
-    let application = applications
-        .get_opt(name)
-        .await?
-        .ok_or_else(|| not_found(name, &session.namespace))?;
+    let application = application(&session, name).await?;
     let (pod, container) = match arguments.executor {
         Some(id) => (executor(&pods, name, id).await?, names::EXECUTOR_CONTAINER),
         None => (driver(&application)?, names::DRIVER_CONTAINER),
@@ -54,6 +50,13 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         context.terminal.out(line);
     }
     Ok(0)
+}
+
+/// The application of that name.
+pub async fn application(session: &Session, name: &str) -> Outcome<SparkApplication> {
+    let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), &session.namespace);
+    let found = applications.get_opt(name).await?;
+    found.ok_or_else(|| not_found(name, &session.namespace))
 }
 
 /// No such application.

@@ -3,11 +3,10 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use serde_json::json;
-use stoke_model::crd::SparkApplication;
 use tokio::net::TcpListener;
 
 use crate::cli::{Context, Target};
-use crate::commands::logs::not_found;
+use crate::commands::logs::application;
 use crate::failure::{Failure, Outcome};
 use crate::follow::interrupted;
 use crate::session::{self, Place};
@@ -32,11 +31,7 @@ const UI_PORT: u16 = 4040;
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let session = session::open(&context.home, &arguments.target).await?;
     let name = &arguments.application;
-    let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), &session.namespace);
-    let application = applications
-        .get_opt(name)
-        .await?
-        .ok_or_else(|| not_found(name, &session.namespace))?;
+    let application = application(&session, name).await?;
     let pods: Api<Pod> = Api::namespaced(session.client.clone(), &session.namespace);
     let driver = application
         .status

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Map, Value, json};
-use stoke_submit::argv::properties;
+use stoke_model::conf::properties;
 
 use crate::common::{self, Context};
 use crate::recorder::Recorder;
@@ -601,7 +601,8 @@ fn masked_entry(key: String, value: Value) -> (String, Value) {
     if key == "spark.properties"
         && let Some(text) = value.as_str()
     {
-        let entries = properties::load(text)
+        let entries = properties::read(text)
+            .unwrap()
             .into_iter()
             .filter(|(key, _)| key != "spark.app.submitTime");
         let map: Map<String, Value> = entries.map(|(key, value)| (key, json!(mask(&value)))).collect();

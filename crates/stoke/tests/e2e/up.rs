@@ -187,14 +187,7 @@ fn submit(context: &Context, version: &str, mode: &str) -> Result<(), Failed> {
     let output = spark_submit(&up, &spark)?
         .args(["--deploy-mode", mode, "--name", "pi", "--conf"])
         .arg(format!("spark.kubernetes.container.image=apache/spark:{version}"))
-        .args([
-            "--conf",
-            "spark.executor.instances=1",
-            "--conf",
-            "spark.driver.memory=512m",
-            "--conf",
-            "spark.executor.memory=512m",
-        ])
+        .args(SMALL)
         .args([
             "--conf",
             "spark.kubernetes.driver.request.cores=250m",
@@ -212,6 +205,16 @@ fn submit(context: &Context, version: &str, mode: &str) -> Result<(), Failed> {
     }
     up.down()
 }
+
+/// One small executor.
+const SMALL: [&str; 6] = [
+    "--conf",
+    "spark.executor.instances=1",
+    "--conf",
+    "spark.driver.memory=512m",
+    "--conf",
+    "spark.executor.memory=512m",
+];
 
 /// Phases of every pod, as kubectl-free text.
 fn kube_pods(up: &Up) -> Result<String, Failed> {
@@ -239,14 +242,7 @@ fn stoke_submit(context: &Context, version: &str) -> Result<(), Failed> {
     let output = up
         .stoke(&["submit", "--deploy-mode", "cluster", "--name", "pi", "--conf"])
         .arg(format!("spark.kubernetes.container.image=apache/spark:{version}"))
-        .args([
-            "--conf",
-            "spark.executor.instances=1",
-            "--conf",
-            "spark.driver.memory=512m",
-            "--conf",
-            "spark.executor.memory=512m",
-        ])
+        .args(SMALL)
         .args(["local:///opt/spark/examples/src/main/python/pi.py", "4"])
         .output()?;
     expect_code(&output, 0)?;

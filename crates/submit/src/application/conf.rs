@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use stoke_model::crd::{
     Dependencies, DriverSpec, ExecutorSpec, NameKey, SecretInfo, SecretType, SparkApplication, SparkPodSpec,
 };
+use stoke_model::manifest::refused_spark_conf;
 use stoke_model::memory::{ByteUnit, Memory};
 use stoke_model::names;
 
@@ -145,83 +146,10 @@ fn dependencies(deps: &Dependencies, conf: &mut Conf) {
     }
 }
 
-/// Keys of `sparkConf` that are refused, and what to use instead.
-const REFUSED: &[(&str, &str)] = &[
-    ("spark.master", "the operator submits to the cluster it runs in"),
-    ("spark.kubernetes.driver.master", "use driver.kubernetesMaster"),
-    ("spark.kubernetes.container.image", "use image"),
-    ("spark.kubernetes.driver.container.image", "use driver.image"),
-    ("spark.kubernetes.executor.container.image", "use executor.image"),
-    (
-        "spark.kubernetes.authenticate.driver.serviceAccountName",
-        "use driver.serviceAccount",
-    ),
-    (
-        "spark.kubernetes.authenticate.executor.serviceAccountName",
-        "use executor.serviceAccount",
-    ),
-    (
-        "spark.kubernetes.driver.podTemplateFile",
-        "it names a file of the operator; use driver.template",
-    ),
-    (
-        "spark.kubernetes.executor.podTemplateFile",
-        "it names a file of the operator; use executor.template",
-    ),
-    (
-        "spark.kubernetes.kerberos.krb5.path",
-        "it names a file of the operator; use spark.kubernetes.kerberos.krb5.configMapName",
-    ),
-    (
-        "spark.submit.deployMode",
-        "the operator always runs the driver in the cluster",
-    ),
-];
-
-/// Ends of keys that would hand credentials to Spark; `spark.kubernetes.authenticate[.driver|.executor].<end>`.
-const REFUSED_CREDENTIALS: &[&str] = &[
-    "oauthToken",
-    "oauthTokenFile",
-    "caCertFile",
-    "clientKeyFile",
-    "clientCertFile",
-];
-
-fn refusal(key: &str) -> Option<&'static str> {
-    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == key) {
-        return Some(reason);
-    }
-    let credential = key.strip_prefix("spark.kubernetes.authenticate.")?;
-    let credential = ["driver.", "executor.", "submission."]
-        .iter()
-        .find_map(|role| credential.strip_prefix(role))
-        .unwrap_or(credential);
-    REFUSED_CREDENTIALS
-        .contains(&credential)
-        .then_some("pods use the token of their service account; see driver.serviceAccount")
-}
-
 fn spark_conf(app: &SparkApplication, conf: &mut Conf) -> Result<(), ApplicationError> {
     for (key, value) in app.spec.spark_conf.iter().flatten() {
-        if let Some(reason) = refusal(key) {
-            return Err(ApplicationError::RefusedKey {
-                key: key.clone(),
-                reason: reason.to_owned(),
-            });
-        }
-        let namespace = super::namespace(app);
-        if key == "spark.kubernetes.namespace" && value != namespace {
-            return Err(ApplicationError::RefusedKey {
-                key: key.clone(),
-                reason: format!("the application is in namespace {namespace}, and runs there"),
-            });
-        }
-        if key == "spark.kerberos.keytab" && !value.starts_with("local:") {
-            return Err(ApplicationError::RefusedKey {
-                key: key.clone(),
-                reason: "it names a file of the operator; mount the keytab from a Secret and write local:///path"
-                    .to_owned(),
-            });
+        if let Some(refusal) = refused_spark_conf(key, value, Some(super::namespace(app))) {
+            return Err(ApplicationError::RefusedKey(refusal));
         }
         set(conf, key, value);
     }

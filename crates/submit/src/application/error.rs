@@ -5,14 +5,9 @@ use crate::PlanError;
 /// What is wrong with a `SparkApplication`, by the path of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplicationError {
-    /// A configuration key that would go round what the operator guarantees.
-    #[error("sparkConf key \"{key}\" is not allowed: {reason}")]
-    RefusedKey {
-        /// The key.
-        key: String,
-        /// Why, and what to use instead.
-        reason: String,
-    },
+    /// A configuration key that would go round what the operator guarantees: which, why, and what to use instead.
+    #[error("{0}")]
+    RefusedKey(String),
     /// A field that is missing, does not parse, or contradicts another.
     #[error("{path}: {reason}")]
     Field {
@@ -38,7 +33,7 @@ impl ApplicationError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::RefusedKey { .. } => "RefusedSparkConf",
+            Self::RefusedKey(_) => "RefusedSparkConf",
             Self::Field { .. } => "InvalidField",
             Self::Plan(error) => error.code(),
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use stoke_model::conf::properties;
+
 use super::error::ArgvError;
 use super::files::Files;
 use super::options::OPTIONS;
 use super::parse::CommandLine;
-use super::properties;
 
 /// Master and configuration after every source was merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,8 @@ fn add_file(
     };
     let bytes = files.read(path).map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable("is not UTF-8 text".to_owned()))?;
-    for (key, value) in properties::load(&text).into_iter().rev() {
+    let read = properties::read(&text).map_err(|error| unreadable(error.to_string()))?;
+    for (key, value) in read {
         conf.entry(key).or_insert(value);
     }
     Ok(())

@@ -6,7 +6,6 @@
 //! (last first) > `--properties-file` > `spark-defaults.conf` > `SPARK_*` environment variables.
 //! - [`options`]: every option, since which version, and the key it sets
 //! - [`parse`]: arguments to [`CommandLine`]
-//! - [`properties`]: the format of properties files
 //! - [`configuration`]: one configuration out of all sources
 //! - [`contents`]: the files whose content ends up inside objects
 //! - [`image`]: which Spark an image holds
@@ -19,7 +18,6 @@ pub mod image;
 mod main_class;
 pub mod options;
 pub mod parse;
-pub mod properties;
 #[cfg(test)]
 mod tests;
 

@@ -314,22 +314,21 @@ fn files_that_end_up_in_objects_are_read() {
 }
 
 #[test]
-fn properties_files_are_read_as_java_reads_them() {
-    let text = "spark.a   x y  \\\n   z\nspark.b:=q\nspark.c=café\\u00e9\n#c\n!d\nspark.key\\ sp=1\nspark.empty\n  spark.tr = abc   \r\nspark.t=a\\tb\\\\\nspark.pair=\\ud83d\\ude00\nspark.bad=\\uZZ";
-    let expected = [
-        ("spark.a", "x y  z"),
-        ("spark.b", "=q"),
-        ("spark.c", "caféé"),
-        ("spark.key sp", "1"),
-        ("spark.empty", ""),
-        ("spark.tr", "abc"),
-        ("spark.t", "a\tb\\"),
-        ("spark.pair", "😀"),
-        ("spark.bad", "\\uZZ"),
+fn a_properties_file_that_java_refuses_is_refused() {
+    let files = MemoryFiles::default().file("/c.conf", "spark.a 1\nspark.bad=\\uZZ\n");
+    let line = [
+        "--properties-file",
+        "/c.conf",
+        "--master",
+        "k8s://h",
+        "--deploy-mode",
+        "cluster",
+        "local:///a.py",
     ];
-    let read = properties::load(text);
-    let read: Vec<(&str, &str)> = read.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    assert_eq!(read, expected);
+    let line: Vec<String> = line.iter().map(ToString::to_string).collect();
+    let error = read(&line, &files, "4.1.4").unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("/c.conf") && text.contains("line 2"), "{text}");
 }
 
 #[test]
@@ -363,10 +362,5 @@ proptest::proptest! {
     #[test]
     fn no_command_line_panics(args in proptest::collection::vec(".{0,20}|--[a-z-]{1,20}(=.{0,5})?|-c|--conf|spark\\.[a-z]{1,5}=.{0,8}", 0..12)) {
         let _ = read(&args, &MemoryFiles::default(), "4.3.0");
-    }
-
-    #[test]
-    fn no_properties_file_panics(text in "(\\PC|[\\\\\n\r\t :=#u0-9a-f]){0,60}") {
-        let _ = properties::load(&text);
     }
 }
