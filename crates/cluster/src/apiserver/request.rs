@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
-
 use super::resources::{Registry, Resource};
 use super::status::ApiError;
 
@@ -117,35 +115,6 @@ pub enum Form {
     Metadata,
 }
 
-impl Form {
-    /// The first form in `Accept` that we can give.
-    pub fn of(headers: &HeaderMap) -> Result<Form, ApiError> {
-        let accept = headers
-            .get("accept")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("*/*");
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default();
-            if !matches!(
-                media,
-                "application/json" | "application/*" | "*/*" | "application/yaml" | ""
-            ) {
-                continue;
-            }
-            let form = parts.find_map(|part| part.strip_prefix("as="));
-            return Ok(match form {
-                Some("Table") => Form::Table,
-                Some("PartialObjectMetadata" | "PartialObjectMetadataList") => Form::Metadata,
-                Some("APIGroupDiscoveryList") | None => Form::Object,
-                Some(_) => continue,
-            });
-        }
-        let message = "only the following media types are accepted: application/json";
-        Err(ApiError::new(406, "NotAcceptable", message))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,24 +154,5 @@ mod tests {
         ] {
             assert_eq!(read(path).unwrap_err().code, 404, "{path}");
         }
-    }
-
-    #[test]
-    fn the_first_acceptable_form_is_taken() {
-        let form = |accept: &'static str| {
-            Form::of(&HeaderMap::from_iter([(
-                http::header::ACCEPT,
-                http::HeaderValue::from_static(accept),
-            )]))
-        };
-        assert_eq!(
-            form("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").unwrap(),
-            Form::Table
-        );
-        assert_eq!(
-            form("application/vnd.kubernetes.protobuf,application/json").unwrap(),
-            Form::Object
-        );
-        assert_eq!(form("application/vnd.kubernetes.protobuf").unwrap_err().code, 406);
     }
 }

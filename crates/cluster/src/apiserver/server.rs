@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::{Identity, Tokens};
 use super::handlers;
+use super::media;
 use super::request::{Form, Query, Target};
 use super::resources::{Registry, Resource};
 use super::status::ApiError;
@@ -151,9 +152,12 @@ impl Call {
 async fn entry(State(server): State<Arc<Server>>, request: Request<Body>) -> Response {
     let (mut parts, body) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &server).await.ok();
+    let wanted = media::Wanted::of(&parts.headers).map_or(media::Media::Json, |wanted| wanted.media);
     match answer(server, parts, body, upgrade).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
+        Ok(response) => media::write(response, wanted).await,
+        // A request for what we cannot give is answered as everyone can read it.
+        Err(error) if error.code == 406 => error.into_response(),
+        Err(error) => media::write(error.into_response(), wanted).await,
     }
 }
 
@@ -198,7 +202,9 @@ async fn answer(
     let form = if upgrade.is_some() || target.subresource.as_deref() == Some("log") {
         Form::Object
     } else {
-        Form::of(&parts.headers)?
+        let wanted = media::Wanted::of(&parts.headers)?;
+        media::check(wanted.media, &target.resource.api_version(), &target.resource.kind)?;
+        wanted.form
     };
     let call = Call {
         server: server.clone(),
@@ -213,12 +219,15 @@ async fn answer(
     };
     let verb = handlers::verb(&parts.method, &call)?;
     server.authorize(&call, verb)?;
+    let body = if parts.method == Method::GET {
+        Bytes::new()
+    } else {
+        read_body(body).await?
+    };
+    let (content_type, body) = media::read(&call.content_type, body)?;
     let call = Call {
-        body: if parts.method == Method::GET {
-            Bytes::new()
-        } else {
-            read_body(body).await?
-        },
+        body,
+        content_type,
         ..call
     };
     handlers::dispatch(verb, call, upgrade).await

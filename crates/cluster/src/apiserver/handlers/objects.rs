@@ -35,16 +35,11 @@ pub(super) fn parse_body(call: &Call) -> Result<Value, ApiError> {
             serde_json::from_slice(&call.body).map_err(|cause| unreadable(&cause.to_string()))
         }
         "application/yaml" | "application/x-yaml" | "text/yaml" => parse_yaml(&call.body),
-        "application/vnd.kubernetes.protobuf" => Err(ApiError::new(
-            415,
-            "UnsupportedMediaType",
-            "the body is protobuf, which this API server does not read: send application/json (with kubectl: write the object to a file with --dry-run=client -o yaml and use kubectl apply -f)",
-        )),
         other => Err(ApiError::new(
             415,
             "UnsupportedMediaType",
             format!(
-                "the body of the request was in an unknown format ({other}) - accepted media types include: application/json, application/yaml"
+                "the body of the request was in an unknown format ({other}) - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"
             ),
         )),
     }
