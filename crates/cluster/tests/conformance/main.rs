@@ -18,6 +18,7 @@ mod bench;
 mod case;
 mod kubectl;
 mod table;
+mod wire;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use case::{Case, Ground};
 
 /// Every area, in the order of the table.
 fn cases() -> Vec<Case> {
-    [kubectl::cases()].into_iter().flatten().collect()
+    [kubectl::cases(), wire::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
