@@ -26,6 +26,7 @@ pub mod schema;
 pub mod selectors;
 pub mod server;
 pub mod status;
+pub mod strict;
 pub mod table;
 pub mod tls;
 pub mod watch;

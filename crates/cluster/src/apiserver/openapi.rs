@@ -3,8 +3,12 @@
 //! They carry what clients read: component schemas with `x-kubernetes-group-version-kind` (for `kubectl explain`), and for each kind a
 //! `patch` operation that declares `fieldValidation` and `dryRun` (so that kubectl leaves validation to the server).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::resources::{Registry, Resource, api_version};
@@ -12,111 +16,180 @@ use super::schema::builtin;
 
 const PREFIX: &str = "#/components/schemas/";
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+/// Types that every document has.
+const COMMON: [&str; 3] = [
+    OBJECT_META,
+    "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
+];
+const API_VERSION: &str =
+    "The version of the representation of this object, group/version. It decides which fields there are.";
+const KIND: &str = "The kind of this object, in CamelCase. It cannot be changed.";
+const METADATA: &str = "Name, namespace, labels, annotations, owners and what the server keeps of every object.";
 
-/// The list of documents. The hash changes when the document may have.
-pub fn index(registry: &Registry) -> Value {
-    let mut paths = Map::new();
-    for (group, versions) in registry.groups() {
-        for version in versions {
-            let path = if group.is_empty() {
-                format!("api/{version}")
-            } else {
-                format!("apis/{group}/{version}")
-            };
-            let mut text = String::new();
-            for resource in registry.of(group, version) {
-                text.push_str(&resource.plural);
-                if let Some(custom) = &resource.custom {
-                    text.push_str(&custom.published.to_string());
-                }
-            }
-            let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-            let hash: String = hash
-                .as_ref()
-                .iter()
-                .take(16)
-                .map(|byte| format!("{byte:02X}"))
-                .collect();
-            paths.insert(
-                path.clone(),
-                json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}),
-            );
-        }
+fn path_of(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        format!("api/{version}")
+    } else {
+        format!("apis/{group}/{version}")
     }
-    json!({"paths": paths})
 }
 
-/// The document of one group and version.
-pub fn document(registry: &Registry, group: &str, version: &str) -> Option<Value> {
-    let resources = registry.of(group, version);
-    if resources.is_empty() {
-        return None;
-    }
-    let built_in = builtin::documents();
-    let mut schemas = Map::new();
-    let mut wanted = BTreeSet::from([
-        OBJECT_META.to_owned(),
-        "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions".to_owned(),
-    ]);
-    let mut paths = Map::new();
-    for resource in &resources {
-        let name = match &resource.custom {
-            None => {
-                wanted.insert(resource.type_name.clone());
-                resource.type_name.clone()
-            }
-            Some(custom) => {
-                let reversed: Vec<&str> = group.split('.').rev().collect();
-                let name = format!("{}.{version}.{}", reversed.join("."), resource.kind);
-                let mut schema = custom.published.clone();
-                schema["properties"]["apiVersion"] = json!({"type": "string", "description": "APIVersion defines the versioned schema of this representation of an object."});
-                schema["properties"]["kind"] = json!({"type": "string", "description": "Kind is a string value representing the REST resource this object represents."});
-                schema["properties"]["metadata"] = json!({"description": "Standard object's metadata.", "allOf": [{"$ref": format!("{PREFIX}{OBJECT_META}")}]});
-                schemas.insert(name.clone(), schema);
-                name
-            }
-        };
-        add_paths(&mut paths, resource, &name);
-    }
-    while let Some(name) = wanted.pop_first() {
-        if schemas.contains_key(&name) {
-            continue;
+/// Of what a document is made of: this program's version and the resources.
+fn hash(resources: &[Arc<Resource>]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    context.update(env!("CARGO_PKG_VERSION").as_bytes());
+    for resource in resources {
+        context.update(resource.plural.as_bytes());
+        context.update(&[resource.treatment as u8]);
+        if let Some(custom) = &resource.custom {
+            context.update(custom.published.to_string().as_bytes());
         }
-        let Some(schema) = built_in.get(&name) else { continue };
-        references(schema, &mut wanted);
-        schemas.insert(name, schema.clone());
     }
-    for resource in &resources {
-        let reversed: Vec<&str> = group.split('.').rev().collect();
-        let name = match resource.custom {
-            None => resource.type_name.clone(),
-            Some(_) => format!("{}.{version}.{}", reversed.join("."), resource.kind),
+    let digest = context.finish();
+    digest
+        .as_ref()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02X}"))
+        .collect()
+}
+
+/// Hashes of documents by path.
+type Hashes = Arc<BTreeMap<String, String>>;
+
+/// Documents made so far: one per group and version that anybody asked for, 10 to 400 KB each; and the hashes of all.
+#[derive(Default)]
+pub struct Documents {
+    made: Mutex<HashMap<String, (String, Bytes)>>,
+    hashes: Mutex<Option<(Arc<Registry>, Hashes)>>,
+}
+
+impl Documents {
+    /// The hash of every document by its path. Computed anew when the resources have changed.
+    fn hashes(&self, registry: &Arc<Registry>) -> Hashes {
+        let mut known = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, hashes)) = &*known
+            && Arc::ptr_eq(of, registry)
+        {
+            return hashes.clone();
+        }
+        let groups = registry.groups();
+        let all = groups.flat_map(|(group, versions)| versions.iter().map(move |version| (group, version)));
+        let hashes = all.map(|(group, version)| (path_of(group, version), hash(&registry.of(group, version))));
+        let hashes = Arc::new(hashes.collect::<BTreeMap<_, _>>());
+        *known = Some((registry.clone(), hashes.clone()));
+        hashes
+    }
+
+    /// The list of documents. The hash changes when the document may have.
+    pub fn index(&self, registry: &Arc<Registry>) -> Value {
+        let paths: Map<String, Value> = self
+            .hashes(registry)
+            .iter()
+            .map(|(path, hash)| {
+                let url = format!("/openapi/v3/{path}?hash={hash}");
+                (path.clone(), json!({"serverRelativeURL": url}))
+            })
+            .collect();
+        json!({"paths": paths})
+    }
+
+    /// Answers a request for the document of a group and version.
+    ///
+    /// A request that names the current hash may be cached for good; one that names another is sent to the current one.
+    pub fn respond(&self, registry: &Arc<Registry>, group: &str, version: &str, asked: &Asked<'_>) -> Option<Response> {
+        let path = path_of(group, version);
+        let hash = self.hashes(registry).get(&path)?.clone();
+        let resources = registry.of(group, version);
+        let mut response = Response::new(Body::empty());
+        let mut header = |name, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.headers_mut().insert(name, value);
+            }
         };
+        if asked.hash.is_some_and(|asked| asked != hash) {
+            header(header::LOCATION, &format!("/openapi/v3/{path}?hash={hash}"));
+            *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+            return Some(response);
+        }
+        let tag = format!("\"{hash}\"");
+        header(header::ETAG, &tag);
+        header(header::VARY, "Accept");
+        header(
+            header::CACHE_CONTROL,
+            if asked.hash.is_some() {
+                "public, immutable, max-age=31536000"
+            } else {
+                "no-cache, private"
+            },
+        );
+        if asked
+            .known
+            .is_some_and(|known| known.split(',').any(|known| known.trim() == tag))
+        {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return Some(response);
+        }
+        header(header::CONTENT_TYPE, "application/json");
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = match made.get(&path) {
+            Some((known, text)) if *known == hash => text.clone(),
+            _ => {
+                let text = Bytes::from(document(&resources, group, version).to_string());
+                made.insert(path, (hash, text.clone()));
+                text
+            }
+        };
+        *response.body_mut() = Body::from(text);
+        Some(response)
+    }
+}
+
+/// What a request for a document says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// `hash` of the query.
+    pub hash: Option<&'a str>,
+    /// `If-None-Match`.
+    pub known: Option<&'a str>,
+}
+
+/// Name of a resource's schema in its document.
+fn schema_name(resource: &Resource) -> String {
+    match resource.custom {
+        None => resource.type_name.clone(),
+        Some(_) => {
+            let reversed: Vec<&str> = resource.group.split('.').rev().collect();
+            format!("{}.{}.{}", reversed.join("."), resource.version, resource.kind)
+        }
+    }
+}
+
+fn document(resources: &[Arc<Resource>], group: &str, version: &str) -> Value {
+    let wanted = resources
+        .iter()
+        .filter(|resource| resource.custom.is_none())
+        .map(|resource| resource.type_name.as_str());
+    let mut schemas = builtin::documents(wanted.chain(COMMON.iter().copied()));
+    let mut paths = Map::new();
+    for resource in resources {
+        let name = schema_name(resource);
+        if let Some(custom) = &resource.custom {
+            let mut schema = custom.published.clone();
+            schema["properties"]["apiVersion"] = json!({"type": "string", "description": API_VERSION});
+            schema["properties"]["kind"] = json!({"type": "string", "description": KIND});
+            schema["properties"]["metadata"] =
+                json!({"description": METADATA, "allOf": [{"$ref": format!("{PREFIX}{OBJECT_META}")}]});
+            schemas.insert(name.clone(), schema);
+        }
         if let Some(schema) = schemas.get_mut(&name) {
             schema["x-kubernetes-group-version-kind"] =
                 json!([{"group": group, "version": version, "kind": resource.kind}]);
         }
+        add_paths(&mut paths, resource, &name);
     }
-    Some(
-        json!({"openapi": "3.0.0", "info": {"title": "Stoke", "version": "v1.34.0"}, "paths": paths, "components": {"schemas": schemas}}),
-    )
-}
-
-fn references(schema: &Value, found: &mut BTreeSet<String>) {
-    match schema {
-        Value::Object(fields) => {
-            if let Some(name) = fields
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|text| text.strip_prefix(PREFIX))
-            {
-                found.insert(name.to_owned());
-            }
-            fields.values().for_each(|field| references(field, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
-        _ => {}
-    }
+    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.34.0"}, "paths": paths, "components": {"schemas": schemas}})
 }
 
 fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, schema: &str) {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth::{Identity, Tokens};
 use super::handlers;
 use super::media;
+use super::openapi::Documents;
 use super::request::{Form, Query, Target};
 use super::resources::{Registry, Resource};
 use super::status::ApiError;
@@ -43,6 +44,8 @@ pub struct Server {
     pub settings: Settings,
     /// Cancelled when the cluster stops; ends every watch.
     pub stopping: CancellationToken,
+    /// OpenAPI documents made so far.
+    pub documents: Documents,
     registry: RwLock<Arc<Registry>>,
     kubelet: OnceLock<Arc<dyn Kubelet>>,
 }
@@ -54,6 +57,7 @@ impl Server {
             store,
             settings,
             stopping: CancellationToken::new(),
+            documents: Documents::default(),
             registry: RwLock::new(Arc::new(Registry::built_in())),
             kubelet: OnceLock::new(),
         });
@@ -180,7 +184,7 @@ async fn answer(
             .map_err(|cause| ApiError::bad_request(format!("cannot read the query: {cause}")))?
             .0,
     );
-    if let Some(response) = handlers::discovery(&server, &path, &parts.headers)? {
+    if let Some(response) = handlers::discovery(&server, &path, &query, &parts.headers)? {
         return Ok(response);
     }
     let registry = server.registry();

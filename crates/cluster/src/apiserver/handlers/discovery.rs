@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::objects::json_response;
 use crate::apiserver::openapi;
+use crate::apiserver::request::Query;
 use crate::apiserver::resources::{Registry, Resource, api_version};
 use crate::apiserver::server::Server;
 use crate::apiserver::status::ApiError;
@@ -20,8 +21,21 @@ pub fn version() -> Value {
 }
 
 /// Answers discovery paths; `None` for paths of objects.
-pub fn discovery(server: &Server, path: &str, headers: &HeaderMap) -> Result<Option<Response>, ApiError> {
+pub fn discovery(
+    server: &Server,
+    path: &str,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, ApiError> {
     let registry = server.registry();
+    let document = |group: &str, version: &str| {
+        let asked = openapi::Asked {
+            hash: query.get("hash"),
+            known: headers.get("if-none-match").and_then(|value| value.to_str().ok()),
+        };
+        let found = server.documents.respond(&registry, group, version, &asked);
+        found.map(Some).ok_or_else(ApiError::no_such_path)
+    };
     let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let aggregated = headers
         .get("accept")
@@ -52,13 +66,9 @@ pub fn discovery(server: &Server, path: &str, headers: &HeaderMap) -> Result<Opt
         }
         ["api", version] => resource_list(&registry, "", version)?,
         ["apis", group, version] => resource_list(&registry, group, version)?,
-        ["openapi", "v3"] => openapi::index(&registry),
-        ["openapi", "v3", "api", version] => {
-            openapi::document(&registry, "", version).ok_or_else(ApiError::no_such_path)?
-        }
-        ["openapi", "v3", "apis", group, version] => {
-            openapi::document(&registry, group, version).ok_or_else(ApiError::no_such_path)?
-        }
+        ["openapi", "v3"] => server.documents.index(&registry),
+        ["openapi", "v3", "api", version] => return document("", version),
+        ["openapi", "v3", "apis", group, version] => return document(group, version),
         ["openapi", "v3", "version" | "api" | "apis", ..] | ["openapi", "v2"] => return Err(ApiError::no_such_path()),
         _ => return Ok(None),
     };

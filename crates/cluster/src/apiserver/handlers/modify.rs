@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::create::create_value;
 use super::objects::{
-    check_fields, check_kind, default, from_storage, in_order, object_response, parse_body, parse_yaml, schema_of,
-    to_storage, validate, value_response,
+    check_fields, check_kind, check_types, default, from_storage, in_order, object_response, parse_body, parse_yaml,
+    schema_of, to_storage, validate, value_response,
 };
 use super::respond;
 use crate::apiserver::apply;
@@ -17,6 +17,7 @@ use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
 use crate::apiserver::resources::Resource;
 use crate::apiserver::server::Call;
 use crate::apiserver::status::ApiError;
+use crate::apiserver::strict;
 use crate::store::{Object, Write, WriteError, WriteKind};
 
 /// Times a patch is computed again when somebody else wrote meanwhile.
@@ -51,7 +52,7 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
     let patch: Value = serde_json::from_slice(&call.body)
         .map_err(|cause| ApiError::bad_request(format!("error decoding patch: {cause}")))?;
     let manager = fields::manager_of(&call, "Update");
-    let strict = call.query.get("fieldValidation") == Some("Strict");
+    let validation = call.query.get("fieldValidation").unwrap_or("Warn").to_owned();
     let schema = schema_of(&resource);
     let mut warnings = Vec::new();
     let changed = modify(&call, Some(&manager), |old, _| {
@@ -83,38 +84,30 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
             }
         };
         check_kind(&resource, &mut new)?;
+        if resource.custom.is_none() {
+            check_types(&resource, schema, &new)?;
+        }
         let unknown = crate::apiserver::schema::prune(schema, &mut new);
-        if !unknown.is_empty() {
-            let text = unknown
-                .iter()
-                .map(|path| format!("unknown field {path:?}"))
-                .collect::<Vec<_>>()
-                .join(", ");
-            if strict {
+        let complaints = strict::complaints(&call.body, &unknown);
+        if !complaints.is_empty() {
+            if validation == "Strict" {
                 let error = crate::apiserver::status::FieldError::invalid(
                     "patch",
-                    &patch,
-                    &format!("strict decoding error: {text}"),
+                    &new.to_string().into(),
+                    &format!("strict decoding error: {}", complaints.join(", ")),
                 );
-                let name = old["metadata"]["name"].as_str().unwrap_or_default();
-                return Err(ApiError::invalid(&resource.group, &resource.kind, name, &[error]));
+                return Err(ApiError::invalid("", "", "", &[error]));
             }
-            warnings = vec![text];
+            warnings = complaints;
         }
         if resource.custom.is_none() {
-            if let Some(error) = crate::apiserver::schema::validate(schema, &new, "").first() {
-                return Err(ApiError::bad_request(format!(
-                    "{0} cannot be handled as a {0}: {error}",
-                    resource.kind
-                )));
-            }
             crate::apiserver::quantity::canonicalise(schema, &mut new, "")
                 .map_err(|path| ApiError::bad_request(format!("{path}: not a quantity")))?;
         }
         Ok(new)
     })
     .await?;
-    if call.query.get("fieldValidation") != Some("Ignore") {
+    if validation != "Ignore" {
         call.warnings.append(&mut warnings);
     }
     Ok(changed.into_response(&call))

@@ -11,7 +11,7 @@ use crate::apiserver::resources::Resource;
 use crate::apiserver::schema::{self, Schema};
 use crate::apiserver::server::Call;
 use crate::apiserver::status::{ApiError, FieldError};
-use crate::apiserver::{kinds, quantity};
+use crate::apiserver::{kinds, protobuf, quantity, strict};
 use crate::store::Object;
 
 /// A JSON answer, 200.
@@ -51,7 +51,7 @@ pub(super) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
         return Ok(value);
     }
     let text = std::str::from_utf8(body).map_err(|cause| unreadable(&cause.to_string()))?;
-    serde_saphyr::from_str(text).map_err(|cause| unreadable(&cause.to_string()))
+    strict::parse_yaml(text).map_err(|cause| unreadable(&cause.to_string()))
 }
 
 fn unreadable(cause: &str) -> ApiError {
@@ -100,36 +100,45 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
     Ok(())
 }
 
-/// Removes unknown fields and answers them as the request's `fieldValidation` says; refuses values of wrong types in built-in kinds.
+/// Removes unknown fields and answers them, and fields that come twice, as the request's `fieldValidation` says; refuses values of wrong
+/// types in built-in kinds.
 pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), ApiError> {
     let resource = call.target.resource.clone();
     let schema = schema_of(&resource);
+    if resource.custom.is_none() {
+        check_types(&resource, schema, value)?;
+    }
     let unknown = schema::prune(schema, value);
-    if !unknown.is_empty() {
-        let complaints: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
-        match call.query.get("fieldValidation") {
-            Some("Ignore") => {}
-            Some("Strict") => {
-                let text = complaints.join(", ");
-                return Err(cannot_handle(&resource, &format!("strict decoding error: {text}")));
-            }
-            _ => call.warnings.extend(complaints),
+    let validation = call.query.get("fieldValidation").unwrap_or("Warn");
+    if validation != "Ignore" {
+        let complaints = strict::complaints(&call.body, &unknown);
+        if validation == "Strict" && !complaints.is_empty() {
+            let text = complaints.join(", ");
+            return Err(cannot_handle(&resource, &format!("strict decoding error: {text}")));
         }
+        call.warnings.extend(complaints);
     }
     if resource.custom.is_none() {
-        let errors = schema::validate(schema, value, "");
-        if let Some(first) = errors.first() {
-            return Err(cannot_handle(
-                &resource,
-                &format!("json: {}: {}", first.field, first.message),
-            ));
-        }
         quantity::canonicalise(schema, value, "").map_err(|path| {
             let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
             cannot_handle(&resource, &format!("{path}: {detail}"))
         })?;
     }
     Ok(())
+}
+
+/// Refuses the first value of a wrong type in Go's words: they are what people search for.
+pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -> Result<(), ApiError> {
+    let Some(schema::Mismatch { path, found }) = schema::mismatch(schema, value, "") else {
+        return Ok(());
+    };
+    let why = match protobuf::go::field_at(&resource.api_version(), &resource.kind, &path) {
+        Some((structure, fields, wanted)) => {
+            format!("json: cannot unmarshal {found} into Go struct field {structure}.{fields} of type {wanted}")
+        }
+        None => format!("json: cannot unmarshal {found} into field {path}"),
+    };
+    Err(cannot_handle(resource, &why))
 }
 
 fn cannot_handle(resource: &Resource, why: &str) -> ApiError {

@@ -99,7 +99,7 @@ impl Decoder {
             }
             Shape::List => {
                 let mut items = Vec::new();
-                if field.kind == Kind::Whole && wire == Wire::Delimited {
+                if matches!(field.kind, Kind::Whole | Kind::Long) && wire == Wire::Delimited {
                     let mut packed = Reader::new(reader.length_delimited(wire)?);
                     while !packed.is_empty() {
                         self.count()?;
@@ -160,7 +160,7 @@ impl Decoder {
         Ok(match kind {
             Kind::Text => reader.text(wire)?.into(),
             Kind::Truth => (reader.varint(wire)? != 0).into(),
-            Kind::Whole => reader.varint(wire)?.into(),
+            Kind::Whole | Kind::Long => reader.varint(wire)?.into(),
             Kind::Real => reader.double(wire)?.into(),
             Kind::Bytes => STANDARD.encode(reader.length_delimited(wire)?).into(),
             Kind::Message(id) => {
@@ -227,7 +227,7 @@ fn zero_of(kind: Kind) -> Value {
     match kind {
         Kind::Text | Kind::Bytes => "".into(),
         Kind::Truth => false.into(),
-        Kind::Whole | Kind::Real => 0.into(),
+        Kind::Whole | Kind::Long | Kind::Real => 0.into(),
         Kind::Message(id) => match Table::get().message(id).special {
             Some(Special::Quantity) => "0".into(),
             Some(Special::Texts) => Value::Array(Vec::new()),

@@ -61,7 +61,7 @@ fn value(field: &Field, value: &Value, into: &mut Writer, depth: usize) -> Resul
             field.number,
             value.as_bool().ok_or_else(|| wrong("true or false"))?.into(),
         ),
-        Kind::Whole => into.varint(field.number, whole(value).ok_or_else(|| wrong("a whole number"))?),
+        Kind::Whole | Kind::Long => into.varint(field.number, whole(value).ok_or_else(|| wrong("a whole number"))?),
         Kind::Real => into.double(field.number, value.as_f64().ok_or_else(|| wrong("a number"))?),
         Kind::Bytes => {
             let text = value.as_str().ok_or_else(|| wrong("base64"))?;

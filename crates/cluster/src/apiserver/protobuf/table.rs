@@ -8,6 +8,10 @@ const FIELDS: &str = include_str!("fields.txt");
 /// One message.
 #[derive(Debug)]
 pub(super) struct Message {
+    /// Its own name, `Pod`.
+    pub name: &'static str,
+    /// The package it is in, `core/v1`.
+    pub package: &'static str,
     /// Fields by ascending number.
     pub fields: Vec<Field>,
     /// Messages that stand for something else than an object of their fields.
@@ -56,7 +60,10 @@ pub(super) struct Field {
 pub(super) enum Kind {
     Text,
     Truth,
+    /// 32 bits.
     Whole,
+    /// 64 bits.
+    Long,
     Real,
     Bytes,
     Message(Id),
@@ -111,6 +118,8 @@ impl Table {
                 }
             } else {
                 messages.push(Message {
+                    name: line,
+                    package,
                     fields: Vec::new(),
                     special: special(package, line),
                 });
@@ -125,6 +134,13 @@ impl Table {
     /// A message a field refers to.
     pub(super) fn message(&self, id: Id) -> &Message {
         &self.messages[id.0]
+    }
+
+    /// A message of a package.
+    pub(super) fn named(&self, package: &str, message: &str) -> Option<&Message> {
+        self.names
+            .get(&format!("{package}.{message}"))
+            .map(|id| self.message(*id))
     }
 
     /// The message of a kind. Options and answers of every group are those of `meta/v1`.
@@ -159,6 +175,7 @@ fn parse_field(line: &'static str, package: &str, names: &HashMap<String, Id>) -
         "s" => Kind::Text,
         "b" => Kind::Truth,
         "i" => Kind::Whole,
+        "l" => Kind::Long,
         "d" => Kind::Real,
         "y" => Kind::Bytes,
         message if message.contains('.') => Kind::Message(*names.get(message)?),

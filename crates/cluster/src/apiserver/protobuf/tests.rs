@@ -171,7 +171,7 @@ fn sample(field: &Field, depth: usize) -> Option<Value> {
     let one = match field.kind {
         Kind::Text => json!("text"),
         Kind::Truth => json!(true),
-        Kind::Whole => json!(-7),
+        Kind::Whole | Kind::Long => json!(-7),
         Kind::Real => json!(0.5),
         Kind::Bytes => json!("AAECAw=="),
         Kind::Message(id) => {

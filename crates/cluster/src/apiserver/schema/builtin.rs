@@ -9,6 +9,7 @@ use k8s_openapi::schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::{Kind, ListType, Schema};
+use crate::apiserver::protobuf::go;
 
 /// Types whose content is free: unknown fields are kept.
 const OPAQUE: &[&str] = &[
@@ -168,9 +169,30 @@ fn all_roots() -> impl IntoIterator<Item = (Cow<'static, str>, Generate)> {
     ]
 }
 
-/// JSON Schema of every built-in type, by its published name.
-pub fn documents() -> Map<String, Value> {
-    documents_of(roots().values())
+/// JSON Schema of these built-in types and of all they refer to, by published names. Generating takes a few milliseconds.
+pub fn documents<'a>(names: impl Iterator<Item = &'a str>) -> Map<String, Value> {
+    let roots = roots();
+    let mut documents = documents_of(names.filter_map(|name| roots.get(name)));
+    for (name, schema) in &mut documents {
+        correct_required(name, schema);
+    }
+    documents
+}
+
+/// What clients may leave out is not required, whatever the Rust types say.
+fn correct_required(name: &str, schema: &mut Value) {
+    let mut parts = name.rsplit('.');
+    let (Some(message), Some(version), Some(group)) = (parts.next(), parts.next(), parts.next()) else {
+        return;
+    };
+    let package = format!("{group}/{version}");
+    let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) else {
+        return;
+    };
+    required.retain(|field| !go::may_be_absent(&package, message, field.as_str().unwrap_or_default()));
+    if required.is_empty() {
+        schema.as_object_mut().map(|fields| fields.shift_remove("required"));
+    }
 }
 
 fn documents_of<'a>(roots: impl Iterator<Item = &'a Generate>) -> Map<String, Value> {

@@ -4,9 +4,11 @@
 //! defaulting, validation with Kubernetes' words, and the list types that patches and server-side apply follow.
 
 pub mod builtin;
+mod mismatch;
 mod prune;
 mod validate;
 
+pub use mismatch::{Mismatch, mismatch};
 pub use prune::{apply_defaults, prune};
 pub use validate::validate;
 
