@@ -67,6 +67,10 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
     let endpoints = json!({"metadata": {"name": "kubernetes"},
         "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]}]});
     put("", "endpoints", "default", endpoints).await?;
+    let slice = json!({"metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]});
+    put("discovery.k8s.io", "endpointslices", "default", slice).await?;
     for definition in stoke_model::crd::definitions() {
         install_definition(server, definition).await?;
     }

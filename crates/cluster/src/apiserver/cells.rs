@@ -48,6 +48,11 @@ pub fn age(time: &Value, now: Timestamp) -> String {
     human_duration(now.as_second() - then.as_second())
 }
 
+/// The time from one moment to another, as kubectl writes it.
+pub fn between(start: Timestamp, end: Timestamp) -> String {
+    human_duration(end.as_second() - start.as_second())
+}
+
 fn human_duration(seconds: i64) -> String {
     if seconds < -1 {
         return "<invalid>".into();

@@ -191,6 +191,12 @@ impl Registry {
         found.min_by_key(|resource| self.rank(resource)).cloned()
     }
 
+    /// Every resource in every version.
+    #[cfg(test)]
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.values()
+    }
+
     fn rank(&self, resource: &Resource) -> (bool, usize) {
         let versions = self.groups.get(&resource.group);
         let rank = versions.and_then(|versions| versions.iter().position(|version| *version == resource.version));

@@ -144,7 +144,10 @@ impl ApiError {
 
     /// 404 for a path no resource answers.
     pub fn no_such_path() -> ApiError {
-        ApiError::new(404, "NotFound", "the server could not find the requested resource")
+        let mut error = ApiError::new(404, "NotFound", "the server could not find the requested resource");
+        // Clients look into the details of a 404 without asking whether there are any.
+        error.details = json!({});
+        error
     }
 
     /// 405.

@@ -25,6 +25,9 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "persistentvolumeclaims" => storage::default_claim(object),
         "persistentvolumes" => storage::default_volume(object),
         "storageclasses.storage.k8s.io" => storage::default_class(object),
+        "priorityclasses.scheduling.k8s.io" if object["preemptionPolicy"].is_null() => {
+            object["preemptionPolicy"] = "PreemptLowerPriority".into();
+        }
         "customresourcedefinitions.apiextensions.k8s.io" => crd::prepare(object),
         "secrets" => default_secret(object),
         "namespaces" => default_namespace(object),
