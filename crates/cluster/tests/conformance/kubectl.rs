@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::case::{Case, Client, Ground};
 
+/// Area, behaviour, proof.
+type Row = (&'static str, &'static str, fn(&Ground) -> Result<(), String>);
+
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![Case {
         area: "Objects",
@@ -13,7 +16,7 @@ pub fn cases() -> Vec<Case> {
         client: Client::Kube,
         run: an_old_version_does_not_win,
     }];
-    let with_kubectl: &[(&'static str, &'static str, fn(&Ground) -> Result<(), String>)] = &[
+    let with_kubectl: &[Row] = &[
         (
             "Objects",
             "`apply` creates an object, says `unchanged` when nothing changes, and `configured` when something does",
