@@ -29,6 +29,8 @@ use crate::store::{DiskError, Store};
 
 /// Port of the API server on its own loopback address.
 pub const PORT: u16 = 6443;
+/// Name of the database in the cluster's directory.
+pub(crate) const DATABASE: &str = "cluster.db";
 /// Subnets tried: 127.64.0.0/16 to 127.250.0.0/16.
 const SUBNETS: std::ops::RangeInclusive<u8> = 64..=250;
 
@@ -104,7 +106,7 @@ impl ApiServer {
         let store = if config.in_memory {
             Store::in_memory()
         } else {
-            Store::open(&home.join("cluster.db"))?
+            Store::open(&home.join(DATABASE))?
         };
         let settings = Settings {
             subnet,
@@ -210,7 +212,7 @@ impl ApiServer {
 }
 
 /// Takes the one lock of a home.
-fn lock(home: &Path) -> Result<File, ClusterError> {
+pub(crate) fn lock(home: &Path) -> Result<File, ClusterError> {
     let path = home.join("lock");
     let unusable = |cause| ClusterError::Home {
         path: path.display().to_string(),

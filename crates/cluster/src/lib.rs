@@ -5,6 +5,7 @@
 //! - [`kubelet`]: what the API server asks of the node
 //! - [`node`]: pods as processes on this machine
 //! - [`scheduler`]: which pods fit
+//! - [`snapshot`]: the whole state in one file, and back
 //!
 //! It never listens beyond loopback, never answers without credentials (health and version excepted), and never stores a kind it cannot
 //! honour without saying so.
@@ -16,6 +17,7 @@ mod controllers;
 pub mod kubelet;
 pub mod node;
 pub mod scheduler;
+pub mod snapshot;
 mod store;
 
 pub use api::{ApiConfig, ApiServer, ClusterError, PORT};

@@ -89,6 +89,9 @@ pub enum Command {
     /// Local Sparks that container images map to
     #[command(subcommand)]
     Runtime(commands::runtime::Command),
+    /// The state of the embedded cluster in one file, and back
+    #[command(subcommand)]
+    Snapshot(commands::snapshot::Command),
     /// Submit with spark-submit's own arguments
     Submit(commands::submit::Arguments),
     /// Explain a manifest field or a Spark configuration key
@@ -148,6 +151,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Delete(arguments) => commands::delete::run(arguments, context).await,
             Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),
             Command::Runtime(command) => commands::runtime::run(command, context),
+            Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
             Command::Explain(arguments) => commands::explain::run(&arguments, context),
             Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),

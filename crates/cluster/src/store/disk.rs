@@ -144,6 +144,29 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskEr
     Ok((connection, objects, last.unsigned_abs()))
 }
 
+/// Looks whether a file is a whole database that this program can open; changes nothing.
+pub fn check(path: &Path) -> Result<(), DiskError> {
+    let complain = |cause: String| DiskError::Open {
+        path: path.display().to_string(),
+        cause,
+    };
+    let look = || -> rusqlite::Result<(i64, String)> {
+        let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let layout = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        Ok((layout, verdict))
+    };
+    match look().map_err(|cause| complain(cause.to_string()))? {
+        (found, _) if found > SCHEMA_VERSION => Err(DiskError::Newer {
+            path: path.display().to_string(),
+            found,
+            known: SCHEMA_VERSION,
+        }),
+        (_, verdict) if verdict != "ok" => Err(complain(verdict)),
+        _ => Ok(()),
+    }
+}
+
 /// Starts the writing thread.
 pub(super) fn spawn(connection: Connection, shared: Arc<Shared>) -> Result<Handle, DiskError> {
     let (sender, receiver) = channel();

@@ -9,7 +9,7 @@ mod disk;
 mod object;
 mod window;
 
-pub use disk::DiskError;
+pub use disk::{DiskError, check};
 pub use object::{Fields, Key, Object, ResourceKey, Write, WriteError, WriteKind, fields_of};
 pub use window::{Event, EventKind};
 

@@ -8,6 +8,7 @@ pub mod logs;
 pub mod ps;
 pub mod run;
 pub mod runtime;
+pub mod snapshot;
 pub mod status;
 pub mod submit;
 pub mod ui;

@@ -13,6 +13,7 @@
 
 mod common;
 mod documents;
+mod durability;
 mod examples;
 mod faults;
 mod manifests;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         spark_submit::trials(&context),
         faults::trials(&context),
         documents::trials(&context),
+        durability::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
