@@ -1,0 +1,28 @@
+//! The object store: an S3-compatible endpoint on a local directory. It is a part of the embedded cluster; a room of its own so that it
+//! compiles and is tested alone.
+//!
+//! In: a directory and a loopback address ([`Config`]). Out: an endpoint ([`ObjectStore`]) that hadoop-aws, boto3, pyarrow, polars and
+//! delta-rs use as they use S3.
+//! - [`store`]: buckets, objects, uploads on disk; what is acknowledged is durable and whole
+//! - [`s3`]: what each operation of S3 does to the store; the protocol itself (signatures, chunked bodies, XML) is the `s3s` crate's
+//! - [`server`]: the socket; [`credentials`]: the one pair of keys
+//!
+//! **Why an index and not a tree of directories.** A key may be `a`, `a/` and `a/b` at once, 1,024 bytes long, with any bytes of UTF-8;
+//! listings must come in the order of bytes, a thousand at a time, from anywhere. A tree of files can do none of that without encoding
+//! names, sorting directories and a side file per object for its metadata, and then still needs several syncs per object. One SQLite table
+//! keyed by (bucket, key) has the order; its transaction is the atomicity: an object is there when its row is. Bytes up to 16 KiB lie in the
+//! index too (one sync for all that wait), larger ones in files that are written once, synced, and named by the row.
+//!
+//! It never listens beyond loopback, never answers what is not signed, never shows half an object, and never accepts what it does not do.
+
+mod access;
+pub mod credentials;
+pub mod digest;
+mod host;
+pub mod s3;
+pub mod server;
+pub mod store;
+
+pub use credentials::Credentials;
+pub use host::SERVICE;
+pub use server::{Config, ObjectStore, PORT, StartError, answers};

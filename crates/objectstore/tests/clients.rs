@@ -1,0 +1,108 @@
+//! Clients as people have them, against a store on a socket. Each is a script in `tests/clients`, run with nothing but the environment
+//! variables that AWS's SDKs read; they are installed into the target directory, and ignored with the reason when that is not possible.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use stoke_objectstore::{Config, ObjectStore};
+
+/// What the scripts need from the Python package index.
+const PACKAGES: [&str; 5] = ["boto3", "awscli", "pyarrow", "polars", "deltalake"];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let scripts = [
+        ("boto3", "boto3_client.py"),
+        ("aws", "aws_client.py"),
+        ("pyarrow", "pyarrow_client.py"),
+        ("polars", "polars_client.py"),
+        ("delta_rs", "delta_client.py"),
+    ];
+    let python = if arguments.list {
+        Err(String::new())
+    } else {
+        environment()
+    };
+    let reason = python.as_ref().err().cloned().unwrap_or_default();
+    let python = Arc::new(python.unwrap_or_default());
+    let trials = scripts
+        .into_iter()
+        .map(|(name, script)| {
+            let python = python.clone();
+            let missing = python.as_os_str().is_empty();
+            let trial = Trial::test(name, move || run(&python, script)).with_ignored_flag(missing);
+            // Shown before the name, so that nobody takes an ignored client for a proven one.
+            if missing && !reason.is_empty() {
+                trial.with_kind(format!("no client: {reason}"))
+            } else {
+                trial
+            }
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn told(command: &str, output: std::io::Result<Output>) -> Result<(), String> {
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+            Err(format!("{command}: {last}"))
+        }
+        Err(error) => Err(format!("{command}: {error}")),
+    }
+}
+
+/// A virtual environment with the clients in the target directory: its Python.
+fn environment() -> Result<PathBuf, String> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("object-store-clients");
+    let python = directory.join("bin/python");
+    let done = directory.join("done");
+    let wanted = PACKAGES.join(" ");
+    if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
+        return Ok(python);
+    }
+    told(
+        "python3 -m venv",
+        Command::new("python3").args(["-m", "venv"]).arg(&directory).output(),
+    )?;
+    let mut install = Command::new(&python);
+    install
+        .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
+        .args(PACKAGES);
+    told("pip install", install.output())?;
+    std::fs::write(&done, wanted).map_err(|error| error.to_string())?;
+    Ok(python)
+}
+
+/// Runs a script against a store of its own.
+fn run(python: &Path, script: &str) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut config = Config::new(directory.path().join("store"), Ipv4Addr::LOCALHOST);
+    config.port = Some(0);
+    let store = runtime.block_on(ObjectStore::start(config))?;
+    let credentials = store.credentials().clone();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    let output = Command::new(python)
+        .arg(scripts.join(script))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", directory.path())
+        .env("AWS_ENDPOINT_URL", store.endpoint())
+        .env("AWS_REGION", store.region())
+        .env("AWS_DEFAULT_REGION", store.region())
+        .env("AWS_ACCESS_KEY_ID", credentials.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key)
+        .output()?;
+    runtime.block_on(store.stop());
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Err(Failed::from(text.join("\n")))
+}
