@@ -84,10 +84,12 @@ async fn wait_for_account(client: &Client, namespace: &str) {
 }
 
 fn pod(name: &str) -> Pod {
-    serde_json::from_value(json!({"metadata": {"name": name, "labels": {"app": "load", "spark-role": "executor"}},
+    serde_json::from_value(
+        json!({"metadata": {"name": name, "labels": {"app": "load", "spark-role": "executor"}},
         "spec": {"schedulingGates": [{"name": "stoke/load"}], "containers": [{"name": "main", "image": "spark:4.1.4",
             "args": ["executor"], "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
-            "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}}]}}))
+            "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}}]}}),
+    )
     .unwrap()
 }
 
@@ -99,7 +101,14 @@ fn map(name: &str) -> ConfigMap {
 /// Creates objects; gives how many a second.
 async fn create<K>(api: &Api<K>, prefix: &'static str, count: u32, clients: u32, make: fn(&str) -> K) -> f64
 where
-    K: kube::Resource + Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static,
+    K: kube::Resource
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     let next = Arc::new(AtomicU32::new(0));
     let start = Instant::now();
@@ -151,7 +160,11 @@ async fn watch(maps: &Api<ConfigMap>) -> Vec<Duration> {
 
 fn quantile(times: &mut [Duration], part: f64) -> f64 {
     times.sort_unstable();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index below the length")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index below the length"
+    )]
     let index = ((times.len() - 1) as f64 * part).round() as usize;
     times[index].as_secs_f64() * 1000.0
 }

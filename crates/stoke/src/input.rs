@@ -219,7 +219,7 @@ impl Manifest {
             .filter(|document| document.kind == "SparkApplication")
         {
             for file in local_files(&mut document.value) {
-                let Some(path) = file.as_str().filter(|uri| !uri.is_empty()).and_then(local_path) else {
+                let Some(path) = file.as_str().and_then(local_path) else {
                     continue;
                 };
                 let path = directory.join(path);

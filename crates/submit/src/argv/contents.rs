@@ -50,12 +50,13 @@ fn texts_of(directory: &str, files: &dyn Files) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The local path of a path or `file:` URI; none for every other scheme.
+/// The local path of a path or `file:` URI; none for every other scheme, and for nothing at all.
 #[must_use]
 pub fn local_path(uri: &str) -> Option<&str> {
     match uri.split_once(':') {
         Some(("file", path)) => Some(path.strip_prefix("//").unwrap_or(path)),
         Some((scheme, _)) if is_scheme(scheme) => None,
+        None if uri.is_empty() => None,
         _ => Some(uri),
     }
 }
