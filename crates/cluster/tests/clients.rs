@@ -462,15 +462,17 @@ async fn the_kubeconfig_opens_the_server_over_tls() {
 #[tokio::test]
 async fn kinds_that_would_do_nothing_are_refused_or_warned_about() {
     let (server, client, _home) = start().await;
-    let deployment = json!({"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}},
-        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}}}});
-    let request = http::Request::post("/apis/apps/v1/namespaces/default/deployments")
+    let class = json!({"metadata": {"name": "gvisor"}, "handler": "runsc"});
+    let request = http::Request::post("/apis/node.k8s.io/v1/runtimeclasses")
         .header("content-type", "application/json")
-        .body(deployment.to_string().into_bytes())
+        .body(class.to_string().into_bytes())
         .unwrap();
     let error = code(client.request::<Value>(request).await.unwrap_err());
     assert!(
-        error.0 == 405 && error.2.contains("deployments.apps are not run by this cluster"),
+        error.0 == 405
+            && error
+                .2
+                .contains("runtimeclasses.node.k8s.io have no effect on this cluster"),
         "{error:?}"
     );
     server.stop().await;

@@ -4,12 +4,14 @@
 //! - [`crd`]: the published custom resources, field by field, and the CRD YAML made from them
 //! - [`defaults`]: the published defaults
 //! - [`quantity`], [`memory`], [`duration`]: the units of Kubernetes and of Spark
+//! - [`mod@cron`] tells when schedules are due
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
 //! - [`schema`]: lint of a document against the schema of its kind
 //! - [`names`]: object names, labels, annotations other programs depend on
 
 pub mod conf;
 pub mod crd;
+pub mod cron;
 pub mod defaults;
 pub mod duration;
 pub mod manifest;

@@ -43,6 +43,13 @@ impl Identity {
         }
     }
 
+    /// One of the cluster's own controllers: a service account of kube-system that may do everything.
+    pub fn controller(name: &str) -> Identity {
+        let mut identity = Identity::service_account("kube-system", name, "");
+        identity.groups.push("system:masters".into());
+        identity
+    }
+
     /// A user named by a client certificate: common name and organisations.
     pub fn certificate(common_name: &str, organizations: Vec<String>) -> Identity {
         let groups = organizations

@@ -84,6 +84,9 @@ impl Resource {
             ("", "serviceaccounts") => {
                 found.push(("token", "authentication.k8s.io/v1", "TokenRequest", &["create"]));
             }
+            ("apps", "deployments" | "replicasets" | "statefulsets") | ("", "replicationcontrollers") => {
+                found.push(("scale", "autoscaling/v1", "Scale", &["get", "patch", "update"]));
+            }
             ("", "namespaces") => found.push(("finalize", "", "Namespace", &["update"])),
             _ => {}
         }
@@ -116,6 +119,7 @@ impl Resource {
                     | "deployments"
                     | "statefulsets"
                     | "replicasets"
+                    | "replicationcontrollers"
                     | "daemonsets"
                     | "ingresses"
                     | "networkpolicies"
@@ -326,12 +330,15 @@ const BUILT_IN: &[Row] = &[
     row("v1", "Endpoints", "endpoints", &["ep"], Namespace),
     treated(row("v1", "ResourceQuota", "resourcequotas", &["quota"], NamespaceWithStatus), StoredOnly),
     treated(row("v1", "LimitRange", "limitranges", &["limits"], Namespace), StoredOnly),
-    treated(in_all(row("apps/v1", "Deployment", "deployments", &["deploy"], NamespaceWithStatus)), Refused),
+    in_all(row("v1", "ReplicationController", "replicationcontrollers", &["rc"], NamespaceWithStatus)),
+    row("v1", "PodTemplate", "podtemplates", &[], Namespace),
+    row("apps/v1", "ControllerRevision", "controllerrevisions", &[], Namespace),
+    in_all(row("apps/v1", "Deployment", "deployments", &["deploy"], NamespaceWithStatus)),
     treated(in_all(row("apps/v1", "StatefulSet", "statefulsets", &["sts"], NamespaceWithStatus)), Refused),
-    treated(in_all(row("apps/v1", "ReplicaSet", "replicasets", &["rs"], NamespaceWithStatus)), Refused),
+    in_all(row("apps/v1", "ReplicaSet", "replicasets", &["rs"], NamespaceWithStatus)),
     treated(in_all(row("apps/v1", "DaemonSet", "daemonsets", &["ds"], NamespaceWithStatus)), Refused),
-    treated(in_all(row("batch/v1", "Job", "jobs", &[], NamespaceWithStatus)), Refused),
-    treated(in_all(row("batch/v1", "CronJob", "cronjobs", &["cj"], NamespaceWithStatus)), Refused),
+    in_all(row("batch/v1", "Job", "jobs", &[], NamespaceWithStatus)),
+    in_all(row("batch/v1", "CronJob", "cronjobs", &["cj"], NamespaceWithStatus)),
     treated(row("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], NamespaceWithStatus), StoredOnly),
     treated(row("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", &["netpol"], Namespace), StoredOnly),
     treated(row("networking.k8s.io/v1", "Ingress", "ingresses", &["ing"], NamespaceWithStatus), StoredOnly),
@@ -341,6 +348,8 @@ const BUILT_IN: &[Row] = &[
     row(RBAC, "ClusterRole", "clusterroles", &[], Cluster),
     row(RBAC, "ClusterRoleBinding", "clusterrolebindings", &[], Cluster),
     row("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", &["pc"], Cluster),
+    treated(row("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], NamespaceWithStatus), StoredOnly),
+    treated(row("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", &[], Cluster), Refused),
     row("storage.k8s.io/v1", "StorageClass", "storageclasses", &["sc"], Cluster),
     row("coordination.k8s.io/v1", "Lease", "leases", &[], Namespace),
     row("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", &[], Namespace),

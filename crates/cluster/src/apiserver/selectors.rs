@@ -47,6 +47,24 @@ impl LabelSelector {
         )
     }
 
+    /// A selector from its structured form, `matchLabels` and `matchExpressions`. An unknown operator matches nothing.
+    pub fn from_selector(selector: &Value) -> LabelSelector {
+        let mut conditions = LabelSelector::from_map(&selector["matchLabels"]).0;
+        for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+            let key = expression["key"].as_str().unwrap_or_default().to_owned();
+            let values = expression["values"].as_array().into_iter().flatten();
+            let values = values.filter_map(|value| value.as_str().map(str::to_owned)).collect();
+            conditions.push(match expression["operator"].as_str() {
+                Some("In") => Condition::In(key, values),
+                Some("NotIn") => Condition::NotIn(key, values),
+                Some("Exists") => Condition::Exists(key),
+                Some("DoesNotExist") => Condition::Missing(key),
+                _ => Condition::In(key, Vec::new()),
+            });
+        }
+        LabelSelector(conditions)
+    }
+
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -66,6 +84,28 @@ impl LabelSelector {
             Condition::Greater(key, limit) => number(fields.label(key)).is_some_and(|value| value > *limit),
             Condition::Less(key, limit) => number(fields.label(key)).is_some_and(|value| value < *limit),
         })
+    }
+}
+
+impl std::fmt::Display for LabelSelector {
+    /// As text that parses to the same.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, condition) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.write_str(",")?;
+            }
+            match condition {
+                Condition::In(key, values) if values.len() == 1 => write!(out, "{key}={}", values.concat())?,
+                Condition::In(key, values) => write!(out, "{key} in ({})", values.join(","))?,
+                Condition::NotIn(key, values) if values.len() == 1 => write!(out, "{key}!={}", values.concat())?,
+                Condition::NotIn(key, values) => write!(out, "{key} notin ({})", values.join(","))?,
+                Condition::Exists(key) => out.write_str(key)?,
+                Condition::Missing(key) => write!(out, "!{key}")?,
+                Condition::Greater(key, limit) => write!(out, "{key}>{limit}")?,
+                Condition::Less(key, limit) => write!(out, "{key}<{limit}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -294,6 +334,33 @@ mod tests {
         }
         for wrong in ["a b", "=x", "a in x", "a,,b", "a in (b", "a like (b)"] {
             assert!(LabelSelector::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn structured_selectors_say_the_same() {
+        let fields = fields_of(&json!({"metadata": {"labels": {"app": "spark", "tier": "1"}}}));
+        for (selector, expected) in [
+            (json!({"matchLabels": {"app": "spark"}}), true),
+            (
+                json!({"matchLabels": {"app": "spark"}, "matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["1"]}]}),
+                false,
+            ),
+            (
+                json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["0", "1"]}]}),
+                true,
+            ),
+            (
+                json!({"matchExpressions": [{"key": "x", "operator": "DoesNotExist"}, {"key": "app", "operator": "Exists"}]}),
+                true,
+            ),
+            (json!({"matchExpressions": [{"key": "app", "operator": "Like"}]}), false),
+        ] {
+            assert_eq!(
+                LabelSelector::from_selector(&selector).matches(&fields),
+                expected,
+                "{selector}"
+            );
         }
     }
 

@@ -5,15 +5,25 @@
 //! - [`endpoints`]: services know the addresses of their pods
 //! - [`volumes`]: claims get a directory of this machine
 //! - [`expiry`]: old events go
+//! - [`replicas`], [`deployments`], [`jobs`], [`crons`]: workloads have the pods they ask for. These run in [`work`]'s loop, decide by pure functions of
+//!   [`facts`], claim what is theirs by [`ownership`] and act through the API with [`hands`]
 //!
 //! Each controller reads the store and its events directly and writes through the same conditional writes as everybody. Each starts by
 //! looking at everything, and again when it fell behind, so what happened while it was not looking is made good.
 
+mod crons;
+mod deployments;
 mod endpoints;
 mod expiry;
+mod facts;
 mod garbage;
+mod hands;
+mod jobs;
 mod namespaces;
+mod ownership;
+mod replicas;
 mod volumes;
+mod work;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +42,11 @@ pub fn start(server: &Arc<Server>, volumes: &Path) -> Vec<JoinHandle<()>> {
         tokio::spawn(endpoints::run(server.clone())),
         tokio::spawn(volumes::run(server.clone(), volumes.to_owned())),
         tokio::spawn(expiry::run(server.clone())),
+        tokio::spawn(work::run(server.clone(), replicas::Replicas::sets(server))),
+        tokio::spawn(work::run(server.clone(), replicas::Replicas::controllers(server))),
+        tokio::spawn(work::run(server.clone(), deployments::Deployments::new(server))),
+        tokio::spawn(work::run(server.clone(), jobs::Jobs::new(server))),
+        tokio::spawn(work::run(server.clone(), crons::Crons::new(server))),
     ]
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Component {
     Kubelet(String),
     /// The scheduler; its events have an `eventTime` and an action.
     Scheduler,
+    /// A controller, by its name.
+    Controller(&'static str),
 }
 
 impl Recorder {
@@ -77,7 +79,8 @@ impl Recorder {
         self.record(reference(pod, Some(path)), warning, reason, message.into());
     }
 
-    fn record(&self, about: ObjectReference, warning: bool, reason: &str, message: String) {
+    /// Records about any object.
+    pub(crate) fn record(&self, about: ObjectReference, warning: bool, reason: &str, message: String) {
         let record = Record {
             about,
             warning,
@@ -161,6 +164,18 @@ fn event(component: &Component, name: &str, namespace: &str, record: Record) -> 
             source: Some(EventSource {
                 component: Some("kubelet".to_owned()),
                 host: Some(node.clone()),
+            }),
+            ..base
+        },
+        Component::Controller(name) => Event {
+            count: Some(1),
+            first_timestamp: Some(seconds(record.time)),
+            last_timestamp: Some(seconds(record.time)),
+            reporting_component: Some((*name).to_owned()),
+            reporting_instance: Some(String::new()),
+            source: Some(EventSource {
+                component: Some((*name).to_owned()),
+                host: None,
             }),
             ..base
         },

@@ -16,9 +16,11 @@
 #[path = "../node/bench.rs"]
 mod bench;
 mod case;
+mod jobs;
 mod kubectl;
 mod table;
 mod wire;
+mod workloads;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,7 +31,10 @@ use case::{Case, Ground};
 
 /// Every area, in the order of the table.
 fn cases() -> Vec<Case> {
-    [kubectl::cases(), wire::cases()].into_iter().flatten().collect()
+    [kubectl::cases(), wire::cases(), workloads::cases(), jobs::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn main() -> ExitCode {

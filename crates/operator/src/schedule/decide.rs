@@ -11,7 +11,7 @@ use stoke_model::crd::{
     ApplicationStateType, ConcurrencyPolicy, ScheduleState, ScheduledSparkApplication, ScheduledSparkApplicationStatus,
 };
 
-use super::cron::Schedule;
+use super::Schedule;
 use crate::application::EventNote;
 use crate::names;
 

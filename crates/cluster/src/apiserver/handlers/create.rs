@@ -146,7 +146,7 @@ fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mu
 /// Why a kind cannot be created here.
 pub(super) fn refused(resource: &Resource) -> ApiError {
     let message = format!(
-        "{} are not run by this cluster, so it does not accept them: nothing would ever start their pods. Create pods or SparkApplications, or use a full Kubernetes",
+        "{} have no effect on this cluster, so it does not accept them: nothing here would ever act on them",
         resource.qualified()
     );
     ApiError::new(405, "MethodNotAllowed", message)

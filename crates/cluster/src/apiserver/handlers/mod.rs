@@ -12,6 +12,7 @@ mod objects;
 mod pods;
 mod read;
 mod reviews;
+mod scale;
 
 pub use create::store_new;
 pub use delete::finish_deletion;
@@ -65,6 +66,7 @@ pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgra
         ("create", Some("eviction")) => return pods::evict(call).await,
         ("create", Some("token")) => return reviews::token_request(call),
         ("update", Some("finalize")) => return modify::finalize_namespace(call).await,
+        (verb, Some("scale")) => return scale::handle(verb, call).await,
         (_, Some(name)) if name != "status" => return Err(ApiError::method_not_allowed()),
         ("create" | "delete" | "list" | "watch", Some(_)) => return Err(ApiError::method_not_allowed()),
         _ => {}

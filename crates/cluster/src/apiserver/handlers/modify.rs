@@ -309,6 +309,14 @@ fn keep_identity(old: &Value, new: &mut Value) {
             new["metadata"]["finalizers"] = kept.into();
         }
     }
+    // A list without items is no list, as the API's types write it.
+    if let Some(metadata) = new["metadata"].as_object_mut() {
+        for field in ["finalizers", "ownerReferences"] {
+            if metadata.get(field).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                metadata.shift_remove(field);
+            }
+        }
+    }
 }
 
 /// The status subresource changes the status; everything else changes the rest.

@@ -3,10 +3,13 @@
 //! In: an object about to be stored, its predecessor. Out: the same object completed, or complaints. Pure: admission that needs other
 //! objects (the namespace, the service account) is in [`super::handlers`].
 
+mod batch;
 mod pod;
 mod pod_validation;
 mod service;
 mod storage;
+mod workload_validation;
+mod workloads;
 
 use serde_json::{Value, json};
 
@@ -29,6 +32,13 @@ pub fn default(resource: &Resource, object: &mut Value) {
             object["preemptionPolicy"] = "PreemptLowerPriority".into();
         }
         "customresourcedefinitions.apiextensions.k8s.io" => crd::prepare(object),
+        "deployments.apps" => workloads::default_deployment(object),
+        "replicasets.apps" => workloads::default_replica_set(object),
+        "replicationcontrollers" => workloads::default_replication_controller(object),
+        "statefulsets.apps" => workloads::default_stateful_set(object),
+        "daemonsets.apps" => workloads::default_daemon_set(object),
+        "jobs.batch" => batch::default_job(object),
+        "cronjobs.batch" => batch::default_cron_job(object),
         "secrets" => default_secret(object),
         "namespaces" => default_namespace(object),
         _ => {}
@@ -55,7 +65,14 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
         "services" => object["status"] = json!({"loadBalancer": {}}),
         "persistentvolumeclaims" | "persistentvolumes" => object["status"] = json!({"phase": "Pending"}),
         "namespaces" => object["status"] = json!({"phase": "Active"}),
-        _ => {}
+        key => {
+            if key == "jobs.batch" {
+                batch::generate_selector(object);
+            }
+            if let Some(status) = workloads::first_status(key) {
+                object["status"] = status;
+            }
+        }
     }
 }
 
@@ -68,6 +85,13 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "pods" => pod_validation::validate(object),
         "services" => service::validate(object),
         "persistentvolumeclaims" => storage::validate_claim(object),
+        "deployments.apps" => workload_validation::validate_deployment(object),
+        "replicasets.apps" => workload_validation::validate_replica_set(object),
+        "replicationcontrollers" => workload_validation::validate_replication_controller(object),
+        "statefulsets.apps" => workload_validation::validate_stateful_set(object),
+        "daemonsets.apps" => workload_validation::validate_daemon_set(object),
+        "jobs.batch" => batch::validate_job(object),
+        "cronjobs.batch" => batch::validate_cron_job(object),
         "configmaps" | "secrets" => validate_keys(object),
         "customresourcedefinitions.apiextensions.k8s.io" => crd::validate(object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
@@ -90,6 +114,12 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
         "pods" => pod_validation::validate_update(old, new),
         "services" => service::validate_update(old, new),
         "persistentvolumeclaims" => storage::validate_claim_update(old, new),
+        "deployments.apps" | "replicasets.apps" | "daemonsets.apps" => workload_validation::same_selector(old, new),
+        "statefulsets.apps" => workload_validation::validate_stateful_set_update(old, new),
+        "jobs.batch" => batch::validate_job_update(old, new),
+        "controllerrevisions.apps" if old["data"] != new["data"] => {
+            vec![FieldError::invalid("data", &new["data"], "field is immutable")]
+        }
         "configmaps" | "secrets" => validate_immutable(old, new),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
             if old["roleRef"] != new["roleRef"] =>

@@ -5,9 +5,9 @@
 
 use std::str::FromStr;
 
+use crate::duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
-use stoke_model::duration;
 
 /// When to run, in which time zone.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +60,7 @@ impl Schedule {
     /// Which field is wrong and how; an unknown zone; a date that never comes.
     ///
     /// ```
-    /// use stoke_operator::schedule::Schedule;
+    /// use stoke_model::cron::Schedule;
     /// let nightly = Schedule::parse("30 2 * * *", "Europe/Berlin")?;
     /// let next = nightly.after("2026-01-10T12:00:00Z".parse()?);
     /// assert_eq!(next, Some("2026-01-11T01:30:00Z".parse()?));

@@ -1,0 +1,410 @@
+//! Jobs and CronJobs: what may be left out, what is wrong, what may not change.
+
+use serde_json::{Value, json};
+use stoke_model::cron::Schedule;
+
+use super::workload_validation::{at_least_zero, check_template, one_of};
+use super::workloads::default_template;
+use super::{items_mut, set_missing};
+use crate::apiserver::selectors::LabelSelector;
+use crate::apiserver::status::FieldError;
+use crate::store::fields_of;
+
+/// Labels of a Job's pods that hold its UID, new and legacy.
+const UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
+/// Labels of a Job's pods that hold its name, new and legacy.
+const NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
+/// Longest name of a CronJob: its jobs' names are eleven characters longer.
+const LONGEST_CRON_NAME: usize = 52;
+
+/// Fills what a Job may leave out.
+pub(super) fn default_job(job: &mut Value) {
+    if job["spec"].is_object() {
+        default_job_spec(&mut job["spec"]);
+    }
+}
+
+fn default_job_spec(spec: &mut Value) {
+    if spec["completions"].is_null() && spec["parallelism"].is_null() {
+        set_missing(spec, "completions", || 1.into());
+    }
+    set_missing(spec, "parallelism", || 1.into());
+    let limit = if spec["backoffLimitPerIndex"].is_null() {
+        6
+    } else {
+        i32::MAX
+    };
+    set_missing(spec, "backoffLimit", || limit.into());
+    set_missing(spec, "completionMode", || "NonIndexed".into());
+    set_missing(spec, "suspend", || false.into());
+    let policy = if spec["podFailurePolicy"].is_object() {
+        "Failed"
+    } else {
+        "TerminatingOrFailed"
+    };
+    set_missing(spec, "podReplacementPolicy", || policy.into());
+    default_patterns(spec);
+    default_template(spec);
+}
+
+/// Fills what a CronJob may leave out.
+pub(super) fn default_cron_job(cron: &mut Value) {
+    let spec = &mut cron["spec"];
+    if !spec.is_object() {
+        return;
+    }
+    set_missing(spec, "concurrencyPolicy", || "Allow".into());
+    set_missing(spec, "suspend", || false.into());
+    set_missing(spec, "successfulJobsHistoryLimit", || 3.into());
+    set_missing(spec, "failedJobsHistoryLimit", || 1.into());
+    // A template is no Job yet: how its pods are made complete, the rest is left to the Jobs made of it.
+    let template = &mut spec["jobTemplate"]["spec"];
+    if template.is_object() {
+        default_patterns(template);
+        default_template(template);
+    }
+}
+
+fn default_patterns(spec: &mut Value) {
+    for rule in items_mut(spec, "/podFailurePolicy/rules") {
+        for pattern in items_mut(rule, "/onPodConditions") {
+            set_missing(pattern, "status", || "True".into());
+        }
+    }
+}
+
+/// Gives a new Job the selector and the labels by which it knows its pods.
+pub(super) fn generate_selector(job: &mut Value) {
+    let name = job["metadata"]["name"].clone();
+    let uid = job["metadata"]["uid"].clone();
+    let spec = &mut job["spec"];
+    if !spec["template"].is_object() || spec["manualSelector"] == true {
+        return;
+    }
+    let labels = &mut spec["template"]["metadata"]["labels"];
+    for label in NAME_LABELS {
+        labels[label] = name.clone();
+    }
+    for label in UID_LABELS {
+        labels[label] = uid.clone();
+    }
+    if spec["selector"].is_null() {
+        spec["selector"] = json!({"matchLabels": {UID_LABELS[0]: uid}});
+    }
+    let labels = spec["template"]["metadata"]["labels"].clone();
+    if job["metadata"]["labels"]
+        .as_object()
+        .is_none_or(serde_json::Map::is_empty)
+    {
+        job["metadata"]["labels"] = labels;
+    }
+}
+
+/// Complaints about a Job.
+pub(super) fn validate_job(job: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let spec = &job["spec"];
+    if spec["selector"].is_null() {
+        errors.push(FieldError::required("spec.selector", ""));
+    } else if !LabelSelector::from_selector(&spec["selector"]).matches(&fields_of(&spec["template"])) {
+        let labels = &spec["template"]["metadata"]["labels"];
+        let detail = "`selector` does not match template `labels`";
+        errors.push(FieldError::invalid("spec.template.metadata.labels", labels, detail));
+    }
+    if spec["manualSelector"] != true && spec["selector"]["matchLabels"][UID_LABELS[0]] != job["metadata"]["uid"] {
+        errors.push(FieldError::invalid(
+            "spec.selector",
+            &spec["selector"],
+            "`selector` not auto-generated",
+        ));
+    }
+    check_job_spec(spec, "spec", &mut errors);
+    errors
+}
+
+fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let numbers = [
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "backoffLimitPerIndex",
+        "ttlSecondsAfterFinished",
+        "maxFailedIndexes",
+    ];
+    at_least_zero(spec, &numbers, path, errors);
+    let at = |field: &str| format!("{path}.{field}");
+    one_of(
+        &spec["completionMode"],
+        &at("completionMode"),
+        &["Indexed", "NonIndexed"],
+        errors,
+    );
+    let indexed = spec["completionMode"] == "Indexed";
+    if indexed {
+        if spec["completions"].is_null() {
+            errors.push(FieldError::required(
+                &at("completions"),
+                "when completion mode is Indexed",
+            ));
+        }
+        if spec["parallelism"].as_i64().is_some_and(|number| number > 100_000) {
+            let detail = "must be less than or equal to 100000 when completion mode is Indexed";
+            errors.push(FieldError::invalid(&at("parallelism"), &spec["parallelism"], detail));
+        }
+    } else {
+        for field in ["backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"] {
+            if !spec[field].is_null() {
+                let detail = "requires indexed completion mode";
+                errors.push(FieldError::invalid(&at(field), &spec[field], detail));
+            }
+        }
+    }
+    if !spec["maxFailedIndexes"].is_null() && spec["backoffLimitPerIndex"].is_null() {
+        errors.push(FieldError::required(
+            &at("backoffLimitPerIndex"),
+            "when maxFailedIndexes is specified",
+        ));
+    }
+    let replacement = &spec["podReplacementPolicy"];
+    if spec["podFailurePolicy"].is_object() {
+        one_of(replacement, &at("podReplacementPolicy"), &["Failed"], errors);
+        check_failure_policy(spec, path, errors);
+    } else {
+        one_of(
+            replacement,
+            &at("podReplacementPolicy"),
+            &["Failed", "TerminatingOrFailed"],
+            errors,
+        );
+    }
+    for (index, rule) in spec["successPolicy"]["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let place = format!("{path}.successPolicy.rules[{index}]");
+        if rule["succeededCount"].is_null() && rule["succeededIndexes"].is_null() {
+            errors.push(FieldError::required(
+                &place,
+                "at least one of succeededCount or succeededIndexes must be specified",
+            ));
+        }
+        let most = spec["completions"].as_i64().unwrap_or(0);
+        if rule["succeededCount"]
+            .as_i64()
+            .is_some_and(|count| count < 1 || count > most)
+        {
+            let detail = format!("must be between 1 and {most} (the number of specified completions)");
+            errors.push(FieldError::invalid(
+                &format!("{place}.succeededCount"),
+                &rule["succeededCount"],
+                &detail,
+            ));
+        }
+    }
+    if spec["managedBy"].as_str().is_some_and(|name| !name.contains('/')) {
+        let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        errors.push(FieldError::invalid(&at("managedBy"), &spec["managedBy"], detail));
+    }
+    check_template(spec, &at("template"), &["OnFailure", "Never"], errors);
+}
+
+fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    if spec["template"]["spec"]["restartPolicy"] != "Never" {
+        errors.push(FieldError::invalid(
+            &format!("{path}.template.spec.restartPolicy"),
+            &spec["template"]["spec"]["restartPolicy"],
+            "only \"Never\" is supported when podFailurePolicy is specified",
+        ));
+    }
+    for (index, rule) in spec["podFailurePolicy"]["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let place = format!("{path}.podFailurePolicy.rules[{index}]");
+        let actions = ["Count", "FailIndex", "FailJob", "Ignore"];
+        if rule["action"].is_null() {
+            errors.push(FieldError::required(
+                &format!("{place}.action"),
+                "valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]",
+            ));
+        }
+        one_of(&rule["action"], &format!("{place}.action"), &actions, errors);
+        let codes = rule["onExitCodes"].is_object();
+        let conditions = rule["onPodConditions"].as_array().is_some_and(|list| !list.is_empty());
+        if codes == conditions {
+            let detail = if codes {
+                "specifying both OnExitCodes and OnPodConditions is not supported"
+            } else {
+                "specifying one of OnExitCodes and OnPodConditions is required"
+            };
+            errors.push(FieldError::invalid(&place, rule, detail));
+        }
+        if rule["action"] == "FailIndex" && spec["backoffLimitPerIndex"].is_null() {
+            let detail = "requires the backoffLimitPerIndex to be set";
+            errors.push(FieldError::invalid(&format!("{place}.action"), &rule["action"], detail));
+        }
+        if codes {
+            let operator = &rule["onExitCodes"]["operator"];
+            one_of(
+                operator,
+                &format!("{place}.onExitCodes.operator"),
+                &["In", "NotIn"],
+                errors,
+            );
+            let values = rule["onExitCodes"]["values"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            if values.is_empty() {
+                errors.push(FieldError::invalid(
+                    &format!("{place}.onExitCodes.values"),
+                    &rule["onExitCodes"]["values"],
+                    "at least one value is required",
+                ));
+            }
+            if operator == "In" && values.iter().any(|value| *value == 0) {
+                let detail = "must not be 0 for the In operator";
+                errors.push(FieldError::invalid(
+                    &format!("{place}.onExitCodes.values[0]"),
+                    &json!(0),
+                    detail,
+                ));
+            }
+        }
+    }
+}
+
+/// Complaints about a change of a Job.
+pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let (before, after) = (&old["spec"], &new["spec"]);
+    let fields = [
+        "selector",
+        "completionMode",
+        "podFailurePolicy",
+        "backoffLimitPerIndex",
+        "managedBy",
+        "successPolicy",
+    ];
+    for field in fields {
+        if before[field] != after[field] {
+            errors.push(FieldError::invalid(
+                &format!("spec.{field}"),
+                &after[field],
+                "field is immutable",
+            ));
+        }
+    }
+    if before["completions"] != after["completions"] {
+        let elastic = before["completionMode"] == "Indexed" && after["completions"] == after["parallelism"];
+        if before["completionMode"] != "Indexed" {
+            errors.push(FieldError::invalid(
+                "spec.completions",
+                &after["completions"],
+                "field is immutable",
+            ));
+        } else if !elastic {
+            let detail = format!("can only be modified in tandem with {}", "spec.parallelism");
+            errors.push(FieldError::invalid("spec.completions", &after["completions"], &detail));
+        }
+    }
+    // Where its pods may run can still change while a suspended Job has never started.
+    let movable = before["suspend"] == true && old["status"]["startTime"].is_null();
+    let template = |spec: &Value| {
+        let mut template = spec["template"].clone();
+        if movable {
+            for field in ["nodeSelector", "tolerations", "affinity", "schedulingGates"] {
+                template["spec"]
+                    .as_object_mut()
+                    .map(|fields| fields.shift_remove(field));
+            }
+            for field in ["labels", "annotations"] {
+                template["metadata"]
+                    .as_object_mut()
+                    .map(|fields| fields.shift_remove(field));
+            }
+        }
+        template
+    };
+    if template(before) != template(after) {
+        errors.push(FieldError::invalid(
+            "spec.template",
+            &after["template"],
+            "field is immutable",
+        ));
+    }
+    errors
+}
+
+/// Complaints about a CronJob.
+pub(super) fn validate_cron_job(cron: &Value) -> Vec<FieldError> {
+    let spec = &cron["spec"];
+    let mut errors = Vec::new();
+    let schedule = spec["schedule"].as_str().unwrap_or_default();
+    let zone = spec["timeZone"].as_str();
+    if schedule.is_empty() {
+        errors.push(FieldError::required("spec.schedule", ""));
+    } else if schedule.contains("TZ") {
+        let detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
+        errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], detail));
+    } else if let Err(error) = Schedule::parse(schedule, "UTC") {
+        errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], &error.reason));
+    }
+    match zone {
+        Some("") => {
+            let detail = "timeZone must be nil or non-empty string";
+            errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], detail));
+        }
+        Some("Local" | "local") => {
+            let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
+            errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], detail));
+        }
+        Some(name) if Schedule::parse("0 0 * * *", name).is_err() => {
+            let detail = format!("unknown time zone {name}");
+            errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], &detail));
+        }
+        _ => {}
+    }
+    let numbers = [
+        "startingDeadlineSeconds",
+        "successfulJobsHistoryLimit",
+        "failedJobsHistoryLimit",
+    ];
+    at_least_zero(spec, &numbers, "spec", &mut errors);
+    let policies = ["Allow", "Forbid", "Replace"];
+    one_of(
+        &spec["concurrencyPolicy"],
+        "spec.concurrencyPolicy",
+        &policies,
+        &mut errors,
+    );
+    let name = cron["metadata"]["name"].as_str().unwrap_or_default();
+    if name.len() > LONGEST_CRON_NAME {
+        let detail = "must be no more than 52 characters";
+        errors.push(FieldError::invalid("metadata.name", &cron["metadata"]["name"], detail));
+    }
+    let template = &spec["jobTemplate"]["spec"];
+    if template["manualSelector"] == true {
+        let allowed = [json!("nil"), json!("false")];
+        errors.push(FieldError::not_supported(
+            "spec.jobTemplate.spec.manualSelector",
+            &json!(true),
+            &allowed,
+        ));
+    }
+    if !template["selector"].is_null() {
+        let detail = "`selector` will be auto-generated";
+        errors.push(FieldError::invalid(
+            "spec.jobTemplate.spec.selector",
+            &template["selector"],
+            detail,
+        ));
+    }
+    check_job_spec(template, "spec.jobTemplate.spec", &mut errors);
+    errors
+}
