@@ -21,6 +21,7 @@ use super::{DriverSpec, ExecutorSpec, SparkApplicationStatus};
     singular = "sparkapplication",
     shortname = "sparkapp",
     namespaced,
+    schema = "disabled",
     status = "SparkApplicationStatus",
     derive = "Default",
     derive = "PartialEq",

@@ -20,6 +20,7 @@ use super::{DynamicAllocation, SparkPodSpec};
     singular = "sparkconnect",
     shortname = "sparkconn",
     namespaced,
+    schema = "disabled",
     status = "SparkConnectStatus",
     derive = "Default",
     derive = "PartialEq",

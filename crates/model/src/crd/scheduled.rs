@@ -17,6 +17,7 @@ use super::SparkApplicationSpec;
     singular = "scheduledsparkapplication",
     shortname = "scheduledsparkapp",
     namespaced,
+    schema = "disabled",
     status = "ScheduledSparkApplicationStatus",
     derive = "Default",
     derive = "PartialEq",

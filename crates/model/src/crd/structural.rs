@@ -3,6 +3,9 @@
 //! An optional field is one that may be left out, not one that may be null; an enum of documented variants is a plain `enum`;
 //! references are written out; what the API server does not know (`default` of sub-objects, `title`, `const`) is gone.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 /// How much of the schema is kept.
@@ -28,12 +31,19 @@ pub(super) fn of<T: schemars::JsonSchema>(detail: Detail) -> Value {
     let empty = Map::new();
     let definitions = root.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
     let embedded = T::schema_name().starts_with(KUBERNETES);
-    Converter { definitions, detail }.convert(&root, embedded)
+    let converter = Converter {
+        definitions,
+        detail,
+        done: RefCell::default(),
+    };
+    converter.convert(&root, embedded)
 }
 
 struct Converter<'a> {
     definitions: &'a Map<String, Value>,
     detail: Detail,
+    /// Definitions that were converted already: the pod's occur dozens of times.
+    done: RefCell<HashMap<String, Map<String, Value>>>,
 }
 
 impl Converter<'_> {
@@ -166,6 +176,9 @@ impl Converter<'_> {
     }
 
     fn definition(&self, name: &str) -> Map<String, Value> {
+        if let Some(done) = self.done.borrow().get(name) {
+            return done.clone();
+        }
         let Some(definition) = self.definitions.get(name) else {
             return Map::new();
         };
@@ -181,6 +194,7 @@ impl Converter<'_> {
                 properties.retain(|name, _| kept.contains(&name.as_str()));
             }
         }
+        self.done.borrow_mut().insert(name.to_owned(), result.clone());
         result
     }
 }
