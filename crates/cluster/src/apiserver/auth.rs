@@ -29,7 +29,7 @@ pub struct Identity {
     /// Groups.
     pub groups: Vec<String>,
     /// Further facts, such as the pod a token belongs to.
-    pub extra: BTreeMap<String, String>,
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 impl Identity {
@@ -79,17 +79,12 @@ impl Identity {
 
     /// As reviews show it.
     pub fn json(&self) -> Value {
-        let extra: Value = self
-            .extra
-            .iter()
-            .map(|(key, value)| (key.clone(), json!([value])))
-            .collect();
         let mut user = json!({"username": self.user, "groups": self.groups});
         if !self.uid.is_empty() {
             user["uid"] = self.uid.clone().into();
         }
         if !self.extra.is_empty() {
-            user["extra"] = extra;
+            user["extra"] = json!(self.extra);
         }
         user
     }
@@ -187,18 +182,26 @@ impl Server {
                 .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
                 .map(|(_, token)| token.trim());
             return token
-                .and_then(|token| self.token_identity(token))
+                .and_then(|token| self.token_identity(token, &[ISSUER]))
                 .ok_or_else(ApiError::unauthorized);
         }
         parts.extensions.remove::<Identity>().ok_or_else(ApiError::unauthorized)
     }
 
-    /// The administrator, or the service account of a token whose account, and pod if it is bound to one, still exist.
-    pub fn token_identity(&self, token: &str) -> Option<Identity> {
+    /// The administrator, or the service account of a token for one of these audiences whose account, and pod if it is bound to one, still
+    /// exist.
+    pub fn token_identity(&self, token: &str, audiences: &[&str]) -> Option<Identity> {
         if self.settings.tokens.is_administrator(token) {
             return Some(Identity::admin());
         }
         let claims = self.settings.tokens.check(token, Timestamp::now())?;
+        if !claims
+            .audiences
+            .iter()
+            .any(|audience| audiences.contains(&audience.as_str()))
+        {
+            return None;
+        }
         let lives = |resource: &str, (name, uid): &(String, String)| {
             let object = self.store.get(&Key::new(&resource.into(), &claims.namespace, name));
             object.is_some_and(|object| *object.fields.uid == **uid)
@@ -210,10 +213,10 @@ impl Server {
         if let Some((name, uid)) = claims.pod {
             identity
                 .extra
-                .insert("authentication.kubernetes.io/pod-name".into(), name);
+                .insert("authentication.kubernetes.io/pod-name".into(), vec![name]);
             identity
                 .extra
-                .insert("authentication.kubernetes.io/pod-uid".into(), uid);
+                .insert("authentication.kubernetes.io/pod-uid".into(), vec![uid]);
         }
         Some(identity)
     }
@@ -226,26 +229,46 @@ impl Server {
             resource: &call.target.resource.plural,
             subresource: call.target.subresource.as_deref().unwrap_or_default(),
             namespace: call.namespace(),
-            name: call.name(),
+            name: selected_name(call, verb),
         };
         if self.allows(&call.identity, &attributes) {
             return Ok(());
         }
-        let resource = match attributes.subresource {
-            "" => attributes.resource.to_owned(),
-            subresource => format!("{}/{subresource}", attributes.resource),
-        };
-        let place = if attributes.namespace.is_empty() {
-            "at the cluster scope".to_owned()
-        } else {
-            format!("in the namespace {:?}", attributes.namespace)
-        };
-        let why = format!(
-            "User {:?} cannot {verb} resource {resource:?} in API group {:?} {place}",
-            call.identity.user, attributes.group
-        );
-        Err(ApiError::forbidden(&call.qualified(), attributes.name, why))
+        Err(ApiError::forbidden(
+            &call.qualified(),
+            call.name(),
+            denial(&call.identity, &attributes),
+        ))
     }
+}
+
+/// The object a call is about: that of its path, or the one name a field selector lets through.
+fn selected_name<'a>(call: &'a Call, verb: &str) -> &'a str {
+    if call.name().is_empty() && matches!(verb, "list" | "watch" | "deletecollection") {
+        let selector = call.query.get("fieldSelector").unwrap_or_default();
+        let name = selector
+            .strip_prefix("metadata.name=")
+            .map(|name| name.trim_start_matches('='));
+        return name.filter(|name| !name.contains(',')).unwrap_or_default();
+    }
+    call.name()
+}
+
+/// Why somebody may not do something, as Kubernetes says it.
+pub fn denial(identity: &Identity, asked: &Attributes<'_>) -> String {
+    let resource = match asked.subresource {
+        "" => asked.resource.to_owned(),
+        subresource => format!("{}/{subresource}", asked.resource),
+    };
+    let place = if asked.namespace.is_empty() {
+        "at the cluster scope".to_owned()
+    } else {
+        format!("in the namespace {:?}", asked.namespace)
+    };
+    format!(
+        "User {:?} cannot {} resource {resource:?} in API group {:?} {place}",
+        identity.user, asked.verb, asked.group
+    )
 }
 
 /// What a permission is asked for.

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::handlers::admission::furnish_namespace;
 use super::handlers::store_new;
-use super::rbac::default_roles;
+use super::rbac::{GROUP as RBAC, default_bindings, default_roles};
 use super::server::Server;
 use super::status::ApiError;
 use crate::store::{Key, Write, WriteKind};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
-const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Stores what is missing.
 pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
@@ -26,14 +26,14 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
         }
         store_new(server, &resource, namespace, value).await.map(drop)
     };
-    for (name, rules) in default_roles() {
-        let role = json!({"metadata": {"name": name, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}, "rules": rules});
-        put(RBAC, "clusterroles", "", role).await?;
-    }
-    let admins = json!({"metadata": {"name": "cluster-admin"},
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": "system:masters"}]});
-    put(RBAC, "clusterrolebindings", "", admins).await?;
+    let roles = default_roles()
+        .into_iter()
+        .map(|role| put(RBAC, "clusterroles", "", role));
+    let bindings = default_bindings()
+        .into_iter()
+        .map(|binding| put(RBAC, "clusterrolebindings", "", binding));
+    try_join_all(roles).await?;
+    try_join_all(bindings).await?;
     for name in NAMESPACES {
         put("", "namespaces", "", json!({"metadata": {"name": name}})).await?;
         furnish_namespace(server, name).await;

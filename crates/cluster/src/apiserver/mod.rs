@@ -11,6 +11,7 @@ pub mod cells;
 pub mod crd;
 pub mod fields;
 pub mod handlers;
+pub mod impersonate;
 pub mod kinds;
 pub mod listen;
 pub mod media;

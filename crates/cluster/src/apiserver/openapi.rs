@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use super::protobuf;
 use super::resources::{Registry, Resource, api_version};
 use super::schema::builtin;
 
@@ -144,6 +145,28 @@ impl Documents {
         *response.body_mut() = Body::from(text);
         Some(response)
     }
+}
+
+/// The OpenAPI v2 document: it describes nothing, and says where the descriptions are.
+///
+/// kubectl asks for it when it is given a `List`, to check each item itself. Kinds it does not find there it leaves to the server, which
+/// checks them by the same schemas that the v3 documents show.
+pub fn version_2(headers: &HeaderMap) -> Response {
+    const TITLE: &str = "Kubernetes: the schemas are in /openapi/v3";
+    const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let (body, media) = if accept.is_some_and(|accept| accept.contains("proto-openapi")) {
+        (protobuf::empty_openapi_v2(TITLE, "v1.34.0").into(), PROTOBUF)
+    } else {
+        let document =
+            json!({"swagger": "2.0", "info": {"title": TITLE, "version": "v1.34.0"}, "paths": {}, "definitions": {}});
+        (Body::from(document.to_string()), "application/json")
+    };
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    response
 }
 
 /// What a request for a document says.

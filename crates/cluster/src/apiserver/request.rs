@@ -58,7 +58,7 @@ impl Target {
 }
 
 /// Decodes `%41` in a path segment; what is not a code stays as it is.
-fn decode(segment: &str) -> String {
+pub fn decode(segment: &str) -> String {
     let bytes = segment.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;

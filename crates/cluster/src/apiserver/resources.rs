@@ -356,6 +356,7 @@ const BUILT_IN: &[Row] = &[
     row("events.k8s.io/v1", "Event", "events", &["ev"], Namespace),
     row("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", &["crd", "crds"], ClusterWithStatus),
     treated(row("authentication.k8s.io/v1", "TokenReview", "tokenreviews", &[], Cluster), Review),
+    treated(row("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", &[], Cluster), Review),
     treated(row("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", &[], Cluster), Review),
     treated(row("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", &[], Cluster), Review),
     treated(row("authorization.k8s.io/v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", &[], Cluster), Review),

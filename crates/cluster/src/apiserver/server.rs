@@ -17,6 +17,7 @@ use super::auth::{Identity, Tokens};
 use super::handlers;
 use super::media;
 use super::openapi::Documents;
+use super::rbac::Policies;
 use super::request::{Form, Query, Target};
 use super::resources::{Registry, Resource};
 use super::status::ApiError;
@@ -46,6 +47,8 @@ pub struct Server {
     pub stopping: CancellationToken,
     /// OpenAPI documents made so far.
     pub documents: Documents,
+    /// Roles and bindings, as they are now.
+    pub policies: Policies,
     registry: RwLock<Arc<Registry>>,
     kubelet: OnceLock<Arc<dyn Kubelet>>,
 }
@@ -58,6 +61,7 @@ impl Server {
             settings,
             stopping: CancellationToken::new(),
             documents: Documents::default(),
+            policies: Policies::default(),
             registry: RwLock::new(Arc::new(Registry::built_in())),
             kubelet: OnceLock::new(),
         });
@@ -179,12 +183,13 @@ async fn answer(
         return Ok(handlers::json_response(&handlers::version()));
     }
     let identity = server.identify(&mut parts)?;
+    let identity = server.impersonate(identity, &parts.headers)?;
     let query = Query(
         axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|cause| ApiError::bad_request(format!("cannot read the query: {cause}")))?
             .0,
     );
-    if let Some(response) = handlers::discovery(&server, &path, &query, &parts.headers)? {
+    if let Some(response) = handlers::discovery(&server, &identity, &path, &query, &parts.headers)? {
         return Ok(response);
     }
     let registry = server.registry();

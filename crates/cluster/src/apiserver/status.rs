@@ -131,6 +131,8 @@ impl ApiError {
     pub fn forbidden(resource: &str, name: &str, why: impl fmt::Display) -> ApiError {
         let message = if resource.is_empty() {
             format!("forbidden: {why}")
+        } else if name.is_empty() {
+            format!("{resource} is forbidden: {why}")
         } else {
             format!("{resource} {name:?} is forbidden: {why}")
         };

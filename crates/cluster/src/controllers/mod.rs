@@ -1,5 +1,6 @@
 //! What keeps objects consistent with each other, one file per concern.
 //!
+//! - [`aggregation`]: cluster roles that gather the rules of others have them
 //! - [`garbage`]: what owners own goes with them
 //! - [`namespaces`]: a deleted namespace is emptied; one whose service accounts are missing gets them
 //! - [`endpoints`]: services know the addresses of their pods
@@ -13,6 +14,7 @@
 
 mod crons;
 mod deployments;
+mod aggregation;
 mod endpoints;
 mod expiry;
 mod facts;
@@ -47,6 +49,7 @@ pub fn start(server: &Arc<Server>, volumes: &Path) -> Vec<JoinHandle<()>> {
         tokio::spawn(work::run(server.clone(), deployments::Deployments::new(server))),
         tokio::spawn(work::run(server.clone(), jobs::Jobs::new(server))),
         tokio::spawn(work::run(server.clone(), crons::Crons::new(server))),
+        tokio::spawn(aggregation::run(server.clone())),
     ]
 }
 

@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
     let with_kubectl: &[Row] = &[
         (
             "Objects",
-            "`apply` creates an object, says `unchanged` when nothing changes, and `configured` when something does",
+            "`apply` creates an object, says `unchanged` when nothing changes, and `configured` when something does; a `List` too",
             apply,
         ),
         (
@@ -206,7 +206,12 @@ fn apply(ground: &Ground) -> Result<(), String> {
     apply("a").has("configmap/m unchanged\npod/p unchanged")?;
     apply("b").has("configmap/m configured\npod/p unchanged")?;
     shell.has("get configmap m -o jsonpath={.data.k}", "b")?;
-    shell.has("apply view-last-applied configmap m", "k: b")
+    shell.has("apply view-last-applied configmap m", "k: b")?;
+    // What `get` writes can be applied again, also as a list.
+    let list = shell.ok("get configmaps -o yaml --field-selector metadata.name=m")?;
+    shell.answer("apply -f -", &list).has("configmap/m ")?;
+    let list = r#"{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "dat": {}}]}"#;
+    shell.answer("apply -f -", list).refused_with("unknown field \"dat\"")
 }
 
 fn outputs(ground: &Ground) -> Result<(), String> {

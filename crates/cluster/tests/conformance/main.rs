@@ -12,6 +12,7 @@
     reason = "a test, though without the harness"
 )]
 
+mod access;
 #[allow(dead_code, reason = "shared with the tests of the node, which use more of it")]
 #[path = "../node/bench.rs"]
 mod bench;
@@ -31,7 +32,7 @@ use case::{Case, Ground};
 
 /// Every area, in the order of the table.
 fn cases() -> Vec<Case> {
-    [kubectl::cases(), wire::cases(), workloads::cases(), jobs::cases()]
+    [kubectl::cases(), wire::cases(), access::cases(), workloads::cases(), jobs::cases()]
         .into_iter()
         .flatten()
         .collect()

@@ -78,6 +78,7 @@ pub(super) async fn create_value(
         let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut new = value.clone();
         complete(&call.server, &resource, &namespace, &mut new)?;
+        call.server.check_escalation(call, None, &new)?;
         managed(&resource, &mut new);
         to_storage(&resource, &mut new);
         let mut new = in_order(new);

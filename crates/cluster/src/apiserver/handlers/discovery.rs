@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::objects::json_response;
+use crate::apiserver::auth::Identity;
 use crate::apiserver::openapi;
 use crate::apiserver::request::Query;
 use crate::apiserver::resources::{Registry, Resource, api_version};
@@ -23,6 +24,7 @@ pub fn version() -> Value {
 /// Answers discovery paths; `None` for paths of objects.
 pub fn discovery(
     server: &Server,
+    identity: &Identity,
     path: &str,
     query: &Query,
     headers: &HeaderMap,
@@ -41,6 +43,14 @@ pub fn discovery(
         .get("accept")
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2"));
+    let ours = matches!(
+        segments.as_slice(),
+        [] | ["api" | "apis"] | ["apis", _] | ["api", _] | ["apis", _, _] | ["openapi", ..]
+    );
+    if !ours {
+        return Ok(None);
+    }
+    server.authorize_path(identity, "get", path)?;
     let answer = match segments.as_slice() {
         [] => {
             json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
@@ -69,7 +79,8 @@ pub fn discovery(
         ["openapi", "v3"] => server.documents.index(&registry),
         ["openapi", "v3", "api", version] => return document("", version),
         ["openapi", "v3", "apis", group, version] => return document(group, version),
-        ["openapi", "v3", "version" | "api" | "apis", ..] | ["openapi", "v2"] => return Err(ApiError::no_such_path()),
+        ["openapi", "v2"] => return Ok(Some(openapi::version_2(headers))),
+        ["openapi", ..] => return Err(ApiError::no_such_path()),
         _ => return Ok(None),
     };
     Ok(Some(json_response(&answer)))

@@ -245,6 +245,7 @@ pub(super) async fn modify(
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
         validate(resource, Some(&old), &new)?;
+        call.server.check_escalation(call, Some(&old), &new)?;
         if let Some(manager) = manager {
             fields::record_update(resource, Some(&old), &mut new, manager);
         }

@@ -4,77 +4,141 @@ use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::objects::{json_response, parse_body};
+use super::objects::{check_fields, check_kind, json_response, parse_body};
 use super::respond;
 use crate::apiserver::auth::{Attributes, Claims, ISSUER, Identity};
 use crate::apiserver::meta::rfc3339;
 use crate::apiserver::server::Call;
-use crate::apiserver::status::ApiError;
+use crate::apiserver::status::{ApiError, FieldError};
 use crate::store::Key;
 
 /// Seconds a token may be asked for.
 const TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 600..=1 << 32;
 
 /// Answers a review with its status.
-pub(super) fn review(call: Call) -> Result<Response, ApiError> {
+pub(super) fn review(mut call: Call) -> Result<Response, ApiError> {
     let mut review = parse_body(&call)?;
-    review["kind"] = call.resource().kind.clone().into();
-    review["apiVersion"] = call.resource().api_version().into();
-    review["status"] = match call.resource().kind.as_str() {
-        "TokenReview" => token_status(&call, &review),
+    let resource = call.target.resource.clone();
+    check_kind(&resource, &mut review)?;
+    check_fields(&mut call, &mut review)?;
+    review["status"] = match resource.kind.as_str() {
+        "TokenReview" => token_status(&call, &review["spec"])?,
+        "SelfSubjectReview" => json!({"userInfo": call.identity.json()}),
         "SelfSubjectRulesReview" => {
             let namespace = review["spec"]["namespace"].as_str().unwrap_or_default();
+            if namespace.is_empty() {
+                return Err(ApiError::bad_request("no namespace on request"));
+            }
             let rules = call.server.rules_of(&call.identity, namespace);
             let (named, urls): (Vec<Value>, Vec<Value>) =
                 rules.into_iter().partition(|rule| rule["nonResourceURLs"].is_null());
             json!({"resourceRules": named, "nonResourceRules": urls, "incomplete": false})
         }
-        "SelfSubjectAccessReview" => access_status(&call, &call.identity, &review["spec"]),
-        _ => {
+        kind => {
             let spec = &review["spec"];
-            let groups = spec["groups"].as_array().into_iter().flatten();
-            let groups = groups.filter_map(|group| group.as_str().map(str::to_owned)).collect();
-            let mut identity = Identity::certificate(spec["user"].as_str().unwrap_or_default(), groups);
-            identity.groups.pop();
-            access_status(&call, &identity, spec)
+            let errors = access_errors(kind, spec);
+            if !errors.is_empty() {
+                return Err(ApiError::invalid(&resource.group, kind, "", &errors));
+            }
+            if kind == "LocalSubjectAccessReview" && spec["resourceAttributes"]["namespace"] != call.namespace() {
+                let message = format!(
+                    "spec.resourceAttributes.namespace must match namespace: {}",
+                    call.namespace()
+                );
+                return Err(ApiError::bad_request(message));
+            }
+            if kind == "SelfSubjectAccessReview" {
+                access_status(&call, &call.identity, spec)
+            } else {
+                access_status(&call, &subject(spec), spec)
+            }
         }
     };
     Ok(respond(&call, 201, json_response(&review)))
 }
 
-fn token_status(call: &Call, review: &Value) -> Value {
-    match call
-        .server
-        .token_identity(review["spec"]["token"].as_str().unwrap_or_default())
-    {
-        Some(identity) => json!({"authenticated": true, "user": identity.json(), "audiences": [ISSUER]}),
-        None => {
-            json!({"authenticated": false, "error": "the token is not one of this cluster, has expired, or its service account or pod is gone"})
+/// What is wrong with a question about access.
+fn access_errors(kind: &str, spec: &Value) -> Vec<FieldError> {
+    let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    let mut errors = Vec::new();
+    match (resource.is_null(), path.is_null()) {
+        (false, false) => {
+            let detail = "cannot be specified in combination with resourceAttributes";
+            errors.push(FieldError::invalid("spec.nonResourceAttributes", path, detail));
         }
+        (true, true) => {
+            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            errors.push(FieldError::invalid("spec.resourceAttributes", &"null".into(), detail));
+        }
+        _ => {}
+    }
+    if kind == "LocalSubjectAccessReview" && !path.is_null() {
+        let detail = "disallowed on this kind of request";
+        errors.push(FieldError::invalid("spec.nonResourceAttributes", path, detail));
+    }
+    let nobody = spec["user"].as_str().is_none_or(str::is_empty) && spec["groups"].as_array().is_none_or(Vec::is_empty);
+    if kind != "SelfSubjectAccessReview" && nobody {
+        let detail = "at least one of user or group must be specified";
+        errors.push(FieldError::invalid("spec.user", &"".into(), detail));
+    }
+    errors
+}
+
+/// Whom a review asks about: the user and groups it names, and nothing else.
+fn subject(spec: &Value) -> Identity {
+    let groups = spec["groups"].as_array().into_iter().flatten();
+    Identity {
+        user: spec["user"].as_str().unwrap_or_default().to_owned(),
+        uid: spec["uid"].as_str().unwrap_or_default().to_owned(),
+        groups: groups.filter_map(|group| group.as_str().map(str::to_owned)).collect(),
+        extra: Default::default(),
     }
 }
 
-fn access_status(call: &Call, identity: &Identity, spec: &Value) -> Value {
-    let asked = &spec["resourceAttributes"];
-    if asked.is_null() {
-        let path = spec["nonResourceAttributes"]["path"].as_str().unwrap_or_default();
-        let allowed = identity.groups.iter().any(|group| group == "system:masters")
-            || matches!(
-                path,
-                "/healthz" | "/livez" | "/readyz" | "/version" | "/api" | "/apis" | "/openapi"
-            );
-        return json!({"allowed": allowed});
+fn token_status(call: &Call, spec: &Value) -> Result<Value, ApiError> {
+    let token = spec["token"].as_str().unwrap_or_default();
+    if token.is_empty() {
+        return Err(ApiError::bad_request(
+            "token is required for TokenReview in authentication",
+        ));
     }
-    let text = |field: &str| asked[field].as_str().unwrap_or_default();
-    let attributes = Attributes {
-        verb: text("verb"),
-        group: text("group"),
-        resource: text("resource"),
-        subresource: text("subresource"),
-        namespace: text("namespace"),
-        name: text("name"),
+    let asked = spec["audiences"].as_array().into_iter().flatten();
+    let mut asked: Vec<&str> = asked.filter_map(Value::as_str).collect();
+    if asked.is_empty() {
+        asked.push(ISSUER);
+    }
+    let known = |audience: &&str| call.server.token_identity(token, &[audience]).is_some();
+    let audiences: Vec<&str> = asked.iter().copied().filter(known).collect();
+    Ok(match call.server.token_identity(token, &asked) {
+        Some(identity) => json!({"authenticated": true, "user": identity.json(), "audiences": audiences}),
+        None => {
+            json!({"authenticated": false, "error": "the token is not one of this cluster for these audiences, has expired, or its service account or pod is gone"})
+        }
+    })
+}
+
+fn access_status(call: &Call, identity: &Identity, spec: &Value) -> Value {
+    let (asked, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    let text = |value: &'static str| asked[value].as_str().unwrap_or_default();
+    let reason = if asked.is_null() {
+        let text = |field: &str| path[field].as_str().unwrap_or_default();
+        call.server.path_reason(identity, text("verb"), text("path"))
+    } else {
+        let attributes = Attributes {
+            verb: text("verb"),
+            group: text("group"),
+            resource: text("resource"),
+            subresource: text("subresource"),
+            namespace: text("namespace"),
+            name: text("name"),
+        };
+        call.server.reason(identity, &attributes)
     };
-    json!({"allowed": call.server.allows(identity, &attributes)})
+    match reason {
+        _ if identity.is_master() => json!({"allowed": true}),
+        Some(reason) => json!({"allowed": true, "reason": reason}),
+        None => json!({"allowed": false}),
+    }
 }
 
 /// Issues a token for a service account.
@@ -93,7 +157,7 @@ pub(super) fn token_request(call: Call) -> Result<Response, ApiError> {
     if !TOKEN_SECONDS.contains(&seconds) {
         let detail = "may not specify a duration less than 10 minutes or more than 2^32 seconds";
         let value = Value::from(seconds);
-        let error = crate::apiserver::status::FieldError::invalid("spec.expirationSeconds", &value, detail);
+        let error = FieldError::invalid("spec.expirationSeconds", &value, detail);
         return Err(ApiError::invalid(
             "authentication.k8s.io",
             "TokenRequest",

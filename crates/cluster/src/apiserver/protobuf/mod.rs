@@ -100,6 +100,19 @@ pub fn encode_watch_event(event: &Value) -> Result<Vec<u8>, ProtobufError> {
     Ok(frame)
 }
 
+/// An OpenAPI v2 document that describes nothing, as kubectl reads it (gnostic's `Document`): title and version.
+pub fn empty_openapi_v2(title: &str, version: &str) -> Vec<u8> {
+    let mut info = Writer::default();
+    info.bytes(1, title.as_bytes());
+    info.bytes(2, version.as_bytes());
+    let mut document = Writer::default();
+    document.bytes(1, b"2.0");
+    document.bytes(2, &info.finish());
+    document.bytes(8, b"");
+    document.bytes(9, b"");
+    document.finish()
+}
+
 fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
     let mut type_meta = Writer::default();
     type_meta.bytes(1, api_version.as_bytes());

@@ -164,6 +164,7 @@ fn all_roots() -> impl IntoIterator<Item = (Cow<'static, str>, Generate)> {
         api::events::v1::Event,
         api::authentication::v1::TokenReview,
         api::authentication::v1::TokenRequest,
+        api::authentication::v1::SelfSubjectReview,
         api::authorization::v1::SubjectAccessReview,
         api::authorization::v1::SelfSubjectAccessReview,
         api::authorization::v1::LocalSubjectAccessReview,

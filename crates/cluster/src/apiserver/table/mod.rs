@@ -184,7 +184,7 @@ fn pairs(map: &Value) -> Value {
 }
 
 /// A label selector as kubectl takes it.
-fn label_selector(selector: &Value) -> Value {
+pub fn label_selector(selector: &Value) -> Value {
     let pairs = selector["matchLabels"].as_object().into_iter().flatten();
     let pairs = pairs.map(|(key, value)| format!("{key}={}", plain(value)));
     let expressions = list(&selector["matchExpressions"]).iter().map(|expression| {
