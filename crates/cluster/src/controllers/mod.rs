@@ -12,9 +12,9 @@
 //! Each controller reads the store and its events directly and writes through the same conditional writes as everybody. Each starts by
 //! looking at everything, and again when it fell behind, so what happened while it was not looking is made good.
 
+mod aggregation;
 mod crons;
 mod deployments;
-mod aggregation;
 mod endpoints;
 mod expiry;
 mod facts;

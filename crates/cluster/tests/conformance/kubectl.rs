@@ -84,7 +84,7 @@ pub fn cases() -> Vec<Case> {
         ),
         (
             "kubectl",
-            "`api-resources`, `api-versions`, `version`, `cluster-info` and `config view` answer",
+            "`api-resources`, `api-versions`, `version`, `cluster-info` (also `dump`) and `config view` answer",
             about_the_cluster,
         ),
         (
@@ -562,7 +562,12 @@ fn about_the_cluster(ground: &Ground) -> Result<(), String> {
     ] {
         shell.has(command, expected)?;
     }
-    Ok(())
+    let directory = ground.directory().join(format!("{}-dump", shell.namespace));
+    let dump = format!(
+        "cluster-info dump --namespaces NS --output-directory={}",
+        directory.display()
+    );
+    shell.has(&dump, "Cluster info dumped to ")
 }
 
 fn wait(ground: &Ground) -> Result<(), String> {

@@ -32,10 +32,16 @@ use case::{Case, Ground};
 
 /// Every area, in the order of the table.
 fn cases() -> Vec<Case> {
-    [kubectl::cases(), wire::cases(), access::cases(), workloads::cases(), jobs::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        kubectl::cases(),
+        wire::cases(),
+        access::cases(),
+        workloads::cases(),
+        jobs::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn main() -> ExitCode {

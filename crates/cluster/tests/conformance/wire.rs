@@ -100,12 +100,19 @@ fn shorthands(ground: &Ground) -> Result<(), String> {
             "ingress i --rule=example.com/path=c:80",
             "ingress.networking.k8s.io/i created",
         ),
+        ("deployment w --image=shell --replicas=0", "deployment.apps/w created"),
+        ("job j --image=shell -- true", "job.batch/j created"),
+        (
+            "cronjob c --image=shell --schedule=0_0_*_*_* -- true",
+            "cronjob.batch/c created",
+        ),
         ("namespace NS-more", "namespace/NS-more created"),
         ("token robot --duration=20m", "eyJ"),
     ];
     for (command, expected) in commands {
         let command = command.replace("NS", &namespace);
-        let arguments: Vec<&str> = ["create"].into_iter().chain(command.split(' ')).collect();
+        let words: Vec<String> = command.split(' ').map(|word| word.replace('_', " ")).collect();
+        let arguments: Vec<&str> = ["create"].into_iter().chain(words.iter().map(String::as_str)).collect();
         ground
             .kubectl(&namespace, &arguments, "")
             .has(&expected.replace("NS", &namespace))?;
