@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::meta::now;
+use super::meta::{NameRule, check_name, now};
 use super::resources::{Resource, Treatment, qualified};
-use super::schema::{Kind, Schema};
+use super::schema::{Kind, Schema, check_structural};
 use super::status::FieldError;
+
+/// Holds a definition back until its objects are gone.
+pub const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+/// Where definitions are stored.
+pub const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
+/// Versions a definition may have at most: each is a schema in memory.
+const MOST_VERSIONS: usize = 64;
 
 /// A printer column of a custom resource.
 #[derive(Clone, Debug)]
@@ -41,10 +48,113 @@ pub struct CustomVersion {
     pub columns: Vec<Column>,
     /// Fields that field selectors may name.
     pub selectable: Vec<String>,
+    /// Where the scale subresource finds its numbers.
+    pub scale: Option<Scale>,
+    /// The definition is being deleted: no new objects.
+    pub terminating: bool,
+    /// Revision of the definition when this schema became its. Objects written later have its defaults already.
+    pub revision: u64,
 }
 
-/// The resources a definition adds, one per served version, preferred first.
+/// Where a custom resource keeps what its scale shows, as JSON pointers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// Replicas wanted.
+    pub replicas: String,
+    /// Replicas there are.
+    pub current: String,
+    /// Selector of the pods, as text.
+    pub selector: Option<String>,
+}
+
+impl CustomVersion {
+    /// Whether stored objects must be changed before they are shown: another version, or defaults that came after them.
+    pub fn converts(&self, stored: u64) -> bool {
+        !self.only_version || (self.schema.has_defaults && stored <= self.revision)
+    }
+}
+
+/// `.spec.replicas` as a JSON pointer.
+fn pointer(path: &str) -> String {
+    path.replace('.', "/")
+}
+
+fn scale_of(version: &Value) -> Option<Scale> {
+    let scale = version["subresources"]["scale"].as_object()?;
+    let path = |name: &str| scale.get(name).and_then(Value::as_str).map(pointer);
+    Some(Scale {
+        replicas: path("specReplicasPath")?,
+        current: path("statusReplicasPath")?,
+        selector: path("labelSelectorPath"),
+    })
+}
+
+/// Whether a definition's names are accepted, so that its resources are served.
+pub fn is_established(definition: &Value) -> bool {
+    condition(definition, "Established") == Some("True")
+}
+
+fn condition<'v>(definition: &'v Value, kind: &str) -> Option<&'v str> {
+    let conditions = definition["status"]["conditions"].as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind)?["status"].as_str()
+}
+
+/// Sets a condition; its time only if it changes.
+pub fn set_condition(definition: &mut Value, kind: &str, status: &str, reason: &str, message: &str) {
+    let new = json!({"type": kind, "status": status, "lastTransitionTime": now(), "reason": reason, "message": message});
+    if !definition["status"]["conditions"].is_array() {
+        definition["status"]["conditions"] = json!([]);
+    }
+    let Some(conditions) = definition["status"]["conditions"].as_array_mut() else { return };
+    match conditions.iter_mut().find(|condition| condition["type"] == kind) {
+        Some(there) if there["status"] == status && there["reason"] == reason && there["message"] == message => {}
+        Some(there) => *there = new,
+        None => conditions.push(new),
+    }
+}
+
+/// What of a definition's names another one of its group has already; `None` if nothing.
+pub fn name_conflict(definition: &Value, others: impl Iterator<Item = Value>) -> Option<(&'static str, String)> {
+    let names = &definition["spec"]["names"];
+    for other in others {
+        let same = other["metadata"]["name"] == definition["metadata"]["name"];
+        if same || other["spec"]["group"] != definition["spec"]["group"] || !is_established(&other) {
+            continue;
+        }
+        let taken = &other["status"]["acceptedNames"];
+        let plurals: Vec<&Value> = [&taken["plural"], &taken["singular"]]
+            .into_iter()
+            .chain(taken["shortNames"].as_array().into_iter().flatten())
+            .collect();
+        let clash = |name: &Value, what: &'static str| {
+            (name.is_string() && plurals.contains(&name)).then(|| (what, format!("{name} is already in use")))
+        };
+        let kinds = [&taken["kind"], &taken["listKind"]];
+        let kind_clash = |name: &Value, what: &'static str| {
+            (name.is_string() && kinds.contains(&name)).then(|| (what, format!("{name} is already in use")))
+        };
+        let found = clash(&names["plural"], "PluralConflict")
+            .or_else(|| clash(&names["singular"], "SingularConflict"))
+            .or_else(|| {
+                let short = names["shortNames"].as_array().into_iter().flatten();
+                short.into_iter().find_map(|name| clash(name, "ShortNamesConflict"))
+            })
+            .or_else(|| kind_clash(&names["kind"], "KindConflict"))
+            .or_else(|| kind_clash(&names["listKind"], "ListKindConflict"));
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// The resources a definition adds, one per served version, preferred first; none before its names are accepted.
 pub fn resources_of(definition: &Value) -> Vec<Resource> {
+    if !is_established(definition) {
+        return Vec::new();
+    }
+    let terminating = !definition["metadata"]["deletionTimestamp"].is_null();
+    let revision = definition["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok());
     let spec = &definition["spec"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
@@ -84,6 +194,9 @@ pub fn resources_of(definition: &Value) -> Vec<Resource> {
             selectable: selectable
                 .map(|field| text(&field["jsonPath"]).trim_start_matches('.').to_owned())
                 .collect(),
+            scale: scale_of(version),
+            terminating,
+            revision: revision.unwrap_or_default(),
         };
         Resource {
             group: group.clone(),
@@ -120,6 +233,9 @@ fn object_schema(published: &Value) -> Schema {
             .properties
             .insert("metadata".into(), super::schema::builtin::object_meta().clone());
     }
+    // Rules see the whole object: apiVersion, kind and metadata are there.
+    schema.embedded = true;
+    schema.note_below();
     schema
 }
 
@@ -162,18 +278,14 @@ pub fn prepare(definition: &mut Value) {
     if definition["spec"]["conversion"].is_null() {
         definition["spec"]["conversion"] = json!({"strategy": "None"});
     }
-    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now(), "reason": reason, "message": message});
     if definition["status"]["conditions"].is_null() {
-        definition["status"]["conditions"] = json!([
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition(
-                "Established",
-                "InitialNamesAccepted",
-                "the initial names have been accepted"
-            ),
-        ]);
+        set_condition(definition, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+        let message = "the initial names have been accepted";
+        set_condition(definition, "Established", "True", "InitialNamesAccepted", message);
     }
-    definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
+    if condition(definition, "NamesAccepted") == Some("True") {
+        definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
+    }
     let storage = definition["spec"]["versions"]
         .as_array()
         .into_iter()
@@ -222,7 +334,46 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
             "must be spec.names.plural+\".\"+spec.group",
         ));
     }
+    let names = &spec["names"];
+    for (field, text) in ["plural", "singular"].iter().map(|field| (*field, &names[*field])).chain(
+        names["shortNames"].as_array().into_iter().flatten().map(|name| ("shortNames", name)),
+    ) {
+        if let Some(text) = text.as_str().filter(|text| !text.is_empty()) {
+            errors.extend(check_name(NameRule::Label1035, &format!("spec.names.{field}"), text));
+        }
+    }
+    for field in ["kind", "listKind"] {
+        if let Some(text) = names[field].as_str().filter(|text| !text.is_empty()) {
+            let found = check_name(NameRule::Label1035, &format!("spec.names.{field}"), &text.to_lowercase());
+            errors.extend(found.into_iter().map(|error| FieldError {
+                message: error.message.replacen(&text.to_lowercase(), text, 1),
+                ..error
+            }));
+        }
+    }
+    if !group.is_empty() {
+        errors.extend(check_name(NameRule::Subdomain, "spec.group", group));
+        if group.split('.').count() < 2 {
+            let value = Value::from(group);
+            errors.push(FieldError::invalid("spec.group", &value, "should be a domain with at least one dot"));
+        }
+        let reserved = group.ends_with(".k8s.io") || group.ends_with(".kubernetes.io");
+        let approval = "api-approved.kubernetes.io";
+        if reserved && definition["metadata"]["annotations"][approval].as_str().is_none_or(str::is_empty) {
+            let field = format!("metadata.annotations[{approval}]");
+            let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
+            errors.push(FieldError::required(&field, detail));
+        }
+    }
+    if spec["preserveUnknownFields"] == true {
+        let detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        errors.push(FieldError::invalid("spec.preserveUnknownFields", &true.into(), detail));
+    }
     let versions = spec["versions"].as_array().cloned().unwrap_or_default();
+    if versions.len() > MOST_VERSIONS {
+        errors.push(FieldError::too_many("spec.versions", versions.len(), MOST_VERSIONS as u64));
+        return errors;
+    }
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
         let versions = Value::from(
             versions
@@ -236,26 +387,122 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
             "must have exactly one version marked as storage version",
         ));
     }
+    let mut seen = Vec::new();
     for (index, version) in versions.iter().enumerate() {
-        let schema = &version["schema"]["openAPIV3Schema"];
-        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        if schema.is_null() {
-            errors.push(FieldError::required(&path, "schemas are required"));
-        } else if schema["type"] != "object" {
-            errors.push(FieldError::invalid(
-                &format!("{path}.type"),
-                &schema["type"],
-                "must be object at the root",
-            ));
+        let here = format!("spec.versions[{index}]");
+        if seen.contains(&&version["name"]) {
+            errors.push(FieldError::invalid("spec.versions", &version["name"], "must contain unique version names"));
         }
+        seen.push(&version["name"]);
+        let name = version["name"].as_str().unwrap_or_default();
+        errors.extend(check_name(NameRule::Label1035, &format!("{here}.name"), name));
+        validate_version(version, &here, &mut errors);
     }
-    if spec["conversion"]["strategy"] == "Webhook" {
-        let supported = [Value::from("None")];
-        errors.push(FieldError::not_supported(
+    let served = versions.iter().filter(|version| version["served"] == true).count();
+    match spec["conversion"]["strategy"].as_str() {
+        None | Some("None") => {}
+        // With one served version there is nothing to convert.
+        Some("Webhook") if served <= 1 => {}
+        Some("Webhook") => {
+            let detail = "conversion by webhook is not done by this cluster: serve one version only, or use the strategy None (versions that differ in nothing but their name)";
+            errors.push(FieldError::invalid("spec.conversion.strategy", &spec["conversion"]["strategy"], detail));
+        }
+        Some(_) => errors.push(FieldError::not_supported(
             "spec.conversion.strategy",
             &spec["conversion"]["strategy"],
-            &supported,
-        ));
+            &["None".into(), "Webhook".into()],
+        )),
+    }
+    errors
+}
+
+fn validate_version(version: &Value, here: &str, errors: &mut Vec<FieldError>) {
+    let schema = &version["schema"]["openAPIV3Schema"];
+    let path = format!("{here}.schema.openAPIV3Schema");
+    if schema.is_null() {
+        errors.push(FieldError::required(&path, "schemas are required"));
+        return;
+    }
+    errors.extend(check_structural(schema, &path));
+    for (index, column) in version["additionalPrinterColumns"].as_array().into_iter().flatten().enumerate() {
+        let path = format!("{here}.additionalPrinterColumns[{index}]");
+        for field in ["name", "type", "jsonPath"] {
+            if column[field].as_str().is_none_or(str::is_empty) {
+                errors.push(FieldError::required(&format!("{path}.{field}"), ""));
+            }
+        }
+        let kinds = ["boolean", "date", "integer", "number", "string"];
+        if column["type"].as_str().is_some_and(|kind| !kind.is_empty() && !kinds.contains(&kind)) {
+            let kinds = kinds.map(Value::from);
+            errors.push(FieldError::not_supported(&format!("{path}.type"), &column["type"], &kinds));
+        }
+        if column["jsonPath"].as_str().is_some_and(|text| !text.is_empty() && !text.starts_with(['.', '['])) {
+            let detail = "is an invalid path: must start with a dot";
+            errors.push(FieldError::invalid(&format!("{path}.jsonPath"), &column["jsonPath"], detail));
+        }
+    }
+    let scale = &version["subresources"]["scale"];
+    if scale.is_object() {
+        for (field, starts, required) in [
+            ("specReplicasPath", vec![".spec."], true),
+            ("statusReplicasPath", vec![".status."], true),
+            ("labelSelectorPath", vec![".spec.", ".status."], false),
+        ] {
+            let path = format!("{here}.subresources.scale.{field}");
+            match scale[field].as_str().filter(|text| !text.is_empty()) {
+                None if required => errors.push(FieldError::required(&path, "")),
+                None => {}
+                Some(text) if text.contains('[') || !starts.iter().any(|start| text.starts_with(start)) => {
+                    let what: Vec<&str> = starts.iter().map(|start| start.trim_end_matches('.')).collect();
+                    let detail = format!("should be a json path under {}", what.join(" or "));
+                    errors.push(FieldError::invalid(&path, &scale[field], &detail));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let parsed = Schema::parse(schema, &|_| None);
+    let selectable = version["selectableFields"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if selectable.len() > 8 {
+        errors.push(FieldError::too_many(&format!("{here}.selectableFields"), selectable.len(), 8));
+    }
+    for (index, field) in selectable.iter().enumerate() {
+        let path = format!("{here}.selectableFields[{index}].jsonPath");
+        let text = field["jsonPath"].as_str().unwrap_or_default();
+        let found = text.trim_start_matches('.').split('.').try_fold(&parsed, |schema, name| schema.field(name));
+        let scalar = |schema: &Schema| matches!(schema.kind, Kind::String | Kind::Boolean | Kind::Integer);
+        if text.is_empty() {
+            errors.push(FieldError::required(&path, ""));
+        } else if text.contains('[') || !text.starts_with('.') || text.starts_with(".metadata") || !found.is_some_and(scalar) {
+            let detail = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
+            errors.push(FieldError::invalid(&path, &field["jsonPath"], detail));
+        }
+    }
+}
+
+/// What may not change about a definition.
+pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (path, old, new) in [
+        ("spec.group", &old["spec"]["group"], &new["spec"]["group"]),
+        ("spec.names.plural", &old["spec"]["names"]["plural"], &new["spec"]["names"]["plural"]),
+        ("spec.scope", &old["spec"]["scope"], &new["spec"]["scope"]),
+        ("spec.names.kind", &old["spec"]["names"]["kind"], &new["spec"]["names"]["kind"]),
+    ] {
+        if old != new {
+            errors.push(FieldError::invalid(path, new, "field is immutable"));
+        }
+    }
+    let named = |definition: &Value| -> Vec<Value> {
+        let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+        versions.map(|version| version["name"].clone()).collect()
+    };
+    let kept = named(new);
+    for (index, stored) in new["status"]["storedVersions"].as_array().into_iter().flatten().enumerate() {
+        if !kept.contains(stored) && named(old).contains(stored) {
+            let detail = format!("missing from spec.versions; {} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {} and removes {} from status.storedVersions", stored.as_str().unwrap_or_default(), stored.as_str().unwrap_or_default(), stored.as_str().unwrap_or_default());
+            errors.push(FieldError::invalid(&format!("status.storedVersions[{index}]"), stored, &detail));
+        }
     }
     errors
 }

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod auth;
 pub mod bootstrap;
+pub mod cel;
 pub mod cells;
 pub mod crd;
 pub mod fields;

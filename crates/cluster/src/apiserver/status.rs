@@ -80,6 +80,12 @@ impl FieldError {
         )
     }
 
+    /// `Too many: …`.
+    pub fn too_many(field: &str, found: usize, most: u64) -> FieldError {
+        let head = format!("Too many: {found}");
+        FieldError::new("FieldValueTooMany", field, head, &format!("must have at most {most} items"))
+    }
+
     /// `Too long: …`.
     pub fn too_long(field: &str, detail: &str) -> FieldError {
         FieldError::new("FieldValueTooLong", field, "Too long".into(), detail)

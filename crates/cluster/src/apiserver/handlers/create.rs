@@ -137,6 +137,10 @@ fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mu
         metadata["generation"] = 1.into();
     }
     let name = metadata["name"].as_str().unwrap_or_default().to_owned();
+    if resource.custom.as_ref().is_some_and(|custom| custom.terminating) {
+        let message = "create not allowed while custom resource definition is terminating";
+        return Err(ApiError::new(405, "MethodNotAllowed", message));
+    }
     admission::check_namespace(server, resource, namespace, &name)?;
     default(resource, new);
     kinds::prepare_create(resource, new);

@@ -160,8 +160,17 @@ pub(super) fn default(resource: &Resource, value: &mut Value) {
 pub(super) fn validate(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), ApiError> {
     let mut errors = check_metadata(resource, new);
     if let Some(custom) = &resource.custom {
-        let found = schema::validate(&custom.schema, new, "");
-        errors.extend(found.into_iter().filter(|error| !error.field.starts_with("metadata")));
+        let found = match old {
+            Some(old) => schema::validate_update(&custom.schema, new, old, ""),
+            None => schema::validate(&custom.schema, new, ""),
+        };
+        let found: Vec<FieldError> = found.into_iter().filter(|error| !error.field.starts_with("metadata")).collect();
+        // Rules are written for values of the right types.
+        let right = found.is_empty();
+        errors.extend(found);
+        if right {
+            errors.extend(schema::check_rules(&custom.schema, new, old, ""));
+        }
     }
     errors.extend(kinds::validate(resource, new));
     if let Some(old) = old {
@@ -243,8 +252,13 @@ pub(super) fn to_storage(resource: &Resource, value: &mut Value) {
 
 /// From the stored version to the one of the request.
 pub(crate) fn from_storage(resource: &Resource, value: &mut Value) {
-    if resource.custom.is_some() {
+    if let Some(custom) = &resource.custom {
         value["apiVersion"] = resource.api_version().into();
+        // What was stored under another schema is shown as this one says: without unknown fields, with defaults.
+        if !custom.only_version || custom.schema.has_defaults {
+            schema::prune(&custom.schema, value);
+            schema::apply_defaults(&custom.schema, value);
+        }
     } else if resource.group == "events.k8s.io" {
         rename_event(value, true);
         value["apiVersion"] = "events.k8s.io/v1".into();
@@ -275,7 +289,7 @@ fn rename_event(event: &mut Value, to_new: bool) {
 /// The object in the version of the request.
 pub(crate) fn present(resource: &Resource, object: &Object) -> Bytes {
     let converted = match &resource.custom {
-        Some(custom) => !custom.only_version,
+        Some(custom) => custom.converts(object.revision),
         None => resource.group == "events.k8s.io",
     };
     if !converted {

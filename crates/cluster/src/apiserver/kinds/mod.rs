@@ -121,6 +121,7 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
             vec![FieldError::invalid("data", &new["data"], "field is immutable")]
         }
         "configmaps" | "secrets" => validate_immutable(old, new),
+        crd::DEFINITIONS => crd::validate_update(old, new),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
             if old["roleRef"] != new["roleRef"] =>
         {

@@ -18,7 +18,7 @@ pub fn mismatch(schema: &Schema, value: &Value, path: &str) -> Option<Mismatch> 
     let schema = schema.resolve();
     match (&schema.kind, value) {
         (_, Value::Null)
-        | (Kind::Any | Kind::Reference(_), _)
+        | (Kind::Any | Kind::Untyped { .. } | Kind::Reference(_), _)
         | (Kind::String, Value::String(_))
         | (Kind::Boolean, Value::Bool(_))
         | (Kind::Number, Value::Number(_))

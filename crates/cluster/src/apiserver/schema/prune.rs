@@ -13,6 +13,13 @@ pub fn prune(schema: &Schema, value: &mut Value) -> Vec<String> {
 
 fn prune_at(schema: &Schema, value: &mut Value, path: &str, unknown: &mut Vec<String>) {
     match (&schema.resolve().kind, value) {
+        (Kind::Untyped { object, .. }, Value::Object(fields)) => {
+            for (name, field) in fields.iter_mut() {
+                if let Some(known) = object.properties.get(name).or(object.additional.as_ref()) {
+                    prune_at(known, field, &join(path, name), unknown);
+                }
+            }
+        }
         (Kind::Object(object), Value::Object(fields)) => {
             let embedded = schema.embedded;
             fields.retain(|name, field| {
@@ -46,8 +53,11 @@ fn prune_at(schema: &Schema, value: &mut Value, path: &str, unknown: &mut Vec<St
 
 /// Fills missing fields that have a default, at every depth that exists.
 pub fn apply_defaults(schema: &Schema, value: &mut Value) {
+    if !schema.has_defaults {
+        return;
+    }
     match (&schema.resolve().kind, value) {
-        (Kind::Object(object), Value::Object(fields)) => {
+        (Kind::Object(object) | Kind::Untyped { object, .. }, Value::Object(fields)) => {
             for (name, known) in &object.properties {
                 match fields.get_mut(name) {
                     Some(field) if field.is_null() && !known.nullable && known.default.is_some() => {

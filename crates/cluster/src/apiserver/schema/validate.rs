@@ -2,13 +2,20 @@
 
 use serde_json::Value;
 
-use super::{Kind, Limits, ListType, Schema, join};
+use super::{Format, Kind, Limits, ListType, ObjectSchema, Schema, join};
 use crate::apiserver::status::FieldError;
 
 /// Complaints about `value`; paths start at `path`.
 pub fn validate(schema: &Schema, value: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    check(schema, value, path, &mut errors);
+    check(schema, value, None, path, &mut errors);
+    errors
+}
+
+/// Complaints about what an update changed. What was wrong before and is not touched is left alone (validation ratcheting).
+pub fn validate_update(schema: &Schema, value: &Value, old: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    check(schema, value, Some(old), path, &mut errors);
     errors
 }
 
@@ -24,24 +31,23 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn check(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if value.is_null() && schema.nullable {
-        return;
-    }
-    let schema = schema.resolve();
-    let wanted = match (&schema.kind, value) {
-        (Kind::Any | Kind::Reference(_), _)
+/// The type a value should have had; `None` if it has it.
+fn wrong_type(kind: &Kind, value: &Value) -> Option<&'static str> {
+    match (kind, value) {
+        (Kind::Any | Kind::Untyped { .. } | Kind::Reference(_), _)
         | (Kind::Object(_), Value::Object(_))
         | (Kind::Array { .. }, Value::Array(_))
         | (Kind::String, Value::String(_))
         | (Kind::Boolean, Value::Bool(_))
         | (Kind::Number, Value::Number(_))
-        | (Kind::IntOrString | Kind::Quantity, Value::Number(_) | Value::String(_)) => None,
+        | (Kind::Quantity, Value::Number(_) | Value::String(_)) => None,
         (Kind::Integer, Value::Number(number))
             if !number.is_f64() || number.as_f64().is_some_and(|n| n.fract() == 0.0) =>
         {
             None
         }
+        (Kind::IntOrString, Value::String(_)) => None,
+        (Kind::IntOrString, Value::Number(number)) if !number.is_f64() => None,
         (Kind::Object(_), _) => Some("object"),
         (Kind::Array { .. }, _) => Some("array"),
         (Kind::String, _) => Some("string"),
@@ -49,41 +55,80 @@ fn check(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError
         (Kind::Integer, _) => Some("integer"),
         (Kind::Number, _) => Some("number"),
         (Kind::IntOrString | Kind::Quantity, _) => Some("integer,string"),
-    };
-    if let Some(wanted) = wanted {
+    }
+}
+
+fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+    if (value.is_null() && schema.nullable) || old == Some(value) {
+        return;
+    }
+    let format = schema.format;
+    let schema = schema.resolve();
+    if let Some(wanted) = wrong_type(&schema.kind, value) {
         let found = Value::from(type_name(value));
         let message = format!("{path} in body must be of type {wanted}: {found}");
         errors.push(FieldError::type_invalid(path, &found, &message));
         return;
     }
+    check_format(format, value, path, errors);
     if let Some(limits) = &schema.limits {
         check_limits(limits, value, path, errors);
+        check_junctors(limits, value, path, errors);
     }
     match (&schema.kind, value) {
-        (Kind::Object(object), Value::Object(fields)) => {
-            for name in &object.required {
-                if !fields.contains_key(name) {
-                    errors.push(FieldError::required(&join(path, name), ""));
-                }
-            }
-            for (name, field) in fields {
-                match object.properties.get(name) {
-                    Some(known) => check(known, field, &join(path, name), errors),
-                    None => {
-                        if let Some(known) = &object.additional {
-                            check(known, field, &join(path, name), errors);
-                        }
+        (Kind::Object(object) | Kind::Untyped { object, .. }, Value::Object(_)) => {
+            check_object(object, value, old, path, errors);
+            if schema.embedded {
+                for name in ["apiVersion", "kind"] {
+                    if value[name].as_str().is_none_or(str::is_empty) {
+                        errors.push(FieldError::required(&join(path, name), "must not be empty"));
                     }
                 }
             }
         }
         (Kind::Array { items, list }, Value::Array(elements)) => {
             for (index, item) in elements.iter().enumerate() {
-                check(items, item, &format!("{path}[{index}]"), errors);
+                let before = old.and_then(|old| counterpart(list, item, index, old));
+                check(items, item, before, &format!("{path}[{index}]"), errors);
             }
             check_duplicates(list, elements, path, errors);
         }
+        (Kind::Untyped { items: Some(items), .. }, Value::Array(elements)) => {
+            for (index, item) in elements.iter().enumerate() {
+                check(items, item, None, &format!("{path}[{index}]"), errors);
+            }
+        }
         _ => {}
+    }
+}
+
+fn check_object(object: &ObjectSchema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+    let Some(fields) = value.as_object() else { return };
+    for name in &object.required {
+        if !fields.contains_key(name) {
+            errors.push(FieldError::required(&join(path, name), ""));
+        }
+    }
+    for (name, field) in fields {
+        let known = object.properties.get(name).map(|known| (known, join(path, name)));
+        // Keys of a map may hold anything; the messages show them in brackets.
+        let known = known.or_else(|| object.additional.as_ref().map(|known| (known, format!("{path}.{name}"))));
+        if let Some((known, place)) = known {
+            check(known, field, old.and_then(|old| old.get(name)), &place, errors);
+        }
+    }
+}
+
+/// The item of the old list that an item of a keyed list was.
+pub(super) fn counterpart<'v>(list: &ListType, item: &Value, index: usize, old: &'v Value) -> Option<&'v Value> {
+    let old = old.as_array()?;
+    match list {
+        ListType::Map(keys) => {
+            let same = |other: &&Value| keys.iter().all(|key| other.get(key) == item.get(key));
+            // Most lists keep their order.
+            old.get(index).filter(same).or_else(|| old.iter().find(same))
+        }
+        _ => None,
     }
 }
 
@@ -91,7 +136,11 @@ fn check_duplicates(list: &ListType, elements: &[Value], path: &str, errors: &mu
     let name = |item: &Value| match list {
         ListType::Atomic => None,
         ListType::Set => Some(item.clone()),
-        ListType::Map(keys) => Some(keys.iter().map(|key| (key.clone(), item[key].clone())).collect()),
+        ListType::Map(keys) => Some(
+            keys.iter()
+                .filter_map(|key| item.get(key).map(|value| (key.clone(), value.clone())))
+                .collect(),
+        ),
     };
     let mut seen = std::collections::HashSet::new();
     for (index, item) in elements.iter().enumerate() {
@@ -99,6 +148,23 @@ fn check_duplicates(list: &ListType, elements: &[Value], path: &str, errors: &mu
         if !seen.insert(name.to_string()) {
             errors.push(FieldError::duplicate(&format!("{path}[{index}]"), &name));
         }
+    }
+}
+
+fn check_format(format: Format, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    match (format, value) {
+        (Format::None, _) => {}
+        (Format::Int32, Value::Number(number)) => {
+            if number.as_i64().is_none_or(|number| i32::try_from(number).is_err()) && !number.is_f64() {
+                let message = format!("{path} in body must be of type int32: {number}");
+                errors.push(FieldError::invalid(path, value, &message));
+            }
+        }
+        (format, Value::String(text)) if !format.holds(text) => {
+            let message = format!("{path} in body must be of type {}: {text:?}", format.name());
+            errors.push(FieldError::invalid(path, value, &message));
+        }
+        _ => {}
     }
 }
 
@@ -121,28 +187,77 @@ fn check_limits(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<Fie
             let relation = if excluded { "less than" } else { "less than or equal to" };
             complain(format!("{path} in body should be {relation} {most}"));
         }
+        if let Some(unit) = limits.multiple_of.filter(|unit| *unit != 0.0) {
+            let times = number / unit;
+            if (times - times.round()).abs() > 1e-9 * times.abs().max(1.0) {
+                complain(format!("{path} in body should be a multiple of {unit}"));
+            }
+        }
     }
-    let size = match value {
-        Value::String(text) => Some((text.chars().count(), "chars long")),
-        Value::Array(list) => Some((list.len(), "items")),
-        Value::Object(fields) => Some((fields.len(), "properties")),
-        _ => None,
+    let (size, range, verb, unit) = match value {
+        Value::String(text) => (text.chars().count(), limits.length, "be", "chars long"),
+        Value::Array(list) => (list.len(), limits.items, "have", "items"),
+        Value::Object(fields) => (fields.len(), limits.properties, "have", "properties"),
+        _ => (0, super::Range::default(), "", ""),
     };
-    if let Some((size, unit)) = size {
-        let verb = if unit == "chars long" { "be" } else { "have" };
-        if let Some(least) = limits.at_least.filter(|least| (size as u64) < *least) {
-            complain(format!("{path} in body should {verb} at least {least} {unit}"));
-        }
-        if let Some(most) = limits.at_most.filter(|most| (size as u64) > *most) {
-            complain(format!("{path} in body should {verb} at most {most} {unit}"));
-        }
+    if let Some(least) = range.least.filter(|least| (size as u64) < *least) {
+        complain(format!("{path} in body should {verb} at least {least} {unit}"));
     }
-    if let (Some(pattern), Some(text)) = (&limits.pattern, value.as_str())
-        && regex::Regex::new(pattern).is_ok_and(|expression| !expression.is_match(text))
+    if let (Some((pattern, Some(expression))), Some(text)) = (&limits.pattern, value.as_str())
+        && !expression.is_match(text)
     {
         complain(format!("{path} in body should match '{pattern}'"));
     }
+    if let Some(most) = range.most.filter(|most| (size as u64) > *most) {
+        errors.push(match value {
+            Value::String(_) => FieldError::too_long(path, &format!("may not be more than {most} bytes")),
+            _ => FieldError::too_many(path, size, most),
+        });
+    }
     if !limits.enumeration.is_empty() && !limits.enumeration.contains(value) {
         errors.push(FieldError::not_supported(path, value, &limits.enumeration));
+    }
+}
+
+/// `allOf`, `anyOf`, `oneOf`, `not`.
+fn check_junctors(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let found = |schema: &Schema| validate(schema, value, path);
+    for part in &limits.all_of {
+        let complaints = found(part);
+        if !complaints.is_empty() {
+            let message = format!("{path:?} must validate all the schemas (allOf)");
+            errors.push(FieldError::invalid(path, value, &message));
+            errors.extend(complaints);
+            break;
+        }
+    }
+    if !limits.any_of.is_empty() {
+        let tried: Vec<Vec<FieldError>> = limits.any_of.iter().map(found).collect();
+        if tried.iter().all(|complaints| !complaints.is_empty()) {
+            let message = format!("{path:?} must validate at least one schema (anyOf)");
+            errors.push(FieldError::invalid(path, value, &message));
+            errors.extend(tried.into_iter().min_by_key(Vec::len).unwrap_or_default());
+        }
+    }
+    if !limits.one_of.is_empty() {
+        let tried: Vec<Vec<FieldError>> = limits.one_of.iter().map(found).collect();
+        let valid = tried.iter().filter(|complaints| complaints.is_empty()).count();
+        if valid != 1 {
+            let count = match valid {
+                0 => "Found none valid".to_owned(),
+                count => format!("Found {count} valid alternatives"),
+            };
+            let message = format!("{path:?} must validate one and only one schema (oneOf). {count}");
+            errors.push(FieldError::invalid(path, value, &message));
+            if valid == 0 {
+                errors.extend(tried.into_iter().min_by_key(Vec::len).unwrap_or_default());
+            }
+        }
+    }
+    if let Some(not) = &limits.not
+        && found(not).is_empty()
+    {
+        let message = format!("{path:?} must not validate the schema (not)");
+        errors.push(FieldError::invalid(path, value, &message));
     }
 }
