@@ -101,11 +101,14 @@ fn condition<'v>(definition: &'v Value, kind: &str) -> Option<&'v str> {
 
 /// Sets a condition; its time only if it changes.
 pub fn set_condition(definition: &mut Value, kind: &str, status: &str, reason: &str, message: &str) {
-    let new = json!({"type": kind, "status": status, "lastTransitionTime": now(), "reason": reason, "message": message});
+    let new =
+        json!({"type": kind, "status": status, "lastTransitionTime": now(), "reason": reason, "message": message});
     if !definition["status"]["conditions"].is_array() {
         definition["status"]["conditions"] = json!([]);
     }
-    let Some(conditions) = definition["status"]["conditions"].as_array_mut() else { return };
+    let Some(conditions) = definition["status"]["conditions"].as_array_mut() else {
+        return;
+    };
     match conditions.iter_mut().find(|condition| condition["type"] == kind) {
         Some(there) if there["status"] == status && there["reason"] == reason && there["message"] == message => {}
         Some(there) => *there = new,
@@ -154,7 +157,9 @@ pub fn resources_of(definition: &Value) -> Vec<Resource> {
         return Vec::new();
     }
     let terminating = !definition["metadata"]["deletionTimestamp"].is_null();
-    let revision = definition["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok());
+    let revision = definition["metadata"]["resourceVersion"]
+        .as_str()
+        .and_then(|text| text.parse().ok());
     let spec = &definition["spec"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
@@ -240,7 +245,7 @@ fn object_schema(published: &Value) -> Schema {
 }
 
 /// Kubernetes' order of versions: v2 > v1 > v1beta2 > v1beta1 > v1alpha1 > anything else.
-fn version_rank(version: &str) -> (u8, u64, u64) {
+pub fn version_rank(version: &str) -> (u8, u64, u64) {
     let Some(rest) = version.strip_prefix('v') else {
         return (0, 0, 0);
     };
@@ -335,16 +340,28 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
         ));
     }
     let names = &spec["names"];
-    for (field, text) in ["plural", "singular"].iter().map(|field| (*field, &names[*field])).chain(
-        names["shortNames"].as_array().into_iter().flatten().map(|name| ("shortNames", name)),
-    ) {
+    for (field, text) in ["plural", "singular"]
+        .iter()
+        .map(|field| (*field, &names[*field]))
+        .chain(
+            names["shortNames"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|name| ("shortNames", name)),
+        )
+    {
         if let Some(text) = text.as_str().filter(|text| !text.is_empty()) {
             errors.extend(check_name(NameRule::Label1035, &format!("spec.names.{field}"), text));
         }
     }
     for field in ["kind", "listKind"] {
         if let Some(text) = names[field].as_str().filter(|text| !text.is_empty()) {
-            let found = check_name(NameRule::Label1035, &format!("spec.names.{field}"), &text.to_lowercase());
+            let found = check_name(
+                NameRule::Label1035,
+                &format!("spec.names.{field}"),
+                &text.to_lowercase(),
+            );
             errors.extend(found.into_iter().map(|error| FieldError {
                 message: error.message.replacen(&text.to_lowercase(), text, 1),
                 ..error
@@ -355,23 +372,36 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
         errors.extend(check_name(NameRule::Subdomain, "spec.group", group));
         if group.split('.').count() < 2 {
             let value = Value::from(group);
-            errors.push(FieldError::invalid("spec.group", &value, "should be a domain with at least one dot"));
+            errors.push(FieldError::invalid(
+                "spec.group",
+                &value,
+                "should be a domain with at least one dot",
+            ));
         }
         let reserved = group.ends_with(".k8s.io") || group.ends_with(".kubernetes.io");
         let approval = "api-approved.kubernetes.io";
-        if reserved && definition["metadata"]["annotations"][approval].as_str().is_none_or(str::is_empty) {
+        if reserved
+            && definition["metadata"]["annotations"][approval]
+                .as_str()
+                .is_none_or(str::is_empty)
+        {
             let field = format!("metadata.annotations[{approval}]");
             let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
             errors.push(FieldError::required(&field, detail));
         }
     }
     if spec["preserveUnknownFields"] == true {
-        let detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        let detail =
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         errors.push(FieldError::invalid("spec.preserveUnknownFields", &true.into(), detail));
     }
     let versions = spec["versions"].as_array().cloned().unwrap_or_default();
     if versions.len() > MOST_VERSIONS {
-        errors.push(FieldError::too_many("spec.versions", versions.len(), MOST_VERSIONS as u64));
+        errors.push(FieldError::too_many(
+            "spec.versions",
+            versions.len(),
+            MOST_VERSIONS as u64,
+        ));
         return errors;
     }
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
@@ -391,7 +421,11 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
     for (index, version) in versions.iter().enumerate() {
         let here = format!("spec.versions[{index}]");
         if seen.contains(&&version["name"]) {
-            errors.push(FieldError::invalid("spec.versions", &version["name"], "must contain unique version names"));
+            errors.push(FieldError::invalid(
+                "spec.versions",
+                &version["name"],
+                "must contain unique version names",
+            ));
         }
         seen.push(&version["name"]);
         let name = version["name"].as_str().unwrap_or_default();
@@ -405,7 +439,11 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
         Some("Webhook") if served <= 1 => {}
         Some("Webhook") => {
             let detail = "conversion by webhook is not done by this cluster: serve one version only, or use the strategy None (versions that differ in nothing but their name)";
-            errors.push(FieldError::invalid("spec.conversion.strategy", &spec["conversion"]["strategy"], detail));
+            errors.push(FieldError::invalid(
+                "spec.conversion.strategy",
+                &spec["conversion"]["strategy"],
+                detail,
+            ));
         }
         Some(_) => errors.push(FieldError::not_supported(
             "spec.conversion.strategy",
@@ -424,7 +462,12 @@ fn validate_version(version: &Value, here: &str, errors: &mut Vec<FieldError>) {
         return;
     }
     errors.extend(check_structural(schema, &path));
-    for (index, column) in version["additionalPrinterColumns"].as_array().into_iter().flatten().enumerate() {
+    for (index, column) in version["additionalPrinterColumns"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let path = format!("{here}.additionalPrinterColumns[{index}]");
         for field in ["name", "type", "jsonPath"] {
             if column[field].as_str().is_none_or(str::is_empty) {
@@ -432,13 +475,27 @@ fn validate_version(version: &Value, here: &str, errors: &mut Vec<FieldError>) {
             }
         }
         let kinds = ["boolean", "date", "integer", "number", "string"];
-        if column["type"].as_str().is_some_and(|kind| !kind.is_empty() && !kinds.contains(&kind)) {
+        if column["type"]
+            .as_str()
+            .is_some_and(|kind| !kind.is_empty() && !kinds.contains(&kind))
+        {
             let kinds = kinds.map(Value::from);
-            errors.push(FieldError::not_supported(&format!("{path}.type"), &column["type"], &kinds));
+            errors.push(FieldError::not_supported(
+                &format!("{path}.type"),
+                &column["type"],
+                &kinds,
+            ));
         }
-        if column["jsonPath"].as_str().is_some_and(|text| !text.is_empty() && !text.starts_with(['.', '['])) {
+        if column["jsonPath"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty() && !text.starts_with(['.', '[']))
+        {
             let detail = "is an invalid path: must start with a dot";
-            errors.push(FieldError::invalid(&format!("{path}.jsonPath"), &column["jsonPath"], detail));
+            errors.push(FieldError::invalid(
+                &format!("{path}.jsonPath"),
+                &column["jsonPath"],
+                detail,
+            ));
         }
     }
     let scale = &version["subresources"]["scale"];
@@ -462,18 +519,32 @@ fn validate_version(version: &Value, here: &str, errors: &mut Vec<FieldError>) {
         }
     }
     let parsed = Schema::parse(schema, &|_| None);
-    let selectable = version["selectableFields"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let selectable = version["selectableFields"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if selectable.len() > 8 {
-        errors.push(FieldError::too_many(&format!("{here}.selectableFields"), selectable.len(), 8));
+        errors.push(FieldError::too_many(
+            &format!("{here}.selectableFields"),
+            selectable.len(),
+            8,
+        ));
     }
     for (index, field) in selectable.iter().enumerate() {
         let path = format!("{here}.selectableFields[{index}].jsonPath");
         let text = field["jsonPath"].as_str().unwrap_or_default();
-        let found = text.trim_start_matches('.').split('.').try_fold(&parsed, |schema, name| schema.field(name));
+        let found = text
+            .trim_start_matches('.')
+            .split('.')
+            .try_fold(&parsed, |schema, name| schema.field(name));
         let scalar = |schema: &Schema| matches!(schema.kind, Kind::String | Kind::Boolean | Kind::Integer);
         if text.is_empty() {
             errors.push(FieldError::required(&path, ""));
-        } else if text.contains('[') || !text.starts_with('.') || text.starts_with(".metadata") || !found.is_some_and(scalar) {
+        } else if text.contains('[')
+            || !text.starts_with('.')
+            || text.starts_with(".metadata")
+            || !found.is_some_and(scalar)
+        {
             let detail = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
             errors.push(FieldError::invalid(&path, &field["jsonPath"], detail));
         }
@@ -485,9 +556,17 @@ pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (path, old, new) in [
         ("spec.group", &old["spec"]["group"], &new["spec"]["group"]),
-        ("spec.names.plural", &old["spec"]["names"]["plural"], &new["spec"]["names"]["plural"]),
+        (
+            "spec.names.plural",
+            &old["spec"]["names"]["plural"],
+            &new["spec"]["names"]["plural"],
+        ),
         ("spec.scope", &old["spec"]["scope"], &new["spec"]["scope"]),
-        ("spec.names.kind", &old["spec"]["names"]["kind"], &new["spec"]["names"]["kind"]),
+        (
+            "spec.names.kind",
+            &old["spec"]["names"]["kind"],
+            &new["spec"]["names"]["kind"],
+        ),
     ] {
         if old != new {
             errors.push(FieldError::invalid(path, new, "field is immutable"));
@@ -498,10 +577,24 @@ pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
         versions.map(|version| version["name"].clone()).collect()
     };
     let kept = named(new);
-    for (index, stored) in new["status"]["storedVersions"].as_array().into_iter().flatten().enumerate() {
+    for (index, stored) in new["status"]["storedVersions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         if !kept.contains(stored) && named(old).contains(stored) {
-            let detail = format!("missing from spec.versions; {} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {} and removes {} from status.storedVersions", stored.as_str().unwrap_or_default(), stored.as_str().unwrap_or_default(), stored.as_str().unwrap_or_default());
-            errors.push(FieldError::invalid(&format!("status.storedVersions[{index}]"), stored, &detail));
+            let detail = format!(
+                "missing from spec.versions; {} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {} and removes {} from status.storedVersions",
+                stored.as_str().unwrap_or_default(),
+                stored.as_str().unwrap_or_default(),
+                stored.as_str().unwrap_or_default()
+            );
+            errors.push(FieldError::invalid(
+                &format!("status.storedVersions[{index}]"),
+                stored,
+                &detail,
+            ));
         }
     }
     errors

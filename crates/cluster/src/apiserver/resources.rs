@@ -75,6 +75,9 @@ impl Resource {
         if self.status {
             found.push(("status", "", "", &["get", "patch", "update"] as &[_]));
         }
+        if self.custom.as_ref().is_some_and(|custom| custom.scale.is_some()) {
+            found.push(("scale", "autoscaling/v1", "Scale", &["get", "patch", "update"]));
+        }
         match (self.group.as_str(), self.plural.as_str()) {
             ("", "pods") => {
                 found.push(("log", "", "Pod", &["get"]));
@@ -170,16 +173,24 @@ impl Registry {
 
     /// Adds a resource; its version comes after those already there.
     pub fn add(&mut self, resource: Resource) {
+        self.add_shared(Arc::new(resource));
+    }
+
+    /// Adds a resource; versions of custom groups stand in Kubernetes' order, those of built-in groups as they come.
+    pub fn add_shared(&mut self, resource: Arc<Resource>) {
         let versions = self.groups.entry(resource.group.clone()).or_default();
         if !versions.contains(&resource.version) {
             versions.push(resource.version.clone());
+            if resource.custom.is_some() {
+                versions.sort_by_key(|version| std::cmp::Reverse(super::crd::version_rank(version)));
+            }
         }
         let key = (
             resource.group.clone(),
             resource.version.clone(),
             resource.plural.clone(),
         );
-        self.resources.insert(key, Arc::new(resource));
+        self.resources.insert(key, resource);
     }
 
     /// The resource of a path.

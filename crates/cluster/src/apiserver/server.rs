@@ -1,7 +1,8 @@
 //! The server's state, and the way of a request from the socket to its handler.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -50,7 +51,14 @@ pub struct Server {
     /// Roles and bindings, as they are now.
     pub policies: Policies,
     registry: RwLock<Arc<Registry>>,
+    definitions: Mutex<HashMap<Arc<str>, Definition>>,
     kubelet: OnceLock<Arc<dyn Kubelet>>,
+}
+
+/// The resources of one stored definition, as read at a revision.
+struct Definition {
+    revision: u64,
+    resources: Vec<Arc<Resource>>,
 }
 
 impl Server {
@@ -63,6 +71,7 @@ impl Server {
             documents: Documents::default(),
             policies: Policies::default(),
             registry: RwLock::new(Arc::new(Registry::built_in())),
+            definitions: Mutex::default(),
             kubelet: OnceLock::new(),
         });
         server.reload_custom_resources();
@@ -85,15 +94,30 @@ impl Server {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads all CustomResourceDefinitions again.
+    /// Serves what the stored CustomResourceDefinitions say. Only those that changed are read again.
     pub fn reload_custom_resources(&self) {
+        let mut read = self.definitions.lock().unwrap_or_else(PoisonError::into_inner);
         let mut registry = Registry::built_in();
-        let key = Arc::from("customresourcedefinitions.apiextensions.k8s.io");
+        let mut now = HashMap::new();
+        let key = Arc::from(super::crd::DEFINITIONS);
         for definition in self.store.list(&key, None, None, usize::MAX, |_| true).items {
-            for resource in super::crd::resources_of(&definition.value()) {
-                registry.add(resource);
-            }
+            let known = read
+                .remove(&definition.key.name)
+                .filter(|known| known.revision == definition.revision);
+            let known = known.unwrap_or_else(|| {
+                let resources = super::crd::resources_of(&definition.value()).into_iter().map(Arc::new);
+                Definition {
+                    revision: definition.revision,
+                    resources: resources.collect(),
+                }
+            });
+            known
+                .resources
+                .iter()
+                .for_each(|resource| registry.add_shared(resource.clone()));
+            now.insert(definition.key.name.clone(), known);
         }
+        *read = now;
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 

@@ -83,7 +83,12 @@ impl FieldError {
     /// `Too many: …`.
     pub fn too_many(field: &str, found: usize, most: u64) -> FieldError {
         let head = format!("Too many: {found}");
-        FieldError::new("FieldValueTooMany", field, head, &format!("must have at most {most} items"))
+        FieldError::new(
+            "FieldValueTooMany",
+            field,
+            head,
+            &format!("must have at most {most} items"),
+        )
     }
 
     /// `Too long: …`.

@@ -3,6 +3,7 @@
 //! - [`aggregation`]: cluster roles that gather the rules of others have them
 //! - [`garbage`]: what owners own goes with them
 //! - [`namespaces`]: a deleted namespace is emptied; one whose service accounts are missing gets them
+//! - [`definitions`]: a deleted definition takes its objects with it
 //! - [`endpoints`]: services know the addresses of their pods
 //! - [`volumes`]: claims get a directory of this machine
 //! - [`expiry`]: old events go
@@ -15,6 +16,7 @@
 mod aggregation;
 mod crons;
 mod deployments;
+mod definitions;
 mod endpoints;
 mod expiry;
 mod facts;
@@ -41,6 +43,7 @@ pub fn start(server: &Arc<Server>, volumes: &Path) -> Vec<JoinHandle<()>> {
     vec![
         tokio::spawn(garbage::run(server.clone())),
         tokio::spawn(namespaces::run(server.clone())),
+        tokio::spawn(definitions::run(server.clone())),
         tokio::spawn(endpoints::run(server.clone())),
         tokio::spawn(volumes::run(server.clone(), volumes.to_owned())),
         tokio::spawn(expiry::run(server.clone())),

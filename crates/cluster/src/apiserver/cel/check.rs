@@ -11,8 +11,19 @@ use super::value::unescape;
 use crate::apiserver::schema::{Format, Kind, Schema};
 
 /// Names of types that are values themselves.
-pub(super) const TYPE_NAMES: &[&str] =
-    &["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "optional_type"];
+pub(super) const TYPE_NAMES: &[&str] = &[
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "optional_type",
+];
 
 /// Type of an expression.
 #[derive(Clone, Debug)]
@@ -103,9 +114,9 @@ impl<'s> Type<'s> {
     fn comparable(&self, other: &Type<'s>) -> bool {
         match (self, other) {
             (Type::Dyn | Type::Null, _) | (_, Type::Dyn | Type::Null) => true,
-            (Type::List(left), Type::List(right)) | (Type::Map(left), Type::Map(right)) | (Type::Optional(left), Type::Optional(right)) => {
-                left.comparable(right)
-            }
+            (Type::List(left), Type::List(right))
+            | (Type::Map(left), Type::Map(right))
+            | (Type::Optional(left), Type::Optional(right)) => left.comparable(right),
             (Type::Object(..) | Type::Metadata, Type::Object(..) | Type::Map(_) | Type::Metadata)
             | (Type::Map(_), Type::Object(..)) => true,
             (Type::Library(left), Type::Library(right)) => left == right,
@@ -126,16 +137,29 @@ struct Checker<'c, 's> {
 type Checked<'s> = Result<Type<'s>, CompileError>;
 
 pub(super) fn check<'s>(root: &Node, variables: &[(&str, Type<'s>)]) -> Checked<'s> {
-    Checker { variables, scope: Vec::new() }.check(root)
+    Checker {
+        variables,
+        scope: Vec::new(),
+    }
+    .check(root)
 }
 
 fn error<T>(node: &Node, message: impl Into<String>) -> Result<T, CompileError> {
-    Err(CompileError { place: node.place, message: message.into() })
+    Err(CompileError {
+        place: node.place,
+        message: message.into(),
+    })
 }
 
 fn no_overload<T>(node: &Node, name: &str, types: &[&Type<'_>]) -> Result<T, CompileError> {
     let types: Vec<String> = types.iter().map(|known| known.name()).collect();
-    error(node, format!("found no matching overload for '{name}' applied to '({})'", types.join(", ")))
+    error(
+        node,
+        format!(
+            "found no matching overload for '{name}' applied to '({})'",
+            types.join(", ")
+        ),
+    )
 }
 
 impl<'s> Checker<'_, 's> {
@@ -149,7 +173,12 @@ impl<'s> Checker<'_, 's> {
             Expr::Text(_) => Type::Text,
             Expr::Bytes(_) => Type::Bytes,
             Expr::Name(name) => return self.name(node, name),
-            Expr::Select { of, field, test, optional } => {
+            Expr::Select {
+                of,
+                field,
+                test,
+                optional,
+            } => {
                 let of = self.check(of)?;
                 let found = self.field(node, of, field)?;
                 match (test, optional) {
@@ -170,9 +199,17 @@ impl<'s> Checker<'_, 's> {
                     (Type::Dyn, _) => Type::Dyn,
                     _ => return no_overload(node, "_[_]", &[&of, &index]),
                 };
-                if optional { Type::Optional(Box::new(found)) } else { found }
+                if optional {
+                    Type::Optional(Box::new(found))
+                } else {
+                    found
+                }
             }
-            Expr::Call { name, target, arguments } => return self.call(node, name, target.as_deref(), arguments),
+            Expr::Call {
+                name,
+                target,
+                arguments,
+            } => return self.call(node, name, target.as_deref(), arguments),
             Expr::List(items) => {
                 let mut common: Option<Type<'s>> = None;
                 for (item, optional) in items {
@@ -199,7 +236,11 @@ impl<'s> Checker<'_, 's> {
                 Type::Map(Box::new(Type::Dyn))
             }
             Expr::And(left, right) | Expr::Or(left, right) => {
-                let name = if matches!(node.expr, Expr::And(..)) { "_&&_" } else { "_||_" };
+                let name = if matches!(node.expr, Expr::And(..)) {
+                    "_&&_"
+                } else {
+                    "_||_"
+                };
                 let (left, right) = (self.check(left)?, self.check(right)?);
                 if !matches!((&left, &right), (Type::Bool | Type::Dyn, Type::Bool | Type::Dyn)) {
                     return no_overload(node, name, &[&left, &right]);
@@ -261,15 +302,21 @@ impl<'s> Checker<'_, 's> {
                 if let Some(name) = &fold.second {
                     self.scope.push((name.clone(), second));
                 }
-                let condition = fold.condition.as_ref().map(|condition| self.check(condition)).transpose();
+                let condition = fold
+                    .condition
+                    .as_ref()
+                    .map(|condition| self.check(condition))
+                    .transpose();
                 let body = self.check(&fold.body);
                 self.scope.truncate(depth);
                 let (condition, body) = (condition?, body?);
                 if let Some(condition) = condition.filter(|condition| !matches!(condition, Type::Bool | Type::Dyn)) {
                     return no_overload(node, "_?_:_", &[&condition]);
                 }
-                let wants_truth =
-                    matches!(fold.kind, FoldKind::All | FoldKind::Exists | FoldKind::ExistsOne | FoldKind::Filter);
+                let wants_truth = matches!(
+                    fold.kind,
+                    FoldKind::All | FoldKind::Exists | FoldKind::ExistsOne | FoldKind::Filter
+                );
                 if wants_truth && !matches!(body, Type::Bool | Type::Dyn) {
                     return no_overload(&fold.body, "_&&_", &[&Type::Bool, &body]);
                 }
@@ -317,7 +364,10 @@ impl<'s> Checker<'_, 's> {
                     None => undefined(),
                 }
             }
-            other => error(node, format!("type '{}' does not support field selection", other.name())),
+            other => error(
+                node,
+                format!("type '{}' does not support field selection", other.name()),
+            ),
         }
     }
 
@@ -344,8 +394,11 @@ impl<'s> Checker<'_, 's> {
         if METHODS.contains(&name) {
             let all: Vec<&Type<'_>> = std::iter::once(&target).chain(&types).collect();
             let types: Vec<String> = all[1..].iter().map(|known| known.name()).collect();
-            let message =
-                format!("found no matching overload for '{name}' applied to '{}.({})'", target.name(), types.join(", "));
+            let message = format!(
+                "found no matching overload for '{name}' applied to '{}.({})'",
+                target.name(),
+                types.join(", ")
+            );
             return error(node, message);
         }
         undeclared()
@@ -379,9 +432,11 @@ fn binary<'s>(node: &Node, operator: Operator, left: &Type<'s>, right: &Type<'s>
             (Type::Double, Type::Double) if operator != Remainder => Ok(Type::Double),
             (Type::Text, Type::Text) if operator == Add => Ok(Type::Text),
             (Type::Bytes, Type::Bytes) if operator == Add => Ok(Type::Bytes),
-            (Type::List(first), Type::List(second)) if operator == Add => {
-                Ok(Type::List(if first.comparable(second) { first.clone() } else { Box::new(Type::Dyn) }))
-            }
+            (Type::List(first), Type::List(second)) if operator == Add => Ok(Type::List(if first.comparable(second) {
+                first.clone()
+            } else {
+                Box::new(Type::Dyn)
+            })),
             (Type::Duration, Type::Duration) if matches!(operator, Add | Subtract) => Ok(Type::Duration),
             (Type::Timestamp, Type::Duration) if matches!(operator, Add | Subtract) => Ok(Type::Timestamp),
             (Type::Duration, Type::Timestamp) if operator == Add => Ok(Type::Timestamp),
@@ -401,18 +456,102 @@ fn binary<'s>(node: &Node, operator: Operator, left: &Type<'s>, right: &Type<'s>
 }
 
 const FUNCTIONS: &[&str] = &[
-    "size", "type", "dyn", "int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "matches", "quantity",
-    "isQuantity", "semver", "isSemver", "ip", "isIP", "cidr", "isCIDR", "url", "isURL",
+    "size",
+    "type",
+    "dyn",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "bool",
+    "timestamp",
+    "duration",
+    "matches",
+    "quantity",
+    "isQuantity",
+    "semver",
+    "isSemver",
+    "ip",
+    "isIP",
+    "cidr",
+    "isCIDR",
+    "url",
+    "isURL",
 ];
 
 const METHODS: &[&str] = &[
-    "size", "contains", "startsWith", "endsWith", "matches", "find", "findAll", "charAt", "indexOf", "lastIndexOf", "lowerAscii",
-    "upperAscii", "trim", "reverse", "replace", "split", "substring", "format", "join", "isSorted", "min", "max", "sum", "slice",
-    "first", "last", "sort", "distinct", "flatten", "hasValue", "value", "orValue", "or", "getFullYear", "getMonth", "getDate",
-    "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds", "isInteger",
-    "asInteger", "asApproximateFloat", "sign", "add", "sub", "isGreaterThan", "isLessThan", "compareTo", "major", "minor", "patch",
-    "family", "isUnspecified", "isLoopback", "isLinkLocalMulticast", "isLinkLocalUnicast", "isGlobalUnicast", "masked",
-    "prefixLength", "containsIP", "containsCIDR", "getScheme", "getHost", "getHostname", "getPort", "getEscapedPath", "getQuery",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "find",
+    "findAll",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "reverse",
+    "replace",
+    "split",
+    "substring",
+    "format",
+    "join",
+    "isSorted",
+    "min",
+    "max",
+    "sum",
+    "slice",
+    "first",
+    "last",
+    "sort",
+    "distinct",
+    "flatten",
+    "hasValue",
+    "value",
+    "orValue",
+    "or",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+    "isInteger",
+    "asInteger",
+    "asApproximateFloat",
+    "sign",
+    "add",
+    "sub",
+    "isGreaterThan",
+    "isLessThan",
+    "compareTo",
+    "major",
+    "minor",
+    "patch",
+    "family",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "masked",
+    "prefixLength",
+    "containsIP",
+    "containsCIDR",
+    "getScheme",
+    "getHost",
+    "getHostname",
+    "getPort",
+    "getEscapedPath",
+    "getQuery",
     "validate",
 ];
 
@@ -428,7 +567,10 @@ fn function<'s>(name: &str, arguments: &[Type<'s>]) -> Option<Type<'s>> {
         "type" if one => Type::Type,
         "dyn" if one => Type::Dyn,
         "int" | "uint" | "double" | "string" | "bytes" | "bool" | "timestamp" | "duration" if one => {
-            if matches!(arguments[0], Type::List(_) | Type::Map(_) | Type::Object(..) | Type::Metadata) {
+            if matches!(
+                arguments[0],
+                Type::List(_) | Type::Map(_) | Type::Object(..) | Type::Metadata
+            ) {
                 return None;
             }
             match name {

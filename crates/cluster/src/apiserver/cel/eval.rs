@@ -22,7 +22,10 @@ pub struct EvalError {
 impl EvalError {
     /// An error with a cause.
     pub fn new(message: impl Into<String>) -> EvalError {
-        EvalError { message: message.into(), exhausted: false }
+        EvalError {
+            message: message.into(),
+            exhausted: false,
+        }
     }
 
     /// Operands of types the operation does not take.
@@ -47,12 +50,18 @@ pub struct Budget {
 impl Budget {
     /// So many units.
     pub fn new(units: u64) -> Budget {
-        Budget { left: Cell::new(units), total: None }
+        Budget {
+            left: Cell::new(units),
+            total: None,
+        }
     }
 
     /// So many units for each expression ([`Budget::next_expression`]), and so many for all.
     pub fn shared(each: u64, total: u64) -> Budget {
-        Budget { left: Cell::new(each.min(total)), total: Some(Cell::new(total)) }
+        Budget {
+            left: Cell::new(each.min(total)),
+            total: Some(Cell::new(total)),
+        }
     }
 
     /// Starts the next expression of a shared budget; false if nothing is left.
@@ -74,7 +83,10 @@ impl Budget {
             }
             None => {
                 self.left.set(0);
-                Err(EvalError { message: "operation cancelled: actual cost limit exceeded".into(), exhausted: true })
+                Err(EvalError {
+                    message: "operation cancelled: actual cost limit exceeded".into(),
+                    exhausted: true,
+                })
             }
         }
     }
@@ -87,7 +99,10 @@ impl Budget {
     /// Uses up what making a text costs.
     pub(super) fn write(&self, bytes: usize) -> Result<(), EvalError> {
         if bytes > MOST_TEXT {
-            return Err(EvalError { message: "operation cancelled: the text it makes is too long".into(), exhausted: true });
+            return Err(EvalError {
+                message: "operation cancelled: the text it makes is too long".into(),
+                exhausted: true,
+            });
         }
         self.spend(bytes as u64 / 10 + 1)
     }
@@ -111,7 +126,9 @@ pub trait Variables<'a> {
 
 impl<'a, const N: usize> Variables<'a> for [(&str, Value<'a>); N] {
     fn get(&self, name: &str) -> Option<Value<'a>> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+        self.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.clone())
     }
 }
 
@@ -146,7 +163,12 @@ impl<'a> Evaluator<'_, 'a> {
             Expr::Text(text) => Ok(Value::Text(text.clone())),
             Expr::Bytes(bytes) => Ok(Value::Bytes(bytes.clone())),
             Expr::Name(name) => self.name(name, scope),
-            Expr::Select { of, field, test, optional } => {
+            Expr::Select {
+                of,
+                field,
+                test,
+                optional,
+            } => {
                 let value = self.eval(of, scope)?;
                 self.select(value, field, *test, *optional)
             }
@@ -154,11 +176,19 @@ impl<'a> Evaluator<'_, 'a> {
                 let (value, index) = (self.eval(of, scope)?, self.eval(index, scope)?);
                 self.index(value, &index, *optional)
             }
-            Expr::Call { name, target: None, arguments } => {
+            Expr::Call {
+                name,
+                target: None,
+                arguments,
+            } => {
                 let arguments = self.all(arguments, scope)?;
                 call(self, name, &arguments)
             }
-            Expr::Call { name, target: Some(target), arguments } => {
+            Expr::Call {
+                name,
+                target: Some(target),
+                arguments,
+            } => {
                 let target = self.eval(target, scope)?;
                 let arguments = self.all(arguments, scope)?;
                 method(self, &target, name, &arguments)
@@ -214,7 +244,14 @@ impl<'a> Evaluator<'_, 'a> {
             }
             Expr::Bind { name, value, body } => {
                 let value = self.eval(value, scope)?;
-                self.eval(body, Some(&Scope { name, value, outer: scope }))
+                self.eval(
+                    body,
+                    Some(&Scope {
+                        name,
+                        value,
+                        outer: scope,
+                    }),
+                )
             }
             Expr::Fold(fold) => self.fold(fold, scope),
         }
@@ -253,7 +290,11 @@ impl<'a> Evaluator<'_, 'a> {
             }
             Value::Optional(inner) => {
                 let Some(inner) = inner else {
-                    return Ok(if test { Value::Bool(false) } else { Value::Optional(None) });
+                    return Ok(if test {
+                        Value::Bool(false)
+                    } else {
+                        Value::Optional(None)
+                    });
                 };
                 return match self.select((**inner).clone(), field, test, true)? {
                     Value::Bool(truth) if test => Ok(Value::Bool(truth)),
@@ -262,12 +303,19 @@ impl<'a> Evaluator<'_, 'a> {
             }
             // Cluster-scoped or deleted: policies see null where there is no object.
             Value::Null if test || optional => {
-                return Ok(if test { Value::Bool(false) } else { Value::Optional(None) });
+                return Ok(if test {
+                    Value::Bool(false)
+                } else {
+                    Value::Optional(None)
+                });
             }
             Value::Object(..) | Value::Map(_) => {}
             Value::Null => return Err(no_such_key(field)),
             other => {
-                return Err(EvalError::new(format!("type '{}' does not support field selection", other.type_name())));
+                return Err(EvalError::new(format!(
+                    "type '{}' does not support field selection",
+                    other.type_name()
+                )));
             }
         }
         let found = value.get(&Value::text(field));
@@ -337,7 +385,10 @@ impl<'a> Evaluator<'_, 'a> {
         self.budget.spend(map.len() as u64 / 8 + 1)?;
         for (other, _) in map.iter() {
             if other.equals(&key, &Budget::new(1 << 20))? {
-                return Err(EvalError::new(format!("insert failed: key {} already exists", key.display())));
+                return Err(EvalError::new(format!(
+                    "insert failed: key {} already exists",
+                    key.display()
+                )));
             }
         }
         map.push((key, value));
@@ -388,17 +439,30 @@ impl<'a> Evaluator<'_, 'a> {
     fn fold(&self, fold: &Fold, scope: Option<&Scope<'_, 'a>>) -> Evaluated<'a> {
         let range = self.eval(&fold.range, scope)?;
         let body = |first: &Value<'a>, second: Option<&Value<'a>>, node: &Node| {
-            let outer = Scope { name: &fold.first, value: first.clone(), outer: scope };
+            let outer = Scope {
+                name: &fold.first,
+                value: first.clone(),
+                outer: scope,
+            };
             match (&fold.second, second) {
-                (Some(name), Some(value)) => {
-                    self.eval(node, Some(&Scope { name, value: value.clone(), outer: Some(&outer) }))
-                }
+                (Some(name), Some(value)) => self.eval(
+                    node,
+                    Some(&Scope {
+                        name,
+                        value: value.clone(),
+                        outer: Some(&outer),
+                    }),
+                ),
                 _ => self.eval(node, Some(&outer)),
             }
         };
         if matches!(fold.kind, FoldKind::OptionalMap | FoldKind::OptionalFlatMap) {
-            let Value::Optional(inner) = range else { return Err(EvalError::overload()) };
-            let Some(inner) = inner else { return Ok(Value::Optional(None)) };
+            let Value::Optional(inner) = range else {
+                return Err(EvalError::overload());
+            };
+            let Some(inner) = inner else {
+                return Ok(Value::Optional(None));
+            };
             let mapped = body(&inner, None, &fold.body)?;
             return Ok(match fold.kind {
                 FoldKind::OptionalMap => Value::Optional(Some(Box::new(mapped))),

@@ -69,7 +69,9 @@ pub(super) fn call<'a>(evaluator: &Evaluator<'_, 'a>, name: &str, arguments: &[V
         ("size", [value]) => size(value),
         ("type", [value]) => Ok(Value::Type(value.type_name().into())),
         ("dyn", [value]) => Ok(value.clone()),
-        ("int" | "uint" | "double" | "string" | "bytes" | "bool" | "timestamp" | "duration", [value]) => convert(name, value),
+        ("int" | "uint" | "double" | "string" | "bytes" | "bool" | "timestamp" | "duration", [value]) => {
+            convert(name, value)
+        }
         ("matches", [Value::Text(subject), Value::Text(pattern)]) => {
             text::matches(subject, pattern, budget).map(Value::Bool)
         }
@@ -113,24 +115,34 @@ pub(super) fn method<'a>(
             .as_ref()
             .map(|inner| (**inner).clone())
             .ok_or_else(|| EvalError::new("optional.none() dereference")),
-        (Value::Optional(inner), "orValue", [other]) => Ok(inner.as_ref().map_or_else(|| other.clone(), |inner| (**inner).clone())),
+        (Value::Optional(inner), "orValue", [other]) => {
+            Ok(inner.as_ref().map_or_else(|| other.clone(), |inner| (**inner).clone()))
+        }
         (Value::Optional(inner), "or", [other]) => Ok(if inner.is_some() { target.clone() } else { other.clone() }),
         (Value::Text(subject), ..) => text::method(subject, name, arguments, budget),
         (Value::Timestamp(_) | Value::Duration(_), ..) => text::time_method(target, name, arguments),
         (Value::List(_) | Value::Array(..), ..) => lists::method(target, name, arguments, budget),
-        (Value::Question(question), ..) => {
-            kubernetes::ask(question, name, arguments, &|question| evaluator.variables.allows(question))
-        }
+        (Value::Question(question), ..) => kubernetes::ask(question, name, arguments, &|question| {
+            evaluator.variables.allows(question)
+        }),
         _ => kubernetes::method(target, name, arguments, budget),
     }
 }
 
 fn size<'a>(value: &Value<'a>) -> Evaluated<'a> {
-    value.size().map(|size| Value::Int(size as i64)).ok_or_else(EvalError::overload)
+    value
+        .size()
+        .map(|size| Value::Int(size as i64))
+        .ok_or_else(EvalError::overload)
 }
 
 fn convert<'a>(name: &str, value: &Value<'a>) -> Evaluated<'a> {
-    let wrong = || EvalError::new(format!("type conversion error from '{}' to '{name}'", value.type_name()));
+    let wrong = || {
+        EvalError::new(format!(
+            "type conversion error from '{}' to '{name}'",
+            value.type_name()
+        ))
+    };
     let range = || EvalError::new("range error converting to integer");
     Ok(match (name, value) {
         ("int", Value::Int(_))
@@ -154,10 +166,13 @@ fn convert<'a>(name: &str, value: &Value<'a>) -> Evaluated<'a> {
         ("double", Value::Int(number)) => Value::Double(*number as f64),
         ("double", Value::Uint(number)) => Value::Double(*number as f64),
         ("double", Value::Text(text)) => Value::Double(text.parse().map_err(|_| wrong())?),
-        ("string", Value::Bytes(bytes)) => {
-            Value::text(std::str::from_utf8(bytes).map_err(|_| EvalError::new("invalid UTF-8 in bytes, cannot convert to string"))?)
+        ("string", Value::Bytes(bytes)) => Value::text(
+            std::str::from_utf8(bytes)
+                .map_err(|_| EvalError::new("invalid UTF-8 in bytes, cannot convert to string"))?,
+        ),
+        ("string", Value::Null | Value::List(_) | Value::Array(..) | Value::Map(_) | Value::Object(..)) => {
+            return Err(wrong());
         }
-        ("string", Value::Null | Value::List(_) | Value::Array(..) | Value::Map(_) | Value::Object(..)) => return Err(wrong()),
         ("string", other) => Value::text(other.display()),
         ("bytes", Value::Text(text)) => Value::Bytes(text.as_bytes().into()),
         ("bool", Value::Text(text)) => match &**text {
@@ -166,7 +181,9 @@ fn convert<'a>(name: &str, value: &Value<'a>) -> Evaluated<'a> {
             _ => return Err(wrong()),
         },
         ("timestamp", Value::Text(text)) => Value::Timestamp(text.parse().map_err(|_| wrong())?),
-        ("timestamp", Value::Int(seconds)) => Value::Timestamp(jiff::Timestamp::from_second(*seconds).map_err(|_| wrong())?),
+        ("timestamp", Value::Int(seconds)) => {
+            Value::Timestamp(jiff::Timestamp::from_second(*seconds).map_err(|_| wrong())?)
+        }
         ("duration", Value::Text(text)) => Value::Duration(text::parse_duration(text).ok_or_else(wrong)?),
         ("duration", Value::Int(seconds)) => Value::Duration(seconds.checked_mul(1_000_000_000).ok_or_else(range)?),
         _ => return Err(EvalError::overload()),
@@ -185,7 +202,11 @@ pub(super) fn arithmetic<'a>(
     match (left, right) {
         (Value::Int(left), Value::Int(right)) => {
             if *right == 0 && matches!(operator, Divide | Remainder) {
-                return Err(EvalError::new(if operator == Divide { "division by zero" } else { "modulus by zero" }));
+                return Err(EvalError::new(if operator == Divide {
+                    "division by zero"
+                } else {
+                    "modulus by zero"
+                }));
             }
             let result = match operator {
                 Add => left.checked_add(*right),
@@ -199,7 +220,11 @@ pub(super) fn arithmetic<'a>(
         }
         (Value::Uint(left), Value::Uint(right)) => {
             if *right == 0 && matches!(operator, Divide | Remainder) {
-                return Err(EvalError::new(if operator == Divide { "division by zero" } else { "modulus by zero" }));
+                return Err(EvalError::new(if operator == Divide {
+                    "division by zero"
+                } else {
+                    "modulus by zero"
+                }));
             }
             let result = match operator {
                 Add => left.checked_add(*right),
@@ -238,11 +263,15 @@ pub(super) fn arithmetic<'a>(
                 Subtract if matches!(left, Value::Timestamp(_)) => time.checked_sub(span),
                 _ => return Err(EvalError::overload()),
             };
-            moved.map(Value::Timestamp).map_err(|_| EvalError::new("timestamp overflow"))
+            moved
+                .map(Value::Timestamp)
+                .map_err(|_| EvalError::new("timestamp overflow"))
         }
         (Value::Timestamp(left), Value::Timestamp(right)) if operator == Subtract => {
             let nanos = left.as_nanosecond() - right.as_nanosecond();
-            i64::try_from(nanos).map(Value::Duration).map_err(|_| EvalError::new("duration overflow"))
+            i64::try_from(nanos)
+                .map(Value::Duration)
+                .map_err(|_| EvalError::new("duration overflow"))
         }
         _ if operator == Add => {
             let (Some(mut items), Some(more)) = (left.items(), right.items()) else {
@@ -268,7 +297,11 @@ fn math<'a>(name: &str, arguments: &[Value<'a>]) -> Evaluated<'a> {
                 None => true,
                 Some(best) => {
                     let order = value.compare(best).ok_or_else(EvalError::overload)?;
-                    if name == "greatest" { order.is_gt() } else { order.is_lt() }
+                    if name == "greatest" {
+                        order.is_gt()
+                    } else {
+                        order.is_lt()
+                    }
                 }
             };
             if better {
@@ -279,9 +312,9 @@ fn math<'a>(name: &str, arguments: &[Value<'a>]) -> Evaluated<'a> {
     }
     let bits = |operation: fn(i64, i64) -> i64| match arguments {
         [Value::Int(left), Value::Int(right)] => Ok(Value::Int(operation(*left, *right))),
-        [Value::Uint(left), Value::Uint(right)] => {
-            Ok(Value::Uint(operation(left.cast_signed(), right.cast_signed()).cast_unsigned()))
-        }
+        [Value::Uint(left), Value::Uint(right)] => Ok(Value::Uint(
+            operation(left.cast_signed(), right.cast_signed()).cast_unsigned(),
+        )),
         _ => Err(EvalError::overload()),
     };
     match (name, arguments) {
@@ -296,7 +329,11 @@ fn math<'a>(name: &str, arguments: &[Value<'a>]) -> Evaluated<'a> {
         ("abs", [Value::Int(number)]) => number.checked_abs().map(Value::Int).ok_or_else(overflow),
         ("sign", [Value::Int(number)]) => Ok(Value::Int(number.signum())),
         ("sign", [Value::Double(number)]) => Ok(Value::Double(if *number == 0.0 { 0.0 } else { number.signum() })),
-        ("abs" | "sign", [Value::Uint(number)]) => Ok(Value::Uint(if name == "abs" { *number } else { u64::from(*number > 0) })),
+        ("abs" | "sign", [Value::Uint(number)]) => Ok(Value::Uint(if name == "abs" {
+            *number
+        } else {
+            u64::from(*number > 0)
+        })),
         ("sqrt", [Value::Double(number)]) => Ok(Value::Double(number.sqrt())),
         ("sqrt", [Value::Int(number)]) => Ok(Value::Double((*number as f64).sqrt())),
         ("sqrt", [Value::Uint(number)]) => Ok(Value::Double((*number as f64).sqrt())),
@@ -308,7 +345,11 @@ fn math<'a>(name: &str, arguments: &[Value<'a>]) -> Evaluated<'a> {
         ("bitShiftLeft" | "bitShiftRight", [number, Value::Int(by)]) => {
             let by = u32::try_from(*by).map_err(|_| EvalError::new("math.bitShift() negative offset"))?;
             let shift = |number: u64| {
-                let moved = if name == "bitShiftLeft" { number.checked_shl(by) } else { number.checked_shr(by) };
+                let moved = if name == "bitShiftLeft" {
+                    number.checked_shl(by)
+                } else {
+                    number.checked_shr(by)
+                };
                 moved.unwrap_or(0)
             };
             match number {

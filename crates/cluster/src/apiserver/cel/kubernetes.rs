@@ -50,9 +50,11 @@ pub(super) fn call<'a>(name: &str, arguments: &[Value<'a>], budget: &Budget) -> 
         budget.read(text.len())?;
     }
     match (name, arguments) {
-        ("quantity", [Value::Text(text)]) => quantity::parse(text)
-            .map(Value::Quantity)
-            .ok_or_else(|| EvalError::new("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")),
+        ("quantity", [Value::Text(text)]) => quantity::parse(text).map(Value::Quantity).ok_or_else(|| {
+            EvalError::new(
+                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            )
+        }),
         ("isQuantity", [Value::Text(text)]) => Ok(Value::Bool(quantity::parse(text).is_some())),
         ("semver", [Value::Text(text), rest @ ..]) => {
             version(text, *rest_flag(rest)?).ok_or_else(|| EvalError::new("Invalid semantic version"))
@@ -67,19 +69,23 @@ pub(super) fn call<'a>(name: &str, arguments: &[Value<'a>], budget: &Budget) -> 
             .ok_or_else(|| EvalError::new(format!("IP Address {text:?} parse error"))),
         ("cidr", [Value::Text(text)]) => network(text)
             .map(|(address, length)| Value::Cidr(address, length))
-            .ok_or_else(|| EvalError::new(format!("network address parse error during conversion from string: {text:?}"))),
+            .ok_or_else(|| {
+                EvalError::new(format!(
+                    "network address parse error during conversion from string: {text:?}"
+                ))
+            }),
         ("isCIDR", [Value::Text(text)]) => Ok(Value::Bool(network(text).is_some())),
         ("url", [Value::Text(text)]) => url(text)
             .map(|url| Value::Url(Arc::new(url)))
             .ok_or_else(|| EvalError::new("URL parse error during conversion from string")),
         ("isURL", [Value::Text(text)]) => Ok(Value::Bool(url(text).is_some())),
         ("jsonpatch.escapeKey", [Value::Text(text)]) => Ok(Value::text(text.replace('~', "~0").replace('/', "~1"))),
-        ("format.named", [Value::Text(text)]) => {
-            Ok(Value::Optional(named_format(text).map(|name| Box::new(Value::NamedFormat(name)))))
-        }
-        (_, []) if name.starts_with("format.") => {
-            named_format(&name[7..]).map(Value::NamedFormat).ok_or_else(EvalError::overload)
-        }
+        ("format.named", [Value::Text(text)]) => Ok(Value::Optional(
+            named_format(text).map(|name| Box::new(Value::NamedFormat(name))),
+        )),
+        (_, []) if name.starts_with("format.") => named_format(&name[7..])
+            .map(Value::NamedFormat)
+            .ok_or_else(EvalError::overload),
         _ => Err(EvalError::overload()),
     }
 }
@@ -125,12 +131,15 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
                 _ => order(left.cmp(&right)),
             }
         }
-        (Value::Version(numbers, _), []) => Ok(Value::Int(i64::try_from(match name {
-            "major" => numbers[0],
-            "minor" => numbers[1],
-            "patch" => numbers[2],
-            _ => return Err(EvalError::overload()),
-        }).unwrap_or(i64::MAX))),
+        (Value::Version(numbers, _), []) => Ok(Value::Int(
+            i64::try_from(match name {
+                "major" => numbers[0],
+                "minor" => numbers[1],
+                "patch" => numbers[2],
+                _ => return Err(EvalError::overload()),
+            })
+            .unwrap_or(i64::MAX),
+        )),
         (Value::Version(left, left_rest), [Value::Version(right, right_rest)]) => {
             order(left.cmp(right).then_with(|| compare_prerelease(left_rest, right_rest)))
         }
@@ -145,7 +154,8 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
             "isLinkLocalUnicast" => Ok(Value::Bool(link_local(address))),
             "isGlobalUnicast" => {
                 let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
-                let other = address.is_unspecified() || address.is_loopback() || address.is_multicast() || link_local(address);
+                let other =
+                    address.is_unspecified() || address.is_loopback() || address.is_multicast() || link_local(address);
                 Ok(Value::Bool(!broadcast && !other))
             }
             _ => Err(EvalError::overload()),
@@ -189,14 +199,21 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
                         None => grouped.push((Value::text(name), vec![value])),
                     }
                 }
-                Value::Map(Arc::new(grouped.into_iter().map(|(name, values)| (name, Value::list(values))).collect()))
+                Value::Map(Arc::new(
+                    grouped
+                        .into_iter()
+                        .map(|(name, values)| (name, Value::list(values)))
+                        .collect(),
+                ))
             }
             _ => return Err(EvalError::overload()),
         }),
         (Value::NamedFormat(format), [Value::Text(text)]) if name == "validate" => {
             budget.read(text.len())?;
             let complaints: Vec<Value<'a>> = complaints(format, text).iter().map(Value::text).collect();
-            Ok(Value::Optional((!complaints.is_empty()).then(|| Box::new(Value::list(complaints)))))
+            Ok(Value::Optional(
+                (!complaints.is_empty()).then(|| Box::new(Value::list(complaints))),
+            ))
         }
         _ => Err(EvalError::overload()),
     }
@@ -245,17 +262,28 @@ pub(super) fn quantity_text(nanos: i128) -> String {
 }
 
 fn version(text: &str, normalize: bool) -> Option<Value<'static>> {
-    let text = if normalize { text.strip_prefix('v').unwrap_or(text) } else { text };
-    let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
+    let text = if normalize {
+        text.strip_prefix('v').unwrap_or(text)
+    } else {
+        text
+    };
+    let (text, build) = text
+        .split_once('+')
+        .map_or((text, None), |(text, build)| (text, Some(build)));
     let word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if build.is_some_and(|build| !build.split('.').all(word)) {
         return None;
     }
-    let (core, rest) = text.split_once('-').map_or((text, None), |(core, rest)| (core, Some(rest)));
+    let (core, rest) = text
+        .split_once('-')
+        .map_or((text, None), |(core, rest)| (core, Some(rest)));
     let leading_zero = |part: &str| part.len() > 1 && part.starts_with('0');
     if let Some(rest) = rest {
         let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        if !rest.split('.').all(|part| word(part) && !(number(part) && leading_zero(part))) {
+        if !rest
+            .split('.')
+            .all(|part| word(part) && !(number(part) && leading_zero(part)))
+        {
             return None;
         }
     }
@@ -344,7 +372,9 @@ fn url(text: &str) -> Option<Url> {
     let (scheme, rest) = match without_fragment.split_once(':') {
         Some((scheme, rest))
             if scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) =>
+                && scheme
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) =>
         {
             (scheme.to_ascii_lowercase(), rest)
         }
@@ -410,7 +440,11 @@ fn complaints(format: &str, text: &str) -> Vec<String> {
         let found = meta::check_name(rule, "", text);
         found.into_iter().map(|error| error.message).collect::<Vec<_>>()
     };
-    let prefix = |text: &str| text.strip_suffix('-').map(|head| format!("{head}a")).unwrap_or_else(|| text.to_owned());
+    let prefix = |text: &str| {
+        text.strip_suffix('-')
+            .map(|head| format!("{head}a"))
+            .unwrap_or_else(|| text.to_owned())
+    };
     let unless = |holds: bool, complaint: &str| if holds { Vec::new() } else { vec![complaint.to_owned()] };
     match format {
         "dns1123Label" => name(NameRule::Label, text),
@@ -419,15 +453,24 @@ fn complaints(format: &str, text: &str) -> Vec<String> {
         "dns1123LabelPrefix" => name(NameRule::Label, &prefix(text)),
         "dns1123SubdomainPrefix" => name(NameRule::Subdomain, &prefix(text)),
         "dns1035LabelPrefix" => name(NameRule::Label1035, &prefix(text)),
-        "qualifiedName" => meta::check_qualified(text, "").into_iter().map(|error| error.message).collect(),
+        "qualifiedName" => meta::check_qualified(text, "")
+            .into_iter()
+            .map(|error| error.message)
+            .collect(),
         "labelValue" => meta::check_labels(&serde_json::json!({"a": text}), "")
             .into_iter()
             .map(|error| error.message)
             .collect(),
         "uri" => unless(url(text).is_some(), "invalid URI"),
-        "uuid" => unless(crate::apiserver::schema::has_format("uuid", text), "does not match the UUID format"),
+        "uuid" => unless(
+            crate::apiserver::schema::has_format("uuid", text),
+            "does not match the UUID format",
+        ),
         "byte" => unless(crate::apiserver::schema::has_format("byte", text), "invalid base64"),
         "date" => unless(crate::apiserver::schema::has_format("date", text), "invalid date"),
-        _ => unless(crate::apiserver::schema::has_format("date-time", text), "invalid datetime"),
+        _ => unless(
+            crate::apiserver::schema::has_format("date-time", text),
+            "invalid datetime",
+        ),
     }
 }

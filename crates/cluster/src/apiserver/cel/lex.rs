@@ -24,8 +24,8 @@ pub(super) enum Token {
 }
 
 const SIGNS: [&str; 26] = [
-    "==", "!=", "<=", ">=", "&&", "||", "[?", ".?", "(", ")", "[", "]", "{", "}", ".", ",", "?", ":", "+", "-", "*", "/", "%", "!", "<",
-    ">",
+    "==", "!=", "<=", ">=", "&&", "||", "[?", ".?", "(", ")", "[", "]", "{", "}", ".", ",", "?", ":", "+", "-", "*",
+    "/", "%", "!", "<", ">",
 ];
 
 /// Splits a text into words with their byte offsets; the last is [`Token::End`].
@@ -39,7 +39,9 @@ pub(super) fn lex(text: &str) -> Result<Vec<(usize, Token)>, CompileError> {
             at += 1;
         } else if text[at..].starts_with("//") {
             at += text[at..].find('\n').unwrap_or(text.len() - at);
-        } else if let Some((token, length)) = quoted(&text[at..]).map_err(|message| CompileError { place: start, message })? {
+        } else if let Some((token, length)) =
+            quoted(&text[at..]).map_err(|message| CompileError { place: start, message })?
+        {
             tokens.push((start, token));
             at += length;
         } else if byte.is_ascii_alphabetic() || byte == b'_' {
@@ -81,7 +83,11 @@ fn number(text: &str) -> Result<(Token, usize), String> {
         let digits = text[2..].bytes().take_while(u8::is_ascii_hexdigit).count();
         let value = u64::from_str_radix(&text[2..2 + digits], 16).map_err(|_| "invalid int literal".to_owned())?;
         let unsigned = matches!(bytes.get(2 + digits), Some(b'u' | b'U'));
-        let token = if unsigned { Token::Uint(value) } else { Token::Int(value) };
+        let token = if unsigned {
+            Token::Uint(value)
+        } else {
+            Token::Int(value)
+        };
         return Ok((token, 2 + digits + usize::from(unsigned)));
     }
     let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
@@ -122,7 +128,10 @@ fn quoted(text: &str) -> Result<Option<(Token, usize)>, String> {
         head += 1;
     }
     let body = &text[head..];
-    let Some(quote) = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| body.starts_with(quote)) else {
+    let Some(quote) = ["\"\"\"", "'''", "\"", "'"]
+        .into_iter()
+        .find(|quote| body.starts_with(quote))
+    else {
         return Ok(None);
     };
     let mut value: Vec<u8> = Vec::new();

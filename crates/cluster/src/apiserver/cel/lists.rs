@@ -28,7 +28,9 @@ pub(super) fn call<'a>(name: &str, arguments: &[Value<'a>], budget: &Budget) -> 
         budget.spend(count.unsigned_abs())?;
         return Ok(Value::list((0..*count).map(Value::Int).collect()));
     }
-    let [left, right] = arguments else { return Err(EvalError::overload()) };
+    let [left, right] = arguments else {
+        return Err(EvalError::overload());
+    };
     let (Some(left), Some(right)) = (left.items(), right.items()) else {
         return Err(EvalError::overload());
     };
@@ -70,7 +72,9 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
         }
         ("min" | "max", []) => {
             let mut items = items.into_iter();
-            let mut best = items.next().ok_or_else(|| EvalError::new(format!("{name} called on empty list")))?;
+            let mut best = items
+                .next()
+                .ok_or_else(|| EvalError::new(format!("{name} called on empty list")))?;
             for item in items {
                 let order = ordered(&item, &best)?;
                 if (name == "max") == (order == Ordering::Greater) && order != Ordering::Equal {
@@ -84,8 +88,12 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
             for item in items {
                 total = Some(match (total, item) {
                     (None, first) => first,
-                    (Some(Value::Int(left)), Value::Int(right)) => Value::Int(left.checked_add(right).ok_or_else(overflow)?),
-                    (Some(Value::Uint(left)), Value::Uint(right)) => Value::Uint(left.checked_add(right).ok_or_else(overflow)?),
+                    (Some(Value::Int(left)), Value::Int(right)) => {
+                        Value::Int(left.checked_add(right).ok_or_else(overflow)?)
+                    }
+                    (Some(Value::Uint(left)), Value::Uint(right)) => {
+                        Value::Uint(left.checked_add(right).ok_or_else(overflow)?)
+                    }
                     (Some(Value::Double(left)), Value::Double(right)) => Value::Double(left + right),
                     (Some(Value::Duration(left)), Value::Duration(right)) => {
                         Value::Duration(left.checked_add(right).ok_or_else(overflow)?)
@@ -115,7 +123,9 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
             let mut parts = Vec::new();
             let mut length = 0;
             for item in &items {
-                let Value::Text(text) = item else { return Err(EvalError::overload()) };
+                let Value::Text(text) = item else {
+                    return Err(EvalError::overload());
+                };
                 length += text.len() + separator.len();
                 budget.write(length / 8)?;
                 parts.push(text.to_string());
@@ -127,7 +137,10 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
             let place = |number: i64| usize::try_from(number).ok().filter(|number| *number <= items.len());
             match (place(*from), place(*to)) {
                 (Some(from), Some(to)) if from <= to => Ok(Value::list(items[from..to].to_vec())),
-                _ => Err(EvalError::new(format!("cannot slice({from}, {to}), list is length {}", items.len()))),
+                _ => Err(EvalError::new(format!(
+                    "cannot slice({from}, {to}), list is length {}",
+                    items.len()
+                ))),
             }
         }
         ("reverse", []) => Ok(Value::list(items.into_iter().rev().collect())),
@@ -161,7 +174,10 @@ pub(super) fn method<'a>(target: &Value<'a>, name: &str, arguments: &[Value<'a>]
                 if !flat.iter().any(|item| item.items().is_some()) {
                     break;
                 }
-                flat = flat.into_iter().flat_map(|item| item.items().unwrap_or_else(|| vec![item])).collect();
+                flat = flat
+                    .into_iter()
+                    .flat_map(|item| item.items().unwrap_or_else(|| vec![item]))
+                    .collect();
                 budget.spend(flat.len() as u64)?;
             }
             Ok(Value::list(flat))

@@ -67,7 +67,10 @@ impl Program {
         if text.len() > MOST_BYTES {
             return Err(CompileError {
                 place: 0,
-                message: format!("expression code point size exceeds limit: size: {}, limit {MOST_BYTES}", text.len()),
+                message: format!(
+                    "expression code point size exceeds limit: size: {}, limit {MOST_BYTES}",
+                    text.len()
+                ),
             });
         }
         Ok(Program {
@@ -100,7 +103,10 @@ impl Program {
     pub fn holds<'a>(&self, variables: &dyn Variables<'a>, budget: &Budget) -> Result<bool, EvalError> {
         match self.eval(variables, budget)? {
             Value::Bool(truth) => Ok(truth),
-            other => Err(EvalError::new(format!("the result is of type {}, not bool", other.type_name()))),
+            other => Err(EvalError::new(format!(
+                "the result is of type {}, not bool",
+                other.type_name()
+            ))),
         }
     }
 }

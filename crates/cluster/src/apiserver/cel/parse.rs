@@ -90,9 +90,22 @@ pub(super) enum Expr {
     Bytes(Arc<[u8]>),
     Name(Arc<str>),
     /// `a.b`, `has(a.b)`, `a.?b`.
-    Select { of: Box<Node>, field: Arc<str>, test: bool, optional: bool },
-    Index { of: Box<Node>, index: Box<Node>, optional: bool },
-    Call { name: Arc<str>, target: Option<Box<Node>>, arguments: Vec<Node> },
+    Select {
+        of: Box<Node>,
+        field: Arc<str>,
+        test: bool,
+        optional: bool,
+    },
+    Index {
+        of: Box<Node>,
+        index: Box<Node>,
+        optional: bool,
+    },
+    Call {
+        name: Arc<str>,
+        target: Option<Box<Node>>,
+        arguments: Vec<Node>,
+    },
     List(Vec<(Node, bool)>),
     Map(Vec<(Node, Node, bool)>),
     And(Box<Node>, Box<Node>),
@@ -102,7 +115,11 @@ pub(super) enum Expr {
     Choose(Box<[Node; 3]>),
     Binary(Operator, Box<Node>, Box<Node>),
     Fold(Box<Fold>),
-    Bind { name: Arc<str>, value: Box<Node>, body: Box<Node> },
+    Bind {
+        name: Arc<str>,
+        value: Box<Node>,
+        body: Box<Node>,
+    },
 }
 
 impl Node {
@@ -116,7 +133,9 @@ impl Node {
                 target.iter().any(|node| node.names(wanted)) || arguments.iter().any(|node| node.names(wanted))
             }
             Expr::List(items) => items.iter().any(|(node, _)| node.names(wanted)),
-            Expr::Map(entries) => entries.iter().any(|(key, value, _)| key.names(wanted) || value.names(wanted)),
+            Expr::Map(entries) => entries
+                .iter()
+                .any(|(key, value, _)| key.names(wanted) || value.names(wanted)),
             Expr::And(left, right) | Expr::Or(left, right) | Expr::Binary(_, left, right) => {
                 left.names(wanted) || right.names(wanted)
             }
@@ -176,7 +195,11 @@ impl Parser {
     }
 
     fn expect(&mut self, sign: &str) -> Result<(), CompileError> {
-        if self.takes(sign) { Ok(()) } else { Err(self.unexpected()) }
+        if self.takes(sign) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn unexpected(&self) -> CompileError {
@@ -210,7 +233,10 @@ impl Parser {
             let then = self.or()?;
             self.expect(":")?;
             let otherwise = self.expression()?;
-            Node { place, expr: Expr::Choose(Box::new([condition, then, otherwise])) }
+            Node {
+                place,
+                expr: Expr::Choose(Box::new([condition, then, otherwise])),
+            }
         } else {
             condition
         };
@@ -229,7 +255,10 @@ impl Parser {
             terms += 1;
             self.bounded(terms)?;
             let right = self.and()?;
-            left = Node { place, expr: Expr::Or(Box::new(left), Box::new(right)) };
+            left = Node {
+                place,
+                expr: Expr::Or(Box::new(left), Box::new(right)),
+            };
         }
     }
 
@@ -244,7 +273,10 @@ impl Parser {
             terms += 1;
             self.bounded(terms)?;
             let right = self.relation()?;
-            left = Node { place, expr: Expr::And(Box::new(left), Box::new(right)) };
+            left = Node {
+                place,
+                expr: Expr::And(Box::new(left), Box::new(right)),
+            };
         }
     }
 
@@ -256,11 +288,7 @@ impl Parser {
         Ok(())
     }
 
-    fn chain(
-        &mut self,
-        operand: fn(&mut Parser) -> Parsed,
-        operators: &[(&'static str, Operator)],
-    ) -> Parsed {
+    fn chain(&mut self, operand: fn(&mut Parser) -> Parsed, operators: &[(&'static str, Operator)]) -> Parsed {
         let mut left = operand(self)?;
         let mut terms = 0;
         'chain: loop {
@@ -277,7 +305,10 @@ impl Parser {
                     terms += 1;
                     self.bounded(terms)?;
                     let right = operand(self)?;
-                    left = Node { place, expr: Expr::Binary(*operator, Box::new(left), Box::new(right)) };
+                    left = Node {
+                        place,
+                        expr: Expr::Binary(*operator, Box::new(left), Box::new(right)),
+                    };
                     continue 'chain;
                 }
             }
@@ -307,7 +338,11 @@ impl Parser {
     fn product(&mut self) -> Parsed {
         self.chain(
             Parser::unary,
-            &[("*", Operator::Multiply), ("/", Operator::Divide), ("%", Operator::Remainder)],
+            &[
+                ("*", Operator::Multiply),
+                ("/", Operator::Divide),
+                ("%", Operator::Remainder),
+            ],
         )
     }
 
@@ -317,29 +352,44 @@ impl Parser {
             self.deeper()?;
             let of = self.unary()?;
             self.depth -= 1;
-            return Ok(Node { place, expr: Expr::Not(Box::new(of)) });
+            return Ok(Node {
+                place,
+                expr: Expr::Not(Box::new(of)),
+            });
         }
         if self.takes("-") {
             match *self.peek() {
                 Token::Int(number) if number == 1 << 63 => {
                     self.at += 1;
-                    return self.members(Node { place, expr: Expr::Int(i64::MIN) });
+                    return self.members(Node {
+                        place,
+                        expr: Expr::Int(i64::MIN),
+                    });
                 }
                 Token::Int(number) => {
                     self.at += 1;
                     let number = i64::try_from(number).map_err(|_| self.error("invalid int literal"))?;
-                    return self.members(Node { place, expr: Expr::Int(-number) });
+                    return self.members(Node {
+                        place,
+                        expr: Expr::Int(-number),
+                    });
                 }
                 Token::Double(number) => {
                     self.at += 1;
-                    return self.members(Node { place, expr: Expr::Double(-number) });
+                    return self.members(Node {
+                        place,
+                        expr: Expr::Double(-number),
+                    });
                 }
                 _ => {}
             }
             self.deeper()?;
             let of = self.unary()?;
             self.depth -= 1;
-            return Ok(Node { place, expr: Expr::Negate(Box::new(of)) });
+            return Ok(Node {
+                place,
+                expr: Expr::Negate(Box::new(of)),
+            });
         }
         let primary = self.primary()?;
         self.members(primary)
@@ -369,13 +419,25 @@ impl Parser {
                     let arguments = self.arguments(")")?;
                     node = self.method(node, name, arguments, place)?;
                 } else {
-                    let expr = Expr::Select { of: Box::new(node), field: name.into(), test: false, optional };
+                    let expr = Expr::Select {
+                        of: Box::new(node),
+                        field: name.into(),
+                        test: false,
+                        optional,
+                    };
                     node = Node { place, expr };
                 }
             } else if self.takes("[") || self.takes("[?") {
                 let index = Box::new(self.expression()?);
                 self.expect("]")?;
-                node = Node { place, expr: Expr::Index { of: Box::new(node), index, optional } };
+                node = Node {
+                    place,
+                    expr: Expr::Index {
+                        of: Box::new(node),
+                        index,
+                        optional,
+                    },
+                };
             } else {
                 return Ok(node);
             }
@@ -399,9 +461,10 @@ impl Parser {
     fn primary(&mut self) -> Parsed {
         let place = self.place();
         let expr = match self.next() {
-            Token::Int(number) => {
-                Expr::Int(i64::try_from(number).map_err(|_| CompileError { place, message: "invalid int literal".into() })?)
-            }
+            Token::Int(number) => Expr::Int(i64::try_from(number).map_err(|_| CompileError {
+                place,
+                message: "invalid int literal".into(),
+            })?),
             Token::Uint(number) => Expr::Uint(number),
             Token::Double(number) => Expr::Double(number),
             Token::Text(text) => Expr::Text(text.into()),
@@ -463,7 +526,10 @@ impl Parser {
                     return self.call(&name, arguments, place);
                 }
                 _ if is_reserved(&name) => {
-                    return Err(CompileError { place, message: format!("Syntax error: reserved identifier: {name}") });
+                    return Err(CompileError {
+                        place,
+                        message: format!("Syntax error: reserved identifier: {name}"),
+                    });
                 }
                 _ => Expr::Name(name.into()),
             },
@@ -478,31 +544,74 @@ impl Parser {
     /// A call without a target: `has(a.b)` is a macro, the rest are functions.
     fn call(&self, name: &str, mut arguments: Vec<Node>, place: usize) -> Parsed {
         if name == "has" {
-            let wrong = || CompileError { place, message: "invalid argument to has() macro".into() };
+            let wrong = || CompileError {
+                place,
+                message: "invalid argument to has() macro".into(),
+            };
             if arguments.len() != 1 {
                 return Err(wrong());
             }
-            let Some(Node { expr: Expr::Select { of, field, optional: false, .. }, place }) = arguments.pop() else {
+            let Some(Node {
+                expr:
+                    Expr::Select {
+                        of,
+                        field,
+                        optional: false,
+                        ..
+                    },
+                place,
+            }) = arguments.pop()
+            else {
                 return Err(wrong());
             };
-            return Ok(Node { place, expr: Expr::Select { of, field, test: true, optional: false } });
+            return Ok(Node {
+                place,
+                expr: Expr::Select {
+                    of,
+                    field,
+                    test: true,
+                    optional: false,
+                },
+            });
         }
-        Ok(Node { place, expr: Expr::Call { name: name.into(), target: None, arguments } })
+        Ok(Node {
+            place,
+            expr: Expr::Call {
+                name: name.into(),
+                target: None,
+                arguments,
+            },
+        })
     }
 
     /// A call with a target: a macro, a function of a library (`math.greatest`), or a method.
     fn method(&self, target: Node, name: String, mut arguments: Vec<Node>, place: usize) -> Parsed {
         if let Expr::Name(library) = &target.expr {
             if &**library == "cel" && name == "bind" && arguments.len() == 3 {
-                let (Some(body), Some(value), Some(variable)) = (arguments.pop(), arguments.pop(), arguments.pop()) else {
+                let (Some(body), Some(value), Some(variable)) = (arguments.pop(), arguments.pop(), arguments.pop())
+                else {
                     return Err(self.error("invalid arguments to cel.bind"));
                 };
                 let name = variable_name(&variable)?;
-                return Ok(Node { place, expr: Expr::Bind { name, value: Box::new(value), body: Box::new(body) } });
+                return Ok(Node {
+                    place,
+                    expr: Expr::Bind {
+                        name,
+                        value: Box::new(value),
+                        body: Box::new(body),
+                    },
+                });
             }
             let full = format!("{library}.{name}");
             if is_namespaced(&full) {
-                return Ok(Node { place: target.place, expr: Expr::Call { name: full.into(), target: None, arguments } });
+                return Ok(Node {
+                    place: target.place,
+                    expr: Expr::Call {
+                        name: full.into(),
+                        target: None,
+                        arguments,
+                    },
+                });
             }
         }
         let kind = match (name.as_str(), arguments.len()) {
@@ -519,7 +628,11 @@ impl Parser {
             _ => None,
         };
         let Some(kind) = kind else {
-            let expr = Expr::Call { name: name.into(), target: Some(Box::new(target)), arguments };
+            let expr = Expr::Call {
+                name: name.into(),
+                target: Some(Box::new(target)),
+                arguments,
+            };
             return Ok(Node { place, expr });
         };
         // One variable, or two: index and item, key and value.
@@ -532,23 +645,55 @@ impl Parser {
         let mut rest = arguments.into_iter();
         let first = rest.next().ok_or_else(|| self.error("missing argument"))?;
         let first = variable_name(&first)?;
-        let second = if two { rest.next().as_ref().map(variable_name).transpose()? } else { None };
-        let fold = Fold { kind, range: target, first, second, condition: rest.next(), body };
-        Ok(Node { place, expr: Expr::Fold(Box::new(fold)) })
+        let second = if two {
+            rest.next().as_ref().map(variable_name).transpose()?
+        } else {
+            None
+        };
+        let fold = Fold {
+            kind,
+            range: target,
+            first,
+            second,
+            condition: rest.next(),
+            body,
+        };
+        Ok(Node {
+            place,
+            expr: Expr::Fold(Box::new(fold)),
+        })
     }
 }
 
 fn variable_name(node: &Node) -> Result<Arc<str>, CompileError> {
     match &node.expr {
         Expr::Name(name) => Ok(name.clone()),
-        _ => Err(CompileError { place: node.place, message: "argument must be a simple name".into() }),
+        _ => Err(CompileError {
+            place: node.place,
+            message: "argument must be a simple name".into(),
+        }),
     }
 }
 
 fn is_reserved(name: &str) -> bool {
     matches!(
         name,
-        "as" | "break" | "const" | "continue" | "else" | "for" | "function" | "if" | "import" | "in" | "let" | "loop" | "package"
-            | "namespace" | "return" | "var" | "void" | "while"
+        "as" | "break"
+            | "const"
+            | "continue"
+            | "else"
+            | "for"
+            | "function"
+            | "if"
+            | "import"
+            | "in"
+            | "let"
+            | "loop"
+            | "package"
+            | "namespace"
+            | "return"
+            | "var"
+            | "void"
+            | "while"
     )
 }

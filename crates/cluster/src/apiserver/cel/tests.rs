@@ -33,7 +33,10 @@ fn expressions_give_what_the_language_says() {
         ("self.tags.filter(t, t != 'b')", json!(["a", "c"])),
         ("self.labels.all(k, self.labels[k].size() == 1)", json!(true)),
         ("self.tags.all(i, t, i < 3 && t != '')", json!(true)),
-        ("self.labels.transformMap(k, v, v + '!')", json!({"app-name": "x!", "team": "y!"})),
+        (
+            "self.labels.transformMap(k, v, v + '!')",
+            json!({"app-name": "x!", "team": "y!"}),
+        ),
         ("self.tags.transformList(i, t, i)", json!([0, 1, 2])),
         ("cel.bind(x, self.replicas * 2, x + x)", json!(12)),
         ("self.ports.sortBy(p, p.name).map(p, p.name)", json!(["db", "http"])),
@@ -51,14 +54,20 @@ fn expressions_give_what_the_language_says() {
         ("string(12) + string(true)", json!("12true")),
         ("duration('1h30m') > duration('80m')", json!(true)),
         ("timestamp(self.since).getFullYear()", json!(2024)),
-        ("timestamp('2024-01-02T03:04:05Z') + duration('1s') == timestamp('2024-01-02T03:04:06Z')", json!(true)),
+        (
+            "timestamp('2024-01-02T03:04:05Z') + duration('1s') == timestamp('2024-01-02T03:04:06Z')",
+            json!(true),
+        ),
         ("'hello'.matches('^h.*o$')", json!(true)),
         ("'a,b,c'.split(',')", json!(["a", "b", "c"])),
         ("'a-b-c'.split('-', 2)", json!(["a", "b-c"])),
         ("['a', 'b'].join('+')", json!("a+b")),
         ("'hello'.substring(1, 3) + 'x'.upperAscii()", json!("elX")),
         ("'abcabc'.lastIndexOf('b')", json!(4)),
-        ("'%s has %d, %.2f and %x'.format(['a', 3, 1.5, 255])", json!("a has 3, 1.50 and ff")),
+        (
+            "'%s has %d, %.2f and %x'.format(['a', 3, 1.5, 255])",
+            json!("a has 3, 1.50 and ff"),
+        ),
         ("quantity('1Gi').isGreaterThan(quantity('500M'))", json!(true)),
         ("quantity('200m').add(quantity('800m')) == quantity('1')", json!(true)),
         ("semver('1.10.0').isGreaterThan(semver('1.9.0'))", json!(true)),
@@ -89,7 +98,10 @@ fn what_cannot_be_evaluated_says_why() {
         ("9223372036854775807 + 1", "integer overflow"),
         ("'a' + 1", "no such overload"),
         ("'x'.matches('(')", "error parsing regexp: `(`"),
-        ("timestamp('never')", "type conversion error from 'string' to 'timestamp'"),
+        (
+            "timestamp('never')",
+            "type conversion error from 'string' to 'timestamp'",
+        ),
     ] {
         assert_eq!(eval(text), Err(expected.to_owned()), "{text}");
     }
@@ -106,15 +118,28 @@ fn an_expression_that_costs_too_much_is_stopped() {
         let error = eval(text).unwrap_err();
         assert!(error.starts_with("operation cancelled"), "{error}");
     }
-    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]
 fn wrong_texts_are_refused_with_their_place() {
     for (text, expected) in [
-        ("self.name ==", "ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>'\n | self.name ==\n | ............^"),
-        ("a b", "ERROR: <input>:1:3: Syntax error: mismatched input 'b'\n | a b\n | ..^"),
-        ("1 +\n#", "ERROR: <input>:2:1: Syntax error: token recognition error at: '#'\n | #\n | ^"),
+        (
+            "self.name ==",
+            "ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>'\n | self.name ==\n | ............^",
+        ),
+        (
+            "a b",
+            "ERROR: <input>:1:3: Syntax error: mismatched input 'b'\n | a b\n | ..^",
+        ),
+        (
+            "1 +\n#",
+            "ERROR: <input>:2:1: Syntax error: token recognition error at: '#'\n | #\n | ^",
+        ),
     ] {
         let error = Program::parse(text).unwrap_err();
         assert_eq!(error.describe(text), expected);
@@ -155,13 +180,31 @@ fn types_are_checked_against_the_schema() {
     for (wrong, expected) in [
         ("self.nme == 'x'", "undefined field 'nme'"),
         ("selff.name == 'x'", "undeclared reference to 'selff' (in container '')"),
-        ("self.name == 1", "found no matching overload for '_==_' applied to '(string, int)'"),
-        ("self.name + 1 == 'x'", "found no matching overload for '_+_' applied to '(string, int)'"),
+        (
+            "self.name == 1",
+            "found no matching overload for '_==_' applied to '(string, int)'",
+        ),
+        (
+            "self.name + 1 == 'x'",
+            "found no matching overload for '_+_' applied to '(string, int)'",
+        ),
         ("self.name.foo()", "undeclared reference to 'foo' (in container '')"),
-        ("self.replicas.startsWith('a')", "found no matching overload for 'startsWith' applied to 'int.(string)'"),
-        ("self.tags.all(t, t)", "found no matching overload for '_&&_' applied to '(bool, string)'"),
-        ("self.replicas.all(t, true)", "expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)"),
-        ("size(self.replicas) > 1", "found no matching overload for 'size' applied to '(int)'"),
+        (
+            "self.replicas.startsWith('a')",
+            "found no matching overload for 'startsWith' applied to 'int.(string)'",
+        ),
+        (
+            "self.tags.all(t, t)",
+            "found no matching overload for '_&&_' applied to '(bool, string)'",
+        ),
+        (
+            "self.replicas.all(t, true)",
+            "expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)",
+        ),
+        (
+            "size(self.replicas) > 1",
+            "found no matching overload for 'size' applied to '(int)'",
+        ),
     ] {
         assert_eq!(complaint(wrong).as_deref(), Some(expected), "{wrong}");
     }

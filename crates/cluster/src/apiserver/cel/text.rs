@@ -36,9 +36,9 @@ pub(super) fn base64<'a>(name: &str, value: &Value<'a>, budget: &Budget) -> Eval
         }
         ("base64.decode", Value::Text(text)) => {
             budget.read(text.len())?;
-            let decoded = STANDARD.decode(text.as_bytes()).or_else(|_| {
-                base64::engine::general_purpose::STANDARD_NO_PAD.decode(text.as_bytes())
-            });
+            let decoded = STANDARD
+                .decode(text.as_bytes())
+                .or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text.as_bytes()));
             decoded
                 .map(|bytes| Value::Bytes(bytes.into()))
                 .map_err(|_| EvalError::new("illegal base64 data"))
@@ -107,12 +107,17 @@ pub(super) fn method<'a>(subject: &str, name: &str, arguments: &[Value<'a>], bud
                 _ => usize::MAX,
             };
             let expression = pattern(expression)?;
-            let found = expression.find_iter(subject).take(most).map(|found| Value::text(found.as_str()));
+            let found = expression
+                .find_iter(subject)
+                .take(most)
+                .map(|found| Value::text(found.as_str()));
             Ok(Value::list(found.collect()))
         }
         ("charAt", [Value::Int(index)]) => {
             let index = place(index)?;
-            Ok(Value::text(subject.chars().nth(index).map(String::from).unwrap_or_default()))
+            Ok(Value::text(
+                subject.chars().nth(index).map(String::from).unwrap_or_default(),
+            ))
         }
         ("indexOf", [Value::Text(wanted)]) => Ok(Value::Int(find(wanted, 0))),
         ("indexOf", [Value::Text(wanted), Value::Int(from)]) => Ok(Value::Int(find(wanted, place(from)?))),
@@ -125,7 +130,9 @@ pub(super) fn method<'a>(subject: &str, name: &str, arguments: &[Value<'a>], bud
             let end: usize = subject.chars().take(place(to)?).map(char::len_utf8).sum();
             let end = (end + wanted.len()).min(subject.len());
             let found = subject.get(..end).and_then(|head| head.rfind(&**wanted));
-            Ok(Value::Int(found.map_or(-1, |found| subject[..found].chars().count() as i64)))
+            Ok(Value::Int(
+                found.map_or(-1, |found| subject[..found].chars().count() as i64),
+            ))
         }
         ("lowerAscii", []) => made(subject.to_ascii_lowercase()),
         ("upperAscii", []) => made(subject.to_ascii_uppercase()),
@@ -139,7 +146,11 @@ pub(super) fn method<'a>(subject: &str, name: &str, arguments: &[Value<'a>], bud
                 _ => return Err(EvalError::overload()),
             };
             // An empty text is found between all characters.
-            let times = if from.is_empty() { subject.chars().count() + 1 } else { subject.matches(&**from).count() };
+            let times = if from.is_empty() {
+                subject.chars().count() + 1
+            } else {
+                subject.matches(&**from).count()
+            };
             budget.write(subject.len().saturating_add(times.min(most).saturating_mul(to.len())))?;
             Ok(Value::text(subject.replacen(&**from, to, most)))
         }
@@ -174,7 +185,9 @@ pub(super) fn method<'a>(subject: &str, name: &str, arguments: &[Value<'a>], bud
         ("substring", [Value::Int(from), Value::Int(to)]) => {
             let (from, to) = (place(from)?, place(to)?);
             if from > to {
-                return Err(EvalError::new(format!("invalid substring range. start: {from}, end: {to}")));
+                return Err(EvalError::new(format!(
+                    "invalid substring range. start: {from}, end: {to}"
+                )));
             }
             made(subject.chars().skip(from).take(to - from).collect())
         }
@@ -192,7 +205,10 @@ fn format(form: &str, arguments: &[Value<'_>], budget: &Budget) -> Result<String
     let mut arguments = arguments.iter();
     let mut characters = form.chars().peekable();
     let wrong = |verb: char, value: &Value<'_>| {
-        EvalError::new(format!("error during formatting: %{verb} cannot be used with {}", value.type_name()))
+        EvalError::new(format!(
+            "error during formatting: %{verb} cannot be used with {}",
+            value.type_name()
+        ))
     };
     while let Some(character) = characters.next() {
         if character != '%' {
@@ -234,9 +250,18 @@ fn format(form: &str, arguments: &[Value<'_>], budget: &Budget) -> Result<String
                 made.push_str(&value.display());
                 Ok(())
             }
-            ('f', _) => write!(made, "{:.*}", precision.unwrap_or(6), number.ok_or_else(|| wrong(verb, value))?),
+            ('f', _) => write!(
+                made,
+                "{:.*}",
+                precision.unwrap_or(6),
+                number.ok_or_else(|| wrong(verb, value))?
+            ),
             ('e', _) => {
-                let text = format!("{:.*e}", precision.unwrap_or(6), number.ok_or_else(|| wrong(verb, value))?);
+                let text = format!(
+                    "{:.*e}",
+                    precision.unwrap_or(6),
+                    number.ok_or_else(|| wrong(verb, value))?
+                );
                 // The exponent has a sign and two digits.
                 let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
                 let exponent: i32 = exponent.parse().unwrap_or(0);
@@ -244,9 +269,19 @@ fn format(form: &str, arguments: &[Value<'_>], budget: &Budget) -> Result<String
                 write!(made, "{mantissa}e{sign}{:02}", exponent.abs())
             }
             ('b', Value::Bool(truth)) => write!(made, "{}", u8::from(*truth)),
-            ('b', Value::Int(number)) => write!(made, "{}{:b}", if *number < 0 { "-" } else { "" }, number.unsigned_abs()),
+            ('b', Value::Int(number)) => write!(
+                made,
+                "{}{:b}",
+                if *number < 0 { "-" } else { "" },
+                number.unsigned_abs()
+            ),
             ('b', Value::Uint(number)) => write!(made, "{number:b}"),
-            ('o', Value::Int(number)) => write!(made, "{}{:o}", if *number < 0 { "-" } else { "" }, number.unsigned_abs()),
+            ('o', Value::Int(number)) => write!(
+                made,
+                "{}{:o}",
+                if *number < 0 { "-" } else { "" },
+                number.unsigned_abs()
+            ),
             ('o', Value::Uint(number)) => write!(made, "{number:o}"),
             ('x' | 'X', value) => {
                 let text = match value {
@@ -296,7 +331,11 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
         let (unit, size) = units.into_iter().find(|(unit, _)| after.starts_with(unit))?;
         rest = &after[unit.len()..];
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') || whole.len() > 18 || fraction.len() > 18 {
+        if (whole.is_empty() && fraction.is_empty())
+            || fraction.contains('.')
+            || whole.len() > 18
+            || fraction.len() > 18
+        {
             return None;
         }
         let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -325,7 +364,9 @@ pub(super) fn time_method<'a>(target: &Value<'a>, name: &str, arguments: &[Value
         };
         return Ok(Value::Int(nanos / unit));
     }
-    let Value::Timestamp(time) = target else { return Err(EvalError::overload()) };
+    let Value::Timestamp(time) = target else {
+        return Err(EvalError::overload());
+    };
     let zone = match arguments {
         [] => TimeZone::UTC,
         [Value::Text(name)] => zone(name).ok_or_else(|| EvalError::new(format!("unknown time zone {name}")))?,

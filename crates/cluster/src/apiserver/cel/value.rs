@@ -99,7 +99,10 @@ impl<'a> Value<'a> {
             Json::String(text) => Value::Text(text.as_str().into()),
             Json::Array(items) => Value::List(Arc::new(items.iter().map(Value::owned).collect())),
             Json::Object(fields) => Value::Map(Arc::new(
-                fields.iter().map(|(name, field)| (Value::Text(name.as_str().into()), Value::owned(field))).collect(),
+                fields
+                    .iter()
+                    .map(|(name, field)| (Value::Text(name.as_str().into()), Value::owned(field)))
+                    .collect(),
             )),
         }
     }
@@ -212,9 +215,13 @@ impl<'a> Value<'a> {
             (Value::Duration(left), Value::Duration(right)) => left == right,
             (Value::Type(left), Value::Type(right)) => left == right,
             (Value::Quantity(left), Value::Quantity(right)) => left == right,
-            (Value::Version(left, left_rest), Value::Version(right, right_rest)) => left == right && left_rest == right_rest,
+            (Value::Version(left, left_rest), Value::Version(right, right_rest)) => {
+                left == right && left_rest == right_rest
+            }
             (Value::Ip(left), Value::Ip(right)) => left == right,
-            (Value::Cidr(left, left_length), Value::Cidr(right, right_length)) => left == right && left_length == right_length,
+            (Value::Cidr(left, left_length), Value::Cidr(right, right_length)) => {
+                left == right && left_length == right_length
+            }
             (Value::Url(left), Value::Url(right)) => left.text == right.text,
             (Value::Optional(left), Value::Optional(right)) => match (left, right) {
                 (Some(left), Some(right)) => left.equals(right, budget)?,
@@ -291,9 +298,12 @@ impl<'a> Value<'a> {
             Value::Array(items, _) => Json::Array(items.to_vec()),
             Value::Object(fields, _) => Json::Object((*fields).clone()),
             Value::List(items) => items.iter().map(Value::json).collect(),
-            Value::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, value)| (key.display(), value.json())).collect())
-            }
+            Value::Map(entries) => Json::Object(
+                entries
+                    .iter()
+                    .map(|(key, value)| (key.display(), value.json()))
+                    .collect(),
+            ),
             Value::Optional(inner) => inner.as_ref().map_or(Json::Null, |inner| inner.json()),
             other => other.display().into(),
         }

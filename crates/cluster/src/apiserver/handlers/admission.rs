@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::store_new;
+use crate::apiserver::crd;
 use crate::apiserver::meta::suffix;
 use crate::apiserver::resources::Resource;
 use crate::apiserver::server::Server;
@@ -53,6 +54,37 @@ pub(super) fn admit_create(server: &Server, resource: &Resource, object: &mut Va
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Gives a new definition its first conditions, and the finalizer that holds it until its objects are gone.
+pub(super) fn begin_definition(server: &Server, definition: &mut Value) {
+    definition["status"] = json!({"storedVersions": [], "acceptedNames": {"plural": "", "kind": ""}});
+    crd::prepare(definition);
+    let others = server
+        .store
+        .list(&crd::DEFINITIONS.into(), None, None, usize::MAX, |_| true)
+        .items;
+    if let Some((reason, message)) = crd::name_conflict(definition, others.iter().map(|other| other.value())) {
+        crd::set_condition(definition, "NamesAccepted", "False", reason, &message);
+        crd::set_condition(
+            definition,
+            "Established",
+            "False",
+            "NotAccepted",
+            "not all names are accepted",
+        );
+        definition["status"]["acceptedNames"] = json!({"plural": "", "kind": ""});
+    }
+    let finalizers = &mut definition["metadata"]["finalizers"];
+    if !finalizers.is_array() {
+        *finalizers = json!([]);
+    }
+    if let Some(list) = finalizers
+        .as_array_mut()
+        .filter(|list| !list.iter().any(|name| name == crd::CLEANUP))
+    {
+        list.push(crd::CLEANUP.into());
     }
 }
 

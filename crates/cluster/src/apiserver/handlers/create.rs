@@ -9,6 +9,7 @@ use super::objects::{
     check_fields, check_kind, default, in_order, object_response, parse_body, to_storage, validate, value_response,
 };
 use super::{admission, respond};
+use crate::apiserver::crd;
 use crate::apiserver::fields;
 use crate::apiserver::kinds;
 use crate::apiserver::meta::{now, suffix, uid};
@@ -142,6 +143,9 @@ fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mu
         return Err(ApiError::new(405, "MethodNotAllowed", message));
     }
     admission::check_namespace(server, resource, namespace, &name)?;
+    if &*resource.key == crd::DEFINITIONS {
+        admission::begin_definition(server, new);
+    }
     default(resource, new);
     kinds::prepare_create(resource, new);
     admission::admit_create(server, resource, new)?;

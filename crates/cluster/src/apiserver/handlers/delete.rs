@@ -169,8 +169,7 @@ async fn remove(server: &Arc<Server>, resource: &Resource, key: &Key, options: &
         };
         match server.store.write(Write::new(key.clone(), kind, &mut object)).await {
             Ok(done) => {
-                if step == Step::Remove && &*resource.key == "customresourcedefinitions.apiextensions.k8s.io" {
-                    remove_instances(server, &current.value()).await;
+                if &*resource.key == crate::apiserver::crd::DEFINITIONS {
                     server.reload_custom_resources();
                 }
                 return Ok(if step == Step::Remove {
@@ -263,25 +262,6 @@ fn propagation_finalizers(object: &Value, policy: Option<&str>) -> Vec<Value> {
         finalizers.push(wanted.into());
     }
     finalizers
-}
-
-/// With a definition its objects go.
-async fn remove_instances(server: &Arc<Server>, definition: &Value) {
-    for resource in crate::apiserver::crd::resources_of(definition).into_iter().take(1) {
-        for object in server.store.list(&resource.key, None, None, usize::MAX, |_| true).items {
-            let mut value = object.value();
-            let kind = WriteKind::Delete {
-                expected: object.revision,
-            };
-            if let Err(error) = server
-                .store
-                .write(Write::new(object.key.clone(), kind, &mut value))
-                .await
-            {
-                tracing::warn!(name = &*object.key.name, %error, "an object of a removed definition could not be removed");
-            }
-        }
-    }
 }
 
 /// Deletes an object from within the cluster, as a background deletion without preconditions but for its UID. Absence is success.

@@ -164,7 +164,10 @@ pub(super) fn validate(resource: &Resource, old: Option<&Value>, new: &Value) ->
             Some(old) => schema::validate_update(&custom.schema, new, old, ""),
             None => schema::validate(&custom.schema, new, ""),
         };
-        let found: Vec<FieldError> = found.into_iter().filter(|error| !error.field.starts_with("metadata")).collect();
+        let found: Vec<FieldError> = found
+            .into_iter()
+            .filter(|error| !error.field.starts_with("metadata"))
+            .collect();
         // Rules are written for values of the right types.
         let right = found.is_empty();
         errors.extend(found);

@@ -31,7 +31,6 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "priorityclasses.scheduling.k8s.io" if object["preemptionPolicy"].is_null() => {
             object["preemptionPolicy"] = "PreemptLowerPriority".into();
         }
-        "customresourcedefinitions.apiextensions.k8s.io" => crd::prepare(object),
         "deployments.apps" => workloads::default_deployment(object),
         "replicasets.apps" => workloads::default_replica_set(object),
         "replicationcontrollers" => workloads::default_replication_controller(object),
@@ -39,6 +38,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "daemonsets.apps" => workloads::default_daemon_set(object),
         "jobs.batch" => batch::default_job(object),
         "cronjobs.batch" => batch::default_cron_job(object),
+        crd::DEFINITIONS => crd::prepare(object),
         "secrets" => default_secret(object),
         "namespaces" => default_namespace(object),
         _ => {}
@@ -48,10 +48,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
 /// Brings an object into the state every new one starts in; what clients say about the status is dropped.
 pub fn prepare_create(resource: &Resource, object: &mut Value) {
     let Some(fields) = object.as_object_mut() else { return };
-    if resource.status
-        && &*resource.key != "nodes"
-        && &*resource.key != "customresourcedefinitions.apiextensions.k8s.io"
-    {
+    if resource.status && &*resource.key != "nodes" && &*resource.key != crd::DEFINITIONS {
         fields.shift_remove("status");
     }
     if resource.custom.is_some() {
@@ -93,7 +90,7 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "jobs.batch" => batch::validate_job(object),
         "cronjobs.batch" => batch::validate_cron_job(object),
         "configmaps" | "secrets" => validate_keys(object),
-        "customresourcedefinitions.apiextensions.k8s.io" => crd::validate(object),
+        crd::DEFINITIONS => crd::validate(object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             validate_binding(object)
         }

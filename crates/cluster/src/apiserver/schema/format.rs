@@ -96,8 +96,10 @@ pub fn has_format(name: &str, text: &str) -> bool {
 
 fn is_date_time(text: &str) -> bool {
     static SHAPE: OnceLock<Option<Regex>> = OnceLock::new();
-    let shape = SHAPE.get_or_init(|| Regex::new(r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$").ok());
-    shape.as_ref().is_some_and(|shape| shape.is_match(text)) && text.replace(' ', "T").parse::<jiff::Timestamp>().is_ok()
+    let shape = SHAPE
+        .get_or_init(|| Regex::new(r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$").ok());
+    shape.as_ref().is_some_and(|shape| shape.is_match(text))
+        && text.replace(' ', "T").parse::<jiff::Timestamp>().is_ok()
 }
 
 fn matches(cell: &OnceLock<Option<Regex>>, pattern: &str, text: &str) -> bool {
@@ -114,7 +116,11 @@ fn named_holds(name: &str, text: &str) -> bool {
             matches(&CELL, $pattern, text)
         }};
     }
-    let digits = || text.bytes().filter(u8::is_ascii_digit).map(|byte| u32::from(byte - b'0'));
+    let digits = || {
+        text.bytes()
+            .filter(u8::is_ascii_digit)
+            .map(|byte| u32::from(byte - b'0'))
+    };
     match name {
         "uri" => {
             let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
@@ -122,7 +128,12 @@ fn named_holds(name: &str, text: &str) -> bool {
             (absolute || text.starts_with('/')) && !text.contains([' ', '\n', '\t'])
         }
         "email" => shape!(r"^[^@\s<>]+@[^@\s<>]+$"),
-        "hostname" => text.len() <= 255 && shape!(r"^[a-zA-Z0-9\p{L}]([a-zA-Z0-9\p{L}-]{0,62}[a-zA-Z0-9\p{L}])?(\.[a-zA-Z0-9\p{L}]([a-zA-Z0-9\p{L}-]{0,62}[a-zA-Z0-9\p{L}])?)*\.?$"),
+        "hostname" => {
+            text.len() <= 255
+                && shape!(
+                    r"^[a-zA-Z0-9\p{L}]([a-zA-Z0-9\p{L}-]{0,62}[a-zA-Z0-9\p{L}])?(\.[a-zA-Z0-9\p{L}]([a-zA-Z0-9\p{L}-]{0,62}[a-zA-Z0-9\p{L}])?)*\.?$"
+                )
+        }
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
         "cidr" => text.split_once('/').is_some_and(|(address, length)| {
@@ -145,15 +156,26 @@ fn named_holds(name: &str, text: &str) -> bool {
             let values: Option<Vec<u32>> = plain
                 .iter()
                 .enumerate()
-                .map(|(index, c)| if index == 9 && *c == 'X' { Some(10) } else { c.to_digit(10) })
+                .map(|(index, c)| {
+                    if index == 9 && *c == 'X' {
+                        Some(10)
+                    } else {
+                        c.to_digit(10)
+                    }
+                })
                 .collect();
             values.is_some_and(|values| {
                 values.len() == 10 && values.iter().zip(1..).map(|(value, place)| value * place).sum::<u32>() % 11 == 0
             })
         }
         "isbn13" => {
-            let sum: u32 = digits().enumerate().map(|(index, digit)| if index % 2 == 0 { digit } else { 3 * digit }).sum();
-            digits().count() == 13 && sum % 10 == 0 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b' '))
+            let sum: u32 = digits()
+                .enumerate()
+                .map(|(index, digit)| if index % 2 == 0 { digit } else { 3 * digit })
+                .sum();
+            digits().count() == 13
+                && sum % 10 == 0
+                && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b' '))
         }
         "creditcard" => {
             let all: Vec<u32> = digits().collect();

@@ -250,7 +250,9 @@ impl Schema {
             self.limits.as_ref().is_some_and(|limits| !limits.rules.is_empty()),
             self.default.is_some(),
         );
-        let both = |(rules, defaults): (bool, bool), schema: &Schema| (rules || schema.has_rules, defaults || schema.has_defaults);
+        let both = |(rules, defaults): (bool, bool), schema: &Schema| {
+            (rules || schema.has_rules, defaults || schema.has_defaults)
+        };
         let object = |object: &ObjectSchema| object.properties.values().chain(&object.additional).fold(own, both);
         let below = match &self.kind {
             Kind::Object(known) => object(known),
@@ -295,12 +297,29 @@ fn untyped(json: &Value, parse: &dyn Fn(&Value) -> Schema) -> Kind {
 fn limits(json: &Value, parse: &dyn Fn(&Value) -> Schema) -> Option<Box<Limits>> {
     let fields = json.as_object()?;
     let relevant = [
-        "enum", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
-        "pattern", "allOf", "anyOf", "oneOf", "not", "x-kubernetes-validations",
+        "enum",
+        "minimum",
+        "maximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+        "pattern",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "x-kubernetes-validations",
     ];
     // A reference in `allOf` is the type itself.
     let reference = json["allOf"][0]["$ref"].is_string();
-    if !relevant.iter().any(|name| fields.contains_key(*name) && !(reference && *name == "allOf")) {
+    if !relevant
+        .iter()
+        .any(|name| fields.contains_key(*name) && !(reference && *name == "allOf"))
+    {
         return None;
     }
     let number = |key: &str, excluded: &str| json[key].as_f64().map(|limit| (limit, json[excluded] == true));

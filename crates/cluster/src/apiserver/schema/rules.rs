@@ -46,22 +46,34 @@ impl Rule {
             Type::Object(schema, embedded) => Type::Object(schema, embedded || root),
             other => other,
         };
-        let old = if self.optional_old { Type::Optional(Box::new(itself.clone())) } else { itself.clone() };
+        let old = if self.optional_old {
+            Type::Optional(Box::new(itself.clone()))
+        } else {
+            itself.clone()
+        };
         let variables = [("self", itself), ("oldSelf", old)];
-        let found = self
-            .program
-            .check(&variables)
-            .map_err(|error| ("rule", format!("compilation failed: {}", error.describe(self.program.text()))))?;
+        let found = self.program.check(&variables).map_err(|error| {
+            (
+                "rule",
+                format!("compilation failed: {}", error.describe(self.program.text())),
+            )
+        })?;
         if !matches!(found, Type::Bool | Type::Dyn) {
             return Err(("rule", "compilation failed: must evaluate to a bool".to_owned()));
         }
         if let Some(program) = &self.message_program {
             let found = program.check(&variables).map_err(|error| {
                 let text = error.describe(program.text());
-                ("messageExpression", format!("messageExpression compilation failed: {text}"))
+                (
+                    "messageExpression",
+                    format!("messageExpression compilation failed: {text}"),
+                )
             })?;
             if !matches!(found, Type::Text | Type::Dyn) {
-                return Err(("messageExpression", "messageExpression must evaluate to a string".to_owned()));
+                return Err((
+                    "messageExpression",
+                    "messageExpression must evaluate to a string".to_owned(),
+                ));
             }
         }
         Ok(())
@@ -83,7 +95,14 @@ pub fn check_rules(schema: &Schema, value: &Value, old: Option<&Value>, path: &s
     errors
 }
 
-fn walk(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, budget: &Budget, errors: &mut Vec<FieldError>) {
+fn walk(
+    schema: &Schema,
+    value: &Value,
+    old: Option<&Value>,
+    path: &str,
+    budget: &Budget,
+    errors: &mut Vec<FieldError>,
+) {
     if !schema.has_rules || value.is_null() {
         return;
     }
@@ -96,7 +115,12 @@ fn walk(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, budget:
         (Kind::Object(object), Value::Object(fields)) => {
             for (name, field) in fields {
                 let known = object.properties.get(name).map(|known| (known, join(path, name)));
-                let known = known.or_else(|| object.additional.as_ref().map(|known| (known, format!("{path}[{name}]"))));
+                let known = known.or_else(|| {
+                    object
+                        .additional
+                        .as_ref()
+                        .map(|known| (known, format!("{path}[{name}]")))
+                });
                 if let Some((known, place)) = known {
                     walk(known, field, old.and_then(|old| old.get(name)), &place, budget, errors);
                 }
@@ -145,7 +169,10 @@ fn apply(
     let complaint = match rule.program.holds(&variables, budget) {
         Ok(true) => return true,
         Ok(false) => {
-            let expression = rule.message_program.as_ref().and_then(|program| program.eval(&variables, budget).ok());
+            let expression = rule
+                .message_program
+                .as_ref()
+                .and_then(|program| program.eval(&variables, budget).ok());
             let written = expression.map(|value| value.display()).filter(|text| {
                 let text = text.trim();
                 !text.is_empty() && !text.contains('\n') && text.len() <= 5 << 10
@@ -155,7 +182,10 @@ fn apply(
                 .unwrap_or_else(|| format!("failed rule: {}", rule.program.text().trim()))
         }
         Err(error) if error.exhausted => {
-            format!("{error}: no further validation rules will be run due to call cost exceeds limit for rule: {}", rule.program.text())
+            format!(
+                "{error}: no further validation rules will be run due to call cost exceeds limit for rule: {}",
+                rule.program.text()
+            )
         }
         Err(error) => format!("rule evaluation error: {error}, in rule: {}", rule.program.text()),
     };
@@ -177,7 +207,10 @@ struct Known<'v, 'a>(&'v [(&'v str, cel::Value<'a>)]);
 
 impl<'a> cel::Variables<'a> for Known<'_, 'a> {
     fn get(&self, name: &str) -> Option<cel::Value<'a>> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+        self.0
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.clone())
     }
 }
 
@@ -198,7 +231,10 @@ mod tests {
 
     fn complaints(schema: &Value, value: &Value, old: Option<&Value>) -> Vec<String> {
         let schema = Schema::parse(schema, &|_| None);
-        check_rules(&schema, value, old, "").iter().map(ToString::to_string).collect()
+        check_rules(&schema, value, old, "")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -225,7 +261,10 @@ mod tests {
         let moved = json!({"spec": {"min": 0, "max": 2, "zone": "y"}});
         assert_eq!(
             complaints(&schema, &moved, Some(&fine)),
-            ["spec: Forbidden: zone is immutable", "spec: Invalid value: \"object\": min may only grow"]
+            [
+                "spec: Forbidden: zone is immutable",
+                "spec: Invalid value: \"object\": min may only grow"
+            ]
         );
     }
 

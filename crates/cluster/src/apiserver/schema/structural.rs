@@ -27,13 +27,19 @@ pub fn check_structural(json: &Value, path: &str) -> Vec<FieldError> {
 
 fn walk(json: &Value, path: &str, place: Place, depth: usize, errors: &mut Vec<FieldError>) {
     if depth > MOST_DEPTH {
-        errors.push(FieldError::forbidden(path, &format!("schemas may not be nested deeper than {MOST_DEPTH}")));
+        errors.push(FieldError::forbidden(
+            path,
+            &format!("schemas may not be nested deeper than {MOST_DEPTH}"),
+        ));
         return;
     }
     let at = |name: &str| format!("{path}.{name}");
     let truth = |name: &str| json[name] == true;
     let kind = json["type"].as_str().unwrap_or_default();
-    let (int_or_string, preserve) = (truth("x-kubernetes-int-or-string"), truth("x-kubernetes-preserve-unknown-fields"));
+    let (int_or_string, preserve) = (
+        truth("x-kubernetes-int-or-string"),
+        truth("x-kubernetes-preserve-unknown-fields"),
+    );
 
     check_forbidden(json, path, errors);
     if kind.is_empty() && !int_or_string && !preserve {
@@ -43,21 +49,35 @@ fn walk(json: &Value, path: &str, place: Place, depth: usize, errors: &mut Vec<F
             Place::Item => "for specified array items",
             Place::MapValue => "for specified object fields",
         };
-        errors.push(FieldError::required(&at("type"), &format!("must not be empty {where_}")));
+        errors.push(FieldError::required(
+            &at("type"),
+            &format!("must not be empty {where_}"),
+        ));
     }
     if place == Place::Root && !kind.is_empty() && kind != "object" {
-        errors.push(FieldError::invalid(&at("type"), &json["type"], "must be object at the root"));
+        errors.push(FieldError::invalid(
+            &at("type"),
+            &json["type"],
+            "must be object at the root",
+        ));
     }
     if !kind.is_empty() && !matches!(kind, "object" | "array" | "string" | "integer" | "number" | "boolean") {
         let kinds = ["array", "boolean", "integer", "number", "object", "string"].map(Value::from);
         errors.push(FieldError::not_supported(&at("type"), &json["type"], &kinds));
     }
     if int_or_string && !kind.is_empty() {
-        errors.push(FieldError::forbidden(&at("type"), "must be empty if x-kubernetes-int-or-string is true"));
+        errors.push(FieldError::forbidden(
+            &at("type"),
+            "must be empty if x-kubernetes-int-or-string is true",
+        ));
     }
     if json["x-kubernetes-preserve-unknown-fields"] == false {
         let detail = "must be true or undefined";
-        errors.push(FieldError::invalid(&at("x-kubernetes-preserve-unknown-fields"), &false.into(), detail));
+        errors.push(FieldError::invalid(
+            &at("x-kubernetes-preserve-unknown-fields"),
+            &false.into(),
+            detail,
+        ));
     }
     if truth("x-kubernetes-embedded-resource") {
         if kind != "object" {
@@ -91,15 +111,25 @@ fn walk(json: &Value, path: &str, place: Place, depth: usize, errors: &mut Vec<F
         let here = format!("{path}.properties[{name}]");
         if name == "metadata" && (place == Place::Root || truth("x-kubernetes-embedded-resource")) {
             let others = field["properties"].as_object().into_iter().flatten();
-            if others.into_iter().any(|(name, _)| !matches!(name.as_str(), "name" | "generateName")) {
-                let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
+            if others
+                .into_iter()
+                .any(|(name, _)| !matches!(name.as_str(), "name" | "generateName"))
+            {
+                let detail =
+                    "must not specify anything other than name and generateName, but metadata is implicitly specified";
                 errors.push(FieldError::forbidden(&here, detail));
             }
         }
         walk(field, &here, Place::Field, depth + 1, errors);
     }
     if json["additionalProperties"].is_object() {
-        walk(&json["additionalProperties"], &at("additionalProperties"), Place::MapValue, depth + 1, errors);
+        walk(
+            &json["additionalProperties"],
+            &at("additionalProperties"),
+            Place::MapValue,
+            depth + 1,
+            errors,
+        );
     }
     if json["items"].is_object() {
         walk(&json["items"], &at("items"), Place::Item, depth + 1, errors);
@@ -111,7 +141,15 @@ fn walk(json: &Value, path: &str, place: Place, depth: usize, errors: &mut Vec<F
 /// What no schema of a definition may use.
 fn check_forbidden(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let at = |name: &str| format!("{path}.{name}");
-    for name in ["$ref", "definitions", "dependencies", "patternProperties", "additionalItems", "id", "$schema"] {
+    for name in [
+        "$ref",
+        "definitions",
+        "dependencies",
+        "patternProperties",
+        "additionalItems",
+        "id",
+        "$schema",
+    ] {
         let present = json.get(name).is_some_and(|value| !value.is_null());
         if present {
             errors.push(FieldError::forbidden(&at(name), &format!("{name} is not supported")));
@@ -122,13 +160,21 @@ fn check_forbidden(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::forbidden(&at("uniqueItems"), detail));
     }
     if json["additionalProperties"] == false {
-        errors.push(FieldError::forbidden(&at("additionalProperties"), "additionalProperties cannot be set to false"));
-    } else if !json["additionalProperties"].is_null() && json["properties"].as_object().is_some_and(|fields| !fields.is_empty()) {
+        errors.push(FieldError::forbidden(
+            &at("additionalProperties"),
+            "additionalProperties cannot be set to false",
+        ));
+    } else if !json["additionalProperties"].is_null()
+        && json["properties"].as_object().is_some_and(|fields| !fields.is_empty())
+    {
         let detail = "additionalProperties and properties are mutual exclusive";
         errors.push(FieldError::forbidden(&at("additionalProperties"), detail));
     }
     if json["items"].is_array() {
-        errors.push(FieldError::forbidden(&at("items"), "items must be a schema object and not an array"));
+        errors.push(FieldError::forbidden(
+            &at("items"),
+            "items must be a schema object and not an array",
+        ));
     }
 }
 
@@ -137,21 +183,42 @@ fn check_list(json: &Value, path: &str, kind: &str, errors: &mut Vec<FieldError>
     if let Some(list) = json["x-kubernetes-list-type"].as_str() {
         if !matches!(list, "atomic" | "map" | "set") {
             let supported = ["atomic", "map", "set"].map(Value::from);
-            errors.push(FieldError::not_supported(&at("x-kubernetes-list-type"), &list.into(), &supported));
+            errors.push(FieldError::not_supported(
+                &at("x-kubernetes-list-type"),
+                &list.into(),
+                &supported,
+            ));
         }
         if kind != "array" {
-            errors.push(FieldError::invalid(&at("type"), &json["type"], "must be array if x-kubernetes-list-type is specified"));
+            errors.push(FieldError::invalid(
+                &at("type"),
+                &json["type"],
+                "must be array if x-kubernetes-list-type is specified",
+            ));
         }
     }
     let map_type = &json["x-kubernetes-map-type"];
     if map_type.is_string() && *map_type != "granular" && *map_type != "atomic" {
         let supported = ["atomic", "granular"].map(Value::from);
-        errors.push(FieldError::not_supported(&at("x-kubernetes-map-type"), map_type, &supported));
+        errors.push(FieldError::not_supported(
+            &at("x-kubernetes-map-type"),
+            map_type,
+            &supported,
+        ));
     }
     if map_type.is_string() && kind != "object" {
-        errors.push(FieldError::invalid(&at("type"), &json["type"], "must be object if x-kubernetes-map-type is specified"));
+        errors.push(FieldError::invalid(
+            &at("type"),
+            &json["type"],
+            "must be object if x-kubernetes-map-type is specified",
+        ));
     }
-    let keys: Vec<&str> = json["x-kubernetes-list-map-keys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let keys: Vec<&str> = json["x-kubernetes-list-map-keys"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let items = &json["items"];
     if json["x-kubernetes-list-type"] == "map" {
         if keys.is_empty() {
@@ -167,10 +234,16 @@ fn check_list(json: &Value, path: &str, kind: &str, errors: &mut Vec<FieldError>
             let here = format!("{path}.items.properties[{key}]");
             if property.is_null() {
                 let detail = "entries must all be names of item properties";
-                errors.push(FieldError::invalid(&at("x-kubernetes-list-map-keys"), &key.into(), detail));
+                errors.push(FieldError::invalid(
+                    &at("x-kubernetes-list-map-keys"),
+                    &key.into(),
+                    detail,
+                ));
                 continue;
             }
-            let required = items["required"].as_array().is_some_and(|names| names.iter().any(|name| name == key));
+            let required = items["required"]
+                .as_array()
+                .is_some_and(|names| names.iter().any(|name| name == key));
             if !required && property["default"].is_null() {
                 let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
                 errors.push(FieldError::required(&format!("{here}.default"), detail));
@@ -182,25 +255,45 @@ fn check_list(json: &Value, path: &str, kind: &str, errors: &mut Vec<FieldError>
         }
     } else if !keys.is_empty() {
         let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
-        errors.push(FieldError::invalid(&at("x-kubernetes-list-type"), &json["x-kubernetes-list-type"], detail));
+        errors.push(FieldError::invalid(
+            &at("x-kubernetes-list-type"),
+            &json["x-kubernetes-list-type"],
+            detail,
+        ));
     }
 }
 
 /// Parts of `allOf` and its like only limit values: they name no types, defaults or descriptions.
 fn check_junctor(json: &Value, path: &str, int_or_string: bool, depth: usize, errors: &mut Vec<FieldError>) {
     if depth > MOST_DEPTH {
-        errors.push(FieldError::forbidden(path, &format!("schemas may not be nested deeper than {MOST_DEPTH}")));
+        errors.push(FieldError::forbidden(
+            path,
+            &format!("schemas may not be nested deeper than {MOST_DEPTH}"),
+        ));
         return;
     }
     let forbidden = [
-        "type", "default", "additionalProperties", "nullable", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource",
-        "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
-        "x-kubernetes-validations", "title", "description",
+        "type",
+        "default",
+        "additionalProperties",
+        "nullable",
+        "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-embedded-resource",
+        "x-kubernetes-int-or-string",
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-map-type",
+        "x-kubernetes-validations",
+        "title",
+        "description",
     ];
     for name in forbidden {
         let present = json.get(name).is_some_and(|value| !value.is_null() && *value != false);
         if present && !(int_or_string && name == "type") {
-            errors.push(FieldError::forbidden(&format!("{path}.{name}"), "must be empty to be structural"));
+            errors.push(FieldError::forbidden(
+                &format!("{path}.{name}"),
+                "must be empty to be structural",
+            ));
         }
     }
     for (name, field) in json["properties"].as_object().into_iter().flatten() {
@@ -211,7 +304,13 @@ fn check_junctor(json: &Value, path: &str, int_or_string: bool, depth: usize, er
     }
     for name in ["allOf", "anyOf", "oneOf"] {
         for (index, part) in json[name].as_array().into_iter().flatten().enumerate() {
-            check_junctor(part, &format!("{path}.{name}[{index}]"), int_or_string, depth + 1, errors);
+            check_junctor(
+                part,
+                &format!("{path}.{name}[{index}]"),
+                int_or_string,
+                depth + 1,
+                errors,
+            );
         }
     }
     if json["not"].is_object() {
@@ -237,7 +336,10 @@ fn check_default(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
 }
 
 fn check_rules_of(json: &Value, path: &str, root: bool, errors: &mut Vec<FieldError>) {
-    let rules = json["x-kubernetes-validations"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let rules = json["x-kubernetes-validations"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if rules.is_empty() {
         return;
     }
@@ -248,19 +350,39 @@ fn check_rules_of(json: &Value, path: &str, root: bool, errors: &mut Vec<FieldEr
             errors.push(FieldError::required(&format!("{here}.rule"), "rule is not specified"));
             continue;
         }
-        if rule["message"].as_str().is_some_and(|text| text.contains('\n') || (!text.is_empty() && text.trim().is_empty())) {
-            errors.push(FieldError::invalid(&format!("{here}.message"), &rule["message"], "message must not contain line breaks and must not be blank"));
+        if rule["message"]
+            .as_str()
+            .is_some_and(|text| text.contains('\n') || (!text.is_empty() && text.trim().is_empty()))
+        {
+            errors.push(FieldError::invalid(
+                &format!("{here}.message"),
+                &rule["message"],
+                "message must not contain line breaks and must not be blank",
+            ));
         }
-        let reasons = ["FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate"];
+        let reasons = [
+            "FieldValueRequired",
+            "FieldValueForbidden",
+            "FieldValueInvalid",
+            "FieldValueDuplicate",
+        ];
         if rule["reason"].as_str().is_some_and(|reason| !reasons.contains(&reason)) {
             let supported = reasons.map(Value::from);
-            errors.push(FieldError::not_supported(&format!("{here}.reason"), &rule["reason"], &supported));
+            errors.push(FieldError::not_supported(
+                &format!("{here}.reason"),
+                &rule["reason"],
+                &supported,
+            ));
         }
         let complaint = match Rule::read(rule) {
             Ok(read) => {
                 if rule["optionalOldSelf"] == true && !read.is_transition() {
                     let detail = "may not be set to true for rules which do not use oldSelf";
-                    errors.push(FieldError::invalid(&format!("{here}.optionalOldSelf"), &true.into(), detail));
+                    errors.push(FieldError::invalid(
+                        &format!("{here}.optionalOldSelf"),
+                        &true.into(),
+                        detail,
+                    ));
                 }
                 read.check(&schema, root).err()
             }
@@ -288,21 +410,51 @@ mod tests {
             check_structural(&schema, "s").iter().map(ToString::to_string).collect()
         };
         for (properties, expected) in [
-            (json!({"a": {}}), "s.properties[a].type: Required value: must not be empty for specified object fields"),
-            (json!({"a": {"type": "array", "items": {}}}), "s.properties[a].items.type: Required value: must not be empty for specified array items"),
-            (json!({"a": {"$ref": "#/x", "type": "object"}}), "s.properties[a].$ref: Forbidden: $ref is not supported"),
-            (json!({"a": {"type": "object", "additionalProperties": false}}), "s.properties[a].additionalProperties: Forbidden: additionalProperties cannot be set to false"),
-            (json!({"a": {"type": "array", "items": {"type": "string"}, "uniqueItems": true}}), "s.properties[a].uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic"),
-            (json!({"a": {"type": "string", "anyOf": [{"type": "string"}]}}), "s.properties[a].anyOf[0].type: Forbidden: must be empty to be structural"),
-            (json!({"a": {"type": "string", "default": 5}}), "s.properties[a].default: Invalid value: \"integer\": s.properties[a].default in body must be of type string: \"integer\""),
-            (json!({"a": {"type": "array", "x-kubernetes-list-type": "map", "items": {"type": "object", "properties": {"n": {"type": "string"}}}}}), "s.properties[a].x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map"),
-            (json!({"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}), "s.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified"),
+            (
+                json!({"a": {}}),
+                "s.properties[a].type: Required value: must not be empty for specified object fields",
+            ),
+            (
+                json!({"a": {"type": "array", "items": {}}}),
+                "s.properties[a].items.type: Required value: must not be empty for specified array items",
+            ),
+            (
+                json!({"a": {"$ref": "#/x", "type": "object"}}),
+                "s.properties[a].$ref: Forbidden: $ref is not supported",
+            ),
+            (
+                json!({"a": {"type": "object", "additionalProperties": false}}),
+                "s.properties[a].additionalProperties: Forbidden: additionalProperties cannot be set to false",
+            ),
+            (
+                json!({"a": {"type": "array", "items": {"type": "string"}, "uniqueItems": true}}),
+                "s.properties[a].uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            ),
+            (
+                json!({"a": {"type": "string", "anyOf": [{"type": "string"}]}}),
+                "s.properties[a].anyOf[0].type: Forbidden: must be empty to be structural",
+            ),
+            (
+                json!({"a": {"type": "string", "default": 5}}),
+                "s.properties[a].default: Invalid value: \"integer\": s.properties[a].default in body must be of type string: \"integer\"",
+            ),
+            (
+                json!({"a": {"type": "array", "x-kubernetes-list-type": "map", "items": {"type": "object", "properties": {"n": {"type": "string"}}}}}),
+                "s.properties[a].x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map",
+            ),
+            (
+                json!({"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}),
+                "s.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified",
+            ),
         ] {
             assert_eq!(complaints(properties), [expected]);
         }
         let rule = json!({"a": {"type": "string", "x-kubernetes-validations": [{"rule": "self.foo == 1"}]}});
         let text = complaints(rule).concat();
-        assert!(text.contains("compilation failed: ERROR: <input>:1:5: type 'string' does not support field selection"), "{text}");
+        assert!(
+            text.contains("compilation failed: ERROR: <input>:1:5: type 'string' does not support field selection"),
+            "{text}"
+        );
         let fine = json!({"a": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]}, "b": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
         assert!(complaints(fine).is_empty());
     }

@@ -112,7 +112,12 @@ fn check_object(object: &ObjectSchema, value: &Value, old: Option<&Value>, path:
     for (name, field) in fields {
         let known = object.properties.get(name).map(|known| (known, join(path, name)));
         // Keys of a map may hold anything; the messages show them in brackets.
-        let known = known.or_else(|| object.additional.as_ref().map(|known| (known, format!("{path}.{name}"))));
+        let known = known.or_else(|| {
+            object
+                .additional
+                .as_ref()
+                .map(|known| (known, format!("{path}.{name}")))
+        });
         if let Some((known, place)) = known {
             check(known, field, old.and_then(|old| old.get(name)), &place, errors);
         }
