@@ -4,6 +4,7 @@
 //! [`kinds`], how patches change objects in [`patch`] and [`apply`], what custom resources look like in [`crd`] and [`schema`].
 //! It never starts a process and never decides where a pod runs: it stores what is asked, and tells watchers.
 
+pub mod admission;
 pub mod apply;
 pub mod auth;
 pub mod bootstrap;

@@ -131,6 +131,10 @@ impl Resource {
                     | "jobs"
                     | "cronjobs"
                     | "endpointslices"
+                    | "mutatingwebhookconfigurations"
+                    | "validatingwebhookconfigurations"
+                    | "validatingadmissionpolicies"
+                    | "validatingadmissionpolicybindings"
             )
     }
 }
@@ -365,6 +369,12 @@ const BUILT_IN: &[Row] = &[
     row("coordination.k8s.io/v1", "Lease", "leases", &[], Namespace),
     row("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", &[], Namespace),
     row("events.k8s.io/v1", "Event", "events", &["ev"], Namespace),
+    row("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", &[], Cluster),
+    row("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", &[], Cluster),
+    row("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &[], ClusterWithStatus),
+    row("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &[], Cluster),
+    treated(row("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &[], Cluster), Refused),
+    treated(row("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", &[], Cluster), Refused),
     row("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", &["crd", "crds"], ClusterWithStatus),
     treated(row("authentication.k8s.io/v1", "TokenReview", "tokenreviews", &[], Cluster), Review),
     treated(row("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", &[], Cluster), Review),

@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Configured;
 use super::auth::{Identity, Tokens};
 use super::handlers;
 use super::media;
@@ -48,8 +49,13 @@ pub struct Server {
     pub stopping: CancellationToken,
     /// OpenAPI documents made so far.
     pub documents: Documents,
+<<<<<<< HEAD
     /// Roles and bindings, as they are now.
     pub policies: Policies,
+=======
+    /// Webhooks and policies in force.
+    pub admission: Configured,
+>>>>>>> 710955e (Admission webhooks and validating policies)
     registry: RwLock<Arc<Registry>>,
     definitions: Mutex<HashMap<Arc<str>, Definition>>,
     kubelet: OnceLock<Arc<dyn Kubelet>>,
@@ -69,7 +75,11 @@ impl Server {
             settings,
             stopping: CancellationToken::new(),
             documents: Documents::default(),
+<<<<<<< HEAD
             policies: Policies::default(),
+=======
+            admission: Configured::default(),
+>>>>>>> 710955e (Admission webhooks and validating policies)
             registry: RwLock::new(Arc::new(Registry::built_in())),
             definitions: Mutex::default(),
             kubelet: OnceLock::new(),
@@ -152,6 +162,8 @@ pub struct Call {
     pub body: Bytes,
     /// Warnings to send with the answer.
     pub warnings: Vec<String>,
+    /// Warnings of webhooks and policies.
+    pub admitted: Mutex<Vec<String>>,
 }
 
 impl Call {
@@ -249,6 +261,7 @@ async fn answer(
         user_agent,
         body: Bytes::new(),
         warnings: Vec::new(),
+        admitted: Mutex::default(),
     };
     let verb = handlers::verb(&parts.method, &call)?;
     server.authorize(&call, verb)?;

@@ -103,6 +103,30 @@ impl fmt::Display for FieldError {
     }
 }
 
+/// A reason that others gave, if it is one of Kubernetes' own.
+pub fn known_reason(reason: &str) -> &'static str {
+    const REASONS: [&str; 17] = [
+        "Unauthorized",
+        "Forbidden",
+        "NotFound",
+        "AlreadyExists",
+        "Conflict",
+        "Gone",
+        "Invalid",
+        "ServerTimeout",
+        "Timeout",
+        "TooManyRequests",
+        "BadRequest",
+        "MethodNotAllowed",
+        "NotAcceptable",
+        "RequestEntityTooLarge",
+        "UnsupportedMediaType",
+        "InternalError",
+        "ServiceUnavailable",
+    ];
+    REASONS.into_iter().find(|known| *known == reason).unwrap_or("")
+}
+
 /// A refused request: HTTP code, reason word, sentence, details.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]

@@ -301,6 +301,12 @@ impl<'a> Evaluator<'_, 'a> {
                     other => Ok(other),
                 };
             }
+            Value::Question(_) if field == "requestResource" && !test => {
+                return self
+                    .variables
+                    .get("authorizer.requestResource")
+                    .ok_or_else(|| no_such_key(field));
+            }
             // Cluster-scoped or deleted: policies see null where there is no object.
             Value::Null if test || optional => {
                 return Ok(if test {

@@ -88,25 +88,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A value with nothing borrowed, from JSON of our own making.
-    pub fn owned(json: &Json) -> Value<'static> {
-        match json {
-            Json::Null => Value::Null,
-            Json::Bool(truth) => Value::Bool(*truth),
-            Json::Number(number) => number
-                .as_i64()
-                .map_or_else(|| Value::Double(number.as_f64().unwrap_or(f64::NAN)), Value::Int),
-            Json::String(text) => Value::Text(text.as_str().into()),
-            Json::Array(items) => Value::List(Arc::new(items.iter().map(Value::owned).collect())),
-            Json::Object(fields) => Value::Map(Arc::new(
-                fields
-                    .iter()
-                    .map(|(name, field)| (Value::Text(name.as_str().into()), Value::owned(field)))
-                    .collect(),
-            )),
-        }
-    }
-
     /// A text.
     pub fn text(text: impl AsRef<str>) -> Value<'a> {
         Value::Text(text.as_ref().into())

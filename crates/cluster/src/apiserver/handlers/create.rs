@@ -6,9 +6,11 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::objects::{
-    check_fields, check_kind, default, in_order, object_response, parse_body, to_storage, validate, value_response,
+    check_fields, check_kind, default, in_order, object_response, parse_body, schema_of, to_storage, validate,
+    value_response,
 };
 use super::{admission, respond};
+use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
 use crate::apiserver::crd;
 use crate::apiserver::fields;
 use crate::apiserver::kinds;
@@ -78,9 +80,34 @@ pub(super) async fn create_value(
         }
         let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut new = value.clone();
+<<<<<<< HEAD
         complete(&call.server, &resource, &namespace, &mut new)?;
         call.server.check_escalation(call, None, &new)?;
+=======
+        begin(&call.server, &resource, &namespace, &mut new)?;
+        let configured = user_admission::is_configured(&call.server);
+        let attempt = Attempt {
+            server: &call.server,
+            identity: &call.identity,
+            operation: Operation::Create,
+            resource: &resource,
+            subresource: "",
+            namespace: attempt_namespace(&resource, &namespace, &name),
+            name: &name,
+            old: None,
+            dry_run: call.query.dry_run(),
+        };
+        let mut said = Vec::new();
+        if configured {
+            user_admission::mutate(&attempt, &mut new, |new| settle(&resource, new), &mut said).await?;
+        }
+        validate(&resource, None, &new)?;
+>>>>>>> 710955e (Admission webhooks and validating policies)
         managed(&resource, &mut new);
+        if configured {
+            user_admission::validate(&attempt, Some(&new), &mut said).await?;
+        }
+        call.warnings.append(&mut said);
         to_storage(&resource, &mut new);
         let mut new = in_order(new);
         if call.query.dry_run() {
@@ -111,8 +138,32 @@ pub(super) async fn create_value(
     }
 }
 
+/// The namespace that webhooks and policies are told: a namespace is in itself.
+pub(super) fn attempt_namespace<'n>(resource: &Resource, namespace: &'n str, name: &'n str) -> &'n str {
+    if &*resource.key == "namespaces" {
+        name
+    } else {
+        namespace
+    }
+}
+
+/// Brings what webhooks made into the form that is stored.
+pub(super) fn settle(resource: &Resource, new: &mut Value) {
+    let schema = schema_of(resource);
+    crate::apiserver::schema::prune(schema, new);
+    default(resource, new);
+    // What is no quantity is told by validation.
+    let _ = crate::apiserver::quantity::canonicalise(schema, new, "");
+}
+
 /// Makes a new object complete: identity, defaults, admission; and checks it.
 fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mut Value) -> Result<(), ApiError> {
+    begin(server, resource, namespace, new)?;
+    validate(resource, None, new)
+}
+
+/// Gives a new object its identity, its defaults and what admission adds.
+fn begin(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mut Value) -> Result<(), ApiError> {
     let metadata = &mut new["metadata"];
     if let Some(fields) = metadata.as_object_mut() {
         for field in [
@@ -148,8 +199,7 @@ fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mu
     }
     default(resource, new);
     kinds::prepare_create(resource, new);
-    admission::admit_create(server, resource, new)?;
-    validate(resource, None, new)
+    admission::admit_create(server, resource, new)
 }
 
 /// Why a kind cannot be created here.

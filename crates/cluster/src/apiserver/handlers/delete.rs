@@ -1,14 +1,17 @@
 //! delete and deletecollection: at once, gracefully (pods), or after finalizers.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::create::attempt_namespace;
 use super::objects::{from_storage, json_response, object_response, parse_body};
 use super::read::selectors;
 use super::respond;
+use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
+use crate::apiserver::auth::Identity;
 use crate::apiserver::meta::rfc3339;
 use crate::apiserver::resources::Resource;
 use crate::apiserver::server::{Call, Server};
@@ -62,7 +65,18 @@ fn options(call: &Call) -> Result<Options, ApiError> {
 /// Handles DELETE of one object.
 pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
     let options = options(&call)?;
-    match remove(&call.server, call.resource(), &call.key(), &options).await? {
+    let mut said = Vec::new();
+    let removed = remove(
+        &call.server,
+        &call.identity,
+        call.resource(),
+        &call.key(),
+        &options,
+        &mut said,
+    )
+    .await;
+    *call.admitted.lock().unwrap_or_else(PoisonError::into_inner) = said;
+    match removed? {
         Removed::Waiting(object) => Ok(respond(&call, 200, object_response(&call, &object))),
         Removed::Gone(object) => {
             let resource = call.resource();
@@ -98,7 +112,17 @@ pub(super) async fn delete_collection(call: Call) -> Result<Response, ApiError> 
         .list(&call.resource().key, namespace, None, usize::MAX, keep);
     let mut items = Vec::new();
     for object in &page.items {
-        match remove(&call.server, call.resource(), &object.key, &options).await {
+        let mut said = Vec::new();
+        match remove(
+            &call.server,
+            &call.identity,
+            call.resource(),
+            &object.key,
+            &options,
+            &mut said,
+        )
+        .await
+        {
             Ok(Removed::Waiting(object) | Removed::Gone(object)) => {
                 let mut value = object.value();
                 from_storage(call.resource(), &mut value);
@@ -124,7 +148,14 @@ enum Removed {
     Waiting(Arc<Object>),
 }
 
-async fn remove(server: &Arc<Server>, resource: &Resource, key: &Key, options: &Options) -> Result<Removed, ApiError> {
+async fn remove(
+    server: &Arc<Server>,
+    identity: &Identity,
+    resource: &Resource,
+    key: &Key,
+    options: &Options,
+    said: &mut Vec<String>,
+) -> Result<Removed, ApiError> {
     let qualified = resource.qualified();
     if &*resource.key == "namespaces" && PROTECTED_NAMESPACES.contains(&&*key.name) {
         return Err(ApiError::forbidden(
@@ -157,6 +188,25 @@ async fn remove(server: &Arc<Server>, resource: &Resource, key: &Key, options: &
             return Err(ApiError::conflict(&qualified, &key.name, why));
         }
         let mut object = current.value();
+        if user_admission::is_configured(server) {
+            let mut old = object.clone();
+            from_storage(resource, &mut old);
+            let attempt = Attempt {
+                server,
+                identity,
+                operation: Operation::Delete,
+                resource,
+                subresource: "",
+                namespace: attempt_namespace(resource, &key.namespace, &key.name),
+                name: &key.name,
+                old: Some(&old),
+                dry_run: options.dry_run,
+            };
+            said.clear();
+            // A mutating webhook may refuse a deletion; there is nothing to change.
+            user_admission::mutate(&attempt, &mut Value::Null, |_| {}, said).await?;
+            user_admission::validate(&attempt, None, said).await?;
+        }
         let step = next_step(resource, &mut object, options, Timestamp::now());
         if options.dry_run {
             return Ok(Removed::Waiting(current));
@@ -277,7 +327,15 @@ pub async fn finish_deletion(
         propagation: Some(propagation.to_owned()),
         ..Options::default()
     };
-    match remove(server, resource, key, &options).await {
+    // Controllers delete in the name of the garbage collector.
+    let account = "system:serviceaccount:kube-system:generic-garbage-collector";
+    let groups = [
+        "system:serviceaccounts",
+        "system:serviceaccounts:kube-system",
+        "system:masters",
+    ];
+    let identity = Identity::certificate(account, groups.map(str::to_owned).to_vec());
+    match remove(server, &identity, resource, key, &options, &mut Vec::new()).await {
         Err(error) if error.code != 404 && error.code != 409 => Err(error),
         _ => Ok(()),
     }

@@ -101,6 +101,8 @@ pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgra
 
 fn respond(call: &Call, code: u16, response: Response) -> Response {
     let mut response = with_warnings(response, &call.warnings);
+    let admitted = call.admitted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    response = with_warnings(response, &admitted);
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::OK);
     response
 }

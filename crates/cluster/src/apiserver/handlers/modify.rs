@@ -1,16 +1,17 @@
 //! update, patch and server-side apply: read, change, check, write if nobody else has written meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::response::Response;
 use serde_json::Value;
 
-use super::create::create_value;
+use super::create::{attempt_namespace, create_value, settle};
 use super::objects::{
     check_fields, check_kind, check_types, default, from_storage, in_order, object_response, parse_body, parse_yaml,
     schema_of, to_storage, validate, value_response,
 };
 use super::respond;
+use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
 use crate::apiserver::apply;
 use crate::apiserver::fields::{self, Manager};
 use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
@@ -241,6 +242,27 @@ pub(super) async fn modify(
         keep_identity(&old, &mut new);
         restrict(resource, call.target.subresource.as_deref(), &old, &mut new);
         default(resource, &mut new);
+        let configured = user_admission::is_configured(&call.server);
+        let attempt = Attempt {
+            server: &call.server,
+            identity: &call.identity,
+            operation: Operation::Update,
+            resource,
+            subresource: call.target.subresource.as_deref().unwrap_or_default(),
+            namespace: attempt_namespace(resource, call.namespace(), call.name()),
+            name: call.name(),
+            old: Some(&old),
+            dry_run: call.query.dry_run(),
+        };
+        let mut said = Vec::new();
+        if configured {
+            let settled = |new: &mut Value| {
+                settle(resource, new);
+                keep_identity(&old, new);
+                restrict(resource, call.target.subresource.as_deref(), &old, new);
+            };
+            user_admission::mutate(&attempt, &mut new, settled, &mut said).await?;
+        }
         if resource.has_generation() && spec_changed(&old, &new) {
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
@@ -249,6 +271,10 @@ pub(super) async fn modify(
         if let Some(manager) = manager {
             fields::record_update(resource, Some(&old), &mut new, manager);
         }
+        if configured {
+            user_admission::validate(&attempt, Some(&new), &mut said).await?;
+        }
+        *call.admitted.lock().unwrap_or_else(PoisonError::into_inner) = said;
         if same(&old, &new) {
             return Ok(Changed::Stored(current));
         }

@@ -13,9 +13,9 @@ mod workloads;
 
 use serde_json::{Value, json};
 
-use super::crd;
 use super::resources::Resource;
 use super::status::FieldError;
+use super::{admission, crd};
 
 /// Fills what may be left out, as the API server stores it.
 pub fn default(resource: &Resource, object: &mut Value) {
@@ -40,6 +40,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "cronjobs.batch" => batch::default_cron_job(object),
         crd::DEFINITIONS => crd::prepare(object),
         "secrets" => default_secret(object),
+        key if key.ends_with(".admissionregistration.k8s.io") => admission::check::default(&resource.kind, object),
         "namespaces" => default_namespace(object),
         _ => {}
     }
@@ -91,6 +92,7 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "cronjobs.batch" => batch::validate_cron_job(object),
         "configmaps" | "secrets" => validate_keys(object),
         crd::DEFINITIONS => crd::validate(object),
+        key if key.ends_with(".admissionregistration.k8s.io") => admission::check::validate(&resource.kind, object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             validate_binding(object)
         }

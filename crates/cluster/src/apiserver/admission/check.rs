@@ -1,0 +1,413 @@
+//! What is wrong with a webhook configuration or a policy, and what they may leave out.
+
+use serde_json::{Value, json};
+
+use crate::apiserver::cel::Program;
+use crate::apiserver::cel::check::Type;
+use crate::apiserver::status::FieldError;
+
+/// Fills what may be left out.
+pub fn default(kind: &str, object: &mut Value) {
+    let set = |object: &mut Value, field: &str, value: Value| {
+        if let Some(fields) = object.as_object_mut()
+            && fields.get(field).is_none_or(Value::is_null)
+        {
+            fields.insert(field.to_owned(), value);
+        }
+    };
+    let cover = |object: &mut Value, rules: &str| {
+        set(object, "namespaceSelector", json!({}));
+        set(object, "objectSelector", json!({}));
+        set(object, "matchPolicy", "Equivalent".into());
+        for rule in object
+            .get_mut(rules)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            set(rule, "scope", "*".into());
+        }
+    };
+    match kind {
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
+            for webhook in object
+                .get_mut("webhooks")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                set(webhook, "failurePolicy", "Fail".into());
+                set(webhook, "timeoutSeconds", 10.into());
+                cover(webhook, "rules");
+                if kind.starts_with("Mutating") {
+                    set(webhook, "reinvocationPolicy", "Never".into());
+                }
+                if let Some(service) = webhook["clientConfig"].get_mut("service") {
+                    set(service, "port", 443.into());
+                }
+            }
+        }
+        "ValidatingAdmissionPolicy" => {
+            set(&mut object["spec"], "failurePolicy", "Fail".into());
+            if object["spec"]["matchConstraints"].is_object() {
+                cover(&mut object["spec"]["matchConstraints"], "resourceRules");
+            }
+        }
+        _ => {
+            if object["spec"]["matchResources"].is_object() {
+                cover(&mut object["spec"]["matchResources"], "resourceRules");
+            }
+        }
+    }
+}
+
+/// Complaints about a configuration.
+pub fn validate(kind: &str, object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    match kind {
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
+            let mut names = Vec::new();
+            for (index, webhook) in object["webhooks"].as_array().into_iter().flatten().enumerate() {
+                let path = format!("webhooks[{index}]");
+                if names.contains(&&webhook["name"]) {
+                    errors.push(FieldError::duplicate(&format!("{path}.name"), &webhook["name"]));
+                }
+                names.push(&webhook["name"]);
+                check_webhook(webhook, &path, &mut errors);
+            }
+        }
+        "ValidatingAdmissionPolicy" => check_policy(&object["spec"], &mut errors),
+        _ => check_binding(&object["spec"], &mut errors),
+    }
+    errors
+}
+
+fn one_of(value: &Value, path: &str, allowed: &[&str], errors: &mut Vec<FieldError>) {
+    if value.as_str().is_none_or(|text| !allowed.contains(&text)) {
+        let supported: Vec<Value> = allowed.iter().map(|text| Value::from(*text)).collect();
+        errors.push(FieldError::not_supported(path, value, &supported));
+    }
+}
+
+fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let name = webhook["name"].as_str().unwrap_or_default();
+    if name.is_empty() {
+        errors.push(FieldError::required(&format!("{path}.name"), ""));
+    } else if name.split('.').filter(|part| !part.is_empty()).count() < 3 {
+        let detail = "should be a domain with at least three segments separated by dots";
+        errors.push(FieldError::invalid(&format!("{path}.name"), &webhook["name"], detail));
+    }
+    match webhook["sideEffects"].as_str() {
+        None => {
+            let detail = "must specify one of None, NoneOnDryRun";
+            errors.push(FieldError::required(&format!("{path}.sideEffects"), detail));
+        }
+        Some(_) => one_of(
+            &webhook["sideEffects"],
+            &format!("{path}.sideEffects"),
+            &["None", "NoneOnDryRun"],
+            errors,
+        ),
+    }
+    let versions = webhook["admissionReviewVersions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if versions.is_empty() {
+        let detail = "must specify one of v1, v1beta1";
+        errors.push(FieldError::required(&format!("{path}.admissionReviewVersions"), detail));
+    } else if !versions.iter().any(|version| version == "v1") {
+        let detail = "must include at least one of v1";
+        let value = Value::from(versions.to_vec());
+        errors.push(FieldError::invalid(
+            &format!("{path}.admissionReviewVersions"),
+            &value,
+            detail,
+        ));
+    }
+    one_of(
+        &webhook["failurePolicy"],
+        &format!("{path}.failurePolicy"),
+        &["Fail", "Ignore"],
+        errors,
+    );
+    one_of(
+        &webhook["matchPolicy"],
+        &format!("{path}.matchPolicy"),
+        &["Equivalent", "Exact"],
+        errors,
+    );
+    if !webhook["timeoutSeconds"]
+        .as_i64()
+        .is_some_and(|seconds| (1..=30).contains(&seconds))
+    {
+        let detail = "the timeout value must be between 1 and 30 seconds";
+        errors.push(FieldError::invalid(
+            &format!("{path}.timeoutSeconds"),
+            &webhook["timeoutSeconds"],
+            detail,
+        ));
+    }
+    check_rules(&webhook["rules"], &format!("{path}.rules"), errors);
+    let client = &webhook["clientConfig"];
+    let here = format!("{path}.clientConfig");
+    match (client["url"].as_str(), client["service"].is_object()) {
+        (Some(_), true) | (None, false) => {
+            errors.push(FieldError::required(&here, "exactly one of url or service is required"));
+        }
+        (Some(url), false) => {
+            if !url.starts_with("https://") {
+                let detail = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
+                errors.push(FieldError::invalid(&format!("{here}.url"), &client["url"], detail));
+            } else if url.contains(['#', '?', '@']) {
+                let detail = "fragments, query parameters and user information are not permitted in the URL; desired format: https://host[/path]";
+                errors.push(FieldError::invalid(&format!("{here}.url"), &client["url"], detail));
+            }
+        }
+        (None, true) => {
+            for field in ["name", "namespace"] {
+                if client["service"][field].as_str().is_none_or(str::is_empty) {
+                    errors.push(FieldError::required(&format!("{here}.service.{field}"), ""));
+                }
+            }
+        }
+    }
+    check_expressions(
+        &webhook["matchConditions"],
+        &format!("{path}.matchConditions"),
+        &WEBHOOK,
+        errors,
+    );
+}
+
+fn check_rules(rules: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    for (index, rule) in rules.as_array().into_iter().flatten().enumerate() {
+        for field in ["operations", "apiGroups", "apiVersions", "resources"] {
+            if rule[field].as_array().is_none_or(Vec::is_empty) {
+                errors.push(FieldError::required(&format!("{path}[{index}].{field}"), ""));
+            }
+        }
+        for (place, operation) in rule["operations"].as_array().into_iter().flatten().enumerate() {
+            let path = format!("{path}[{index}].operations[{place}]");
+            one_of(
+                operation,
+                &path,
+                &["*", "CONNECT", "CREATE", "DELETE", "UPDATE"],
+                errors,
+            );
+        }
+        one_of(
+            &rule["scope"],
+            &format!("{path}[{index}].scope"),
+            &["*", "Cluster", "Namespaced"],
+            errors,
+        );
+    }
+}
+
+/// Names that expressions of a webhook may use.
+const WEBHOOK: [&str; 4] = ["object", "oldObject", "request", "authorizer"];
+/// Names that expressions of a policy may use.
+const POLICY: [&str; 7] = [
+    "object",
+    "oldObject",
+    "request",
+    "authorizer",
+    "params",
+    "namespaceObject",
+    "variables",
+];
+
+fn check_expressions(list: &Value, path: &str, names: &[&str], errors: &mut Vec<FieldError>) {
+    for (index, item) in list.as_array().into_iter().flatten().enumerate() {
+        if item["name"].as_str().is_none_or(str::is_empty) {
+            errors.push(FieldError::required(&format!("{path}[{index}].name"), ""));
+        }
+        check_expression(
+            &item["expression"],
+            &format!("{path}[{index}].expression"),
+            names,
+            Some("bool"),
+            errors,
+        );
+    }
+}
+
+/// Complains if an expression does not compile or gives another type.
+fn check_expression(value: &Value, path: &str, names: &[&str], wanted: Option<&str>, errors: &mut Vec<FieldError>) {
+    let text = value.as_str().unwrap_or_default();
+    if text.trim().is_empty() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    let variables: Vec<(&str, Type<'_>)> = names.iter().map(|name| (*name, Type::Dyn)).collect();
+    let complaint = match Program::parse(text).and_then(|program| program.check(&variables)) {
+        Err(error) => Some(format!("compilation failed: {}", error.describe(text))),
+        Ok(found) => match (wanted, found) {
+            (Some("bool"), Type::Bool | Type::Dyn) | (Some("string"), Type::Text | Type::Dyn) | (None, _) => None,
+            (Some("string"), _) => Some("must evaluate to string".to_owned()),
+            _ => Some("must evaluate to bool".to_owned()),
+        },
+    };
+    if let Some(complaint) = complaint {
+        errors.push(FieldError::invalid(path, value, &complaint));
+    }
+}
+
+fn check_policy(spec: &Value, errors: &mut Vec<FieldError>) {
+    one_of(
+        &spec["failurePolicy"],
+        "spec.failurePolicy",
+        &["Fail", "Ignore"],
+        errors,
+    );
+    if spec["matchConstraints"].is_null() {
+        errors.push(FieldError::required("spec.matchConstraints", ""));
+    } else {
+        let rules = &spec["matchConstraints"]["resourceRules"];
+        if rules.as_array().is_none_or(Vec::is_empty) {
+            errors.push(FieldError::required("spec.matchConstraints.resourceRules", ""));
+        }
+        check_rules(rules, "spec.matchConstraints.resourceRules", errors);
+    }
+    let names: Vec<&str> = POLICY
+        .into_iter()
+        .filter(|name| *name != "params" || !spec["paramKind"].is_null())
+        .collect();
+    check_expressions(&spec["matchConditions"], "spec.matchConditions", &names, errors);
+    let mut before: Vec<String> = Vec::new();
+    for (index, variable) in spec["variables"].as_array().into_iter().flatten().enumerate() {
+        let path = format!("spec.variables[{index}]");
+        let name = variable["name"].as_str().unwrap_or_default();
+        let named = !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit());
+        if !named || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            errors.push(FieldError::invalid(
+                &format!("{path}.name"),
+                &variable["name"],
+                "name is not a valid CEL identifier",
+            ));
+        }
+        if before.iter().any(|known| known == name) {
+            errors.push(FieldError::duplicate(&format!("{path}.name"), &variable["name"]));
+        }
+        check_expression(
+            &variable["expression"],
+            &format!("{path}.expression"),
+            &names,
+            None,
+            errors,
+        );
+        // A variable may use those before it only, or its evaluation would not end.
+        let later: Vec<&Value> = spec["variables"].as_array().into_iter().flatten().skip(index).collect();
+        let text = variable["expression"].as_str().unwrap_or_default();
+        for name in later.iter().filter_map(|later| later["name"].as_str()) {
+            if uses_variable(text, name) {
+                let detail = format!("compilation failed: undefined field '{name}'");
+                errors.push(FieldError::invalid(
+                    &format!("{path}.expression"),
+                    &variable["expression"],
+                    &detail,
+                ));
+            }
+        }
+        before.push(name.to_owned());
+    }
+    let validations = spec["validations"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let audits = spec["auditAnnotations"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if validations.is_empty() && audits.is_empty() {
+        let detail = "validations or auditAnnotations must contain at least one item";
+        errors.push(FieldError::required("spec.validations", detail));
+    }
+    for (index, validation) in validations.iter().enumerate() {
+        let path = format!("spec.validations[{index}]");
+        check_expression(
+            &validation["expression"],
+            &format!("{path}.expression"),
+            &names,
+            Some("bool"),
+            errors,
+        );
+        if validation["messageExpression"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty())
+        {
+            let path = format!("{path}.messageExpression");
+            check_expression(&validation["messageExpression"], &path, &names, Some("string"), errors);
+        }
+        if validation["reason"].is_string() {
+            let reasons = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+            one_of(&validation["reason"], &format!("{path}.reason"), &reasons, errors);
+        }
+    }
+    for (index, audit) in audits.iter().enumerate() {
+        let path = format!("spec.auditAnnotations[{index}].valueExpression");
+        check_expression(&audit["valueExpression"], &path, &names, None, errors);
+    }
+}
+
+/// Whether `variables.<name>` is named in a text.
+fn uses_variable(text: &str, name: &str) -> bool {
+    let wanted = format!("variables.{name}");
+    text.match_indices(&wanted).any(|(place, _)| {
+        let after = text[place + wanted.len()..].chars().next();
+        !after.is_some_and(|next| next.is_ascii_alphanumeric() || next == '_')
+    })
+}
+
+fn check_binding(spec: &Value, errors: &mut Vec<FieldError>) {
+    if spec["policyName"].as_str().is_none_or(str::is_empty) {
+        errors.push(FieldError::required("spec.policyName", ""));
+    }
+    let actions = spec["validationActions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if actions.is_empty() {
+        errors.push(FieldError::required(
+            "spec.validationActions",
+            "at least one validation action is required",
+        ));
+    }
+    for (index, action) in actions.iter().enumerate() {
+        one_of(
+            action,
+            &format!("spec.validationActions[{index}]"),
+            &["Audit", "Deny", "Warn"],
+            errors,
+        );
+        if actions[..index].contains(action) {
+            errors.push(FieldError::duplicate(
+                &format!("spec.validationActions[{index}]"),
+                action,
+            ));
+        }
+    }
+    let both = |name: &str| actions.iter().any(|action| action == name);
+    if both("Deny") && both("Warn") {
+        let detail = "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)";
+        errors.push(FieldError::invalid(
+            "spec.validationActions",
+            &actions.to_vec().into(),
+            detail,
+        ));
+    }
+    let params = &spec["paramRef"];
+    if params.is_object() {
+        let named = params["name"].as_str().is_some_and(|name| !name.is_empty());
+        if named == params["selector"].is_object() {
+            errors.push(FieldError::required(
+                "spec.paramRef",
+                "one of name or selector must be specified",
+            ));
+        }
+        one_of(
+            &params["parameterNotFoundAction"],
+            "spec.paramRef.parameterNotFoundAction",
+            &["Allow", "Deny"],
+            errors,
+        );
+    }
+}
