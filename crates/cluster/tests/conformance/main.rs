@@ -12,12 +12,17 @@
     reason = "a test, though without the harness"
 )]
 
+<<<<<<< HEAD
 mod access;
+=======
+mod admission;
+>>>>>>> 923d036 (Custom resources and admission are conformance cases)
 #[allow(dead_code, reason = "shared with the tests of the node, which use more of it")]
 #[path = "../node/bench.rs"]
 mod bench;
 mod case;
 mod jobs;
+mod crds;
 mod kubectl;
 mod table;
 mod wire;
@@ -32,6 +37,7 @@ use case::{Case, Ground};
 
 /// Every area, in the order of the table.
 fn cases() -> Vec<Case> {
+<<<<<<< HEAD
     [
         kubectl::cases(),
         wire::cases(),
@@ -42,6 +48,13 @@ fn cases() -> Vec<Case> {
     .into_iter()
     .flatten()
     .collect()
+=======
+    [kubectl::cases(), wire::cases(), workloads::cases(), jobs::cases()]
+    [kubectl::cases(), wire::cases(), crds::cases(), admission::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
+>>>>>>> 923d036 (Custom resources and admission are conformance cases)
 }
 
 fn main() -> ExitCode {

@@ -140,6 +140,6 @@ pub(super) fn in_version(attempt: &Attempt<'_>, object: &Value, version: &str) -
 }
 
 /// What a review shows: nothing new of what is deleted.
-pub(super) fn shown<'v>(operation: Operation, object: Option<&'v Value>) -> Option<&'v Value> {
+pub(super) fn shown(operation: Operation, object: Option<&Value>) -> Option<&Value> {
     object.filter(|_| operation != Operation::Delete)
 }

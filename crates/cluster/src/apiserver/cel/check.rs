@@ -48,8 +48,8 @@ pub enum Type<'s> {
     Timestamp,
     /// Length of time.
     Duration,
-    /// A type.
-    Type,
+    /// The name of a type.
+    Named,
     /// List.
     List(Box<Type<'s>>),
     /// Map with text keys.
@@ -101,7 +101,7 @@ impl<'s> Type<'s> {
             Type::Bytes => "bytes".into(),
             Type::Timestamp => "timestamp".into(),
             Type::Duration => "duration".into(),
-            Type::Type => "type(dyn)".into(),
+            Type::Named => "type(dyn)".into(),
             Type::List(item) => format!("list({})", item.name()),
             Type::Map(value) => format!("map(string, {})", value.name()),
             Type::Object(..) | Type::Metadata => "object".into(),
@@ -340,7 +340,7 @@ impl<'s> Checker<'_, 's> {
             return Ok(found.clone());
         }
         if TYPE_NAMES.contains(&name) {
-            return Ok(Type::Type);
+            return Ok(Type::Named);
         }
         error(node, format!("undeclared reference to '{name}' (in container '')"))
     }
@@ -564,7 +564,7 @@ fn function<'s>(name: &str, arguments: &[Type<'s>]) -> Option<Type<'s>> {
             [Type::Text | Type::Bytes | Type::List(_) | Type::Map(_) | Type::Dyn] => Type::Int,
             _ => return None,
         },
-        "type" if one => Type::Type,
+        "type" if one => Type::Named,
         "dyn" if one => Type::Dyn,
         "int" | "uint" | "double" | "string" | "bytes" | "bool" | "timestamp" | "duration" if one => {
             if matches!(

@@ -151,7 +151,7 @@ fn quoted(text: &str) -> Result<Option<(Token, usize)>, String> {
         if character == '\\' && !raw {
             at += escape(rest, bytes, &mut value)?;
         } else {
-            value.extend_from_slice(rest[..character.len_utf8()].as_bytes());
+            value.extend_from_slice(&rest.as_bytes()[..character.len_utf8()]);
             at += character.len_utf8();
         }
     }

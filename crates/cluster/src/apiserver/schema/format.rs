@@ -174,7 +174,7 @@ fn named_holds(name: &str, text: &str) -> bool {
                 .map(|(index, digit)| if index % 2 == 0 { digit } else { 3 * digit })
                 .sum();
             digits().count() == 13
-                && sum % 10 == 0
+                && sum.is_multiple_of(10)
                 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b' '))
         }
         "creditcard" => {
@@ -188,7 +188,7 @@ fn named_holds(name: &str, text: &str) -> bool {
                     _ => (digit * 2) / 10 + (digit * 2) % 10,
                 })
                 .sum();
-            (12..=19).contains(&all.len()) && sum % 10 == 0
+            (12..=19).contains(&all.len()) && sum.is_multiple_of(10)
         }
         "ssn" => shape!(r"^\d{3}[- ]?\d{2}[- ]?\d{4}$"),
         "hexcolor" => shape!(r"^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"),
