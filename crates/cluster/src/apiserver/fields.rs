@@ -423,7 +423,7 @@ pub fn ownable(object: &Value) -> Value {
 pub fn record_update(resource: &Resource, old: Option<&Value>, new: &mut Value, manager: &Manager) {
     let reset = new["metadata"]["managedFields"]
         .as_array()
-        .is_some_and(|list| list.is_empty() || *list == [json!({})]);
+        .is_some_and(|list| *list == [json!({})]);
     let mut entries = if reset {
         Vec::new()
     } else {

@@ -139,6 +139,8 @@ pub struct ApiError {
     pub message: String,
     /// `details` of the Status.
     pub details: Value,
+    /// `metadata` of the Status, if it has any.
+    pub metadata: Value,
 }
 
 impl ApiError {
@@ -149,6 +151,7 @@ impl ApiError {
             reason,
             message: message.into(),
             details: Value::Null,
+            metadata: Value::Null,
         }
     }
 
@@ -244,6 +247,7 @@ impl ApiError {
             reason: "Invalid",
             message: format!("{head} {name:?} is invalid: {text}"),
             details,
+            metadata: Value::Null,
         }
     }
 
@@ -284,6 +288,9 @@ impl ApiError {
         });
         if !self.details.is_null() {
             status["details"] = self.details.clone();
+        }
+        if !self.metadata.is_null() {
+            status["metadata"] = self.metadata.clone();
         }
         status["code"] = self.code.into();
         status

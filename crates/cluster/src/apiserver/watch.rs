@@ -3,6 +3,7 @@
 //! A watcher is a cursor: it reads events after its revision when it can send them. One that falls out of the window is told 410 and ends.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -13,7 +14,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::handlers::watching::{metadata_of, present, read_revision, selectors};
+use super::handlers::watching::{check_versions, metadata_of, present, reached, read_revision, selectors};
 use super::request::Form;
 use super::selectors::{FieldSelector, LabelSelector};
 use super::server::{Call, with_warnings};
@@ -33,13 +34,19 @@ struct Watcher {
     labels: LabelSelector,
     fields: FieldSelector,
     revision: u64,
-    waiting: VecDeque<Bytes>,
+    /// Frames to send, and objects whose frames are made when they are sent.
+    waiting: VecDeque<Waiting>,
     commits: tokio::sync::watch::Receiver<u64>,
     ends: Instant,
     next_bookmark: Instant,
     bookmarks: bool,
     columns_sent: bool,
     done: bool,
+}
+
+enum Waiting {
+    Frame(Bytes),
+    Added(Arc<Object>),
 }
 
 /// Starts a watch and answers with its stream.
@@ -88,6 +95,7 @@ async fn over_websocket(socket: WebSocket, watcher: Watcher) {
 
 impl Watcher {
     fn start(mut call: Call) -> Result<Watcher, ApiError> {
+        check_versions(&call.query)?;
         let (labels, fields) = selectors(&call)?;
         // A watch of one object by its path is a watch of its name.
         let fields = match call.target.name.take() {
@@ -122,13 +130,11 @@ impl Watcher {
         let explicit_none = watcher.call.query.get("sendInitialEvents") == Some("false");
         match asked {
             Some(revision) if revision > 0 && !initial => watcher.revision = revision,
-            Some(revision) if revision > watcher.call.server.store.revision() => {
-                let current = watcher.call.server.store.revision();
-                let message = format!("Too large resource version: {revision}, current: {current}");
-                return Err(ApiError::new(504, "Timeout", message));
-            }
             _ if explicit_none => watcher.revision = watcher.call.server.store.revision(),
-            _ => watcher.send_current(initial),
+            asked => {
+                reached(&watcher.call, asked.unwrap_or_default())?;
+                watcher.send_current(initial && watcher.bookmarks);
+            }
         }
         Ok(watcher)
     }
@@ -145,13 +151,10 @@ impl Watcher {
                 .list(&resource.key, namespace.as_deref(), None, usize::MAX, keep)
         };
         self.revision = page.revision;
-        for object in &page.items {
-            let frame = self.frame("ADDED", &present(&resource, object));
-            self.waiting.push_back(frame);
-        }
+        self.waiting.extend(page.items.into_iter().map(Waiting::Added));
         if mark_end {
             let bookmark = self.bookmark(true);
-            self.waiting.push_back(bookmark);
+            self.waiting.push_back(Waiting::Frame(bookmark));
         }
     }
 
@@ -246,8 +249,13 @@ impl Watcher {
 
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(frame) = self.waiting.pop_front() {
-                return Some(frame);
+            match self.waiting.pop_front() {
+                Some(Waiting::Frame(frame)) => return Some(frame),
+                Some(Waiting::Added(object)) => {
+                    let resource = self.call.target.resource.clone();
+                    return Some(self.frame("ADDED", &present(&resource, &object)));
+                }
+                None => {}
             }
             if self.done {
                 return None;
@@ -264,7 +272,7 @@ impl Watcher {
                 Ok((events, complete)) => {
                     for event in &events {
                         let frame = self.frame_of(event);
-                        self.waiting.extend(frame);
+                        self.waiting.extend(frame.map(Waiting::Frame));
                     }
                     self.revision = self.revision.max(complete);
                     if !self.waiting.is_empty() || events.len() == BATCH {
@@ -274,8 +282,8 @@ impl Watcher {
                 Err(compacted) => {
                     let message = format!("too old resource version: {} ({})", self.revision, compacted.oldest);
                     let status = ApiError::expired(message).status();
-                    self.waiting
-                        .push_back(json!({"type": "ERROR", "object": status}).to_string().into());
+                    let frame = json!({"type": "ERROR", "object": status}).to_string().into();
+                    self.waiting.push_back(Waiting::Frame(frame));
                     self.done = true;
                     continue;
                 }
@@ -286,13 +294,13 @@ impl Watcher {
                 () = sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
                     let bookmark = self.bookmark(false);
-                    self.waiting.push_back(bookmark);
+                    self.waiting.push_back(Waiting::Frame(bookmark));
                 }
                 () = sleep_until(self.ends) => {
                     self.done = true;
                     if self.bookmarks {
                         let bookmark = self.bookmark(false);
-                        self.waiting.push_back(bookmark);
+                        self.waiting.push_back(Waiting::Frame(bookmark));
                     }
                 }
                 () = stopping.cancelled() => self.done = true,

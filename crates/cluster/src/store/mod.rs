@@ -49,6 +49,9 @@ pub struct Page {
     pub remaining: usize,
 }
 
+/// Namespace and name: the place of an object among those of its resource.
+pub type Place = (Arc<str>, Arc<str>);
+
 struct Shared {
     state: RwLock<State>,
     revision: watch::Sender<u64>,
@@ -136,7 +139,7 @@ impl Store {
         &self,
         resource: &ResourceKey,
         namespace: Option<&str>,
-        after: Option<(Arc<str>, Arc<str>)>,
+        after: Option<Place>,
         limit: usize,
         mut keep: impl FnMut(&Object) -> bool,
     ) -> Page {
@@ -169,6 +172,60 @@ impl Store {
             }
         }
         page
+    }
+
+    /// The same list as it was at an earlier revision, as long as the window reaches back that far. Costs a look at every event since.
+    pub fn list_at(
+        &self,
+        revision: u64,
+        resource: &ResourceKey,
+        namespace: Option<&str>,
+        after: Option<Place>,
+        limit: usize,
+        mut keep: impl FnMut(&Object) -> bool,
+    ) -> Result<Page, Compacted> {
+        let state = self.shared.read();
+        if revision >= state.revision {
+            drop(state);
+            return Ok(self.list(resource, namespace, after, limit, keep));
+        }
+        let (events, _) = state.window.after(Some(resource), revision, usize::MAX, state.revision)?;
+        // What each object was before its first change since.
+        let mut before: BTreeMap<Place, Option<Arc<Object>>> = BTreeMap::new();
+        for event in events {
+            let key = &event.object.key;
+            let place = (key.namespace.clone(), key.name.clone());
+            before.entry(place).or_insert_with(|| event.previous.clone());
+        }
+        let empty = Table::new();
+        let table = state.tables.get(resource).unwrap_or(&empty);
+        let unchanged = table.iter().filter(|(place, _)| !before.contains_key(*place));
+        let changed = before.iter().filter_map(|(place, object)| Some((place, object.as_ref()?)));
+        let mut page = Page {
+            items: Vec::new(),
+            revision,
+            remaining: 0,
+        };
+        let (mut unchanged, mut changed) = (unchanged.peekable(), changed.peekable());
+        loop {
+            let next = match (unchanged.peek(), changed.peek()) {
+                (Some((left, _)), Some((right, _))) if left < right => unchanged.next(),
+                (_, Some(_)) => changed.next(),
+                (_, None) => unchanged.next(),
+            };
+            let Some((place, object)) = next else { return Ok(page) };
+            let wanted = namespace.is_none_or(|wanted| *wanted == *place.0)
+                && after.as_ref().is_none_or(|after| place > after)
+                && keep(object);
+            if !wanted {
+                continue;
+            }
+            if page.items.len() == limit {
+                page.remaining += 1;
+            } else {
+                page.items.push(object.clone());
+            }
+        }
     }
 
     /// Resources that have at least one object in this namespace.

@@ -121,7 +121,7 @@ pub struct Write {
 }
 
 /// Stands for the revision in `metadata.resourceVersion` until the writer knows it. Random per process, so no content can contain it.
-pub fn revision_placeholder() -> &'static str {
+pub fn revision_mark() -> &'static str {
     static PLACEHOLDER: OnceLock<String> = OnceLock::new();
     PLACEHOLDER.get_or_init(|| {
         let mut random = [0_u8; 16];
@@ -136,10 +136,10 @@ pub fn revision_placeholder() -> &'static str {
 impl Write {
     /// Prepares a write of `value`, whose `metadata.resourceVersion` is overwritten.
     pub fn new(key: Key, kind: WriteKind, value: &mut Value) -> Write {
-        value["metadata"]["resourceVersion"] = Value::from(revision_placeholder());
+        value["metadata"]["resourceVersion"] = Value::from(revision_mark());
         let fields = fields_of(value);
         let mut before = serde_json::to_vec(value).unwrap_or_default();
-        let mark = revision_placeholder().as_bytes();
+        let mark = revision_mark().as_bytes();
         let place = before
             .windows(mark.len())
             .position(|part| part == mark)

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::create::attempt_namespace;
 use super::objects::{from_storage, json_response, object_response, parse_body};
-use super::read::selectors;
-use super::respond;
+use super::options::{ListOptions, check_deletion};
+use super::{read, respond};
 use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
 use crate::apiserver::auth::Identity;
 use crate::apiserver::meta::rfc3339;
@@ -52,6 +52,7 @@ fn options(call: &Call) -> Result<Options, ApiError> {
         .as_bool()
         .or_else(|| query("orphanDependents").map(|text| text == "true"));
     let propagation = query("propagationPolicy").or_else(|| text(&body["propagationPolicy"]));
+    check_deletion(propagation.as_deref(), orphan, &body["dryRun"])?;
     Ok(Options {
         grace,
         propagation: propagation
@@ -103,13 +104,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, ApiError> {
 /// Handles DELETE of a collection: everything the selectors let through.
 pub(super) async fn delete_collection(call: Call) -> Result<Response, ApiError> {
     let options = options(&call)?;
-    let (labels, fields) = selectors(&call)?;
-    let namespace = call.target.namespace.as_deref();
-    let keep = |object: &Object| labels.matches(&object.fields) && fields.matches(object);
-    let page = call
-        .server
-        .store
-        .list(&call.resource().key, namespace, None, usize::MAX, keep);
+    let page = read::page(&call, &ListOptions::read(&call.query)?)?;
     let mut items = Vec::new();
     for object in &page.items {
         let mut said = Vec::new();

@@ -9,6 +9,7 @@ mod delete;
 mod discovery;
 mod modify;
 mod objects;
+mod options;
 mod pods;
 mod read;
 mod reviews;
@@ -22,7 +23,10 @@ pub use objects::json_response;
 /// What a watch needs of the other verbs.
 pub(crate) mod watching {
     pub(crate) use super::objects::{metadata_of, present};
-    pub(crate) use super::read::{revision as read_revision, selectors};
+    pub(crate) fn check_versions(query: &crate::apiserver::request::Query) -> Result<(), crate::apiserver::status::ApiError> {
+        super::options::check_versions(query, true)
+    }
+    pub(crate) use super::read::{reached, revision as read_revision, selectors};
 }
 
 use axum::extract::ws::WebSocketUpgrade;
@@ -86,6 +90,7 @@ pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgra
         );
         call.warnings.push(warning);
     }
+    options::check_write(verb, &call)?;
     match verb {
         "get" => read::get(&call),
         "list" => read::list(&call),

@@ -17,7 +17,7 @@ use crate::apiserver::fields::{self, Manager};
 use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
 use crate::apiserver::resources::Resource;
 use crate::apiserver::server::Call;
-use crate::apiserver::status::ApiError;
+use crate::apiserver::status::{ApiError, FieldError};
 use crate::apiserver::strict;
 use crate::store::{Object, Write, WriteError, WriteKind};
 
@@ -37,6 +37,12 @@ pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
             call.name()
         );
         return Err(ApiError::bad_request(message));
+    }
+    let version = value["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    if resource.custom.is_some() && version.is_empty() && call.server.store.get(&call.key()).is_some() {
+        let mut error = FieldError::invalid("metadata.resourceVersion", &0.into(), "");
+        error.message = "Invalid value: 0x0: must be specified for an update".into();
+        return Err(ApiError::invalid(&resource.group, &resource.kind, call.name(), &[error]));
     }
     let manager = fields::manager_of(&call, "Update");
     let changed = modify(&call, Some(&manager), |_, _| Ok(value.clone())).await?;

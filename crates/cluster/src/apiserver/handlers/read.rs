@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
+use super::options::{At, ListOptions, write_continue};
 use super::objects::{bytes_response, json_response, metadata_of, object_response, present};
 use super::respond;
 use crate::apiserver::request::Form;
+use crate::apiserver::resources::Resource;
 use crate::apiserver::selectors::{FieldSelector, LabelSelector};
 use crate::apiserver::server::Call;
 use crate::apiserver::status::ApiError;
 use crate::apiserver::table;
+use crate::store::{Object, Page, Place};
 
 /// The selectors of a call.
 pub(crate) fn selectors(call: &Call) -> Result<(LabelSelector, FieldSelector), ApiError> {
@@ -25,55 +27,72 @@ pub(crate) fn selectors(call: &Call) -> Result<(LabelSelector, FieldSelector), A
     Ok((labels, fields))
 }
 
-/// Answers with one object.
+/// Answers with one object. A state that is asked for must have been reached.
 pub(super) fn get(call: &Call) -> Result<Response, ApiError> {
+    let asked = call.query.get("resourceVersion").map(revision).transpose()?;
+    reached(call, asked.unwrap_or_default())?;
     let object = call.server.store.get(&call.key());
     let object = object.ok_or_else(|| ApiError::not_found(&call.qualified(), call.name()))?;
     Ok(respond(call, 200, object_response(call, &object)))
 }
 
-/// Answers with all objects that the selectors let through, in pages if asked.
-pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
-    let (labels, fields) = selectors(call)?;
-    let asked = call.query.get("resourceVersion").map(revision).transpose()?;
+/// Refuses a state that is still to come: every state there is, is here at once.
+pub(crate) fn reached(call: &Call, asked: u64) -> Result<(), ApiError> {
     let current = call.server.store.revision();
-    if asked.is_some_and(|asked| asked > current) {
-        let message = format!(
-            "Too large resource version: {}, current: {current}",
-            asked.unwrap_or_default()
-        );
-        return Err(ApiError::new(504, "Timeout", message));
+    if asked <= current {
+        return Ok(());
     }
-    if call.query.get("resourceVersionMatch") == Some("Exact")
-        && asked.is_some_and(|asked| asked != 0 && asked < current)
-    {
-        return Err(ApiError::expired(
-            "The provided resource version is too old: only the current one can be listed exactly",
-        ));
-    }
-    let limit = call
-        .query
-        .get("limit")
-        .and_then(|limit| limit.parse().ok())
-        .filter(|limit| *limit > 0);
-    let after = call.query.get("continue").map(read_continue).transpose()?;
-    let namespace = call.target.namespace.as_deref();
-    let resource = call.resource();
-    let keep = |object: &crate::store::Object| {
+    let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+    let mut error = ApiError::new(504, "Timeout", message);
+    let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+    error.details = json!({"causes": [cause], "retryAfterSeconds": 1});
+    Err(error)
+}
+
+/// Reads the page that a call asks for.
+pub(super) fn page(call: &Call, options: &ListOptions) -> Result<Page, ApiError> {
+    let (labels, fields) = selectors(call)?;
+    let keep = |object: &Object| {
         (labels.is_empty() || labels.matches(&object.fields)) && (fields.is_empty() || fields.matches(object))
     };
-    let page = call
-        .server
-        .store
-        .list(&resource.key, namespace, after, limit.unwrap_or(usize::MAX), keep);
+    let (store, key, namespace) = (&call.server.store, &call.resource().key, call.target.namespace.as_deref());
+    let (after, limit) = (options.after.clone(), options.limit);
+    match options.at {
+        At::Now => Ok(store.list(key, namespace, after, limit, keep)),
+        At::NotOlderThan(asked) => {
+            reached(call, asked)?;
+            Ok(store.list(key, namespace, after, limit, keep))
+        }
+        At::Exactly(asked) => {
+            reached(call, asked)?;
+            store.list_at(asked, key, namespace, after, limit, keep).map_err(|_| match &options.after {
+                Some(place) if options.continues => expired_continue(place),
+                _ => ApiError::expired("The resourceVersion for the provided list is too old."),
+            })
+        }
+    }
+}
+
+/// A list that took too long: it may go on with what there is now, knowing that it is of two states.
+fn expired_continue(place: &Place) -> ApiError {
+    let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+    let mut error = ApiError::expired(message);
+    error.metadata = json!({"continue": write_continue(-1, place)});
+    error
+}
+
+/// Answers with all objects that the selectors let through, in pages if asked; every page shows the state of the first.
+pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
+    let options = ListOptions::read(&call.query)?;
+    let page = page(call, &options)?;
+    let resource = call.resource();
+    let selective = call.query.get("labelSelector").is_some() || call.query.get("fieldSelector").is_some();
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), page.revision.to_string().into());
     if let Some(last) = page.items.last().filter(|_| page.remaining > 0) {
-        metadata.insert(
-            "continue".into(),
-            write_continue(&last.key.namespace, &last.key.name).into(),
-        );
-        if labels.is_empty() && fields.is_empty() {
+        let place = (last.key.namespace.clone(), last.key.name.clone());
+        metadata.insert("continue".into(), write_continue(page.revision.cast_signed(), &place).into());
+        if !selective {
             metadata.insert("remainingItemCount".into(), page.remaining.into());
         }
     }
@@ -93,20 +112,51 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
         Form::Object => {
             let head =
                 json!({"kind": resource.list_kind(), "apiVersion": resource.api_version(), "metadata": metadata});
-            let mut json = head.to_string().into_bytes();
-            json.pop();
-            json.extend_from_slice(b",\"items\":[");
-            for (index, object) in page.items.iter().enumerate() {
-                if index > 0 {
-                    json.push(b',');
-                }
-                json.extend_from_slice(&present(resource, object));
-            }
-            json.extend_from_slice(b"]}");
-            bytes_response(json.into())
+            objects(call.target.resource.clone(), &head, page.items)
         }
     };
     Ok(respond(call, 200, response))
+}
+
+/// Bytes put together before they are sent: a long list is never in memory as a whole.
+const CHUNK: usize = 64 << 10;
+
+fn objects(resource: Arc<Resource>, head: &Value, items: Vec<Arc<Object>>) -> Response {
+    let mut json = head.to_string().into_bytes();
+    json.pop();
+    json.extend_from_slice(b",\"items\":[");
+    let mut items = items.into_iter().enumerate();
+    let mut fill = move |json: &mut Vec<u8>| {
+        for (index, object) in items.by_ref() {
+            if index > 0 {
+                json.push(b',');
+            }
+            json.extend_from_slice(&present(&resource, &object));
+            if json.len() >= CHUNK {
+                return true;
+            }
+        }
+        json.extend_from_slice(b"]}");
+        false
+    };
+    if !fill(&mut json) {
+        return bytes_response(json.into());
+    }
+    let rest = futures::stream::unfold(Some((json, true, fill)), |state| async move {
+        let (json, more, mut fill) = state?;
+        let frame = Ok::<_, std::convert::Infallible>(Bytes::from(json));
+        if !more {
+            return Some((frame, None));
+        }
+        let mut json = Vec::with_capacity(CHUNK + (CHUNK >> 2));
+        let more = fill(&mut json);
+        Some((frame, Some((json, more, fill))))
+    });
+    let mut response = Response::new(Body::from_stream(rest));
+    response
+        .headers_mut()
+        .insert("content-type", http::HeaderValue::from_static("application/json"));
+    response
 }
 
 /// Reads a resource version.
@@ -116,22 +166,4 @@ pub(crate) fn revision(text: &str) -> Result<u64, ApiError> {
             "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
         ))
     })
-}
-
-fn write_continue(namespace: &str, name: &str) -> String {
-    URL_SAFE_NO_PAD.encode(json!({"v": 1, "namespace": namespace, "name": name}).to_string())
-}
-
-fn read_continue(text: &str) -> Result<(Arc<str>, Arc<str>), ApiError> {
-    let decoded = URL_SAFE_NO_PAD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let value = decoded.unwrap_or_default();
-    match (value["namespace"].as_str(), value["name"].as_str()) {
-        (Some(namespace), Some(name)) => Ok((namespace.into(), name.into())),
-        _ => Err(ApiError::bad_request(
-            "continue key is not valid: it was not given by this server",
-        )),
-    }
 }

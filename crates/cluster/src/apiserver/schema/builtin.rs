@@ -94,11 +94,6 @@ const LISTS: &[(&str, &str, &[&str])] = &[
         "variables",
         &["name"],
     ),
-    (
-        "api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec",
-        "validationActions",
-        &[],
-    ),
     ("api.discovery.v1.Endpoint", "addresses", &[]),
     ("api.policy.v1.PodDisruptionBudgetStatus", "conditions", &["type"]),
     (
