@@ -139,8 +139,6 @@ pub struct ApiError {
     pub message: String,
     /// `details` of the Status.
     pub details: Value,
-    /// `metadata` of the Status, if it has any.
-    pub metadata: Value,
 }
 
 impl ApiError {
@@ -151,7 +149,6 @@ impl ApiError {
             reason,
             message: message.into(),
             details: Value::Null,
-            metadata: Value::Null,
         }
     }
 
@@ -247,7 +244,6 @@ impl ApiError {
             reason: "Invalid",
             message: format!("{head} {name:?} is invalid: {text}"),
             details,
-            metadata: Value::Null,
         }
     }
 
@@ -289,8 +285,12 @@ impl ApiError {
         if !self.details.is_null() {
             status["details"] = self.details.clone();
         }
-        if !self.metadata.is_null() {
-            status["metadata"] = self.metadata.clone();
+        // The token to go on with stands where a list has it.
+        if let Some(token) = status["details"]
+            .as_object_mut()
+            .and_then(|details| details.shift_remove("continue"))
+        {
+            status["metadata"]["continue"] = token;
         }
         status["code"] = self.code.into();
         status

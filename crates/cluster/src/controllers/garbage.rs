@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -12,19 +11,16 @@ use crate::apiserver::server::Server;
 use crate::apiserver::status::ApiError;
 use crate::store::{Event, EventKind, Key, Object};
 
-/// How long an owner that was never seen may still appear.
-const ABSENT_OWNER_GRACE: Duration = Duration::from_secs(2);
-
 /// Who owns what, by UID.
 #[derive(Default)]
 struct Graph {
-    alive: HashSet<Box<str>>,
+    alive: HashMap<Box<str>, Key>,
     dependents: HashMap<Box<str>, HashSet<Key>>,
 }
 
 impl Graph {
     fn add(&mut self, object: &Object) {
-        self.alive.insert(object.fields.uid.clone());
+        self.alive.insert(object.fields.uid.clone(), object.key.clone());
         for owner in &object.fields.owners {
             self.dependents
                 .entry(owner.clone())
@@ -44,8 +40,17 @@ impl Graph {
         }
     }
 
-    fn dependents_of(&self, uid: &str) -> Vec<Key> {
-        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    /// Whether an object's owner is there: an owner is cluster-wide or in the same namespace; one elsewhere counts as absent.
+    fn has_owner(&self, uid: &str, dependent: &Key) -> bool {
+        let owner = self.alive.get(uid);
+        owner.is_some_and(|owner| owner.namespace.is_empty() || owner.namespace == dependent.namespace)
+    }
+
+    /// What an owner owns, where its ownership counts.
+    fn dependents_of(&self, owner: &Object) -> Vec<Key> {
+        let all = self.dependents.get(&owner.fields.uid).into_iter().flatten();
+        let counts = |key: &&Key| owner.key.namespace.is_empty() || key.namespace == owner.key.namespace;
+        all.filter(counts).cloned().collect()
     }
 }
 
@@ -88,8 +93,9 @@ async fn handle(server: &Arc<Server>, graph: &mut Graph, event: &Event) {
         graph.forget_edges(previous);
     }
     if event.kind == EventKind::Deleted {
+        let dependents = graph.dependents.get(&object.fields.uid).cloned().unwrap_or_default();
         graph.alive.remove(&object.fields.uid);
-        for key in graph.dependents_of(&object.fields.uid) {
+        for key in dependents {
             if let Some(dependent) = server.store.get(&key) {
                 note("garbage", &dependent, release(server, graph, &dependent).await);
             }
@@ -101,20 +107,16 @@ async fn handle(server: &Arc<Server>, graph: &mut Graph, event: &Event) {
         return;
     }
     graph.add(object);
-    let absent =
-        !object.fields.owners.is_empty() && object.fields.owners.iter().all(|owner| !graph.alive.contains(owner));
-    if absent && event.kind == EventKind::Added {
-        // The owner may be on its way; look again a little later.
-        let (server, object) = (server.clone(), object.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(ABSENT_OWNER_GRACE).await;
-            let mut graph = Graph::default();
-            server.store.for_each(|object| graph.add(object));
-            if let Some(current) = server.store.get(&object.key) {
-                note("garbage", &current, release(&server, &graph, &current).await);
-            }
-        });
-        return;
+    // An owner that is waiting is not held back any more by one that no longer names it.
+    if let Some(previous) = &event.previous {
+        for owner in previous
+            .fields
+            .owners
+            .iter()
+            .filter(|owner| !object.fields.owners.contains(owner))
+        {
+            settle_foreground_owner(server, graph, owner).await;
+        }
     }
     examine(server, graph, object).await;
 }
@@ -134,7 +136,12 @@ async fn examine(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) {
             note("garbage", object, foreground(server, graph, object).await);
         }
     }
-    if !object.fields.owners.is_empty() && object.fields.owners.iter().any(|owner| !graph.alive.contains(owner)) {
+    if object
+        .fields
+        .owners
+        .iter()
+        .any(|owner| !graph.has_owner(owner, &object.key))
+    {
         note("garbage", object, release(server, graph, object).await);
     }
 }
@@ -151,7 +158,7 @@ fn without_finalizer(value: &mut Value, name: &str) -> bool {
 /// Takes an owner away from everything it owns, then lets it go.
 async fn orphan(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) -> Result<(), ApiError> {
     let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
-    for key in graph.dependents_of(&owner.fields.uid) {
+    for key in graph.dependents_of(owner) {
         let Some(dependent) = server.store.get(&key) else {
             continue;
         };
@@ -168,24 +175,23 @@ async fn orphan(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) -> Res
 
 /// Deletes everything an owner owns; the owner goes when those that block it are gone.
 async fn foreground(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) -> Result<(), ApiError> {
+    for key in graph.dependents_of(owner) {
+        if let Some(dependent) = server.store.get(&key).filter(|dependent| !dependent.fields.deleting) {
+            delete(server, &dependent, "Foreground").await?;
+        }
+    }
+    // Deleting may have been immediate; what is left and says so blocks, unless it waits for this owner itself.
     let mut blocked = false;
-    for key in graph.dependents_of(&owner.fields.uid) {
+    for key in graph.dependents_of(owner) {
         let Some(dependent) = server.store.get(&key) else {
             continue;
         };
         let value = dependent.value();
         let mut owners = value["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-        blocked |=
+        let blocks =
             owners.any(|reference| reference["uid"] == *owner.fields.uid && reference["blockOwnerDeletion"] == true);
-        if !dependent.fields.deleting {
-            delete(server, &dependent, "Foreground").await?;
-        }
+        blocked |= blocks && !waits_for(server, graph, &dependent, owner);
     }
-    // Deleting may have been immediate; what is left blocks.
-    blocked &= graph
-        .dependents_of(&owner.fields.uid)
-        .iter()
-        .any(|key| server.store.get(key).is_some());
     if blocked {
         return Ok(());
     }
@@ -195,17 +201,27 @@ async fn foreground(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) ->
         .map_err(failed)
 }
 
-async fn settle_foreground_owner(server: &Arc<Server>, graph: &Graph, uid: &str) {
-    if !graph.alive.contains(uid) {
-        return;
-    }
-    let mut found = None;
-    server.store.for_each(|object| {
-        if *object.fields.uid == *uid && object.fields.deleting {
-            found = Some(object.clone());
+/// Whether an object that is being deleted waits, over its own dependents, for another: then neither may wait for the other.
+fn waits_for(server: &Server, graph: &Graph, object: &Arc<Object>, other: &Object) -> bool {
+    let mut seen = HashSet::new();
+    let mut next = vec![object.clone()];
+    while let Some(object) = next.pop() {
+        if !object.fields.deleting || !seen.insert(object.fields.uid.clone()) {
+            continue;
         }
-    });
-    if let Some(owner) = found {
+        for key in graph.dependents_of(&object) {
+            if key == other.key {
+                return true;
+            }
+            next.extend(server.store.get(&key));
+        }
+    }
+    false
+}
+
+async fn settle_foreground_owner(server: &Arc<Server>, graph: &Graph, uid: &str) {
+    let owner = graph.alive.get(uid).and_then(|key| server.store.get(key));
+    if let Some(owner) = owner.filter(|owner| owner.fields.deleting && *owner.fields.uid == *uid) {
         examine_foreground(server, graph, &owner).await;
     }
 }
@@ -225,7 +241,7 @@ async fn release(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) -> R
     if object.fields.owners.is_empty() {
         return Ok(());
     }
-    let gone = |uid: &str| !graph.alive.contains(uid);
+    let gone = |uid: &str| !graph.has_owner(uid, &object.key);
     if object.fields.owners.iter().all(|owner| gone(owner)) {
         if object.fields.deleting {
             return Ok(());

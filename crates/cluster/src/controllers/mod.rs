@@ -15,8 +15,8 @@
 
 mod aggregation;
 mod crons;
-mod deployments;
 mod definitions;
+mod deployments;
 mod endpoints;
 mod expiry;
 mod facts;

@@ -189,7 +189,9 @@ impl Store {
             drop(state);
             return Ok(self.list(resource, namespace, after, limit, keep));
         }
-        let (events, _) = state.window.after(Some(resource), revision, usize::MAX, state.revision)?;
+        let (events, _) = state
+            .window
+            .after(Some(resource), revision, usize::MAX, state.revision)?;
         // What each object was before its first change since.
         let mut before: BTreeMap<Place, Option<Arc<Object>>> = BTreeMap::new();
         for event in events {
@@ -200,7 +202,9 @@ impl Store {
         let empty = Table::new();
         let table = state.tables.get(resource).unwrap_or(&empty);
         let unchanged = table.iter().filter(|(place, _)| !before.contains_key(*place));
-        let changed = before.iter().filter_map(|(place, object)| Some((place, object.as_ref()?)));
+        let changed = before
+            .iter()
+            .filter_map(|(place, object)| Some((place, object.as_ref()?)));
         let mut page = Page {
             items: Vec::new(),
             revision,

@@ -157,19 +157,45 @@ async fn an_old_list_is_read_while_the_window_reaches_back() {
     }
     let then = store.revision();
     let b = store.get(&Key::new(&pods(), "default", "b")).unwrap();
-    store.write(write("b", WriteKind::Update { expected: b.revision }, "2")).await.unwrap();
+    store
+        .write(write("b", WriteKind::Update { expected: b.revision }, "2"))
+        .await
+        .unwrap();
     let a = store.get(&Key::new(&pods(), "default", "a")).unwrap();
-    store.write(write("a", WriteKind::Delete { expected: a.revision }, "1")).await.unwrap();
+    store
+        .write(write("a", WriteKind::Delete { expected: a.revision }, "1"))
+        .await
+        .unwrap();
     store.write(write("d", WriteKind::Create, "1")).await.unwrap();
-    let old = store.list_at(then, &pods(), Some("default"), None, 2, |_| true).unwrap();
-    let shown: Vec<_> = old.items.iter().map(|object| (object.key.name.to_string(), object.value()["data"].clone())).collect();
+    let old = store
+        .list_at(then, &pods(), Some("default"), None, 2, |_| true)
+        .unwrap();
+    let shown: Vec<_> = old
+        .items
+        .iter()
+        .map(|object| (object.key.name.to_string(), object.value()["data"].clone()))
+        .collect();
     assert_eq!(shown, [("a".into(), json!("1")), ("b".into(), json!("1"))]);
     assert_eq!((old.remaining, old.revision), (1, then));
-    let rest = store.list_at(then, &pods(), None, Some(("default".into(), "b".into())), 2, |_| true).unwrap();
-    assert_eq!(rest.items.iter().map(|object| &*object.key.name).collect::<Vec<_>>(), ["c"]);
-    assert!(store.list_at(0, &pods(), None, None, 2, |_| true).is_ok(), "everything since the start is in the window");
+    let rest = store
+        .list_at(then, &pods(), None, Some(("default".into(), "b".into())), 2, |_| true)
+        .unwrap();
+    assert_eq!(
+        rest.items.iter().map(|object| &*object.key.name).collect::<Vec<_>>(),
+        ["c"]
+    );
+    assert!(
+        store.list_at(0, &pods(), None, None, 2, |_| true).is_ok(),
+        "everything since the start is in the window"
+    );
     for number in 0..20_000_u32 {
-        store.write(write(&format!("x{number}"), WriteKind::Create, "1")).await.unwrap();
+        store
+            .write(write(&format!("x{number}"), WriteKind::Create, "1"))
+            .await
+            .unwrap();
     }
-    assert!(store.list_at(then, &pods(), None, None, 2, |_| true).is_err(), "the window is bounded");
+    assert!(
+        store.list_at(then, &pods(), None, None, 2, |_| true).is_err(),
+        "the window is bounded"
+    );
 }

@@ -111,7 +111,9 @@ fn values(ground: &Ground) -> Result<(), String> {
         json!({"mode": "a", "unknown": 1, "free": {"any": [1]}, "maybe": null, "port": "http",
         "parts": [{"id": "x"}], "inner": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n"}, "data": {"k": "v"}}}),
     );
-    ground.kubectl(&namespace, &["create", "--validate=ignore", "-f", "-"], &fine).ok()?;
+    ground
+        .kubectl(&namespace, &["create", "--validate=ignore", "-f", "-"], &fine)
+        .ok()?;
     let text = ground
         .kubectl(
             &namespace,

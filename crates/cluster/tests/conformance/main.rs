@@ -21,9 +21,10 @@ mod admission;
 #[path = "../node/bench.rs"]
 mod bench;
 mod case;
-mod jobs;
 mod crds;
+mod jobs;
 mod kubectl;
+mod machinery;
 mod table;
 mod wire;
 mod workloads;
@@ -38,16 +39,26 @@ use case::{Case, Ground};
 /// Every area, in the order of the table.
 fn cases() -> Vec<Case> {
 <<<<<<< HEAD
+<<<<<<< HEAD
     [
         kubectl::cases(),
         wire::cases(),
         access::cases(),
+=======
+    [
+        kubectl::cases(),
+        machinery::cases(),
+        crds::cases(),
+        admission::cases(),
+        wire::cases(),
+>>>>>>> ff5ee32 (The garbage collector knows namespaces and circles, and looks nothing up twice; the API machinery as conformance cases)
         workloads::cases(),
         jobs::cases(),
     ]
     .into_iter()
     .flatten()
     .collect()
+<<<<<<< HEAD
 =======
     [kubectl::cases(), wire::cases(), workloads::cases(), jobs::cases()]
     [kubectl::cases(), wire::cases(), crds::cases(), admission::cases()]
@@ -55,6 +66,8 @@ fn cases() -> Vec<Case> {
         .flatten()
         .collect()
 >>>>>>> 923d036 (Custom resources and admission are conformance cases)
+=======
+>>>>>>> ff5ee32 (The garbage collector knows namespaces and circles, and looks nothing up twice; the API machinery as conformance cases)
 }
 
 fn main() -> ExitCode {

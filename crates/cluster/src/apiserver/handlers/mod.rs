@@ -23,7 +23,9 @@ pub use objects::json_response;
 /// What a watch needs of the other verbs.
 pub(crate) mod watching {
     pub(crate) use super::objects::{metadata_of, present};
-    pub(crate) fn check_versions(query: &crate::apiserver::request::Query) -> Result<(), crate::apiserver::status::ApiError> {
+    pub(crate) fn check_versions(
+        query: &crate::apiserver::request::Query,
+    ) -> Result<(), crate::apiserver::status::ApiError> {
         super::options::check_versions(query, true)
     }
     pub(crate) use super::read::{reached, revision as read_revision, selectors};

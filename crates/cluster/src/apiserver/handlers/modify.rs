@@ -42,7 +42,12 @@ pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
     if resource.custom.is_some() && version.is_empty() && call.server.store.get(&call.key()).is_some() {
         let mut error = FieldError::invalid("metadata.resourceVersion", &0.into(), "");
         error.message = "Invalid value: 0x0: must be specified for an update".into();
-        return Err(ApiError::invalid(&resource.group, &resource.kind, call.name(), &[error]));
+        return Err(ApiError::invalid(
+            &resource.group,
+            &resource.kind,
+            call.name(),
+            &[error],
+        ));
     }
     let manager = fields::manager_of(&call, "Update");
     let changed = modify(&call, Some(&manager), |_, _| Ok(value.clone())).await?;

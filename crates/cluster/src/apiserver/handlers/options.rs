@@ -45,18 +45,30 @@ impl ListOptions {
         let limit = match query.get("limit") {
             None => 0,
             Some(text) => text.parse::<i64>().map_err(|_| {
-                ApiError::bad_request(format!("limit: Invalid value: {text:?}: strconv.ParseInt: parsing {text:?}: invalid syntax"))
+                ApiError::bad_request(format!(
+                    "limit: Invalid value: {text:?}: strconv.ParseInt: parsing {text:?}: invalid syntax"
+                ))
             })?,
         };
-        let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit)
+            .ok()
+            .filter(|limit| *limit > 0)
+            .unwrap_or(usize::MAX);
         let asked = query.get("resourceVersion").map(revision).transpose()?;
         if let Some(token) = query.get("continue") {
             if asked.is_some_and(|asked| asked != 0) {
-                return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
+                return Err(ApiError::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
             }
             let (version, place) = read_continue(token)?;
             let at = u64::try_from(version).map_or(At::Now, At::Exactly);
-            return Ok(ListOptions { at, limit, after: Some(place), continues: true });
+            return Ok(ListOptions {
+                at,
+                limit,
+                after: Some(place),
+                continues: true,
+            });
         }
         let at = match (asked, query.get("resourceVersionMatch")) {
             (None | Some(0), _) => At::Now,
@@ -66,7 +78,12 @@ impl ListOptions {
             (Some(asked), None) if limit != usize::MAX => At::Exactly(asked),
             (Some(asked), None) => At::NotOlderThan(asked),
         };
-        Ok(ListOptions { at, limit, after: None, continues: false })
+        Ok(ListOptions {
+            at,
+            limit,
+            after: None,
+            continues: false,
+        })
     }
 }
 
@@ -87,12 +104,14 @@ pub(super) fn check_versions(query: &Query, watch: bool) -> Result<(), ApiError>
     if watch {
         return match (initial, matching) {
             (Some(_), Some("NotOlderThan")) | (None, None) => Ok(()),
-            (Some(_), _) => {
-                forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
-            }
-            (None, Some(_)) => {
-                forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
-            }
+            (Some(_), _) => forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ),
+            (None, Some(_)) => forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            ),
         };
     }
     if initial.is_some() {
@@ -100,13 +119,20 @@ pub(super) fn check_versions(query: &Query, watch: bool) -> Result<(), ApiError>
     }
     let Some(matching) = matching else { return Ok(()) };
     if query.get("continue").is_some() {
-        return forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+        return forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden when continue is provided",
+        );
     }
     match query.get("resourceVersion") {
-        None => forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"),
-        Some("0") if matching == "Exact" => {
-            forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
-        }
+        None => forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ),
+        Some("0") if matching == "Exact" => forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+        ),
         Some(_) => Ok(()),
     }
 }
@@ -123,7 +149,10 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
     let one_of = |field: &str, allowed: &[&str]| match call.query.get(field) {
         Some(value) if !allowed.contains(&value) => {
             let supported: Vec<Value> = allowed.iter().map(|value| Value::from(*value)).collect();
-            Err(invalid(kind, FieldError::not_supported(field, &value.into(), &supported)))
+            Err(invalid(
+                kind,
+                FieldError::not_supported(field, &value.into(), &supported),
+            ))
         }
         _ => Ok(()),
     };
@@ -135,11 +164,16 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
             return Err(invalid(kind, error));
         }
         if manager.chars().any(|character| character.is_control()) {
-            let error = FieldError::invalid("fieldManager", &manager.into(), "should only contain printable characters");
+            let error = FieldError::invalid(
+                "fieldManager",
+                &manager.into(),
+                "should only contain printable characters",
+            );
             return Err(invalid(kind, error));
         }
     }
-    if verb == "patch" && call.query.get("force").is_some() && !call.content_type.starts_with("application/apply-patch") {
+    if verb == "patch" && call.query.get("force").is_some() && !call.content_type.starts_with("application/apply-patch")
+    {
         let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
         return Err(invalid(kind, error));
     }
@@ -151,7 +185,10 @@ pub(super) fn check_deletion(propagation: Option<&str>, orphan: Option<bool>, dr
     if let Some(policy) = propagation {
         if orphan.is_some() {
             let detail = "orphanDependents and deletionPropagation cannot be both set";
-            return Err(invalid("DeleteOptions", FieldError::invalid("propagationPolicy", &policy.into(), detail)));
+            return Err(invalid(
+                "DeleteOptions",
+                FieldError::invalid("propagationPolicy", &policy.into(), detail),
+            ));
         }
         if !matches!(policy, "Foreground" | "Background" | "Orphan") {
             let supported = ["Background", "Foreground", "Orphan", "nil"].map(Value::from);
@@ -182,7 +219,12 @@ fn read_continue(text: &str) -> Result<(i64, Place), ApiError> {
         .into();
     let value: Value = serde_json::from_slice(&bytes).map_err(|_| wrong("it was not given by this server"))?;
     let version = value["rv"].as_i64().filter(|version| *version == -1 || *version > 0);
-    match (value["v"] == "meta.k8s.io/v1", version, value["namespace"].as_str(), value["name"].as_str()) {
+    match (
+        value["v"] == "meta.k8s.io/v1",
+        version,
+        value["namespace"].as_str(),
+        value["name"].as_str(),
+    ) {
         (true, Some(version), Some(namespace), Some(name)) => Ok((version, (namespace.into(), name.into()))),
         _ => Err(wrong("it was not given by this server")),
     }
@@ -193,7 +235,12 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<ListOptions, String> {
-        let query = Query(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
+        let query = Query(
+            pairs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        );
         ListOptions::read(&query).map_err(|error| format!("{} {}", error.code, error.message))
     }
 
@@ -202,11 +249,24 @@ mod tests {
         for (query, expected) in [
             (&[][..], At::Now),
             (&[("resourceVersion", "0")], At::Now),
-            (&[("resourceVersion", "0"), ("resourceVersionMatch", "NotOlderThan")], At::Now),
+            (
+                &[("resourceVersion", "0"), ("resourceVersionMatch", "NotOlderThan")],
+                At::Now,
+            ),
             (&[("resourceVersion", "7")], At::NotOlderThan(7)),
             (&[("resourceVersion", "7"), ("limit", "5")], At::Exactly(7)),
-            (&[("resourceVersion", "7"), ("resourceVersionMatch", "Exact")], At::Exactly(7)),
-            (&[("resourceVersion", "7"), ("resourceVersionMatch", "NotOlderThan"), ("limit", "5")], At::NotOlderThan(7)),
+            (
+                &[("resourceVersion", "7"), ("resourceVersionMatch", "Exact")],
+                At::Exactly(7),
+            ),
+            (
+                &[
+                    ("resourceVersion", "7"),
+                    ("resourceVersionMatch", "NotOlderThan"),
+                    ("limit", "5"),
+                ],
+                At::NotOlderThan(7),
+            ),
         ] {
             assert_eq!(read(query).unwrap().at, expected, "{query:?}");
         }
@@ -215,16 +275,34 @@ mod tests {
     #[test]
     fn what_may_not_stand_together_is_refused() {
         for (query, expected) in [
-            (&[("resourceVersionMatch", "Exact")][..], "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"),
-            (&[("resourceVersion", "0"), ("resourceVersionMatch", "Exact")], "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""),
-            (&[("resourceVersion", "1"), ("resourceVersionMatch", "Nearly")], "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Unsupported value: \"Nearly\": supported values: \"Exact\", \"NotOlderThan\", \"\""),
-            (&[("sendInitialEvents", "true")], "422 ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
-            (&[("continue", "nonsense!")], "400 continue key is not valid: illegal base64 data"),
+            (
+                &[("resourceVersionMatch", "Exact")][..],
+                "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ),
+            (
+                &[("resourceVersion", "0"), ("resourceVersionMatch", "Exact")],
+                "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            ),
+            (
+                &[("resourceVersion", "1"), ("resourceVersionMatch", "Nearly")],
+                "422 ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Unsupported value: \"Nearly\": supported values: \"Exact\", \"NotOlderThan\", \"\"",
+            ),
+            (
+                &[("sendInitialEvents", "true")],
+                "422 ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+            ),
+            (
+                &[("continue", "nonsense!")],
+                "400 continue key is not valid: illegal base64 data",
+            ),
         ] {
             assert_eq!(read(query).unwrap_err(), expected, "{query:?}");
         }
         let token = write_continue(5, &("a".into(), "b".into()));
         let read = read(&[("continue", &token)]).unwrap();
-        assert_eq!((read.at, read.after, read.continues), (At::Exactly(5), Some(("a".into(), "b".into())), true));
+        assert_eq!(
+            (read.at, read.after, read.continues),
+            (At::Exactly(5), Some(("a".into(), "b".into())), true)
+        );
     }
 }

@@ -6,8 +6,8 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::options::{At, ListOptions, write_continue};
 use super::objects::{bytes_response, json_response, metadata_of, object_response, present};
+use super::options::{At, ListOptions, write_continue};
 use super::respond;
 use crate::apiserver::request::Form;
 use crate::apiserver::resources::Resource;
@@ -55,7 +55,11 @@ pub(super) fn page(call: &Call, options: &ListOptions) -> Result<Page, ApiError>
     let keep = |object: &Object| {
         (labels.is_empty() || labels.matches(&object.fields)) && (fields.is_empty() || fields.matches(object))
     };
-    let (store, key, namespace) = (&call.server.store, &call.resource().key, call.target.namespace.as_deref());
+    let (store, key, namespace) = (
+        &call.server.store,
+        &call.resource().key,
+        call.target.namespace.as_deref(),
+    );
     let (after, limit) = (options.after.clone(), options.limit);
     match options.at {
         At::Now => Ok(store.list(key, namespace, after, limit, keep)),
@@ -65,10 +69,12 @@ pub(super) fn page(call: &Call, options: &ListOptions) -> Result<Page, ApiError>
         }
         At::Exactly(asked) => {
             reached(call, asked)?;
-            store.list_at(asked, key, namespace, after, limit, keep).map_err(|_| match &options.after {
-                Some(place) if options.continues => expired_continue(place),
-                _ => ApiError::expired("The resourceVersion for the provided list is too old."),
-            })
+            store
+                .list_at(asked, key, namespace, after, limit, keep)
+                .map_err(|_| match &options.after {
+                    Some(place) if options.continues => expired_continue(place),
+                    _ => ApiError::expired("The resourceVersion for the provided list is too old."),
+                })
         }
     }
 }
@@ -77,7 +83,7 @@ pub(super) fn page(call: &Call, options: &ListOptions) -> Result<Page, ApiError>
 fn expired_continue(place: &Place) -> ApiError {
     let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
     let mut error = ApiError::expired(message);
-    error.metadata = json!({"continue": write_continue(-1, place)});
+    error.details = json!({"continue": write_continue(-1, place)});
     error
 }
 
@@ -91,7 +97,10 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
     metadata.insert("resourceVersion".into(), page.revision.to_string().into());
     if let Some(last) = page.items.last().filter(|_| page.remaining > 0) {
         let place = (last.key.namespace.clone(), last.key.name.clone());
-        metadata.insert("continue".into(), write_continue(page.revision.cast_signed(), &place).into());
+        metadata.insert(
+            "continue".into(),
+            write_continue(page.revision.cast_signed(), &place).into(),
+        );
         if !selective {
             metadata.insert("remainingItemCount".into(), page.remaining.into());
         }

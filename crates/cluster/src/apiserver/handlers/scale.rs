@@ -25,8 +25,13 @@ pub(super) struct Paths {
 
 /// The paths of a kind; `None` if it cannot be scaled.
 pub(super) fn paths(resource: &Resource) -> Option<Paths> {
-    if resource.custom.is_some() {
-        return None;
+    if let Some(custom) = &resource.custom {
+        let scale = custom.scale.clone()?;
+        return Some(Paths {
+            replicas: scale.replicas,
+            current: scale.current,
+            selector: scale.selector,
+        });
     }
     let known = [
         "deployments.apps",
