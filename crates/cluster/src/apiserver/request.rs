@@ -58,11 +58,7 @@ impl Target {
 }
 
 /// Decodes `%41` in a path segment; what is not a code stays as it is.
-<<<<<<< HEAD
 pub fn decode(segment: &str) -> String {
-=======
-pub(crate) fn decode(segment: &str) -> String {
->>>>>>> 3597670 (CEL of our own, and schemas of definitions with every keyword and their rules)
     let bytes = segment.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;

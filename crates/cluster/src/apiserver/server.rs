@@ -49,13 +49,10 @@ pub struct Server {
     pub stopping: CancellationToken,
     /// OpenAPI documents made so far.
     pub documents: Documents,
-<<<<<<< HEAD
     /// Roles and bindings, as they are now.
     pub policies: Policies,
-=======
     /// Webhooks and policies in force.
     pub admission: Configured,
->>>>>>> 710955e (Admission webhooks and validating policies)
     registry: RwLock<Arc<Registry>>,
     definitions: Mutex<HashMap<Arc<str>, Definition>>,
     kubelet: OnceLock<Arc<dyn Kubelet>>,
@@ -75,11 +72,8 @@ impl Server {
             settings,
             stopping: CancellationToken::new(),
             documents: Documents::default(),
-<<<<<<< HEAD
             policies: Policies::default(),
-=======
             admission: Configured::default(),
->>>>>>> 710955e (Admission webhooks and validating policies)
             registry: RwLock::new(Arc::new(Registry::built_in())),
             definitions: Mutex::default(),
             kubelet: OnceLock::new(),

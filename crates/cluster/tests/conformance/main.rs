@@ -12,11 +12,8 @@
     reason = "a test, though without the harness"
 )]
 
-<<<<<<< HEAD
 mod access;
-=======
 mod admission;
->>>>>>> 923d036 (Custom resources and admission are conformance cases)
 #[allow(dead_code, reason = "shared with the tests of the node, which use more of it")]
 #[path = "../node/bench.rs"]
 mod bench;
@@ -38,36 +35,19 @@ use case::{Case, Ground};
 
 /// Every area, in the order of the table.
 fn cases() -> Vec<Case> {
-<<<<<<< HEAD
-<<<<<<< HEAD
-    [
-        kubectl::cases(),
-        wire::cases(),
-        access::cases(),
-=======
     [
         kubectl::cases(),
         machinery::cases(),
         crds::cases(),
         admission::cases(),
         wire::cases(),
->>>>>>> ff5ee32 (The garbage collector knows namespaces and circles, and looks nothing up twice; the API machinery as conformance cases)
+        access::cases(),
         workloads::cases(),
         jobs::cases(),
     ]
     .into_iter()
     .flatten()
     .collect()
-<<<<<<< HEAD
-=======
-    [kubectl::cases(), wire::cases(), workloads::cases(), jobs::cases()]
-    [kubectl::cases(), wire::cases(), crds::cases(), admission::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
->>>>>>> 923d036 (Custom resources and admission are conformance cases)
-=======
->>>>>>> ff5ee32 (The garbage collector knows namespaces and circles, and looks nothing up twice; the API machinery as conformance cases)
 }
 
 fn main() -> ExitCode {

@@ -80,10 +80,6 @@ pub(super) async fn create_value(
         }
         let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut new = value.clone();
-<<<<<<< HEAD
-        complete(&call.server, &resource, &namespace, &mut new)?;
-        call.server.check_escalation(call, None, &new)?;
-=======
         begin(&call.server, &resource, &namespace, &mut new)?;
         let configured = user_admission::is_configured(&call.server);
         let attempt = Attempt {
@@ -102,7 +98,7 @@ pub(super) async fn create_value(
             user_admission::mutate(&attempt, &mut new, |new| settle(&resource, new), &mut said).await?;
         }
         validate(&resource, None, &new)?;
->>>>>>> 710955e (Admission webhooks and validating policies)
+        call.server.check_escalation(call, None, &new)?;
         managed(&resource, &mut new);
         if configured {
             user_admission::validate(&attempt, Some(&new), &mut said).await?;
