@@ -14,6 +14,8 @@ mod api;
 mod apiserver;
 mod cluster;
 mod controllers;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod kubelet;
 pub mod node;
 pub mod scheduler;

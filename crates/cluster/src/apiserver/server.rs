@@ -209,7 +209,7 @@ async fn answer(
     if matches!(path.as_str(), "/healthz" | "/livez" | "/readyz" | "/ping") {
         return Ok("ok".into_response());
     }
-    if path == "/version" {
+    if path.trim_end_matches('/') == "/version" {
         return Ok(handlers::json_response(&handlers::version()));
     }
     let identity = server.identify(&mut parts)?;

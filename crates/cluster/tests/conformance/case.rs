@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::bench::Bench;
+use crate::{clients, programs};
 
 /// One behaviour of the embedded Kubernetes, and its proof.
 pub struct Case {
@@ -32,6 +33,12 @@ pub enum Client {
     Kubectl,
     /// The `kube` crate.
     Kube,
+    /// Python's `kubernetes`, in a virtual environment below the target directory.
+    Python,
+    /// A program with Go's `client-go`, built below the target directory.
+    Go,
+    /// `helm` 3.
+    Helm,
 }
 
 impl Client {
@@ -40,6 +47,9 @@ impl Client {
         match self {
             Client::Kubectl => "kubectl",
             Client::Kube => "kube-rs",
+            Client::Python => "Python kubernetes",
+            Client::Go => "client-go",
+            Client::Helm => "helm 3",
         }
     }
 
@@ -55,6 +65,9 @@ impl Client {
                 MISSING.get_or_init(look).clone()
             }
             Client::Kube => None,
+            Client::Python => programs::python().as_ref().err().cloned(),
+            Client::Go => programs::missing_go(),
+            Client::Helm => clients::helm().as_ref().err().cloned(),
         }
     }
 }
@@ -136,6 +149,23 @@ impl Ground {
             success: output.status.success(),
             text: String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
         }
+    }
+}
+
+impl Ground {
+    /// Runs a Python program; its arguments are the kubeconfig, then these. Gives what it printed.
+    pub fn python(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        let python = programs::python().as_ref().map_err(Clone::clone)?;
+        let mut command = Command::new(python);
+        command.args(["-c", program]).arg(self.kubeconfig()).args(arguments);
+        programs::output(command)
+    }
+
+    /// Runs a Go program of one file; its arguments are the kubeconfig, then these. Gives what it printed.
+    pub fn go(&self, name: &str, program: &str, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(programs::go(name, program)?);
+        command.arg(self.kubeconfig()).args(arguments);
+        programs::output(command)
     }
 }
 

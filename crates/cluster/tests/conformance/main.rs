@@ -18,10 +18,12 @@ mod admission;
 #[path = "../node/bench.rs"]
 mod bench;
 mod case;
+mod clients;
 mod crds;
 mod jobs;
 mod kubectl;
 mod machinery;
+mod programs;
 mod table;
 mod wire;
 mod workloads;
@@ -42,6 +44,7 @@ fn cases() -> Vec<Case> {
         admission::cases(),
         wire::cases(),
         access::cases(),
+        clients::cases(),
         workloads::cases(),
         jobs::cases(),
     ]
