@@ -98,6 +98,7 @@ pub(crate) fn device_mounts() -> Vec<Mount> {
         ("stdin", "/proc/self/fd/0"),
         ("stdout", "/proc/self/fd/1"),
         ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
     ] {
         mounts.push(Mount {
             target: Path::new("/dev").join(name),

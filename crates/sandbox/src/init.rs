@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,7 +18,9 @@ use rustix::process::{
 use crate::error::{Error, plain};
 use crate::memory::{Detail, measure, next_look};
 use crate::namespace::{die_with_parent, enter_inner};
-use crate::spec::{Exec, Exit, Source, Spec};
+use crate::sockets::own_listeners;
+use crate::spec::{Exec, Exit, Input, Source, Spec};
+use crate::terminal;
 use crate::wire::{Order, Report, receive, report_failure, send};
 
 /// The kernel should rather end a workload than Stoke when the machine itself is out of memory.
@@ -31,7 +33,7 @@ pub(crate) fn main() -> i32 {
 
 fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {
     die_with_parent(None)?;
-    let (spec, _) = receive::<Spec>(socket)
+    let (spec, files) = receive::<Spec>(socket)
         .map_err(|error| Error::start("read the specification", error))?
         .ok_or(Error::Gone)?;
     rustix::system::sethostname(spec.hostname.as_bytes()).map_err(|error| Error::start("sethostname", error))?;
@@ -55,30 +57,74 @@ fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {
         environment: spec.environment.clone(),
         working_directory: spec.working_directory.clone(),
     };
-    let main = spawn(&main, None)?;
-    tell(socket, &Report::Started)?;
+    let (main, held) = match spec.input {
+        Input::Terminal => spawn_on_terminal(&main).map(|(main, terminal)| (main, Some(terminal)))?,
+        Input::Closed | Input::Pipe => (spawn(&main, Streams::Own(files.into_iter().next()))?, None),
+    };
+    let carried: Vec<BorrowedFd<'_>> = held.iter().map(AsFd::as_fd).collect();
+    send(socket, &Report::Started, &carried).map_err(|_| Error::Gone)?;
+    drop(held);
     Supervisor::new(main, &spec).serve(socket)
 }
 
-/// Starts a command; its streams are the container's own, or the three files given.
-fn spawn(exec: &Exec, files: Option<[OwnedFd; 3]>) -> Result<Pid, Error> {
+/// The standard streams of a command.
+enum Streams {
+    /// Output and error are the container's own; input is this file, or nothing.
+    Own(Option<OwnedFd>),
+    /// These.
+    Given([OwnedFd; 3]),
+    /// A terminal, all three.
+    Terminal(OwnedFd),
+}
+
+/// Starts a command on a terminal of its own; the terminal's other side is returned.
+fn spawn_on_terminal(exec: &Exec) -> Result<(Pid, OwnedFd), Error> {
+    let (ours, theirs) = terminal::open()?;
+    let mut exec = exec.clone();
+    if !exec.environment.iter().any(|(name, _)| name == "TERM") {
+        exec.environment.push(("TERM".to_owned(), "xterm".to_owned()));
+    }
+    spawn(&exec, Streams::Terminal(theirs)).map(|process| (process, ours))
+}
+
+/// Starts a command.
+fn spawn(exec: &Exec, streams: Streams) -> Result<Pid, Error> {
     let name = exec.command.first().cloned().unwrap_or_default();
     let failed = |cause: String| Error::Command {
         program: name.clone(),
         cause,
     };
     let program = find_program(&name, &exec.environment).map_err(failed)?;
-    let mut command = Command::new(&program);
+    let mut command = match &streams {
+        // A program cannot be given a terminal to control: this executable takes it and then becomes the program.
+        Streams::Terminal(_) => {
+            let mut step = Command::new("/proc/self/exe");
+            step.args([crate::ARGUMENT, "terminal"]).arg(&program).arg(&name);
+            step
+        }
+        Streams::Own(_) | Streams::Given(_) => {
+            let mut command = Command::new(&program);
+            command.arg0(&name).process_group(0);
+            command
+        }
+    };
     command
-        .arg0(&name)
         .args(exec.command.iter().skip(1))
         .env_clear()
         .envs(exec.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&exec.working_directory)
-        .stdin(Stdio::null())
-        .process_group(0);
-    if let Some([input, output, error]) = files {
-        command.stdin(input).stdout(output).stderr(error);
+        .stdin(Stdio::null());
+    match streams {
+        Streams::Own(input) => drop(input.map(|input| command.stdin(input))),
+        Streams::Given([input, output, error]) => drop(command.stdin(input).stdout(output).stderr(error)),
+        Streams::Terminal(terminal) => {
+            let copy = || {
+                terminal
+                    .try_clone()
+                    .map_err(|error| failed(plain(&error).to_lowercase()))
+            };
+            command.stdin(copy()?).stdout(copy()?).stderr(copy()?);
+        }
     }
     let child = command.spawn().map_err(|error| {
         if exec.working_directory.is_dir() {
@@ -234,11 +280,17 @@ impl Supervisor {
                     let _ = kill_process(process, signal);
                 }
             }
-            Order::Exec { id, exec } => {
-                let files: Result<[OwnedFd; 3], _> = files.try_into();
-                let started = match files {
-                    Ok(files) => spawn(&exec, Some(files)),
-                    Err(_) => Err(Error::Invalid("a command needs its three streams".to_owned())),
+            Order::Exec { id, exec, terminal } => {
+                let started = if terminal {
+                    spawn_on_terminal(&exec).and_then(|(process, terminal)| {
+                        send(socket, &Report::ExecTerminal { id }, &[terminal.as_fd()]).map_err(|_| Error::Gone)?;
+                        Ok(process)
+                    })
+                } else {
+                    match files.try_into() {
+                        Ok(files) => spawn(&exec, Streams::Given(files)),
+                        Err(_) => Err(Error::Invalid("a command needs its three streams".to_owned())),
+                    }
                 };
                 match started {
                     Ok(process) => {
@@ -251,6 +303,10 @@ impl Supervisor {
             Order::Usage { id } => {
                 let usage = measure(Detail::Quick, self.own_proc, &self.memory_directories);
                 tell(socket, &Report::Usage { id, usage })?;
+            }
+            Order::Listeners { id, port } => {
+                let addresses = own_listeners(port, self.own_proc);
+                tell(socket, &Report::Listeners { id, addresses })?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Starting sandboxes and holding on to them.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -11,9 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::spec::{Exec, Exit, Spec, Usage};
+use crate::spec::{Exec, Exit, Input, Spec, Usage};
 use crate::warden::Orders;
-use crate::wire::{Order, Report, receive, send};
+use crate::wire::{Guest, Order, Report, receive, send};
 
 /// Starts sandboxes from an executable that calls [`crate::main_if_sandboxed`] first in its `main`.
 #[derive(Debug, Clone)]
@@ -62,14 +63,14 @@ impl Launcher {
             // Ctrl-C in the terminal is for the process that runs the cluster, which then stops its containers in order.
             .process_group(0);
         let mut warden = spawn(command)?;
-        match begin(&ours, spec) {
-            Ok(()) => {}
+        let (gallery, input) = match begin(&ours, spec) {
+            Ok(begun) => begun,
             Err(error) => {
                 let _ = warden.kill();
                 let _ = warden.wait();
                 return Err(error);
             }
-        }
+        };
         let process = warden.id();
         let reader = ours.try_clone().map_err(|error| Error::start("dup", error))?;
         let shared = Arc::new(Shared {
@@ -85,7 +86,12 @@ impl Launcher {
             .stack_size(256 << 10)
             .spawn(move || watched.follow(&reader, on_exit))
             .map_err(|error| Error::start("start a thread", error))?;
-        Ok(Sandbox { shared })
+        Ok(Sandbox {
+            shared,
+            gallery,
+            input: Mutex::new(input),
+            terminal: spec.input == Input::Terminal,
+        })
     }
 
     /// Checks that this machine and user can run a container at all.
@@ -105,6 +111,7 @@ impl Launcher {
             root_size: 1 << 20,
             memory_limit: None,
             log,
+            input: Input::Closed,
         };
         self.start(&spec, |_| {}).map(|sandbox| {
             sandbox.wait();
@@ -112,16 +119,33 @@ impl Launcher {
     }
 }
 
-/// Sends the warden and the init what they need, and waits for the main process to execute.
-fn begin(socket: &UnixStream, spec: &Spec) -> Result<(), Error> {
+/// Sends the warden and the init what they need, and waits for the main process to execute. What comes back is the way to
+/// the warden and the main process's input.
+fn begin(socket: &UnixStream, spec: &Spec) -> Result<(UnixStream, Option<OwnedFd>), Error> {
+    let (gallery, theirs) = UnixStream::pair().map_err(|error| Error::start("socketpair", error))?;
     let orders = Orders {
         parent: std::process::id(),
         log: spec.log.clone(),
+        terminal: spec.input == Input::Terminal,
     };
-    let sent = send(socket.as_fd(), &orders, &[]).and_then(|()| send(socket.as_fd(), spec, &[]));
+    let (reader, writer) = match spec.input {
+        Input::Pipe => std::io::pipe()
+            .map(|(reader, writer)| (Some(reader), Some(OwnedFd::from(writer))))
+            .map_err(|error| Error::start("pipe", error))?,
+        Input::Closed | Input::Terminal => (None, None),
+    };
+    let input: Vec<BorrowedFd<'_>> = reader.iter().map(AsFd::as_fd).collect();
+    let sent = send(socket.as_fd(), &orders, &[theirs.as_fd()]).and_then(|()| send(socket.as_fd(), spec, &input));
     // When sending fails because the other side gave up, its report says why.
     match (receive::<Report>(socket.as_fd()), sent) {
-        (Ok(Some((Report::Started, _))), Ok(())) => Ok(()),
+        (Ok(Some((Report::Started, files))), Ok(())) => {
+            let terminal = files.into_iter().next();
+            if let Some(terminal) = &terminal {
+                send(gallery.as_fd(), &Guest::Terminal, &[terminal.as_fd()])
+                    .map_err(|error| Error::start("hand over the terminal", error))?;
+            }
+            Ok((gallery, writer.or(terminal)))
+        }
         (Ok(Some((Report::Failed(error), _))), _) => Err(error),
         (_, Err(error)) | (Err(error), _) => Err(Error::start("start the sandbox", error)),
         (Ok(_), Ok(())) => Err(Error::Start {
@@ -159,6 +183,9 @@ fn spawn(command: Command) -> Result<Child, Error> {
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
+    gallery: UnixStream,
+    input: Mutex<Option<OwnedFd>>,
+    terminal: bool,
 }
 
 /// A further command running in a container.
@@ -182,6 +209,8 @@ struct State {
     next: u64,
     commands: HashMap<u64, OnExecEnd>,
     usages: HashMap<u64, Sender<Usage>>,
+    terminals: HashMap<u64, Sender<Result<OwnedFd, Error>>>,
+    listeners: HashMap<u64, Sender<Vec<SocketAddr>>>,
 }
 
 impl std::fmt::Debug for State {
@@ -248,7 +277,8 @@ impl Sandbox {
             state.commands.insert(id, Box::new(on_end));
         })?;
         let borrowed: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
-        match self.shared.order(&Order::Exec { id, exec }, &borrowed) {
+        let terminal = false;
+        match self.shared.order(&Order::Exec { id, exec, terminal }, &borrowed) {
             Ok(()) => Ok(ExecHandle {
                 id,
                 shared: Arc::clone(&self.shared),
@@ -258,6 +288,86 @@ impl Sandbox {
                 Err(error)
             }
         }
+    }
+
+    /// Runs a further command on a terminal of its own, which is returned: reading it gives what the command shows, writing
+    /// it is typing. `on_end` as in [`Sandbox::exec`]. Blocking, a few milliseconds.
+    ///
+    /// # Errors
+    /// Why the command did not start; then `on_end` is not called.
+    pub fn exec_on_terminal(
+        &self,
+        exec: Exec,
+        on_end: impl FnOnce(Result<Exit, Error>) + Send + 'static,
+    ) -> Result<(ExecHandle, OwnedFd), Error> {
+        let (sender, answer) = channel();
+        let id = self.shared.register(|state, id| {
+            state.commands.insert(id, Box::new(on_end));
+            state.terminals.insert(id, sender);
+        })?;
+        let terminal = true;
+        let started = match self.shared.order(&Order::Exec { id, exec, terminal }, &[]) {
+            Ok(()) => answer.recv().unwrap_or(Err(Error::Gone)),
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(terminal) => {
+                let shared = Arc::clone(&self.shared);
+                Ok((ExecHandle { id, shared }, terminal))
+            }
+            Err(error) => {
+                let mut state = lock(&self.shared.state);
+                state.commands.remove(&id);
+                state.terminals.remove(&id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies what the main process writes from now on to these files: standard output, standard error. A file that takes
+    /// nothing for so long that a mebibyte waits is given up. The files are closed when the container has ended.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the container has ended.
+    pub fn attach(&self, out: Option<OwnedFd>, err: Option<OwnedFd>) -> Result<(), Error> {
+        let guest = Guest::Listener {
+            out: out.is_some(),
+            err: err.is_some(),
+        };
+        let files: Vec<BorrowedFd<'_>> = out.iter().chain(&err).map(AsFd::as_fd).collect();
+        // The lock keeps two messages from being interleaved.
+        let _turn = lock(&self.input);
+        send(self.gallery.as_fd(), &guest, &files).map_err(|_| Error::Gone)
+    }
+
+    /// A copy of the main process's input: the pipe, or its terminal. None when it has none, or it was closed.
+    pub fn input(&self) -> Option<OwnedFd> {
+        lock(&self.input).as_ref().and_then(|input| input.try_clone().ok())
+    }
+
+    /// Ends the main process's input, once the copies given out are closed too. A terminal stays.
+    pub fn close_input(&self) {
+        if !self.terminal {
+            lock(&self.input).take();
+        }
+    }
+
+    /// Whether the main process runs on a terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The addresses at which processes of the container listen on a TCP port. Blocking, a millisecond.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the container has ended or does not answer within two seconds.
+    pub fn listeners(&self, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        let (sender, answer) = channel();
+        let id = self.shared.register(|state, id| {
+            state.listeners.insert(id, sender);
+        })?;
+        self.shared.order(&Order::Listeners { id, port }, &[])?;
+        answer.recv_timeout(Duration::from_secs(2)).map_err(|_| Error::Gone)
     }
 
     /// The memory in use now. Blocking, a millisecond.
@@ -311,13 +421,29 @@ impl Shared {
     /// Reads reports until the sandbox is gone, then tells everyone who waits.
     fn follow(&self, reader: &UnixStream, on_exit: OnExit) {
         let mut exit = None;
-        while let Ok(Some((report, _))) = receive::<Report>(reader.as_fd()) {
+        while let Ok(Some((report, files))) = receive::<Report>(reader.as_fd()) {
             match report {
                 Report::Exited(ended) => exit = Some(ended),
                 Report::ExecEnded { id, result } => {
-                    let waiting = lock(&self.state).commands.remove(&id);
-                    if let Some(on_end) = waiting {
-                        on_end(result);
+                    let (waiting, terminal) = {
+                        let mut state = lock(&self.state);
+                        (state.commands.remove(&id), state.terminals.remove(&id))
+                    };
+                    match (terminal, waiting, result) {
+                        (Some(terminal), _, Err(error)) => drop(terminal.send(Err(error))),
+                        (_, Some(on_end), result) => on_end(result),
+                        _ => {}
+                    }
+                }
+                Report::ExecTerminal { id } => {
+                    let waiting = lock(&self.state).terminals.remove(&id);
+                    if let (Some(waiting), Some(terminal)) = (waiting, files.into_iter().next()) {
+                        let _ = waiting.send(Ok(terminal));
+                    }
+                }
+                Report::Listeners { id, addresses } => {
+                    if let Some(sender) = lock(&self.state).listeners.remove(&id) {
+                        let _ = sender.send(addresses);
                     }
                 }
                 Report::Usage { id, usage } => {
@@ -336,6 +462,8 @@ impl Shared {
             let mut state = lock(&self.state);
             state.exit = Some(exit);
             state.usages.clear();
+            state.terminals.clear();
+            state.listeners.clear();
             std::mem::take(&mut state.commands)
         };
         self.changed.notify_all();

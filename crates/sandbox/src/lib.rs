@@ -1,7 +1,8 @@
 //! Room `sandbox`: one container as a process tree in its own user, mount, UTS, IPC and PID namespaces.
 //!
 //! In: a [`Spec`] (command, environment, user, mounts, memory limit, log file). Out: a running [`Sandbox`] that reports its
-//! exact end ([`Exit`]), takes signals for the main process only, runs further commands inside, and keeps the log.
+//! exact end ([`Exit`]), takes signals for the main process only, runs further commands inside (on pipes or on a terminal), lets
+//! others listen to its output and write to its input, and keeps the log.
 //!
 //! Three processes make one container: the *warden* (outside; keeps the log and holds the namespaces), the *init* (process 1
 //! inside; mounts, reaps, forwards signals, enforces memory) and the main process. The first two are this very executable,
@@ -14,13 +15,16 @@
 mod error;
 mod host;
 mod init;
+mod keeper;
 mod launch;
 mod log;
 mod memory;
 mod namespace;
 mod plan;
 mod rootfs;
+mod sockets;
 mod spec;
+mod terminal;
 mod warden;
 mod wire;
 
@@ -28,7 +32,9 @@ pub use error::Error;
 pub use host::{account_files, system_mounts};
 pub use launch::{ExecHandle, Launcher, Sandbox};
 pub use log::{CRI_ROTATED_SUFFIX, LOG_ROTATION_BYTES};
-pub use spec::{Exec, Exit, Mount, Source, Spec, Usage};
+pub use sockets::{Listening, listening};
+pub use spec::{Exec, Exit, Input, Mount, Source, Spec, Usage};
+pub use terminal::resize;
 
 /// The hidden first argument with which the executable starts itself inside the sandbox.
 pub const ARGUMENT: &str = "__sandbox";
@@ -44,6 +50,7 @@ pub fn main_if_sandboxed() {
     let code = match arguments.next().as_deref().and_then(|role| role.to_str()) {
         Some("warden") => warden::main(),
         Some("init") => init::main(),
+        Some("terminal") => terminal::main(arguments),
         _ => 64,
     };
     std::process::exit(code);

@@ -51,6 +51,7 @@ pub(crate) fn build(spec: &Spec) -> Result<(), Error> {
     for step in &plan.steps {
         perform(step)?;
     }
+    terminals()?;
     seal(&plan)?;
 
     chdir(NEW).map_err(|error| Error::start("chdir to the new root", error))?;
@@ -78,6 +79,21 @@ fn process_files() -> Result<(), Error> {
     let host = Path::new(OLD).join("proc");
     mount_bind_recursive(&host, &target)
         .map_err(|error| mount_error(Path::new("/proc"), Some(Path::new("/proc")), error))
+}
+
+/// Mounts the container's own terminals. A volume over `/dev` or a kernel without them leaves the container without.
+fn terminals() -> Result<(), Error> {
+    let target = Path::new(NEW).join("dev/pts");
+    make_directory(&target)?;
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    let _ = mount(
+        "devpts",
+        &target,
+        "devpts",
+        flags,
+        Some(c"newinstance,ptmxmode=0666,mode=0620"),
+    );
+    Ok(())
 }
 
 fn perform(step: &Step) -> Result<(), Error> {

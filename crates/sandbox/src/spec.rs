@@ -28,8 +28,22 @@ pub struct Spec {
     pub root_size: u64,
     /// The memory limit in bytes. Above it all processes are killed and [`Exit::out_of_memory`] is set.
     pub memory_limit: Option<u64>,
+    /// What the main process has as its standard input.
+    pub input: Input,
     /// The log of standard output and standard error, in the CRI format (`time stream F|P line`). It is appended to.
     pub log: PathBuf,
+}
+
+/// The standard input of a main process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// Nothing to read.
+    #[default]
+    Closed,
+    /// A pipe, written through [`crate::Sandbox::input`].
+    Pipe,
+    /// A terminal, which is its standard output and error too. What it shows is logged as standard output.
+    Terminal,
 }
 
 /// Something placed in the container's file tree.

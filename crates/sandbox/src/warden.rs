@@ -1,16 +1,15 @@
 //! The warden: the process outside the container that holds its namespaces open and keeps its log.
 
-use std::io::{PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::log::{Cutter, LOG_ROTATION_BYTES, Log, Stream, now};
+use crate::keeper::Keeper;
+use crate::log::{LOG_ROTATION_BYTES, Log};
 use crate::namespace::{die_with_parent, enter_outer};
 use crate::wire::{receive, report_failure};
 
@@ -21,6 +20,8 @@ pub(crate) struct Orders {
     pub parent: u32,
     /// Where the log goes.
     pub log: PathBuf,
+    /// Whether the main process gets a terminal, which then comes through the gallery.
+    pub terminal: bool,
 }
 
 /// Runs the warden on the control socket at standard input; the result is the exit code.
@@ -29,7 +30,7 @@ pub(crate) fn main() -> i32 {
 }
 
 fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {
-    let (orders, _) = receive::<Orders>(socket)
+    let (orders, files) = receive::<Orders>(socket)
         .map_err(|error| Error::start("read the orders", error))?
         .ok_or(Error::Gone)?;
     die_with_parent(Some(orders.parent))?;
@@ -56,54 +57,8 @@ fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {
         .process_group(0)
         .spawn()
         .map_err(|error| Error::start("start the init", error))?;
-    keep_log(log, out_reader, err_reader);
+    let streams = [out_reader.into(), err_reader.into()];
+    Keeper::new(log, streams, files.into_iter().next(), orders.terminal).keep();
     init.wait().map_err(|error| Error::start("wait for the init", error))?;
     Ok(())
-}
-
-/// Copies both streams to the log until every process of the container has closed them.
-fn keep_log(mut log: Log, out: PipeReader, err: PipeReader) {
-    let mut streams = [
-        Some((out, Cutter::new(Stream::Out))),
-        Some((err, Cutter::new(Stream::Err))),
-    ];
-    let mut buffer = vec![0_u8; 64 << 10];
-    let mut lines = Vec::with_capacity(128 << 10);
-    while streams.iter().any(Option::is_some) {
-        let ready: Vec<usize> = {
-            let open: Vec<usize> = (0..streams.len()).filter(|index| streams[*index].is_some()).collect();
-            let mut polled: Vec<PollFd<'_>> = streams
-                .iter()
-                .flatten()
-                .map(|(reader, _)| PollFd::from_borrowed_fd(reader.as_fd(), PollFlags::IN))
-                .collect();
-            match poll(&mut polled, None) {
-                Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(_) => return,
-            }
-            std::iter::zip(open, &polled)
-                .filter(|(_, polled)| !polled.revents().is_empty())
-                .map(|(index, _)| index)
-                .collect()
-        };
-        for index in ready {
-            let Some((reader, cutter)) = &mut streams[index] else {
-                continue;
-            };
-            let time = now();
-            lines.clear();
-            match reader.read(&mut buffer) {
-                Ok(count) if count > 0 => cutter.push(&time, &buffer[..count], &mut lines),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                _ => {
-                    cutter.finish(&time, &mut lines);
-                    streams[index] = None;
-                }
-            }
-            if !lines.is_empty() {
-                log.write(&time, &lines);
-            }
-        }
-    }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
@@ -20,18 +21,29 @@ use crate::spec::{Exec, Exit, Usage};
 pub(crate) enum Order {
     /// Send this signal to the main process.
     Signal(i32),
-    /// Run a further command with the three files carried along as its standard streams.
-    Exec { id: u64, exec: Exec },
+    /// Run a further command with the three files carried along as its standard streams, or on a new terminal.
+    Exec { id: u64, exec: Exec, terminal: bool },
     /// Send this signal to a command started with `Exec`.
     SignalExec { id: u64, signal: i32 },
     /// Report the memory in use.
     Usage { id: u64 },
+    /// Report the addresses at which the container's processes listen on this TCP port.
+    Listeners { id: u64, port: u16 },
+}
+
+/// What the launcher asks of the warden.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Guest {
+    /// The file carried along is the main process's terminal: what it shows goes to the log.
+    Terminal,
+    /// Copy what is written from now on to the files carried along: standard output, standard error, as far as asked for.
+    Listener { out: bool, err: bool },
 }
 
 /// What the sandbox tells the launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The main process executes.
+    /// The main process executes. The file carried along, if any, is its terminal.
     Started,
     /// The container could not start; nothing of it is left.
     Failed(Error),
@@ -41,6 +53,10 @@ pub(crate) enum Report {
     ExecEnded { id: u64, result: Result<Exit, Error> },
     /// The memory in use.
     Usage { id: u64, usage: Usage },
+    /// A further command runs on the terminal carried along.
+    ExecTerminal { id: u64 },
+    /// Where the container's processes listen.
+    Listeners { id: u64, addresses: Vec<SocketAddr> },
 }
 
 /// Largest message accepted: a specification with a large environment fits many times.

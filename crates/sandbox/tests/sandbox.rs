@@ -6,10 +6,12 @@
     reason = "a test, though without the harness"
 )]
 
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use stoke_sandbox::{Exec, Launcher, Mount, Sandbox, Spec, system_mounts};
+use stoke_sandbox::{Exec, Input, Launcher, Mount, Sandbox, Spec, system_mounts};
 
 fn main() {
     stoke_sandbox::main_if_sandboxed();
@@ -40,6 +42,19 @@ fn main() {
         ("forked_memory_is_not_counted_twice", forked_memory_is_not_counted_twice),
         ("further_commands_run_inside", further_commands_run_inside),
         ("errors_say_what_is_wrong", errors_say_what_is_wrong),
+        ("commands_run_on_terminals", commands_run_on_terminals),
+        (
+            "a_main_process_is_typed_to_and_listened_to",
+            a_main_process_is_typed_to_and_listened_to,
+        ),
+        (
+            "a_listener_who_does_not_listen_holds_nothing_up",
+            a_listener_who_does_not_listen_holds_nothing_up,
+        ),
+        (
+            "ports_belong_to_the_container_that_listens",
+            ports_belong_to_the_container_that_listens,
+        ),
         (
             "everything_dies_with_the_process_that_started_it",
             everything_dies_with_the_process_that_started_it,
@@ -86,6 +101,7 @@ impl Bench {
             root_size: 16 << 20,
             memory_limit: None,
             log: self.path("0.log"),
+            input: Input::Closed,
         }
     }
 
@@ -444,4 +460,149 @@ fn children() -> usize {
                 .is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&own))
         })
         .count()
+}
+
+/// Reads a terminal or pipe until it has shown `text`.
+fn read_until(file: &mut std::fs::File, text: &str) -> String {
+    let mut shown = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&shown).contains(text) {
+        match file.read(&mut buffer) {
+            Ok(count) if count > 0 => shown.extend_from_slice(&buffer[..count]),
+            end => panic!("{end:?} before {text:?}: {:?}", String::from_utf8_lossy(&shown)),
+        }
+    }
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+fn exec_of(script: &str) -> Exec {
+    Exec {
+        command: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        working_directory: "/".into(),
+    }
+}
+
+fn commands_run_on_terminals() {
+    let bench = Bench::new();
+    let sandbox = bench.start(&bench.shell("sleep 60"));
+    let (ended, end) = std::sync::mpsc::channel();
+    let script = "tty; echo $TERM; trap 'echo interrupted' INT; trap 'stty size' WINCH; echo ready; \
+                  while :; do read line && test \"$line\" = done && exit 7; done";
+    let (_handle, terminal) = sandbox
+        .exec_on_terminal(exec_of(script), move |exit| ended.send(exit).unwrap())
+        .unwrap();
+    stoke_sandbox::resize(&terminal, 33, 111).unwrap();
+    let mut terminal = std::fs::File::from(terminal);
+    let shown = read_until(&mut terminal, "ready");
+    assert!(shown.contains("/dev/pts/") && shown.contains("xterm"), "{shown}");
+    terminal.write_all(b"\x03").unwrap();
+    read_until(&mut terminal, "interrupted");
+    stoke_sandbox::resize(&terminal, 50, 100).unwrap();
+    terminal.write_all(b"\n").unwrap();
+    read_until(&mut terminal, "50 100");
+    terminal.write_all(b"done\n").unwrap();
+    assert_eq!(end.recv().unwrap().unwrap().code, Some(7));
+    // All that was shown can be read, then comes the end.
+    let mut rest = Vec::new();
+    while matches!(terminal.read_to_end(&mut rest), Ok(count) if count > 0) {}
+
+    let nothing = Exec {
+        command: vec!["no-such-program".into()],
+        ..exec_of("")
+    };
+    let error = sandbox
+        .exec_on_terminal(nothing, |_| panic!("it ended though it never began"))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "exec: \"no-such-program\": executable file not found in $PATH"
+    );
+}
+
+fn a_main_process_is_typed_to_and_listened_to() {
+    for input in [Input::Pipe, Input::Terminal] {
+        let bench = Bench::new();
+        let spec = Spec {
+            input,
+            ..bench.shell("printf 'name? '; read name; echo hello $name; echo aside >&2; read more || echo over")
+        };
+        let sandbox = bench.start(&spec);
+        let (out_reader, out_writer) = std::io::pipe().unwrap();
+        let (err_reader, err_writer) = std::io::pipe().unwrap();
+        sandbox
+            .attach(Some(out_writer.into()), Some(err_writer.into()))
+            .unwrap();
+        let mut typing = std::fs::File::from(sandbox.input().unwrap());
+        let (mut out, mut err) = (
+            std::fs::File::from(OwnedFd::from(out_reader)),
+            std::fs::File::from(OwnedFd::from(err_reader)),
+        );
+        typing.write_all(b"world\n").unwrap();
+        read_until(&mut out, "hello world");
+        read_until(if input == Input::Pipe { &mut err } else { &mut out }, "aside");
+        if input == Input::Terminal {
+            typing.write_all(b"\x04").unwrap();
+        }
+        drop(typing);
+        sandbox.close_input();
+        assert_eq!(sandbox.wait().code, Some(0));
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("over"), "{rest}");
+        let log = bench.output();
+        assert!(log.contains("hello world") && log.contains("over"), "{log}");
+        assert_eq!(log.contains("stderr F aside"), input == Input::Pipe, "{log}");
+    }
+}
+
+fn a_listener_who_does_not_listen_holds_nothing_up() {
+    let bench = Bench::new();
+    let spec = Spec {
+        input: Input::Pipe,
+        ..bench.shell("read go; head -c 3000000 /dev/zero | tr '\\0' x; echo; echo through")
+    };
+    let sandbox = bench.start(&spec);
+    let (mut deaf, writer) = std::io::pipe().unwrap();
+    sandbox.attach(Some(writer.into()), None).unwrap();
+    let (mut keen, writer) = std::io::pipe().unwrap();
+    sandbox.attach(Some(writer.into()), None).unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        keen.read_to_end(&mut heard).unwrap();
+        heard
+    });
+    // Whether both listen already can only be told by what they hear.
+    std::thread::sleep(Duration::from_millis(50));
+    std::fs::File::from(sandbox.input().unwrap())
+        .write_all(b"go\n")
+        .unwrap();
+    assert_eq!(sandbox.wait().code, Some(0));
+    let heard = heard.join().unwrap();
+    assert_eq!(heard.len(), 3_000_000 + "\nthrough\n".len());
+    let mut rest = Vec::new();
+    deaf.read_to_end(&mut rest).unwrap();
+    assert!(rest.len() < 2 << 20, "{}", rest.len());
+}
+
+fn ports_belong_to_the_container_that_listens() {
+    let bench = Bench::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let script = format!(
+        "python3 -c 'import socket,time; s=socket.socket(); s.bind((\"127.77.1.1\",{port})); s.listen(); print(\"up\",flush=True); time.sleep(60)'"
+    );
+    let (listens, other) = (Bench::new(), bench);
+    let sandbox = listens.start(&listens.shell(&script));
+    let stranger = other.start(&other.shell("sleep 60"));
+    listens.wait_for_output("up");
+    assert_eq!(
+        sandbox.listeners(port).unwrap(),
+        [format!("127.77.1.1:{port}").parse().unwrap()]
+    );
+    assert!(sandbox.listeners(port + 1).unwrap().is_empty());
+    assert!(stranger.listeners(port).unwrap().is_empty());
 }

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use sha2::{Digest, Sha256};
 use stoke_model::quantity::Quantity;
 use stoke_runtime::entrypoint::{CPU_LIMIT, MEMORY_LIMIT};
-use stoke_sandbox::{Exit, Mount, Sandbox, Spec, account_files};
+use stoke_sandbox::{Exit, Input, Mount, Sandbox, Spec, account_files};
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, identity};
@@ -202,6 +202,7 @@ fn start_now(
         read_only_root,
         root_size: 1 << 30,
         memory_limit: memory_limit(container),
+        input: input_of(container),
         log: logs.join(format!("{}.log", order.attempt)),
     };
     event(false, "Created", format!("Created container: {}", container.name));
@@ -229,6 +230,15 @@ fn start_now(
             Err(NotStarted::Command(message))
         }
         Err(error) => Err(create_error(error.to_string())),
+    }
+}
+
+/// What the container reads from.
+fn input_of(container: &Container) -> Input {
+    match (container.tty, container.stdin) {
+        (Some(true), _) => Input::Terminal,
+        (_, Some(true)) => Input::Pipe,
+        _ => Input::Closed,
     }
 }
 
