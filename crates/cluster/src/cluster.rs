@@ -2,18 +2,14 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::{Api, Client};
 use stoke_runtime::Runtimes;
 
 use crate::api::{ApiConfig, ApiServer, ClusterError, PORT};
-use crate::kubelet::{Kubelet, KubeletError, LogRequest};
 use crate::node::{Capacity, Launcher, Node, NodeConfig, RuntimeImages, node_name};
 use crate::scheduler::Scheduler;
 
@@ -91,7 +87,7 @@ impl Cluster {
         .await
         .map_err(|cause| ClusterError::Node(cause.to_string()))?;
         let node = Arc::new(node);
-        api.set_kubelet(Arc::new(Logs(Arc::downgrade(&node))));
+        api.set_kubelet(Arc::new(Arc::downgrade(&node)));
         Ok(Cluster {
             api,
             scheduler,
@@ -167,20 +163,5 @@ impl Cluster {
             node.stop().await;
         }
         self.api.stop().await;
-    }
-}
-
-/// The node, for as long as there is one.
-struct Logs(Weak<Node>);
-
-impl Kubelet for Logs {
-    fn logs(&self, request: LogRequest) -> BoxFuture<'_, Result<BoxStream<'static, Bytes>, KubeletError>> {
-        Box::pin(async move {
-            let node = self
-                .0
-                .upgrade()
-                .ok_or_else(|| KubeletError::internal("the node is stopping"))?;
-            node.logs(request).await
-        })
     }
 }

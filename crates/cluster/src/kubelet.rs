@@ -1,12 +1,17 @@
 //! What the API server asks of the node: the part of the kubelet API behind pod subresources.
 //!
-//! In: which pod and container, how much of the log. Out: a stream of bytes, or the Status the client shall see.
-//! The node reads pods and writes their status through `kube::Client`; only what has no object (logs) comes through here.
+//! In: which pod and container; how much of the log, which command, which port. Out: streams of bytes, or the Status the client
+//! shall see. The node reads pods and writes their status through `kube::Client`; only what has no object (logs, commands in
+//! containers, connections to their ports) comes through here.
+
+use std::sync::Weak;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 /// How much of a container's log to return, as the query of `GET pods/<name>/log` asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,8 +86,93 @@ impl KubeletError {
     }
 }
 
+/// One container of one pod, named the way the API server knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerName {
+    /// Namespace of the pod.
+    pub namespace: String,
+    /// Name of the pod.
+    pub pod: String,
+    /// UID of the pod.
+    pub uid: String,
+    /// Container name; always set, the API server has applied the default.
+    pub container: String,
+}
+
+/// Which streams a client wants of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// To write to its standard input.
+    pub stdin: bool,
+    /// To read its standard output.
+    pub stdout: bool,
+    /// To read its standard error. With a terminal there is none.
+    pub stderr: bool,
+    /// That it runs on a terminal.
+    pub tty: bool,
+}
+
+/// A process in a container, as far as a client has asked for it. Dropping it closes its streams; it is then told as a program
+/// is told by a terminal or pipe that is closed.
+pub struct Process {
+    /// Its standard input. Shutting it down or dropping it is the end of the input.
+    pub stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// Its standard output, or its terminal.
+    pub stdout: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Its standard error.
+    pub stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Sets the size of its terminal: rows, columns.
+    pub resize: Option<Box<dyn Fn(u16, u16) + Send>>,
+    /// Its end: the exit code, or why it did not start. None for a process that was there before (attach): then the end of its
+    /// output is the end.
+    pub end: Option<BoxFuture<'static, Result<i32, String>>>,
+}
+
 /// The node as the API server sees it.
 pub trait Kubelet: Send + Sync + 'static {
     /// Opens a container's log. The stream ends when the log does (with `follow`: when the container has ended and all was sent).
     fn logs(&self, request: LogRequest) -> BoxFuture<'_, Result<BoxStream<'static, Bytes>, KubeletError>>;
+
+    /// Runs a command in a running container.
+    fn exec(
+        &self,
+        container: ContainerName,
+        command: Vec<String>,
+        streams: Streams,
+    ) -> BoxFuture<'_, Result<Process, KubeletError>>;
+
+    /// Listens to, and types to, the main process of a running container.
+    fn attach(&self, container: ContainerName, streams: Streams) -> BoxFuture<'_, Result<Process, KubeletError>>;
+
+    /// Connects to a TCP port at which a process of the pod listens; `container` is not looked at.
+    fn connect(&self, pod: ContainerName, port: u16) -> BoxFuture<'_, Result<TcpStream, KubeletError>>;
+}
+
+/// A node for as long as there is one: the API server must not keep a node from ending.
+impl<K: Kubelet> Kubelet for Weak<K> {
+    fn logs(&self, request: LogRequest) -> BoxFuture<'_, Result<BoxStream<'static, Bytes>, KubeletError>> {
+        Box::pin(async move { there(self)?.logs(request).await })
+    }
+
+    fn exec(
+        &self,
+        container: ContainerName,
+        command: Vec<String>,
+        streams: Streams,
+    ) -> BoxFuture<'_, Result<Process, KubeletError>> {
+        Box::pin(async move { there(self)?.exec(container, command, streams).await })
+    }
+
+    fn attach(&self, container: ContainerName, streams: Streams) -> BoxFuture<'_, Result<Process, KubeletError>> {
+        Box::pin(async move { there(self)?.attach(container, streams).await })
+    }
+
+    fn connect(&self, pod: ContainerName, port: u16) -> BoxFuture<'_, Result<TcpStream, KubeletError>> {
+        Box::pin(async move { there(self)?.connect(pod, port).await })
+    }
+}
+
+fn there<K>(node: &Weak<K>) -> Result<std::sync::Arc<K>, KubeletError> {
+    node.upgrade()
+        .ok_or_else(|| KubeletError::internal("the node is stopping"))
 }

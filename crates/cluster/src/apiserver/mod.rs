@@ -29,6 +29,7 @@ pub mod schema;
 pub mod selectors;
 pub mod server;
 pub mod status;
+pub mod streaming;
 pub mod strict;
 pub mod table;
 pub mod tls;

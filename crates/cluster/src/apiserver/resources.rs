@@ -81,6 +81,9 @@ impl Resource {
         match (self.group.as_str(), self.plural.as_str()) {
             ("", "pods") => {
                 found.push(("log", "", "Pod", &["get"]));
+                found.push(("exec", "", "PodExecOptions", &["create", "get"]));
+                found.push(("attach", "", "PodAttachOptions", &["create", "get"]));
+                found.push(("portforward", "", "PodPortForwardOptions", &["create", "get"]));
                 found.push(("binding", "", "Binding", &["create"]));
                 found.push(("eviction", "policy/v1", "Eviction", &["create"]));
             }

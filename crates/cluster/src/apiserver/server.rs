@@ -23,6 +23,7 @@ use super::rbac::Policies;
 use super::request::{Form, Query, Target};
 use super::resources::{Registry, Resource};
 use super::status::ApiError;
+use super::streaming;
 use crate::kubelet::Kubelet;
 use crate::store::{Key, Store};
 
@@ -238,7 +239,7 @@ async fn answer(
         .trim()
         .to_lowercase();
     let user_agent = header("user-agent").to_owned();
-    let form = if upgrade.is_some() || target.subresource.as_deref() == Some("log") {
+    let form = if upgrade.is_some() || target.subresource.as_deref() == Some("log") || streaming::is_stream(&target) {
         Form::Object
     } else {
         let wanted = media::Wanted::of(&parts.headers)?;
@@ -257,8 +258,17 @@ async fn answer(
         warnings: Vec::new(),
         admitted: Mutex::default(),
     };
-    let verb = handlers::verb(&parts.method, &call)?;
+    let streams = streaming::is_stream(&call.target);
+    // Running a command is no reading, whichever method the client's protocol begins with.
+    let verb = match streams {
+        true if matches!(parts.method, Method::GET | Method::POST) => "create",
+        true => return Err(ApiError::method_not_allowed()),
+        false => handlers::verb(&parts.method, &call)?,
+    };
     server.authorize(&call, verb)?;
+    if streams {
+        return streaming::serve(call, streaming::Upgrade::of(upgrade, &mut parts)?).await;
+    }
     let body = if parts.method == Method::GET {
         Bytes::new()
     } else {

@@ -15,6 +15,7 @@ use super::downward::Placement;
 use super::events::Recorder;
 use super::images::Images;
 use super::neighbourhood::Neighbourhood;
+use super::streams::Live;
 
 /// The node's means, shared by the workers.
 pub(crate) struct Context {
@@ -31,6 +32,7 @@ pub(crate) struct Context {
     pub images: Arc<dyn Images>,
     pub launcher: Launcher,
     pub system: Vec<Mount>,
+    pub live: Live,
 }
 
 impl Context {

@@ -24,6 +24,8 @@ pub(crate) struct Inside {
     pub address: Ipv4Addr,
     pub environment: Vec<(String, String)>,
     pub working_directory: PathBuf,
+    /// Whether its input ends when the first who typed to it leaves.
+    pub stdin_once: bool,
     /// Named ports of the container.
     pub ports: Vec<(String, u16)>,
 }

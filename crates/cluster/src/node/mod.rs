@@ -4,7 +4,7 @@
 //! kubelet writes them, logs ([`Kubelet`]), the Node object with its heartbeat.
 //!
 //! A pod's life is one [`worker`]: what it observes is [`facts`], what it does next is [`decide`], what it publishes is [`status`]; the
-//! last two are pure. [`volumes`], [`environment`], [`hosts`] and [`downward`] say what a container sees, [`start`] puts it together.
+//! last two are pure. What people do with running containers is in [`streams`]. [`volumes`], [`environment`], [`hosts`] and [`downward`] say what a container sees, [`start`] puts it together.
 //! Nothing on the way from a bound pod to its process waits for a clock: everything follows watches.
 //! The node never runs a container it could not also account for: when it ends, by any means, so do its containers.
 
@@ -30,6 +30,7 @@ mod register;
 mod runtimes;
 mod start;
 pub(crate) mod status;
+mod streams;
 mod volumes;
 mod worker;
 
@@ -46,6 +47,7 @@ use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -54,12 +56,13 @@ pub use images::{Image, Images};
 pub use runtimes::RuntimeImages;
 pub use stoke_sandbox::Launcher;
 
-use crate::kubelet::{Kubelet, KubeletError, LogRequest};
+use crate::kubelet::{ContainerName, Kubelet, KubeletError, LogRequest, Process, Streams};
 use address::Addresses;
 use configs::ConfigCache;
 use context::{Context, identity};
 use events::{Component, Recorder};
 use neighbourhood::Neighbourhood;
+use streams::Live;
 use worker::{Message, Worker};
 
 /// What a node needs.
@@ -85,6 +88,7 @@ pub struct NodeConfig {
 /// A running node. Dropping it stops following the cluster and kills its containers; [`Node::stop`] lets them end in order.
 pub struct Node {
     directory: PathBuf,
+    live: Live,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     pods: Mutex<Option<JoinHandle<()>>>,
@@ -100,6 +104,7 @@ impl Node {
         set_aside(&directory)?;
         std::fs::create_dir_all(directory.join("logs"))?;
 
+        let live = Live::default();
         let (configs, mut tasks) = ConfigCache::start(&client);
         let host_address = Ipv4Addr::new(127, config.subnet, 0, 1);
         let context = Arc::new(Context {
@@ -116,6 +121,7 @@ impl Node {
             images: config.images,
             launcher: config.launcher,
             system: stoke_sandbox::system_mounts(),
+            live: live.clone(),
         });
         let (stop, stopped) = watch::channel(false);
         register::register(&context)
@@ -126,6 +132,7 @@ impl Node {
         let pods = Mutex::new(Some(tokio::spawn(follow_pods(context, stopped))));
         Ok(Node {
             directory,
+            live,
             stop,
             tasks,
             pods,
@@ -160,6 +167,23 @@ impl Kubelet for Node {
     fn logs(&self, request: LogRequest) -> BoxFuture<'_, Result<BoxStream<'static, Bytes>, KubeletError>> {
         let directory = self.directory.clone();
         Box::pin(async move { logs::open(&directory, request).await })
+    }
+
+    fn exec(
+        &self,
+        container: ContainerName,
+        command: Vec<String>,
+        streams: Streams,
+    ) -> BoxFuture<'_, Result<Process, KubeletError>> {
+        Box::pin(self.live.exec(container, command, streams))
+    }
+
+    fn attach(&self, container: ContainerName, streams: Streams) -> BoxFuture<'_, Result<Process, KubeletError>> {
+        Box::pin(self.live.attach(container, streams))
+    }
+
+    fn connect(&self, pod: ContainerName, port: u16) -> BoxFuture<'_, Result<TcpStream, KubeletError>> {
+        Box::pin(self.live.connect(pod, port))
     }
 }
 

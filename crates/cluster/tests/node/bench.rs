@@ -1,17 +1,15 @@
 //! A cluster with a node whose only image is this machine's shell.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
-use stoke_cluster::kubelet::{Kubelet, KubeletError, LogOptions, LogRequest};
+use stoke_cluster::kubelet::{Kubelet, LogOptions, LogRequest};
 use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig};
 use stoke_cluster::scheduler::Scheduler;
 use stoke_cluster::{ApiConfig, ApiServer, PORT};
@@ -44,21 +42,6 @@ impl Images for Shell {
     fn pull(&self, image: &str) -> Result<Image, String> {
         std::thread::sleep(Duration::from_millis(if image == "slow" { 50 } else { 2500 }));
         self.present("shell").map(Option::unwrap)
-    }
-}
-
-/// The node, for as long as there is one.
-struct Logs(Weak<Node>);
-
-impl Kubelet for Logs {
-    fn logs(&self, request: LogRequest) -> BoxFuture<'_, Result<BoxStream<'static, bytes::Bytes>, KubeletError>> {
-        Box::pin(async move {
-            self.0
-                .upgrade()
-                .ok_or_else(|| KubeletError::internal("gone"))?
-                .logs(request)
-                .await
-        })
     }
 }
 
@@ -111,7 +94,7 @@ impl Bench {
             launcher: Launcher::default(),
         };
         let node = Arc::new(Node::start(config, client.clone()).await.unwrap());
-        api.set_kubelet(Arc::new(Logs(Arc::downgrade(&node))));
+        api.set_kubelet(Arc::new(Arc::downgrade(&node)));
         Bench {
             _scheduler: Scheduler::start(&client),
             client,

@@ -19,6 +19,7 @@ pub use create::store_new;
 pub use delete::finish_deletion;
 pub use discovery::{discovery, version};
 pub use objects::json_response;
+pub use pods::container_of;
 
 /// What a watch needs of the other verbs.
 pub(crate) mod watching {

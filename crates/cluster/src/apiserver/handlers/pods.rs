@@ -85,7 +85,7 @@ pub(super) async fn log(call: Call) -> Result<Response, ApiError> {
 }
 
 /// The container asked for, or the only one there is.
-fn container_of(pod: &Value, asked: Option<&str>) -> Result<String, ApiError> {
+pub fn container_of(pod: &Value, asked: Option<&str>) -> Result<String, ApiError> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let names = |list: &str| -> Vec<String> {
         let containers = pod["spec"][list].as_array().into_iter().flatten();
@@ -94,8 +94,10 @@ fn container_of(pod: &Value, asked: Option<&str>) -> Result<String, ApiError> {
             .collect()
     };
     let (containers, initial) = (names("containers"), names("initContainers"));
+    let ephemeral = names("ephemeralContainers");
+    let mut all = containers.iter().chain(&initial).chain(&ephemeral);
     match asked {
-        Some(asked) if containers.iter().chain(&initial).any(|known| known == asked) => Ok(asked.to_owned()),
+        Some(asked) if all.any(|known| known == asked) => Ok(asked.to_owned()),
         Some(asked) => Err(ApiError::bad_request(format!(
             "container {asked} is not valid for pod {name}"
         ))),

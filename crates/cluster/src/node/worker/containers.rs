@@ -70,11 +70,13 @@ impl Worker {
                     address: self.address,
                     environment: started.environment,
                     working_directory: started.working_directory,
+                    stdin_once: spec.stdin_once == Some(true),
                     ports: ports
                         .filter_map(|p| Some((p.name.clone()?, u16::try_from(p.container_port).ok()?)))
                         .collect(),
                 };
                 let sender = self.sender.clone();
+                self.context.live.enter(&self.uid, &spec.name, inside.clone());
                 self.running.insert(
                     index,
                     Running {
@@ -137,6 +139,7 @@ impl Worker {
             return;
         }
         self.running.remove(&index);
+        self.context.live.leave(&self.uid, &self.specs[index].name);
         let (namespace, name, uid) = identity(&self.pod);
         let facts = &self.facts.containers[index];
         let started_at = if let State::Running(since) = facts.state {
