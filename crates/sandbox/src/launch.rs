@@ -360,14 +360,14 @@ impl Sandbox {
     /// The addresses at which processes of the container listen on a TCP port. Blocking, a millisecond.
     ///
     /// # Errors
-    /// [`Error::Gone`] when the container has ended or does not answer within two seconds.
+    /// [`Error::Gone`] when the container has ended or does not answer within ten seconds.
     pub fn listeners(&self, port: u16) -> Result<Vec<SocketAddr>, Error> {
         let (sender, answer) = channel();
         let id = self.shared.register(|state, id| {
             state.listeners.insert(id, sender);
         })?;
         self.shared.order(&Order::Listeners { id, port }, &[])?;
-        answer.recv_timeout(Duration::from_secs(2)).map_err(|_| Error::Gone)
+        answer.recv_timeout(Duration::from_secs(10)).map_err(|_| Error::Gone)
     }
 
     /// The memory in use now. Blocking, a millisecond.

@@ -67,11 +67,13 @@ fn sockets_of(process: &Path) -> impl Iterator<Item = u64> {
 fn parse(table: &str) -> Vec<Listening> {
     const LISTEN: &str = "0A";
     let line = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (local, state, inode) = (*fields.get(1)?, *fields.get(3)?, *fields.get(9)?);
-        if state != LISTEN {
+        // Most lines are of connections, perhaps of thousands: they are left after the fourth field.
+        let mut fields = line.split_ascii_whitespace();
+        let local = fields.nth(1)?;
+        if fields.nth(1)? != LISTEN {
             return None;
         }
+        let inode = fields.nth(5)?;
         let (address, port) = local.split_once(':')?;
         let port = u16::from_str_radix(port, 16).ok()?;
         Some(Listening {

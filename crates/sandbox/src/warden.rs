@@ -1,6 +1,6 @@
 //! The warden: the process outside the container that holds its namespaces open and keeps its log.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -28,6 +28,7 @@ pub mod resources;
 pub mod schema;
 pub mod selectors;
 pub mod server;
+pub mod service_addresses;
 pub mod status;
 pub mod streaming;
 pub mod strict;

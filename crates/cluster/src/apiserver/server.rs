@@ -22,6 +22,7 @@ use super::openapi::Documents;
 use super::rbac::Policies;
 use super::request::{Form, Query, Target};
 use super::resources::{Registry, Resource};
+use super::service_addresses::ServiceAddresses;
 use super::status::ApiError;
 use super::streaming;
 use crate::kubelet::Kubelet;
@@ -57,6 +58,8 @@ pub struct Server {
     registry: RwLock<Arc<Registry>>,
     definitions: Mutex<HashMap<Arc<str>, Definition>>,
     kubelet: OnceLock<Arc<dyn Kubelet>>,
+    /// Who has which Service address.
+    pub service_addresses: ServiceAddresses,
 }
 
 /// The resources of one stored definition, as read at a revision.
@@ -78,6 +81,7 @@ impl Server {
             registry: RwLock::new(Arc::new(Registry::built_in())),
             definitions: Mutex::default(),
             kubelet: OnceLock::new(),
+            service_addresses: ServiceAddresses::default(),
         });
         server.reload_custom_resources();
         server

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Pod};
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -77,6 +77,20 @@ impl Recorder {
         let list = if init { "initContainers" } else { "containers" };
         let path = format!("spec.{list}{{{container}}}");
         self.record(reference(pod, Some(path)), warning, reason, message.into());
+    }
+
+    /// Warns about a Service.
+    pub(crate) fn service(&self, service: &Service, reason: &str, message: &str) {
+        let about = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            field_path: None,
+            kind: Some("Service".to_owned()),
+            name: service.metadata.name.clone(),
+            namespace: service.metadata.namespace.clone(),
+            resource_version: service.metadata.resource_version.clone(),
+            uid: service.metadata.uid.clone(),
+        };
+        self.record(about, true, reason, message.to_owned());
     }
 
     /// Records about any object.

@@ -40,9 +40,8 @@ impl Peer {
     }
 }
 
-/// The content of `/etc/hosts` for `own`: itself, its aliases, `kubernetes.default` at `api`, and every service with the pods
-/// it selects. Services without a cluster address and with one are treated alike: their names lead to the pods themselves,
-/// ready or not.
+/// The content of `/etc/hosts` for `own`: itself, its aliases, `kubernetes.default` at `api`, and every service: at its cluster
+/// address, or, headless, at those of the pods it selects, ready or not.
 pub(crate) fn hosts_file(
     own: &Peer,
     aliases: &[HostAlias],
@@ -68,6 +67,12 @@ pub(crate) fn hosts_file(
         let (Some(name), Some(namespace)) = (&service.metadata.name, &service.metadata.namespace) else {
             continue;
         };
+        if let Some(address) = cluster_address(service) {
+            if (name.as_str(), namespace.as_str()) != ("kubernetes", "default") {
+                lines.push(line(address, &names(name, namespace, &own.namespace)));
+            }
+            continue;
+        }
         for peer in selected(service, peers) {
             let mut list = Vec::new();
             if peer.subdomain.as_ref() == Some(name) && peer.namespace == *namespace {
@@ -93,8 +98,14 @@ pub(crate) fn hosts_file(
     lines.join("\n") + "\n"
 }
 
+/// The address of a service that has one.
+pub(crate) fn cluster_address(service: &Service) -> Option<Ipv4Addr> {
+    let spec = service.spec.as_ref()?;
+    spec.cluster_ip.as_deref()?.parse().ok()
+}
+
 /// The pods a service selects.
-pub(crate) fn selected<'a>(service: &'a Service, peers: &'a [Peer]) -> impl Iterator<Item = &'a Peer> {
+fn selected<'a>(service: &'a Service, peers: &'a [Peer]) -> impl Iterator<Item = &'a Peer> {
     let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
     peers.iter().filter(move |peer| {
         selector.is_some_and(|selector| {

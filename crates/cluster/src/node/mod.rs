@@ -4,7 +4,8 @@
 //! kubelet writes them, logs ([`Kubelet`]), the Node object with its heartbeat.
 //!
 //! A pod's life is one [`worker`]: what it observes is [`facts`], what it does next is [`decide`], what it publishes is [`status`]; the
-//! last two are pure. What people do with running containers is in [`streams`]. [`volumes`], [`environment`], [`hosts`] and [`downward`] say what a container sees, [`start`] puts it together.
+//! last two are pure. What people do with running containers is in [`streams`]. [`services`] gives Services
+//! their addresses' effect. [`volumes`], [`environment`], [`hosts`] and [`downward`] say what a container sees, [`start`] puts it together.
 //! Nothing on the way from a bound pod to its process waits for a clock: everything follows watches.
 //! The node never runs a container it could not also account for: when it ends, by any means, so do its containers.
 
@@ -28,6 +29,7 @@ mod probe;
 mod publish;
 mod register;
 mod runtimes;
+mod services;
 mod start;
 pub(crate) mod status;
 mod streams;
@@ -44,7 +46,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use tokio::net::TcpStream;
@@ -128,7 +130,7 @@ impl Node {
             .await
             .map_err(|error| std::io::Error::other(format!("cannot register the node: {error}")))?;
         tasks.push(tokio::spawn(register::heartbeat(Arc::clone(&context))));
-        tasks.push(tokio::spawn(follow_services(Arc::clone(&context))));
+        tasks.push(tokio::spawn(services::follow(Arc::clone(&context))));
         let pods = Mutex::new(Some(tokio::spawn(follow_pods(context, stopped))));
         Ok(Node {
             directory,
@@ -295,37 +297,4 @@ fn applied(
         worker.run().await;
         uid
     });
-}
-
-/// Keeps the names of services current.
-async fn follow_services(context: Arc<Context>) {
-    let stream = watcher(Api::<Service>::all(context.client.clone()), watcher::Config::default());
-    futures::pin_mut!(stream);
-    let mut services: HashMap<String, Service> = HashMap::new();
-    let uid = |service: &Service| service.metadata.uid.clone().unwrap_or_default();
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(Event::Init) => {
-                services.clear();
-                continue;
-            }
-            Ok(Event::InitApply(service)) => {
-                services.insert(uid(&service), service);
-                continue;
-            }
-            Ok(Event::InitDone) => {}
-            Ok(Event::Apply(service)) => {
-                services.insert(uid(&service), service);
-            }
-            Ok(Event::Delete(service)) => {
-                services.remove(&uid(&service));
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the node's watch of services was interrupted");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                continue;
-            }
-        }
-        context.around.set_services(services.values().cloned().collect());
-    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::{HostAlias, Service};
 
-use super::hosts::{Peer, hosts_file, selected};
+use super::hosts::{Peer, cluster_address, hosts_file};
 
 /// The API server's address and the pods and services around a pod.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ impl Neighbourhood {
             port,
             state: Mutex::default(),
         }
+    }
+
+    /// The API server's port.
+    pub(crate) fn api_port(&self) -> u16 {
+        self.port
     }
 
     /// A pod lives: its hosts file is written, and those of the others follow.
@@ -102,22 +107,14 @@ impl Neighbourhood {
             return variables;
         }
         let state = self.lock();
-        let peers: Vec<Peer> = state.homes.values().map(|home| home.peer.clone()).collect();
-        for service in state
-            .services
-            .iter()
-            .filter(|service| service.metadata.namespace.as_deref() == Some(namespace))
-        {
+        let own = state.services.iter().filter(|service| {
+            // The API server's own variables are there already.
+            let kubernetes = namespace == "default" && service.metadata.name.as_deref() == Some("kubernetes");
+            service.metadata.namespace.as_deref() == Some(namespace) && !kubernetes
+        });
+        for service in own {
             let spec = service.spec.clone().unwrap_or_default();
-            let has_address = spec
-                .cluster_ip
-                .as_deref()
-                .is_some_and(|ip| !ip.is_empty() && ip != "None");
-            let (Some(name), true) = (&service.metadata.name, has_address) else {
-                continue;
-            };
-            // There is no address of the service itself: the first pod behind it stands for it.
-            let Some(peer) = selected(service, &peers).min_by_key(|peer| peer.address) else {
+            let (Some(name), Some(address)) = (&service.metadata.name, cluster_address(service)) else {
                 continue;
             };
             let ports: Vec<(Option<&str>, u16, &str)> = spec
@@ -133,7 +130,7 @@ impl Neighbourhood {
                 })
                 .collect();
             let prefix = name.to_uppercase().replace('-', "_");
-            variables.extend(service_variables(&prefix, &peer.address.to_string(), &ports));
+            variables.extend(service_variables(&prefix, &address.to_string(), &ports));
         }
         variables
     }
@@ -213,8 +210,13 @@ mod tests {
         let file = directory.path().join("a/hosts");
         around.enter("a", peer("a", 1), vec![], file.clone()).unwrap();
         let open = std::fs::File::open(&file).unwrap();
-        let service = json!({"metadata": {"name": "svc", "namespace": "n"}, "spec": {"clusterIP": "10.0.0.1", "selector": {"app": "b"}, "ports": [{"name": "web-ui", "port": 80}]}});
-        around.set_services(vec![serde_json::from_value(service).unwrap()]);
+        let service = json!({"metadata": {"name": "svc", "namespace": "n"}, "spec": {"clusterIP": "None", "selector": {"app": "b"}}});
+        let with_address = json!({"metadata": {"name": "fixed", "namespace": "n"}, "spec": {"clusterIP": "127.70.252.1", "selector": {"app": "b"}, "ports": [{"name": "web-ui", "port": 80}]}});
+        around.set_services(
+            [service, with_address]
+                .map(|value| serde_json::from_value(value).unwrap())
+                .into(),
+        );
         around
             .enter("b", peer("b", 2), vec![], directory.path().join("b/hosts"))
             .unwrap();
@@ -229,8 +231,10 @@ mod tests {
         };
         assert_eq!(get("KUBERNETES_SERVICE_HOST"), Some("127.70.0.1"));
         assert_eq!(get("KUBERNETES_SERVICE_PORT"), Some("6443"));
-        assert_eq!(get("SVC_SERVICE_PORT_WEB_UI"), Some("80"));
-        assert_eq!(get("SVC_PORT_80_TCP"), Some("tcp://127.70.1.2:80"));
+        assert!(text.contains("127.70.252.1\tfixed.n.svc.cluster.local"), "{text}");
+        assert_eq!(get("FIXED_SERVICE_PORT_WEB_UI"), Some("80"));
+        assert_eq!(get("FIXED_PORT_80_TCP"), Some("tcp://127.70.252.1:80"));
+        assert_eq!(get("SVC_SERVICE_HOST"), None);
         assert_eq!(around.variables("n", false).len(), 8);
         around.leave("b");
         assert!(!std::fs::read_to_string(&file).unwrap().contains("svc.n"));

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -23,39 +24,48 @@ use tokio::sync::oneshot;
 use super::inside::Inside;
 use crate::kubelet::{ContainerName, KubeletError, Process, Streams};
 
-/// The containers that run now. Cheap to clone; all clones are one.
+/// How long the address of a port is believed: a burst of connections asks the containers once.
+const BELIEVED: Duration = Duration::from_millis(500);
+
+/// The containers that run now, by pod. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
-pub(crate) struct Live(Arc<Mutex<HashMap<String, HashMap<String, Inside>>>>);
+pub(crate) struct Live(Arc<Mutex<HashMap<String, LivePod>>>);
+
+#[derive(Default)]
+struct LivePod {
+    containers: HashMap<String, Inside>,
+    /// Where ports were found lately. A pod has few ports; those of the last burst are kept.
+    ports: HashMap<u16, (SocketAddr, Instant)>,
+}
 
 impl Live {
     /// A container runs.
     pub(crate) fn enter(&self, uid: &str, container: &str, inside: Inside) {
-        self.lock()
-            .entry(uid.to_owned())
-            .or_default()
-            .insert(container.to_owned(), inside);
+        let mut pods = self.lock();
+        let pod = pods.entry(uid.to_owned()).or_default();
+        pod.containers.insert(container.to_owned(), inside);
+        pod.ports.clear();
     }
 
     /// A container has ended.
     pub(crate) fn leave(&self, uid: &str, container: &str) {
         let mut pods = self.lock();
-        if let Some(containers) = pods.get_mut(uid) {
-            containers.remove(container);
-            if containers.is_empty() {
+        if let Some(pod) = pods.get_mut(uid) {
+            pod.containers.remove(container);
+            pod.ports.clear();
+            if pod.containers.is_empty() {
                 pods.remove(uid);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, HashMap<String, Inside>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, LivePod>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, name: &ContainerName) -> Result<Inside, KubeletError> {
         let pods = self.lock();
-        let found = pods
-            .get(&name.uid)
-            .and_then(|containers| containers.get(&name.container));
+        let found = pods.get(&name.uid).and_then(|pod| pod.containers.get(&name.container));
         found.cloned().ok_or_else(|| {
             KubeletError::internal(format!(
                 "unable to upgrade connection: container not found ({:?})",
@@ -94,29 +104,16 @@ impl Live {
 
     /// Connects to a port of the pod: the network is the machine's, so it must be a process of the pod that listens there.
     pub(crate) async fn connect(&self, name: ContainerName, port: u16) -> Result<TcpStream, KubeletError> {
-        let containers: Vec<Inside> = self
-            .lock()
-            .get(&name.uid)
-            .into_iter()
-            .flat_map(HashMap::values)
-            .cloned()
-            .collect();
-        let Some(address) = containers.first().map(|inside| inside.address) else {
-            let pod = format!("{}_{}", name.pod, name.namespace);
-            return Err(KubeletError::not_found(format!("pod not found ({pod:?})")));
-        };
-        let found = tokio::task::spawn_blocking(move || {
-            let listeners = containers
-                .iter()
-                .filter_map(|inside| inside.sandbox.listeners(port).ok());
-            listeners.flatten().collect::<Vec<SocketAddr>>()
-        });
         let mut cause = "connect: connection refused (no process of the pod listens there)".to_owned();
-        for listener in found.await.unwrap_or_default() {
-            match TcpStream::connect(reachable(listener, address)).await {
+        for address in self.addresses(&name, port).await? {
+            match TcpStream::connect(address).await {
                 Ok(stream) => {
                     // Small answers must not wait for the peer's acknowledgement.
                     let _ = stream.set_nodelay(true);
+                    if let Some(pod) = self.lock().get_mut(&name.uid) {
+                        pod.ports.retain(|_, (_, found)| found.elapsed() < BELIEVED);
+                        pod.ports.entry(port).or_insert((address, Instant::now()));
+                    }
                     return Ok(stream);
                 }
                 Err(error) => cause = format!("connect: {error}"),
@@ -127,6 +124,33 @@ impl Live {
              pod {}: {cause}",
             name.uid
         )))
+    }
+
+    /// Where a port of the pod is reached.
+    async fn addresses(&self, name: &ContainerName, port: u16) -> Result<Vec<SocketAddr>, KubeletError> {
+        let (containers, believed): (Vec<Inside>, _) = {
+            let pods = self.lock();
+            let pod = pods.get(&name.uid);
+            let believed = pod.and_then(|pod| pod.ports.get(&port).copied());
+            let containers = pod.into_iter().flat_map(|pod| pod.containers.values());
+            (containers.cloned().collect(), believed)
+        };
+        if let Some((address, found)) = believed
+            && found.elapsed() < BELIEVED
+        {
+            return Ok(vec![address]);
+        }
+        let Some(own) = containers.first().map(|inside| inside.address) else {
+            let pod = format!("{}_{}", name.pod, name.namespace);
+            return Err(KubeletError::not_found(format!("pod not found ({pod:?})")));
+        };
+        let found = tokio::task::spawn_blocking(move || {
+            let listeners = containers
+                .iter()
+                .filter_map(|inside| inside.sandbox.listeners(port).ok());
+            listeners.flatten().map(|listener| reachable(listener, own)).collect()
+        });
+        found.await.map_err(|error| KubeletError::internal(error.to_string()))
     }
 }
 
@@ -325,7 +349,10 @@ impl AsyncWrite for Typing {
 struct Terminal(AsyncFd<OwnedFd>);
 
 impl Terminal {
-    #[expect(deprecated, reason = "unsound only for files that change under it, which an OwnedFd does not")]
+    #[expect(
+        deprecated,
+        reason = "unsound only for files that change under it, which an OwnedFd does not"
+    )]
     fn new(file: OwnedFd) -> io::Result<Terminal> {
         let flags = rustix::fs::fcntl_getfl(&file)?;
         rustix::fs::fcntl_setfl(&file, flags | rustix::fs::OFlags::NONBLOCK)?;

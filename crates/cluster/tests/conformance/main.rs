@@ -20,10 +20,12 @@ mod bench;
 mod case;
 mod clients;
 mod crds;
+mod exec;
 mod jobs;
 mod kubectl;
 mod machinery;
 mod programs;
+mod services;
 mod table;
 mod wire;
 mod workloads;
@@ -47,6 +49,8 @@ fn cases() -> Vec<Case> {
         clients::cases(),
         workloads::cases(),
         jobs::cases(),
+        exec::cases(),
+        services::cases(),
     ]
     .into_iter()
     .flatten()

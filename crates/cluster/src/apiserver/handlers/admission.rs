@@ -1,6 +1,5 @@
 //! What is added to or refused of a new object because of other objects: its namespace, its service account, its class, its address.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -17,8 +16,6 @@ use crate::store::{Key, Object};
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Service accounts that every namespace has, with permission to run Spark: Kubernetes' own, and the one the Spark operator's chart makes.
 pub const SPARK_ACCOUNTS: [&str; 2] = ["default", "spark-operator-spark"];
-/// Third bytes 0 of the subnet hold services; pods start at 1.
-const SERVICE_ADDRESSES: std::ops::RangeInclusive<u8> = 10..=250;
 
 /// Refuses objects in namespaces that do not exist or are ending.
 pub(super) fn check_namespace(
@@ -48,7 +45,7 @@ pub(super) fn admit_create(server: &Server, resource: &Resource, object: &mut Va
     }
     match &*resource.key {
         "pods" => admit_pod(server, object),
-        "services" => give_address(server, object),
+        "services" => server.service_addresses.give(server, object),
         "persistentvolumeclaims" => {
             give_class(server, object);
             Ok(())
@@ -240,31 +237,6 @@ fn set_priority(server: &Server, pod: &str, spec: &mut Value) -> Result<(), ApiE
     }
     let policy = class["preemptionPolicy"].as_str().unwrap_or("PreemptLowerPriority");
     spec["preemptionPolicy"] = policy.into();
-    Ok(())
-}
-
-/// Gives a ClusterIP service its address, 127.X.0.Y. `None` (headless) and an address that is asked for stay.
-pub(super) fn give_address(server: &Server, service: &mut Value) -> Result<(), ApiError> {
-    let spec = &mut service["spec"];
-    if spec["type"] == "ExternalName" {
-        return Ok(());
-    }
-    if spec["clusterIP"].as_str().is_some_and(|address| !address.is_empty()) {
-        return Ok(());
-    }
-    let key = "services".into();
-    let mut taken = HashSet::new();
-    for other in server.store.list(&key, None, None, usize::MAX, |_| true).items {
-        if let Some(address) = other.value()["spec"]["clusterIP"].as_str() {
-            taken.insert(address.to_owned());
-        }
-    }
-    let free = SERVICE_ADDRESSES
-        .map(|last| format!("127.{}.0.{last}", server.settings.subnet))
-        .find(|address| !taken.contains(address));
-    let free = free.ok_or_else(|| ApiError::internal("failed to allocate a serviceIP: range is full"))?;
-    spec["clusterIPs"] = json!([free]);
-    spec["clusterIP"] = free.into();
     Ok(())
 }
 

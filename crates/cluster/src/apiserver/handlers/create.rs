@@ -99,6 +99,9 @@ pub(super) async fn create_value(
         }
         validate(&resource, None, &new)?;
         call.server.check_escalation(call, None, &new)?;
+        if let Some(warning) = kinds::warnings(&resource, &new) {
+            call.warnings.push(warning.to_owned());
+        }
         managed(&resource, &mut new);
         if configured {
             user_admission::validate(&attempt, Some(&new), &mut said).await?;

@@ -253,6 +253,9 @@ pub(super) async fn modify(
         keep_identity(&old, &mut new);
         restrict(resource, call.target.subresource.as_deref(), &old, &mut new);
         default(resource, &mut new);
+        if &*resource.key == "services" {
+            call.server.service_addresses.keep(&call.server, &old, &mut new)?;
+        }
         let configured = user_admission::is_configured(&call.server);
         let attempt = Attempt {
             server: &call.server,

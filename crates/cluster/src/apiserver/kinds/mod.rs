@@ -104,6 +104,14 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
     }
 }
 
+/// What the author of an object should know of it, though it is taken.
+pub fn warnings(resource: &Resource, object: &Value) -> Option<&'static str> {
+    match &*resource.key {
+        "services" => service::warnings(object),
+        _ => None,
+    }
+}
+
 /// Complaints about a change.
 pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<FieldError> {
     if resource.custom.is_some() {

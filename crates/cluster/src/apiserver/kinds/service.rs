@@ -42,6 +42,11 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
     if ports.is_empty() && kind != "ExternalName" && spec["clusterIP"] != "None" {
         errors.push(FieldError::required("spec.ports", ""));
     }
+    let affinity = &spec["sessionAffinity"];
+    if !matches!(affinity.as_str(), None | Some("None" | "ClientIP")) {
+        let allowed = ["ClientIP", "None"].map(Value::from);
+        errors.push(FieldError::not_supported("spec.sessionAffinity", affinity, &allowed));
+    }
     if kind == "ExternalName" && spec["externalName"].as_str().is_none_or(str::is_empty) {
         errors.push(FieldError::required("spec.externalName", ""));
     }
@@ -60,6 +65,22 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
         if ports.len() > 1 && port["name"].as_str().is_none_or(str::is_empty) {
             errors.push(FieldError::required(&format!("{path}.name"), ""));
         }
+        if protocol_matters(spec) && port["protocol"] != "TCP" {
+            let detail = "Stoke's embedded node forwards TCP only; a headless Service (clusterIP: None) resolves to its pods, \
+                          whatever their protocol";
+            errors.push(FieldError::invalid(
+                &format!("{path}.protocol"),
+                &port["protocol"],
+                detail,
+            ));
+        }
+        let same = |other: &Value| other["port"] == port["port"] && other["protocol"] == port["protocol"];
+        if ports[..index].iter().any(same) {
+            errors.push(FieldError::duplicate(
+                &path,
+                &json!({"protocol": port["protocol"], "port": port["port"]}),
+            ));
+        }
         if ports[..index]
             .iter()
             .any(|other| !other["name"].is_null() && other["name"] == port["name"])
@@ -68,6 +89,29 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+/// Whether connections to the service are to be forwarded.
+fn protocol_matters(spec: &Value) -> bool {
+    spec["type"] != "ExternalName" && spec["clusterIP"] != "None"
+}
+
+/// What a service asks for beyond what is done for it.
+pub(super) fn warnings(service: &Value) -> Option<&'static str> {
+    match service["spec"]["type"].as_str() {
+        Some("NodePort") => Some(
+            "spec.type: NodePort: no port of the machine is opened here; the Service is reached at its cluster IP, \
+             and from outside by `kubectl port-forward`",
+        ),
+        Some("LoadBalancer") => Some(
+            "spec.type: LoadBalancer: there is no load balancer here and no external address will come; the Service is \
+             reached at its cluster IP, and from outside by `kubectl port-forward`",
+        ),
+        Some("ExternalName") => {
+            Some("spec.type: ExternalName: the Service is stored, but its name does not resolve in pods here")
+        }
+        _ => None,
+    }
 }
 
 /// Complaints about a change.

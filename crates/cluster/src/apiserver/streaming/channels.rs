@@ -69,20 +69,13 @@ impl Protocol {
                 (true, [255, channel, ..]) => Some(Said::Closed(*channel)),
                 (_, [channel, ..]) => Some(Said::Bytes(*channel, bytes.slice(1..))),
             },
+            // Some clients send text where bytes are expected; the first character is then the channel's number itself.
             Message::Text(text) => {
-                let channel = text.as_bytes().first()?.checked_sub(b'0')?;
-                let rest = text.get(1..)?;
-                let bytes = match self.form {
-                    Form::Base64 => STANDARD.decode(rest).ok()?.into(),
-                    // Some clients send text where bytes are expected; the first character is then the channel's number itself.
-                    Form::Binary => {
-                        return Some(Said::Bytes(
-                            *text.as_bytes().first()?,
-                            Bytes::copy_from_slice(rest.as_bytes()),
-                        ));
-                    }
-                };
-                Some(Said::Bytes(channel, bytes))
+                let (first, rest) = (*text.as_bytes().first()?, text.get(1..)?);
+                Some(match self.form {
+                    Form::Binary => Said::Bytes(first, Bytes::copy_from_slice(rest.as_bytes())),
+                    Form::Base64 => Said::Bytes(first.checked_sub(b'0')?, STANDARD.decode(rest).ok()?.into()),
+                })
             }
             Message::Close(_) => Some(Said::End),
             Message::Ping(_) | Message::Pong(_) => None,

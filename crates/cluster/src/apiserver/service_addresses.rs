@@ -1,0 +1,192 @@
+//! Addresses of Services: 127.X.252.0/22 of the cluster's subnet 127.X.0.0/16, above the pods' (Y up to 250).
+//!
+//! In: a Service about to be stored. Out: the same with an address nobody has, or the reason why it cannot have the one it asks for.
+//! Who holds an address is remembered and checked against the store when the address is asked for, so that a deletion by whatever way
+//! frees it. Giving an address costs no walk through all Services, except once after the start.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::server::Server;
+use super::status::{ApiError, FieldError};
+use crate::store::Key;
+
+/// The first third byte.
+const FIRST: u8 = 252;
+/// Addresses: four times 256, less the first and the last.
+const COUNT: u16 = 4 * 256 - 2;
+/// An address that was given belongs to its Service for this long, though the Service may not be stored yet.
+const RESERVED: Duration = Duration::from_secs(30);
+
+/// Who holds which address. One per server.
+#[derive(Debug, Default)]
+pub struct ServiceAddresses(Mutex<Option<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    holders: HashMap<Ipv4Addr, Holder>,
+    next: u16,
+}
+
+#[derive(Debug)]
+struct Holder {
+    namespace: String,
+    name: String,
+    since: Instant,
+}
+
+/// The range, as messages name it.
+pub fn range(subnet: u8) -> String {
+    format!("127.{subnet}.{FIRST}.0/22")
+}
+
+fn nth(subnet: u8, index: u16) -> Ipv4Addr {
+    let [high, low] = (index + 1).to_be_bytes();
+    Ipv4Addr::new(127, subnet, FIRST + high, low)
+}
+
+fn in_range(subnet: u8, address: Ipv4Addr) -> bool {
+    let [first, second, third, last] = address.octets();
+    let edge = (third == FIRST && last == 0) || (third == FIRST + 3 && last == 255);
+    first == 127 && second == subnet && third >= FIRST && !edge
+}
+
+impl ServiceAddresses {
+    /// Gives a new Service its address. `None` (headless) stays, one that is asked for must be free.
+    ///
+    /// # Errors
+    /// The address asked for is taken or not of the range; no address is left.
+    pub fn give(&self, server: &Server, service: &mut Value) -> Result<(), ApiError> {
+        let name = |field: &str| service["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (name("namespace"), name("name"));
+        let asked = service["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
+        if service["spec"]["type"] == "ExternalName" || asked == "None" || asked == server.address().to_string() {
+            return Ok(());
+        }
+        let refuse = |why: &str| {
+            let detail = format!("failed to allocate IP {asked}: {why}");
+            let error = FieldError::invalid("spec.clusterIPs", &json!([asked]), &detail);
+            Err(ApiError::invalid("", "Service", &name, &[error]))
+        };
+        let subnet = server.settings.subnet;
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = state.get_or_insert_with(|| State::of(server));
+        let address = if asked.is_empty() {
+            let mut indices = (0..COUNT).map(|step| (state.next + step) % COUNT);
+            let free = indices.find(|index| state.is_free(server, nth(subnet, *index), &namespace, &name));
+            let Some(index) = free else {
+                return Err(ApiError::internal("failed to allocate a serviceIP: range is full"));
+            };
+            state.next = (index + 1) % COUNT;
+            nth(subnet, index)
+        } else {
+            let Some(address) = asked.parse().ok().filter(|address| in_range(subnet, *address)) else {
+                let range = range(subnet);
+                return refuse(&format!(
+                    "the provided IP ({asked}) is not in the valid range. The range of valid IPs is {range}"
+                ));
+            };
+            if !state.is_free(server, address, &namespace, &name) {
+                return refuse("provided IP is already allocated");
+            }
+            address
+        };
+        let since = Instant::now();
+        state.holders.insert(address, Holder { namespace, name, since });
+        let address = address.to_string();
+        service["spec"]["clusterIPs"] = json!([address]);
+        service["spec"]["clusterIP"] = address.into();
+        Ok(())
+    }
+
+    /// Completes a changed Service: what it does not say of its address stays as it was, and a change of type gives or takes it.
+    ///
+    /// # Errors
+    /// As for [`ServiceAddresses::give`].
+    pub fn keep(&self, server: &Server, old: &Value, new: &mut Value) -> Result<(), ApiError> {
+        let none = |spec: &Value| spec["clusterIP"].as_str().is_none_or(str::is_empty);
+        if new["spec"]["type"] == "ExternalName" {
+            if new["spec"]["clusterIP"] == old["spec"]["clusterIP"]
+                && let Some(spec) = new["spec"].as_object_mut()
+            {
+                spec.shift_remove("clusterIP");
+                spec.shift_remove("clusterIPs");
+            }
+            Ok(())
+        } else if !none(&old["spec"]) && none(&new["spec"]) {
+            for field in ["clusterIP", "clusterIPs"] {
+                new["spec"][field] = old["spec"][field].clone();
+            }
+            Ok(())
+        } else if none(&old["spec"]) {
+            self.give(server, new)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl State {
+    fn of(server: &Server) -> State {
+        let mut state = State::default();
+        let long_ago = Instant::now().checked_sub(RESERVED).unwrap_or_else(Instant::now);
+        for service in server
+            .store
+            .list(&"services".into(), None, None, usize::MAX, |_| true)
+            .items
+        {
+            let value = service.value();
+            if let Some(address) = value["spec"]["clusterIP"].as_str().and_then(|text| text.parse().ok()) {
+                let holder = Holder {
+                    namespace: service.key.namespace.to_string(),
+                    name: service.key.name.to_string(),
+                    since: long_ago,
+                };
+                state.holders.insert(address, holder);
+            }
+        }
+        state
+    }
+
+    /// Whether a Service of this name may have the address.
+    fn is_free(&self, server: &Server, address: Ipv4Addr, namespace: &str, name: &str) -> bool {
+        let Some(holder) = self.holders.get(&address) else {
+            return true;
+        };
+        if holder.namespace == namespace && holder.name == name {
+            return true;
+        }
+        if holder.since.elapsed() < RESERVED {
+            return false;
+        }
+        let key = Key::new(&"services".into(), &holder.namespace, &holder.name);
+        let there = server.store.get(&key);
+        there.is_none_or(|service| service.value()["spec"]["clusterIP"] != *address.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_is_apart_from_the_pods_and_whole() {
+        assert_eq!(nth(70, 0), Ipv4Addr::new(127, 70, 252, 1));
+        assert_eq!(nth(70, 255), Ipv4Addr::new(127, 70, 253, 0));
+        assert_eq!(nth(70, COUNT - 1), Ipv4Addr::new(127, 70, 255, 254));
+        assert!((0..COUNT).all(|index| in_range(70, nth(70, index))));
+        for outside in [
+            [127, 70, 252, 0],
+            [127, 70, 255, 255],
+            [127, 70, 250, 9],
+            [127, 71, 252, 1],
+            [10, 0, 0, 1],
+        ] {
+            assert!(!in_range(70, outside.into()), "{outside:?}");
+        }
+    }
+}
