@@ -1,6 +1,7 @@
 //! Real containers. The sandbox starts this very executable again, so it has its own `main`.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test, though without the harness"

@@ -71,11 +71,60 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
         "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
         "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]});
     put("discovery.k8s.io", "endpointslices", "default", slice).await?;
+    readdress(server).await;
     for definition in stoke_model::crd::definitions() {
         install_definition(server, definition).await?;
     }
     server.reload_custom_resources();
     Ok(())
+}
+
+/// Gives Services addresses of the present subnet: another one than before is used when a program has taken that one's.
+async fn readdress(server: &Arc<Server>) {
+    let subnet = server.settings.subnet;
+    let elsewhere = |address: &str| {
+        let address: Option<std::net::Ipv4Addr> = address.parse().ok();
+        address.is_some_and(|address| address.octets()[..2] != [127, subnet])
+    };
+    for service in server
+        .store
+        .list(&"services".into(), None, None, usize::MAX, |_| true)
+        .items
+    {
+        let mut value = service.value();
+        if !value["spec"]["clusterIP"].as_str().is_some_and(elsewhere) {
+            continue;
+        }
+        let kubernetes = (&*service.key.namespace, &*service.key.name) == ("default", "kubernetes");
+        let address = if kubernetes {
+            server.address().to_string()
+        } else {
+            String::new()
+        };
+        value["spec"]["clusterIP"] = address.clone().into();
+        value["spec"]["clusterIPs"] = json!([address]);
+        let expected = service.revision;
+        let given = server.service_addresses.give(server, &mut value);
+        let written = match given {
+            Ok(()) => {
+                let write = Write::new(service.key.clone(), WriteKind::Update { expected }, &mut value);
+                server
+                    .store
+                    .write(write)
+                    .await
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.message),
+        };
+        if let Err(error) = written {
+            tracing::warn!(
+                error,
+                service = &*service.key.name,
+                "a service keeps an address of another subnet"
+            );
+        }
+    }
 }
 
 /// Installs one of our definitions, or brings the installed one up to date with this program.

@@ -9,10 +9,12 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ExecAction, HTTPGetAction, LifecycleHandler};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use stoke_sandbox::{Exec, Sandbox};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+
+use super::tls;
 
 /// As much of a command's output as is kept for a message.
 const OUTPUT: u64 = 10 << 10;
@@ -77,9 +79,7 @@ impl Inside {
 
     /// Sends a GET request; a status from 200 to 399 is success.
     pub(crate) async fn http_get(&self, action: &HTTPGetAction, limit: Duration) -> Result<String, String> {
-        if action.scheme.as_deref() == Some("HTTPS") {
-            return Err("probes and hooks over HTTPS are not supported by Stoke's embedded node".to_owned());
-        }
+        let secure = action.scheme.as_deref() == Some("HTTPS");
         let port = self.port(&action.port)?;
         let host = action
             .host
@@ -92,35 +92,16 @@ impl Inside {
             .filter(|path| !path.is_empty())
             .unwrap_or_else(|| "/".to_owned());
         let slash = if path.starts_with('/') { "" } else { "/" };
-        let url = format!("http://{host}:{port}{slash}{path}");
-        let mut request = format!(
-            "GET {slash}{path} HTTP/1.1\r\nUser-Agent: kube-probe/1.34\r\nAccept: */*\r\nConnection: close\r\n"
-        );
-        let own: Vec<(&str, &str)> = action
-            .http_headers
-            .iter()
-            .flatten()
-            .map(|header| (header.name.as_str(), header.value.as_str()))
-            .collect();
-        if !own.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            request.push_str(&format!("Host: {host}:{port}\r\n"));
-        }
-        for (name, value) in own {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        request.push_str("\r\n");
+        let scheme = if secure { "https" } else { "http" };
+        let url = format!("{scheme}://{host}:{port}{slash}{path}");
+        let request = request(action, &host, port, &format!("{slash}{path}"));
         let exchange = async {
-            let mut stream = TcpStream::connect((host.as_str(), port)).await?;
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = vec![0; 512];
-            let mut filled = 0;
-            while filled < answer.len() && !answer[..filled].contains(&b'\n') {
-                match stream.read(&mut answer[filled..]).await? {
-                    0 => break,
-                    count => filled += count,
-                }
+            let stream = TcpStream::connect((host.as_str(), port)).await?;
+            if secure {
+                converse(tls::connect(stream, &host).await?, &request).await
+            } else {
+                converse(stream, &request).await
             }
-            Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer[..filled]).into_owned())
         };
         match timeout(limit, exchange).await {
             Err(_) => Err(format!(
@@ -195,6 +176,41 @@ impl Inside {
             },
         }
     }
+}
+
+/// The request of a probe or hook.
+fn request(action: &HTTPGetAction, host: &str, port: u16, path: &str) -> String {
+    let mut request =
+        format!("GET {path} HTTP/1.1\r\nUser-Agent: kube-probe/1.34\r\nAccept: */*\r\nConnection: close\r\n");
+    let own: Vec<(&str, &str)> = action
+        .http_headers
+        .iter()
+        .flatten()
+        .map(|header| (header.name.as_str(), header.value.as_str()))
+        .collect();
+    if !own.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        request.push_str(&format!("Host: {host}:{port}\r\n"));
+    }
+    for (name, value) in own {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    request
+}
+
+/// Sends a request; gives the beginning of the answer, at least its first line.
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let mut answer = vec![0; 512];
+    let mut filled = 0;
+    while filled < answer.len() && !answer[..filled].contains(&b'\n') {
+        match stream.read(&mut answer[filled..]).await? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(String::from_utf8_lossy(&answer[..filled]).into_owned())
 }
 
 /// The code in `HTTP/1.1 200 OK`.

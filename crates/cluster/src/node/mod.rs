@@ -14,6 +14,7 @@ mod capacity;
 mod configs;
 mod context;
 mod decide;
+mod disk_use;
 mod downward;
 mod ended;
 mod environment;
@@ -33,6 +34,7 @@ mod services;
 mod start;
 pub(crate) mod status;
 mod streams;
+mod tls;
 mod volumes;
 mod worker;
 
@@ -192,6 +194,9 @@ impl Kubelet for Node {
 /// Makes an empty `pods/`. What a killed predecessor left there (its processes died with it) is removed in the background.
 fn set_aside(directory: &Path) -> std::io::Result<()> {
     let pods = directory.join("pods");
+    if let Some(memory) = volumes::all_shared_memory(&pods) {
+        let _ = std::fs::remove_dir_all(memory);
+    }
     let stale = directory.join(format!("pods.stale-{}", std::process::id()));
     let _ = std::fs::rename(&pods, &stale);
     let leftovers: Vec<PathBuf> = std::fs::read_dir(directory)?

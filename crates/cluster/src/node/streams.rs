@@ -176,11 +176,11 @@ fn not_started(error: &stoke_sandbox::Error) -> String {
     }
 }
 
+/// The end of a command.
+type End = BoxFuture<'static, Result<i32, String>>;
+
 /// The end of a command, as a future and the function that fulfils it.
-fn ending() -> (
-    BoxFuture<'static, Result<i32, String>>,
-    impl FnOnce(Result<Exit, stoke_sandbox::Error>) + Send,
-) {
+fn ending() -> (End, impl FnOnce(Result<Exit, stoke_sandbox::Error>) + Send) {
     let (sender, receiver) = oneshot::channel();
     let end = receiver.map(|received| match received {
         Ok(Ok(exit)) => Ok(Exit::container_code(&exit)),

@@ -24,6 +24,7 @@ mod exec;
 mod jobs;
 mod kubectl;
 mod machinery;
+mod pods;
 mod programs;
 mod services;
 mod table;
@@ -49,6 +50,7 @@ fn cases() -> Vec<Case> {
         clients::cases(),
         workloads::cases(),
         jobs::cases(),
+        pods::cases(),
         exec::cases(),
         services::cases(),
     ]

@@ -54,9 +54,18 @@ pub(super) async fn log(call: Call) -> Result<Response, ApiError> {
             .ok(),
         (None, None) => None,
     };
+    let asked_previous = call.query.flag("previous");
+    let state = container_status(&value, &container);
+    if asked_previous && state["lastState"]["terminated"].is_null() {
+        return Err(ApiError::bad_request(format!(
+            "previous terminated container {container:?} in pod {:?} not found",
+            call.name()
+        )));
+    }
     let options = LogOptions {
         follow: call.query.flag("follow"),
-        previous: call.query.flag("previous"),
+        // While a container waits to be started again, the log written last is that of its previous instance.
+        previous: asked_previous && !state["state"]["waiting"].is_object(),
         tail_lines: number("tailLines").map_err(|_| wrong("tailLines"))?,
         since,
         timestamps: call.query.flag("timestamps"),
@@ -66,13 +75,13 @@ pub(super) async fn log(call: Call) -> Result<Response, ApiError> {
         namespace: call.namespace().to_owned(),
         pod: call.name().to_owned(),
         uid: pod.fields.uid.to_string(),
-        container,
+        container: container.clone(),
         options,
     };
-    let stream = kubelet
-        .logs(request)
-        .await
-        .map_err(|error| ApiError::new(error.code, error.reason, error.message))?;
+    let stream = kubelet.logs(request).await.map_err(|error| {
+        let message = no_log_yet(&value, &container).unwrap_or(error.message);
+        ApiError::new(error.code, error.reason, message)
+    })?;
     let stopping = call.server.stopping.clone();
     let stream = stream
         .take_until(async move { stopping.cancelled().await })
@@ -82,6 +91,33 @@ pub(super) async fn log(call: Call) -> Result<Response, ApiError> {
         .headers_mut()
         .insert("content-type", HeaderValue::from_static("text/plain"));
     Ok(response)
+}
+
+/// The status of a container of a pod; null when there is none yet.
+fn container_status<'a>(pod: &'a Value, name: &str) -> &'a Value {
+    let lists = [
+        "containerStatuses",
+        "initContainerStatuses",
+        "ephemeralContainerStatuses",
+    ];
+    let mut all = lists
+        .iter()
+        .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten());
+    all.find(|status| status["name"] == *name).unwrap_or(&Value::Null)
+}
+
+/// Why a container that waits has no log, in the kubelet's words.
+fn no_log_yet(pod: &Value, container: &str) -> Option<String> {
+    let reason = container_status(pod, container)["state"]["waiting"]["reason"].as_str()?;
+    let why = match reason {
+        "ErrImagePull" => "image can't be pulled",
+        "ImagePullBackOff" => "trying and failing to pull image",
+        other => other,
+    };
+    let pod = pod["metadata"]["name"].as_str().unwrap_or_default();
+    Some(format!(
+        "container {container:?} in pod {pod:?} is waiting to start: {why}"
+    ))
 }
 
 /// The container asked for, or the only one there is.

@@ -384,7 +384,7 @@ async fn over_spdy(mut session: Session, streams: Streams) -> Option<Conversatio
             while let Some(bytes) = stream.read().await {
                 // Each message is one line; several may have come together.
                 let lines = bytes.split(|byte| *byte == b'\n');
-                if let Some(size) = lines.filter_map(size_of).last() {
+                if let Some(size) = lines.filter_map(size_of).next_back() {
                     sized.send_replace(size);
                 }
             }

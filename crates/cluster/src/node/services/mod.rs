@@ -27,8 +27,8 @@ use plan::{Name, Port, name_of, plan, service_of};
 
 /// News of either kind.
 enum News {
-    Service(Event<Service>),
-    Slice(Event<EndpointSlice>),
+    Service(Box<Event<Service>>),
+    Slice(Box<Event<EndpointSlice>>),
 }
 
 /// What is known, and the ports served.
@@ -48,8 +48,8 @@ pub(crate) async fn follow(context: Arc<Context>) {
     let services = watcher(Api::<Service>::all(client.clone()), watcher::Config::default());
     let slices = watcher(Api::<EndpointSlice>::all(client), watcher::Config::default());
     let news = futures::stream::select(
-        services.map(|event| event.map(News::Service)),
-        slices.map(|event| event.map(News::Slice)),
+        services.map(|event| event.map(|event| News::Service(Box::new(event)))),
+        slices.map(|event| event.map(|event| News::Slice(Box::new(event)))),
     );
     futures::pin_mut!(news);
     let mut known = Services {
@@ -67,8 +67,8 @@ pub(crate) async fn follow(context: Arc<Context>) {
         // What has come together is settled together: the pods' hosts files are written once.
         while let Some(event) = next {
             match event {
-                Ok(News::Service(event)) => renamed |= known.take_service(event, &mut changed),
-                Ok(News::Slice(event)) => known.take_slice(event, &mut changed),
+                Ok(News::Service(event)) => renamed |= known.take_service(*event, &mut changed),
+                Ok(News::Slice(event)) => known.take_slice(*event, &mut changed),
                 Err(error) => {
                     tracing::debug!(%error, "the node's watch of services was interrupted");
                     tokio::time::sleep(Duration::from_millis(200)).await;

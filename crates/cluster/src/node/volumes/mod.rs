@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, Pod, Volume, VolumeMount};
+use sha2::{Digest, Sha256};
 use stoke_model::quantity::Quantity;
 use stoke_sandbox::{Mount, Source};
 
@@ -61,13 +62,20 @@ pub(crate) fn prepare(
             .and_then(|limit| limit.0.parse::<Quantity>().ok())
             .map(|limit| limit.bytes());
         match source.medium.as_deref().unwrap_or_default() {
-            // Each container has its own mounts, so memory can be the medium only where one container sees the volume.
+            // Each container has its own mounts: what several share is a directory of the machine's memory, if it has one.
             "Memory" if users(pod, &volume.name) <= 1 => {
                 return Ok(Prepared::Memory {
                     size: size.filter(|size| *size > 0),
                 });
             }
-            "" | "Memory" => {}
+            "Memory" => {
+                if let Some(path) = shared_memory(pod_directory).map(|directory| directory.join(&volume.name))
+                    && std::fs::create_dir_all(&path).is_ok()
+                {
+                    return Ok(Prepared::Host { path, read_only: false });
+                }
+            }
+            "" => {}
             other => return Err(format!("unknown storage medium {other:?}")),
         }
         let path = directory("empty-dir");
@@ -90,6 +98,21 @@ pub(crate) fn prepare(
         });
     }
     Err(unsupported(volume))
+}
+
+/// Where the volumes in memory that the containers of a pod share are: below the machine's own, apart for every cluster. None where
+/// the machine has no such place; such volumes are then on disk.
+pub(crate) fn shared_memory(pod_directory: &Path) -> Option<PathBuf> {
+    let (pods, uid) = (pod_directory.parent()?, pod_directory.file_name()?);
+    Some(all_shared_memory(pods)?.join(uid))
+}
+
+/// What [`shared_memory`] gives to the pods of the directory `pods`.
+pub(crate) fn all_shared_memory(pods: &Path) -> Option<PathBuf> {
+    let digest = Sha256::digest(pods.as_os_str().as_encoded_bytes());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let memory = Path::new("/dev/shm");
+    memory.is_dir().then(|| memory.join(format!("stoke-{name}")))
 }
 
 /// Whether a volume is made of files whose content may change while the pod runs.

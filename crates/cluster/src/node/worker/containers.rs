@@ -11,7 +11,7 @@ use super::super::decide::{delay, note_end};
 use super::super::ended::ended;
 use super::super::facts::{Busy, Ended, State};
 use super::super::inside::Inside;
-use super::super::probe::{Finding, watch};
+use super::super::probe::{Finding, Kind, watch};
 use super::super::start::{NotStarted, Order, Started, start};
 use super::{Message, Running, Worker, disk_is_full};
 
@@ -100,7 +100,7 @@ impl Worker {
                     self.take_exit(index, early, exit);
                 }
             }
-            Err(NotStarted::Waiting(_, message)) if disk_is_full(&message) => self.evict(&message),
+            Err(NotStarted::Waiting(_, message)) if disk_is_full(&message) => self.evict_for_disk(&message),
             Err(NotStarted::Waiting(reason, message)) => {
                 facts.state = State::Waiting(Some((reason.to_owned(), message)));
                 facts.failures += 1;
@@ -251,12 +251,25 @@ impl Worker {
                     "Container {name} failed {} probe, will be restarted",
                     kind.name().to_lowercase()
                 );
-                self.stop(index, &message);
+                let probe = match kind {
+                    Kind::Startup => &spec.startup_probe,
+                    Kind::Liveness | Kind::Readiness => &spec.liveness_probe,
+                };
+                let own = probe.as_ref().and_then(|probe| probe.termination_grace_period_seconds);
+                let grace = own
+                    .and_then(|seconds| u64::try_from(seconds).ok())
+                    .map(Duration::from_secs);
+                self.stop_within(index, &message, grace);
             }
         }
     }
 
     pub(super) fn stop(&mut self, index: usize, message: &str) {
+        self.stop_within(index, message, None);
+    }
+
+    /// Stops a container, within `own` instead of the pod's grace where its probe says so.
+    fn stop_within(&mut self, index: usize, message: &str, own: Option<Duration>) {
         let Some(running) = self.running.get(&index) else {
             return;
         };
@@ -265,7 +278,7 @@ impl Worker {
         self.context
             .recorder
             .container(&self.pod, &name, false, "Killing", message);
-        let usual = self.grace();
+        let usual = own.unwrap_or_else(|| self.grace());
         let grace = self.grace_limit.map_or(usual, |limit| limit.min(usual));
         let hook = self.specs[index]
             .lifecycle

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, identity};
 use super::decide::{decide, phase};
+use super::disk_use::DiskUse;
 use super::facts::{ContainerFacts, PodFacts, Role, State};
 use super::gather::TokenCache;
 use super::hosts::Peer;
@@ -29,7 +30,7 @@ use super::probe::Finding;
 use super::publish::{Word, publisher};
 use super::start::{NotStarted, Started};
 use super::status::{Where, status};
-use super::volumes::Prepared;
+use super::volumes::{Prepared, shared_memory};
 
 /// A volume that is missing is complained about only after this time: a pod often precedes its ConfigMap by milliseconds.
 const PATIENCE: SignedDuration = SignedDuration::from_millis(250);
@@ -61,6 +62,8 @@ pub(crate) enum Message {
     Probed(usize, i32, Finding),
     /// An image that failed is from now on being backed off from.
     ImageBackOff(usize),
+    /// The pod uses more of the disk than it may: why it is evicted.
+    Over(String),
 }
 
 /// A running container.
@@ -204,6 +207,15 @@ impl Worker {
     /// The pod gets its names; what it asks for and cannot have is said.
     fn enter(&mut self) {
         let spec = self.pod.spec.as_ref();
+        if let Some(usage) = DiskUse::of(&self.pod, &self.context.pod_directory(&self.uid)) {
+            let (sender, cancelled) = (self.sender.clone(), self.cancelled.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    over = usage.watch() => drop(sender.send(Message::Over(over))),
+                    () = cancelled.cancelled() => {}
+                }
+            });
+        }
         for feature in spec.map(not_provided).unwrap_or_default() {
             let message = format!("{feature} is not provided by Stoke's embedded node; the pod runs without it");
             self.context.recorder.pod(&self.pod, true, "NotProvided", message);
@@ -258,6 +270,7 @@ impl Worker {
             Message::Hooked(index, attempt, result) => self.take_hook(index, attempt, result),
             Message::Probed(index, attempt, finding) => self.take_finding(index, attempt, finding),
             Message::ImageBackOff(index) => self.back_off_image(index),
+            Message::Over(message) => self.evict(message),
         }
     }
 
@@ -299,10 +312,15 @@ impl Worker {
     }
 
     /// The disk is full: waiting would be for nothing, so the pod fails as under a kubelet whose node is short of disk.
-    fn evict(&mut self, cause: &str) {
+    fn evict_for_disk(&mut self, cause: &str) {
         let directory = self.context.directory.display();
-        let message =
-            format!("The node was low on resource: ephemeral-storage. {cause}. Free space on the disk of {directory}");
+        self.evict(format!(
+            "The node was low on resource: ephemeral-storage. {cause}. Free space on the disk of {directory}"
+        ));
+    }
+
+    /// The node ends the pod before its time.
+    fn evict(&mut self, message: String) {
         self.context.recorder.pod(&self.pod, true, "Evicted", message.clone());
         self.facts.failure = Some(("Evicted".to_owned(), message));
     }
@@ -381,6 +399,9 @@ impl Worker {
         self.context.addresses.give_back(self.address);
         let directory = self.context.pod_directory(&self.uid);
         tokio::task::spawn_blocking(move || {
+            if let Some(memory) = shared_memory(&directory) {
+                let _ = std::fs::remove_dir_all(memory);
+            }
             if let Err(error) = std::fs::remove_dir_all(&directory) {
                 tracing::debug!(%error, directory = %directory.display(), "a pod's directory could not be removed");
             }
@@ -403,8 +424,8 @@ fn disk_is_full(message: &str) -> bool {
 }
 
 /// What a pod asks for that its containers run without.
-fn not_provided(spec: &PodSpec) -> Vec<&'static str> {
-    let asked = [
+fn not_provided(spec: &PodSpec) -> Vec<String> {
+    let sharing = [
         (
             spec.share_process_namespace,
             "shareProcessNamespace (each container sees its own processes only)",
@@ -412,11 +433,41 @@ fn not_provided(spec: &PodSpec) -> Vec<&'static str> {
         (spec.host_pid, "hostPID"),
         (spec.host_ipc, "hostIPC"),
     ];
-    asked
+    let mut features: Vec<String> = sharing
         .into_iter()
         .filter(|(asked, _)| *asked == Some(true))
-        .map(|(_, feature)| feature)
-        .collect()
+        .map(|(_, feature)| feature.to_owned())
+        .collect();
+    if spec.dns_config.is_some() || spec.dns_policy.as_deref() == Some("None") {
+        features.push("dnsConfig (names resolve as on this machine, and by /etc/hosts)".to_owned());
+    }
+    if spec.set_hostname_as_fqdn == Some(true) {
+        features.push("setHostnameAsFQDN".to_owned());
+    }
+    let whole = spec.security_context.as_ref();
+    if whole.is_some_and(|context| context.sysctls.as_ref().is_some_and(|list| !list.is_empty())) {
+        features.push("securityContext.sysctls".to_owned());
+    }
+    for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+        let own = container.security_context.as_ref();
+        let added = own
+            .and_then(|context| context.capabilities.as_ref()?.add.as_deref())
+            .unwrap_or_default();
+        if !added.is_empty() {
+            let (name, added) = (&container.name, added.join(", "));
+            features.push(format!(
+                "capabilities {added} of container {name} (containers have none)"
+            ));
+        }
+        let mounts = container.volume_mounts.iter().flatten();
+        for mount in mounts.filter(|mount| mount.mount_propagation.as_deref().is_some_and(|kind| kind != "None")) {
+            features.push(format!(
+                "mountPropagation of {} in container {}",
+                mount.mount_path, container.name
+            ));
+        }
+    }
+    features
 }
 
 /// A container that waits when the pod is over will never run: what it waited for is no longer true.

@@ -70,7 +70,7 @@ impl Worker {
             }
             Err(missing) if !self.facts.volumes_ready && missing.iter().any(|(_, message)| disk_is_full(message)) => {
                 let cause = missing.into_iter().find(|(_, message)| disk_is_full(message));
-                self.evict(&cause.map(|(_, message)| message).unwrap_or_default());
+                self.evict_for_disk(&cause.map(|(_, message)| message).unwrap_or_default());
             }
             // Files of a running pod stay as they are when their source is gone, as on any node.
             Err(_) if self.facts.volumes_ready => {}

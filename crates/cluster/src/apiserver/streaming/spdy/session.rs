@@ -399,7 +399,7 @@ mod tests {
     #[tokio::test]
     async fn nonsense_ends_the_connection() {
         let (mut client, mut session) = pair();
-        client.io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        client.io.write_all(b"\x80\x02\0\x01\0\0\0\0").await.unwrap();
         assert!(session.accept().await.is_none());
         drop(session);
         assert_eq!(client.receive().await, None);
