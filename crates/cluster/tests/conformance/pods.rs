@@ -78,7 +78,7 @@ fn expect(what: &str, is: &str, wanted: &str) -> Result<(), String> {
 
 fn logs(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
-    let containers = json!([{"name": "a", "args": ["for i in 1 2 3; do echo line $i; done; sleep 0.4; echo last"]}, {"name": "b", "args": ["echo other"]}]);
+    let containers = json!([{"name": "a", "args": ["for i in 1 2 3; do echo line $i; done; sleep 4; echo last"]}, {"name": "b", "args": ["echo other"]}]);
     create(
         ground,
         &namespace,
