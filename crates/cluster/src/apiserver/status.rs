@@ -258,6 +258,11 @@ impl ApiError {
             WriteError::Exists => ApiError::already_exists(resource, name),
             WriteError::NotFound => ApiError::not_found(resource, name),
             WriteError::Conflict => ApiError::modified(resource, name),
+            WriteError::Disk(cause) if cause.contains("full") => {
+                let message =
+                    format!("nothing was stored: {cause}. What is stored can still be read; make room and try again");
+                ApiError::new(507, "InsufficientStorage", message)
+            }
             WriteError::Disk(_) => ApiError::internal(error.to_string()),
             WriteError::Stopped => ApiError::new(503, "ServiceUnavailable", error.to_string()),
         }

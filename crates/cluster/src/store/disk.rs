@@ -9,8 +9,16 @@ use tokio::sync::oneshot;
 
 use super::{Batch, Key, Object, Shared, Write, WriteError, fields_of};
 
-/// Version of the file's layout. A newer file is refused; an older one is migrated when there is an older one.
-const SCHEMA_VERSION: i64 = 1;
+/// How the file's layout came about: each step brings a file from the version of its index to the next, in one transaction with the
+/// version's mark. A step that was released is never changed; a new layout is a new step.
+const STEPS: &[&str] = &["CREATE TABLE IF NOT EXISTS objects (
+         resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+         revision INTEGER NOT NULL, json BLOB NOT NULL,
+         PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID;
+     CREATE TABLE IF NOT EXISTS revision (id INTEGER PRIMARY KEY CHECK (id = 1), last INTEGER NOT NULL);
+     INSERT OR IGNORE INTO revision VALUES (1, 1);"];
+/// Version of the file's layout. A newer file is refused, an older one migrated.
+const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 /// Writes put in one transaction at most.
 const BATCH: usize = 512;
 
@@ -94,18 +102,12 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskEr
         });
     }
     connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
-             CREATE TABLE IF NOT EXISTS objects (
-                 resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-                 revision INTEGER NOT NULL, json BLOB NOT NULL,
-                 PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID;
-             CREATE TABLE IF NOT EXISTS revision (id INTEGER PRIMARY KEY CHECK (id = 1), last INTEGER NOT NULL);
-             INSERT OR IGNORE INTO revision VALUES (1, 1);
-             PRAGMA user_version = 1;",
-        )
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
         .map_err(complain)?;
+    for (version, step) in (1..).zip(STEPS).skip(usize::try_from(found).unwrap_or_default()) {
+        let migrate = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {version}; COMMIT;");
+        connection.execute_batch(&migrate).map_err(complain)?;
+    }
     let last: i64 = connection
         .query_row("SELECT last FROM revision", [], |row| row.get(0))
         .map_err(complain)?;
@@ -237,4 +239,60 @@ fn commit(connection: &mut Connection, batch: &Batch<'_>) -> rusqlite::Result<()
         last.execute(params![batch.revision.cast_signed()])?;
     }
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::{State, WriteKind};
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_writes_keeps_reading_and_recovers() {
+        let directory = tempfile::tempdir().unwrap();
+        let (connection, ..) = open(&directory.path().join("cluster.db")).unwrap();
+        // The file may not grow beyond this: what SQLite says then is what it says of a full disk.
+        connection.execute_batch("PRAGMA max_page_count = 30").unwrap();
+        let state = State {
+            revision: 1,
+            ..State::default()
+        };
+        let shared = Arc::new(Shared::new(state));
+        let handle = spawn(connection, shared.clone()).unwrap();
+        let write = async |name: String, kind: WriteKind| {
+            let mut value = json!({"metadata": {"name": name}, "data": "x".repeat(10_000)});
+            let write = Write::new(Key::new(&"pods".into(), "default", &name), kind, &mut value);
+            let (reply, answer) = oneshot::channel();
+            handle.send(write, reply).unwrap();
+            answer.await.unwrap()
+        };
+        let mut stored = Vec::new();
+        let refused = loop {
+            match write(format!("p{}", stored.len()), WriteKind::Create).await {
+                Ok(object) => stored.push(object),
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            matches!(&refused, WriteError::Disk(cause) if cause.contains("full")),
+            "{refused}"
+        );
+        let count = || shared.read().tables.values().map(|table| table.len()).sum::<usize>();
+        assert_eq!(count(), stored.len(), "what was refused is not seen");
+        // Space comes back with what is deleted.
+        for object in stored.iter().take(2) {
+            let expected = object.revision;
+            write(object.key.name.to_string(), WriteKind::Delete { expected })
+                .await
+                .unwrap();
+        }
+        write("after".into(), WriteKind::Create).await.unwrap();
+        let seen = count();
+        handle.close().await;
+        let (_, objects, _) = open(&directory.path().join("cluster.db")).unwrap();
+        assert_eq!(objects.len(), seen);
+    }
 }

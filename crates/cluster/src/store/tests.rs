@@ -140,7 +140,20 @@ async fn a_damaged_or_newer_file_is_refused_with_a_message() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cluster.db");
     std::fs::write(&path, vec![b'x'; 5000]).unwrap();
-    assert!(matches!(Store::open(&path), Err(DiskError::Open { .. })));
+    let Err(refused) = Store::open(&path) else {
+        panic!("a damaged file was opened")
+    };
+    assert!(
+        refused
+            .to_string()
+            .contains("remove the cluster's directory to start anew"),
+        "{refused}"
+    );
+    assert_eq!(
+        std::fs::read(&path).unwrap(),
+        vec![b'x'; 5000],
+        "nothing is written over it"
+    );
     std::fs::remove_file(&path).unwrap();
     rusqlite::Connection::open(&path)
         .unwrap()

@@ -257,6 +257,9 @@ pub(super) async fn modify(
             call.server.service_addresses.keep(&call.server, &old, &mut new)?;
         }
         let configured = user_admission::is_configured(&call.server);
+        // Webhooks and policies see of a scaling the Scale, before and after, and may refuse it.
+        let scale = super::scale::paths(resource).filter(|_| call.target.subresource.as_deref() == Some("scale"));
+        let old_scale = scale.as_ref().map(|paths| super::scale::scale_of(&old, paths));
         let attempt = Attempt {
             server: &call.server,
             identity: &call.identity,
@@ -265,11 +268,11 @@ pub(super) async fn modify(
             subresource: call.target.subresource.as_deref().unwrap_or_default(),
             namespace: attempt_namespace(resource, call.namespace(), call.name()),
             name: call.name(),
-            old: Some(&old),
+            old: old_scale.as_ref().or(Some(&old)),
             dry_run: call.query.dry_run(),
         };
         let mut said = Vec::new();
-        if configured {
+        if configured && scale.is_none() {
             let settled = |new: &mut Value| {
                 settle(resource, new);
                 keep_identity(&old, new);
@@ -286,7 +289,8 @@ pub(super) async fn modify(
             fields::record_update(resource, Some(&old), &mut new, manager);
         }
         if configured {
-            user_admission::validate(&attempt, Some(&new), &mut said).await?;
+            let new_scale = scale.as_ref().map(|paths| super::scale::scale_of(&new, paths));
+            user_admission::validate(&attempt, new_scale.as_ref().or(Some(&new)), &mut said).await?;
         }
         *call.admitted.lock().unwrap_or_else(PoisonError::into_inner) = said;
         if same(&old, &new) {

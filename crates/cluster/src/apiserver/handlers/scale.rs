@@ -127,7 +127,7 @@ fn set(value: &mut Value, pointer: &str, field: Value) {
     *place = field;
 }
 
-fn scale_of(object: &Value, paths: &Paths) -> Value {
+pub(super) fn scale_of(object: &Value, paths: &Paths) -> Value {
     let at = |pointer: &str| object.pointer(pointer).cloned().unwrap_or(0.into());
     let mut metadata = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
