@@ -136,6 +136,23 @@ proptest::proptest! {
         raw.extend_from_slice(&bytes);
         let _ = decode(&raw);
     }
+
+    #[test]
+    fn any_change_of_a_body_is_answered(changes in proptest::collection::vec((0..400usize, proptest::prelude::any::<u8>()), 1..4)) {
+        let pod = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "creationTimestamp": "2026-01-02T03:04:05Z", "labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "1"}}, "livenessProbe": {"httpGet": {"port": 80}}}],
+                "securityContext": {"supplementalGroups": [1, 2]}, "volumes": [{"name": "v", "secret": {"secretName": "s"}}]}});
+        let mut body = encode(&pod).unwrap();
+        for (at, byte) in changes {
+            let at = at % body.len();
+            body[at] = byte;
+        }
+        if let Ok(object) = decode(&body)
+            && let Ok(written) = encode(&object)
+        {
+            proptest::prop_assert!(decode(&written).is_ok(), "{object}");
+        }
+    }
 }
 
 #[test]

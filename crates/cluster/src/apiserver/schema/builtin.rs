@@ -103,6 +103,28 @@ const LISTS: &[(&str, &str, &[&str])] = &[
     ),
     ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers", &[]),
     ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "ownerReferences", &["uid"]),
+    (
+        "api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec",
+        "validationActions",
+        &[],
+    ),
+    (
+        "api.admissionregistration.v1.ValidatingAdmissionPolicyStatus",
+        "conditions",
+        &["type"],
+    ),
+    (
+        "api.autoscaling.v2.HorizontalPodAutoscalerStatus",
+        "conditions",
+        &["type"],
+    ),
+    ("api.batch.v1.PodFailurePolicyOnExitCodesRequirement", "values", &[]),
+    ("api.batch.v1.UncountedTerminatedPods", "failed", &[]),
+    ("api.batch.v1.UncountedTerminatedPods", "succeeded", &[]),
+    ("api.core.v1.ContainerRestartRuleOnExitCodes", "values", &[]),
+    ("api.core.v1.ContainerStatus", "allocatedResourcesStatus", &["name"]),
+    ("api.core.v1.PodStatus", "resourceClaimStatuses", &["name"]),
+    ("api.core.v1.ResourceStatus", "resources", &["resourceID"]),
 ];
 
 /// Maps and structures that are one value for patches.
@@ -121,12 +143,26 @@ const ATOMIC: &[&str] = &[
     "api.rbac.v1.Subject",
     "apimachinery.pkg.apis.meta.v1.LabelSelector",
     "apimachinery.pkg.apis.meta.v1.OwnerReference",
+    "api.admissionregistration.v1.MatchResources",
+    "api.admissionregistration.v1.NamedRuleWithOperations",
+    "api.admissionregistration.v1.ParamKind",
+    "api.admissionregistration.v1.ParamRef",
+    "api.admissionregistration.v1.Variable",
+    "api.core.v1.EndpointAddress",
+    "api.core.v1.EndpointPort",
+    "api.core.v1.FileKeySelector",
+    "api.core.v1.ScopeSelector",
+    "api.core.v1.TopologySelectorTerm",
+    "api.discovery.v1.EndpointPort",
+    "api.networking.v1.ServiceBackendPort",
 ];
 
 /// Maps that are one value for patches: type and field.
 const ATOMIC_FIELDS: &[(&str, &str)] = &[
     ("api.core.v1.PodSpec", "nodeSelector"),
     ("api.core.v1.ServiceSpec", "selector"),
+    ("api.core.v1.ReplicationControllerSpec", "selector"),
+    ("api.node.v1.Scheduling", "nodeSelector"),
 ];
 
 /// Where the schema of a named type is, once it has been generated. Types refer to each other, and to themselves, through these.
