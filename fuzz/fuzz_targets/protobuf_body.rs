@@ -7,8 +7,12 @@ fuzz_target!(|body: &[u8]| {
     stoke_cluster::fuzz::protobuf_body(body);
     // Most bytes are no envelope: the same bytes as the message of a known kind, too.
     for kind in ["Pod", "Status", "DeleteOptions"] {
-        let type_meta = [&[0x0a, 2, b'v', b'1', 0x12, kind.len() as u8], kind.as_bytes()].concat();
-        let mut enveloped = [b"k8s\0\x0a".as_slice(), &[type_meta.len() as u8], &type_meta, &[0x12]].concat();
+        let mut type_meta = vec![0x0a, 2, b'v', b'1', 0x12, kind.len() as u8];
+        type_meta.extend_from_slice(kind.as_bytes());
+        let mut enveloped = b"k8s\0\x0a".to_vec();
+        enveloped.push(type_meta.len() as u8);
+        enveloped.extend_from_slice(&type_meta);
+        enveloped.push(0x12);
         let mut length = body.len();
         while length >= 0x80 {
             enveloped.push(length as u8 | 0x80);
