@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use stoke_cluster::snapshot::{self, Progress, SnapshotError};
+use stoke_cluster::snapshot::{self, Beside, Progress, SnapshotError};
 
 use crate::cli::Context;
 use crate::commands::down::process_of;
@@ -14,7 +14,7 @@ use crate::terminal::{Format, Terminal, table};
 /// What can be done with snapshots.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Save objects, volumes, logs and uploads of the embedded cluster; it may be up
+    /// Save the embedded cluster (objects, volumes, logs, uploads) and the object store; it may be up
     Save {
         /// A name (kept below Stoke's directory) or a path with a slash
         name: String,
@@ -42,6 +42,10 @@ const ENDING: &str = ".tar.gz";
 /// Runs the command.
 pub fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     let cluster = context.home.default_cluster();
+    let beside = [Beside {
+        name: "object-store",
+        directory: context.home.root().join("object-store"),
+    }];
     match command {
         Command::Save { name } => {
             let file = file(&context.home, &name)?;
@@ -50,7 +54,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome<u8> {
                 context.terminal.note(caution);
             }
             let mut last = Progress::default();
-            let saved = snapshot::save(&cluster, &file, &mut |progress| {
+            let saved = snapshot::save(&cluster, &beside, &file, &mut |progress| {
                 last = progress;
                 show("saving", progress, &mut context.terminal);
             });
@@ -65,7 +69,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome<u8> {
             }
             create_private(&context.home.clusters())?;
             let mut last = Progress::default();
-            let restored = snapshot::restore(&file, &cluster, replace, &mut |progress| {
+            let restored = snapshot::restore(&file, &cluster, &beside, replace, &mut |progress| {
                 last = progress;
                 show("restoring", progress, &mut context.terminal);
             });
@@ -185,7 +189,7 @@ fn failure(error: SnapshotError) -> Failure {
         SnapshotError::NoCluster(_) => "stoke::snapshot::no-cluster",
         SnapshotError::Exists(_) => "stoke::snapshot::exists",
         SnapshotError::Occupied(_) => "stoke::snapshot::occupied",
-        SnapshotError::Running(_) => "stoke::snapshot::running",
+        SnapshotError::Running(_) | SnapshotError::InUse(_) => "stoke::snapshot::running",
         SnapshotError::File { .. } => "stoke::snapshot::file",
         SnapshotError::Damaged { .. } | SnapshotError::Database(_) => "stoke::snapshot::damaged",
         SnapshotError::Newer { .. } => "stoke::snapshot::newer",

@@ -1,9 +1,9 @@
 //! A cluster's state in one file: a gzip-compressed tar of its directory, to be put back here or on another machine.
 //!
-//! In: the cluster's directory. Out: the file, or the directory as it was. What belongs to running processes stays out (their
-//! scratch space, logs of the program itself, the addresses of a running server); the database is copied as SQLite itself copies it, so a
-//! cluster may be up while it is saved. Restoring goes to a directory beside the old one and takes its place only when it is whole:
-//! a damaged file or an interruption changes nothing.
+//! In: the cluster's directory and those that belong with it ([`Beside`], such as the object store's). Out: the file, or the directories
+//! as they were. What belongs to running processes stays out (their scratch space, logs of the program itself, the addresses of a running
+//! server); databases are copied as SQLite itself copies them, so a cluster may be up while it is saved. Restoring goes to directories
+//! beside the old ones, which take their place only when all is whole: a damaged file or an interruption before that changes nothing.
 //!
 //! Cost: one pass over the files, memory independent of their size.
 
@@ -26,7 +26,29 @@ const FORMAT: u32 = 1;
 /// Name of the description, the first entry of the file.
 const DESCRIPTION: &str = "snapshot.json";
 /// What belongs to a running cluster and not to its state.
-const LEFT_OUT: [&str; 6] = ["pods", "kubeconfig", "pid", "stoke.log", "lock", "in-use"];
+const LEFT_OUT: [&str; 7] = [
+    "pods",
+    "kubeconfig",
+    "pid",
+    "stoke.log",
+    "lock",
+    "in-use",
+    "object-store",
+];
+/// Directory of the file with what belongs beside the cluster.
+const BESIDE: &str = "beside";
+/// Ending of SQLite's files.
+const DATABASES: &str = ".db";
+
+/// A directory that is saved and put back with the cluster. It holds files that are written once (and removed no sooner than a minute after
+/// nothing names them), databases that name them (`*.db`), and a file `lock` that its users hold.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// Its name within the snapshot.
+    pub name: &'static str,
+    /// Where it is. It need not exist.
+    pub directory: PathBuf,
+}
 
 /// What a snapshot says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +86,9 @@ pub enum SnapshotError {
     /// The cluster that would be replaced runs.
     #[error(transparent)]
     Running(#[from] ClusterError),
+    /// What would be replaced is in use.
+    #[error("{0} is in use: end what uses it first (`stoke down`, or the `stoke run` that is still going)")]
+    InUse(String),
     /// Reading or writing failed.
     #[error("{path}: {cause}")]
     File {
@@ -104,24 +129,25 @@ fn file_error(path: &Path) -> impl Fn(io::Error) -> SnapshotError + '_ {
     }
 }
 
-/// Saves the cluster in `home` to `file`, which must not exist and appears only when it is whole.
+/// Saves the cluster in `home` and what lies `beside` it to `file`, which must not exist and appears only when it is whole.
 ///
 /// # Errors
 /// No cluster, the file exists, or reading or writing fails; then no file is left.
-pub fn save(home: &Path, file: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Description, SnapshotError> {
-    let database = home.join(DATABASE);
-    if !database.exists() {
+pub fn save(
+    home: &Path,
+    beside: &[Beside],
+    file: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Description, SnapshotError> {
+    if !home.join(DATABASE).exists() {
         return Err(SnapshotError::NoCluster(home.display().to_string()));
     }
     if file.exists() {
         return Err(SnapshotError::Exists(file.display().to_string()));
     }
-    let beside = |what: &str| {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        Removed(file.with_file_name(format!(".{name}.{}.{what}", std::process::id())))
-    };
-    let (partial, copy) = (beside("partial"), beside("db"));
-    copy_database(&database, &copy.0)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = |what: &str| file.with_file_name(format!(".{name}.{}.{what}", std::process::id()));
+    let (partial, copy) = (Removed(temporary("partial")), Removed(temporary("db")));
     let description = Description {
         format: FORMAT,
         stoke: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,14 +168,21 @@ pub fn save(home: &Path, file: &Path, progress: &mut dyn FnMut(Progress)) -> Res
     header.set_mode(0o600);
     tar.append_data(&mut header, DESCRIPTION, &text[..])
         .map_err(&unwritable)?;
-    tar.append_path_with_name(&copy.0, DATABASE)
-        .map_err(file_error(&copy.0))?;
     let mut done = Progress::default();
-    for entry in sorted(home)? {
-        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !name.starts_with(DATABASE) && !LEFT_OUT.contains(&name.as_str()) {
-            append(&mut tar, &entry, Path::new(&name), &mut done, progress)?;
-        }
+    append_directory(&mut tar, home, home, Path::new(""), &copy, &mut done, progress)?;
+    for beside in beside.iter().filter(|beside| beside.directory.is_dir()) {
+        let name = format!(".{}.{}.links", beside.name, std::process::id());
+        let links = Removed(beside.directory.with_file_name(name));
+        let within = Path::new(BESIDE).join(beside.name);
+        append_directory(
+            &mut tar,
+            &beside.directory,
+            &links.0,
+            &within,
+            &copy,
+            &mut done,
+            progress,
+        )?;
     }
     let finish = || -> io::Result<()> {
         let mut out = tar.into_inner()?.finish()?;
@@ -160,6 +193,60 @@ pub fn save(home: &Path, file: &Path, progress: &mut dyn FnMut(Progress)) -> Res
     };
     finish().map_err(&unwritable)?;
     Ok(description)
+}
+
+/// Adds a directory: its databases first, as they are at one moment; then its files, by way of links made right after, so that one that
+/// is removed meanwhile is saved nevertheless. Where `links` is the directory itself, files are read as they come.
+fn append_directory(
+    tar: &mut tar::Builder<impl Write>,
+    directory: &Path,
+    links: &Path,
+    within: &Path,
+    copy: &Removed,
+    done: &mut Progress,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), SnapshotError> {
+    for path in sorted(directory)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(DATABASES) {
+            let _ = fs::remove_file(&copy.0);
+            copy_database(&path, &copy.0)?;
+            tar.append_path_with_name(&copy.0, within.join(&name))
+                .map_err(file_error(&copy.0))?;
+        }
+    }
+    if links != directory {
+        link(directory, links)?;
+    }
+    for path in sorted(links)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // `x.db-wal` and `x.db-shm` are part of the copy.
+        let of_database = name
+            .rsplit_once('-')
+            .map_or(name.as_str(), |(start, _)| start)
+            .ends_with(DATABASES);
+        if !of_database && !LEFT_OUT.contains(&name.as_str()) {
+            append(tar, &path, &within.join(&name), done, progress)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same tree, its files linked.
+fn link(from: &Path, to: &Path) -> Result<(), SnapshotError> {
+    fs::create_dir_all(to).map_err(file_error(to))?;
+    for path in sorted(from)? {
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            link(&path, &target)?;
+            continue;
+        }
+        match fs::hard_link(&path, &target) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(file_error(&path)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn append(
@@ -209,54 +296,111 @@ pub fn describe(file: &Path) -> Result<Description, SnapshotError> {
     read_description(file, entries.next())
 }
 
-/// Puts the cluster in `file` into `home`; an existing cluster there is replaced only when `replace` says so.
+/// Puts the cluster in `file` into `home`, and what lies beside it into its places; what is there is replaced only when `replace` says so.
 ///
 /// # Errors
-/// The cluster in `home` runs, or exists and may not be replaced; the file is damaged or of a newer program. Then `home` is as it was.
+/// The cluster in `home` runs, or exists and may not be replaced; the file is damaged or of a newer program. Then all is as it was.
 pub fn restore(
     file: &Path,
     home: &Path,
+    beside: &[Beside],
     replace: bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Description, SnapshotError> {
-    let occupied = home.join(DATABASE).exists();
-    let _lock = match home.is_dir() {
+    let cluster = Place::new(home);
+    let places: Vec<Place> = beside.iter().map(|beside| Place::new(&beside.directory)).collect();
+    for place in places.iter().chain([&cluster]) {
+        place.tidy()?;
+    }
+    let _running = match home.is_dir() {
         true => Some(api::lock(home)?),
         false => None,
     };
-    if occupied && !replace {
+    let mut locks = Vec::new();
+    for beside in beside {
+        locks.extend(lock(&beside.directory)?);
+    }
+    if !replace && home.join(DATABASE).exists() {
         return Err(SnapshotError::Occupied(home.display().to_string()));
     }
-    let name = home.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (fresh, old) = (
-        home.with_file_name(format!(".{name}.restoring")),
-        home.with_file_name(format!(".{name}.replaced")),
-    );
-    // One that was interrupted after the first of the two renames below left the old cluster there.
-    if old.exists() && !home.exists() {
-        fs::rename(&old, home).map_err(file_error(&old))?;
-    }
-    for leftover in [&fresh, &old] {
-        if leftover.exists() {
-            fs::remove_dir_all(leftover).map_err(file_error(leftover))?;
-        }
-    }
-    let description = unpack(file, &fresh, progress).inspect_err(|_| {
-        let _ = fs::remove_dir_all(&fresh);
+    let description = unpack(file, &cluster.fresh, progress).inspect_err(|_| {
+        let _ = fs::remove_dir_all(&cluster.fresh);
     })?;
-    let swap = || -> io::Result<()> {
-        if home.exists() {
-            fs::rename(home, &old)?;
+    let within = cluster.fresh.join(BESIDE);
+    let mut found = Vec::new();
+    for (beside, place) in beside.iter().zip(&places) {
+        let unpacked = within.join(beside.name);
+        if unpacked.is_dir() {
+            fs::rename(&unpacked, &place.fresh).map_err(file_error(&unpacked))?;
+            found.push(place);
         }
-        fs::rename(&fresh, home)?;
-        sync_directory(home)?;
-        if old.exists() {
-            fs::remove_dir_all(&old)?;
+    }
+    if within.exists() {
+        fs::remove_dir_all(&within).map_err(file_error(&within))?;
+    }
+    for place in found.into_iter().chain([&cluster]) {
+        place.swap()?;
+    }
+    Ok(description)
+}
+
+/// A directory that is replaced: the new one is made beside it, the old one is put beside it before it is removed.
+struct Place {
+    directory: PathBuf,
+    fresh: PathBuf,
+    old: PathBuf,
+}
+
+impl Place {
+    fn new(directory: &Path) -> Place {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy();
+        Place {
+            directory: directory.to_path_buf(),
+            fresh: directory.with_file_name(format!(".{name}.restoring")),
+            old: directory.with_file_name(format!(".{name}.replaced")),
+        }
+    }
+
+    /// Removes what an interrupted restore left; one that was cut between its two renames is taken back.
+    fn tidy(&self) -> Result<(), SnapshotError> {
+        if self.old.exists() && !self.directory.exists() {
+            fs::rename(&self.old, &self.directory).map_err(file_error(&self.old))?;
+        }
+        for leftover in [&self.fresh, &self.old] {
+            if leftover.exists() {
+                fs::remove_dir_all(leftover).map_err(file_error(leftover))?;
+            }
         }
         Ok(())
+    }
+
+    fn swap(&self) -> Result<(), SnapshotError> {
+        let swap = || -> io::Result<()> {
+            if self.directory.exists() {
+                fs::rename(&self.directory, &self.old)?;
+            }
+            fs::rename(&self.fresh, &self.directory)?;
+            sync_directory(&self.directory)?;
+            if self.old.exists() {
+                fs::remove_dir_all(&self.old)?;
+            }
+            Ok(())
+        };
+        swap().map_err(file_error(&self.directory))
+    }
+}
+
+/// The lock of a directory beside the cluster; none when the directory is not there.
+fn lock(directory: &Path) -> Result<Option<File>, SnapshotError> {
+    let path = directory.join("lock");
+    let file = match File::options().write(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(file_error(&path))?,
     };
-    swap().map_err(file_error(home))?;
-    Ok(description)
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(_) => Err(SnapshotError::InUse(directory.display().to_string())),
+    }
 }
 
 fn unpack(file: &Path, fresh: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Description, SnapshotError> {
@@ -373,151 +517,17 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// A file that is gone when the value is.
+/// A file or directory that is gone when the value is.
 struct Removed(PathBuf);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = match self.0.is_dir() {
+            true => fs::remove_dir_all(&self.0),
+            false => fs::remove_file(&self.0),
+        };
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    use crate::store::{Key, Store, Write, WriteKind};
-
-    fn cluster(directory: &Path) -> PathBuf {
-        let home = directory.join("default");
-        fs::create_dir_all(home.join("volumes/v")).unwrap();
-        fs::create_dir_all(home.join("pods/p")).unwrap();
-        fs::write(home.join("volumes/v/data"), b"bytes").unwrap();
-        fs::write(home.join("pods/p/scratch"), b"of a process").unwrap();
-        fs::write(home.join("pid"), b"1").unwrap();
-        std::os::unix::fs::symlink("data", home.join("volumes/v/link")).unwrap();
-        drop(Store::open(&home.join(DATABASE)).unwrap());
-        home
-    }
-
-    #[test]
-    fn a_cluster_comes_back_as_it_was_without_what_belongs_to_processes() {
-        let directory = tempfile::tempdir().unwrap();
-        let home = cluster(directory.path());
-        let file = directory.path().join("s.tar.gz");
-        let saved = save(&home, &file, &mut |_| {}).unwrap();
-        assert_eq!(describe(&file).unwrap(), saved);
-        fs::write(home.join("volumes/v/data"), b"changed").unwrap();
-        let refused = restore(&file, &home, false, &mut |_| {}).unwrap_err();
-        assert!(matches!(refused, SnapshotError::Occupied(_)), "{refused}");
-        let mut last = Progress::default();
-        restore(&file, &home, true, &mut |progress| last = progress).unwrap();
-        assert_eq!(fs::read(home.join("volumes/v/data")).unwrap(), b"bytes");
-        assert_eq!(fs::read_link(home.join("volumes/v/link")).unwrap(), Path::new("data"));
-        assert!(!home.join("pods").exists() && !home.join("pid").exists());
-        assert_eq!(last.files, 3);
-        let names: Vec<_> = fs::read_dir(directory.path())
-            .unwrap()
-            .flatten()
-            .map(|e| e.file_name())
-            .collect();
-        assert_eq!(names.len(), 2, "nothing is left beside them: {names:?}");
-    }
-
-    #[test]
-    fn a_damaged_file_changes_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let home = cluster(directory.path());
-        let file = directory.path().join("s.tar.gz");
-        save(&home, &file, &mut |_| {}).unwrap();
-        let whole = fs::read(&file).unwrap();
-        let bad = directory.path().join("bad");
-        let mut flipped = whole.clone();
-        let middle = flipped.len() / 2;
-        flipped[middle] ^= 0xff;
-        for bytes in [
-            &whole[..whole.len() - 5],
-            &whole[..whole.len() / 2],
-            &[],
-            b"text",
-            &flipped,
-        ] {
-            fs::write(&bad, bytes).unwrap();
-            let error = restore(&bad, &home, true, &mut |_| {}).unwrap_err();
-            assert!(
-                matches!(error, SnapshotError::Damaged { .. } | SnapshotError::Database(_)),
-                "{error}"
-            );
-            assert_eq!(fs::read(home.join("volumes/v/data")).unwrap(), b"bytes");
-            assert!(!directory.path().join(".default.restoring").exists());
-        }
-    }
-
-    #[test]
-    fn a_restore_that_was_cut_between_its_renames_is_taken_back_first() {
-        let directory = tempfile::tempdir().unwrap();
-        let home = cluster(directory.path());
-        let file = directory.path().join("s.tar.gz");
-        save(&home, &file, &mut |_| {}).unwrap();
-        fs::rename(&home, directory.path().join(".default.replaced")).unwrap();
-        let bad = directory.path().join("bad");
-        fs::write(&bad, b"text").unwrap();
-        restore(&bad, &home, true, &mut |_| {}).unwrap_err();
-        assert_eq!(fs::read(home.join("volumes/v/data")).unwrap(), b"bytes");
-    }
-
-    #[test]
-    fn what_cannot_be_is_said() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("s.tar.gz");
-        let none = save(&directory.path().join("none"), &file, &mut |_| {}).unwrap_err();
-        assert!(matches!(none, SnapshotError::NoCluster(_)), "{none}");
-        let home = cluster(directory.path());
-        let lock = api::lock(&home).unwrap();
-        save(&home, &file, &mut |_| {}).unwrap();
-        let running = restore(&file, &home, true, &mut |_| {}).unwrap_err();
-        assert!(matches!(running, SnapshotError::Running(_)), "{running}");
-        drop(lock);
-        let twice = save(&home, &file, &mut |_| {}).unwrap_err();
-        assert!(matches!(twice, SnapshotError::Exists(_)), "{twice}");
-
-        let newer = directory.path().join("newer");
-        let out = GzEncoder::new(File::create(&newer).unwrap(), Compression::fast());
-        let mut tar = tar::Builder::new(out);
-        let text = br#"{"format": 2, "stoke": "9.0", "savedAt": ""}"#;
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        tar.append_data(&mut header, DESCRIPTION, &text[..]).unwrap();
-        tar.into_inner().unwrap().finish().unwrap();
-        let refused = restore(&newer, &home, true, &mut |_| {}).unwrap_err();
-        assert!(refused.to_string().contains("stoke 9.0"), "{refused}");
-    }
-
-    #[tokio::test]
-    async fn a_cluster_that_is_being_written_is_saved_at_one_moment() {
-        let directory = tempfile::tempdir().unwrap();
-        let home = cluster(directory.path());
-        let store = Store::open(&home.join(DATABASE)).unwrap();
-        let write = |number: usize| {
-            let name = format!("m{number:03}");
-            let key = Key::new(&"configmaps".into(), "default", &name);
-            Write::new(key, WriteKind::Create, &mut json!({"metadata": {"name": name}}))
-        };
-        let saving = tokio::task::spawn_blocking({
-            let (home, file) = (home.clone(), directory.path().join("s.tar.gz"));
-            move || save(&home, &file, &mut |_| {}).map(|_| file)
-        });
-        for number in 0..200 {
-            store.write(write(number)).await.unwrap();
-        }
-        let file = saving.await.unwrap().unwrap();
-        let other = directory.path().join("other");
-        restore(&file, &other, false, &mut |_| {}).unwrap();
-        let copy = Store::open(&other.join(DATABASE)).unwrap();
-        let page = copy.list(&"configmaps".into(), None, None, usize::MAX, |_| true);
-        let expected: Vec<String> = (0..page.items.len()).map(|number| format!("m{number:03}")).collect();
-        let found: Vec<String> = page.items.iter().map(|object| object.key.name.to_string()).collect();
-        assert_eq!(found, expected, "the first writes and no others");
-    }
-}
+mod tests;
