@@ -1,5 +1,7 @@
 //! `stoke runtime`: local Sparks that container images map to.
 
+use std::fs::File;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -137,15 +139,23 @@ pub async fn ensure(home: &Home, image: &str, terminal: &mut Terminal) -> Outcom
             }
             found => found,
         };
-        prepare(&runtimes, &found.map_err(image_failure)?, terminal);
+        prepare(&runtimes, image, &found.map_err(image_failure)?, terminal);
         Ok(())
     })
 }
 
 /// Makes an image's class-data archives if they are missing, in a container as the image's own, so that it starts fast from then on.
 /// Without them it runs as well, only slower; so a failure is told and is no error.
-fn prepare(runtimes: &Runtimes, image: &Image, terminal: &mut Terminal) {
+fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Terminal) {
     let Some(preparation) = runtimes.prepare(image) else {
+        return;
+    };
+    let Some(_alone) = alone(&preparation.mount.host, terminal) else {
+        return;
+    };
+    // Whoever had the lock before may have made them.
+    let Some(preparation) = runtimes.resolve(name).ok().and_then(|image| runtimes.prepare(&image)) else {
+        terminal.end_status();
         return;
     };
     let doing = format!(
@@ -190,6 +200,21 @@ fn prepare(runtimes: &Runtimes, image: &Image, terminal: &mut Terminal) {
         ));
     }
     let _ = std::fs::remove_file(log);
+}
+
+/// A lock on making archives in this directory, waited for; none when there cannot be one.
+fn alone(directory: &Path, terminal: &mut Terminal) -> Option<File> {
+    let lock = File::create(directory.join("preparing")).ok()?;
+    if lock.try_lock().is_err() {
+        let waiting = "another stoke is making class-data archives; waiting for it";
+        if terminal.interactive() {
+            terminal.status(waiting)
+        } else {
+            terminal.note(waiting)
+        }
+        lock.lock().ok()?;
+    }
+    Some(lock)
 }
 
 fn install(runtimes: &Runtimes, version: &Version, force: bool, terminal: &mut Terminal) -> Outcome<Runtime> {
