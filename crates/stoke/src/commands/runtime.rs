@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stoke_runtime::{Image, ImageError, Origin, Progress, Runtime, Runtimes, Stage, Version};
-use stoke_sandbox::{Launcher, Mount, Spec};
+use stoke_sandbox::{Input, Launcher, Mount, Spec};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -184,6 +184,7 @@ fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Termin
         read_only_root: false,
         root_size: 1 << 30,
         memory_limit: None,
+        input: Input::Closed,
         log: log.clone(),
     };
     let exit = Launcher::default().start(&spec, |_| {}).map(|sandbox| sandbox.wait());
