@@ -25,4 +25,5 @@ pub mod store;
 
 pub use credentials::Credentials;
 pub use host::SERVICE;
+pub use s3::REGION;
 pub use server::{Config, ObjectStore, PORT, StartError, answers};

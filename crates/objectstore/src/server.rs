@@ -20,11 +20,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{OneKey, SignedOnly};
 use crate::credentials::Credentials;
+use crate::digest::Digester;
 use crate::host::Names;
 use crate::s3::{Operations, REGION};
 use crate::store::Store;
+use crate::store::condition::Condition;
+use crate::store::contents::Piece;
 use crate::store::error::StoreError;
-use crate::store::{buckets, now};
+use crate::store::objects::NewObject;
+use crate::store::record::Record;
+use crate::store::{buckets, list, now, objects};
 
 /// The port, when it is free.
 pub const PORT: u16 = 9000;
@@ -52,6 +57,8 @@ pub struct Config {
     pub port: Option<u16>,
     /// Buckets that shall exist.
     pub buckets: Vec<String>,
+    /// Buckets and prefixes ending in `/` that shall look like directories even while nothing is in them.
+    pub directories: Vec<(String, String)>,
     /// Acknowledged writes survive the loss of power; without, only that of the process.
     pub sync: bool,
     /// Uploads not completed for this long are given up.
@@ -66,6 +73,7 @@ impl Config {
             address,
             port: None,
             buckets: vec!["spark".into()],
+            directories: Vec::new(),
             sync: true,
             abandoned_after: Duration::from_secs(7 * 24 * 3600),
         }
@@ -141,6 +149,9 @@ impl ObjectStore {
                 Err(cause) => return Err(store_error(cause)),
             }
         }
+        for (bucket, prefix) in config.directories.clone() {
+            mark(&store, bucket, prefix).await.map_err(store_error)?;
+        }
         let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
         let service = service(store.clone(), credentials.clone());
         tasks.spawn(serve(listener, service, stopping.clone(), tasks.clone()));
@@ -192,6 +203,29 @@ impl Drop for ObjectStore {
     fn drop(&mut self) {
         self.stopping.cancel();
     }
+}
+
+/// Puts the empty object that stands for a directory, unless something is there.
+async fn mark(store: &Store, bucket: String, prefix: String) -> Result<(), StoreError> {
+    store
+        .change_with(Piece::Inline(Vec::new()), move |change, entry| {
+            let query = list::Query {
+                prefix: prefix.clone(),
+                limit: 1,
+                ..list::Query::default()
+            };
+            let found = list::list(change.index, buckets::find(change.index, &bucket)?.id, &query)?;
+            if found != list::Page::default() {
+                return Ok(());
+            }
+            let new = NewObject {
+                size: 0,
+                etag: Digester::new([]).finish().etag(),
+                record: Record::default(),
+            };
+            objects::put(change, &bucket, &prefix, &new, entry, &Condition::None)
+        })
+        .await
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, StartError> {

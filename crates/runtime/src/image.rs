@@ -7,6 +7,9 @@ use crate::launch::{Archive, Launch};
 use crate::mapping::Rule;
 use crate::runtime::Runtime;
 
+/// Directory in every container where packages of `spark.jars.packages` are kept, when the runtimes have one
+/// ([`crate::Runtimes::with_packages`]).
+pub const PACKAGES: &str = "/var/lib/stoke/packages";
 /// Where Spark is in every container.
 pub const SPARK_HOME: &str = "/opt/spark";
 /// The working directory of every container.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Corruption, ImageError, InstallError};
-use crate::image::{Image, Preparation};
+use crate::image::{Image, Mount, PACKAGES, Preparation};
 use crate::install::{self, Progress, record::Record};
 use crate::java::{self, Java, Places};
 use crate::known;
@@ -74,6 +74,7 @@ pub struct Runtimes {
     home: PathBuf,
     program: Option<PathBuf>,
     own_sparks: Vec<PathBuf>,
+    packages: Option<PathBuf>,
 }
 
 impl Runtimes {
@@ -89,6 +90,7 @@ impl Runtimes {
             home: home.into(),
             program: None,
             own_sparks,
+            packages: None,
         }
     }
 
@@ -96,6 +98,15 @@ impl Runtimes {
     pub fn with_program(self, program: impl Into<PathBuf>) -> Runtimes {
         Runtimes {
             program: Some(program.into()),
+            ..self
+        }
+    }
+
+    /// Gives every container this directory, writable, at [`crate::PACKAGES`]: what `spark.jars.packages` brought once is there the next
+    /// time. The directory must exist when a container starts.
+    pub fn with_packages(self, directory: impl Into<PathBuf>) -> Runtimes {
+        Runtimes {
+            packages: Some(directory.into()),
             ..self
         }
     }
@@ -141,7 +152,13 @@ impl Runtimes {
         };
         let java = self.java(&runtime.version, reference.java())?;
         let launch = Launch::open(&self.directory(), &runtime, &java, self.program.as_deref())?;
-        Ok(Image::new(image, runtime, java, &launch, rule.as_ref()))
+        let mut image = Image::new(image, runtime, java, &launch, rule.as_ref());
+        image.mounts.extend(self.packages.as_ref().map(|directory| Mount {
+            host: directory.clone(),
+            target: PACKAGES.into(),
+            read_only: false,
+        }));
+        Ok(image)
     }
 
     /// The Java that runs a Spark of this version; `preferred` is the feature release an image's tag asks for.

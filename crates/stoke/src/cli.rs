@@ -86,6 +86,8 @@ pub enum Command {
     Delete(commands::delete::Arguments),
     /// Print the embedded cluster's kubeconfig
     Kubeconfig(commands::kubeconfig::Arguments),
+    /// Print what a shell needs to use the embedded cluster and its object store: `eval "$(stoke env)"`
+    Env,
     /// Local Sparks that container images map to
     #[command(subcommand)]
     Runtime(commands::runtime::Command),
@@ -149,6 +151,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Logs(arguments) => commands::logs::run(arguments, context).await,
             Command::Ui(arguments) => commands::ui::run(arguments, context).await,
             Command::Delete(arguments) => commands::delete::run(arguments, context).await,
+            Command::Env => commands::env::run(context).await,
             Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),
             Command::Runtime(command) => commands::runtime::run(command, context),
             Command::Snapshot(command) => commands::snapshot::run(command, context),

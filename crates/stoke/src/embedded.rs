@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::Client;
 use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_model::quantity::Quantity;
+use stoke_objectstore::ObjectStore;
 use stoke_operator::{Operator, OperatorConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,13 +15,16 @@ use tokio::task::JoinHandle;
 use crate::cli::Size;
 use crate::failure::{Failure, Outcome};
 use crate::home::{Home, create_private};
+use crate::object_store;
 
 /// Name of the file whose lock says that a private cluster's directory is in use.
 const IN_USE: &str = "in-use";
 
-/// A running cluster and operator.
+/// A running cluster and operator, with the object store beside them.
 pub struct Embedded {
     cluster: Cluster,
+    objects: ObjectStore,
+    publisher: JoinHandle<()>,
     operator: JoinHandle<()>,
     stop: watch::Sender<bool>,
     directory: PathBuf,
@@ -59,22 +63,42 @@ impl Embedded {
     }
 
     async fn start(home: &Home, directory: &Path, size: &Size, in_memory: bool) -> Outcome<Self> {
+        let packages = home.root().join("packages");
+        create_private(&packages)?;
         let config = ClusterConfig {
             home: directory.to_path_buf(),
             in_memory,
             executable: None,
             millicores: size.cpus.map(|cpus| u64::from(cpus) * 1000),
             memory: size.memory.as_deref().map(memory_bytes).transpose()?,
-            runtimes: stoke_runtime::Runtimes::new(home.root()).with_program(std::env::current_exe()?),
+            runtimes: stoke_runtime::Runtimes::new(home.root())
+                .with_program(std::env::current_exe()?)
+                .with_packages(packages),
         };
         let cluster = Cluster::start(config)
             .await
             .map_err(|error| Failure::environment("stoke::cluster::start", error))?;
         let (stop, stopped) = watch::channel(false);
-        let operator = Operator::new(cluster.client(), OperatorConfig::default());
+        let objects = match object_store::start(home, cluster.address()).await {
+            Ok(objects) => objects,
+            Err(failure) => {
+                cluster.stop().await;
+                return Err(failure);
+            }
+        };
+        let variables = object_store::variables(&objects.endpoint(), objects.region(), objects.credentials());
+        let publisher = tokio::spawn(object_store::publish(cluster.client(), variables));
+        object_store::note_endpoint(directory, &objects.endpoint())?;
+        let mut config = OperatorConfig::default();
+        config.settings.object_store = Some(object_store::settings(&objects));
+        let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
+        config.settings.default_conf.extend([ivy]);
+        let operator = Operator::new(cluster.client(), config);
         let operator = tokio::spawn(operator.run(stopped));
         Ok(Embedded {
             cluster,
+            objects,
+            publisher,
             operator,
             stop,
             directory: directory.to_path_buf(),
@@ -85,6 +109,11 @@ impl Embedded {
     /// A client with all rights.
     pub fn client(&self) -> Client {
         self.cluster.client()
+    }
+
+    /// Address of the object store.
+    pub fn object_store(&self) -> String {
+        self.objects.endpoint()
     }
 
     /// Address of the API server.
@@ -106,7 +135,11 @@ impl Embedded {
     pub async fn stop(self, keep: bool) {
         let _ = self.stop.send(true);
         let _ = tokio::time::timeout(Duration::from_secs(5), self.operator).await;
+        self.publisher.abort();
         self.cluster.stop().await;
+        // Last, so that what pods write while they end is still taken.
+        object_store::forget_endpoint(&self.directory);
+        self.objects.stop().await;
         if self.private.is_some() && !keep {
             let _ = std::fs::remove_dir_all(&self.directory);
         }

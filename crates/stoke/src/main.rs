@@ -11,6 +11,7 @@ mod failure;
 mod follow;
 mod home;
 mod input;
+mod object_store;
 mod progress;
 mod session;
 mod summary;

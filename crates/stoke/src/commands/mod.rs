@@ -2,6 +2,7 @@
 
 pub mod delete;
 pub mod down;
+pub mod env;
 pub mod explain;
 pub mod kubeconfig;
 pub mod logs;

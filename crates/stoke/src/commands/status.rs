@@ -10,6 +10,7 @@ use stoke_model::crd::SparkApplication;
 use crate::cli::Context;
 use crate::commands::down::process_of;
 use crate::failure::Outcome;
+use crate::object_store;
 use crate::session::connect;
 use crate::terminal::{Format, green, red};
 
@@ -52,16 +53,18 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
         .filter(|node| !ready(node))
         .map(ResourceExt::name_any)
         .collect();
+    let objects = object_store::endpoint(&directory).await;
     match terminal.format() {
         Format::Json => terminal.json(&json!({
             "up": true,
+            "objectStore": objects,
             "nodesNotReady": sick,
             "pods": { "running": phase("Running"), "pending": phase("Pending") },
             "applications": { "active": active, "all": applications.len() },
             "kubeconfig": directory.join("kubeconfig"),
         })),
         Format::Text => {
-            let word = if sick.is_empty() {
+            let word = if sick.is_empty() && objects.is_some() {
                 green("up and well")
             } else {
                 red("up, but not well")
@@ -88,10 +91,14 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
                     of("memory")
                 ));
             }
+            terminal.out(match &objects {
+                Some(endpoint) => format!("object store {endpoint}"),
+                None => "object store does not answer".to_string(),
+            });
             terminal.out(format!("kubeconfig {}", directory.join("kubeconfig").display()));
         }
     }
-    Ok(if sick.is_empty() { 0 } else { 3 })
+    Ok(if sick.is_empty() && objects.is_some() { 0 } else { 3 })
 }
 
 fn ready(node: &Node) -> bool {

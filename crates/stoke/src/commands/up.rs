@@ -15,6 +15,7 @@ use crate::embedded::Embedded;
 use crate::failure::{Failure, Outcome};
 use crate::follow::{interrupted, listen};
 use crate::home::Home;
+use crate::object_store;
 use crate::session::connect;
 use crate::terminal::{Format, Terminal};
 
@@ -62,7 +63,8 @@ async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
-    announce(&context.home, &embedded.url(), started.elapsed(), &mut context.terminal);
+    let (url, objects) = (embedded.url(), embedded.object_store());
+    announce(&context.home, &url, &objects, started.elapsed(), &mut context.terminal);
     let result = interrupted().await;
     context.terminal.note("ending the cluster and its pods");
     let _ = std::fs::remove_file(directory.join("kubeconfig"));
@@ -96,9 +98,11 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if connect(&directory).await.is_some() {
+            let objects = object_store::endpoint(&directory).await.unwrap_or_default();
             announce(
                 &context.home,
                 &server(&directory),
+                &objects,
                 started.elapsed(),
                 &mut context.terminal,
             );
@@ -134,16 +138,19 @@ fn server(directory: &Path) -> String {
         .unwrap_or_default()
 }
 
-fn announce(home: &Home, url: &str, elapsed: Duration, terminal: &mut Terminal) {
+fn announce(home: &Home, url: &str, objects: &str, elapsed: Duration, terminal: &mut Terminal) {
     let kubeconfig = home.default_cluster().join("kubeconfig");
     match terminal.format() {
-        Format::Json => terminal.json(&json!({ "server": url, "kubeconfig": kubeconfig, "home": home.root() })),
+        Format::Json => terminal.json(&json!({
+            "server": url, "kubeconfig": kubeconfig, "home": home.root(), "objectStore": objects, "bucket": object_store::BUCKET,
+        })),
         Format::Text => {
             terminal.out(format!(
                 "Kubernetes API  {url}  (ready in {})",
                 crate::terminal::duration(elapsed)
             ));
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
+            terminal.out(format!("S3 object store {objects}  (s3a://{}; keys: stoke env)", object_store::BUCKET));
             terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
             terminal.out("end it          stoke down");
         }

@@ -50,9 +50,11 @@ impl Context {
         &self.0.home
     }
 
-    /// A home of a test's own that shares the installed Sparks.
+    /// A home of a test's own that shares the installed Sparks and fetched packages.
     pub fn private_home(&self) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(self.0.home.join("packages")).unwrap();
+        std::os::unix::fs::symlink(self.0.home.join("packages"), home.path().join("packages")).unwrap();
         std::os::unix::fs::symlink(self.0.home.join("runtimes"), home.path().join("runtimes")).unwrap();
         home
     }

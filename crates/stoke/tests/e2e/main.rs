@@ -17,6 +17,7 @@ mod durability;
 mod examples;
 mod faults;
 mod manifests;
+mod object_store;
 mod recorder;
 mod spark_submit;
 mod up;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         faults::trials(&context),
         documents::trials(&context),
         durability::trials(&context),
+        object_store::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

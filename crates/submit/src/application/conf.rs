@@ -103,6 +103,9 @@ pub fn configuration(
         conf.entry("spark.kubernetes.file.upload.path".to_owned())
             .or_insert_with(|| path.clone());
     }
+    for (key, value) in &settings.default_conf {
+        conf.entry(key.clone()).or_insert_with(|| value.clone());
+    }
     if settings.rpc_authentication {
         conf.entry("spark.authenticate".to_owned())
             .or_insert_with(|| "true".to_owned());

@@ -18,6 +18,7 @@ pub mod conf;
 mod error;
 pub mod extras;
 pub mod monitoring;
+mod object_store;
 pub mod security;
 mod settings;
 pub mod template;
@@ -25,6 +26,7 @@ pub mod template;
 mod tests;
 
 pub use error::ApplicationError;
+pub use object_store::ObjectStoreSettings;
 pub use security::SecurityProfile;
 pub use settings::{IngressSettings, Settings};
 
@@ -104,7 +106,14 @@ pub fn request_from_application(
     let identity = identity(app, attempt, settings);
     let submission_id = settings.submission_id(&identity);
     let mut conf = conf::configuration(app, &version, settings, &submission_id)?;
-    let templates = template::templates(app, &mut conf, settings)?;
+    let store = settings
+        .object_store
+        .as_ref()
+        .filter(|_| !object_store::has_its_own(app, &conf));
+    if let Some(store) = store {
+        object_store::add_configuration(store, &mut conf);
+    }
+    let templates = template::templates(app, &mut conf, settings, store)?;
     Ok(SubmitRequest {
         master: settings.master.clone(),
         main_class: spec.main_class.clone().filter(|class| !class.is_empty()),

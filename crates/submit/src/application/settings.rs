@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::IngressTLS;
 
+use super::object_store::ObjectStoreSettings;
 use super::security::SecurityProfile;
 use crate::{Identity, SparkVersion};
 
@@ -41,6 +42,10 @@ pub struct Settings {
     pub driver_disruption_budget: bool,
     /// Batch scheduler of applications that name none.
     pub default_batch_scheduler: Option<String>,
+    /// Configuration of applications that do not set these keys themselves.
+    pub default_conf: BTreeMap<String, String>,
+    /// The object store of applications that name none of their own; none when there is none.
+    pub object_store: Option<ObjectStoreSettings>,
 }
 
 /// How ingresses are made.
@@ -78,6 +83,8 @@ impl Settings {
             ui_ingress: None,
             driver_disruption_budget: false,
             default_batch_scheduler: None,
+            default_conf: BTreeMap::new(),
+            object_store: None,
         }
     }
 

@@ -11,6 +11,7 @@ use stoke_model::names;
 use super::conf::{Conf, set};
 use super::error::ApplicationError;
 use super::monitoring;
+use super::object_store::{self, ObjectStoreSettings};
 use super::settings::Settings;
 use crate::PodTemplate;
 
@@ -30,6 +31,7 @@ pub(super) fn templates(
     app: &SparkApplication,
     conf: &mut Conf,
     settings: &Settings,
+    store: Option<&ObjectStoreSettings>,
 ) -> Result<Templates, ApplicationError> {
     let driver = app.spec.driver.clone().unwrap_or_default();
     let executor = app.spec.executor.clone().unwrap_or_default();
@@ -41,7 +43,7 @@ pub(super) fn templates(
         priority_class: driver.priority_class_name.clone(),
         pod: &driver.pod,
     }
-    .template(app, conf, settings)?;
+    .template(app, conf, settings, store)?;
     let executor = Fields {
         role: "executor",
         container: names::EXECUTOR_CONTAINER,
@@ -50,7 +52,7 @@ pub(super) fn templates(
         priority_class: executor.priority_class_name.clone(),
         pod: &executor.pod,
     }
-    .template(app, conf, settings)?;
+    .template(app, conf, settings, store)?;
     if executor.is_some() && app.spec.spark_config_map.is_some() {
         // Spark puts its own SPARK_CONF_DIR after the template's; this one comes after Spark's.
         set(conf, "spark.executorEnv.SPARK_CONF_DIR", SPARK_CONF_DIR);
@@ -74,6 +76,7 @@ impl Fields<'_> {
         app: &SparkApplication,
         conf: &mut Conf,
         settings: &Settings,
+        store: Option<&ObjectStoreSettings>,
     ) -> Result<Option<PodTemplate>, ApplicationError> {
         let given = self.given_template()?;
         let had_template = given.is_some();
@@ -89,6 +92,9 @@ impl Fields<'_> {
         let spec = object(&mut pod, "spec");
         self.add_pod_fields(spec)?;
         self.add_container_fields(&mut container)?;
+        if let Some(store) = store {
+            object_store::add_variables(store, &mut container);
+        }
         self.add_volumes(app, spec, &mut container)?;
         self.add_monitoring(app, spec, &mut container);
         self.add_security(conf, spec, &mut container, settings);

@@ -422,3 +422,63 @@ proptest::proptest! {
         let _ = plan_application(&application(&base()), 1, &Settings { ui_ingress: Some(ingress), ..settings() });
     }
 }
+
+#[test]
+fn the_object_store_at_hand_is_for_applications_that_name_none_of_their_own() {
+    let mut settings = settings();
+    settings.object_store = Some(ObjectStoreSettings {
+        endpoint: "http://127.64.0.1:9000".to_owned(),
+        region: "us-east-1".to_owned(),
+        secret: "stoke-object-store".to_owned(),
+    });
+    settings.default_conf = BTreeMap::from([("spark.jars.ivy".to_owned(), "/packages".to_owned())]);
+    let request =
+        |values: &[(&str, Value)]| request_from_application(&application(&with(values)), 1, &settings).unwrap();
+    let first_source = |template: &Option<crate::PodTemplate>| {
+        template
+            .as_ref()
+            .map(|template| template.pod["spec"]["containers"][0]["envFrom"][0].clone())
+    };
+
+    let plain = request(&[("driver", json!({"envFrom": [{"secretRef": {"name": "mine"}}]}))]);
+    assert_eq!(plain.conf["spark.hadoop.fs.s3a.endpoint"], "http://127.64.0.1:9000");
+    assert_eq!(plain.conf["spark.hadoop.fs.s3a.path.style.access"], "true");
+    assert_eq!(plain.conf["spark.jars.ivy"], "/packages");
+    let ours = json!({"secretRef": {"name": "stoke-object-store"}});
+    assert_eq!(first_source(&plain.files.driver_template), Some(ours.clone()));
+    assert_eq!(first_source(&plain.files.executor_template), Some(ours.clone()));
+    let driver = plain.files.driver_template.unwrap().pod;
+    assert_eq!(
+        driver["spec"]["containers"][0]["envFrom"][1]["secretRef"]["name"],
+        "mine"
+    );
+
+    let key = json!({"name": "aws", "key": "id"});
+    for own in [
+        ("hadoopConf", json!({"fs.s3a.endpoint": "https://s3.example.com"})),
+        ("sparkConf", json!({"spark.hadoop.fs.s3a.access.key": "k"})),
+        (
+            "sparkConf",
+            json!({"spark.kubernetes.driver.secretKeyRef.AWS_ACCESS_KEY_ID": "aws:id"}),
+        ),
+        ("driver", json!({"env": [{"name": "AWS_ACCESS_KEY_ID", "value": "k"}]})),
+        ("driver", json!({"envVars": {"AWS_PROFILE": "p"}})),
+        ("executor", json!({"envSecretKeyRefs": {"AWS_SECRET_ACCESS_KEY": key}})),
+    ] {
+        let request = request(std::slice::from_ref(&own));
+        let endpoint = request.conf.get("spark.hadoop.fs.s3a.path.style.access");
+        assert_eq!(endpoint, None, "{own:?}");
+        assert_ne!(
+            first_source(&request.files.driver_template),
+            Some(ours.clone()),
+            "{own:?}"
+        );
+    }
+    let kept = request(&[(
+        "sparkConf",
+        json!({"spark.jars.ivy": "/elsewhere", "spark.hadoop.fs.s3a.path.style.access": "false"}),
+    )]);
+    assert_eq!(kept.conf["spark.jars.ivy"], "/elsewhere");
+    assert_eq!(kept.conf["spark.hadoop.fs.s3a.path.style.access"], "false");
+    assert_eq!(kept.conf["spark.hadoop.fs.s3a.endpoint"], "http://127.64.0.1:9000");
+}
