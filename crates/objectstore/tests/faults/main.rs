@@ -304,7 +304,7 @@ fn wrong_requests_are_refused_and_do_no_harm() {
         "PUT",
         "/spark/broken",
         "",
-        &[("content-length", "100000")],
+        &[("content-length", "100000"), client::LEAVE],
         &[0; 40_000],
     );
     assert_eq!(
