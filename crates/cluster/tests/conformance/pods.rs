@@ -183,7 +183,7 @@ fn size_limit(ground: &Ground) -> Result<(), String> {
         json!({"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}], "containers": [
         {"name": "c", "args": ["head -c 3000000 /dev/zero >/v/f; sleep 300"], "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}),
     )?;
-    wait(ground, &namespace, "jsonpath={.status.reason}=Evicted")?;
+    wait(ground, &namespace, "jsonpath={.status.phase}=Failed")?;
     let status = ["get", "pod", "p", "-o", "jsonpath={.status.phase} {.status.message}"];
     ground
         .kubectl(&namespace, &status, "")
