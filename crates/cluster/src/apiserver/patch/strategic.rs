@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::apiserver::schema::{ListType, Schema, builtin::merge_key};
+use crate::apiserver::schema::builtin::{MERGED_SETS, merge_key};
+use crate::apiserver::schema::{ListType, Schema};
 
 /// Merges `patch` into `target` as the type's schema says.
 pub fn strategic_merge_patch(target: &mut Value, patch: &Value, schema: &Schema) {
@@ -52,7 +53,7 @@ fn merge_value(target: &mut Value, patch: &Value, schema: Option<&Schema>) {
                 let order = fields
                     .get(&format!("$setElementOrder/{name}"))
                     .and_then(Value::as_array);
-                merge_list(list, changes, known, order.map(Vec::as_slice));
+                merge_list(list, changes, merged_list(schema, name), order.map(Vec::as_slice));
             }
             (Value::Object(_), Some(current)) if current.is_object() => merge_value(current, change, known),
             _ => {
@@ -68,14 +69,29 @@ fn merge_value(target: &mut Value, patch: &Value, schema: Option<&Schema>) {
         else {
             continue;
         };
-        if let (Some(Value::Array(list)), Some(order)) = (object.get_mut(field), order.as_array()) {
-            merge_list(list, &[], schema.and_then(|schema| schema.field(field)), Some(order));
+        let merged = merged_list(schema, field);
+        if let (Some(Value::Array(list)), Some(order), Some(_)) = (object.get_mut(field), order.as_array(), merged) {
+            merge_list(list, &[], merged, Some(order));
         }
     }
 }
 
-fn merge_list(list: &mut Vec<Value>, changes: &[Value], schema: Option<&Schema>, order: Option<&[Value]>) {
-    let Some((list_type, items)) = schema.and_then(Schema::list) else {
+/// How a list's items belong together, and their schema.
+type MergedList<'a> = (&'a ListType, &'a Schema);
+
+/// The list in `field`, if a patch merges it; a list that is none of those is replaced whole.
+fn merged_list<'a>(schema: Option<&'a Schema>, field: &str) -> Option<MergedList<'a>> {
+    let (list_type, items) = schema?.field(field)?.list()?;
+    let merges = match list_type {
+        ListType::Set => MERGED_SETS.contains(&field),
+        ListType::Map(_) => merge_key(list_type).is_some(),
+        ListType::Atomic => false,
+    };
+    merges.then_some((list_type, items))
+}
+
+fn merge_list(list: &mut Vec<Value>, changes: &[Value], schema: Option<MergedList<'_>>, order: Option<&[Value]>) {
+    let Some((list_type, items)) = schema else {
         *list = changes.iter().map(without_directives).collect();
         return;
     };
@@ -189,6 +205,18 @@ mod tests {
             changed["spec"]["tolerations"],
             json!([{"key": "y"}]),
             "atomic lists are replaced"
+        );
+    }
+
+    #[test]
+    fn a_set_that_is_not_published_as_merging_is_replaced() {
+        let mut binding = json!({"spec": {"validationActions": ["Deny"]}});
+        let schema = builtin::schema("io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding").unwrap();
+        strategic_merge_patch(&mut binding, &json!({"spec": {"validationActions": ["Warn"]}}), schema);
+        assert_eq!(binding["spec"]["validationActions"], json!(["Warn"]));
+        assert_eq!(
+            pod(&json!({"metadata": {"finalizers": ["c"]}}))["metadata"]["finalizers"],
+            json!(["a", "b", "c"])
         );
     }
 

@@ -127,6 +127,9 @@ const LISTS: &[(&str, &str, &[&str])] = &[
     ("api.core.v1.ResourceStatus", "resources", &["resourceID"]),
 ];
 
+/// Sets whose `patchStrategy` is published as `merge`; a strategic merge replaces the others whole.
+pub const MERGED_SETS: &[&str] = &["finalizers", "podCIDRs"];
+
 /// Maps and structures that are one value for patches.
 const ATOMIC: &[&str] = &[
     "api.core.v1.ConfigMapKeySelector",
@@ -300,7 +303,10 @@ fn mark_lists(name: &str, schema: &mut Value) {
             list["x-kubernetes-list-map-keys"] = (*keys).into();
             list["x-kubernetes-patch-merge-key"] = keys[0].into();
         }
-        list["x-kubernetes-patch-strategy"] = "merge".into();
+        // Server-side apply merges every set; a strategic merge only those that are published so.
+        if !keys.is_empty() || MERGED_SETS.contains(field) {
+            list["x-kubernetes-patch-strategy"] = "merge".into();
+        }
     }
     if ATOMIC.contains(&name) {
         schema["x-kubernetes-map-type"] = "atomic".into();
