@@ -5,6 +5,7 @@
 //! It never starts a process and never decides where a pod runs: it stores what is asked, and tells watchers.
 
 pub mod admission;
+pub mod allowance;
 pub mod apply;
 pub mod auth;
 pub mod bootstrap;

@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Configured;
+use super::allowance::ledger::Ledger;
 use super::auth::{Identity, Tokens};
 use super::handlers;
 use super::media;
@@ -55,6 +56,8 @@ pub struct Server {
     pub policies: Policies,
     /// Webhooks and policies in force.
     pub admission: Configured,
+    /// What the quotas of namespaces have left.
+    pub ledger: Ledger,
     registry: RwLock<Arc<Registry>>,
     definitions: Mutex<HashMap<Arc<str>, Definition>>,
     kubelet: OnceLock<Arc<dyn Kubelet>>,
@@ -78,6 +81,7 @@ impl Server {
             documents: Documents::default(),
             policies: Policies::default(),
             admission: Configured::default(),
+            ledger: Ledger::default(),
             registry: RwLock::new(Arc::new(Registry::built_in())),
             definitions: Mutex::default(),
             kubelet: OnceLock::new(),

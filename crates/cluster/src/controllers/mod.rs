@@ -7,14 +7,17 @@
 //! - [`endpoints`]: services know the addresses of their pods
 //! - [`volumes`]: claims get a directory of this machine
 //! - [`expiry`]: old events go
-//! - [`replicas`], [`deployments`], [`jobs`], [`crons`]: workloads have the pods they ask for. These run in [`work`]'s loop, decide by pure functions of
+//! - [`quotas`]: what is used of ResourceQuotas; [`budgets`]: how many pods may be evicted
+//! - [`replicas`], [`deployments`], [`stateful`], [`daemons`], [`jobs`], [`crons`]: workloads have the pods they ask for. These run in [`work`]'s loop, decide by pure functions of
 //!   [`facts`], claim what is theirs by [`ownership`] and act through the API with [`hands`]
 //!
 //! Each controller reads the store and its events directly and writes through the same conditional writes as everybody. Each starts by
 //! looking at everything, and again when it fell behind, so what happened while it was not looking is made good.
 
 mod aggregation;
+mod budgets;
 mod crons;
+mod daemons;
 mod definitions;
 mod deployments;
 mod endpoints;
@@ -22,12 +25,17 @@ mod expiry;
 mod facts;
 mod garbage;
 mod hands;
+mod history;
 mod jobs;
 mod namespaces;
 mod ownership;
+mod quotas;
 mod replicas;
+mod stateful;
 mod volumes;
 mod work;
+
+pub(crate) use budgets::draw;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -53,6 +61,10 @@ pub fn start(server: &Arc<Server>, volumes: &Path) -> Vec<JoinHandle<()>> {
         tokio::spawn(work::run(server.clone(), jobs::Jobs::new(server))),
         tokio::spawn(work::run(server.clone(), crons::Crons::new(server))),
         tokio::spawn(aggregation::run(server.clone())),
+        tokio::spawn(work::run(server.clone(), stateful::StatefulSets::new(server))),
+        tokio::spawn(work::run(server.clone(), daemons::DaemonSets::new(server))),
+        tokio::spawn(work::run(server.clone(), quotas::Quotas::new(server))),
+        tokio::spawn(work::run(server.clone(), budgets::Budgets::new(server))),
     ]
 }
 

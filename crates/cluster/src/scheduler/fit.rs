@@ -7,6 +7,9 @@ use k8s_openapi::api::core::v1::{
 };
 use stoke_model::quantity::Quantity;
 
+use super::neighbours::{Surroundings, objection};
+use super::preempt::{priority, victims};
+
 /// Amounts by resource name: CPU in thousandths, the others in whole units.
 pub(crate) type Amounts = BTreeMap<String, u64>;
 
@@ -28,6 +31,12 @@ pub(crate) enum Decision {
     Bind(String),
     /// It fits nowhere; the message says why.
     Unschedulable(String),
+    /// These pods, by UID, are to go from this node to make room; until then it fits nowhere, as the message says.
+    Preempt {
+        node: String,
+        victims: Vec<String>,
+        message: String,
+    },
 }
 
 /// Decides where `pod` goes. `others` are the pods already bound; `missing_claim` names a claim that does not exist.
@@ -37,6 +46,7 @@ pub(crate) fn schedule(
     others: &[Pod],
     claims: Claims,
     missing_claim: Option<&str>,
+    around: &Surroundings,
 ) -> Decision {
     if nodes.is_empty() {
         return Decision::Unschedulable("no nodes available to schedule pods".to_owned());
@@ -62,7 +72,7 @@ pub(crate) fn schedule(
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut helpless = 0;
     for node in nodes {
-        match fits(pod, node, others) {
+        match fits(pod, node, nodes, others, around) {
             Ok(()) => return Decision::Bind(node.metadata.name.clone().unwrap_or_default()),
             Err(misfit) => {
                 helpless += usize::from(!misfit.preemption_might_help);
@@ -77,6 +87,21 @@ pub(crate) fn schedule(
         .map(|(reason, count)| format!("{count} {reason}"))
         .collect();
     parts.sort();
+    let why = format!("0/{total} nodes are available: {}.", parts.join(", "));
+    if total > helpless {
+        if let Some(reason) = not_eligible(pod, others) {
+            let message = format!("{why} preemption: not eligible due to {reason}.");
+            return Decision::Unschedulable(message);
+        }
+        if let Some((node, victims)) = victims(pod, nodes, others, around) {
+            let victims = victims.into_iter().filter_map(|pod| pod.metadata.uid.clone()).collect();
+            return Decision::Preempt {
+                node,
+                victims,
+                message: why,
+            };
+        }
+    }
     let mut preemption = Vec::new();
     if total > helpless {
         preemption.push(format!(
@@ -88,14 +113,32 @@ pub(crate) fn schedule(
         preemption.push(format!("{helpless} Preemption is not helpful for scheduling"));
     }
     Decision::Unschedulable(format!(
-        "0/{total} nodes are available: {}. no new claims to deallocate, preemption: 0/{total} nodes are available: {}.",
-        parts.join(", "),
+        "{why} no new claims to deallocate, preemption: 0/{total} nodes are available: {}.",
         preemption.join(", ")
     ))
 }
 
+/// Why a pod may not take others' room now.
+fn not_eligible(pod: &Pod, others: &[Pod]) -> Option<&'static str> {
+    let spec = pod.spec.as_ref()?;
+    if spec.preemption_policy.as_deref() == Some("Never") {
+        return Some("preemptionPolicy=Never");
+    }
+    let nominated = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.nominated_node_name.as_deref())?;
+    let going = others.iter().any(|other| {
+        other.metadata.deletion_timestamp.is_some()
+            && other.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(nominated)
+            && priority(other) < priority(pod)
+            && holds_resources(other)
+    });
+    going.then_some("a terminating pod on the nominated node")
+}
+
 /// Why a pod does not fit one node.
-struct Misfit {
+pub(super) struct Misfit {
     reasons: Vec<String>,
     preemption_might_help: bool,
 }
@@ -109,7 +152,14 @@ impl Misfit {
     }
 }
 
-fn fits(pod: &Pod, node: &Node, others: &[Pod]) -> Result<(), Misfit> {
+/// Whether a pod fits a node beside `others`, the pods already bound.
+pub(super) fn fits(
+    pod: &Pod,
+    node: &Node,
+    nodes: &[Node],
+    others: &[Pod],
+    around: &Surroundings,
+) -> Result<(), Misfit> {
     let spec = pod.spec.clone().unwrap_or_default();
     let node_spec = node.spec.clone().unwrap_or_default();
     let tolerations = spec.tolerations.as_deref().unwrap_or_default();
@@ -135,7 +185,34 @@ fn fits(pod: &Pod, node: &Node, others: &[Pod]) -> Result<(), Misfit> {
     if !selected(&spec, node) {
         return Err(Misfit::helpless("node(s) didn't match Pod's node affinity/selector"));
     }
-    room(pod, &spec, node, others)
+    room(pod, &spec, node, others)?;
+    let there = others
+        .iter()
+        .filter(|other| holds_resources(other) && other.metadata.uid != pod.metadata.uid);
+    match objection(pod, node, nodes, &there.collect::<Vec<_>>(), around) {
+        None => Ok(()),
+        Some((reason, preemption_might_help)) => Err(Misfit {
+            reasons: vec![reason.to_owned()],
+            preemption_might_help,
+        }),
+    }
+}
+
+/// Whether a pod is to be started on a node, and whether it may stay there: its node selection and the node's taints.
+pub(crate) fn tolerated(pod: &Pod, node: &Node) -> (bool, bool) {
+    let spec = pod.spec.clone().unwrap_or_default();
+    let tolerations = spec.tolerations.as_deref().unwrap_or_default();
+    let taints = node
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.taints.clone())
+        .unwrap_or_default();
+    let hard = |effects: &[&str]| {
+        let mut taints = taints.iter().filter(|taint| effects.contains(&taint.effect.as_str()));
+        taints.all(|taint| tolerates(tolerations, taint))
+    };
+    let fits = selected(&spec, node);
+    (fits && hard(&["NoSchedule", "NoExecute"]), fits && hard(&["NoExecute"]))
 }
 
 /// Whether a toleration matches a taint.
@@ -358,9 +435,10 @@ mod tests {
     }
 
     fn says(pod: &Pod, node: Node, others: &[Pod]) -> String {
-        match schedule(pod, &[node], others, Claims::Fine, None) {
+        match schedule(pod, &[node], others, Claims::Fine, None, &Surroundings::default()) {
             Decision::Bind(name) => name,
             Decision::Unschedulable(message) => message,
+            Decision::Preempt { victims, .. } => format!("preempts {victims:?}"),
         }
     }
 
@@ -392,6 +470,23 @@ mod tests {
         assert_eq!(
             says(&pod(asks("1m", "1")), node(json!({})), &many),
             format!("0/1 nodes are available: 1 Too many pods.{NO_VICTIMS}")
+        );
+    }
+
+    #[test]
+    fn a_more_important_pod_takes_room_if_it_may() {
+        let others = [bound("a", "Running", "2")];
+        let with = |priority: i32, policy: &str| {
+            let mut spec = asks("1", "1Gi");
+            spec["priority"] = priority.into();
+            spec["preemptionPolicy"] = policy.into();
+            says(&pod(spec), node(json!({})), &others)
+        };
+        assert_eq!(with(5, "PreemptLowerPriority"), "preempts [\"a\"]");
+        assert!(with(0, "PreemptLowerPriority").ends_with(NO_VICTIMS));
+        assert_eq!(
+            with(5, "Never"),
+            "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never."
         );
     }
 
@@ -503,9 +598,11 @@ mod tests {
     #[test]
     fn claims_and_no_nodes() {
         let pod = pod(json!({"containers": []}));
-        let said = |claims, name| match schedule(&pod, &[node(json!({}))], &[], claims, name) {
+        let around = Surroundings::default();
+        let said = |claims, name| match schedule(&pod, &[node(json!({}))], &[], claims, name, &around) {
             Decision::Bind(name) => name,
             Decision::Unschedulable(message) => message,
+            Decision::Preempt { message, .. } => message,
         };
         assert!(
             said(Claims::Unbound, None)
@@ -516,7 +613,7 @@ mod tests {
                 .starts_with("0/1 nodes are available: persistentvolumeclaim \"c\" not found. ")
         );
         assert_eq!(
-            schedule(&pod, &[], &[], Claims::Fine, None),
+            schedule(&pod, &[], &[], Claims::Fine, None, &around),
             Decision::Unschedulable("no nodes available to schedule pods".into())
         );
     }

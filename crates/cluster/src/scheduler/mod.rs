@@ -2,18 +2,22 @@
 //!
 //! In: pods without a node, nodes, claims, through watches of `kube::Client`. Out: bindings; or, for a pod that fits nowhere, the condition
 //! `PodScheduled=False` and the event `FailedScheduling` in the real scheduler's words. Every change that may free room is a new try, at
-//! once. The decision itself is [`fit`], a pure function. Pods of another `schedulerName` are left alone; nothing is ever preempted.
+//! once. The decision itself is pure: [`fit`] (room), [`neighbours`] (affinity and spread), [`preempt`] (who goes for a more important
+//! pod). Pods of another `schedulerName` and pods with scheduling gates are left alone.
 
 mod fit;
+mod neighbours;
+mod preempt;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, PersistentVolumeClaim, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Binding, Namespace, Node, ObjectReference, PersistentVolumeClaim, Pod, PodCondition};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
@@ -23,7 +27,10 @@ use tokio::task::JoinHandle;
 
 use crate::node::events::{Component, Recorder};
 use crate::node::status::seconds;
+pub(crate) use fit::tolerated;
 use fit::{Claims, Decision, schedule};
+use neighbours::{Budget, Surroundings};
+use preempt::priority;
 
 /// The name pods ask for.
 const NAME: &str = "default-scheduler";
@@ -56,10 +63,24 @@ impl Scheduler {
             )),
             tokio::spawn(follow(
                 watch(client),
-                sender,
+                sender.clone(),
                 Change::Claim,
                 Change::ClaimGone,
                 Change::Claims,
+            )),
+            tokio::spawn(follow(
+                watch(client),
+                sender.clone(),
+                Change::Space,
+                Change::SpaceGone,
+                Change::Spaces,
+            )),
+            tokio::spawn(follow(
+                watch(client),
+                sender,
+                Change::Budget,
+                Change::BudgetGone,
+                Change::Budgets,
             )),
             tokio::spawn(work(client.clone(), recorder, changes)),
         ];
@@ -86,6 +107,12 @@ enum Change {
     Claim(Box<PersistentVolumeClaim>),
     ClaimGone(Box<PersistentVolumeClaim>),
     Claims(Vec<PersistentVolumeClaim>),
+    Space(Box<Namespace>),
+    SpaceGone(Box<Namespace>),
+    Spaces(Vec<Namespace>),
+    Budget(Box<PodDisruptionBudget>),
+    BudgetGone(Box<PodDisruptionBudget>),
+    Budgets(Vec<PodDisruptionBudget>),
 }
 
 fn watch<K>(client: &Client) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + use<K>
@@ -140,8 +167,10 @@ struct World {
     assumed: HashMap<String, String>,
     /// What was said about pods that fit nowhere, so as not to repeat it.
     told: HashMap<String, String>,
-    /// Whether pods, nodes and claims have each been listed: nothing is decided on half of the facts.
-    listed: [bool; 3],
+    spaces: BTreeMap<String, BTreeMap<String, String>>,
+    budgets: HashMap<(String, String), PodDisruptionBudget>,
+    /// Whether each kind has been listed: nothing is decided on half of the facts.
+    listed: [bool; 5],
 }
 
 async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedReceiver<Change>) {
@@ -151,7 +180,7 @@ async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedRe
         while let Ok(change) = changes.try_recv() {
             world.take(change);
         }
-        if world.listed != [true; 3] {
+        if world.listed != [true; 5] {
             continue;
         }
         for uid in world.waiting() {
@@ -168,10 +197,27 @@ async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedRe
                         recorder.pod(&pod, false, "Scheduled", message);
                     }
                 }
+                Decision::Preempt { node, victims, message } => {
+                    let first = world.told.get(&uid) != Some(&message);
+                    if first {
+                        recorder.pod(&pod, true, "FailedScheduling", message.clone());
+                    }
+                    mark_unschedulable(&client, &pod, &message, Some(&node)).await;
+                    world.told.insert(uid.clone(), message);
+                    for victim in victims.iter().filter_map(|victim| world.pods.get(victim)) {
+                        preempt_pod(&client, victim).await;
+                        recorder.pod(
+                            victim,
+                            false,
+                            "Preempted",
+                            format!("Preempted by pod {uid} on node {node}"),
+                        );
+                    }
+                }
                 Decision::Unschedulable(message) => {
                     if world.told.get(&uid) != Some(&message) {
                         recorder.pod(&pod, true, "FailedScheduling", message.clone());
-                        mark_unschedulable(&client, &pod, &message).await;
+                        mark_unschedulable(&client, &pod, &message, None).await;
                         world.told.insert(uid, message);
                     }
                 }
@@ -218,6 +264,25 @@ impl World {
             Change::Claims(claims) => {
                 self.listed[2] = true;
                 self.claims = claims.into_iter().map(|claim| (key(&claim.metadata), claim)).collect();
+            }
+            Change::Space(space) => {
+                let labels = space.metadata.labels.clone().unwrap_or_default();
+                self.spaces.insert(name(&space.metadata), labels);
+            }
+            Change::SpaceGone(space) => drop(self.spaces.remove(&name(&space.metadata))),
+            Change::Spaces(spaces) => {
+                self.listed[3] = true;
+                let entry = |space: Namespace| (name(&space.metadata), space.metadata.labels.unwrap_or_default());
+                self.spaces = spaces.into_iter().map(entry).collect();
+            }
+            Change::Budget(budget) => drop(self.budgets.insert(key(&budget.metadata), *budget)),
+            Change::BudgetGone(budget) => drop(self.budgets.remove(&key(&budget.metadata))),
+            Change::Budgets(budgets) => {
+                self.listed[4] = true;
+                self.budgets = budgets
+                    .into_iter()
+                    .map(|budget| (key(&budget.metadata), budget))
+                    .collect();
             }
         }
     }
@@ -274,8 +339,25 @@ impl World {
                 bound.push(other);
             }
         }
+        // Room that was made for a pod as important is not given away.
+        for other in self.pods.values() {
+            let nominated = other
+                .status
+                .as_ref()
+                .and_then(|status| status.nominated_node_name.clone());
+            let keeps = other.metadata.uid != pod.metadata.uid && priority(other) >= priority(pod);
+            if let (Some(node), None, true) = (nominated, node_of(other), keeps) {
+                let mut other = other.clone();
+                other.spec.get_or_insert_default().node_name = Some(node);
+                bound.push(other);
+            }
+        }
         let (claims, missing) = self.claims_of(pod);
-        schedule(pod, &nodes, &bound, claims, missing.as_deref())
+        let around = Surroundings {
+            namespaces: self.spaces.clone(),
+            budgets: self.budgets.values().map(budget_of).collect(),
+        };
+        schedule(pod, &nodes, &bound, claims, missing.as_deref(), &around)
     }
 
     fn claims_of(&self, pod: &Pod) -> (Claims, Option<String>) {
@@ -297,6 +379,40 @@ impl World {
             }
         }
         (Claims::Fine, None)
+    }
+}
+
+fn budget_of(budget: &PodDisruptionBudget) -> Budget {
+    Budget {
+        namespace: budget.metadata.namespace.clone().unwrap_or_default(),
+        selector: budget.spec.as_ref().and_then(|spec| spec.selector.clone()),
+        allowed: budget.status.as_ref().map_or(0, |status| status.disruptions_allowed),
+    }
+}
+
+/// Ends a pod to make room: first it is told why, then deleted.
+async fn preempt_pod(client: &Client, pod: &Pod) {
+    let (namespace, name) = names(pod);
+    let condition = json!({"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler",
+        "message": format!("{NAME}: preempting to accommodate a higher priority pod"),
+        "lastTransitionTime": seconds(Timestamp::now())});
+    let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}});
+    let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    if let Err(error) = api
+        .patch_status(&name, &PatchParams::default(), &Patch::Strategic(&patch))
+        .await
+    {
+        tracing::debug!(%error, pod = name, "a pod's condition could not be written");
+    }
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: pod.metadata.uid.clone(),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    if let Err(error) = api.delete(&name, &parameters).await {
+        tracing::debug!(%error, pod = name, "a pod could not be preempted");
     }
 }
 
@@ -341,7 +457,7 @@ async fn bind(client: &Client, pod: &Pod, node: &str) -> bool {
     }
 }
 
-async fn mark_unschedulable(client: &Client, pod: &Pod, message: &str) {
+async fn mark_unschedulable(client: &Client, pod: &Pod, message: &str, nominated: Option<&str>) {
     let (namespace, name) = names(pod);
     let now = seconds(Timestamp::now());
     let old = pod
@@ -362,7 +478,10 @@ async fn mark_unschedulable(client: &Client, pod: &Pod, message: &str) {
     };
     let mut conditions: Vec<PodCondition> = old.into_iter().filter(|c| c.type_ != "PodScheduled").collect();
     conditions.push(condition);
-    let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": conditions}});
+    let mut patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": conditions}});
+    if let Some(node) = nominated {
+        patch["status"]["nominatedNodeName"] = node.into();
+    }
     let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     if let Err(error) = api
         .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))

@@ -25,8 +25,11 @@ mod jobs;
 mod kubectl;
 mod machinery;
 mod pods;
+mod policies;
 mod programs;
+mod scheduling;
 mod services;
+mod stateful;
 mod table;
 mod wire;
 mod workloads;
@@ -53,6 +56,9 @@ fn cases() -> Vec<Case> {
         pods::cases(),
         exec::cases(),
         services::cases(),
+        stateful::cases(),
+        policies::cases(),
+        scheduling::cases(),
     ]
     .into_iter()
     .flatten()

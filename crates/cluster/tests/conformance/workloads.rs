@@ -48,6 +48,10 @@ pub fn cases() -> Vec<Case> {
             "workloads with a selector that does not match their template, or a changed selector, are refused with the API server's words",
             wording,
         ),
+        case(
+            "a DaemonSet has one pod on the node, replaces it on an update, and says so in its status",
+            daemon_set,
+        ),
         case("a ReplicationController keeps its pods", replication_controller),
     ]
 }
@@ -415,4 +419,27 @@ fn replication_controller(ground: &Ground) -> Result<(), String> {
     ])
     .ok()
     .map(drop)
+}
+
+fn daemon_set(ground: &Ground) -> Result<(), String> {
+    let namespace = ground.namespace();
+    let text = manifest("DaemonSet", "each", 1, SLEEP, "").replace("  replicas: 1\n", "");
+    ground.kubectl(&namespace, &["apply", "-f", "-"], &text).ok()?;
+    status(ground, &namespace, "daemonset/each")?;
+    let before = alive(ground, &namespace)?;
+    let set = json(ground, &namespace, &["get", "daemonset", "each"])?;
+    if before.len() != 1 || set["status"]["numberAvailable"] != 1 || set["status"]["desiredNumberScheduled"] != 1 {
+        return Err(format!("{before:?}: {}", set["status"]));
+    }
+    let run = |arguments: &[&str]| ground.kubectl(&namespace, arguments, "");
+    run(&["set", "env", "daemonset/each", "VERSION=2"]).ok()?;
+    status(ground, &namespace, "daemonset/each")?;
+    until("the pod is another one", || {
+        Ok(alive(ground, &namespace)?.iter().all(|name| !before.contains(name)))
+    })?;
+    run(&["rollout", "undo", "daemonset/each"]).has("rolled back")?;
+    status(ground, &namespace, "daemonset/each")?;
+    let away = "{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"no\":\"such\"}}}}}";
+    run(&["patch", "daemonset", "each", "-p", away]).ok()?;
+    until("no node is left for it", || Ok(alive(ground, &namespace)?.is_empty()))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::store_new;
+use crate::apiserver::allowance::{limits, security};
 use crate::apiserver::crd;
 use crate::apiserver::meta::suffix;
 use crate::apiserver::resources::Resource;
@@ -44,11 +45,15 @@ pub(super) fn admit_create(server: &Server, resource: &Resource, object: &mut Va
         return Ok(());
     }
     match &*resource.key {
-        "pods" => admit_pod(server, object),
+        "pods" => {
+            admit_pod(server, object)?;
+            keep_limits(server, object)
+        }
+        "priorityclasses.scheduling.k8s.io" => one_default_priority(server, object),
         "services" => server.service_addresses.give(server, object),
         "persistentvolumeclaims" => {
             give_class(server, object);
-            Ok(())
+            keep_limits(server, object)
         }
         _ => Ok(()),
     }
@@ -82,6 +87,87 @@ pub(super) fn begin_definition(server: &Server, definition: &mut Value) {
         .filter(|list| !list.iter().any(|name| name == crd::CLEANUP))
     {
         list.push(crd::CLEANUP.into());
+    }
+}
+
+/// Gives a pod or a claim the defaults of its namespace's LimitRanges, and refuses what is beyond their bounds.
+fn keep_limits(server: &Server, object: &mut Value) -> Result<(), ApiError> {
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    let ranges = server
+        .store
+        .list(&"limitranges".into(), Some(namespace), None, usize::MAX, |_| true)
+        .items;
+    let ranges: Vec<Value> = ranges.iter().map(|range| range.value()).collect();
+    let is_pod = object["spec"]["containers"].is_array();
+    let mut violations = Vec::new();
+    for range in &ranges {
+        if is_pod {
+            limits::apply(range, object);
+        }
+    }
+    for range in &ranges {
+        violations.extend(if is_pod {
+            limits::of_pod_violations(range, object)
+        } else {
+            limits::of_claim_violations(range, object)
+        });
+    }
+    let Some(why) = limits::sentence(violations) else {
+        return Ok(());
+    };
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let resource = if is_pod { "pods" } else { "persistentvolumeclaims" };
+    Err(ApiError::forbidden(resource, name, why))
+}
+
+/// Refuses a pod that its namespace's Pod Security level forbids; says what would be warned of, also of the templates of workloads.
+pub(super) fn keep_secure(server: &Server, resource: &Resource, object: &Value) -> Result<Option<String>, ApiError> {
+    let template = match &*resource.key {
+        "pods" => object,
+        "cronjobs.batch" => &object["spec"]["jobTemplate"]["spec"]["template"],
+        "podtemplates" => &object["template"],
+        "deployments.apps"
+        | "replicasets.apps"
+        | "statefulsets.apps"
+        | "daemonsets.apps"
+        | "jobs.batch"
+        | "replicationcontrollers" => &object["spec"]["template"],
+        _ => return Ok(None),
+    };
+    let name = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    let Some(space) = server.store.get(&Key::new(&"namespaces".into(), "", name)) else {
+        return Ok(None);
+    };
+    let space = space.value();
+    let says = |mode: &str| security::violation(&space, mode, &template["metadata"], &template["spec"]);
+    if &*resource.key == "pods"
+        && let Some(why) = says("enforce")
+    {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let why = why.replacen("violate", "violates", 1);
+        return Err(ApiError::forbidden("pods", name, why));
+    }
+    Ok(says("warn").map(|why| format!("would {why}")))
+}
+
+/// Refuses a second priority class that is the default of all pods.
+fn one_default_priority(server: &Server, class: &Value) -> Result<(), ApiError> {
+    if class["globalDefault"] != true {
+        return Ok(());
+    }
+    let key = "priorityclasses.scheduling.k8s.io".into();
+    let others = server.store.list(&key, None, None, usize::MAX, |_| true).items;
+    let other = others.iter().find(|other| other.value()["globalDefault"] == true);
+    let name = class["metadata"]["name"].as_str().unwrap_or_default();
+    match other.filter(|other| *other.key.name != *name) {
+        None => Ok(()),
+        Some(other) => {
+            let why = format!(
+                "PriorityClass {} is already marked as default. Only one default can exist",
+                other.key.name
+            );
+            Err(ApiError::forbidden("priorityclasses.scheduling.k8s.io", name, why))
+        }
     }
 }
 
@@ -231,6 +317,13 @@ fn set_priority(server: &Server, pod: &str, spec: &mut Value) -> Result<(), ApiE
         }
     };
     let class = class.unwrap_or_else(|| json!({"value": 0}));
+    if spec["priority"].is_number() && spec["priority"] != class["value"] {
+        let why = format!(
+            "the integer value of priority ({}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name",
+            spec["priority"], class["value"]
+        );
+        return Err(ApiError::forbidden("pods", pod, why));
+    }
     spec["priority"] = class["value"].clone();
     if class["metadata"]["name"].is_string() {
         spec["priorityClassName"] = class["metadata"]["name"].clone();

@@ -109,6 +109,11 @@ pub(super) async fn create_value(
         call.warnings.append(&mut said);
         to_storage(&resource, &mut new);
         let mut new = in_order(new);
+        call.warnings
+            .extend(admission::keep_secure(&call.server, &resource, &new)?);
+        let registry = call.server.registry();
+        let ledger = &call.server.ledger;
+        let reservation = ledger.reserve(&call.server.store, &registry, &resource, &new).await?;
         if call.query.dry_run() {
             if call
                 .server
@@ -128,6 +133,9 @@ pub(super) async fn create_value(
             .await
         {
             Ok(object) => {
+                if let Some(reservation) = reservation {
+                    reservation.book();
+                }
                 admission::after_create(&call.server, &resource, &object).await;
                 return Ok(respond(call, 201, object_response(call, &object)));
             }

@@ -7,6 +7,7 @@ pub mod admission;
 mod create;
 mod delete;
 mod discovery;
+mod eviction;
 mod modify;
 mod objects;
 mod options;
@@ -70,7 +71,7 @@ pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgra
     match (verb, subresource.as_deref()) {
         ("get", Some("log")) => return pods::log(call).await,
         ("create", Some("binding")) => return pods::bind(call).await,
-        ("create", Some("eviction")) => return pods::evict(call).await,
+        ("create", Some("eviction")) => return eviction::evict(call).await,
         ("create", Some("token")) => return reviews::token_request(call),
         ("update", Some("finalize")) => return modify::finalize_namespace(call).await,
         (verb, Some("scale")) => return scale::handle(verb, call).await,

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::objects::{json_response, parse_body};
-use super::{delete, respond};
+use super::respond;
 use crate::apiserver::meta::now;
 use crate::apiserver::server::Call;
 use crate::apiserver::status::ApiError;
@@ -204,29 +204,6 @@ pub(super) async fn bind(call: Call) -> Result<Response, ApiError> {
         .await
         .map_err(|error| ApiError::from_write(error, &qualified, call.name()))?;
     Ok(respond(&call, 201, success()))
-}
-
-/// Deletes a pod the way drains do.
-pub(super) async fn evict(call: Call) -> Result<Response, ApiError> {
-    let eviction = parse_body(&call)?;
-    let body = eviction["deleteOptions"].to_string();
-    let body = if eviction["deleteOptions"].is_object() {
-        body.into()
-    } else {
-        axum::body::Bytes::new()
-    };
-    let mut target = call.target.clone();
-    target.subresource = None;
-    delete::delete(Call {
-        body,
-        target,
-        content_type: "application/json".into(),
-        ..call
-    })
-    .await?;
-    let mut response = success();
-    *response.status_mut() = http::StatusCode::CREATED;
-    Ok(response)
 }
 
 fn success() -> Response {

@@ -6,6 +6,7 @@
 mod batch;
 mod pod;
 mod pod_validation;
+mod policy;
 mod service;
 mod storage;
 mod workload_validation;
@@ -13,6 +14,9 @@ mod workloads;
 
 use serde_json::{Value, json};
 
+pub use pod::quality_of_service;
+
+use super::allowance::{limits, security};
 use super::resources::Resource;
 use super::status::FieldError;
 use super::{admission, crd};
@@ -31,6 +35,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "priorityclasses.scheduling.k8s.io" if object["preemptionPolicy"].is_null() => {
             object["preemptionPolicy"] = "PreemptLowerPriority".into();
         }
+        "limitranges" => limits::default(object),
         "deployments.apps" => workloads::default_deployment(object),
         "replicasets.apps" => workloads::default_replica_set(object),
         "replicationcontrollers" => workloads::default_replication_controller(object),
@@ -59,6 +64,13 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
         "pods" => {
             let qos = pod::quality_of_service(&object["spec"]);
             object["status"] = json!({"phase": "Pending", "qosClass": qos});
+            if object["spec"]["schedulingGates"]
+                .as_array()
+                .is_some_and(|gates| !gates.is_empty())
+            {
+                object["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+                    "message": "Scheduling is blocked due to non-empty scheduling gates", "lastProbeTime": null, "lastTransitionTime": null}]);
+            }
         }
         "services" => object["status"] = json!({"loadBalancer": {}}),
         "persistentvolumeclaims" | "persistentvolumes" => object["status"] = json!({"phase": "Pending"}),
@@ -90,6 +102,7 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "daemonsets.apps" => workload_validation::validate_daemon_set(object),
         "jobs.batch" => batch::validate_job(object),
         "cronjobs.batch" => batch::validate_cron_job(object),
+        "namespaces" => security::check_labels(object),
         "configmaps" | "secrets" => validate_keys(object),
         crd::DEFINITIONS => crd::validate(object),
         key if key.ends_with(".admissionregistration.k8s.io") => admission::check::validate(&resource.kind, object),
@@ -99,7 +112,10 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "storageclasses.storage.k8s.io" if object["provisioner"].as_str().is_none_or(str::is_empty) => {
             vec![FieldError::required("provisioner", "")]
         }
-        "priorityclasses.scheduling.k8s.io" if object["value"].is_null() => vec![FieldError::required("value", "")],
+        "priorityclasses.scheduling.k8s.io" => policy::validate_priority_class(object),
+        "resourcequotas" => policy::validate_quota(object),
+        "limitranges" => policy::validate_limit_range(object),
+        "poddisruptionbudgets.policy" => policy::validate_budget(object),
         _ => Vec::new(),
     }
 }
@@ -124,6 +140,14 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
         "deployments.apps" | "replicasets.apps" | "daemonsets.apps" => workload_validation::same_selector(old, new),
         "statefulsets.apps" => workload_validation::validate_stateful_set_update(old, new),
         "jobs.batch" => batch::validate_job_update(old, new),
+        "priorityclasses.scheduling.k8s.io" => policy::validate_priority_class_update(old, new),
+        "resourcequotas" if old["spec"]["scopes"] != new["spec"]["scopes"] => {
+            vec![FieldError::invalid(
+                "spec.scopes",
+                &new["spec"]["scopes"],
+                "field is immutable",
+            )]
+        }
         "controllerrevisions.apps" if old["data"] != new["data"] => {
             vec![FieldError::invalid("data", &new["data"], "field is immutable")]
         }

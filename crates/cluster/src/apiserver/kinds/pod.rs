@@ -130,7 +130,7 @@ fn default_volume(volume: &mut Value) {
 }
 
 /// `Guaranteed`, `Burstable` or `BestEffort`, from the requests and limits of every container.
-pub(super) fn quality_of_service(spec: &Value) -> &'static str {
+pub fn quality_of_service(spec: &Value) -> &'static str {
     let (mut any, mut guaranteed) = (false, true);
     let containers =
         ["containers", "initContainers"].map(|list| spec[list].as_array().map(Vec::as_slice).unwrap_or_default());

@@ -23,6 +23,14 @@ pub(super) fn validate(pod: &Value) -> Vec<FieldError> {
     if spec["containers"].as_array().is_none_or(Vec::is_empty) {
         errors.push(FieldError::required("spec.containers", ""));
     }
+    if spec["runtimeClassName"].is_string() {
+        let detail = "this cluster has no runtimes to choose from: leave runtimeClassName out";
+        errors.push(FieldError::invalid(
+            "spec.runtimeClassName",
+            &spec["runtimeClassName"],
+            detail,
+        ));
+    }
     one_of(spec, "restartPolicy", &["Always", "OnFailure", "Never"], &mut errors);
     one_of(
         spec,
@@ -222,7 +230,18 @@ pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
             container["image"] = image;
         }
     }
-    for field in ["activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations"] {
+    let gates = |spec: &Value| spec["schedulingGates"].as_array().cloned().unwrap_or_default();
+    let mut free = vec![
+        "activeDeadlineSeconds",
+        "terminationGracePeriodSeconds",
+        "tolerations",
+        "schedulingGates",
+    ];
+    if !gates(before).is_empty() {
+        // What a gated pod asks of its node can still be narrowed down.
+        free.extend(["nodeSelector", "affinity"]);
+    }
+    for field in free {
         match before.get(field) {
             Some(value) => allowed[field] = value.clone(),
             None => {
@@ -231,6 +250,11 @@ pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
         }
     }
     let mut errors = Vec::new();
+    for gate in gates(after).iter().filter(|gate| !gates(before).contains(gate)) {
+        let name = gate["name"].as_str().unwrap_or_default();
+        let detail = format!("only deletion is allowed, but found new scheduling gate '{name}'");
+        errors.push(FieldError::forbidden("spec.schedulingGates", &detail));
+    }
     let kept = before["tolerations"].as_array().map(Vec::as_slice).unwrap_or_default();
     let now = after["tolerations"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !kept.iter().all(|toleration| now.contains(toleration)) {

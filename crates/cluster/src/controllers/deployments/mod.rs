@@ -6,7 +6,7 @@
 
 mod decide;
 mod facts;
-mod revisions;
+pub(super) mod revisions;
 mod scale;
 mod status;
 #[cfg(test)]

@@ -29,11 +29,20 @@ const NOT_COPIED: [&str; 6] = [
 
 /// Whether a ReplicaSet has the Deployment's template; its own label does not count.
 pub(super) fn is_new(set: &Set, template: &Value) -> bool {
-    comparable(&set.spec.template) == comparable(template)
+    same_template(&set.spec.template, template)
+}
+
+/// Whether two templates make the same pods.
+pub(in crate::controllers) fn same_template(one: &Value, other: &Value) -> bool {
+    comparable(one) == comparable(other)
 }
 
 fn comparable(template: &Value) -> Value {
     let mut template = template.clone();
+    if let Some(fields) = template.as_object_mut() {
+        // How a ControllerRevision says that its template replaces another whole.
+        fields.shift_remove("$patch");
+    }
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.shift_remove(HASH);
     }
@@ -57,7 +66,7 @@ fn strip(value: &mut Value) {
 }
 
 /// The hash of a template, in letters that make no words. With `collisions` another one for the same template.
-pub(super) fn hash(template: &Value, collisions: Option<i64>) -> String {
+pub(in crate::controllers) fn hash(template: &Value, collisions: Option<i64>) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let mut sum: u32 = 0x811c_9dc5;
     let text = sorted(&comparable(template));

@@ -1,0 +1,192 @@
+//! ResourceQuotas, LimitRanges, PriorityClasses and PodDisruptionBudgets: what is wrong, what may not change.
+
+use serde_json::{Value, json};
+
+use super::workload_validation::{number_or_percent, one_of, selector_errors};
+use crate::apiserver::quantity;
+use crate::apiserver::status::FieldError;
+
+/// Priorities above this are the system's.
+const HIGHEST_OF_USERS: i64 = 1_000_000_000;
+const SYSTEM_CLASSES: [(&str, i64); 2] = [
+    ("system-cluster-critical", 2_000_000_000),
+    ("system-node-critical", 2_000_001_000),
+];
+
+/// Complaints about a PriorityClass.
+pub(super) fn validate_priority_class(class: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let name = class["metadata"]["name"].as_str().unwrap_or_default();
+    let Some(value) = class["value"].as_i64() else {
+        return vec![FieldError::required("value", "")];
+    };
+    if name.starts_with("system-") {
+        let known = SYSTEM_CLASSES.contains(&(name, value)) && class["globalDefault"] != true;
+        if !known {
+            let detail = format!(
+                "priority class names with 'system-' prefix are reserved for system use only. error: {name} is not a known system priority class"
+            );
+            errors.push(FieldError::forbidden("metadata.name", &detail));
+        }
+    } else if value > HIGHEST_OF_USERS {
+        let detail = format!("maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}");
+        errors.push(FieldError::forbidden("value", &detail));
+    }
+    let policies = ["Never", "PreemptLowerPriority"];
+    one_of(&class["preemptionPolicy"], "preemptionPolicy", &policies, &mut errors);
+    errors
+}
+
+/// Complaints about a change of a PriorityClass.
+pub(super) fn validate_priority_class_update(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if old["value"] != new["value"] {
+        errors.push(FieldError::forbidden("value", "may not be changed in an update."));
+    }
+    if old["preemptionPolicy"] != new["preemptionPolicy"] {
+        errors.push(FieldError::invalid(
+            "preemptionPolicy",
+            &new["preemptionPolicy"],
+            "field is immutable",
+        ));
+    }
+    errors
+}
+
+/// Complaints about a ResourceQuota.
+pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
+    let spec = &quota["spec"];
+    let mut errors = Vec::new();
+    for (name, amount) in spec["hard"].as_object().into_iter().flatten() {
+        let nanos = amount.as_str().and_then(quantity::parse).unwrap_or(0);
+        let path = format!("spec.hard[{name}]");
+        if nanos < 0 {
+            errors.push(FieldError::invalid(&path, amount, "must be greater than or equal to 0"));
+        }
+        let whole = name.starts_with("count/")
+            || !name.contains('.') && !matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage");
+        if whole && nanos % 1_000_000_000 != 0 {
+            errors.push(FieldError::invalid(&path, amount, "must be an integer"));
+        }
+    }
+    let scopes = spec["scopes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let allowed = [
+        "BestEffort",
+        "CrossNamespacePodAffinity",
+        "NotBestEffort",
+        "NotTerminating",
+        "PriorityClass",
+        "Terminating",
+    ];
+    for scope in scopes {
+        if !scope.as_str().is_some_and(|scope| allowed.contains(&scope)) {
+            errors.push(FieldError::invalid("spec.scopes", scope, "unsupported scope"));
+        }
+    }
+    for (one, other) in [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")] {
+        if scopes.iter().any(|scope| scope == one) && scopes.iter().any(|scope| scope == other) {
+            errors.push(FieldError::invalid(
+                "spec.scopes",
+                &spec["scopes"],
+                "conflicting scopes",
+            ));
+        }
+    }
+    for (index, expression) in spec["scopeSelector"]["matchExpressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let path = format!("spec.scopeSelector.matchExpressions[{index}]");
+        let has_values = expression["values"].as_array().is_some_and(|values| !values.is_empty());
+        let operator = expression["operator"].as_str().unwrap_or_default();
+        if matches!(operator, "In" | "NotIn") && !has_values {
+            let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+            errors.push(FieldError::required(&format!("{path}.values"), detail));
+        }
+        if expression["scopeName"] != "PriorityClass" && operator != "Exists" {
+            let detail = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+            errors.push(FieldError::invalid(
+                &format!("{path}.operator"),
+                &expression["operator"],
+                detail,
+            ));
+        }
+    }
+    errors
+}
+
+/// Complaints about a LimitRange.
+pub(super) fn validate_limit_range(range: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let amount = |value: &Value| value.as_str().and_then(quantity::parse);
+    for (index, item) in range["spec"]["limits"].as_array().into_iter().flatten().enumerate() {
+        let path = format!("spec.limits[{index}]");
+        let kind = item["type"].as_str().unwrap_or_default();
+        if kind == "Pod" {
+            for field in ["default", "defaultRequest"] {
+                if item[field].as_object().is_some_and(|map| !map.is_empty()) {
+                    let detail = "may not be specified when `type` is 'Pod'";
+                    errors.push(FieldError::forbidden(&format!("{path}.{field}"), detail));
+                }
+            }
+        }
+        if kind == "PersistentVolumeClaim" && item["min"]["storage"].is_null() && item["max"]["storage"].is_null() {
+            let detail = "either minimum or maximum storage value is required, but neither was provided";
+            errors.push(FieldError::required(&format!("{path}.limits"), detail));
+        }
+        let orders = [
+            ("min", "max", "min", "max"),
+            ("min", "defaultRequest", "min", "default request"),
+            ("min", "default", "min", "default"),
+            ("defaultRequest", "max", "default request", "max"),
+            ("defaultRequest", "default", "default request", "default limit"),
+            ("default", "max", "default", "max"),
+        ];
+        for (low, high, low_word, high_word) in orders {
+            for (name, lower) in item[low].as_object().into_iter().flatten() {
+                let upper = &item[high][name];
+                if amount(lower)
+                    .zip(amount(upper))
+                    .is_some_and(|(lower, upper)| lower > upper)
+                {
+                    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                    let detail = format!(
+                        "{low_word} value {} is greater than {high_word} value {}",
+                        text(lower),
+                        text(upper)
+                    );
+                    let field = if low == "min" || low == "defaultRequest" && high != "max" {
+                        low
+                    } else {
+                        high
+                    };
+                    errors.push(FieldError::invalid(&format!("{path}.{field}[{name}]"), lower, &detail));
+                }
+            }
+        }
+    }
+    errors
+}
+
+/// Complaints about a PodDisruptionBudget.
+pub(super) fn validate_budget(budget: &Value) -> Vec<FieldError> {
+    let spec = &budget["spec"];
+    let mut errors = Vec::new();
+    if !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null() {
+        let detail = "minAvailable and maxUnavailable cannot be both set";
+        errors.push(FieldError::invalid("spec", &json!({}), detail));
+    }
+    number_or_percent(&spec["minAvailable"], "spec.minAvailable", &mut errors);
+    number_or_percent(&spec["maxUnavailable"], "spec.maxUnavailable", &mut errors);
+    errors.extend(selector_errors(&spec["selector"], "spec.selector"));
+    let policies = ["AlwaysAllow", "IfHealthyBudget"];
+    one_of(
+        &spec["unhealthyPodEvictionPolicy"],
+        "spec.unhealthyPodEvictionPolicy",
+        &policies,
+        &mut errors,
+    );
+    errors
+}
