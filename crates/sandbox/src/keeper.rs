@@ -116,7 +116,7 @@ impl Keeper {
                 .map(|((ready, ..), _)| *ready)
                 .collect()
         };
-        // What has ended is removed from the last to the first; the output itself keeps its order. Newcomers hear what comes after.
+        // What has ended is removed from the last to the first; the output itself keeps its order.
         for ready in ready.iter().rev() {
             // With nothing waiting for it, the only news of a listener is that it is gone.
             if let Ready::Listener(index) = *ready
@@ -129,7 +129,7 @@ impl Keeper {
         for ready in ready {
             match ready {
                 Ready::Source(index) if !self.read(index) => ended.push(index),
-                Ready::Gallery => self.admit(),
+                Ready::Gallery => self.admit_all(),
                 Ready::Source(_) | Ready::Listener(_) => {}
             }
         }
@@ -141,10 +141,14 @@ impl Keeper {
 
     /// Copies what there is; false at the end of the stream.
     fn read(&mut self, index: usize) -> bool {
-        let source = &mut self.sources[index];
         let time = now();
         self.lines.clear();
-        let open = match rustix::io::read(&source.file, &mut self.buffer) {
+        let read = rustix::io::read(&self.sources[index].file, &mut self.buffer);
+        // Who came before these bytes were written hears them, however late this thread wakes: what was typed after
+        // attaching is answered to the one who typed it. So the gallery is looked at after the bytes were taken.
+        self.admit_all();
+        let source = &mut self.sources[index];
+        let open = match read {
             Ok(count) if count > 0 => {
                 let bytes = &self.buffer[..count];
                 source.cutter.push(&time, bytes, &mut self.lines);
@@ -164,6 +168,19 @@ impl Keeper {
             self.log.write(&time, &self.lines);
         }
         open
+    }
+
+    /// Lets in everyone who waits in the gallery now.
+    fn admit_all(&mut self) {
+        while let Some(gallery) = &self.gallery {
+            let mut polled = [PollFd::from_borrowed_fd(gallery.as_fd(), PollFlags::IN)];
+            match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+                Ok(0) => return,
+                Ok(_) => self.admit(),
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// Lets in who comes through the gallery.
@@ -226,5 +243,32 @@ impl Listener {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write, pipe};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::wire::send;
+
+    #[test]
+    fn who_comes_before_the_bytes_hears_them_however_late_the_keeper_wakes() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = Log::open(&directory.path().join("0.log"), 1 << 20).unwrap();
+        let ((out, mut out_writer), (err, err_writer)) = (pipe().unwrap(), pipe().unwrap());
+        let (door, gallery) = UnixStream::pair().unwrap();
+        let (mut heard, ear) = pipe().unwrap();
+        // All of this has happened when the keeper looks for the first time.
+        let guest = Guest::Listener { out: true, err: false };
+        send(door.as_fd(), &guest, &[ear.as_fd()]).unwrap();
+        out_writer.write_all(b"an answer\n").unwrap();
+        drop((out_writer, err_writer, ear));
+        Keeper::new(log, [out.into(), err.into()], Some(gallery.into()), false).keep();
+        let mut text = String::new();
+        heard.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "an answer\n");
     }
 }

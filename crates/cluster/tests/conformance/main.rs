@@ -23,6 +23,7 @@ mod crds;
 mod exec;
 mod jobs;
 mod kubectl;
+mod limit;
 mod machinery;
 mod pods;
 mod policies;
@@ -81,7 +82,7 @@ fn main() -> ExitCode {
         let run = case.run;
         trials.push(match (case.client.missing(), ground.clone()) {
             (Some(why), _) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-            (None, Some(ground)) => Trial::test(name, move || run(&ground).map_err(Into::into)),
+            (None, Some(ground)) => Trial::test(name, move || Ok(limit::limited(move || run(&ground))?)),
             (None, None) => Trial::test(name, || Ok(())),
         });
     }

@@ -68,6 +68,13 @@ fn status(ground: &Ground, namespace: &str) -> Result<(), String> {
         .map(drop)
 }
 
+/// Deletes `web-0`, and does not wait: kubectl looks for the pod and then, in a second request, for its end, and waits for
+/// ever when a new pod has its name in between.
+fn delete_pod(ground: &Ground, namespace: &str) -> Result<(), String> {
+    let arguments = ["delete", "pod", "web-0", "--wait=false"];
+    ground.kubectl(namespace, &arguments, "").ok().map(drop)
+}
+
 fn ordered(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
     apply(ground, &namespace, &manifest(2, "", SLEEP))?;
@@ -109,7 +116,7 @@ fn data_stays(ground: &Ground) -> Result<(), String> {
         Ok(json(ground, &namespace, &["get", "pod", "web-0"])?["metadata"]["uid"].to_string())
     };
     let before = uid()?;
-    ground.kubectl(&namespace, &["delete", "pod", "web-0"], "").ok()?;
+    delete_pod(ground, &namespace)?;
     until("another pod of the name", || Ok(uid().is_ok_and(|now| now != before)))?;
     status(ground, &namespace)?;
     until("it finds the line of the one before", || {
@@ -196,7 +203,7 @@ fn on_delete(ground: &Ground) -> Result<(), String> {
     if has_env()? {
         return Err("the pod was replaced".into());
     }
-    ground.kubectl(&namespace, &["delete", "pod", "web-0"], "").ok()?;
+    delete_pod(ground, &namespace)?;
     until("the new pod is of the new revision", has_env)?;
     let history = ground
         .kubectl(&namespace, &["rollout", "history", "statefulset/web"], "")

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
+use crate::limit::limited;
+
 /// Sparks the tests run, the one most tests use first.
 pub const VERSIONS: [&str; 3] = ["4.1.4", "3.5.9", "4.3.0"];
 
@@ -81,7 +83,7 @@ impl Context {
         let context = self.clone();
         match missing {
             Some(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-            None => Trial::test(name, move || test(&context)),
+            None => Trial::test(name, move || limited(move || test(&context))),
         }
     }
 

@@ -16,6 +16,8 @@ mod documents;
 mod durability;
 mod examples;
 mod faults;
+#[path = "../../../cluster/tests/conformance/limit.rs"]
+mod limit;
 mod manifests;
 mod object_store;
 mod recorder;

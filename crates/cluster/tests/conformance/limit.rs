@@ -1,0 +1,34 @@
+//! A time after which a test has failed: a client that waits for ever must not hold up all that comes after it.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// What no test of ours needs, on the slowest of machines.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Runs a test in a thread of its own and fails it when it takes longer than ten minutes; what it waits for is left behind.
+pub fn limited<E: Send + From<String> + 'static>(
+    test: impl FnOnce() -> Result<(), E> + Send + 'static,
+) -> Result<(), E> {
+    within(LIMIT, test)
+}
+
+fn within<E: Send + From<String> + 'static>(
+    limit: Duration,
+    test: impl FnOnce() -> Result<(), E> + Send + 'static,
+) -> Result<(), E> {
+    let (sender, receiver) = channel();
+    let running = std::thread::spawn(move || {
+        // Nobody listens any more when the limit is over.
+        let _ = sender.send(test());
+    });
+    match receiver.recv_timeout(limit) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => Err(format!("not done after {} s", limit.as_secs()).into()),
+        // It panicked, and its words are what the test fails with.
+        Err(RecvTimeoutError::Disconnected) => match running.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => Err("the test ended without a result".to_owned().into()),
+        },
+    }
+}
