@@ -21,6 +21,7 @@ pub mod node;
 pub mod scheduler;
 pub mod snapshot;
 mod store;
+mod watched;
 
 pub use api::{ApiConfig, ApiServer, ClusterError, PORT};
 pub use apiserver::tls::PkiError;

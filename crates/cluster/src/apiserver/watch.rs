@@ -20,7 +20,7 @@ use super::selectors::{FieldSelector, LabelSelector};
 use super::server::{Call, with_warnings};
 use super::status::ApiError;
 use super::table;
-use crate::store::{Event, EventKind, Object};
+use crate::store::{Event, EventKind, Interest, Object};
 
 /// Events read from the store at once.
 const BATCH: usize = 256;
@@ -36,11 +36,14 @@ struct Watcher {
     revision: u64,
     /// Frames to send, and objects whose frames are made when they are sent.
     waiting: VecDeque<Waiting>,
+    interest: Interest,
     commits: tokio::sync::watch::Receiver<u64>,
     ends: Instant,
     next_bookmark: Instant,
     bookmarks: bool,
     columns_sent: bool,
+    /// Its time is over: what waits is still sent.
+    ending: bool,
     done: bool,
 }
 
@@ -114,16 +117,19 @@ impl Watcher {
             .filter(|seconds| *seconds > 0);
         let lasts = seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let now = Instant::now();
+        let interest = Interest::one(&call.target.resource.key);
         let mut watcher = Watcher {
             labels,
             fields,
             revision: 0,
             waiting: VecDeque::new(),
-            commits: call.server.store.subscribe(),
+            commits: call.server.store.subscribe(interest.clone()),
+            interest,
             ends: now + lasts,
             next_bookmark: now + BOOKMARK_EVERY,
             bookmarks: call.query.flag("allowWatchBookmarks"),
             columns_sent: false,
+            ending: false,
             done: false,
             call,
         };
@@ -260,50 +266,65 @@ impl Watcher {
             if self.done {
                 return None;
             }
-            // Marked as seen before reading, so that a commit in between wakes us again.
-            self.commits.borrow_and_update();
-            let resource = self.call.target.resource.key.clone();
-            match self
-                .call
-                .server
-                .store
-                .events_after(Some(&resource), self.revision, BATCH)
-            {
-                Ok((events, complete)) => {
-                    for event in &events {
-                        let frame = self.frame_of(event);
-                        self.waiting.extend(frame.map(Waiting::Frame));
-                    }
-                    self.revision = self.revision.max(complete);
-                    if !self.waiting.is_empty() || events.len() == BATCH {
-                        continue;
-                    }
-                }
-                Err(compacted) => {
-                    let message = format!("too old resource version: {} ({})", self.revision, compacted.oldest);
-                    let status = ApiError::expired(message).status();
-                    let frame = json!({"type": "ERROR", "object": status}).to_string().into();
-                    self.waiting.push_back(Waiting::Frame(frame));
-                    self.done = true;
-                    continue;
-                }
+            if self.catch_up() {
+                continue;
             }
             let stopping = self.call.server.stopping.clone();
-            tokio::select! {
-                changed = self.commits.changed() => self.done |= changed.is_err(),
+            let mark = tokio::select! {
+                changed = self.commits.changed() => {
+                    self.done |= changed.is_err();
+                    false
+                }
                 () = sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                    true
+                }
+                () = sleep_until(self.ends) => {
+                    self.ending = true;
+                    self.bookmarks
+                }
+                () = stopping.cancelled() => {
+                    self.done = true;
+                    false
+                }
+            };
+            // Commits that concern others do not wake this watcher: how far it has seen is looked up for the bookmark.
+            if mark {
+                self.catch_up();
+                if !self.done {
                     let bookmark = self.bookmark(false);
                     self.waiting.push_back(Waiting::Frame(bookmark));
                 }
-                () = sleep_until(self.ends) => {
-                    self.done = true;
-                    if self.bookmarks {
-                        let bookmark = self.bookmark(false);
-                        self.waiting.push_back(Waiting::Frame(bookmark));
-                    }
+            }
+            self.done |= self.ending;
+        }
+    }
+
+    /// Queues what happened since; true when there may be more to say at once.
+    fn catch_up(&mut self) -> bool {
+        // Marked as seen before reading, so that a commit in between wakes us again.
+        self.commits.borrow_and_update();
+        match self
+            .call
+            .server
+            .store
+            .events_after(&self.interest, self.revision, BATCH)
+        {
+            Ok((events, complete)) => {
+                for event in &events {
+                    let frame = self.frame_of(event);
+                    self.waiting.extend(frame.map(Waiting::Frame));
                 }
-                () = stopping.cancelled() => self.done = true,
+                self.revision = self.revision.max(complete);
+                !self.waiting.is_empty() || events.len() == BATCH
+            }
+            Err(compacted) => {
+                let message = format!("too old resource version: {} ({})", self.revision, compacted.oldest);
+                let status = ApiError::expired(message).status();
+                let frame = json!({"type": "ERROR", "object": status}).to_string().into();
+                self.waiting.push_back(Waiting::Frame(frame));
+                self.done = true;
+                true
             }
         }
     }

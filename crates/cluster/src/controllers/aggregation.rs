@@ -4,23 +4,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Cursor, News, note, update};
+use super::{Cursor, note, update};
 use crate::apiserver::rbac::{GROUP, aggregated_rules, is_aggregated};
 use crate::apiserver::server::Server;
-use crate::store::ResourceKey;
+use crate::store::{Interest, ResourceKey};
 
 pub(super) async fn run(server: Arc<Server>) {
     let key = ResourceKey::from(format!("clusterroles.{GROUP}"));
-    let mut cursor = Cursor::new(&server);
+    let mut cursor = Cursor::new(&server, Interest::one(&key));
     gather(&server, &key).await;
-    while let Some(news) = cursor.next().await {
-        let concerns = match &news {
-            News::Events(events) => events.iter().any(|event| event.object.key.resource == key),
-            News::LookAgain => true,
-        };
-        if concerns {
-            gather(&server, &key).await;
-        }
+    while cursor.next().await.is_some() {
+        gather(&server, &key).await;
     }
 }
 

@@ -16,7 +16,7 @@ use super::work::{Controller, Settled};
 use crate::apiserver::meta::rfc3339;
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
-use crate::store::{Event, Key, ResourceKey, Store};
+use crate::store::{Event, Interest, Key, ResourceKey, Store};
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 /// How long an eviction may take before the budget stops waiting for it.
@@ -150,6 +150,16 @@ impl Controller for Budgets {
 
     fn resource(&self) -> ResourceKey {
         BUDGETS.into()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::of(&[
+            "pods",
+            "replicasets.apps",
+            "deployments.apps",
+            "statefulsets.apps",
+            "replicationcontrollers",
+        ])
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

@@ -10,12 +10,12 @@ use crate::apiserver::handlers::{finish_deletion, store_new};
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
 use crate::apiserver::status::ApiError;
-use crate::store::{EventKind, Key, Object, ResourceKey};
+use crate::store::{EventKind, Interest, Key, Object, ResourceKey};
 
 const SLICES: &str = "endpointslices.discovery.k8s.io";
 
 pub(super) async fn run(server: Arc<Server>) {
-    let mut cursor = Cursor::new(&server);
+    let mut cursor = Cursor::new(&server, Interest::of(&["services", "pods"]));
     for service in server
         .store
         .list(&"services".into(), None, None, usize::MAX, |_| true)

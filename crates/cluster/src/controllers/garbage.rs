@@ -9,7 +9,7 @@ use super::{Cursor, News, note, update};
 use crate::apiserver::handlers::finish_deletion;
 use crate::apiserver::server::Server;
 use crate::apiserver::status::ApiError;
-use crate::store::{Event, EventKind, Key, Object};
+use crate::store::{Event, EventKind, Interest, Key, Object};
 
 /// Who owns what, by UID.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl Graph {
 }
 
 pub(super) async fn run(server: Arc<Server>) {
-    let mut cursor = Cursor::new(&server);
+    let mut cursor = Cursor::new(&server, Interest::All);
     let mut graph = look(&server).await;
     while let Some(news) = cursor.next().await {
         match news {

@@ -44,7 +44,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::apiserver::server::Server;
-use crate::store::{Event, Object, Write, WriteError, WriteKind};
+use crate::store::{Event, Interest, Object, Write, WriteError, WriteKind};
 
 /// Starts every controller; they end when the server stops.
 pub fn start(server: &Arc<Server>, volumes: &Path) -> Vec<JoinHandle<()>> {
@@ -78,15 +78,17 @@ enum News {
 struct Cursor {
     server: Arc<Server>,
     revision: u64,
+    interest: Interest,
     commits: tokio::sync::watch::Receiver<u64>,
 }
 
 impl Cursor {
-    fn new(server: &Arc<Server>) -> Cursor {
+    fn new(server: &Arc<Server>, interest: Interest) -> Cursor {
         Cursor {
             server: server.clone(),
             revision: server.store.revision(),
-            commits: server.store.subscribe(),
+            commits: server.store.subscribe(interest.clone()),
+            interest,
         }
     }
 
@@ -97,7 +99,7 @@ impl Cursor {
                 return None;
             }
             self.commits.borrow_and_update();
-            match self.server.store.events_after(None, self.revision, 512) {
+            match self.server.store.events_after(&self.interest, self.revision, 512) {
                 Ok((events, complete)) => {
                     self.revision = self.revision.max(complete);
                     if !events.is_empty() {

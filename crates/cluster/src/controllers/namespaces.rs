@@ -8,10 +8,10 @@ use super::{Cursor, News, note, update};
 use crate::apiserver::handlers::admission::{SPARK_ACCOUNTS, furnish_namespace};
 use crate::apiserver::handlers::finish_deletion;
 use crate::apiserver::server::Server;
-use crate::store::{EventKind, Key, Object};
+use crate::store::{EventKind, Interest, Key, Object};
 
 pub(super) async fn run(server: Arc<Server>) {
-    let mut cursor = Cursor::new(&server);
+    let mut cursor = Cursor::new(&server, Interest::All);
     look(&server).await;
     while let Some(news) = cursor.next().await {
         let News::Events(events) = news else {

@@ -14,7 +14,7 @@ use crate::apiserver::allowance::ledger::limits;
 use crate::apiserver::allowance::quota::usage;
 use crate::apiserver::allowance::resources::{read, written};
 use crate::apiserver::server::Server;
-use crate::store::{Event, EventKind, Key, ResourceKey, Store};
+use crate::store::{Event, EventKind, Interest, Key, ResourceKey, Store};
 
 const QUOTAS: &str = "resourcequotas";
 
@@ -40,6 +40,10 @@ impl Controller for Quotas {
 
     fn resource(&self) -> ResourceKey {
         QUOTAS.into()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::All
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

@@ -13,7 +13,7 @@ use crate::apiserver::handlers::{finish_deletion, store_new};
 use crate::apiserver::meta::{now, suffix};
 use crate::apiserver::server::Server;
 use crate::apiserver::status::ApiError;
-use crate::store::{EventKind, Key, Object, ResourceKey};
+use crate::store::{EventKind, Interest, Key, Object, ResourceKey};
 
 /// Provisioner of the classes we serve.
 const PROVISIONER: &str = "stoke.dev/local";
@@ -28,7 +28,13 @@ struct Volumes {
 }
 
 pub(super) async fn run(server: Arc<Server>, directory: PathBuf) {
-    let mut cursor = Cursor::new(&server);
+    let resources = [
+        "persistentvolumeclaims",
+        "storageclasses.storage.k8s.io",
+        "persistentvolumes",
+        "pods",
+    ];
+    let mut cursor = Cursor::new(&server, Interest::of(&resources));
     let mut volumes = Volumes {
         server,
         directory,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Cursor, News};
 use crate::apiserver::server::Server;
-use crate::store::{Event, Key, ResourceKey, Store};
+use crate::store::{Event, Interest, Key, ResourceKey, Store};
 
 /// Objects of one controller settled at the same time.
 const WORKERS: usize = 8;
@@ -33,7 +33,10 @@ pub(super) trait Controller: Send + Sync + 'static {
     /// Resource whose objects are settled.
     fn resource(&self) -> ResourceKey;
 
-    /// Objects to settle because of an event of another resource.
+    /// Resources besides its own whose events may concern it.
+    fn sources(&self) -> Interest;
+
+    /// Objects to settle because of an event of one of these.
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key>;
 
     /// Keys to settle at the start besides those of its objects.
@@ -49,7 +52,11 @@ pub(super) trait Controller: Send + Sync + 'static {
 pub(super) async fn run<C: Controller>(server: Arc<Server>, controller: C) {
     let controller = Arc::new(controller);
     let resource = controller.resource();
-    let mut cursor = Cursor::new(&server);
+    let interest = match controller.sources() {
+        Interest::All => Interest::All,
+        Interest::Of(sources) => Interest::Of(sources.iter().chain([&resource]).cloned().collect()),
+    };
+    let mut cursor = Cursor::new(&server, interest);
     let mut queue = Queue::default();
     let mut tasks: JoinSet<Settled> = JoinSet::new();
     let mut keys: HashMap<Id, Key> = HashMap::new();

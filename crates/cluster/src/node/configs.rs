@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::environment::Configs;
+use crate::watched::watched;
 
 /// The objects, and word of every change.
 #[derive(Debug, Clone)]
@@ -74,7 +75,7 @@ async fn follow<K>(client: Client, objects: Objects<K>, changed: watch::Sender<u
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    let stream = watcher(Api::<K>::all(client), watcher::Config::default());
+    let stream = watched(Api::<K>::all(client), watcher::Config::default());
     futures::pin_mut!(stream);
     let mut listed = HashMap::new();
     let key = |object: &K| {

@@ -49,7 +49,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -61,6 +61,7 @@ pub use runtimes::RuntimeImages;
 pub use stoke_sandbox::Launcher;
 
 use crate::kubelet::{ContainerName, Kubelet, KubeletError, LogRequest, Process, Streams};
+use crate::watched::watched;
 use address::Addresses;
 use configs::ConfigCache;
 use context::{Context, identity};
@@ -222,7 +223,7 @@ async fn follow_pods(context: Arc<Context>, mut stopped: watch::Receiver<bool>) 
     let mut listed: HashSet<String> = HashSet::new();
     {
         let fields = format!("spec.nodeName={}", context.node);
-        let stream = watcher(api, watcher::Config::default().fields(&fields));
+        let stream = watched(api, watcher::Config::default().fields(&fields));
         futures::pin_mut!(stream);
         loop {
             let event = tokio::select! {

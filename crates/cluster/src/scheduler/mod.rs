@@ -18,7 +18,7 @@ use k8s_openapi::api::core::v1::{Binding, Namespace, Node, ObjectReference, Pers
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::node::events::{Component, Recorder};
 use crate::node::status::seconds;
+use crate::watched::watched;
 pub(crate) use fit::tolerated;
 use fit::{Claims, Decision, schedule};
 use neighbours::{Budget, Surroundings};
@@ -119,7 +120,7 @@ fn watch<K>(client: &Client) -> impl Stream<Item = Result<Event<K>, watcher::Err
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    watcher(Api::<K>::all(client.clone()), watcher::Config::default())
+    watched(Api::<K>::all(client.clone()), watcher::Config::default())
 }
 
 /// Passes a watch on, complete lists as one change.

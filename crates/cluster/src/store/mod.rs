@@ -6,10 +6,12 @@
 //! It knows nothing of HTTP, of schemas or of Kubernetes rules.
 
 mod disk;
+mod interest;
 mod object;
 mod window;
 
 pub use disk::{DiskError, check};
+pub use interest::Interest;
 pub use object::{Fields, Key, Object, ResourceKey, Write, WriteError, WriteKind, fields_of};
 pub use window::{Event, EventKind};
 
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::{oneshot, watch};
 
+use interest::Listeners;
 use window::Window;
 
 /// Objects of one resource, ordered by namespace and name.
@@ -30,6 +33,8 @@ struct State {
     tables: HashMap<ResourceKey, Table>,
     window: Window,
     revision: u64,
+    /// By resource, the revision of its last change since the store was opened.
+    latest: HashMap<ResourceKey, u64>,
 }
 
 /// Why events after a revision cannot be given.
@@ -54,7 +59,7 @@ pub type Place = (Arc<str>, Arc<str>);
 
 struct Shared {
     state: RwLock<State>,
-    revision: watch::Sender<u64>,
+    listeners: Listeners,
 }
 
 /// A handle on the store; clones share it.
@@ -191,7 +196,7 @@ impl Store {
         }
         let (events, _) = state
             .window
-            .after(Some(resource), revision, usize::MAX, state.revision)?;
+            .after(&Interest::one(resource), revision, usize::MAX, state.revision)?;
         // What each object was before its first change since.
         let mut before: BTreeMap<Place, Option<Arc<Object>>> = BTreeMap::new();
         for event in events {
@@ -256,20 +261,32 @@ impl Store {
         self.shared.read().revision
     }
 
-    /// A receiver that is woken with the revision of every commit.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.shared.revision.subscribe()
+    /// Revision of the last change of interest since the store was opened; 0 when there was none.
+    pub fn latest(&self, interest: &Interest) -> u64 {
+        let state = self.shared.read();
+        match interest {
+            Interest::All => state.revision,
+            Interest::Of(resources) => {
+                let latest = resources.iter().filter_map(|resource| state.latest.get(resource));
+                latest.copied().max().unwrap_or(0)
+            }
+        }
     }
 
-    /// Up to `most` events of a resource (of all resources for `None`) after a revision, and the revision up to which they are complete.
+    /// A receiver that is woken with the revision of every commit that changes something of interest, and of no other.
+    pub fn subscribe(&self, interest: Interest) -> watch::Receiver<u64> {
+        self.shared.listeners.add(interest, self.revision())
+    }
+
+    /// Up to `most` events of interest after a revision, and the revision up to which they are complete.
     pub fn events_after(
         &self,
-        resource: Option<&ResourceKey>,
+        interest: &Interest,
         revision: u64,
         most: usize,
     ) -> Result<(Vec<Arc<Event>>, u64), Compacted> {
         let state = self.shared.read();
-        state.window.after(resource, revision, most, state.revision)
+        state.window.after(interest, revision, most, state.revision)
     }
 
     /// Writes everything still queued and closes the database.
@@ -283,7 +300,7 @@ impl Store {
 impl Shared {
     fn new(state: State) -> Shared {
         Shared {
-            revision: watch::Sender::new(state.revision),
+            listeners: Listeners::default(),
             state: RwLock::new(state),
         }
     }
@@ -298,6 +315,7 @@ impl Shared {
         }
         let revision = batch.revision;
         let Batch { overlay, events, .. } = batch;
+        let changed: Vec<ResourceKey> = events.iter().map(|event| event.object.key.resource.clone()).collect();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         for (key, object) in overlay {
             let table = state.tables.entry(key.resource).or_default();
@@ -307,11 +325,18 @@ impl Shared {
             };
         }
         for event in events {
+            match state.latest.get_mut(&event.object.key.resource) {
+                Some(latest) => *latest = event.object.revision,
+                None => {
+                    let resource = event.object.key.resource.clone();
+                    state.latest.insert(resource, event.object.revision);
+                }
+            }
             state.window.push(event);
         }
         state.revision = revision;
         drop(state);
-        self.revision.send_replace(revision);
+        self.listeners.tell(changed, revision);
     }
 }
 

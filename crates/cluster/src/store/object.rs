@@ -140,10 +140,7 @@ impl Write {
         let fields = fields_of(value);
         let mut before = serde_json::to_vec(value).unwrap_or_default();
         let mark = revision_mark().as_bytes();
-        let place = before
-            .windows(mark.len())
-            .position(|part| part == mark)
-            .unwrap_or(before.len());
+        let place = memchr::memmem::find(&before, mark).unwrap_or(before.len());
         let after = before.split_off((place + mark.len()).min(before.len()));
         before.truncate(place);
         Write {

@@ -50,7 +50,7 @@ async fn behaves(store: Store) {
         .await
         .unwrap();
     assert!(store.get(&gone.key).is_none());
-    let (events, complete) = store.events_after(Some(&pods()), expected, 10).unwrap();
+    let (events, complete) = store.events_after(&Interest::one(&pods()), expected, 10).unwrap();
     let kinds: Vec<_> = events
         .iter()
         .map(|event| (event.kind, event.object.key.name.to_string()))
@@ -87,10 +87,10 @@ async fn conditional_writes_on_disk_and_after_reopening() {
         ["b"]
     );
     assert!(
-        again.events_after(None, revision - 1, 10).is_err(),
+        again.events_after(&Interest::All, revision - 1, 10).is_err(),
         "events before the restart are gone and said to be"
     );
-    assert!(again.events_after(None, revision, 10).unwrap().0.is_empty());
+    assert!(again.events_after(&Interest::All, revision, 10).unwrap().0.is_empty());
 }
 
 #[tokio::test]

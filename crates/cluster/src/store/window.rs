@@ -1,9 +1,9 @@
 //! The last events of the store, for watches that are a little behind.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Compacted, Object, ResourceKey};
+use super::{Compacted, Interest, Object, ResourceKey};
 
 /// Events kept at most.
 const MOST_EVENTS: usize = 16_384;
@@ -39,11 +39,16 @@ pub(super) struct Window {
     bytes: usize,
     /// Every event after this revision is here.
     complete_after: u64,
+    /// Revision at which the store was opened: what was before it is not known.
+    started_after: u64,
+    /// By resource, the revision of its last event that is no longer here: who knows that one has missed nothing.
+    dropped: HashMap<ResourceKey, u64>,
 }
 
 impl Window {
     pub(super) fn start_after(&mut self, revision: u64) {
         self.complete_after = revision;
+        self.started_after = revision;
     }
 
     pub(super) fn push(&mut self, event: Arc<Event>) {
@@ -53,25 +58,42 @@ impl Window {
             let Some(oldest) = self.events.pop_front() else { break };
             self.bytes -= oldest.object.json.len();
             self.complete_after = oldest.object.revision;
+            match self.dropped.get_mut(&oldest.object.key.resource) {
+                Some(last) => *last = oldest.object.revision,
+                None => {
+                    let resource = oldest.object.key.resource.clone();
+                    self.dropped.insert(resource, oldest.object.revision);
+                }
+            }
+        }
+    }
+
+    /// Every event of interest after this revision is here.
+    fn complete_for(&self, interest: &Interest) -> u64 {
+        match interest {
+            Interest::All => self.complete_after,
+            Interest::Of(resources) => {
+                let dropped = resources.iter().filter_map(|resource| self.dropped.get(resource));
+                dropped.fold(self.started_after, |oldest, last| oldest.max(*last))
+            }
         }
     }
 
     pub(super) fn after(
         &self,
-        resource: Option<&ResourceKey>,
+        interest: &Interest,
         revision: u64,
         most: usize,
         now: u64,
     ) -> Result<(Vec<Arc<Event>>, u64), Compacted> {
-        if revision < self.complete_after {
-            return Err(Compacted {
-                oldest: self.complete_after,
-            });
+        let oldest = self.complete_for(interest);
+        if revision < oldest {
+            return Err(Compacted { oldest });
         }
         let start = self.events.partition_point(|event| event.object.revision <= revision);
         let mut found = Vec::new();
         for event in self.events.range(start..) {
-            if resource.is_some_and(|wanted| *wanted != event.object.key.resource) {
+            if !interest.includes(&event.object.key.resource) {
                 continue;
             }
             if found.len() == most {

@@ -80,7 +80,7 @@ pub(super) async fn create_value(
         }
         let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut new = value.clone();
-        begin(&call.server, &resource, &namespace, &mut new)?;
+        begin(&call.server, &resource, &namespace, &mut new, &managed)?;
         let configured = user_admission::is_configured(&call.server);
         let attempt = Attempt {
             server: &call.server,
@@ -102,7 +102,6 @@ pub(super) async fn create_value(
         if let Some(warning) = kinds::warnings(&resource, &new) {
             call.warnings.push(warning.to_owned());
         }
-        managed(&resource, &mut new);
         if configured {
             user_admission::validate(&attempt, Some(&new), &mut said).await?;
         }
@@ -165,12 +164,19 @@ pub(super) fn settle(resource: &Resource, new: &mut Value) {
 
 /// Makes a new object complete: identity, defaults, admission; and checks it.
 fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mut Value) -> Result<(), ApiError> {
-    begin(server, resource, namespace, new)?;
+    begin(server, resource, namespace, new, |_, _| ())?;
     validate(resource, None, new)
 }
 
-/// Gives a new object its identity, its defaults and what admission adds.
-fn begin(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mut Value) -> Result<(), ApiError> {
+/// Gives a new object its identity, its defaults and what admission adds. `managed` writes its managed fields: those of the request and
+/// their defaults, not what the server adds of its own accord, which nobody manages.
+fn begin(
+    server: &Arc<Server>,
+    resource: &Resource,
+    namespace: &str,
+    new: &mut Value,
+    managed: impl Fn(&Resource, &mut Value),
+) -> Result<(), ApiError> {
     let metadata = &mut new["metadata"];
     if let Some(fields) = metadata.as_object_mut() {
         for field in [
@@ -205,6 +211,8 @@ fn begin(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mut V
         admission::begin_definition(server, new);
     }
     default(resource, new);
+    kinds::drop_status(resource, new);
+    managed(resource, new);
     kinds::prepare_create(resource, new);
     admission::admit_create(server, resource, new)
 }

@@ -51,13 +51,20 @@ pub fn default(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// Brings an object into the state every new one starts in; what clients say about the status is dropped.
-pub fn prepare_create(resource: &Resource, object: &mut Value) {
-    let Some(fields) = object.as_object_mut() else { return };
-    if resource.status && &*resource.key != "nodes" && &*resource.key != crd::DEFINITIONS {
+/// A new object has no status yet, whatever was sent; nodes and definitions bring theirs.
+pub fn drop_status(resource: &Resource, object: &mut Value) {
+    if resource.status
+        && &*resource.key != "nodes"
+        && &*resource.key != crd::DEFINITIONS
+        && let Some(fields) = object.as_object_mut()
+    {
         fields.shift_remove("status");
     }
-    if resource.custom.is_some() {
+}
+
+/// Brings an object into the state every new one starts in.
+pub fn prepare_create(resource: &Resource, object: &mut Value) {
+    if resource.custom.is_some() || !object.is_object() {
         return;
     }
     match &*resource.key {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::GROUP;
 use super::rule::Rule;
 use crate::apiserver::auth::Identity;
-use crate::store::{EventKind, Object, ResourceKey, Store};
+use crate::store::{EventKind, Interest, Object, ResourceKey, Store};
 
 /// Events read at once.
 const BATCH: usize = 1024;
@@ -18,18 +18,28 @@ const RESOURCES: [&str; 4] = ["roles", "clusterroles", "rolebindings", "clusterr
 #[derive(Default)]
 pub struct Policies(RwLock<Current>);
 
-#[derive(Default)]
 struct Current {
     policy: Policy,
     /// Revision up to which the policy knows everything; 0 before the first look.
     seen: u64,
+    interest: Interest,
+}
+
+impl Default for Current {
+    fn default() -> Current {
+        Current {
+            policy: Policy::default(),
+            seen: 0,
+            interest: Interest::Of(RESOURCES.map(|plural| format!("{plural}.{GROUP}").into()).into()),
+        }
+    }
 }
 
 impl Policies {
     /// Asks the policy as it is now.
     pub(super) fn with<R>(&self, store: &Store, ask: impl FnOnce(&Policy) -> R) -> R {
         let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if current.seen == store.revision() {
+        if current.seen > 0 && current.seen >= store.latest(&current.interest) {
             return ask(&current.policy);
         }
         drop(current);
@@ -43,7 +53,7 @@ impl Current {
     /// Applies what happened since the last time, or reads everything where that is no longer known.
     fn follow(&mut self, store: &Store) {
         while self.seen > 0 {
-            let Ok((events, complete)) = store.events_after(None, self.seen, BATCH) else {
+            let Ok((events, complete)) = store.events_after(&self.interest, self.seen, BATCH) else {
                 break;
             };
             for event in &events {

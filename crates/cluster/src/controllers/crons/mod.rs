@@ -16,7 +16,7 @@ use super::hands::Hands;
 use super::ownership::owners_concerned;
 use super::work::{Controller, Settled};
 use crate::apiserver::server::Server;
-use crate::store::{Event, Key, ResourceKey, Store};
+use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{Child, Cron, decide};
 
 const CRONS: &str = "cronjobs.batch";
@@ -121,6 +121,10 @@ impl Controller for Crons {
 
     fn resource(&self) -> ResourceKey {
         CRONS.into()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::of(&[JOBS])
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

@@ -20,7 +20,7 @@ use super::work::{Controller, Settled};
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
 use crate::scheduler::tolerated;
-use crate::store::{Event, Key, ResourceKey, Store};
+use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{HASH, NodeFacts, decide};
 
 const SETS: &str = "daemonsets.apps";
@@ -102,6 +102,10 @@ impl Controller for DaemonSets {
 
     fn resource(&self) -> ResourceKey {
         SETS.into()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::of(&["pods", "nodes"])
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

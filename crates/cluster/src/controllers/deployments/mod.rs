@@ -25,7 +25,7 @@ use super::ownership::{claimed, owners_concerned};
 use super::work::{Controller, Settled};
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
-use crate::store::{Event, EventKind, Key, ResourceKey, Store};
+use crate::store::{Event, EventKind, Interest, Key, ResourceKey, Store};
 use decide::{Action, Observed, decide};
 use facts::{Deployment, Set};
 use revisions::is_new;
@@ -225,6 +225,10 @@ impl Controller for Deployments {
 
     fn resource(&self) -> ResourceKey {
         DEPLOYMENTS.into()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::of(&[SETS, "pods"])
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

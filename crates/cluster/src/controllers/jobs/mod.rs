@@ -22,7 +22,7 @@ use super::ownership::{JustMeta, claimed, owners_concerned};
 use super::work::{Controller, Settled};
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
-use crate::store::{Event, Key, ResourceKey, Store};
+use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{Decision, Make, decide};
 use facts::{INDEX, INDEX_FAILURES, Job, TRACKING, tracked};
 
@@ -202,6 +202,10 @@ impl Controller for Jobs {
 
     fn resource(&self) -> ResourceKey {
         JOBS.into()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::of(&["pods"])
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

@@ -18,7 +18,7 @@ use super::ownership::{claimed, owners_concerned};
 use super::work::{Controller, Settled};
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
-use crate::store::{Event, Key, ResourceKey, Store};
+use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{MOST_AT_ONCE, change, deletions, status};
 
 /// One of the two kinds.
@@ -140,6 +140,10 @@ impl Controller for Replicas {
 
     fn resource(&self) -> ResourceKey {
         self.resource.clone()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::of(&["pods"])
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

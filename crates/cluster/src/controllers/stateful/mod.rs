@@ -18,7 +18,7 @@ use super::ownership::{claimed, owners_concerned};
 use super::work::{Controller, Settled};
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
-use crate::store::{Event, Key, ResourceKey, Store};
+use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{Action, HASH, Set, decide};
 
 const SETS: &str = "statefulsets.apps";
@@ -317,6 +317,10 @@ impl Controller for StatefulSets {
 
     fn resource(&self) -> ResourceKey {
         SETS.into()
+    }
+
+    fn sources(&self) -> Interest {
+        Interest::of(&["pods"])
     }
 
     fn concerns(&self, store: &Store, event: &Event) -> Vec<Key> {

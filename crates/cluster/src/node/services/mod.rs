@@ -19,9 +19,10 @@ use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 
 use super::context::Context;
+use crate::watched::watched;
 use front::Front;
 use plan::{Name, Port, name_of, plan, service_of};
 
@@ -45,8 +46,8 @@ struct Services {
 /// Follows Services and their endpoints for as long as the node runs.
 pub(crate) async fn follow(context: Arc<Context>) {
     let client = context.client.clone();
-    let services = watcher(Api::<Service>::all(client.clone()), watcher::Config::default());
-    let slices = watcher(Api::<EndpointSlice>::all(client), watcher::Config::default());
+    let services = watched(Api::<Service>::all(client.clone()), watcher::Config::default());
+    let slices = watched(Api::<EndpointSlice>::all(client), watcher::Config::default());
     let news = futures::stream::select(
         services.map(|event| event.map(|event| News::Service(Box::new(event)))),
         slices.map(|event| event.map(|event| News::Slice(Box::new(event)))),
