@@ -88,6 +88,12 @@ impl Schedule {
         Ok(schedule)
     }
 
+    /// The time zone in force: an IANA name, or `Local` when the system's has none.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("Local")
+    }
+
     /// The first time of this schedule after `moment`.
     #[must_use]
     pub fn after(&self, moment: Timestamp) -> Option<Timestamp> {

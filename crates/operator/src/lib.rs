@@ -18,5 +18,5 @@ pub mod names;
 pub mod plan;
 pub mod schedule;
 
-pub use controller::{Operator, OperatorConfig};
+pub use controller::{Clock, Operator, OperatorConfig};
 pub use plan::{NativePlanner, Plan, Planner, Refusal};

@@ -6,8 +6,16 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stoke_model::crd::SparkApplication;
 
-/// Annotation of an application: how long its driver may wait for a start, `10m`.
+/// Annotation of an application: how long its driver may be pending in all, for a node to be found too, `10m`; `none` for no limit.
 pub const PENDING_TIMEOUT: &str = "stoke.dev/pending-timeout";
+/// Annotation of an application: how long a node that has the driver may be unable to start it, `10m`; `none` for no limit.
+pub const START_TIMEOUT: &str = "stoke.dev/start-timeout";
+/// Annotation of an application: seconds it may be active from its first submission on, retries included, as in a Job.
+pub const ACTIVE_DEADLINE: &str = "stoke.dev/active-deadline-seconds";
+/// Annotation of a schedule: seconds after its time within which a run may still be begun, as in a CronJob.
+pub const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
+/// Annotation of a schedule: every new value begins one run now.
+pub const TRIGGER: &str = "stoke.dev/trigger";
 /// API version of the resources we serve.
 pub const API_VERSION: &str = "sparkoperator.k8s.io/v1beta2";
 /// Who writes: the field manager and the reporting component of Events.
@@ -65,6 +73,17 @@ fn write_canonical(value: &Value, without: &[&str], out: &mut String) {
             let _ = write!(out, "{other}");
         }
     }
+}
+
+/// `name` within `room` bytes: as it is, or its beginning and a digest of the whole. Ends in a letter or digit as a label must.
+#[must_use]
+pub fn shortened(name: &str, room: usize) -> String {
+    if name.len() <= room {
+        return name.to_owned();
+    }
+    let digest = &hex(name.as_bytes())[..8];
+    let kept: String = name.chars().take(room.saturating_sub(digest.len() + 1)).collect();
+    format!("{}-{digest}", kept.trim_end_matches(['-', '.']))
 }
 
 /// SHA-256 in 64 hexadecimal digits.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SparkApplicationSpec;
+use super::status::is_zero;
 
 /// An application run by the clock.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -88,6 +89,18 @@ pub struct ScheduledSparkApplicationStatus {
     /// Why the schedule is not valid.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Stoke: the time zone the schedule is read in, an IANA name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Stoke: runs that were not begun because nobody was there in time, counted since the schedule was created.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missed_runs: i32,
+    /// Stoke: runs that were not begun because `concurrencyPolicy: Forbid` met a run that had not ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_runs: i32,
+    /// Stoke: the value of the annotation `stoke.dev/trigger` that was answered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_trigger: Option<String>,
 }
 
 /// States of a schedule; the wire values are the published ones.

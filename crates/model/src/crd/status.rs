@@ -43,6 +43,9 @@ pub struct SparkApplicationStatus {
     /// Stoke: digest of the spec that was submitted, without `suspend` and `timeToLiveSeconds`; tells an edit of a running application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec_digest: Option<String>,
+    /// Stoke: when the first run since creation, edit or resumption was begun; what an active deadline counts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
     /// Stoke: conditions, for `kubectl wait`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -51,7 +54,7 @@ pub struct SparkApplicationStatus {
     pub transitions: Vec<Transition>,
 }
 
-fn is_zero(n: &i32) -> bool {
+pub(super) fn is_zero(n: &i32) -> bool {
     *n == 0
 }
 

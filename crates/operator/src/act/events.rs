@@ -9,6 +9,7 @@ use kube::api::{Api, PostParams};
 use tokio::sync::mpsc;
 
 use super::is_code;
+use crate::Clock;
 use crate::application::EventNote;
 use crate::names::{COMPONENT, hex};
 
@@ -21,22 +22,23 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Publisher {
     notes: mpsc::Sender<Event>,
     instance: String,
+    clock: Clock,
 }
 
 impl Publisher {
     /// A publisher that reports as `instance`, and the task that sends, which ends when every publisher is dropped.
-    pub(crate) fn new(client: Client, instance: String) -> (Self, impl Future<Output = ()> + Send) {
+    pub(crate) fn new(client: Client, instance: String, clock: Clock) -> (Self, impl Future<Output = ()> + Send) {
         let (notes, mut waiting) = mpsc::channel::<Event>(WAITING);
         let sending = futures::stream::poll_fn(move |context| waiting.poll_recv(context))
             .map(move |event| send(client.clone(), event))
             .buffer_unordered(AT_ONCE)
             .for_each(|()| std::future::ready(()));
-        (Self { notes, instance }, sending)
+        (Self { notes, instance, clock }, sending)
     }
 
     /// Publishes a note about `regarding`; `occasion` tells apart the same note said on different occasions (attempts).
     pub(crate) fn publish(&self, regarding: &ObjectReference, occasion: &str, note: &EventNote) {
-        let event = event(regarding, occasion, note, &self.instance, Timestamp::now());
+        let event = event(regarding, occasion, note, &self.instance, self.clock.now());
         if self.notes.try_send(event).is_err() {
             tracing::warn!(
                 name = regarding.name,

@@ -3,32 +3,47 @@
 //! `DriverReady` is there from the first submission on, with the reason for waiting while it is False. The others appear when they become
 //! True and go when a new run begins.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use stoke_model::crd::{ApplicationStateType as State, SparkApplicationStatus};
 
 use super::decide::seconds;
 use super::facts::{Driver, Facts, Outcome, Progress};
+use super::note::EventNote;
 
-/// Derives the conditions of a status; times change only where a condition's value does.
-pub(super) fn update(status: &mut SparkApplicationStatus, facts: &Facts, now: Timestamp) {
+/// Words for a failure that is not the driver's own doing; once said they stay.
+const WORDS: [&str; 4] = ["DeadlineExceeded", "DriverNotFound", "PendingTimeout", "StartTimeout"];
+/// How long after its time a pod that is being deleted is said to be stuck.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(30);
+const STUCK: &str = "DriverStuckTerminating";
+
+/// Derives the conditions of a status; times change only where a condition's value does. `because` is the word for a failure of this round.
+pub(super) fn update(
+    status: &mut SparkApplicationStatus,
+    facts: &Facts,
+    because: Option<&'static str>,
+    now: Timestamp,
+    events: &mut Vec<EventNote>,
+) {
     let state = status.app_state.state;
+    let mut word = None;
     if status.submission_attempts > 0 || !status.conditions.is_empty() {
-        let (ready, reason, message) = driver_ready(status, facts);
+        let (ready, reason, message) = driver_ready(status, facts, because, now);
+        if reason == STUCK && said(status).is_none_or(|said| said.reason != STUCK) {
+            events.push(EventNote::stuck(&message));
+        }
+        word = WORDS.into_iter().find(|word| *word == reason);
         set(status, "DriverReady", ready, &reason, &message, now);
     }
     let message = status.app_state.error_message.clone();
+    let failed = match word {
+        Some(word) => word,
+        None if status.execution_attempts == 0 => "SubmissionFailed",
+        None => "DriverFailed",
+    };
     let endings = [
         ("Completed", state == State::Completed, "DriverSucceeded"),
-        (
-            "Failed",
-            state == State::Failed,
-            if status.execution_attempts == 0 {
-                "SubmissionFailed"
-            } else {
-                "DriverFailed"
-            },
-        ),
+        ("Failed", state == State::Failed, failed),
         ("Suspended", state == State::Suspended, "SuspendRequested"),
     ];
     for (type_, holds, reason) in endings {
@@ -39,9 +54,40 @@ pub(super) fn update(status: &mut SparkApplicationStatus, facts: &Facts, now: Ti
     }
 }
 
-fn driver_ready(status: &SparkApplicationStatus, facts: &Facts) -> (bool, String, String) {
+fn said(status: &SparkApplicationStatus) -> Option<&Condition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "DriverReady")
+}
+
+fn driver_ready(
+    status: &SparkApplicationStatus,
+    facts: &Facts,
+    because: Option<&'static str>,
+    now: Timestamp,
+) -> (bool, String, String) {
     let message = status.app_state.error_message.clone();
     let not = |reason: &str| (false, reason.to_owned(), message.clone());
+    if let Driver::Present(pod) = &facts.driver
+        && !status.app_state.state.is_terminal()
+        && pod
+            .gone_by
+            .is_some_and(|by| by.saturating_add(OVERDUE).is_ok_and(|end| end <= now))
+    {
+        let by = pod.gone_by.map(|by| seconds(by).0.to_string()).unwrap_or_default();
+        let held = if pod.held_by.is_empty() {
+            "nobody known"
+        } else {
+            &pod.held_by
+        };
+        let text = format!(
+            "driver pod {} should be gone since {by} and is held by {held}; when its node is known to be down, remove it with \
+             kubectl delete pod {} --grace-period=0 --force",
+            pod.name, pod.name
+        );
+        return (false, STUCK.to_owned(), text);
+    }
     match (status.app_state.state, &facts.driver) {
         (State::Running, Driver::Present(pod)) if pod.ready => (true, "DriverReady".into(), String::new()),
         (State::Running, _) => not("DriverNotReady"),
@@ -51,20 +97,21 @@ fn driver_ready(status: &SparkApplicationStatus, facts: &Facts) -> (bool, String
         },
         (State::Submitted, _) => not("DriverPending"),
         (State::Completed | State::Succeeding, _) => not("DriverSucceeded"),
-        (State::Failed | State::Failing, _) if status.execution_attempts > 0 => not("DriverFailed"),
         (State::Suspended | State::Suspending, _) => not("Suspended"),
-        (State::SubmissionFailed | State::Failed, _) => match &facts.submission {
-            Some(Outcome::Refused { code, .. }) => (false, reason_word(code), message),
-            // Said in the round of the refusal; later rounds do not know better.
-            _ => match status
-                .conditions
-                .iter()
-                .find(|c| c.type_ == "DriverReady" && c.message == message)
-            {
-                Some(said) => not(&said.reason),
-                None => not("SubmissionFailed"),
-            },
-        },
+        (State::SubmissionFailed | State::Failing | State::Failed, _) => {
+            let otherwise = if status.execution_attempts > 0 && status.app_state.state != State::SubmissionFailed {
+                "DriverFailed"
+            } else {
+                "SubmissionFailed"
+            };
+            match (because, &facts.submission, said(status)) {
+                (Some(because), ..) => not(because),
+                (None, Some(Outcome::Refused { code, .. }), _) => (false, reason_word(code), message),
+                // Said in the round of the failure; later rounds do not know better.
+                (None, _, Some(said)) if said.message == message => not(&said.reason),
+                _ => not(otherwise),
+            }
+        }
         (State::Unknown, _) => not("DriverUnknown"),
         _ => not("NotSubmitted"),
     }

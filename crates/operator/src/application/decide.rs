@@ -3,6 +3,8 @@
 //! A decision follows arrows until the next one needs an answer from outside (an [`Action`]) or time to pass. The status it returns is to be
 //! written *before* its actions are taken: what is about to be created is on record first, under names that derive from that record.
 
+mod driver;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -13,7 +15,8 @@ use stoke_model::defaults::RETRY_INTERVAL_SECONDS;
 use stoke_model::names::driver_pod;
 
 use super::annotations::{self, OnEdit};
-use super::facts::{Driver, DriverPod, Facts, Outcome, Progress};
+use super::facts::{Driver, DriverPod, Facts, Outcome};
+use super::limits::{self, Limits};
 use super::note::EventNote;
 use super::{conditions, executors};
 use crate::names;
@@ -49,6 +52,10 @@ pub const KEPT_TRANSITIONS: usize = 20;
 /// How soon to look again at what should have moved on by an event: a lost event costs this much, not for ever.
 const SOON: SignedDuration = SignedDuration::from_secs(10);
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(60);
+/// What a growing back-off ends at.
+const LONGEST_BACK_OFF: SignedDuration = SignedDuration::from_mins(5);
+/// A run that lasted so long does not count among failures in a row, as with a container's restarts.
+const WENT_WELL: SignedDuration = SignedDuration::from_mins(10);
 
 /// Decides what follows from `facts` at the time `now`.
 #[must_use]
@@ -59,8 +66,11 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
         now,
         outcome: facts.submission.as_ref(),
         status,
+        // One that cannot be read is refused at the next submission; a run that has begun goes on without it.
+        limits: Limits::of(&facts.app, facts.limits).unwrap_or(facts.limits),
         events: Vec::new(),
         sent_away: false,
+        because: None,
     };
     if facts.app.metadata.deletion_timestamp.is_some() {
         // Everything we made is owned by the application; the garbage collector does the rest.
@@ -77,10 +87,10 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     };
     round.status.observed_generation = facts.app.metadata.generation;
     executors::update(&mut round.status, &facts.executors, &mut round.events);
-    conditions::update(&mut round.status, facts, now);
+    conditions::update(&mut round.status, facts, round.because, now, &mut round.events);
     let (actions, requeue_at) = match next {
         Next::Ask(action) => (vec![action], Some(now + SOON)),
-        Next::Wait(until) => (Vec::new(), Some(until)),
+        Next::Wait(until) => (Vec::new(), Some(round.not_past_the_deadline(until))),
         Next::Moved | Next::Rest => (Vec::new(), None),
     };
     Decision {
@@ -108,7 +118,10 @@ struct Round<'a> {
     now: Timestamp,
     outcome: Option<&'a Outcome>,
     status: SparkApplicationStatus,
+    limits: Limits,
     events: Vec<EventNote>,
+    /// The word for why the run failed, when it is not the driver's own doing.
+    because: Option<&'static str>,
     /// The submission was refused for a reason that no retry can change.
     sent_away: bool,
 }
@@ -130,6 +143,9 @@ impl Round<'_> {
                 return self.enter(State::Invalidating, "the spec was edited");
             }
         }
+        if self.is_overdue() && self.awaits_driver() {
+            return self.overdue();
+        }
         match self.state() {
             State::New | State::Resuming => self.submit(),
             State::PendingRerun => self.rerun(),
@@ -150,7 +166,10 @@ impl Round<'_> {
     /// Records the intent, asks for the submission, and takes its answer, over as many rounds as it needs.
     fn submit(&mut self) -> Next {
         if !self.intent_recorded() {
-            if let Err(message) = annotations::check(&self.facts.app) {
+            if let Err(message) = annotations::on_edit(&self.facts.app) {
+                return self.refuse(&message, true);
+            }
+            if let Err(message) = Limits::of(&self.facts.app, self.facts.limits) {
                 return self.refuse(&message, true);
             }
             self.record_intent();
@@ -205,6 +224,7 @@ impl Round<'_> {
         ));
         status.spec_digest = Some(self.facts.spec_digest.clone());
         status.last_submission_attempt_time = Some(seconds(self.now));
+        status.start_time.get_or_insert_with(|| seconds(self.now));
         status.driver_info = DriverInfo {
             pod_name: Some(driver_pod(&self.facts.app.name_any(), &self.facts.app.spec)),
             ..DriverInfo::default()
@@ -233,6 +253,10 @@ impl Round<'_> {
             let message = self.status.app_state.error_message.clone();
             return self.enter(State::Failed, &message);
         }
+        // A failure that the clock, set back, has yet to reach: it was now.
+        if let Some(last) = self.status.transitions.last_mut().filter(|last| last.time.0 > self.now) {
+            last.time = seconds(self.now);
+        }
         let failed_at = self.status.transitions.last().map_or(self.now, |last| last.time.0);
         match self.back_off(
             failed_at,
@@ -244,79 +268,10 @@ impl Round<'_> {
         }
     }
 
-    // --- the driver -------------------------------------------------------------------------------------------------------------
-
-    fn follow_driver(&mut self) -> Next {
-        let pod = match &self.facts.driver {
-            Driver::NotCached => return Next::Ask(Action::ConfirmDriver(self.driver_name())),
-            Driver::Present(pod) if pod.submission_id == self.status.submission_id => pod,
-            Driver::Present(pod) if !pod.live => return Next::Ask(Action::ConfirmDriver(pod.name.clone())),
-            Driver::Present(_) | Driver::Gone => return self.fail(None, "driver pod not found"),
-        };
-        match &pod.progress {
-            Progress::Succeeded { at } => {
-                self.status.termination_time = Some(self.ended_at(*at));
-                self.status.app_state.error_message.clear();
-                self.enter(State::Succeeding, "")
-            }
-            Progress::Failed { at, message } => self.fail(*at, message),
-            Progress::Running => self.settle(State::Running, String::new(), HEARTBEAT),
-            Progress::Unknown => self.settle(
-                State::Unknown,
-                "the node does not report the driver pod".to_owned(),
-                SOON,
-            ),
-            Progress::Pending(reason) => {
-                let waits_for = reason.as_ref().map(ToString::to_string).unwrap_or_default();
-                let limit = annotations::pending_timeout(&self.facts.app).ok().flatten();
-                let begun = self
-                    .status
-                    .last_submission_attempt_time
-                    .as_ref()
-                    .map_or(self.now, |time| time.0);
-                let deadline = limit.and_then(|limit| begun.checked_add(limit).ok());
-                if let (Some(limit), Some(deadline)) = (limit, deadline)
-                    && self.now >= deadline
-                {
-                    let why = if waits_for.is_empty() {
-                        "no reason was given"
-                    } else {
-                        &waits_for
-                    };
-                    return self.fail(
-                        None,
-                        &format!(
-                            "driver pod did not start within {limit:#} ({}): {why}",
-                            names::PENDING_TIMEOUT
-                        ),
-                    );
-                }
-                match self.settle(State::Submitted, waits_for, HEARTBEAT) {
-                    Next::Wait(until) => Next::Wait(deadline.map_or(until, |deadline| deadline.min(until))),
-                    next => next,
-                }
-            }
-        }
-    }
-
-    /// Stays in or goes to `state`, saying `message`.
-    fn settle(&mut self, state: State, message: String, look_again: SignedDuration) -> Next {
-        self.status.app_state.error_message = message;
-        if self.state() != state {
-            let reason = self.status.app_state.error_message.clone();
-            return self.enter(state, &reason);
-        }
-        Next::Wait(self.now + look_again)
-    }
-
-    fn fail(&mut self, at: Option<Timestamp>, message: &str) -> Next {
-        self.status.termination_time = Some(self.ended_at(at));
-        self.status.app_state.error_message = message.to_owned();
-        self.enter(State::Failing, message)
-    }
+    // --- the end of a run -------------------------------------------------------------------------------------------------------
 
     fn succeeding(&mut self) -> Next {
-        if self.policy() == RestartPolicyType::Always {
+        if self.policy() == RestartPolicyType::Always && !self.is_overdue() {
             return self.run_again();
         }
         self.enter(State::Completed, "")
@@ -326,22 +281,29 @@ impl Round<'_> {
         let policy = self.facts.app.spec.restart_policy.clone().unwrap_or_default();
         let retries = policy.on_failure_retries.unwrap_or(0);
         if self.allows(policy.type_, self.status.execution_attempts, retries) {
-            let failed_at = self.status.termination_time.as_ref().map_or(self.now, |time| time.0);
+            // A failure that the clock, set back, has yet to reach: it was now.
+            let failed_at = self
+                .status
+                .termination_time
+                .as_ref()
+                .map_or(self.now, |time| time.0.min(self.now));
+            self.status.termination_time = Some(seconds(failed_at));
             return match self.back_off(
                 failed_at,
                 policy.on_failure_retry_interval,
-                self.status.execution_attempts,
+                self.tries_in_a_row(failed_at),
             ) {
                 Some(due) => Next::Wait(due),
                 None => self.run_again(),
             };
         }
         // The last failed driver stays for its logs, but nothing that might still start or run does.
-        if let Driver::Present(pod) = &self.facts.driver
-            && !pod.progress.is_finished()
-            && !pod.deleting
-        {
-            return Next::Ask(Action::DeleteDriver(pod.name.clone()));
+        match &self.facts.driver {
+            Driver::Present(pod) if !pod.progress.is_finished() && !pod.deleting => {
+                return Next::Ask(Action::DeleteDriver(pod.name.clone()));
+            }
+            Driver::NotCached if self.intent_recorded() => return Next::Ask(Action::ConfirmDriver(self.driver_name())),
+            _ => {}
         }
         let message = self.status.app_state.error_message.clone();
         self.enter(State::Failed, &message)
@@ -364,6 +326,7 @@ impl Round<'_> {
         self.status.submission_attempts = 0;
         self.status.execution_attempts = 0;
         self.status.last_submission_attempt_time = None;
+        self.status.start_time = None;
         self.enter(State::PendingRerun, "the spec was edited")
     }
 
@@ -372,6 +335,7 @@ impl Round<'_> {
             return wait;
         }
         self.forget_run();
+        self.status.start_time = None;
         self.enter(State::Suspended, "spec.suspend is true")
     }
 
@@ -463,6 +427,9 @@ impl Round<'_> {
 
     /// `retries` retries are `retries` + 1 tries.
     fn allows(&self, policy: Option<RestartPolicyType>, tries: i32, retries: i32) -> bool {
+        if self.is_overdue() {
+            return false;
+        }
         match policy.unwrap_or_default() {
             RestartPolicyType::Never => false,
             RestartPolicyType::OnFailure => tries <= retries,
@@ -470,14 +437,62 @@ impl Round<'_> {
         }
     }
 
-    /// When the next try is due, if that is still to come: `interval` seconds after the failure for the first, twice that for the second, ….
-    /// Times in a status have whole seconds, so the first wait may be shorter by less than one.
+    /// When the next try is due, if that is still to come: `interval` seconds after the failure for the first, twice that for the second, …,
+    /// at most [`LONGEST_BACK_OFF`] unless the interval itself is longer. Times in a status have whole seconds, so the first wait may be
+    /// shorter by less than one.
     fn back_off(&self, failed_at: Timestamp, interval: Option<i64>, tries: i32) -> Option<Timestamp> {
         let interval = interval.unwrap_or(RETRY_INTERVAL_SECONDS).max(0);
-        let wait = SignedDuration::from_secs(interval.saturating_mul(i64::from(tries.max(1))));
-        // A clock that went backwards must not turn seconds into hours.
-        let due = failed_at.min(self.now).saturating_add(wait).unwrap_or(Timestamp::MAX);
+        let most = interval.max(LONGEST_BACK_OFF.as_secs());
+        let wait = SignedDuration::from_secs(interval.saturating_mul(i64::from(tries.max(1))).min(most));
+        let due = failed_at.saturating_add(wait).unwrap_or(Timestamp::MAX);
         (due > self.now).then_some(due)
+    }
+
+    /// The tries a back-off grows with: after a run that went well for long, the next failure is a first one again.
+    fn tries_in_a_row(&self, failed_at: Timestamp) -> i32 {
+        let begun = self.status.last_submission_attempt_time.as_ref().map(|time| time.0);
+        match begun {
+            Some(begun) if failed_at.duration_since(begun) >= WENT_WELL => 1,
+            _ => self.status.execution_attempts,
+        }
+    }
+
+    // --- the active deadline ----------------------------------------------------------------------------------------------------
+
+    fn deadline(&self) -> Option<Timestamp> {
+        limits::end(self.status.start_time.as_ref()?.0, self.limits.active)
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= self.now)
+    }
+
+    /// Looks again when the deadline comes, if that is sooner.
+    fn not_past_the_deadline(&self, until: Timestamp) -> Timestamp {
+        self.deadline()
+            .filter(|deadline| *deadline > self.now)
+            .map_or(until, |deadline| deadline.min(until))
+    }
+
+    /// True in states that wait for a driver that does not exist yet; one that exists may have ended in time.
+    fn awaits_driver(&self) -> bool {
+        matches!(
+            self.state(),
+            State::New | State::Resuming | State::PendingRerun | State::SubmissionFailed
+        )
+    }
+
+    /// Kubernetes' word and sentence for a Job.
+    fn overdue(&mut self) -> Next {
+        let limit = self.limits.active.unwrap_or_default().as_secs();
+        self.because = Some("DeadlineExceeded");
+        self.fail(
+            None,
+            &format!(
+                "SparkApplication was active longer than specified deadline ({limit} s, {})",
+                names::ACTIVE_DEADLINE
+            ),
+        )
     }
 
     /// The node's time of the end, unless its clock disagrees with ours about the order of things.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 use stoke_model::crd::{ExecutorState, SparkApplication};
 use stoke_model::names;
+
+use super::limits::Limits;
 
 /// Everything [`decide`](super::decide) may look at.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +16,8 @@ pub struct Facts {
     pub app: SparkApplication,
     /// Digest of the spec as stored, without `suspend` and `timeToLiveSeconds`: equal digests ask for the same pods.
     pub spec_digest: String,
+    /// What the operator allows where the application's annotations say nothing.
+    pub limits: Limits,
     /// The driver pod.
     pub driver: Driver,
     /// The executor pods of this application, of every attempt, in any order.
@@ -24,6 +28,10 @@ pub struct Facts {
 
 /// What is known about the driver pod.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one for a turn of one application, and that is the large one"
+)]
 pub enum Driver {
     /// The cache does not have it. That alone proves nothing: caches lag.
     #[default]
@@ -51,8 +59,14 @@ pub struct DriverPod {
     pub progress: Progress,
     /// True when its condition `Ready` is true.
     pub ready: bool,
+    /// When a node was found for it.
+    pub scheduled_at: Option<Timestamp>,
     /// True when its deletion was asked for.
     pub deleting: bool,
+    /// When it should be gone, its grace period over.
+    pub gone_by: Option<Timestamp>,
+    /// Who must let go of it: its node and its finalizers.
+    pub held_by: String,
     /// True when the API server itself said all this a moment ago; false when a cache did.
     pub live: bool,
 }
@@ -96,6 +110,8 @@ pub struct PendingReason {
     pub reason: String,
     /// Kubernetes' explanation.
     pub message: String,
+    /// True when a node has the pod and cannot start it; false when no node was found.
+    pub on_node: bool,
 }
 
 impl std::fmt::Display for PendingReason {
@@ -173,8 +189,14 @@ impl DriverPod {
             submission_id: label(names::LABEL_SUBMISSION_ID),
             application_id: label(names::LABEL_SPARK_APP_SELECTOR),
             progress: progress(pod),
-            ready: condition_is(pod, "Ready", "True"),
+            ready: condition(pod, "Ready").is_some_and(|ready| ready.status == "True"),
+            scheduled_at: condition(pod, "PodScheduled")
+                .filter(|scheduled| scheduled.status == "True")
+                .and_then(|scheduled| scheduled.last_transition_time.as_ref())
+                .map(|time| time.0),
             deleting: pod.metadata.deletion_timestamp.is_some(),
+            gone_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            held_by: held_by(pod),
             live: false,
         }
     }
@@ -283,16 +305,15 @@ fn pending_reason(pod: &Pod) -> Option<PendingReason> {
             Some(PendingReason {
                 reason: reason.to_owned(),
                 message: waiting.message.clone().unwrap_or_default(),
+                on_node: true,
             })
         });
     let unscheduled = || {
-        let conditions = status.conditions.as_ref()?;
-        let scheduled = conditions
-            .iter()
-            .find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+        let scheduled = condition(pod, "PodScheduled").filter(|scheduled| scheduled.status == "False")?;
         Some(PendingReason {
             reason: scheduled.reason.clone().filter(|reason| !reason.is_empty())?,
             message: scheduled.message.clone().unwrap_or_default(),
+            on_node: false,
         })
     };
     waiting.or_else(unscheduled)
@@ -306,9 +327,21 @@ fn pod_reason(pod: &Pod) -> String {
     [reason, message].into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 
-fn condition_is(pod: &Pod, type_: &str, value: &str) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == type_ && c.status == value))
+fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Who a pod that is being deleted waits for; empty for any other.
+fn held_by(pod: &Pod) -> String {
+    if pod.metadata.deletion_timestamp.is_none() {
+        return String::new();
+    }
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+    let finalizers = pod.metadata.finalizers.as_deref().unwrap_or_default();
+    let node = node.map(|node| format!("node {node}"));
+    let finalizers = (!finalizers.is_empty()).then(|| format!("finalizers {}", finalizers.join(", ")));
+    node.into_iter().chain(finalizers).collect::<Vec<_>>().join(", ")
 }
 
 fn phase(pod: &Pod) -> &str {

@@ -4,6 +4,7 @@
 //! - [`decide`]: the transition function
 //! - [`executors`], [`conditions`]: the rest of the status, derived from the same facts
 //! - [`annotations`]: what users may ask for beyond the published fields
+//! - [`limits`]: how long things may take
 //! - [`note`]: what people are told
 
 pub mod annotations;
@@ -11,6 +12,7 @@ mod conditions;
 mod decide;
 mod executors;
 pub mod facts;
+pub mod limits;
 mod note;
 #[cfg(test)]
 mod tests;
@@ -18,4 +20,5 @@ mod tests;
 pub use decide::{Action, Decision, KEPT_TRANSITIONS, decide};
 pub use executors::KEPT_EXECUTORS;
 pub use facts::{Driver, DriverPod, ExecutorPod, Facts, Outcome, PendingReason, Progress, Submitted};
+pub use limits::Limits;
 pub use note::EventNote;

@@ -130,6 +130,11 @@ impl EventNote {
         )
     }
 
+    /// A driver pod that is being deleted does not go.
+    pub(super) fn stuck(message: &str) -> Self {
+        Self::new(true, "SparkDriverStuckTerminating", "Delete", message.to_owned())
+    }
+
     /// An edit that the running application does not take up.
     pub(super) fn edit_kept_out(on_edit: OnEdit) -> Self {
         match on_edit {

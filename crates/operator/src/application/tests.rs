@@ -2,6 +2,7 @@
 
 mod arrows;
 mod faults;
+mod limits;
 mod model;
 mod pods;
 

@@ -1,6 +1,7 @@
 //! Watches, cache, work queue: when something happens to an application or its pods, [`reconcile`] runs for it, alone.
 
 pub(crate) mod cache;
+mod clock;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod schedules;
@@ -9,15 +10,17 @@ mod watches;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::core::{ApiResource, GroupVersionKind};
 use stoke_submit::application::Settings;
 use tokio::sync::{mpsc, watch};
 
 use crate::act::events::Publisher;
+use crate::application::Limits;
 use crate::plan::{NativePlanner, Planner};
 use cache::Cache;
+pub use clock::Clock;
 
 /// The API server as every pod sees it.
 const IN_CLUSTER_MASTER: &str = "k8s://https://kubernetes.default.svc";
@@ -46,6 +49,10 @@ pub struct OperatorConfig {
     pub workers: usize,
     /// How submissions are made.
     pub settings: Settings,
+    /// How long an application's steps may take when its annotations say nothing else.
+    pub limits: Limits,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 impl Default for OperatorConfig {
@@ -55,6 +62,12 @@ impl Default for OperatorConfig {
             identity: crate::names::COMPONENT.to_owned(),
             workers: 64,
             settings: Settings::new(IN_CLUSTER_MASTER, Timestamp::UNIX_EPOCH),
+            limits: Limits {
+                // Waiting for a node may be someone's plan (queues, autoscalers); an image that cannot be pulled is nobody's.
+                start: Some(SignedDuration::from_mins(10)),
+                ..Limits::default()
+            },
+            clock: Clock::default(),
         }
     }
 }
@@ -66,6 +79,8 @@ pub(crate) struct Context {
     pub(crate) cache: Cache,
     pub(crate) publisher: Publisher,
     pub(crate) planner: Arc<dyn Planner>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
     /// Watched namespaces, or one empty name for all.
     pub(crate) scopes: Arc<Vec<String>>,
 }
@@ -95,7 +110,11 @@ impl Operator {
 
     /// Works until `stop` turns true or its sender is dropped. What is under way is cut off; whoever starts next takes it up.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let (publisher, publishing) = Publisher::new(self.client.clone(), self.config.identity.clone());
+        let (publisher, publishing) = Publisher::new(
+            self.client.clone(),
+            self.config.identity.clone(),
+            self.config.clock.clone(),
+        );
         let scopes = match self.config.namespaces.is_empty() {
             true => vec![String::new()],
             false => self.config.namespaces.clone(),
@@ -105,6 +124,8 @@ impl Operator {
             cache: Cache::default(),
             publisher,
             planner: self.planner,
+            limits: self.config.limits,
+            clock: self.config.clock,
             scopes: Arc::new(scopes),
         };
         let (applications, touched) = mpsc::unbounded_channel();

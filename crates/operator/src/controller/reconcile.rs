@@ -34,7 +34,7 @@ pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
             app,
         };
         let learn = |stored: &DynamicObject| drop(context.cache.app_answered(stored));
-        turn::take(turn.run(), api(&context, &key), &key.name, learn).await
+        turn::take(turn.run(), &context.clock, api(&context, &key), &key.name, learn).await
     }
     .instrument(span)
     .await
@@ -57,8 +57,9 @@ impl Turn<'_> {
             Err(reason) => return self.report_malformed(&reason.clone()).await,
         };
         let mut facts = self.context.cache.facts(self.key, &self.app, &object);
+        facts.limits = self.context.limits;
         for _ in 0..ROUNDS {
-            let decision = decide(&facts, Timestamp::now());
+            let decision = decide(&facts, self.context.clock.now());
             self.write(&mut facts, decision.status, &decision.events).await?;
             facts.submission = None;
             let Some(action) = decision.actions.first() else {
@@ -70,7 +71,7 @@ impl Turn<'_> {
             }
         }
         tracing::warn!("no rest after {ROUNDS} decisions; looking again soon");
-        Ok(Some(Timestamp::now() + jiff::SignedDuration::from_secs(5)))
+        Ok(Some(self.context.clock.now() + jiff::SignedDuration::from_secs(5)))
     }
 
     /// Writes the status if it changed, then tells people.
@@ -183,7 +184,7 @@ impl Turn<'_> {
             status.observed_generation = self.app.generation;
             status
                 .termination_time
-                .get_or_insert_with(|| k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
+                .get_or_insert_with(|| k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.context.clock.now()));
         }
         tracing::warn!(reason, "malformed application");
         let old = if self.app.status.is_object() {

@@ -18,7 +18,7 @@ use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, refusal, status};
 use crate::application::EventNote;
-use crate::names::{API_VERSION, COMPONENT};
+use crate::names::{self, API_VERSION, COMPONENT};
 use crate::schedule::{Action, Child, Facts, decide};
 
 /// The resource `ScheduledSparkApplication`.
@@ -40,7 +40,7 @@ pub(super) async fn reconcile(context: Context, key: Key) -> Worked {
         };
         let learn = |stored: &DynamicObject| drop(context.cache.schedule_told(stored, false));
         let taken = async { turn.run().await.map_err(Stop::of_own) };
-        turn::take(taken, api(&context, &key), &key.name, learn).await
+        turn::take(taken, &context.clock, api(&context, &key), &key.name, learn).await
     }
     .instrument(span)
     .await
@@ -68,7 +68,7 @@ impl Turn<'_> {
             created: false,
         };
         loop {
-            let decision = decide(&facts, Timestamp::now());
+            let decision = decide(&facts, self.context.clock.now());
             self.write(&facts, &decision.status).await?;
             facts.schedule.status = Some(decision.status);
             for note in &decision.events {
@@ -138,8 +138,7 @@ impl Turn<'_> {
     /// Creates the run of this name, finds it created, or says why it cannot be.
     async fn create(&self, schedule: &ScheduledSparkApplication, name: &str) -> Result<(), kube::Error> {
         let mut labels = schedule.metadata.labels.clone().unwrap_or_default();
-        let mut parent = self.key.name.clone();
-        parent.truncate(published::LABEL_LIMIT);
+        let parent = names::shortened(&self.key.name, published::LABEL_LIMIT);
         labels.insert(published::LABEL_SCHEDULED_APP_NAME.to_owned(), parent);
         let application = json!({
             "apiVersion": API_VERSION,

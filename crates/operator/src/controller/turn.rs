@@ -6,11 +6,15 @@ use jiff::Timestamp;
 use kube::api::Api;
 use kube::core::DynamicObject;
 
+use super::Clock;
 use super::queue::Worked;
 use crate::act::is_code;
 
 /// An API server that does not answer for so long holds up this object only, and only until then.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Timers count on while the clock is set and stand still while a machine sleeps: nobody trusts one for longer than this.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Why a turn ended early.
 pub(super) enum Stop {
@@ -42,12 +46,13 @@ impl Stop {
 /// Takes a turn to its end. One that stood on old facts has `learn` told what the API server itself holds.
 pub(super) async fn take(
     turn: impl Future<Output = Result<Option<Timestamp>, Stop>>,
+    clock: &Clock,
     api: Api<DynamicObject>,
     name: &str,
     learn: impl FnOnce(&DynamicObject),
 ) -> Worked {
     match tokio::time::timeout(PATIENCE, turn).await {
-        Ok(Ok(again)) => Worked::Done(again.map(from_now)),
+        Ok(Ok(again)) => Worked::Done(again.map(|at| from(clock.now(), at))),
         Ok(Err(Stop::Gone)) => Worked::Done(None),
         Ok(Err(Stop::Outdated)) => match api.get_opt(name).await {
             Ok(Some(stored)) => {
@@ -73,7 +78,8 @@ pub(super) async fn take(
     }
 }
 
-fn from_now(at: Timestamp) -> Duration {
+fn from(now: Timestamp, at: Timestamp) -> Duration {
     // Timers round down; a moment later is late enough for every "strictly after".
-    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default() + Duration::from_millis(1)
+    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default() + Duration::from_millis(1);
+    wait.min(LONGEST)
 }

@@ -97,12 +97,10 @@ fn parent_of(event: &Event<DynamicObject>) -> Option<Key> {
     let (Event::Apply(app) | Event::Delete(app) | Event::InitApply(app)) = event else {
         return None;
     };
-    let name = app
-        .metadata
-        .labels
-        .as_ref()?
-        .get(published::LABEL_SCHEDULED_APP_NAME)?
-        .clone();
+    // By owner: labels are too short for long names.
+    let owners = app.metadata.owner_references.as_ref()?;
+    let owner = owners.iter().find(|owner| owner.kind == "ScheduledSparkApplication")?;
+    let name = owner.name.clone();
     Some(Key {
         namespace: app.metadata.namespace.clone()?,
         name,

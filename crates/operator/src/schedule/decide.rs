@@ -2,9 +2,10 @@
 //!
 //! A run is begun in two writes around one creation: first `lastRun` and `lastRunName` are recorded while `nextRun` still is the same time,
 //! then the application of that name is created, then `nextRun` moves on. Cut off anywhere, the next round takes it up: as long as `lastRun`
-//! equals `nextRun` the application of that name is created, or found created.
+//! equals `nextRun` the application of that name is created, or found created. A run asked for by the annotation `stoke.dev/trigger` goes the
+//! same way, with the moment it was seen for its time.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use stoke_model::crd::{
@@ -13,7 +14,11 @@ use stoke_model::crd::{
 
 use super::Schedule;
 use crate::application::EventNote;
-use crate::names;
+use crate::application::limits::seconds;
+use crate::names::{self, STARTING_DEADLINE, TRIGGER};
+
+/// How far a clock may have been ahead for its times to be believed.
+const CLOCK_ERROR: SignedDuration = SignedDuration::from_hours(26);
 
 /// Everything [`decide`] may look at.
 #[derive(Clone, Debug, Default)]
@@ -75,38 +80,39 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     trim_history(facts, &mut decision);
     let schedule = match Schedule::parse(&spec.schedule, spec.time_zone.as_deref().unwrap_or_default()) {
         Ok(schedule) => schedule,
-        Err(error) => {
-            let status = &mut decision.status;
-            if status.reason != error.to_string() {
-                decision
-                    .events
-                    .push(note(true, "ScheduleInvalid", "Validate", error.to_string()));
-            }
-            status.schedule_state = ScheduleState::FailedValidation;
-            status.reason = error.to_string();
-            status.next_run = None;
-            return decision;
-        }
+        Err(error) => return invalid(decision, error.to_string()),
+    };
+    let annotation = |name: &str| facts.schedule.annotations().get(name).cloned();
+    let starting_deadline = match seconds(annotation(STARTING_DEADLINE).as_deref(), STARTING_DEADLINE) {
+        Ok(limit) => limit,
+        Err(reason) => return invalid(decision, reason),
     };
     decision.status.schedule_state = ScheduleState::Scheduled;
     decision.status.reason.clear();
+    decision.status.time_zone = Some(schedule.zone().to_owned());
+    let trigger = annotation(TRIGGER).filter(|trigger| decision.status.last_trigger.as_ref() != Some(trigger));
     let begun = decision.status.next_run.is_some() && decision.status.next_run == decision.status.last_run;
     if begun {
         finish_beginning(facts, &schedule, now, &mut decision);
+    } else if let Some(trigger) = trigger {
+        let due = triggered_at(&trigger, now);
+        decision.status.last_trigger = Some(trigger);
+        begin(facts, &schedule, due, now, &mut decision);
     } else if spec.suspend == Some(true) {
         // What would have run meanwhile is not made up for.
         decision.status.next_run = None;
     } else {
+        let following = following(&schedule, &decision.status, now);
         let next = decision
             .status
             .next_run
             .as_ref()
             .map(|time| time.0)
-            .filter(|next| still_wanted(&schedule, *next, now));
+            .filter(|next| schedule.contains(*next) && following.is_none_or(|following| *next <= following));
         match next {
-            Some(next) if next <= now => run_is_due(facts, &schedule, next, now, &mut decision),
+            Some(next) if next <= now => run_is_due(facts, &schedule, next, now, starting_deadline, &mut decision),
             Some(_) => {}
-            None => decision.status.next_run = schedule.after(now).map(Time),
+            None => decision.status.next_run = following.map(Time),
         }
     }
     if decision
@@ -119,13 +125,50 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     decision
 }
 
-/// False for a time that another schedule left behind.
-fn still_wanted(schedule: &Schedule, next: Timestamp, now: Timestamp) -> bool {
-    schedule.contains(next) && schedule.after(now).is_none_or(|following| next <= following)
+fn invalid(mut decision: Decision, reason: String) -> Decision {
+    let status = &mut decision.status;
+    if status.reason != reason {
+        let event = note(true, "ScheduleInvalid", "Validate", reason.clone());
+        decision.events.push(event);
+    }
+    status.schedule_state = ScheduleState::FailedValidation;
+    status.reason = reason;
+    status.next_run = None;
+    decision
 }
 
-fn run_is_due(facts: &Facts, schedule: &Schedule, next: Timestamp, now: Timestamp, decision: &mut Decision) {
-    let (due, missed) = schedule.latest(next, now);
+/// The next time to come. A clock that was set back does not bring back a time that had its run.
+fn following(schedule: &Schedule, status: &ScheduledSparkApplicationStatus, now: Timestamp) -> Option<Timestamp> {
+    let last = status.last_run.as_ref().map_or(now, |time| time.0);
+    // A last run far in the future is a clock's error, not a reason to rest for years.
+    let from = if last > now && last.duration_since(now) <= CLOCK_ERROR {
+        last
+    } else {
+        now
+    };
+    schedule.after(from)
+}
+
+/// The time of a run that was asked for: this second, and of it the part that belongs to this trigger alone.
+fn triggered_at(trigger: &str, now: Timestamp) -> Timestamp {
+    let digest = u32::from_str_radix(&names::hex(trigger.as_bytes())[..7], 16).unwrap_or_default();
+    let part = i32::try_from(1 + digest % 999_999_999).unwrap_or(1);
+    Timestamp::new(now.as_second(), part).unwrap_or(now)
+}
+
+fn run_is_due(
+    facts: &Facts,
+    schedule: &Schedule,
+    next: Timestamp,
+    now: Timestamp,
+    starting_deadline: Option<SignedDuration>,
+    decision: &mut Decision,
+) {
+    let (due, mut missed) = schedule.latest(next, now);
+    let too_late = starting_deadline.is_some_and(|limit| now.duration_since(due) > limit);
+    if too_late {
+        missed += 1;
+    }
     if missed > 0 {
         let count = if missed >= 100 {
             "100 or more".to_owned()
@@ -138,7 +181,20 @@ fn run_is_due(facts: &Facts, schedule: &Schedule, next: Timestamp, now: Timestam
             "Schedule",
             format!("{count} runs from {next} on were missed"),
         ));
+        let status = &mut decision.status;
+        status.missed_runs = status
+            .missed_runs
+            .saturating_add(i32::try_from(missed).unwrap_or(i32::MAX));
     }
+    if too_late {
+        decision.status.next_run = schedule.after(now).map(Time);
+        return;
+    }
+    begin(facts, schedule, due, now, decision);
+}
+
+/// Begins the run of `due`, as the concurrency policy allows.
+fn begin(facts: &Facts, schedule: &Schedule, due: Timestamp, now: Timestamp, decision: &mut Decision) {
     let active: Vec<&Child> = facts
         .children
         .iter()
@@ -153,6 +209,7 @@ fn run_is_due(facts: &Facts, schedule: &Schedule, next: Timestamp, now: Timestam
             decision
                 .events
                 .push(note(true, "ScheduledRunSkipped", "Schedule", message));
+            decision.status.skipped_runs = decision.status.skipped_runs.saturating_add(1);
             decision.status.next_run = schedule.after(now).map(Time);
             return;
         }
@@ -214,13 +271,8 @@ fn trim_history(facts: &Facts, decision: &mut Decision) {
 /// `<schedule>-<scheduled time in nanoseconds>`, shortened to what a label can hold.
 fn child_name(schedule: &str, due: Timestamp) -> String {
     let suffix = format!("-{}", due.as_nanosecond());
-    let room = stoke_model::names::LABEL_LIMIT - suffix.len();
-    if schedule.len() <= room {
-        return format!("{schedule}{suffix}");
-    }
-    let digest = &names::hex(schedule.as_bytes())[..8];
-    let kept: String = schedule.chars().take(room - digest.len() - 1).collect();
-    format!("{}-{digest}{suffix}", kept.trim_end_matches(['-', '.']))
+    let room = stoke_model::names::LABEL_LIMIT.saturating_sub(suffix.len());
+    format!("{}{suffix}", names::shortened(schedule, room))
 }
 
 fn note(warning: bool, reason: &'static str, action: &'static str, note: String) -> EventNote {

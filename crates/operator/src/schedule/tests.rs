@@ -210,3 +210,130 @@ fn long_names_are_shortened_and_stay_apart() {
     assert!(long.iter().all(|name| name.len() <= 63), "{long:?}");
     assert_ne!(long[0], long[1]);
 }
+
+fn annotate(facts: &mut Facts, key: &str, value: &str) {
+    let annotations = facts.schedule.metadata.annotations.get_or_insert_default();
+    annotations.insert(key.into(), value.into());
+}
+
+#[test]
+fn a_run_later_than_its_starting_deadline_is_missed_and_counted() {
+    let mut facts = schedule(json!({}));
+    annotate(&mut facts, "stoke.dev/starting-deadline-seconds", "300");
+    round(&mut facts, 10);
+    assert_eq!(
+        decide(&facts, at(65)).actions,
+        [Action::Create(name(60))],
+        "five minutes late is in time"
+    );
+    let decision = round(&mut facts, 60 * 3 + 6);
+    assert!(decision.actions.is_empty());
+    assert_eq!((decision.status.missed_runs, next(&decision)), (3, Some(at(240))));
+    assert_eq!(reasons(&decision), ["ScheduledRunsMissed"]);
+    annotate(&mut facts, "stoke.dev/starting-deadline-seconds", "soon");
+    let decision = round(&mut facts, 190);
+    assert_eq!(decision.status.schedule_state, ScheduleState::FailedValidation);
+    assert!(decision.status.reason.contains("is not allowed"));
+}
+
+#[test]
+fn missed_and_skipped_runs_are_counted_in_the_status() {
+    let mut facts = schedule(json!({"concurrencyPolicy": "Forbid"}));
+    round(&mut facts, 10);
+    facts.children = vec![child(0, State::Running)];
+    let decision = round(&mut facts, 60 * 4 + 1);
+    assert_eq!((decision.status.missed_runs, decision.status.skipped_runs), (3, 1));
+}
+
+#[test]
+fn a_trigger_begins_one_run_now_even_while_suspended() {
+    let mut facts = schedule(json!({"suspend": true}));
+    annotate(&mut facts, "stoke.dev/trigger", "monday");
+    let intent = round(&mut facts, 10);
+    let Action::Create(first) = intent.actions[0].clone() else {
+        panic!("{intent:?}")
+    };
+    assert_eq!(intent.status.last_trigger.as_deref(), Some("monday"));
+    assert_eq!(intent.status.last_run_name.as_ref(), Some(&first));
+    assert_eq!(
+        round(&mut facts, 11).actions,
+        [Action::Create(first.clone())],
+        "a crash before the creation creates the same later"
+    );
+    facts.created = true;
+    round(&mut facts, 11);
+    let rest = round(&mut facts, 12);
+    assert_eq!((rest.actions.len(), next(&rest)), (0, None));
+    annotate(&mut facts, "stoke.dev/trigger", "tuesday");
+    let again = round(&mut facts, 12);
+    assert!(matches!(&again.actions[..], [Action::Create(name)] if *name != first));
+}
+
+#[test]
+fn a_trigger_keeps_the_times_of_the_schedule_and_its_policy() {
+    let mut facts = schedule(json!({"concurrencyPolicy": "Forbid"}));
+    round(&mut facts, 10);
+    annotate(&mut facts, "stoke.dev/trigger", "1");
+    round(&mut facts, 20);
+    facts.created = true;
+    assert_eq!(next(&round(&mut facts, 20)), Some(at(60)));
+    facts.children = vec![child(20, State::Running)];
+    annotate(&mut facts, "stoke.dev/trigger", "2");
+    let decision = round(&mut facts, 30);
+    assert_eq!(reasons(&decision), ["ScheduledRunSkipped"]);
+    assert_eq!((decision.status.skipped_runs, next(&decision)), (1, Some(at(60))));
+    assert!(round(&mut facts, 31).events.is_empty(), "answered once");
+}
+
+#[test]
+fn a_clock_set_back_does_not_repeat_a_run() {
+    let mut facts = schedule(json!({}));
+    round(&mut facts, 10);
+    round(&mut facts, 60);
+    facts.created = true;
+    round(&mut facts, 60);
+    for minutes in [-30, 30, 59, 60, 61] {
+        let decision = round(&mut facts, minutes);
+        assert_eq!(
+            (decision.actions.len(), next(&decision)),
+            (0, Some(at(120))),
+            "{minutes}"
+        );
+    }
+}
+
+#[test]
+fn the_time_zone_in_force_is_shown_and_followed() {
+    let mut facts = schedule(json!({"schedule": "30 2 * * *", "timeZone": "Europe/Berlin"}));
+    let decision = round(&mut facts, 0);
+    assert_eq!(decision.status.time_zone.as_deref(), Some("Europe/Berlin"));
+    assert_eq!(next(&decision), Some(at(90)), "half past one in UTC");
+    facts.schedule.spec.time_zone = Some("UTC".into());
+    assert_eq!(
+        next(&round(&mut facts, 1)),
+        Some(at(150)),
+        "an edit of the zone takes effect"
+    );
+}
+
+#[test]
+fn a_night_whose_clock_is_changed_has_the_runs_its_clock_shows() {
+    // In Berlin on 25 October 2026 half past two comes twice; on 29 March 2026 not at all.
+    for (day, runs) in [
+        ("2026-10-24T22:00:00Z", 2),
+        ("2026-03-28T23:00:00Z", 0),
+        ("2026-06-09T22:00:00Z", 1),
+    ] {
+        let mut facts = schedule(json!({"schedule": "30 2 * * *", "timeZone": "Europe/Berlin"}));
+        let midnight: Timestamp = day.parse().unwrap();
+        let mut begun = 0;
+        // One day of this clock lasts 23 to 25 hours.
+        for minute in 0..23 * 60 {
+            let decision = decide(&facts, midnight + SignedDuration::from_mins(minute));
+            facts.created = !decision.actions.is_empty();
+            begun += decision.actions.len();
+            facts.schedule.status = Some(decision.status);
+        }
+        assert_eq!(begun, runs, "{day}");
+    }
+}

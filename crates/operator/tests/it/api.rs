@@ -1,5 +1,5 @@
-//! An API server in memory, as a tower service under `kube::Client`: enough of Kubernetes for the operator's requests, a log of them, and a
-//! place to cut the operator off before or after any of them.
+//! An API server in memory, as a tower service under `kube::Client`: enough of Kubernetes for the operator's requests (its garbage collector
+//! included), a log of them, and every trouble an API server can make: cut off before or after any request, down, slow, forgetful, in conflict.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -28,6 +28,16 @@ pub enum Cut {
     After(usize),
 }
 
+/// What being cut off means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trouble {
+    /// The operator hears nothing more; whoever waits for [`FakeApi::cut`] kills it.
+    #[default]
+    Death,
+    /// The connection breaks: this request fails, all watches end, later requests go through.
+    BrokenConnection,
+}
+
 /// Resource, label it must have, where its events go.
 type Watcher = (String, Option<(String, String)>, UnboundedSender<bytes::Bytes>);
 
@@ -38,8 +48,16 @@ struct State {
     watchers: Vec<Watcher>,
     log: Vec<String>,
     cut: Option<Cut>,
+    trouble: Trouble,
     refusals: Vec<(String, u16, String)>,
+    denied: Vec<(String, u16, String)>,
+    created: Vec<String>,
     lingering: bool,
+    down: bool,
+    latency: std::time::Duration,
+    conflicts: usize,
+    expired: usize,
+    asked: usize,
 }
 
 /// The API server. Clones share it.
@@ -55,7 +73,7 @@ impl FakeApi {
         let api = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let api = api.clone();
-            async move { Ok::<_, Infallible>(api.serve(request).await) }
+            async move { api.serve(request).await.map_err(std::io::Error::other) }
         });
         Client::new(service, "default")
     }
@@ -84,6 +102,57 @@ impl FakeApi {
             .unwrap()
             .refusals
             .push((start.into(), code, message.into()));
+    }
+
+    /// What being cut off means from now on.
+    pub fn cut_means(&self, trouble: Trouble) {
+        self.state.lock().unwrap().trouble = trouble;
+    }
+
+    /// Requests (`METHOD resource/name`) that begin with `start` are refused until [`FakeApi::allow_all`].
+    pub fn deny(&self, start: &str, code: u16, message: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.denied.push((start.into(), code, message.into()));
+    }
+
+    pub fn allow_all(&self) {
+        self.state.lock().unwrap().denied.clear();
+    }
+
+    /// Goes down, with every connection, or comes back.
+    pub fn set_down(&self, down: bool) {
+        let mut state = self.state.lock().unwrap();
+        state.down = down;
+        state.watchers.clear();
+    }
+
+    /// Every request takes so long.
+    pub fn slow(&self, latency: std::time::Duration) {
+        self.state.lock().unwrap().latency = latency;
+    }
+
+    /// Someone else writes to the object just before each of the next so many status writes.
+    pub fn conflict(&self, times: usize) {
+        self.state.lock().unwrap().conflicts = times;
+    }
+
+    /// All watches end with 410 Gone, and so do the next so many at once.
+    pub fn forget_history(&self, times: usize) {
+        let mut state = self.state.lock().unwrap();
+        state.expired = times;
+        for (.., send) in state.watchers.drain(..) {
+            let _ = send.unbounded_send(gone());
+        }
+    }
+
+    /// Objects created so far, as `resource/name`, once for each time.
+    pub fn created(&self) -> Vec<String> {
+        self.state.lock().unwrap().created.clone()
+    }
+
+    /// All requests so far: lists, watches and Events too.
+    pub fn asked(&self) -> usize {
+        self.state.lock().unwrap().asked
     }
 
     /// Deleted pods stay, marked, until [`FakeApi::remove`].
@@ -144,7 +213,7 @@ impl FakeApi {
         self.changed.notify_waiters();
     }
 
-    async fn serve(&self, request: Request<Body>) -> Response<Reply> {
+    async fn serve(&self, request: Request<Body>) -> Result<Response<Reply>, &'static str> {
         let method = request.method().as_str().to_owned();
         let (path, query) = (
             request.uri().path().to_owned(),
@@ -153,13 +222,27 @@ impl FakeApi {
         let bytes = request.into_body().collect().await.unwrap().to_bytes();
         let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let (resource, namespace, name, subresource) = parse(&path);
+        let (latency, down) = {
+            let mut state = self.state.lock().unwrap();
+            state.asked += 1;
+            (state.latency, state.down)
+        };
+        if down {
+            return Err("connection refused");
+        }
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
         if name.is_none() && method == "GET" {
-            return self.list_or_watch(&resource, &query);
+            return Ok(match self.denial(&format!("GET {resource}")) {
+                Some(denial) => denial,
+                None => self.list_or_watch(&resource, &query),
+            });
         }
         if resource == "events" {
-            return self.apply(&method, &resource, &namespace, name, None, body);
+            return Ok(self.apply(&method, &resource, &namespace, name, None, body));
         }
-        let number = {
+        let (number, cut, trouble) = {
             let mut state = self.state.lock().unwrap();
             let shown = name
                 .clone()
@@ -167,19 +250,44 @@ impl FakeApi {
                 .unwrap_or_default();
             let sub = subresource.as_ref().map(|sub| format!("/{sub}")).unwrap_or_default();
             state.log.push(format!("{method} {resource}/{shown}{sub}"));
-            state.log.len()
+            if sub == "/status" && state.conflicts > 0 {
+                state.conflicts -= 1;
+                state.write_by_someone_else(&(resource.clone(), namespace.clone(), shown));
+            }
+            (state.log.len(), state.cut, state.trouble)
         };
-        let cut = self.state.lock().unwrap().cut;
         if cut == Some(Cut::Before(number)) {
-            self.cut.notify_one();
-            return std::future::pending().await;
+            return self.cut_off(trouble).await;
         }
         let answer = self.apply(&method, &resource, &namespace, name, subresource, body);
         if cut == Some(Cut::After(number)) {
-            self.cut.notify_one();
-            return std::future::pending().await;
+            return self.cut_off(trouble).await;
         }
-        answer
+        Ok(answer)
+    }
+
+    async fn cut_off(&self, trouble: Trouble) -> Result<Response<Reply>, &'static str> {
+        match trouble {
+            Trouble::Death => {
+                self.cut.notify_one();
+                std::future::pending().await
+            }
+            Trouble::BrokenConnection => {
+                self.state.lock().unwrap().watchers.clear();
+                Err("connection reset by peer")
+            }
+        }
+    }
+
+    fn denial(&self, request: &str) -> Option<Response<Reply>> {
+        let state = self.state.lock().unwrap();
+        let (_, code, message) = state.denied.iter().find(|(start, ..)| request.starts_with(start))?;
+        let reason = match code {
+            401 => "Unauthorized",
+            404 => "NotFound",
+            _ => "Forbidden",
+        };
+        Some(failure(*code, reason, message))
     }
 
     fn apply(
@@ -191,11 +299,14 @@ impl FakeApi {
         subresource: Option<String>,
         mut body: Value,
     ) -> Response<Reply> {
-        let mut state = self.state.lock().unwrap();
         let name = name
             .or_else(|| body["metadata"]["name"].as_str().map(str::to_owned))
             .unwrap_or_default();
         let request = format!("{method} {resource}/{name}");
+        if let Some(denial) = self.denial(&request) {
+            return denial;
+        }
+        let mut state = self.state.lock().unwrap();
         if let Some(at) = state.refusals.iter().position(|(start, ..)| request.starts_with(start)) {
             let (_, code, message) = state.refusals.remove(at);
             return failure(code, "Forbidden", &message);
@@ -210,7 +321,7 @@ impl FakeApi {
             }
             ("POST", None) => {
                 body["metadata"]["namespace"] = json!(namespace);
-                answer(201, &state.store(id, body))
+                answer(201, &state.create(id, body))
             }
             ("PATCH", Some(known)) => {
                 let wanted = body["metadata"]["resourceVersion"].as_str();
@@ -226,7 +337,7 @@ impl FakeApi {
             }
             ("PATCH", None) if subresource.is_none() => {
                 body["metadata"]["namespace"] = json!(namespace);
-                answer(201, &state.store(id, body))
+                answer(201, &state.create(id, body))
             }
             ("DELETE", Some(mut known)) => {
                 if state.lingering && resource == "pods" {
@@ -257,6 +368,12 @@ impl FakeApi {
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))
             });
         if query.contains("watch=true") {
+            if state.expired > 0 {
+                state.expired -= 1;
+                let (send, receive) = unbounded();
+                let _ = send.unbounded_send(gone());
+                return stream(receive);
+            }
             let from: u64 = query
                 .split('&')
                 .find_map(|pair| pair.strip_prefix("resourceVersion="))
@@ -304,12 +421,53 @@ impl State {
         object
     }
 
-    fn remove(&mut self, id: &Id) {
-        if let Some(mut object) = self.objects.remove(id) {
-            self.version += 1;
-            object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-            self.tell(id, "DELETED", &object);
+    /// What a request creates. An owner that does not exist any more takes it along, as the garbage collector does.
+    fn create(&mut self, id: Id, object: Value) -> Value {
+        if id.0 != "events" {
+            self.created.push(format!("{}/{}", id.0, id.2));
         }
+        let stored = self.store(id.clone(), object);
+        let owners = stored["metadata"]["ownerReferences"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let lives = |owner: &Value| {
+            self.objects
+                .values()
+                .any(|object| object["metadata"]["uid"] == owner["uid"])
+        };
+        if !owners.is_empty() && !owners.iter().any(lives) {
+            self.remove(&id);
+        }
+        stored
+    }
+
+    fn write_by_someone_else(&mut self, id: &Id) {
+        if let Some(mut object) = self.objects.get(id).cloned() {
+            object["metadata"]["annotations"]["seen"] = json!(self.version.to_string());
+            self.store(id.clone(), object);
+        }
+    }
+
+    /// Removes an object and everything it owns.
+    fn remove(&mut self, id: &Id) {
+        let Some(mut object) = self.objects.remove(id) else {
+            return;
+        };
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.tell(id, "DELETED", &object);
+        let uid = &object["metadata"]["uid"];
+        let owned: Vec<Id> = self
+            .objects
+            .iter()
+            .filter(|(_, other)| {
+                let owners = other["metadata"]["ownerReferences"].as_array();
+                owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == *uid))
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        owned.iter().for_each(|id| self.remove(id));
     }
 
     fn tell(&mut self, id: &Id, type_: &str, object: &Value) {
@@ -327,6 +485,12 @@ fn selected(label: &Option<(String, String)>, object: &Value) -> bool {
 
 fn line(type_: &str, object: &Value) -> bytes::Bytes {
     format!("{}\n", json!({"type": type_, "object": object})).into()
+}
+
+fn gone() -> bytes::Bytes {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "reason": "Expired", "message": "too old resource version", "code": 410});
+    format!("{}\n", json!({"type": "ERROR", "object": status})).into()
 }
 
 /// `/api/v1/namespaces/N/pods/P/status` and its shorter forms.

@@ -1,112 +1,146 @@
-//! The operator is killed before and after every single request of a scenario and started again. The end and the set of objects created
-//! are those of the undisturbed run.
+//! The operator is killed, and separately its connection is cut, before and after every single request of every scenario. The end and the
+//! objects created are those of the undisturbed life.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::api::{Cut, FakeApi};
-use super::world::{Running, application, phase, state};
+use serde_json::Value;
 
-/// What a scenario left: names of objects, state, counters, and how often each kind of pod was created.
+use super::api::{Cut, FakeApi, Trouble};
+use super::scenarios::{Node, SCENARIOS, Scenario};
+use super::world::{Running, clock};
+
+/// What a life left: names of objects, states and counters of applications, and everything that was ever created, each time it was.
 #[derive(Debug, PartialEq)]
-struct End {
+pub struct End {
     names: Vec<String>,
-    state: String,
-    runs: Value,
-    submissions: Value,
+    states: Vec<[Value; 4]>,
+    created: Vec<String>,
     drivers: usize,
 }
 
-/// Runs an application to its end under a node that lets its first `failures` drivers fail; kills the operator at `cut`.
-async fn life(spec: Value, failures: usize, cut: Option<Cut>) -> (End, usize) {
-    let api = FakeApi::default();
-    if let Some(cut) = cut {
-        api.cut_at(cut);
+impl End {
+    pub fn of(scenario: &Scenario, api: &FakeApi, node: &Node) -> Self {
+        // Names of an attempt's objects depend on UIDs, which differ from life to life; their number does not.
+        let plain = |names: Vec<String>| {
+            let mut names: Vec<String> = names
+                .into_iter()
+                .map(|name| {
+                    if name.starts_with("configmaps/conf-") {
+                        "configmaps/conf".into()
+                    } else {
+                        name
+                    }
+                })
+                .collect();
+            names.sort();
+            names
+        };
+        let states = api.all("sparkapplications").into_iter().map(|app| {
+            let status = &app["status"];
+            [
+                status["applicationState"].clone(),
+                status["executionAttempts"].clone(),
+                status["submissionAttempts"].clone(),
+                status["driverInfo"].clone(),
+            ]
+        });
+        let mut created = plain(api.created());
+        let mut drivers = node.drivers.len();
+        if scenario.halved {
+            created.dedup();
+            drivers = 1;
+        }
+        Self {
+            names: plain(api.names()),
+            states: states.collect(),
+            created,
+            drivers,
+        }
     }
-    let mut operator = Running::start(&api);
-    api.put("sparkapplications", application(spec));
-    let mut drivers: Vec<Value> = Vec::new();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !["COMPLETED", "FAILED"].contains(&state(&api).as_str()) {
+}
+
+/// Lives a scenario on a paused clock, disturbed at `cut`; returns its end and the number of requests.
+async fn life(scenario: &Scenario, cut: Option<(Cut, Trouble)>) -> (End, usize) {
+    let api = FakeApi::default();
+    if let Some((cut, trouble)) = cut {
+        api.cut_at(cut);
+        api.cut_means(trouble);
+    }
+    let clock = clock();
+    let mut operator = Running::start_at(&api, clock.clone());
+    scenario.begin(&api);
+    let mut node = Node::default();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(1200);
+    loop {
+        let changed = api.changed.notified();
+        if scenario.act(&api, &mut node) {
+            break;
+        }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "{cut:?}: stuck: {:#?} {:#?}",
+            "{} {cut:?}: stuck: {:#?} {:#?}",
+            scenario.name,
             api.log(),
-            api.get("sparkapplications", "pi")
+            api.all("sparkapplications")
         );
-        let changed = api.changed.notified();
         tokio::select! {
             () = api.cut.notified() => {
                 api.cut_nowhere();
                 operator.kill().await;
-                operator = Running::start(&api);
+                operator = Running::start_at(&api, clock.clone());
             }
             () = changed => {}
-            () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
-        let Some(pod) = api.get("pods", "pi-driver") else {
-            continue;
-        };
-        if !drivers.contains(&pod["metadata"]["uid"]) {
-            drivers.push(pod["metadata"]["uid"].clone());
-        }
-        // As a kubelet: without its ConfigMap the pod does not start.
-        let owned = api
-            .all("configmaps")
-            .iter()
-            .any(|map| map["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"]);
-        if pod["status"]["phase"].is_null() && owned {
-            match drivers.len() <= failures {
-                true => phase(&api, "pi-driver", "Failed", Some(1)),
-                false => phase(&api, "pi-driver", "Succeeded", Some(0)),
+    }
+    // Whatever is still under way comes to its end, also when the cut is met only now.
+    for _ in 0..2 {
+        let quiet = tokio::time::sleep(Duration::from_secs(20));
+        tokio::select! {
+            () = api.cut.notified() => {
+                api.cut_nowhere();
+                operator.kill().await;
+                operator = Running::start_at(&api, clock.clone());
             }
+            () = quiet => {}
         }
     }
     operator.kill().await;
-    let app = api.get("sparkapplications", "pi").unwrap();
-    // Names of attempts depend on UIDs, which differ from life to life; their number does not.
-    let mut names: Vec<String> = api
-        .names()
-        .into_iter()
-        .map(|name| {
-            if name.starts_with("configmaps/conf-") {
-                "configmaps/conf".into()
-            } else {
-                name
-            }
-        })
-        .collect();
-    names.sort();
-    let end = End {
-        names,
-        state: state(&api),
-        runs: app["status"]["executionAttempts"].clone(),
-        submissions: app["status"]["submissionAttempts"].clone(),
-        drivers: drivers.len(),
-    };
-    (end, api.log().len())
+    (End::of(scenario, &api, &node), api.log().len())
 }
 
-async fn survives(spec: Value, failures: usize) {
-    let (undisturbed, requests) = life(spec.clone(), failures, None).await;
-    assert!(requests >= 6, "{requests}");
-    for number in 1..=requests {
-        for cut in [Cut::Before(number), Cut::After(number)] {
-            let (end, _) = life(spec.clone(), failures, Some(cut)).await;
-            assert_eq!(end, undisturbed, "{cut:?}");
+fn survives(trouble: Trouble) {
+    // Each scenario on a thread of its own, with a clock of its own.
+    std::thread::scope(|threads| {
+        for scenario in &SCENARIOS {
+            threads.spawn(move || {
+                let live = |cut| {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .start_paused(true)
+                        .build()
+                        .unwrap();
+                    runtime.block_on(life(scenario, cut))
+                };
+                let (undisturbed, requests) = live(None);
+                assert!(requests >= 3, "{}: {requests}", scenario.name);
+                for number in 1..=requests {
+                    for cut in [Cut::Before(number), Cut::After(number)] {
+                        let (end, _) = live(Some((cut, trouble)));
+                        assert_eq!(end, undisturbed, "{}: {cut:?} of {requests}", scenario.name);
+                    }
+                }
+            });
         }
-    }
+    });
 }
 
-#[tokio::test]
-async fn a_run_survives_a_crash_at_every_request() {
-    survives(json!({}), 0).await;
+#[test]
+fn every_life_survives_a_crash_at_every_request() {
+    survives(Trouble::Death);
 }
 
-#[tokio::test]
-async fn a_retried_run_survives_a_crash_at_every_request() {
-    survives(
-        json!({"restartPolicy": {"type": "OnFailure", "onFailureRetries": 2, "onFailureRetryInterval": 0}}),
-        1,
-    )
-    .await;
+#[test]
+fn every_life_survives_a_broken_connection_at_every_request() {
+    survives(Trouble::BrokenConnection);
 }

@@ -1,11 +1,14 @@
-//! The operator against an API server in memory, and against the embedded cluster's: exact requests, crashes at every request, malformed objects, schedules.
+//! The operator against an API server in memory, and against the embedded cluster's: exact requests, crashes and broken connections at every request of every scenario,
+//! and everything else that API servers, nodes, clocks and people do to an operator.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod api;
+mod chaos;
 mod crashes;
 mod embedded;
 mod planner;
 mod requests;
+mod scenarios;
 mod schedules;
 mod world;

@@ -127,6 +127,7 @@ fn nothing_is_there_but_what_was_published_or_is_named_here() {
     let ours = [
         "status.observedGeneration",
         "status.specDigest",
+        "status.startTime",
         "status.conditions",
         "status.transitions",
     ];

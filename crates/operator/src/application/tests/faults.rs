@@ -64,6 +64,7 @@ fn the_reason_for_waiting_is_shown_and_goes_when_the_driver_runs() {
     let reason = PendingReason {
         reason: "ImagePullBackOff".into(),
         message: "Back-off pulling image \"spark:9\"".into(),
+        on_node: true,
     };
     facts.driver = driver(&facts, Progress::Pending(Some(reason)));
     let decision = decide(&facts, at(20));
@@ -88,6 +89,7 @@ fn without_a_timeout_a_pending_driver_waits_with_one_it_fails_and_is_removed() {
     let reason = PendingReason {
         reason: "Unschedulable".into(),
         message: "0/1 nodes are available: 1 Insufficient cpu.".into(),
+        on_node: false,
     };
     facts.driver = driver(&facts, Progress::Pending(Some(reason)));
     assert_eq!(state(&decide(&facts, at(1_000_000))), State::Submitted);
@@ -244,8 +246,24 @@ fn a_clock_that_goes_backwards_does_not_stretch_the_back_off() {
     let mut facts = running(on_failure(3, 30));
     facts.driver = driver(&facts, failed());
     round(&mut facts, at(100_000));
-    let decision = decide(&facts, at(1_000));
+    let decision = round(&mut facts, at(1_000));
     assert_eq!(decision.requeue_at, wait(1_030));
+    assert_eq!(
+        decide(&facts, at(1_030)).actions,
+        delete_driver(),
+        "nor does looking again"
+    );
+}
+
+#[test]
+fn nor_that_of_a_failed_submission() {
+    let mut facts = fresh(on_failure(3, 30));
+    round(&mut facts, at(100_000));
+    facts.submission = Some(refused());
+    round(&mut facts, at(100_000));
+    let decision = round(&mut facts, at(1_000));
+    assert_eq!(decision.requeue_at, wait(1_030));
+    assert_eq!(decide(&facts, at(1_030)).actions, [Action::Submit]);
 }
 
 #[test]

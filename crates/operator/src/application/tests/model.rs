@@ -1,7 +1,10 @@
 //! Random lives of an application in a small world: a status store, one pod name, a cache that may lag, a clock that jumps, and crashes
 //! between any two steps. Whatever happens, the invariants hold; and when it stops happening, the application ends.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use stoke_model::names::driver_pod;
 
 use super::*;
 
@@ -21,7 +24,10 @@ enum Event {
     },
     /// A pod that was being deleted is gone.
     PodGone,
-    Edit,
+    /// An edit; one of the driver's pod name too.
+    Edit {
+        renames: bool,
+    },
     Suspend(bool),
     Clock(i64),
 }
@@ -29,10 +35,10 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0usize..6, any::<bool>(), prop::bool::weighted(0.2)).prop_map(|(effects, stale, refuse)| Event::Reconcile { effects, stale, refuse }),
-        4 => (0u8..6).prop_map(Event::Progress),
+        4 => (0u8..8).prop_map(Event::Progress),
         1 => any::<bool>().prop_map(|lingers| Event::PodDeleted { lingers }),
         1 => Just(Event::PodGone),
-        1 => Just(Event::Edit),
+        1 => any::<bool>().prop_map(|renames| Event::Edit { renames }),
         1 => any::<bool>().prop_map(Event::Suspend),
         2 => (-100_000i64..100_000).prop_map(Event::Clock),
     ]
@@ -41,10 +47,10 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     /// The application as the API server has it.
     facts: Facts,
-    /// The driver pod as the API server has it.
-    pod: Option<DriverPod>,
-    /// What the cache says about it.
-    cached: Driver,
+    /// The driver pods as the API server has them, by name.
+    pods: BTreeMap<String, DriverPod>,
+    /// What the cache says about them.
+    cached: BTreeMap<String, DriverPod>,
     now: i64,
     created: Vec<String>,
 }
@@ -53,8 +59,8 @@ impl World {
     fn new(spec: Value) -> Self {
         Self {
             facts: fresh(spec),
-            pod: None,
-            cached: Driver::NotCached,
+            pods: BTreeMap::new(),
+            cached: BTreeMap::new(),
             now: 0,
             created: Vec::new(),
         }
@@ -64,8 +70,8 @@ impl World {
         self.facts.app.status.clone().unwrap_or_default()
     }
 
-    fn live(&self) -> Driver {
-        match &self.pod {
+    fn live(&self, name: &str) -> Driver {
+        match self.pods.get(name) {
             Some(pod) => Driver::Present(DriverPod {
                 live: true,
                 ..pod.clone()
@@ -77,20 +83,23 @@ impl World {
     /// One reconcile as the edge does it: decide, write, act, and again with the answer; cut off after `effects` effects.
     fn reconcile(&mut self, mut effects: usize, stale: bool, refuse: bool) -> Option<Timestamp> {
         if !stale {
-            self.cached = match &self.pod {
-                Some(pod) => Driver::Present(pod.clone()),
-                None => Driver::NotCached,
-            };
+            self.cached.clone_from(&self.pods);
         }
+        let name = self.status().driver_info.pod_name;
+        let name = name.unwrap_or_else(|| driver_pod("pi", &self.facts.app.spec));
         let mut facts = Facts {
-            driver: self.cached.clone(),
+            driver: self
+                .cached
+                .get(&name)
+                .cloned()
+                .map_or(Driver::NotCached, Driver::Present),
             submission: None,
             ..self.facts.clone()
         };
         for _ in 0..8 {
             let before = self.status();
             let decision = decide(&facts, at(self.now));
-            check(&before, &decision, &facts);
+            check(&before, &decision, &facts, at(self.now));
             if decision.status != before {
                 if effects == 0 {
                     return None;
@@ -109,12 +118,12 @@ impl World {
             effects -= 1;
             match action {
                 Action::Submit => facts.submission = Some(self.submit(&mut facts, refuse)),
-                Action::ConfirmDriver(_) => facts.driver = self.live(),
-                Action::DeleteDriver(_) => {
-                    if let Some(pod) = &mut self.pod {
+                Action::ConfirmDriver(name) => facts.driver = self.live(name),
+                Action::DeleteDriver(name) => {
+                    if let Some(pod) = self.pods.get_mut(name) {
                         pod.deleting = true;
                     }
-                    facts.driver = self.live();
+                    facts.driver = self.live(name);
                 }
                 Action::DeleteApplication => return None,
             }
@@ -123,37 +132,40 @@ impl World {
     }
 
     fn submit(&mut self, facts: &mut Facts, refuse: bool) -> Outcome {
-        let id = self.status().submission_id.expect("an intent before the submission");
+        let status = self.status();
+        let id = status.submission_id.expect("an intent before the submission");
+        let name = status.driver_info.pod_name.expect("a name before the submission");
+        let found = self
+            .pods
+            .get(&name)
+            .map(|pod| pod.submission_id.as_deref() == Some(&id));
         if refuse {
             // What was created is removed before the refusal is reported.
-            if self
-                .pod
-                .as_ref()
-                .is_some_and(|pod| pod.submission_id.as_deref() == Some(&id))
-            {
-                self.pod = None;
+            if found == Some(true) {
+                self.pods.remove(&name);
             }
             return refused();
         }
-        match &self.pod {
-            Some(pod) if pod.submission_id.as_deref() != Some(&id) => {
-                facts.driver = self.live();
+        facts.driver = match found {
+            Some(false) => {
+                facts.driver = self.live(&name);
                 return Outcome::Blocked {
                     message: "in the way".into(),
                 };
             }
-            Some(_) => {}
+            Some(true) => self.live(&name),
             None => {
                 self.created.push(id.clone());
-                self.pod = Some(DriverPod {
-                    name: "pi-driver".into(),
+                let pod = DriverPod {
+                    name: name.clone(),
                     submission_id: Some(id),
                     progress: Progress::Pending(None),
                     ..DriverPod::default()
-                });
+                };
+                self.pods.insert(name.clone(), pod);
+                self.live(&name)
             }
-        }
-        facts.driver = self.live();
+        };
         accepted()
     }
 
@@ -163,9 +175,7 @@ impl World {
                 self.reconcile(*effects, *stale, *refuse);
             }
             Event::Progress(kind) => {
-                if let Some(pod) = &mut self.pod
-                    && !pod.progress.is_finished()
-                {
+                for pod in self.pods.values_mut().filter(|pod| !pod.progress.is_finished()) {
                     pod.progress = match kind {
                         0 | 1 => Progress::Running,
                         2 => succeeded(),
@@ -174,34 +184,38 @@ impl World {
                         _ => Progress::Pending(Some(PendingReason {
                             reason: "Unschedulable".into(),
                             message: String::new(),
+                            on_node: *kind % 2 == 0,
                         })),
                     };
                 }
             }
-            Event::PodDeleted { lingers: true } => {
-                if let Some(pod) = &mut self.pod {
-                    pod.deleting = true;
+            Event::PodDeleted { lingers: true } => self.pods.values_mut().for_each(|pod| pod.deleting = true),
+            Event::PodDeleted { lingers: false } => self.pods.clear(),
+            Event::PodGone => self.pods.retain(|_, pod| !pod.deleting),
+            Event::Edit { renames } => {
+                if *renames {
+                    let generation = self.facts.app.metadata.generation.unwrap_or(0);
+                    let driver = self.facts.app.spec.driver.get_or_insert_default();
+                    driver.pod_name = Some(format!("pi-{generation}"));
                 }
+                edit(&mut self.facts);
             }
-            Event::PodDeleted { lingers: false } => self.pod = None,
-            Event::PodGone => {
-                if self.pod.as_ref().is_some_and(|pod| pod.deleting) {
-                    self.pod = None;
-                }
-            }
-            Event::Edit => edit(&mut self.facts),
             Event::Suspend(value) => suspend(&mut self.facts, *value),
             Event::Clock(by) => self.now += by,
         }
+        let live = self.pods.values().filter(|pod| !pod.progress.is_finished());
+        assert!(live.count() <= 1, "two live drivers: {:?}", self.pods);
     }
 }
 
 /// What holds after every decision.
-fn check(before: &stoke_model::crd::SparkApplicationStatus, decision: &Decision, facts: &Facts) {
+fn check(before: &stoke_model::crd::SparkApplicationStatus, decision: &Decision, facts: &Facts, now: Timestamp) {
     let (was, is) = (before.app_state.state, decision.status.app_state.state);
     let path = path(facts, decision);
     if !is.is_terminal() {
-        assert!(decision.requeue_at.is_some(), "{was:?} -> {is:?}: nobody looks again");
+        let due = decision.requeue_at.expect("someone looks again");
+        let most = now + SignedDuration::from_mins(5);
+        assert!(due <= most, "{was:?} -> {is:?}: nobody looks again for long");
     } else {
         assert!(decision.status.termination_time.is_some());
     }
@@ -238,12 +252,22 @@ fn specs() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn limits() -> impl Strategy<Value = Limits> {
+    let limit = || prop::option::of((1i64..100_000).prop_map(SignedDuration::from_secs));
+    (limit(), limit(), limit()).prop_map(|(pending, start, active)| Limits { pending, start, active })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn invariants_hold_in_any_life_and_every_life_can_end(spec in specs(), events in prop::collection::vec(event(), 1..60)) {
+    fn invariants_hold_in_any_life_and_every_life_can_end(
+        spec in specs(),
+        limits in limits(),
+        events in prop::collection::vec(event(), 1..60),
+    ) {
         let mut world = World::new(spec);
+        world.facts.limits = limits;
         for event in &events {
             world.happen(event);
         }
@@ -264,7 +288,7 @@ proptest! {
         }
         let status = world.status();
         prop_assert!(status.app_state.state.is_terminal(), "stuck: {status:?}");
-        if let Some(pod) = &world.pod {
+        for pod in world.pods.values() {
             prop_assert!(pod.progress.is_finished() || pod.deleting, "a live driver was left behind: {pod:?} {status:?}");
         }
     }

@@ -1,0 +1,96 @@
+//! The arrows of a submitted application: what its driver pod says, and how long it may say nothing.
+
+use jiff::{SignedDuration, Timestamp};
+use stoke_model::crd::ApplicationStateType as State;
+
+use super::super::facts::{Driver, DriverPod, PendingReason, Progress};
+use super::super::limits;
+use super::{Action, HEARTBEAT, Next, Round, SOON};
+use crate::names;
+
+impl Round<'_> {
+    pub(super) fn follow_driver(&mut self) -> Next {
+        let pod = match &self.facts.driver {
+            Driver::NotCached => return Next::Ask(Action::ConfirmDriver(self.driver_name())),
+            Driver::Present(pod) if pod.submission_id == self.status.submission_id => pod,
+            Driver::Present(pod) if !pod.live => return Next::Ask(Action::ConfirmDriver(pod.name.clone())),
+            Driver::Present(_) | Driver::Gone => {
+                self.because = Some("DriverNotFound");
+                return self.fail(None, "driver pod not found");
+            }
+        };
+        match &pod.progress {
+            Progress::Succeeded { at } => {
+                self.status.termination_time = Some(self.ended_at(*at));
+                self.status.app_state.error_message.clear();
+                self.enter(State::Succeeding, "")
+            }
+            Progress::Failed { at, message } => self.fail(*at, message),
+            _ if self.is_overdue() => self.overdue(),
+            Progress::Running => self.settle(State::Running, String::new(), HEARTBEAT),
+            Progress::Unknown => self.settle(
+                State::Unknown,
+                "the node does not report the driver pod".to_owned(),
+                SOON,
+            ),
+            Progress::Pending(reason) => self.pending(pod, reason.as_ref()),
+        }
+    }
+
+    /// A driver that does not run yet: for how long it may, and what stands in its way.
+    fn pending(&mut self, pod: &DriverPod, reason: Option<&PendingReason>) -> Next {
+        let waits_for = reason.map(ToString::to_string).unwrap_or_default();
+        let begun = self.status.last_submission_attempt_time.as_ref();
+        let begun = begun.map_or(self.now, |time| time.0);
+        let scheduled = pod.scheduled_at.map_or(begun, |at| at.max(begun));
+        let on_node = reason.is_some_and(|reason| reason.on_node);
+        let limits = [
+            ("PendingTimeout", names::PENDING_TIMEOUT, begun, self.limits.pending),
+            (
+                "StartTimeout",
+                names::START_TIMEOUT,
+                scheduled,
+                self.limits.start.filter(|_| on_node),
+            ),
+        ];
+        let mut look_again = self.now + HEARTBEAT;
+        for (word, annotation, since, limit) in limits {
+            let (Some(limit), Some(end)) = (limit, limits::end(since, limit)) else {
+                continue;
+            };
+            if self.now >= end {
+                let why = if waits_for.is_empty() {
+                    "no reason was given"
+                } else {
+                    &waits_for
+                };
+                self.because = Some(word);
+                return self.fail(
+                    None,
+                    &format!("driver pod did not start within {limit:#} ({annotation}): {why}"),
+                );
+            }
+            look_again = look_again.min(end);
+        }
+        match self.settle(State::Submitted, waits_for, HEARTBEAT) {
+            Next::Wait(_) => Next::Wait(look_again),
+            next => next,
+        }
+    }
+
+    /// Stays in or goes to `state`, saying `message`.
+    fn settle(&mut self, state: State, message: String, look_again: SignedDuration) -> Next {
+        self.status.app_state.error_message = message;
+        if self.state() != state {
+            let reason = self.status.app_state.error_message.clone();
+            return self.enter(state, &reason);
+        }
+        Next::Wait(self.now + look_again)
+    }
+
+    pub(super) fn fail(&mut self, at: Option<Timestamp>, message: &str) -> Next {
+        self.status.termination_time = Some(self.ended_at(at));
+        self.status.app_state.error_message = message.to_owned();
+        self.enter(State::Failing, message)
+    }
+}

@@ -1,0 +1,126 @@
+//! How long things may take: what the operator allows, and what an application's annotations say instead.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use stoke_model::crd::SparkApplication;
+use stoke_model::duration;
+
+use crate::names::{ACTIVE_DEADLINE, PENDING_TIMEOUT, START_TIMEOUT};
+
+/// The limits of one application; none means that it may take for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the driver may be pending in all, counted from its submission.
+    pub pending: Option<SignedDuration>,
+    /// How long a node may be unable to start the driver (image, configuration, volumes), counted from its scheduling.
+    pub start: Option<SignedDuration>,
+    /// How long the application may be active in all, retries included, counted from its first submission.
+    pub active: Option<SignedDuration>,
+}
+
+impl Limits {
+    /// What holds for `app` when it says nothing else than its annotations.
+    ///
+    /// # Errors
+    /// An annotation that is no limit, with what to write instead.
+    pub fn of(app: &SparkApplication, defaults: Self) -> Result<Self, String> {
+        Ok(Self {
+            pending: timeout(app, PENDING_TIMEOUT, defaults.pending)?,
+            start: timeout(app, START_TIMEOUT, defaults.start)?,
+            active: seconds(
+                app.annotations().get(ACTIVE_DEADLINE).map(String::as_str),
+                ACTIVE_DEADLINE,
+            )?
+            .or(defaults.active),
+        })
+    }
+}
+
+fn timeout(
+    app: &SparkApplication,
+    annotation: &str,
+    default: Option<SignedDuration>,
+) -> Result<Option<SignedDuration>, String> {
+    let Some(text) = app.annotations().get(annotation) else {
+        return Ok(default);
+    };
+    if text == "none" {
+        return Ok(None);
+    }
+    match duration::parse_go(text) {
+        Ok(limit) if limit.is_positive() => Ok(Some(limit)),
+        _ => Err(format!(
+            "annotation {annotation}: {text:?} is not allowed; write a duration such as 90s, 10m or 1h30m, or none"
+        )),
+    }
+}
+
+/// A whole number of seconds, zero included.
+pub(crate) fn seconds(text: Option<&str>, annotation: &str) -> Result<Option<SignedDuration>, String> {
+    let Some(text) = text else { return Ok(None) };
+    match text.parse::<u32>() {
+        Ok(seconds) => Ok(Some(SignedDuration::from_secs(i64::from(seconds)))),
+        Err(_) => Err(format!(
+            "annotation {annotation}: {text:?} is not allowed; write a whole number of seconds such as 3600"
+        )),
+    }
+}
+
+/// When `limit` after `begun` is, if there is a limit.
+pub(super) fn end(begun: Timestamp, limit: Option<SignedDuration>) -> Option<Timestamp> {
+    begun.checked_add(limit?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(annotation: &str, text: &str) -> Result<Limits, String> {
+        let mut app = SparkApplication::new("pi", Default::default());
+        app.annotations_mut().insert(annotation.into(), text.into());
+        let defaults = Limits {
+            start: Some(SignedDuration::from_mins(1)),
+            ..Limits::default()
+        };
+        Limits::of(&app, defaults)
+    }
+
+    #[test]
+    fn limits_as_people_write_them() {
+        for (text, limit) in [
+            ("90s", Some(90)),
+            ("10m", Some(600)),
+            ("1h30m", Some(5400)),
+            ("none", None),
+        ] {
+            let limit = limit.map(SignedDuration::from_secs);
+            assert_eq!(of(PENDING_TIMEOUT, text).unwrap().pending, limit);
+            assert_eq!(of(START_TIMEOUT, text).unwrap().start, limit);
+        }
+        assert_eq!(
+            of(ACTIVE_DEADLINE, "60").unwrap().active,
+            Some(SignedDuration::from_secs(60))
+        );
+        assert_eq!(
+            of("unrelated", "x").unwrap().start,
+            Some(SignedDuration::from_mins(1)),
+            "the operator's own"
+        );
+    }
+
+    #[test]
+    fn what_is_no_limit_is_not_allowed() {
+        for wrong in ["", "10", "-5m", "0s", "soon"] {
+            assert!(
+                of(PENDING_TIMEOUT, wrong).unwrap_err().contains("is not allowed"),
+                "{wrong}"
+            );
+        }
+        for wrong in ["", "-1", "1m", "soon", "99999999999"] {
+            assert!(
+                of(ACTIVE_DEADLINE, wrong).unwrap_err().contains("is not allowed"),
+                "{wrong}"
+            );
+        }
+    }
+}
