@@ -39,11 +39,20 @@ pub(super) fn update(status: &mut SparkApplicationStatus, pods: &[ExecutorPod], 
     }
     prune(status, &mine);
     // An ended executor beyond the bound comes and goes in every round; it is not news.
-    let kept = changed
-        .into_iter()
-        .filter(|pod| status.executor_state.contains_key(&pod.name));
-    events.extend(kept.map(EventNote::executor));
+    changed.retain(|pod| status.executor_state.contains_key(&pod.name));
+    for state in STATES {
+        let entered: Vec<&ExecutorPod> = changed.iter().copied().filter(|pod| pod.state == state).collect();
+        events.extend(EventNote::executors(&entered));
+    }
 }
+
+const STATES: [ExecutorState; 5] = [
+    ExecutorState::Pending,
+    ExecutorState::Running,
+    ExecutorState::Completed,
+    ExecutorState::Failed,
+    ExecutorState::Unknown,
+];
 
 fn is_final(state: ExecutorState) -> bool {
     matches!(state, ExecutorState::Completed | ExecutorState::Failed)

@@ -108,26 +108,34 @@ impl EventNote {
         }
     }
 
-    /// An executor changed its state.
-    pub(super) fn executor(pod: &ExecutorPod) -> Self {
-        let (warning, reason, verb) = match pod.state {
-            ExecutorState::Pending => (false, "SparkExecutorPending", "is pending"),
-            ExecutorState::Running => (false, "SparkExecutorRunning", "is running"),
-            ExecutorState::Completed => (false, "SparkExecutorCompleted", "completed"),
-            ExecutorState::Failed => (true, "SparkExecutorFailed", "failed"),
-            ExecutorState::Unknown => (true, "SparkExecutorUnknown", "is in an unknown state"),
+    /// Executors changed to the same state: one is told of by name with its detail, many by number and names.
+    pub(super) fn executors(pods: &[&ExecutorPod]) -> Option<Self> {
+        let first = pods.first()?;
+        let (warning, reason, one, many) = match first.state {
+            ExecutorState::Pending => (false, "SparkExecutorPending", "is pending", "are pending"),
+            ExecutorState::Running => (false, "SparkExecutorRunning", "is running", "are running"),
+            ExecutorState::Completed => (false, "SparkExecutorCompleted", "completed", "completed"),
+            ExecutorState::Failed => (true, "SparkExecutorFailed", "failed", "failed"),
+            ExecutorState::Unknown => (
+                true,
+                "SparkExecutorUnknown",
+                "is in an unknown state",
+                "are in an unknown state",
+            ),
         };
-        let detail = if pod.detail.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", pod.detail)
+        let told = |pod: &&ExecutorPod| match pod.detail.is_empty() {
+            true => pod.name.clone(),
+            false => format!("{} ({})", pod.name, pod.detail),
         };
-        Self::new(
-            warning,
-            reason,
-            "Watch",
-            format!("Executor {} {verb}{detail}", pod.name),
-        )
+        let note = match pods {
+            [pod] if pod.detail.is_empty() => format!("Executor {} {one}", pod.name),
+            [pod] => format!("Executor {} {one}: {}", pod.name, pod.detail),
+            pods => {
+                let names: Vec<String> = pods.iter().map(told).collect();
+                format!("{} executors {many}: {}", pods.len(), names.join(", "))
+            }
+        };
+        Some(Self::new(warning, reason, "Watch", note))
     }
 
     /// A driver pod that is being deleted does not go.

@@ -79,6 +79,7 @@ pub(crate) struct Context {
     pub(crate) cache: Cache,
     pub(crate) publisher: Publisher,
     pub(crate) planner: Arc<dyn Planner>,
+    pub(crate) gathering: reconcile::Gathering,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     /// Watched namespaces, or one empty name for all.
@@ -124,6 +125,7 @@ impl Operator {
             cache: Cache::default(),
             publisher,
             planner: self.planner,
+            gathering: reconcile::Gathering::default(),
             limits: self.config.limits,
             clock: self.config.clock,
             scopes: Arc::new(scopes),

@@ -1,6 +1,8 @@
 //! One application, once: facts, decision, status, action, and again with the answer, until there is nothing to do now.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -8,6 +10,7 @@ use kube::api::{Api, DeleteParams, Preconditions};
 use kube::core::DynamicObject;
 use serde_json::Value;
 use stoke_model::crd::{ApplicationStateType, SparkApplicationStatus};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::cache::App;
@@ -15,11 +18,35 @@ use super::queue::Worked;
 use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, pods, status, submission};
-use crate::application::{Action, Driver, EventNote, Facts, decide};
+use crate::application::{Action, Decision, Driver, EventNote, Facts, decide};
 use crate::names::API_VERSION;
 
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
 const ROUNDS: usize = 12;
+
+/// How long news of executors alone wait for more of them: five executors that start are one write and one Event, not ten.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// Since when which applications wait for more news of their executors.
+#[derive(Clone, Default)]
+pub(crate) struct Gathering(Arc<Mutex<HashMap<Key, Instant>>>);
+
+impl Gathering {
+    /// How long to wait on; none when the waiting is over.
+    fn wait_on(&self, key: &Key) -> Option<Duration> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *waiting.entry(key.clone()).or_insert_with(Instant::now);
+        let left = GATHER.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
+        if left.is_none() {
+            waiting.remove(key);
+        }
+        left
+    }
+
+    fn end(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
 
 /// Brings one application to where nothing can be done for it now.
 pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
@@ -59,7 +86,15 @@ impl Turn<'_> {
         let mut facts = self.context.cache.facts(self.key, &self.app, &object);
         facts.limits = self.context.limits;
         for _ in 0..ROUNDS {
-            let decision = decide(&facts, self.context.clock.now());
+            let now = self.context.clock.now();
+            let decision = decide(&facts, now);
+            if is_about_executors_alone(&facts, &decision) {
+                if let Some(wait) = self.context.gathering.wait_on(self.key) {
+                    return Ok(now.checked_add(wait).ok());
+                }
+            } else {
+                self.context.gathering.end(self.key);
+            }
             self.write(&mut facts, decision.status, &decision.events).await?;
             facts.submission = None;
             let Some(action) = decision.actions.first() else {
@@ -216,6 +251,18 @@ impl Turn<'_> {
             field_path: None,
         }
     }
+}
+
+/// True when a decision has nothing to do and nothing new to say but about executors of an application that goes on.
+fn is_about_executors_alone(facts: &Facts, decision: &Decision) -> bool {
+    let Some(old) = &facts.app.status else { return false };
+    let new = &decision.status;
+    if !decision.actions.is_empty() || new.app_state.state.is_terminal() || old.executor_state == new.executor_state {
+        return false;
+    }
+    let mut same = old.clone();
+    same.executor_state.clone_from(&new.executor_state);
+    same == *new
 }
 
 fn value(status: &SparkApplicationStatus) -> Result<Value, Stop> {

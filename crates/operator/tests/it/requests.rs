@@ -249,6 +249,71 @@ async fn executors_show_in_the_status() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn executors_cost_requests_by_what_happens_to_them_not_by_their_number() {
+    for executors in [1, 5, 50] {
+        let api = FakeApi::default();
+        let operator = Running::start(&api);
+        api.put("sparkapplications", application(json!({})));
+        until_state(&api, "SUBMITTED").await;
+        phase(&api, "pi-driver", "Running", None);
+        until_state(&api, "RUNNING").await;
+        api.clear_log();
+        let id = api.get("sparkapplications", "pi").unwrap()["status"]["submissionID"].clone();
+        for state in ["Pending", "Running", "Succeeded"] {
+            for number in 1..=executors {
+                api.put(
+                    "pods",
+                    json!({"metadata": {"name": format!("pi-exec-{number}"), "labels": {
+                        "spark-role": "executor", "spark-exec-id": number.to_string(), "sparkoperator.k8s.io/app-name": "pi",
+                        "sparkoperator.k8s.io/launched-by-spark-operator": "true", "sparkoperator.k8s.io/submission-id": id}},
+                        "status": {"phase": state}}),
+                );
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(api.log(), ["PATCH sparkapplications/pi/status"; 3], "{executors}");
+        let told = api.all("events");
+        let told: Vec<&str> = told.iter().filter_map(|event| event["reason"].as_str()).collect();
+        let executor_events = told.iter().filter(|reason| reason.starts_with("SparkExecutor")).count();
+        assert_eq!(executor_events, 3, "{executors}: {told:?}");
+        phase(&api, "pi-driver", "Succeeded", Some(0));
+        until_state(&api, "COMPLETED").await;
+        operator.kill().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_of_executors_wait_half_a_second_however_many_come() {
+    let api = FakeApi::default();
+    let operator = Running::start(&api);
+    api.put("sparkapplications", application(json!({})));
+    until_state(&api, "SUBMITTED").await;
+    phase(&api, "pi-driver", "Running", None);
+    until_state(&api, "RUNNING").await;
+    let id = api.get("sparkapplications", "pi").unwrap()["status"]["submissionID"].clone();
+    let begun = tokio::time::Instant::now();
+    let mut seen = None;
+    for number in 1..=200 {
+        api.put(
+            "pods",
+            json!({"metadata": {"name": format!("pi-exec-{number}"), "labels": {
+                "spark-role": "executor", "spark-exec-id": number.to_string(), "sparkoperator.k8s.io/app-name": "pi",
+                "sparkoperator.k8s.io/launched-by-spark-operator": "true", "sparkoperator.k8s.io/submission-id": id}},
+                "status": {"phase": "Running"}}),
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let shown = api.get("sparkapplications", "pi").unwrap()["status"]["executorState"].is_object();
+        if shown && seen.is_none() {
+            seen = Some(begun.elapsed());
+        }
+    }
+    let seen = seen.expect("some while others still come");
+    assert!((500..600).contains(&seen.as_millis()), "{seen:?}");
+    operator.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_timer_and_no_poll_lies_between_an_application_and_its_driver_pod() {
     let api = FakeApi::default();
     let operator = Running::start(&api);
