@@ -6,6 +6,10 @@
 //! - [`plan`]: the seam to the room `submit`
 //! - `act`: what a decision asks for, done at the API server
 //! - `controller`: watches, cache and work queue; when to decide
+//! - [`install`]: the objects that a cluster must hold for it
+//! - [`lease`]: which operator works, when there are several; [`Gate`] is where that is asked
+//! - [`metrics`]: what is counted; [`Health`]: whether the operator lives
+//! - [`serve`]: all of it as a service, with probes
 //! - [`names`]: names that make doing a thing twice safe
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
@@ -14,9 +18,18 @@
 mod act;
 pub mod application;
 mod controller;
+mod gate;
+mod health;
+pub mod install;
+pub mod lease;
+pub mod metrics;
 pub mod names;
 pub mod plan;
 pub mod schedule;
+pub mod serve;
 
 pub use controller::{Clock, Operator, OperatorConfig};
+pub use gate::{Gate, GateControl};
+pub use health::Health;
 pub use plan::{NativePlanner, Plan, Planner, Refusal};
+pub use stoke_submit::application::{IngressSettings, Settings};

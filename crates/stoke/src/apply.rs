@@ -79,6 +79,22 @@ pub async fn create_application(client: &Client, namespace: &str, object: &Value
     ))
 }
 
+/// Deletes one object of any kind; none when it, or its kind, was not there.
+pub async fn delete_any(client: &Client, object: &Value, parameters: &DeleteParams) -> Outcome<Option<DynamicObject>> {
+    // A cluster without the kind has no object of it.
+    let Ok((resource, capabilities)) = kind_of(client, object).await else {
+        return Ok(None);
+    };
+    let object: DynamicObject = serde_json::from_value(object.clone())
+        .map_err(|error| Failure::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))?;
+    let api = api_for(client, "default", &resource, &capabilities, &object);
+    match api.delete(&object.name_any(), parameters).await {
+        Ok(_) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn make_room(api: &Api<SparkApplication>, name: &str) -> Outcome<()> {
     let Some(old) = api.get_opt(name).await? else {
         return Ok(());

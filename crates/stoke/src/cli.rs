@@ -96,6 +96,9 @@ pub enum Command {
     Snapshot(commands::snapshot::Command),
     /// Submit with spark-submit's own arguments
     Submit(commands::submit::Arguments),
+    /// Run or install the operator on any cluster
+    #[command(subcommand)]
+    Operator(commands::operator::Command),
     /// Explain a manifest field or a Spark configuration key
     Explain(commands::explain::Arguments),
     /// Print a completion script for a shell
@@ -119,7 +122,10 @@ pub fn run() -> ExitCode {
         clap_complete::generate(shell, &mut Cli::command(), "stoke", &mut std::io::stdout());
         return ExitCode::SUCCESS;
     }
-    logging();
+    // The operator's log has flags of its own.
+    if !matches!(cli.command, Command::Operator(commands::operator::Command::Run(_))) {
+        logging();
+    }
     let home = match Home::find(cli.global.home.clone()) {
         Ok(home) => home,
         Err(failure) => {
@@ -156,6 +162,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Runtime(command) => commands::runtime::run(command, context),
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
+            Command::Operator(command) => commands::operator::run(command, context).await,
             Command::Explain(arguments) => commands::explain::run(&arguments, context),
             Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),
         }

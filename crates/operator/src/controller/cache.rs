@@ -300,6 +300,20 @@ impl Cache {
             .map(|(_, app)| app.clone())
     }
 
+    /// Keys of all applications, and of all schedules.
+    pub(crate) fn keys(&self) -> (Vec<Key>, Vec<Key>) {
+        let tables = self.lock();
+        let schedules = tables.schedules.rows.keys().cloned().collect();
+        (tables.apps.rows.keys().cloned().collect(), schedules)
+    }
+
+    /// Looks at every application.
+    pub(crate) fn each_app(&self, mut look: impl FnMut(&Key, &App)) {
+        for (key, row) in &self.lock().apps.rows {
+            row.values().for_each(|(_, app)| look(key, app));
+        }
+    }
+
     /// All applications of a namespace that this predicate accepts.
     pub(crate) fn apps_where(&self, namespace: &str, accept: impl Fn(&SparkApplication) -> bool) -> Vec<Arc<App>> {
         let tables = self.lock();

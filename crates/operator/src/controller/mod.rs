@@ -18,12 +18,20 @@ use tokio::sync::{mpsc, watch};
 
 use crate::act::events::Publisher;
 use crate::application::Limits;
+use crate::gate::Gate;
+use crate::health::Health;
+use crate::metrics::{self, Metrics};
 use crate::plan::{NativePlanner, Planner};
 use cache::Cache;
 pub use clock::Clock;
+use queue::Worked;
 
 /// The API server as every pod sees it.
 const IN_CLUSTER_MASTER: &str = "k8s://https://kubernetes.default.svc";
+
+/// Names of the queues, in metrics and health.
+const APPLICATIONS: &str = "SparkApplication";
+const SCHEDULES: &str = "ScheduledSparkApplication";
 
 /// Namespace and name of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +61,12 @@ pub struct OperatorConfig {
     pub limits: Limits,
     /// What time it is.
     pub clock: Clock,
+    /// Which applications are ours; by default all.
+    pub gate: Gate,
+    /// Where things are counted.
+    pub metrics: Metrics,
+    /// Where it is told that the operator lives and is ready.
+    pub health: Health,
 }
 
 impl Default for OperatorConfig {
@@ -68,6 +82,9 @@ impl Default for OperatorConfig {
                 ..Limits::default()
             },
             clock: Clock::default(),
+            gate: Gate::open(),
+            metrics: Metrics::default(),
+            health: Health::default(),
         }
     }
 }
@@ -84,6 +101,29 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     /// Watched namespaces, or one empty name for all.
     pub(crate) scopes: Arc<Vec<String>>,
+    pub(crate) gate: Gate,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+}
+
+impl Context {
+    /// Works on a key of this queue while it is ours, counted and timed.
+    async fn work<F>(self, queue: &'static str, key: Key, work: impl FnOnce(Self, Key) -> F) -> Worked
+    where
+        F: Future<Output = Worked>,
+    {
+        if key == Health::sentinel() {
+            self.health.beat(queue);
+            return Worked::Done(None);
+        }
+        let client = metrics::counted(&self.client, &self.metrics, Some(&key));
+        let (gate, metrics) = (self.gate.clone(), self.metrics.clone());
+        // The work's future is large; behind a pointer it is moved through the wrappers for nothing.
+        let working = Box::pin(work(Self { client, ..self }, key.clone()));
+        let timed = metrics.timed(queue, key.clone(), working);
+        // What is not ours any more is taken up by whoever has it now.
+        gate.while_ours(&key, timed).await.unwrap_or(Worked::Done(None))
+    }
 }
 
 /// The controller of `SparkApplication` and `ScheduledSparkApplication` objects.
@@ -120,8 +160,11 @@ impl Operator {
             true => vec![String::new()],
             false => self.config.namespaces.clone(),
         };
+        let OperatorConfig {
+            gate, metrics, health, ..
+        } = self.config;
         let context = Context {
-            client: self.client,
+            client: metrics::counted(&self.client, &metrics, None),
             cache: Cache::default(),
             publisher,
             planner: self.planner,
@@ -129,30 +172,58 @@ impl Operator {
             limits: self.config.limits,
             clock: self.config.clock,
             scopes: Arc::new(scopes),
+            gate,
+            metrics,
+            health,
         };
+        context.metrics.attach(&context.cache, &context.gate);
+        context.health.expect(context.scopes.len());
         let (applications, touched) = mpsc::unbounded_channel();
         let (schedules, schedules_touched) = mpsc::unbounded_channel();
         tracing::info!(namespaces = ?context.scopes, "operator: watching");
+        let regaining = watches::touch_gained(context.clone(), applications.clone(), schedules.clone());
+        let beating = {
+            let (health, applications, schedules) = (context.health.clone(), applications.clone(), schedules.clone());
+            async move {
+                tokio::join!(
+                    health.watch(APPLICATIONS, applications),
+                    health.watch(SCHEDULES, schedules)
+                )
+            }
+        };
         let watching = watches::run(
             context.clone(),
             watches::Touch {
                 applications,
                 schedules,
+                health: context.health.clone(),
             },
         );
-        let working = queue::run(touched, stop.clone(), self.config.workers, {
+        let counting = |queue| queue::Counting {
+            queue,
+            metrics: context.metrics.clone(),
+        };
+        let working = queue::run(touched, stop.clone(), self.config.workers, counting(APPLICATIONS), {
             let context = context.clone();
-            move |key| reconcile::reconcile(context.clone(), key)
+            move |key| context.clone().work(APPLICATIONS, key, reconcile::reconcile)
         });
-        let scheduling = queue::run(schedules_touched, stop.clone(), self.config.workers, {
-            let context = context.clone();
-            move |key| schedules::reconcile(context.clone(), key)
-        });
+        let scheduling = queue::run(
+            schedules_touched,
+            stop.clone(),
+            self.config.workers,
+            counting(SCHEDULES),
+            {
+                let context = context.clone();
+                move |key| context.clone().work(SCHEDULES, key, schedules::reconcile)
+            },
+        );
         let mut stop = stop;
         tokio::select! {
             () = working => {}
             () = scheduling => {}
             () = watching => {}
+            () = regaining => {}
+            _ = beating => {}
             () = publishing => {}
             () = stopped(&mut stop) => {}
         }

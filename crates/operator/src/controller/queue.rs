@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Key;
+use crate::metrics::Metrics;
 
 /// How a piece of work ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,25 @@ pub(crate) enum Worked {
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Where the queue's length and waits are counted, and under which name.
+pub(crate) struct Counting {
+    pub(crate) queue: &'static str,
+    pub(crate) metrics: Metrics,
+}
+
+impl Counting {
+    fn push(&self, ready: &mut VecDeque<(Key, Instant)>, key: Key) {
+        ready.push_back((key, Instant::now()));
+        self.metrics.queued(self.queue, ready.len());
+    }
+
+    fn pop(&self, ready: &mut VecDeque<(Key, Instant)>) -> Option<Key> {
+        let (key, since) = ready.pop_front()?;
+        self.metrics.taken(self.queue, ready.len(), since.elapsed());
+        Some(key)
+    }
+}
+
 #[derive(Default)]
 struct Slot {
     running: bool,
@@ -39,6 +59,7 @@ pub(crate) async fn run<W, F>(
     mut touched: mpsc::UnboundedReceiver<Key>,
     mut stop: watch::Receiver<bool>,
     workers: usize,
+    counting: Counting,
     work: W,
 ) where
     W: Fn(Key) -> F,
@@ -46,12 +67,12 @@ pub(crate) async fn run<W, F>(
 {
     let mut slots: HashMap<Key, Slot> = HashMap::new();
     let mut timers: BTreeSet<(Instant, Key)> = BTreeSet::new();
-    let mut ready: VecDeque<Key> = VecDeque::new();
+    let mut ready: VecDeque<(Key, Instant)> = VecDeque::new();
     let mut heard: Vec<Key> = Vec::new();
     let mut tasks: JoinSet<(Key, Worked)> = JoinSet::new();
     loop {
         while tasks.len() < workers
-            && let Some(key) = ready.pop_front()
+            && let Some(key) = counting.pop(&mut ready)
         {
             let slot = slots.entry(key.clone()).or_default();
             slot.running = true;
@@ -79,7 +100,7 @@ pub(crate) async fn run<W, F>(
                 for key in heard.drain(..) {
                     let slot = slots.entry(key.clone()).or_default();
                     if !std::mem::replace(&mut slot.touched, true) && !slot.running {
-                        ready.push_back(key);
+                        counting.push(&mut ready, key);
                     }
                 }
             }
@@ -97,7 +118,7 @@ pub(crate) async fn run<W, F>(
                 // A failure waits even when something happened meanwhile: that something will not mend it.
                 if slot.touched && worked != Worked::Failed || wait == Some(Duration::ZERO) {
                     slot.touched = true;
-                    ready.push_back(key);
+                    counting.push(&mut ready, key);
                 } else if let Some(wait) = wait {
                     slot.touched = false;
                     let due = Instant::now() + wait;
@@ -115,7 +136,7 @@ pub(crate) async fn run<W, F>(
                     let slot = slots.entry(key.clone()).or_default();
                     slot.due = None;
                     if !std::mem::replace(&mut slot.touched, true) && !slot.running {
-                        ready.push_back(key);
+                        counting.push(&mut ready, key);
                     }
                 }
             }
@@ -156,7 +177,11 @@ mod tests {
         for name in touches {
             send.send(key(name)).unwrap();
         }
-        let queue = run(touched, stop, 2, |key: Key| {
+        let counting = Counting {
+            queue: "test",
+            metrics: Metrics::default(),
+        };
+        let queue = run(touched, stop, 2, counting, |key: Key| {
             let (log, work) = (log.clone(), work.clone());
             async move {
                 let turn = {

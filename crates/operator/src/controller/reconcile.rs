@@ -53,6 +53,7 @@ pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
     let span = tracing::info_span!("application", namespace = %key.namespace, name = %key.name);
     async move {
         let Some(app) = context.cache.app(&key) else {
+            context.metrics.forget(&key);
             return Worked::Done(None);
         };
         let turn = Turn {
@@ -125,6 +126,8 @@ impl Turn<'_> {
                 value(&old)?
             };
             self.patch(&known, &value(&new)?).await?;
+            let metrics = &self.context.metrics;
+            metrics.changed(self.key, &facts.app, &old, &new, Timestamp::now());
             if old.app_state.state != new.app_state.state {
                 tracing::info!(
                     from = ?old.app_state.state, to = ?new.app_state.state, attempt = new.execution_attempts,

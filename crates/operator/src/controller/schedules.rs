@@ -160,7 +160,12 @@ impl Turn<'_> {
             ..PostParams::default()
         };
         match self.applications().create(&parameters, &application).await {
-            Ok(_) => tracing::info!(application = name, "a run was created"),
+            Ok(_) => {
+                if let Some(due) = schedule.status.as_ref().and_then(|status| status.last_run.as_ref()) {
+                    self.context.metrics.scheduled(due.0, Timestamp::now());
+                }
+                tracing::info!(application = name, "a run was created");
+            }
             Err(error) if is_code(&error, 409) => tracing::info!(application = name, "a run was found created"),
             Err(error) => match refusal(&error) {
                 // Asking again for the same would be refused again; the next time comes.

@@ -14,11 +14,40 @@ use tokio::sync::mpsc;
 
 use super::cache::{app_key, pod_key};
 use super::{Context, Key, applications, schedules};
+use crate::health::Health;
 
 /// Where touched keys go.
 pub(crate) struct Touch {
     pub(crate) applications: mpsc::UnboundedSender<Key>,
     pub(crate) schedules: mpsc::UnboundedSender<Key>,
+    pub(crate) health: Health,
+}
+
+/// Touches what may have become ours, whenever it may have: a lease was taken, a namespace selected. O(all objects) each time.
+pub(crate) async fn touch_gained(
+    context: Context,
+    applications: mpsc::UnboundedSender<Key>,
+    schedules: mpsc::UnboundedSender<Key>,
+) {
+    let mut gate = context.gate.clone();
+    loop {
+        gate.gained().await;
+        let (of_applications, of_schedules) = context.cache.keys();
+        let ours = |key: &Key| context.gate.is_ours(key);
+        let touched = of_applications
+            .into_iter()
+            .filter(ours)
+            .try_for_each(|key| applications.send(key));
+        let touched = touched.and_then(|()| {
+            of_schedules
+                .into_iter()
+                .filter(ours)
+                .try_for_each(|key| schedules.send(key))
+        });
+        if touched.is_err() {
+            return;
+        }
+    }
 }
 
 enum Told {
@@ -128,6 +157,9 @@ impl Listing {
     ) -> Result<(), mpsc::error::SendError<Key>> {
         let (lists, early) = self.early.entry(scope.to_owned()).or_default();
         *lists += usize::from(whole);
+        if whole && *lists == 2 {
+            touch.health.listed();
+        }
         early.extend(keys);
         match *lists >= 2 {
             true => early.drain().try_for_each(|key| touch.applications.send(key)),

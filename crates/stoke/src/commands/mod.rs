@@ -6,6 +6,7 @@ pub mod env;
 pub mod explain;
 pub mod kubeconfig;
 pub mod logs;
+pub mod operator;
 pub mod ps;
 pub mod run;
 pub mod runtime;

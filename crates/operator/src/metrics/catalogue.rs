@@ -1,0 +1,99 @@
+//! Every metric there is.
+
+/// What kind of number it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Sum and count.
+    Summary,
+    /// Sum, count and buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// As Prometheus writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Summary => "summary",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, without the prefix.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its labels. `…` stands for the labels of applications that `--metrics-labels` names.
+    pub labels: &'static [&'static str],
+    /// What it tells, a sentence.
+    pub help: &'static str,
+}
+
+/// Labels of applications.
+pub const OF_APPLICATIONS: &str = "…";
+
+const APP: &[&str] = &[OF_APPLICATIONS];
+const QUEUE: &[&str] = &["name"];
+
+const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $id:ident = $name:literal, $kind:ident, $labels:expr, $help:literal;)*) => {
+        $(#[doc = $help] pub const $id: Metric = metric($name, Kind::$kind, $labels, $help);)*
+        /// All of them, in the order of the output.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+catalogue! {
+    COUNT = "spark_application_count", Counter, APP, "Applications seen for the first time.";
+    SUBMIT_COUNT = "spark_application_submit_count", Counter, APP, "Submissions that succeeded.";
+    FAILED_SUBMISSION_COUNT = "spark_application_failed_submission_count", Counter, APP, "Submissions that failed.";
+    RUNNING_COUNT = "spark_application_running_count", Gauge, APP, "Applications whose driver runs.";
+    SUCCESS_COUNT = "spark_application_success_count", Counter, APP, "Applications that completed.";
+    FAILURE_COUNT = "spark_application_failure_count", Counter, APP, "Applications that failed for good.";
+    SUCCESS_TIME = "spark_application_success_execution_time_seconds", Summary, APP, "Seconds from submission to completion of applications that completed.";
+    FAILURE_TIME = "spark_application_failure_execution_time_seconds", Summary, APP, "Seconds from submission to the end of applications that failed.";
+    SUBMIT_LATENCY = "spark_application_submit_latency_seconds", Summary, APP, "Seconds from creation to the first submission.";
+    SUBMIT_LATENCY_HISTOGRAM = "spark_application_submit_latency_seconds_histogram", Histogram, APP, "Seconds from creation to the first submission, in buckets.";
+    START_LATENCY = "spark_application_start_latency_seconds", Summary, APP, "Seconds from creation to the first running driver.";
+    START_LATENCY_HISTOGRAM = "spark_application_start_latency_seconds_histogram", Histogram, APP, "Seconds from creation to the first running driver, in buckets.";
+    EXECUTOR_RUNNING_COUNT = "spark_executor_running_count", Gauge, APP, "Executors that run.";
+    EXECUTOR_SUCCESS_COUNT = "spark_executor_success_count", Counter, APP, "Executors that completed.";
+    EXECUTOR_FAILURE_COUNT = "spark_executor_failure_count", Counter, APP, "Executors that failed.";
+    APPLICATIONS = "stoke_applications", Gauge, &["state"], "Applications by state.";
+    OLDEST = "stoke_applications_oldest_age_seconds", Gauge, &["state"], "Seconds that the application has been in its state that has been there longest.";
+    STATE_AGE = "stoke_application_state_age_seconds", Histogram, &["state"], "Seconds that applications were in a state when they left it.";
+    TRANSITIONS = "stoke_application_transitions_total", Counter, &["from", "to"], "Changes of state.";
+    RETRIES = "stoke_application_retries_total", Counter, &["cause"], "Runs after the first: after a failed driver, a failed submission, or an end with restartPolicy Always.";
+    API_REQUESTS = "stoke_application_api_requests", Histogram, &[], "Requests to the API server that an application took from its creation, or the operator's start, to its end.";
+    LATENESS = "stoke_schedule_lateness_seconds", Histogram, &[], "Seconds from the time at which a run was due to its creation.";
+    QUEUE_DEPTH = "workqueue_depth", Gauge, QUEUE, "Objects that wait to be worked on.";
+    QUEUE_ADDS = "workqueue_adds_total", Counter, QUEUE, "Objects put into the queue.";
+    QUEUE_WAIT = "workqueue_queue_duration_seconds", Histogram, QUEUE, "Seconds that objects waited in the queue.";
+    QUEUE_WORK = "workqueue_work_duration_seconds", Histogram, QUEUE, "Seconds that a piece of work took.";
+    QUEUE_UNFINISHED = "workqueue_unfinished_work_seconds", Gauge, QUEUE, "Seconds that work under way has taken so far, all together.";
+    QUEUE_LONGEST = "workqueue_longest_running_processor_seconds", Gauge, QUEUE, "Seconds that the longest piece of work under way has taken so far.";
+    QUEUE_RETRIES = "workqueue_retries_total", Counter, QUEUE, "Pieces of work that failed and are tried again.";
+    RECONCILES = "controller_runtime_reconcile_total", Counter, &["controller", "result"], "Pieces of work by result.";
+    RECONCILE_ERRORS = "controller_runtime_reconcile_errors_total", Counter, &["controller"], "Pieces of work that failed.";
+    RECONCILE_TIME = "controller_runtime_reconcile_time_seconds", Histogram, &["controller"], "Seconds that a piece of work took.";
+    REQUESTS = "rest_client_requests_total", Counter, &["code", "method"], "Requests to the API server, by answer.";
+}

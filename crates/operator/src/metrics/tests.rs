@@ -1,0 +1,239 @@
+//! Every metric of the catalogue moves when what it tells about happens, and the documentation's table is the catalogue.
+
+use std::time::Duration;
+
+use http::{Request, Response};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Client;
+use kube::client::Body;
+use kube::core::DynamicObject;
+use serde_json::json;
+use stoke_model::crd::{
+    ApplicationStateType as State, ExecutorState, SparkApplication, SparkApplicationStatus, Transition,
+};
+
+use super::catalogue::{ALL, OF_APPLICATIONS};
+use super::{Metrics, MetricsConfig, counted};
+use crate::controller::Key;
+use crate::controller::cache::Cache;
+use crate::controller::queue::Worked;
+use crate::gate::Gate;
+
+const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn at(seconds: i64) -> Timestamp {
+    START + SignedDuration::from_secs(seconds)
+}
+
+fn key(name: &str) -> Key {
+    Key {
+        namespace: "default".into(),
+        name: name.into(),
+    }
+}
+
+struct Life {
+    app: SparkApplication,
+    status: SparkApplicationStatus,
+}
+
+impl Life {
+    fn begin(name: &str) -> Self {
+        let mut app = SparkApplication::new(name, Default::default());
+        app.metadata.creation_timestamp = Some(Time(START));
+        app.metadata.labels = Some([("team".to_owned(), "etl".to_owned())].into());
+        Self {
+            app,
+            status: SparkApplicationStatus::default(),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        metrics: &Metrics,
+        state: State,
+        seconds: i64,
+        change: impl FnOnce(&mut SparkApplicationStatus),
+    ) {
+        let old = self.status.clone();
+        self.status.app_state.state = state;
+        self.status.transitions.push(Transition {
+            state,
+            time: Time(at(seconds)),
+            reason: String::new(),
+        });
+        change(&mut self.status);
+        let key = key(self.app.metadata.name.as_deref().unwrap());
+        metrics.changed(&key, &self.app, &old, &self.status, at(seconds));
+    }
+}
+
+fn submitted(status: &mut SparkApplicationStatus) {
+    status.execution_attempts += 1;
+    status.last_submission_attempt_time = Some(Time(at(2)));
+}
+
+fn ended(status: &mut SparkApplicationStatus) {
+    status.termination_time = Some(Time(at(32)));
+}
+
+async fn exercised() -> Metrics {
+    let metrics = Metrics::new(MetricsConfig {
+        labels: vec!["team".into(), "cost-centre".into()],
+        ..MetricsConfig::default()
+    });
+    let answering = tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, tower::BoxError>(Response::new(Body::from(b"{}".to_vec())))
+    });
+    let client = counted(&Client::new(answering, "default"), &metrics, None);
+    let of_app = counted(&client, &metrics, Some(&key("good")));
+    for _ in 0..7 {
+        of_app
+            .send(Request::get("/api").body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+    }
+
+    let mut good = Life::begin("good");
+    good.enter(&metrics, State::Submitted, 2, submitted);
+    good.enter(&metrics, State::Running, 5, |status| {
+        status.executor_state.insert("e1".into(), ExecutorState::Running);
+        status.executor_state.insert("e2".into(), ExecutorState::Running);
+    });
+    good.enter(&metrics, State::Failing, 9, |status| {
+        status.executor_state.insert("e1".into(), ExecutorState::Completed);
+        status.executor_state.insert("e2".into(), ExecutorState::Failed);
+    });
+    good.enter(&metrics, State::PendingRerun, 10, |_| ());
+    good.enter(&metrics, State::Submitted, 11, submitted);
+    good.enter(&metrics, State::Running, 12, |_| ());
+    good.enter(&metrics, State::Succeeding, 32, ended);
+    good.enter(&metrics, State::Completed, 32, |_| ());
+    let mut bad = Life::begin("bad");
+    bad.enter(&metrics, State::SubmissionFailed, 1, submitted);
+    bad.enter(&metrics, State::Failed, 3, ended);
+    metrics.scheduled(at(0), at(3));
+
+    metrics.queued("SparkApplication", 2);
+    metrics.taken("SparkApplication", 1, Duration::from_millis(20));
+    metrics
+        .timed("SparkApplication", key("bad"), async { Worked::Failed })
+        .await;
+    let live = Cache::default();
+    let running: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+        "metadata": {"name": "live", "namespace": "default", "resourceVersion": "1", "creationTimestamp": "2020-01-01T00:00:00Z"},
+        "spec": {"driver": {}, "executor": {}},
+        "status": {"applicationState": {"state": "RUNNING"}, "executorState": {"a": "RUNNING", "b": "PENDING"}},
+    }))
+    .unwrap();
+    live.app_told("", &running, true);
+    metrics.attach(&live, &Gate::open());
+    metrics
+}
+
+#[tokio::test]
+async fn every_metric_moves_when_what_it_tells_about_happens() {
+    let metrics = exercised().await;
+    let busy = metrics.timed("SparkApplication", key("slow"), async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        metrics
+            .text()
+            .lines()
+            .for_each(|line| LINES.with(|lines| lines.borrow_mut().push(line.to_owned())));
+        Worked::Done(None)
+    });
+    busy.await;
+    let lines = LINES.with(std::cell::RefCell::take);
+    let value = |prefix: &str| -> Vec<f64> {
+        let of = lines.iter().filter(|line| {
+            line.strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        of.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+            .collect()
+    };
+    for metric in ALL {
+        let sample = match metric.kind {
+            super::catalogue::Kind::Counter | super::catalogue::Kind::Gauge => metric.name.to_owned(),
+            _ => format!("{}_sum", metric.name),
+        };
+        assert!(
+            value(&sample).iter().any(|value| *value > 0.0),
+            "{sample} never moves:\n{}",
+            lines.join("\n")
+        );
+    }
+    let labels = r#"{team="etl",cost_centre="Unknown"}"#;
+    for (line, expected) in [
+        ("spark_application_count", "2"),
+        ("spark_application_submit_count", "3"),
+        ("spark_application_failed_submission_count", "1"),
+        ("spark_application_success_count", "1"),
+        ("spark_application_failure_count", "1"),
+        ("spark_application_success_execution_time_seconds_sum", "30"),
+        ("spark_application_start_latency_seconds_sum", "5"),
+        ("spark_executor_success_count", "1"),
+        ("spark_executor_failure_count", "1"),
+    ] {
+        let line = format!("{line}{labels} {expected}");
+        assert!(lines.contains(&line), "{line} is not in\n{}", lines.join("\n"));
+    }
+    for line in [
+        r#"stoke_applications{state="RUNNING"} 1"#,
+        r#"stoke_application_transitions_total{from="NEW",to="SUBMITTED"} 1"#,
+        r#"stoke_application_retries_total{cause="DriverFailed"} 1"#,
+        "stoke_application_api_requests_sum 7",
+        r#"rest_client_requests_total{code="200",method="GET"} 7"#,
+        "stoke_schedule_lateness_seconds_sum 3",
+        r#"workqueue_depth{name="SparkApplication"} 1"#,
+    ] {
+        assert!(
+            lines.iter().any(|known| known == line),
+            "{line} is not in\n{}",
+            lines.join("\n")
+        );
+    }
+}
+
+thread_local! {
+    static LINES: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn the_table_in_docs_is_the_catalogue() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator.md");
+    let mut table = String::from("| metric | kind | labels | what it tells |\n|---|---|---|---|\n");
+    for metric in ALL {
+        let labels = match metric.labels {
+            [OF_APPLICATIONS] => "those of `--metrics-labels`".to_owned(),
+            labels => labels
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        table += &format!(
+            "| `{}` | {} | {labels} | {} |\n",
+            metric.name,
+            metric.kind.name(),
+            metric.help
+        );
+    }
+    let (begin, end) = (
+        "<!-- metrics: made from crates/operator/src/metrics/catalogue.rs -->\n",
+        "<!-- end of metrics -->",
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (committed, after) = rest.split_once(end).unwrap();
+    if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
+        std::fs::write(path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        return;
+    }
+    assert!(
+        committed == table,
+        "docs/operator.md differs; write it anew with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --lib"
+    );
+}

@@ -1,0 +1,91 @@
+//! An operator as a service: the controller with leases, selected namespaces, probes and metrics around it.
+//!
+//! In: a client and [`ServeConfig`]. Out: a process that works until it is told to stop, then hands its leases back.
+//! - [`namespaces`]: which namespaces a label selector selects, as they come and go
+//! - [`http`]: `/metrics`, `/healthz`, `/readyz`
+//!
+//! It decides nothing about applications; that is the controller's.
+
+mod http;
+mod namespaces;
+
+use std::net::SocketAddr;
+
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::gate::Gate;
+use crate::lease::{Election, keep};
+use crate::{Operator, OperatorConfig};
+
+/// What is served, and where.
+#[derive(Clone, Debug, Default)]
+pub struct ServeConfig {
+    /// The controller. Its gate is made here.
+    pub operator: OperatorConfig,
+    /// Label selector of the namespaces to work in, besides `operator.namespaces`; needs the right to list namespaces.
+    pub namespace_selector: Option<String>,
+    /// Leases; none when this is the only operator.
+    pub election: Option<Election>,
+    /// Where `/healthz` and `/readyz` are answered.
+    pub probes: Option<SocketAddr>,
+    /// Where metrics are answered, and the path.
+    pub metrics: Option<(SocketAddr, String)>,
+}
+
+/// Why it cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's message.
+        cause: std::io::Error,
+    },
+}
+
+/// Serves until `stop` turns true.
+///
+/// # Errors
+/// An address that cannot be listened on; everything later is tried again.
+pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bool>) -> Result<(), ServeError> {
+    let (control, gate) = Gate::new(config.election.as_ref().map_or(0, |election| election.shards));
+    let mut operator = config.operator;
+    operator.gate = gate;
+    let (metrics, health) = (operator.metrics.clone(), operator.health.clone());
+    let mut servers = Vec::new();
+    if let Some(address) = config.probes {
+        servers.push((listen(address).await?, http::probes(health.clone())));
+    }
+    if let Some((address, path)) = config.metrics {
+        servers.push((listen(address).await?, http::metrics(metrics, &path)));
+    }
+    let answering = servers
+        .into_iter()
+        .map(|(listener, router)| http::answer(listener, router, stop.clone()));
+    let selecting = async {
+        match &config.namespace_selector {
+            Some(selector) => namespaces::select(client.clone(), selector, &control, stop.clone()).await,
+            None => {}
+        }
+    };
+    let leading = async {
+        match config.election {
+            Some(election) => keep(client.clone(), election, &control, stop.clone()).await,
+            None => {}
+        }
+    };
+    let working = Operator::new(client.clone(), operator).run(stop.clone());
+    // All of them end when `stop` turns true; the leases are handed back when the work is cut off.
+    tokio::join!(working, leading, selecting, futures::future::join_all(answering));
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| ServeError::Listen { address, cause })
+}

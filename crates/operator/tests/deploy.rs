@@ -1,0 +1,353 @@
+//! `deploy`: chart and kustomization are what the binary installs, object by object. Real `helm` and `kubectl`; ignored when they are not there.
+//!
+//! `STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy` writes the generated files anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test, though without the harness"
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use stoke_model::crd;
+use stoke_operator::install::{self, Options, objects};
+
+/// The version of helm that is built.
+const HELM: &str = "v3.19.0";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let helm = helm();
+    let kubectl = found("kubectl");
+    let trials = vec![
+        Trial::test("generated files do not drift", || generated().map_err(Failed::from)),
+        trial("helm lints the chart", &helm, lint),
+        trial("helm renders what the binary installs", &helm, charts),
+        trial("helm refuses values that have no effect", &helm, refusals),
+        trial("helm renders every value", &helm, every_value),
+        trial(
+            "kubectl kustomize renders what the binary installs",
+            &kubectl,
+            kustomized,
+        ),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(name: &str, program: &Result<PathBuf, String>, test: fn(&Path) -> Result<(), String>) -> Trial {
+    match program.clone() {
+        Ok(program) => Trial::test(name, move || test(&program).map_err(Failed::from)),
+        Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
+    }
+}
+
+fn found(name: &str) -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|directory| directory.join(name));
+    places
+        .find(|place| place.is_file())
+        .ok_or(format!("{name} is not installed"))
+}
+
+/// helm of the PATH, or built below the target directory when that is asked for: it takes minutes.
+fn helm() -> Result<PathBuf, String> {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm");
+    let executable = home.join("helm");
+    if let Ok(helm) = found("helm") {
+        return Ok(helm);
+    }
+    if executable.exists() {
+        return Ok(executable);
+    }
+    if std::env::var_os("STOKE_BUILD_CLIENTS").is_none() {
+        return Err("helm is not installed; STOKE_BUILD_CLIENTS=1 builds it".into());
+    }
+    let package = format!("helm.sh/helm/v3/cmd/helm@{HELM}");
+    output(Command::new("go").args(["install", &package]).env("GOBIN", &home)).map(|_| executable)
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() {
+        true => Ok(text),
+        false => Err(format!(
+            "{command:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        )),
+    }
+}
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
+}
+
+const GENERATED: &str =
+    "# Made by `STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy`, which tells when it differs.\n";
+
+fn yaml(value: &Value) -> String {
+    serde_saphyr::to_string(value).unwrap()
+}
+
+fn generated() -> Result<(), String> {
+    let stream = |objects: &[Value]| {
+        objects
+            .iter()
+            .map(|object| format!("---\n{}", yaml(object).trim_end()))
+            .collect::<Vec<_>>()
+            .join("\n")
+            + "\n"
+    };
+    let mut files = vec![
+        (
+            "chart/files/rules.yaml".to_owned(),
+            GENERATED.to_owned() + &yaml(&install::all_rules()),
+        ),
+        (
+            "kustomize/operator.yaml".to_owned(),
+            GENERATED.to_owned() + &stream(&objects(&Options::default())),
+        ),
+    ];
+    for kind in crd::KINDS {
+        let plural = crd::definition(kind).unwrap()["spec"]["names"]["plural"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        files.push((
+            format!("chart/crds/sparkoperator.k8s.io_{plural}.yaml"),
+            crd::crd_yaml(kind).unwrap(),
+        ));
+    }
+    for (path, text) in files {
+        let file = deploy().join(&path);
+        if std::env::var_os("STOKE_WRITE_DEPLOY").is_some() {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, &text).unwrap();
+        }
+        if std::fs::read_to_string(&file).unwrap_or_default() != text {
+            return Err(format!(
+                "deploy/{path} differs; write it anew with STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy"
+            ));
+        }
+    }
+    let version = format!("version: {0}\nappVersion: {0}\n", env!("CARGO_PKG_VERSION"));
+    let chart = std::fs::read_to_string(deploy().join("chart/Chart.yaml")).unwrap();
+    if chart.contains(&version) {
+        Ok(())
+    } else {
+        Err(format!("deploy/chart/Chart.yaml does not say {version}"))
+    }
+}
+
+fn lint(helm: &Path) -> Result<(), String> {
+    let said = output(
+        Command::new(helm)
+            .args(["lint", "--strict"])
+            .arg(deploy().join("chart")),
+    )?;
+    if said.contains("0 chart(s) failed") && !said.contains("[WARNING]") && !said.contains("[ERROR]") {
+        Ok(())
+    } else {
+        Err(said)
+    }
+}
+
+/// Objects by kind, namespace and name, without CRDs and namespaces.
+fn by_name(objects: impl IntoIterator<Item = Value>) -> BTreeMap<String, Value> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let named = objects.into_iter().map(|object| {
+        let metadata = &object["metadata"];
+        (
+            format!(
+                "{} {}/{}",
+                text(&object["kind"]),
+                text(&metadata["namespace"]),
+                text(&metadata["name"])
+            ),
+            object,
+        )
+    });
+    named
+        .filter(|(name, _)| !name.starts_with("CustomResourceDefinition ") && !name.starts_with("Namespace "))
+        .collect()
+}
+
+fn read(stream: &str) -> Vec<Value> {
+    let documents = format!("\n{stream}");
+    let documents = documents
+        .split("\n---")
+        .map(|document| document.trim_start_matches(|letter| letter != '\n'));
+    let values = documents.map(|document| {
+        serde_saphyr::from_str::<Value>(document).unwrap_or_else(|error| panic!("{error}: {document}"))
+    });
+    values.filter(|value| !value.is_null()).collect()
+}
+
+fn same(rendered: &str, options: &Options) -> Result<(), String> {
+    let (rendered, installed) = (by_name(read(rendered)), by_name(objects(options)));
+    if rendered.keys().ne(installed.keys()) {
+        return Err(format!(
+            "rendered {:#?}\ninstalled {:#?}",
+            rendered.keys(),
+            installed.keys()
+        ));
+    }
+    for (name, object) in &installed {
+        if rendered[name] != *object {
+            return Err(format!(
+                "{name} differs: rendered\n{}\ninstalled\n{}",
+                yaml(&rendered[name]),
+                yaml(object)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn template(helm: &Path, sets: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(helm);
+    command
+        .args(["template", "spark-operator"])
+        .arg(deploy().join("chart"))
+        .args(["--namespace", "spark-operator"]);
+    for set in sets {
+        command.args(["--set-json", set]);
+    }
+    output(&mut command)
+}
+
+fn charts(helm: &Path) -> Result<(), String> {
+    let default = Options::default;
+    let cases: [(&[&str], Options); 5] = [
+        (&[], default()),
+        (
+            &[r#"spark.jobNamespaces=["a","b"]"#],
+            Options {
+                job_namespaces: vec!["a".into(), "b".into()],
+                ..default()
+            },
+        ),
+        (
+            &[r#"spark.jobNamespaces=[""]"#],
+            Options {
+                job_namespaces: Vec::new(),
+                ..default()
+            },
+        ),
+        (
+            &[r#"spark.jobNamespaceSelector="spark=yes""#],
+            Options {
+                namespace_selector: Some("spark=yes".into()),
+                ..default()
+            },
+        ),
+        (
+            &[
+                "controller.replicas=2",
+                "controller.shards=4",
+                r#"image={"registry":"r.example.com/x/","repository":"s","tag":"1"}"#,
+            ],
+            Options {
+                replicas: 2,
+                shards: 4,
+                image: "r.example.com/x/s:1".into(),
+                ..default()
+            },
+        ),
+    ];
+    cases
+        .iter()
+        .try_for_each(|(sets, options)| same(&template(helm, sets)?, options).map_err(|why| format!("{sets:?}: {why}")))
+}
+
+fn refusals(helm: &Path) -> Result<(), String> {
+    for set in [
+        "webhook.enable=true",
+        "certManager.enable=true",
+        "controller.replicas=\"two\"",
+        "controller.worker=3",
+        "image.pullPolicy=\"Sometimes\"",
+    ] {
+        if let Ok(rendered) = template(helm, &[set]) {
+            return Err(format!("{set} is taken: {rendered}"));
+        }
+    }
+    template(helm, &["webhook.enable=false", "certManager.enable=false"]).map(drop)
+}
+
+/// Values that are off by default, and where they must be seen.
+fn every_value(helm: &Path) -> Result<(), String> {
+    let cases = [
+        (
+            r#"controller.uiIngress={"enable":true,"urlFormat":"{{$appName}}.x","ingressClassName":"c","tls":[{"secretName":"t"}],"annotations":{"a":"b"}}"#,
+            "--ingress-tls=[{\"secretName\":\"t\"}]",
+        ),
+        ("controller.uiService.enable=false", "--enable-ui-service=false"),
+        ("controller.workers=5", "--controller-threads=5"),
+        ("controller.leaderElection.enable=false", "--leader-election=false"),
+        (
+            r#"controller.batchScheduler.default="volcano""#,
+            "--default-batch-scheduler=volcano",
+        ),
+        (
+            "controller.driverPodDisruptionBudget.enable=true",
+            "--enable-driver-pdb=true",
+        ),
+        ("prometheus.metrics.enable=false", "--enable-metrics=false"),
+        (
+            r#"prometheus.metrics={"port":9,"endpoint":"/m","prefix":"p_","labels":"a,b","jobStartLatencyBuckets":"1,2"}"#,
+            "--metrics-labels=a,b",
+        ),
+        (
+            r#"prometheus.podMonitor={"create":true,"labels":{"release":"p"}}"#,
+            "kind: PodMonitor",
+        ),
+        (
+            "controller.podDisruptionBudget.enable=true",
+            "kind: PodDisruptionBudget",
+        ),
+        (
+            r#"controller.tolerations=[{"key":"k","operator":"Exists"}]"#,
+            "tolerations:",
+        ),
+        (r#"controller.nodeSelector={"disk":"ssd"}"#, "disk: ssd"),
+        (r#"controller.priorityClassName="high""#, "priorityClassName: high"),
+        (r#"image.pullSecrets=[{"name":"regcred"}]"#, "name: regcred"),
+        (r#"controller.env=[{"name":"A","value":"b"}]"#, "name: A"),
+        (r#"controller.sidecars=[{"name":"side","image":"i"}]"#, "name: side"),
+        (r#"fullnameOverride="other""#, "name: other-controller"),
+        (
+            r#"controller.serviceAccount={"name":"mine"}"#,
+            "serviceAccountName: mine",
+        ),
+        (r#"spark.serviceAccount={"name":"drivers"}"#, "name: drivers"),
+    ];
+    for (set, part) in cases {
+        let rendered = template(helm, &[set])?;
+        read(&rendered);
+        if !rendered.contains(part) {
+            return Err(format!("{set}: {part} is not in\n{rendered}"));
+        }
+    }
+    Ok(())
+}
+
+fn kustomized(kubectl: &Path) -> Result<(), String> {
+    let rendered = output(Command::new(kubectl).arg("kustomize").arg(deploy().join("kustomize")))?;
+    let definitions = rendered.matches("\nkind: CustomResourceDefinition").count()
+        + usize::from(rendered.starts_with("kind: CustomResourceDefinition"));
+    if definitions != crd::KINDS.len() {
+        return Err(format!("{definitions} definitions instead of {}", crd::KINDS.len()));
+    }
+    let without_crds = read(&rendered);
+    let stream: Vec<String> = without_crds
+        .iter()
+        .map(|object| format!("---\n{}", yaml(object)))
+        .collect();
+    same(&stream.join("\n"), &Options::default())
+}

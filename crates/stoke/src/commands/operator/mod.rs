@@ -1,0 +1,33 @@
+//! `stoke operator`: the operator on any cluster.
+//!
+//! - [`run`]: works, in a pod or from a laptop
+//! - [`install`]: prints, applies or deletes what it needs in a cluster
+
+mod install;
+mod run;
+
+use crate::cli::Context;
+use crate::failure::Outcome;
+
+/// What to do with the operator.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Run the operator, in a pod or from here, against any cluster
+    Run(Box<run::Arguments>),
+    /// Print the objects that `install` applies
+    Manifests(install::Arguments),
+    /// Install the operator and its CRDs in a cluster
+    Install(install::Arguments),
+    /// Remove the operator from a cluster; applications and CRDs stay unless told otherwise
+    Uninstall(install::Uninstall),
+}
+
+/// Runs the command.
+pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
+    match command {
+        Command::Run(arguments) => run::run(*arguments, context).await,
+        Command::Manifests(arguments) => install::manifests(&arguments, context),
+        Command::Install(arguments) => install::install(&arguments, context).await,
+        Command::Uninstall(arguments) => install::uninstall(&arguments, context).await,
+    }
+}

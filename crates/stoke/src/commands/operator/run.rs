@@ -1,0 +1,333 @@
+//! `stoke operator run`: flags in, a running operator out, until SIGTERM or Ctrl-C.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use stoke_operator::OperatorConfig;
+use stoke_operator::lease::{Election, Terms};
+use stoke_operator::metrics::{Metrics, MetricsConfig};
+use stoke_operator::serve::{ServeConfig, serve};
+use stoke_submit::application::IngressSettings;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::Context;
+use crate::failure::{Failure, Outcome};
+
+/// Arguments of `stoke operator run`. Flags that the published operator has, have its names.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Without --kubeconfig and --context: the service account when this is a pod, else $KUBECONFIG and ~/.kube/config.
+Ends with 0 on SIGTERM and Ctrl-C, after handing its leases back. The level of its log is --log-level, or STOKE_LOG.")]
+pub struct Arguments {
+    /// Kubeconfig of the cluster
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Namespaces to work in, comma-separated [default: all]; needs rights in those only
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAMES",
+        conflicts_with = "namespace_selector"
+    )]
+    namespaces: Vec<String>,
+    /// Work in the namespaces with these labels, also those labelled later
+    #[arg(long, value_name = "LABELS")]
+    namespace_selector: Option<String>,
+    /// Applications worked on at the same time
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    controller_threads: usize,
+    /// Image of applications that name none
+    #[arg(long, value_name = "IMAGE")]
+    default_image: Option<String>,
+    /// Give every application a service for its UI
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    enable_ui_service: bool,
+    /// Ingress of the UI, for example {{$appName}}.spark.example.com
+    #[arg(long, value_name = "URL")]
+    ingress_url_format: Option<String>,
+    /// Class of the ingresses
+    #[arg(long, value_name = "NAME", requires = "ingress_url_format")]
+    ingress_class_name: Option<String>,
+    /// TLS of the ingresses, a JSON list: [{"hosts":["*.example.com"],"secretName":"tls"}]
+    #[arg(long, value_name = "JSON", requires = "ingress_url_format")]
+    ingress_tls: Option<String>,
+    /// Annotations of the ingresses, a JSON object
+    #[arg(long, value_name = "JSON", requires = "ingress_url_format")]
+    ingress_annotations: Option<String>,
+    /// Batch scheduler of applications that name none
+    #[arg(long, value_name = "NAME")]
+    default_batch_scheduler: Option<String>,
+    /// Give every driver a disruption budget
+    #[arg(long, value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_driver_pdb: bool,
+    /// Work only while holding a lease, so that several operators can run; --leader-election=false when there is one only
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    leader_election: bool,
+    /// Name of the lease
+    #[arg(long, value_name = "NAME", default_value = "spark-operator-controller-lock")]
+    leader_election_lock_name: String,
+    /// Namespace of the lease [default: the pod's, else the context's]
+    #[arg(long, value_name = "NAME")]
+    leader_election_lock_namespace: Option<String>,
+    /// How long others leave a lease alone that is not renewed
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time)]
+    leader_election_lease_duration: Duration,
+    /// How long a holder works on that cannot renew
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    leader_election_renew_deadline: Duration,
+    /// Time between two renewals
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
+    leader_election_retry_period: Duration,
+    /// Spread applications over the operators of this lease, in so many parts with a lease each; the same for all of them
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: u16,
+    /// Answer /metrics
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_metrics: bool,
+    /// Where metrics are answered
+    #[arg(long, value_name = "ADDRESS", default_value = ":8080", value_parser = address)]
+    metrics_bind_address: SocketAddr,
+    /// Path of the metrics
+    #[arg(long, value_name = "PATH", default_value = "/metrics")]
+    metrics_endpoint: String,
+    /// Put before the names of the metrics of applications
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    metrics_prefix: String,
+    /// Labels of applications that become labels of their metrics, comma-separated
+    #[arg(long, value_delimiter = ',', value_name = "LABELS")]
+    metrics_labels: Vec<String>,
+    /// Buckets of the start latency in seconds, comma-separated
+    #[arg(long, value_delimiter = ',', value_name = "SECONDS")]
+    metrics_job_start_latency_buckets: Vec<f64>,
+    /// Buckets of the submission latency in seconds, comma-separated
+    #[arg(long, value_delimiter = ',', value_name = "SECONDS")]
+    metrics_job_submit_latency_buckets: Vec<f64>,
+    /// Where /healthz and /readyz are answered
+    #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = address)]
+    health_probe_bind_address: SocketAddr,
+    /// Form of the log on standard error
+    #[arg(long, value_enum, default_value = "text", value_name = "FORM", alias = "zap-encoder")]
+    log_format: LogFormat,
+    /// Level of the log: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL", default_value = "info", alias = "zap-log-level")]
+    log_level: String,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// Lines for people.
+    #[value(alias = "console")]
+    Text,
+    /// One JSON object a line, with the application's namespace and name in `spans`.
+    Json,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    stoke_model::duration::parse_spark(text, stoke_model::duration::TimeUnit::Second)
+        .map_err(|error| error.to_string())
+        .and_then(|span| Duration::try_from(span).map_err(|error| error.to_string()))
+}
+
+/// `:8080` is every address of the machine.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix(':') {
+        let port = port.parse().map_err(|error| format!("port {port}: {error}"))?;
+        return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+    }
+    text.parse()
+        .map_err(|error| format!("{error}; write `:8080` or `127.0.0.1:8080`"))
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments, _context: &mut Context) -> Outcome<u8> {
+    log(&arguments)?;
+    let config = kube_config(&arguments).await?;
+    let namespace = config.default_namespace.clone();
+    let client = Client::try_from(config)?;
+    let config = serve_config(&arguments, namespace)?;
+    let (stop, stopped) = watch::channel(false);
+    // Heard from the first moment on, so that a stop during the start is one too.
+    let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let serving = tokio::spawn(serve(client, config, stopped));
+    let waiting = tokio::spawn(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+        tracing::info!("stopping");
+        let _ = stop.send(true);
+    });
+    let served = serving.await;
+    waiting.abort();
+    match served {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(error)) => Err(Failure::environment("stoke::operator::serve", error)
+            .fix("give another address with --metrics-bind-address and --health-probe-bind-address")),
+        Err(error) => Err(Failure::environment("stoke::operator::ended", error)),
+    }
+}
+
+async fn kube_config(arguments: &Arguments) -> Outcome<kube::Config> {
+    let options = KubeConfigOptions {
+        context: arguments.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::input(
+            "stoke::operator::kubeconfig",
+            format!("no cluster to work for: {error}"),
+        )
+        .fix("give --kubeconfig and --context; `stoke kubeconfig --path` names the embedded cluster's")
+    };
+    if let Some(path) = &arguments.kubeconfig {
+        let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(&error))?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        return config.map_err(|error| unusable(&error));
+    }
+    if arguments.context.is_some() {
+        return kube::Config::from_kubeconfig(&options)
+            .await
+            .map_err(|error| unusable(&error));
+    }
+    kube::Config::infer().await.map_err(|error| unusable(&error))
+}
+
+fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig> {
+    let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    let pod = pod.unwrap_or_else(|_| "stoke-operator".to_owned());
+    let mut operator = OperatorConfig {
+        namespaces: arguments
+            .namespaces
+            .iter()
+            .filter(|name| !name.is_empty())
+            .cloned()
+            .collect(),
+        identity: pod.clone(),
+        workers: arguments.controller_threads.max(1),
+        metrics: Metrics::new(metrics_config(arguments)),
+        ..OperatorConfig::default()
+    };
+    let settings = &mut operator.settings;
+    settings.default_image.clone_from(&arguments.default_image);
+    settings.ui_service = arguments.enable_ui_service;
+    settings.driver_disruption_budget = arguments.enable_driver_pdb;
+    settings
+        .default_batch_scheduler
+        .clone_from(&arguments.default_batch_scheduler);
+    settings.ui_ingress = ingress(arguments)?;
+    let election = Election {
+        name: arguments.leader_election_lock_name.clone(),
+        namespace: arguments.leader_election_lock_namespace.clone().unwrap_or(namespace),
+        identity: format!("{pod}_{}", unique()),
+        shards: usize::from(arguments.shards),
+        terms: Terms {
+            duration: arguments.leader_election_lease_duration,
+            renew_deadline: arguments.leader_election_renew_deadline,
+            retry: arguments.leader_election_retry_period,
+        },
+    };
+    if let Err(why) = election.terms.check() {
+        return Err(Failure::input("stoke::operator::lease", why));
+    }
+    if arguments.shards > 1 && !arguments.leader_election {
+        return Err(Failure::input(
+            "stoke::operator::lease",
+            "--shards needs leases, and --leader-election=false has none",
+        ));
+    }
+    Ok(ServeConfig {
+        operator,
+        namespace_selector: arguments
+            .namespace_selector
+            .clone()
+            .filter(|selector| !selector.is_empty()),
+        election: arguments.leader_election.then_some(election),
+        probes: Some(arguments.health_probe_bind_address),
+        metrics: arguments
+            .enable_metrics
+            .then(|| (arguments.metrics_bind_address, arguments.metrics_endpoint.clone())),
+    })
+}
+
+fn metrics_config(arguments: &Arguments) -> MetricsConfig {
+    let default = MetricsConfig::default();
+    let buckets = |given: &[f64], default: Vec<f64>| if given.is_empty() { default } else { given.to_vec() };
+    MetricsConfig {
+        prefix: arguments.metrics_prefix.clone(),
+        labels: arguments
+            .metrics_labels
+            .iter()
+            .filter(|label| !label.is_empty())
+            .cloned()
+            .collect(),
+        start_latency_buckets: buckets(
+            &arguments.metrics_job_start_latency_buckets,
+            default.start_latency_buckets,
+        ),
+        submit_latency_buckets: buckets(
+            &arguments.metrics_job_submit_latency_buckets,
+            default.submit_latency_buckets,
+        ),
+    }
+}
+
+fn ingress(arguments: &Arguments) -> Outcome<Option<IngressSettings>> {
+    let Some(url_format) = arguments.ingress_url_format.clone().filter(|format| !format.is_empty()) else {
+        return Ok(None);
+    };
+    Ok(Some(IngressSettings {
+        url_format,
+        class_name: arguments.ingress_class_name.clone().filter(|name| !name.is_empty()),
+        tls: parsed("--ingress-tls", arguments.ingress_tls.as_deref())?.unwrap_or_default(),
+        annotations: parsed::<BTreeMap<_, _>>("--ingress-annotations", arguments.ingress_annotations.as_deref())?
+            .unwrap_or_default(),
+    }))
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(flag: &str, text: Option<&str>) -> Outcome<Option<T>> {
+    let text = text.filter(|text| !text.is_empty());
+    text.map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| Failure::input("stoke::cli::json", format!("{flag}: {error}")))
+}
+
+/// Tells this process from every other that ever had its pod's name.
+fn unique() -> String {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    format!("{now:x}-{:x}", std::process::id())
+}
+
+fn log(arguments: &Arguments) -> Outcome<()> {
+    let level = std::env::var("STOKE_LOG").unwrap_or_else(|_| arguments.log_level.clone());
+    let filter = tracing_subscriber::EnvFilter::try_new(&level)
+        .map_err(|error| Failure::input("stoke::cli::log-level", format!("--log-level {level}: {error}")))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let set = match arguments.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    set.map_err(|error| Failure::environment("stoke::operator::log", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_published() {
+        assert_eq!(address(":8080"), Ok("[::]:8080".parse().unwrap()));
+        assert_eq!(address("127.0.0.1:1"), Ok("127.0.0.1:1".parse().unwrap()));
+        assert!(address("8080").is_err() && address(":x").is_err());
+    }
+}
