@@ -9,13 +9,16 @@
 )]
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
+use kube::api::{Api, PostParams};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use stoke_model::crd;
+use stoke_model::crd::{self, SparkApplication};
 use stoke_operator::install::{self, Options, objects};
+use stoke_operator::{Operator, OperatorConfig};
 
 /// The version of helm that is built.
 const HELM: &str = "v3.19.0";
@@ -34,6 +37,11 @@ fn main() -> ExitCode {
             "kubectl kustomize renders what the binary installs",
             &kubectl,
             kustomized,
+        ),
+        trial(
+            "promtool takes the metrics of a running operator",
+            &found("promtool"),
+            metrics,
         ),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -350,4 +358,65 @@ fn kustomized(kubectl: &Path) -> Result<(), String> {
         .map(|object| format!("---\n{}", yaml(object)))
         .collect();
     same(&stream.join("\n"), &Options::default())
+}
+
+/// The metrics of an operator that has worked. Names that are published keep what promtool would rather have otherwise; ours do not.
+fn metrics(promtool: &Path) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let text = runtime.block_on(worked());
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .map_err(|error| error.to_string())?;
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let published = |line: &str| line.starts_with("spark_application_") || line.starts_with("spark_executor_");
+    // 3: taken, with remarks.
+    match output.status.code() {
+        Some(0 | 3) if said.lines().all(published) => Ok(()),
+        _ => Err(format!("{said}\n{text}")),
+    }
+}
+
+async fn worked() -> String {
+    let home = tempfile::tempdir().unwrap();
+    let config = stoke_cluster::ApiConfig {
+        home: home.path().to_owned(),
+        in_memory: true,
+    };
+    let server = stoke_cluster::ApiServer::start(&config).await.unwrap();
+    let operator = OperatorConfig::default();
+    let metrics = operator.metrics.clone();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let serving = tokio::spawn(Operator::new(server.client(), operator).run(stopped));
+    let app: SparkApplication = serde_json::from_value(serde_json::json!({
+        "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "pi"},
+        "spec": {"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "driver": {}, "executor": {}, "mainApplicationFile": "local:///a.py"},
+    }))
+    .unwrap();
+    let api: Api<SparkApplication> = Api::namespaced(server.client(), "default");
+    api.create(&PostParams::default(), &app).await.unwrap();
+    for _ in 0..2000 {
+        if metrics.text().contains("\nspark_application_submit_count 1\n") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let text = metrics.text();
+    assert!(text.contains("\nspark_application_submit_count 1\n"), "{text}");
+    stop.send(true).unwrap();
+    serving.await.unwrap();
+    text
 }
