@@ -67,15 +67,13 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
         .into_iter()
         .map(|(listener, router)| http::answer(listener, router, stop.clone()));
     let selecting = async {
-        match &config.namespace_selector {
-            Some(selector) => namespaces::select(client.clone(), selector, &control, stop.clone()).await,
-            None => {}
+        if let Some(selector) = &config.namespace_selector {
+            namespaces::select(client.clone(), selector, &control, stop.clone()).await;
         }
     };
     let leading = async {
-        match config.election {
-            Some(election) => keep(client.clone(), election, &control, stop.clone()).await,
-            None => {}
+        if let Some(election) = config.election {
+            keep(client.clone(), election, &control, stop.clone()).await;
         }
     };
     let working = Operator::new(client.clone(), operator).run(stop.clone());
