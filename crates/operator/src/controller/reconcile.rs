@@ -127,7 +127,7 @@ impl Turn<'_> {
             };
             self.patch(&known, &value(&new)?).await?;
             let metrics = &self.context.metrics;
-            metrics.changed(self.key, &facts.app, &old, &new, Timestamp::now());
+            metrics.changed(self.key, &facts.app, &old, &new, self.context.clock.now());
             if old.app_state.state != new.app_state.state {
                 tracing::info!(
                     from = ?old.app_state.state, to = ?new.app_state.state, attempt = new.execution_attempts,

@@ -162,7 +162,7 @@ impl Turn<'_> {
         match self.applications().create(&parameters, &application).await {
             Ok(_) => {
                 if let Some(due) = schedule.status.as_ref().and_then(|status| status.last_run.as_ref()) {
-                    self.context.metrics.scheduled(due.0, Timestamp::now());
+                    self.context.metrics.scheduled(due.0, self.context.clock.now());
                 }
                 tracing::info!(application = name, "a run was created");
             }

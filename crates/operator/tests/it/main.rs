@@ -10,7 +10,7 @@ mod embedded;
 mod leases;
 mod planner;
 mod requests;
-mod scenarios;
 mod rights;
+mod scenarios;
 mod schedules;
 mod world;
