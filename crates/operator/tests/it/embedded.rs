@@ -84,9 +84,12 @@ impl World {
     async fn report(&self, status: Value) {
         let pods: Api<Pod> = self.api();
         let patch = Patch::Merge(json!({"status": status}));
-        pods.patch_status("pi-driver", &PatchParams::default(), &patch)
-            .await
-            .unwrap();
+        match pods.patch_status("pi-driver", &PatchParams::default(), &patch).await {
+            Ok(_) => {}
+            // A deletion that an ended operator had under way came first.
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 
     async fn driver_ends(&self, code: i32) {
