@@ -12,6 +12,8 @@
 
 mod api;
 mod apiserver;
+#[doc(hidden)]
+pub mod clock;
 mod cluster;
 mod controllers;
 #[doc(hidden)]

@@ -169,7 +169,8 @@ impl Tokens {
                 .collect(),
             expires: Timestamp::from_second(body["exp"].as_i64()?).ok()?,
         };
-        (claims.expires > now && body["nbf"].as_i64()? <= now.as_second() + 5).then_some(claims)
+        // What we signed was signed before now, whatever a clock that was set back says: its beginning is not looked at.
+        (claims.expires > now).then_some(claims)
     }
 }
 
@@ -194,7 +195,7 @@ impl Server {
         if self.settings.tokens.is_administrator(token) {
             return Some(Identity::admin());
         }
-        let claims = self.settings.tokens.check(token, Timestamp::now())?;
+        let claims = self.settings.tokens.check(token, crate::clock::now())?;
         if !claims
             .audiences
             .iter()

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -17,6 +17,12 @@ use super::tls::certificate_identity;
 
 /// Time a client has for its TLS handshake.
 const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(10);
+/// Time a client has to send the head of a request; an HTTP/1 connection that is idle as long ends too.
+const HEAD: std::time::Duration = std::time::Duration::from_secs(120);
+/// Most bytes of a request's head over HTTP/2; HTTP/1 has about 400 KiB and 100 fields.
+const MOST_HEAD_BYTES: u32 = 256 << 10;
+/// Requests of one HTTP/2 connection at once, as the real API server has it.
+const MOST_STREAMS: u32 = 250;
 
 /// Accepts connections until the cluster stops.
 pub async fn listen(
@@ -58,7 +64,13 @@ pub async fn listen(
                 }
                 router.clone().oneshot(request)
             });
-            let builder = Builder::new(TokioExecutor::new());
+            let mut builder = Builder::new(TokioExecutor::new());
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+            let mut second = builder.http2();
+            second
+                .timer(TokioTimer::new())
+                .max_header_list_size(MOST_HEAD_BYTES)
+                .max_concurrent_streams(MOST_STREAMS);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             tokio::select! {
                 ended = connection => {

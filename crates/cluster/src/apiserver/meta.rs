@@ -8,7 +8,7 @@ use super::status::FieldError;
 
 /// Now, as `metadata.creationTimestamp` is written: UTC, whole seconds.
 pub fn now() -> String {
-    rfc3339(Timestamp::now())
+    rfc3339(crate::clock::now())
 }
 
 /// A time in UTC and whole seconds.
@@ -21,7 +21,7 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if SystemRandom::new().fill(&mut bytes).is_err() {
         // The kernel has no entropy source; a clock keeps names distinct, which is all they need.
-        let nanos = Timestamp::now().as_nanosecond().to_le_bytes();
+        let nanos = crate::clock::now().as_nanosecond().to_le_bytes();
         bytes.iter_mut().zip(nanos).for_each(|(byte, nano)| *byte = nano);
     }
     bytes

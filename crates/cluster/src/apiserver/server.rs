@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -31,6 +32,8 @@ use crate::store::{Key, Store};
 
 /// Largest request body, in bytes, as the real API server has it.
 const MOST_BODY_BYTES: usize = 3 << 20;
+/// Time a client has to send a body.
+const BODY_TAKES: Duration = Duration::from_secs(60);
 
 /// What a server is made of.
 pub struct Settings {
@@ -50,6 +53,8 @@ pub struct Server {
     pub settings: Settings,
     /// Cancelled when the cluster stops; ends every watch.
     pub stopping: CancellationToken,
+    /// Changes whenever the clock jumps.
+    pub jumps: tokio::sync::watch::Sender<u64>,
     /// OpenAPI documents made so far.
     pub documents: Documents,
     /// Roles and bindings, as they are now.
@@ -77,6 +82,7 @@ impl Server {
         let server = Arc::new(Server {
             store,
             settings,
+            jumps: tokio::sync::watch::Sender::new(0),
             stopping: CancellationToken::new(),
             documents: Documents::default(),
             policies: Policies::default(),
@@ -293,7 +299,11 @@ async fn answer(
 
 async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     let limited = http_body_util::Limited::new(body, MOST_BODY_BYTES);
-    let collected = limited.collect().await.map_err(|_| {
+    let collected = tokio::time::timeout(BODY_TAKES, limited.collect()).await.map_err(|_| {
+        let message = format!("the body was not sent within {} seconds", BODY_TAKES.as_secs());
+        ApiError::new(408, "Timeout", message)
+    })?;
+    let collected = collected.map_err(|_| {
         let message = format!("Request entity too large: limit is {MOST_BODY_BYTES}");
         ApiError::new(413, "RequestEntityTooLarge", message)
     })?;

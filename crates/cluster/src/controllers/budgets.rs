@@ -201,7 +201,7 @@ impl Controller for Budgets {
             }
         };
         let expected = self.expected(&key.namespace, &pods);
-        let (status, later) = status(&budget, &pods, &expected, Timestamp::now());
+        let (status, later) = status(&budget, &pods, &expected, crate::clock::now());
         if status != budget["status"] {
             budget["status"] = status;
             match self.hands.replace_status(BUDGETS, &budget).await {

@@ -17,12 +17,14 @@ const EVERY: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(server: Arc<Server>) {
     let key: ResourceKey = "events".into();
+    let mut jumps = server.jumps.subscribe();
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
+            Ok(()) = jumps.changed() => {}
             () = server.stopping.cancelled() => return,
         }
-        let now = Timestamp::now();
+        let now = crate::clock::now();
         for event in server.store.list(&key, None, None, usize::MAX, |_| true).items {
             let mut value = event.value();
             if !is_old(&value, now) {

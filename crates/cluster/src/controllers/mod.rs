@@ -5,6 +5,7 @@
 //! - [`namespaces`]: a deleted namespace is emptied; one whose service accounts are missing gets them
 //! - [`definitions`]: a deleted definition takes its objects with it
 //! - [`endpoints`]: services know the addresses of their pods
+//! - [`ephemeral`]: pods get the claims of their ephemeral volumes
 //! - [`volumes`]: claims get a directory of this machine
 //! - [`expiry`]: old events go
 //! - [`quotas`]: what is used of ResourceQuotas; [`budgets`]: how many pods may be evicted
@@ -21,6 +22,7 @@ mod daemons;
 mod definitions;
 mod deployments;
 mod endpoints;
+mod ephemeral;
 mod expiry;
 mod facts;
 mod garbage;
@@ -49,6 +51,7 @@ use crate::store::{Event, Interest, Object, Write, WriteError, WriteKind};
 /// Starts every controller; they end when the server stops.
 pub fn start(server: &Arc<Server>, volumes: &Path) -> Vec<JoinHandle<()>> {
     vec![
+        tokio::spawn(crate::clock::jumps(server.jumps.clone(), server.stopping.clone())),
         tokio::spawn(garbage::run(server.clone())),
         tokio::spawn(namespaces::run(server.clone())),
         tokio::spawn(definitions::run(server.clone())),
@@ -64,6 +67,7 @@ pub fn start(server: &Arc<Server>, volumes: &Path) -> Vec<JoinHandle<()>> {
         tokio::spawn(work::run(server.clone(), stateful::StatefulSets::new(server))),
         tokio::spawn(work::run(server.clone(), daemons::DaemonSets::new(server))),
         tokio::spawn(work::run(server.clone(), quotas::Quotas::new(server))),
+        tokio::spawn(work::run(server.clone(), ephemeral::Ephemeral::new(server))),
         tokio::spawn(work::run(server.clone(), budgets::Budgets::new(server))),
     ]
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Cursor, News, note, update};
+use super::{Cursor, News, ephemeral, note, update};
 use crate::apiserver::handlers::{finish_deletion, store_new};
 use crate::apiserver::meta::{now, suffix};
 use crate::apiserver::server::Server;
@@ -121,7 +121,11 @@ impl Volumes {
         pods.iter().map(|pod| pod.value()).any(|pod| {
             let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
             let mut volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
-            !ended && volumes.any(|volume| volume["persistentVolumeClaim"]["claimName"] == *claim.key.name)
+            !ended
+                && volumes.any(|volume| {
+                    volume["persistentVolumeClaim"]["claimName"] == *claim.key.name
+                        || ephemeral::claim_name(&pod, volume).is_some_and(|name| name == *claim.key.name)
+                })
         })
     }
 

@@ -57,6 +57,7 @@ pub(super) async fn run<C: Controller>(server: Arc<Server>, controller: C) {
         Interest::Of(sources) => Interest::Of(sources.iter().chain([&resource]).cloned().collect()),
     };
     let mut cursor = Cursor::new(&server, interest);
+    let mut jumps = server.jumps.subscribe();
     let mut queue = Queue::default();
     let mut tasks: JoinSet<Settled> = JoinSet::new();
     let mut keys: HashMap<Id, Key> = HashMap::new();
@@ -86,6 +87,8 @@ pub(super) async fn run<C: Controller>(server: Arc<Server>, controller: C) {
                     }
                 }
             },
+            // What was to be done at a time of the day may be due now, or long be over.
+            Ok(()) = jumps.changed() => look(&server, &*controller, &mut queue),
             Some(done) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                 let (id, settled) = match done {
                     Ok((id, settled)) => (id, settled),

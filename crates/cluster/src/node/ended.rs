@@ -44,7 +44,7 @@ pub(crate) fn ended(
         reason: reason.to_owned(),
         message: Some(message).filter(|message| !message.is_empty()),
         started_at,
-        finished_at: Timestamp::now(),
+        finished_at: crate::clock::now(),
         container_id,
     }
 }

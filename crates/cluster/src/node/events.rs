@@ -100,7 +100,7 @@ impl Recorder {
             warning,
             reason: reason.to_owned(),
             message,
-            time: Timestamp::now(),
+            time: crate::clock::now(),
         };
         let _ = self.queue.send(record);
     }

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, S
 use kube::Client;
 use kube::api::{Api, PostParams};
 
+use super::claim_of;
 use super::context::identity;
 use super::volumes::payload::tokens_needed;
 
@@ -82,14 +83,9 @@ impl TokenCache {
 
 /// The directory behind every claim of the pod's volumes, and whether it is read-only.
 pub(crate) async fn claims(client: &Client, pod: &Pod) -> BTreeMap<String, Result<(PathBuf, bool), String>> {
-    let (namespace, _, _) = identity(pod);
+    let (namespace, pod_name, _) = identity(pod);
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    let names = volumes.filter_map(|volume| {
-        volume
-            .persistent_volume_claim
-            .as_ref()
-            .map(|claim| claim.claim_name.clone())
-    });
+    let names = volumes.filter_map(|volume| claim_of(pod_name, volume));
     let mut found = BTreeMap::new();
     for name in names {
         let directory = claim(client, namespace, &name).await;

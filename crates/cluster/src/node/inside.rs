@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ExecAction, HTTPGetAction, LifecycleHandler};
+use k8s_openapi::api::core::v1::{ExecAction, GRPCAction, HTTPGetAction, LifecycleHandler};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use stoke_sandbox::{Exec, Sandbox};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::tls;
+use super::{grpc, tls};
 
 /// As much of a command's output as is kept for a message.
 const OUTPUT: u64 = 10 << 10;
@@ -127,6 +127,13 @@ impl Inside {
             Ok(Err(error)) => Err(format!("dial tcp {host}:{port}: {error}")),
             Ok(Ok(_)) => Ok(String::new()),
         }
+    }
+
+    /// Asks the gRPC health service; `SERVING` is success.
+    pub(crate) async fn grpc(&self, action: &GRPCAction, limit: Duration) -> Result<String, String> {
+        let port = self.port(&IntOrString::Int(action.port))?;
+        let service = action.service.as_deref().unwrap_or_default();
+        grpc::check((self.address, port).into(), service, limit).await
     }
 
     /// Runs a lifecycle hook.

@@ -21,6 +21,7 @@ mod environment;
 pub(crate) mod events;
 mod facts;
 mod gather;
+mod grpc;
 mod hosts;
 mod images;
 mod inside;
@@ -36,6 +37,8 @@ pub(crate) mod status;
 mod streams;
 mod tls;
 mod volumes;
+
+pub(crate) use volumes::claim_of;
 mod worker;
 
 use std::collections::{HashMap, HashSet};

@@ -102,8 +102,10 @@ async fn once(inside: &Inside, probe: &Probe, limit: Duration) -> Result<String,
         inside.http_get(action, limit).await
     } else if let Some(action) = &probe.tcp_socket {
         inside.tcp(action.host.as_deref(), &action.port, limit).await
+    } else if let Some(action) = &probe.grpc {
+        inside.grpc(action, limit).await
     } else {
-        Err("gRPC probes are not supported by Stoke's embedded node".to_owned())
+        Err("the probe has no handler: exec, httpGet, tcpSocket or grpc".to_owned())
     }
 }
 

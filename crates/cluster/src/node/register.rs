@@ -31,7 +31,7 @@ pub(crate) async fn heartbeat(context: Arc<Context>) {
 /// Makes the Node object, or brings it up to date.
 pub(crate) async fn register(context: &Context) -> kube::Result<()> {
     let api: Api<Node> = Api::all(context.client.clone());
-    let (object, status) = node(context, Timestamp::now());
+    let (object, status) = node(context, crate::clock::now());
     if api.get_opt(&context.node).await?.is_none() {
         let node: Node = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
         match api.create(&PostParams::default(), &node).await {
@@ -50,7 +50,7 @@ pub(crate) async fn register(context: &Context) -> kube::Result<()> {
 
 async fn renew(context: &Context) -> kube::Result<()> {
     let api: Api<Lease> = Api::namespaced(context.client.clone(), LEASES);
-    let now = MicroTime(Timestamp::now());
+    let now = MicroTime(crate::clock::now());
     let spec = json!({"holderIdentity": context.node, "leaseDurationSeconds": 40, "renewTime": now});
     let patched = api
         .patch(

@@ -209,7 +209,7 @@ fn start_now(
     match context.launcher.start(&spec, on_exit) {
         Ok(sandbox) => {
             event(false, "Started", format!("Started container {}", container.name));
-            let at = Timestamp::now();
+            let at = crate::clock::now();
             let id = container_id(uid, &container.name, order.attempt, at);
             let sandbox = Arc::new(sandbox);
             Ok(Started {

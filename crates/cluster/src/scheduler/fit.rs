@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    Container, Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Taint, Toleration,
-};
-use stoke_model::quantity::Quantity;
+use k8s_openapi::api::core::v1::{Node, Pod, Taint};
 
 use super::neighbours::{Surroundings, objection};
 use super::preempt::{priority, victims};
-
-/// Amounts by resource name: CPU in thousandths, the others in whole units.
-pub(crate) type Amounts = BTreeMap<String, u64>;
+use super::room::{holds_resources, ports_free, room};
+use super::score::best;
+use super::selection::{selected, tolerates};
 
 /// The state of the pod's claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +36,8 @@ pub(crate) enum Decision {
     },
 }
 
-/// Decides where `pod` goes. `others` are the pods already bound; `missing_claim` names a claim that does not exist.
+/// Decides where `pod` goes: of the nodes it fits the one it prefers. `others` are the pods already bound; `missing_claim` is what is said of
+/// a claim that does not exist.
 pub(crate) fn schedule(
     pod: &Pod,
     nodes: &[Node],
@@ -61,19 +59,17 @@ pub(crate) fn schedule(
     };
     match claims {
         Claims::Missing => {
-            return whole(&format!(
-                "persistentvolumeclaim \"{}\" not found",
-                missing_claim.unwrap_or_default()
-            ));
+            return whole(missing_claim.unwrap_or_default());
         }
         Claims::Unbound => return whole("pod has unbound immediate PersistentVolumeClaims"),
         Claims::Fine => {}
     }
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut helpless = 0;
+    let mut possible = Vec::new();
     for node in nodes {
         match fits(pod, node, nodes, others, around) {
-            Ok(()) => return Decision::Bind(node.metadata.name.clone().unwrap_or_default()),
+            Ok(()) => possible.push(node),
             Err(misfit) => {
                 helpless += usize::from(!misfit.preemption_might_help);
                 for reason in misfit.reasons {
@@ -81,6 +77,9 @@ pub(crate) fn schedule(
                 }
             }
         }
+    }
+    if let Some(node) = best(pod, &possible, nodes, others, around) {
+        return Decision::Bind(node.metadata.name.clone().unwrap_or_default());
     }
     let mut parts: Vec<String> = reasons
         .into_iter()
@@ -139,8 +138,10 @@ fn not_eligible(pod: &Pod, others: &[Pod]) -> Option<&'static str> {
 
 /// Why a pod does not fit one node.
 pub(super) struct Misfit {
-    reasons: Vec<String>,
-    preemption_might_help: bool,
+    /// In the scheduler's words.
+    pub reasons: Vec<String>,
+    /// Whether the end of other pods could change it.
+    pub preemption_might_help: bool,
 }
 
 impl Misfit {
@@ -185,6 +186,12 @@ pub(super) fn fits(
     if !selected(&spec, node) {
         return Err(Misfit::helpless("node(s) didn't match Pod's node affinity/selector"));
     }
+    if !ports_free(pod, node, others) {
+        return Err(Misfit {
+            reasons: vec!["node(s) didn't have free ports for the requested pod ports".to_owned()],
+            preemption_might_help: true,
+        });
+    }
     room(pod, &spec, node, others)?;
     let there = others
         .iter()
@@ -195,212 +202,6 @@ pub(super) fn fits(
             reasons: vec![reason.to_owned()],
             preemption_might_help,
         }),
-    }
-}
-
-/// Whether a pod is to be started on a node, and whether it may stay there: its node selection and the node's taints.
-pub(crate) fn tolerated(pod: &Pod, node: &Node) -> (bool, bool) {
-    let spec = pod.spec.clone().unwrap_or_default();
-    let tolerations = spec.tolerations.as_deref().unwrap_or_default();
-    let taints = node
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.taints.clone())
-        .unwrap_or_default();
-    let hard = |effects: &[&str]| {
-        let mut taints = taints.iter().filter(|taint| effects.contains(&taint.effect.as_str()));
-        taints.all(|taint| tolerates(tolerations, taint))
-    };
-    let fits = selected(&spec, node);
-    (fits && hard(&["NoSchedule", "NoExecute"]), fits && hard(&["NoExecute"]))
-}
-
-/// Whether a toleration matches a taint.
-fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
-    tolerations.iter().any(|toleration| {
-        let effect = toleration.effect.as_deref().unwrap_or_default();
-        let key = toleration.key.as_deref().unwrap_or_default();
-        let exists = toleration.operator.as_deref() == Some("Exists");
-        (effect.is_empty() || effect == taint.effect)
-            && (key.is_empty() && exists || key == taint.key)
-            && (exists || toleration.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default())
-    })
-}
-
-/// Whether the node is one the pod wants: its selector and its required node affinity.
-fn selected(spec: &PodSpec, node: &Node) -> bool {
-    let none = BTreeMap::new();
-    let labels = node.metadata.labels.as_ref().unwrap_or(&none);
-    let selector = spec.node_selector.iter().flatten();
-    if !selector.into_iter().all(|(key, value)| labels.get(key) == Some(value)) {
-        return false;
-    }
-    let affinity = spec
-        .affinity
-        .as_ref()
-        .and_then(|affinity| affinity.node_affinity.as_ref());
-    match affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref()) {
-        None => true,
-        Some(required) => required
-            .node_selector_terms
-            .iter()
-            .any(|term| matches_term(term, node, labels)),
-    }
-}
-
-fn matches_term(term: &NodeSelectorTerm, node: &Node, labels: &BTreeMap<String, String>) -> bool {
-    let expressions = term.match_expressions.as_deref().unwrap_or_default();
-    let fields = term.match_fields.as_deref().unwrap_or_default();
-    let name = node.metadata.name.clone().unwrap_or_default();
-    (!expressions.is_empty() || !fields.is_empty())
-        && expressions
-            .iter()
-            .all(|requirement| matches_requirement(requirement, labels.get(&requirement.key)))
-        && fields
-            .iter()
-            .all(|requirement| requirement.key == "metadata.name" && matches_requirement(requirement, Some(&name)))
-}
-
-fn matches_requirement(requirement: &NodeSelectorRequirement, value: Option<&String>) -> bool {
-    let values = requirement.values.as_deref().unwrap_or_default();
-    let number = |text: &str| text.parse::<i64>().ok();
-    let against = values.first().and_then(|text| number(text));
-    match requirement.operator.as_str() {
-        "In" => value.is_some_and(|value| values.contains(value)),
-        "NotIn" => value.is_none_or(|value| !values.contains(value)),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => matches!((value.and_then(|value| number(value)), against), (Some(own), Some(limit)) if own > limit),
-        "Lt" => matches!((value.and_then(|value| number(value)), against), (Some(own), Some(limit)) if own < limit),
-        _ => false,
-    }
-}
-
-/// Whether what the pod requests is free on the node.
-fn room(pod: &Pod, spec: &PodSpec, node: &Node, others: &[Pod]) -> Result<(), Misfit> {
-    let name = node.metadata.name.as_deref();
-    let allocatable = node
-        .status
-        .as_ref()
-        .and_then(|status| status.allocatable.as_ref().or(status.capacity.as_ref()));
-    let offered: Amounts = allocatable
-        .into_iter()
-        .flatten()
-        .map(|(resource, quantity)| (resource.clone(), amount(resource, &quantity.0)))
-        .collect();
-    let here = others.iter().filter(|other| {
-        let spec = other.spec.as_ref();
-        spec.and_then(|spec| spec.node_name.as_deref()) == name
-            && holds_resources(other)
-            && other.metadata.uid != pod.metadata.uid
-    });
-    let mut used = Amounts::new();
-    let mut pods = 0;
-    for other in here {
-        pods += 1;
-        if let Some(spec) = &other.spec {
-            add(&mut used, &requests(spec));
-        }
-    }
-    let mut reasons = Vec::new();
-    let mut might_help = true;
-    if pods + 1 > offered.get("pods").copied().unwrap_or(u64::MAX) {
-        reasons.push("Too many pods".to_owned());
-    }
-    for (resource, wanted) in requests(spec) {
-        let all = offered.get(&resource).copied().unwrap_or(0);
-        let free = all.saturating_sub(used.get(&resource).copied().unwrap_or(0));
-        if wanted > free {
-            might_help &= wanted <= all;
-            reasons.push(format!("Insufficient {resource}"));
-        }
-    }
-    if reasons.is_empty() {
-        Ok(())
-    } else {
-        Err(Misfit {
-            reasons,
-            preemption_might_help: might_help,
-        })
-    }
-}
-
-/// A pod that has ended holds nothing.
-fn holds_resources(pod: &Pod) -> bool {
-    !matches!(
-        pod.status.as_ref().and_then(|status| status.phase.as_deref()),
-        Some("Succeeded" | "Failed")
-    )
-}
-
-/// What a pod requests: the sum of its containers and sidecars, or what its greediest init container needs beside the sidecars
-/// started before it, whichever is more; plus overhead. Zero requests are left out.
-pub(crate) fn requests(spec: &PodSpec) -> Amounts {
-    let mut sum = Amounts::new();
-    for container in &spec.containers {
-        add(&mut sum, &container_requests(container));
-    }
-    let mut sidecars = Amounts::new();
-    let mut most = Amounts::new();
-    for container in spec.init_containers.iter().flatten() {
-        let own = container_requests(container);
-        let mut beside = sidecars.clone();
-        add(&mut beside, &own);
-        if container.restart_policy.as_deref() == Some("Always") {
-            add(&mut sidecars, &own);
-        }
-        for (resource, value) in beside {
-            let entry = most.entry(resource).or_default();
-            *entry = (*entry).max(value);
-        }
-    }
-    add(&mut sum, &sidecars);
-    for (resource, value) in most {
-        let entry = sum.entry(resource).or_default();
-        *entry = (*entry).max(value);
-    }
-    let overhead = spec
-        .overhead
-        .iter()
-        .flatten()
-        .map(|(name, quantity)| (name.clone(), amount(name, &quantity.0)));
-    add(&mut sum, &overhead.collect());
-    sum.retain(|_, value| *value > 0);
-    sum
-}
-
-fn container_requests(container: &Container) -> Amounts {
-    let Some(resources) = &container.resources else {
-        return Amounts::new();
-    };
-    let read = |list: &Option<BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>| -> Amounts {
-        list.iter()
-            .flatten()
-            .map(|(name, quantity)| (name.clone(), amount(name, &quantity.0)))
-            .collect()
-    };
-    // A limit without a request is the request, as the API server's defaulting has it.
-    let mut amounts = read(&resources.limits);
-    amounts.extend(read(&resources.requests));
-    amounts
-}
-
-fn add(sum: &mut Amounts, more: &Amounts) {
-    for (resource, value) in more {
-        let entry = sum.entry(resource.clone()).or_default();
-        *entry = entry.saturating_add(*value);
-    }
-}
-
-/// An amount; what cannot be read counts as nothing, the API server has refused it long before.
-fn amount(resource: &str, text: &str) -> u64 {
-    let Ok(quantity) = text.parse::<Quantity>() else {
-        return 0;
-    };
-    if resource == "cpu" {
-        quantity.millicores()
-    } else {
-        quantity.bytes()
     }
 }
 
@@ -555,43 +356,37 @@ mod tests {
     }
 
     #[test]
-    fn init_containers_sidecars_and_overhead_count_as_kubernetes_counts_them() {
-        let container = |name: &str, cpu: &str, policy: Option<&str>| {
-            let mut value = json!({"name": name, "resources": {"requests": {"cpu": cpu}}});
-            if let Some(policy) = policy {
-                value["restartPolicy"] = json!(policy);
-            }
-            value
+    fn a_host_port_is_taken_once() {
+        let with = |uid: &str, port: Value| {
+            let mut pod = pod(json!({"nodeName": "n1", "containers": [{"name": "c", "ports": [port]}]}));
+            pod.metadata.uid = Some(uid.into());
+            pod
         };
-        let table = [
+        let there = with(
+            "a",
+            json!({"containerPort": 80, "hostPort": 8080, "hostIP": "127.0.0.1"}),
+        );
+        let refused = format!(
+            "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.{NO_VICTIMS}"
+        );
+        for (port, expected) in [
+            (json!({"containerPort": 80, "hostPort": 8080}), refused.as_str()),
             (
-                json!({"containers": [container("a", "1", None), container("b", "500m", None)]}),
-                1500,
+                json!({"containerPort": 80, "hostPort": 8080, "hostIP": "127.0.0.1"}),
+                &refused,
             ),
             (
-                json!({"initContainers": [container("i", "3", None)], "containers": [container("a", "1", None)]}),
-                3000,
+                json!({"containerPort": 80, "hostPort": 8080, "hostIP": "127.0.0.2"}),
+                "n1",
             ),
-            (
-                json!({"initContainers": [container("s", "1", Some("Always")), container("i", "3", None)], "containers": [container("a", "1", None)]}),
-                4000,
-            ),
-            (
-                json!({"initContainers": [container("i", "3", None), container("s", "1", Some("Always"))], "containers": [container("a", "1", None)]}),
-                3000,
-            ),
-            (
-                json!({"initContainers": [container("s", "1", Some("Always"))], "containers": [container("a", "2", None)], "overhead": {"cpu": "250m"}}),
-                3250,
-            ),
-            (
-                json!({"containers": [{"name": "a", "resources": {"limits": {"cpu": "2"}}}]}),
-                2000,
-            ),
-        ];
-        for (spec, expected) in table {
-            let spec: PodSpec = serde_json::from_value(spec).unwrap();
-            assert_eq!(requests(&spec).get("cpu"), Some(&expected));
+            (json!({"containerPort": 80, "hostPort": 8080, "protocol": "UDP"}), "n1"),
+            (json!({"containerPort": 8080}), "n1"),
+        ] {
+            assert_eq!(
+                says(&with("p", port.clone()), node(json!({})), std::slice::from_ref(&there)),
+                expected,
+                "{port}"
+            );
         }
     }
 
@@ -609,7 +404,7 @@ mod tests {
                 .starts_with("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. ")
         );
         assert!(
-            said(Claims::Missing, Some("c"))
+            said(Claims::Missing, Some("persistentvolumeclaim \"c\" not found"))
                 .starts_with("0/1 nodes are available: persistentvolumeclaim \"c\" not found. ")
         );
         assert_eq!(

@@ -2,18 +2,22 @@
 //!
 //! In: pods without a node, nodes, claims, through watches of `kube::Client`. Out: bindings; or, for a pod that fits nowhere, the condition
 //! `PodScheduled=False` and the event `FailedScheduling` in the real scheduler's words. Every change that may free room is a new try, at
-//! once. The decision itself is pure: [`fit`] (room), [`neighbours`] (affinity and spread), [`preempt`] (who goes for a more important
-//! pod). Pods of another `schedulerName` and pods with scheduling gates are left alone.
+//! once. The decision itself is pure: [`fit`], by [`selection`] (selectors and taints), [`room`] (requests and host ports) and
+//! [`neighbours`] (affinity and spread), then [`score`] (preferences) or [`preempt`] (who goes for a more important pod). A pod that was
+//! refused is not looked at again before something changed that could help it; what was decided of one holds for all that ask the same.
+//! Pods of another `schedulerName` and pods with scheduling gates are left alone.
 
 mod fit;
 mod neighbours;
 mod preempt;
+mod room;
+mod score;
+mod selection;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Binding, Namespace, Node, ObjectReference, PersistentVolumeClaim, Pod, PodCondition};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -25,13 +29,15 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::node::claim_of;
 use crate::node::events::{Component, Recorder};
 use crate::node::status::seconds;
 use crate::watched::watched;
-pub(crate) use fit::tolerated;
 use fit::{Claims, Decision, schedule};
 use neighbours::{Budget, Surroundings};
 use preempt::priority;
+use room::holds_resources;
+pub(crate) use selection::tolerated;
 
 /// The name pods ask for.
 const NAME: &str = "default-scheduler";
@@ -168,6 +174,10 @@ struct World {
     assumed: HashMap<String, String>,
     /// What was said about pods that fit nowhere, so as not to repeat it.
     told: HashMap<String, String>,
+    /// Pods that were refused, and the count of [`World::changed`] then.
+    parked: HashMap<String, u64>,
+    /// How often something changed that could help a pod that was refused.
+    changed: u64,
     spaces: BTreeMap<String, BTreeMap<String, String>>,
     budgets: HashMap<(String, String), PodDisruptionBudget>,
     /// Whether each kind has been listed: nothing is decided on half of the facts.
@@ -184,15 +194,18 @@ async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedRe
         if world.listed != [true; 5] {
             continue;
         }
+        let mut round = None;
         for uid in world.waiting() {
             let Some(pod) = world.pods.get(&uid).cloned() else {
                 continue;
             };
-            match world.decide(&pod) {
+            let round = round.get_or_insert_with(|| world.round());
+            match world.decide(&pod, round) {
                 Decision::Bind(node) => {
                     if bind(&client, &pod, &node).await {
                         let (namespace, name) = names(&pod);
                         world.assumed.insert(uid.clone(), node.clone());
+                        round.bind(&pod, &node);
                         world.told.remove(&uid);
                         let message = format!("Successfully assigned {namespace}/{name} to {node}");
                         recorder.pod(&pod, false, "Scheduled", message);
@@ -216,6 +229,7 @@ async fn work(client: Client, recorder: Recorder, mut changes: mpsc::UnboundedRe
                     }
                 }
                 Decision::Unschedulable(message) => {
+                    world.parked.insert(uid.clone(), world.changed);
                     if world.told.get(&uid) != Some(&message) {
                         recorder.pod(&pod, true, "FailedScheduling", message.clone());
                         mark_unschedulable(&client, &pod, &message, None).await;
@@ -236,6 +250,10 @@ impl World {
                 meta.name.clone().unwrap_or_default(),
             )
         };
+        // Of pods and nodes only some changes matter; of the rest, all.
+        if !matches!(change, Change::Pod(_) | Change::PodGone(_) | Change::Node(_)) {
+            self.changed += 1;
+        }
         match change {
             Change::Pod(pod) => self.put_pod(*pod),
             Change::PodGone(pod) => {
@@ -243,10 +261,14 @@ impl World {
                 self.pods.remove(&uid);
                 self.assumed.remove(&uid);
                 self.told.remove(&uid);
+                if self.parked.remove(&uid).is_none() {
+                    self.changed += 1;
+                }
             }
             Change::Pods(pods) => {
                 self.listed[0] = true;
                 self.pods.clear();
+                self.parked.clear();
                 for pod in pods {
                     self.put_pod(pod);
                 }
@@ -254,7 +276,12 @@ impl World {
                 self.assumed.retain(|uid, _| pods.contains_key(uid));
                 self.told.retain(|uid, _| pods.contains_key(uid));
             }
-            Change::Node(node) => drop(self.nodes.insert(name(&node.metadata), *node)),
+            Change::Node(node) => {
+                let before = self.nodes.insert(name(&node.metadata), *node.clone());
+                if before.is_none_or(|before| offers(&before) != offers(&node)) {
+                    self.changed += 1;
+                }
+            }
             Change::NodeGone(node) => drop(self.nodes.remove(&name(&node.metadata))),
             Change::Nodes(nodes) => {
                 self.listed[1] = true;
@@ -290,9 +317,21 @@ impl World {
 
     fn put_pod(&mut self, pod: Pod) {
         let uid = pod.metadata.uid.clone().unwrap_or_default();
+        let before = self.pods.get(&uid);
+        let same = before.is_some_and(|before| {
+            before.metadata.labels == pod.metadata.labels
+                && before.spec == pod.spec
+                && holds_resources(before) == holds_resources(&pod)
+                && nominated(before) == nominated(&pod)
+        });
         if node_of(&pod).is_some() {
             self.assumed.remove(&uid);
             self.told.remove(&uid);
+            self.parked.remove(&uid);
+            self.changed += u64::from(!same);
+        } else if !same {
+            self.parked.remove(&uid);
+            self.changed += u64::from(before.is_some());
         }
         self.pods.insert(uid, pod);
     }
@@ -312,6 +351,7 @@ impl World {
                     && node_of(pod).is_none()
                     && pod.metadata.deletion_timestamp.is_none()
                     && !self.assumed.contains_key(uid)
+                    && self.parked.get(uid) != Some(&self.changed)
                     && !matches!(
                         pod.status.as_ref().and_then(|s| s.phase.as_deref()),
                         Some("Succeeded" | "Failed")
@@ -326,50 +366,74 @@ impl World {
         waiting.into_iter().filter_map(|pod| pod.metadata.uid.clone()).collect()
     }
 
-    fn decide(&self, pod: &Pod) -> Decision {
-        let nodes: Vec<Node> = self.nodes.values().cloned().collect();
-        let mut bound: Vec<Pod> = self
-            .pods
-            .values()
-            .filter(|other| node_of(other).is_some())
-            .cloned()
-            .collect();
-        for (uid, node) in &self.assumed {
-            if let Some(mut other) = self.pods.get(uid).cloned() {
-                other.spec.get_or_insert_default().node_name = Some(node.clone());
-                bound.push(other);
-            }
-        }
-        // Room that was made for a pod as important is not given away.
-        for other in self.pods.values() {
-            let nominated = other
-                .status
-                .as_ref()
-                .and_then(|status| status.nominated_node_name.clone());
-            let keeps = other.metadata.uid != pod.metadata.uid && priority(other) >= priority(pod);
-            if let (Some(node), None, true) = (nominated, node_of(other), keeps) {
-                let mut other = other.clone();
-                other.spec.get_or_insert_default().node_name = Some(node);
-                bound.push(other);
-            }
-        }
-        let (claims, missing) = self.claims_of(pod);
-        let around = Surroundings {
-            namespaces: self.spaces.clone(),
-            budgets: self.budgets.values().map(budget_of).collect(),
+    /// What the pods of one round are decided on.
+    fn round(&self) -> Round {
+        let bound = self.pods.values().filter(|other| node_of(other).is_some()).cloned();
+        let mut round = Round {
+            nodes: self.nodes.values().cloned().collect(),
+            bound: bound.collect(),
+            // Room that was made for a pod as important is not given away.
+            promised: self
+                .pods
+                .values()
+                .filter_map(|pod| on(pod, nominated(pod).filter(|_| node_of(pod).is_none())?))
+                .collect(),
+            around: Surroundings {
+                namespaces: self.spaces.clone(),
+                budgets: self.budgets.values().map(budget_of).collect(),
+            },
+            refused: HashMap::new(),
         };
-        schedule(pod, &nodes, &bound, claims, missing.as_deref(), &around)
+        for (uid, node) in &self.assumed {
+            round.bound.extend(self.pods.get(uid).and_then(|pod| on(pod, node)));
+        }
+        round
+    }
+
+    fn decide(&self, pod: &Pod, round: &mut Round) -> Decision {
+        let (claims, missing) = self.claims_of(pod);
+        let shape = (claims == Claims::Fine).then(|| shape(pod));
+        if let Some(message) = shape.as_ref().and_then(|shape| round.refused.get(shape)) {
+            return Decision::Unschedulable(message.clone());
+        }
+        let keeps = |other: &&Pod| other.metadata.uid != pod.metadata.uid && priority(other) >= priority(pod);
+        let kept: Vec<Pod> = round.promised.iter().filter(keeps).cloned().collect();
+        let others = if kept.is_empty() {
+            &round.bound
+        } else {
+            &round.bound.iter().cloned().chain(kept).collect()
+        };
+        let decision = schedule(pod, &round.nodes, others, claims, missing.as_deref(), &round.around);
+        if let (Some(shape), Decision::Unschedulable(message)) = (shape, &decision) {
+            round.refused.insert(shape, message.clone());
+        }
+        decision
     }
 
     fn claims_of(&self, pod: &Pod) -> (Claims, Option<String>) {
-        let (namespace, _) = names(pod);
+        let (namespace, pod_name) = names(pod);
         for volume in pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()) {
-            let Some(source) = &volume.persistent_volume_claim else {
+            let Some(name) = claim_of(&pod_name, volume) else {
                 continue;
             };
-            let Some(claim) = self.claims.get(&(namespace.clone(), source.claim_name.clone())) else {
-                return (Claims::Missing, Some(source.claim_name.clone()));
+            let Some(claim) = self.claims.get(&(namespace.clone(), name.clone())) else {
+                let said = if volume.ephemeral.is_some() {
+                    format!("waiting for ephemeral volume controller to create the persistentvolumeclaim {name:?}")
+                } else {
+                    format!("persistentvolumeclaim {name:?} not found")
+                };
+                return (Claims::Missing, Some(said));
             };
+            let mut owners = claim.metadata.owner_references.iter().flatten();
+            let own = owners.any(|owner| Some(&owner.uid) == pod.metadata.uid.as_ref());
+            if volume.ephemeral.is_some() && !own {
+                let said = format!(
+                    "PVC {:?} was not created for pod {:?} (pod is not owner)",
+                    format!("{namespace}/{name}"),
+                    format!("{namespace}/{pod_name}")
+                );
+                return (Claims::Missing, Some(said));
+            }
             let bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
                 || claim
                     .spec
@@ -381,6 +445,50 @@ impl World {
         }
         (Claims::Fine, None)
     }
+}
+
+/// The facts that all decisions of a round share, so that ten thousand waiting pods cost one copy of them.
+struct Round {
+    nodes: Vec<Node>,
+    bound: Vec<Pod>,
+    promised: Vec<Pod>,
+    around: Surroundings,
+    /// What was said of pods that ask for the same; forgotten when one is bound.
+    refused: HashMap<String, String>,
+}
+
+impl Round {
+    fn bind(&mut self, pod: &Pod, node: &str) {
+        self.bound.extend(on(pod, node));
+        self.refused.clear();
+    }
+}
+
+/// A pod as if it were on a node.
+fn on(pod: &Pod, node: &str) -> Option<Pod> {
+    let mut pod = pod.clone();
+    pod.spec.as_mut()?.node_name = Some(node.to_owned());
+    Some(pod)
+}
+
+/// Everything a decision looks at, of pods without a place of their own promised: pods of one shape fit alike.
+fn shape(pod: &Pod) -> String {
+    let own = nominated(pod).and(pod.metadata.uid.as_ref());
+    json!([pod.metadata.namespace, pod.metadata.labels, pod.spec, own]).to_string()
+}
+
+fn nominated(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.nominated_node_name.as_deref()
+}
+
+/// What of a node matters to pods.
+fn offers(node: &Node) -> impl PartialEq + '_ {
+    let status = node.status.as_ref();
+    (
+        &node.metadata.labels,
+        node.spec.as_ref().map(|spec| (&spec.taints, spec.unschedulable)),
+        status.map(|status| (&status.allocatable, &status.capacity)),
+    )
 }
 
 fn budget_of(budget: &PodDisruptionBudget) -> Budget {
@@ -396,7 +504,7 @@ async fn preempt_pod(client: &Client, pod: &Pod) {
     let (namespace, name) = names(pod);
     let condition = json!({"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler",
         "message": format!("{NAME}: preempting to accommodate a higher priority pod"),
-        "lastTransitionTime": seconds(Timestamp::now())});
+        "lastTransitionTime": seconds(crate::clock::now())});
     let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}});
     let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
     if let Err(error) = api
@@ -460,7 +568,7 @@ async fn bind(client: &Client, pod: &Pod, node: &str) -> bool {
 
 async fn mark_unschedulable(client: &Client, pod: &Pod, message: &str, nominated: Option<&str>) {
     let (namespace, name) = names(pod);
-    let now = seconds(Timestamp::now());
+    let now = seconds(crate::clock::now());
     let old = pod
         .status
         .as_ref()

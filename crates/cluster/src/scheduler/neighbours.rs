@@ -93,6 +93,43 @@ fn required(pod: &Pod, anti: bool) -> Vec<PodAffinityTerm> {
     terms.unwrap_or_default()
 }
 
+/// Preferred terms with their weights, those of anti-affinity negative.
+fn preferred(pod: &Pod) -> Vec<(i64, &PodAffinityTerm)> {
+    let Some(affinity) = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref()) else {
+        return Vec::new();
+    };
+    let kind = affinity.pod_affinity.as_ref();
+    let together = kind.and_then(|kind| kind.preferred_during_scheduling_ignored_during_execution.as_ref());
+    let kind = affinity.pod_anti_affinity.as_ref();
+    let apart = kind.and_then(|kind| kind.preferred_during_scheduling_ignored_during_execution.as_ref());
+    let together = together.into_iter().flatten();
+    let together = together.map(|term| (i64::from(term.weight), &term.pod_affinity_term));
+    let apart = apart.into_iter().flatten();
+    let apart = apart.map(|term| (-i64::from(term.weight), &term.pod_affinity_term));
+    together.chain(apart).collect()
+}
+
+/// How much a pod and those that are there would rather have each other near on a node.
+pub(super) fn attraction(pod: &Pod, node: &Node, nodes: &[Node], others: &[Pod], around: &Surroundings) -> i64 {
+    let mine = preferred(pod);
+    let mut sum = 0;
+    for other in others {
+        let Some(there) = node_of(other, nodes) else { continue };
+        let near = |term: &PodAffinityTerm| {
+            let here = domain(node, &term.topology_key);
+            here.is_some() && domain(there, &term.topology_key) == here
+        };
+        let own = mine
+            .iter()
+            .filter(|(_, term)| near(term) && speaks_of(term, pod, other, around));
+        sum += own.map(|(weight, _)| weight).sum::<i64>();
+        let theirs = preferred(other).into_iter();
+        let theirs = theirs.filter(|(_, term)| near(term) && speaks_of(term, other, pod, around));
+        sum += theirs.map(|(weight, _)| weight).sum::<i64>();
+    }
+    sum
+}
+
 /// The domain a node is in.
 fn domain<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
     node.metadata.labels.as_ref()?.get(key).map(String::as_str)

@@ -27,7 +27,7 @@ const BATCH: usize = 512;
 pub enum DiskError {
     /// SQLite's own complaint: not a database, locked, no space, no permission.
     #[error(
-        "cannot open the cluster's database {path}: {cause}. If the file is damaged, remove the cluster's directory to start anew"
+        "cannot open the cluster's database {path}: {cause}. Nothing was changed. If the file is damaged, put a snapshot back (stoke snapshot restore), or move the cluster's directory away to start anew"
     )]
     Open {
         /// The file.
@@ -280,7 +280,14 @@ mod tests {
             matches!(&refused, WriteError::Disk(cause) if cause.contains("full")),
             "{refused}"
         );
-        let count = || shared.read().tables.values().map(|table| table.len()).sum::<usize>();
+        let count = || {
+            shared
+                .read()
+                .tables
+                .values()
+                .map(|table| table.count(None))
+                .sum::<usize>()
+        };
         assert_eq!(count(), stored.len(), "what was refused is not seen");
         // Space comes back with what is deleted.
         for object in stored.iter().take(2) {

@@ -24,8 +24,54 @@ use tokio::sync::{oneshot, watch};
 use interest::Listeners;
 use window::Window;
 
-/// Objects of one resource, ordered by namespace and name.
-type Table = BTreeMap<(Arc<str>, Arc<str>), Arc<Object>>;
+/// Objects of one resource, ordered by namespace and name, and how many each namespace has, so that counting is no walk.
+#[derive(Default)]
+struct Table {
+    objects: BTreeMap<Place, Arc<Object>>,
+    spaces: HashMap<Arc<str>, usize>,
+}
+
+impl Table {
+    fn insert(&mut self, object: Arc<Object>) {
+        let place = (object.key.namespace.clone(), object.key.name.clone());
+        if self.objects.insert(place.clone(), object).is_none() {
+            *self.spaces.entry(place.0).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, place: &Place) {
+        if self.objects.remove(place).is_some()
+            && let Some(count) = self.spaces.get_mut(&place.0)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.spaces.remove(&place.0);
+            }
+        }
+    }
+
+    /// Objects of a namespace, or all of them.
+    fn count(&self, namespace: Option<&str>) -> usize {
+        match namespace {
+            None => self.objects.len(),
+            Some(namespace) => self.spaces.get(namespace).copied().unwrap_or(0),
+        }
+    }
+
+    /// The objects of a namespace, or all of them, after a place.
+    fn range(&self, namespace: Option<&str>, after: Option<&Place>) -> impl Iterator<Item = (&Place, &Arc<Object>)> {
+        use std::ops::Bound;
+        let start = match (after, namespace) {
+            (Some(place), _) => Bound::Excluded(place.clone()),
+            (None, Some(namespace)) => Bound::Included((Arc::from(namespace), Arc::from(""))),
+            (None, None) => Bound::Unbounded,
+        };
+        let namespace = namespace.map(str::to_owned);
+        self.objects
+            .range((start, Bound::Unbounded))
+            .take_while(move |((space, _), _)| namespace.as_ref().is_none_or(|wanted| **wanted == **space))
+    }
+}
 
 /// What readers see: everything committed so far.
 #[derive(Default)]
@@ -50,8 +96,21 @@ pub struct Page {
     pub items: Vec<Arc<Object>>,
     /// Revision of the whole store when it was read.
     pub revision: u64,
-    /// How many objects of this resource follow the page.
-    pub remaining: usize,
+    /// Whether an object that passes follows the page.
+    pub more: bool,
+    /// How many objects the resource had then, in the namespace that was asked for; whether they pass or not.
+    pub total: usize,
+}
+
+impl Page {
+    /// Takes an object; false when the page was full.
+    fn take(&mut self, object: &Arc<Object>, limit: usize) -> bool {
+        self.more = self.items.len() == limit;
+        if !self.more {
+            self.items.push(object.clone());
+        }
+        !self.more
+    }
 }
 
 /// Namespace and name: the place of an object among those of its resource.
@@ -96,12 +155,8 @@ impl Store {
         };
         state.window.start_after(state.revision);
         for object in objects {
-            let key = object.key.clone();
-            state
-                .tables
-                .entry(key.resource)
-                .or_default()
-                .insert((key.namespace, key.name), Arc::new(object));
+            let table = state.tables.entry(object.key.resource.clone()).or_default();
+            table.insert(Arc::new(object));
         }
         let shared = Arc::new(Shared::new(state));
         let handle = disk::spawn(connection, shared.clone())?;
@@ -135,11 +190,13 @@ impl Store {
         state
             .tables
             .get(&key.resource)?
+            .objects
             .get(&(key.namespace.clone(), key.name.clone()))
             .cloned()
     }
 
-    /// Lists a resource in key order: of one namespace or of all, after a key, at most `limit` that pass `keep`.
+    /// Lists a resource in key order: of one namespace or of all, after a key, at most `limit` that pass `keep`. Looks at no object
+    /// before the page and at none after the first that follows it.
     pub fn list(
         &self,
         resource: &ResourceKey,
@@ -148,32 +205,20 @@ impl Store {
         limit: usize,
         mut keep: impl FnMut(&Object) -> bool,
     ) -> Page {
-        use std::ops::Bound;
         let state = self.shared.read();
         let mut page = Page {
             items: Vec::new(),
             revision: state.revision,
-            remaining: 0,
+            more: false,
+            total: 0,
         };
         let Some(table) = state.tables.get(resource) else {
             return page;
         };
-        let start = match (after, namespace) {
-            (Some(key), _) => Bound::Excluded(key),
-            (None, Some(namespace)) => Bound::Included((Arc::from(namespace), Arc::from(""))),
-            (None, None) => Bound::Unbounded,
-        };
-        for ((space, _), object) in table.range((start, Bound::Unbounded)) {
-            if namespace.is_some_and(|wanted| wanted != &**space) {
+        page.total = table.count(namespace);
+        for (_, object) in table.range(namespace, after.as_ref()) {
+            if keep(object) && !page.take(object, limit) {
                 break;
-            }
-            if !keep(object) {
-                continue;
-            }
-            if page.items.len() == limit {
-                page.remaining += 1;
-            } else {
-                page.items.push(object.clone());
             }
         }
         page
@@ -204,16 +249,23 @@ impl Store {
             let place = (key.namespace.clone(), key.name.clone());
             before.entry(place).or_insert_with(|| event.previous.clone());
         }
-        let empty = Table::new();
+        let empty = Table::default();
         let table = state.tables.get(resource).unwrap_or(&empty);
-        let unchanged = table.iter().filter(|(place, _)| !before.contains_key(*place));
+        before.retain(|(space, _), _| namespace.is_none_or(|wanted| *wanted == **space));
+        let gone = before.values().filter(|object| object.is_some()).count();
+        let now = before.keys().filter(|place| table.objects.contains_key(*place)).count();
+        let unchanged = table
+            .range(namespace, after.as_ref())
+            .filter(|(place, _)| !before.contains_key(*place));
         let changed = before
             .iter()
+            .filter(|(place, _)| after.as_ref().is_none_or(|after| *place > after))
             .filter_map(|(place, object)| Some((place, object.as_ref()?)));
         let mut page = Page {
             items: Vec::new(),
             revision,
-            remaining: 0,
+            more: false,
+            total: table.count(namespace) + gone - now,
         };
         let (mut unchanged, mut changed) = (unchanged.peekable(), changed.peekable());
         loop {
@@ -222,17 +274,9 @@ impl Store {
                 (_, Some(_)) => changed.next(),
                 (_, None) => unchanged.next(),
             };
-            let Some((place, object)) = next else { return Ok(page) };
-            let wanted = namespace.is_none_or(|wanted| *wanted == *place.0)
-                && after.as_ref().is_none_or(|after| place > after)
-                && keep(object);
-            if !wanted {
-                continue;
-            }
-            if page.items.len() == limit {
-                page.remaining += 1;
-            } else {
-                page.items.push(object.clone());
+            let Some((_, object)) = next else { return Ok(page) };
+            if keep(object) && !page.take(object, limit) {
+                return Ok(page);
             }
         }
     }
@@ -240,20 +284,18 @@ impl Store {
     /// Resources that have at least one object in this namespace.
     pub fn resources_in(&self, namespace: &str) -> Vec<ResourceKey> {
         let state = self.shared.read();
-        let start = (Arc::from(namespace), Arc::from(""));
-        let found = state.tables.iter().filter(|(_, table)| {
-            table
-                .range(&start..)
-                .next()
-                .is_some_and(|((space, _), _)| &**space == namespace)
-        });
+        let found = state
+            .tables
+            .iter()
+            .filter(|(_, table)| table.count(Some(namespace)) > 0);
         found.map(|(resource, _)| resource.clone()).collect()
     }
 
     /// Calls `each` with every object of every resource.
     pub fn for_each(&self, mut each: impl FnMut(&Arc<Object>)) {
         let state = self.shared.read();
-        state.tables.values().flat_map(BTreeMap::values).for_each(&mut each);
+        let tables = state.tables.values();
+        tables.flat_map(|table| table.objects.values()).for_each(&mut each);
     }
 
     /// Revision of the last committed change.
@@ -320,9 +362,9 @@ impl Shared {
         for (key, object) in overlay {
             let table = state.tables.entry(key.resource).or_default();
             match object {
-                Some(object) => table.insert((key.namespace, key.name), object),
+                Some(object) => table.insert(object),
                 None => table.remove(&(key.namespace, key.name)),
-            };
+            }
         }
         for event in events {
             match state.latest.get_mut(&event.object.key.resource) {
@@ -366,6 +408,7 @@ impl<'a> Batch<'a> {
         state
             .tables
             .get(&key.resource)?
+            .objects
             .get(&(key.namespace.clone(), key.name.clone()))
             .cloned()
     }

@@ -123,7 +123,7 @@ async fn a_page_continues_after_its_last_key() {
         store.write(write(name, WriteKind::Create, "x")).await.unwrap();
     }
     let first = store.list(&pods(), None, None, 2, |_| true);
-    assert_eq!((first.items.len(), first.remaining), (2, 1));
+    assert_eq!((first.items.len(), first.more, first.total), (2, true, 3));
     let last = &first.items[1].key;
     let rest = store.list(
         &pods(),
@@ -133,6 +133,11 @@ async fn a_page_continues_after_its_last_key() {
         |_| true,
     );
     assert_eq!((rest.items.len(), &*rest.items[0].key.name), (1, "c"));
+    assert!(!rest.more, "nothing follows");
+    assert!(
+        !store.list(&pods(), None, None, 3, |_| true).more,
+        "an exact fit is the last page"
+    );
 }
 
 #[tokio::test]
@@ -146,7 +151,7 @@ async fn a_damaged_or_newer_file_is_refused_with_a_message() {
     assert!(
         refused
             .to_string()
-            .contains("remove the cluster's directory to start anew"),
+            .contains("move the cluster's directory away to start anew"),
         "{refused}"
     );
     assert_eq!(
@@ -189,7 +194,7 @@ async fn an_old_list_is_read_while_the_window_reaches_back() {
         .map(|object| (object.key.name.to_string(), object.value()["data"].clone()))
         .collect();
     assert_eq!(shown, [("a".into(), json!("1")), ("b".into(), json!("1"))]);
-    assert_eq!((old.remaining, old.revision), (1, then));
+    assert_eq!((old.more, old.total, old.revision), (true, 3, then));
     let rest = store
         .list_at(then, &pods(), None, Some(("default".into(), "b".into())), 2, |_| true)
         .unwrap();

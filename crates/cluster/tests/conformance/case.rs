@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::bench::Bench;
-use crate::{clients, programs};
+use crate::{clients, operators, programs};
 
 /// One behaviour of the embedded Kubernetes, and its proof.
 pub struct Case {
@@ -39,6 +39,8 @@ pub enum Client {
     Go,
     /// `helm` 3.
     Helm,
+    /// `kubectl`, with definitions that are fetched as published.
+    Modules,
 }
 
 impl Client {
@@ -50,6 +52,7 @@ impl Client {
             Client::Python => "Python kubernetes",
             Client::Go => "client-go",
             Client::Helm => "helm 3",
+            Client::Modules => "kubectl, with the published files",
         }
     }
 
@@ -68,6 +71,7 @@ impl Client {
             Client::Python => programs::python().as_ref().err().cloned(),
             Client::Go => programs::missing_go(),
             Client::Helm => clients::helm().as_ref().err().cloned(),
+            Client::Modules => Client::Kubectl.missing().or_else(operators::missing),
         }
     }
 }

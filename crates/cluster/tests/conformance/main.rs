@@ -13,6 +13,7 @@
 )]
 
 mod access;
+mod administration;
 mod admission;
 #[allow(dead_code, reason = "shared with the tests of the node, which use more of it")]
 #[path = "../node/bench.rs"]
@@ -25,6 +26,7 @@ mod jobs;
 mod kubectl;
 mod limit;
 mod machinery;
+mod operators;
 mod pods;
 mod policies;
 mod programs;
@@ -60,6 +62,8 @@ fn cases() -> Vec<Case> {
         stateful::cases(),
         policies::cases(),
         scheduling::cases(),
+        administration::cases(),
+        operators::cases(),
     ]
     .into_iter()
     .flatten()

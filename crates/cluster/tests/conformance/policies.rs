@@ -36,7 +36,7 @@ pub fn cases() -> Vec<Case> {
         ),
         case("a LimitRange bounds claims", limit_range_claims),
         case(
-            "`drain` keeps to a PodDisruptionBudget: an eviction too many is refused with 429 and its cause",
+            "an eviction keeps to the PodDisruptionBudget: one too many is refused with 429 and its cause",
             eviction,
         ),
         case(

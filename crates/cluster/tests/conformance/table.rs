@@ -16,13 +16,17 @@ listed is not promised; what is missing on purpose is in [embedded-cluster.md](e
 /// The whole page.
 pub fn render(cases: &[Case]) -> String {
     let mut page = HEAD.to_owned();
-    let mut area = "";
+    let mut areas: Vec<&str> = Vec::new();
     for case in cases {
-        if case.area != area {
-            area = case.area;
-            page += &format!("\n## {area}\n\n| behaviour | proved by |\n|---|---|\n");
+        if !areas.contains(&case.area) {
+            areas.push(case.area);
         }
-        page += &format!("| {} | {} |\n", case.behaviour, case.client.name());
+    }
+    for area in areas {
+        page += &format!("\n## {area}\n\n| behaviour | proved by |\n|---|---|\n");
+        for case in cases.iter().filter(|case| case.area == area) {
+            page += &format!("| {} | {} |\n", case.behaviour, case.client.name());
+        }
     }
     page
 }

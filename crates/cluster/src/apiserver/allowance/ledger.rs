@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 
-use super::quota::{in_scope, refusal, usage};
+use super::quota::{in_scope, increase, refusal, usage};
 use super::resources::{Amounts, add, read};
 use crate::apiserver::resources::{Registry, Resource};
 use crate::apiserver::status::ApiError;
@@ -69,15 +69,21 @@ impl Ledger {
         book.lock_owned().await
     }
 
-    /// Checks a new object against the quotas of its namespace. Nothing is booked before [`Reservation::book`].
+    /// Checks a new object, or what it uses more than its predecessor, against the quotas of its namespace. Nothing is booked before
+    /// [`Reservation::book`].
     pub async fn reserve(
         &self,
         store: &Store,
         registry: &Registry,
         resource: &Resource,
+        old: Option<&Value>,
         object: &Value,
     ) -> Result<Option<Reservation>, ApiError> {
         if !resource.namespaced || &*resource.key == "events" {
+            return Ok(None);
+        }
+        let wanted = old.map_or_else(|| usage(resource, object), |old| increase(resource, old, object));
+        if wanted.is_empty() {
             return Ok(None);
         }
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
@@ -95,11 +101,11 @@ impl Ledger {
             let hard = read(&value["spec"]["hard"]);
             let uid = quota.fields.uid.clone();
             let used = book.known(&uid, &hard, || counted(store, registry, namespace, &value));
-            if let Some(why) = refusal(&quota.key.name, &hard, used, resource, object) {
+            if let Some(why) = refusal(&quota.key.name, &hard, used, &wanted, resource, object) {
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 return Err(ApiError::forbidden(&resource.qualified(), name, why));
             }
-            let mut amounts = usage(resource, object);
+            let mut amounts = wanted.clone();
             amounts.retain(|name, _| hard.contains_key(name));
             additions.push((uid, amounts));
         }

@@ -141,19 +141,40 @@ fn in_one_scope(scope: &str, operator: &str, values: &Value, spec: &Value) -> bo
     }
 }
 
-/// Why an object may not be made under a quota that limits `hard` and of which `used` is used.
-pub fn refusal(quota: &str, hard: &Amounts, used: &Amounts, resource: &Resource, object: &Value) -> Option<String> {
+/// What a change of an object uses more than it did; empty where Kubernetes counts only new objects. Of what exists already only
+/// Services (ports, load balancers) and claims (size) may come to use more.
+pub fn increase(resource: &Resource, old: &Value, new: &Value) -> Amounts {
+    if !matches!(&*resource.key, "services" | "persistentvolumeclaims") {
+        return Amounts::new();
+    }
+    let before = usage(resource, old);
+    let mut more = usage(resource, new);
+    for (name, amount) in &mut more {
+        *amount -= before.get(name).copied().unwrap_or(0);
+    }
+    more.retain(|_, amount| *amount > 0);
+    more
+}
+
+/// Why an object that uses `wanted` (more) may not be stored under a quota that limits `hard` and of which `used` is used.
+pub fn refusal(
+    quota: &str,
+    hard: &Amounts,
+    used: &Amounts,
+    wanted: &Amounts,
+    resource: &Resource,
+    object: &Value,
+) -> Option<String> {
     if &*resource.key == "pods" {
         let missing = unspecified(hard, &object["spec"]);
         if !missing.is_empty() {
             return Some(format!("failed quota: {quota}: must specify {}", missing.join("; ")));
         }
     }
-    let wanted = usage(resource, object);
     let at = |amounts: &Amounts, name: &str| amounts.get(name).copied().unwrap_or(0);
     let exceeded: Vec<&String> = hard
         .iter()
-        .filter(|(name, most)| at(&wanted, name) > 0 && at(used, name) + at(&wanted, name) > **most)
+        .filter(|(name, most)| at(wanted, name) > 0 && at(used, name) + at(wanted, name) > **most)
         .map(|(name, _)| name)
         .collect();
     if exceeded.is_empty() {
@@ -167,7 +188,7 @@ pub fn refusal(quota: &str, hard: &Amounts, used: &Amounts, resource: &Resource,
     };
     Some(format!(
         "exceeded quota: {quota}, requested: {}, used: {}, limited: {}",
-        list(&wanted),
+        list(wanted),
         list(used),
         list(hard)
     ))
@@ -221,19 +242,34 @@ mod tests {
         let hard = read(&json!({"pods": "2", "requests.cpu": "1", "limits.memory": "1Gi"}));
         let used = read(&json!({"pods": "1", "requests.cpu": "500m"}));
         let small = json!({"requests": {"cpu": "500m"}, "limits": {"memory": "1Gi", "cpu": "1"}});
-        assert_eq!(refusal("q", &hard, &used, &pods, &pod(small)), None);
+        let refusal = |pod: &Value| refusal("q", &hard, &used, &usage(&pods, pod), &pods, pod);
+        assert_eq!(refusal(&pod(small)), None);
         let large = json!({"requests": {"cpu": "600m"}, "limits": {"memory": "2Gi"}});
         assert_eq!(
-            refusal("q", &hard, &used, &pods, &pod(large)).unwrap(),
+            refusal(&pod(large)).unwrap(),
             "exceeded quota: q, requested: limits.memory=2Gi,requests.cpu=600m, used: limits.memory=0,requests.cpu=500m, limited: limits.memory=1Gi,requests.cpu=1"
         );
         assert_eq!(
-            refusal("q", &hard, &used, &pods, &pod(json!({}))).unwrap(),
+            refusal(&pod(json!({}))).unwrap(),
             "failed quota: q: must specify limits.memory for: c; requests.cpu for: c"
         );
         let mut done = pod(json!({}));
         done["status"]["phase"] = "Succeeded".into();
         assert_eq!(usage(&pods, &done).keys().collect::<Vec<_>>(), ["count/pods"]);
+    }
+
+    #[test]
+    fn a_change_counts_by_what_it_uses_more() {
+        let claim = |size: &str| json!({"spec": {"resources": {"requests": {"storage": size}}}});
+        let claims = resource("", "persistentvolumeclaims");
+        let more = increase(&claims, &claim("1Gi"), &claim("3Gi"));
+        assert_eq!(more, read(&json!({"requests.storage": "2Gi"})));
+        assert!(increase(&claims, &claim("3Gi"), &claim("1Gi")).is_empty());
+        let service = |kind: &str| json!({"spec": {"type": kind, "ports": [{}]}});
+        let more = increase(&resource("", "services"), &service("ClusterIP"), &service("NodePort"));
+        assert_eq!(more, Amounts::from([("services.nodeports".into(), count(1))]));
+        let sized = |cpu: &str| pod(json!({"requests": {"cpu": cpu}}));
+        assert!(increase(&resource("", "pods"), &sized("1"), &sized("2")).is_empty());
     }
 
     #[test]

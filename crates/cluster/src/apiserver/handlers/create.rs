@@ -112,7 +112,9 @@ pub(super) async fn create_value(
             .extend(admission::keep_secure(&call.server, &resource, &new)?);
         let registry = call.server.registry();
         let ledger = &call.server.ledger;
-        let reservation = ledger.reserve(&call.server.store, &registry, &resource, &new).await?;
+        let reservation = ledger
+            .reserve(&call.server.store, &registry, &resource, None, &new)
+            .await?;
         if call.query.dry_run() {
             if call
                 .server

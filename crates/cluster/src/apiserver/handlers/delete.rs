@@ -202,7 +202,7 @@ async fn remove(
             user_admission::mutate(&attempt, &mut Value::Null, |_| {}, said).await?;
             user_admission::validate(&attempt, None, said).await?;
         }
-        let step = next_step(resource, &mut object, options, Timestamp::now());
+        let step = next_step(resource, &mut object, options, crate::clock::now());
         if options.dry_run {
             return Ok(Removed::Waiting(current));
         }

@@ -3,7 +3,6 @@
 use axum::body::Bytes;
 use axum::response::Response;
 use http::StatusCode;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::delete;
@@ -120,7 +119,7 @@ async fn draw_on_budget(call: &Call, pod: &Value, dry_run: bool) -> Result<(), A
         if dry_run {
             return Ok(());
         }
-        draw(&mut budget, call.name(), Timestamp::now());
+        draw(&mut budget, call.name(), crate::clock::now());
         let expected = object.revision;
         match store
             .write(Write::new(

@@ -297,6 +297,9 @@ pub(super) async fn modify(
             return Ok(Changed::Stored(current));
         }
         let ends = ends_now(&new);
+        let (registry, store) = (call.server.registry(), &call.server.store);
+        let ledger = &call.server.ledger;
+        let reservation = ledger.reserve(store, &registry, resource, Some(&old), &new).await?;
         if call.query.dry_run() {
             return Ok(Changed::DryRun(Box::new(in_order(new))));
         }
@@ -310,6 +313,9 @@ pub(super) async fn modify(
         };
         match call.server.store.write(Write::new(key.clone(), kind, &mut new)).await {
             Ok(object) => {
+                if let Some(reservation) = reservation {
+                    reservation.book();
+                }
                 if &*resource.key == "customresourcedefinitions.apiextensions.k8s.io" {
                     call.server.reload_custom_resources();
                 }

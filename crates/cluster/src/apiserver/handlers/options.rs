@@ -36,6 +36,8 @@ pub(super) struct ListOptions {
     pub after: Option<Place>,
     /// It goes on with a list that was begun at another state.
     pub continues: bool,
+    /// How many objects were left after the page before, if that is known.
+    pub left: Option<usize>,
 }
 
 impl ListOptions {
@@ -61,13 +63,14 @@ impl ListOptions {
                     "specifying resource version is not allowed when using continue",
                 ));
             }
-            let (version, place) = read_continue(token)?;
+            let (version, place, left) = read_continue(token)?;
             let at = u64::try_from(version).map_or(At::Now, At::Exactly);
             return Ok(ListOptions {
                 at,
                 limit,
                 after: Some(place),
                 continues: true,
+                left,
             });
         }
         let at = match (asked, query.get("resourceVersionMatch")) {
@@ -83,6 +86,7 @@ impl ListOptions {
             limit,
             after: None,
             continues: false,
+            left: None,
         })
     }
 }
@@ -205,13 +209,17 @@ pub(super) fn check_deletion(propagation: Option<&str>, orphan: Option<bool>, dr
     Ok(())
 }
 
-/// Where a list goes on: the revision it was begun at (-1: whatever is newest), and the last place it has shown.
-pub(super) fn write_continue(version: i64, place: &Place) -> String {
-    let token = json!({"v": "meta.k8s.io/v1", "rv": version, "namespace": &*place.0, "name": &*place.1});
+/// Where a list goes on: the revision it was begun at (-1: whatever is newest), the last place it has shown, and how many are left.
+/// The number travels with the client, so that no page has to count what follows it.
+pub(super) fn write_continue(version: i64, place: &Place, left: Option<usize>) -> String {
+    let mut token = json!({"v": "meta.k8s.io/v1", "rv": version, "namespace": &*place.0, "name": &*place.1});
+    if let Some(left) = left {
+        token["left"] = left.into();
+    }
     URL_SAFE_NO_PAD.encode(token.to_string())
 }
 
-fn read_continue(text: &str) -> Result<(i64, Place), ApiError> {
+fn read_continue(text: &str) -> Result<(i64, Place, Option<usize>), ApiError> {
     let wrong = |why: &str| ApiError::bad_request(format!("continue key is not valid: {why}"));
     let bytes: Bytes = URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
@@ -225,7 +233,10 @@ fn read_continue(text: &str) -> Result<(i64, Place), ApiError> {
         value["namespace"].as_str(),
         value["name"].as_str(),
     ) {
-        (true, Some(version), Some(namespace), Some(name)) => Ok((version, (namespace.into(), name.into()))),
+        (true, Some(version), Some(namespace), Some(name)) => {
+            let left = value["left"].as_u64().and_then(|left| usize::try_from(left).ok());
+            Ok((version, (namespace.into(), name.into()), left))
+        }
         _ => Err(wrong("it was not given by this server")),
     }
 }
@@ -298,11 +309,11 @@ mod tests {
         ] {
             assert_eq!(read(query).unwrap_err(), expected, "{query:?}");
         }
-        let token = write_continue(5, &("a".into(), "b".into()));
+        let token = write_continue(5, &("a".into(), "b".into()), Some(7));
         let read = read(&[("continue", &token)]).unwrap();
         assert_eq!(
-            (read.at, read.after, read.continues),
-            (At::Exactly(5), Some(("a".into(), "b".into())), true)
+            (read.at, read.after, read.continues, read.left),
+            (At::Exactly(5), Some(("a".into(), "b".into())), true, Some(7))
         );
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use futures::StreamExt;
 use http::HeaderValue;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::objects::{json_response, parse_body};
@@ -49,7 +49,7 @@ pub(super) async fn log(call: Call) -> Result<Response, ApiError> {
             time.parse()
                 .map_err(|_| ApiError::bad_request("sinceTime: must be an RFC 3339 time"))?,
         ),
-        (None, Some(seconds)) => Timestamp::now()
+        (None, Some(seconds)) => crate::clock::now()
             .checked_sub(SignedDuration::from_secs(seconds.min(1 << 32).cast_signed()))
             .ok(),
         (None, None) => None,

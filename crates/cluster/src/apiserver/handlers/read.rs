@@ -83,7 +83,7 @@ pub(super) fn page(call: &Call, options: &ListOptions) -> Result<Page, ApiError>
 fn expired_continue(place: &Place) -> ApiError {
     let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
     let mut error = ApiError::expired(message);
-    error.details = json!({"continue": write_continue(-1, place)});
+    error.details = json!({"continue": write_continue(-1, place, None)});
     error
 }
 
@@ -95,14 +95,22 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
     let selective = call.query.get("labelSelector").is_some() || call.query.get("fieldSelector").is_some();
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".into(), page.revision.to_string().into());
-    if let Some(last) = page.items.last().filter(|_| page.remaining > 0) {
+    if let Some(last) = page.items.last().filter(|_| page.more) {
         let place = (last.key.namespace.clone(), last.key.name.clone());
+        let here = if options.continues {
+            options.left
+        } else {
+            Some(page.total)
+        };
+        // With a selector nobody can tell without looking at every object.
+        let left = here.filter(|_| !selective);
+        let left = left.map(|here| here.saturating_sub(page.items.len()));
         metadata.insert(
             "continue".into(),
-            write_continue(page.revision.cast_signed(), &place).into(),
+            write_continue(page.revision.cast_signed(), &place, left).into(),
         );
-        if !selective {
-            metadata.insert("remainingItemCount".into(), page.remaining.into());
+        if let Some(left) = left.filter(|left| *left > 0) {
+            metadata.insert("remainingItemCount".into(), left.into());
         }
     }
     let values = || -> Vec<Value> {

@@ -1,7 +1,7 @@
 //! Questions about identity and permission, and service-account tokens.
 
 use axum::response::Response;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::objects::{check_fields, check_kind, json_response, parse_body};
@@ -194,7 +194,7 @@ pub(super) fn token_request(call: Call) -> Result<Response, ApiError> {
         }
         _ => None,
     };
-    let now = Timestamp::now();
+    let now = crate::clock::now();
     let expires = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
     let claims = Claims {
         namespace: call.namespace().to_owned(),

@@ -110,7 +110,8 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "jobs.batch" => batch::validate_job(object),
         "cronjobs.batch" => batch::validate_cron_job(object),
         "namespaces" => security::check_labels(object),
-        "configmaps" | "secrets" => validate_keys(object),
+        "configmaps" => validate_keys(object),
+        "secrets" => [validate_keys(object), validate_secret_type(object)].concat(),
         crd::DEFINITIONS => crd::validate(object),
         key if key.ends_with(".admissionregistration.k8s.io") => admission::check::validate(&resource.kind, object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
@@ -220,6 +221,21 @@ fn validate_keys(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::too_long("", "may not be more than 1048576 bytes"));
     }
     errors
+}
+
+/// Types of secrets promise keys.
+fn validate_secret_type(secret: &Value) -> Vec<FieldError> {
+    let required: &[&str] = match secret["type"].as_str() {
+        Some("kubernetes.io/tls") => &["tls.crt", "tls.key"],
+        Some("kubernetes.io/ssh-auth") => &["ssh-privatekey"],
+        Some("kubernetes.io/dockercfg") => &[".dockercfg"],
+        Some("kubernetes.io/dockerconfigjson") => &[".dockerconfigjson"],
+        _ => &[],
+    };
+    let missing = required.iter().filter(|key| secret["data"].get(**key).is_none());
+    missing
+        .map(|key| FieldError::required(&format!("data[{key}]"), ""))
+        .collect()
 }
 
 fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {

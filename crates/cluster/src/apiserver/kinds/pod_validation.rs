@@ -78,6 +78,7 @@ fn volume_names<'a>(spec: &'a Value, errors: &mut Vec<FieldError>) -> HashSet<&'
         if sources > 1 {
             errors.push(FieldError::forbidden(&path, "may not specify more than 1 volume type"));
         }
+        check_claim_template(volume, &path, errors);
         for (source, field) in [
             ("persistentVolumeClaim", "claimName"),
             ("hostPath", "path"),
@@ -90,6 +91,22 @@ fn volume_names<'a>(spec: &'a Value, errors: &mut Vec<FieldError>) -> HashSet<&'
         }
     }
     names
+}
+
+fn check_claim_template(volume: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    if !volume["ephemeral"].is_object() {
+        return;
+    }
+    let path = format!("{path}.ephemeral.volumeClaimTemplate");
+    let template = &volume["ephemeral"]["volumeClaimTemplate"];
+    if !template.is_object() {
+        errors.push(FieldError::required(&path, ""));
+        return;
+    }
+    for mut error in super::storage::validate_claim(template) {
+        error.field = format!("{path}.{}", error.field);
+        errors.push(error);
+    }
 }
 
 fn check_container<'a>(

@@ -64,7 +64,7 @@ const CREATED: Column = text("Created At", |object, _| {
 pub fn table(call: &Call, objects: &[Value], metadata: Map<String, Value>) -> Value {
     let resource = call.resource();
     let include = call.query.get("includeObject").unwrap_or("Metadata");
-    let now = Timestamp::now();
+    let now = crate::clock::now();
     let (definitions, cells): (Vec<Value>, Vec<Vec<Value>>) = match &resource.custom {
         Some(custom) => custom_table(&custom.columns, objects, now),
         None => {

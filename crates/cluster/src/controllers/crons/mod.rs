@@ -8,7 +8,6 @@ mod decide;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::facts::{controller_reference, read};
@@ -48,7 +47,7 @@ impl Crons {
             job.fields.owners.iter().any(|uid| **uid == *object.fields.uid)
         });
         let children: Vec<Child> = owned.items.iter().filter_map(|job| read::<Child>(job)).collect();
-        let decision = decide(&cron, &children, Timestamp::now());
+        let decision = decide(&cron, &children, crate::clock::now());
         for (warning, reason, message) in &decision.events {
             self.hands.say(&value, *warning, reason, message.clone());
         }

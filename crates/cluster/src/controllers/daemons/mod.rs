@@ -8,7 +8,6 @@ mod decide;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 
@@ -146,7 +145,7 @@ impl Controller for DaemonSets {
             &update,
             &self.nodes(&set["spec"]["template"]),
             &pods,
-            Timestamp::now(),
+            crate::clock::now(),
         );
         for (names, failed) in [(&decision.failed, true), (&decision.remove, false)] {
             for name in names {

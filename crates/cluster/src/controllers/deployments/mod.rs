@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::facts::{PodFacts, read};
@@ -74,7 +73,7 @@ impl Deployments {
             sets: &sets,
             pods: &pods,
         };
-        let decision = decide(&observed, Timestamp::now());
+        let decision = decide(&observed, crate::clock::now());
         for (warning, reason, message) in decision.events {
             self.hands.say(&value, warning, reason, message);
         }

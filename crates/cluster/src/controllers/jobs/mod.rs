@@ -13,7 +13,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::facts::{PodFacts, pod_from_template, read};
@@ -57,7 +56,7 @@ impl Jobs {
         let selector = LabelSelector::from_selector(&value["spec"]["selector"]);
         let claimed = claimed::<PodFacts>(&self.hands, &value, &selector, "pods", |_| true).await?;
         let pods: Vec<PodFacts> = claimed.into_iter().map(|(_, pod)| pod).collect();
-        let decision = decide(&job, &pods, Timestamp::now());
+        let decision = decide(&job, &pods, crate::clock::now());
         if decision.expired {
             self.hands
                 .delete(JOBS, &key.namespace, &key.name, &object.fields.uid, "Foreground")

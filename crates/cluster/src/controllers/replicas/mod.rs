@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::facts::{Condition, Meta, PodFacts, pod_from_template};
@@ -84,7 +83,7 @@ impl Replicas {
             }
         } else if difference < 0 {
             let count = usize::try_from(-difference).unwrap_or(0).min(MOST_AT_ONCE);
-            let chosen = deletions(pods, count, Timestamp::now());
+            let chosen = deletions(pods, count, crate::clock::now());
             let chosen = chosen.into_iter().map(|pod| pod.metadata.clone()).collect();
             (self.remove(set, chosen).await, "FailedDelete")
         } else {
@@ -96,7 +95,7 @@ impl Replicas {
             "True",
             reason,
             refusal.message,
-            Timestamp::now(),
+            crate::clock::now(),
         ))
     }
 
@@ -118,7 +117,7 @@ impl Replicas {
         } else {
             self.manage(&set, &pods).await
         };
-        let now = Timestamp::now();
+        let now = crate::clock::now();
         let (wanted, later) = status(&set, &pods, failure.clone(), now);
         if wanted != set["status"] {
             set["status"] = wanted;

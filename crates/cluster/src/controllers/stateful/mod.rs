@@ -8,7 +8,6 @@ mod decide;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::facts::{Meta, PodFacts, controller_reference, pod_from_template, read};
@@ -56,7 +55,7 @@ impl StatefulSets {
         let ours = |pod: &PodFacts| set.ordinal(&pod.metadata.name).is_some();
         let claimed = claimed::<PodFacts>(&self.hands, &value, &selector, "pods", ours).await?;
         let pods: Vec<PodFacts> = claimed.into_iter().map(|(_, pod)| pod).collect();
-        let decision = decide(&set, &revisions, &pods, Timestamp::now());
+        let decision = decide(&set, &revisions, &pods, crate::clock::now());
         let mut failure = None;
         for action in &decision.actions {
             if let Err(refusal) = self.act(&value, &set, &revisions, &pods, action).await {

@@ -21,7 +21,7 @@ pub(crate) fn write(directory: &Path, payload: &Payload) -> io::Result<bool> {
         return Ok(false);
     }
     let old = fs::read_link(&data).ok();
-    let stamp = format!("..{}", jiff::Timestamp::now().strftime("%Y_%m_%d_%H_%M_%S.%9f"));
+    let stamp = format!("..{}", crate::clock::now().strftime("%Y_%m_%d_%H_%M_%S.%9f"));
     let fresh = directory.join(&stamp);
     for (path, entry) in payload {
         let file = fresh.join(path);

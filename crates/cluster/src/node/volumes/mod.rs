@@ -87,17 +87,26 @@ pub(crate) fn prepare(
         host::check(&path, source.type_.as_deref().unwrap_or_default())?;
         return Ok(Prepared::Host { path, read_only: false });
     }
-    if let Some(source) = &volume.persistent_volume_claim {
-        let claim = claims.get(&source.claim_name).cloned();
-        let (path, read_only) =
-            claim.unwrap_or_else(|| Err(format!("persistentvolumeclaim \"{}\" not found", source.claim_name)))?;
+    if let Some(name) = claim_of(pod.metadata.name.as_deref().unwrap_or_default(), volume) {
+        let claim = claims.get(&name).cloned();
+        let (path, read_only) = claim.unwrap_or_else(|| Err(format!("persistentvolumeclaim {name:?} not found")))?;
         std::fs::create_dir_all(&path).map_err(|error| disk(&path, &error))?;
+        let source = volume.persistent_volume_claim.as_ref();
         return Ok(Prepared::Host {
             path,
-            read_only: read_only || source.read_only == Some(true),
+            read_only: read_only || source.is_some_and(|source| source.read_only == Some(true)),
         });
     }
     Err(unsupported(volume))
+}
+
+/// The claim behind a pod's volume: the one it names, or the one that is made for it and goes with it (`<pod>-<volume>`).
+pub(crate) fn claim_of(pod: &str, volume: &Volume) -> Option<String> {
+    let named = volume
+        .persistent_volume_claim
+        .as_ref()
+        .map(|source| source.claim_name.clone());
+    named.or_else(|| volume.ephemeral.as_ref().map(|_| format!("{pod}-{}", volume.name)))
 }
 
 /// Where the volumes in memory that the containers of a pod share are: below the machine's own, apart for every cluster. None where
@@ -146,8 +155,9 @@ fn unsupported(volume: &Volume) -> String {
         .unwrap_or_else(|| "none".to_owned());
     let advice = match kind.as_str() {
         "nfs" => "; mount the share on this machine and use hostPath, or run on a real cluster",
-        "ephemeral" => "; use emptyDir or a persistentVolumeClaim",
-        _ => "; supported are emptyDir, configMap, secret, projected, downwardAPI, hostPath and persistentVolumeClaim",
+        _ => {
+            "; supported are emptyDir, configMap, secret, projected, downwardAPI, hostPath, persistentVolumeClaim and ephemeral"
+        }
     };
     format!("volumes of type {kind} are not supported by Stoke's embedded node{advice}")
 }

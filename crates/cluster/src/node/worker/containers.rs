@@ -49,7 +49,7 @@ impl Worker {
     }
 
     pub(super) fn take_started(&mut self, index: usize, attempt: i32, result: Result<Started, NotStarted>) {
-        let now = Timestamp::now();
+        let now = crate::clock::now();
         let spec = self.specs[index].clone();
         let facts = &mut self.facts.containers[index];
         facts.busy = None;

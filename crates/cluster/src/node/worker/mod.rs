@@ -115,7 +115,7 @@ impl Worker {
         pod: Arc<Pod>,
         address: Ipv4Addr,
     ) -> (Worker, mpsc::UnboundedSender<Message>) {
-        let now = Timestamp::now();
+        let now = crate::clock::now();
         let (sender, inbox) = mpsc::unbounded_channel();
         let (namespace, name, uid) = identity(&pod);
         let api: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
@@ -173,7 +173,7 @@ impl Worker {
         self.note_deletion();
         let mut wake_at = self.settle();
         while !(self.finished && (self.object_gone || self.told_gone)) {
-            let now = Timestamp::now();
+            let now = crate::clock::now();
             let pause = wake_at.map_or(Duration::from_secs(60), |at| {
                 Duration::try_from(at.duration_since(now))
                     .unwrap_or(Duration::ZERO)
@@ -192,7 +192,7 @@ impl Worker {
                 }
                 () = tokio::time::sleep(pause) => {
                     let waiting = !self.facts.volumes_ready && !self.facts.terminating;
-                    if live && (waiting || self.tokens.stale(Timestamp::now())) {
+                    if live && (waiting || self.tokens.stale(crate::clock::now())) {
                         self.prepare_volumes();
                     }
                 }
@@ -337,7 +337,7 @@ impl Worker {
             self.release_object();
             return None;
         }
-        let now = Timestamp::now();
+        let now = crate::clock::now();
         if self.facts.terminating || self.facts.failure.is_some() {
             self.cancelled.cancel();
         }
@@ -394,7 +394,7 @@ impl Worker {
             }
         }
         self.finished = true;
-        self.publish(Timestamp::now());
+        self.publish(crate::clock::now());
         self.context.around.leave(&self.uid);
         self.context.addresses.give_back(self.address);
         let directory = self.context.pod_directory(&self.uid);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::super::gather::claims;
 use super::super::volumes::payload::tokens_needed;
@@ -25,7 +25,7 @@ impl Worker {
         let (mut tokens, address, uid) = (self.tokens.clone(), self.address, self.uid.clone());
         let current = self.facts.volumes_ready.then(|| self.volumes.clone());
         tokio::spawn(async move {
-            let renewed = tokens.renew(&context.client, &pod, Timestamp::now()).await;
+            let renewed = tokens.renew(&context.client, &pod, crate::clock::now()).await;
             let claims = if current.is_some() {
                 BTreeMap::new()
             } else {
@@ -62,7 +62,7 @@ impl Worker {
     }
 
     pub(super) fn take_volumes(&mut self, result: Result<Volumes, Missing>) {
-        let now = Timestamp::now();
+        let now = crate::clock::now();
         match result {
             Ok(volumes) => {
                 self.volumes = volumes;
