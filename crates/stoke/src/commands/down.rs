@@ -25,7 +25,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let running = process_of(&directory);
     match running {
         Some(pid) => {
-            end(pid).await?;
+            end(pid, &directory).await?;
             context.terminal.out("the embedded cluster has ended");
         }
         None => context.terminal.out("the embedded cluster was not running"),
@@ -58,8 +58,9 @@ pub fn process_of(directory: &Path) -> Option<Pid> {
     ours.then(|| Pid::from_raw(pid)).flatten()
 }
 
-async fn end(pid: Pid) -> Outcome<()> {
-    let gone = || test_kill_process(pid).is_err();
+async fn end(pid: Pid, directory: &Path) -> Outcome<()> {
+    // One that ended and whose parent does not ask for it is gone too, though its number is not.
+    let gone = || test_kill_process(pid).is_err() || process_of(directory) != Some(pid);
     kill_process(pid, Signal::TERM).map_err(|error| {
         Failure::environment(
             "stoke::cluster::down",

@@ -97,7 +97,10 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let mut child = command.spawn()?;
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        if connect(&directory).await.is_some() {
+        // Of two that start at once the other may answer: ours is the one whose process it is.
+        let pid = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
+        let ours = pid.trim().parse().ok() == child.id();
+        if ours && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
             announce(
                 &context.home,

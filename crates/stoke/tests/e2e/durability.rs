@@ -95,15 +95,15 @@ async fn write(maps: Api<ConfigMap>, mut objects: Objects, mut turn: u64) -> Obj
     }
 }
 
-struct Killed(Child);
+pub struct Killed(Child);
 
 impl Killed {
-    fn start(home: &std::path::Path) -> Killed {
+    pub fn start(home: &std::path::Path) -> Killed {
         let mut command = stoke(home, ["up"]);
         Killed(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -187,7 +187,7 @@ fn killed(context: &Context) -> Result<(), Failed> {
 }
 
 /// A client, once the server answers.
-async fn connected(home: &std::path::Path) -> Result<Client, String> {
+pub async fn connected(home: &std::path::Path) -> Result<Client, String> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let error = match client(home).await {

@@ -11,9 +11,11 @@
     clippy::print_stdout
 )]
 
+mod allocators;
 mod common;
 mod documents;
 mod durability;
+mod endurance;
 mod examples;
 mod faults;
 #[path = "../../../cluster/tests/conformance/limit.rs"]
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),
+        endurance::trials(&context),
+        allocators::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

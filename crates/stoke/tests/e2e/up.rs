@@ -226,7 +226,7 @@ fn kube_pods(up: &Up) -> Result<String, Failed> {
     Ok(pods.map(|output| text(&output)).unwrap_or_else(|_| "Succeeded".into()))
 }
 
-fn spark_submit(up: &Up, spark: &Path) -> Result<Command, Failed> {
+pub fn spark_submit(up: &Up, spark: &Path) -> Result<Command, Failed> {
     let mut command = Command::new(spark.join("bin/spark-submit"));
     command
         .env("KUBECONFIG", up.kubeconfig())
