@@ -50,6 +50,7 @@ fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {
             maximum: Some(0),
         },
     );
+    crate::signals::default_in_children().map_err(|error| Error::start("sigaction", error))?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 
     let main = Exec {

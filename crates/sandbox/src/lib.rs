@@ -22,6 +22,7 @@ mod memory;
 mod namespace;
 mod plan;
 mod rootfs;
+mod signals;
 mod sockets;
 mod spec;
 mod terminal;

@@ -45,6 +45,10 @@ fn main() {
         ("errors_say_what_is_wrong", errors_say_what_is_wrong),
         ("commands_run_on_terminals", commands_run_on_terminals),
         (
+            "signals_that_stoke_ignores_are_not_ignored_inside",
+            signals_that_stoke_ignores_are_not_ignored_inside,
+        ),
+        (
             "a_main_process_is_typed_to_and_listened_to",
             a_main_process_is_typed_to_and_listened_to,
         ),
@@ -482,6 +486,36 @@ fn exec_of(script: &str) -> Exec {
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         working_directory: "/".into(),
     }
+}
+
+/// `nohup stoke up &` ignores SIGHUP, SIGINT and SIGQUIT; its containers must not.
+fn signals_that_stoke_ignores_are_not_ignored_inside() {
+    const INSIDE: &str = "STOKE_TEST_SIGNALS_IGNORED";
+    if std::env::var_os(INSIDE).is_none() {
+        let again = "trap '' HUP INT QUIT TERM USR1; exec \"$0\" signals_that_stoke_ignores";
+        let executable = std::env::current_exe().unwrap();
+        let status = std::process::Command::new("sh")
+            .args(["-c", again])
+            .arg(executable)
+            .env(INSIDE, "1")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{status}");
+        return;
+    }
+    // The first 31; those of real time are the C library's.
+    let ignored = |text: &str| {
+        let mask = text.split("SigIgn:\t").nth(1).unwrap().split_whitespace().next();
+        u64::from_str_radix(mask.unwrap(), 16).unwrap() & 0x7fff_ffff
+    };
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    assert_ne!(ignored(&own), 0, "the test itself ignores signals");
+    let bench = Bench::new();
+    let exit = bench
+        .start(&bench.shell("grep SigIgn /proc/self/status; kill -INT $$"))
+        .wait();
+    assert_eq!((exit.code, exit.signal), (None, Some(2)), "{}", bench.output());
+    assert_eq!(ignored(&bench.output()), 0, "{}", bench.output());
 }
 
 fn commands_run_on_terminals() {
