@@ -50,6 +50,8 @@ fn run(socket: BorrowedFd<'_>) -> Result<(), Error> {
             maximum: Some(0),
         },
     );
+    // Who started Stoke may have left it open files of its own, which are nothing to the workload.
+    close_fds::set_fds_cloexec(3, &[]);
     crate::signals::default_in_children().map_err(|error| Error::start("sigaction", error))?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 

@@ -12,6 +12,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[path = "../../cluster/tests/conformance/limit.rs"]
+mod limit;
+
 use stoke_sandbox::{Exec, Input, Launcher, Mount, Sandbox, Spec, system_mounts};
 
 fn main() {
@@ -45,8 +48,8 @@ fn main() {
         ("errors_say_what_is_wrong", errors_say_what_is_wrong),
         ("commands_run_on_terminals", commands_run_on_terminals),
         (
-            "signals_that_stoke_ignores_are_not_ignored_inside",
-            signals_that_stoke_ignores_are_not_ignored_inside,
+            "ignored_signals_and_open_files_stay_outside",
+            ignored_signals_and_open_files_stay_outside,
         ),
         (
             "a_main_process_is_typed_to_and_listened_to",
@@ -69,7 +72,11 @@ fn main() {
     for (name, test) in tests {
         if filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
             let start = Instant::now();
-            test();
+            let done: Result<(), String> = limit::limited(move || {
+                test();
+                Ok(())
+            });
+            done.unwrap_or_else(|error| panic!("{name}: {error}"));
             println!("test {name} ... ok ({} ms)", start.elapsed().as_millis());
         }
     }
@@ -467,13 +474,13 @@ fn children() -> usize {
         .count()
 }
 
-/// Reads a terminal or pipe until it has shown `text`.
+/// Reads a terminal or pipe until it has shown `text`, and not a byte more: what comes with it is for the next to read.
 fn read_until(file: &mut std::fs::File, text: &str) -> String {
     let mut shown = Vec::new();
-    let mut buffer = [0; 4096];
-    while !String::from_utf8_lossy(&shown).contains(text) {
-        match file.read(&mut buffer) {
-            Ok(count) if count > 0 => shown.extend_from_slice(&buffer[..count]),
+    let mut byte = [0];
+    while !shown.ends_with(text.as_bytes()) {
+        match file.read(&mut byte) {
+            Ok(1) => shown.extend(byte),
             end => panic!("{end:?} before {text:?}: {:?}", String::from_utf8_lossy(&shown)),
         }
     }
@@ -489,10 +496,10 @@ fn exec_of(script: &str) -> Exec {
 }
 
 /// `nohup stoke up &` ignores SIGHUP, SIGINT and SIGQUIT; its containers must not.
-fn signals_that_stoke_ignores_are_not_ignored_inside() {
-    const INSIDE: &str = "STOKE_TEST_SIGNALS_IGNORED";
+fn ignored_signals_and_open_files_stay_outside() {
+    const INSIDE: &str = "STOKE_TEST_GIVEN";
     if std::env::var_os(INSIDE).is_none() {
-        let again = "trap '' HUP INT QUIT TERM USR1; exec \"$0\" signals_that_stoke_ignores";
+        let again = "trap '' HUP INT QUIT TERM USR1; exec \"$0\" ignored_signals 9</dev/null";
         let executable = std::env::current_exe().unwrap();
         let status = std::process::Command::new("sh")
             .args(["-c", again])
@@ -512,9 +519,14 @@ fn signals_that_stoke_ignores_are_not_ignored_inside() {
     assert_ne!(ignored(&own), 0, "the test itself ignores signals");
     let bench = Bench::new();
     let exit = bench
-        .start(&bench.shell("grep SigIgn /proc/self/status; kill -INT $$"))
+        .start(&bench.shell("grep SigIgn /proc/self/status; ls /proc/$$/fd; kill -INT $$"))
         .wait();
     assert_eq!((exit.code, exit.signal), (None, Some(2)), "{}", bench.output());
+    assert!(
+        Path::new("/proc/self/fd/9").exists(),
+        "the test itself was given an open file"
+    );
+    assert!(!bench.output().contains("F 9\n"), "{}", bench.output());
     assert_eq!(ignored(&bench.output()), 0, "{}", bench.output());
 }
 
