@@ -34,7 +34,8 @@ pub const TIME_ZONE: &str = "Local";
 pub fn application(mut spec: SparkApplicationSpec) -> SparkApplicationSpec {
     spec.type_.get_or_insert(ApplicationType::Scala);
     spec.mode.get_or_insert(DeployMode::Cluster);
-    restart_policy(spec.restart_policy.get_or_insert_default());
+    let legacy = (spec.failure_retries, spec.retry_interval);
+    restart_policy(spec.restart_policy.get_or_insert_default(), legacy);
     let empty = BTreeMap::new();
     let conf = spec.spark_conf.as_ref().unwrap_or(&empty);
     driver(spec.driver.get_or_insert_default(), conf);
@@ -67,7 +68,14 @@ pub fn is_dynamic_allocation(conf: &BTreeMap<String, String>, field: Option<&Dyn
     }
 }
 
-fn restart_policy(policy: &mut RestartPolicy) {
+/// `legacy`: `failureRetries` and `retryInterval` of v1beta1, which stand for what a policy that retries leaves unsaid.
+fn restart_policy(policy: &mut RestartPolicy, (retries, interval): (Option<i32>, Option<i64>)) {
+    if policy.type_ == Some(RestartPolicyType::OnFailure) && policy.on_failure_retries.is_none() {
+        policy.on_failure_retries = retries;
+    }
+    if policy.type_.unwrap_or_default() != RestartPolicyType::Never && policy.on_failure_retry_interval.is_none() {
+        policy.on_failure_retry_interval = interval;
+    }
     if *policy.type_.get_or_insert(RestartPolicyType::Never) != RestartPolicyType::Never {
         policy.on_failure_retry_interval.get_or_insert(RETRY_INTERVAL_SECONDS);
         policy
@@ -218,6 +226,30 @@ mod tests {
                 (interval, interval)
             );
         }
+    }
+
+    #[test]
+    fn legacy_retries_stand_for_what_a_retrying_policy_leaves_unsaid() {
+        let defaulted = |type_, on_failure_retries| {
+            let policy = RestartPolicy {
+                type_: Some(type_),
+                on_failure_retries,
+                ..RestartPolicy::default()
+            };
+            let policy = application(SparkApplicationSpec {
+                restart_policy: Some(policy),
+                failure_retries: Some(3),
+                retry_interval: Some(7),
+                ..SparkApplicationSpec::default()
+            })
+            .restart_policy
+            .unwrap();
+            (policy.on_failure_retries, policy.on_failure_retry_interval)
+        };
+        assert_eq!(defaulted(RestartPolicyType::OnFailure, None), (Some(3), Some(7)));
+        assert_eq!(defaulted(RestartPolicyType::OnFailure, Some(1)), (Some(1), Some(7)));
+        assert_eq!(defaulted(RestartPolicyType::Always, None), (None, Some(7)));
+        assert_eq!(defaulted(RestartPolicyType::Never, None), (None, None));
     }
 
     #[test]

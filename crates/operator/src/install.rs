@@ -42,7 +42,7 @@ impl Default for Options {
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 /// What the operator may do in the namespaces of applications: API group, resources, verbs.
-pub const RULES: [(&str, &[&str], &[&str]); 13] = [
+pub const RULES: [(&str, &[&str], &[&str]); 17] = [
     (
         names::GROUP,
         &["sparkapplications"],
@@ -52,19 +52,31 @@ pub const RULES: [(&str, &[&str], &[&str]); 13] = [
     // For clusters that check who may block the deletion of an owner (OwnerReferencesPermissionEnforcement).
     (
         names::GROUP,
-        &["sparkapplications/finalizers", "scheduledsparkapplications/finalizers"],
+        &[
+            "sparkapplications/finalizers",
+            "scheduledsparkapplications/finalizers",
+            "sparkconnects/finalizers",
+        ],
         &["update"],
     ),
     (names::GROUP, &["scheduledsparkapplications"], &["get", "list", "watch"]),
     (names::GROUP, &["scheduledsparkapplications/status"], &["patch"]),
+    (names::GROUP, &["sparkconnects"], &["get", "list", "watch"]),
+    (names::GROUP, &["sparkconnects/status"], &["patch"]),
     ("", &["pods"], &["get", "list", "watch", "create", "delete"]),
     ("", &["configmaps"], &["get", "create", "patch"]),
-    ("", &["services"], &["create", "patch"]),
+    ("", &["services"], &["create", "patch", "delete"]),
     ("", &["secrets", "persistentvolumeclaims"], &["create", "patch"]),
     ("", &["events"], &["create"]),
-    ("networking.k8s.io", &["ingresses"], &["create", "patch"]),
-    ("policy", &["poddisruptionbudgets"], &["create", "patch"]),
+    ("networking.k8s.io", &["ingresses"], &["create", "patch", "delete"]),
+    (
+        "gateway.networking.k8s.io",
+        &["httproutes"],
+        &["create", "patch", "delete"],
+    ),
+    ("policy", &["poddisruptionbudgets"], &["create", "patch", "delete"]),
     ("scheduling.volcano.sh", &["podgroups"], &["create", "patch"]),
+    ("scheduling.x-k8s.io", &["podgroups"], &["create", "patch"]),
 ];
 
 /// What the operator may do in its own namespace.

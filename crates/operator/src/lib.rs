@@ -1,9 +1,11 @@
-//! Room `operator`: `SparkApplication` and `ScheduledSparkApplication` objects become runs of real Spark.
+//! Room `operator`: `SparkApplication` and `ScheduledSparkApplication` objects become runs of real Spark, `SparkConnect` objects servers of it.
 //!
 //! In: a `kube::Client`. Out: pods, their services and ConfigMaps, statuses and Events at that API server. Observe, decide, act:
 //! - [`application`]: facts about one application in, one decision out (pure)
 //! - [`schedule`]: the same for a schedule, and cron
 //! - [`plan`]: the seam to the room `submit`
+//! - [`connect`]: the same for a Spark Connect server
+//! - `companions`: what stands beside a run and ends with it
 //! - `act`: what a decision asks for, done at the API server
 //! - `controller`: watches, cache and work queue; when to decide
 //! - [`install`]: the objects that a cluster must hold for it
@@ -13,10 +15,12 @@
 //! - [`names`]: names that make doing a thing twice safe
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
-//! ended without a time to look at it again, and never lets one application delay another. `SparkConnect` objects are not served here yet.
+//! ended without a time to look at it again, and never lets one application delay another.
 
 mod act;
 pub mod application;
+mod companions;
+pub mod connect;
 mod controller;
 mod gate;
 mod health;

@@ -4,7 +4,8 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names as published;
-use stoke_submit::application::{ApplicationPlan, Settings, plan_application};
+use stoke_submit::application::extras::ui_ingress_address;
+use stoke_submit::application::{ApplicationError, ApplicationPlan, Settings, plan_application};
 
 /// Plans submissions. Pure: the same application gives the same objects.
 pub trait Planner: Send + Sync + 'static {
@@ -30,6 +31,8 @@ pub struct Plan {
     pub owned: Vec<Value>,
     /// Service of the Spark UI among them, with its port.
     pub web_ui: Option<(String, i32)>,
+    /// Ingress or route of the Spark UI among them, with the address it is reached at.
+    pub web_ui_ingress: Option<(String, String)>,
 }
 
 impl Plan {
@@ -85,14 +88,25 @@ impl Planner for NativePlanner {
         let attempt = u32::try_from(status.execution_attempts)
             .unwrap_or_default()
             .saturating_add(1);
-        let planned = plan_application(app, attempt, &settings).map_err(|error| Refusal {
+        let refusal = |error: ApplicationError| Refusal {
             code: error.code().to_owned(),
             message: error.to_string(),
-        })?;
+        };
+        let planned = plan_application(app, attempt, &settings).map_err(refusal)?;
         for warning in &planned.warnings {
             tracing::warn!(warning, "submission");
         }
-        Ok(Plan::from_application(app, planned))
+        let mut plan = Plan::from_application(app, planned);
+        let ingress = published::ui_ingress(&app.name_any());
+        if plan
+            .owned
+            .iter()
+            .any(|object| object["metadata"]["name"] == ingress.as_str())
+        {
+            let address = ui_ingress_address(app, &plan.application_id, &settings).map_err(refusal)?;
+            plan.web_ui_ingress = address.map(|address| (ingress, address));
+        }
+        Ok(plan)
     }
 }
 
@@ -124,6 +138,7 @@ impl Plan {
                 .chain(beside)
                 .collect(),
             web_ui: port.map(|port| (ui, port)),
+            web_ui_ingress: None,
         }
     }
 }
@@ -168,6 +183,30 @@ mod tests {
         assert!(kinds.contains(&"ConfigMap") && kinds.contains(&"Service"), "{kinds:?}");
         app.status.as_mut().unwrap().submission_id = Some("another".into());
         assert_ne!(first.application_id, planner.plan(&app).unwrap().application_id);
+    }
+
+    #[test]
+    fn the_way_to_the_ui_is_known_when_there_is_one() {
+        let spec = serde_json::from_value(json!({
+            "type": "Python", "image": "apache/spark:4.1.4", "mainApplicationFile": "local:///pi.py",
+            "sparkUIOptions": {"ingressTLS": [{"secretName": "s"}]},
+        }))
+        .unwrap();
+        let mut app = SparkApplication::new("pi", defaults::application(spec));
+        app.metadata.namespace = Some("jobs".into());
+        let ui_ingress = stoke_submit::application::IngressSettings {
+            url_format: "ui.example.com/{{$appNamespace}}/{{$appName}}".into(),
+            ..Default::default()
+        };
+        let settings = Settings {
+            ui_ingress: Some(ui_ingress),
+            ..Settings::new("k8s://https://kubernetes.default.svc", Timestamp::UNIX_EPOCH)
+        };
+        let plan = NativePlanner::new(settings).plan(&app).unwrap();
+        assert_eq!(
+            plan.web_ui_ingress,
+            Some(("pi-ui-ingress".into(), "https://ui.example.com/jobs/pi".into()))
+        );
     }
 
     #[test]

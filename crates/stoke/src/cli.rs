@@ -82,6 +82,8 @@ pub enum Command {
     Logs(commands::logs::Arguments),
     /// Print the address of an application's Spark UI
     Ui(commands::ui::Arguments),
+    /// Open a Spark Connect server at a local address, through the API server
+    Connect(commands::connect::Arguments),
     /// Delete an application and what belongs to it
     Delete(commands::delete::Arguments),
     /// Print the embedded cluster's kubeconfig
@@ -156,6 +158,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Ps(arguments) => commands::ps::run(arguments, context).await,
             Command::Logs(arguments) => commands::logs::run(arguments, context).await,
             Command::Ui(arguments) => commands::ui::run(arguments, context).await,
+            Command::Connect(arguments) => commands::connect::run(arguments, context).await,
             Command::Delete(arguments) => commands::delete::run(arguments, context).await,
             Command::Env => commands::env::run(context).await,
             Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),

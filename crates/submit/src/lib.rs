@@ -10,6 +10,7 @@ mod build;
 mod command;
 mod conf;
 mod config_map;
+pub mod connect;
 mod credentials;
 mod driver;
 mod error;

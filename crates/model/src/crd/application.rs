@@ -84,10 +84,10 @@ pub struct SparkApplicationSpec {
     /// Node selector of driver and executors. Excludes the same field on driver or executor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<BTreeMap<String, String>>,
-    /// Legacy, without effect in v1beta2; see `restartPolicy`.
+    /// Legacy: `restartPolicy.onFailureRetries` of a policy `OnFailure` that names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_retries: Option<i32>,
-    /// Legacy, without effect in v1beta2; see `restartPolicy`. Seconds.
+    /// Legacy: `restartPolicy.onFailureRetryInterval`, in seconds, of a policy that names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_interval: Option<i64>,
     /// Major Python version, `2` or `3`.

@@ -25,6 +25,7 @@ use super::{DynamicAllocation, SparkPodSpec};
     derive = "Default",
     derive = "PartialEq",
     printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.state"}"#,
+    printcolumn = r#"{"name":"URL","type":"string","jsonPath":".status.server.url"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
@@ -89,12 +90,19 @@ pub struct SparkConnectStatus {
     /// Executors by state.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub executors: BTreeMap<String, i32>,
+    /// Stoke: servers begun for this object.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
     /// When the server was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
     /// When this status was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_update_time: Option<Time>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// The server pod and service.
@@ -110,6 +118,9 @@ pub struct ConnectServerStatus {
     /// Name of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<String>,
+    /// Stoke: what clients are given, `sc://<name>-server.<namespace>.svc:15002`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// States of a server; the wire values are the published ones.

@@ -443,7 +443,9 @@ impl<'a> Check<'a> {
     fn without_effect(&mut self) {
         for field in ["failureRetries", "retryInterval"] {
             if self.spec.get(field).is_some() {
-                let message = format!("`{field}` is left over from v1beta1 and has no effect");
+                let message = format!(
+                    "`{field}` is left over from v1beta1 and has no effect but for a restartPolicy that retries and does not say it itself"
+                );
                 self.at_key(Severity::Warning, "no-effect", field, message, "use `restartPolicy`");
             }
         }

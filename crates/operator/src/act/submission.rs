@@ -92,6 +92,7 @@ pub(crate) async fn submit(
         outcome: Outcome::Submitted(Submitted {
             application_id: plan.application_id,
             web_ui: plan.web_ui,
+            web_ui_ingress: plan.web_ui_ingress,
         }),
         driver: Some(pods::read(&pod, &app_uid)),
         pod: Some(pod),
@@ -99,7 +100,7 @@ pub(crate) async fn submit(
 }
 
 /// POST of the pod as it is: `env` may name a variable twice, which a typed pod or server-side apply would not survive.
-async fn create(client: &Client, namespace: &str, body: &Value) -> Result<Pod, kube::Error> {
+pub(crate) async fn create(client: &Client, namespace: &str, body: &Value) -> Result<Pod, kube::Error> {
     let resource = ApiResource::erase::<Pod>(&());
     let pods: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let body: DynamicObject = serde_json::from_value(body.clone()).map_err(kube::Error::SerdeError)?;
@@ -217,7 +218,7 @@ async fn apply_owned(
     }
 }
 
-async fn apply(client: &Client, namespace: &str, resource: &Value) -> Result<(), kube::Error> {
+pub(crate) async fn apply(client: &Client, namespace: &str, resource: &Value) -> Result<(), kube::Error> {
     let parameters = PatchParams::apply(COMPONENT).force();
     api(client, namespace, resource)
         .patch(name_of(resource), &parameters, &Patch::Apply(resource))

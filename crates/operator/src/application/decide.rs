@@ -185,6 +185,10 @@ impl Round<'_> {
                     self.status.driver_info.web_ui_address = Some(format!("{service}.{namespace}.svc:{port}"));
                     self.status.driver_info.web_ui_port = Some(*port);
                 }
+                if let Some((ingress, address)) = submitted.web_ui_ingress.clone() {
+                    self.status.driver_info.web_ui_ingress_name = Some(ingress);
+                    self.status.driver_info.web_ui_ingress_address = Some(address);
+                }
                 self.status.execution_attempts = self.status.execution_attempts.saturating_add(1);
                 self.status.app_state.error_message.clear();
                 self.enter(State::Submitted, "")

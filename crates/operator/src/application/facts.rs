@@ -166,6 +166,8 @@ pub struct Submitted {
     pub application_id: String,
     /// Service of the Spark UI, with its port.
     pub web_ui: Option<(String, i32)>,
+    /// Ingress or route of the Spark UI, with the address it is reached at.
+    pub web_ui_ingress: Option<(String, String)>,
 }
 
 /// Reasons of a waiting container that are part of every normal start.

@@ -89,6 +89,7 @@ pub(super) fn accepted() -> Outcome {
     Outcome::Submitted(Submitted {
         application_id: "spark-0".into(),
         web_ui: Some(("pi-ui-svc".into(), 4040)),
+        web_ui_ingress: None,
     })
 }
 

@@ -217,8 +217,17 @@ impl Operator {
                 move |key| context.clone().work(SCHEDULES, key, schedules::reconcile)
             },
         );
+        let connecting = crate::connect::run(
+            context.client.clone(),
+            context.publisher.clone(),
+            self.config.settings,
+            context.scopes.clone(),
+            context.gate.clone(),
+            stop.clone(),
+        );
         let mut stop = stop;
         tokio::select! {
+            () = connecting => {}
             () = working => {}
             () = scheduling => {}
             () = watching => {}

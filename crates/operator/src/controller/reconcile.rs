@@ -19,6 +19,7 @@ use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, pods, status, submission};
 use crate::application::{Action, Decision, Driver, EventNote, Facts, decide};
+use crate::companions;
 use crate::names::API_VERSION;
 
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
@@ -114,10 +115,14 @@ impl Turn<'_> {
     async fn write(
         &mut self,
         facts: &mut Facts,
-        new: SparkApplicationStatus,
+        mut new: SparkApplicationStatus,
         events: &[EventNote],
     ) -> Result<(), Stop> {
         let old = facts.app.status.clone().unwrap_or_default();
+        if companions::end_with(old.app_state.state, new.app_state.state) {
+            self.remove_companions(facts).await?;
+            companions::forget(&mut new.driver_info);
+        }
         if old != new {
             // A status that is not there yet is written whole.
             let known = if facts.app.status.is_none() {
@@ -145,6 +150,21 @@ impl Turn<'_> {
         for note in events {
             self.context.publisher.publish(&self.regarding(), &occasion, note);
         }
+        Ok(())
+    }
+
+    /// Before the status says that the application has ended, so that a crash between the two does it again.
+    async fn remove_companions(&self, facts: &Facts) -> Result<(), Stop> {
+        let status = facts.app.status.as_ref();
+        if status.is_none_or(|status| status.submission_id.is_none() || status.driver_info.pod_name.is_none()) {
+            return Ok(());
+        }
+        // What cannot be planned was never created.
+        let Ok(plan) = self.context.planner.plan(&facts.app) else {
+            return Ok(());
+        };
+        let companions = companions::of(&plan.owned).cloned().collect();
+        companions::remove(&self.context.client, &self.key.namespace, companions).await?;
         Ok(())
     }
 

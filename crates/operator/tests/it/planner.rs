@@ -38,6 +38,7 @@ impl Planner for TwoObjects {
                 json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": ui}}),
             ],
             web_ui: Some((ui, 4040)),
+            web_ui_ingress: None,
         })
     }
 }

@@ -12,7 +12,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stoke_cluster::{ApiConfig, ApiServer};
-use stoke_model::crd::{ScheduledSparkApplication, SparkApplication};
+use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
 use stoke_operator::install::{Options, objects};
 use stoke_operator::lease::{Election, Terms};
 use stoke_operator::serve::{ServeConfig, serve};
@@ -23,13 +23,17 @@ use tokio::sync::watch;
 type Rights = BTreeSet<String>;
 
 /// Granted, and not used by the scenario below, with the reason.
-const NOT_SEEN: [(&str, &str); 8] = [
+const NOT_SEEN: [(&str, &str); 11] = [
     (
         "sparkoperator.k8s.io/sparkapplications/finalizers update",
         "checked only by OwnerReferencesPermissionEnforcement",
     ),
     (
         "sparkoperator.k8s.io/scheduledsparkapplications/finalizers update",
+        "checked only by OwnerReferencesPermissionEnforcement",
+    ),
+    (
+        "sparkoperator.k8s.io/sparkconnects/finalizers update",
         "checked only by OwnerReferencesPermissionEnforcement",
     ),
     (
@@ -49,6 +53,14 @@ const NOT_SEEN: [(&str, &str); 8] = [
     (
         "scheduling.volcano.sh/podgroups create,patch",
         "needs Volcano's definitions in the cluster",
+    ),
+    (
+        "scheduling.x-k8s.io/podgroups create,patch",
+        "needs the coscheduling plugin's definitions in the cluster",
+    ),
+    (
+        "gateway.networking.k8s.io/httproutes create,patch,delete",
+        "needs the Gateway API's definitions in the cluster",
     ),
 ];
 
@@ -230,7 +242,7 @@ impl World {
         Api::namespaced(self.server.client(), "default")
     }
 
-    /// An application that fails once, runs again, completes and is deleted by its time to live; and a schedule with runs.
+    /// An application that fails once, runs again, completes and is deleted by its time to live; a schedule with runs; and a Connect server.
     async fn begin(&self) {
         let spec = json!({"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "driver": {}, "executor": {},
             "mainApplicationFile": "local:///a.py", "timeToLiveSeconds": 1,
@@ -244,6 +256,11 @@ impl World {
             "spec": {"schedule": "@every 1s", "template": spec}}))
         .unwrap();
         self.api().create(&PostParams::default(), &schedule).await.unwrap();
+        let connect: SparkConnect = serde_json::from_value(json!({
+            "apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": "lab"},
+            "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}}}))
+        .unwrap();
+        self.api().create(&PostParams::default(), &connect).await.unwrap();
     }
 
     /// Plays the node: every driver that waits fails the first time, or vanishes, and succeeds the second.

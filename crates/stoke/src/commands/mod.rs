@@ -1,5 +1,6 @@
 //! One file per verb: its arguments, and what it does with the rooms.
 
+pub mod connect;
 pub mod delete;
 pub mod down;
 pub mod env;

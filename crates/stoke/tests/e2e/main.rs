@@ -13,6 +13,7 @@
 
 mod allocators;
 mod common;
+mod connect;
 mod documents;
 mod durability;
 mod endurance;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         object_store::trials(&context),
         endurance::trials(&context),
         allocators::trials(&context),
+        connect::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

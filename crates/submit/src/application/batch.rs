@@ -1,7 +1,8 @@
 //! Batch schedulers: the whole of an application is admitted at once, or waits.
 //!
-//! Volcano gets a `PodGroup` that the application owns; YuniKorn gets its task groups as annotations. Any other name is a scheduler that needs
-//! nothing but its name on the pods.
+//! Volcano and a kube-scheduler with the coscheduling plugin (named in the settings) get a `PodGroup` that the application owns; YuniKorn gets its
+//! task groups as annotations. Any other name is a scheduler that needs nothing but its name on the pods. An option that a scheduler has no place
+//! for is refused.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ use crate::{Submission, SubmitRequest};
 
 const VOLCANO: &str = "volcano";
 const YUNIKORN: &str = "yunikorn";
+/// Label of pods that ties them to a PodGroup of the coscheduling plugin.
+const POD_GROUP_LABEL: &str = "scheduling.x-k8s.io/pod-group";
 const GROUP_NAME: &str = "scheduling.k8s.io/group-name";
 const TASK_GROUP_NAME: &str = "yunikorn.apache.org/task-group-name";
 const TASK_GROUPS: &str = "yunikorn.apache.org/task-groups";
@@ -28,8 +31,87 @@ fn scheduler<'a>(app: &'a SparkApplication, settings: &'a Settings) -> Option<&'
     named.or(settings.default_batch_scheduler.as_deref())
 }
 
-fn pod_group_name(app: &SparkApplication) -> String {
-    format!("spark-{}-pg", super::name(app))
+/// Who gives the pods their places.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Volcano,
+    YuniKorn,
+    /// A kube-scheduler with the coscheduling plugin.
+    Coscheduling,
+    /// Only its name is known.
+    Other,
+}
+
+impl Kind {
+    fn of(scheduler: &str, settings: &Settings) -> Self {
+        match scheduler {
+            VOLCANO => Self::Volcano,
+            YUNIKORN => Self::YuniKorn,
+            other if settings.kube_schedulers.iter().any(|name| name == other) => Self::Coscheduling,
+            _ => Self::Other,
+        }
+    }
+
+    /// Options this scheduler has a place for.
+    fn takes(self) -> &'static [&'static str] {
+        match self {
+            Self::Volcano => &["queue", "priorityClassName", "resources"],
+            Self::YuniKorn => &["queue", "priorityClassName"],
+            Self::Coscheduling => &["priorityClassName", "resources"],
+            Self::Other => &["priorityClassName"],
+        }
+    }
+}
+
+fn pod_group_name(app: &SparkApplication, kind: Kind) -> String {
+    match kind {
+        Kind::Coscheduling => format!("{}-pg", super::name(app)),
+        _ => format!("spark-{}-pg", super::name(app)),
+    }
+}
+
+/// Every option given has an effect with this scheduler.
+fn check_options(app: &SparkApplication, scheduler: &str, kind: Kind) -> Result<(), ApplicationError> {
+    let Some(options) = &app.spec.batch_scheduler_options else {
+        return Ok(());
+    };
+    let given = [
+        ("queue", options.queue.as_ref().is_some_and(|queue| !queue.is_empty())),
+        (
+            "priorityClassName",
+            options
+                .priority_class_name
+                .as_ref()
+                .is_some_and(|class| !class.is_empty()),
+        ),
+        (
+            "resources",
+            options
+                .resources
+                .as_ref()
+                .is_some_and(|resources| !resources.is_empty()),
+        ),
+    ];
+    match given
+        .iter()
+        .find(|(name, given)| *given && !kind.takes().contains(name))
+    {
+        None => Ok(()),
+        Some((name, _)) => Err(ApplicationError::field(
+            format!("spec.batchSchedulerOptions.{name}"),
+            format!("has no effect with the scheduler `{scheduler}`; remove it"),
+        )),
+    }
+}
+
+/// The class that `batchSchedulerOptions` gives the pods themselves, for schedulers that order by pod and not by group.
+pub(super) fn pod_priority_class(app: &SparkApplication, settings: &Settings) -> Option<String> {
+    let scheduler = scheduler(app, settings)?;
+    if Kind::of(scheduler, settings) == Kind::Volcano {
+        return None;
+    }
+    let class = app.spec.batch_scheduler_options.as_ref()?.priority_class_name.clone();
+    class.filter(|class| !class.is_empty())
 }
 
 /// The scheduler's name on all pods, and what ties pods to their group.
@@ -47,15 +129,22 @@ pub(super) fn add_configuration(
         }
         return Ok(());
     };
+    let kind = Kind::of(scheduler, settings);
+    check_options(app, scheduler, kind)?;
     for role in ["driver", "executor"] {
         set(conf, &format!("spark.kubernetes.{role}.scheduler.name"), scheduler);
-        match scheduler {
-            VOLCANO => set(
+        match kind {
+            Kind::Volcano => set(
                 conf,
                 &format!("spark.kubernetes.{role}.annotation.{GROUP_NAME}"),
-                pod_group_name(app),
+                pod_group_name(app, kind),
             ),
-            YUNIKORN => {
+            Kind::Coscheduling => set(
+                conf,
+                &format!("spark.kubernetes.{role}.label.{POD_GROUP_LABEL}"),
+                pod_group_name(app, kind),
+            ),
+            Kind::YuniKorn => {
                 set(
                     conf,
                     &format!("spark.kubernetes.{role}.annotation.{TASK_GROUP_NAME}"),
@@ -65,7 +154,7 @@ pub(super) fn add_configuration(
                     set(conf, &format!("spark.kubernetes.{role}.label.queue"), queue);
                 }
             }
-            _ => {}
+            Kind::Other => {}
         }
     }
     Ok(())
@@ -86,9 +175,9 @@ pub fn pod_group(
     submission: &mut Submission,
     settings: &Settings,
 ) -> Result<Option<Value>, ApplicationError> {
-    match scheduler(app, settings) {
-        Some(VOLCANO) => volcano_group(app, request, submission).map(Some),
-        Some(YUNIKORN) => {
+    match scheduler(app, settings).map(|scheduler| Kind::of(scheduler, settings)) {
+        Some(kind @ (Kind::Volcano | Kind::Coscheduling)) => group(app, kind, request, submission).map(Some),
+        Some(Kind::YuniKorn) => {
             let groups = task_groups(request, submission)?;
             submission.driver_pod["metadata"]["annotations"][TASK_GROUPS] = json!(groups.to_string());
             Ok(None)
@@ -97,8 +186,9 @@ pub fn pod_group(
     }
 }
 
-fn volcano_group(
+fn group(
     app: &SparkApplication,
+    kind: Kind,
     request: &SubmitRequest,
     submission: &Submission,
 ) -> Result<Value, ApplicationError> {
@@ -114,14 +204,19 @@ fn volcano_group(
     if let Some(queue) = options.queue.filter(|queue| !queue.is_empty()) {
         spec["queue"] = json!(queue);
     }
-    if let Some(class) = options.priority_class_name.filter(|class| !class.is_empty()) {
+    // The other kind of group has no such field: its pods have the class.
+    let class = options.priority_class_name.filter(|class| !class.is_empty());
+    if let Some(class) = class.filter(|_| kind == Kind::Volcano) {
         spec["priorityClassName"] = json!(class);
     }
     Ok(json!({
-        "apiVersion": "scheduling.volcano.sh/v1beta1",
+        "apiVersion": match kind {
+            Kind::Volcano => "scheduling.volcano.sh/v1beta1",
+            _ => "scheduling.x-k8s.io/v1alpha1",
+        },
         "kind": "PodGroup",
         "metadata": {
-            "name": pod_group_name(app),
+            "name": pod_group_name(app, kind),
             "namespace": super::namespace(app),
             "labels": {names::LABEL_APP_NAME: super::name(app), names::LABEL_CREATED_BY: "true"},
             "ownerReferences": [super::owner_reference(app)],

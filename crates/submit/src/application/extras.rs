@@ -1,19 +1,16 @@
-//! What stands beside a run: the service and ingress of the Spark UI, further services of the driver, the disruption budget.
+//! What stands beside a run: the service of the Spark UI and its way in (ingress or route), further services of the driver, the disruption budget.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::networking::v1::IngressTLS;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names;
 
 use super::conf::{Conf, set};
 use super::error::ApplicationError;
+use super::routes::{Url, WayIn, way_in};
 use super::settings::{IngressSettings, Settings};
 use crate::SubmitRequest;
-
-/// A path of an ingress: everything below it goes to the service without it.
-const REWRITE: &str = "nginx.ingress.kubernetes.io/rewrite-target";
 
 /// All of them. Their owner is the driver pod, whose UID is known only once it is there: see [`super::ApplicationPlan::owned`].
 ///
@@ -57,9 +54,19 @@ pub fn beside(
                 application_id,
                 &ingress.url_format,
             )?;
-            let backend = (service.name.as_str(), service.port);
-            let overrides = (option.ingress_annotations.as_ref(), option.ingress_tls.as_deref());
-            objects.push(ingress_object(app, &name, &url, backend, &ingress, overrides));
+            objects.push(way_in(
+                app,
+                &WayIn {
+                    name,
+                    url: &url,
+                    service: &service.name,
+                    port: service.port,
+                    annotations: option.ingress_annotations.as_ref(),
+                    tls: option.ingress_tls.as_deref(),
+                    place: "spec.driverIngressOptions.ingressTLS",
+                },
+                &ingress,
+            )?);
         }
     }
     if app
@@ -85,7 +92,21 @@ pub fn ui_ingress_address(
         return Ok(None);
     };
     let url = Url::of("ingress URL format", app, application_id, &ingress.url_format)?;
-    Ok(Some(format!("{}://{}{}", url.scheme, url.host, url.path)))
+    let scheme = match settings.ui_ingress.as_ref().is_some_and(|ingress| is_tls(app, ingress)) {
+        true => "https",
+        false => url.scheme.as_str(),
+    };
+    Ok(Some(format!("{scheme}://{}{}", url.host, url.path)))
+}
+
+/// Whether the UI is served over TLS, by the application's own word or by the operator's.
+fn is_tls(app: &SparkApplication, ingress: &IngressSettings) -> bool {
+    let own = app
+        .spec
+        .spark_ui_options
+        .as_ref()
+        .and_then(|options| options.ingress_tls.as_ref());
+    own.is_some_and(|tls| !tls.is_empty()) || !ingress.tls.is_empty()
 }
 
 /// Spark's UI must know the path it is served under.
@@ -111,7 +132,7 @@ fn ui_is_on(conf: &Conf) -> bool {
 }
 
 /// Port of the UI in the driver.
-fn ui_port(conf: &Conf) -> i32 {
+pub(crate) fn ui_port(conf: &Conf) -> i32 {
     let configured = conf.get("spark.ui.port").and_then(|port| port.trim().parse().ok());
     configured.unwrap_or(i32::from(names::UI_PORT))
 }
@@ -148,16 +169,20 @@ fn ui_ingress(
     let url = Url::of("ingress URL format", app, application_id, &ingress.url_format)?;
     let service = names::ui_service(super::name(app));
     let port = options.service_port.unwrap_or_else(|| ui_port(conf));
-    let overrides = (options.ingress_annotations.as_ref(), options.ingress_tls.as_deref());
-    let name = names::ui_ingress(super::name(app));
-    Ok(Some(ingress_object(
+    way_in(
         app,
-        &name,
-        &url,
-        (&service, port),
+        &WayIn {
+            name: names::ui_ingress(super::name(app)),
+            url: &url,
+            service: &service,
+            port,
+            annotations: options.ingress_annotations.as_ref(),
+            tls: options.ingress_tls.as_deref(),
+            place: "spec.sparkUIOptions.ingressTLS",
+        },
         ingress,
-        overrides,
-    )))
+    )
+    .map(Some)
 }
 
 /// A service of the driver.
@@ -191,7 +216,7 @@ fn driver_selector(app: &SparkApplication) -> Value {
 }
 
 /// Name, namespace, our labels and the author's, annotations.
-fn metadata(
+pub(super) fn metadata(
     app: &SparkApplication,
     name: &str,
     labels: Option<&BTreeMap<String, String>>,
@@ -205,52 +230,6 @@ fn metadata(
         metadata["annotations"] = json!(annotations);
     }
     metadata
-}
-
-fn ingress_object(
-    app: &SparkApplication,
-    name: &str,
-    url: &Url,
-    (service, port): (&str, i32),
-    settings: &IngressSettings,
-    (annotations, tls): (Option<&BTreeMap<String, String>>, Option<&[IngressTLS]>),
-) -> Value {
-    let mut all = settings.annotations.clone();
-    all.extend(
-        annotations
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| (key.clone(), value.clone())),
-    );
-    let mut path = url.path.clone();
-    if url.has_path() {
-        path.push_str("(/|$)(.*)");
-        all.entry(REWRITE.to_owned()).or_insert_with(|| "/$2".to_owned());
-    }
-    let mut rule = Map::new();
-    if !url.host.is_empty() {
-        rule.insert("host".to_owned(), json!(url.host));
-    }
-    let backend = json!({"service": {"name": service, "port": {"number": port}}});
-    let path = if path.is_empty() { "/".to_owned() } else { path };
-    rule.insert(
-        "http".to_owned(),
-        json!({"paths": [{"path": path, "pathType": "ImplementationSpecific", "backend": backend}]}),
-    );
-    let mut spec = json!({"rules": [rule]});
-    if let Some(class) = &settings.class_name {
-        spec["ingressClassName"] = json!(class);
-    }
-    let tls = tls.filter(|tls| !tls.is_empty()).unwrap_or(&settings.tls);
-    if !tls.is_empty() {
-        spec["tls"] = json!(tls);
-    }
-    json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": metadata(app, name, None, Some(&all)),
-        "spec": spec,
-    })
 }
 
 fn disruption_budget(app: &SparkApplication) -> Value {
@@ -270,70 +249,4 @@ fn checked_port(path: &str, port: i32) -> Result<i32, ApplicationError> {
         path,
         format!("{port} is not a port; it must be between 1 and 65535"),
     ))
-}
-
-/// The parts of an ingress URL.
-struct Url {
-    scheme: String,
-    host: String,
-    /// Begins with a slash, or is empty.
-    path: String,
-}
-
-impl Url {
-    fn of(place: &str, app: &SparkApplication, application_id: &str, format: &str) -> Result<Self, ApplicationError> {
-        let mut text = format.to_owned();
-        for (variable, value) in [
-            ("appName", super::name(app)),
-            ("appNamespace", super::namespace(app)),
-            ("appId", application_id),
-        ] {
-            text = replace_variable(&text, variable, value);
-        }
-        let (scheme, rest) = text.split_once("://").unwrap_or(("http", &text));
-        let (host, path) = match rest.split_once('/') {
-            Some((host, path)) => (host, format!("/{path}")),
-            None => (rest, String::new()),
-        };
-        let valid = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '*' | ':');
-        if !host.chars().all(valid) || text.contains("{{") || path.contains(char::is_whitespace) {
-            return Err(ApplicationError::field(
-                place,
-                format!(
-                    "`{format}` gives `{text}`, which is no URL; the variables are {{{{$appName}}}}, {{{{$appNamespace}}}} and {{{{$appId}}}}"
-                ),
-            ));
-        }
-        Ok(Self {
-            scheme: scheme.to_owned(),
-            host: host.split(':').next().unwrap_or_default().to_owned(),
-            path: path.trim_end_matches('/').to_owned(),
-        })
-    }
-
-    fn has_path(&self) -> bool {
-        !self.path.is_empty()
-    }
-}
-
-/// Replaces `{{$name}}`, with blanks inside the braces or without.
-fn replace_variable(text: &str, name: &str, value: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((inside, behind)) = after.split_once("}}") else {
-            break;
-        };
-        out.push_str(before);
-        if inside.trim().strip_prefix('$') == Some(name) {
-            out.push_str(value);
-        } else {
-            out.push_str("{{");
-            out.push_str(inside);
-            out.push_str("}}");
-        }
-        rest = behind;
-    }
-    out.push_str(rest);
-    out
 }

@@ -10,7 +10,7 @@
 //! - [`monitoring`]: metrics and the Prometheus exporter
 //! - [`batch`]: batch schedulers
 //! - [`complete`]: what only the finished driver pod can take
-//! - [`extras`]: services, ingresses and the disruption budget beside the run
+//! - [`extras`]: services, ingresses or routes, and the disruption budget beside the run
 
 pub mod batch;
 pub mod complete;
@@ -19,6 +19,7 @@ mod error;
 pub mod extras;
 pub mod monitoring;
 mod object_store;
+mod routes;
 pub mod security;
 mod settings;
 pub mod template;
@@ -28,7 +29,7 @@ mod tests;
 pub use error::ApplicationError;
 pub use object_store::ObjectStoreSettings;
 pub use security::SecurityProfile;
-pub use settings::{IngressSettings, Settings};
+pub use settings::{GatewayReference, IngressSettings, Settings};
 
 use serde_json::{Value, json};
 use stoke_model::crd::{ApplicationType, DeployMode, SparkApplication, SparkApplicationSpec};
@@ -187,6 +188,12 @@ fn main_resource(spec: &SparkApplicationSpec) -> Result<MainResource, Applicatio
 /// What an application must be before anything is made of it.
 fn check(app: &SparkApplication) -> Result<(), ApplicationError> {
     let spec = &app.spec;
+    if spec.python_version.as_deref() == Some("2") {
+        return Err(ApplicationError::field(
+            "spec.pythonVersion",
+            "`2` is not possible: no Spark that runs here has Python 2; remove the field, the image decides".to_owned(),
+        ));
+    }
     let name = app.metadata.name.as_deref().unwrap_or_default();
     names::check_dns_1035(name).map_err(|error| {
         let instead = names::suggest_dns_1035(name, names::LABEL_LIMIT)

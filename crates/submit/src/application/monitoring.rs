@@ -1,4 +1,4 @@
-//! Metrics: `spark.metrics.conf`, the Prometheus JMX exporter, and the ConfigMap with their files.
+//! Metrics: `spark.metrics.conf`, the Prometheus JMX exporter, and the ConfigMap with their files; without an exporter, Spark's own servlet.
 
 use serde_json::{Map, Value, json};
 use stoke_model::crd::{MonitoringSpec, PrometheusSpec, SparkApplication};
@@ -94,7 +94,43 @@ pub fn config_map(app: &SparkApplication) -> Option<Value> {
     })
 }
 
+/// Where Spark's own servlet serves the driver's metrics, on the port of the UI.
+const SERVLET_PATH: &str = "/metrics/prometheus/";
+/// Where the driver serves the metrics of all executors, when `spark.ui.prometheus.enabled`.
+const EXECUTORS_PATH: &str = "/metrics/executors/prometheus/";
+
+/// Exposed without an exporter: the UI of the driver serves the metrics, its own by the sink `PrometheusServlet` and those of executors by
+/// `spark.ui.prometheus.enabled` (Spark's monitoring guide). A pod names one path for scraping: the driver's when both are exposed.
+fn add_servlet(app: &SparkApplication, conf: &mut Conf) {
+    let Some(monitoring) = app.spec.monitoring.as_ref() else {
+        return;
+    };
+    let (driver, executors) = (monitoring.expose_driver_metrics, monitoring.expose_executor_metrics);
+    if monitoring.prometheus.is_some() || !(driver || executors) {
+        return;
+    }
+    if driver {
+        const SINK: &str = "spark.metrics.conf.driver.sink.prometheusServlet";
+        let class = "org.apache.spark.metrics.sink.PrometheusServlet";
+        set(conf, &format!("{SINK}.class"), class);
+        set(conf, &format!("{SINK}.path"), SERVLET_PATH.trim_end_matches('/'));
+    }
+    if executors {
+        set(conf, "spark.ui.prometheus.enabled", "true");
+    }
+    let port = super::extras::ui_port(conf).to_string();
+    let path = if driver { SERVLET_PATH } else { EXECUTORS_PATH };
+    for (name, value) in [("scrape", "true"), ("port", port.as_str()), ("path", path)] {
+        set(
+            conf,
+            &format!("spark.kubernetes.driver.annotation.prometheus.io/{name}"),
+            value,
+        );
+    }
+}
+
 pub(super) fn add_configuration(app: &SparkApplication, conf: &mut Conf) {
+    add_servlet(app, conf);
     let Some(monitoring) = wanted(app) else { return };
     let file = match &monitoring.metrics_properties_file {
         Some(file) if !file.is_empty() => file.clone(),

@@ -42,6 +42,8 @@ pub struct Settings {
     pub driver_disruption_budget: bool,
     /// Batch scheduler of applications that name none.
     pub default_batch_scheduler: Option<String>,
+    /// Names of schedulers that are a kube-scheduler with the coscheduling plugin, which wants a PodGroup of `scheduling.x-k8s.io`.
+    pub kube_schedulers: Vec<String>,
     /// Configuration of applications that do not set these keys themselves.
     pub default_conf: BTreeMap<String, String>,
     /// The object store of applications that name none of their own; none when there is none.
@@ -59,6 +61,19 @@ pub struct IngressSettings {
     pub tls: Vec<IngressTLS>,
     /// Annotations of every ingress.
     pub annotations: BTreeMap<String, String>,
+    /// With Gateways an HTTPRoute of each is made instead of an Ingress; its TLS is the Gateway's.
+    pub gateways: Vec<GatewayReference>,
+}
+
+/// A Gateway that HTTPRoutes hang on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GatewayReference {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; the route's own when none.
+    pub namespace: Option<String>,
+    /// The listener (`sectionName`); all of them when none.
+    pub listener: Option<String>,
 }
 
 impl Settings {
@@ -83,6 +98,7 @@ impl Settings {
             ui_ingress: None,
             driver_disruption_budget: false,
             default_batch_scheduler: None,
+            kube_schedulers: Vec::new(),
             default_conf: BTreeMap::new(),
             object_store: None,
         }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use stoke_model::crd::{NamePath, Port, SparkApplication, SparkPodSpec};
 use stoke_model::names;
 
+use super::batch;
 use super::conf::{Conf, set};
 use super::error::ApplicationError;
 use super::monitoring;
@@ -35,12 +36,13 @@ pub(super) fn templates(
 ) -> Result<Templates, ApplicationError> {
     let driver = app.spec.driver.clone().unwrap_or_default();
     let executor = app.spec.executor.clone().unwrap_or_default();
+    let class = batch::pod_priority_class(app, settings);
     let driver = Fields {
         role: "driver",
         container: names::DRIVER_CONTAINER,
         lifecycle: driver.lifecycle.as_ref().map(to_value).transpose()?,
         ports: driver.ports.clone().unwrap_or_default(),
-        priority_class: driver.priority_class_name.clone(),
+        priority_class: driver.priority_class_name.clone().or_else(|| class.clone()),
         pod: &driver.pod,
     }
     .template(app, conf, settings, store)?;
@@ -49,7 +51,7 @@ pub(super) fn templates(
         container: names::EXECUTOR_CONTAINER,
         lifecycle: executor.lifecycle.as_ref().map(to_value).transpose()?,
         ports: executor.ports.clone().unwrap_or_default(),
-        priority_class: executor.priority_class_name.clone(),
+        priority_class: executor.priority_class_name.clone().or(class),
         pod: &executor.pod,
     }
     .template(app, conf, settings, store)?;

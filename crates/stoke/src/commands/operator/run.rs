@@ -11,7 +11,7 @@ use stoke_operator::OperatorConfig;
 use stoke_operator::lease::{Election, Terms};
 use stoke_operator::metrics::{Metrics, MetricsConfig};
 use stoke_operator::serve::{ServeConfig, serve};
-use stoke_submit::application::IngressSettings;
+use stoke_submit::application::{GatewayReference, IngressSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -62,6 +62,18 @@ pub struct Arguments {
     /// Annotations of the ingresses, a JSON object
     #[arg(long, value_name = "JSON", requires = "ingress_url_format")]
     ingress_annotations: Option<String>,
+    /// Gateway an HTTPRoute hangs on, which is made instead of an ingress; may be given again
+    #[arg(
+        long,
+        value_name = "[NAMESPACE/]NAME[:LISTENER]",
+        value_parser = gateway,
+        requires = "ingress_url_format",
+        conflicts_with_all = ["ingress_tls", "ingress_class_name"]
+    )]
+    ingress_gateway: Vec<GatewayReference>,
+    /// Schedulers that are a kube-scheduler with the coscheduling plugin, which wants PodGroups
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    kube_scheduler_names: Vec<String>,
     /// Batch scheduler of applications that name none
     #[arg(long, value_name = "NAME")]
     default_batch_scheduler: Option<String>,
@@ -224,6 +236,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
         .default_batch_scheduler
         .clone_from(&arguments.default_batch_scheduler);
     settings.ui_ingress = ingress(arguments)?;
+    settings.kube_schedulers.clone_from(&arguments.kube_scheduler_names);
     let election = Election {
         name: arguments.leader_election_lock_name.clone(),
         namespace: arguments.leader_election_lock_namespace.clone().unwrap_or(namespace),
@@ -290,7 +303,32 @@ fn ingress(arguments: &Arguments) -> Outcome<Option<IngressSettings>> {
         tls: parsed("--ingress-tls", arguments.ingress_tls.as_deref())?.unwrap_or_default(),
         annotations: parsed::<BTreeMap<_, _>>("--ingress-annotations", arguments.ingress_annotations.as_deref())?
             .unwrap_or_default(),
+        gateways: arguments.ingress_gateway.clone(),
     }))
+}
+
+/// `[namespace/]name[:listener]`.
+fn gateway(text: &str) -> Result<GatewayReference, String> {
+    let (rest, listener) = match text.split_once(':') {
+        Some((rest, listener)) => (rest, Some(listener)),
+        None => (text, None),
+    };
+    let (namespace, name) = match rest.split_once('/') {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (None, rest),
+    };
+    if [Some(name), namespace, listener]
+        .into_iter()
+        .flatten()
+        .any(str::is_empty)
+    {
+        return Err("write it as name, namespace/name or namespace/name:listener".to_owned());
+    }
+    Ok(GatewayReference {
+        name: name.to_owned(),
+        namespace: namespace.map(str::to_owned),
+        listener: listener.map(str::to_owned),
+    })
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(flag: &str, text: Option<&str>) -> Outcome<Option<T>> {
@@ -329,5 +367,18 @@ mod tests {
         assert_eq!(address(":8080"), Ok("[::]:8080".parse().unwrap()));
         assert_eq!(address("127.0.0.1:1"), Ok("127.0.0.1:1".parse().unwrap()));
         assert!(address("8080").is_err() && address(":x").is_err());
+    }
+
+    #[test]
+    fn gateways_are_names_with_or_without_namespace_and_listener() {
+        let read = |text: &str| gateway(text).map(|found| (found.namespace, found.name, found.listener));
+        assert_eq!(read("web"), Ok((None, "web".into(), None)));
+        assert_eq!(
+            read("infra/web:https"),
+            Ok((Some("infra".into()), "web".into(), Some("https".into())))
+        );
+        for wrong in ["", "/web", "infra/", "web:"] {
+            assert!(gateway(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,0 +1,405 @@
+//! The loop: watches touch keys, and one key is worked on by one task at a time, facts to rest.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{BoxStream, SelectAll};
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use kube::api::Api;
+use kube::core::{ApiResource, DeserializeGuard, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+use stoke_model::crd::{SparkConnect, SparkConnectStatus};
+use stoke_model::names;
+use stoke_submit::application::Settings;
+use tokio::sync::{mpsc, watch as signal};
+use tracing::Instrument;
+
+use super::cache::{Cache, object_key, pod_key};
+use super::decide::{Action, decide};
+use super::facts::{Facts, Server};
+use super::server;
+use crate::act::events::Publisher;
+use crate::act::{is_code, status};
+use crate::controller::Key;
+use crate::gate::Gate;
+use crate::names::spec_digest;
+
+/// API version of the resource.
+const API_VERSION: &str = "sparkoperator.k8s.io/v1alpha1";
+/// Decisions in one go; a server needs four to be greeted.
+const ROUNDS: usize = 12;
+/// An API server that does not answer for so long holds up this object only, and only until then.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Waits after failures: the first, doubled each time up to the last.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// How soon to look whether an object that another operator serves has become ours.
+const NOT_OURS: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
+
+/// What all parts share.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) publisher: Publisher,
+    pub(crate) settings: Arc<Settings>,
+    /// Watched namespaces, or one empty name for all.
+    pub(crate) scopes: Arc<Vec<String>>,
+    gate: Gate,
+    cache: Cache,
+}
+
+/// Serves `SparkConnect` objects until `stop` turns true.
+pub(crate) async fn run(
+    client: Client,
+    publisher: Publisher,
+    settings: Settings,
+    scopes: Arc<Vec<String>>,
+    gate: Gate,
+    mut stop: signal::Receiver<bool>,
+) {
+    let context = Context {
+        client,
+        publisher,
+        settings: Arc::new(settings),
+        scopes,
+        gate,
+        cache: Cache::default(),
+    };
+    let (touch, touched) = mpsc::unbounded_channel();
+    tokio::select! {
+        () = watch_all(context.clone(), touch) => {}
+        () = work(context, touched) => {}
+        () = crate::controller::stopped(&mut stop) => {}
+    }
+}
+
+/// One task per object that something happened to; it ends when there is nothing to wait for. Servers are few: no pool.
+async fn work(context: Context, mut touched: mpsc::UnboundedReceiver<Key>) {
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut waking: HashMap<Key, mpsc::UnboundedSender<()>> = HashMap::new();
+    loop {
+        tokio::select! {
+            key = touched.recv() => {
+                let Some(key) = key else { return };
+                if waking.get(&key).is_some_and(|wake| wake.send(()).is_ok()) {
+                    continue;
+                }
+                let (wake, woken) = mpsc::unbounded_channel();
+                let _ = wake.send(());
+                waking.insert(key.clone(), wake);
+                tasks.spawn(attend(context.clone(), key, woken));
+            }
+            Some(ended) = tasks.join_next() => {
+                // The receiver is gone with the task, so the next touch starts another.
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    tracing::error!(%error, "a panic while working on a SparkConnect");
+                }
+                waking.retain(|_, wake| !wake.is_closed());
+            }
+        }
+    }
+}
+
+/// Works on one object whenever it is woken or due, until it is gone.
+async fn attend(context: Context, key: Key, mut woken: mpsc::UnboundedReceiver<()>) {
+    let mut due: Option<Duration> = None;
+    let mut failures = 0_u32;
+    loop {
+        let wait = async {
+            match due {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            told = woken.recv() => {
+                if told.is_none() {
+                    return;
+                }
+                // All that happened so far is in the cache.
+                while woken.try_recv().is_ok() {}
+            }
+            () = wait => {}
+        }
+        let span = tracing::info_span!("connect", namespace = %key.namespace, name = %key.name);
+        let turn = tokio::time::timeout(PATIENCE, turn(&context, &key))
+            .instrument(span)
+            .await;
+        match turn {
+            Ok(Ok(Some(again))) => {
+                failures = 0;
+                due = again.map(|at| {
+                    let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+                    wait + Duration::from_millis(1)
+                });
+            }
+            // The object is gone.
+            Ok(Ok(None)) => return,
+            failed => {
+                if let Ok(Err(error)) = failed {
+                    tracing::warn!(%error, "the API server did not do what was asked; trying again");
+                }
+                let wait = BACK_OFF.0.saturating_mul(1 << failures.min(10)).min(BACK_OFF.1);
+                failures = failures.saturating_add(1);
+                // What wakes it meanwhile would meet the same trouble.
+                tokio::time::sleep(wait).await;
+                due = Some(Duration::ZERO);
+            }
+        }
+    }
+}
+
+/// One object, once: facts, decision, status, action, until there is nothing to do now. None when the object is gone.
+async fn turn(context: &Context, key: &Key) -> Result<Option<Option<Timestamp>>, kube::Error> {
+    let Some((mut stored, mut facts)) = context.cache.facts(key) else {
+        return Ok(None);
+    };
+    if !context.gate.is_ours(key) {
+        // Another operator has the lease; it costs nothing but a look into memory to see whether it still has.
+        return Ok(Some(Some(Timestamp::now() + NOT_OURS)));
+    }
+    if let Err(reason) = read(&stored, &mut facts) {
+        // The schema of the definition lets this through only when the definition is another's.
+        tracing::warn!(reason, "this SparkConnect cannot be read");
+        return Ok(Some(None));
+    }
+    for _ in 0..ROUNDS {
+        let decision = decide(&facts, Timestamp::now());
+        if !write(context, key, &mut stored, &facts, &decision.status).await? {
+            return Ok(Some(Some(Timestamp::now())));
+        }
+        facts.connect.status = Some(decision.status);
+        for note in &decision.events {
+            let occasion = facts.connect.metadata.generation.unwrap_or_default().to_string();
+            context.publisher.publish(&regarding(&stored), &occasion, note);
+        }
+        facts.outcome = None;
+        let Some(action) = decision.action else {
+            return Ok(Some(decision.requeue_at));
+        };
+        act(context, &mut facts, &action).await?;
+    }
+    Ok(Some(Some(Timestamp::now() + jiff::SignedDuration::from_secs(5))))
+}
+
+async fn act(context: &Context, facts: &mut Facts, action: &Action) -> Result<(), kube::Error> {
+    let client = &context.client;
+    match action {
+        Action::Look => facts.server = server::look(client, &facts.connect).await?,
+        Action::Create(attempt) => {
+            let (connect, digest) = (&facts.connect, facts.spec_digest.as_str());
+            let (outcome, server) = server::create(client, connect, digest, *attempt, &context.settings).await?;
+            facts.outcome = Some(outcome);
+            if let Some(server) = server {
+                facts.server = server;
+            }
+        }
+        Action::Delete(uid) => facts.server = server::delete(client, &facts.connect, uid).await?,
+        Action::Greet => {
+            let Server::Present(pod) = &facts.server else {
+                return Ok(());
+            };
+            facts.outcome = Some(server::greet(client, &facts.connect, &pod.ip, port(&facts.connect)).await);
+        }
+    }
+    Ok(())
+}
+
+/// The port in the address clients are given, which the plan of the server said.
+fn port(connect: &SparkConnect) -> u16 {
+    let url = connect.status.as_ref().and_then(|status| status.server.url.as_deref());
+    let port = url
+        .and_then(|url| url.rsplit_once(':'))
+        .and_then(|(_, port)| port.parse().ok());
+    port.unwrap_or(names::CONNECT_PORT)
+}
+
+/// Writes the status if it changed; false when the object changed meanwhile.
+async fn write(
+    context: &Context,
+    key: &Key,
+    stored: &mut DynamicObject,
+    facts: &Facts,
+    new: &SparkConnectStatus,
+) -> Result<bool, kube::Error> {
+    let old = match &facts.connect.status {
+        Some(old) if old == new => return Ok(true),
+        Some(old) => serde_json::to_value(old).map_err(kube::Error::SerdeError)?,
+        None => Value::Null,
+    };
+    let new = serde_json::to_value(new).map_err(kube::Error::SerdeError)?;
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &resource());
+    let version = stored.resource_version().unwrap_or_default();
+    match status::write(&api, &key.name, &version, &old, &new).await {
+        Ok(written) => {
+            if let Some(written) = written {
+                context.cache.object_answered(&written);
+                *stored = written;
+            }
+            Ok(true)
+        }
+        Err(error) if is_code(&error, 409) => {
+            if let Some(current) = api.get_opt(&key.name).await? {
+                context.cache.object_answered(&current);
+            }
+            Ok(false)
+        }
+        // Its end will be told.
+        Err(error) if is_code(&error, 404) => {
+            context.cache.object_gone(stored);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the stored object into the facts.
+fn read(stored: &DynamicObject, facts: &mut Facts) -> Result<(), String> {
+    let part = |name: &str| stored.data.get(name).cloned().unwrap_or_default();
+    let spec = part("spec");
+    facts.spec_digest = spec_digest(&spec);
+    let spec = serde_json::from_value(spec).map_err(|error| format!("spec cannot be read: {error}"))?;
+    let status = part("status");
+    let status = (!status.is_null()).then(|| serde_json::from_value(status));
+    facts.connect = SparkConnect {
+        metadata: stored.metadata.clone(),
+        spec,
+        status: status
+            .transpose()
+            .map_err(|error| format!("status cannot be read: {error}"))?,
+    };
+    Ok(())
+}
+
+fn regarding(stored: &DynamicObject) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(API_VERSION.to_owned()),
+        kind: Some("SparkConnect".to_owned()),
+        name: stored.metadata.name.clone(),
+        namespace: stored.metadata.namespace.clone(),
+        uid: stored.metadata.uid.clone(),
+        resource_version: stored.metadata.resource_version.clone(),
+        field_path: None,
+    }
+}
+
+/// The resource `SparkConnect`.
+fn resource() -> ApiResource {
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(names::GROUP, "v1alpha1", "SparkConnect"),
+        "sparkconnects",
+    )
+}
+
+enum Told {
+    Object(String, Box<Event<DynamicObject>>),
+    Pod(String, Box<Event<DeserializeGuard<Pod>>>),
+}
+
+/// Keeps the cache up to date and touches keys: two watches per scope.
+async fn watch_all(context: Context, touch: mpsc::UnboundedSender<Key>) {
+    let mut told: SelectAll<BoxStream<'_, Result<Told, watcher::Error>>> = SelectAll::new();
+    for scope in context.scopes.iter() {
+        let client = context.client.clone();
+        let objects: Api<DynamicObject> = match scope.as_str() {
+            "" => Api::all_with(client.clone(), &resource()),
+            namespace => Api::namespaced_with(client.clone(), namespace, &resource()),
+        };
+        let pods: Api<DeserializeGuard<Pod>> = match scope.as_str() {
+            "" => Api::all(client),
+            namespace => Api::namespaced(client, namespace),
+        };
+        let (of_objects, of_pods) = (scope.clone(), scope.clone());
+        told.push(
+            watch(objects, watcher::Config::default())
+                .default_backoff()
+                .map_ok(move |event| Told::Object(of_objects.clone(), Box::new(event)))
+                .boxed(),
+        );
+        told.push(
+            watch(pods, watcher::Config::default().labels(names::LABEL_CONNECT_NAME))
+                .default_backoff()
+                .map_ok(move |event| Told::Pod(of_pods.clone(), Box::new(event)))
+                .boxed(),
+        );
+    }
+    let mut listing = Listing::default();
+    while let Some(told) = told.next().await {
+        let keys = match told {
+            Ok(Told::Object(scope, event)) => listing.object(&context.cache, &scope, *event),
+            Ok(Told::Pod(scope, event)) => listing.pod(&context.cache, &scope, *event),
+            Err(error) => {
+                tracing::warn!(%error, "a watch of SparkConnect was interrupted and begins again");
+                Vec::new()
+            }
+        };
+        if keys.into_iter().any(|key| touch.send(key).is_err()) {
+            return;
+        }
+    }
+}
+
+/// Names told by a list that is not complete yet, per scope.
+#[derive(Default)]
+struct Listing {
+    objects: HashMap<String, HashSet<Key>>,
+    pods: HashMap<String, HashSet<(Key, String)>>,
+}
+
+impl Listing {
+    fn object(&mut self, cache: &Cache, scope: &str, event: Event<DynamicObject>) -> Vec<Key> {
+        match event {
+            Event::Init => {
+                self.objects.insert(scope.to_owned(), HashSet::new());
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                let listed = self.objects.entry(scope.to_owned()).or_default();
+                listed.extend(object_key(&object));
+                cache.object_told(&object).into_iter().collect()
+            }
+            Event::InitDone => {
+                cache.objects_listed(scope, &self.objects.remove(scope).unwrap_or_default());
+                Vec::new()
+            }
+            Event::Apply(object) => cache.object_told(&object).into_iter().collect(),
+            Event::Delete(object) => {
+                cache.object_gone(&object);
+                object_key(&object).into_iter().collect()
+            }
+        }
+    }
+
+    fn pod(&mut self, cache: &Cache, scope: &str, event: Event<DeserializeGuard<Pod>>) -> Vec<Key> {
+        let well_formed = |pod: DeserializeGuard<Pod>| pod.0.ok();
+        match event {
+            Event::Init => {
+                self.pods.insert(scope.to_owned(), HashSet::new());
+                Vec::new()
+            }
+            Event::InitApply(pod) => {
+                let Some(pod) = well_formed(pod) else { return Vec::new() };
+                let listed = self.pods.entry(scope.to_owned()).or_default();
+                listed.extend(pod_key(&pod).map(|key| (key, pod.name_any())));
+                cache.pod_told(&pod).into_iter().collect()
+            }
+            Event::InitDone => cache.pods_listed(scope, &self.pods.remove(scope).unwrap_or_default()),
+            Event::Apply(pod) => well_formed(pod)
+                .and_then(|pod| cache.pod_told(&pod))
+                .into_iter()
+                .collect(),
+            Event::Delete(pod) => well_formed(pod)
+                .and_then(|pod| cache.pod_gone(&pod))
+                .into_iter()
+                .collect(),
+        }
+    }
+}

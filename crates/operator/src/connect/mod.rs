@@ -1,0 +1,25 @@
+//! `SparkConnect`: a server that clients reach at `sc://<name>-server.<namespace>.svc:15002`, and its executors.
+//!
+//! In: `SparkConnect` objects and the pods labelled with their names. Out: a server pod, its service, Spark's own objects, and a status.
+//! - [`facts`]: what may be looked at, read from pods
+//! - [`decide`]: one decision from it (pure)
+//! - [`handshake`]: whether a server really answers a Connect client
+//! - `server`: the objects of a server, created or found created
+//! - `cache`, `controller`: watches, and when to decide
+//!
+//! A server is Ready only once it told its version to a client of ours. One that was Ready and ended is replaced, later each time; one that never
+//! was stays as it ended, for its log, until the spec is edited or the pod deleted. An edit replaces the server, and its sessions end with it.
+//! Never: believes a cache that a pod is gone, polls a server that is Ready, touches pods of applications.
+
+mod cache;
+mod controller;
+pub mod decide;
+pub mod facts;
+pub mod handshake;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use controller::run;
+pub use decide::{Action, Decision, decide};
+pub use facts::{Facts, Outcome, Phase, Server, ServerPod};
