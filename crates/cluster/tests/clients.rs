@@ -23,16 +23,9 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stoke_cluster::{ApiConfig, ApiServer};
 
-async fn start() -> (ApiServer, Client, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let config = ApiConfig {
-        home: directory.path().to_owned(),
-        in_memory: true,
-    };
-    let server = ApiServer::start(&config).await.unwrap();
-    let client = server.client();
-    (server, client, directory)
-}
+mod server;
+
+use server::start;
 
 fn config_map(name: &str, data: &[(&str, &str)]) -> ConfigMap {
     serde_json::from_value(json!({"metadata": {"name": name}, "data": BTreeMap::from_iter(data.iter().copied())}))

@@ -12,7 +12,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use stoke_cluster::{ApiConfig, ApiServer, clock};
+use stoke_cluster::{ApiServer, clock};
+
+mod server;
+
+use server::start;
 
 /// The clock is everybody's.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -32,17 +36,6 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 
 fn map(name: &str) -> ConfigMap {
     serde_json::from_value(json!({"metadata": {"name": name}})).unwrap()
-}
-
-async fn start() -> (ApiServer, Client, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let config = ApiConfig {
-        home: directory.path().to_owned(),
-        in_memory: true,
-    };
-    let server = ApiServer::start(&config).await.unwrap();
-    let client = server.client();
-    (server, client, directory)
 }
 
 fn client_with(server: &ApiServer, token: &str) -> Client {

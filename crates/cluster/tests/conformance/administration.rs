@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::case::{Case, Client, Ground};
+use crate::case::{Case, Client, Ground, words};
 use crate::workloads::{json, until};
 
 pub fn cases() -> Vec<Case> {
@@ -73,17 +73,7 @@ fn drained(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
     let run = |arguments: &[&str]| ground.kubectl(&namespace, arguments, "");
     let node = "stoke-test";
-    run(&[
-        "create",
-        "deployment",
-        "web",
-        "--image=shell",
-        "--replicas=2",
-        "--",
-        "sleep",
-        "300",
-    ])
-    .ok()?;
+    run(&words("create deployment web --image=shell --replicas=2 -- sleep 300")).ok()?;
     run(&["rollout", "status", "deployment/web", "--timeout=40s"]).ok()?;
     run(&["cordon", node]).has("cordoned")?;
     run(&["get", "node", node]).has("SchedulingDisabled")?;
@@ -163,15 +153,7 @@ fn host_ports(ground: &Ground) -> Result<(), String> {
 fn shorthands(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
     let run = |arguments: &[&str]| ground.kubectl(&namespace, arguments, "");
-    run(&[
-        "create",
-        "deployment",
-        "web",
-        "--image=shell",
-        "--replicas=0",
-        "--port=80",
-    ])
-    .ok()?;
+    run(&words("create deployment web --image=shell --replicas=0 --port=80")).ok()?;
     let scaler = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 1, maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]}\n";
     ground
         .kubectl(&namespace, &["create", "-f", "-"], scaler)
@@ -211,16 +193,9 @@ fn debug(ground: &Ground) -> Result<(), String> {
     run(&["wait", "pod/web", "--for=condition=Ready", "--timeout=40s"]).ok()?;
     run(&["debug", "web", "--image=shell", "--", "true"])
         .refused_with("ephemeral containers are disabled for this cluster")?;
-    run(&[
-        "debug",
-        "web",
-        "--image=shell",
-        "--copy-to=web-copy",
-        "--share-processes=false",
-        "--",
-        "sleep",
-        "300",
-    ])
+    run(&words(
+        "debug web --image=shell --copy-to=web-copy --share-processes=false -- sleep 300",
+    ))
     .ok()?;
     run(&["wait", "pod/web-copy", "--for=condition=Ready", "--timeout=40s"]).ok()?;
     run(&["delete", "pod", "web", "web-copy", "--grace-period=1"])

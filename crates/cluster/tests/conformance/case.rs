@@ -173,6 +173,11 @@ impl Ground {
     }
 }
 
+/// The arguments of a command line in which nothing is quoted.
+pub fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}
+
 /// What a command printed, and whether it succeeded.
 pub struct Answer {
     command: String,

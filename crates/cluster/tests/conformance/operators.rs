@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::case::{Case, Client, Ground};
+use crate::case::{Case, Client, Ground, words};
 use crate::programs;
 use crate::workloads::json;
 
@@ -118,13 +118,9 @@ fn prometheus(ground: &Ground) -> Result<(), String> {
         "[{\"op\":\"replace\",\"path\":\"/spec/endpoints/0/interval\",\"value\":\"30s\"}]",
     ])
     .ok()?;
-    run(&[
-        "get",
-        "servicemonitors",
-        "web",
-        "-o",
-        "jsonpath={.spec.endpoints[0].interval}",
-    ])
+    run(&words(
+        "get servicemonitors web -o jsonpath={.spec.endpoints[0].interval}",
+    ))
     .has("30s")?;
     run(&[
         "patch",
@@ -136,14 +132,7 @@ fn prometheus(ground: &Ground) -> Result<(), String> {
     ])
     .refused_with("spec.endpoints[0].interval")?;
     run(&["patch", "prometheus", "main", "--subresource=status", "--type=merge", "-p", "{\"status\":{\"replicas\":3,\"availableReplicas\":2,\"paused\":false,\"unavailableReplicas\":1,\"updatedReplicas\":3}}"]).ok()?;
-    run(&[
-        "get",
-        "prometheus",
-        "main",
-        "-o",
-        "jsonpath={.status.availableReplicas}",
-    ])
-    .has("2")?;
+    run(&words("get prometheus main -o jsonpath={.status.availableReplicas}")).has("2")?;
     run(&["explain", "prometheusrule.spec.groups.rules"]).has("alert")?;
     run(&["delete", "servicemonitor,prometheus,prometheusrule", "--all"])
         .ok()

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::case::{Case, Client, Ground};
+use crate::case::{Case, Client, Ground, words};
 use crate::workloads::{json, until};
 
 pub fn cases() -> Vec<Case> {
@@ -170,23 +170,10 @@ fn quota_and_sets(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
     quota_of(ground, &namespace, "pods: 1")?;
     let run = |arguments: &[&str]| ground.kubectl(&namespace, arguments, "");
-    run(&[
-        "create",
-        "deployment",
-        "web",
-        "--image=shell",
-        "--replicas=2",
-        "--",
-        "sleep",
-        "300",
-    ])
-    .ok()?;
-    run(&[
-        "wait",
-        "deployment/web",
-        "--for=condition=ReplicaFailure",
-        "--timeout=20s",
-    ])
+    run(&words("create deployment web --image=shell --replicas=2 -- sleep 300")).ok()?;
+    run(&words(
+        "wait deployment/web --for=condition=ReplicaFailure --timeout=20s",
+    ))
     .ok()?;
     run(&["get", "events"]).has("exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1")?;
     run(&[
@@ -197,12 +184,9 @@ fn quota_and_sets(ground: &Ground) -> Result<(), String> {
         "{\"spec\":{\"hard\":{\"pods\":\"2\"}}}",
     ])
     .ok()?;
-    run(&[
-        "wait",
-        "deployment/web",
-        "--for=jsonpath={.status.readyReplicas}=2",
-        "--timeout=60s",
-    ])
+    run(&words(
+        "wait deployment/web --for=jsonpath={.status.readyReplicas}=2 --timeout=60s",
+    ))
     .ok()
     .map(drop)
 }
@@ -277,24 +261,11 @@ fn budget(min: &str) -> String {
 fn budget_status(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
     let run = |arguments: &[&str]| ground.kubectl(&namespace, arguments, "");
-    run(&[
-        "create",
-        "deployment",
-        "web",
-        "--image=shell",
-        "--replicas=2",
-        "--",
-        "sleep",
-        "300",
-    ])
-    .ok()?;
+    run(&words("create deployment web --image=shell --replicas=2 -- sleep 300")).ok()?;
     apply(ground, &namespace, &budget("minAvailable: 50%"))?;
-    run(&[
-        "wait",
-        "pdb/b",
-        "--for=jsonpath={.status.disruptionsAllowed}=1",
-        "--timeout=40s",
-    ])
+    run(&words(
+        "wait pdb/b --for=jsonpath={.status.disruptionsAllowed}=1 --timeout=40s",
+    ))
     .ok()?;
     run(&["wait", "pdb/b", "--for=condition=DisruptionAllowed", "--timeout=5s"]).ok()?;
     run(&[
@@ -306,12 +277,9 @@ fn budget_status(ground: &Ground) -> Result<(), String> {
         "{\"spec\":{\"minAvailable\":2}}",
     ])
     .ok()?;
-    run(&[
-        "wait",
-        "pdb/b",
-        "--for=condition=DisruptionAllowed=False",
-        "--timeout=20s",
-    ])
+    run(&words(
+        "wait pdb/b --for=condition=DisruptionAllowed=False --timeout=20s",
+    ))
     .ok()?;
     apply(
         ground,
@@ -330,31 +298,15 @@ fn budget_status(ground: &Ground) -> Result<(), String> {
 fn eviction(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
     let run = |arguments: &[&str]| ground.kubectl(&namespace, arguments, "");
-    run(&[
-        "create",
-        "deployment",
-        "web",
-        "--image=shell",
-        "--replicas=2",
-        "--",
-        "sleep",
-        "300",
-    ])
-    .ok()?;
+    run(&words("create deployment web --image=shell --replicas=2 -- sleep 300")).ok()?;
     apply(ground, &namespace, &budget("minAvailable: 2"))?;
-    run(&[
-        "wait",
-        "deployment/web",
-        "--for=jsonpath={.status.readyReplicas}=2",
-        "--timeout=40s",
-    ])
+    run(&words(
+        "wait deployment/web --for=jsonpath={.status.readyReplicas}=2 --timeout=40s",
+    ))
     .ok()?;
-    run(&[
-        "wait",
-        "pdb/b",
-        "--for=jsonpath={.status.currentHealthy}=2",
-        "--timeout=20s",
-    ])
+    run(&words(
+        "wait pdb/b --for=jsonpath={.status.currentHealthy}=2 --timeout=20s",
+    ))
     .ok()?;
     let pods = json(ground, &namespace, &["get", "pods"])?;
     let name = pods["items"][0]["metadata"]["name"]
@@ -377,12 +329,9 @@ fn eviction(ground: &Ground) -> Result<(), String> {
         "{\"spec\":{\"minAvailable\":1}}",
     ])
     .ok()?;
-    run(&[
-        "wait",
-        "pdb/b",
-        "--for=jsonpath={.status.disruptionsAllowed}=1",
-        "--timeout=20s",
-    ])
+    run(&words(
+        "wait pdb/b --for=jsonpath={.status.disruptionsAllowed}=1 --timeout=20s",
+    ))
     .ok()?;
     evict().ok()?;
     until("the evicted pod is replaced", || {

@@ -1,6 +1,6 @@
 //! StatefulSets: pods with names and volumes of their own.
 
-use crate::case::{Case, Client, Ground};
+use crate::case::{Case, Client, Ground, words};
 use crate::workloads::{json, until};
 
 pub fn cases() -> Vec<Case> {
@@ -180,12 +180,7 @@ fn on_delete(ground: &Ground) -> Result<(), String> {
     ground
         .kubectl(
             &namespace,
-            &[
-                "wait",
-                "statefulset/web",
-                "--for=jsonpath={.status.readyReplicas}=1",
-                "--timeout=40s",
-            ],
+            &words("wait statefulset/web --for=jsonpath={.status.readyReplicas}=1 --timeout=40s"),
             "",
         )
         .ok()?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::case::{Case, Client, Ground};
+use crate::case::{Case, Client, Ground, words};
 
 pub fn cases() -> Vec<Case> {
     let case = |behaviour, run| Case {
@@ -196,12 +196,9 @@ fn pause(ground: &Ground) -> Result<(), String> {
     ])
     .ok()?;
     run(&["set", "env", "deployment/web", "VERSION=2"]).ok()?;
-    run(&[
-        "wait",
-        "deployment/web",
-        "--for=jsonpath={.status.observedGeneration}=3",
-        "--timeout=20s",
-    ])
+    run(&words(
+        "wait deployment/web --for=jsonpath={.status.observedGeneration}=3 --timeout=20s",
+    ))
     .ok()?;
     let sets = json(ground, &namespace, &["get", "replicasets"])?;
     if sets["items"].as_array().map(Vec::len) != Some(1) {
@@ -299,12 +296,7 @@ fn adoption(ground: &Ground) -> Result<(), String> {
     ground
         .kubectl(
             &namespace,
-            &[
-                "wait",
-                "rs/web",
-                "--for=jsonpath={.status.readyReplicas}=1",
-                "--timeout=20s",
-            ],
+            &words("wait rs/web --for=jsonpath={.status.readyReplicas}=1 --timeout=20s"),
             "",
         )
         .ok()?;
@@ -403,20 +395,14 @@ fn replication_controller(ground: &Ground) -> Result<(), String> {
     let text = "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: old}\nspec:\n  replicas: 1\n  template:\n    metadata: {labels: {app: old}}\n    spec:\n      terminationGracePeriodSeconds: 1\n      containers: [{name: c, image: shell, args: [\"sleep 300\"]}]\n";
     ground.kubectl(&namespace, &["apply", "-f", "-"], text).ok()?;
     let run = |arguments: &[&str]| ground.kubectl(&namespace, arguments, "");
-    run(&[
-        "wait",
-        "rc/old",
-        "--for=jsonpath={.status.readyReplicas}=1",
-        "--timeout=20s",
-    ])
+    run(&words(
+        "wait rc/old --for=jsonpath={.status.readyReplicas}=1 --timeout=20s",
+    ))
     .ok()?;
     run(&["scale", "rc/old", "--replicas=2"]).has("scaled")?;
-    run(&[
-        "wait",
-        "rc/old",
-        "--for=jsonpath={.status.readyReplicas}=2",
-        "--timeout=20s",
-    ])
+    run(&words(
+        "wait rc/old --for=jsonpath={.status.readyReplicas}=2 --timeout=20s",
+    ))
     .ok()
     .map(drop)
 }

@@ -224,6 +224,17 @@ async fn an_ended_application_whose_time_is_over_is_deleted() {
     operator.kill().await;
 }
 
+/// An executor of the run `id`, as Spark labels it.
+fn put_executor(api: &FakeApi, number: usize, id: &Value, phase: &str) {
+    api.put(
+        "pods",
+        json!({"metadata": {"name": format!("pi-exec-{number}"), "labels": {
+            "spark-role": "executor", "spark-exec-id": number.to_string(), "sparkoperator.k8s.io/app-name": "pi",
+            "sparkoperator.k8s.io/launched-by-spark-operator": "true", "sparkoperator.k8s.io/submission-id": id}},
+            "status": {"phase": phase}}),
+    );
+}
+
 #[tokio::test]
 async fn executors_show_in_the_status() {
     let api = FakeApi::default();
@@ -232,13 +243,7 @@ async fn executors_show_in_the_status() {
     until_state(&api, "SUBMITTED").await;
     phase(&api, "pi-driver", "Running", None);
     let id = api.get("sparkapplications", "pi").unwrap()["status"]["submissionID"].clone();
-    api.put(
-        "pods",
-        json!({"metadata": {"name": "pi-exec-1", "labels": {
-            "spark-role": "executor", "spark-exec-id": "1", "sparkoperator.k8s.io/app-name": "pi",
-            "sparkoperator.k8s.io/launched-by-spark-operator": "true", "sparkoperator.k8s.io/submission-id": id}},
-            "status": {"phase": "Running"}}),
-    );
+    put_executor(&api, 1, &id, "Running");
     let executor = || api.get("sparkapplications", "pi").unwrap()["status"]["executorState"]["pi-exec-1"].clone();
     until(&api, "a running executor", || executor() == "RUNNING").await;
     phase(&api, "pi-driver", "Succeeded", Some(0));
@@ -261,13 +266,7 @@ async fn executors_cost_requests_by_what_happens_to_them_not_by_their_number() {
         let id = api.get("sparkapplications", "pi").unwrap()["status"]["submissionID"].clone();
         for state in ["Pending", "Running", "Succeeded"] {
             for number in 1..=executors {
-                api.put(
-                    "pods",
-                    json!({"metadata": {"name": format!("pi-exec-{number}"), "labels": {
-                        "spark-role": "executor", "spark-exec-id": number.to_string(), "sparkoperator.k8s.io/app-name": "pi",
-                        "sparkoperator.k8s.io/launched-by-spark-operator": "true", "sparkoperator.k8s.io/submission-id": id}},
-                        "status": {"phase": state}}),
-                );
+                put_executor(&api, number, &id, state);
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -295,13 +294,7 @@ async fn news_of_executors_wait_half_a_second_however_many_come() {
     let begun = tokio::time::Instant::now();
     let mut seen = None;
     for number in 1..=200 {
-        api.put(
-            "pods",
-            json!({"metadata": {"name": format!("pi-exec-{number}"), "labels": {
-                "spark-role": "executor", "spark-exec-id": number.to_string(), "sparkoperator.k8s.io/app-name": "pi",
-                "sparkoperator.k8s.io/launched-by-spark-operator": "true", "sparkoperator.k8s.io/submission-id": id}},
-                "status": {"phase": "Running"}}),
-        );
+        put_executor(&api, number, &id, "Running");
         tokio::time::sleep(Duration::from_millis(10)).await;
         let shown = api.get("sparkapplications", "pi").unwrap()["status"]["executorState"].is_object();
         if shown && seen.is_none() {
