@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -72,6 +73,14 @@ impl Context {
         }
     }
 
+    /// `Ok` when a Maven package is kept from an earlier run or can be fetched: `<group>_<artifact>-<version>`.
+    pub fn package(&self, jar: &str) -> Result<(), String> {
+        if self.home().join(format!("packages/jars/{jar}.jar")).exists() {
+            return Ok(());
+        }
+        reached("repo1.maven.org:443")
+    }
+
     /// A test; ignored with the reason in its name when something it needs is missing.
     pub fn trial(
         &self,
@@ -103,6 +112,19 @@ pub fn stoke<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S
         .env_remove("SPARK_HOME")
         .stdin(Stdio::null());
     command
+}
+
+/// `Ok` when an address (`name:port`) takes connections.
+pub fn reached(address: &str) -> Result<(), String> {
+    let mut addresses = address
+        .to_socket_addrs()
+        .map_err(|error| format!("{address}: {error}"))?;
+    let within = Duration::from_secs(5);
+    if addresses.any(|address| TcpStream::connect_timeout(&address, within).is_ok()) {
+        Ok(())
+    } else {
+        Err(format!("{address} is out of reach"))
+    }
 }
 
 /// `Ok` when a program is on the PATH.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, eventually, expect_code, expect_parts, text};
+use crate::common::{Context, eventually, expect_code, expect_parts, reached, text};
 use crate::up::Up;
 
 /// Versions of server and client, the server's port, and what a server needs that does not have Connect built in.
@@ -46,7 +46,16 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     VERSIONS
         .into_iter()
         .map(|(version, port, package)| {
-            let needs = [context.spark(version)];
+            let jar = package.map(|package| package.replacen(':', "_", 1).replace(':', "-"));
+            let needs = [
+                context.spark(version),
+                jar.map_or(Ok(()), |jar| context.package(&jar)),
+                if client_is_there(context) {
+                    Ok(())
+                } else {
+                    reached("pypi.org:443")
+                },
+            ];
             context.trial(
                 &format!("connect: a server and the PySpark client of {version}"),
                 &needs,
@@ -56,6 +65,11 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         .collect()
 }
 
+fn client_is_there(context: &Context) -> bool {
+    let done = context.home().join("connect-client/installed");
+    std::fs::read_to_string(done).is_ok_and(|made_of| made_of == CLIENT.join("\n"))
+}
+
 /// Python with the client's libraries, made once.
 fn python(context: &Context) -> Result<PathBuf, Failed> {
     let home = context.home().join("connect-client");
@@ -63,7 +77,7 @@ fn python(context: &Context) -> Result<PathBuf, Failed> {
     // Two tests at a time: one makes it, the other waits for it.
     let lock = std::fs::File::create(context.home().join("connect-client.lock"))?;
     lock.lock()?;
-    if std::fs::read_to_string(&done).is_ok_and(|made_of| made_of == CLIENT.join("\n")) {
+    if client_is_there(context) {
         return Ok(python);
     }
     let made = Command::new("python3")

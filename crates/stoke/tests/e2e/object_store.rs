@@ -1,6 +1,5 @@
 //! The object store as applications and people meet it: `s3a://` in real Sparks with no key in the manifest, the Secret, `stoke env`.
 
-use std::net::ToSocketAddrs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -62,21 +61,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
 
 /// hadoop-aws is kept from an earlier run, or can be fetched.
 fn packages(context: &Context, hadoop: &str) -> Result<(), String> {
-    let jar = format!("packages/jars/org.apache.hadoop_hadoop-aws-{hadoop}.jar");
-    if context.home().join(jar).exists() {
-        return Ok(());
-    }
-    let central = "repo1.maven.org:443";
-    let mut addresses = central
-        .to_socket_addrs()
-        .map_err(|error| format!("{central}: {error}"))?;
-    let within = Duration::from_secs(5);
-    let reached = addresses.any(|address| std::net::TcpStream::connect_timeout(&address, within).is_ok());
-    if reached {
-        Ok(())
-    } else {
-        Err(format!("{central} is out of reach"))
-    }
+    context.package(&format!("org.apache.hadoop_hadoop-aws-{hadoop}"))
 }
 
 fn etl(context: &Context) -> Result<(), Failed> {
