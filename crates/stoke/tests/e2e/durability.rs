@@ -1,6 +1,6 @@
 //! What was acknowledged is there: after `kill -9` at any moment, and after a snapshot was put back.
 //!
-//! `STOKE_TEST_KILLS=1000` kills so many times instead of the few that a run of the whole suite has time for.
+//! `STOKE_TEST_KILLS=1000 STOKE_TEST_LIMIT=3600` kills so many times instead of the few that a run of the whole suite has time for.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
