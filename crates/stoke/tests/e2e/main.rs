@@ -12,6 +12,7 @@
 )]
 
 mod allocators;
+mod behaviours;
 mod common;
 mod connect;
 mod documents;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         endurance::trials(&context),
         allocators::trials(&context),
         connect::trials(&context),
+        behaviours::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
