@@ -25,7 +25,8 @@ pub struct Embedded {
     cluster: Cluster,
     objects: ObjectStore,
     publisher: JoinHandle<()>,
-    operator: JoinHandle<()>,
+    /// None when another operator is to serve this cluster.
+    operator: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     directory: PathBuf,
     /// Holds the lock on a private cluster's directory; none for the cluster of `stoke up`.
@@ -42,7 +43,7 @@ impl Embedded {
         lock.try_lock().map_err(|error| {
             Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
         })?;
-        match Self::start(home, &directory, size, true).await {
+        match Self::start(home, &directory, size, true, true).await {
             Ok(mut embedded) => {
                 embedded.private = Some(lock);
                 Ok(embedded)
@@ -54,15 +55,15 @@ impl Embedded {
         }
     }
 
-    /// Starts the cluster of `stoke up`.
-    pub async fn start_default(home: &Home, size: &Size) -> Outcome<Self> {
+    /// Starts the cluster of `stoke up`, with the operator in it or without.
+    pub async fn start_default(home: &Home, size: &Size, operator: bool) -> Outcome<Self> {
         remove_stale(&home.clusters());
         let directory = home.default_cluster();
         create_private(&directory)?;
-        Self::start(home, &directory, size, false).await
+        Self::start(home, &directory, size, false, operator).await
     }
 
-    async fn start(home: &Home, directory: &Path, size: &Size, in_memory: bool) -> Outcome<Self> {
+    async fn start(home: &Home, directory: &Path, size: &Size, in_memory: bool, operator: bool) -> Outcome<Self> {
         let packages = home.root().join("packages");
         create_private(&packages)?;
         let config = ClusterConfig {
@@ -89,12 +90,13 @@ impl Embedded {
         let variables = object_store::variables(&objects.endpoint(), objects.region(), objects.credentials());
         let publisher = tokio::spawn(object_store::publish(cluster.client(), variables));
         object_store::note_endpoint(directory, &objects.endpoint())?;
-        let mut config = OperatorConfig::default();
-        config.settings.object_store = Some(object_store::settings(&objects));
-        let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
-        config.settings.default_conf.extend([ivy]);
-        let operator = Operator::new(cluster.client(), config);
-        let operator = tokio::spawn(operator.run(stopped));
+        let operator = operator.then(|| {
+            let mut config = OperatorConfig::default();
+            config.settings.object_store = Some(object_store::settings(&objects));
+            let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
+            config.settings.default_conf.extend([ivy]);
+            tokio::spawn(Operator::new(cluster.client(), config).run(stopped))
+        });
         Ok(Embedded {
             cluster,
             objects,
@@ -134,7 +136,9 @@ impl Embedded {
     /// Ends operator, pods and API server; removes a private cluster's directory unless it shall be kept.
     pub async fn stop(self, keep: bool) {
         let _ = self.stop.send(true);
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.operator).await;
+        if let Some(operator) = self.operator {
+            let _ = tokio::time::timeout(Duration::from_secs(5), operator).await;
+        }
         self.publisher.abort();
         self.cluster.stop().await;
         // Last, so that what pods write while they end is still taken.

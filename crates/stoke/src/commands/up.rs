@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Install these Spark versions first
     #[arg(long, value_name = "VERSIONS", value_delimiter = ',')]
     spark: Vec<String>,
+    /// Leave the operator out, for one that you install or run yourself
+    #[arg(long)]
+    no_operator: bool,
     /// Leave the terminal's session (how `--detach` starts the cluster)
     #[arg(long, hide = true)]
     own_session: bool,
@@ -59,7 +62,7 @@ async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     }
     listen()?;
     let started = Instant::now();
-    let embedded = Embedded::start_default(&context.home, &arguments.size).await?;
+    let embedded = Embedded::start_default(&context.home, &arguments.size, !arguments.no_operator).await?;
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
@@ -92,6 +95,9 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     }
     if let Some(memory) = &arguments.size.memory {
         command.arg("--memory").arg(memory);
+    }
+    if arguments.no_operator {
+        command.arg("--no-operator");
     }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let mut child = command.spawn()?;

@@ -1,6 +1,7 @@
 //! `stoke operator run`: flags in, a running operator out, until SIGTERM or Ctrl-C.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -350,6 +351,7 @@ fn log(arguments: &Arguments) -> Outcome<()> {
         .map_err(|error| Failure::input("stoke::cli::log-level", format!("--log-level {level}: {error}")))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let set = match arguments.log_format {
         LogFormat::Text => log.try_init(),
