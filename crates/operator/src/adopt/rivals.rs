@@ -50,16 +50,10 @@ fn unknown(what: &str) -> Rival {
 fn deployment(object: &DynamicObject) -> Option<Rival> {
     let label = |key: &str| object.labels().get(key).map(String::as_str);
     let containers = object.data["spec"]["template"]["spec"]["containers"].as_array();
+    // Of whatever registry, and with whatever tag.
     let by_image = containers.into_iter().flatten().any(|container| {
-        let image = text(&container["image"])
-            .split(['@', ':'])
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        image
-            .rsplit('/')
-            .next()
-            .is_some_and(|name| matches!(name, "spark-operator" | "controller") && image.contains("spark-operator"))
+        let mut parts = text(&container["image"]).split(['/', ':', '@']);
+        parts.any(|part| part == "spark-operator")
     });
     let by_label = label("app.kubernetes.io/name") == Some("spark-operator");
     let webhook = label("app.kubernetes.io/component") == Some("webhook");
@@ -125,6 +119,8 @@ mod tests {
             "kubectl scale deployment o -n n --replicas=0"
         );
         assert!(deployment(&with(json!({}), published, Value::Null, 0)).is_some());
+        let mirrored = "registry:5000/kubeflow/spark-operator/controller@sha256:0";
+        assert!(deployment(&with(json!({}), mirrored, json!(1), 1)).is_some());
         assert!(deployment(&with(json!({}), "docker.io/kubeflow/spark-operator:v1", json!(2), 0)).is_some());
         assert!(
             deployment(&with(labels.clone(), published, json!(0), 1))
