@@ -99,6 +99,8 @@ pub enum Command {
     Snapshot(commands::snapshot::Command),
     /// Submit with spark-submit's own arguments
     Submit(commands::submit::Arguments),
+    /// Make a SparkApplication of what runs Spark now: Apache's application, a spark-submit command line or script, a Job
+    Convert(commands::convert::Arguments),
     /// Run or install the operator on any cluster
     #[command(subcommand)]
     Operator(commands::operator::Command),
@@ -166,6 +168,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Runtime(command) => commands::runtime::run(command, context),
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
+            Command::Convert(arguments) => commands::convert::run(&arguments, context),
             Command::Operator(command) => commands::operator::run(command, context).await,
             Command::Explain(arguments) => commands::explain::run(&arguments, context),
             Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),

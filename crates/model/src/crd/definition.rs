@@ -47,6 +47,11 @@ pub(crate) fn shared_schema(kind: &str) -> Option<&'static Value> {
         .map(|index| &*SCHEMAS[index])
 }
 
+/// The schema of any type, with every description: for the lint of objects that are not ours.
+pub fn schema_of<T: schemars::JsonSchema>() -> Value {
+    structural::of::<T>(Detail::Full)
+}
+
 /// The API version a kind is served as; none for other kinds.
 pub fn api_version(kind: &str) -> Option<&'static str> {
     match kind {

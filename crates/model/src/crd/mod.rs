@@ -15,7 +15,7 @@ mod structural;
 pub use application::*;
 pub use connect::*;
 pub(crate) use definition::shared_schema;
-pub use definition::{KINDS, api_version, crd_yaml, definition, definitions, schema};
+pub use definition::{KINDS, api_version, crd_yaml, definition, definitions, schema, schema_of};
 pub use pod::*;
 pub use scheduled::*;
 pub use status::*;

@@ -85,13 +85,17 @@ fn header(document: &Document) -> Option<Complaint> {
     match crd::api_version(kind) {
         Some(served) if served == api_version => None,
         Some(served) => {
-            let message = match api_version.split_once('/').map(|(group, _)| group) {
-                Some("spark.apache.org") => {
-                    format!("`{kind}` of `{api_version}` is the Apache operator's; it has other fields")
-                }
-                _ => format!("there is no `{kind}` in `{api_version}`"),
+            let (message, help) = match api_version.split_once('/').map(|(group, _)| group) {
+                Some("spark.apache.org") => (
+                    format!("`{kind}` of `{api_version}` is the Apache operator's; it has other fields"),
+                    format!("`stoke convert FILE` makes it one of `{served}`"),
+                ),
+                _ => (
+                    format!("there is no `{kind}` in `{api_version}`"),
+                    format!("write `{served}`"),
+                ),
             };
-            complain("apiVersion", "wrong-api-version", message, format!("write `{served}`"))
+            complain("apiVersion", "wrong-api-version", message, help)
         }
         None => {
             let ours = document.is_ours() || nearest(api_version, ["sparkoperator.k8s.io/v1beta2"]).is_some();

@@ -12,13 +12,13 @@ use stoke_operator::{Operator, OperatorConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-struct World {
-    client: Client,
+pub struct World {
+    pub client: Client,
     _server: ApiServer,
     _home: tempfile::TempDir,
 }
 
-async fn world() -> World {
+pub async fn world() -> World {
     let home = tempfile::tempdir().unwrap();
     let config = ApiConfig {
         home: home.path().to_owned(),
@@ -33,13 +33,13 @@ async fn world() -> World {
 }
 
 impl World {
-    fn operator(&self) -> (JoinHandle<()>, watch::Sender<bool>) {
+    pub fn operator(&self) -> (JoinHandle<()>, watch::Sender<bool>) {
         let (stop, stopped) = watch::channel(false);
         let operator = Operator::new(self.client.clone(), OperatorConfig::default());
         (tokio::spawn(operator.run(stopped)), stop)
     }
 
-    fn api<K>(&self) -> Api<K>
+    pub fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
         K::DynamicType: Default,
@@ -47,7 +47,7 @@ impl World {
         Api::namespaced(self.client.clone(), "default")
     }
 
-    async fn submit(&self, spec: Value) {
+    pub async fn submit(&self, spec: Value) {
         let mut whole = json!({
             "type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4",
             "mainApplicationFile": "local:///opt/spark/examples/src/main/python/pi.py", "driver": {}, "executor": {},
@@ -60,11 +60,11 @@ impl World {
         self.api().create(&PostParams::default(), &app).await.unwrap();
     }
 
-    async fn app(&self) -> SparkApplication {
+    pub async fn app(&self) -> SparkApplication {
         self.api().get("pi").await.unwrap()
     }
 
-    async fn until_state(&self, wanted: State) -> SparkApplication {
+    pub async fn until_state(&self, wanted: State) -> SparkApplication {
         let mut last = None;
         for _ in 0..2000 {
             let app = self.app().await;
@@ -81,7 +81,7 @@ impl World {
         panic!("waited in vain for {wanted:?}: {last:#?}");
     }
 
-    async fn report(&self, status: Value) {
+    pub async fn report(&self, status: Value) {
         let pods: Api<Pod> = self.api();
         let patch = Patch::Merge(json!({"status": status}));
         match pods.patch_status("pi-driver", &PatchParams::default(), &patch).await {
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    async fn driver_ends(&self, code: i32) {
+    pub async fn driver_ends(&self, code: i32) {
         let phase = if code == 0 { "Succeeded" } else { "Failed" };
         let reason = if code == 0 { "Completed" } else { "Error" };
         self.report(json!({"phase": phase, "containerStatuses": [{

@@ -1,6 +1,7 @@
 //! One file per verb: its arguments, and what it does with the rooms.
 
 pub mod connect;
+pub mod convert;
 pub mod delete;
 pub mod down;
 pub mod env;

@@ -11,6 +11,7 @@
     clippy::print_stdout
 )]
 
+mod adopt;
 mod allocators;
 mod behaviours;
 mod common;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         durability::trials(&context),
         object_store::trials(&context),
         endurance::trials(&context),
+        adopt::trials(&context),
         allocators::trials(&context),
         connect::trials(&context),
         behaviours::trials(&context),

@@ -64,13 +64,27 @@ pub fn read_arguments(
     version: &SparkVersion,
     identity: Identity,
 ) -> Result<Arguments, ArgvError> {
-    let line = parse::parse(args, version)?;
+    read_line(&parse::parse(args, version)?, files, version, identity)
+}
+
+/// The request of a command line that was split by [`parse::parse`], with warnings.
+///
+/// # Errors
+/// As [`request_from_arguments`].
+pub fn read_line(
+    line: &CommandLine,
+    files: &dyn Files,
+    version: &SparkVersion,
+    identity: Identity,
+) -> Result<Arguments, ArgvError> {
     if line.action != Action::Submit {
-        return Err(ArgvError::NotASubmission { action: line.action });
+        return Err(ArgvError::NotASubmission {
+            action: line.action.clone(),
+        });
     }
     let mut warnings = line.warnings.clone();
-    let configuration = configuration::merge(&line, files, &mut warnings)?;
-    configuration::validate(&line, &configuration)?;
+    let configuration = configuration::merge(line, files, &mut warnings)?;
+    configuration::validate(line, &configuration)?;
     let resource = line.resource.clone().ok_or(ArgvError::MissingResource)?;
     let (main_class, resource) = match main_resource(&resource)? {
         MainResource::Java(jar) => {

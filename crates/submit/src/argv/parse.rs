@@ -144,7 +144,8 @@ fn split_option(argument: &str) -> (&str, Option<&str>) {
 }
 
 /// Whether an argument is `spark-submit` itself, at whatever path.
-fn is_program(argument: &str) -> bool {
+#[must_use]
+pub fn is_program(argument: &str) -> bool {
     let name = argument.rsplit(['/', '\\']).next().unwrap_or(argument);
     matches!(name, "spark-submit" | "spark-submit.cmd" | "spark-submit2.cmd")
 }

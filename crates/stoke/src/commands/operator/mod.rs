@@ -1,8 +1,10 @@
 //! `stoke operator`: the operator on any cluster.
 //!
 //! - [`run`]: works, in a pod or from a laptop
+//! - [`adopt`]: takes over what another operator left running
 //! - [`install`]: prints, applies or deletes what it needs in a cluster
 
+mod adopt;
 mod install;
 mod run;
 
@@ -14,6 +16,8 @@ use crate::failure::Outcome;
 pub enum Command {
     /// Run the operator, in a pod or from here, against any cluster
     Run(Box<run::Arguments>),
+    /// Take over applications that another operator of the same API left running, without restarting them
+    Adopt(adopt::Arguments),
     /// Print the objects that `install` applies
     Manifests(install::Arguments),
     /// Install the operator and its CRDs in a cluster
@@ -26,6 +30,7 @@ pub enum Command {
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     match command {
         Command::Run(arguments) => run::run(*arguments, context).await,
+        Command::Adopt(arguments) => adopt::run(&arguments, context).await,
         Command::Manifests(arguments) => install::manifests(&arguments, context),
         Command::Install(arguments) => install::install(&arguments, context).await,
         Command::Uninstall(arguments) => install::uninstall(&arguments, context).await,

@@ -163,7 +163,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// Runs the command.
 pub async fn run(arguments: Arguments, _context: &mut Context) -> Outcome<u8> {
     log(&arguments)?;
-    let config = kube_config(&arguments).await?;
+    let config = kube_config(arguments.kubeconfig.as_ref(), arguments.context.as_ref()).await?;
     let namespace = config.default_namespace.clone();
     let client = Client::try_from(config)?;
     let config = serve_config(&arguments, namespace)?;
@@ -189,9 +189,10 @@ pub async fn run(arguments: Arguments, _context: &mut Context) -> Outcome<u8> {
     }
 }
 
-async fn kube_config(arguments: &Arguments) -> Outcome<kube::Config> {
+/// The cluster to work for: a kubeconfig's, a context's, else what the surroundings tell.
+pub(super) async fn kube_config(kubeconfig: Option<&PathBuf>, context: Option<&String>) -> Outcome<kube::Config> {
     let options = KubeConfigOptions {
-        context: arguments.context.clone(),
+        context: context.cloned(),
         ..KubeConfigOptions::default()
     };
     let unusable = |error: &dyn std::fmt::Display| {
@@ -201,12 +202,12 @@ async fn kube_config(arguments: &Arguments) -> Outcome<kube::Config> {
         )
         .fix("give --kubeconfig and --context; `stoke kubeconfig --path` names the embedded cluster's")
     };
-    if let Some(path) = &arguments.kubeconfig {
+    if let Some(path) = kubeconfig {
         let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(&error))?;
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
         return config.map_err(|error| unusable(&error));
     }
-    if arguments.context.is_some() {
+    if context.is_some() {
         return kube::Config::from_kubeconfig(&options)
             .await
             .map_err(|error| unusable(&error));
