@@ -1,0 +1,374 @@
+//! The load of `benches/operator_load.py`: many applications against the embedded API server, and a node that only reports phases.
+//!
+//!     operator_load APPLICATIONS              the API server, the node and the user, who starts the operator as a process of its own
+//!     operator_load operator KUBECONFIG       that operator; answers each line of its input with its requests so far
+//!
+//! Every application has one driver and five executors; each pod goes from Pending to Running to Succeeded as fast as the API server takes it.
+//! Applications are created at once, so times are those of a burst. Prints one JSON object; times in milliseconds, memory in bytes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a measuring tool: any failure ends it"
+)]
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Config, ResourceExt};
+use serde_json::{Value, json};
+use stoke_cluster::{ApiConfig, ApiServer};
+use stoke_operator::{Operator, OperatorConfig};
+
+const EXECUTORS: usize = 5;
+/// Requests the user and the node have under way at once.
+const AT_ONCE: usize = 32;
+
+#[tokio::main]
+async fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["operator", kubeconfig] => operator(kubeconfig).await,
+        [applications] => load(applications.parse().expect("a number of applications")).await,
+        _ => panic!("operator_load APPLICATIONS"),
+    }
+}
+
+/// The operator, as `stoke operator run` has it, with its requests counted.
+async fn operator(kubeconfig: &str) {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
+    let requests = Arc::new(AtomicU64::new(0));
+    let counted = requests.clone();
+    let count = tower::util::MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        request
+    });
+    let client = ClientBuilder::try_from(config).unwrap().with_layer(&count).build();
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(Operator::new(client, OperatorConfig::default()).run(stopped));
+    let answers = tokio::task::spawn_blocking(move || {
+        for _ in std::io::stdin().lines() {
+            println!("{}", requests.load(Ordering::Relaxed));
+        }
+    });
+    let _ = answers.await;
+    std::process::exit(0);
+}
+
+/// The operator's process.
+struct Process {
+    child: Child,
+    ask: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(kubeconfig: &std::path::Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg("operator")
+            .arg(kubeconfig)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (ask, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self {
+            child,
+            ask,
+            answers: BufReader::new(answers),
+        }
+    }
+
+    fn requests(&mut self) -> u64 {
+        writeln!(self.ask).unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim().parse().unwrap()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
+    }
+
+    /// Processor time so far, user and system. The kernel counts in hundredths.
+    fn cpu(&self) -> Duration {
+        let stat = self.proc("stat");
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+        Duration::from_millis((ticks(11) + ticks(12)) * 10)
+    }
+
+    fn resident(&self) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    fn end(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn applications(client: &Client) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("sparkoperator.k8s.io", "v1beta2", "SparkApplication");
+    Api::namespaced_with(
+        client.clone(),
+        "default",
+        &ApiResource::from_gvk_with_plural(&kind, "sparkapplications"),
+    )
+}
+
+/// As people write them: some configuration, labels, arguments.
+fn application(name: &str) -> DynamicObject {
+    serde_json::from_value(json!({
+        "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+        "metadata": {"name": name, "labels": {"team": "a"}},
+        "spec": {
+            "type": "Scala", "mode": "cluster", "sparkVersion": "4.1.4", "image": "apache/spark:4.1.4",
+            "mainClass": "org.apache.spark.examples.SparkPi",
+            "mainApplicationFile": "local:///opt/spark/examples/jars/spark-examples.jar",
+            "arguments": ["1000"],
+            "sparkConf": {"spark.eventLog.enabled": "false", "spark.sql.shuffle.partitions": "64"},
+            "restartPolicy": {"type": "OnFailure", "onFailureRetries": 3, "onFailureRetryInterval": 10,
+                "onSubmissionFailureRetries": 5, "onSubmissionFailureRetryInterval": 20},
+            "driver": {"cores": 1, "memory": "512m", "serviceAccount": "default", "labels": {"version": "4.1.4"}},
+            "executor": {"cores": 1, "instances": EXECUTORS, "memory": "512m", "labels": {"version": "4.1.4"}},
+        },
+    }))
+    .unwrap()
+}
+
+/// When what happened to each application.
+#[derive(Default)]
+struct Times {
+    created: HashMap<String, Instant>,
+    driver: HashMap<String, Instant>,
+    reported: HashMap<(String, &'static str), Instant>,
+    seen: HashMap<(String, &'static str), Instant>,
+}
+
+type Shared = Arc<Mutex<Times>>;
+
+fn app_of(pod: &Pod) -> String {
+    pod.labels()["sparkoperator.k8s.io/app-name"].clone()
+}
+
+/// The node: every driver that comes runs, gets its executors and succeeds.
+async fn node(client: Client, times: Shared) {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
+    let config = watcher::Config::default().labels("spark-role=driver");
+    let told = watcher(pods.clone(), config).default_backoff().applied_objects();
+    told.try_for_each_concurrent(AT_ONCE, |pod| {
+        let (pods, times) = (pods.clone(), times.clone());
+        async move {
+            let app = app_of(&pod);
+            let fresh = pod.status.as_ref().and_then(|status| status.phase.as_deref()) != Some("Running")
+                && times
+                    .lock()
+                    .unwrap()
+                    .driver
+                    .insert(app.clone(), Instant::now())
+                    .is_none();
+            if fresh {
+                live(&pods, &pod, &app, &times).await;
+            }
+            Ok(())
+        }
+    })
+    .await
+    .unwrap();
+}
+
+async fn live(pods: &Api<Pod>, driver: &Pod, app: &str, times: &Shared) {
+    let name = driver.name_any();
+    report(pods, &name, "Running", "spark-kubernetes-driver").await;
+    times
+        .lock()
+        .unwrap()
+        .reported
+        .insert((app.to_owned(), "RUNNING"), Instant::now());
+    for number in 1..=EXECUTORS {
+        let mut labels = driver.labels().clone();
+        labels.insert("spark-role".into(), "executor".into());
+        labels.insert("spark-exec-id".into(), number.to_string());
+        let executor: Pod = serde_json::from_value(json!({
+            "metadata": {"name": format!("{name}-exec-{number}"), "labels": labels,
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": driver.uid().unwrap(), "controller": true}]},
+            "spec": {"containers": [{"name": "spark-kubernetes-executor", "image": "apache/spark:4.1.4"}]},
+        }))
+        .unwrap();
+        pods.create(&PostParams::default(), &executor).await.unwrap();
+    }
+    for phase in ["Running", "Succeeded"] {
+        for number in 1..=EXECUTORS {
+            report(
+                pods,
+                &format!("{name}-exec-{number}"),
+                phase,
+                "spark-kubernetes-executor",
+            )
+            .await;
+        }
+    }
+    report(pods, &name, "Succeeded", "spark-kubernetes-driver").await;
+    times
+        .lock()
+        .unwrap()
+        .reported
+        .insert((app.to_owned(), "COMPLETED"), Instant::now());
+}
+
+async fn report(pods: &Api<Pod>, name: &str, phase: &str, container: &str) {
+    let state: Value = match phase {
+        "Running" => json!({"running": {}}),
+        _ => json!({"terminated": {"exitCode": 0, "reason": "Completed"}}),
+    };
+    let status = json!({"status": {"phase": phase, "containerStatuses": [
+        {"name": container, "ready": phase == "Running", "restartCount": 0, "image": "", "imageID": "", "state": state}]}});
+    pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .unwrap();
+}
+
+/// Notes when the status of an application says what its node reported.
+async fn watch(client: Client, times: Shared) {
+    let told = watcher(applications(&client), watcher::Config::default())
+        .default_backoff()
+        .applied_objects();
+    told.try_for_each(|app| {
+        let state = app.data["status"]["applicationState"]["state"]
+            .as_str()
+            .unwrap_or_default();
+        if let Some(state) = ["RUNNING", "COMPLETED"].into_iter().find(|known| *known == state) {
+            let mut times = times.lock().unwrap();
+            times.seen.entry((app.name_any(), state)).or_insert_with(Instant::now);
+        }
+        std::future::ready(Ok(()))
+    })
+    .await
+    .unwrap();
+}
+
+async fn create(client: &Client, names: Vec<String>, times: &Shared) {
+    let api = applications(client);
+    futures::stream::iter(names)
+        .for_each_concurrent(AT_ONCE, |name| {
+            let (api, times) = (api.clone(), times.clone());
+            async move {
+                api.create(&PostParams::default(), &application(&name)).await.unwrap();
+                times.lock().unwrap().created.insert(name, Instant::now());
+            }
+        })
+        .await;
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(1800), "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn load(count: usize) {
+    let home = tempfile::tempdir().unwrap();
+    let config = ApiConfig {
+        home: home.path().to_owned(),
+        in_memory: true,
+    };
+    let server = ApiServer::start(&config).await.unwrap();
+    let kubeconfig = home.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, server.kubeconfig()).unwrap();
+    let client = server.client();
+    let times = Shared::default();
+    tokio::spawn(node(client.clone(), times.clone()));
+    tokio::spawn(watch(client.clone(), times.clone()));
+    let mut process = Process::start(&kubeconfig);
+    // One to warm up, and to know that the operator watches.
+    create(&client, vec!["warm".to_owned()], &times).await;
+    let completed = |name: &str| times.lock().unwrap().seen.contains_key(&(name.to_owned(), "COMPLETED"));
+    until("the first application", || completed("warm")).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    *times.lock().unwrap() = Times::default();
+    let (requests, cpu, empty) = (process.requests(), process.cpu(), process.resident());
+
+    let names: Vec<String> = (0..count).map(|number| format!("load-{number}")).collect();
+    let begun = Instant::now();
+    create(&client, names.clone(), &times).await;
+    until("all applications", || {
+        let times = times.lock().unwrap();
+        names
+            .iter()
+            .all(|name| times.seen.contains_key(&(name.clone(), "COMPLETED")))
+    })
+    .await;
+    let took = begun.elapsed();
+    // Events go out behind the work.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (requests, cpu, full) = (process.requests() - requests, process.cpu() - cpu, process.resident());
+    process.end();
+
+    // A new operator finds them all; it has recovered when it serves a new one.
+    let fresh = "after-restart".to_owned();
+    let begun = Instant::now();
+    let process = Process::start(&kubeconfig);
+    create(&client, vec![fresh.clone()], &times).await;
+    until("a driver after the restart", || {
+        times.lock().unwrap().driver.contains_key(&fresh)
+    })
+    .await;
+    let recovered = begun.elapsed();
+    until("the last application", || completed(&fresh)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let idle = process.resident();
+    process.end();
+
+    let times = times.lock().unwrap();
+    let to_driver = names
+        .iter()
+        .map(|name| times.driver[name].duration_since(times.created[name]));
+    let lag = ["RUNNING", "COMPLETED"].into_iter().flat_map(|state| {
+        let times = &times;
+        names.iter().filter_map(move |name| {
+            let key = (name.clone(), state);
+            Some(times.seen.get(&key)?.saturating_duration_since(times.reported[&key]))
+        })
+    });
+    let count = count as f64;
+    let measured = json!({
+        "applications": count,
+        "seconds": took.as_secs_f64(),
+        "applications_per_minute": count / took.as_secs_f64() * 60.0,
+        "create_to_driver_pod_ms": percentiles(to_driver.collect()),
+        "status_lag_ms": percentiles(lag.collect()),
+        "operator_cpu_ms_per_application": cpu.as_secs_f64() * 1000.0 / count,
+        "operator_requests_per_application": requests as f64 / count,
+        "operator_bytes_resident": {"empty": empty, "after_the_load": full, "restarted": idle},
+        "bytes_per_idle_application": idle.saturating_sub(empty) as f64 / count,
+        "restart_to_first_driver_pod_ms": recovered.as_secs_f64() * 1000.0,
+    });
+    println!("{measured:#}");
+}
+
+fn percentiles(mut took: Vec<Duration>) -> Value {
+    took.sort();
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+    json!({"p50": at(0.5), "p99": at(0.99), "most": at(1.0)})
+}
