@@ -1,7 +1,7 @@
 //! The load of `benches/operator_load.py`: many applications against the embedded API server, and a node that only reports phases.
 //!
 //!     operator_load APPLICATIONS              the API server, the node and the user, who starts the operator as a process of its own
-//!     operator_load operator KUBECONFIG       that operator; answers each line of its input with its requests so far
+//!     operator_load operator KUBECONFIG       that operator; answers each line of its input with its requests so far, by kind
 //!
 //! Every application has one driver and five executors; each pod goes from Pending to Running to Succeeded as fast as the API server takes it.
 //! Applications are created at once, so times are those of a burst. Prints one JSON object; times in milliseconds, memory in bytes.
@@ -13,10 +13,9 @@
     reason = "a measuring tool: any failure ends it"
 )]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -53,10 +52,10 @@ async fn operator(kubeconfig: &str) {
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .unwrap();
-    let requests = Arc::new(AtomicU64::new(0));
+    let requests: Arc<Mutex<Requests>> = Arc::default();
     let counted = requests.clone();
     let count = tower::util::MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
-        counted.fetch_add(1, Ordering::Relaxed);
+        *counted.lock().unwrap().entry(kind_of(&request)).or_default() += 1;
         request
     });
     let client = ClientBuilder::try_from(config).unwrap().with_layer(&count).build();
@@ -64,11 +63,26 @@ async fn operator(kubeconfig: &str) {
     tokio::spawn(Operator::new(client, OperatorConfig::default()).run(stopped));
     let answers = tokio::task::spawn_blocking(move || {
         for _ in std::io::stdin().lines() {
-            println!("{}", requests.load(Ordering::Relaxed));
+            println!("{}", json!(*requests.lock().unwrap()));
         }
     });
     let _ = answers.await;
     std::process::exit(0);
+}
+
+/// Requests by kind.
+type Requests = BTreeMap<String, u64>;
+
+/// `PATCH sparkapplications/status`.
+fn kind_of<B>(request: &http::Request<B>) -> String {
+    let path: Vec<&str> = request.uri().path().split('/').collect();
+    let after = path.iter().position(|part| *part == "namespaces").map_or(0, |at| at + 2);
+    let kind = match &path[after..] {
+        [resource, _, subresource] if after > 0 => format!("{resource}/{subresource}"),
+        [resource, ..] if after > 0 => (*resource).to_owned(),
+        _ => path.last().copied().unwrap_or_default().to_owned(),
+    };
+    format!("{} {kind}", request.method())
 }
 
 /// The operator's process.
@@ -95,11 +109,11 @@ impl Process {
         }
     }
 
-    fn requests(&mut self) -> u64 {
+    fn requests(&mut self) -> Requests {
         writeln!(self.ask).unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        line.trim().parse().unwrap()
+        serde_json::from_str(&line).unwrap()
     }
 
     fn proc(&self, file: &str) -> String {
@@ -322,7 +336,12 @@ async fn load(count: usize) {
     let took = begun.elapsed();
     // Events go out behind the work.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let (requests, cpu, full) = (process.requests() - requests, process.cpu() - cpu, process.resident());
+    let (all, cpu, full) = (process.requests(), process.cpu() - cpu, process.resident());
+    let per_application: BTreeMap<&String, f64> = all
+        .iter()
+        .map(|(kind, number)| (kind, (number - requests.get(kind).unwrap_or(&0)) as f64 / count as f64))
+        .filter(|(_, number)| *number > 0.0)
+        .collect();
     process.end();
 
     // A new operator finds them all; it has recovered when it serves a new one.
@@ -359,7 +378,8 @@ async fn load(count: usize) {
         "create_to_driver_pod_ms": percentiles(to_driver.collect()),
         "status_lag_ms": percentiles(lag.collect()),
         "operator_cpu_ms_per_application": cpu.as_secs_f64() * 1000.0 / count,
-        "operator_requests_per_application": requests as f64 / count,
+        "operator_requests_per_application": per_application.values().sum::<f64>(),
+        "operator_requests_by_kind": per_application,
         "operator_bytes_resident": {"empty": empty, "after_the_load": full, "restarted": idle},
         "bytes_per_idle_application": idle.saturating_sub(empty) as f64 / count,
         "restart_to_first_driver_pod_ms": recovered.as_secs_f64() * 1000.0,
