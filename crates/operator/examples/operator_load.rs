@@ -30,9 +30,10 @@ use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use stoke_cluster::{ApiConfig, ApiServer};
 use stoke_operator::{Operator, OperatorConfig};
+use tokio::sync::Semaphore;
 
 const EXECUTORS: usize = 5;
-/// Requests the user and the node have under way at once.
+/// Requests the user has under way at once, and applications the node is busy with.
 const AT_ONCE: usize = 32;
 
 #[tokio::main]
@@ -184,27 +185,24 @@ fn app_of(pod: &Pod) -> String {
     pod.labels()["sparkoperator.k8s.io/app-name"].clone()
 }
 
-/// The node: every driver that comes runs, gets its executors and succeeds.
+/// The node: every driver that comes runs, gets its executors and succeeds. What it sees is noted at once, whatever it still has to report.
 async fn node(client: Client, times: Shared) {
     let pods: Api<Pod> = Api::namespaced(client.clone(), "default");
     let config = watcher::Config::default().labels("spark-role=driver");
     let told = watcher(pods.clone(), config).default_backoff().applied_objects();
-    told.try_for_each_concurrent(AT_ONCE, |pod| {
-        let (pods, times) = (pods.clone(), times.clone());
-        async move {
-            let app = app_of(&pod);
-            let fresh = pod.status.as_ref().and_then(|status| status.phase.as_deref()) != Some("Running")
-                && times
-                    .lock()
-                    .unwrap()
-                    .driver
-                    .insert(app.clone(), Instant::now())
-                    .is_none();
-            if fresh {
+    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    told.try_for_each(|pod| {
+        let (pods, times, at_once) = (pods.clone(), times.clone(), at_once.clone());
+        let app = app_of(&pod);
+        let known = times.lock().unwrap().driver.contains_key(&app);
+        if !known {
+            times.lock().unwrap().driver.insert(app.clone(), Instant::now());
+            tokio::spawn(async move {
+                let _one = at_once.acquire().await.unwrap();
                 live(&pods, &pod, &app, &times).await;
-            }
-            Ok(())
+            });
         }
+        std::future::ready(Ok(()))
     })
     .await
     .unwrap();
@@ -285,10 +283,12 @@ async fn create(client: &Client, names: Vec<String>, times: &Shared) {
     futures::stream::iter(names)
         .for_each_concurrent(AT_ONCE, |name| {
             let (api, times) = (api.clone(), times.clone());
-            async move {
+            // A task each: the in-process client works where it is waited for.
+            let creating = tokio::spawn(async move {
                 api.create(&PostParams::default(), &application(&name)).await.unwrap();
                 times.lock().unwrap().created.insert(name, Instant::now());
-            }
+            });
+            async move { creating.await.unwrap() }
         })
         .await;
 }
