@@ -1,10 +1,11 @@
 //! The load of `benches/operator_load.py`: many applications against the embedded API server, and a node that only reports phases.
 //!
-//!     operator_load APPLICATIONS              the API server, the node and the user, who starts the operator as a process of its own
+//!     operator_load APPLICATIONS [A_MINUTE]   the API server, the node and the user, who starts the operator as a process of its own
 //!     operator_load operator KUBECONFIG       that operator; answers each line of its input with its requests so far, by kind
 //!
 //! Every application has one driver and five executors; each pod goes from Pending to Running to Succeeded as fast as the API server takes it.
-//! Applications are created at once, so times are those of a burst. Prints one JSON object; times in milliseconds, memory in bytes.
+//! Without A_MINUTE applications are created at once, so times are those of a burst; with it one after the other, so many a minute.
+//! Prints one JSON object; times in milliseconds, memory in bytes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +20,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::client::ClientBuilder;
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 use stoke_cluster::{ApiConfig, ApiServer};
 use stoke_operator::{Operator, OperatorConfig};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 const EXECUTORS: usize = 5;
 /// Requests the user has under way at once, and applications the node is busy with.
@@ -42,9 +44,14 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["operator", kubeconfig] => operator(kubeconfig).await,
-        [applications] => load(applications.parse().expect("a number of applications")).await,
-        _ => panic!("operator_load APPLICATIONS"),
+        [applications] => load(number(applications), None).await,
+        [applications, a_minute] => load(number(applications), Some(number(a_minute))).await,
+        _ => panic!("operator_load APPLICATIONS [A_MINUTE]"),
     }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
 }
 
 /// The operator, as `stoke operator run` has it, with its requests counted.
@@ -77,7 +84,10 @@ type Requests = BTreeMap<String, u64>;
 /// `PATCH sparkapplications/status`.
 fn kind_of<B>(request: &http::Request<B>) -> String {
     let path: Vec<&str> = request.uri().path().split('/').collect();
-    let after = path.iter().position(|part| *part == "namespaces").map_or(0, |at| at + 2);
+    let after = path
+        .iter()
+        .position(|part| *part == "namespaces")
+        .map_or(0, |at| at + 2);
     let kind = match &path[after..] {
         [resource, _, subresource] if after > 0 => format!("{resource}/{subresource}"),
         [resource, ..] if after > 0 => (*resource).to_owned(),
@@ -117,20 +127,12 @@ impl Process {
         serde_json::from_str(&line).unwrap()
     }
 
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
-    }
-
-    /// Processor time so far, user and system. The kernel counts in hundredths.
     fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
-        Duration::from_millis((ticks(11) + ticks(12)) * 10)
+        cpu(&self.child.id().to_string())
     }
 
     fn resident(&self) -> u64 {
-        let status = self.proc("status");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
@@ -139,6 +141,14 @@ impl Process {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// Processor time of a process so far, user and system. The kernel counts in hundredths.
+fn cpu(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+    Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 fn applications(client: &Client) -> Api<DynamicObject> {
@@ -278,19 +288,27 @@ async fn watch(client: Client, times: Shared) {
     .unwrap();
 }
 
-async fn create(client: &Client, names: Vec<String>, times: &Shared) {
+/// All at once, as far as [`AT_ONCE`] goes, or so many a minute.
+async fn create(client: &Client, names: Vec<String>, a_minute: Option<usize>, times: &Shared) {
     let api = applications(client);
-    futures::stream::iter(names)
-        .for_each_concurrent(AT_ONCE, |name| {
-            let (api, times) = (api.clone(), times.clone());
-            // A task each: the in-process client works where it is waited for.
-            let creating = tokio::spawn(async move {
-                api.create(&PostParams::default(), &application(&name)).await.unwrap();
-                times.lock().unwrap().created.insert(name, Instant::now());
-            });
-            async move { creating.await.unwrap() }
-        })
-        .await;
+    let mut pace =
+        a_minute.map(|number| tokio::time::interval(Duration::from_secs(60) / u32::try_from(number).unwrap()));
+    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let mut creating = JoinSet::new();
+    for name in names {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
+        let one = at_once.clone().acquire_owned().await.unwrap();
+        let (api, times) = (api.clone(), times.clone());
+        // A task each: the in-process client works where it is waited for.
+        creating.spawn(async move {
+            api.create(&PostParams::default(), &application(&name)).await.unwrap();
+            times.lock().unwrap().created.insert(name, Instant::now());
+            drop(one);
+        });
+    }
+    creating.join_all().await;
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {
@@ -301,7 +319,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-async fn load(count: usize) {
+async fn load(count: usize, a_minute: Option<usize>) {
     let home = tempfile::tempdir().unwrap();
     let config = ApiConfig {
         home: home.path().to_owned(),
@@ -316,16 +334,18 @@ async fn load(count: usize) {
     tokio::spawn(watch(client.clone(), times.clone()));
     let mut process = Process::start(&kubeconfig);
     // One to warm up, and to know that the operator watches.
-    create(&client, vec!["warm".to_owned()], &times).await;
+    create(&client, vec!["warm".to_owned()], None, &times).await;
     let completed = |name: &str| times.lock().unwrap().seen.contains_key(&(name.to_owned(), "COMPLETED"));
     until("the first application", || completed("warm")).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     *times.lock().unwrap() = Times::default();
-    let (requests, cpu, empty) = (process.requests(), process.cpu(), process.resident());
+    let (requests, before, empty) = (process.requests(), process.cpu(), process.resident());
+    let others = cpu("self");
 
     let names: Vec<String> = (0..count).map(|number| format!("load-{number}")).collect();
     let begun = Instant::now();
-    create(&client, names.clone(), &times).await;
+    create(&client, names.clone(), a_minute, &times).await;
+    let created = begun.elapsed();
     until("all applications", || {
         let times = times.lock().unwrap();
         names
@@ -336,7 +356,8 @@ async fn load(count: usize) {
     let took = begun.elapsed();
     // Events go out behind the work.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let (all, cpu, full) = (process.requests(), process.cpu() - cpu, process.resident());
+    let (all, took_cpu, full) = (process.requests(), process.cpu() - before, process.resident());
+    let others = cpu("self") - others;
     let per_application: BTreeMap<&String, f64> = all
         .iter()
         .map(|(kind, number)| (kind, (number - requests.get(kind).unwrap_or(&0)) as f64 / count as f64))
@@ -348,7 +369,7 @@ async fn load(count: usize) {
     let fresh = "after-restart".to_owned();
     let begun = Instant::now();
     let process = Process::start(&kubeconfig);
-    create(&client, vec![fresh.clone()], &times).await;
+    create(&client, vec![fresh.clone()], None, &times).await;
     until("a driver after the restart", || {
         times.lock().unwrap().driver.contains_key(&fresh)
     })
@@ -377,7 +398,9 @@ async fn load(count: usize) {
         "applications_per_minute": count / took.as_secs_f64() * 60.0,
         "create_to_driver_pod_ms": percentiles(to_driver.collect()),
         "status_lag_ms": percentiles(lag.collect()),
-        "operator_cpu_ms_per_application": cpu.as_secs_f64() * 1000.0 / count,
+        "created_within_seconds": created.as_secs_f64(),
+        "operator_cpu_ms_per_application": took_cpu.as_secs_f64() * 1000.0 / count,
+        "api_server_node_and_user_cpu_ms_per_application": others.as_secs_f64() * 1000.0 / count,
         "operator_requests_per_application": per_application.values().sum::<f64>(),
         "operator_requests_by_kind": per_application,
         "operator_bytes_resident": {"empty": empty, "after_the_load": full, "restarted": idle},

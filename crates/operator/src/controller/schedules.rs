@@ -173,8 +173,7 @@ impl Turn<'_> {
     }
 
     async fn report_malformed(&mut self, reason: &str) -> Result<Option<Timestamp>, kube::Error> {
-        let known: ScheduledSparkApplicationStatus =
-            serde_json::from_value(self.stored.status()).unwrap_or_default();
+        let known: ScheduledSparkApplicationStatus = serde_json::from_value(self.stored.status()).unwrap_or_default();
         if known.reason == reason {
             return Ok(None);
         }

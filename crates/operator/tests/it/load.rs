@@ -19,7 +19,9 @@ async fn a_whole_life_with_five_executors_costs_thirteen_requests_and_seven_even
         let (method, rest) = request.split_once(' ').unwrap();
         let parts: Vec<&str> = rest.split('/').collect();
         let subresource = parts.get(2).map(|sub| format!("/{sub}")).unwrap_or_default();
-        *by_kind.entry(format!("{method} {}{subresource}", parts[0])).or_default() += 1;
+        *by_kind
+            .entry(format!("{method} {}{subresource}", parts[0]))
+            .or_default() += 1;
     }
     let expected = [
         // The way to the UI ends with the run.

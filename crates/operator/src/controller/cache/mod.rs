@@ -209,7 +209,10 @@ impl Cache {
     /// Keys of all applications, and of all schedules.
     pub(crate) fn keys(&self) -> (Vec<Key>, Vec<Key>) {
         let tables = self.lock();
-        (tables.apps.keys().cloned().collect(), tables.schedules.keys().cloned().collect())
+        (
+            tables.apps.keys().cloned().collect(),
+            tables.schedules.keys().cloned().collect(),
+        )
     }
 
     /// All applications.

@@ -122,7 +122,11 @@ fn run(metadata: &ObjectMeta, status: &Value) -> Option<(String, Child)> {
     let schedule = owners.iter().find(|owner| owner.kind == "ScheduledSparkApplication")?;
     let child = Child {
         name: metadata.name.clone()?,
-        created_at: metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
+        created_at: metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0)
+            .unwrap_or_default(),
         state: state(status),
         deleting: metadata.deletion_timestamp.is_some(),
     };
