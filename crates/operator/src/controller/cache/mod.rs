@@ -89,7 +89,10 @@ impl Cache {
         let version = version(stored.metadata.resource_version.as_ref());
         let mut tables = self.lock();
         tables.apps.hear(scope, version);
-        if !certain && tables.apps.version(&key, &key.name) == Some(version) {
+        let known = tables.apps.get(&key, &key.name);
+        if !certain
+            && known.is_some_and(|known| Some(&*known.resource_version) == stored.metadata.resource_version.as_deref())
+        {
             return None;
         }
         drop(tables);

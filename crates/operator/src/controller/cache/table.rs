@@ -36,12 +36,6 @@ impl<T> Table<T> {
         find(row, name).ok().map(|at| &row[at].2)
     }
 
-    /// Version of what is known under this name.
-    pub(super) fn version(&self, key: &Key, name: &str) -> Option<u64> {
-        let row = self.rows.get(key)?;
-        find(row, name).ok().map(|at| row[at].1)
-    }
-
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.rows.keys()
     }
