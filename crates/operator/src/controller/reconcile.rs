@@ -9,11 +9,11 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DeleteParams, Preconditions};
 use kube::core::DynamicObject;
 use serde_json::Value;
-use stoke_model::crd::{ApplicationStateType, SparkApplicationStatus};
+use stoke_model::crd::{ApplicationStateType, SparkApplication, SparkApplicationStatus};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::cache::App;
+use super::cache::Folded;
 use super::queue::Worked;
 use super::turn::{self, Stop};
 use super::{Context, Key, applications};
@@ -76,16 +76,16 @@ fn api(context: &Context, key: &Key) -> Api<DynamicObject> {
 struct Turn<'a> {
     context: &'a Context,
     key: &'a Key,
-    app: Arc<App>,
+    app: Arc<Folded>,
 }
 
 impl Turn<'_> {
     async fn run(mut self) -> Result<Option<Timestamp>, Stop> {
-        let object = match &self.app.object {
-            Ok(object) => object.clone(),
-            Err(reason) => return self.report_malformed(&reason.clone()).await,
+        let object: SparkApplication = match self.app.read() {
+            Ok(object) => object,
+            Err(reason) => return self.report_malformed(&reason).await,
         };
-        let mut facts = self.context.cache.facts(self.key, &self.app, &object);
+        let mut facts = self.context.cache.facts(self.key, &self.app, object);
         facts.limits = self.context.limits;
         for _ in 0..ROUNDS {
             let now = self.context.clock.now();
@@ -207,7 +207,7 @@ impl Turn<'_> {
             }
             Action::DeleteApplication => {
                 let preconditions = Some(Preconditions {
-                    uid: Some(self.app.uid.clone()),
+                    uid: Some(self.app.uid.to_string()),
                     resource_version: None,
                 });
                 let parameters = DeleteParams {
@@ -228,7 +228,7 @@ impl Turn<'_> {
     /// An application that cannot be read says so in its own status; mending it is an edit, and what never ran is run after an edit.
     async fn report_malformed(&mut self, reason: &str) -> Result<Option<Timestamp>, Stop> {
         let message = format!("this SparkApplication cannot be run as it is written: {reason}");
-        let known: SparkApplicationStatus = serde_json::from_value(self.app.status.clone()).unwrap_or_default();
+        let known: SparkApplicationStatus = serde_json::from_value(self.app.status()).unwrap_or_default();
         // A run in progress is not ended by an edit that cannot be read; it is looked at again when it can.
         let running = known.execution_attempts > 0 && !known.app_state.state.is_terminal();
         if known.app_state.error_message == message {
@@ -238,14 +238,14 @@ impl Turn<'_> {
         status.app_state.error_message.clone_from(&message);
         if !running {
             status.app_state.state = ApplicationStateType::Failed;
-            status.spec_digest = Some(self.app.spec_digest.clone());
+            status.spec_digest = Some(self.app.spec_digest.to_string());
             status.observed_generation = self.app.generation;
             status
                 .termination_time
                 .get_or_insert_with(|| k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.context.clock.now()));
         }
         tracing::warn!(reason, "malformed application");
-        let old = if self.app.status.is_object() {
+        let old = if self.app.status().is_object() {
             value(&known)?
         } else {
             Value::Null
@@ -259,7 +259,7 @@ impl Turn<'_> {
         };
         self.context
             .publisher
-            .publish(&self.regarding(), &self.app.spec_digest.clone(), &note);
+            .publish(&self.regarding(), &self.app.spec_digest, &note);
         Ok(None)
     }
 
@@ -269,8 +269,8 @@ impl Turn<'_> {
             kind: Some("SparkApplication".to_owned()),
             name: Some(self.key.name.clone()),
             namespace: Some(self.key.namespace.clone()),
-            uid: Some(self.app.uid.clone()),
-            resource_version: Some(self.app.resource_version.clone()),
+            uid: Some(self.app.uid.to_string()),
+            resource_version: Some(self.app.resource_version.to_string()),
             field_path: None,
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, PostParams};
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
@@ -12,14 +11,14 @@ use stoke_model::crd::{ScheduleState, ScheduledSparkApplication, ScheduledSparkA
 use stoke_model::names as published;
 use tracing::Instrument;
 
-use super::cache::Scheduled;
+use super::cache::Folded;
 use super::queue::Worked;
 use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, refusal, status};
 use crate::application::EventNote;
 use crate::names::{self, API_VERSION, COMPONENT};
-use crate::schedule::{Action, Child, Facts, decide};
+use crate::schedule::{Action, Facts, decide};
 
 /// The resource `ScheduledSparkApplication`.
 pub(super) fn resource() -> ApiResource {
@@ -53,17 +52,18 @@ fn api(context: &Context, key: &Key) -> Api<DynamicObject> {
 struct Turn<'a> {
     context: &'a Context,
     key: &'a Key,
-    stored: Arc<Scheduled>,
+    stored: Arc<Folded>,
 }
 
 impl Turn<'_> {
     async fn run(mut self) -> Result<Option<Timestamp>, kube::Error> {
-        let schedule = match &self.stored.object {
-            Ok(schedule) => schedule.clone(),
-            Err(reason) => return self.report_malformed(&reason.clone()).await,
+        let schedule: ScheduledSparkApplication = match self.stored.read() {
+            Ok(schedule) => schedule,
+            Err(reason) => return self.report_malformed(&reason).await,
         };
         let mut facts = Facts {
-            children: self.children(),
+            // Of this very schedule, not of an earlier one of the same name.
+            children: self.context.cache.runs(&self.stored.uid),
             schedule,
             created: false,
         };
@@ -104,35 +104,9 @@ impl Turn<'_> {
         let api = api(self.context, self.key);
         if let Some(stored) = status::write(&api, &self.key.name, &self.stored.resource_version, &old, &new).await? {
             self.context.cache.schedule_told(&stored, false);
-            self.stored = Arc::new(Scheduled::read(&stored));
+            self.stored = Arc::new(Folded::new(&stored));
         }
         Ok(())
-    }
-
-    /// Applications of this very schedule, not of an earlier one of the same name.
-    fn children(&self) -> Vec<Child> {
-        let owner = &self.stored.uid;
-        let ours = self.context.cache.apps_where(&self.key.namespace, |app| {
-            app.owner_references().iter().any(|reference| reference.uid == *owner)
-        });
-        let children = ours.iter().filter_map(|app| app.object.as_ref().ok());
-        children
-            .map(|app| Child {
-                name: app.name_any(),
-                created_at: app
-                    .metadata
-                    .creation_timestamp
-                    .as_ref()
-                    .map(|time| time.0)
-                    .unwrap_or_default(),
-                state: app
-                    .status
-                    .as_ref()
-                    .map(|status| status.app_state.state)
-                    .unwrap_or_default(),
-                deleting: app.metadata.deletion_timestamp.is_some(),
-            })
-            .collect()
     }
 
     /// Creates the run of this name, finds it created, or says why it cannot be.
@@ -199,8 +173,7 @@ impl Turn<'_> {
     }
 
     async fn report_malformed(&mut self, reason: &str) -> Result<Option<Timestamp>, kube::Error> {
-        let known: ScheduledSparkApplicationStatus =
-            serde_json::from_value(self.stored.status.clone()).unwrap_or_default();
+        let known: ScheduledSparkApplicationStatus = serde_json::from_value(self.stored.status()).unwrap_or_default();
         if known.reason == reason {
             return Ok(None);
         }
@@ -228,8 +201,8 @@ impl Turn<'_> {
             kind: Some("ScheduledSparkApplication".to_owned()),
             name: Some(self.key.name.clone()),
             namespace: Some(self.key.namespace.clone()),
-            uid: Some(self.stored.uid.clone()),
-            resource_version: Some(self.stored.resource_version.clone()),
+            uid: Some(self.stored.uid.to_string()),
+            resource_version: Some(self.stored.resource_version.to_string()),
             field_path: None,
         };
         self.context

@@ -37,8 +37,7 @@ pub(crate) fn name(state: State) -> String {
 }
 
 /// Values of the labels that published metrics have.
-fn labels(config: &MetricsConfig, app: &SparkApplication) -> Vec<String> {
-    let of_app = app.metadata.labels.as_ref();
+fn labels(config: &MetricsConfig, of_app: Option<&BTreeMap<String, String>>) -> Vec<String> {
     let value = |label: &String| {
         of_app
             .and_then(|labels| labels.get(label))
@@ -61,7 +60,7 @@ impl Metrics {
         new: &SparkApplicationStatus,
         now: Timestamp,
     ) {
-        let values = labels(&self.0.config, app);
+        let values = labels(&self.0.config, app.metadata.labels.as_ref());
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let (from, to) = (old.app_state.state, new.app_state.state);
         let first_seen = from == State::New && old.observed_generation.is_none() && old.transitions.is_empty();
@@ -184,31 +183,20 @@ impl Metrics {
         let mut states: BTreeMap<String, (f64, f64)> = STATES.iter().map(|state| (name(*state), (0.0, 0.0))).collect();
         let mut running: BTreeMap<Vec<String>, f64> = BTreeMap::new();
         let mut executors: BTreeMap<Vec<String>, f64> = BTreeMap::new();
-        cache.each_app(|key, app| {
-            if !gate.is_ours(key) {
-                return;
+        for (key, app) in cache.apps() {
+            if !gate.is_ours(&key) {
+                continue;
             }
-            let Ok(app) = &app.object else { return };
-            let status = app.status.as_ref();
-            let state = status.map(|status| status.app_state.state).unwrap_or_default();
-            let entered = status
-                .and_then(|status| status.transitions.last())
-                .map(|entered| entered.time.0);
-            let since = entered.or_else(|| app.metadata.creation_timestamp.as_ref().map(|created| created.0));
-            let (count, oldest) = states.entry(name(state)).or_default();
+            let summary = &app.summary;
+            let (count, oldest) = states.entry(name(summary.state)).or_default();
             *count += 1.0;
-            *oldest = oldest.max(since.map_or(0.0, |since| seconds(since, now)));
-            let values = labels(&self.0.config, app);
-            *running.entry(values.clone()).or_default() += f64::from(u8::from(state == State::Running));
-            let live = status.map_or(0, |status| {
-                status
-                    .executor_state
-                    .values()
-                    .filter(|state| **state == ExecutorState::Running)
-                    .count()
-            });
-            *executors.entry(values).or_default() += f64::from(u32::try_from(live).unwrap_or(u32::MAX));
-        });
+            *oldest = oldest.max(summary.since.map_or(0.0, |since| seconds(since, now)));
+            // Labels are read only when somebody asked for them.
+            let of_app = (!self.0.config.labels.is_empty()).then(|| app.labels());
+            let values = labels(&self.0.config, of_app.as_ref());
+            *running.entry(values.clone()).or_default() += f64::from(u8::from(summary.state == State::Running));
+            *executors.entry(values).or_default() += f64::from(summary.executors);
+        }
         self.with(|registry| {
             let of = |pick: fn(&(f64, f64)) -> f64| {
                 let states = states

@@ -9,6 +9,8 @@ mod chaos;
 mod crashes;
 mod embedded;
 mod leases;
+mod life;
+mod load;
 mod planner;
 mod requests;
 mod rights;

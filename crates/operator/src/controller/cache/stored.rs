@@ -1,0 +1,166 @@
+//! An object as stored: folded into the bytes that are kept, unfolded into the types that are decided on.
+//!
+//! An application that rests costs its bytes; the typed form, several times as large, lives for one turn. What nobody reads (managed
+//! fields, the copy `kubectl apply` leaves) is not kept.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DynamicObject;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use stoke_model::crd::{ApplicationStateType, ScheduledSparkApplication, SparkApplication};
+use stoke_model::defaults;
+
+use crate::names;
+use crate::schedule::Child;
+
+/// The annotation in which `kubectl apply` keeps the whole object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// An object as it is kept.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    /// UID of the object.
+    pub(crate) uid: Box<str>,
+    /// Version the next write must find.
+    pub(crate) resource_version: Box<str>,
+    /// Generation of the spec.
+    pub(crate) generation: Option<i64>,
+    /// See [`crate::application::Facts::spec_digest`].
+    pub(crate) spec_digest: Box<str>,
+    /// What is counted.
+    pub(crate) summary: Summary,
+    /// UID of the schedule that began this application, and what the schedule wants to know of it.
+    pub(super) run: Option<Box<(String, Child)>>,
+    /// Metadata, spec and status, as JSON.
+    parts: [Box<[u8]>; 3],
+}
+
+/// An application in short, for those who count them all.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    /// Its state.
+    pub(crate) state: ApplicationStateType,
+    /// Since when.
+    pub(crate) since: Option<Timestamp>,
+    /// Executors that run.
+    pub(crate) executors: u32,
+}
+
+fn bytes(value: &impl serde::Serialize) -> Box<[u8]> {
+    // Objects that came as JSON can always be written as JSON.
+    serde_json::to_vec(value).unwrap_or_default().into_boxed_slice()
+}
+
+impl Folded {
+    /// Folds a stored object, well-formed or not.
+    pub(crate) fn new(stored: &DynamicObject) -> Self {
+        let mut metadata = stored.metadata.clone();
+        metadata.managed_fields = None;
+        if let Some(annotations) = &mut metadata.annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+        let spec = stored.data.get("spec").unwrap_or(&Value::Null);
+        let status = stored.data.get("status").unwrap_or(&Value::Null);
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+        Self {
+            uid: text(&metadata.uid),
+            resource_version: text(&metadata.resource_version),
+            generation: metadata.generation,
+            spec_digest: names::spec_digest(spec).into(),
+            summary: Summary::new(&metadata, status),
+            run: run(&metadata, status).map(Box::new),
+            parts: [bytes(&metadata), bytes(spec), bytes(status)],
+        }
+    }
+
+    /// Its labels.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        let metadata: Option<ObjectMeta> = serde_json::from_slice(&self.parts[0]).ok();
+        metadata.and_then(|metadata| metadata.labels).unwrap_or_default()
+    }
+
+    /// The stored status, as it is.
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_slice(&self.parts[2]).unwrap_or_default()
+    }
+
+    /// The object with defaults applied, or why it cannot be read: a malformed one must not stop the watch.
+    pub(crate) fn read<T: Read>(&self) -> Result<T, String> {
+        let [metadata, spec, status] = &self.parts;
+        let metadata = part("metadata", metadata)?;
+        let spec = part("spec", spec)?;
+        let status = part("status", status)?;
+        Ok(T::read(metadata, spec, status))
+    }
+}
+
+impl Summary {
+    fn new(metadata: &ObjectMeta, status: &Value) -> Self {
+        let entered = status["transitions"].as_array().and_then(|list| list.last());
+        let entered = entered.and_then(|last| last["time"].as_str()?.parse().ok());
+        let executors = status["executorState"].as_object().into_iter().flatten();
+        let running = executors.filter(|(_, state)| *state == "RUNNING").count();
+        Self {
+            state: state(status),
+            since: entered.or_else(|| metadata.creation_timestamp.as_ref().map(|time| time.0)),
+            executors: u32::try_from(running).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// The state a status says; new when it says none that is known.
+fn state(status: &Value) -> ApplicationStateType {
+    ApplicationStateType::deserialize(&status["applicationState"]["state"]).unwrap_or_default()
+}
+
+fn run(metadata: &ObjectMeta, status: &Value) -> Option<(String, Child)> {
+    let owners = metadata.owner_references.as_ref()?;
+    let schedule = owners.iter().find(|owner| owner.kind == "ScheduledSparkApplication")?;
+    let child = Child {
+        name: metadata.name.clone()?,
+        created_at: metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0)
+            .unwrap_or_default(),
+        state: state(status),
+        deleting: metadata.deletion_timestamp.is_some(),
+    };
+    Some((schedule.uid.clone(), child))
+}
+
+/// What can be read from a stored spec and status.
+pub(crate) trait Read: Sized {
+    type Spec: DeserializeOwned;
+    type Status: DeserializeOwned;
+
+    fn read(metadata: ObjectMeta, spec: Self::Spec, status: Option<Self::Status>) -> Self;
+}
+
+impl Read for SparkApplication {
+    type Spec = stoke_model::crd::SparkApplicationSpec;
+    type Status = stoke_model::crd::SparkApplicationStatus;
+
+    fn read(metadata: ObjectMeta, spec: Self::Spec, status: Option<Self::Status>) -> Self {
+        let spec = defaults::application(spec);
+        Self { metadata, spec, status }
+    }
+}
+
+impl Read for ScheduledSparkApplication {
+    type Spec = stoke_model::crd::ScheduledSparkApplicationSpec;
+    type Status = stoke_model::crd::ScheduledSparkApplicationStatus;
+
+    fn read(metadata: ObjectMeta, spec: Self::Spec, status: Option<Self::Status>) -> Self {
+        let spec = defaults::scheduled(spec);
+        Self { metadata, spec, status }
+    }
+}
+
+fn part<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| format!("{what} cannot be read: {error}"))
+}
