@@ -5,6 +5,7 @@
 //! - [`schedule`]: the same for a schedule, and cron
 //! - [`plan`]: the seam to the room `submit`
 //! - [`connect`]: the same for a Spark Connect server
+//! - [`admission`]: early answers to those who write such objects
 //! - `companions`: what stands beside a run and ends with it
 //! - `act`: what a decision asks for, done at the API server
 //! - `controller`: watches, cache and work queue; when to decide
@@ -18,6 +19,7 @@
 //! ended without a time to look at it again, and never lets one application delay another.
 
 mod act;
+pub mod admission;
 pub mod application;
 mod companions;
 pub mod connect;

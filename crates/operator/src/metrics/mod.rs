@@ -104,6 +104,21 @@ impl Metrics {
         let _ = self.0.live.set((cache.clone(), gate.clone()));
     }
 
+    /// One more.
+    pub(crate) fn add(&self, metric: &catalogue::Metric, labels: &[&str]) {
+        self.with(|registry| registry.add(metric, labels, 1.0));
+    }
+
+    /// One more observation.
+    pub(crate) fn observe(&self, metric: &catalogue::Metric, labels: &[&str], number: f64) {
+        self.with(|registry| registry.observe(metric, labels, number));
+    }
+
+    /// The number from now on.
+    pub(crate) fn set(&self, metric: &catalogue::Metric, labels: &[&str], number: f64) {
+        self.with(|registry| registry.set(metric, labels, number));
+    }
+
     fn with<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> T {
         // The numbers are whole between any two statements that could panic.
         change(&mut self.0.registry.lock().unwrap_or_else(PoisonError::into_inner))

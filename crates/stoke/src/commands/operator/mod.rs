@@ -1,10 +1,12 @@
 //! `stoke operator`: the operator on any cluster.
 //!
 //! - [`run`]: works, in a pod or from a laptop
+//! - [`webhook`]: its flags for admission
 //! - [`install`]: prints, applies or deletes what it needs in a cluster
 
 mod install;
 mod run;
+mod webhook;
 
 use crate::cli::Context;
 use crate::failure::Outcome;
