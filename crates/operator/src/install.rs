@@ -68,6 +68,7 @@ impl Default for Options {
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
+const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// What the operator may do in the namespaces of applications: API group, resources, verbs.
 pub const RULES: [(&str, &[&str], &[&str]); 17] = [
@@ -208,13 +209,30 @@ pub fn objects(options: &Options) -> Vec<Value> {
     if let Some(webhook) = &options.webhook {
         objects.extend(webhook::objects(options, webhook));
     }
-    objects
+    let is_of_webhook = |object: &Value| {
+        let name = object["metadata"]["name"].as_str();
+        name.is_some_and(|name| name.starts_with(&options.webhook_name()))
+    };
+    let marked = objects.into_iter().map(|object| {
+        if is_of_webhook(&object) {
+            of_webhook(object)
+        } else {
+            object
+        }
+    });
+    marked.collect()
 }
 
 fn extend(rules: &mut Value, more: Value) {
     if let (Some(rules), Value::Array(more)) = (rules.as_array_mut(), more) {
         rules.extend(more);
     }
+}
+
+/// What belongs to the webhook can be told, and applied, by its component.
+fn of_webhook(mut object: Value) -> Value {
+    object["metadata"]["labels"][COMPONENT] = json!("webhook");
+    object
 }
 
 /// Rules as RBAC writes them.
@@ -256,7 +274,7 @@ fn selector(options: &Options) -> Value {
     json!({
         "app.kubernetes.io/name": "spark-operator",
         "app.kubernetes.io/instance": options.name,
-        "app.kubernetes.io/component": "controller",
+        COMPONENT: "controller",
     })
 }
 

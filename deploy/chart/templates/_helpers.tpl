@@ -18,6 +18,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- include "spark-operator.name" . }}-webhook
 {{- end }}
 
+{{- define "spark-operator.webhook-labels" -}}
+{{- include "spark-operator.labels" . | replace "component: controller" "component: webhook" -}}
+{{- end }}
+
 {{/* The namespaces of applications as a label selector, indented by four. */}}
 {{- define "spark-operator.namespaces" -}}
 {{- if .Values.spark.jobNamespaceSelector }}

@@ -378,7 +378,14 @@ mod tests {
             let facts = bundle.as_ref().map(|bundle| bundle.facts(true).unwrap());
             let step = decide(facts.as_ref(), &names(), now, &terms);
             if step == Step::Keep {
-                now += SignedDuration::from_mins(1);
+                // Every minute while something is under way, else every hour.
+                let changed = bundle.as_ref().map_or(now, |bundle| bundle.changed);
+                let is_calm = now.duration_since(changed) > SignedDuration::from_hours(1);
+                now += if is_calm {
+                    SignedDuration::from_hours(1)
+                } else {
+                    SignedDuration::from_mins(1)
+                };
                 continue;
             }
             let old = bundle.clone();

@@ -24,7 +24,7 @@ use super::server::Current;
 use crate::act::is_code;
 use crate::controller::stopped;
 use crate::health::Health;
-use crate::metrics::{Metrics, catalogue};
+use crate::metrics::Metrics;
 use crate::names::COMPONENT;
 
 /// Annotation of the Secret: it is ours, and when its last step was taken.
@@ -140,9 +140,7 @@ impl Keeper {
             if bundle.certificate != self.served {
                 self.current.set(certified);
                 self.served.clone_from(&bundle.certificate);
-                #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 are exact")]
-                let until = known.serving.not_after.as_second() as f64;
-                self.metrics.set(&catalogue::CERTIFICATE_END, &[], until);
+                self.metrics.serves_until(known.serving.not_after);
                 tracing::info!(until = %known.serving.not_after, "the webhook serves a certificate");
             }
             self.health.webhook(Ok(()));
@@ -174,7 +172,7 @@ impl Keeper {
         match written {
             Ok(_) => {
                 tracing::info!(step = step.name(), "the webhook's certificates were changed");
-                self.metrics.add(&catalogue::CERTIFICATE_STEPS, &[step.name()]);
+                self.metrics.certificate_step(step.name());
             }
             // Another operator was faster: what it wrote is as good.
             Err(error) if is_code(&error, 409) || is_code(&error, 404) => {}

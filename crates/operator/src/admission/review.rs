@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::check::{self, Said, Subject, Verdict, changes_what_runs};
 use super::sizing::Allowed;
 use super::{CHECKING_PATH, DEFAULTING_PATH, Reviewer, defaulting};
-use crate::metrics::catalogue;
 
 /// A review holds an object twice, each at most 3 MiB.
 const MOST_BYTES: usize = 8 << 20;
@@ -120,9 +119,11 @@ async fn examine(State(reviewer): State<Reviewer>, body: Bytes) -> Answer {
     let verdict = check::check(&subject, &reviewer.settings, &allowed);
     let mut warnings: Vec<String> = verdict.warnings.iter().map(Said::to_string).collect();
     warnings.extend(unknown);
+    let codes: Vec<&str> = verdict.errors.iter().map(|said| said.code).collect();
+    let took = begun.elapsed();
     reviewer
         .metrics
-        .reviewed(request.kind(), &verdict, !warnings.is_empty(), begun.elapsed());
+        .reviewed(request.kind(), &codes, !warnings.is_empty(), took);
     let mut response = json!({"allowed": verdict.errors.is_empty()});
     if !warnings.is_empty() {
         response["warnings"] = warnings.into();
@@ -155,24 +156,4 @@ fn status(request: &Request, verdict: &Verdict) -> Value {
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": verdict.refusal(),
         "details": {"name": request.text("name"), "group": request.0["kind"]["group"], "kind": request.kind(), "causes": causes},
     })
-}
-
-impl crate::metrics::Metrics {
-    fn defaulted(&self, kind: &str, changed: bool) {
-        let result = if changed { "changed" } else { "unchanged" };
-        self.add(&catalogue::DEFAULTED, &[kind, result]);
-    }
-
-    fn reviewed(&self, kind: &str, verdict: &Verdict, warned: bool, took: std::time::Duration) {
-        let result = match (verdict.errors.is_empty(), warned) {
-            (false, _) => "refused",
-            (true, true) => "warned",
-            (true, false) => "allowed",
-        };
-        self.add(&catalogue::REVIEWS, &[kind, result]);
-        for said in &verdict.errors {
-            self.add(&catalogue::REFUSALS, &[said.code]);
-        }
-        self.observe(&catalogue::REVIEW_TIME, &[], took.as_secs_f64());
-    }
 }

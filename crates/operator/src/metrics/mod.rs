@@ -5,10 +5,12 @@
 //! - `registry`: series of numbers, and their text
 //! - `applications`: transitions and states to numbers
 //! - `work`: the work queue
+//! - `admission`: reviews and certificates
 //! - `requests`: requests to the API server, in all and per application
 //!
 //! Counting never waits and never fails; a scrape costs one pass over the cache, O(applications).
 
+mod admission;
 mod applications;
 pub mod catalogue;
 mod registry;
@@ -102,21 +104,6 @@ impl Metrics {
     /// Reads the states of applications from this cache, those that are ours.
     pub(crate) fn attach(&self, cache: &Cache, gate: &Gate) {
         let _ = self.0.live.set((cache.clone(), gate.clone()));
-    }
-
-    /// One more.
-    pub(crate) fn add(&self, metric: &catalogue::Metric, labels: &[&str]) {
-        self.with(|registry| registry.add(metric, labels, 1.0));
-    }
-
-    /// One more observation.
-    pub(crate) fn observe(&self, metric: &catalogue::Metric, labels: &[&str], number: f64) {
-        self.with(|registry| registry.observe(metric, labels, number));
-    }
-
-    /// The number from now on.
-    pub(crate) fn set(&self, metric: &catalogue::Metric, labels: &[&str], number: f64) {
-        self.with(|registry| registry.set(metric, labels, number));
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> T {

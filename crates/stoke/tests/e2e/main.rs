@@ -11,6 +11,7 @@
     clippy::print_stdout
 )]
 
+mod admission;
 mod allocators;
 mod common;
 mod connect;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         endurance::trials(&context),
         allocators::trials(&context),
         connect::trials(&context),
+        admission::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
