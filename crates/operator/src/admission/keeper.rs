@@ -29,7 +29,7 @@ use crate::names::COMPONENT;
 
 /// Annotation of the Secret: it is ours, and when its last step was taken.
 const CHANGED: &str = "stoke.dev/certificates-changed-at";
-/// Longest time between two looks, and shortest after a failure.
+/// Shortest wait after a failure, and longest time between two looks.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Steps without a pause; a rotation never needs two.
 const ROUNDS: usize = 4;
