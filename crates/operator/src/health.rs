@@ -28,6 +28,8 @@ struct State {
     /// Scopes that were listed, and how many there are.
     listed: usize,
     expected: Option<usize>,
+    /// Why the webhook cannot answer; none when it can, or when there is none.
+    webhook: Option<String>,
 }
 
 impl Health {
@@ -66,6 +68,11 @@ impl Health {
         self.state().listed += 1;
     }
 
+    /// The webhook can answer, or why it cannot: a service leads to operators that are ready only.
+    pub(crate) fn webhook(&self, answers: Result<(), String>) {
+        self.state().webhook = answers.err();
+    }
+
     /// Fails when a queue does not move.
     ///
     /// # Errors
@@ -78,14 +85,14 @@ impl Health {
         self.state().beats.iter().find_map(stuck).map_or(Ok(()), Err)
     }
 
-    /// Fails until everything was listed once.
+    /// Fails until everything was listed once and the webhook, when there is one, can answer.
     ///
     /// # Errors
     /// What is missing.
     pub fn ready(&self) -> Result<(), String> {
         let state = self.state();
         match state.expected {
-            Some(expected) if state.listed >= expected => Ok(()),
+            Some(expected) if state.listed >= expected => state.webhook.clone().map_or(Ok(()), Err),
             Some(expected) => Err(format!("{} of {expected} scopes are listed", state.listed)),
             None => Err("the operator has not begun".to_owned()),
         }
@@ -104,6 +111,10 @@ mod tests {
         health.listed();
         assert_eq!(health.ready(), Err("1 of 2 scopes are listed".to_owned()));
         health.listed();
+        assert!(health.ready().is_ok());
+        health.webhook(Err("no certificate".to_owned()));
+        assert_eq!(health.ready(), Err("no certificate".to_owned()));
+        health.webhook(Ok(()));
         assert!(health.ready().is_ok());
         // A queue that takes keys and never works on them.
         let (touch, _taken) = mpsc::unbounded_channel();

@@ -3,8 +3,12 @@
 //! In: [`Options`]. Out: objects in the order in which they are applied. The chart and the kustomization in `deploy` give the same objects;
 //! tests compare them. The rules are what a test has seen the operator use under real RBAC, verb by verb, and no more.
 
+mod webhook;
+
 use serde_json::{Value, json};
 use stoke_model::names;
+
+pub use webhook::{CONFIGURATION_RULES, JOB_RULES, NEW_SECRET_RULES, SECRET_RULES};
 
 /// What can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,29 @@ pub struct Options {
     pub job_namespaces: Vec<String>,
     /// Label selector of namespaces of applications, instead of their names.
     pub namespace_selector: Option<String>,
+    /// Admission; none for none, which needs no right in the cluster.
+    pub webhook: Option<Webhook>,
+}
+
+/// How admission is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Port of the operator's pod.
+    pub port: u16,
+    /// `Ignore`: what cannot be reviewed is stored, and the operator checks it all the same; `Fail`: it is refused.
+    pub failure_policy: String,
+    /// How long the API server waits for an answer, 1 to 30.
+    pub timeout_seconds: u8,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            port: 9443,
+            failure_policy: "Ignore".to_owned(),
+            timeout_seconds: 10,
+        }
+    }
 }
 
 impl Default for Options {
@@ -35,11 +62,13 @@ impl Default for Options {
             shards: 1,
             job_namespaces: vec!["default".to_owned()],
             namespace_selector: None,
+            webhook: Some(Webhook::default()),
         }
     }
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
+const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// What the operator may do in the namespaces of applications: API group, resources, verbs.
 pub const RULES: [(&str, &[&str], &[&str]); 17] = [
@@ -136,16 +165,25 @@ pub fn objects(options: &Options) -> Vec<Value> {
         objects.push(object(options, RBAC, binding, name, namespace, body));
     };
     allow(&leases, own, rules(&OWN_RULES), &me);
+    let mut job_rules = rules(&RULES);
+    if options.webhook.is_some() {
+        let name = options.webhook_name();
+        let mut secrets = webhook::named(rules(&SECRET_RULES), &[options.webhook_secret()]);
+        extend(&mut secrets, rules(&NEW_SECRET_RULES));
+        allow(&name, own, secrets, &me);
+        let configurations = webhook::named(rules(&CONFIGURATION_RULES), std::slice::from_ref(&name));
+        allow(&name, None, configurations, &me);
+        extend(&mut job_rules, rules(&JOB_RULES));
+    }
     let selected = options.namespace_selector.is_some();
     if selected || options.job_namespaces.is_empty() {
-        let mut all = rules(&RULES);
-        if let (true, Some(all), Value::Array(more)) = (selected, all.as_array_mut(), rules(&NAMESPACE_RULES)) {
-            all.extend(more);
+        if selected {
+            extend(&mut job_rules, rules(&NAMESPACE_RULES));
         }
-        allow(&controller, None, all, &me);
+        allow(&controller, None, job_rules, &me);
     } else {
         for namespace in &options.job_namespaces {
-            allow(&controller, Some(namespace), rules(&RULES), &me);
+            allow(&controller, Some(namespace), job_rules.clone(), &me);
             allow(
                 &spark,
                 Some(namespace),
@@ -168,7 +206,33 @@ pub fn objects(options: &Options) -> Vec<Value> {
         own,
         deployment(options, &controller),
     ));
-    objects
+    if let Some(webhook) = &options.webhook {
+        objects.extend(webhook::objects(options, webhook));
+    }
+    let is_of_webhook = |object: &Value| {
+        let name = object["metadata"]["name"].as_str();
+        name.is_some_and(|name| name.starts_with(&options.webhook_name()))
+    };
+    let marked = objects.into_iter().map(|object| {
+        if is_of_webhook(&object) {
+            of_webhook(object)
+        } else {
+            object
+        }
+    });
+    marked.collect()
+}
+
+fn extend(rules: &mut Value, more: Value) {
+    if let (Some(rules), Value::Array(more)) = (rules.as_array_mut(), more) {
+        rules.extend(more);
+    }
+}
+
+/// What belongs to the webhook can be told, and applied, by its component.
+fn of_webhook(mut object: Value) -> Value {
+    object["metadata"]["labels"][COMPONENT] = json!("webhook");
+    object
 }
 
 /// Rules as RBAC writes them.
@@ -183,6 +247,8 @@ pub fn rules(rules: &[(&str, &[&str], &[&str])]) -> Value {
 pub fn all_rules() -> Value {
     json!({
         "controller": rules(&RULES), "leases": rules(&OWN_RULES), "namespaces": rules(&NAMESPACE_RULES), "driver": rules(&DRIVER_RULES),
+        "admission": rules(&JOB_RULES), "secret": rules(&SECRET_RULES), "newSecret": rules(&NEW_SECRET_RULES),
+        "configurations": rules(&CONFIGURATION_RULES),
     })
 }
 
@@ -208,7 +274,7 @@ fn selector(options: &Options) -> Value {
     json!({
         "app.kubernetes.io/name": "spark-operator",
         "app.kubernetes.io/instance": options.name,
-        "app.kubernetes.io/component": "controller",
+        COMPONENT: "controller",
     })
 }
 
@@ -221,6 +287,14 @@ fn deployment(options: &Options, account: &str) -> Value {
     }
     if options.shards > 1 {
         arguments.push(format!("--shards={}", options.shards));
+    }
+    let mut ports = vec![
+        json!({"name": "metrics", "containerPort": 8080}),
+        json!({"name": "health", "containerPort": 8081}),
+    ];
+    if let Some(webhook) = &options.webhook {
+        arguments.extend(options.webhook_arguments(webhook));
+        ports.push(json!({"name": "webhook", "containerPort": webhook.port}));
     }
     arguments.extend(["--log-format=json", "--log-level=info"].map(str::to_owned));
     let probe =
@@ -246,7 +320,7 @@ fn deployment(options: &Options, account: &str) -> Value {
                         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
                         {"name": "STOKE_HOME", "value": "/tmp/stoke"},
                     ],
-                    "ports": [{"name": "metrics", "containerPort": 8080}, {"name": "health", "containerPort": 8081}],
+                    "ports": ports,
                     "livenessProbe": probe("/healthz", 10),
                     "readinessProbe": probe("/readyz", 5),
                     "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}},
@@ -281,10 +355,16 @@ mod tests {
     fn names_of_namespaces_need_no_right_in_the_cluster() {
         let options = Options {
             job_namespaces: vec!["a".into(), "b".into()],
+            webhook: None,
             ..Options::default()
         };
         let kinds = kinds(&options);
-        assert!(kinds.iter().all(|kind| !kind.contains("Cluster")), "{kinds:?}");
+        assert!(
+            kinds
+                .iter()
+                .all(|kind| !kind.contains("Cluster") && !kind.contains("webhook")),
+            "{kinds:?}"
+        );
         for needed in [
             "Role a spark-operator-controller",
             "RoleBinding b spark-operator-spark",
@@ -310,10 +390,32 @@ mod tests {
         };
         let role = objects(&selected)
             .into_iter()
-            .find(|object| object["kind"] == "ClusterRole")
+            .find(|object| object["kind"] == "ClusterRole" && object["metadata"]["name"] == "spark-operator-controller")
             .unwrap();
         let rules = role["rules"].as_array().unwrap();
         assert_eq!(rules.last().unwrap()["resources"], json!(["namespaces"]));
-        assert_eq!(rules.len(), RULES.len() + 1);
+        assert_eq!(rules.len(), RULES.len() + JOB_RULES.len() + 1);
+    }
+
+    #[test]
+    fn the_webhook_needs_two_named_objects_of_the_cluster_and_no_more() {
+        let of_cluster: Vec<Value> = objects(&Options::default())
+            .into_iter()
+            .filter(|object| object["kind"] == "ClusterRole")
+            .collect();
+        assert_eq!(of_cluster.len(), 1);
+        for rule in of_cluster[0]["rules"].as_array().unwrap() {
+            assert_eq!(rule["resourceNames"], json!(["spark-operator-webhook"]));
+        }
+        let published = [
+            "MutatingWebhookConfiguration  spark-operator-webhook",
+            "ValidatingWebhookConfiguration  spark-operator-webhook",
+            "Service spark-operator spark-operator-webhook-svc",
+        ];
+        let kinds = kinds(&Options::default());
+        assert!(
+            published.iter().all(|name| kinds.contains(&(*name).to_owned())),
+            "{kinds:?}"
+        );
     }
 }

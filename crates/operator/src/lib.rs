@@ -6,6 +6,7 @@
 //! - [`plan`]: the seam to the room `submit`
 //! - [`connect`]: the same for a Spark Connect server
 //! - [`adopt`]: applications that another operator left running
+//! - [`admission`]: early answers to those who write such objects
 //! - `companions`: what stands beside a run and ends with it
 //! - `act`: what a decision asks for, done at the API server
 //! - `controller`: watches, cache and work queue; when to decide
@@ -19,6 +20,7 @@
 //! ended without a time to look at it again, and never lets one application delay another.
 
 mod act;
+pub mod admission;
 pub mod adopt;
 pub mod application;
 mod companions;

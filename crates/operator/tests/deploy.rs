@@ -17,7 +17,7 @@ use kube::api::{Api, PostParams};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use stoke_model::crd::{self, SparkApplication};
-use stoke_operator::install::{self, Options, objects};
+use stoke_operator::install::{self, Options, Webhook, objects};
 use stoke_operator::{Operator, OperatorConfig};
 
 /// The version of helm that is built.
@@ -231,7 +231,7 @@ fn template(helm: &Path, sets: &[&str]) -> Result<String, String> {
 
 fn charts(helm: &Path) -> Result<(), String> {
     let default = Options::default;
-    let cases: [(&[&str], Options); 5] = [
+    let cases: [(&[&str], Options); 8] = [
         (&[], default()),
         (
             &[r#"spark.jobNamespaces=["a","b"]"#],
@@ -251,6 +251,31 @@ fn charts(helm: &Path) -> Result<(), String> {
             &[r#"spark.jobNamespaceSelector="spark=yes""#],
             Options {
                 namespace_selector: Some("spark=yes".into()),
+                ..default()
+            },
+        ),
+        (
+            &[r#"spark.jobNamespaceSelector="a==b, c!=d,e in (x, y),f notin (z),g,!h""#],
+            Options {
+                namespace_selector: Some("a==b, c!=d,e in (x, y),f notin (z),g,!h".into()),
+                ..default()
+            },
+        ),
+        (
+            &["webhook.enable=false"],
+            Options {
+                webhook: None,
+                ..default()
+            },
+        ),
+        (
+            &[r#"webhook={"port":9444,"failurePolicy":"Fail","timeoutSeconds":3}"#],
+            Options {
+                webhook: Some(Webhook {
+                    port: 9444,
+                    failure_policy: "Fail".into(),
+                    timeout_seconds: 3,
+                }),
                 ..default()
             },
         ),
@@ -275,7 +300,9 @@ fn charts(helm: &Path) -> Result<(), String> {
 
 fn refusals(helm: &Path) -> Result<(), String> {
     for set in [
-        "webhook.enable=true",
+        "webhook.replicas=2",
+        "webhook.failurePolicy=\"Maybe\"",
+        "webhook.timeoutSeconds=31",
         "certManager.enable=true",
         "controller.replicas=\"two\"",
         "controller.worker=3",

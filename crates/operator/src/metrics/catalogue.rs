@@ -85,6 +85,12 @@ catalogue! {
     RETRIES = "stoke_application_retries_total", Counter, &["cause"], "Runs after the first: after a failed driver, a failed submission, or an end with restartPolicy Always.";
     API_REQUESTS = "stoke_application_api_requests", Histogram, &[], "Requests to the API server that an application took from its creation, or the operator's start, to its end.";
     LATENESS = "stoke_schedule_lateness_seconds", Histogram, &[], "Seconds from the time at which a run was due to its creation.";
+    REVIEWS = "stoke_admission_reviews_total", Counter, &["kind", "result"], "Objects reviewed before they are stored: allowed, warned, refused.";
+    REFUSALS = "stoke_admission_refusals_total", Counter, &["code"], "Errors for which objects were refused, by code.";
+    DEFAULTED = "stoke_admission_defaulted_total", Counter, &["kind", "result"], "Objects offered for defaults: changed, unchanged.";
+    REVIEW_TIME = "stoke_admission_review_seconds", Histogram, &[], "Seconds that a review took.";
+    CERTIFICATE_END = "stoke_webhook_certificate_end_timestamp_seconds", Gauge, &[], "When the certificate ends that the webhook serves, in seconds since 1970.";
+    CERTIFICATE_STEPS = "stoke_webhook_certificate_steps_total", Counter, &["step"], "Steps taken with the webhook's certificates: create, trust, issue, forget.";
     QUEUE_DEPTH = "workqueue_depth", Gauge, QUEUE, "Objects that wait to be worked on.";
     QUEUE_ADDS = "workqueue_adds_total", Counter, QUEUE, "Objects put into the queue.";
     QUEUE_WAIT = "workqueue_queue_duration_seconds", Histogram, QUEUE, "Seconds that objects waited in the queue.";

@@ -5,10 +5,12 @@
 //! - `registry`: series of numbers, and their text
 //! - `applications`: transitions and states to numbers
 //! - `work`: the work queue
+//! - `admission`: reviews and certificates
 //! - `requests`: requests to the API server, in all and per application
 //!
 //! Counting never waits and never fails; a scrape costs one pass over the cache, O(applications).
 
+mod admission;
 mod applications;
 pub mod catalogue;
 mod registry;

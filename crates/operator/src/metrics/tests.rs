@@ -129,6 +129,10 @@ async fn exercised() -> Metrics {
     }))
     .unwrap();
     live.app_told("", &running, true);
+    metrics.defaulted("SparkApplication", true);
+    metrics.reviewed("SparkApplication", &["conf-refused"], false, Duration::from_millis(2));
+    metrics.serves_until(Timestamp::from_second(1_800_000_000).unwrap());
+    metrics.certificate_step("create");
     metrics.attach(&live, &Gate::open());
     metrics
 }
@@ -188,6 +192,9 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
         r#"rest_client_requests_total{code="200",method="GET"} 7"#,
         "stoke_schedule_lateness_seconds_sum 3",
         r#"workqueue_depth{name="SparkApplication"} 1"#,
+        r#"stoke_admission_reviews_total{kind="SparkApplication",result="refused"} 1"#,
+        r#"stoke_admission_refusals_total{code="conf-refused"} 1"#,
+        "stoke_webhook_certificate_end_timestamp_seconds 1800000000",
     ] {
         assert!(
             lines.iter().any(|known| known == line),

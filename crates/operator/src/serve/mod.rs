@@ -3,6 +3,7 @@
 //! In: a client and [`ServeConfig`]. Out: a process that works until it is told to stop, then hands its leases back.
 //! - [`namespaces`]: which namespaces a label selector selects, as they come and go
 //! - [`http`]: `/metrics`, `/healthz`, `/readyz`
+//! - [`crate::admission`]: early answers, when there is a webhook
 //!
 //! It decides nothing about applications; that is the controller's.
 
@@ -15,6 +16,7 @@ use kube::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::admission::{self, WebhookConfig};
 use crate::gate::Gate;
 use crate::lease::{Election, keep};
 use crate::{Operator, OperatorConfig};
@@ -32,6 +34,8 @@ pub struct ServeConfig {
     pub probes: Option<SocketAddr>,
     /// Where metrics are answered, and the path.
     pub metrics: Option<(SocketAddr, String)>,
+    /// Admission; none when there is none.
+    pub webhook: Option<WebhookConfig>,
 }
 
 /// Why it cannot be served.
@@ -56,6 +60,16 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
     let mut operator = config.operator;
     operator.gate = gate;
     let (metrics, health) = (operator.metrics.clone(), operator.health.clone());
+    let webhook = match config.webhook {
+        Some(webhook) => Some((listen(webhook.address).await?, webhook)),
+        None => None,
+    };
+    let (told, settings) = ((metrics.clone(), health.clone()), operator.settings.clone());
+    let admitting = async {
+        if let Some((listener, webhook)) = webhook {
+            admission::serve(listener, client.clone(), webhook, settings, told, stop.clone()).await;
+        }
+    };
     let mut servers = Vec::new();
     if let Some(address) = config.probes {
         servers.push((listen(address).await?, http::probes(health.clone())));
@@ -78,7 +92,13 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
     };
     let working = Operator::new(client.clone(), operator).run(stop.clone());
     // All of them end when `stop` turns true; the leases are handed back when the work is cut off.
-    tokio::join!(working, leading, selecting, futures::future::join_all(answering));
+    tokio::join!(
+        working,
+        leading,
+        selecting,
+        admitting,
+        futures::future::join_all(answering)
+    );
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stoke_cluster::{ApiConfig, ApiServer};
 use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
+use stoke_operator::admission::{Terms as CertificateTerms, WebhookConfig};
 use stoke_operator::install::{Options, objects};
 use stoke_operator::lease::{Election, Terms};
 use stoke_operator::serve::{ServeConfig, serve};
@@ -90,9 +91,15 @@ fn needed(request: &Request<Body>) -> Vec<String> {
         ["apis", group, _, rest @ ..] => (*group, rest),
         _ => return Vec::new(),
     };
-    let rest = match rest {
-        ["namespaces", _, rest @ ..] if !rest.is_empty() => rest,
-        rest => rest,
+    let (namespace, rest) = match rest {
+        ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
+        rest => ("", rest),
+    };
+    // Its own Secret is another than those of applications.
+    let group = if namespace == OWN && rest.first() == Some(&"secrets") {
+        "own"
+    } else {
+        group
     };
     let (resource, named) = match rest {
         [resource] => ((*resource).to_owned(), false),
@@ -115,6 +122,21 @@ fn needed(request: &Request<Body>) -> Vec<String> {
         _ => &["delete"],
     };
     verbs.iter().map(|verb| format!("{group}/{resource} {verb}")).collect()
+}
+
+/// Namespace of the operator.
+const OWN: &str = "spark-operator";
+
+/// What a role grants, as [`needed`] says it.
+fn granted_by(role: &Value, rules: &Value) -> Rights {
+    let of_own = role["metadata"]["namespace"] == OWN;
+    let renamed = granted(rules)
+        .into_iter()
+        .map(|right| match right.strip_prefix("/secrets ") {
+            Some(verb) if of_own => format!("own/secrets {verb}"),
+            _ => right,
+        });
+    renamed.collect()
 }
 
 fn granted(rules: &Value) -> Rights {
@@ -170,6 +192,34 @@ async fn world(change: impl Fn(&mut Value)) -> World {
             .await
             .unwrap();
     }
+    // The API server reaches the webhook as it reaches a pod behind the service.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let slice: DynamicObject = serde_json::from_value(json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": "hook", "namespace": OWN, "labels": {"kubernetes.io/service-name": "spark-operator-webhook-svc"}},
+        "addressType": "IPv4", "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"name": "webhook", "port": port}]}))
+    .unwrap();
+    let slices = ApiResource::from_gvk(&GroupVersionKind::gvk("discovery.k8s.io", "v1", "EndpointSlice"));
+    let slices: Api<DynamicObject> = Api::namespaced_with(server.client(), OWN, &slices);
+    slices.create(&PostParams::default(), &slice).await.unwrap();
+    let webhook = WebhookConfig {
+        address: ([127, 0, 0, 1], port).into(),
+        namespace: OWN.into(),
+        secret: options.webhook_secret(),
+        service: "spark-operator-webhook-svc".into(),
+        mutating: "spark-operator-webhook".into(),
+        validating: "spark-operator-webhook".into(),
+        external: false,
+        // A rotation begins after four seconds.
+        terms: CertificateTerms {
+            lifetime: jiff::SignedDuration::from_secs(20),
+            renew_before: jiff::SignedDuration::from_secs(16),
+            settle: jiff::SignedDuration::from_secs(1),
+        },
+    };
     let seen: Arc<Mutex<Seen>> = Arc::default();
     let account = format!(
         "system:serviceaccount:{}:{}-controller",
@@ -220,6 +270,7 @@ async fn world(change: impl Fn(&mut Value)) -> World {
             shards: 2,
             terms: Terms::default(),
         }),
+        webhook: Some(webhook),
         ..ServeConfig::default()
     };
     let (stop, stopped) = watch::channel(false);
@@ -318,18 +369,20 @@ impl World {
     }
 }
 
+/// Roles of the operator, not those of drivers.
+fn is_of_operator(object: &Value) -> bool {
+    let is_role = object["kind"] == "Role" || object["kind"] == "ClusterRole";
+    is_role && !object["metadata"]["name"].as_str().unwrap().ends_with("-spark")
+}
+
 /// All that is granted and to be seen used.
 fn expected() -> Rights {
     let roles = objects(&Options::default());
-    let of = |suffix: &str| {
-        roles
-            .iter()
-            .find(|object| object["kind"] == "Role" && object["metadata"]["name"].as_str().unwrap().ends_with(suffix))
-            .unwrap()["rules"]
-            .clone()
-    };
-    let mut all = granted(&of("-controller"));
-    all.extend(granted(&of("-leases")));
+    let mut all: Rights = roles
+        .iter()
+        .filter(|role| is_of_operator(role))
+        .flat_map(|role| granted_by(role, &role["rules"]))
+        .collect();
     for (right, _) in NOT_SEEN {
         let (resource, verbs) = right.split_once(' ').unwrap();
         for verb in verbs.split(',') {
@@ -372,10 +425,10 @@ async fn without_any_one_rule_something_is_refused() {
         .collect();
     for role in objects(&Options::default())
         .iter()
-        .filter(|object| object["kind"] == "Role" && !object["metadata"]["name"].as_str().unwrap().ends_with("-spark"))
+        .filter(|object| is_of_operator(object))
     {
         for (number, rule) in role["rules"].as_array().unwrap().iter().enumerate() {
-            let lost = granted(&json!([rule]));
+            let lost = granted_by(role, &json!([rule]));
             if lost
                 .iter()
                 .all(|right| unseen.contains(right.split_once(' ').unwrap().0))
@@ -383,7 +436,7 @@ async fn without_any_one_rule_something_is_refused() {
                 continue;
             }
             let world = world(|object| {
-                if object["kind"] == "Role" && object["metadata"]["name"] == role["metadata"]["name"] {
+                if object["kind"] == role["kind"] && object["metadata"]["name"] == role["metadata"]["name"] {
                     object["rules"].as_array_mut().unwrap().remove(number);
                 }
             })

@@ -11,6 +11,7 @@
     clippy::print_stdout
 )]
 
+mod admission;
 mod adopt;
 mod allocators;
 mod behaviours;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         allocators::trials(&context),
         connect::trials(&context),
         behaviours::trials(&context),
+        admission::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

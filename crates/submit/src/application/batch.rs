@@ -226,7 +226,7 @@ fn group(
 }
 
 fn task_groups(request: &SubmitRequest, submission: &Submission) -> Result<Value, ApplicationError> {
-    let executor = executor(request, submission)?;
+    let executor = first_executor(request, submission)?;
     let group = |name: &str, members: i64, pod: &Value| {
         let mut group = json!({"name": name, "minMember": members, "minResource": requests(pod)});
         for field in ["nodeSelector", "tolerations", "affinity"] {
@@ -248,7 +248,10 @@ fn task_groups(request: &SubmitRequest, submission: &Submission) -> Result<Value
 }
 
 /// The pod Spark will create for the first executor.
-fn executor(request: &SubmitRequest, submission: &Submission) -> Result<Value, ApplicationError> {
+///
+/// # Errors
+/// What the driver would refuse when it starts.
+pub fn first_executor(request: &SubmitRequest, submission: &Submission) -> Result<Value, ApplicationError> {
     let executor = ExecutorRequest {
         executor_id: "1".to_owned(),
         user: request.user.clone(),
@@ -262,7 +265,7 @@ fn executor(request: &SubmitRequest, submission: &Submission) -> Result<Value, A
 }
 
 /// Executors at the start: those of dynamic allocation, or all.
-fn initial_executors(submission: &Submission) -> i64 {
+pub fn initial_executors(submission: &Submission) -> i64 {
     let number = |key: &str| {
         submission
             .properties
@@ -293,7 +296,7 @@ fn total_requests(
     request: &SubmitRequest,
     submission: &Submission,
 ) -> Result<BTreeMap<String, String>, ApplicationError> {
-    let executor = executor(request, submission)?;
+    let executor = first_executor(request, submission)?;
     Ok(sum([
         (1, &submission.driver_pod),
         (initial_executors(submission), &executor),

@@ -5,7 +5,7 @@ use kube::api::{DeleteParams, DynamicObject};
 use kube::config::KubeConfigOptions;
 use serde_json::Value;
 use stoke_model::crd;
-use stoke_operator::install::{Options, objects};
+use stoke_operator::install::{Options, Webhook, objects};
 
 use crate::apply;
 use crate::cli::Context;
@@ -36,6 +36,18 @@ pub struct Arguments {
     /// Namespaces of applications by their labels
     #[arg(long, value_name = "LABELS")]
     job_namespace_selector: Option<String>,
+    /// Review applications before they are stored; needs a right to two named objects of the cluster
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    webhook: bool,
+    /// Port of the webhook in the operator's pod
+    #[arg(long, value_name = "PORT", default_value_t = 9443, value_parser = clap::value_parser!(u16).range(1..))]
+    webhook_port: u16,
+    /// What happens to applications while the webhook cannot be reached: Ignore stores them, Fail refuses them
+    #[arg(long, value_name = "POLICY", default_value = "Ignore", value_parser = ["Ignore", "Fail"])]
+    webhook_failure_policy: String,
+    /// Seconds that the API server waits for the webhook
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=30))]
+    webhook_timeout_seconds: u8,
     /// Leave out the CRDs
     #[arg(long)]
     no_crds: bool,
@@ -55,9 +67,9 @@ pub struct Uninstall {
 }
 
 impl Arguments {
-    fn objects(&self) -> Vec<Value> {
+    fn options(&self) -> Options {
         let all = self.job_namespaces.iter().any(String::is_empty);
-        let options = Options {
+        Options {
             name: self.name.clone(),
             namespace: self.namespace.clone(),
             image: self.image.clone(),
@@ -68,8 +80,16 @@ impl Arguments {
                 .job_namespace_selector
                 .clone()
                 .filter(|selector| !selector.is_empty()),
-        };
-        objects(&options)
+            webhook: self.webhook.then(|| Webhook {
+                port: self.webhook_port,
+                failure_policy: self.webhook_failure_policy.clone(),
+                timeout_seconds: self.webhook_timeout_seconds,
+            }),
+        }
+    }
+
+    fn objects(&self) -> Vec<Value> {
+        objects(&self.options())
     }
 
     async fn client(&self) -> Outcome<Client> {
@@ -143,6 +163,11 @@ async fn apply_one(client: &Client, object: &Value, context: &mut Context) -> Ou
 pub async fn uninstall(arguments: &Uninstall, context: &mut Context) -> Outcome<u8> {
     let client = arguments.installed.client().await?;
     let mut all = arguments.installed.objects();
+    let options = arguments.installed.options();
+    // The operator made it.
+    let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": options.webhook_secret(), "namespace": options.namespace}});
+    all.insert(1, secret);
     if arguments.delete_crds {
         all.splice(0..0, crd::definitions());
     }

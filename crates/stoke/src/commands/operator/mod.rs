@@ -2,11 +2,13 @@
 //!
 //! - [`run`]: works, in a pod or from a laptop
 //! - [`adopt`]: takes over what another operator left running
+//! - [`webhook`]: its flags for admission
 //! - [`install`]: prints, applies or deletes what it needs in a cluster
 
 mod adopt;
 mod install;
 mod run;
+mod webhook;
 
 use crate::cli::Context;
 use crate::failure::Outcome;

@@ -16,6 +16,7 @@ use stoke_submit::application::{GatewayReference, IngressSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::webhook::Webhook;
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 
@@ -126,6 +127,8 @@ pub struct Arguments {
     /// Where /healthz and /readyz are answered
     #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
+    #[command(flatten)]
+    webhook: Webhook,
     /// Form of the log on standard error
     #[arg(long, value_enum, default_value = "text", value_name = "FORM", alias = "zap-encoder")]
     log_format: LogFormat,
@@ -144,7 +147,7 @@ enum LogFormat {
     Json,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     stoke_model::duration::parse_spark(text, stoke_model::duration::TimeUnit::Second)
         .map_err(|error| error.to_string())
         .and_then(|span| Duration::try_from(span).map_err(|error| error.to_string()))
@@ -239,6 +242,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
         .clone_from(&arguments.default_batch_scheduler);
     settings.ui_ingress = ingress(arguments)?;
     settings.kube_schedulers.clone_from(&arguments.kube_scheduler_names);
+    let own_namespace = namespace.clone();
     let election = Election {
         name: arguments.leader_election_lock_name.clone(),
         namespace: arguments.leader_election_lock_namespace.clone().unwrap_or(namespace),
@@ -267,6 +271,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
             .filter(|selector| !selector.is_empty()),
         election: arguments.leader_election.then_some(election),
         probes: Some(arguments.health_probe_bind_address),
+        webhook: arguments.webhook.config(&own_namespace)?,
         metrics: arguments
             .enable_metrics
             .then(|| (arguments.metrics_bind_address, arguments.metrics_endpoint.clone())),

@@ -1,0 +1,292 @@
+//! One object to a verdict: the rules of manifests, what a submission of it would be refused for, and the sizes of its pods. Pure.
+//!
+//! An edit is refused only for what it brings: what was wrong before is a warning, so that an old object can still be labelled, suspended or
+//! mended step by step.
+
+use serde_json::Value;
+use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
+use stoke_model::manifest::{self, Complaint, Document, Severity};
+use stoke_model::{defaults, names};
+use stoke_submit::application::batch::{first_executor, initial_executors};
+use stoke_submit::application::{ApplicationError, Settings, plan_application, request_from_application};
+use stoke_submit::connect::plan_connect;
+
+use super::sizing::{self, Allowed, Pods};
+use crate::schedule::Schedule;
+
+/// An object that is about to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its kind, one of ours.
+    pub kind: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// As it would be stored.
+    pub object: &'a Value,
+    /// As it is stored now, when it is.
+    pub old: Option<&'a Value>,
+}
+
+/// What is said about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// Why it is refused; empty when it is not.
+    pub errors: Vec<Said>,
+    /// What its author should know.
+    pub warnings: Vec<Said>,
+}
+
+/// One thing that is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Stable name.
+    pub code: &'static str,
+    /// The field.
+    pub path: String,
+    /// What is wrong and why.
+    pub message: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(fix) = &self.fix {
+            write!(f, "; {fix}")?;
+        }
+        write!(f, " [{}]", self.code)
+    }
+}
+
+impl Verdict {
+    /// The whole refusal, one line per error.
+    #[must_use]
+    pub fn refusal(&self) -> String {
+        match self.errors.as_slice() {
+            [one] => one.to_string(),
+            errors => errors.iter().fold(format!("{} errors", errors.len()), |text, one| {
+                format!("{text}\n- {one}")
+            }),
+        }
+    }
+}
+
+/// Whether an edit changes what runs. What does not is let pass: finalizers, labels, a status.
+#[must_use]
+pub fn changes_what_runs(object: &Value, old: &Value) -> bool {
+    crate::names::spec_digest(&object["spec"]) != crate::names::spec_digest(&old["spec"])
+}
+
+/// The verdict, by the operator's settings and by what the namespace allows.
+#[must_use]
+pub fn check(subject: &Subject<'_>, settings: &Settings, allowed: &Allowed) -> Verdict {
+    let mut verdict = Verdict::default();
+    for (severity, said) in findings(subject.kind, subject.namespace, subject.object, settings, allowed) {
+        match severity {
+            Severity::Error => verdict.errors.push(said),
+            Severity::Warning => verdict.warnings.push(said),
+        }
+    }
+    if let (Some(old), false) = (subject.old, verdict.errors.is_empty()) {
+        let before = findings(subject.kind, subject.namespace, old, settings, allowed);
+        let (known, new) = verdict.errors.into_iter().partition(|said| {
+            before
+                .iter()
+                .any(|(severity, before)| *severity == Severity::Error && before == said)
+        });
+        verdict.errors = new;
+        let known: Vec<Said> = known;
+        verdict.warnings.splice(0..0, known);
+    }
+    verdict
+}
+
+fn findings(
+    kind: &str,
+    namespace: &str,
+    object: &Value,
+    settings: &Settings,
+    allowed: &Allowed,
+) -> Vec<(Severity, Said)> {
+    let (documents, mut complaints) = manifest::check(kind, &written(object, namespace).to_string());
+    // The operator has one for them.
+    complaints.retain(|complaint| complaint.code != "missing-image" || settings.default_image.is_none());
+    let mut found: Vec<(Severity, Said)> = complaints.into_iter().map(said).collect();
+    let is_wrong = found.iter().any(|(severity, _)| *severity == Severity::Error);
+    if let (Some(document), false) = (documents.first(), is_wrong) {
+        found.extend(planned(document, namespace, settings, allowed));
+    }
+    found
+}
+
+/// The object as its author wrote it, with the namespace it goes to and the name it will have.
+fn written(object: &Value, namespace: &str) -> Value {
+    let mut object = object.clone();
+    if let Some(object) = object.as_object_mut() {
+        object.remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
+    object
+}
+
+fn said(complaint: Complaint) -> (Severity, Said) {
+    let said = Said {
+        code: complaint.code,
+        path: complaint.path,
+        message: complaint.message,
+        fix: complaint.suggestion,
+    };
+    (complaint.severity, said)
+}
+
+fn error(code: &'static str, path: &str, message: String) -> (Severity, Said) {
+    let said = Said {
+        code,
+        path: path.to_owned(),
+        message,
+        fix: None,
+    };
+    (Severity::Error, said)
+}
+
+/// What the submission of a well-formed object would say.
+fn planned(document: &Document, namespace: &str, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
+    let mut object = document.value.clone();
+    if document.name.is_empty() {
+        // The API server completes the name later.
+        let prefix = object["metadata"]["generateName"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        object["metadata"]["name"] = format!("{prefix}xxxxx").into();
+    }
+    let unreadable = |error_: serde_json::Error| vec![error("bad-value", "spec", format!("cannot be read: {error_}"))];
+    match document.kind.as_str() {
+        "SparkApplication" => match serde_json::from_value(object) {
+            Ok(app) => application(app, "spec", settings, allowed),
+            Err(cause) => unreadable(cause),
+        },
+        "ScheduledSparkApplication" => match serde_json::from_value::<ScheduledSparkApplication>(object) {
+            Ok(scheduled) => schedule(scheduled, namespace, settings, allowed),
+            Err(cause) => unreadable(cause),
+        },
+        "SparkConnect" => match serde_json::from_value::<SparkConnect>(object) {
+            Ok(connect) => server(&connect, settings, allowed),
+            Err(cause) => unreadable(cause),
+        },
+        _ => Vec::new(),
+    }
+}
+
+fn application(mut app: SparkApplication, path: &str, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
+    app.spec = defaults::application(app.spec);
+    let planned = plan_application(&app, 1, settings).and_then(|plan| {
+        let request = request_from_application(&app, 1, settings)?;
+        let executor = first_executor(&request, &plan.submission)?;
+        Ok((plan, executor))
+    });
+    let (plan, executor) = match planned {
+        Ok(planned) => planned,
+        Err(cause) => return vec![refused(&cause, path)],
+    };
+    let (of_driver, of_executor) = (format!("{path}.driver"), format!("{path}.executor"));
+    let pods = Pods {
+        driver: (&plan.submission.driver_pod, &of_driver),
+        executor: Some((&executor, &of_executor)),
+        executors: initial_executors(&plan.submission),
+    };
+    let mut found: Vec<(Severity, Said)> = plan.warnings.into_iter().map(|text| warning(text, path)).collect();
+    found.extend(sizes(&pods, allowed));
+    found
+}
+
+fn schedule(
+    scheduled: ScheduledSparkApplication,
+    namespace: &str,
+    settings: &Settings,
+    allowed: &Allowed,
+) -> Vec<(Severity, Said)> {
+    let name = scheduled.metadata.name.unwrap_or_default();
+    let spec = defaults::scheduled(scheduled.spec);
+    let mut found = Vec::new();
+    if let Err(cause) = Schedule::parse(&spec.schedule, spec.time_zone.as_deref().unwrap_or_default()) {
+        found.push(error("bad-schedule", "spec.schedule", cause.to_string()));
+    }
+    let mut app = SparkApplication::new(&name, spec.template);
+    app.metadata.namespace = Some(namespace.to_owned());
+    found.extend(application(app, "spec.template", settings, allowed));
+    found
+}
+
+fn server(connect: &SparkConnect, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
+    let plan = match plan_connect(connect, 1, settings) {
+        Ok(plan) => plan,
+        Err(cause) => return vec![refused(&cause, "spec")],
+    };
+    // Executors come and go with what clients do.
+    let pods = Pods {
+        driver: (&plan.pod, "spec.server"),
+        executor: None,
+        executors: 0,
+    };
+    let warnings = plan.submission.warnings.iter();
+    let mut found: Vec<(Severity, Said)> = warnings.map(|text| warning(text.clone(), "spec")).collect();
+    found.extend(sizes(&pods, allowed));
+    found
+}
+
+fn refused(cause: &ApplicationError, path: &str) -> (Severity, Said) {
+    match cause {
+        ApplicationError::Field { path: field, reason } => {
+            let field = match field.strip_prefix("spec") {
+                Some(rest) => format!("{path}{rest}"),
+                None => field.clone(),
+            };
+            error(cause.code(), &field, reason.clone())
+        }
+        ApplicationError::RefusedKey(_) => error(cause.code(), &format!("{path}.sparkConf"), cause.to_string()),
+        ApplicationError::Plan(_) => error(cause.code(), path, cause.to_string()),
+    }
+}
+
+fn warning(message: String, path: &str) -> (Severity, Said) {
+    let said = Said {
+        code: "submission",
+        path: path.to_owned(),
+        message,
+        fix: None,
+    };
+    (Severity::Warning, said)
+}
+
+fn sizes(pods: &Pods<'_>, allowed: &Allowed) -> Vec<(Severity, Said)> {
+    let misfits = sizing::misfits(pods, allowed).into_iter();
+    misfits
+        .map(|misfit| {
+            let said = Said {
+                code: misfit.code,
+                path: misfit.path,
+                message: misfit.message,
+                fix: Some(misfit.fix),
+            };
+            (misfit.severity, said)
+        })
+        .collect()
+}
+
+/// True for the kinds that are checked here.
+#[must_use]
+pub fn is_ours(group: &str, kind: &str) -> bool {
+    group == names::GROUP && stoke_model::crd::KINDS.contains(&kind)
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;
