@@ -74,9 +74,8 @@ async fn a_quiet_minute_costs_no_request_and_an_hour_only_its_watches() {
         until_state(&api, "SUBMITTED").await;
         operator.abort();
     }
-    // A watch is begun anew every five minutes.
-    assert_eq!(of_an_hour[0], of_an_hour[1]);
-    assert!(of_an_hour[0] <= 5 * 13, "{of_an_hour:?}");
+    // Each of the five watches is begun anew every five minutes.
+    assert!(of_an_hour.iter().all(|asked| *asked <= 5 * 13), "{of_an_hour:?}");
 }
 
 #[tokio::test(start_paused = true)]
