@@ -1,5 +1,5 @@
 //! Applications as the published operator leaves them are taken over at the embedded API server, and our operator goes on with them. A node
-//! is played by patching statuses; the same with real drivers is in the binary's tests.
+//! is played by patching statuses.
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
