@@ -380,7 +380,7 @@ mod tests {
             if step == Step::Keep {
                 // Every minute while something is under way, else every hour.
                 let changed = bundle.as_ref().map_or(now, |bundle| bundle.changed);
-                let is_calm = now.duration_since(changed) > SignedDuration::from_hours(1);
+                let is_calm = now.duration_since(changed) >= SignedDuration::from_hours(1);
                 now += if is_calm {
                     SignedDuration::from_hours(1)
                 } else {
