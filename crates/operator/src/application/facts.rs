@@ -61,6 +61,8 @@ pub struct DriverPod {
     pub ready: bool,
     /// When a node was found for it.
     pub scheduled_at: Option<Timestamp>,
+    /// True when its node says that volumes, network or sandbox are not ready for its containers (`PodReadyToStartContainers`, Kubernetes 1.29).
+    pub unprepared: bool,
     /// True when its deletion was asked for.
     pub deleting: bool,
     /// When it should be gone, its grace period over.
@@ -196,6 +198,7 @@ impl DriverPod {
                 .filter(|scheduled| scheduled.status == "True")
                 .and_then(|scheduled| scheduled.last_transition_time.as_ref())
                 .map(|time| time.0),
+            unprepared: condition(pod, "PodReadyToStartContainers").is_some_and(|ready| ready.status == "False"),
             deleting: pod.metadata.deletion_timestamp.is_some(),
             gone_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             held_by: held_by(pod),

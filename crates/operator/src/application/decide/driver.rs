@@ -43,7 +43,8 @@ impl Round<'_> {
         let begun = self.status.last_submission_attempt_time.as_ref();
         let begun = begun.map_or(self.now, |time| time.0);
         let scheduled = pod.scheduled_at.map_or(begun, |at| at.max(begun));
-        let on_node = reason.is_some_and(|reason| reason.on_node);
+        // Every start is unprepared for a moment: it is a reason only when the time is over.
+        let on_node = reason.map_or(pod.unprepared, |reason| reason.on_node);
         let limits = [
             ("PendingTimeout", names::PENDING_TIMEOUT, begun, self.limits.pending),
             (
@@ -59,10 +60,13 @@ impl Round<'_> {
                 continue;
             };
             if self.now >= end {
-                let why = if waits_for.is_empty() {
-                    "no reason was given"
-                } else {
-                    &waits_for
+                let why = match reason {
+                    Some(_) => waits_for,
+                    None if pod.unprepared => format!(
+                        "its node has not made its volumes, network or sandbox ready; `kubectl get events --field-selector involvedObject.name={}` says why",
+                        pod.name
+                    ),
+                    None => "no reason was given".to_owned(),
                 };
                 self.because = Some(word);
                 return self.fail(

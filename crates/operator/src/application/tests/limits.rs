@@ -63,6 +63,25 @@ fn a_start_timeout_counts_from_the_node_and_not_without_one() {
 }
 
 #[test]
+fn a_node_that_cannot_prepare_a_pod_is_given_up_too_and_a_slow_pull_is_not() {
+    let mut facts = submitted(never());
+    facts.limits.start = Some(SignedDuration::from_mins(10));
+    for (unprepared, ends) in [(true, State::Failing), (false, State::Submitted)] {
+        facts.driver = driver(&facts, Progress::Pending(None));
+        if let Driver::Present(pod) = &mut facts.driver {
+            pod.unprepared = unprepared;
+        }
+        let decision = decide(&facts, at(599));
+        assert_eq!(state(&decision), State::Submitted);
+        assert_eq!(decision.status.app_state.error_message, "", "every start is like this");
+        let decision = decide(&facts, at(600));
+        assert_eq!(state(&decision), ends, "{unprepared}");
+        let message = &decision.status.app_state.error_message;
+        assert_eq!(message.contains("volumes, network or sandbox"), unprepared, "{message}");
+    }
+}
+
+#[test]
 fn an_annotation_wins_over_the_operator_s_limit() {
     let mut facts = submitted(never());
     facts.limits.start = Some(SignedDuration::from_mins(10));

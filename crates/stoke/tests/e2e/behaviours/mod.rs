@@ -133,16 +133,25 @@ fn retried(stage: &Stage<'_>) -> Result<(), Failed> {
 }
 
 fn never_starts(stage: &Stage<'_>) -> Result<(), Failed> {
-    let mut app = application(
-        stage,
-        "stuck",
-        WAIT,
-        json!({"image": "registry.invalid/is-not-there:1"}),
-    )?;
-    app["metadata"]["annotations"] = json!({"stoke.dev/start-timeout": "5s"});
-    stage.apply(&app)?;
-    let status = stage.until_state("stuck", "FAILED")?;
-    expect_parts(&status["applicationState"]["errorMessage"].to_string(), &["ImagePull"])
+    let missing = json!({"driver": {"configMaps": [{"name": "is-not-there", "path": "/opt/app"}]}});
+    let cases = [
+        (
+            "pulls",
+            json!({"image": "registry.invalid/is-not-there:1"}),
+            "ImagePull",
+        ),
+        ("mounts", missing, "volumes"),
+    ];
+    for (name, more, _) in &cases {
+        let mut app = application(stage, name, WAIT, more.clone())?;
+        app["metadata"]["annotations"] = json!({"stoke.dev/start-timeout": "5s"});
+        stage.apply(&app)?;
+    }
+    for (name, _, why) in cases {
+        let status = stage.until_state(name, "FAILED")?;
+        expect_parts(&status["applicationState"]["errorMessage"].to_string(), &[why])?;
+    }
+    Ok(())
 }
 
 fn mounted(stage: &Stage<'_>) -> Result<(), Failed> {
