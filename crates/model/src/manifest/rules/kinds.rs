@@ -1,4 +1,5 @@
 //! Spark configuration, schedules, Spark Connect, and whole files.
+#![cfg(test)]
 
 use super::*;
 
