@@ -160,24 +160,12 @@ fn applications(client: &Client) -> Api<DynamicObject> {
     )
 }
 
-/// As people write them: some configuration, labels, arguments.
+/// As people write them: some configuration, labels, arguments. The tests that count requests and bytes run the same.
 fn application(name: &str) -> DynamicObject {
-    serde_json::from_value(json!({
-        "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
-        "metadata": {"name": name, "labels": {"team": "a"}},
-        "spec": {
-            "type": "Scala", "mode": "cluster", "sparkVersion": "4.1.4", "image": "apache/spark:4.1.4",
-            "mainClass": "org.apache.spark.examples.SparkPi",
-            "mainApplicationFile": "local:///opt/spark/examples/jars/spark-examples.jar",
-            "arguments": ["1000"],
-            "sparkConf": {"spark.eventLog.enabled": "false", "spark.sql.shuffle.partitions": "64"},
-            "restartPolicy": {"type": "OnFailure", "onFailureRetries": 3, "onFailureRetryInterval": 10,
-                "onSubmissionFailureRetries": 5, "onSubmissionFailureRetryInterval": 20},
-            "driver": {"cores": 1, "memory": "512m", "serviceAccount": "default", "labels": {"version": "4.1.4"}},
-            "executor": {"cores": 1, "instances": EXECUTORS, "memory": "512m", "labels": {"version": "4.1.4"}},
-        },
-    }))
-    .unwrap()
+    let mut app: Value = serde_json::from_str(include_str!("../tests/it/data/typical.json")).unwrap();
+    app["metadata"]["name"] = json!(name);
+    app["spec"]["executor"]["instances"] = json!(EXECUTORS);
+    serde_json::from_value(app).unwrap()
 }
 
 /// When what happened to each application.

@@ -23,15 +23,7 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 /// Bytes the operator holds for so many ended applications and their driver pods.
 async fn held(applications: usize) -> i64 {
     let api = FakeApi::default();
-    let operator = life::operator(&api);
-    life::run(&api, "ended", 5).await;
-    operator.abort();
-    let _ = operator.await;
-    let ended = api.get("sparkapplications", "ended").unwrap();
-    let pod = api.get("pods", "ended-driver").unwrap();
-    for number in 0..applications {
-        life::put_copy(&api, &ended, &pod, number);
-    }
+    life::leave_ended(&api, 5, applications).await;
     let now = || i64::try_from(ALLOCATED.current_usage()).unwrap();
     let before = now();
     let operator = life::operator(&api);

@@ -142,6 +142,4 @@ fn expand_list(node: Node) -> Vec<Node> {
 }
 
 #[cfg(test)]
-mod rules;
-#[cfg(test)]
 mod tests;

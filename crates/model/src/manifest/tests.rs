@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod rules;
+
 fn values(text: &str) -> Vec<Value> {
     let (nodes, complaints) = read(&Source::new("m.yaml", text));
     assert_eq!(complaints, [], "{text}");

@@ -4,14 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{BoxStream, SelectAll};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
+use futures::stream::SelectAll;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use kube::api::Api;
 use kube::core::{ApiResource, DeserializeGuard, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 use stoke_model::crd::{SparkConnect, SparkConnectStatus};
@@ -27,6 +26,7 @@ use super::server;
 use crate::act::events::Publisher;
 use crate::act::{is_code, status};
 use crate::controller::Key;
+use crate::controller::follow::{self, Followed, follow, well_formed};
 use crate::gate::Gate;
 use crate::names::spec_digest;
 
@@ -306,30 +306,19 @@ enum Told {
 
 /// Keeps the cache up to date and touches keys: two watches per scope.
 async fn watch_all(context: Context, touch: mpsc::UnboundedSender<Key>) {
-    let mut told: SelectAll<BoxStream<'_, Result<Told, watcher::Error>>> = SelectAll::new();
+    let mut told: SelectAll<Followed<Told>> = SelectAll::new();
+    let servers = watcher::Config::default().labels(names::LABEL_CONNECT_NAME);
     for scope in context.scopes.iter() {
-        let client = context.client.clone();
-        let objects: Api<DynamicObject> = match scope.as_str() {
-            "" => Api::all_with(client.clone(), &resource()),
-            namespace => Api::namespaced_with(client.clone(), namespace, &resource()),
-        };
-        let pods: Api<DeserializeGuard<Pod>> = match scope.as_str() {
-            "" => Api::all(client),
-            namespace => Api::namespaced(client, namespace),
-        };
         let (of_objects, of_pods) = (scope.clone(), scope.clone());
-        told.push(
-            watch(objects, watcher::Config::default())
-                .default_backoff()
-                .map_ok(move |event| Told::Object(of_objects.clone(), Box::new(event)))
-                .boxed(),
-        );
-        told.push(
-            watch(pods, watcher::Config::default().labels(names::LABEL_CONNECT_NAME))
-                .default_backoff()
-                .map_ok(move |event| Told::Pod(of_pods.clone(), Box::new(event)))
-                .boxed(),
-        );
+        let objects = follow::objects(&context.client, scope, &resource());
+        told.push(follow(objects, watcher::Config::default(), move |event| {
+            Told::Object(of_objects.clone(), Box::new(event))
+        }));
+        told.push(follow(
+            follow::pods(&context.client, scope),
+            servers.clone(),
+            move |event| Told::Pod(of_pods.clone(), Box::new(event)),
+        ));
     }
     let mut listing = Listing::default();
     while let Some(told) = told.next().await {
@@ -379,7 +368,6 @@ impl Listing {
     }
 
     fn pod(&mut self, cache: &Cache, scope: &str, event: Event<DeserializeGuard<Pod>>) -> Vec<Key> {
-        let well_formed = |pod: DeserializeGuard<Pod>| pod.0.ok();
         match event {
             Event::Init => {
                 self.pods.insert(scope.to_owned(), HashSet::new());

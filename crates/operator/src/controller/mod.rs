@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod clock;
+pub(crate) mod follow;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod schedules;

@@ -2,17 +2,16 @@
 
 use std::collections::HashSet;
 
-use futures::stream::{BoxStream, SelectAll};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
+use futures::stream::SelectAll;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::Api;
 use kube::core::{DeserializeGuard, DynamicObject};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use stoke_model::names as published;
 use tokio::sync::mpsc;
 
 use super::cache::{app_key, pod_key};
+use super::follow::{self, Followed, follow, well_formed};
 use super::{Context, Key, applications, schedules};
 use crate::health::Health;
 
@@ -58,38 +57,26 @@ enum Told {
 
 /// Keeps the cache up to date and touches the keys that something happened to. Ends only with its receiver.
 pub(crate) async fn run(context: Context, touch: Touch) {
-    let mut told: SelectAll<BoxStream<'_, Result<Told, watcher::Error>>> = SelectAll::new();
-    let labels = format!("{}=true", published::LABEL_LAUNCHED_BY);
+    let mut told: SelectAll<Followed<Told>> = SelectAll::new();
+    let launched = watcher::Config::default().labels(&format!("{}=true", published::LABEL_LAUNCHED_BY));
     for scope in context.scopes.iter() {
-        let dynamic = |resource| -> Api<DynamicObject> {
-            match scope.as_str() {
-                "" => Api::all_with(context.client.clone(), &resource),
-                namespace => Api::namespaced_with(context.client.clone(), namespace, &resource),
-            }
-        };
-        let pods: Api<DeserializeGuard<Pod>> = match scope.as_str() {
-            "" => Api::all(context.client.clone()),
-            namespace => Api::namespaced(context.client.clone(), namespace),
-        };
+        let custom = |resource| follow::objects(&context.client, scope, &resource);
         let (of_apps, of_schedules, of_pods) = (scope.clone(), scope.clone(), scope.clone());
-        told.push(
-            watch(dynamic(schedules::resource()), watcher::Config::default())
-                .default_backoff()
-                .map_ok(move |event| Told::Schedule(of_schedules.clone(), event))
-                .boxed(),
-        );
-        told.push(
-            watch(dynamic(applications()), watcher::Config::default())
-                .default_backoff()
-                .map_ok(move |event| Told::App(of_apps.clone(), event))
-                .boxed(),
-        );
-        told.push(
-            watch(pods, watcher::Config::default().labels(&labels))
-                .default_backoff()
-                .map_ok(move |event| Told::Pod(of_pods.clone(), Box::new(event)))
-                .boxed(),
-        );
+        told.push(follow(
+            custom(schedules::resource()),
+            watcher::Config::default(),
+            move |event| Told::Schedule(of_schedules.clone(), event),
+        ));
+        told.push(follow(
+            custom(applications()),
+            watcher::Config::default(),
+            move |event| Told::App(of_apps.clone(), event),
+        ));
+        told.push(follow(
+            follow::pods(&context.client, scope),
+            launched.clone(),
+            move |event| Told::Pod(of_pods.clone(), Box::new(event)),
+        ));
     }
     let mut listing = Listing::default();
     while let Some(told) = told.next().await {
@@ -234,16 +221,6 @@ impl Listing {
                 let Some(pod) = well_formed(pod) else { return Vec::new() };
                 cache.pod_gone(scope, &pod).into_iter().collect()
             }
-        }
-    }
-}
-
-fn well_formed(pod: DeserializeGuard<Pod>) -> Option<Pod> {
-    match pod.0 {
-        Ok(pod) => Some(pod),
-        Err(invalid) => {
-            tracing::warn!(pod = ?invalid.metadata.name, error = %invalid.error, "a pod cannot be read; it is passed over");
-            None
         }
     }
 }

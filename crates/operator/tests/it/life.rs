@@ -25,21 +25,10 @@ pub fn operator(api: &FakeApi) -> JoinHandle<()> {
 
 /// As people write them: some configuration, labels, arguments.
 pub fn application(name: &str) -> Value {
-    json!({
-        "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
-        "metadata": {"name": name, "generation": 1, "labels": {"team": "a"}},
-        "spec": {
-            "type": "Scala", "mode": "cluster", "sparkVersion": "4.1.4", "image": "apache/spark:4.1.4",
-            "mainClass": "org.apache.spark.examples.SparkPi",
-            "mainApplicationFile": "local:///opt/spark/examples/jars/spark-examples.jar",
-            "arguments": ["1000"],
-            "sparkConf": {"spark.eventLog.enabled": "false", "spark.sql.shuffle.partitions": "64"},
-            "restartPolicy": {"type": "OnFailure", "onFailureRetries": 3, "onFailureRetryInterval": 10,
-                "onSubmissionFailureRetries": 5, "onSubmissionFailureRetryInterval": 20},
-            "driver": {"cores": 1, "memory": "512m", "serviceAccount": "default", "labels": {"version": "4.1.4"}},
-            "executor": {"cores": 1, "instances": 5, "memory": "512m", "labels": {"version": "4.1.4"}},
-        },
-    })
+    let mut app: Value = serde_json::from_str(include_str!("data/typical.json")).unwrap();
+    app["metadata"]["name"] = json!(name);
+    app["metadata"]["generation"] = json!(1);
+    app
 }
 
 pub async fn until_app(api: &FakeApi, name: &str, wanted: &str) {
@@ -79,8 +68,21 @@ pub async fn run(api: &FakeApi, name: &str, executors: usize) {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
+/// Ends one application with so many executors under an operator that then stops, and leaves so many copies of it beside it.
+pub async fn leave_ended(api: &FakeApi, executors: usize, copies: usize) {
+    let operator = operator(api);
+    run(api, "ended", executors).await;
+    operator.abort();
+    let _ = operator.await;
+    let ended = api.get("sparkapplications", "ended").unwrap();
+    let pod = api.get("pods", "ended-driver").unwrap();
+    for number in 0..copies {
+        put_copy(api, &ended, &pod, number);
+    }
+}
+
 /// Another application that is where `app` is, with its driver pod.
-pub fn put_copy(api: &FakeApi, app: &Value, pod: &Value, number: usize) {
+fn put_copy(api: &FakeApi, app: &Value, pod: &Value, number: usize) {
     let (of_app, of_pod) = (&app["metadata"], &pod["metadata"]);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (name, uid, pod_uid) = (text(&of_app["name"]), text(&of_app["uid"]), text(&of_pod["uid"]));

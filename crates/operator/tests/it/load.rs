@@ -45,15 +45,7 @@ async fn a_quiet_minute_costs_no_request_and_an_hour_only_its_watches() {
     let mut of_an_hour = Vec::new();
     for applications in [1, 100] {
         let api = FakeApi::default();
-        let operator = life::operator(&api);
-        life::run(&api, "ended", 2).await;
-        let ended = api.get("sparkapplications", "ended").unwrap();
-        let pod = api.get("pods", "ended-driver").unwrap();
-        operator.abort();
-        let _ = operator.await;
-        for number in 0..applications {
-            life::put_copy(&api, &ended, &pod, number);
-        }
+        life::leave_ended(&api, 2, applications).await;
         let operator = life::operator(&api);
         // And some that run: that they go on is no news either.
         for number in 0..applications {
@@ -83,15 +75,7 @@ async fn an_operator_that_starts_again_asks_for_lists_and_nothing_of_each_applic
     let mut asked = Vec::new();
     for applications in [1, 50] {
         let api = FakeApi::default();
-        let operator = life::operator(&api);
-        life::run(&api, "ended", 2).await;
-        operator.abort();
-        let _ = operator.await;
-        let ended = api.get("sparkapplications", "ended").unwrap();
-        let pod = api.get("pods", "ended-driver").unwrap();
-        for number in 0..applications {
-            life::put_copy(&api, &ended, &pod, number);
-        }
+        life::leave_ended(&api, 2, applications).await;
         let before = api.asked();
         let operator = life::operator(&api);
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -1,5 +1,4 @@
 //! Spark configuration, schedules, Spark Connect, and whole files.
-#![cfg(test)]
 
 use super::*;
 
