@@ -8,7 +8,8 @@ use crate::mapping::Rule;
 use crate::runtime::Runtime;
 
 /// Directory in every container where packages of `spark.jars.packages` are kept, when the runtimes have one
-/// ([`crate::Runtimes::with_packages`]).
+/// ([`crate::Runtimes::with_packages`]). A driver with this as its `spark.jars.ivy` gets a directory of its own below it
+/// ([`crate::packages`]).
 pub const PACKAGES: &str = "/var/lib/stoke/packages";
 /// Where Spark is in every container.
 pub const SPARK_HOME: &str = "/opt/spark";
@@ -18,7 +19,7 @@ pub const WORK_DIRECTORY: &str = "/opt/spark/work-dir";
 pub const SPARK_USER: u32 = 185;
 /// Where Stoke's own files are in a container.
 pub(crate) const STOKE: &str = "/opt/stoke";
-const USER_HOME: &str = "/home/spark";
+pub(crate) const USER_HOME: &str = "/home/spark";
 
 /// A container image that can be run on this machine.
 #[derive(Debug, Clone)]

@@ -5,7 +5,8 @@
 //!
 //! [`reference`] reads image names, [`mapping`] the user's file, [`java`] finds Java, [`runtime`] is the catalogue of what is installed,
 //! [`install`] adds to it, [`image`] describes the container, [`launch`] records how that Spark's own launcher starts a driver and
-//! the archives that make it start fast, and [`entrypoint`] is the program that runs inside the container as `/opt/entrypoint.sh`.
+//! the archives that make it start fast, [`packages`] keeps what `spark.jars.packages` brought, and [`entrypoint`] is the program that runs
+//! inside the container as `/opt/entrypoint.sh`.
 //!
 //! This room never starts a container, never talks to Kubernetes, and changes nothing of what a job computes.
 
@@ -18,6 +19,7 @@ pub mod java;
 pub mod known;
 pub mod launch;
 pub mod mapping;
+pub mod packages;
 pub mod reference;
 pub mod runtime;
 pub mod version;

@@ -28,6 +28,8 @@ pub struct Embedded {
     /// None when another operator is to serve this cluster.
     operator: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
+    /// Kept between runs: what `spark.jars.packages` brought.
+    packages: PathBuf,
     directory: PathBuf,
     /// Holds the lock on a private cluster's directory; none for the cluster of `stoke up`.
     private: Option<File>,
@@ -74,7 +76,7 @@ impl Embedded {
             memory: size.memory.as_deref().map(memory_bytes).transpose()?,
             runtimes: stoke_runtime::Runtimes::new(home.root())
                 .with_program(std::env::current_exe()?)
-                .with_packages(packages),
+                .with_packages(packages.clone()),
         };
         let cluster = Cluster::start(config)
             .await
@@ -103,6 +105,7 @@ impl Embedded {
             publisher,
             operator,
             stop,
+            packages,
             directory: directory.to_path_buf(),
             private: None,
         })
@@ -144,6 +147,8 @@ impl Embedded {
         // Last, so that what pods write while they end is still taken.
         object_store::forget_endpoint(&self.directory);
         self.objects.stop().await;
+        // The next one to start does it if this fails.
+        let _ = stoke_runtime::packages::collect(&self.packages);
         if self.private.is_some() && !keep {
             let _ = std::fs::remove_dir_all(&self.directory);
         }

@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 
 use super::class_path::ClassPath;
 use super::{Launch, Situation, options, properties, speed};
+use crate::image::PACKAGES;
 use crate::launch::Archive;
 
 /// The option that names a properties file.
 pub(super) const PROPERTIES_FILE: &str = "--properties-file";
 /// Where drivers find the API server.
 const DRIVER_MASTER: &str = "spark.kubernetes.driver.master";
+/// Where Ivy keeps what it fetches.
+const IVY: &str = "spark.jars.ivy";
 /// The class that `spark-submit` is.
 const SUBMIT: &str = "org.apache.spark.deploy.SparkSubmit";
 
@@ -25,6 +28,9 @@ pub fn command(situation: &Situation, arguments: &[String]) -> Launch {
     conf("spark.executorEnv.SPARK_DRIVER_POD_IP", address);
     if let Some(master) = api_server(situation, arguments) {
         conf(DRIVER_MASTER, &master);
+    }
+    if let Some(ivy) = &situation.own_packages {
+        conf(IVY, ivy);
     }
     submit.extend(["--deploy-mode".to_owned(), "client".to_owned()]);
     submit.extend_from_slice(arguments);
@@ -50,6 +56,12 @@ fn api_server(situation: &Situation, arguments: &[String]) -> Option<String> {
     let told =
         Request::read(situation, arguments).is_some_and(|request| request.properties.contains_key(DRIVER_MASTER));
     (!told).then(|| format!("https://kubernetes.default.svc:{port}"))
+}
+
+/// Whether this driver uses the shared packages, and with them whether it asks for any at its start (`spark.jars.packages`).
+pub(super) fn uses_packages(situation: &Situation, arguments: &[String]) -> Option<bool> {
+    let request = Request::read(situation, arguments)?;
+    (request.property(IVY) == Some(PACKAGES)).then(|| request.property("spark.jars.packages").is_some())
 }
 
 /// What `spark-submit`'s arguments say, as far as its launcher cares.
@@ -370,6 +382,23 @@ mod tests {
             },
             &[]
         ));
+    }
+
+    #[test]
+    fn a_driver_that_uses_the_shared_packages_gets_its_own() {
+        let uses = |properties: &str, extra: &[&str]| uses_packages(&situation(properties), &arguments(extra));
+        let shared = format!("spark.jars.ivy={PACKAGES}\n");
+        assert_eq!(uses("", &[]), None);
+        assert_eq!(uses("spark.jars.ivy=/mine\nspark.jars.packages=a:b:1\n", &[]), None);
+        assert_eq!(uses(&shared, &[]), Some(false));
+        assert_eq!(uses(&format!("{shared}spark.jars.packages=a:b:1\n"), &[]), Some(true));
+        assert_eq!(uses(&shared, &["--conf", "spark.jars.ivy=/mine"]), None);
+
+        let mut situation = situation(&shared);
+        situation.own_packages = Some(format!("{PACKAGES}/runs/7"));
+        let command = command(&situation, &arguments(&[])).command;
+        let told = format!("spark.jars.ivy={PACKAGES}/runs/7");
+        assert_eq!(command.iter().filter(|word| **word == told).count(), 1);
     }
 
     #[test]

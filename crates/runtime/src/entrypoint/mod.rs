@@ -17,12 +17,16 @@ pub mod speed;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::image::{SPARK_HOME, STOKE};
+use rustix::io::FdFlags;
+
+use crate::image::{PACKAGES, SPARK_HOME, STOKE, USER_HOME};
 use crate::launch::{Archive, FACTS, Facts};
+use crate::packages;
 
 /// The hidden first argument with which the executable is an entrypoint.
 pub const ARGUMENT: &str = "__entrypoint";
@@ -54,6 +58,8 @@ pub struct Situation {
     pub listings: BTreeMap<String, Vec<String>>,
     /// The texts of the properties files named in the arguments.
     pub property_files: BTreeMap<String, String>,
+    /// An Ivy directory of this driver's own, when it uses the shared packages.
+    pub own_packages: Option<String>,
     /// Processors of the machine.
     pub machine_cpus: u32,
     /// Memory of the machine in bytes.
@@ -110,6 +116,7 @@ impl Situation {
                 .unwrap_or_default(),
             listings: BTreeMap::new(),
             property_files: BTreeMap::new(),
+            own_packages: None,
             machine_cpus: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             machine_memory: rustix::system::sysinfo().totalram,
@@ -173,7 +180,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Some(DECOMMISSION) => return decommission::run(),
         _ => {}
     }
-    let launch = launch(&Situation::see(&words), &words);
+    let mut situation = Situation::see(&words);
+    situation.own_packages = own_packages(&situation, &words);
+    let launch = launch(&situation, &words);
     let command = if launch.command == words {
         arguments
     } else {
@@ -196,6 +205,27 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     } else {
         126
     })
+}
+
+/// Gives a driver that uses the shared packages a directory of its own, and locks it for as long as this process lives, whatever program
+/// it becomes. Where that cannot be had, packages are fetched anew, for this container alone.
+fn own_packages(situation: &Situation, words: &[String]) -> Option<String> {
+    let (_, arguments) = words.split_first().filter(|(role, _)| *role == "driver")?;
+    let filled = driver::uses_packages(situation, arguments)?;
+    let own = packages::begin(Path::new(PACKAGES), filled)
+        .and_then(|own| Ok(rustix::io::fcntl_setfd(&own.lock, FdFlags::empty()).map(|()| own)?));
+    match own {
+        Ok(own) => {
+            let _ = own.lock.into_raw_fd();
+            Some(own.directory.display().to_string())
+        }
+        Err(error) => {
+            complain(&format!(
+                "packages of earlier runs cannot be used ({PACKAGES}): {error}"
+            ));
+            Some(format!("{USER_HOME}/.ivy2"))
+        }
+    }
 }
 
 /// Writes to the container's log; a closed log is no reason to fail.

@@ -73,12 +73,17 @@ impl Context {
         }
     }
 
-    /// `Ok` when a Maven package is kept from an earlier run or can be fetched: `<group>_<artifact>-<version>`.
-    pub fn package(&self, jar: &str) -> Result<(), String> {
-        if self.home().join(format!("packages/jars/{jar}.jar")).exists() {
-            return Ok(());
+    /// `Ok` when a Maven package (`group:artifact:version`) is kept from an earlier run or can be fetched.
+    pub fn package(&self, coordinates: &str) -> Result<(), String> {
+        let kept = match coordinates.split(':').collect::<Vec<_>>()[..] {
+            [group, artifact, version] => format!("packages/cache/{group}/{artifact}/jars/{artifact}-{version}.jar"),
+            _ => return Err(format!("{coordinates} is not group:artifact:version")),
+        };
+        if self.home().join(kept).exists() {
+            Ok(())
+        } else {
+            reached("repo1.maven.org:443")
         }
-        reached("repo1.maven.org:443")
     }
 
     /// A test; ignored with the reason in its name when something it needs is missing.
@@ -174,19 +179,37 @@ pub fn text(output: &Output) -> String {
     )
 }
 
-/// Fails with the whole output unless the process ended with this code.
+/// The end of a long text: what a reader of a failed test needs, after a whole driver's log.
+fn end(text: &str) -> String {
+    const LINES: usize = 60;
+    let lines: Vec<&str> = text.lines().collect();
+    let left_out = lines.len().saturating_sub(LINES);
+    let mark = if left_out > 0 {
+        format!("({left_out} lines before)\n")
+    } else {
+        String::new()
+    };
+    mark + &lines[left_out..].join("\n")
+}
+
+/// Fails with the end of the output unless the process ended with this code.
 pub fn expect_code(output: &Output, code: i32) -> Result<(), Failed> {
     if output.status.code() == Some(code) {
         return Ok(());
     }
-    Err(format!("ended with {} instead of {code}:\n{}", output.status, text(output)).into())
+    Err(format!(
+        "ended with {} instead of {code}:\n{}",
+        output.status,
+        end(&text(output))
+    )
+    .into())
 }
 
-/// Fails with the whole text unless it contains all parts.
+/// Fails with the end of the text unless it contains all parts.
 pub fn expect_parts(text: &str, parts: &[&str]) -> Result<(), Failed> {
     match parts.iter().find(|part| !text.contains(**part)) {
         None => Ok(()),
-        Some(part) => Err(format!("`{part}` is not in:\n{text}").into()),
+        Some(part) => Err(format!("`{part}` is not in:\n{}", end(text)).into()),
     }
 }
 

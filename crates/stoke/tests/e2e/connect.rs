@@ -46,10 +46,9 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     VERSIONS
         .into_iter()
         .map(|(version, port, package)| {
-            let jar = package.map(|package| package.replacen(':', "_", 1).replace(':', "-"));
             let needs = [
                 context.spark(version),
-                jar.map_or(Ok(()), |jar| context.package(&jar)),
+                package.map_or(Ok(()), |package| context.package(package)),
                 if client_is_there(context) {
                     Ok(())
                 } else {

@@ -26,6 +26,7 @@ mod faults;
 mod limit;
 mod manifests;
 mod object_store;
+mod packages;
 mod recorder;
 mod spark_submit;
 mod up;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),
+        packages::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),
         allocators::trials(&context),

@@ -61,7 +61,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
 
 /// hadoop-aws is kept from an earlier run, or can be fetched.
 fn packages(context: &Context, hadoop: &str) -> Result<(), String> {
-    context.package(&format!("org.apache.hadoop_hadoop-aws-{hadoop}"))
+    context.package(&format!("org.apache.hadoop:hadoop-aws:{hadoop}"))
 }
 
 fn etl(context: &Context) -> Result<(), Failed> {
