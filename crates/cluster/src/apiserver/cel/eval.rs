@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::functions::{call, method};
-use super::parse::{Expr, Fold, FoldKind, Node, Operator};
+use super::tree::{Expr, Fold, FoldKind, Node, Operator};
 use super::value::Value;
 
 /// Longest text an expression may make, in bytes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::eval::{EvalError, Evaluator, overflow};
-use super::parse::Operator;
+use super::tree::Operator;
 use super::value::Value;
 use super::{kubernetes, lists, text};
 

@@ -12,7 +12,9 @@ mod kubernetes;
 mod lex;
 mod lists;
 mod parse;
+mod signatures;
 mod text;
+mod tree;
 mod value;
 
 pub use eval::{Budget, EvalError, Variables};
@@ -20,7 +22,7 @@ pub use kubernetes::Question;
 pub(crate) use text::parse_duration;
 pub use value::Value;
 
-use parse::Node;
+use tree::Node;
 
 /// Cost units one expression may use, as published.
 pub const EXPRESSION_BUDGET: u64 = 10_000_000;

@@ -1,0 +1,211 @@
+//! Functions and methods by name, and the types of their results.
+
+use super::check::Type;
+
+/// Names of functions.
+pub(super) const FUNCTIONS: &[&str] = &[
+    "size",
+    "type",
+    "dyn",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "bool",
+    "timestamp",
+    "duration",
+    "matches",
+    "quantity",
+    "isQuantity",
+    "semver",
+    "isSemver",
+    "ip",
+    "isIP",
+    "cidr",
+    "isCIDR",
+    "url",
+    "isURL",
+];
+
+/// Names of methods.
+pub(super) const METHODS: &[&str] = &[
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "find",
+    "findAll",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "reverse",
+    "replace",
+    "split",
+    "substring",
+    "format",
+    "join",
+    "isSorted",
+    "min",
+    "max",
+    "sum",
+    "slice",
+    "first",
+    "last",
+    "sort",
+    "distinct",
+    "flatten",
+    "hasValue",
+    "value",
+    "orValue",
+    "or",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+    "isInteger",
+    "asInteger",
+    "asApproximateFloat",
+    "sign",
+    "add",
+    "sub",
+    "isGreaterThan",
+    "isLessThan",
+    "compareTo",
+    "major",
+    "minor",
+    "patch",
+    "family",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "masked",
+    "prefixLength",
+    "containsIP",
+    "containsCIDR",
+    "getScheme",
+    "getHost",
+    "getHostname",
+    "getPort",
+    "getEscapedPath",
+    "getQuery",
+    "validate",
+];
+
+/// Type of a function's result; `None` if it does not take these arguments.
+pub(super) fn function<'s>(name: &str, arguments: &[Type<'s>]) -> Option<Type<'s>> {
+    let text = |index: usize| matches!(arguments.get(index), Some(Type::Text | Type::Dyn));
+    let one = arguments.len() == 1;
+    Some(match name {
+        "size" if one => match arguments {
+            [Type::Text | Type::Bytes | Type::List(_) | Type::Map(_) | Type::Dyn] => Type::Int,
+            _ => return None,
+        },
+        "type" if one => Type::Named,
+        "dyn" if one => Type::Dyn,
+        "int" | "uint" | "double" | "string" | "bytes" | "bool" | "timestamp" | "duration" if one => {
+            if matches!(
+                arguments[0],
+                Type::List(_) | Type::Map(_) | Type::Object(..) | Type::Metadata
+            ) {
+                return None;
+            }
+            match name {
+                "int" => Type::Int,
+                "uint" => Type::Uint,
+                "double" => Type::Double,
+                "string" => Type::Text,
+                "bytes" => Type::Bytes,
+                "bool" => Type::Bool,
+                "timestamp" => Type::Timestamp,
+                _ => Type::Duration,
+            }
+        }
+        "matches" if text(0) && text(1) && arguments.len() == 2 => Type::Bool,
+        "quantity" if one && text(0) => Type::Library("kubernetes.Quantity"),
+        "semver" if text(0) && arguments.len() <= 2 => Type::Library("kubernetes.Semver"),
+        "ip" if one && text(0) => Type::Library("net.IP"),
+        "cidr" if one && text(0) => Type::Library("net.CIDR"),
+        "url" if one && text(0) => Type::Library("kubernetes.URL"),
+        "isQuantity" | "isIP" | "isCIDR" | "isURL" | "ip.isCanonical" if one && text(0) => Type::Bool,
+        "isSemver" if text(0) && arguments.len() <= 2 => Type::Bool,
+        "optional.of" | "optional.ofNonZeroValue" if one => Type::Optional(Box::new(arguments[0].clone())),
+        "optional.none" if arguments.is_empty() => Type::Optional(Box::new(Type::Dyn)),
+        "sets.contains" | "sets.equivalent" | "sets.intersects" if arguments.len() == 2 => Type::Bool,
+        "lists.range" if one => Type::List(Box::new(Type::Int)),
+        "strings.quote" | "jsonpatch.escapeKey" if one && text(0) => Type::Text,
+        "base64.encode" if one => Type::Text,
+        "base64.decode" if one && text(0) => Type::Bytes,
+        "math.isNaN" | "math.isInf" | "math.isFinite" if one => Type::Bool,
+        "format.named" if one && text(0) => Type::Optional(Box::new(Type::Library("kubernetes.NamedFormat"))),
+        _ if name.starts_with("format.") && arguments.is_empty() => Type::Library("kubernetes.NamedFormat"),
+        _ if name.starts_with("math.") && !arguments.is_empty() => Type::Dyn,
+        _ => return None,
+    })
+}
+
+/// Type of a method's result; `None` if the target has no such method for these arguments.
+pub(super) fn method<'s>(target: &Type<'s>, name: &str, arguments: &[Type<'s>]) -> Option<Type<'s>> {
+    let text = |index: usize| matches!(arguments.get(index), Some(Type::Text | Type::Dyn));
+    let int = |index: usize| matches!(arguments.get(index), Some(Type::Int | Type::Dyn));
+    let count = arguments.len();
+    Some(match (target, name) {
+        (Type::Dyn, _) => Type::Dyn,
+        (Type::Text | Type::Bytes | Type::List(_) | Type::Map(_), "size") if count == 0 => Type::Int,
+        (Type::Text, "contains" | "startsWith" | "endsWith" | "matches") if count == 1 && text(0) => Type::Bool,
+        (Type::Text, "find") if count == 1 && text(0) => Type::Text,
+        (Type::Text, "findAll") if text(0) && count <= 2 => Type::List(Box::new(Type::Text)),
+        (Type::Text, "charAt") if count == 1 && int(0) => Type::Text,
+        (Type::Text, "indexOf" | "lastIndexOf") if text(0) && count <= 2 => Type::Int,
+        (Type::Text, "lowerAscii" | "upperAscii" | "trim" | "reverse") if count == 0 => Type::Text,
+        (Type::Text, "replace") if text(0) && text(1) && count <= 3 => Type::Text,
+        (Type::Text, "split") if text(0) && count <= 2 => Type::List(Box::new(Type::Text)),
+        (Type::Text, "substring") if int(0) && count <= 2 => Type::Text,
+        (Type::Text, "format") if count == 1 => Type::Text,
+        (Type::List(_), "join") if count <= 1 => Type::Text,
+        (Type::List(_), "isSorted") if count == 0 => Type::Bool,
+        (Type::List(item), "min" | "max" | "sum") if count == 0 => (**item).clone(),
+        (Type::List(_), "indexOf" | "lastIndexOf") if count == 1 => Type::Int,
+        (Type::List(_), "slice") if count == 2 => target.clone(),
+        (Type::List(_), "reverse" | "sort" | "distinct") if count == 0 => target.clone(),
+        (Type::List(item), "first" | "last") if count == 0 => Type::Optional(item.clone()),
+        (Type::List(_), "flatten") if count <= 1 => Type::List(Box::new(Type::Dyn)),
+        (Type::Optional(_), "hasValue") if count == 0 => Type::Bool,
+        (Type::Optional(inner), "value") if count == 0 => (**inner).clone(),
+        (Type::Optional(inner), "orValue") if count == 1 => (**inner).clone(),
+        (Type::Optional(_), "or") if count == 1 => target.clone(),
+        (Type::Timestamp, _) if name.starts_with("get") && METHODS.contains(&name) && count <= 1 => Type::Int,
+        (Type::Duration, "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds") if count == 0 => Type::Int,
+        (Type::Library(_), "isGreaterThan" | "isLessThan") if count == 1 => Type::Bool,
+        (Type::Library(_), "compareTo") if count == 1 => Type::Int,
+        (Type::Library("kubernetes.Quantity"), "add" | "sub") if count == 1 => target.clone(),
+        (Type::Library("kubernetes.Quantity"), "isInteger") => Type::Bool,
+        (Type::Library("kubernetes.Quantity"), "asInteger" | "sign") => Type::Int,
+        (Type::Library("kubernetes.Quantity"), "asApproximateFloat") => Type::Double,
+        (Type::Library("kubernetes.Semver"), "major" | "minor" | "patch") => Type::Int,
+        (Type::Library("net.IP"), "family") => Type::Int,
+        (Type::Library("net.IP"), name) if name.starts_with("is") => Type::Bool,
+        (Type::Library("net.CIDR"), "containsIP" | "containsCIDR") if count == 1 => Type::Bool,
+        (Type::Library("net.CIDR"), "ip") => Type::Library("net.IP"),
+        (Type::Library("net.CIDR"), "masked") => target.clone(),
+        (Type::Library("net.CIDR"), "prefixLength") => Type::Int,
+        (Type::Library("kubernetes.URL"), "getQuery") => Type::Map(Box::new(Type::List(Box::new(Type::Text)))),
+        (Type::Library("kubernetes.URL"), name) if name.starts_with("get") => Type::Text,
+        (Type::Library("kubernetes.NamedFormat"), "validate") if count == 1 => {
+            Type::Optional(Box::new(Type::List(Box::new(Type::Text))))
+        }
+        _ => return None,
+    })
+}
