@@ -1,63 +1,89 @@
 //! Services know the addresses of their pods: Endpoints and EndpointSlices for every service with a selector.
+//!
+//! In: events of services and pods. Out: the two objects of every service concerned, written only when they change. [`members`] knows whose pod it is.
+
+mod members;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use self::members::Members;
 use super::{Cursor, News, note, update};
 use crate::apiserver::handlers::{finish_deletion, store_new};
-use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::server::Server;
 use crate::apiserver::status::ApiError;
-use crate::store::{EventKind, Interest, Key, Object, ResourceKey};
+use crate::store::{Event, EventKind, Interest, Key, Object, ResourceKey};
 
 const SLICES: &str = "endpointslices.discovery.k8s.io";
 
 pub(super) async fn run(server: Arc<Server>) {
     let mut cursor = Cursor::new(&server, Interest::of(&["services", "pods"]));
-    for service in server
-        .store
-        .list(&"services".into(), None, None, usize::MAX, |_| true)
-        .items
-    {
-        settle(&server, &service).await;
-    }
-    while let Some(news) = cursor.next().await {
-        let mut services = BTreeSet::new();
-        match news {
-            News::LookAgain => {
-                let all = server
-                    .store
-                    .list(&"services".into(), None, None, usize::MAX, |_| true)
-                    .items;
-                services.extend(all.iter().map(|service| service.key.clone()));
-            }
-            News::Events(events) => {
-                for event in events {
-                    let key = &event.object.key;
-                    match &*key.resource {
-                        "services" if event.kind == EventKind::Deleted => clear(&server, &event.object).await,
-                        "services" => {
-                            services.insert(key.clone());
-                        }
-                        "pods" => {
-                            let all = server
-                                .store
-                                .list(&"services".into(), Some(&key.namespace), None, usize::MAX, |_| true)
-                                .items;
-                            services.extend(all.iter().map(|service| service.key.clone()));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
+    let mut members = Members::default();
+    let mut services = look_again(&server, &mut members);
+    loop {
         for key in services {
             if let Some(service) = server.store.get(&key) {
-                settle(&server, &service).await;
+                settle(&server, &service, &members).await;
             }
         }
+        services = match cursor.next().await {
+            None => return,
+            Some(News::LookAgain) => look_again(&server, &mut members),
+            Some(News::Events(events)) => {
+                let mut concerned = BTreeSet::new();
+                for event in events {
+                    concerned.extend(take(&server, &mut members, &event).await);
+                }
+                concerned
+            }
+        };
+    }
+}
+
+/// All services, after the members were found anew.
+fn look_again(server: &Server, members: &mut Members) -> BTreeSet<Key> {
+    *members = Members::default();
+    let all = |resource: &str| {
+        server
+            .store
+            .list(&resource.into(), None, None, usize::MAX, |_| true)
+            .items
+    };
+    for service in all("services") {
+        members.service(&service.key, &service.value()["spec"]["selector"]);
+    }
+    for pod in all("pods") {
+        members.pod(&pod.key, Some(&pod.fields));
+    }
+    members.services().cloned().collect()
+}
+
+/// Takes one event in; gives the services it concerns.
+async fn take(server: &Arc<Server>, members: &mut Members, event: &Event) -> BTreeSet<Key> {
+    let (object, key) = (&event.object, &event.object.key);
+    let gone = event.kind == EventKind::Deleted;
+    match &*key.resource {
+        "services" if gone => {
+            members.forget(key);
+            clear(server, object).await;
+            BTreeSet::new()
+        }
+        "services" => {
+            if members.service(key, &object.value()["spec"]["selector"]) {
+                let pods = &"pods".into();
+                for pod in server
+                    .store
+                    .list(pods, Some(&key.namespace), None, usize::MAX, |_| true)
+                    .items
+                {
+                    members.pod(&pod.key, Some(&pod.fields));
+                }
+            }
+            [key.clone()].into()
+        }
+        _ => members.pod(key, (!gone).then_some(&object.fields)),
     }
 }
 
@@ -139,7 +165,7 @@ fn addresses(service: &Value, pods: &[Value]) -> (Value, Value, Value) {
 }
 
 /// Brings a service's Endpoints and EndpointSlice up to date.
-async fn settle(server: &Arc<Server>, service: &Arc<Object>) {
+async fn settle(server: &Arc<Server>, service: &Arc<Object>, members: &Members) {
     let value = service.value();
     if value["spec"]["selector"]
         .as_object()
@@ -148,15 +174,8 @@ async fn settle(server: &Arc<Server>, service: &Arc<Object>) {
     {
         return;
     }
-    let selector = LabelSelector::from_map(&value["spec"]["selector"]);
-    let namespace = &*service.key.namespace;
-    let pods = server
-        .store
-        .list(&"pods".into(), Some(namespace), None, usize::MAX, |pod| {
-            selector.matches(&pod.fields)
-        })
-        .items;
-    let pods: Vec<Value> = pods.iter().map(|pod| pod.value()).collect();
+    let pods = members.pods(&service.key).filter_map(|pod| server.store.get(pod));
+    let pods: Vec<Value> = pods.map(|pod| pod.value()).collect();
     let (subsets, endpoints, ports) = addresses(&value, &pods);
     let name = &*service.key.name;
     let labels = &value["metadata"]["labels"];
