@@ -20,7 +20,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt;
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::client::ClientBuilder;
@@ -189,7 +189,8 @@ async fn node(client: Client, times: Shared) {
     let config = watcher::Config::default().labels("spark-role=driver");
     let told = watcher(pods.clone(), config).default_backoff().applied_objects();
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
-    told.try_for_each(|pod| {
+    let told = told.filter_map(|pod| std::future::ready(pod.ok()));
+    told.for_each(|pod| {
         let (pods, times, at_once) = (pods.clone(), times.clone(), at_once.clone());
         let app = app_of(&pod);
         let known = times.lock().unwrap().driver.contains_key(&app);
@@ -200,10 +201,9 @@ async fn node(client: Client, times: Shared) {
                 live(&pods, &pod, &app, &times).await;
             });
         }
-        std::future::ready(Ok(()))
+        std::future::ready(())
     })
-    .await
-    .unwrap();
+    .await;
 }
 
 async fn live(pods: &Api<Pod>, driver: &Pod, app: &str, times: &Shared) {
@@ -262,7 +262,8 @@ async fn watch(client: Client, times: Shared) {
     let told = watcher(applications(&client), watcher::Config::default())
         .default_backoff()
         .applied_objects();
-    told.try_for_each(|app| {
+    let told = told.filter_map(|app| std::future::ready(app.ok()));
+    told.for_each(|app| {
         let state = app.data["status"]["applicationState"]["state"]
             .as_str()
             .unwrap_or_default();
@@ -270,10 +271,9 @@ async fn watch(client: Client, times: Shared) {
             let mut times = times.lock().unwrap();
             times.seen.entry((app.name_any(), state)).or_insert_with(Instant::now);
         }
-        std::future::ready(Ok(()))
+        std::future::ready(())
     })
-    .await
-    .unwrap();
+    .await;
 }
 
 /// All at once, as far as [`AT_ONCE`] goes, or so many a minute.

@@ -1,7 +1,7 @@
 //! Which pods belong to which services, kept up to date pod by pod.
 //!
-//! A pod's change costs a look-up for each of its labels, whatever number of services and pods there is; a service that comes costs one pass
-//! over the pods of its namespace.
+//! A pod's change costs a look-up for each of its labels, whatever number of services and pods there is; a service that comes costs one
+//! comparison with each pod of its namespace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,15 +17,15 @@ type Pair = (Box<str>, Box<str>);
 #[derive(Default)]
 pub(super) struct Members {
     services: BTreeMap<Key, Service>,
-    /// Services by namespace and one pair of their selector: the one that fewest others have been filed under.
-    filed: HashMap<(Arc<str>, Pair), BTreeSet<Key>>,
+    /// Services by namespace and one pair of their selector, label and value: the pair that fewest others have been filed under.
+    filed: HashMap<Arc<str>, HashMap<Box<str>, HashMap<Box<str>, BTreeSet<Key>>>>,
     /// The services each pod belongs to; none without any.
     of_pod: HashMap<Key, BTreeSet<Key>>,
 }
 
 struct Service {
     selector: Vec<Pair>,
-    filed: (Arc<str>, Pair),
+    filed: Pair,
     pods: BTreeSet<Key>,
 }
 
@@ -38,8 +38,13 @@ impl Service {
 }
 
 impl Members {
-    /// Notes a service as it is now. True when its pods must be told by [`Members::pod`], all of its namespace: it is new, or its selector is.
-    pub fn service(&mut self, key: &Key, selector: &Value) -> bool {
+    fn filed(&self, namespace: &str, (label, value): (&str, &str)) -> Option<&BTreeSet<Key>> {
+        self.filed.get(namespace)?.get(label)?.get(value)
+    }
+
+    /// Notes a service as it is now. `pods` gives those of its namespace that satisfy a condition; it is asked when the service is new, or its
+    /// selector is.
+    pub fn service(&mut self, key: &Key, selector: &Value, pods: impl FnOnce(&dyn Fn(&Fields) -> bool) -> Vec<Key>) {
         let pairs = selector.as_object().into_iter().flatten();
         let selector: Vec<Pair> = pairs
             .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or_default().into()))
@@ -49,21 +54,26 @@ impl Members {
             .get(key)
             .is_some_and(|service| service.selector == selector)
         {
-            return false;
+            return;
         }
         self.forget(key);
-        let places = selector.iter().map(|pair| (key.namespace.clone(), pair.clone()));
-        let Some(filed) = places.min_by_key(|place| self.filed.get(place).map_or(0, BTreeSet::len)) else {
-            return false;
+        let crowd = |(label, value): &&Pair| self.filed(&key.namespace, (label, value)).map_or(0, BTreeSet::len);
+        let Some(filed) = selector.iter().min_by_key(crowd).cloned() else {
+            return;
         };
-        self.filed.entry(filed.clone()).or_default().insert(key.clone());
-        let service = Service {
+        let labels = self.filed.entry(key.namespace.clone()).or_default();
+        let values = labels.entry(filed.0.clone()).or_default();
+        values.entry(filed.1.clone()).or_default().insert(key.clone());
+        let mut service = Service {
             selector,
             filed,
             pods: BTreeSet::new(),
         };
+        service.pods.extend(pods(&|fields| service.selects(fields)));
+        for pod in &service.pods {
+            self.of_pod.entry(pod.clone()).or_default().insert(key.clone());
+        }
         self.services.insert(key.clone(), service);
-        true
     }
 
     /// Forgets a service.
@@ -71,10 +81,20 @@ impl Members {
         let Some(service) = self.services.remove(key) else {
             return;
         };
-        if let Some(filed) = self.filed.get_mut(&service.filed) {
-            filed.remove(key);
-            if filed.is_empty() {
-                self.filed.remove(&service.filed);
+        let (label, value) = &service.filed;
+        if let Some(labels) = self.filed.get_mut(&key.namespace)
+            && let Some(values) = labels.get_mut(label)
+            && let Some(services) = values.get_mut(value)
+        {
+            services.remove(key);
+            if services.is_empty() {
+                values.remove(value);
+            }
+            if values.is_empty() {
+                labels.remove(label);
+            }
+            if labels.is_empty() {
+                self.filed.remove(&key.namespace);
             }
         }
         for pod in service.pods {
@@ -94,21 +114,16 @@ impl Members {
     /// Notes a pod as it is now, `None` when it is gone. Gives the services that had it or have it.
     pub fn pod(&mut self, key: &Key, fields: Option<&Fields>) -> BTreeSet<Key> {
         let mut now = BTreeSet::new();
-        for label in fields.into_iter().flat_map(|fields| &fields.labels) {
-            let filed = self.filed.get(&(key.namespace.clone(), label.clone()));
-            now.extend(
-                filed
-                    .into_iter()
-                    .flatten()
-                    .filter(|service| {
-                        fields.is_some_and(|fields| {
-                            self.services
-                                .get(service)
-                                .is_some_and(|service| service.selects(fields))
-                        })
-                    })
-                    .cloned(),
-            );
+        if let Some(fields) = fields {
+            for (label, value) in &fields.labels {
+                let filed = self.filed(&key.namespace, (label, value)).into_iter().flatten();
+                let theirs = |service: &&Key| {
+                    self.services
+                        .get(service)
+                        .is_some_and(|service| service.selects(fields))
+                };
+                now.extend(filed.filter(theirs).cloned());
+            }
         }
         let before = self.of_pod.remove(key).unwrap_or_default();
         for service in before.difference(&now) {
@@ -154,6 +169,10 @@ mod tests {
         fields_of(&json!({"metadata": {"labels": labels}}))
     }
 
+    fn none(_: &dyn Fn(&Fields) -> bool) -> Vec<Key> {
+        Vec::new()
+    }
+
     fn names(keys: impl IntoIterator<Item = Key>) -> Vec<String> {
         keys.into_iter().map(|key| key.name.to_string()).collect()
     }
@@ -162,12 +181,10 @@ mod tests {
     fn pods_come_change_and_go() {
         let mut members = Members::default();
         let (a, b) = (key("services", "a"), key("services", "b"));
-        assert!(members.service(&a, &json!({"app": "a", "role": "driver"})));
-        assert!(members.service(&b, &json!({"app": "b", "role": "driver"})));
-        assert!(
-            !members.service(&b, &json!({"app": "b", "role": "driver"})),
-            "it is known"
-        );
+        members.service(&a, &json!({"app": "a", "role": "driver"}), none);
+        members.service(&b, &json!({"app": "b", "role": "driver"}), none);
+        // It is known: nobody is asked again.
+        members.service(&b, &json!({"app": "b", "role": "driver"}), |_| unreachable!());
         let pod = key("pods", "p");
         let told = members.pod(&pod, Some(&labels(json!({"app": "a", "role": "driver", "more": "x"}))));
         assert_eq!(names(told), ["a"]);
@@ -191,17 +208,18 @@ mod tests {
         let mut members = Members::default();
         let (service, pod) = (key("services", "s"), key("pods", "p"));
         let fields = labels(json!({"app": "a"}));
-        assert!(members.service(&service, &json!({"app": "a"})));
-        members.pod(&pod, Some(&fields));
-        assert!(members.service(&service, &json!({"app": "other"})), "another selector");
+        let there = |selects: &dyn Fn(&Fields) -> bool| selects(&fields).then(|| pod.clone()).into_iter().collect();
+        members.service(&service, &json!({"app": "a"}), there);
+        assert_eq!(names(members.pods(&service).cloned()), ["p"]);
+        members.service(&service, &json!({"app": "other"}), there);
         assert_eq!(members.pods(&service).count(), 0);
         assert!(members.pod(&pod, Some(&fields)).is_empty());
-        assert!(members.service(&service, &json!({"app": "a"})));
-        members.pod(&pod, Some(&fields));
+        members.service(&service, &json!({"app": "a"}), there);
+        assert_eq!(names(members.pod(&pod, Some(&fields))), ["s"]);
         members.forget(&service);
         assert!(members.pod(&pod, Some(&fields)).is_empty());
         // One without a selector has no pods of ours.
-        assert!(!members.service(&service, &Value::Null));
+        members.service(&service, &Value::Null, there);
         assert!(members.filed.is_empty() && members.of_pod.is_empty() && members.services.is_empty());
     }
 
@@ -209,7 +227,7 @@ mod tests {
     fn another_namespace_is_another_world() {
         let mut members = Members::default();
         let service = key("services", "s");
-        members.service(&service, &json!({"app": "a"}));
+        members.service(&service, &json!({"app": "a"}), none);
         let elsewhere = Key::new(&"pods".into(), "elsewhere", "p");
         assert!(members.pod(&elsewhere, Some(&labels(json!({"app": "a"})))).is_empty());
     }
@@ -219,9 +237,14 @@ mod tests {
         let mut members = Members::default();
         for number in 0..100 {
             let selector = json!({"role": "driver", "app": format!("app-{number}")});
-            members.service(&key("services", &format!("s-{number}")), &selector);
+            members.service(&key("services", &format!("s-{number}")), &selector, none);
         }
-        let most = members.filed.values().map(BTreeSet::len).max();
+        let values = members
+            .filed
+            .values()
+            .flat_map(HashMap::values)
+            .flat_map(HashMap::values);
+        let most = values.map(BTreeSet::len).max();
         assert!(most <= Some(1), "{most:?} services must be asked for one label");
     }
 }

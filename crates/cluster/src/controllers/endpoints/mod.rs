@@ -52,7 +52,7 @@ fn look_again(server: &Server, members: &mut Members) -> BTreeSet<Key> {
             .items
     };
     for service in all("services") {
-        members.service(&service.key, &service.value()["spec"]["selector"]);
+        members.service(&service.key, &service.value()["spec"]["selector"], |_| Vec::new());
     }
     for pod in all("pods") {
         members.pod(&pod.key, Some(&pod.fields));
@@ -71,16 +71,13 @@ async fn take(server: &Arc<Server>, members: &mut Members, event: &Event) -> BTr
             BTreeSet::new()
         }
         "services" => {
-            if members.service(key, &object.value()["spec"]["selector"]) {
-                let pods = &"pods".into();
-                for pod in server
+            members.service(key, &object.value()["spec"]["selector"], |selects| {
+                let selected = |pod: &Object| selects(&pod.fields);
+                let pods = server
                     .store
-                    .list(pods, Some(&key.namespace), None, usize::MAX, |_| true)
-                    .items
-                {
-                    members.pod(&pod.key, Some(&pod.fields));
-                }
-            }
+                    .list(&"pods".into(), Some(&key.namespace), None, usize::MAX, selected);
+                pods.items.iter().map(|pod| pod.key.clone()).collect()
+            });
             [key.clone()].into()
         }
         _ => members.pod(key, (!gone).then_some(&object.fields)),
