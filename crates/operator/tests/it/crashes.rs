@@ -9,7 +9,7 @@ use super::api::{Cut, FakeApi, Trouble};
 use super::scenarios::{Node, SCENARIOS, Scenario};
 use super::world::{Running, clock};
 
-/// What a life left: names of objects, states and counters of applications, and everything that was ever created, each time it was.
+/// What a life left: names of objects, states and counters of applications and servers, and everything that was ever created, each time it was.
 #[derive(Debug, PartialEq)]
 pub struct End {
     names: Vec<String>,
@@ -44,6 +44,15 @@ impl End {
                 status["driverInfo"].clone(),
             ]
         });
+        let servers = api.all("sparkconnects").into_iter().map(|connect| {
+            let status = &connect["status"];
+            [
+                status["state"].clone(),
+                status["attempts"].clone(),
+                status["server"].clone(),
+                status["conditions"][0]["reason"].clone(),
+            ]
+        });
         let mut created = plain(api.created());
         let mut drivers = node.drivers.len();
         if scenario.halved {
@@ -52,7 +61,7 @@ impl End {
         }
         Self {
             names: plain(api.names()),
-            states: states.collect(),
+            states: states.chain(servers).collect(),
             created,
             drivers,
         }
@@ -78,10 +87,11 @@ async fn life(scenario: &Scenario, cut: Option<(Cut, Trouble)>) -> (End, usize) 
         }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "{} {cut:?}: stuck: {:#?} {:#?}",
+            "{} {cut:?}: stuck: {:#?} {:#?} {:#?}",
             scenario.name,
             api.log(),
-            api.all("sparkapplications")
+            api.all("sparkapplications"),
+            api.all("sparkconnects")
         );
         tokio::select! {
             () = api.cut.notified() => {
