@@ -110,10 +110,15 @@ impl Round<'_> {
             Some(Outcome::Created { url }) => self.created(url),
             _ => {}
         }
-        if let Some(since) = self.stopped_since()
-            && !self.is_asked_for(since)
-        {
-            return self.stay_stopped();
+        if let Some(since) = self.stopped_since() {
+            match &self.facts.server {
+                // Also when it is asked for: the next one has a number of its own, whatever of this one is still there.
+                Server::Present(pod) if self.owns(pod) && !pod.deleting => {
+                    return (Some(Action::Delete(pod.uid.clone())), self.after(HEARTBEAT));
+                }
+                _ if !self.is_asked_for(since) => return (None, None),
+                _ => {}
+            }
         }
         match &self.facts.server {
             Server::NotCached => (Some(Action::Look), self.after(HEARTBEAT)),
@@ -241,15 +246,14 @@ impl Round<'_> {
     /// Ends a server that nobody uses. The status says so before the pod goes.
     fn stop(&mut self, pod: &ServerPod, timeout: SignedDuration) -> Next {
         let name = self.facts.connect.name_any();
-        let use_ = self
-            .condition_of(idle::CONDITION)
-            .map_or("", |known| known.message.as_str());
+        let known = self.condition_of(idle::CONDITION);
+        let seen = known.map_or("", |known| known.message.as_str());
         let message = format!(
-            "stopped because nothing was computed for {timeout:#} ({use_}); `stoke connect {name}` or an edit starts it again"
+            "stopped because nothing was computed for {timeout:#} ({seen}); `stoke connect {name}` or an edit starts it again"
         );
         self.status.server = ConnectServerStatus::default();
         self.enter(State::NotReady, IDLE, &message);
-        self.stay_stopped_with(pod)
+        (Some(Action::Delete(pod.uid.clone())), self.after(HEARTBEAT))
     }
 
     /// Since when the server is stopped because nobody used it, if it is.
@@ -263,20 +267,6 @@ impl Round<'_> {
         let woken = idle::wake(&self.facts.connect).ok().flatten();
         let seen = self.condition().and_then(|condition| condition.observed_generation);
         woken.is_some_and(|woken| woken > since) || seen != self.facts.connect.metadata.generation
-    }
-
-    fn stay_stopped(&mut self) -> Next {
-        match &self.facts.server {
-            Server::Present(pod) => self.stay_stopped_with(pod),
-            Server::NotCached | Server::Gone => (None, None),
-        }
-    }
-
-    fn stay_stopped_with(&self, pod: &ServerPod) -> Next {
-        if pod.deleting || !self.owns(pod) {
-            return (None, None);
-        }
-        (Some(Action::Delete(pod.uid.clone())), self.after(HEARTBEAT))
     }
 
     fn owns(&self, pod: &ServerPod) -> bool {

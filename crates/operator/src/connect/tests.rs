@@ -291,7 +291,7 @@ fn a_stopped_server_stays_stopped_until_it_is_asked_for() {
         ),
         (
             annotated(with(running(true)), "stoke.dev/wake", &wake(61)),
-            Some(Action::Create(1)),
+            Some(Action::Delete("p1".into())),
         ),
         (annotated(with(going), "stoke.dev/wake", &wake(61)), None),
         (edited, Some(Action::Look)),

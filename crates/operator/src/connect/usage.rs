@@ -14,7 +14,8 @@ use super::handshake::SESSION;
 
 /// How long a page may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// Sessions that are open come first, and of operations only the newest: the page stays small however long the server lives.
+/// Sessions that are open come first, and of operations only the newest: the page stays small however long the server lives. With more than a
+/// hundred open sessions a new one, and ours, may not be among them; its operations are.
 const PAGE: &str =
     "/connect/?sessionstat.sort=Finish+Time&sessionstat.desc=false&sessionstat.pageSize=100&sqlstat.pageSize=1";
 /// A page of more than this is none of Spark's: 102 rows are less than 100 KB, but for the text of one operation.
@@ -112,7 +113,8 @@ fn of_answer(answer: &[u8]) -> Usage {
 pub fn of_page(page: &str) -> Option<Counts> {
     // "2 session(s) are online, running 1 Request(s)", with line breaks anywhere between words.
     let (before, after) = page.split_once("session(s) are online,")?;
-    let sessions: u32 = before.split_whitespace().next_back()?.parse().ok()?;
+    let mut words = before.trim_end().rsplit(|letter: char| !letter.is_ascii_digit());
+    let sessions: u32 = words.next()?.parse().ok()?;
     let (between, _) = after.split_once("Request(s)")?;
     let operations: u32 = between.trim().strip_prefix("running")?.trim().parse().ok()?;
     let mut ours_is_open = false;
