@@ -115,11 +115,11 @@ fn runs(api: &FakeApi) -> Vec<Value> {
     api.all("sparkapplications")
 }
 
-/// A Connect server that is stopped after a minute without use.
+/// A Connect server that is stopped after ten seconds without use.
 fn put_connect(api: &FakeApi) {
     let connect = json!({
         "apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect",
-        "metadata": {"name": "lab", "generation": 1, "annotations": {"stoke.dev/idle-timeout": "1m"}},
+        "metadata": {"name": "lab", "generation": 1, "annotations": {"stoke.dev/idle-timeout": "10s"}},
         "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}},
     });
     api.put("sparkconnects", connect);

@@ -42,14 +42,14 @@ print("rows", len(rows), rows[9][1])
 spark.stop()
 "#;
 
-/// Opens two sessions, uses both, says so in a file, and keeps them until another file is there.
+/// Opens two sessions, uses both for what needs no executor, says so in a file, and keeps them until another file is there.
 const TWO_SESSIONS: &str = r#"
 import os, sys, time
 from pyspark.sql import SparkSession
 remote = os.environ["SPARK_REMOTE"]
 sessions = [SparkSession.builder.remote(remote).create() for _ in range(2)]
 for session in sessions:
-    session.sql("select 40 + 2").collect()
+    session.sql("set spark.app.name")
 open(sys.argv[1] + "/open", "w").close()
 while not os.path.exists(sys.argv[1] + "/close"):
     time.sleep(0.1)
@@ -145,7 +145,7 @@ fn use_and_leave(context: &Context) -> Result<(), Failed> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let counted = eventually("two sessions are open", Duration::from_secs(120), || {
+    let counted = eventually("two sessions are open", Duration::from_secs(180), || {
         signs.path().join("open").exists() || holding.try_wait().is_ok_and(|ended| ended.is_some())
     })
     .and_then(|()| until_in_use(&up, "lab", "2 sessions are open, no operation runs"));
