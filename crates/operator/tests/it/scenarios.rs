@@ -127,10 +127,9 @@ fn put_connect(api: &FakeApi) {
 
 /// As a kubelet: starts the server when its ConfigMap is there. Gives the state and the reason of the server's first condition.
 fn serve(api: &FakeApi) -> (String, String) {
-    let maps = api.all("configmaps");
     let has_map = |pod: &Value| {
-        maps.iter()
-            .any(|map| map["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"])
+        let of_pod = |map: &Value| map["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"];
+        api.all("configmaps").iter().any(of_pod)
     };
     let waiting = api
         .get("pods", "lab-server")
