@@ -92,6 +92,43 @@ pub fn plan_connect(
     })
 }
 
+/// Where the server's UI is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ui {
+    /// At this port.
+    At(u16),
+    /// There is none, or it keeps nothing of what happens; why.
+    Off(String),
+}
+
+/// Where the UI of a server of this spec is, by its configuration.
+///
+/// # Errors
+/// What is wrong with the spec, as for [`plan_connect`].
+pub fn ui(connect: &SparkConnect, settings: &Settings) -> Result<Ui, ApplicationError> {
+    let conf = request_from_application(&as_application(connect)?, 1, settings)?.conf;
+    let value = |key: &str| conf.get(key).map(|value| value.trim());
+    if value("spark.ui.enabled").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        return Ok(Ui::Off("spark.ui.enabled is false".to_owned()));
+    }
+    for key in [
+        "spark.connect.ui.retainedSessions",
+        "spark.connect.ui.retainedStatements",
+    ] {
+        if value(key)
+            .and_then(|value| value.parse::<i64>().ok())
+            .is_some_and(|count| count < 1)
+        {
+            return Ok(Ui::Off(format!("{key} is less than 1")));
+        }
+    }
+    let port = crate::application::extras::ui_port(&conf);
+    Ok(match u16::try_from(port) {
+        Ok(port) if port > 0 => Ui::At(port),
+        _ => Ui::Off(format!("spark.ui.port is {port}, which is no fixed port")),
+    })
+}
+
 /// The application whose driver the server is.
 fn as_application(connect: &SparkConnect) -> Result<SparkApplication, ApplicationError> {
     let spec = connect.spec.clone();
@@ -361,6 +398,33 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(said.contains(PORT_KEY), "{said}");
+    }
+
+    #[test]
+    fn the_ui_is_where_the_configuration_says() {
+        let off = |why: &str| Ui::Off(why.to_owned());
+        for (conf, expected) in [
+            (json!({}), Ui::At(4040)),
+            (json!({"spark.ui.port": "4050"}), Ui::At(4050)),
+            (json!({"spark.ui.enabled": "False"}), off("spark.ui.enabled is false")),
+            (
+                json!({"spark.ui.port": "0"}),
+                off("spark.ui.port is 0, which is no fixed port"),
+            ),
+            (
+                json!({"spark.connect.ui.retainedStatements": "0"}),
+                off("spark.connect.ui.retainedStatements is less than 1"),
+            ),
+        ] {
+            let mut connect: SparkConnect = serde_json::from_value(json!({
+                "apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect",
+                "metadata": {"name": "lab", "namespace": "jobs"}, "spec": least(),
+            }))
+            .unwrap();
+            connect.spec.spark_conf = serde_json::from_value(conf.clone()).unwrap();
+            let settings = Settings::new("k8s://https://kubernetes.default.svc", jiff::Timestamp::UNIX_EPOCH);
+            assert_eq!(ui(&connect, &settings).unwrap(), expected, "{conf}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use stoke_submit::application::{ApplicationError, Settings, plan_application, re
 use stoke_submit::connect::plan_connect;
 
 use super::sizing::{self, Allowed, Pods};
+use crate::connect::idle;
 use crate::schedule::Schedule;
 
 /// An object that is about to be stored.
@@ -226,6 +227,14 @@ fn schedule(
 }
 
 fn server(connect: &SparkConnect, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
+    let annotations = [idle::timeout(connect).err(), idle::wake(connect).err()];
+    let wrong = annotations.into_iter().flatten();
+    let wrong: Vec<_> = wrong
+        .map(|message| error("bad-annotation", "metadata.annotations", message))
+        .collect();
+    if !wrong.is_empty() {
+        return wrong;
+    }
     let plan = match plan_connect(connect, 1, settings) {
         Ok(plan) => plan,
         Err(cause) => return vec![refused(&cause, "spec")],

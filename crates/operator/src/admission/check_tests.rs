@@ -134,6 +134,12 @@ fn faults_name_the_key_the_cause_the_fix_and_the_code() {
                 "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}, "sparkConf": {"spark.master": "local"}}}),
             "sparkConf key \"spark.master\" is not allowed",
         ),
+        (
+            json!({"apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect",
+                "metadata": {"name": "lab", "annotations": {"stoke.dev/idle-timeout": "soon"}},
+                "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}}}),
+            "such as 30m or 1h30m, or none [bad-annotation]",
+        ),
     ];
     for (object, part) in rows {
         let said = errors(&object);

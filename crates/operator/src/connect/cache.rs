@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::core::DynamicObject;
 use stoke_model::names;
 
 use super::facts::{Facts, Server, ServerPod};
+use super::usage::Usage;
 use crate::controller::Key;
 
 /// Shared by watches and workers.
@@ -20,6 +22,8 @@ struct Entry {
     object: Option<DynamicObject>,
     server: Option<ServerPod>,
     executors: HashMap<String, String>,
+    /// The last look at the server's use.
+    counted: Option<(Timestamp, Usage)>,
 }
 
 impl Cache {
@@ -34,9 +38,24 @@ impl Cache {
         let facts = Facts {
             server: entry.server.clone().map_or(Server::NotCached, Server::Present),
             executors,
+            counted_at: entry.counted.as_ref().map(|(at, _)| *at),
             ..Facts::default()
         };
         Some((entry.object.clone()?, facts))
+    }
+
+    /// How much the server was used when it was looked at.
+    pub(super) fn counted(&self, key: &Key, at: Timestamp, usage: &Usage) {
+        if let Some(entry) = self.lock().get_mut(key) {
+            entry.counted = Some((at, usage.clone()));
+        }
+    }
+
+    /// What the last look said.
+    pub(super) fn last_counted(&self, key: &Key) -> Option<Usage> {
+        let entries = self.lock();
+        let (_, usage) = entries.get(key)?.counted.as_ref()?;
+        Some(usage.clone())
     }
 
     pub(super) fn object_told(&self, object: &DynamicObject) -> Option<Key> {

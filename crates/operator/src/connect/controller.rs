@@ -8,31 +8,36 @@ use futures::StreamExt;
 use futures::stream::SelectAll;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::Api;
 use kube::core::{ApiResource, DeserializeGuard, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
-use stoke_model::crd::{SparkConnect, SparkConnectStatus};
+use stoke_model::crd::{ConnectState, SparkConnect, SparkConnectStatus};
 use stoke_model::names;
 use stoke_submit::application::Settings;
+use stoke_submit::connect::{Ui, ui};
 use tokio::sync::{mpsc, watch as signal};
 use tracing::Instrument;
 
 use super::cache::{Cache, object_key, pod_key};
-use super::decide::{Action, decide};
-use super::facts::{Facts, Server};
+use super::decide::{Action, CONDITION, decide};
+use super::facts::{Facts, Outcome, Server, ServerPod};
 use super::server;
+use super::usage::Usage;
+use super::visit::{Place, Visits};
 use crate::act::events::Publisher;
 use crate::act::{is_code, status};
-use crate::controller::Key;
 use crate::controller::follow::{self, Followed, follow, well_formed};
+use crate::controller::{Clock, Key};
 use crate::gate::Gate;
+use crate::metrics::Metrics;
 use crate::names::spec_digest;
 
 /// API version of the resource.
 const API_VERSION: &str = "sparkoperator.k8s.io/v1alpha1";
-/// Decisions in one go; a server needs four to be greeted.
+/// Decisions in one go; a server needs five to be greeted and looked at.
 const ROUNDS: usize = 12;
 /// An API server that does not answer for so long holds up this object only, and only until then.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -45,32 +50,37 @@ const NOT_OURS: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 /// What all parts share.
 #[derive(Clone)]
 pub(crate) struct Context {
-    pub(crate) client: Client,
-    pub(crate) publisher: Publisher,
-    pub(crate) settings: Arc<Settings>,
+    client: Client,
+    publisher: Publisher,
+    settings: Arc<Settings>,
     /// Watched namespaces, or one empty name for all.
-    pub(crate) scopes: Arc<Vec<String>>,
+    scopes: Arc<Vec<String>>,
     gate: Gate,
+    clock: Clock,
+    metrics: Metrics,
+    visits: Visits,
     cache: Cache,
 }
 
+impl Context {
+    /// With what the operator's other controllers use, too.
+    pub(crate) fn new(operator: &crate::controller::Context, settings: Settings, visits: Visits) -> Self {
+        Self {
+            client: operator.client.clone(),
+            publisher: operator.publisher.clone(),
+            settings: Arc::new(settings),
+            scopes: operator.scopes.clone(),
+            gate: operator.gate.clone(),
+            clock: operator.clock.clone(),
+            metrics: operator.metrics.clone(),
+            visits,
+            cache: Cache::default(),
+        }
+    }
+}
+
 /// Serves `SparkConnect` objects until `stop` turns true.
-pub(crate) async fn run(
-    client: Client,
-    publisher: Publisher,
-    settings: Settings,
-    scopes: Arc<Vec<String>>,
-    gate: Gate,
-    mut stop: signal::Receiver<bool>,
-) {
-    let context = Context {
-        client,
-        publisher,
-        settings: Arc::new(settings),
-        scopes,
-        gate,
-        cache: Cache::default(),
-    };
+pub(crate) async fn run(context: Context, mut stop: signal::Receiver<bool>) {
     let (touch, touched) = mpsc::unbounded_channel();
     tokio::select! {
         () = watch_all(context.clone(), touch) => {}
@@ -137,7 +147,7 @@ async fn attend(context: Context, key: Key, mut woken: mpsc::UnboundedReceiver<(
             Ok(Ok(Some(again))) => {
                 failures = 0;
                 due = again.map(|at| {
-                    let wait = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+                    let wait = Duration::try_from(at.duration_since(context.clock.now())).unwrap_or_default();
                     wait + Duration::from_millis(1)
                 });
             }
@@ -160,11 +170,13 @@ async fn attend(context: Context, key: Key, mut woken: mpsc::UnboundedReceiver<(
 /// One object, once: facts, decision, status, action, until there is nothing to do now. None when the object is gone.
 async fn turn(context: &Context, key: &Key) -> Result<Option<Option<Timestamp>>, kube::Error> {
     let Some((mut stored, mut facts)) = context.cache.facts(key) else {
+        context.metrics.forget_server(key);
         return Ok(None);
     };
     if !context.gate.is_ours(key) {
+        context.metrics.forget_server(key);
         // Another operator has the lease; it costs nothing but a look into memory to see whether it still has.
-        return Ok(Some(Some(Timestamp::now() + NOT_OURS)));
+        return Ok(Some(Some(context.clock.now() + NOT_OURS)));
     }
     if let Err(reason) = read(&stored, &mut facts) {
         // The schema of the definition lets this through only when the definition is another's.
@@ -172,25 +184,29 @@ async fn turn(context: &Context, key: &Key) -> Result<Option<Option<Timestamp>>,
         return Ok(Some(None));
     }
     for _ in 0..ROUNDS {
-        let decision = decide(&facts, Timestamp::now());
+        let decision = decide(&facts, context.clock.now());
         if !write(context, key, &mut stored, &facts, &decision.status).await? {
-            return Ok(Some(Some(Timestamp::now())));
+            return Ok(Some(Some(context.clock.now())));
         }
         facts.connect.status = Some(decision.status);
+        report(context, key, &facts.connect);
         for note in &decision.events {
-            let occasion = facts.connect.metadata.generation.unwrap_or_default().to_string();
+            // A server may be stopped and started again without an edit.
+            let attempts = facts.connect.status.as_ref().map_or(0, |status| status.attempts);
+            let generation = facts.connect.metadata.generation.unwrap_or_default();
+            let occasion = format!("{generation}-{attempts}");
             context.publisher.publish(&regarding(&stored), &occasion, note);
         }
         facts.outcome = None;
         let Some(action) = decision.action else {
             return Ok(Some(decision.requeue_at));
         };
-        act(context, &mut facts, &action).await?;
+        act(context, key, &mut facts, &action).await?;
     }
-    Ok(Some(Some(Timestamp::now() + jiff::SignedDuration::from_secs(5))))
+    Ok(Some(Some(context.clock.now() + jiff::SignedDuration::from_secs(5))))
 }
 
-async fn act(context: &Context, facts: &mut Facts, action: &Action) -> Result<(), kube::Error> {
+async fn act(context: &Context, key: &Key, facts: &mut Facts, action: &Action) -> Result<(), kube::Error> {
     let client = &context.client;
     match action {
         Action::Look => facts.server = server::look(client, &facts.connect).await?,
@@ -207,10 +223,55 @@ async fn act(context: &Context, facts: &mut Facts, action: &Action) -> Result<()
             let Server::Present(pod) = &facts.server else {
                 return Ok(());
             };
-            facts.outcome = Some(server::greet(client, &facts.connect, &pod.ip, port(&facts.connect)).await);
+            let place = place(&facts.connect, pod, port(&facts.connect));
+            facts.outcome = Some(context.visits.0.greet(client, &place).await);
+        }
+        Action::Count => {
+            let Server::Present(pod) = &facts.server else {
+                return Ok(());
+            };
+            let usage = match ui(&facts.connect, &context.settings) {
+                Ok(Ui::At(port)) => {
+                    let place = place(&facts.connect, pod, port);
+                    context.visits.0.count(client, &place).await
+                }
+                Ok(Ui::Off(why)) => Usage::off(why),
+                Err(error) => Usage::unreadable(error),
+            };
+            let at = context.clock.now();
+            context.cache.counted(key, at, &usage);
+            (facts.counted_at, facts.outcome) = (Some(at), Some(Outcome::Counted(usage)));
         }
     }
     Ok(())
+}
+
+fn place(connect: &SparkConnect, pod: &ServerPod, port: u16) -> Place {
+    Place {
+        namespace: connect.namespace().unwrap_or_default(),
+        pod: names::connect_server(&connect.name_any()),
+        ip: pod.ip.clone(),
+        port,
+    }
+}
+
+/// The server in numbers.
+fn report(context: &Context, key: &Key, connect: &SparkConnect) {
+    let Some(status) = &connect.status else { return };
+    let is_idle = |condition: &Condition| condition.type_ == CONDITION && condition.reason == names::REASON_IDLE;
+    let state = match status.state {
+        _ if status.conditions.iter().any(is_idle) => "Idle",
+        ConnectState::New => "New",
+        ConnectState::Provisioning => "Provisioning",
+        ConnectState::Ready => "Ready",
+        ConnectState::NotReady => "NotReady",
+        ConnectState::Failed => "Failed",
+    };
+    let counts = match context.cache.last_counted(key) {
+        Some(Usage::Known(counts)) if state == "Ready" => Some((counts.sessions, counts.operations)),
+        _ => None,
+    };
+    context.metrics.server(key, state, counts);
 }
 
 /// The port in the address clients are given, which the plan of the server said.

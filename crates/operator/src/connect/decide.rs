@@ -8,8 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use stoke_model::crd::{ConnectServerStatus, ConnectState as State, SparkConnectStatus};
 use stoke_model::names;
+use stoke_model::names::REASON_IDLE as IDLE;
 
 use super::facts::{Facts, Outcome, Phase, Server, ServerPod};
+use super::idle;
+use super::usage::Usage;
 use crate::application::EventNote;
 
 /// What follows.
@@ -36,6 +39,8 @@ pub enum Action {
     Delete(String),
     /// Speak to the server as a client does.
     Greet,
+    /// Look how much the server is used.
+    Count,
 }
 
 /// The condition of the published API.
@@ -52,8 +57,6 @@ const REFUSED: &str = "Refused";
 const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// How soon to look again at what should have moved on by an event.
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(60);
-/// How soon to look again, at what is known and asking nobody, at a server that is ready.
-const SELDOM: SignedDuration = SignedDuration::from_mins(10);
 /// How soon to try again what the API server refused.
 const REFUSED_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 /// The first wait before a server that ended is replaced; it doubles up to [`LONGEST_WAIT`].
@@ -107,6 +110,16 @@ impl Round<'_> {
             Some(Outcome::Created { url }) => self.created(url),
             _ => {}
         }
+        if let Some(since) = self.stopped_since() {
+            match &self.facts.server {
+                // Also when it is asked for: the next one has a number of its own, whatever of this one is still there.
+                Server::Present(pod) if self.owns(pod) && !pod.deleting => {
+                    return (Some(Action::Delete(pod.uid.clone())), self.after(HEARTBEAT));
+                }
+                _ if !self.is_asked_for(since) => return (None, None),
+                _ => {}
+            }
+        }
         match &self.facts.server {
             Server::NotCached => (Some(Action::Look), self.after(HEARTBEAT)),
             Server::Gone => self.create(),
@@ -116,6 +129,9 @@ impl Round<'_> {
 
     /// The number of the next server is on record before anything of it is created. One that was refused keeps its number: nothing has it.
     fn create(&mut self) -> Next {
+        if let Err(message) = idle::timeout(&self.facts.connect) {
+            return self.refused(&message, true);
+        }
         self.status.server = ConnectServerStatus::default();
         let was_refused = self.condition().is_some_and(|condition| condition.reason == REFUSED);
         if !was_refused || self.status.attempts == 0 {
@@ -128,11 +144,7 @@ impl Round<'_> {
     }
 
     fn follow(&mut self, pod: &ServerPod) -> Next {
-        if !pod
-            .owners
-            .iter()
-            .any(|owner| Some(owner) == self.facts.connect.metadata.uid.as_ref())
-        {
+        if !self.owns(pod) {
             let message = format!(
                 "pod {} exists and does not belong to this SparkConnect; delete it, or give the SparkConnect another name",
                 self.pod_name()
@@ -164,7 +176,7 @@ impl Round<'_> {
         self.status.server.pod_ip = Some(pod.ip.clone()).filter(|ip| !ip.is_empty());
         self.status.start_time = pod.created_at.map(seconds);
         match &pod.phase {
-            Phase::Running if pod.ready => self.greet(),
+            Phase::Running if pod.ready => self.greet(pod),
             Phase::Running => self.not_ready("ServerPodNotReady", "the server does not listen yet", HEARTBEAT),
             Phase::Waiting(why) => {
                 self.not_ready("ServerPodNotReady", &format!("the server pod waits: {why}"), HEARTBEAT)
@@ -174,13 +186,13 @@ impl Round<'_> {
     }
 
     /// The port is open: is it a Connect server that answers?
-    fn greet(&mut self) -> Next {
+    fn greet(&mut self, pod: &ServerPod) -> Next {
         match &self.facts.outcome {
-            _ if self.status.state == State::Ready => (None, self.after(SELDOM)),
+            _ if self.status.state == State::Ready => self.watch_use(pod),
             Some(Outcome::Answered { says }) => {
                 let url = self.status.server.url.clone().unwrap_or_default();
                 self.enter(State::Ready, "ServerPodReady", &format!("{says} at {url}"));
-                (None, self.after(SELDOM))
+                (Some(Action::Count), self.after(HEARTBEAT))
             }
             Some(Outcome::Silent { message }) => {
                 let message = format!("the server does not answer a client: {message}");
@@ -188,6 +200,78 @@ impl Round<'_> {
             }
             _ => (Some(Action::Greet), self.after(ASK_AGAIN)),
         }
+    }
+
+    /// It is ready: is it in use, and for how long has it not been?
+    fn watch_use(&mut self, pod: &ServerPod) -> Next {
+        let (timeout, remark) = match idle::timeout(&self.facts.connect) {
+            Ok(timeout) => (timeout, None),
+            // Only said: a server that runs is not ended by a slip of the pen.
+            Err(message) => (None, Some(message)),
+        };
+        let looked_at = match &self.facts.outcome {
+            Some(Outcome::Counted(usage)) => {
+                self.note_use(usage, remark.as_deref());
+                Some(self.now)
+            }
+            _ => self.facts.counted_at,
+        };
+        let known = self.condition_of(idle::CONDITION);
+        let asked = idle::wake(&self.facts.connect).unwrap_or_default();
+        let due = timeout.and_then(|timeout| idle::due(known, timeout, asked));
+        // A look of another time does not stop a server.
+        let is_fresh = looked_at == Some(self.now);
+        match (timeout, due) {
+            (Some(timeout), Some(due)) if is_fresh && due <= self.now => return self.stop(pod, timeout),
+            _ => {}
+        }
+        let next = looked_at
+            .filter(|_| known.is_some())
+            .map(|at| at + idle::interval(timeout))
+            .map(|next| due.map_or(next, |due| next.min(due)))
+            .filter(|next| *next > self.now);
+        match next {
+            Some(next) => (None, Some(next)),
+            None if is_fresh => (None, self.after(idle::interval(timeout))),
+            None => (Some(Action::Count), self.after(HEARTBEAT)),
+        }
+    }
+
+    fn note_use(&mut self, usage: &Usage, remark: Option<&str>) {
+        let before = self.condition_of(idle::CONDITION);
+        let condition = idle::condition(usage, before, remark, self.facts.connect.metadata.generation, self.now);
+        self.set(condition);
+    }
+
+    /// Ends a server that nobody uses. The status says so before the pod goes.
+    fn stop(&mut self, pod: &ServerPod, timeout: SignedDuration) -> Next {
+        let name = self.facts.connect.name_any();
+        let known = self.condition_of(idle::CONDITION);
+        let seen = known.map_or("", |known| known.message.as_str());
+        let message = format!(
+            "stopped because nothing was computed for {timeout:#} ({seen}); `stoke connect {name}` or an edit starts it again"
+        );
+        self.status.server = ConnectServerStatus::default();
+        self.enter(State::NotReady, IDLE, &message);
+        (Some(Action::Delete(pod.uid.clone())), self.after(HEARTBEAT))
+    }
+
+    /// Since when the server is stopped because nobody used it, if it is.
+    fn stopped_since(&self) -> Option<Timestamp> {
+        let condition = self.condition().filter(|condition| condition.reason == IDLE)?;
+        Some(condition.last_transition_time.0)
+    }
+
+    /// Whether a server that was stopped at `since` is wanted again: somebody woke it later, or edited its spec.
+    fn is_asked_for(&self, since: Timestamp) -> bool {
+        let woken = idle::wake(&self.facts.connect).ok().flatten();
+        let seen = self.condition().and_then(|condition| condition.observed_generation);
+        woken.is_some_and(|woken| woken > since) || seen != self.facts.connect.metadata.generation
+    }
+
+    fn owns(&self, pod: &ServerPod) -> bool {
+        let uid = self.facts.connect.metadata.uid.as_ref();
+        pod.owners.iter().any(|owner| Some(owner) == uid)
     }
 
     fn not_ready(&mut self, reason: &str, message: &str, again: SignedDuration) -> Next {
@@ -261,11 +345,16 @@ impl Round<'_> {
             _ => seconds(self.now),
         };
         if self.status.state != state {
-            self.tell(state, message);
+            self.tell(state, reason, message);
         }
         self.status.state = state;
-        self.status.conditions.retain(|condition| condition.type_ != CONDITION);
-        self.status.conditions.push(Condition {
+        if state != State::Ready {
+            // Who uses it is only known of a server that answers.
+            self.status
+                .conditions
+                .retain(|condition| condition.type_ != idle::CONDITION);
+        }
+        self.set(Condition {
             type_: CONDITION.to_owned(),
             status: ready.to_owned(),
             reason: reason.to_owned(),
@@ -275,13 +364,26 @@ impl Round<'_> {
         });
     }
 
-    fn tell(&mut self, state: State, message: &str) {
+    fn set(&mut self, condition: Condition) {
+        let known = &mut self.status.conditions;
+        match known.iter_mut().find(|known| known.type_ == condition.type_) {
+            Some(known) => *known = condition,
+            None => known.push(condition),
+        }
+    }
+
+    fn tell(&mut self, state: State, reason: &str, message: &str) {
         let name = self.facts.connect.name_any();
         let (warning, reason, note) = match state {
             State::Ready => (
                 false,
                 "SparkConnectReady",
                 format!("SparkConnect {name} is ready: {message}"),
+            ),
+            State::NotReady if reason == IDLE => (
+                false,
+                "SparkConnectStopped",
+                format!("SparkConnect {name} was {message}"),
             ),
             State::NotReady => (
                 true,
@@ -304,10 +406,11 @@ impl Round<'_> {
     }
 
     fn condition(&self) -> Option<&Condition> {
-        self.status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == CONDITION)
+        self.condition_of(CONDITION)
+    }
+
+    fn condition_of(&self, type_: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|condition| condition.type_ == type_)
     }
 
     fn pod_name(&self) -> String {
@@ -328,6 +431,6 @@ fn wait_before(attempt: u32) -> SignedDuration {
 }
 
 /// Times in a status have whole seconds.
-fn seconds(at: Timestamp) -> Time {
+pub(super) fn seconds(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }

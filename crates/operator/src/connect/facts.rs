@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::Pod;
 use stoke_model::crd::SparkConnect;
 use stoke_model::names;
 
+use super::usage::Usage;
+
 /// Annotation of a server pod: digest of the spec it was made of.
 pub const SPEC_DIGEST: &str = "stoke.dev/spec-digest";
 /// Annotation of a server pod: how many servers there were before it for the same object, plus one.
@@ -25,6 +27,8 @@ pub struct Facts {
     pub executors: BTreeMap<String, i32>,
     /// What came of the last action.
     pub outcome: Option<Outcome>,
+    /// When this operator last looked how much the server is used.
+    pub counted_at: Option<Timestamp>,
 }
 
 /// The server pod, as far as it is known.
@@ -101,6 +105,8 @@ pub enum Outcome {
         /// Why.
         message: String,
     },
+    /// How much the server is used.
+    Counted(Usage),
 }
 
 impl ServerPod {

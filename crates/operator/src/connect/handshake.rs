@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const SERVICE: &str = "/spark.connect.SparkConnectService";
 /// The one session of ours; Connect wants a UUID.
-const SESSION: &str = "53746f6b-6500-4000-8000-000000000001";
+pub(super) const SESSION: &str = "53746f6b-6500-4000-8000-000000000001";
 const USER: &str = "stoke-operator";
 /// gRPC's code for a call without the credentials the server wants.
 const UNAUTHENTICATED: u32 = 16;

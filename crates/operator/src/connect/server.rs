@@ -1,7 +1,4 @@
-//! The edge: the objects of a server, created or found created; its pod looked at and deleted; a client's greeting.
-
-use std::net::IpAddr;
-use std::time::Duration;
+//! The edge: the objects of a server, created or found created; its pod looked at and deleted.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, Preconditions};
@@ -11,15 +8,10 @@ use stoke_model::crd::SparkConnect;
 use stoke_model::names;
 use stoke_submit::application::Settings;
 use stoke_submit::connect::plan_connect;
-use tokio::net::TcpStream;
 
 use super::facts::{ATTEMPT, Outcome, SPEC_DIGEST, Server, ServerPod};
-use super::handshake;
 use crate::act::submission::{apply, create as post};
 use crate::act::{is_code, refusal};
-
-/// A pod of this machine's network answers a connection within this; after it the way through the API server is tried.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the API server itself says about the server pod.
 pub(super) async fn look(client: &Client, connect: &SparkConnect) -> Result<Server, kube::Error> {
@@ -132,39 +124,6 @@ pub(super) async fn delete(client: &Client, connect: &SparkConnect, uid: &str) -
         Err(error) if is_code(&error, 409) => look(client, connect).await,
         Err(error) => Err(error),
     }
-}
-
-/// Greets the server as a client: at its address, or through the API server where pods cannot be reached (an operator on a laptop).
-pub(super) async fn greet(client: &Client, connect: &SparkConnect, pod_ip: &str, port: u16) -> Outcome {
-    let said = match direct(pod_ip, port).await {
-        Some(stream) => handshake::greet(stream).await.map_err(|error| error.to_string()),
-        None => through_api(client, connect, port).await,
-    };
-    match said {
-        Ok(says) => Outcome::Answered { says },
-        Err(message) => Outcome::Silent { message },
-    }
-}
-
-async fn direct(pod_ip: &str, port: u16) -> Option<TcpStream> {
-    let address: IpAddr = pod_ip.parse().ok()?;
-    let connecting = TcpStream::connect((address, port));
-    tokio::time::timeout(CONNECT_PATIENCE, connecting).await.ok()?.ok()
-}
-
-async fn through_api(client: &Client, connect: &SparkConnect, port: u16) -> Result<String, String> {
-    let name = names::connect_server(&connect.name_any());
-    let forwarding = async {
-        let mut forwarder = pods(client, connect)
-            .portforward(&name, &[port])
-            .await
-            .map_err(|error| format!("neither at its address nor through the API server: {error}"))?;
-        let stream = forwarder.take_stream(port).ok_or("the API server forwards nothing")?;
-        handshake::greet(stream).await.map_err(|error| error.to_string())
-    };
-    tokio::time::timeout(handshake::PATIENCE + CONNECT_PATIENCE, forwarding)
-        .await
-        .map_err(|_| "the API server does not forward".to_owned())?
 }
 
 fn pods(client: &Client, connect: &SparkConnect) -> Api<Pod> {

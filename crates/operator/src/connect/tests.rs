@@ -6,6 +6,7 @@ use stoke_model::crd::{ConnectState as State, SparkConnect, SparkConnectStatus};
 
 use super::decide::{Action, Decision, decide};
 use super::facts::{Facts, Outcome, Phase, Server, ServerPod};
+use super::usage::{Counts, Usage};
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -129,9 +130,202 @@ fn an_open_port_is_greeted_and_only_an_answer_makes_it_ready() {
     assert_eq!(ready.status.last_update_time.map(|time| time.0), Some(now()));
 }
 
+fn used(sessions: u32, operations: u32) -> Outcome {
+    Outcome::Counted(Usage::Known(Counts {
+        sessions,
+        operations,
+        latest: Some("2026/11/21 20:37:07".into()),
+    }))
+}
+
+fn annotated(mut facts: Facts, annotation: &str, value: &str) -> Facts {
+    let annotations = facts.connect.metadata.annotations.get_or_insert_default();
+    annotations.insert(annotation.into(), value.into());
+    facts
+}
+
+/// A server that is ready and has an idle timeout of so many seconds.
+fn with_timeout(seconds: i64) -> Facts {
+    let timeout = format!("{seconds}s");
+    annotated(facts(State::Ready, running(true)), "stoke.dev/idle-timeout", &timeout)
+}
+
+/// Facts after this decision, so many seconds later, when `outcome` came of a look.
+fn later(mut facts: Facts, decision: &Decision, seconds: i64, outcome: Option<Outcome>) -> (Facts, Timestamp) {
+    let then = now() + SignedDuration::from_secs(seconds);
+    facts.connect.status = Some(decision.status.clone());
+    facts.counted_at = outcome.as_ref().map_or(Some(now()), |_| Some(then));
+    facts.outcome = outcome;
+    (facts, then)
+}
+
+fn in_use(decision: &Decision) -> Option<(&str, &str)> {
+    let conditions = &decision.status.conditions;
+    let found = conditions.iter().find(|condition| condition.type_ == "ServerInUse")?;
+    Some((&found.status, &found.reason))
+}
+
+#[test]
+fn the_use_of_a_ready_server_is_looked_at_twice_a_minute_and_written_when_it_changes() {
+    let ready = facts(State::Ready, running(true));
+    assert_eq!(decide(&ready, now()).action, Some(Action::Count));
+    let seen = after(ready.clone(), used(2, 1));
+    assert_eq!(in_use(&seen), Some(("True", "OperationsRun")));
+    assert_eq!(
+        (seen.action.clone(), seen.requeue_at),
+        (None, Some(now() + SignedDuration::from_secs(30)))
+    );
+    // Before the time nobody looks, whatever happens to pods; then somebody does, and the same is not written again.
+    for (seconds, action) in [(10, None), (30, Some(Action::Count))] {
+        let (waiting, then) = later(ready.clone(), &seen, seconds, None);
+        let decision = decide(&waiting, then);
+        assert_eq!((decision.action, &decision.status), (action, &seen.status), "{seconds}");
+    }
+    let (same, then) = later(ready.clone(), &seen, 30, Some(used(2, 1)));
+    assert_eq!(decide(&same, then).status, seen.status);
+    let unknown = Outcome::Counted(Usage::off("spark.ui.enabled is false".into()));
+    let (off, then) = later(ready, &seen, 30, Some(unknown));
+    let decision = decide(&off, then);
+    assert_eq!(in_use(&decision), Some(("Unknown", "UIOff")));
+    assert_eq!(decision.status.state, State::Ready);
+}
+
+#[test]
+fn a_server_is_stopped_when_nothing_was_computed_for_so_long_and_never_for_want_of_knowledge() {
+    for (outcome, at, stopped) in [
+        (used(0, 0), 59, false),
+        (used(0, 0), 60, true),
+        (used(2, 0), 60, true),
+        (used(2, 1), 600, false),
+        (Outcome::Counted(Usage::unreadable("no")), 600, false),
+    ] {
+        let ready = with_timeout(60);
+        let first = after(ready.clone(), outcome.clone());
+        assert_eq!(first.action, None);
+        let (looked, then) = later(ready, &first, at, Some(outcome.clone()));
+        let decision = decide(&looked, then);
+        let deleted = decision.action == Some(Action::Delete("p1".into()));
+        assert_eq!(deleted, stopped, "{outcome:?} {at}");
+        if stopped {
+            assert_eq!((decision.status.state, reason(&decision)), (State::NotReady, "Idle"));
+            assert_eq!(
+                (decision.status.server.pod_name.clone(), in_use(&decision)),
+                (None, None)
+            );
+            let [event] = &decision.events[..] else {
+                panic!("{:?}", decision.events)
+            };
+            assert_eq!((event.warning, event.reason), (false, "SparkConnectStopped"));
+            assert!(event.note.contains("stoke connect lab"), "{}", event.note);
+        }
+    }
+}
+
+#[test]
+fn only_a_fresh_look_stops_a_server() {
+    let ready = with_timeout(60);
+    let first = after(ready.clone(), used(1, 0));
+    let (waiting, then) = later(ready, &first, 60, None);
+    assert_eq!(decide(&waiting, then).action, Some(Action::Count));
+}
+
+#[test]
+fn who_woke_a_server_lately_keeps_it() {
+    let woken = (now() + SignedDuration::from_secs(30)).to_string();
+    for (at, stopped) in [(60, false), (89, false), (90, true)] {
+        let ready = annotated(with_timeout(60), "stoke.dev/wake", &woken);
+        let first = after(ready.clone(), used(0, 0));
+        let (looked, then) = later(ready, &first, at, Some(used(0, 0)));
+        assert_eq!(decide(&looked, then).action.is_some(), stopped, "{at}");
+    }
+}
+
+/// What was decided when a server was stopped, and the facts then.
+fn stopped() -> (Facts, Decision) {
+    let ready = with_timeout(60);
+    let first = after(ready.clone(), used(1, 0));
+    let (looked, then) = later(ready, &first, 60, Some(used(1, 0)));
+    let decision = decide(&looked, then);
+    (later(looked, &decision, 60, None).0, decision)
+}
+
+#[test]
+fn a_stopped_server_stays_stopped_until_it_is_asked_for() {
+    let (facts, decision) = stopped();
+    let then = now() + SignedDuration::from_secs(61);
+    let with = |server: Server| Facts {
+        server,
+        ..facts.clone()
+    };
+    let going = Server::Present(ServerPod {
+        deleting: true,
+        ..pod(Phase::Running, false)
+    });
+    for (server, action) in [
+        (Server::NotCached, None),
+        (Server::Gone, None),
+        (going.clone(), None),
+        // Who took over finds the pod still there.
+        (running(true), Some(Action::Delete("p1".into()))),
+    ] {
+        let next = decide(&with(server.clone()), then);
+        assert_eq!(
+            (next.action, next.status),
+            (action, decision.status.clone()),
+            "{server:?}"
+        );
+    }
+    let wake = |seconds: i64| (now() + SignedDuration::from_secs(seconds)).to_string();
+    let mut edited = with(Server::NotCached);
+    edited.connect.metadata.generation = Some(2);
+    for (asked, action) in [
+        (annotated(with(Server::NotCached), "stoke.dev/wake", &wake(60)), None),
+        (annotated(with(Server::NotCached), "stoke.dev/wake", "soon"), None),
+        (
+            annotated(with(Server::NotCached), "stoke.dev/wake", &wake(61)),
+            Some(Action::Look),
+        ),
+        (
+            annotated(with(Server::Gone), "stoke.dev/wake", &wake(61)),
+            Some(Action::Create(1)),
+        ),
+        (
+            annotated(with(running(true)), "stoke.dev/wake", &wake(61)),
+            Some(Action::Delete("p1".into())),
+        ),
+        (annotated(with(going), "stoke.dev/wake", &wake(61)), None),
+        (edited, Some(Action::Look)),
+    ] {
+        let next = decide(&asked, then);
+        assert_eq!(next.action, action, "{:?} {:?}", asked.server, asked.connect.metadata);
+        let starts = matches!(next.action, Some(Action::Create(_)));
+        assert!(!starts || next.status.state == State::Provisioning);
+    }
+}
+
+#[test]
+fn a_timeout_that_is_none_begins_no_server_and_ends_none() {
+    let wrong = |server, state| annotated(facts(state, server), "stoke.dev/idle-timeout", "soon");
+    let decision = decide(&wrong(Server::Gone, State::New), now());
+    assert_eq!((decision.status.state, decision.action.clone()), (State::Failed, None));
+    assert!(
+        decision.status.conditions[0].message.contains("such as 30m"),
+        "{decision:?}"
+    );
+    let running = wrong(running(true), State::Ready);
+    let decision = after(running, used(0, 0));
+    assert_eq!((decision.status.state, decision.action.clone()), (State::Ready, None));
+    let said = |condition: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+        condition.message.contains("such as 30m")
+    };
+    assert!(decision.status.conditions.iter().any(said), "{decision:?}");
+}
+
 #[test]
 fn a_ready_server_is_left_alone_and_one_that_closes_its_port_is_not_ready() {
-    let ready = facts(State::Ready, running(true));
+    let mut ready = facts(State::Ready, running(true));
+    ready.connect.status = Some(after(ready.clone(), used(0, 0)).status);
+    ready.counted_at = Some(now());
     assert_eq!(decide(&ready, now()).action, None);
     let closed = decide(&facts(State::Ready, running(false)), now());
     assert_eq!(
@@ -251,10 +445,12 @@ fn a_pod_of_another_is_never_touched() {
 fn executors_are_counted_by_phase() {
     let mut facts = facts(State::Ready, running(true));
     facts.executors = [("running".to_owned(), 2), ("pending".to_owned(), 1)].into();
+    facts.outcome = Some(used(0, 0));
     let decision = decide(&facts, now());
     assert_eq!(decision.status.executors, facts.executors);
     // Nothing more to write once it is known.
     facts.connect.status = Some(decision.status.clone());
+    facts.outcome = None;
     assert_eq!(
         decide(&facts, now() + SignedDuration::from_mins(1)).status,
         decision.status

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::act::events::Publisher;
 use crate::application::Limits;
+use crate::connect::Visits;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::metrics::{self, Metrics};
@@ -68,6 +69,8 @@ pub struct OperatorConfig {
     pub metrics: Metrics,
     /// Where it is told that the operator lives and is ready.
     pub health: Health,
+    /// How Connect servers are visited.
+    pub visits: Visits,
 }
 
 impl Default for OperatorConfig {
@@ -86,6 +89,7 @@ impl Default for OperatorConfig {
             gate: Gate::open(),
             metrics: Metrics::default(),
             health: Health::default(),
+            visits: Visits::default(),
         }
     }
 }
@@ -218,14 +222,8 @@ impl Operator {
                 move |key| context.clone().work(SCHEDULES, key, schedules::reconcile)
             },
         );
-        let connecting = crate::connect::run(
-            context.client.clone(),
-            context.publisher.clone(),
-            self.config.settings,
-            context.scopes.clone(),
-            context.gate.clone(),
-            stop.clone(),
-        );
+        let servers = crate::connect::Context::new(&context, self.config.settings, self.config.visits);
+        let connecting = crate::connect::run(servers, stop.clone());
         let mut stop = stop;
         tokio::select! {
             () = connecting => {}

@@ -85,6 +85,10 @@ catalogue! {
     RETRIES = "stoke_application_retries_total", Counter, &["cause"], "Runs after the first: after a failed driver, a failed submission, or an end with restartPolicy Always.";
     API_REQUESTS = "stoke_application_api_requests", Histogram, &[], "Requests to the API server that an application took from its creation, or the operator's start, to its end.";
     LATENESS = "stoke_schedule_lateness_seconds", Histogram, &[], "Seconds from the time at which a run was due to its creation.";
+    CONNECT_SERVERS = "stoke_connect_servers", Gauge, &["state"], "SparkConnects by state; Idle are those stopped because nobody used them.";
+    CONNECT_SESSIONS = "stoke_connect_sessions", Gauge, &["namespace", "name"], "Sessions that are open on a Connect server; no series where that is not known.";
+    CONNECT_OPERATIONS = "stoke_connect_operations", Gauge, &["namespace", "name"], "Operations that run on a Connect server; no series where that is not known.";
+    CONNECT_IDLE_STOPS = "stoke_connect_idle_stops_total", Counter, &[], "Connect servers stopped because nobody used them.";
     REVIEWS = "stoke_admission_reviews_total", Counter, &["kind", "result"], "Objects reviewed before they are stored: allowed, warned, refused.";
     REFUSALS = "stoke_admission_refusals_total", Counter, &["code"], "Errors for which objects were refused, by code.";
     DEFAULTED = "stoke_admission_defaulted_total", Counter, &["kind", "result"], "Objects offered for defaults: changed, unchanged.";

@@ -5,6 +5,7 @@
 //! - `registry`: series of numbers, and their text
 //! - `applications`: transitions and states to numbers
 //! - `work`: the work queue
+//! - `servers`: Connect servers, their sessions and operations
 //! - `admission`: reviews and certificates
 //! - `requests`: requests to the API server, in all and per application
 //!
@@ -15,11 +16,12 @@ mod applications;
 pub mod catalogue;
 mod registry;
 mod requests;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::time::Instant;
@@ -65,6 +67,7 @@ struct Counts {
     live: OnceLock<(Cache, Gate)>,
     working: Mutex<HashMap<(&'static str, Key), Instant>>,
     requests: Mutex<HashMap<Key, u64>>,
+    servers: Mutex<BTreeMap<Key, servers::Seen>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -90,6 +93,7 @@ impl Metrics {
             live: OnceLock::new(),
             working: Mutex::default(),
             requests: Mutex::default(),
+            servers: Mutex::default(),
         }))
     }
 
@@ -98,6 +102,7 @@ impl Metrics {
     pub fn text(&self) -> String {
         self.observe_work();
         self.observe_states();
+        self.observe_servers();
         self.with(|registry| registry.text())
     }
 

@@ -129,6 +129,12 @@ async fn exercised() -> Metrics {
     }))
     .unwrap();
     live.app_told("", &running, true);
+    metrics.server(&key("lab"), "Ready", Some((2, 1)));
+    metrics.server(&key("quiet"), "Ready", None);
+    metrics.server(&key("unused"), "Ready", Some((0, 0)));
+    metrics.server(&key("unused"), "Idle", None);
+    metrics.server(&key("gone"), "Ready", Some((9, 9)));
+    metrics.forget_server(&key("gone"));
     metrics.defaulted("SparkApplication", true);
     metrics.reviewed("SparkApplication", &["conf-refused"], false, Duration::from_millis(2));
     metrics.serves_until(Timestamp::from_second(1_800_000_000).unwrap());
@@ -169,6 +175,16 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
             lines.join("\n")
         );
     }
+    // What is not known is no number.
+    for name in ["quiet", "unused", "gone"] {
+        let absent = format!("name=\"{name}\"");
+        assert!(
+            !lines
+                .iter()
+                .any(|line| line.contains("connect") && line.contains(&absent)),
+            "{name}"
+        );
+    }
     let labels = r#"{team="etl",cost_centre="Unknown"}"#;
     for (line, expected) in [
         ("spark_application_count", "2"),
@@ -191,6 +207,11 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
         "stoke_application_api_requests_sum 7",
         r#"rest_client_requests_total{code="200",method="GET"} 7"#,
         "stoke_schedule_lateness_seconds_sum 3",
+        r#"stoke_connect_servers{state="Ready"} 2"#,
+        r#"stoke_connect_servers{state="Failed"} 0"#,
+        r#"stoke_connect_sessions{namespace="default",name="lab"} 2"#,
+        r#"stoke_connect_operations{namespace="default",name="lab"} 1"#,
+        "stoke_connect_idle_stops_total 1",
         r#"workqueue_depth{name="SparkApplication"} 1"#,
         r#"stoke_admission_reviews_total{kind="SparkApplication",result="refused"} 1"#,
         r#"stoke_admission_refusals_total{code="conf-refused"} 1"#,

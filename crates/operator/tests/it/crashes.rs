@@ -9,7 +9,7 @@ use super::api::{Cut, FakeApi, Trouble};
 use super::scenarios::{Node, SCENARIOS, Scenario};
 use super::world::{Running, clock};
 
-/// What a life left: names of objects, states and counters of applications, and everything that was ever created, each time it was.
+/// What a life left: names of objects, states and counters of applications and servers, and everything that was ever created, each time it was.
 #[derive(Debug, PartialEq)]
 pub struct End {
     names: Vec<String>,
@@ -20,15 +20,17 @@ pub struct End {
 
 impl End {
     pub fn of(scenario: &Scenario, api: &FakeApi, node: &Node) -> Self {
-        // Names of an attempt's objects depend on UIDs, which differ from life to life; their number does not.
+        // Names of an attempt's objects depend on UIDs, which differ from life to life, and on the number of the server, of which a crash may
+        // use up one; how many objects there are does not.
         let plain = |names: Vec<String>| {
             let mut names: Vec<String> = names
                 .into_iter()
                 .map(|name| {
-                    if name.starts_with("configmaps/conf-") {
-                        "configmaps/conf".into()
-                    } else {
-                        name
+                    let is_digest = |part: &str| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+                    let parts = name.split('-').map(|part| if is_digest(part) { "…" } else { part });
+                    match name.starts_with("configmaps/conf-") {
+                        true => "configmaps/conf".into(),
+                        false => parts.collect::<Vec<_>>().join("-"),
                     }
                 })
                 .collect();
@@ -44,6 +46,15 @@ impl End {
                 status["driverInfo"].clone(),
             ]
         });
+        let servers = api.all("sparkconnects").into_iter().map(|connect| {
+            let status = &connect["status"];
+            [
+                status["state"].clone(),
+                status["server"].clone(),
+                status["executors"].clone(),
+                status["conditions"][0]["reason"].clone(),
+            ]
+        });
         let mut created = plain(api.created());
         let mut drivers = node.drivers.len();
         if scenario.halved {
@@ -52,7 +63,7 @@ impl End {
         }
         Self {
             names: plain(api.names()),
-            states: states.collect(),
+            states: states.chain(servers).collect(),
             created,
             drivers,
         }
@@ -78,10 +89,11 @@ async fn life(scenario: &Scenario, cut: Option<(Cut, Trouble)>) -> (End, usize) 
         }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "{} {cut:?}: stuck: {:#?} {:#?}",
+            "{} {cut:?}: stuck: {:#?} {:#?} {:#?}",
             scenario.name,
             api.log(),
-            api.all("sparkapplications")
+            api.all("sparkapplications"),
+            api.all("sparkconnects")
         );
         tokio::select! {
             () = api.cut.notified() => {

@@ -1,4 +1,4 @@
-//! Lives of an application, told once: what users and nodes do in them, and when they are over. `crashes` and `chaos` disturb them.
+//! Lives of an application or a Connect server, told once: what users and nodes do in them, and when they are over. `crashes` and `chaos` disturb them.
 
 use serde_json::{Value, json};
 
@@ -115,7 +115,50 @@ fn runs(api: &FakeApi) -> Vec<Value> {
     api.all("sparkapplications")
 }
 
-pub const SCENARIOS: [Scenario; 15] = [
+/// A Connect server that is stopped after ten seconds without use.
+fn put_connect(api: &FakeApi) {
+    let connect = json!({
+        "apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect",
+        "metadata": {"name": "lab", "generation": 1, "annotations": {"stoke.dev/idle-timeout": "10s"}},
+        "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}},
+    });
+    api.put("sparkconnects", connect);
+}
+
+/// As a kubelet: starts the server when its ConfigMap is there. Gives the state and the reason of the server's first condition.
+fn serve(api: &FakeApi) -> (String, String) {
+    let has_map = |pod: &Value| {
+        let of_pod = |map: &Value| map["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"];
+        api.all("configmaps").iter().any(of_pod)
+    };
+    let waiting = api
+        .get("pods", "lab-server")
+        .filter(|pod| pod["status"]["phase"].is_null() && has_map(pod));
+    if waiting.is_some() {
+        let status =
+            json!({"phase": "Running", "podIP": "127.64.1.1", "conditions": [{"type": "Ready", "status": "True"}]});
+        api.change("pods", "lab-server", json!({"status": status}));
+    }
+    let status = api.get("sparkconnects", "lab").unwrap_or_default()["status"].clone();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&status["state"]), text(&status["conditions"][0]["reason"]))
+}
+
+/// As `stoke connect`: a second after the server was stopped.
+fn wake(api: &FakeApi) {
+    let connect = api.get("sparkconnects", "lab").unwrap();
+    let stopped = &connect["status"]["conditions"][0]["lastTransitionTime"];
+    let stopped: jiff::Timestamp = stopped.as_str().unwrap().parse().unwrap();
+    let wake = stopped + jiff::SignedDuration::from_secs(1);
+    let annotations = json!({"stoke.dev/wake": wake.to_string()});
+    api.change(
+        "sparkconnects",
+        "lab",
+        json!({"metadata": {"annotations": annotations}}),
+    );
+}
+
+pub const SCENARIOS: [Scenario; 17] = [
     Scenario {
         name: "success",
         halved: false,
@@ -302,5 +345,40 @@ pub const SCENARIOS: [Scenario; 15] = [
             // History keeps one.
             node.step == 1 && done == 1 && runs(api).len() == 1
         },
+    },
+    Scenario {
+        name: "a server that is edited, stopped unused, woken and deleted",
+        halved: false,
+        begin: put_connect,
+        act: |api, node| {
+            let (state, reason) = serve(api);
+            match (node.step, state.as_str(), reason.as_str()) {
+                (0, "Ready", _) => {
+                    node.step = 1;
+                    let spec = json!({"executor": {"instances": 2}});
+                    api.change(
+                        "sparkconnects",
+                        "lab",
+                        json!({"metadata": {"generation": 2}, "spec": spec}),
+                    );
+                }
+                (1, "NotReady", "Idle") => {
+                    node.step = 2;
+                    wake(api);
+                }
+                (2, "Ready", _) => {
+                    node.step = 3;
+                    api.remove("sparkconnects", "lab");
+                }
+                _ => {}
+            }
+            node.step == 3
+        },
+    },
+    Scenario {
+        name: "a server that is stopped unused",
+        halved: false,
+        begin: put_connect,
+        act: |api, _| serve(api).1 == "Idle" && api.get("pods", "lab-server").is_none(),
     },
 ];

@@ -3,14 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
+use kube::Client;
 use serde_json::{Value, json};
+use stoke_operator::connect::{Counts, Outcome, Place, Usage, Visitor, Visits};
 use stoke_operator::{Clock, Operator, OperatorConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::api::FakeApi;
 use super::planner::TwoObjects;
+
+/// Connect servers that answer and that nobody uses.
+struct Unused;
+
+impl Visitor for Unused {
+    fn greet<'a>(&'a self, _: &'a Client, _: &'a Place) -> BoxFuture<'a, Outcome> {
+        let says = "Spark 4.1.4 answers".to_owned();
+        Box::pin(async { Outcome::Answered { says } })
+    }
+
+    fn count<'a>(&'a self, _: &'a Client, _: &'a Place) -> BoxFuture<'a, Usage> {
+        Box::pin(async { Usage::Known(Counts::default()) })
+    }
+}
 
 pub struct Running {
     task: JoinHandle<()>,
@@ -35,6 +52,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let config = OperatorConfig {
             clock,
+            visits: Visits::new(Unused),
             ..OperatorConfig::default()
         };
         let operator = Operator::with_planner(api.client(), config, Arc::new(TwoObjects));

@@ -16,6 +16,10 @@ pub(super) const PROPERTIES_FILE: &str = "--properties-file";
 const DRIVER_MASTER: &str = "spark.kubernetes.driver.master";
 /// Where Ivy keeps what it fetches.
 const IVY: &str = "spark.jars.ivy";
+/// The class of a Spark Connect server.
+const CONNECT_SERVER: &str = "org.apache.spark.sql.connect.service.SparkConnectServer";
+/// Where a Spark Connect server listens; Spark has the key from 4.0 on.
+const CONNECT_ADDRESS: &str = "spark.connect.grpc.binding.address";
 /// The class that `spark-submit` is.
 const SUBMIT: &str = "org.apache.spark.deploy.SparkSubmit";
 
@@ -31,6 +35,9 @@ pub fn command(situation: &Situation, arguments: &[String]) -> Launch {
     }
     if let Some(ivy) = &situation.own_packages {
         conf(IVY, ivy);
+    }
+    if !address.is_empty() && listens_everywhere(situation, arguments) {
+        conf(CONNECT_ADDRESS, address);
     }
     submit.extend(["--deploy-mode".to_owned(), "client".to_owned()]);
     submit.extend_from_slice(arguments);
@@ -56,6 +63,19 @@ fn api_server(situation: &Situation, arguments: &[String]) -> Option<String> {
     let told =
         Request::read(situation, arguments).is_some_and(|request| request.properties.contains_key(DRIVER_MASTER));
     (!told).then(|| format!("https://kubernetes.default.svc:{port}"))
+}
+
+/// Whether this is a Spark Connect server that would listen on all addresses of the machine and need not. Pods here have addresses of their own and
+/// share the machine's network, so two such servers would meet at one port.
+fn listens_everywhere(situation: &Situation, arguments: &[String]) -> bool {
+    let knows_the_key = situation
+        .facts
+        .as_ref()
+        .is_some_and(|facts| facts.version.split('.').next().and_then(|major| major.parse().ok()) >= Some(4_u32));
+    let of_server = |request: &Request| {
+        request.class.as_deref() == Some(CONNECT_SERVER) && !request.properties.contains_key(CONNECT_ADDRESS)
+    };
+    knows_the_key && Request::read(situation, arguments).is_some_and(|request| of_server(&request))
 }
 
 /// Whether this driver uses the shared packages, and with them whether it asks for any at its start (`spark.jars.packages`).
@@ -126,7 +146,7 @@ const UNUSUAL_FILES: [&str; 2] = ["spark-env.sh", "java-opts"];
 /// Classes that are started as daemons, with other variables.
 const UNUSUAL_CLASSES: [&str; 2] = [
     "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2",
-    "org.apache.spark.sql.connect.service.SparkConnectServer",
+    CONNECT_SERVER,
 ];
 
 /// The `java` command that `spark-submit` with these arguments ends in; none when that is not certain.
@@ -399,6 +419,32 @@ mod tests {
         let command = command(&situation, &arguments(&[])).command;
         let told = format!("spark.jars.ivy={PACKAGES}/runs/7");
         assert_eq!(command.iter().filter(|word| **word == told).count(), 1);
+    }
+
+    #[test]
+    fn a_connect_server_listens_at_its_own_address_where_spark_can() {
+        let told = |version: &str, class: &str, properties: &str| {
+            let mut situation = situation(properties);
+            if let Some(facts) = &mut situation.facts {
+                facts.version = version.into();
+            }
+            let arguments = arguments(&[]).into_iter().map(|word| match word.as_str() {
+                "org.apache.spark.deploy.PythonRunner" => class.to_owned(),
+                _ => word,
+            });
+            let command = command(&situation, &arguments.collect::<Vec<_>>()).command;
+            let address = |word: &String| {
+                word.strip_prefix("spark.connect.grpc.binding.address=")
+                    .map(str::to_owned)
+            };
+            command.iter().find_map(address)
+        };
+        assert_eq!(told("4.1.4", CONNECT_SERVER, ""), Some("127.70.1.2".into()));
+        assert_eq!(told("4.0.5", CONNECT_SERVER, ""), Some("127.70.1.2".into()));
+        assert_eq!(told("3.5.9", CONNECT_SERVER, ""), None);
+        assert_eq!(told("4.1.4", "org.apache.spark.deploy.PythonRunner", ""), None);
+        let own = "spark.connect.grpc.binding.address=0.0.0.0\n";
+        assert_eq!(told("4.1.4", CONNECT_SERVER, own), None);
     }
 
     #[test]

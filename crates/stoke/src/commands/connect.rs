@@ -1,10 +1,12 @@
-//! `stoke connect`: a Spark Connect server at a local address, through the API server.
+//! `stoke connect`: a Spark Connect server at a local address, through the API server. One that was stopped because nobody used it is woken.
 
 use std::process::Stdio;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::Api;
+use kube::ResourceExt;
+use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use serde_json::json;
 use stoke_model::crd::{ConnectState, SparkConnect};
@@ -84,13 +86,14 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 
 /// Waits for the server; gives its port.
 async fn ready(connects: &Api<SparkConnect>, name: &str, namespace: &str, limit: Duration) -> Outcome<u16> {
-    if connects.get_opt(name).await?.is_none() {
+    let Some(connect) = connects.get_opt(name).await? else {
         return Err(Failure::input(
             "stoke::connect::unknown",
             format!("there is no SparkConnect `{name}` in the namespace `{namespace}`"),
         )
         .fix("`kubectl get sparkconnects -A` lists those there are"));
-    }
+    };
+    ask_for(connects, &connect, name).await?;
     let settled = |connect: Option<&SparkConnect>| {
         let state = connect
             .and_then(|connect| connect.status.as_ref())
@@ -123,6 +126,47 @@ async fn ready(connects: &Api<SparkConnect>, name: &str, namespace: &str, limit:
     Ok(port.unwrap_or(names::CONNECT_PORT))
 }
 
+/// Tells the operator that a server with an idle timeout is wanted: it starts the server again, or does not stop it now.
+async fn ask_for(connects: &Api<SparkConnect>, connect: &SparkConnect, name: &str) -> Outcome<()> {
+    let stopped = stopped_at(connect);
+    let may_be_stopped = connect.annotations().contains_key(names::ANNOTATION_IDLE_TIMEOUT);
+    if stopped.is_none() && !may_be_stopped {
+        return Ok(());
+    }
+    let wake = wake_time(Timestamp::now(), stopped).to_string();
+    let patch = json!({"metadata": {"annotations": {names::ANNOTATION_WAKE: wake}}});
+    match connects
+        .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+    {
+        Ok(_) => Ok(()),
+        // A server that runs is there for those who may not write, too.
+        Err(kube::Error::Api(status)) if status.code == 403 && stopped.is_none() => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 403 => Err(Failure::environment(
+            "stoke::connect::wake",
+            format!(
+                "the server of `{name}` was stopped because nobody used it, and you may not start it: {}",
+                status.message
+            ),
+        )
+        .fix("ask for the right to `patch` `sparkconnects.sparkoperator.k8s.io`")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// When the server was stopped because nobody used it, if it was.
+fn stopped_at(connect: &SparkConnect) -> Option<Timestamp> {
+    let conditions = connect.status.iter().flat_map(|status| &status.conditions);
+    let idle = conditions.filter(|condition| condition.reason == names::REASON_IDLE);
+    idle.map(|condition| condition.last_transition_time.0).next()
+}
+
+/// A time after the server was stopped, also where this machine's clock is behind the operator's.
+fn wake_time(now: Timestamp, stopped: Option<Timestamp>) -> Timestamp {
+    let after = stopped.and_then(|stopped| stopped.checked_add(SignedDuration::from_secs(1)).ok());
+    now.max(after.unwrap_or(now))
+}
+
 /// Takes connections and carries each to the pod, whichever has the name by then.
 async fn forward(listener: TcpListener, pods: Api<Pod>, pod: String, remote: u16) -> Outcome<u8> {
     loop {
@@ -138,5 +182,39 @@ async fn carry(mut stream: TcpStream, pods: Api<Pod>, pod: String, remote: u16) 
     };
     if let Some(mut upstream) = forwarder.take_stream(remote) {
         let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_woken_after_it_was_stopped_whatever_the_clocks_say() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (now, stopped, wake) in [
+            (100, None, 100),
+            (100, Some(40), 100),
+            (100, Some(100), 101),
+            (100, Some(400), 401),
+        ] {
+            assert_eq!(wake_time(at(now), stopped.map(at)), at(wake), "{now} {stopped:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_reason_idle_means_that_it_was_stopped() {
+        let with = |reason: &str| -> SparkConnect {
+            serde_json::from_value(json!({
+                "apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": "lab"},
+                "spec": {"sparkVersion": "4.1.4", "server": {}, "executor": {}},
+                "status": {"state": "NotReady", "server": {}, "conditions": [{
+                    "type": "ServerPodReady", "status": "False", "reason": reason, "message": "",
+                    "lastTransitionTime": "2026-11-21T20:37:07Z"}]},
+            }))
+            .unwrap()
+        };
+        assert_eq!(stopped_at(&with("Idle")), Some("2026-11-21T20:37:07Z".parse().unwrap()));
+        assert_eq!(stopped_at(&with("ServerPodNotReady")), None);
     }
 }

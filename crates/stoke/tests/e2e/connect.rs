@@ -13,8 +13,8 @@ use crate::up::Up;
 
 /// Versions of server and client, the server's port, and what a server needs that does not have Connect built in.
 ///
-/// A Connect server listens on all addresses of the machine, and pods of the embedded cluster share them: tests that run at the same time
-/// need ports of their own.
+/// Before Spark 4 a Connect server listens on all addresses of the machine, and pods of the embedded cluster share them: tests that run at the
+/// same time need ports of their own.
 const VERSIONS: [(&str, u16, Option<&str>); 2] = [
     ("4.1.4", 15041, None),
     ("3.5.9", 15035, Some("org.apache.spark:spark-connect_2.12:3.5.7")),
@@ -42,18 +42,42 @@ print("rows", len(rows), rows[9][1])
 spark.stop()
 "#;
 
+/// Opens two sessions, uses both for what needs no executor, says so in a file, and keeps them until another file is there.
+const TWO_SESSIONS: &str = r#"
+import os, sys, time
+from pyspark.sql import SparkSession
+remote = os.environ["SPARK_REMOTE"]
+sessions = [SparkSession.builder.remote(remote).create() for _ in range(2)]
+for session in sessions:
+    session.sql("set spark.app.name")
+open(sys.argv[1] + "/open", "w").close()
+while not os.path.exists(sys.argv[1] + "/close"):
+    time.sleep(0.1)
+for session in sessions:
+    session.stop()
+"#;
+
+/// Between two looks with `kubectl`.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The version with two servers at a time.
+const BOTH: &str = "4.1.4";
+
 pub fn trials(context: &Context) -> Vec<Trial> {
-    VERSIONS
+    let client = || {
+        if client_is_there(context) {
+            Ok(())
+        } else {
+            reached("pypi.org:443")
+        }
+    };
+    let mut trials: Vec<Trial> = VERSIONS
         .into_iter()
         .map(|(version, port, package)| {
             let needs = [
                 context.spark(version),
                 package.map_or(Ok(()), |package| context.package(package)),
-                if client_is_there(context) {
-                    Ok(())
-                } else {
-                    reached("pypi.org:443")
-                },
+                client(),
             ];
             context.trial(
                 &format!("connect: a server and the PySpark client of {version}"),
@@ -61,7 +85,123 @@ pub fn trials(context: &Context) -> Vec<Trial> {
                 move |context| serve(context, version, port, package),
             )
         })
-        .collect()
+        .collect();
+    trials.push(context.trial(
+        &format!("connect: two servers of {BOTH} at one port, counted, stopped unused and woken"),
+        &[context.spark(BOTH), client()],
+        use_and_leave,
+    ));
+    trials
+}
+
+/// The value of a field of a SparkConnect, as `kubectl`'s JSONPath gives it.
+fn field(up: &Up, name: &str, path: &str) -> String {
+    let path = format!("jsonpath={{{path}}}");
+    let output = up.kubectl(&["get", "sparkconnect", name, "-o", &path]).output();
+    output.map_or_else(|error| error.to_string(), |output| text(&output))
+}
+
+/// What the condition `ServerInUse` says.
+fn in_use(up: &Up, name: &str) -> String {
+    field(up, name, ".status.conditions[?(@.type==\"ServerInUse\")].message")
+}
+
+/// Waits until the condition `ServerInUse` says this.
+fn until_in_use(up: &Up, name: &str, says: &str) -> Result<(), Failed> {
+    let waited = eventually(&format!("{name}: {says}"), Duration::from_secs(60), || {
+        std::thread::sleep(POLL);
+        in_use(up, name).contains(says)
+    });
+    waited.map_err(|failed| format!("{failed:?}; it says: {}", in_use(up, name)).into())
+}
+
+fn use_and_leave(context: &Context) -> Result<(), Failed> {
+    let python = python(context)?;
+    let up = Up::start(context)?;
+    let manifest = up.home.path().join("connect.yaml");
+    let one = |name: &str| {
+        format!(
+            "apiVersion: sparkoperator.k8s.io/v1alpha1\nkind: SparkConnect\nmetadata:\n  name: {name}\n  annotations:\n    \
+             stoke.dev/idle-timeout: 1m\nspec:\n  sparkVersion: {BOTH}\n  image: apache/spark:{BOTH}\n  server:\n    cores: 1\n    \
+             memory: 1g\n  executor:\n    cores: 1\n    memory: 1g\n  dynamicAllocation:\n    enabled: true\n    maxExecutors: 1\n"
+        )
+    };
+    std::fs::write(&manifest, format!("{}---\n{}", one("lab"), one("den")))?;
+    expect_code(&up.kubectl(&["apply", "-f", &manifest.to_string_lossy()]).output()?, 0)?;
+    let site = context
+        .spark_home(BOTH)
+        .and_then(|home| home.parent().map(Path::to_path_buf))
+        .ok_or("no site-packages")?;
+    let client = |name: &str, program: &str, argument: &str| {
+        let python = python.to_string_lossy();
+        let mut client = up.stoke(&["connect", name, "--port", "0", "--", &python, "-c", program, argument]);
+        client.env("PYTHONPATH", &site);
+        client
+    };
+
+    // Both sessions of the one are counted, while the other answers at the same port.
+    let signs = tempfile::tempdir()?;
+    let mut holding = client("lab", TWO_SESSIONS, &signs.path().to_string_lossy())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let counted = eventually("two sessions are open", Duration::from_secs(180), || {
+        signs.path().join("open").exists() || holding.try_wait().is_ok_and(|ended| ended.is_some())
+    })
+    .and_then(|()| until_in_use(&up, "lab", "2 sessions are open, no operation runs"));
+    let other = within(
+        client(
+            "den",
+            "from pyspark.sql import SparkSession; print(SparkSession.builder.getOrCreate().version)",
+            "",
+        ),
+        Duration::from_secs(120),
+    );
+    std::fs::write(signs.path().join("close"), "")?;
+    let held = holding.wait_with_output()?;
+    if let Err(failed) = counted {
+        return Err(format!("{failed:?}: {}", text(&held)).into());
+    }
+    expect_code(&held, 0)?;
+    expect_parts(&text(&other?), &[BOTH])?;
+    for name in ["lab", "den"] {
+        let url = format!("sc://{name}-server.default.svc:15002");
+        if (
+            field(&up, name, ".status.state"),
+            field(&up, name, ".status.server.url"),
+        ) != ("Ready".into(), url)
+        {
+            return Err(format!("{name} is not ready: {}", field(&up, name, ".status")).into());
+        }
+    }
+
+    // Nobody uses it: it is stopped, and says so.
+    let timeout = |timeout: &str| {
+        let annotation = format!("stoke.dev/idle-timeout={timeout}");
+        let output = up
+            .kubectl(&["annotate", "sparkconnect", "lab", "--overwrite", &annotation])
+            .output()?;
+        expect_code(&output, 0)
+    };
+    timeout("5s")?;
+    eventually("the server is stopped", Duration::from_secs(60), || {
+        std::thread::sleep(POLL);
+        let pod = up.kubectl(&["get", "pod", "lab-server"]).output();
+        field(&up, "lab", ".status.conditions[0].reason") == "Idle" && pod.is_ok_and(|pod| !pod.status.success())
+    })?;
+    expect_parts(
+        &field(&up, "lab", ".status"),
+        &["NotReady", "nothing was computed for 5s", "stoke connect lab"],
+    )?;
+    let events = up.kubectl(&["get", "events"]).output()?;
+    expect_parts(&text(&events), &["SparkConnectStopped"])?;
+
+    // Somebody wants it: it computes again.
+    timeout("10m")?;
+    let answered = within(client("lab", PROGRAM, ""), Duration::from_secs(180))?;
+    expect_code(&answered, 0)?;
+    expect_parts(&text(&answered), &["rows 10 50400"])?;
+    up.down()
 }
 
 fn client_is_there(context: &Context) -> bool {
@@ -140,6 +280,17 @@ fn serve(context: &Context, version: &str, port: u16, package: Option<&str>) -> 
     )?;
     let events = up.kubectl(&["get", "events"]).output()?;
     expect_parts(&text(&events), &[&format!("Spark {version} answers")])?;
+    // Spark 4 lets the client end its session; before it, the client's is still there. Ours never counts.
+    let open = if version.starts_with('3') {
+        "1 session is open"
+    } else {
+        "no session is open"
+    };
+    until_in_use(
+        &up,
+        "lab",
+        &format!("{open}, no operation runs; the last of all was at"),
+    )?;
     eventually("no executors are left without work", Duration::from_secs(60), || {
         up.kubectl(&[
             "get",
