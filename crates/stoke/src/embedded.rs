@@ -8,6 +8,7 @@ use kube::Client;
 use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_model::quantity::Quantity;
 use stoke_objectstore::ObjectStore;
+use stoke_operator::logs::KeepLogs;
 use stoke_operator::{Operator, OperatorConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -90,6 +91,11 @@ impl Embedded {
             }
         };
         let variables = object_store::variables(&objects.endpoint(), objects.region(), objects.credentials());
+        // What `stoke run` runs, it shows; what runs for longer is kept.
+        let logs = match in_memory {
+            true => None,
+            false => Some(KeepLogs::new(object_store::logs(variables.clone())?)),
+        };
         let publisher = tokio::spawn(object_store::publish(cluster.client(), variables));
         object_store::note_endpoint(directory, &objects.endpoint())?;
         let operator = operator.then(|| {
@@ -97,6 +103,7 @@ impl Embedded {
             config.settings.object_store = Some(object_store::settings(&objects));
             let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
             config.settings.default_conf.extend([ivy]);
+            config.logs = logs;
             tokio::spawn(Operator::new(cluster.client(), config).run(stopped))
         });
         Ok(Embedded {

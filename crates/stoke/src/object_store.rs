@@ -12,6 +12,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use stoke_objectstore::{Config, Credentials, ObjectStore};
+use stoke_operator::logs::Place;
 use stoke_submit::application::ObjectStoreSettings;
 
 use crate::failure::{Failure, Outcome};
@@ -66,6 +67,11 @@ pub fn variables(endpoint: &str, region: &str, credentials: &Credentials) -> BTr
     .into_iter()
     .map(|(name, value)| (name.to_string(), value.to_string()))
     .collect()
+}
+
+/// Where the embedded cluster's logs are kept in the store that these variables lead to.
+pub fn logs(variables: BTreeMap<String, String>) -> Outcome<Place> {
+    Place::open(&format!("s3://{BUCKET}/logs"), variables).map_err(|error| Failure::environment(error.code(), error))
 }
 
 /// Keeps the Secret in every namespace there is and comes to be, until the client's cluster ends.

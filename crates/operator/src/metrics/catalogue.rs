@@ -85,6 +85,10 @@ catalogue! {
     RETRIES = "stoke_application_retries_total", Counter, &["cause"], "Runs after the first: after a failed driver, a failed submission, or an end with restartPolicy Always.";
     API_REQUESTS = "stoke_application_api_requests", Histogram, &[], "Requests to the API server that an application took from its creation, or the operator's start, to its end.";
     LATENESS = "stoke_schedule_lateness_seconds", Histogram, &[], "Seconds from the time at which a run was due to its creation.";
+    KEPT_LOGS = "stoke_kept_logs_total", Counter, &["role", "result"], "Logs of containers by what came of keeping them: kept, cut, absent, failed.";
+    KEPT_LOG_BYTES = "stoke_kept_log_bytes_total", Counter, &["role"], "Bytes of kept logs, compressed.";
+    KEEP_LOG_TIME = "stoke_keep_log_seconds", Histogram, &[], "Seconds from the moment a log was to be kept until it was, or was given up.";
+    KEEP_LOG_WAITING = "stoke_kept_logs_waiting", Gauge, &[], "Logs to be kept that are not yet.";
     REVIEWS = "stoke_admission_reviews_total", Counter, &["kind", "result"], "Objects reviewed before they are stored: allowed, warned, refused.";
     REFUSALS = "stoke_admission_refusals_total", Counter, &["code"], "Errors for which objects were refused, by code.";
     DEFAULTED = "stoke_admission_defaulted_total", Counter, &["kind", "result"], "Objects offered for defaults: changed, unchanged.";

@@ -6,6 +6,7 @@
 //! - `applications`: transitions and states to numbers
 //! - `work`: the work queue
 //! - `admission`: reviews and certificates
+//! - `logs`: kept logs
 //! - `requests`: requests to the API server, in all and per application
 //!
 //! Counting never waits and never fails; a scrape costs one pass over the cache, O(applications).
@@ -13,6 +14,7 @@
 mod admission;
 mod applications;
 pub mod catalogue;
+mod logs;
 mod registry;
 mod requests;
 #[cfg(test)]
