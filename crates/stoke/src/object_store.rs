@@ -22,6 +22,8 @@ use crate::home::Home;
 pub const SECRET: &str = "stoke-object-store";
 /// The bucket that is always there.
 pub const BUCKET: &str = "spark";
+/// Where the logs of `stoke up` are kept unless something else is said.
+pub const LOGS: &str = "s3://spark/logs";
 /// The directory in it for event logs: `s3a://spark/events`.
 const EVENTS: &str = "events/";
 /// File of a cluster's directory that says where its object store listens; there while it does.
@@ -69,9 +71,9 @@ pub fn variables(endpoint: &str, region: &str, credentials: &Credentials) -> BTr
     .collect()
 }
 
-/// Where the embedded cluster's logs are kept in the store that these variables lead to.
-pub fn logs(variables: BTreeMap<String, String>) -> Outcome<Place> {
-    Place::open(&format!("s3://{BUCKET}/logs"), variables).map_err(|error| Failure::environment(error.code(), error))
+/// A place for the embedded cluster's logs, in the store that these variables lead to.
+pub fn logs(url: &str, variables: BTreeMap<String, String>) -> Outcome<Place> {
+    Place::open(url, variables).map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))
 }
 
 /// Keeps the Secret in every namespace there is and comes to be, until the client's cluster ends.

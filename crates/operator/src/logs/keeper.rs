@@ -141,9 +141,9 @@ impl Keeper {
     pub(crate) fn offer(&self, key: &Key, regarding: &ObjectReference, wanted: &RunLogs) {
         let mut runs = self.runs();
         let run = Run::at(&mut runs, key, wanted);
-        run.asked.retain(|file, phase| {
-            matches!(phase, Phase::UnderWay(_)) || wanted.logs.iter().any(|log| log.file == *file)
-        });
+        let there = |file: &str| wanted.logs.iter().chain(&wanted.running).any(|log| log.file == file);
+        run.asked
+            .retain(|file, phase| matches!(phase, Phase::UnderWay(_)) || there(file));
         let executors = wanted.logs.iter().filter(|log| log.role == "executor");
         self.ask(run, key, regarding, executors);
         self.let_go(run, key, regarding, wanted);

@@ -82,15 +82,14 @@ async fn place(session: &Session, wanted: &Wanted<'_>, context: &Context) -> Out
     // Namespace, application and run are below it.
     let told = told.and_then(|url| url.rsplitn(4, '/').nth(3));
     let embedded = matches!(session.place, session::Place::Up | session::Place::Private(_));
-    let default = format!("s3://{}/logs", object_store::BUCKET);
     let url = match (wanted.place, told) {
         (Some(url), _) | (None, Some(url)) => url,
-        (None, None) if embedded => &default,
+        (None, None) if embedded => object_store::LOGS,
         (None, None) => return Ok(None),
     };
     let mut variables: Vec<(String, String)> = std::env::vars().collect();
     if embedded
-        && url.starts_with(&default)
+        && url.starts_with("s3")
         && let Some(endpoint) = object_store::endpoint(&context.home.default_cluster()).await
     {
         let credentials = Credentials::load(&object_store::directory(&context.home).join("credentials"))?;
