@@ -263,11 +263,15 @@ async fn world(change: impl Fn(&mut Value)) -> World {
         operator: OperatorConfig {
             namespaces: options.job_namespaces,
             settings,
-            logs: Some(KeepLogs::new(Place::over(
-                Arc::new(InMemory::new()),
-                Default::default(),
-                "memory://".into(),
-            ))),
+            // There is no node whose logs could be read: asking is what counts.
+            logs: Some(KeepLogs {
+                hold: Duration::from_secs(1),
+                ..KeepLogs::new(Place::over(
+                    Arc::new(InMemory::new()),
+                    Default::default(),
+                    "memory://".into(),
+                ))
+            }),
             ..OperatorConfig::default()
         },
         election: Some(Election {

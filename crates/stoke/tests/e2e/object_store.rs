@@ -84,20 +84,18 @@ print("the last line")
 "#;
 
 /// Applies an application that logs on both sides; its script is a ConfigMap.
-fn says(up: &Up, keep: &str, ttl: &str) -> Result<(), Failed> {
+fn says(up: &Up) -> Result<(), Failed> {
     let script = up.home.path().join("says.py");
     std::fs::write(&script, SAYS)?;
     let from = format!("--from-file={}", script.display());
     expect_code(&up.kubectl(&["create", "configmap", "says", &from]).output()?, 0)?;
-    let manifest = format!(
-        r#"{{"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
-        "metadata": {{"name": "says", "annotations": {{"stoke.dev/keep-logs": "{keep}"}}}},
-        "spec": {{"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", {ttl}
+    let manifest = r#"{"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+        "metadata": {"name": "says", "annotations": {"stoke.dev/keep-logs": "all"}},
+        "spec": {"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "timeToLiveSeconds": 5,
             "mainApplicationFile": "local:///says/says.py",
-            "sparkConf": {{"spark.eventLog.enabled": "true", "spark.eventLog.dir": "file:///tmp"}},
-            "driver": {{"memory": "512m", "coreRequest": "250m", "configMaps": [{{"name": "says", "path": "/says"}}]}},
-            "executor": {{"instances": 1, "memory": "512m", "coreRequest": "250m"}}}}}}"#
-    );
+            "sparkConf": {"spark.eventLog.enabled": "true", "spark.eventLog.dir": "file:///tmp"},
+            "driver": {"memory": "512m", "coreRequest": "250m", "configMaps": [{"name": "says", "path": "/says"}]},
+            "executor": {"instances": 1, "memory": "512m", "coreRequest": "250m"}}}"#;
     let file = up.home.path().join("says.json");
     std::fs::write(&file, manifest)?;
     expect_code(&up.kubectl(&["apply", "-f", &file.to_string_lossy()]).output()?, 0)
@@ -105,7 +103,7 @@ fn says(up: &Up, keep: &str, ttl: &str) -> Result<(), Failed> {
 
 fn kept_logs(context: &Context) -> Result<(), Failed> {
     let up = Up::start(context)?;
-    says(&up, "all", r#""timeToLiveSeconds": 5,"#)?;
+    says(&up)?;
     let wait = |what: &str, seconds: &str| up.kubectl(&["wait", "sparkapplication/says", what, seconds]).output();
     let ended = wait(
         "--for=jsonpath={.status.applicationState.state}=COMPLETED",
@@ -153,10 +151,10 @@ fn kept_logs(context: &Context) -> Result<(), Failed> {
     }
     let executor = up.stoke(&["logs", "says", "--executor", "1"]).output()?;
     expect_code(&executor, 0)?;
-    // Its last word is the JVM's.
+    // Its last word.
     expect_parts(
         &text(&executor),
-        &[&format!("executor says 00-{trace}-"), "Shutdown hook called"],
+        &[&format!("executor says 00-{trace}-"), "BlockManager stopped"],
     )?;
     expect_code(&up.stoke(&["logs", "says", "--all", "--attempt", "1"]).output()?, 0)?;
     expect_code(&up.stoke(&["logs", "says", "--attempt", "2"]).output()?, 2)?;
@@ -165,10 +163,15 @@ fn kept_logs(context: &Context) -> Result<(), Failed> {
 
 fn store_down(context: &Context) -> Result<(), Failed> {
     let up = Up::start_with(context, &["--keep-logs", "s3://no-such-bucket/logs"])?;
-    says(&up, "driver", "")?;
-    let state = "--for=jsonpath={.status.applicationState.state}=COMPLETED";
+    let manifest = r#"{"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "lost"},
+        "spec": {"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "mainApplicationFile": "local:///lost.py",
+            "driver": {"memory": "512m"}, "executor": {}}}"#;
+    let file = up.home.path().join("lost.json");
+    std::fs::write(&file, manifest)?;
+    expect_code(&up.kubectl(&["apply", "-f", &file.to_string_lossy()]).output()?, 0)?;
+    let state = "--for=jsonpath={.status.applicationState.state}=FAILED";
     let ended = up
-        .kubectl(&["wait", "sparkapplication/says", state, "--timeout=120s"])
+        .kubectl(&["wait", "sparkapplication/lost", state, "--timeout=120s"])
         .output()?;
     expect_code(&ended, 0)?;
     eventually("an Event says so", Duration::from_secs(10), || {
@@ -177,9 +180,9 @@ fn store_down(context: &Context) -> Result<(), Failed> {
             .is_ok_and(|output| text(&output).contains("SparkLogsNotKept"))
     })?;
     // The pod is still there, and asked.
-    let log = up.stoke(&["logs", "says"]).output()?;
+    let log = up.stoke(&["logs", "lost"]).output()?;
     expect_code(&log, 0)?;
-    expect_parts(&text(&log), &["the last line"])?;
+    expect_parts(&text(&log), &["lost.py"])?;
     up.down()
 }
 
