@@ -29,6 +29,8 @@ pub const LABEL_SPARK_ROLE: &str = "spark-role";
 pub const LABEL_SPARK_APP_SELECTOR: &str = "spark-app-selector";
 /// Spark's label: the executor's id.
 pub const LABEL_SPARK_EXEC_ID: &str = "spark-exec-id";
+/// Spark's label: `true` on executors that ended and whose pods it leaves.
+pub const LABEL_SPARK_EXEC_INACTIVE: &str = "spark-exec-inactive";
 /// Spark's label: the application name, made fit for a label.
 pub const LABEL_SPARK_APP_NAME: &str = "spark-app-name";
 /// Spark's label: the Spark version.

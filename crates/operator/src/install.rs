@@ -27,6 +27,8 @@ pub struct Options {
     pub job_namespaces: Vec<String>,
     /// Label selector of namespaces of applications, instead of their names.
     pub namespace_selector: Option<String>,
+    /// Where logs are kept, by URL; none for nowhere.
+    pub keep_logs: Option<String>,
     /// Admission; none for none, which needs no right in the cluster.
     pub webhook: Option<Webhook>,
 }
@@ -62,6 +64,7 @@ impl Default for Options {
             shards: 1,
             job_namespaces: vec!["default".to_owned()],
             namespace_selector: None,
+            keep_logs: None,
             webhook: Some(Webhook::default()),
         }
     }
@@ -71,7 +74,7 @@ const RBAC: &str = "rbac.authorization.k8s.io/v1";
 const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// What the operator may do in the namespaces of applications: API group, resources, verbs.
-pub const RULES: [(&str, &[&str], &[&str]); 17] = [
+pub const RULES: [(&str, &[&str], &[&str]); 18] = [
     (
         names::GROUP,
         &["sparkapplications"],
@@ -93,6 +96,8 @@ pub const RULES: [(&str, &[&str], &[&str]); 17] = [
     (names::GROUP, &["sparkconnects"], &["get", "list", "watch"]),
     (names::GROUP, &["sparkconnects/status"], &["patch"]),
     ("", &["pods"], &["get", "list", "watch", "create", "delete"]),
+    // Used only where logs are kept.
+    ("", &["pods/log"], &["get"]),
     ("", &["configmaps"], &["get", "create", "patch"]),
     ("", &["services"], &["create", "patch", "delete"]),
     ("", &["secrets", "persistentvolumeclaims"], &["create", "patch"]),
@@ -287,6 +292,9 @@ fn deployment(options: &Options, account: &str) -> Value {
     }
     if options.shards > 1 {
         arguments.push(format!("--shards={}", options.shards));
+    }
+    if let Some(url) = &options.keep_logs {
+        arguments.push(format!("--keep-logs={url}"));
     }
     let mut ports = vec![
         json!({"name": "metrics", "containerPort": 8080}),

@@ -8,6 +8,7 @@
 //! - [`adopt`]: applications that another operator left running
 //! - [`admission`]: early answers to those who write such objects
 //! - `companions`: what stands beside a run and ends with it
+//! - [`logs`]: what drivers and executors said, kept after their pods are gone
 //! - `act`: what a decision asks for, done at the API server
 //! - `controller`: watches, cache and work queue; when to decide
 //! - [`install`]: the objects that a cluster must hold for it
@@ -30,6 +31,7 @@ mod gate;
 mod health;
 pub mod install;
 pub mod lease;
+pub mod logs;
 pub mod metrics;
 pub mod names;
 pub mod plan;

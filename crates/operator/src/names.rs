@@ -16,6 +16,12 @@ pub const ACTIVE_DEADLINE: &str = "stoke.dev/active-deadline-seconds";
 pub const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
 /// Annotation of a schedule: every new value begins one run now.
 pub const TRIGGER: &str = "stoke.dev/trigger";
+/// Label of pods: the trace id of their run, as in a W3C trace context. See [`trace_id`].
+pub const TRACE_ID: &str = "stoke.dev/trace-id";
+/// Spark configuration, and so in the event log: the same id.
+pub const CONF_TRACE_ID: &str = "spark.stoke.traceId";
+/// Variable of drivers and executors: the run as a W3C `traceparent`, for whoever traces in them.
+pub const TRACEPARENT: &str = "TRACEPARENT";
 /// API version of the resources we serve.
 pub const API_VERSION: &str = "sparkoperator.k8s.io/v1beta2";
 /// Who writes: the field manager and the reporting component of Events.
@@ -38,6 +44,24 @@ pub fn submission_id(app: &SparkApplication, spec_digest: &str, execution: i32, 
         &hex[17..20],
         &hex[20..32]
     )
+}
+
+/// The trace id of a run, 32 hexadecimal digits as in a W3C trace context: its submission id without the hyphens, so that either is
+/// found by the other. A submission id that is no UUID gives its digest.
+#[must_use]
+pub fn trace_id(submission_id: &str) -> String {
+    let digits: String = submission_id.chars().filter(|digit| *digit != '-').collect();
+    let valid = digits.len() == 32 && digits.chars().all(|digit| digit.is_ascii_hexdigit());
+    match valid && digits.chars().any(|digit| digit != '0') {
+        true => digits.to_ascii_lowercase(),
+        false => hex(submission_id.as_bytes())[..32].to_owned(),
+    }
+}
+
+/// The run as a W3C `traceparent`: spans begun by it are children of the run's own, whose id derives from the trace's.
+#[must_use]
+pub fn traceparent(trace_id: &str) -> String {
+    format!("00-{trace_id}-{}-01", &hex(trace_id.as_bytes())[..16])
 }
 
 /// Digest of a stored spec without `suspend` and `timeToLiveSeconds`, which stop and remove but do not change what runs. Key order does not matter.
@@ -115,6 +139,35 @@ mod tests {
         ] {
             assert_ne!(spec_digest(&base), spec_digest(&other), "{other}");
         }
+    }
+
+    #[test]
+    fn trace_ids_are_those_of_w3c_and_tell_runs_apart() {
+        for (submission, trace) in [
+            (
+                "0f1e2d3c-0000-8000-8000-0000000000AB",
+                Some("0f1e2d3c0000800080000000000000ab"),
+            ),
+            ("00000000-0000-0000-0000-000000000000", None),
+            ("by-hand", None),
+            ("", None),
+        ] {
+            let id = trace_id(submission);
+            assert!(trace.is_none_or(|trace| trace == id), "{id}");
+            assert!(id.len() == 32 && id != "0".repeat(32), "{id}");
+            assert!(
+                id.chars()
+                    .all(|digit| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase())
+            );
+            let parent = traceparent(&id);
+            let parts: Vec<&str> = parent.split('-').collect();
+            assert_eq!(
+                (parts[0], parts[1], parts[2].len(), parts[3]),
+                ("00", id.as_str(), 16, "01")
+            );
+            assert_ne!(parts[2], "0".repeat(16));
+        }
+        assert_ne!(trace_id("by-hand"), trace_id("by-foot"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The seam to the room `submit`: an application whose status records an attempt becomes the objects of that attempt.
 
+use crate::logs::{DELETE_EXECUTORS, Which, kept_for_their_logs};
+use crate::names;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
@@ -67,13 +69,47 @@ pub struct Refusal {
 #[derive(Debug, Clone)]
 pub struct NativePlanner {
     settings: Settings,
+    /// Which logs are kept of applications that do not say so themselves; none when none are kept anywhere.
+    kept: Option<Which>,
 }
 
 impl NativePlanner {
     /// Plans by these settings; time and id of a submission are those in the application's status, whatever they say.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, kept: None }
+    }
+
+    /// Plans so that these logs can be kept.
+    #[must_use]
+    pub fn keeping(self, kept: Option<Which>) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// What ties the pods of a run, its event log and the operator's log together, and what keeping logs needs.
+    fn of_the_run(&self, app: &SparkApplication, submission_id: Option<&str>) -> Vec<(String, String)> {
+        let mut conf = Vec::new();
+        if let Some(submission_id) = submission_id {
+            let trace_id = names::trace_id(submission_id);
+            let parent = names::traceparent(&trace_id);
+            conf.extend([
+                (names::CONF_TRACE_ID.to_owned(), trace_id.clone()),
+                (
+                    format!("spark.kubernetes.driver.label.{}", names::TRACE_ID),
+                    trace_id.clone(),
+                ),
+                (format!("spark.kubernetes.executor.label.{}", names::TRACE_ID), trace_id),
+                (
+                    format!("spark.kubernetes.driverEnv.{}", names::TRACEPARENT),
+                    parent.clone(),
+                ),
+                (format!("spark.executorEnv.{}", names::TRACEPARENT), parent),
+            ]);
+        }
+        if self.kept.is_some_and(|kept| kept_for_their_logs(app, kept)) {
+            conf.push((DELETE_EXECUTORS.to_owned(), "false".to_owned()));
+        }
+        conf
     }
 }
 
@@ -81,6 +117,12 @@ impl Planner for NativePlanner {
     fn plan(&self, app: &SparkApplication) -> Result<Plan, Refusal> {
         let status = app.status.clone().unwrap_or_default();
         let mut settings = self.settings.clone();
+        Which::of(app).map_err(|message| Refusal {
+            code: "InvalidAnnotation".to_owned(),
+            message,
+        })?;
+        let of_the_run = self.of_the_run(app, status.submission_id.as_deref());
+        settings.default_conf.extend(of_the_run);
         settings.submission_id = status.submission_id;
         if let Some(begun) = status.last_submission_attempt_time {
             settings.submitted_at = begun.0;
@@ -183,6 +225,52 @@ mod tests {
         assert!(kinds.contains(&"ConfigMap") && kinds.contains(&"Service"), "{kinds:?}");
         app.status.as_mut().unwrap().submission_id = Some("another".into());
         assert_ne!(first.application_id, planner.plan(&app).unwrap().application_id);
+    }
+
+    #[test]
+    fn a_run_has_one_trace_id_in_its_pods_and_its_configuration() {
+        let spec = serde_json::from_value(json!({
+            "type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "mainApplicationFile": "local:///pi.py",
+            "sparkConf": {"spark.executorEnv.TRACEPARENT": "mine"},
+        }))
+        .unwrap();
+        let mut app = SparkApplication::new("pi", defaults::application(spec));
+        app.metadata.namespace = Some("default".into());
+        app.metadata.uid = Some("6d5e".into());
+        let submission = "0f1e2d3c-0000-8000-8000-000000000001";
+        app.status.get_or_insert_default().submission_id = Some(submission.into());
+        let settings = Settings::new("k8s://https://kubernetes.default.svc", Timestamp::UNIX_EPOCH);
+        let planner = NativePlanner::new(settings);
+        let plan = planner.plan(&app).unwrap();
+        let trace = "0f1e2d3c000080008000000000000001";
+        assert_eq!(plan.driver_pod["metadata"]["labels"]["stoke.dev/trace-id"], trace);
+        let env = plan.driver_pod["spec"]["containers"][0]["env"].as_array().unwrap();
+        let parent = names::traceparent(trace);
+        assert!(
+            env.contains(&json!({"name": "TRACEPARENT", "value": parent})),
+            "{env:?}"
+        );
+        let properties = |plan: &Plan| {
+            let text = |map: &Value| map["data"]["spark.properties"].as_str().map(str::to_owned);
+            plan.owned.iter().find_map(text).unwrap()
+        };
+        let conf = properties(&plan);
+        for line in [
+            format!("spark.stoke.traceId={trace}"),
+            format!("spark.kubernetes.executor.label.stoke.dev/trace-id={trace}"),
+            "spark.executorEnv.TRACEPARENT=mine".to_owned(),
+        ] {
+            assert!(conf.contains(&line), "{line}: {conf}");
+        }
+        // Executors stay for their logs only where these are kept.
+        let stays = format!("{DELETE_EXECUTORS}=false");
+        app.metadata.annotations = Some([("stoke.dev/keep-logs".to_owned(), "all".to_owned())].into());
+        assert!(!properties(&planner.plan(&app).unwrap()).contains(&stays));
+        let planner = planner.keeping(Some(Which::Driver));
+        assert!(properties(&planner.plan(&app).unwrap()).contains(&stays));
+        app.metadata.annotations = Some([("stoke.dev/keep-logs".to_owned(), "some".to_owned())].into());
+        let refusal = planner.plan(&app).unwrap_err();
+        assert!(refusal.message.contains("write driver, all or none"), "{refusal}");
     }
 
     #[test]

@@ -324,6 +324,10 @@ fn every_value(helm: &Path) -> Result<(), String> {
         ),
         ("controller.uiService.enable=false", "--enable-ui-service=false"),
         ("controller.workers=5", "--controller-threads=5"),
+        (
+            r#"controller.keepLogs={"url":"s3://logs/spark","of":"all"}"#,
+            "--keep-logs-of=all",
+        ),
         ("controller.leaderElection.enable=false", "--leader-election=false"),
         (
             r#"controller.batchScheduler.default="volcano""#,

@@ -1,5 +1,6 @@
 //! The embedded cluster with our operator in it: started for one run, or kept by `stoke up`.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use kube::Client;
 use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_model::quantity::Quantity;
 use stoke_objectstore::ObjectStore;
+use stoke_operator::logs::KeepLogs;
 use stoke_operator::{Operator, OperatorConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,6 +21,12 @@ use crate::object_store;
 
 /// Name of the file whose lock says that a private cluster's directory is in use.
 const IN_USE: &str = "in-use";
+
+/// How the operator serves a cluster.
+struct Serving<'a> {
+    /// Where logs are kept.
+    logs: Option<&'a str>,
+}
 
 /// A running cluster and operator, with the object store beside them.
 pub struct Embedded {
@@ -45,7 +53,8 @@ impl Embedded {
         lock.try_lock().map_err(|error| {
             Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
         })?;
-        match Self::start(home, &directory, size, true, true).await {
+        // What `stoke run` runs, it shows; what runs for longer is kept.
+        match Self::start(home, &directory, size, Some(Serving { logs: None }), true).await {
             Ok(mut embedded) => {
                 embedded.private = Some(lock);
                 Ok(embedded)
@@ -57,15 +66,25 @@ impl Embedded {
         }
     }
 
-    /// Starts the cluster of `stoke up`, with the operator in it or without.
-    pub async fn start_default(home: &Home, size: &Size, operator: bool) -> Outcome<Self> {
+    /// Starts the cluster of `stoke up`, with the operator in it or without; logs are kept at this URL, if at any.
+    pub async fn start_default(home: &Home, size: &Size, operator: bool, logs: Option<&str>) -> Outcome<Self> {
         remove_stale(&home.clusters());
         let directory = home.default_cluster();
         create_private(&directory)?;
-        Self::start(home, &directory, size, false, operator).await
+        // Before anything runs that would have to be ended again.
+        if let Some(url) = logs {
+            object_store::logs(url, BTreeMap::new())?;
+        }
+        Self::start(home, &directory, size, operator.then_some(Serving { logs }), false).await
     }
 
-    async fn start(home: &Home, directory: &Path, size: &Size, in_memory: bool, operator: bool) -> Outcome<Self> {
+    async fn start(
+        home: &Home,
+        directory: &Path,
+        size: &Size,
+        serving: Option<Serving<'_>>,
+        in_memory: bool,
+    ) -> Outcome<Self> {
         let packages = home.root().join("packages");
         create_private(&packages)?;
         let config = ClusterConfig {
@@ -90,13 +109,16 @@ impl Embedded {
             }
         };
         let variables = object_store::variables(&objects.endpoint(), objects.region(), objects.credentials());
+        let logs = serving.as_ref().and_then(|serving| serving.logs);
+        let logs = logs.map(|url| object_store::logs(url, variables.clone())).transpose()?;
         let publisher = tokio::spawn(object_store::publish(cluster.client(), variables));
         object_store::note_endpoint(directory, &objects.endpoint())?;
-        let operator = operator.then(|| {
+        let operator = serving.map(|_| {
             let mut config = OperatorConfig::default();
             config.settings.object_store = Some(object_store::settings(&objects));
             let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
             config.settings.default_conf.extend([ivy]);
+            config.logs = logs.map(KeepLogs::new);
             tokio::spawn(Operator::new(cluster.client(), config).run(stopped))
         });
         Ok(Embedded {

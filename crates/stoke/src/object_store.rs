@@ -12,6 +12,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use stoke_objectstore::{Config, Credentials, ObjectStore};
+use stoke_operator::logs::Place;
 use stoke_submit::application::ObjectStoreSettings;
 
 use crate::failure::{Failure, Outcome};
@@ -21,6 +22,8 @@ use crate::home::Home;
 pub const SECRET: &str = "stoke-object-store";
 /// The bucket that is always there.
 pub const BUCKET: &str = "spark";
+/// Where the logs of `stoke up` are kept unless something else is said.
+pub const LOGS: &str = "s3://spark/logs";
 /// The directory in it for event logs: `s3a://spark/events`.
 const EVENTS: &str = "events/";
 /// File of a cluster's directory that says where its object store listens; there while it does.
@@ -66,6 +69,11 @@ pub fn variables(endpoint: &str, region: &str, credentials: &Credentials) -> BTr
     .into_iter()
     .map(|(name, value)| (name.to_string(), value.to_string()))
     .collect()
+}
+
+/// A place for the embedded cluster's logs, in the store that these variables lead to.
+pub fn logs(url: &str, variables: BTreeMap<String, String>) -> Outcome<Place> {
+    Place::open(url, variables).map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))
 }
 
 /// Keeps the Secret in every namespace there is and comes to be, until the client's cluster ends.

@@ -46,6 +46,9 @@ pub struct SparkApplicationStatus {
     /// Stoke: when the first run since creation, edit or resumption was begun; what an active deadline counts from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
+    /// Stoke: where the logs of the last run that ended are kept, when logs are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_logs: Option<String>,
     /// Stoke: conditions, for `kubectl wait`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

@@ -55,6 +55,8 @@ pub struct DriverPod {
     pub submission_id: Option<String>,
     /// Spark's application id, from the label `spark-app-selector`.
     pub application_id: Option<String>,
+    /// Containers that have begun, Spark's first; empty when that is the only one and has its usual name.
+    pub containers: Vec<String>,
     /// How far it got.
     pub progress: Progress,
     /// True when its condition `Ready` is true.
@@ -138,6 +140,10 @@ pub struct ExecutorPod {
     pub state: ExecutorState,
     /// Exit code and reason, or the reason for waiting, when there is one.
     pub detail: String,
+    /// As of a driver.
+    pub containers: Vec<String>,
+    /// True when Spark is done with it and left the pod (`spark-exec-inactive`).
+    pub let_go: bool,
 }
 
 /// What came of a submission.
@@ -192,6 +198,7 @@ impl DriverPod {
                 .collect(),
             submission_id: label(names::LABEL_SUBMISSION_ID),
             application_id: label(names::LABEL_SPARK_APP_SELECTOR),
+            containers: containers(pod, names::DRIVER_CONTAINER),
             progress: progress(pod),
             ready: condition(pod, "Ready").is_some_and(|ready| ready.status == "True"),
             scheduled_at: condition(pod, "PodScheduled")
@@ -238,6 +245,8 @@ impl ExecutorPod {
             name: pod.metadata.name.clone().unwrap_or_default(),
             id: label(pod, names::LABEL_SPARK_EXEC_ID).and_then(|id| id.parse().ok()),
             submission_id: label(pod, names::LABEL_SUBMISSION_ID),
+            containers: containers(pod, names::EXECUTOR_CONTAINER),
+            let_go: label(pod, names::LABEL_SPARK_EXEC_INACTIVE).is_some_and(|label| label == "true"),
             state,
             detail,
         }
@@ -292,6 +301,30 @@ fn spark_container<'a>(pod: &'a Pod, usual: &str) -> Option<&'a ContainerStatus>
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     let by_name = |name: &str| statuses.iter().find(|status| status.name == name);
     by_name(usual).or_else(|| by_name(&pod.spec.as_ref()?.containers.last()?.name))
+}
+
+/// See [`DriverPod::containers`].
+fn containers(pod: &Pod, usual: &str) -> Vec<String> {
+    let Some(spark) = spark_container(pod, usual).map(|status| status.name.as_str()) else {
+        return Vec::new();
+    };
+    let status = pod.status.as_ref();
+    let has_begun = |container: &&ContainerStatus| {
+        let state = container.state.as_ref();
+        state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+    };
+    let all = status.map(|status| [&status.init_container_statuses, &status.container_statuses]);
+    let others = all.into_iter().flatten().flatten().flatten().filter(has_begun);
+    let mut begun = vec![spark.to_owned()];
+    begun.extend(
+        others
+            .map(|container| container.name.clone())
+            .filter(|name| name != spark),
+    );
+    match begun.as_slice() {
+        [only] if only == usual => Vec::new(),
+        _ => begun,
+    }
 }
 
 /// Why a pending pod does not start, if something stands in its way: not scheduled, or a container that cannot be started.

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 mod clock;
 pub(crate) mod follow;
+mod keeping;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod schedules;
@@ -22,6 +23,7 @@ use crate::application::Limits;
 use crate::connect::Visits;
 use crate::gate::Gate;
 use crate::health::Health;
+use crate::logs::{KeepLogs, Keeper};
 use crate::metrics::{self, Metrics};
 use crate::plan::{NativePlanner, Planner};
 use cache::Cache;
@@ -71,6 +73,8 @@ pub struct OperatorConfig {
     pub health: Health,
     /// How Connect servers are visited.
     pub visits: Visits,
+    /// How logs are kept; by default not at all.
+    pub logs: Option<KeepLogs>,
 }
 
 impl Default for OperatorConfig {
@@ -90,6 +94,7 @@ impl Default for OperatorConfig {
             metrics: Metrics::default(),
             health: Health::default(),
             visits: Visits::default(),
+            logs: None,
         }
     }
 }
@@ -109,6 +114,7 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    pub(crate) logs: Option<Keeper>,
 }
 
 impl Context {
@@ -141,7 +147,8 @@ pub struct Operator {
 impl Operator {
     /// An operator that submits as `spark-submit` would.
     pub fn new(client: Client, config: OperatorConfig) -> Self {
-        let planner = Arc::new(NativePlanner::new(config.settings.clone()));
+        let kept = config.logs.as_ref().map(|logs| logs.which);
+        let planner = Arc::new(NativePlanner::new(config.settings.clone()).keeping(kept));
         Self::with_planner(client, config, planner)
     }
 
@@ -166,8 +173,18 @@ impl Operator {
             false => self.config.namespaces.clone(),
         };
         let OperatorConfig {
-            gate, metrics, health, ..
+            gate,
+            metrics,
+            health,
+            logs,
+            ..
         } = self.config;
+        let (applications, touched) = mpsc::unbounded_channel();
+        let keeping = logs.map(|logs| {
+            let (client, publisher) = (self.client.clone(), publisher.clone());
+            Keeper::new(logs, client, publisher, metrics.clone(), applications.clone())
+        });
+        let (keeper, keeping) = keeping.unzip();
         let context = Context {
             client: metrics::counted(&self.client, &metrics, None),
             cache: Cache::default(),
@@ -180,10 +197,10 @@ impl Operator {
             gate,
             metrics,
             health,
+            logs: keeper,
         };
         context.metrics.attach(&context.cache, &context.gate);
         context.health.expect(context.scopes.len());
-        let (applications, touched) = mpsc::unbounded_channel();
         let (schedules, schedules_touched) = mpsc::unbounded_channel();
         tracing::info!(namespaces = ?context.scopes, "operator: watching");
         let regaining = watches::touch_gained(context.clone(), applications.clone(), schedules.clone());
@@ -224,8 +241,15 @@ impl Operator {
         );
         let servers = crate::connect::Context::new(&context, self.config.settings, self.config.visits);
         let connecting = crate::connect::run(servers, stop.clone());
+        let keeping = async {
+            match keeping {
+                Some(keeping) => keeping.await,
+                None => std::future::pending().await,
+            }
+        };
         let mut stop = stop;
         tokio::select! {
+            () = keeping => {}
             () = connecting => {}
             () = working => {}
             () = scheduling => {}

@@ -11,7 +11,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 use stoke_model::crd::{ApplicationStateType, SparkApplication, SparkApplicationStatus};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, field};
 
 use super::cache::Folded;
 use super::queue::Worked;
@@ -20,7 +20,7 @@ use super::{Context, Key, applications};
 use crate::act::{is_code, pods, status, submission};
 use crate::application::{Action, Decision, Driver, EventNote, Facts, decide};
 use crate::companions;
-use crate::names::API_VERSION;
+use crate::names::{self, API_VERSION};
 
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
 const ROUNDS: usize = 12;
@@ -51,10 +51,16 @@ impl Gathering {
 
 /// Brings one application to where nothing can be done for it now.
 pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
-    let span = tracing::info_span!("application", namespace = %key.namespace, name = %key.name);
+    let span = tracing::info_span!(
+        "application", application = %key, namespace = %key.namespace, name = %key.name,
+        attempt = field::Empty, trace_id = field::Empty
+    );
     async move {
         let Some(app) = context.cache.app(&key) else {
             context.metrics.forget(&key);
+            if let Some(keeper) = &context.logs {
+                keeper.forget(&key);
+            }
             return Worked::Done(None);
         };
         let turn = Turn {
@@ -73,9 +79,9 @@ fn api(context: &Context, key: &Key) -> Api<DynamicObject> {
     Api::namespaced_with(context.client.clone(), &key.namespace, &applications())
 }
 
-struct Turn<'a> {
-    context: &'a Context,
-    key: &'a Key,
+pub(super) struct Turn<'a> {
+    pub(super) context: &'a Context,
+    pub(super) key: &'a Key,
     app: Arc<Folded>,
 }
 
@@ -87,6 +93,10 @@ impl Turn<'_> {
         };
         let mut facts = self.context.cache.facts(self.key, &self.app, object);
         facts.limits = self.context.limits;
+        if let Some(status) = &facts.app.status {
+            identify(status);
+        }
+        self.keep_logs_of_executors(&facts);
         for _ in 0..ROUNDS {
             let now = self.context.clock.now();
             let decision = decide(&facts, now);
@@ -97,11 +107,17 @@ impl Turn<'_> {
             } else {
                 self.context.gathering.end(self.key);
             }
+            if let Some(wait) = self.await_logs_at_the_end(&facts, &decision) {
+                return Ok(now.checked_add(wait).ok());
+            }
             self.write(&mut facts, decision.status, &decision.events).await?;
             facts.submission = None;
             let Some(action) = decision.actions.first() else {
                 return Ok(decision.requeue_at);
             };
+            if let Some(wait) = self.await_logs_before(&facts, action) {
+                return Ok(now.checked_add(wait).ok());
+            }
             self.act(&mut facts, action).await?;
             if *action == Action::DeleteApplication {
                 return Ok(decision.requeue_at);
@@ -124,6 +140,7 @@ impl Turn<'_> {
             companions::forget(&mut new.driver_info);
         }
         if old != new {
+            self.note_kept_logs(&old, &mut new);
             // A status that is not there yet is written whole.
             let known = if facts.app.status.is_none() {
                 Value::Null
@@ -136,9 +153,10 @@ impl Turn<'_> {
             if old.app_state.state != new.app_state.state {
                 tracing::info!(
                     from = ?old.app_state.state, to = ?new.app_state.state, attempt = new.execution_attempts,
-                    submission = new.submission_id, "state"
+                    submission = new.submission_id, trace_id = trace_id(&new), "state"
                 );
             }
+            self.forget_logs(&old, &new);
             facts.app.status = Some(new);
         }
         let status = facts.app.status.clone().unwrap_or_default();
@@ -263,7 +281,7 @@ impl Turn<'_> {
         Ok(None)
     }
 
-    fn regarding(&self) -> ObjectReference {
+    pub(super) fn regarding(&self) -> ObjectReference {
         ObjectReference {
             api_version: Some(API_VERSION.to_owned()),
             kind: Some("SparkApplication".to_owned()),
@@ -274,6 +292,19 @@ impl Turn<'_> {
             field_path: None,
         }
     }
+}
+
+/// Which run the lines of the log are about.
+fn identify(status: &SparkApplicationStatus) {
+    if let Some(id) = trace_id(status) {
+        let span = tracing::Span::current();
+        span.record("attempt", status.execution_attempts);
+        span.record("trace_id", id);
+    }
+}
+
+fn trace_id(status: &SparkApplicationStatus) -> Option<String> {
+    status.submission_id.as_deref().map(names::trace_id)
 }
 
 /// True when a decision has nothing to do and nothing new to say but about executors of an application that goes on.

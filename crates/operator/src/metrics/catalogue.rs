@@ -89,6 +89,10 @@ catalogue! {
     CONNECT_SESSIONS = "stoke_connect_sessions", Gauge, &["namespace", "name"], "Sessions that are open on a Connect server; no series where that is not known.";
     CONNECT_OPERATIONS = "stoke_connect_operations", Gauge, &["namespace", "name"], "Operations that run on a Connect server; no series where that is not known.";
     CONNECT_IDLE_STOPS = "stoke_connect_idle_stops_total", Counter, &[], "Connect servers stopped because nobody used them.";
+    KEPT_LOGS = "stoke_kept_logs_total", Counter, &["role", "result"], "Logs of containers by what came of keeping them: kept, cut, absent, failed.";
+    KEPT_LOG_BYTES = "stoke_kept_log_bytes_total", Counter, &["role"], "Bytes of kept logs, compressed.";
+    KEEP_LOG_TIME = "stoke_keep_log_seconds", Histogram, &[], "Seconds from the moment a log was to be kept until it was, or was given up.";
+    KEEP_LOG_WAITING = "stoke_kept_logs_waiting", Gauge, &[], "Logs to be kept that are not yet.";
     REVIEWS = "stoke_admission_reviews_total", Counter, &["kind", "result"], "Objects reviewed before they are stored: allowed, warned, refused.";
     REFUSALS = "stoke_admission_refusals_total", Counter, &["code"], "Errors for which objects were refused, by code.";
     DEFAULTED = "stoke_admission_defaulted_total", Counter, &["kind", "result"], "Objects offered for defaults: changed, unchanged.";

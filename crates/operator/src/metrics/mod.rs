@@ -7,6 +7,7 @@
 //! - `work`: the work queue
 //! - `servers`: Connect servers, their sessions and operations
 //! - `admission`: reviews and certificates
+//! - `logs`: kept logs
 //! - `requests`: requests to the API server, in all and per application
 //!
 //! Counting never waits and never fails; a scrape costs one pass over the cache, O(applications).
@@ -14,6 +15,7 @@
 mod admission;
 mod applications;
 pub mod catalogue;
+mod logs;
 mod registry;
 mod requests;
 mod servers;

@@ -55,6 +55,7 @@ struct State {
     lingering: bool,
     down: bool,
     latency: std::time::Duration,
+    logs: BTreeMap<String, String>,
     conflicts: usize,
     expired: usize,
     asked: usize,
@@ -189,6 +190,11 @@ impl FakeApi {
             .collect()
     }
 
+    /// What the log of a pod says from now on; nothing when nothing was said.
+    pub fn say(&self, pod: &str, text: &str) {
+        self.state.lock().unwrap().logs.insert(pod.into(), text.into());
+    }
+
     /// Creates or replaces an object, as a user or a node would.
     pub fn put(&self, resource: &str, mut object: Value) -> Value {
         let mut state = self.state.lock().unwrap();
@@ -315,6 +321,10 @@ impl FakeApi {
         let known = state.objects.get(&id).cloned();
         let not_found = || failure(404, "NotFound", &format!("{resource} \"{name}\" not found"));
         let answer = match (method, known) {
+            ("GET", Some(_)) if subresource.as_deref() == Some("log") => {
+                let text = state.logs.get(&name).cloned().unwrap_or_default();
+                Response::new(Full::new(text.into()).boxed_unsync())
+            }
             ("GET", Some(known)) => answer(200, &known),
             ("POST", Some(_)) => {
                 return failure(409, "AlreadyExists", &format!("{resource} \"{name}\" already exists"));

@@ -12,9 +12,14 @@ use super::world::{clock, phase, until};
 
 /// A running operator, until it is aborted.
 pub fn operator(api: &FakeApi) -> JoinHandle<()> {
+    operator_with(api, OperatorConfig::default())
+}
+
+/// One that keeps logs, or has another configuration.
+pub fn operator_with(api: &FakeApi, config: OperatorConfig) -> JoinHandle<()> {
     let config = OperatorConfig {
         clock: clock(),
-        ..OperatorConfig::default()
+        ..config
     };
     let operator = Operator::new(api.client(), config);
     tokio::spawn(async move {

@@ -8,6 +8,7 @@ mod api;
 mod chaos;
 mod crashes;
 mod embedded;
+mod kept;
 mod leases;
 mod life;
 mod load;

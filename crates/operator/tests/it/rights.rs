@@ -10,12 +10,14 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams
 use kube::client::Body;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
+use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use stoke_cluster::{ApiConfig, ApiServer};
 use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
 use stoke_operator::admission::{Terms as CertificateTerms, WebhookConfig};
 use stoke_operator::install::{Options, objects};
 use stoke_operator::lease::{Election, Terms};
+use stoke_operator::logs::{KeepLogs, Place};
 use stoke_operator::serve::{ServeConfig, serve};
 use stoke_operator::{IngressSettings, OperatorConfig};
 use tokio::sync::watch;
@@ -261,6 +263,15 @@ async fn world(change: impl Fn(&mut Value)) -> World {
         operator: OperatorConfig {
             namespaces: options.job_namespaces,
             settings,
+            // There is no node whose logs could be read: asking is what counts.
+            logs: Some(KeepLogs {
+                hold: Duration::from_secs(1),
+                ..KeepLogs::new(Place::over(
+                    Arc::new(InMemory::new()),
+                    Default::default(),
+                    "memory://".into(),
+                ))
+            }),
             ..OperatorConfig::default()
         },
         election: Some(Election {

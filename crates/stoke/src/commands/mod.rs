@@ -6,6 +6,7 @@ pub mod delete;
 pub mod down;
 pub mod env;
 pub mod explain;
+pub mod kept;
 pub mod kubeconfig;
 pub mod logs;
 pub mod operator;

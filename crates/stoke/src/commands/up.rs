@@ -31,6 +31,9 @@ pub struct Arguments {
     /// Leave the operator out, for one that you install or run yourself
     #[arg(long)]
     no_operator: bool,
+    /// Keep logs there after their pods are gone, in the cluster's own object store or at file:///directory; `none` keeps none
+    #[arg(long, value_name = "URL", default_value = object_store::LOGS)]
+    keep_logs: String,
     /// Leave the terminal's session (how `--detach` starts the cluster)
     #[arg(long, hide = true)]
     own_session: bool,
@@ -62,7 +65,8 @@ async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     }
     listen()?;
     let started = Instant::now();
-    let embedded = Embedded::start_default(&context.home, &arguments.size, !arguments.no_operator).await?;
+    let logs = Some(arguments.keep_logs.as_str()).filter(|url| *url != "none");
+    let embedded = Embedded::start_default(&context.home, &arguments.size, !arguments.no_operator, logs).await?;
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
@@ -96,6 +100,7 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if let Some(memory) = &arguments.size.memory {
         command.arg("--memory").arg(memory);
     }
+    command.arg("--keep-logs").arg(&arguments.keep_logs);
     if arguments.no_operator {
         command.arg("--no-operator");
     }

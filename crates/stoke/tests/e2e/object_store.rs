@@ -56,7 +56,134 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         )],
         known,
     ));
+    let kubectl = || program("kubectl", "see the Kubernetes documentation, `Install kubectl`");
+    trials.push(context.trial(
+        "object store: logs outlive their pods, with one trace id",
+        &[context.spark("4.1.4"), kubectl()],
+        kept_logs,
+    ));
+    trials.push(context.trial(
+        "object store: down, an application ends without its logs and says so",
+        &[context.spark("4.1.4"), kubectl()],
+        store_down,
+    ));
     trials
+}
+
+const SAYS: &str = r#"
+import os, sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+def on_executor(rows):
+    print("executor says", os.environ["TRACEPARENT"], file=sys.stderr, flush=True)
+    return [sum(rows)]
+print("sum", spark.sparkContext.parallelize(range(10), 1).mapPartitions(on_executor).collect())
+print("driver says", os.environ["TRACEPARENT"], spark.conf.get("spark.stoke.traceId"))
+spark.stop()
+print("the last line")
+"#;
+
+/// Applies an application that logs on both sides; its script is a ConfigMap.
+fn says(up: &Up) -> Result<(), Failed> {
+    let script = up.home.path().join("says.py");
+    std::fs::write(&script, SAYS)?;
+    let from = format!("--from-file={}", script.display());
+    expect_code(&up.kubectl(&["create", "configmap", "says", &from]).output()?, 0)?;
+    let manifest = r#"{"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+        "metadata": {"name": "says", "annotations": {"stoke.dev/keep-logs": "all"}},
+        "spec": {"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "timeToLiveSeconds": 5,
+            "mainApplicationFile": "local:///says/says.py",
+            "sparkConf": {"spark.eventLog.enabled": "true", "spark.eventLog.dir": "file:///tmp"},
+            "driver": {"memory": "512m", "coreRequest": "250m", "configMaps": [{"name": "says", "path": "/says"}]},
+            "executor": {"instances": 1, "memory": "512m", "coreRequest": "250m"}}}"#;
+    let file = up.home.path().join("says.json");
+    std::fs::write(&file, manifest)?;
+    expect_code(&up.kubectl(&["apply", "-f", &file.to_string_lossy()]).output()?, 0)
+}
+
+fn kept_logs(context: &Context) -> Result<(), Failed> {
+    let up = Up::start(context)?;
+    says(&up)?;
+    let wait = |what: &str, seconds: &str| up.kubectl(&["wait", "sparkapplication/says", what, seconds]).output();
+    let ended = wait(
+        "--for=jsonpath={.status.applicationState.state}=COMPLETED",
+        "--timeout=120s",
+    )?;
+    expect_code(&ended, 0)?;
+    let output = up
+        .kubectl(&["get", "sparkapplication", "says", "-o", "json"])
+        .output()?;
+    let application: Value = serde_json::from_slice(&output.stdout)?;
+    let status = &application["status"];
+    let trace = status["submissionID"].as_str().unwrap_or_default().replace('-', "");
+    let place = format!("s3://spark/logs/default/says/1-{trace}");
+    if status["keptLogs"] != place.as_str() {
+        return Err(format!("{place} is not in {status}").into());
+    }
+    let selected = [
+        "get",
+        "pods",
+        "-l",
+        &format!("stoke.dev/trace-id={trace}"),
+        "-o",
+        "name",
+    ];
+    expect_parts(&text(&up.kubectl(&selected).output()?), &["pod/says-driver"])?;
+    let live = text(&up.kubectl(&["logs", "says-driver"]).output()?);
+    expect_code(&wait("--for=delete", "--timeout=60s")?, 0)?;
+    eventually("the pods are gone", Duration::from_secs(30), || {
+        up.kubectl(&["get", "pods", "-o", "name"])
+            .output()
+            .is_ok_and(|output| output.stdout.is_empty())
+    })?;
+
+    // Complete, and read by a command that knows no key.
+    let kept = up.stoke(&["logs", "says"]).output()?;
+    expect_code(&kept, 0)?;
+    let driver = String::from_utf8_lossy(&kept.stdout).into_owned();
+    expect_parts(&text(&kept), &["kept log says-driver.log.gz of attempt 1"])?;
+    expect_parts(
+        &driver,
+        &["sum [45]", &format!("driver says 00-{trace}-"), &trace, "the last line"],
+    )?;
+    if driver.trim_end() != live.trim_end() {
+        return Err(format!("kept is not what was logged:\n{driver}\n---\n{live}").into());
+    }
+    let executor = up.stoke(&["logs", "says", "--executor", "1"]).output()?;
+    expect_code(&executor, 0)?;
+    // Its last word.
+    expect_parts(
+        &text(&executor),
+        &[&format!("executor says 00-{trace}-"), "BlockManager stopped"],
+    )?;
+    expect_code(&up.stoke(&["logs", "says", "--all", "--attempt", "1"]).output()?, 0)?;
+    expect_code(&up.stoke(&["logs", "says", "--attempt", "2"]).output()?, 2)?;
+    up.down()
+}
+
+fn store_down(context: &Context) -> Result<(), Failed> {
+    let up = Up::start_with(context, &["--keep-logs", "s3://no-such-bucket/logs"])?;
+    let manifest = r#"{"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "lost"},
+        "spec": {"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "mainApplicationFile": "local:///lost.py",
+            "driver": {"memory": "512m"}, "executor": {}}}"#;
+    let file = up.home.path().join("lost.json");
+    std::fs::write(&file, manifest)?;
+    expect_code(&up.kubectl(&["apply", "-f", &file.to_string_lossy()]).output()?, 0)?;
+    let state = "--for=jsonpath={.status.applicationState.state}=FAILED";
+    let ended = up
+        .kubectl(&["wait", "sparkapplication/lost", state, "--timeout=120s"])
+        .output()?;
+    expect_code(&ended, 0)?;
+    eventually("an Event says so", Duration::from_secs(10), || {
+        up.kubectl(&["get", "events"])
+            .output()
+            .is_ok_and(|output| text(&output).contains("SparkLogsNotKept"))
+    })?;
+    // The pod is still there, and asked.
+    let log = up.stoke(&["logs", "lost"]).output()?;
+    expect_code(&log, 0)?;
+    expect_parts(&text(&log), &["lost.py"])?;
+    up.down()
 }
 
 /// hadoop-aws is kept from an earlier run, or can be fetched.

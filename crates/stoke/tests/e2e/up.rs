@@ -17,11 +17,17 @@ pub struct Up {
 
 impl Up {
     pub fn start(context: &Context) -> Result<Self, Failed> {
+        Self::start_with(context, &[])
+    }
+
+    pub fn start_with(context: &Context, more: &[&str]) -> Result<Self, Failed> {
         let up = Up {
             home: context.private_home(),
         };
         // Overcommitted, so that two cores hold a driver and two executors of one core each.
-        let output = stoke(up.home.path(), ["up", "--detach", "--cpus", "8"]).output()?;
+        let output = stoke(up.home.path(), ["up", "--detach", "--cpus", "8"])
+            .args(more)
+            .output()?;
         expect_code(&output, 0)?;
         expect_parts(&text(&output), &["https://127.", "kubeconfig"])?;
         Ok(up)

@@ -294,6 +294,7 @@ fn executor(facts: &Facts, id: u64, state: ExecutorState) -> ExecutorPod {
             .and_then(|status| status.submission_id.clone()),
         state,
         detail: String::new(),
+        ..ExecutorPod::default()
     }
 }
 

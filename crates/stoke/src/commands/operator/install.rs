@@ -48,6 +48,9 @@ pub struct Arguments {
     /// Seconds that the API server waits for the webhook
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=30))]
     webhook_timeout_seconds: u8,
+    /// Keep logs of drivers at s3://bucket/prefix after their pods are gone; credentials are the operator pod's
+    #[arg(long, value_name = "URL")]
+    keep_logs: Option<String>,
     /// Leave out the CRDs
     #[arg(long)]
     no_crds: bool,
@@ -80,6 +83,7 @@ impl Arguments {
                 .job_namespace_selector
                 .clone()
                 .filter(|selector| !selector.is_empty()),
+            keep_logs: self.keep_logs.clone().filter(|url| !url.is_empty()),
             webhook: self.webhook.then(|| Webhook {
                 port: self.webhook_port,
                 failure_policy: self.webhook_failure_policy.clone(),

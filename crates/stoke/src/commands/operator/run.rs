@@ -10,6 +10,7 @@ use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use stoke_operator::OperatorConfig;
 use stoke_operator::lease::{Election, Terms};
+use stoke_operator::logs::{KeepLogs, Place, Which};
 use stoke_operator::metrics::{Metrics, MetricsConfig};
 use stoke_operator::serve::{ServeConfig, serve};
 use stoke_submit::application::{GatewayReference, IngressSettings};
@@ -127,6 +128,12 @@ pub struct Arguments {
     /// Where /healthz and /readyz are answered
     #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
+    /// Keep logs of drivers here after their pods are gone: s3://bucket/prefix, by the usual AWS variables, or file:///directory
+    #[arg(long, value_name = "URL")]
+    keep_logs: Option<String>,
+    /// Which logs are kept of applications without the annotation stoke.dev/keep-logs: driver, all (of executors too) or none
+    #[arg(long, value_name = "WHICH", default_value = "driver", requires = "keep_logs")]
+    keep_logs_of: Which,
     #[command(flatten)]
     webhook: Webhook,
     /// Form of the log on standard error
@@ -233,6 +240,14 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
         metrics: Metrics::new(metrics_config(arguments)),
         ..OperatorConfig::default()
     };
+    if let Some(url) = arguments.keep_logs.as_deref().filter(|url| !url.is_empty()) {
+        let place = Place::open(url, std::env::vars())
+            .map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))?;
+        operator.logs = Some(KeepLogs {
+            which: arguments.keep_logs_of,
+            ..KeepLogs::new(place)
+        });
+    }
     let settings = &mut operator.settings;
     settings.default_image.clone_from(&arguments.default_image);
     settings.ui_service = arguments.enable_ui_service;

@@ -1,0 +1,81 @@
+//! The way to S3: hyper and rustls with ring, as the client of the API server has them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector as Plain;
+use hyper_util::rt::TokioExecutor;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,
+    HttpService,
+};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one request may take until its answer begins; a part of a large log is 5 MiB.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Makes clients; [`object_store`] asks for one per store and per source of credentials.
+#[derive(Debug)]
+pub(super) struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let failed = |source: rustls::Error| object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(source),
+        };
+        let provider = Arc::new(ring::default_provider());
+        let config = || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        // An image without certificates can still use a store without TLS.
+        let config = match config().map_err(failed)?.with_native_roots() {
+            Ok(rooted) => rooted.with_no_client_auth(),
+            Err(error) => {
+                tracing::warn!(%error, "no certificates of authorities: only an object store without TLS can be reached");
+                let none = rustls::RootCertStore::empty();
+                config()
+                    .map_err(failed)?
+                    .with_root_certificates(none)
+                    .with_no_client_auth()
+            }
+        };
+        let mut plain = Plain::new();
+        plain.set_connect_timeout(Some(CONNECT));
+        plain.set_nodelay(true);
+        plain.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(plain);
+        Ok(HttpClient::new(Service(
+            Client::builder(TokioExecutor::new()).build(connector),
+        )))
+    }
+}
+
+#[derive(Debug)]
+struct Service(Client<HttpsConnector<Plain>, HttpRequestBody>);
+
+#[async_trait::async_trait]
+impl HttpService for Service {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answer = tokio::time::timeout(ANSWER, self.0.request(request)).await;
+        let answer = answer.map_err(|slow| HttpError::new(HttpErrorKind::Timeout, slow))?;
+        let answer = answer.map_err(|error| {
+            let kind = match error.is_connect() {
+                true => HttpErrorKind::Connect,
+                false => HttpErrorKind::Request,
+            };
+            HttpError::new(kind, error)
+        })?;
+        let broken = |error| HttpError::new(HttpErrorKind::Interrupted, error);
+        Ok(answer.map(|body| HttpResponseBody::new(body.map_err(broken))))
+    }
+}

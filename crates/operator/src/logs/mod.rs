@@ -1,0 +1,56 @@
+//! Logs of drivers and executors, kept in an object store after their pods are gone.
+//!
+//! In: an application whose run ends, or whose driver is about to be deleted, and its pods. Out: one object per container,
+//! `<place>/<namespace>/<application>/<attempt>-<trace id>/<pod>.log.gz`, and where it is.
+//! - [`Place`]: where logs are kept, by URL
+//! - `copy`: one log, streamed into one object in bounded memory
+//! - `keeper`: which logs are asked for, how many at once, and how long an application waits for them
+//! - `which`: what is to be kept of a run
+//! - `http`: the way to S3
+//!
+//! The names derive from the pods, so that a copy made twice is one object. The transition function knows nothing of this, and a store that is
+//! down holds no application longer than [`KeepLogs::hold`]. Never: reads of what was kept, deletions of it, or credentials in messages.
+
+mod copy;
+mod http;
+mod keeper;
+mod place;
+mod which;
+
+use std::time::Duration;
+
+pub use copy::Sizes;
+pub use place::{Kept, Place, PlaceError};
+pub use which::{ANNOTATION, Which};
+
+pub(crate) use keeper::{Keeper, Settled};
+pub(crate) use which::{DELETE_EXECUTORS, kept_for_their_logs, logs_of};
+
+/// How logs are kept.
+#[derive(Clone, Debug)]
+pub struct KeepLogs {
+    /// Where.
+    pub place: Place,
+    /// Which, of applications that do not say so themselves.
+    pub which: Which,
+    /// How long an application waits for its logs at most before it goes on without them.
+    pub hold: Duration,
+    /// Logs that are copied at the same time, in all.
+    pub at_once: usize,
+    /// How much of one log is kept.
+    pub sizes: Sizes,
+}
+
+impl KeepLogs {
+    /// Keeps logs there, with what is usual otherwise.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self {
+            place,
+            which: Which::Driver,
+            hold: Duration::from_secs(20),
+            at_once: 8,
+            sizes: Sizes::default(),
+        }
+    }
+}
