@@ -1,4 +1,7 @@
 //! The work queue: every key is worked on by one task at a time, keys never wait for each other, and a failing key backs off alone.
+//!
+//! A key that was not worked on lately goes first: an application that was just created gets its driver before those that run get their
+//! executors counted. One of four turns goes to the others as long as some wait, so that neither starves the other.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::Future;
@@ -33,15 +36,48 @@ pub(crate) struct Counting {
     pub(crate) metrics: Metrics,
 }
 
-impl Counting {
-    fn push(&self, ready: &mut VecDeque<(Key, Instant)>, key: Key) {
-        ready.push_back((key, Instant::now()));
-        self.metrics.queued(self.queue, ready.len());
+/// Turns that new keys have in a row while others wait.
+const NEW_IN_A_ROW: u8 = 3;
+
+/// The keys to be worked on.
+struct Ready {
+    new: VecDeque<(Key, Instant)>,
+    others: VecDeque<(Key, Instant)>,
+    new_in_a_row: u8,
+    counting: Counting,
+}
+
+impl Ready {
+    fn new(counting: Counting) -> Ready {
+        Ready {
+            new: VecDeque::new(),
+            others: VecDeque::new(),
+            new_in_a_row: 0,
+            counting,
+        }
     }
 
-    fn pop(&self, ready: &mut VecDeque<(Key, Instant)>) -> Option<Key> {
-        let (key, since) = ready.pop_front()?;
-        self.metrics.taken(self.queue, ready.len(), since.elapsed());
+    fn len(&self) -> usize {
+        self.new.len() + self.others.len()
+    }
+
+    fn push(&mut self, key: Key, new: bool) {
+        let queue = if new { &mut self.new } else { &mut self.others };
+        queue.push_back((key, Instant::now()));
+        self.counting.metrics.queued(self.counting.queue, self.len());
+    }
+
+    fn pop(&mut self) -> Option<Key> {
+        let new = self.others.is_empty() || self.new_in_a_row < NEW_IN_A_ROW;
+        let taken = if new { self.new.pop_front() } else { None };
+        self.new_in_a_row = if taken.is_some() {
+            self.new_in_a_row.saturating_add(1)
+        } else {
+            0
+        };
+        let (key, since) = taken.or_else(|| self.others.pop_front())?;
+        let metrics = &self.counting.metrics;
+        metrics.taken(self.counting.queue, self.len(), since.elapsed());
         Some(key)
     }
 }
@@ -67,12 +103,12 @@ pub(crate) async fn run<W, F>(
 {
     let mut slots: HashMap<Key, Slot> = HashMap::new();
     let mut timers: BTreeSet<(Instant, Key)> = BTreeSet::new();
-    let mut ready: VecDeque<(Key, Instant)> = VecDeque::new();
+    let mut ready = Ready::new(counting);
     let mut heard: Vec<Key> = Vec::new();
     let mut tasks: JoinSet<(Key, Worked)> = JoinSet::new();
     loop {
         while tasks.len() < workers
-            && let Some(key) = counting.pop(&mut ready)
+            && let Some(key) = ready.pop()
         {
             let slot = slots.entry(key.clone()).or_default();
             slot.running = true;
@@ -98,9 +134,10 @@ pub(crate) async fn run<W, F>(
                     return;
                 }
                 for key in heard.drain(..) {
+                    let new = !slots.contains_key(&key);
                     let slot = slots.entry(key.clone()).or_default();
                     if !std::mem::replace(&mut slot.touched, true) && !slot.running {
-                        counting.push(&mut ready, key);
+                        ready.push(key, new);
                     }
                 }
             }
@@ -118,7 +155,7 @@ pub(crate) async fn run<W, F>(
                 // A failure waits even when something happened meanwhile: that something will not mend it.
                 if slot.touched && worked != Worked::Failed || wait == Some(Duration::ZERO) {
                     slot.touched = true;
-                    counting.push(&mut ready, key);
+                    ready.push(key, false);
                 } else if let Some(wait) = wait {
                     slot.touched = false;
                     let due = Instant::now() + wait;
@@ -136,7 +173,7 @@ pub(crate) async fn run<W, F>(
                     let slot = slots.entry(key.clone()).or_default();
                     slot.due = None;
                     if !std::mem::replace(&mut slot.touched, true) && !slot.running {
-                        counting.push(&mut ready, key);
+                        ready.push(key, false);
                     }
                 }
             }
@@ -206,6 +243,24 @@ mod tests {
             starts(&["a", "a", "a"], |_, _| (10, Worked::Done(None))).await,
             [("a".into(), 0)]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_keys_go_first_and_the_others_have_every_fourth_turn() {
+        let mut ready = Ready::new(Counting {
+            queue: "test",
+            metrics: Metrics::default(),
+        });
+        for name in ["a", "b"] {
+            ready.push(key(name), false);
+        }
+        for name in ["1", "2", "3", "4", "5", "6", "7"] {
+            ready.push(key(name), true);
+        }
+        let order: Vec<String> = std::iter::from_fn(|| ready.pop()).map(|key| key.name).collect();
+        assert_eq!(order, ["1", "2", "3", "a", "4", "5", "6", "b", "7"]);
+        ready.push(key("c"), false);
+        assert_eq!((ready.pop(), ready.pop()), (Some(key("c")), None));
     }
 
     #[tokio::test(start_paused = true)]
