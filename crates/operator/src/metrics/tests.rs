@@ -135,6 +135,11 @@ async fn exercised() -> Metrics {
     metrics.server(&key("unused"), "Idle", None);
     metrics.server(&key("gone"), "Ready", Some((9, 9)));
     metrics.forget_server(&key("gone"));
+    // Two logs are asked for, one is kept.
+    metrics.log_asked();
+    metrics.log_asked();
+    metrics.log_done();
+    metrics.log_kept("driver", "kept", 1200, Duration::from_millis(1500));
     metrics.defaulted("SparkApplication", true);
     metrics.reviewed("SparkApplication", &["conf-refused"], false, Duration::from_millis(2));
     metrics.serves_until(Timestamp::from_second(1_800_000_000).unwrap());
@@ -212,6 +217,10 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
         r#"stoke_connect_sessions{namespace="default",name="lab"} 2"#,
         r#"stoke_connect_operations{namespace="default",name="lab"} 1"#,
         "stoke_connect_idle_stops_total 1",
+        r#"stoke_kept_logs_total{role="driver",result="kept"} 1"#,
+        r#"stoke_kept_log_bytes_total{role="driver"} 1200"#,
+        "stoke_keep_log_seconds_sum 1.5",
+        "stoke_kept_logs_waiting 1",
         r#"workqueue_depth{name="SparkApplication"} 1"#,
         r#"stoke_admission_reviews_total{kind="SparkApplication",result="refused"} 1"#,
         r#"stoke_admission_refusals_total{code="conf-refused"} 1"#,

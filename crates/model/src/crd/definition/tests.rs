@@ -128,6 +128,7 @@ fn nothing_is_there_but_what_was_published_or_is_named_here() {
         "status.observedGeneration",
         "status.specDigest",
         "status.startTime",
+        "status.keptLogs",
         "status.conditions",
         "status.transitions",
     ];
