@@ -13,12 +13,15 @@ use crate::store::{Fields, Key};
 /// A label and its value.
 type Pair = (Box<str>, Box<str>);
 
+/// Services by the value of a label.
+type ByValue = HashMap<Box<str>, BTreeSet<Key>>;
+
 /// The services with a selector, and their pods.
 #[derive(Default)]
 pub(super) struct Members {
     services: BTreeMap<Key, Service>,
     /// Services by namespace and one pair of their selector, label and value: the pair that fewest others have been filed under.
-    filed: HashMap<Arc<str>, HashMap<Box<str>, HashMap<Box<str>, BTreeSet<Key>>>>,
+    filed: HashMap<Arc<str>, HashMap<Box<str>, ByValue>>,
     /// The services each pod belongs to; none without any.
     of_pod: HashMap<Key, BTreeSet<Key>>,
 }
