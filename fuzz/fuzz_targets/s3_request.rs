@@ -47,7 +47,10 @@ fn ground() -> &'static Ground {
 
 async fn exchange(service: S3Service, bytes: &[u8]) -> Vec<u8> {
     let (mut client, server) = tokio::io::duplex(1 << 20);
-    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
+    // The end of the input is the end of the client's side; the answer is still wanted.
+    let serving = hyper::server::conn::http1::Builder::new()
+        .half_close(true)
+        .serve_connection(TokioIo::new(server), service);
     let asking = async {
         let _ = client.write_all(bytes).await;
         let _ = client.shutdown().await;
