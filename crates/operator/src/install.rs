@@ -27,7 +27,7 @@ pub struct Options {
     pub job_namespaces: Vec<String>,
     /// Label selector of namespaces of applications, instead of their names.
     pub namespace_selector: Option<String>,
-    /// Where logs are kept, by URL; none for nowhere.
+    /// URL of the place where logs are kept; without one they go with their pods.
     pub keep_logs: Option<String>,
     /// Admission; none for none, which needs no right in the cluster.
     pub webhook: Option<Webhook>,

@@ -16,6 +16,8 @@ pub const ACTIVE_DEADLINE: &str = "stoke.dev/active-deadline-seconds";
 pub const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
 /// Annotation of a schedule: every new value begins one run now.
 pub const TRIGGER: &str = "stoke.dev/trigger";
+/// Annotation of an application: which logs are kept of it, `driver`, `all` or `none`.
+pub const KEEP_LOGS: &str = "stoke.dev/keep-logs";
 /// Label of pods: the trace id of their run, as in a W3C trace context. See [`trace_id`].
 pub const TRACE_ID: &str = "stoke.dev/trace-id";
 /// Spark configuration, and so in the event log: the same id.

@@ -1,13 +1,14 @@
 //! The seam to the room `submit`: an application whose status records an attempt becomes the objects of that attempt.
 
-use crate::logs::{DELETE_EXECUTORS, Which, kept_for_their_logs};
-use crate::names;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names as published;
 use stoke_submit::application::extras::ui_ingress_address;
 use stoke_submit::application::{ApplicationError, ApplicationPlan, Settings, plan_application};
+
+use crate::logs::{DELETE_EXECUTORS, Which, kept_for_their_logs};
+use crate::names;
 
 /// Plans submissions. Pure: the same application gives the same objects.
 pub trait Planner: Send + Sync + 'static {

@@ -259,7 +259,7 @@ impl Keeper {
     }
 
     /// Does a job; answers it when it is to be done again.
-    async fn work(self, mut job: Job) -> Option<Job> {
+    async fn work(self, job: Job) -> Option<Job> {
         let client = metrics::counted(&self.0.client, &self.0.metrics, Some(&job.key));
         let pods: Api<Pod> = Api::namespaced(client, &job.key.namespace);
         let outcome = match &job.work {
@@ -280,7 +280,6 @@ impl Keeper {
             self.note(&job, Phase::UnderWay(Some(why.clone())));
             return Some(job);
         }
-        job.wait = Duration::ZERO;
         self.0.metrics.log_done();
         if let Work::Keep(log) = &job.work {
             let phase = match outcome {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use copy::Sizes;
 pub use place::{Kept, Place, PlaceError};
-pub use which::{ANNOTATION, Which};
+pub use which::Which;
 
 pub(crate) use keeper::{Keeper, Settled};
 pub(crate) use which::{DELETE_EXECUTORS, kept_for_their_logs, logs_of};

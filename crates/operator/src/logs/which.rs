@@ -7,8 +7,8 @@ use stoke_model::names::{DRIVER_CONTAINER, EXECUTOR_CONTAINER};
 use crate::application::{Driver, Facts, Progress};
 use crate::names;
 
-/// Annotation of an application: which logs are kept of it, `driver`, `all` or `none`.
-pub const ANNOTATION: &str = "stoke.dev/keep-logs";
+/// Spark's own key.
+pub(crate) const DELETE_EXECUTORS: &str = "spark.kubernetes.executor.deleteOnTermination";
 
 /// Which logs are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,9 +41,12 @@ impl Which {
     /// # Errors
     /// The annotation and what to write, when it says something else.
     pub fn of(app: &SparkApplication) -> Result<Option<Self>, String> {
-        let asked = app.annotations().get(ANNOTATION);
+        let asked = app.annotations().get(names::KEEP_LOGS);
         asked
-            .map(|text| text.parse().map_err(|why| format!("annotation {ANNOTATION}: {why}")))
+            .map(|text| {
+                text.parse()
+                    .map_err(|why| format!("annotation {}: {why}", names::KEEP_LOGS))
+            })
             .transpose()
     }
 }
@@ -130,9 +133,6 @@ pub(crate) fn kept_for_their_logs(app: &SparkApplication, which: Which) -> bool 
     let conf = app.spec.spark_conf.as_ref();
     which == Which::All && !said_in_field && !conf.is_some_and(|conf| conf.contains_key(DELETE_EXECUTORS))
 }
-
-/// Spark's own key.
-pub(crate) const DELETE_EXECUTORS: &str = "spark.kubernetes.executor.deleteOnTermination";
 
 /// Spark's container under the pod's name, every other one under both names.
 fn of_pod(pod: &str, containers: &[String], usual: &str, role: &'static str) -> Vec<PodLog> {

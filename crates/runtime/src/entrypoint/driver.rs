@@ -26,17 +26,18 @@ const SUBMIT: &str = "org.apache.spark.deploy.SparkSubmit";
 /// The driver's command for the arguments behind `driver`.
 pub fn command(situation: &Situation, arguments: &[String]) -> Launch {
     let address = situation.variable("SPARK_DRIVER_BIND_ADDRESS").unwrap_or_default();
+    let request = Request::read(situation, arguments);
     let mut submit: Vec<String> = Vec::new();
     let mut conf = |key: &str, value: &str| submit.extend(["--conf".to_owned(), format!("{key}={value}")]);
     conf("spark.driver.bindAddress", address);
     conf("spark.executorEnv.SPARK_DRIVER_POD_IP", address);
-    if let Some(master) = api_server(situation, arguments) {
+    if let Some(master) = api_server(situation, request.as_ref()) {
         conf(DRIVER_MASTER, &master);
     }
     if let Some(ivy) = &situation.own_packages {
         conf(IVY, ivy);
     }
-    if !address.is_empty() && listens_everywhere(situation, arguments) {
+    if !address.is_empty() && request.is_some_and(|request| listens_everywhere(situation, &request)) {
         conf(CONNECT_ADDRESS, address);
     }
     submit.extend(["--deploy-mode".to_owned(), "client".to_owned()]);
@@ -56,26 +57,23 @@ pub fn command(situation: &Situation, arguments: &[String]) -> Launch {
 
 /// Spark takes the API server's port to be 443. Where the node says another one (443 cannot be had without privileges), the driver is told, unless
 /// the user says where it is.
-fn api_server(situation: &Situation, arguments: &[String]) -> Option<String> {
+fn api_server(situation: &Situation, request: Option<&Request>) -> Option<String> {
     let port = situation
         .variable("KUBERNETES_SERVICE_PORT")
         .filter(|port| *port != "443")?;
-    let told =
-        Request::read(situation, arguments).is_some_and(|request| request.properties.contains_key(DRIVER_MASTER));
+    let told = request.is_some_and(|request| request.properties.contains_key(DRIVER_MASTER));
     (!told).then(|| format!("https://kubernetes.default.svc:{port}"))
 }
 
 /// Whether this is a Spark Connect server that would listen on all addresses of the machine and need not. Pods here have addresses of their own and
 /// share the machine's network, so two such servers would meet at one port.
-fn listens_everywhere(situation: &Situation, arguments: &[String]) -> bool {
+fn listens_everywhere(situation: &Situation, request: &Request) -> bool {
     let knows_the_key = situation
         .facts
         .as_ref()
         .is_some_and(|facts| facts.version.split('.').next().and_then(|major| major.parse().ok()) >= Some(4_u32));
-    let of_server = |request: &Request| {
-        request.class.as_deref() == Some(CONNECT_SERVER) && !request.properties.contains_key(CONNECT_ADDRESS)
-    };
-    knows_the_key && Request::read(situation, arguments).is_some_and(|request| of_server(&request))
+    let is_server = request.class.as_deref() == Some(CONNECT_SERVER);
+    knows_the_key && is_server && !request.properties.contains_key(CONNECT_ADDRESS)
 }
 
 /// Whether this driver uses the shared packages, and with them whether it asks for any at its start (`spark.jars.packages`).
