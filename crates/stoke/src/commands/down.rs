@@ -1,9 +1,12 @@
 //! `stoke down`: ends the embedded cluster.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -58,22 +61,48 @@ pub fn process_of(directory: &Path) -> Option<Pid> {
     ours.then(|| Pid::from_raw(pid)).flatten()
 }
 
+/// Ends a process and waits until it has: what it held in memory given back, its files closed, its locks free. Its command line and its `pid` file go
+/// earlier than that.
 async fn end(pid: Pid, directory: &Path) -> Outcome<()> {
-    // One that ended and whose parent does not ask for it is gone too, though its number is not.
-    let gone = || test_kill_process(pid).is_err() || process_of(directory) != Some(pid);
-    kill_process(pid, Signal::TERM).map_err(|error| {
+    let refused = |error| {
         Failure::environment(
             "stoke::cluster::down",
             format!("process {} cannot be ended: {error}", pid.as_raw_nonzero()),
         )
-    })?;
+    };
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(Errno::SRCH) => return Ok(()),
+        Err(error) => return Err(refused(error)),
+    };
+    // The number may have passed to another program before it was opened; what is open stays the same.
+    if process_of(directory) != Some(pid) {
+        return Ok(());
+    }
+    let signal = |signal| match pidfd_send_signal(&process, signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(refused(error)),
+    };
+    signal(Signal::TERM)?;
     let deadline = Instant::now() + PATIENCE;
-    while !gone() {
-        if Instant::now() > deadline {
+    let mut killed = false;
+    while !has_ended(&process)? {
+        if Instant::now() > deadline && !killed {
             // Its pods die with it.
-            let _ = kill_process(pid, Signal::KILL);
+            signal(Signal::KILL)?;
+            killed = true;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
+}
+
+/// Whether a process has ended: its descriptor becomes readable then, whether or not its parent has asked for it.
+fn has_ended(process: &OwnedFd) -> Outcome<bool> {
+    let mut watched = [PollFd::new(process, PollFlags::IN)];
+    match poll(&mut watched, Some(&Timespec::default())) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(std::io::Error::from(error).into()),
+    }
 }
