@@ -367,6 +367,7 @@ const BUILT_IN: &[Row] = &[
     row(RBAC, "ClusterRoleBinding", "clusterrolebindings", &[], Cluster),
     row("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", &["pc"], Cluster),
     treated(row("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], NamespaceWithStatus), StoredOnly),
+    treated(row("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], NamespaceWithStatus), StoredOnly),
     treated(row("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", &[], Cluster), Refused),
     row("storage.k8s.io/v1", "StorageClass", "storageclasses", &["sc"], Cluster),
     row("coordination.k8s.io/v1", "Lease", "leases", &[], Namespace),

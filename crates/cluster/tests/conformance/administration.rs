@@ -31,7 +31,7 @@ pub fn cases() -> Vec<Case> {
         ),
         case(
             "kubectl",
-            "a HorizontalPodAutoscaler (`autoscaling/v2`) is stored with a warning, `expose` makes a Service of a Deployment's selector, `create secret tls` checks the pair",
+            "a HorizontalPodAutoscaler is stored with a warning and seen in both versions, `autoscale` makes one, `expose` makes a Service of a Deployment's selector, `create secret tls` checks the pair",
             shorthands,
         ),
         case(
@@ -163,6 +163,32 @@ fn shorthands(ground: &Ground) -> Result<(), String> {
     if scaler["spec"]["scaleTargetRef"]["name"] != "web" || scaler["spec"]["maxReplicas"] != 3 {
         return Err(scaler.to_string());
     }
+    let first = json(
+        ground,
+        &namespace,
+        &["get", "horizontalpodautoscalers.v1.autoscaling", "web"],
+    )?;
+    if first["spec"]["targetCPUUtilizationPercentage"] != 60 || !first["spec"]["metrics"].is_null() {
+        return Err(first.to_string());
+    }
+    run(&["get", "horizontalpodautoscalers.v1.autoscaling"]).has("cpu: <unknown>/60%")?;
+    run(&[
+        "patch",
+        "horizontalpodautoscalers.v1.autoscaling",
+        "web",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"targetCPUUtilizationPercentage":70}}"#,
+    ])
+    .ok()?;
+    run(&words(
+        "get hpa web -o jsonpath={.spec.metrics[0].resource.target.averageUtilization}",
+    ))
+    .has("70")?;
+    run(&words("create deployment back --image=shell --replicas=0")).ok()?;
+    run(&words("autoscale deployment back --min=2 --max=5 --cpu-percent=55")).has("autoscaled")?;
+    run(&words("get hpa back -o jsonpath={.spec.minReplicas}-{.spec.maxReplicas}-{.spec.metrics[0].resource.target.averageUtilization}")).has("2-5-55")?;
+    run(&words("autoscale deployment back --name=wrong --min=5 --max=2")).refused()?;
     run(&["expose", "deployment", "web", "--target-port=8080", "--name=front"]).has("exposed")?;
     let service = json(ground, &namespace, &["get", "service", "front"])?;
     if service["spec"]["selector"]["app"] != "web" || service["spec"]["ports"][0]["targetPort"] != 8080 {

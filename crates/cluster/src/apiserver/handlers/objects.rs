@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
+use crate::apiserver::kinds::autoscaler;
 use crate::apiserver::meta::{check_labels, check_name, check_qualified, name_rule};
 use crate::apiserver::request::Form;
 use crate::apiserver::resources::Resource;
@@ -250,6 +251,8 @@ pub(super) fn to_storage(resource: &Resource, value: &mut Value) {
     } else if resource.group == "events.k8s.io" {
         rename_event(value, false);
         value["apiVersion"] = "v1".into();
+    } else if first_autoscaler(resource) {
+        autoscaler::to_v2(value);
     }
 }
 
@@ -265,7 +268,13 @@ pub(crate) fn from_storage(resource: &Resource, value: &mut Value) {
     } else if resource.group == "events.k8s.io" {
         rename_event(value, true);
         value["apiVersion"] = "events.k8s.io/v1".into();
+    } else if first_autoscaler(resource) {
+        autoscaler::to_v1(value);
     }
+}
+
+fn first_autoscaler(resource: &Resource) -> bool {
+    resource.version == "v1" && &*resource.key == kinds::AUTOSCALERS
 }
 
 /// Fields that the two event APIs name differently: core, events.k8s.io.
@@ -293,7 +302,7 @@ fn rename_event(event: &mut Value, to_new: bool) {
 pub(crate) fn present(resource: &Resource, object: &Object) -> Bytes {
     let converted = match &resource.custom {
         Some(custom) => custom.converts(object.revision),
-        None => resource.group == "events.k8s.io",
+        None => resource.group == "events.k8s.io" || first_autoscaler(resource),
     };
     if !converted {
         return object.json.clone();

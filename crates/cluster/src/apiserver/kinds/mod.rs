@@ -3,6 +3,7 @@
 //! In: an object about to be stored, its predecessor. Out: the same object completed, or complaints. Pure: admission that needs other
 //! objects (the namespace, the service account) is in [`super::handlers`].
 
+pub mod autoscaler;
 mod batch;
 mod pod;
 mod pod_validation;
@@ -21,6 +22,9 @@ use super::resources::Resource;
 use super::status::FieldError;
 use super::{admission, crd};
 
+/// Store key of HorizontalPodAutoscalers, of both versions.
+pub const AUTOSCALERS: &str = "horizontalpodautoscalers.autoscaling";
+
 /// Fills what may be left out, as the API server stores it.
 pub fn default(resource: &Resource, object: &mut Value) {
     if resource.custom.is_some() {
@@ -36,6 +40,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
             object["preemptionPolicy"] = "PreemptLowerPriority".into();
         }
         "limitranges" => limits::default(object),
+        AUTOSCALERS => autoscaler::default(&resource.version, object),
         "deployments.apps" => workloads::default_deployment(object),
         "replicasets.apps" => workloads::default_replica_set(object),
         "replicationcontrollers" => workloads::default_replication_controller(object),
@@ -123,6 +128,7 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "priorityclasses.scheduling.k8s.io" => policy::validate_priority_class(object),
         "resourcequotas" => policy::validate_quota(object),
         "limitranges" => policy::validate_limit_range(object),
+        AUTOSCALERS => autoscaler::validate(object),
         "poddisruptionbudgets.policy" => policy::validate_budget(object),
         _ => Vec::new(),
     }

@@ -217,6 +217,7 @@ fn all_roots() -> impl IntoIterator<Item = (Cow<'static, str>, Generate)> {
         api::policy::v1::PodDisruptionBudget,
         api::policy::v1::Eviction,
         api::autoscaling::v1::Scale,
+        api::autoscaling::v1::HorizontalPodAutoscaler,
         api::autoscaling::v2::HorizontalPodAutoscaler,
         api::node::v1::RuntimeClass,
         api::networking::v1::NetworkPolicy,

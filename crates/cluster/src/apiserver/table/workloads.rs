@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::pods::{containers, images};
 use super::{AGE, Column, NAME, count, label_selector, list, number, or, pairs, plain, text, wide};
+use crate::apiserver::kinds::autoscaler;
 
 const CONTAINERS: Column = wide("Containers", |object, _| containers(&object["spec"]["template"]));
 const IMAGES: Column = wide("Images", |object, _| images(&object["spec"]["template"]));
@@ -111,7 +112,11 @@ pub(super) const AUTOSCALERS: &[Column] = &[
 
 /// Current and wanted value of each metric; two are shown.
 fn targets(object: &Value) -> String {
-    let metrics = list(&object["spec"]["metrics"]);
+    let mut seen = object.clone();
+    if object["apiVersion"] == "autoscaling/v1" {
+        autoscaler::to_v2(&mut seen);
+    }
+    let metrics = list(&seen["spec"]["metrics"]);
     let shown: Vec<String> = metrics
         .iter()
         .take(2)
