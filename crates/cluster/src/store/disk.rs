@@ -1,6 +1,6 @@
 //! The database file: one thread, one transaction for all writes that wait, readers told after the commit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -90,6 +90,23 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskEr
         path: path.display().to_string(),
         cause: cause.to_string(),
     };
+    match std::fs::metadata(path) {
+        // SQLite takes an empty file for a new database. Ours is never empty (see `create`): what was in this one is lost, and that is said.
+        Ok(file) if file.len() == 0 => {
+            return Err(DiskError::Open {
+                path: path.display().to_string(),
+                cause: "the file is empty: something has cut it".to_owned(),
+            });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path)?,
+        Err(error) => {
+            return Err(DiskError::Open {
+                path: path.display().to_string(),
+                cause: error.to_string(),
+            });
+        }
+    }
     let connection = Connection::open(path).map_err(complain)?;
     let found: i64 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -104,10 +121,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskEr
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
         .map_err(complain)?;
-    for (version, step) in (1..).zip(STEPS).skip(usize::try_from(found).unwrap_or_default()) {
-        let migrate = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {version}; COMMIT;");
-        connection.execute_batch(&migrate).map_err(complain)?;
-    }
+    migrate(&connection, found).map_err(complain)?;
     let last: i64 = connection
         .query_row("SELECT last FROM revision", [], |row| row.get(0))
         .map_err(complain)?;
@@ -144,6 +158,57 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Vec<Object>, u64), DiskEr
         }
     }
     Ok((connection, objects, last.unsigned_abs()))
+}
+
+/// Brings a file from a layout to the newest.
+fn migrate(connection: &Connection, from: i64) -> rusqlite::Result<()> {
+    for (version, step) in (1..).zip(STEPS).skip(usize::try_from(from).unwrap_or_default()) {
+        let step = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {version}; COMMIT;");
+        connection.execute_batch(&step)?;
+    }
+    Ok(())
+}
+
+/// Makes an empty database: under another name first, so that a file of the right name is always a whole one, whenever the program ends.
+fn create(path: &Path) -> Result<(), DiskError> {
+    let complain = |cause: String| DiskError::Open {
+        path: path.display().to_string(),
+        cause,
+    };
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let (fresh, log) = (beside(".new"), beside("-wal"));
+    if log.exists() {
+        // SQLite would read it into the new file.
+        let cause = format!(
+            "the file is gone, but not its log {}, which holds the last writes",
+            log.display()
+        );
+        return Err(complain(cause));
+    }
+    let made = || -> rusqlite::Result<()> {
+        let connection = Connection::open(&fresh)?;
+        connection.execute_batch("PRAGMA synchronous = FULL;")?;
+        migrate(&connection, 0)?;
+        connection.close().map_err(|(_, cause)| cause)
+    };
+    let moved = || -> std::io::Result<()> {
+        std::fs::rename(&fresh, path)?;
+        match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+            Some(directory) => std::fs::File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    // What a program left that ended here.
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(complain(error.to_string())),
+        _ => {}
+    }
+    made().map_err(|cause| complain(cause.to_string()))?;
+    moved().map_err(|cause| complain(cause.to_string()))
 }
 
 /// Looks whether a file is a whole database that this program can open; changes nothing.

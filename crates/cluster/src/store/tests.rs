@@ -159,6 +159,29 @@ async fn a_damaged_or_newer_file_is_refused_with_a_message() {
         vec![b'x'; 5000],
         "nothing is written over it"
     );
+    std::fs::write(&path, []).unwrap();
+    let refused = Store::open(&path)
+        .err()
+        .map(|refused| refused.to_string())
+        .unwrap_or_default();
+    assert!(refused.contains("the file is empty"), "{refused}");
+    assert!(
+        std::fs::read(&path).unwrap().is_empty(),
+        "an empty file is left as it is"
+    );
+    std::fs::remove_file(&path).unwrap();
+    let log = directory.path().join("cluster.db-wal");
+    std::fs::write(&log, "x").unwrap();
+    let refused = Store::open(&path)
+        .err()
+        .map(|refused| refused.to_string())
+        .unwrap_or_default();
+    assert!(refused.contains("cluster.db-wal") && !path.exists(), "{refused}");
+    std::fs::remove_file(&log).unwrap();
+    // What a start left that ended at once.
+    std::fs::write(directory.path().join("cluster.db.new"), "half").unwrap();
+    Store::open(&path).unwrap().close().await;
+    assert!(!directory.path().join("cluster.db.new").exists());
     std::fs::remove_file(&path).unwrap();
     rusqlite::Connection::open(&path)
         .unwrap()

@@ -80,6 +80,7 @@ pub fn damaged(context: &Context) -> Result<(), Failed> {
         ("overwritten", overwritten),
         ("inside", inside),
         ("half", whole[..whole.len() / 2].to_vec()),
+        ("empty", Vec::new()),
     ];
     for (what, bytes) in cases {
         std::fs::write(&file, &bytes)?;
