@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         trial("helm renders what the binary installs", &helm, charts),
         trial("helm refuses values that have no effect", &helm, refusals),
         trial("helm renders every value", &helm, every_value),
+        trial("helm renders certificates of cert-manager", &helm, certificates),
         trial(
             "kubectl kustomize renders what the binary installs",
             &kubectl,
@@ -303,7 +304,8 @@ fn refusals(helm: &Path) -> Result<(), String> {
         "webhook.replicas=2",
         "webhook.failurePolicy=\"Maybe\"",
         "webhook.timeoutSeconds=31",
-        "certManager.enable=true",
+        "certManager.enabled=true",
+        "certManager={\"enable\":true,\"issuerRef\":{\"nam\":\"x\"}}",
         "controller.replicas=\"two\"",
         "controller.worker=3",
         "image.pullPolicy=\"Sometimes\"",
@@ -313,6 +315,58 @@ fn refusals(helm: &Path) -> Result<(), String> {
         }
     }
     template(helm, &["webhook.enable=false", "certManager.enable=false"]).map(drop)
+}
+
+/// With cert-manager the Secret is filled by it: the operator only reads what it serves.
+fn certificates(helm: &Path) -> Result<(), String> {
+    let sets = [
+        "certManager.enable=true",
+        "certManager={\"enable\":true,\"issuerRef\":{\"kind\":\"ClusterIssuer\",\"name\":\"ours\"},\"duration\":\"720h\",\"renewBefore\":\"240h\"}",
+    ];
+    for (set, kinds, issuer) in [
+        (sets[0], ["Certificate 2", "Issuer 2"], "spark-operator-webhook-issuer"),
+        (sets[1], ["Certificate 1", "Issuer 0"], "ours"),
+    ] {
+        let objects = by_name(read(&template(helm, &[set])?));
+        let count = |kind: &str| {
+            objects
+                .keys()
+                .filter(|name| name.starts_with(&format!("{kind} ")))
+                .count()
+        };
+        let found = [
+            format!("Certificate {}", count("Certificate")),
+            format!("Issuer {}", count("Issuer")),
+        ];
+        let role = &objects["Role spark-operator/spark-operator-webhook"]["rules"];
+        let certificate = &objects["Certificate spark-operator/spark-operator-webhook"]["spec"];
+        let controller = objects["Deployment spark-operator/spark-operator-controller"].to_string();
+        let arguments = [
+            "--webhook-make-certificates=false".to_owned(),
+            format!(
+                "--webhook-secret-name={}",
+                certificate["secretName"].as_str().unwrap_or_default()
+            ),
+        ];
+        let names = [
+            "spark-operator-webhook-svc.spark-operator.svc",
+            "spark-operator-webhook-svc.spark-operator.svc.cluster.local",
+        ];
+        let right = found == kinds
+            && arguments.iter().all(|argument| controller.contains(argument))
+            && certificate["issuerRef"]["name"] == issuer
+            && certificate["dnsNames"] == serde_json::json!(names)
+            && *role
+                == serde_json::json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["spark-operator-webhook-certs"], "verbs": ["get"]}]);
+        if !right {
+            return Err(format!("{set}: {found:?} {role} {certificate} {controller}"));
+        }
+    }
+    let without = template(helm, &["webhook.enable=false", "certManager.enable=true"])?;
+    if without.contains("cert-manager.io") {
+        return Err(format!("certificates without a webhook:\n{without}"));
+    }
+    Ok(())
 }
 
 /// Values that are off by default, and where they must be seen.

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use libtest_mimic::{Failed, Trial};
 
 use crate::common::{Context, eventually, expect_code, expect_parts, program, stoke, text};
@@ -243,12 +245,83 @@ fn verdicts(context: &Context) -> Result<(), Failed> {
         ],
     )?;
     // One that serves what another put into the Secret takes over.
-    let other = Hook::start(&up, &["--webhook-make-certificates=false"])?;
+    let terms = ["--webhook-make-certificates=false", "--webhook-certificate-settle=2s"];
+    let other = Hook::start(&up, &terms)?;
     other.endpoint(&up, "two")?;
     drop(hook);
     expect_parts(&text(&apply(&up, &[], &wrong)?), &["denied the request: 2 errors"])?;
+    // As cert-manager does it: a Secret without a mark of ours, filled anew when the certificate is renewed.
+    let secret = ["delete", "secret", "spark-operator-webhook-certs"];
+    expect_code(&up.kubectl(&secret).output()?, 0)?;
+    let authority = Authority::new()?;
+    for _ in 0..2 {
+        let certificate = authority.secret()?;
+        expect_code(&apply(&up, &[], &certificate)?, 0)?;
+        eventually("the certificate of another is trusted", Duration::from_secs(20), || {
+            trusted(&up).is_ok_and(|bundle| bundle == BASE64.encode(&authority.certificate))
+        })?;
+        expect_parts(&text(&apply(&up, &[], &wrong)?), &["denied the request: 2 errors"])?;
+        let read = [
+            "get",
+            "secret",
+            "spark-operator-webhook-certs",
+            "-o",
+            "jsonpath={.data.tls\\.crt}",
+        ];
+        if !certificate.contains(&text(&up.kubectl(&read).output()?)) {
+            return Err("the operator wrote into the Secret of another".into());
+        }
+    }
     drop(other);
     up.down()
+}
+
+/// An authority like one of cert-manager.
+struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    certificate: String,
+}
+
+impl Authority {
+    fn new() -> Result<Self, Failed> {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "another authority");
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = parameters.self_signed(&key)?.pem();
+        Ok(Authority {
+            issuer: rcgen::Issuer::new(parameters, key),
+            certificate,
+        })
+    }
+
+    /// The Secret with a new certificate of the webhook's service.
+    fn secret(&self) -> Result<String, Failed> {
+        let parameters = rcgen::CertificateParams::new(["spark-operator-webhook-svc.default.svc".to_owned()])?;
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = parameters.signed_by(&key, &self.issuer)?.pem();
+        let [authority, certificate, key] =
+            [&self.certificate, &certificate, &key.serialize_pem()].map(|pem| BASE64.encode(pem));
+        Ok(format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: spark-operator-webhook-certs, annotations: {{cert-manager.io/issuer-name: another}}}}\n\
+             type: kubernetes.io/tls\ndata: {{ca.crt: {authority}, tls.crt: {certificate}, tls.key: {key}}}\n"
+        ))
+    }
+}
+
+/// What API servers trust of the checking webhook.
+fn trusted(up: &Up) -> Result<String, Failed> {
+    let path = "jsonpath={.webhooks[0].clientConfig.caBundle}";
+    let configuration = [
+        "get",
+        "validatingwebhookconfiguration",
+        "spark-operator-webhook",
+        "-o",
+        path,
+    ];
+    Ok(text(&up.kubectl(&configuration).output()?))
 }
 
 /// With `Fail` every request needs an answer of the webhook that the API server trusts.
@@ -272,20 +345,7 @@ fn rotation(context: &Context) -> Result<(), Failed> {
             .find_map(|found| found.strip_prefix(line)?.parse().ok())
             .unwrap_or(0)
     };
-    let bundle = || {
-        let path = "jsonpath={.webhooks[0].clientConfig.caBundle}";
-        text(
-            &up.kubectl(&[
-                "get",
-                "validatingwebhookconfiguration",
-                "spark-operator-webhook",
-                "-o",
-                path,
-            ])
-            .output()
-            .unwrap(),
-        )
-    };
+    let bundle = || trusted(&up).unwrap_or_default();
     let before = bundle();
     let mut first = Some(first);
     let (begun, mut answered) = (Instant::now(), 0_u32);
