@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
+use stoke_model::annotations::PENDING_TIMEOUT;
 use stoke_model::crd::schema_of;
 use stoke_model::manifest::{Content, Document, Entry, Node, has_errors, join, join_index};
 use stoke_model::schema;
@@ -14,8 +15,6 @@ use crate::metadata;
 use crate::report::Report;
 use crate::target::Target;
 
-/// Annotation that limits how long a driver may be pending.
-const PENDING_TIMEOUT: &str = "stoke.dev/pending-timeout";
 /// What the other operator takes for a limit that is not given.
 const ATTEMPTS: i64 = 3;
 const BACK_OFF_MILLIS: i64 = 30_000;

@@ -7,6 +7,7 @@ mod pod;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use serde_json::{Map, Value, json};
+use stoke_model::annotations::{ACTIVE_DEADLINE, STARTING_DEADLINE};
 use stoke_model::crd::schema_of;
 use stoke_model::manifest::{Content, Document, Entry, Node, join};
 use stoke_model::schema;
@@ -16,8 +17,6 @@ use crate::metadata;
 use crate::report::Report;
 use crate::target::Target;
 
-const ACTIVE_DEADLINE: &str = "stoke.dev/active-deadline-seconds";
-const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
 /// What Kubernetes takes when a Job or CronJob says nothing.
 const BACKOFF_LIMIT: i64 = 6;
 const BACK_OFF_SECONDS: i64 = 10;
@@ -100,15 +99,7 @@ fn field(entry: &Entry, job_path: &str, target: &mut Target, report: &mut Report
         ("backoffLimit", Some(limit)) => target.set("restartPolicy.onFailureRetries", limit),
         ("ttlSecondsAfterFinished", Some(seconds)) => target.set("timeToLiveSeconds", seconds),
         ("suspend", _) => target.set("suspend", entry.value.to_value()),
-        ("activeDeadlineSeconds", Some(seconds)) if target.schedule.is_none() => {
-            target.annotate(ACTIVE_DEADLINE, seconds.to_string());
-        }
-        ("activeDeadlineSeconds", _) => report.lost(
-            place,
-            &path,
-            "the deadline of a run is an annotation of the application, and a schedule passes none on",
-            "bound the run inside the application, or watch stoke_application_state_age_seconds",
-        ),
+        ("activeDeadlineSeconds", Some(seconds)) => target.annotate(ACTIVE_DEADLINE, seconds.to_string()),
         ("parallelism" | "completions", Some(1)) => {}
         ("parallelism" | "completions", _) => report.lost(
             place,

@@ -7,8 +7,10 @@
 //! - [`mod@cron`] tells when schedules are due
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
 //! - [`schema`]: lint of a document against the schema of its kind
+//! - [`annotations`]: what people may ask for beyond the published fields
 //! - [`names`]: object names, labels, annotations other programs depend on
 
+pub mod annotations;
 pub mod conf;
 pub mod crd;
 pub mod cron;

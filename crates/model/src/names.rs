@@ -62,12 +62,6 @@ pub const LEADER_LEASE: &str = "spark-operator-controller-lock";
 pub const WEBHOOK_CONFIGURATION: &str = "spark-operator-webhook";
 /// Volumes with this prefix become Spark's local directories.
 pub const LOCAL_DIR_VOLUME_PREFIX: &str = "spark-local-dir-";
-/// Annotation: what an edit of a running application does (`Restart`, `NextRun` or `Reject`).
-pub const ANNOTATION_ON_EDIT: &str = "stoke.dev/on-edit";
-/// Annotation of a SparkConnect: how long nothing may be computed before its server is stopped, `30m`.
-pub const ANNOTATION_IDLE_TIMEOUT: &str = "stoke.dev/idle-timeout";
-/// Annotation of a SparkConnect: when somebody last asked for its server, an RFC 3339 time.
-pub const ANNOTATION_WAKE: &str = "stoke.dev/wake";
 /// Reason of a SparkConnect's condition whose server was stopped because nobody used it.
 pub const REASON_IDLE: &str = "Idle";
 

@@ -6,18 +6,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stoke_model::crd::SparkApplication;
 
-/// Annotation of an application: how long its driver may be pending in all, for a node to be found too, `10m`; `none` for no limit.
-pub const PENDING_TIMEOUT: &str = "stoke.dev/pending-timeout";
-/// Annotation of an application: how long a node that has the driver may be unable to start it, `10m`; `none` for no limit.
-pub const START_TIMEOUT: &str = "stoke.dev/start-timeout";
-/// Annotation of an application: seconds it may be active from its first submission on, retries included, as in a Job.
-pub const ACTIVE_DEADLINE: &str = "stoke.dev/active-deadline-seconds";
-/// Annotation of a schedule: seconds after its time within which a run may still be begun, as in a CronJob.
-pub const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
-/// Annotation of a schedule: every new value begins one run now.
-pub const TRIGGER: &str = "stoke.dev/trigger";
-/// Annotation of an application: which logs are kept of it, `driver`, `all` or `none`.
-pub const KEEP_LOGS: &str = "stoke.dev/keep-logs";
 /// Label of pods: the trace id of their run, as in a W3C trace context. See [`trace_id`].
 pub const TRACE_ID: &str = "stoke.dev/trace-id";
 /// Spark configuration, and so in the event log: the same id.

@@ -154,6 +154,13 @@ spec:
 ";
 
 #[test]
+fn a_deadline_of_every_run_is_an_annotation_of_the_schedule() {
+    let converted = convert(&CRON.replace("backoffLimit: 2", "activeDeadlineSeconds: 5"));
+    let annotations = &converted.documents[0]["metadata"]["annotations"];
+    assert_eq!(annotations["stoke.dev/active-deadline-seconds"], "5");
+}
+
+#[test]
 fn a_shell_in_a_job_is_read() {
     let converted = convert(SHELL);
     let document = &converted.documents[0];
@@ -209,11 +216,6 @@ fn what_a_job_has_and_an_application_cannot_is_an_error() {
             SHELL.replace("exec spark-submit", "exec python"),
             "not-convertible",
             "no container calls spark-submit",
-        ),
-        (
-            CRON.replace("backoffLimit: 2", "activeDeadlineSeconds: 5"),
-            "not-convertible",
-            "a schedule passes none on",
         ),
         (
             CRON.replace("timeZone: Europe/Berlin\n", "timeZones: Europe/Berlin\n"),

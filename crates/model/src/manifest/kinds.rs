@@ -2,7 +2,7 @@
 
 use crate::conf::{Catalogue, On, Severity as ConfSeverity};
 use crate::crd::{self, KINDS};
-use crate::{names, schema};
+use crate::{annotations, names, schema};
 
 use super::complaint::{Complaint, Severity};
 use super::node::{Content, join};
@@ -25,6 +25,7 @@ pub(super) fn check(document: &Document) -> Vec<Complaint> {
         return Vec::new();
     };
     let mut complaints = schema::lint(&document.source, &document.node, kind_schema);
+    complaints.extend(asked_by_annotation(document));
     match document.kind.as_str() {
         "SparkApplication" => {
             complaints.extend(application::check_name(document, names::LABEL_LIMIT));
@@ -116,6 +117,50 @@ fn header(document: &Document) -> Option<Complaint> {
             }
         }
     }
+}
+
+/// Our annotations: a name there is, on a kind that reads it, with a value that means something.
+fn asked_by_annotation(document: &Document) -> Vec<Complaint> {
+    let Some(written) = document.node.lookup("metadata.annotations") else {
+        return Vec::new();
+    };
+    let kind = document.kind.as_str();
+    let ours = written
+        .entries()
+        .iter()
+        .filter(|entry| entry.key.starts_with(annotations::PREFIX));
+    let wrong = ours.filter_map(|entry| {
+        let name = entry.key.as_str();
+        let (code, place, message, help) = match annotations::find(name) {
+            None => {
+                let known = annotations::ALL.iter().filter(|known| known.kinds.contains(&kind));
+                let help = match nearest(name, known.clone().map(|known| known.name)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "a {kind} has {}",
+                        known.map(|known| known.name).collect::<Vec<_>>().join(", ")
+                    ),
+                };
+                let message = format!("there is no annotation `{name}`");
+                ("unknown-annotation", entry.key_place, message, help)
+            }
+            Some(known) if !known.kinds.contains(&kind) => {
+                let message = format!("the annotation `{name}` has no effect on a {kind}");
+                let help = format!("it is read on a {}", known.kinds.join(" or a "));
+                ("unknown-annotation", entry.key_place, message, help)
+            }
+            Some(known) => {
+                // What is not a text the schema has complained about.
+                let text = entry.value.as_str().filter(|text| !known.form.allows(text))?;
+                let message = format!("annotation {name}: {text:?} is not allowed");
+                ("bad-annotation", entry.value.place, message, known.form.wanted())
+            }
+        };
+        let path = join("metadata.annotations", name);
+        let complaint = Complaint::new(Severity::Error, code, &document.source, place, &path, message);
+        Some(complaint.with_suggestion(help))
+    });
+    wrong.collect()
 }
 
 /// Lint of the Spark configuration of a spec by the catalogue of its Spark version; each finding where the key or value is written.

@@ -6,13 +6,12 @@
 use serde_json::Value;
 use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
 use stoke_model::manifest::{self, Complaint, Document, Severity};
-use stoke_model::{defaults, names};
+use stoke_model::{annotations, defaults, names};
 use stoke_submit::application::batch::{first_executor, initial_executors};
 use stoke_submit::application::{ApplicationError, Settings, plan_application, request_from_application};
 use stoke_submit::connect::plan_connect;
 
 use super::sizing::{self, Allowed, Pods};
-use crate::connect::idle;
 use crate::schedule::Schedule;
 
 /// An object that is about to be stored.
@@ -76,10 +75,17 @@ impl Verdict {
     }
 }
 
-/// Whether an edit changes what runs. What does not is let pass: finalizers, labels, a status.
+/// Whether an edit changes what runs, or what is asked for by annotation. What does not is let pass: finalizers, labels, a status.
 #[must_use]
 pub fn changes_what_runs(object: &Value, old: &Value) -> bool {
-    crate::names::spec_digest(&object["spec"]) != crate::names::spec_digest(&old["spec"])
+    let asked = |object: &Value| -> Vec<(String, Value)> {
+        let all = object["metadata"]["annotations"].as_object().into_iter().flatten();
+        let ours = all.filter(|(name, _)| name.starts_with(annotations::PREFIX));
+        let mut ours: Vec<_> = ours.map(|(name, text)| (name.clone(), text.clone())).collect();
+        ours.sort_by(|(one, _), (other, _)| one.cmp(other));
+        ours
+    };
+    crate::names::spec_digest(&object["spec"]) != crate::names::spec_digest(&old["spec"]) || asked(object) != asked(old)
 }
 
 /// The verdict, by the operator's settings and by what the namespace allows.
@@ -227,14 +233,6 @@ fn schedule(
 }
 
 fn server(connect: &SparkConnect, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
-    let annotations = [idle::timeout(connect).err(), idle::wake(connect).err()];
-    let wrong = annotations.into_iter().flatten();
-    let wrong: Vec<_> = wrong
-        .map(|message| error("bad-annotation", "metadata.annotations", message))
-        .collect();
-    if !wrong.is_empty() {
-        return wrong;
-    }
     let plan = match plan_connect(connect, 1, settings) {
         Ok(plan) => plan,
         Err(cause) => return vec![refused(&cause, "spec")],

@@ -140,6 +140,10 @@ fn faults_name_the_key_the_cause_the_fix_and_the_code() {
                 "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}}}),
             "such as 30m or 1h30m, or none [bad-annotation]",
         ),
+        (
+            app(|app| app["metadata"]["annotations"] = json!({"stoke.dev/keep-logs": "some"})),
+            "write driver, all or none [bad-annotation]",
+        ),
     ];
     for (object, part) in rows {
         let said = errors(&object);
@@ -201,6 +205,16 @@ fn an_edit_is_refused_for_what_it_brings_only() {
         "{errors:?}"
     );
     assert!(changes_what_runs(&wrong("2g"), &wrong("1g")) && !changes_what_runs(&wrong("1g"), &wrong("1g")));
+    let annotated = |name: &str, text: &str| {
+        let mut object = wrong("1g");
+        object["metadata"]["annotations"] = json!({name: text});
+        object
+    };
+    assert!(changes_what_runs(
+        &annotated("stoke.dev/keep-logs", "some"),
+        &wrong("1g")
+    ));
+    assert!(!changes_what_runs(&annotated("team", "a"), &wrong("1g")));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What an application may ask for beyond the published fields, as annotations.
 
 use kube::ResourceExt;
+use stoke_model::annotations::{self, ON_EDIT};
 use stoke_model::crd::SparkApplication;
-use stoke_model::names::ANNOTATION_ON_EDIT as ON_EDIT;
 
 /// What an edit of the spec does to a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,8 +23,11 @@ pub fn on_edit(app: &SparkApplication) -> Result<Option<OnEdit>, String> {
         Some("Restart") => Ok(Some(OnEdit::Restart)),
         Some("NextRun") => Ok(Some(OnEdit::NextRun)),
         Some("Reject") => Ok(Some(OnEdit::Reject)),
-        Some(other) => Err(format!(
-            "annotation {ON_EDIT}: {other:?} is not allowed; write Restart, NextRun or Reject"
-        )),
+        Some(other) => {
+            let wanted = annotations::find(ON_EDIT)
+                .map(|known| known.form.wanted())
+                .unwrap_or_default();
+            Err(annotations::refusal(ON_EDIT, other, &wanted))
+        }
     }
 }

@@ -8,6 +8,7 @@ mod driver;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use stoke_model::annotations::ACTIVE_DEADLINE;
 use stoke_model::crd::{
     ApplicationStateType as State, DriverInfo, ExecutorState, RestartPolicyType, SparkApplicationStatus, Transition,
 };
@@ -494,7 +495,7 @@ impl Round<'_> {
             None,
             &format!(
                 "SparkApplication was active longer than specified deadline ({limit} s, {})",
-                names::ACTIVE_DEADLINE
+                ACTIVE_DEADLINE
             ),
         )
     }

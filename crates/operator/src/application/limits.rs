@@ -2,10 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
+use stoke_model::annotations::{self, ACTIVE_DEADLINE, PENDING_TIMEOUT, START_TIMEOUT};
 use stoke_model::crd::SparkApplication;
-use stoke_model::duration;
-
-use crate::names::{ACTIVE_DEADLINE, PENDING_TIMEOUT, START_TIMEOUT};
 
 /// The limits of one application; none means that it may take for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,26 +42,14 @@ fn timeout(
     let Some(text) = app.annotations().get(annotation) else {
         return Ok(default);
     };
-    if text == "none" {
-        return Ok(None);
-    }
-    match duration::parse_go(text) {
-        Ok(limit) if limit.is_positive() => Ok(Some(limit)),
-        _ => Err(format!(
-            "annotation {annotation}: {text:?} is not allowed; write a duration such as 90s, 10m or 1h30m, or none"
-        )),
-    }
+    annotations::timeout(text, 0).map_err(|wanted| annotations::refusal(annotation, text, &wanted))
 }
 
 /// A whole number of seconds, zero included.
 pub(crate) fn seconds(text: Option<&str>, annotation: &str) -> Result<Option<SignedDuration>, String> {
     let Some(text) = text else { return Ok(None) };
-    match text.parse::<u32>() {
-        Ok(seconds) => Ok(Some(SignedDuration::from_secs(i64::from(seconds)))),
-        Err(_) => Err(format!(
-            "annotation {annotation}: {text:?} is not allowed; write a whole number of seconds such as 3600"
-        )),
-    }
+    let seconds = annotations::seconds(text).map_err(|wanted| annotations::refusal(annotation, text, &wanted))?;
+    Ok(Some(seconds))
 }
 
 /// When `limit` after `begun` is, if there is a limit.

@@ -9,9 +9,8 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
+use stoke_model::annotations::{self, IDLE_TIMEOUT, WAKE};
 use stoke_model::crd::SparkConnect;
-use stoke_model::duration;
-use stoke_model::names::{ANNOTATION_IDLE_TIMEOUT, ANNOTATION_WAKE};
 
 use super::decide::seconds;
 use super::usage::{Counts, Usage};
@@ -22,23 +21,18 @@ pub const CONDITION: &str = "ServerInUse";
 const READ_EVERY: SignedDuration = SignedDuration::from_secs(30);
 /// How often at most, however soon it is to be stopped.
 const READ_EVERY_AT_MOST: SignedDuration = SignedDuration::from_secs(2);
-/// The least that can be asked for.
-const SHORTEST: SignedDuration = SignedDuration::from_secs(5);
+/// The least that can be asked for, in seconds.
+const SHORTEST: i64 = 5;
 
 /// The annotation `stoke.dev/idle-timeout`: how long nothing may be computed; none when the server is never stopped.
 ///
 /// # Errors
 /// What is wrong with it and what to write.
 pub fn timeout(connect: &SparkConnect) -> Result<Option<SignedDuration>, String> {
-    match connect.annotations().get(ANNOTATION_IDLE_TIMEOUT).map(String::as_str) {
-        None | Some("none") => Ok(None),
-        Some(text) => match duration::parse_go(text) {
-            Ok(timeout) if timeout >= SHORTEST => Ok(Some(timeout)),
-            _ => Err(format!(
-                "annotation {ANNOTATION_IDLE_TIMEOUT}: {text:?} is not allowed; write a duration of at least 5s such as 30m or 1h30m, or none"
-            )),
-        },
-    }
+    let Some(text) = connect.annotations().get(IDLE_TIMEOUT) else {
+        return Ok(None);
+    };
+    annotations::timeout(text, SHORTEST).map_err(|wanted| annotations::refusal(IDLE_TIMEOUT, text, &wanted))
 }
 
 /// The annotation `stoke.dev/wake`: when somebody last asked for the server.
@@ -46,12 +40,11 @@ pub fn timeout(connect: &SparkConnect) -> Result<Option<SignedDuration>, String>
 /// # Errors
 /// What is wrong with it and what to write.
 pub fn wake(connect: &SparkConnect) -> Result<Option<Timestamp>, String> {
-    let Some(text) = connect.annotations().get(ANNOTATION_WAKE) else {
+    let Some(text) = connect.annotations().get(WAKE) else {
         return Ok(None);
     };
-    text.parse().map(Some).map_err(|_| {
-        format!("annotation {ANNOTATION_WAKE}: {text:?} is not allowed; write a time such as 2026-11-21T20:37:07Z")
-    })
+    let time = annotations::time(text).map_err(|wanted| annotations::refusal(WAKE, text, &wanted))?;
+    Ok(Some(time))
 }
 
 /// How long after a look at the page the next one is due.
@@ -150,24 +143,20 @@ mod tests {
             ("1h30m", Some(5400)),
             ("none", None),
         ] {
-            let timeout = timeout(&annotated(ANNOTATION_IDLE_TIMEOUT, text));
+            let timeout = timeout(&annotated(IDLE_TIMEOUT, text));
             assert_eq!(timeout, Ok(seconds.map(SignedDuration::from_secs)), "{text}");
         }
         for wrong in ["", "30", "4s", "0s", "-5m", "soon"] {
-            let said = timeout(&annotated(ANNOTATION_IDLE_TIMEOUT, wrong)).unwrap_err();
+            let said = timeout(&annotated(IDLE_TIMEOUT, wrong)).unwrap_err();
             assert!(
                 said.contains("stoke.dev/idle-timeout") && said.contains("such as 30m"),
                 "{said}"
             );
         }
         assert_eq!(timeout(&annotated("unrelated", "x")), Ok(None));
-        let time = wake(&annotated(ANNOTATION_WAKE, "1970-01-01T00:00:07Z")).unwrap();
+        let time = wake(&annotated(WAKE, "1970-01-01T00:00:07Z")).unwrap();
         assert_eq!(time, Some(Timestamp::from_second(7).unwrap()));
-        assert!(
-            wake(&annotated(ANNOTATION_WAKE, "now"))
-                .unwrap_err()
-                .contains("such as 2026")
-        );
+        assert!(wake(&annotated(WAKE, "now")).unwrap_err().contains("such as 2026"));
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, PostParams};
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
+use stoke_model::annotations;
 use stoke_model::crd::{ScheduleState, ScheduledSparkApplication, ScheduledSparkApplicationStatus};
 use stoke_model::names as published;
 use tracing::Instrument;
@@ -121,6 +123,7 @@ impl Turn<'_> {
                 "name": name,
                 "namespace": self.key.namespace,
                 "labels": labels,
+                "annotations": annotations::of_runs(schedule.annotations()),
                 "ownerReferences": [{
                     "apiVersion": API_VERSION, "kind": "ScheduledSparkApplication",
                     "name": self.key.name, "uid": self.stored.uid, "blockOwnerDeletion": true,

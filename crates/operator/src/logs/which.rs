@@ -1,6 +1,7 @@
 //! What is to be kept of a run: by its application's annotation, from the facts about its pods.
 
 use kube::ResourceExt;
+use stoke_model::annotations;
 use stoke_model::crd::{ExecutorState, SparkApplication};
 use stoke_model::names::{DRIVER_CONTAINER, EXECUTOR_CONTAINER};
 
@@ -41,11 +42,11 @@ impl Which {
     /// # Errors
     /// The annotation and what to write, when it says something else.
     pub fn of(app: &SparkApplication) -> Result<Option<Self>, String> {
-        let asked = app.annotations().get(names::KEEP_LOGS);
+        let asked = app.annotations().get(annotations::KEEP_LOGS);
         asked
             .map(|text| {
                 text.parse()
-                    .map_err(|why| format!("annotation {}: {why}", names::KEEP_LOGS))
+                    .map_err(|why| format!("annotation {}: {why}", annotations::KEEP_LOGS))
             })
             .transpose()
     }

@@ -8,6 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use stoke_model::annotations::{STARTING_DEADLINE, TRIGGER};
 use stoke_model::crd::{
     ApplicationStateType, ConcurrencyPolicy, ScheduleState, ScheduledSparkApplication, ScheduledSparkApplicationStatus,
 };
@@ -15,7 +16,7 @@ use stoke_model::crd::{
 use super::Schedule;
 use crate::application::EventNote;
 use crate::application::limits::seconds;
-use crate::names::{self, STARTING_DEADLINE, TRIGGER};
+use crate::names;
 
 /// How far a clock may have been ahead for its times to be believed.
 const CLOCK_ERROR: SignedDuration = SignedDuration::from_hours(26);

@@ -221,7 +221,8 @@ async fn a_schedule_begins_a_run() {
     let world = world().await;
     let (_operator, _stop) = world.operator();
     let schedule: ScheduledSparkApplication = serde_json::from_value(json!({
-        "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "ScheduledSparkApplication", "metadata": {"name": "report"},
+        "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "ScheduledSparkApplication",
+        "metadata": {"name": "report", "annotations": {"stoke.dev/active-deadline-seconds": "60", "team": "a"}},
         "spec": {"schedule": "@every 1s", "template": {"type": "Python", "sparkVersion": "4.1.4", "driver": {}, "executor": {}, "suspend": true}},
     }))
     .unwrap();
@@ -234,6 +235,9 @@ async fn a_schedule_begins_a_run() {
             .unwrap();
         if let Some(run) = runs.iter().next() {
             assert!(run.name_any().starts_with("report-"));
+            let passed_on: Vec<_> = run.annotations().iter().collect();
+            let (name, text) = ("stoke.dev/active-deadline-seconds".to_owned(), "60".to_owned());
+            assert_eq!(passed_on, [(&name, &text)]);
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

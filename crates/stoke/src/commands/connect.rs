@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use serde_json::json;
+use stoke_model::annotations;
 use stoke_model::crd::{ConnectState, SparkConnect};
 use stoke_model::names;
 use tokio::net::{TcpListener, TcpStream};
@@ -129,12 +130,12 @@ async fn ready(connects: &Api<SparkConnect>, name: &str, namespace: &str, limit:
 /// Tells the operator that a server with an idle timeout is wanted: it starts the server again, or does not stop it now.
 async fn ask_for(connects: &Api<SparkConnect>, connect: &SparkConnect, name: &str) -> Outcome<()> {
     let stopped = stopped_at(connect);
-    let may_be_stopped = connect.annotations().contains_key(names::ANNOTATION_IDLE_TIMEOUT);
+    let may_be_stopped = connect.annotations().contains_key(annotations::IDLE_TIMEOUT);
     if stopped.is_none() && !may_be_stopped {
         return Ok(());
     }
     let wake = wake_time(Timestamp::now(), stopped).to_string();
-    let patch = json!({"metadata": {"annotations": {names::ANNOTATION_WAKE: wake}}});
+    let patch = json!({"metadata": {"annotations": {annotations::WAKE: wake}}});
     match connects
         .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
         .await

@@ -87,6 +87,53 @@ fn a_right_manifest_is_let_pass() {
 }
 
 #[test]
+fn annotations_that_have_no_effect() {
+    let annotated = |text: &str| instead("metadata:\n", &format!("metadata:\n  annotations: {{{text}}}\n"));
+    for right in [
+        "team: a",
+        "stoke.dev/pending-timeout: 10m",
+        "stoke.dev/keep-logs: none",
+        "stoke.dev/active-deadline-seconds: '60'",
+    ] {
+        assert_eq!(said(&annotated(right)), [], "{right}");
+    }
+    for (text, code, at, words) in [
+        (
+            "stoke.dev/pendingtimeout: 10m",
+            "unknown-annotation",
+            "stoke.dev/pendingtimeout",
+            "did you mean `stoke.dev/pending-timeout`?",
+        ),
+        (
+            "stoke.dev/frobnicate: x",
+            "unknown-annotation",
+            "stoke.dev/frobnicate",
+            "a SparkApplication has stoke.dev/on-edit, ",
+        ),
+        (
+            "stoke.dev/idle-timeout: 10m",
+            "unknown-annotation",
+            "stoke.dev/idle-timeout",
+            "it is read on a SparkConnect",
+        ),
+        (
+            "stoke.dev/keep-logs: some",
+            "bad-annotation",
+            "some",
+            "write driver, all or none",
+        ),
+        (
+            "stoke.dev/start-timeout: soon",
+            "bad-annotation",
+            "soon",
+            "write a duration such as 90s",
+        ),
+    ] {
+        assert_said(&annotated(text), Error, code, at, words);
+    }
+}
+
+#[test]
 fn fields_that_do_not_exist() {
     assert_said(
         &instead("instances: 2", "instnaces: 2"),

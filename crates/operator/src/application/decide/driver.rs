@@ -1,12 +1,12 @@
 //! The arrows of a submitted application: what its driver pod says, and how long it may say nothing.
 
 use jiff::{SignedDuration, Timestamp};
+use stoke_model::annotations;
 use stoke_model::crd::ApplicationStateType as State;
 
 use super::super::facts::{Driver, DriverPod, PendingReason, Progress};
 use super::super::limits;
 use super::{Action, HEARTBEAT, Next, Round, SOON};
-use crate::names;
 
 impl Round<'_> {
     pub(super) fn follow_driver(&mut self) -> Next {
@@ -46,10 +46,15 @@ impl Round<'_> {
         // Every start is unprepared for a moment: it is a reason only when the time is over.
         let on_node = reason.map_or(pod.unprepared, |reason| reason.on_node);
         let limits = [
-            ("PendingTimeout", names::PENDING_TIMEOUT, begun, self.limits.pending),
+            (
+                "PendingTimeout",
+                annotations::PENDING_TIMEOUT,
+                begun,
+                self.limits.pending,
+            ),
             (
                 "StartTimeout",
-                names::START_TIMEOUT,
+                annotations::START_TIMEOUT,
                 scheduled,
                 self.limits.start.filter(|_| on_node),
             ),
