@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use stoke_model::defaults;
 
+use crate::names;
+
 /// The patch (RFC 6902, `add` only) that writes the defaults of an object's kind; none for kinds without, or for a spec that cannot be read.
 #[must_use]
 pub fn patch(kind: &str, spec: &Value) -> Vec<Value> {
@@ -13,6 +15,24 @@ pub fn patch(kind: &str, spec: &Value) -> Vec<Value> {
         "ScheduledSparkApplication" => additions(spec, defaults::scheduled),
         _ => Vec::new(),
     }
+}
+
+/// Digest of an application's spec with its defaults: the same whether they were written into it, by a webhook that was there, or not. Equal digests ask
+/// for the same pods. See [`names::spec_digest`].
+#[must_use]
+pub fn application_digest(spec: &Value) -> String {
+    let mut whole = spec.clone();
+    for addition in additions(spec, defaults::application) {
+        let place = addition["path"].as_str().and_then(|path| path.strip_prefix("/spec"));
+        let Some((parent, key)) = place.and_then(|path| path.rsplit_once('/')) else {
+            continue;
+        };
+        if let Some(fields) = whole.pointer_mut(parent).and_then(Value::as_object_mut) {
+            // Keys of defaults need no escapes.
+            fields.insert(key.to_owned(), addition["value"].clone());
+        }
+    }
+    names::spec_digest(&whole)
 }
 
 fn additions<T: Serialize + DeserializeOwned + Clone>(spec: &Value, fill: impl Fn(T) -> T) -> Vec<Value> {
@@ -61,6 +81,30 @@ mod tests {
                 add("/spec/type", json!("Scala")),
             ]
         );
+    }
+
+    #[test]
+    fn defaults_that_are_written_change_no_digest() {
+        let said = json!({"type": "Python", "driver": {"cores": 2}, "unknown": 1});
+        let mut written = said.clone();
+        let patch: Vec<_> = patch("SparkApplication", &said);
+        for operation in &patch {
+            let path = operation["path"].as_str().unwrap().strip_prefix("/spec").unwrap();
+            let (parent, key) = path.rsplit_once('/').unwrap();
+            written.pointer_mut(parent).unwrap()[key] = operation["value"].clone();
+        }
+        assert_ne!(names::spec_digest(&said), names::spec_digest(&written));
+        assert_eq!(application_digest(&said), application_digest(&written));
+        for (field, value) in [
+            ("unknown", json!(2)),
+            ("type", json!("R")),
+            ("executor", json!({"instances": 2})),
+        ] {
+            let mut edited = said.clone();
+            edited[field] = value;
+            assert_ne!(application_digest(&said), application_digest(&edited), "{field}");
+        }
+        assert_eq!(application_digest(&Value::Null).len(), 16);
     }
 
     #[test]

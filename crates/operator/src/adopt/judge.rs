@@ -9,6 +9,7 @@ use stoke_model::crd::{ApplicationStateType as State, SparkApplicationSpec, Spar
 use stoke_model::names as published;
 
 use super::text;
+use crate::admission::defaulting::application_digest;
 use crate::application::{DriverPod, Progress};
 use crate::names;
 
@@ -319,7 +320,7 @@ fn status_of(
 fn recorded(known: &SparkApplicationStatus, app: &DynamicObject) -> Map<String, Value> {
     let mut fields = Map::new();
     if known.spec_digest.is_none() {
-        let digest = names::spec_digest(app.data.get("spec").unwrap_or(&Value::Null));
+        let digest = application_digest(app.data.get("spec").unwrap_or(&Value::Null));
         fields.insert("specDigest".to_owned(), json!(digest));
         fields.insert("observedGeneration".to_owned(), json!(app.metadata.generation));
     }

@@ -14,7 +14,7 @@ use super::limits::Limits;
 pub struct Facts {
     /// The application: metadata, spec with defaults applied, and the status last written.
     pub app: SparkApplication,
-    /// Digest of the spec as stored, without `suspend` and `timeToLiveSeconds`: equal digests ask for the same pods.
+    /// Digest of the spec with its defaults, without `suspend` and `timeToLiveSeconds`: equal digests ask for the same pods.
     pub spec_digest: String,
     /// What the operator allows where the application's annotations say nothing.
     pub limits: Limits,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use stoke_model::crd::{ApplicationStateType, ScheduledSparkApplication, SparkApplication};
 use stoke_model::defaults;
 
-use crate::names;
+use crate::admission::defaulting::application_digest;
 use crate::schedule::Child;
 
 /// The annotation in which `kubectl apply` keeps the whole object once more.
@@ -70,7 +70,7 @@ impl Folded {
             uid: text(&metadata.uid),
             resource_version: text(&metadata.resource_version),
             generation: metadata.generation,
-            spec_digest: names::spec_digest(spec).into(),
+            spec_digest: application_digest(spec).into(),
             summary: Summary::new(&metadata, status),
             run: run(&metadata, status).map(Box::new),
             parts: [bytes(&metadata), bytes(spec), bytes(status)],
