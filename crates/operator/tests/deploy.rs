@@ -39,11 +39,7 @@ fn main() -> ExitCode {
             &kubectl,
             kustomized,
         ),
-        trial(
-            "promtool takes the metrics of a running operator",
-            &found("promtool"),
-            metrics,
-        ),
+        trial("promtool takes the metrics of a running operator", &promtool(), metrics),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -78,6 +74,35 @@ fn helm() -> Result<PathBuf, String> {
     }
     let package = format!("helm.sh/helm/v3/cmd/helm@{HELM}");
     output(Command::new("go").args(["install", &package]).env("GOBIN", &home)).map(|_| executable)
+}
+
+/// promtool of the PATH, or out of Debian's package, unpacked below the target directory: that needs no privileges.
+fn promtool() -> Result<PathBuf, String> {
+    if let Ok(promtool) = found("promtool") {
+        return Ok(promtool);
+    }
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus");
+    let executable = home.join("usr/bin/promtool");
+    if executable.exists() {
+        return Ok(executable);
+    }
+    let missing =
+        |why: String| format!("promtool is not installed, and Debian's package prometheus cannot be had: {why}");
+    let download = home.join("download");
+    std::fs::create_dir_all(&download).map_err(|error| missing(error.to_string()))?;
+    output(
+        Command::new("apt-get")
+            .args(["download", "prometheus"])
+            .current_dir(&download),
+    )
+    .map_err(missing)?;
+    let package = std::fs::read_dir(&download)
+        .ok()
+        .and_then(|mut files| files.next()?.ok());
+    let package = package.ok_or_else(|| missing("apt-get downloaded nothing".to_owned()))?;
+    output(Command::new("dpkg-deb").arg("-x").arg(package.path()).arg(&home)).map_err(missing)?;
+    std::fs::remove_dir_all(&download).map_err(|error| missing(error.to_string()))?;
+    Ok(executable)
 }
 
 fn output(command: &mut Command) -> Result<String, String> {
