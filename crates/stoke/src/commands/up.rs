@@ -92,6 +92,8 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         .append(true)
         .mode(0o600)
         .open(&log_path)?;
+    // What earlier clusters said is above this.
+    let said_before = usize::try_from(log.metadata()?.len()).unwrap_or_default();
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.args(["up", "--own-session", "--home"]).arg(context.home.root());
     if let Some(cpus) = arguments.size.cpus {
@@ -123,8 +125,9 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
             return Ok(0);
         }
         if let Some(status) = child.try_wait()? {
-            let tail = std::fs::read_to_string(&log_path).unwrap_or_default();
-            let tail: Vec<&str> = tail.lines().rev().take(5).collect();
+            let log = std::fs::read(&log_path).unwrap_or_default();
+            let said = String::from_utf8_lossy(log.get(said_before..).unwrap_or_default());
+            let tail: Vec<&str> = said.lines().rev().take(5).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
             return Err(Failure::environment(
                 "stoke::cluster::start",
