@@ -3,6 +3,8 @@
 //! The text form (`f:spec`, `k:{"name":"a"}`, `v:"x"`, `.`) is that of FieldsV1; the rules are those of structured-merge-diff: structures
 //! and maps are owned field by field, keyed lists item by item, atomic lists and structures whole.
 
+mod set;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -11,118 +13,7 @@ use super::meta::now;
 use super::resources::Resource;
 use super::schema::{Kind, ListType, Schema, builtin};
 use super::server::Call;
-
-/// A set of field paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldSet {
-    /// The path itself is in the set.
-    pub member: bool,
-    /// Paths below, by their FieldsV1 element.
-    pub children: BTreeMap<String, FieldSet>,
-}
-
-impl FieldSet {
-    fn leaf() -> FieldSet {
-        FieldSet {
-            member: true,
-            children: BTreeMap::new(),
-        }
-    }
-
-    /// Whether there is no path at all.
-    pub fn is_empty(&self) -> bool {
-        !self.member && self.children.is_empty()
-    }
-
-    /// Reads FieldsV1.
-    pub fn parse(json: &Value) -> FieldSet {
-        let Some(fields) = json.as_object() else {
-            return FieldSet::default();
-        };
-        let children = fields.iter().filter(|(name, _)| *name != ".");
-        FieldSet {
-            member: fields.is_empty() || fields.contains_key("."),
-            children: children
-                .map(|(name, child)| (name.clone(), FieldSet::parse(child)))
-                .collect(),
-        }
-    }
-
-    /// Writes FieldsV1.
-    pub fn json(&self) -> Value {
-        let mut fields = Map::new();
-        if self.member && !self.children.is_empty() {
-            fields.insert(".".into(), json!({}));
-        }
-        fields.extend(self.children.iter().map(|(name, child)| (name.clone(), child.json())));
-        Value::Object(fields)
-    }
-
-    /// Paths of either.
-    pub fn union(&mut self, other: &FieldSet) {
-        self.member |= other.member;
-        for (name, child) in &other.children {
-            self.children.entry(name.clone()).or_default().union(child);
-        }
-    }
-
-    /// Paths that are not in the other.
-    pub fn minus(&self, other: &FieldSet) -> FieldSet {
-        let children = self.children.iter().filter_map(|(name, child)| {
-            let rest = other
-                .children
-                .get(name)
-                .map_or_else(|| child.clone(), |other| child.minus(other));
-            (!rest.is_empty()).then(|| (name.clone(), rest))
-        });
-        FieldSet {
-            member: self.member && !other.member,
-            children: children.collect(),
-        }
-    }
-
-    /// Paths that are in both. A leaf of one covers everything below it in the other.
-    pub fn intersection(&self, other: &FieldSet) -> FieldSet {
-        let children = self.children.iter().filter_map(|(name, child)| {
-            let both = child.intersection(other.children.get(name)?);
-            (!both.is_empty()).then(|| (name.clone(), both))
-        });
-        FieldSet {
-            member: self.member && other.member,
-            children: children.collect(),
-        }
-    }
-
-    /// Every path of the set as kubectl shows it, `.spec.containers[name="a"].image`.
-    pub fn paths(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        self.collect(String::new(), &mut found);
-        found
-    }
-
-    fn collect(&self, path: String, found: &mut Vec<String>) {
-        if self.member && self.children.is_empty() {
-            found.push(path.clone());
-        }
-        for (name, child) in &self.children {
-            let place = match name.split_once(':') {
-                Some(("f", field)) => format!("{path}.{field}"),
-                Some(("k", keys)) => {
-                    let keys: Value = serde_json::from_str(keys).unwrap_or_default();
-                    let keys = keys
-                        .as_object()
-                        .into_iter()
-                        .flatten()
-                        .map(|(key, value)| format!("{key}={value}"));
-                    format!("{path}[{}]", keys.collect::<Vec<_>>().join(","))
-                }
-                Some((_, rest)) => format!("{path}[={rest}]"),
-                None => format!("{path}{name}"),
-            };
-            child.collect(place, found);
-        }
-    }
-}
+pub use set::FieldSet;
 
 /// Whether a structure or map is one value.
 fn is_atomic(schema: &Schema) -> bool {
@@ -163,16 +54,7 @@ pub fn list_of(schema: Option<&Schema>) -> (&ListType, Option<&Schema>) {
 pub fn paths_of(value: &Value, schema: Option<&Schema>, maps: bool) -> FieldSet {
     match value {
         Value::Object(fields) if !fields.is_empty() && !schema.is_some_and(is_atomic) => {
-            let children = fields.iter().map(|(name, field)| {
-                (
-                    format!("f:{name}"),
-                    paths_of(field, schema.and_then(|schema| schema.field(name)), maps),
-                )
-            });
-            FieldSet {
-                member: maps && schema.is_none_or(Schema::is_map),
-                children: children.collect(),
-            }
+            paths_of_fields(fields.iter(), schema, maps)
         }
         Value::Array(list) if !list.is_empty() => {
             let (list_type, items) = list_of(schema);
@@ -200,6 +82,21 @@ pub fn paths_of(value: &Value, schema: Option<&Schema>, maps: bool) -> FieldSet 
     }
 }
 
+fn paths_of_fields<'v>(
+    fields: impl Iterator<Item = (&'v String, &'v Value)>,
+    schema: Option<&Schema>,
+    maps: bool,
+) -> FieldSet {
+    let children = fields.map(|(name, field)| {
+        let below = schema.and_then(|schema| schema.field(name));
+        (format!("f:{name}"), paths_of(field, below, maps))
+    });
+    FieldSet {
+        member: maps && schema.is_none_or(Schema::is_map),
+        children: children.collect(),
+    }
+}
+
 /// Paths added or changed, and paths removed, from one value to another.
 pub fn diff(old: Option<&Value>, new: Option<&Value>, schema: Option<&Schema>) -> (FieldSet, FieldSet) {
     match (old, new) {
@@ -208,36 +105,26 @@ pub fn diff(old: Option<&Value>, new: Option<&Value>, schema: Option<&Schema>) -
         (Some(old), None) => (FieldSet::default(), paths_of(old, schema, true)),
         (Some(old), Some(new)) if old == new => Default::default(),
         (Some(Value::Object(old)), Some(Value::Object(new))) if !schema.is_some_and(is_atomic) => {
-            let (mut changed, mut removed) = (FieldSet::default(), FieldSet::default());
-            let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
-            for name in names {
-                let below = diff(
-                    old.get(name),
-                    new.get(name),
-                    schema.and_then(|schema| schema.field(name)),
-                );
-                put(&mut changed, &mut removed, format!("f:{name}"), below);
-            }
-            (changed, removed)
+            diff_of_fields(old, new, &[], schema)
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) => {
             let (list_type, items) = list_of(schema);
             if *list_type == ListType::Atomic {
                 return (FieldSet::leaf(), FieldSet::default());
             }
-            let index = |list: &[Value]| -> BTreeMap<String, Value> {
+            fn index<'v>(list_type: &ListType, list: &'v [Value]) -> BTreeMap<String, &'v Value> {
                 list.iter()
-                    .filter_map(|item| Some((item_key(list_type, item)?, item.clone())))
+                    .filter_map(|item| Some((item_key(list_type, item)?, item)))
                     .collect()
-            };
-            let (old, new) = (index(old), index(new));
+            }
+            let (old, new) = (index(list_type, old), index(list_type, new));
             let (mut changed, mut removed) = (FieldSet::default(), FieldSet::default());
             let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
             for name in names {
-                let mut below = diff(old.get(name), new.get(name), items);
+                let mut below = diff(old.get(name).copied(), new.get(name).copied(), items);
                 below.0.member |= !old.contains_key(name);
                 below.1.member |= !new.contains_key(name);
-                put(&mut changed, &mut removed, name.clone(), below);
+                put(&mut changed, &mut removed, || name.clone(), below);
             }
             (changed, removed)
         }
@@ -245,12 +132,53 @@ pub fn diff(old: Option<&Value>, new: Option<&Value>, schema: Option<&Schema>) -
     }
 }
 
-fn put(changed: &mut FieldSet, removed: &mut FieldSet, name: String, below: (FieldSet, FieldSet)) {
+fn diff_of_fields(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    without: &[&str],
+    schema: Option<&Schema>,
+) -> (FieldSet, FieldSet) {
+    let (mut changed, mut removed) = (FieldSet::default(), FieldSet::default());
+    let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
+    for name in names.filter(|name| !without.contains(&name.as_str())) {
+        let below = schema.and_then(|schema| schema.field(name));
+        let below = diff(old.get(name), new.get(name), below);
+        put(&mut changed, &mut removed, || format!("f:{name}"), below);
+    }
+    (changed, removed)
+}
+
+fn put(changed: &mut FieldSet, removed: &mut FieldSet, name: impl Fn() -> String, below: (FieldSet, FieldSet)) {
     for (set, below) in [(changed, below.0), (removed, below.1)] {
         if !below.is_empty() {
-            set.children.insert(name.clone(), below);
+            set.children.insert(name(), below);
         }
     }
+}
+
+/// What of an object from one state to another is added or changed, and removed, of that which can be owned; see [`ownable`].
+fn changes(old: Option<&Value>, new: &Value, schema: Option<&Schema>) -> (FieldSet, FieldSet) {
+    fn fields<'v>(object: Option<&'v Value>, empty: &'v Map<String, Value>) -> &'v Map<String, Value> {
+        object.and_then(Value::as_object).unwrap_or(empty)
+    }
+    let empty = Map::new();
+    let (was, is) = (fields(old, &empty), fields(Some(new), &empty));
+    let (mut changed, mut removed) = diff_of_fields(was, is, &["apiVersion", "kind", "metadata"], schema);
+    let schema = schema.and_then(|schema| schema.field("metadata"));
+    let (was, is) = (fields(was.get("metadata"), &empty), fields(is.get("metadata"), &empty));
+    let owned = |fields: &Map<String, Value>| fields.keys().any(|name| !UNOWNED.contains(&name.as_str()));
+    fn all(fields: &Map<String, Value>, schema: Option<&Schema>) -> FieldSet {
+        let fields = fields.iter().filter(|(name, _)| !UNOWNED.contains(&name.as_str()));
+        paths_of_fields(fields, schema, true)
+    }
+    let metadata = match (owned(was), owned(is)) {
+        (false, false) => Default::default(),
+        (false, true) => (all(is, schema), FieldSet::default()),
+        (true, false) => (FieldSet::default(), all(was, schema)),
+        (true, true) => diff_of_fields(was, is, &UNOWNED, schema),
+    };
+    put(&mut changed, &mut removed, || "f:metadata".to_owned(), metadata);
+    (changed, removed)
 }
 
 /// Who writes.
@@ -304,10 +232,7 @@ impl Entry {
 
     /// Whether this is the manager's own entry.
     pub fn is_of(&self, manager: &Manager) -> bool {
-        self.json["manager"] == manager.name
-            && self.json["operation"] == manager.operation
-            && self.json["apiVersion"] == manager.api_version
-            && self.json["subresource"].as_str().unwrap_or_default() == manager.subresource
+        is_of(&self.json, manager)
     }
 
     /// As conflict messages name it.
@@ -327,6 +252,13 @@ impl Entry {
     }
 }
 
+fn is_of(entry: &Value, manager: &Manager) -> bool {
+    entry["manager"] == manager.name
+        && entry["operation"] == manager.operation
+        && entry["apiVersion"] == manager.api_version
+        && entry["subresource"].as_str().unwrap_or_default() == manager.subresource
+}
+
 /// Entries of an object.
 pub fn entries(object: &Value) -> Vec<Entry> {
     let list = object["metadata"]["managedFields"].as_array().into_iter().flatten();
@@ -344,7 +276,7 @@ pub fn write_entries(object: &mut Value, entries: Vec<Entry>) {
         .filter(|entry| !entry.set.is_empty() && !entry.set.children.is_empty());
     let list: Vec<Value> = kept
         .map(|mut entry| {
-            entry.json["fieldsV1"] = entry.set.json();
+            entry.json["fieldsV1"] = entry.set.into_json();
             entry.json
         })
         .collect();
@@ -386,6 +318,20 @@ pub fn schema_of(resource: &Resource) -> Option<&Schema> {
     }
 }
 
+/// Fields of `metadata` that nobody owns: identity and bookkeeping.
+const UNOWNED: [&str; 10] = [
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "selfLink",
+];
+
 /// What of an object can be owned: all but its identity and bookkeeping.
 pub fn ownable(object: &Value) -> Value {
     let mut value = object.clone();
@@ -396,18 +342,7 @@ pub fn ownable(object: &Value) -> Value {
             .get_mut("metadata")
             .and_then(Value::as_object_mut)
             .is_some_and(|metadata| {
-                for field in [
-                    "name",
-                    "namespace",
-                    "uid",
-                    "resourceVersion",
-                    "generation",
-                    "creationTimestamp",
-                    "deletionTimestamp",
-                    "deletionGracePeriodSeconds",
-                    "managedFields",
-                    "selfLink",
-                ] {
+                for field in UNOWNED {
                     metadata.shift_remove(field);
                 }
                 metadata.is_empty()
@@ -419,40 +354,58 @@ pub fn ownable(object: &Value) -> Value {
     value
 }
 
-/// Records what an update changed as its manager's.
+/// Records what an update changed as its manager's. Entries that it does not concern stay as they are, unread.
 pub fn record_update(resource: &Resource, old: Option<&Value>, new: &mut Value, manager: &Manager) {
     let reset = new["metadata"]["managedFields"]
         .as_array()
         .is_some_and(|list| *list == [json!({})]);
-    let mut entries = if reset {
-        Vec::new()
-    } else {
-        old.map(entries).unwrap_or_default()
+    let (changed, removed) = changes(old, new, schema_of(resource));
+    let before = old.and_then(|old| old["metadata"].get("managedFields"));
+    let Some(metadata) = new["metadata"].as_object_mut() else {
+        return;
     };
-    let before = old.map(ownable).unwrap_or_else(|| json!({}));
-    let (mut changed, mut removed) = diff(Some(&before), Some(&ownable(new)), schema_of(resource));
-    changed.member = false;
-    removed.member = false;
     if changed.children.is_empty() && removed.children.is_empty() && !reset {
-        match old.and_then(|old| old["metadata"].get("managedFields")) {
-            Some(list) => new["metadata"]["managedFields"] = list.clone(),
-            None => {
-                new["metadata"]
-                    .as_object_mut()
-                    .map(|fields| fields.shift_remove("managedFields"));
-            }
-        }
+        match before {
+            Some(list) => metadata.insert("managedFields".into(), list.clone()),
+            None => metadata.shift_remove("managedFields"),
+        };
         return;
     }
-    for entry in entries.iter_mut().filter(|entry| !entry.is_of(manager)) {
-        let rest = entry.set.minus(&changed).minus(&removed);
-        entry.set = rest;
+    let before = before.and_then(Value::as_array).filter(|_| !reset);
+    let mut entries = before.cloned().unwrap_or_default();
+    let own = entries.iter().position(|entry| is_of(entry, manager));
+    for entry in entries.iter_mut().filter(|entry| !is_of(entry, manager)) {
+        let fields = &entry["fieldsV1"];
+        if changed.touches(fields) || removed.touches(fields) {
+            let rest = FieldSet::parse(fields).minus(&changed).minus(&removed);
+            entry["fieldsV1"] = rest.into_json();
+        }
     }
-    let own = own_entry(&mut entries, manager);
-    let mut set = own.set.minus(&removed);
-    set.union(&changed);
-    set_fields(own, set);
-    write_entries(new, entries);
+    match own.map(|own| &mut entries[own]) {
+        Some(own) => {
+            let fields = &own["fieldsV1"];
+            if removed.touches(fields) || !changed.is_within(fields) {
+                let mut set = FieldSet::parse(fields).minus(&removed);
+                set.union(&changed);
+                own["fieldsV1"] = set.into_json();
+                own["time"] = now().into();
+            }
+        }
+        None => {
+            let mut own = Entry::new(manager).json;
+            own["fieldsV1"] = changed.into_json();
+            entries.push(own);
+        }
+    }
+    entries.retain(|entry| {
+        let fields = entry["fieldsV1"].as_object().into_iter().flatten();
+        fields.into_iter().any(|(name, _)| name != ".")
+    });
+    if entries.is_empty() {
+        metadata.shift_remove("managedFields");
+    } else {
+        metadata.insert("managedFields".into(), entries.into());
+    }
 }
 
 /// Records what a first apply brought as its manager's.
@@ -467,15 +420,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_sets_read_and_write_the_published_form() {
-        let text = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:spec": {"f:x": {}}});
-        let set = FieldSet::parse(&text);
-        assert_eq!(set.json(), text);
-        assert_eq!(
-            set.minus(&FieldSet::parse(&json!({"f:spec": {"f:x": {}}}))).json(),
-            json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}})
-        );
-        assert_eq!(set.paths(), [".metadata.labels.a", ".spec.x"]);
+    fn changes_are_those_of_what_can_be_owned() {
+        let schema = builtin::schema("io.k8s.api.core.v1.Pod");
+        let objects = [
+            json!({"kind": "Pod", "metadata": {"name": "a", "uid": "1"}}),
+            json!({"kind": "Pod", "metadata": {"name": "a", "labels": {"x": "1"}, "resourceVersion": "2"}, "spec": {"nodeName": "n"}}),
+            json!({"metadata": {"labels": {"x": "2", "y": "1"}, "annotations": {"z": ""}}, "spec": {"containers": [{"name": "c"}]}, "status": {}}),
+            json!({}),
+        ];
+        for old in objects.iter().map(Some).chain([None]) {
+            for new in &objects {
+                let before = old.map(ownable).unwrap_or_else(|| json!({}));
+                let (mut changed, mut removed) = diff(Some(&before), Some(&ownable(new)), schema);
+                (changed.member, removed.member) = (false, false);
+                assert_eq!(changes(old, new, schema), (changed, removed), "{old:?} {new}");
+            }
+        }
     }
 
     #[test]
@@ -485,7 +445,7 @@ mod tests {
         let new = json!({"spec": {"containers": [{"name": "a", "image": "2"}, {"name": "c", "image": "1"}]}});
         let (changed, removed) = diff(Some(&old), Some(&new), schema);
         assert_eq!(
-            changed.json(),
+            changed.into_json(),
             json!({"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {"f:image": {}},
                 "k:{\"name\":\"c\"}": {".": {}, "f:image": {}, "f:name": {}}}}})
         );

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::schema::{Kind, Schema};
+use super::schema::{Kind, Path, Schema};
 
 /// A quantity as billionths and the family of its suffix.
 struct Parsed {
@@ -123,20 +123,20 @@ pub fn canonical(text: &str) -> Option<String> {
 }
 
 /// Writes every quantity of an object canonically; returns the path of the first that is none.
-pub fn canonicalise(schema: &Schema, value: &mut Value, path: &str) -> Result<(), String> {
+pub fn canonicalise(schema: &Schema, value: &mut Value, path: &Path<'_>) -> Result<(), String> {
     match (&schema.resolve().kind, value) {
         (Kind::Quantity, value) => {
             let text = match &*value {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            *value = canonical(&text).ok_or_else(|| path.to_owned())?.into();
+            *value = canonical(&text).ok_or_else(|| path.to_string())?.into();
             Ok(())
         }
         (Kind::Object(object), Value::Object(fields)) => {
             for (name, field) in fields.iter_mut() {
                 if let Some(known) = object.properties.get(name).or(object.additional.as_ref()) {
-                    canonicalise(known, field, &super::schema::join(path, name))?;
+                    canonicalise(known, field, &Path::Field(path, name))?;
                 }
             }
             Ok(())
@@ -144,7 +144,7 @@ pub fn canonicalise(schema: &Schema, value: &mut Value, path: &str) -> Result<()
         (Kind::Array { items, .. }, Value::Array(list)) => list
             .iter_mut()
             .enumerate()
-            .try_for_each(|(index, item)| canonicalise(items, item, &format!("{path}[{index}]"))),
+            .try_for_each(|(index, item)| canonicalise(items, item, &Path::Item(path, index))),
         _ => Ok(()),
     }
 }

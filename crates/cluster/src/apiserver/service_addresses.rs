@@ -1,4 +1,4 @@
-//! Addresses of Services: 127.X.252.0/22 of the cluster's subnet 127.X.0.0/16, above the pods' (Y up to 250).
+//! Addresses of Services: 127.X.192.0/18 of the cluster's subnet 127.X.0.0/16, above the pods' (Y up to 191).
 //!
 //! In: a Service about to be stored. Out: the same with an address nobody has, or the reason why it cannot have the one it asks for.
 //! Who holds an address is remembered and checked against the store when the address is asked for, so that a deletion by whatever way
@@ -16,10 +16,11 @@ use super::status::{ApiError, FieldError};
 use crate::store::Key;
 
 /// The first third byte.
-const FIRST: u8 = 252;
-/// Addresses: four times 256, less the first and the last.
-const COUNT: u16 = 4 * 256 - 2;
-/// An address that was given belongs to its Service for this long, though the Service may not be stored yet.
+const FIRST: u8 = 192;
+/// Addresses: 64 times 256, less the first and the last.
+const COUNT: u16 = 64 * 256 - 2;
+/// An address that was given belongs to its Service for this long, though the Service may not be stored yet. Of one that was stored the
+/// store alone says whether it still has it.
 const RESERVED: Duration = Duration::from_secs(30);
 
 /// Who holds which address. One per server.
@@ -37,11 +38,12 @@ struct Holder {
     namespace: String,
     name: String,
     since: Instant,
+    stored: bool,
 }
 
 /// The range, as messages name it.
 pub fn range(subnet: u8) -> String {
-    format!("127.{subnet}.{FIRST}.0/22")
+    format!("127.{subnet}.{FIRST}.0/18")
 }
 
 fn nth(subnet: u8, index: u16) -> Ipv4Addr {
@@ -51,7 +53,7 @@ fn nth(subnet: u8, index: u16) -> Ipv4Addr {
 
 fn in_range(subnet: u8, address: Ipv4Addr) -> bool {
     let [first, second, third, last] = address.octets();
-    let edge = (third == FIRST && last == 0) || (third == FIRST + 3 && last == 255);
+    let edge = (third == FIRST && last == 0) || (third == u8::MAX && last == 255);
     first == 127 && second == subnet && third >= FIRST && !edge
 }
 
@@ -96,11 +98,27 @@ impl ServiceAddresses {
             address
         };
         let since = Instant::now();
-        state.holders.insert(address, Holder { namespace, name, since });
+        let holder = Holder {
+            namespace,
+            name,
+            since,
+            stored: false,
+        };
+        state.holders.insert(address, holder);
         let address = address.to_string();
         service["spec"]["clusterIPs"] = json!([address]);
         service["spec"]["clusterIP"] = address.into();
         Ok(())
+    }
+
+    /// A Service is stored: from now on its address is free as soon as it is gone.
+    pub fn stored(&self, namespace: &str, name: &str, address: &str) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(state) = state.as_mut() else { return };
+        let address = address.parse().ok();
+        if let Some(holder) = address.and_then(|address: Ipv4Addr| state.holders.get_mut(&address)) {
+            holder.stored |= holder.namespace == namespace && holder.name == name;
+        }
     }
 
     /// Completes a changed Service: what it does not say of its address stays as it was, and a change of type gives or takes it.
@@ -145,6 +163,7 @@ impl State {
                     namespace: service.key.namespace.to_string(),
                     name: service.key.name.to_string(),
                     since: long_ago,
+                    stored: true,
                 };
                 state.holders.insert(address, holder);
             }
@@ -160,7 +179,7 @@ impl State {
         if holder.namespace == namespace && holder.name == name {
             return true;
         }
-        if holder.since.elapsed() < RESERVED {
+        if !holder.stored && holder.since.elapsed() < RESERVED {
             return false;
         }
         let key = Key::new(&"services".into(), &holder.namespace, &holder.name);
@@ -175,15 +194,15 @@ mod tests {
 
     #[test]
     fn the_range_is_apart_from_the_pods_and_whole() {
-        assert_eq!(nth(70, 0), Ipv4Addr::new(127, 70, 252, 1));
-        assert_eq!(nth(70, 255), Ipv4Addr::new(127, 70, 253, 0));
+        assert_eq!(nth(70, 0), Ipv4Addr::new(127, 70, 192, 1));
+        assert_eq!(nth(70, 255), Ipv4Addr::new(127, 70, 193, 0));
         assert_eq!(nth(70, COUNT - 1), Ipv4Addr::new(127, 70, 255, 254));
         assert!((0..COUNT).all(|index| in_range(70, nth(70, index))));
         for outside in [
-            [127, 70, 252, 0],
+            [127, 70, 192, 0],
             [127, 70, 255, 255],
-            [127, 70, 250, 9],
-            [127, 71, 252, 1],
+            [127, 70, 191, 9],
+            [127, 71, 192, 1],
             [10, 0, 0, 1],
         ] {
             assert!(!in_range(70, outside.into()), "{outside:?}");

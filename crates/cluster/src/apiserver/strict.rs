@@ -3,10 +3,12 @@
 //! In: the bytes as they came, and the paths that pruning found unknown. Out: complaints; whether they refuse the request or only warn is
 //! the caller's to decide (`fieldValidation`). Cost: one pass over the body without building it, a few microseconds a kilobyte.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
@@ -23,9 +25,9 @@ fn yaml_options(policy: DuplicateKeyPolicy) -> serde_saphyr::Options {
 /// Everything field validation has to say about a body: `unknown field "spec.x"`, `duplicate field "spec.y"`.
 pub fn complaints(body: &[u8], unknown: &[String]) -> Vec<String> {
     let name = |path: &String| format!("unknown field {path:?}");
-    match duplicates(body) {
-        Some(found) if found.is_empty() => unknown.iter().map(name).collect(),
-        Some(_) => in_order(body, unknown),
+    match has_duplicates(body) {
+        Some(false) => unknown.iter().map(name).collect(),
+        Some(true) => in_order(body, unknown),
         None => yaml_duplicates(body)
             .into_iter()
             .chain(unknown.iter().map(name))
@@ -33,15 +35,12 @@ pub fn complaints(body: &[u8], unknown: &[String]) -> Vec<String> {
     }
 }
 
-/// Paths that a JSON body gives a value more than once; `None` if it is not JSON.
-fn duplicates(body: &[u8]) -> Option<Vec<String>> {
-    let mut found = Vec::new();
-    walk(body, &mut |path, again| {
-        if again {
-            found.push(path.to_owned());
-        }
-    })?;
-    Some(found)
+/// Whether a JSON body gives any field more than once; `None` if it is not JSON.
+fn has_duplicates(body: &[u8]) -> Option<bool> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let found = Repeats::deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    Some(found.0)
 }
 
 fn in_order(body: &[u8], unknown: &[String]) -> Vec<String> {
@@ -84,6 +83,79 @@ fn yaml_duplicates(body: &[u8]) -> Option<String> {
     Some(format!(
         "yaml: unmarshal errors:\n  line {line}: key {key:?} already set in map"
     ))
+}
+
+/// Whether some field of a value, or of anything in it, came twice. Builds nothing but the names of one map at a time.
+struct Repeats(bool);
+
+/// A name as it stands in the body; only one with escapes is copied.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Names of a map up to which each is compared with all before it; beyond, they are hashed.
+const FEW: usize = 16;
+
+impl<'de> Deserialize<'de> for Repeats {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Repeats, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Repeats;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("JSON")
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Repeats, E> {
+                Ok(Repeats(false))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Repeats, E> {
+                Ok(Repeats(false))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Repeats, E> {
+                Ok(Repeats(false))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Repeats, E> {
+                Ok(Repeats(false))
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Repeats, E> {
+                Ok(Repeats(false))
+            }
+
+            fn visit_unit<E>(self) -> Result<Repeats, E> {
+                Ok(Repeats(false))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Repeats, A::Error> {
+                let mut found = false;
+                while let Some(Repeats(below)) = items.next_element()? {
+                    found |= below;
+                }
+                Ok(Repeats(found))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Repeats, A::Error> {
+                let mut found = false;
+                let mut few: Vec<Cow<'de, str>> = Vec::with_capacity(fields.size_hint().unwrap_or(FEW).min(FEW));
+                let mut many: HashSet<Cow<'de, str>> = HashSet::new();
+                while let Some(Name(name)) = fields.next_key()? {
+                    found |= if few.len() < FEW {
+                        let again = few.contains(&name);
+                        few.push(name);
+                        again
+                    } else {
+                        few.contains(&name) || !many.insert(name)
+                    };
+                    found |= fields.next_value::<Repeats>()?.0;
+                }
+                Ok(Repeats(found))
+            }
+        }
+        reader.deserialize_any(Look)
+    }
 }
 
 /// Visits every field of a JSON body in order: its path, and whether it is there for the second time. `None` if it is not JSON.
@@ -211,6 +283,25 @@ mod tests {
             told(r#"{"a": 1, "b": 1}"#, &["b", "a"]),
             [r#"unknown field "b""#, r#"unknown field "a""#]
         );
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_is_found_in_maps_of_any_size_and_however_it_is_written() {
+        let body = |count: usize, again: &str| {
+            let fields: Vec<String> = (0..count).map(|number| format!("\"f{number}\": {number}")).collect();
+            format!("{{\"a\": [{{{}{again}}}]}}", fields.join(","))
+        };
+        for count in [1, FEW - 1, FEW, FEW + 1, 100] {
+            assert_eq!(told(&body(count, ""), &[]), Vec::<String>::new(), "{count}");
+            for name in [0, count / 2, count - 1] {
+                let again = format!(", \"\\u0066{name}\": null");
+                assert_eq!(
+                    told(&body(count, &again), &[]),
+                    [format!("duplicate field \"a[0].f{name}\"")],
+                    "{count}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Pod addresses: 127.X.Y.Z with Y from 1 to 250, unique among the pods that live.
+//! Pod addresses: 127.X.Y.Z with Y from 1 to 191, unique among the pods that live.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -17,8 +17,8 @@ struct State {
     used: BTreeSet<u16>,
 }
 
-/// Addresses per subnet: Y in 1..=250, Z in 1..=250.
-const COUNT: u16 = 250 * 250;
+/// Addresses per subnet: Y in 1..=191, below those of Services, and Z in 1..=250.
+const COUNT: u16 = 191 * 250;
 
 impl Addresses {
     /// Addresses 127.`subnet`.Y.Z.
@@ -54,11 +54,11 @@ impl Addresses {
 
     fn address(&self, index: u16) -> Ipv4Addr {
         let (y, z) = (index / 250 + 1, index % 250 + 1);
-        // Both are at most 250 by construction.
+        // By construction they are at most 191 and 250.
         Ipv4Addr::new(
             127,
             self.subnet,
-            u8::try_from(y).unwrap_or(250),
+            u8::try_from(y).unwrap_or(191),
             u8::try_from(z).unwrap_or(250),
         )
     }
@@ -82,7 +82,7 @@ mod tests {
         }
         assert_eq!(addresses.take().unwrap(), first);
         assert_eq!(addresses.take(), None);
-        addresses.give_back(Ipv4Addr::new(127, 77, 250, 250));
-        assert_eq!(addresses.take(), Some(Ipv4Addr::new(127, 77, 250, 250)));
+        addresses.give_back(Ipv4Addr::new(127, 77, 191, 250));
+        assert_eq!(addresses.take(), Some(Ipv4Addr::new(127, 77, 191, 250)));
     }
 }

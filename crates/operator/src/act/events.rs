@@ -4,8 +4,10 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
-use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
+use kube::core::Request;
+use kube::{Client, Resource};
+use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 
 use super::is_code;
@@ -88,8 +90,13 @@ fn shortened(message: &str) -> String {
 }
 
 async fn send(client: Client, event: Event) {
-    let events: Api<Event> = Api::namespaced(client, event.metadata.namespace.as_deref().unwrap_or("default"));
-    match events.create(&PostParams::default(), &event).await {
+    let url = Event::url_path(&(), Some(event.metadata.namespace.as_deref().unwrap_or("default")));
+    let body = match serde_json::to_vec(&event) {
+        Ok(body) => body,
+        Err(error) => return tracing::warn!(%error, "an Event cannot be written"),
+    };
+    let request = Request::new(url).create(&PostParams::default(), body);
+    match super::send::<IgnoredAny>(&client, request).await {
         Ok(_) => {}
         // Said before.
         Err(error) if is_code(&error, 409) => {}

@@ -10,8 +10,9 @@ pub(crate) mod pods;
 pub(crate) mod status;
 pub(crate) mod submission;
 
-use kube::Error;
 use kube::core::Status;
+use kube::{Client, Error};
+use serde::de::DeserializeOwned;
 
 /// An answer of the API server that trying again as it is will not change: the request was understood and refused.
 pub(crate) fn refusal(error: &Error) -> Option<&Status> {
@@ -22,6 +23,14 @@ pub(crate) fn refusal(error: &Error) -> Option<&Status> {
         }
         _ => None,
     }
+}
+
+/// Sends a request and reads of its answer what is asked for, `IgnoredAny` for nothing.
+pub(crate) async fn send<T: DeserializeOwned>(
+    client: &Client,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<T, Error> {
+    client.request(request.map_err(Error::BuildRequest)?).await
 }
 
 pub(crate) fn is_code(error: &Error, code: u16) -> bool {

@@ -1,8 +1,8 @@
 //! Writes a status as a merge patch of what changed, accepted only by the version of the object it was decided on.
 
 use kube::api::{Api, Patch, PatchParams};
-use kube::core::DynamicObject;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::names::COMPONENT;
@@ -34,13 +34,17 @@ pub(crate) fn difference(old: &Value, new: &Value) -> Option<Value> {
 }
 
 /// Writes `new` over `old`; returns the object as stored. With nothing to change nothing is sent.
-pub(crate) async fn write<S: Serialize>(
-    api: &Api<DynamicObject>,
+pub(crate) async fn write<K, S>(
+    api: &Api<K>,
     name: &str,
     resource_version: &str,
     old: &S,
     new: &S,
-) -> Result<Option<DynamicObject>, kube::Error> {
+) -> Result<Option<K>, kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+    S: Serialize,
+{
     let old = serde_json::to_value(old).map_err(kube::Error::SerdeError)?;
     let new = serde_json::to_value(new).map_err(kube::Error::SerdeError)?;
     let Some(change) = difference(&old, &new) else {

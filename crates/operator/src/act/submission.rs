@@ -3,14 +3,16 @@
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::{Client, ResourceExt};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Request};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names as published;
 
-use super::{is_code, pods, refusal};
+use super::{is_code, pods, refusal, send};
 use crate::application::{Driver, Outcome, Submitted};
+use crate::controller::seen::SeenPod;
 use crate::names::{API_VERSION, COMPONENT};
 use crate::plan::{Plan, Planner, Refusal};
 
@@ -101,17 +103,15 @@ pub(crate) async fn submit(
 
 /// POST of the pod as it is: `env` may name a variable twice, which a typed pod or server-side apply would not survive.
 pub(crate) async fn create(client: &Client, namespace: &str, body: &Value) -> Result<Pod, kube::Error> {
-    let resource = ApiResource::erase::<Pod>(&());
-    let pods: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-    let body: DynamicObject = serde_json::from_value(body.clone()).map_err(kube::Error::SerdeError)?;
     let parameters = PostParams {
         field_manager: Some(COMPONENT.to_owned()),
         ..PostParams::default()
     };
-    pods.create(&parameters, &body)
-        .await?
-        .try_parse()
-        .map_err(|error| kube::Error::Service(Box::new(error)))
+    let body = serde_json::to_vec(body).map_err(kube::Error::SerdeError)?;
+    let request = Request::new(Pod::url_path(&(), Some(namespace))).create(&parameters, body);
+    let answer: SeenPod = send(client, request).await?;
+    let unreadable = || kube::Error::Service("the API server answered a pod that cannot be read".into());
+    answer.well_formed().ok_or_else(unreadable)
 }
 
 fn refused(what: &str, error: kube::Error) -> Result<Answer, kube::Error> {
@@ -206,10 +206,8 @@ async fn apply_owned(
         Ok(()) => Ok(()),
         // An immutable ConfigMap planned by another version of this program.
         Err(error) if adopted && is_code(&error, 422) => {
-            let existing = api(client, namespace, resource)
-                .get_opt(name_of(resource))
-                .await
-                .map_err(describe)?;
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind_of(resource));
+            let existing = api.get_opt(name_of(resource)).await.map_err(describe)?;
             let ours =
                 existing.is_some_and(|object| object.owner_references().iter().any(|owner| owner.uid == pod_uid));
             if ours { Ok(()) } else { Err(describe(error)) }
@@ -220,17 +218,16 @@ async fn apply_owned(
 
 pub(crate) async fn apply(client: &Client, namespace: &str, resource: &Value) -> Result<(), kube::Error> {
     let parameters = PatchParams::apply(COMPONENT).force();
-    api(client, namespace, resource)
-        .patch(name_of(resource), &parameters, &Patch::Apply(resource))
-        .await
-        .map(drop)
+    let url = DynamicObject::url_path(&kind_of(resource), Some(namespace));
+    let request = Request::new(url).patch(name_of(resource), &parameters, &Patch::Apply(resource));
+    send::<IgnoredAny>(client, request).await.map(drop)
 }
 
-fn api(client: &Client, namespace: &str, resource: &Value) -> Api<DynamicObject> {
+/// The resource of an object.
+fn kind_of(resource: &Value) -> ApiResource {
     let text = |field: &str| resource[field].as_str().unwrap_or_default();
     let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")));
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")))
 }
 
 fn name_of(resource: &Value) -> &str {

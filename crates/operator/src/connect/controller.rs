@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::SelectAll;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::Api;
-use kube::core::{ApiResource, DeserializeGuard, DynamicObject, GroupVersionKind};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
@@ -29,7 +29,8 @@ use super::usage::Usage;
 use super::visit::{Place, Visits};
 use crate::act::events::Publisher;
 use crate::act::{is_code, status};
-use crate::controller::follow::{self, Followed, follow, well_formed};
+use crate::controller::follow::{self, Followed, follow};
+use crate::controller::seen::{Seen, SeenPod};
 use crate::controller::{Clock, Key};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
@@ -361,8 +362,8 @@ fn resource() -> ApiResource {
 }
 
 enum Told {
-    Object(String, Box<Event<DynamicObject>>),
-    Pod(String, Box<Event<DeserializeGuard<Pod>>>),
+    Object(String, Box<Event<Seen>>),
+    Pod(String, Box<Event<SeenPod>>),
 }
 
 /// Keeps the cache up to date and touches keys: two watches per scope.
@@ -405,7 +406,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn object(&mut self, cache: &Cache, scope: &str, event: Event<DynamicObject>) -> Vec<Key> {
+    fn object(&mut self, cache: &Cache, scope: &str, event: Event<Seen>) -> Vec<Key> {
         match event {
             Event::Init => {
                 self.objects.insert(scope.to_owned(), HashSet::new());
@@ -428,24 +429,28 @@ impl Listing {
         }
     }
 
-    fn pod(&mut self, cache: &Cache, scope: &str, event: Event<DeserializeGuard<Pod>>) -> Vec<Key> {
+    fn pod(&mut self, cache: &Cache, scope: &str, event: Event<SeenPod>) -> Vec<Key> {
         match event {
             Event::Init => {
                 self.pods.insert(scope.to_owned(), HashSet::new());
                 Vec::new()
             }
             Event::InitApply(pod) => {
-                let Some(pod) = well_formed(pod) else { return Vec::new() };
+                let Some(pod) = pod.well_formed() else {
+                    return Vec::new();
+                };
                 let listed = self.pods.entry(scope.to_owned()).or_default();
                 listed.extend(pod_key(&pod).map(|key| (key, pod.name_any())));
                 cache.pod_told(&pod).into_iter().collect()
             }
             Event::InitDone => cache.pods_listed(scope, &self.pods.remove(scope).unwrap_or_default()),
-            Event::Apply(pod) => well_formed(pod)
+            Event::Apply(pod) => pod
+                .well_formed()
                 .and_then(|pod| cache.pod_told(&pod))
                 .into_iter()
                 .collect(),
-            Event::Delete(pod) => well_formed(pod)
+            Event::Delete(pod) => pod
+                .well_formed()
                 .and_then(|pod| cache.pod_gone(&pod))
                 .into_iter()
                 .collect(),

@@ -2,27 +2,28 @@
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
-use kube::core::{ApiResource, DeserializeGuard, DynamicObject};
+use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
+use super::seen::{Seen, SeenPod};
+
 /// What one of several watches told.
 pub(crate) type Followed<T> = BoxStream<'static, Result<T, watcher::Error>>;
 
 /// Custom resources of a scope.
-pub(crate) fn objects(client: &Client, scope: &str, resource: &ApiResource) -> Api<DynamicObject> {
+pub(crate) fn objects(client: &Client, scope: &str, resource: &ApiResource) -> Api<Seen> {
     match scope {
         "" => Api::all_with(client.clone(), resource),
         namespace => Api::namespaced_with(client.clone(), namespace, resource),
     }
 }
 
-/// Pods of a scope. One that cannot be read does not end their watch; see [`well_formed`].
-pub(crate) fn pods(client: &Client, scope: &str) -> Api<DeserializeGuard<Pod>> {
+/// Pods of a scope. One that cannot be read does not end their watch.
+pub(crate) fn pods(client: &Client, scope: &str) -> Api<SeenPod> {
     match scope {
         "" => Api::all(client.clone()),
         namespace => Api::namespaced(client.clone(), namespace),
@@ -39,15 +40,4 @@ where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
     watch(api, config).default_backoff().map_ok(mark).boxed()
-}
-
-/// A pod, unless it cannot be read.
-pub(crate) fn well_formed(pod: DeserializeGuard<Pod>) -> Option<Pod> {
-    match pod.0 {
-        Ok(pod) => Some(pod),
-        Err(invalid) => {
-            tracing::warn!(pod = ?invalid.metadata.name, error = %invalid.error, "a pod cannot be read; it is passed over");
-            None
-        }
-    }
 }

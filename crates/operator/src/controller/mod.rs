@@ -3,10 +3,12 @@
 pub(crate) mod cache;
 mod clock;
 pub(crate) mod follow;
+pub(crate) mod gathering;
 mod keeping;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod schedules;
+pub(crate) mod seen;
 mod turn;
 mod watches;
 
@@ -28,6 +30,7 @@ use crate::metrics::{self, Metrics};
 use crate::plan::{NativePlanner, Planner};
 use cache::Cache;
 pub use clock::Clock;
+use gathering::Gathering;
 use queue::Worked;
 
 /// The API server as every pod sees it.
@@ -106,7 +109,7 @@ pub(crate) struct Context {
     pub(crate) cache: Cache,
     pub(crate) publisher: Publisher,
     pub(crate) planner: Arc<dyn Planner>,
-    pub(crate) gathering: reconcile::Gathering,
+    pub(crate) gathering: Gathering,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     /// Watched namespaces, or one empty name for all.
@@ -190,7 +193,7 @@ impl Operator {
             cache: Cache::default(),
             publisher,
             planner: self.planner,
-            gathering: reconcile::Gathering::default(),
+            gathering: Gathering::default(),
             limits: self.config.limits,
             clock: self.config.clock,
             scopes: Arc::new(scopes),

@@ -1,20 +1,17 @@
 //! One application, once: facts, decision, status, action, and again with the answer, until there is nothing to do now.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DeleteParams, Preconditions};
-use kube::core::DynamicObject;
 use serde_json::Value;
 use stoke_model::crd::{ApplicationStateType, SparkApplication, SparkApplicationStatus};
-use tokio::time::Instant;
 use tracing::{Instrument, field};
 
 use super::cache::Folded;
 use super::queue::Worked;
+use super::seen::Seen;
 use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, pods, status, submission};
@@ -25,30 +22,6 @@ use crate::names::{self, API_VERSION};
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
 const ROUNDS: usize = 12;
 
-/// How long news of executors alone wait for more of them: five executors that start are one write and one Event, not ten.
-const GATHER: Duration = Duration::from_millis(500);
-
-/// Since when which applications wait for more news of their executors.
-#[derive(Clone, Default)]
-pub(crate) struct Gathering(Arc<Mutex<HashMap<Key, Instant>>>);
-
-impl Gathering {
-    /// How long to wait on; none when the waiting is over.
-    fn wait_on(&self, key: &Key) -> Option<Duration> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *waiting.entry(key.clone()).or_insert_with(Instant::now);
-        let left = GATHER.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
-        if left.is_none() {
-            waiting.remove(key);
-        }
-        left
-    }
-
-    fn end(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-}
-
 /// Brings one application to where nothing can be done for it now.
 pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
     let span = tracing::info_span!(
@@ -58,6 +31,7 @@ pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
     async move {
         let Some(app) = context.cache.app(&key) else {
             context.metrics.forget(&key);
+            context.gathering.end(&key);
             if let Some(keeper) = &context.logs {
                 keeper.forget(&key);
             }
@@ -68,14 +42,14 @@ pub(crate) async fn reconcile(context: Context, key: Key) -> Worked {
             key: &key,
             app,
         };
-        let learn = |stored: &DynamicObject| drop(context.cache.app_answered(stored));
+        let learn = |stored: &Seen| drop(context.cache.app_answered(stored));
         turn::take(turn.run(), &context.clock, api(&context, &key), &key.name, learn).await
     }
     .instrument(span)
     .await
 }
 
-fn api(context: &Context, key: &Key) -> Api<DynamicObject> {
+fn api(context: &Context, key: &Key) -> Api<Seen> {
     Api::namespaced_with(context.client.clone(), &key.namespace, &applications())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::api::Api;
-use kube::core::DynamicObject;
+use serde::de::DeserializeOwned;
 
 use super::Clock;
 use super::queue::Worked;
@@ -44,13 +44,16 @@ impl Stop {
 }
 
 /// Takes a turn to its end. One that stood on old facts has `learn` told what the API server itself holds.
-pub(super) async fn take(
+pub(super) async fn take<K>(
     turn: impl Future<Output = Result<Option<Timestamp>, Stop>>,
     clock: &Clock,
-    api: Api<DynamicObject>,
+    api: Api<K>,
     name: &str,
-    learn: impl FnOnce(&DynamicObject),
-) -> Worked {
+    learn: impl FnOnce(&K),
+) -> Worked
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
     match tokio::time::timeout(PATIENCE, turn).await {
         Ok(Ok(again)) => Worked::Done(again.map(|at| from(clock.now(), at))),
         Ok(Err(Stop::Gone)) => Worked::Done(None),

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use futures::StreamExt;
 use futures::stream::SelectAll;
-use k8s_openapi::api::core::v1::Pod;
-use kube::core::{DeserializeGuard, DynamicObject};
 use kube::runtime::watcher::{self, Event};
 use stoke_model::names as published;
 use tokio::sync::mpsc;
 
 use super::cache::{app_key, pod_key};
-use super::follow::{self, Followed, follow, well_formed};
+use super::follow::{self, Followed, follow};
+use super::gathering::Later;
+use super::seen::{Seen, SeenPod};
 use super::{Context, Key, applications, schedules};
 use crate::health::Health;
 
@@ -50,9 +50,9 @@ pub(crate) async fn touch_gained(
 }
 
 enum Told {
-    Schedule(String, Event<DynamicObject>),
-    App(String, Event<DynamicObject>),
-    Pod(String, Box<Event<DeserializeGuard<Pod>>>),
+    Schedule(String, Event<Seen>),
+    App(String, Event<Seen>),
+    Pod(String, Box<Event<SeenPod>>),
 }
 
 /// Keeps the cache up to date and touches the keys that something happened to. Ends only with its receiver.
@@ -79,7 +79,18 @@ pub(crate) async fn run(context: Context, touch: Touch) {
         ));
     }
     let mut listing = Listing::default();
-    while let Some(told) = told.next().await {
+    let mut later = Later::new(context.gathering.clone());
+    loop {
+        let told = tokio::select! {
+            told = told.next() => told,
+            key = later.next() => {
+                if touch.applications.send(key).is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Some(told) = told else { return };
         let sent = match told {
             Ok(Told::App(scope, event)) => {
                 let parent = parent_of(&event);
@@ -90,7 +101,14 @@ pub(crate) async fn run(context: Context, touch: Touch) {
             }
             Ok(Told::Pod(scope, event)) => {
                 let whole = matches!(*event, Event::InitDone);
-                let keys = listing.pod(&context, &scope, *event);
+                let (now, gathered) = listing.pod(&context, &scope, *event);
+                let known = listing.is_known(&scope);
+                let keys = match known {
+                    true => now,
+                    // Nothing is worked on yet anyway.
+                    false => now.into_iter().chain(gathered.iter().cloned()).collect(),
+                };
+                gathered.into_iter().filter(|_| known).for_each(|key| later.put(key));
                 listing.send(&touch, &scope, keys, whole)
             }
             Ok(Told::Schedule(scope, event)) => {
@@ -109,7 +127,7 @@ pub(crate) async fn run(context: Context, touch: Touch) {
 }
 
 /// The schedule an application came from.
-fn parent_of(event: &Event<DynamicObject>) -> Option<Key> {
+fn parent_of(event: &Event<Seen>) -> Option<Key> {
     let (Event::Apply(app) | Event::Delete(app) | Event::InitApply(app)) = event else {
         return None;
     };
@@ -154,7 +172,12 @@ impl Listing {
         }
     }
 
-    fn schedule(&mut self, context: &Context, scope: &str, event: Event<DynamicObject>) -> Option<Key> {
+    /// Whether both applications and pods of a scope were listed once.
+    fn is_known(&self, scope: &str) -> bool {
+        self.early.get(scope).is_some_and(|(lists, _)| *lists >= 2)
+    }
+
+    fn schedule(&mut self, context: &Context, scope: &str, event: Event<Seen>) -> Option<Key> {
         let cache = &context.cache;
         match event {
             Event::Init => {
@@ -179,7 +202,7 @@ impl Listing {
         }
     }
 
-    fn app(&mut self, context: &Context, scope: &str, event: Event<DynamicObject>) -> Vec<Key> {
+    fn app(&mut self, context: &Context, scope: &str, event: Event<Seen>) -> Vec<Key> {
         let cache = &context.cache;
         match event {
             Event::Init => {
@@ -198,29 +221,30 @@ impl Listing {
         }
     }
 
-    fn pod(&mut self, context: &Context, scope: &str, event: Event<DeserializeGuard<Pod>>) -> Vec<Key> {
+    /// Applications to look at now, and one to look at when there is more news of its executors.
+    fn pod(&mut self, context: &Context, scope: &str, event: Event<SeenPod>) -> (Vec<Key>, Option<Key>) {
         let cache = &context.cache;
-        match event {
+        let news = match event {
             Event::Init => {
                 self.pods.insert(scope.to_owned(), HashSet::new());
-                Vec::new()
+                None
             }
-            Event::InitApply(pod) => {
-                let Some(pod) = well_formed(pod) else { return Vec::new() };
+            Event::InitApply(pod) => pod.well_formed().and_then(|pod| {
                 if let (Some(key), Some(name)) = (pod_key(&pod), pod.metadata.name.clone()) {
                     self.pods.entry(scope.to_owned()).or_default().insert((key, name));
                 }
-                cache.pod_told(scope, &pod, true).into_iter().collect()
+                cache.pod_told(scope, &pod, true)
+            }),
+            Event::InitDone => {
+                let listed = self.pods.remove(scope).unwrap_or_default();
+                return (cache.pods_listed(scope, &listed), None);
             }
-            Event::InitDone => cache.pods_listed(scope, &self.pods.remove(scope).unwrap_or_default()),
-            Event::Apply(pod) => {
-                let Some(pod) = well_formed(pod) else { return Vec::new() };
-                cache.pod_told(scope, &pod, false).into_iter().collect()
-            }
-            Event::Delete(pod) => {
-                let Some(pod) = well_formed(pod) else { return Vec::new() };
-                cache.pod_gone(scope, &pod).into_iter().collect()
-            }
+            Event::Apply(pod) => pod.well_formed().and_then(|pod| cache.pod_told(scope, &pod, false)),
+            Event::Delete(pod) => pod.well_formed().and_then(|pod| cache.pod_gone(scope, &pod)),
+        };
+        match news {
+            Some(news) if news.of_executor => (Vec::new(), Some(news.key)),
+            news => (news.into_iter().map(|news| news.key).collect(), None),
         }
     }
 }

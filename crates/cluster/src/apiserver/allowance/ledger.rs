@@ -82,13 +82,13 @@ impl Ledger {
         if !resource.namespaced || &*resource.key == "events" {
             return Ok(None);
         }
-        let wanted = old.map_or_else(|| usage(resource, object), |old| increase(resource, old, object));
-        if wanted.is_empty() {
-            return Ok(None);
-        }
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
         let key: ResourceKey = "resourcequotas".into();
         if store.list(&key, Some(namespace), None, 1, |_| true).items.is_empty() {
+            return Ok(None);
+        }
+        let wanted = old.map_or_else(|| usage(resource, object), |old| increase(resource, old, object));
+        if wanted.is_empty() {
             return Ok(None);
         }
         let mut book = self.open(namespace).await;

@@ -176,6 +176,12 @@ pub(super) async fn after_create(server: &Arc<Server>, resource: &Resource, obje
     match &*resource.key {
         "namespaces" => furnish_namespace(server, &object.key.name).await,
         "customresourcedefinitions.apiextensions.k8s.io" => server.reload_custom_resources(),
+        "services" => {
+            let service = object.value();
+            let address = service["spec"]["clusterIP"].as_str().unwrap_or_default();
+            let stored = &server.service_addresses;
+            stored.stored(&object.key.namespace, &object.key.name, address);
+        }
         _ => {}
     }
 }

@@ -79,7 +79,12 @@ pub(super) async fn create_value(
             value["metadata"]["name"] = format!("{}{}", &prefix[..room], suffix()).into();
         }
         let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let mut new = value.clone();
+        // Only what may have to be named anew is kept as it came.
+        let mut new = if tries > 0 {
+            value.clone()
+        } else {
+            std::mem::take(&mut value)
+        };
         begin(&call.server, &resource, &namespace, &mut new, &managed)?;
         let configured = user_admission::is_configured(&call.server);
         let attempt = Attempt {
@@ -161,7 +166,7 @@ pub(super) fn settle(resource: &Resource, new: &mut Value) {
     crate::apiserver::schema::prune(schema, new);
     default(resource, new);
     // What is no quantity is told by validation.
-    let _ = crate::apiserver::quantity::canonicalise(schema, new, "");
+    let _ = crate::apiserver::quantity::canonicalise(schema, new, &crate::apiserver::schema::Path::ROOT);
 }
 
 /// Makes a new object complete: identity, defaults, admission; and checks it.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::create::{attempt_namespace, create_value, settle};
 use super::objects::{
-    check_fields, check_kind, check_types, default, from_storage, in_order, object_response, parse_body, parse_yaml,
-    schema_of, to_storage, validate, value_response,
+    check_fields, check_kind, check_types, converts, default, from_storage, in_order, object_response, parse_body,
+    parse_yaml, schema_of, to_storage, validate, value_response,
 };
 use super::respond;
 use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
@@ -16,6 +16,7 @@ use crate::apiserver::apply;
 use crate::apiserver::fields::{self, Manager};
 use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
 use crate::apiserver::resources::Resource;
+use crate::apiserver::schema::Path;
 use crate::apiserver::server::Call;
 use crate::apiserver::status::{ApiError, FieldError};
 use crate::apiserver::strict;
@@ -113,7 +114,7 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
             warnings = complaints;
         }
         if resource.custom.is_none() {
-            crate::apiserver::quantity::canonicalise(schema, &mut new, "")
+            crate::apiserver::quantity::canonicalise(schema, &mut new, &Path::ROOT)
                 .map_err(|path| ApiError::bad_request(format!("{path}: not a quantity")))?;
         }
         Ok(new)
@@ -231,9 +232,13 @@ pub(super) async fn modify(
             .get(&key)
             .ok_or_else(|| ApiError::not_found(&qualified, call.name()))?;
         let stored = current.value();
-        let mut old = stored.clone();
-        from_storage(resource, &mut old);
-        let mut new = change(&old, &stored)?;
+        let converted = converts(resource, &current).then(|| {
+            let mut old = stored.clone();
+            from_storage(resource, &mut old);
+            old
+        });
+        let old = converted.as_ref().unwrap_or(&stored);
+        let mut new = change(old, &stored)?;
         let required = new["metadata"]["resourceVersion"]
             .as_str()
             .unwrap_or_default()
@@ -250,16 +255,16 @@ pub(super) async fn modify(
             );
             return Err(ApiError::conflict(&qualified, call.name(), why));
         }
-        keep_identity(&old, &mut new);
-        restrict(resource, call.target.subresource.as_deref(), &old, &mut new);
+        keep_identity(old, &mut new);
+        restrict(resource, call.target.subresource.as_deref(), old, &mut new);
         default(resource, &mut new);
         if &*resource.key == "services" {
-            call.server.service_addresses.keep(&call.server, &old, &mut new)?;
+            call.server.service_addresses.keep(&call.server, old, &mut new)?;
         }
         let configured = user_admission::is_configured(&call.server);
         // Webhooks and policies see of a scaling the Scale, before and after, and may refuse it.
         let scale = super::scale::paths(resource).filter(|_| call.target.subresource.as_deref() == Some("scale"));
-        let old_scale = scale.as_ref().map(|paths| super::scale::scale_of(&old, paths));
+        let old_scale = scale.as_ref().map(|paths| super::scale::scale_of(old, paths));
         let attempt = Attempt {
             server: &call.server,
             identity: &call.identity,
@@ -268,38 +273,38 @@ pub(super) async fn modify(
             subresource: call.target.subresource.as_deref().unwrap_or_default(),
             namespace: attempt_namespace(resource, call.namespace(), call.name()),
             name: call.name(),
-            old: old_scale.as_ref().or(Some(&old)),
+            old: old_scale.as_ref().or(Some(old)),
             dry_run: call.query.dry_run(),
         };
         let mut said = Vec::new();
         if configured && scale.is_none() {
             let settled = |new: &mut Value| {
                 settle(resource, new);
-                keep_identity(&old, new);
-                restrict(resource, call.target.subresource.as_deref(), &old, new);
+                keep_identity(old, new);
+                restrict(resource, call.target.subresource.as_deref(), old, new);
             };
             user_admission::mutate(&attempt, &mut new, settled, &mut said).await?;
         }
-        if resource.has_generation() && spec_changed(&old, &new) {
+        if resource.has_generation() && spec_changed(old, &new) {
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
-        validate(resource, Some(&old), &new)?;
-        call.server.check_escalation(call, Some(&old), &new)?;
+        validate(resource, Some(old), &new)?;
+        call.server.check_escalation(call, Some(old), &new)?;
         if let Some(manager) = manager {
-            fields::record_update(resource, Some(&old), &mut new, manager);
+            fields::record_update(resource, Some(old), &mut new, manager);
         }
         if configured {
             let new_scale = scale.as_ref().map(|paths| super::scale::scale_of(&new, paths));
             user_admission::validate(&attempt, new_scale.as_ref().or(Some(&new)), &mut said).await?;
         }
         *call.admitted.lock().unwrap_or_else(PoisonError::into_inner) = said;
-        if same(&old, &new) {
+        if same(old, &new) {
             return Ok(Changed::Stored(current));
         }
         let ends = ends_now(&new);
         let (registry, store) = (call.server.registry(), &call.server.store);
         let ledger = &call.server.ledger;
-        let reservation = ledger.reserve(store, &registry, resource, Some(&old), &new).await?;
+        let reservation = ledger.reserve(store, &registry, resource, Some(old), &new).await?;
         if call.query.dry_run() {
             return Ok(Changed::DryRun(Box::new(in_order(new))));
         }
@@ -329,6 +334,18 @@ pub(super) async fn modify(
     Err(ApiError::modified(&qualified, call.name()))
 }
 
+/// Makes a field of an object what it was.
+fn restore(old: &Value, new: &mut Value, field: &str) {
+    let Some(value) = old.get(field) else {
+        new.as_object_mut().map(|fields| fields.shift_remove(field));
+        return;
+    };
+    // It mostly is: comparing costs less than a copy.
+    if new.get(field) != Some(value) {
+        new[field] = value.clone();
+    }
+}
+
 /// What no client may change.
 fn keep_identity(old: &Value, new: &mut Value) {
     for field in [
@@ -341,12 +358,7 @@ fn keep_identity(old: &Value, new: &mut Value) {
         "generation",
         "generateName",
     ] {
-        match old["metadata"].get(field) {
-            Some(value) => new["metadata"][field] = value.clone(),
-            None => {
-                new["metadata"].as_object_mut().map(|fields| fields.shift_remove(field));
-            }
-        }
+        restore(&old["metadata"], &mut new["metadata"], field);
     }
     new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
     // Finalizers of an object that is being deleted may only be taken away.
@@ -375,14 +387,8 @@ fn restrict(resource: &Resource, subresource: Option<&str>, old: &Value, new: &m
     if !resource.status {
         return;
     }
-    let restore = |new: &mut Value, field: &str| match old.get(field) {
-        Some(value) => new[field] = value.clone(),
-        None => {
-            new.as_object_mut().map(|fields| fields.shift_remove(field));
-        }
-    };
     if subresource != Some("status") {
-        restore(new, "status");
+        restore(old, new, "status");
         return;
     }
     let others: Vec<String> = new
@@ -395,23 +401,20 @@ fn restrict(resource: &Resource, subresource: Option<&str>, old: &Value, new: &m
         .iter()
         .filter(|name| !matches!(name.as_str(), "status" | "metadata" | "kind" | "apiVersion"))
     {
-        restore(new, field);
+        restore(old, new, field);
     }
-    restore(new, "spec");
+    restore(old, new, "spec");
     if resource.custom.is_some() {
-        let managed = new["metadata"]["managedFields"].clone();
-        restore(new, "metadata");
-        if !managed.is_null() {
-            new["metadata"]["managedFields"] = managed;
+        if new["metadata"] != old["metadata"] {
+            let managed = new["metadata"]["managedFields"].take();
+            restore(old, new, "metadata");
+            if !managed.is_null() {
+                new["metadata"]["managedFields"] = managed;
+            }
         }
     } else {
         for field in ["finalizers", "ownerReferences"] {
-            match old["metadata"].get(field) {
-                Some(value) => new["metadata"][field] = value.clone(),
-                None => {
-                    new["metadata"].as_object_mut().map(|fields| fields.shift_remove(field));
-                }
-            }
+            restore(&old["metadata"], &mut new["metadata"], field);
         }
     }
 }
@@ -425,21 +428,43 @@ fn spec_changed(old: &Value, new: &Value) -> bool {
     rest(old).count() != rest(new).count() || rest(new).any(|(name, field)| old.get(name) != Some(field))
 }
 
-/// Whether two objects differ in nothing but bookkeeping. Timestamps of managed fields do not count as a change.
+/// Whether two objects differ in nothing but bookkeeping. Timestamps of managed fields do not count as a change, nor do empty fields of
+/// the metadata.
 fn same(old: &Value, new: &Value) -> bool {
-    fn without_times(value: &Value) -> Value {
-        let mut value = value.clone();
-        if let Some(entries) = value["metadata"]["managedFields"].as_array_mut() {
-            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
-                entry.shift_remove("time");
-            }
-        }
-        if let Some(metadata) = value["metadata"].as_object_mut() {
-            metadata.retain(|_, field| !field.is_null() && field.as_array().is_none_or(|list| !list.is_empty()));
-        }
-        value
+    fn fields(value: &Value, counts: impl Fn(&str, &Value) -> bool) -> Vec<(&String, &Value)> {
+        let fields = value.as_object().into_iter().flatten();
+        fields.filter(|(name, field)| counts(name, field)).collect()
     }
-    without_times(old) == without_times(new)
+    fn equal(
+        [old, new]: [&Value; 2],
+        counts: impl Fn(&str, &Value) -> bool,
+        equal: impl Fn(&str, &Value, &Value) -> bool,
+    ) -> bool {
+        let (was, is) = (fields(old, &counts), fields(new, &counts));
+        was.len() == is.len()
+            && is
+                .iter()
+                .all(|(name, field)| old.get(name.as_str()).is_some_and(|old| equal(name, old, field)))
+    }
+    let present = |_: &str, field: &Value| !field.is_null() && field.as_array().is_none_or(|list| !list.is_empty());
+    let entries = |name: &str, old: &Value, new: &Value| match (old.as_array(), new.as_array()) {
+        (Some(old), Some(new)) if name == "managedFields" => {
+            old.len() == new.len()
+                && old
+                    .iter()
+                    .zip(new)
+                    .all(|(old, new)| equal([old, new], |name, _| name != "time", |_, old, new| old == new))
+        }
+        _ => old == new,
+    };
+    equal(
+        [old, new],
+        |_, _| true,
+        |name, old, new| match name {
+            "metadata" => equal([old, new], present, entries),
+            _ => old == new,
+        },
+    )
 }
 
 /// Whether an object that waits for its end has nothing left to wait for.
@@ -452,4 +477,47 @@ fn ends_now(object: &Value) -> bool {
             .as_array()
             .is_some_and(|list| !list.is_empty());
     !metadata["deletionTimestamp"].is_null() && no_finalizers && !graceful && !emptying
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::same;
+
+    #[test]
+    fn bookkeeping_is_no_change() {
+        let old = json!({"kind": "Pod", "metadata": {"name": "a", "labels": {"x": "1"}, "managedFields": [{"manager": "m", "time": "1"}]}, "spec": {}});
+        let with = |pointer: &str, value| {
+            let mut new = old.clone();
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            new.pointer_mut(parent).unwrap()[field] = value;
+            new
+        };
+        for same_as_old in [
+            old.clone(),
+            with("/metadata/managedFields", json!([{"time": "2", "manager": "m"}])),
+            with("/metadata/managedFields", json!([{"manager": "m"}])),
+            with("/metadata/finalizers", json!([])),
+            with("/metadata/annotations", json!(null)),
+        ] {
+            assert!(same(&old, &same_as_old) && same(&same_as_old, &old), "{same_as_old}");
+        }
+        for changed in [
+            with("/spec", json!({"a": 1})),
+            with("/status", json!({})),
+            with("/status", json!(null)),
+            with("/metadata/labels", json!({})),
+            with("/metadata/finalizers", json!(["f"])),
+            with("/metadata/managedFields", json!([{"manager": "n", "time": "1"}])),
+            with(
+                "/metadata/managedFields",
+                json!([{"manager": "m", "time": "1", "x": null}]),
+            ),
+            with("/metadata/managedFields", json!([])),
+            json!({"metadata": old["metadata"], "spec": {}}),
+        ] {
+            assert!(!same(&old, &changed) && !same(&changed, &old), "{changed}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::apiserver::kinds::autoscaler;
 use crate::apiserver::meta::{check_labels, check_name, check_qualified, name_rule};
 use crate::apiserver::request::Form;
 use crate::apiserver::resources::Resource;
-use crate::apiserver::schema::{self, Schema};
+use crate::apiserver::schema::{self, Path, Schema};
 use crate::apiserver::server::Call;
 use crate::apiserver::status::{ApiError, FieldError};
 use crate::apiserver::{kinds, protobuf, quantity, strict};
@@ -120,7 +120,7 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
         call.warnings.extend(complaints);
     }
     if resource.custom.is_none() {
-        quantity::canonicalise(schema, value, "").map_err(|path| {
+        quantity::canonicalise(schema, value, &Path::ROOT).map_err(|path| {
             let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
             cannot_handle(&resource, &format!("{path}: {detail}"))
         })?;
@@ -130,7 +130,7 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
 
 /// Refuses the first value of a wrong type in Go's words: they are what people search for.
 pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -> Result<(), ApiError> {
-    let Some(schema::Mismatch { path, found }) = schema::mismatch(schema, value, "") else {
+    let Some(schema::Mismatch { path, found }) = schema::mismatch(schema, value, &Path::ROOT) else {
         return Ok(());
     };
     let why = match protobuf::go::field_at(&resource.api_version(), &resource.kind, &path) {
@@ -298,13 +298,17 @@ fn rename_event(event: &mut Value, to_new: bool) {
     }
 }
 
-/// The object in the version of the request.
-pub(crate) fn present(resource: &Resource, object: &Object) -> Bytes {
-    let converted = match &resource.custom {
+/// Whether [`from_storage`] changes an object.
+pub(super) fn converts(resource: &Resource, object: &Object) -> bool {
+    match &resource.custom {
         Some(custom) => custom.converts(object.revision),
         None => resource.group == "events.k8s.io" || first_autoscaler(resource),
-    };
-    if !converted {
+    }
+}
+
+/// The object in the version of the request.
+pub(crate) fn present(resource: &Resource, object: &Object) -> Bytes {
+    if !converts(resource, object) {
         return object.json.clone();
     }
     let mut value = object.value();

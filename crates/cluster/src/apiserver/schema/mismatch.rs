@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Kind, Schema, join};
+use super::{Kind, Path, Schema};
 
 /// A value that is not of its field's type.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Mismatch {
 }
 
 /// Looks only at types: what must be there and which values are allowed is a matter of each kind's validation.
-pub fn mismatch(schema: &Schema, value: &Value, path: &str) -> Option<Mismatch> {
+pub fn mismatch(schema: &Schema, value: &Value, path: &Path<'_>) -> Option<Mismatch> {
     let schema = schema.resolve();
     match (&schema.kind, value) {
         (_, Value::Null)
@@ -26,14 +26,14 @@ pub fn mismatch(schema: &Schema, value: &Value, path: &str) -> Option<Mismatch> 
         (Kind::Integer, Value::Number(number)) if number.as_f64().is_some_and(|number| number.fract() == 0.0) => None,
         (Kind::Object(object), Value::Object(fields)) => fields.iter().find_map(|(name, field)| {
             let known = object.properties.get(name).or(object.additional.as_ref())?;
-            mismatch(known, field, &join(path, name))
+            mismatch(known, field, &Path::Field(path, name))
         }),
         (Kind::Array { items, .. }, Value::Array(list)) => list
             .iter()
             .enumerate()
-            .find_map(|(index, item)| mismatch(items, item, &format!("{path}[{index}]"))),
+            .find_map(|(index, item)| mismatch(items, item, &Path::Item(path, index))),
         _ => Some(Mismatch {
-            path: path.to_owned(),
+            path: path.to_string(),
             found: match value {
                 Value::Null => "null".to_owned(),
                 Value::Bool(_) => "bool".to_owned(),

@@ -7,6 +7,7 @@
 pub mod builtin;
 mod format;
 mod mismatch;
+mod path;
 mod prune;
 mod rules;
 mod structural;
@@ -14,6 +15,7 @@ mod validate;
 
 pub use format::{Format, has_format};
 pub use mismatch::{Mismatch, mismatch};
+pub use path::Path;
 pub use prune::{apply_defaults, prune};
 pub use rules::{Rule, check_rules};
 pub use structural::check_structural;

@@ -2,21 +2,21 @@
 
 use serde_json::Value;
 
-use super::{Kind, Schema, builtin, join};
+use super::{Kind, Path, Schema, builtin};
 
 /// Removes fields the schema does not know and nulls it does not allow; returns the paths of the unknown fields.
 pub fn prune(schema: &Schema, value: &mut Value) -> Vec<String> {
     let mut unknown = Vec::new();
-    prune_at(schema, value, "", &mut unknown);
+    prune_at(schema, value, &Path::ROOT, &mut unknown);
     unknown
 }
 
-fn prune_at(schema: &Schema, value: &mut Value, path: &str, unknown: &mut Vec<String>) {
+fn prune_at(schema: &Schema, value: &mut Value, path: &Path<'_>, unknown: &mut Vec<String>) {
     match (&schema.resolve().kind, value) {
         (Kind::Untyped { object, .. }, Value::Object(fields)) => {
             for (name, field) in fields.iter_mut() {
                 if let Some(known) = object.properties.get(name).or(object.additional.as_ref()) {
-                    prune_at(known, field, &join(path, name), unknown);
+                    prune_at(known, field, &Path::Field(path, name), unknown);
                 }
             }
         }
@@ -27,24 +27,24 @@ fn prune_at(schema: &Schema, value: &mut Value, path: &str, unknown: &mut Vec<St
                 let Some(known) = known else {
                     let object_field = embedded && matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
                     if object_field && name == "metadata" {
-                        prune_at(builtin::object_meta(), field, &join(path, name), unknown);
+                        prune_at(builtin::object_meta(), field, &Path::Field(path, name), unknown);
                     }
                     let keep = object_field || object.preserve_unknown;
                     if !keep {
-                        unknown.push(join(path, name));
+                        unknown.push(Path::Field(path, name).to_string());
                     }
                     return keep;
                 };
                 if field.is_null() {
                     return known.nullable;
                 }
-                prune_at(known, field, &join(path, name), unknown);
+                prune_at(known, field, &Path::Field(path, name), unknown);
                 true
             });
         }
         (Kind::Array { items, .. }, Value::Array(list)) => {
             for (index, item) in list.iter_mut().enumerate() {
-                prune_at(items, item, &format!("{path}[{index}]"), unknown);
+                prune_at(items, item, &Path::Item(path, index), unknown);
             }
         }
         _ => {}

@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-use super::{Format, Kind, Limits, ListType, ObjectSchema, Schema, join};
+use super::{Format, Kind, Limits, ListType, ObjectSchema, Path, Schema};
 use crate::apiserver::status::FieldError;
 
 /// Complaints about `value`; paths start at `path`.
 pub fn validate(schema: &Schema, value: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    check(schema, value, None, path, &mut errors);
+    check(schema, value, None, &Path::Start(path), &mut errors);
     errors
 }
 
 /// Complaints about what an update changed. What was wrong before and is not touched is left alone (validation ratcheting).
 pub fn validate_update(schema: &Schema, value: &Value, old: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    check(schema, value, Some(old), path, &mut errors);
+    check(schema, value, Some(old), &Path::Start(path), &mut errors);
     errors
 }
 
@@ -58,7 +58,7 @@ fn wrong_type(kind: &Kind, value: &Value) -> Option<&'static str> {
     }
 }
 
-fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if (value.is_null() && schema.nullable) || old == Some(value) {
         return;
     }
@@ -67,7 +67,7 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors
     if let Some(wanted) = wrong_type(&schema.kind, value) {
         let found = Value::from(type_name(value));
         let message = format!("{path} in body must be of type {wanted}: {found}");
-        errors.push(FieldError::type_invalid(path, &found, &message));
+        errors.push(FieldError::type_invalid(&path.to_string(), &found, &message));
         return;
     }
     check_format(format, value, path, errors);
@@ -81,7 +81,10 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors
             if schema.embedded {
                 for name in ["apiVersion", "kind"] {
                     if value[name].as_str().is_none_or(str::is_empty) {
-                        errors.push(FieldError::required(&join(path, name), "must not be empty"));
+                        errors.push(FieldError::required(
+                            &Path::Field(path, name).to_string(),
+                            "must not be empty",
+                        ));
                     }
                 }
             }
@@ -89,35 +92,38 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors
         (Kind::Array { items, list }, Value::Array(elements)) => {
             for (index, item) in elements.iter().enumerate() {
                 let before = old.and_then(|old| counterpart(list, item, index, old));
-                check(items, item, before, &format!("{path}[{index}]"), errors);
+                check(items, item, before, &Path::Item(path, index), errors);
             }
             check_duplicates(list, elements, path, errors);
         }
         (Kind::Untyped { items: Some(items), .. }, Value::Array(elements)) => {
             for (index, item) in elements.iter().enumerate() {
-                check(items, item, None, &format!("{path}[{index}]"), errors);
+                check(items, item, None, &Path::Item(path, index), errors);
             }
         }
         _ => {}
     }
 }
 
-fn check_object(object: &ObjectSchema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+fn check_object(
+    object: &ObjectSchema,
+    value: &Value,
+    old: Option<&Value>,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let Some(fields) = value.as_object() else { return };
     for name in &object.required {
         if !fields.contains_key(name) {
-            errors.push(FieldError::required(&join(path, name), ""));
+            errors.push(FieldError::required(&Path::Field(path, name).to_string(), ""));
         }
     }
     for (name, field) in fields {
-        let known = object.properties.get(name).map(|known| (known, join(path, name)));
-        // Keys of a map may hold anything; the messages show them in brackets.
-        let known = known.or_else(|| {
-            object
-                .additional
-                .as_ref()
-                .map(|known| (known, format!("{path}.{name}")))
-        });
+        let known = object
+            .properties
+            .get(name)
+            .map(|known| (known, Path::Field(path, name)));
+        let known = known.or_else(|| object.additional.as_ref().map(|known| (known, Path::Key(path, name))));
         if let Some((known, place)) = known {
             check(known, field, old.and_then(|old| old.get(name)), &place, errors);
         }
@@ -137,7 +143,7 @@ pub(super) fn counterpart<'v>(list: &ListType, item: &Value, index: usize, old: 
     }
 }
 
-fn check_duplicates(list: &ListType, elements: &[Value], path: &str, errors: &mut Vec<FieldError>) {
+fn check_duplicates(list: &ListType, elements: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let name = |item: &Value| match list {
         ListType::Atomic => None,
         ListType::Set => Some(item.clone()),
@@ -156,25 +162,25 @@ fn check_duplicates(list: &ListType, elements: &[Value], path: &str, errors: &mu
     }
 }
 
-fn check_format(format: Format, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn check_format(format: Format, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     match (format, value) {
         (Format::None, _) => {}
         (Format::Int32, Value::Number(number))
             if !number.is_f64() && number.as_i64().is_none_or(|number| i32::try_from(number).is_err()) =>
         {
             let message = format!("{path} in body must be of type int32: {number}");
-            errors.push(FieldError::invalid(path, value, &message));
+            errors.push(FieldError::invalid(&path.to_string(), value, &message));
         }
         (format, Value::String(text)) if !format.holds(text) => {
             let message = format!("{path} in body must be of type {}: {text:?}", format.name());
-            errors.push(FieldError::invalid(path, value, &message));
+            errors.push(FieldError::invalid(&path.to_string(), value, &message));
         }
         _ => {}
     }
 }
 
-fn check_limits(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let mut complain = |message: String| errors.push(FieldError::invalid(path, value, &message));
+fn check_limits(limits: &Limits, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let mut complain = |message: String| errors.push(FieldError::invalid(&path.to_string(), value, &message));
     if let Some(number) = value.as_f64() {
         if let Some((least, excluded)) = limits.minimum
             && (number < least || (excluded && number <= least))
@@ -215,23 +221,27 @@ fn check_limits(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<Fie
     }
     if let Some(most) = range.most.filter(|most| (size as u64) > *most) {
         errors.push(match value {
-            Value::String(_) => FieldError::too_long(path, &format!("may not be more than {most} bytes")),
-            _ => FieldError::too_many(path, size, most),
+            Value::String(_) => FieldError::too_long(&path.to_string(), &format!("may not be more than {most} bytes")),
+            _ => FieldError::too_many(&path.to_string(), size, most),
         });
     }
     if !limits.enumeration.is_empty() && !limits.enumeration.contains(value) {
-        errors.push(FieldError::not_supported(path, value, &limits.enumeration));
+        errors.push(FieldError::not_supported(&path.to_string(), value, &limits.enumeration));
     }
 }
 
 /// `allOf`, `anyOf`, `oneOf`, `not`.
-fn check_junctors(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let found = |schema: &Schema| validate(schema, value, path);
+fn check_junctors(limits: &Limits, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let found = |schema: &Schema| {
+        let mut errors = Vec::new();
+        check(schema, value, None, path, &mut errors);
+        errors
+    };
     for part in &limits.all_of {
         let complaints = found(part);
         if !complaints.is_empty() {
-            let message = format!("{path:?} must validate all the schemas (allOf)");
-            errors.push(FieldError::invalid(path, value, &message));
+            let message = format!("{:?} must validate all the schemas (allOf)", path.to_string());
+            errors.push(FieldError::invalid(&path.to_string(), value, &message));
             errors.extend(complaints);
             break;
         }
@@ -239,8 +249,8 @@ fn check_junctors(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<F
     if !limits.any_of.is_empty() {
         let tried: Vec<Vec<FieldError>> = limits.any_of.iter().map(found).collect();
         if tried.iter().all(|complaints| !complaints.is_empty()) {
-            let message = format!("{path:?} must validate at least one schema (anyOf)");
-            errors.push(FieldError::invalid(path, value, &message));
+            let message = format!("{:?} must validate at least one schema (anyOf)", path.to_string());
+            errors.push(FieldError::invalid(&path.to_string(), value, &message));
             errors.extend(tried.into_iter().min_by_key(Vec::len).unwrap_or_default());
         }
     }
@@ -252,8 +262,11 @@ fn check_junctors(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<F
                 0 => "Found none valid".to_owned(),
                 count => format!("Found {count} valid alternatives"),
             };
-            let message = format!("{path:?} must validate one and only one schema (oneOf). {count}");
-            errors.push(FieldError::invalid(path, value, &message));
+            let message = format!(
+                "{:?} must validate one and only one schema (oneOf). {count}",
+                path.to_string()
+            );
+            errors.push(FieldError::invalid(&path.to_string(), value, &message));
             if valid == 0 {
                 errors.extend(tried.into_iter().min_by_key(Vec::len).unwrap_or_default());
             }
@@ -262,7 +275,7 @@ fn check_junctors(limits: &Limits, value: &Value, path: &str, errors: &mut Vec<F
     if let Some(not) = &limits.not
         && found(not).is_empty()
     {
-        let message = format!("{path:?} must not validate the schema (not)");
-        errors.push(FieldError::invalid(path, value, &message));
+        let message = format!("{:?} must not validate the schema (not)", path.to_string());
+        errors.push(FieldError::invalid(&path.to_string(), value, &message));
     }
 }

@@ -1,19 +1,19 @@
 //! Which pods belong to which services, kept up to date pod by pod.
 //!
-//! A pod's change costs a look-up for each of its labels, whatever number of services and pods there is; a service that comes costs one
-//! comparison with each pod of its namespace.
+//! A pod's change costs a look-up for each of its labels, a service that comes one comparison with each pod that has the rarest of its
+//! labels, whatever number of services and pods there is. Only the first service that asks for a label looks at every pod of its namespace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::store::{Fields, Key};
+use crate::store::{Fields, Key, Object};
 
 /// A label and its value.
 type Pair = (Box<str>, Box<str>);
 
-/// Services by the value of a label.
+/// Services, or pods, by the value of a label.
 type ByValue = HashMap<Box<str>, BTreeSet<Key>>;
 
 /// The services with a selector, and their pods.
@@ -24,6 +24,19 @@ pub(super) struct Members {
     filed: HashMap<Arc<str>, HashMap<Box<str>, ByValue>>,
     /// The services each pod belongs to; none without any.
     of_pod: HashMap<Key, BTreeSet<Key>>,
+    /// Pods by namespace, label and value, of the labels that services are filed under.
+    labelled: HashMap<Arc<str>, HashMap<Box<str>, ByValue>>,
+    /// The values of these labels that a pod is filed under.
+    values: HashMap<Key, Vec<Pair>>,
+}
+
+/// Where pods are looked up.
+pub(super) trait Pods {
+    /// All of a namespace.
+    fn all(&self, namespace: &str) -> Vec<Arc<Object>>;
+
+    /// One, if it is there.
+    fn get(&self, key: &Key) -> Option<Arc<Object>>;
 }
 
 struct Service {
@@ -45,9 +58,8 @@ impl Members {
         self.filed.get(namespace)?.get(label)?.get(value)
     }
 
-    /// Notes a service as it is now. `pods` gives those of its namespace that satisfy a condition; it is asked when the service is new, or its
-    /// selector is.
-    pub fn service(&mut self, key: &Key, selector: &Value, pods: impl FnOnce(&dyn Fn(&Fields) -> bool) -> Vec<Key>) {
+    /// Notes a service as it is now. `pods` is asked when the service is new, or its selector is.
+    pub fn service(&mut self, key: &Key, selector: &Value, pods: &impl Pods) {
         let pairs = selector.as_object().into_iter().flatten();
         let selector: Vec<Pair> = pairs
             .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or_default().into()))
@@ -67,16 +79,78 @@ impl Members {
         let labels = self.filed.entry(key.namespace.clone()).or_default();
         let values = labels.entry(filed.0.clone()).or_default();
         values.entry(filed.1.clone()).or_default().insert(key.clone());
+        self.look_at(&key.namespace, &filed.0, pods);
         let mut service = Service {
             selector,
             filed,
             pods: BTreeSet::new(),
         };
-        service.pods.extend(pods(&|fields| service.selects(fields)));
+        for pod in self.candidates(&key.namespace, &service.selector) {
+            if pods.get(pod).is_some_and(|pod| service.selects(&pod.fields)) {
+                service.pods.insert(pod.clone());
+            }
+        }
         for pod in &service.pods {
             self.of_pod.entry(pod.clone()).or_default().insert(key.clone());
         }
         self.services.insert(key.clone(), service);
+    }
+
+    /// From now on, pods are found by this label.
+    fn look_at(&mut self, namespace: &Arc<str>, label: &str, pods: &impl Pods) {
+        let labels = self.labelled.entry(namespace.clone()).or_default();
+        if labels.contains_key(label) {
+            return;
+        }
+        let values = labels.entry(label.into()).or_default();
+        for pod in pods.all(namespace) {
+            if let Some(value) = pod.fields.label(label) {
+                values.entry(value.into()).or_default().insert(pod.key.clone());
+                let pairs = self.values.entry(pod.key.clone()).or_default();
+                pairs.push((label.into(), value.into()));
+            }
+        }
+    }
+
+    /// Pods with one of these pairs: the one that fewest have, of those that pods are found by.
+    fn candidates(&self, namespace: &str, selector: &[Pair]) -> impl Iterator<Item = &Key> {
+        let labels = self.labelled.get(namespace);
+        let known = selector.iter().filter_map(move |(label, value)| {
+            let values = labels?.get(label)?;
+            Some(values.get(value))
+        });
+        let fewest = known.min_by_key(|pods| pods.map_or(0, BTreeSet::len));
+        fewest.flatten().into_iter().flatten()
+    }
+
+    /// Files a pod under the labels that pods are found by, and no more under others.
+    fn file(&mut self, key: &Key, fields: Option<&Fields>) {
+        let Some(labels) = self.labelled.get_mut(&key.namespace) else {
+            return;
+        };
+        let now: Vec<Pair> = fields.map_or_else(Vec::new, |fields| {
+            let filed = fields.labels.iter().filter(|(label, _)| labels.contains_key(label));
+            filed.cloned().collect()
+        });
+        let before = self.values.remove(key).unwrap_or_default();
+        for (label, value) in before.iter().filter(|pair| !now.contains(pair)) {
+            if let Some(values) = labels.get_mut(label)
+                && let Some(pods) = values.get_mut(value)
+            {
+                pods.remove(key);
+                if pods.is_empty() {
+                    values.remove(value);
+                }
+            }
+        }
+        for (label, value) in now.iter().filter(|pair| !before.contains(pair)) {
+            if let Some(values) = labels.get_mut(label) {
+                values.entry(value.clone()).or_default().insert(key.clone());
+            }
+        }
+        if !now.is_empty() {
+            self.values.insert(key.clone(), now);
+        }
     }
 
     /// Forgets a service.
@@ -116,6 +190,7 @@ impl Members {
 
     /// Notes a pod as it is now, `None` when it is gone. Gives the services that had it or have it.
     pub fn pod(&mut self, key: &Key, fields: Option<&Fields>) -> BTreeSet<Key> {
+        self.file(key, fields);
         let mut now = BTreeSet::new();
         if let Some(fields) = fields {
             for (label, value) in &fields.labels {
@@ -172,8 +247,34 @@ mod tests {
         fields_of(&json!({"metadata": {"labels": labels}}))
     }
 
-    fn none(_: &dyn Fn(&Fields) -> bool) -> Vec<Key> {
-        Vec::new()
+    /// Pods that are there, and how often all of them were looked at.
+    #[derive(Default)]
+    struct There(Vec<Arc<Object>>, std::cell::Cell<usize>);
+
+    impl There {
+        fn with(pods: &[(&str, &Fields)]) -> There {
+            let object = |(name, fields): &(&str, &Fields)| {
+                Arc::new(Object {
+                    key: key("pods", name),
+                    revision: 1,
+                    fields: (*fields).clone(),
+                    json: bytes::Bytes::new(),
+                })
+            };
+            There(pods.iter().map(object).collect(), Default::default())
+        }
+    }
+
+    impl Pods for There {
+        fn all(&self, namespace: &str) -> Vec<Arc<Object>> {
+            self.1.set(self.1.get() + 1);
+            let pods = self.0.iter().filter(|pod| *pod.key.namespace == *namespace);
+            pods.cloned().collect()
+        }
+
+        fn get(&self, key: &Key) -> Option<Arc<Object>> {
+            self.0.iter().find(|pod| pod.key == *key).cloned()
+        }
     }
 
     fn names(keys: impl IntoIterator<Item = Key>) -> Vec<String> {
@@ -184,10 +285,12 @@ mod tests {
     fn pods_come_change_and_go() {
         let mut members = Members::default();
         let (a, b) = (key("services", "a"), key("services", "b"));
-        members.service(&a, &json!({"app": "a", "role": "driver"}), none);
-        members.service(&b, &json!({"app": "b", "role": "driver"}), none);
+        members.service(&a, &json!({"app": "a", "role": "driver"}), &There::default());
+        members.service(&b, &json!({"app": "b", "role": "driver"}), &There::default());
         // It is known: nobody is asked again.
-        members.service(&b, &json!({"app": "b", "role": "driver"}), |_| unreachable!());
+        let nobody = There::default();
+        members.service(&b, &json!({"app": "b", "role": "driver"}), &nobody);
+        assert_eq!(nobody.1.get(), 0);
         let pod = key("pods", "p");
         let told = members.pod(&pod, Some(&labels(json!({"app": "a", "role": "driver", "more": "x"}))));
         assert_eq!(names(told), ["a"]);
@@ -211,26 +314,65 @@ mod tests {
         let mut members = Members::default();
         let (service, pod) = (key("services", "s"), key("pods", "p"));
         let fields = labels(json!({"app": "a"}));
-        let there = |selects: &dyn Fn(&Fields) -> bool| selects(&fields).then(|| pod.clone()).into_iter().collect();
-        members.service(&service, &json!({"app": "a"}), there);
+        let there = There::with(&[("p", &fields)]);
+        members.service(&service, &json!({"app": "a"}), &there);
         assert_eq!(names(members.pods(&service).cloned()), ["p"]);
-        members.service(&service, &json!({"app": "other"}), there);
+        members.service(&service, &json!({"app": "other"}), &there);
         assert_eq!(members.pods(&service).count(), 0);
         assert!(members.pod(&pod, Some(&fields)).is_empty());
-        members.service(&service, &json!({"app": "a"}), there);
+        members.service(&service, &json!({"app": "a"}), &there);
         assert_eq!(names(members.pod(&pod, Some(&fields))), ["s"]);
         members.forget(&service);
         assert!(members.pod(&pod, Some(&fields)).is_empty());
         // One without a selector has no pods of ours.
-        members.service(&service, &Value::Null, there);
+        members.service(&service, &Value::Null, &there);
         assert!(members.filed.is_empty() && members.of_pod.is_empty() && members.services.is_empty());
+    }
+
+    #[test]
+    fn services_find_their_pods_without_looking_at_all() {
+        let all: Vec<Fields> = (0..100)
+            .map(|number| labels(json!({"role": "driver", "app": format!("app-{number}")})))
+            .collect();
+        let listed: Vec<(String, &Fields)> = all
+            .iter()
+            .enumerate()
+            .map(|(at, fields)| (format!("p-{at}"), fields))
+            .collect();
+        let listed: Vec<(&str, &Fields)> = listed.iter().map(|(name, fields)| (name.as_str(), *fields)).collect();
+        let there = There::with(&listed);
+        let mut members = Members::default();
+        for number in 0..100 {
+            let selector = json!({"role": "driver", "app": format!("app-{number}")});
+            let service = key("services", &format!("s-{number}"));
+            members.service(&service, &selector, &there);
+            assert_eq!(names(members.pods(&service).cloned()), [format!("p-{number}")]);
+        }
+        assert!(there.1.get() <= 2, "all pods were looked at {} times", there.1.get());
+        // A pod that changes its label is found by the new one, one that goes by none.
+        members.pod(
+            &key("pods", "p-1"),
+            Some(&labels(json!({"role": "driver", "app": "new"}))),
+        );
+        members.pod(&key("pods", "p-2"), None);
+        let there = There::with(&[("p-1", &labels(json!({"role": "driver", "app": "new"})))]);
+        for (name, app, pods) in [
+            ("n", "new", vec!["p-1"]),
+            ("o", "app-1", vec![]),
+            ("t", "app-2", vec![]),
+        ] {
+            let service = key("services", name);
+            members.service(&service, &json!({"role": "driver", "app": app}), &there);
+            assert_eq!(names(members.pods(&service).cloned()), pods, "{app}");
+        }
+        assert_eq!(there.1.get(), 0);
     }
 
     #[test]
     fn another_namespace_is_another_world() {
         let mut members = Members::default();
         let service = key("services", "s");
-        members.service(&service, &json!({"app": "a"}), none);
+        members.service(&service, &json!({"app": "a"}), &There::default());
         let elsewhere = Key::new(&"pods".into(), "elsewhere", "p");
         assert!(members.pod(&elsewhere, Some(&labels(json!({"app": "a"})))).is_empty());
     }
@@ -240,7 +382,7 @@ mod tests {
         let mut members = Members::default();
         for number in 0..100 {
             let selector = json!({"role": "driver", "app": format!("app-{number}")});
-            members.service(&key("services", &format!("s-{number}")), &selector, none);
+            members.service(&key("services", &format!("s-{number}")), &selector, &There::default());
         }
         let values = members
             .filed

@@ -7,14 +7,16 @@ mod members;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::members::Members;
+use self::members::{Members, Pods};
+use super::facts::{Condition, nullable, read};
 use super::{Cursor, News, note, update};
 use crate::apiserver::handlers::{finish_deletion, store_new};
 use crate::apiserver::server::Server;
 use crate::apiserver::status::ApiError;
-use crate::store::{Event, EventKind, Interest, Key, Object, ResourceKey};
+use crate::store::{Event, EventKind, Interest, Key, Object, ResourceKey, Store};
 
 const SLICES: &str = "endpointslices.discovery.k8s.io";
 
@@ -52,7 +54,7 @@ fn look_again(server: &Server, members: &mut Members) -> BTreeSet<Key> {
             .items
     };
     for service in all("services") {
-        members.service(&service.key, &service.value()["spec"]["selector"], |_| Vec::new());
+        members.service(&service.key, &service.value()["spec"]["selector"], &server.store);
     }
     for pod in all("pods") {
         members.pod(&pod.key, Some(&pod.fields));
@@ -71,17 +73,71 @@ async fn take(server: &Arc<Server>, members: &mut Members, event: &Event) -> BTr
             BTreeSet::new()
         }
         "services" => {
-            members.service(key, &object.value()["spec"]["selector"], |selects| {
-                let selected = |pod: &Object| selects(&pod.fields);
-                let pods = server
-                    .store
-                    .list(&"pods".into(), Some(&key.namespace), None, usize::MAX, selected);
-                pods.items.iter().map(|pod| pod.key.clone()).collect()
-            });
+            members.service(key, &object.value()["spec"]["selector"], &server.store);
             [key.clone()].into()
         }
-        _ => members.pod(key, (!gone).then_some(&object.fields)),
+        _ => {
+            let concerned = members.pod(key, (!gone).then_some(&object.fields));
+            match &event.previous {
+                Some(previous) if !gone && !concerned.is_empty() && same_to_services(previous, object) => {
+                    BTreeSet::new()
+                }
+                _ => concerned,
+            }
+        }
     }
+}
+
+impl Pods for Store {
+    fn all(&self, namespace: &str) -> Vec<Arc<Object>> {
+        self.list(&"pods".into(), Some(namespace), None, usize::MAX, |_| true)
+            .items
+    }
+
+    fn get(&self, key: &Key) -> Option<Arc<Object>> {
+        Store::get(self, key)
+    }
+}
+
+/// Whether a pod's change changes nothing that [`addresses`] looks at: most reports of a node are about something else.
+fn same_to_services(before: &Object, now: &Object) -> bool {
+    let seen = |object: &Object| {
+        let mut pod = read::<Seen>(object)?;
+        let ended = matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        let ready = Condition::holds(&pod.status.conditions, "Ready");
+        let ip = pod.status.pod_ip.take().filter(|ip| !ip.is_empty() && !ended);
+        Some((ip.map(|ip| (ip, ready)), pod.spec))
+    };
+    before.fields.labels == now.fields.labels
+        && before.fields.deleting == now.fields.deleting
+        && before.fields.uid == now.fields.uid
+        && seen(before).is_some_and(|before| seen(now).is_some_and(|now| before == now))
+}
+
+/// Of a pod, what its services may show.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Seen {
+    spec: SeenSpec,
+    status: SeenStatus,
+}
+
+#[derive(Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+struct SeenSpec {
+    node_name: Option<String>,
+    hostname: Option<String>,
+    subdomain: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SeenStatus {
+    phase: Option<String>,
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    conditions: Vec<Condition>,
 }
 
 /// What a service's pods give it: (subsets of Endpoints, endpoints and ports of the slice).
@@ -247,6 +303,45 @@ mod tests {
     fn pod(name: &str, ip: &str, ready: &str) -> Value {
         json!({"metadata": {"name": name}, "spec": {"containers": [{"ports": [{"name": "ui", "containerPort": 4040}]}]},
             "status": {"phase": "Running", "podIP": ip, "conditions": [{"type": "Ready", "status": ready}]}})
+    }
+
+    #[test]
+    fn only_what_services_show_is_a_change_to_them() {
+        let object = |pod: &Value| Object {
+            key: Key::new(&"pods".into(), "default", "a"),
+            revision: 1,
+            fields: crate::store::fields_of(pod),
+            json: pod.to_string().into(),
+        };
+        let before = pod("a", "127.70.1.1", "True");
+        let with = |pointer: &str, value: Value| {
+            let mut now = before.clone();
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            now.pointer_mut(parent).unwrap()[field] = value;
+            now
+        };
+        for (now, same) in [
+            (before.clone(), true),
+            (with("/status/message", json!("x")), true),
+            (with("/metadata/annotations", json!({"a": "b"})), true),
+            (with("/status/phase", json!("Succeeded")), false),
+            (with("/status/podIP", json!("127.70.1.2")), false),
+            (with("/status/podIP", json!(null)), false),
+            (with("/status/conditions", json!(null)), false),
+            (with("/spec/nodeName", json!("n")), false),
+            (with("/spec/hostname", json!("h")), false),
+            (with("/metadata/labels", json!({"a": "b"})), false),
+            (with("/metadata/uid", json!("u")), false),
+            (
+                with("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+                false,
+            ),
+        ] {
+            assert_eq!(same_to_services(&object(&before), &object(&now)), same, "{now}");
+        }
+        // Without an address it is in no service, running or not.
+        let waiting = |phase: &str| object(&json!({"metadata": {"name": "a"}, "status": {"phase": phase}}));
+        assert!(same_to_services(&waiting("Pending"), &waiting("Running")));
     }
 
     #[test]

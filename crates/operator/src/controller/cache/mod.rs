@@ -25,10 +25,25 @@ pub(crate) use stored::Folded;
 use table::Table;
 
 /// Boxed: a row is as large as its pods, not as the largest of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum PodFact {
     Driver(Box<DriverPod>),
     Executor(Box<ExecutorPod>),
+}
+
+/// Which application's pods have changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) key: Key,
+    /// It was an executor: that can wait for more of its kind.
+    pub(crate) of_executor: bool,
+}
+
+impl News {
+    fn new(key: Key, fact: &PodFact) -> Self {
+        let of_executor = matches!(fact, PodFact::Executor(_));
+        Self { key, of_executor }
+    }
 }
 
 #[derive(Default)]
@@ -162,16 +177,18 @@ impl Cache {
         self.lock().schedules.get(key, &key.name).cloned()
     }
 
-    /// A pod was told by the watch; returns the application it belongs to.
-    pub(crate) fn pod_told(&self, scope: &str, pod: &Pod, certain: bool) -> Option<Key> {
+    /// A pod was told by the watch; returns the application it belongs to, when that is news: nothing is decided on anything but the facts.
+    pub(crate) fn pod_told(&self, scope: &str, pod: &Pod, certain: bool) -> Option<News> {
         let key = pod_key(pod)?;
         let version = version(pod.metadata.resource_version.as_ref());
+        let (name, fact) = (pod.metadata.name.as_deref()?, pod_fact(pod));
         let mut tables = self.lock();
         tables.pods.hear(scope, version);
-        tables
-            .pods
-            .put(&key, pod.metadata.name.as_deref()?, version, certain, pod_fact(pod)?);
-        Some(key)
+        let fact = fact?;
+        let known = tables.pods.get(&key, name) == Some(&fact);
+        let news = News::new(key, &fact);
+        tables.pods.put(&news.key, name, version, certain, fact);
+        (certain || !known).then_some(news)
     }
 
     /// A pod was answered by the API server to a creation of ours; kept unless the watch has already seen it come and go.
@@ -191,12 +208,14 @@ impl Cache {
     }
 
     /// A pod is gone.
-    pub(crate) fn pod_gone(&self, scope: &str, pod: &Pod) -> Option<Key> {
+    pub(crate) fn pod_gone(&self, scope: &str, pod: &Pod) -> Option<News> {
         let key = pod_key(pod)?;
+        let name = pod.metadata.name.as_deref()?;
         let mut tables = self.lock();
         tables.pods.hear(scope, version(pod.metadata.resource_version.as_ref()));
-        tables.pods.remove(&key, pod.metadata.name.as_deref()?);
-        Some(key)
+        let of_executor = matches!(tables.pods.get(&key, name), Some(PodFact::Executor(_)));
+        tables.pods.remove(&key, name);
+        Some(News { key, of_executor })
     }
 
     /// A new list of pods is complete.

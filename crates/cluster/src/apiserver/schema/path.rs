@@ -1,0 +1,53 @@
+//! Where in an object something stands: a chain of fields and items, written out only when somebody has to be told.
+
+use std::fmt;
+
+/// A place, as the way to it. A walk through an object makes one for each step, on the stack.
+#[derive(Clone, Copy, Debug)]
+pub enum Path<'a> {
+    /// Where the walk began, as text.
+    Start(&'a str),
+    /// A field of a structure: `spec.image`; without a dot where there is nothing before it.
+    Field(&'a Path<'a>, &'a str),
+    /// A key of a map: as a field, but with its dot wherever it stands.
+    Key(&'a Path<'a>, &'a str),
+    /// An item of a list: `args[0]`.
+    Item(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    /// The beginning of an object.
+    pub const ROOT: Path<'static> = Path::Start("");
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Start(text) => out.write_str(text),
+            Path::Field(Path::Start(""), name) => out.write_str(name),
+            Path::Field(before, name) | Path::Key(before, name) => write!(out, "{before}.{name}"),
+            Path::Item(before, index) => write!(out, "{before}[{index}]"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Path;
+
+    #[test]
+    fn places_are_written_as_kubernetes_writes_them() {
+        let spec = Path::Field(&Path::ROOT, "spec");
+        let list = Path::Field(&spec, "containers");
+        let item = Path::Item(&list, 1);
+        for (place, text) in [
+            (Path::ROOT, ""),
+            (spec, "spec"),
+            (Path::Field(&item, "image"), "spec.containers[1].image"),
+            (Path::Key(&Path::ROOT, "a"), ".a"),
+            (Path::Field(&Path::Start("status"), "a"), "status.a"),
+        ] {
+            assert_eq!(place.to_string(), text);
+        }
+    }
+}
