@@ -106,7 +106,7 @@ impl Turn<'_> {
         let api = api(self.context, self.key);
         if let Some(stored) = status::write(&api, &self.key.name, &self.stored.resource_version, &old, &new).await? {
             self.context.cache.schedule_told(&stored, false);
-            self.stored = Arc::new(Folded::new(&stored));
+            self.stored = Arc::new(Folded::new(&stored, Some(&self.stored)));
         }
         Ok(())
     }

@@ -110,8 +110,9 @@ impl Cache {
         {
             return None;
         }
+        let known = known.cloned();
         drop(tables);
-        let folded = Arc::new(Folded::new(stored));
+        let folded = Arc::new(Folded::new(stored, known.as_deref()));
         self.lock().put_app(&key, version, certain, folded);
         Some(key)
     }
@@ -120,7 +121,8 @@ impl Cache {
     pub(crate) fn app_answered(&self, stored: &DynamicObject) -> Option<Arc<Folded>> {
         let key = app_key(stored)?;
         let version = version(stored.metadata.resource_version.as_ref());
-        let folded = Arc::new(Folded::new(stored));
+        let known = self.lock().apps.get(&key, &key.name).cloned();
+        let folded = Arc::new(Folded::new(stored, known.as_deref()));
         let mut tables = self.lock();
         if tables.apps.contains(&key) {
             tables.put_app(&key, version, false, folded.clone());
@@ -155,7 +157,8 @@ impl Cache {
     pub(crate) fn schedule_told(&self, stored: &DynamicObject, certain: bool) -> Option<Key> {
         let key = app_key(stored)?;
         let version = version(stored.metadata.resource_version.as_ref());
-        let schedule = Arc::new(Folded::new(stored));
+        let known = self.schedule(&key);
+        let schedule = Arc::new(Folded::new(stored, known.as_deref()));
         self.lock().schedules.put(&key, &key.name, version, certain, schedule);
         Some(key)
     }

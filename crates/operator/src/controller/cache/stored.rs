@@ -56,8 +56,8 @@ fn bytes(value: &impl serde::Serialize) -> Box<[u8]> {
 }
 
 impl Folded {
-    /// Folds a stored object, well-formed or not.
-    pub(crate) fn new(stored: &DynamicObject) -> Self {
+    /// Folds a stored object, well-formed or not. What was kept of it before saves the digest of a spec of the same generation.
+    pub(crate) fn new(stored: &DynamicObject, before: Option<&Self>) -> Self {
         let mut metadata = stored.metadata.clone();
         metadata.managed_fields = None;
         if let Some(annotations) = &mut metadata.annotations {
@@ -66,11 +66,18 @@ impl Folded {
         let spec = stored.data.get("spec").unwrap_or(&Value::Null);
         let status = stored.data.get("status").unwrap_or(&Value::Null);
         let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+        let same = before.filter(|before| {
+            let known = before.generation.is_some() && metadata.uid.as_deref() == Some(&before.uid);
+            known && before.generation == metadata.generation
+        });
         Self {
             uid: text(&metadata.uid),
             resource_version: text(&metadata.resource_version),
             generation: metadata.generation,
-            spec_digest: application_digest(spec).into(),
+            spec_digest: match same {
+                Some(before) => before.spec_digest.clone(),
+                None => application_digest(spec).into(),
+            },
             summary: Summary::new(&metadata, status),
             run: run(&metadata, status).map(Box::new),
             parts: [bytes(&metadata), bytes(spec), bytes(status)],
