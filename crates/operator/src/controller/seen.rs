@@ -24,7 +24,7 @@ pub(crate) struct Seen(DynamicObject);
 #[derive(Clone, Debug)]
 pub(crate) struct SeenPod {
     pod: Pod,
-    /// Why its status, which is not here then, cannot be read.
+    /// Why its spec and status, which are not here then, cannot be read.
     unreadable: Option<String>,
 }
 
@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for SeenPod {
             #[serde(default)]
             metadata: Metadata,
             #[serde(default)]
-            spec: Spec,
+            spec: Value,
             #[serde(default)]
             status: Value,
         }
@@ -175,9 +175,11 @@ impl<'de> Deserialize<'de> for SeenPod {
             ..Container::default()
         };
         // One pod's trouble must not become that of its watch.
-        let (status, unreadable) = match Option::<PodStatus>::deserialize(status) {
-            Ok(status) => (status, None),
-            Err(error) => (None, Some(error.to_string())),
+        let spec = Option::<Spec>::deserialize(spec);
+        let read = spec.and_then(|spec| Ok((spec, Option::<PodStatus>::deserialize(status)?)));
+        let ((spec, status), unreadable) = match read {
+            Ok((spec, status)) => ((spec.unwrap_or_default(), status), None),
+            Err(error) => (Default::default(), Some(error.to_string())),
         };
         let pod = Pod {
             metadata: metadata.into(),
@@ -267,9 +269,16 @@ mod tests {
 
     #[test]
     fn a_pod_that_cannot_be_read_is_passed_over() {
-        let pod = json!({"metadata": {"name": "a"}, "status": {"phase": 7}});
-        let seen: SeenPod = serde_json::from_value(pod).unwrap();
-        assert_eq!(seen.meta().name.as_deref(), Some("a"));
-        assert!(seen.well_formed().is_none());
+        for (field, value) in [
+            ("status", json!({"phase": 7})),
+            ("spec", json!(7)),
+            ("spec", json!({"containers": [1]})),
+        ] {
+            let mut pod = json!({"metadata": {"name": "a"}});
+            pod[field] = value;
+            let seen: SeenPod = serde_json::from_value(pod).unwrap();
+            assert_eq!(seen.meta().name.as_deref(), Some("a"));
+            assert!(seen.well_formed().is_none());
+        }
     }
 }
