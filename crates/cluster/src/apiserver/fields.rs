@@ -398,8 +398,8 @@ pub fn record_update(resource: &Resource, old: Option<&Value>, new: &mut Value, 
         }
     }
     entries.retain(|entry| {
-        let fields = entry["fieldsV1"].as_object().into_iter().flatten();
-        fields.into_iter().any(|(name, _)| name != ".")
+        let mut fields = entry["fieldsV1"].as_object().into_iter().flatten();
+        fields.any(|(name, _)| name != ".")
     });
     if entries.is_empty() {
         metadata.shift_remove("managedFields");
