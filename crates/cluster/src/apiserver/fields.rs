@@ -167,7 +167,7 @@ fn changes(old: Option<&Value>, new: &Value, schema: Option<&Schema>) -> (FieldS
     let schema = schema.and_then(|schema| schema.field("metadata"));
     let (was, is) = (fields(was.get("metadata"), &empty), fields(is.get("metadata"), &empty));
     let owned = |fields: &Map<String, Value>| fields.keys().any(|name| !UNOWNED.contains(&name.as_str()));
-    fn all<'v>(fields: &'v Map<String, Value>, schema: Option<&Schema>) -> FieldSet {
+    fn all(fields: &Map<String, Value>, schema: Option<&Schema>) -> FieldSet {
         let fields = fields.iter().filter(|(name, _)| !UNOWNED.contains(&name.as_str()));
         paths_of_fields(fields, schema, true)
     }

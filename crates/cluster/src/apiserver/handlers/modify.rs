@@ -431,7 +431,7 @@ fn spec_changed(old: &Value, new: &Value) -> bool {
 /// Whether two objects differ in nothing but bookkeeping. Timestamps of managed fields do not count as a change, nor do empty fields of
 /// the metadata.
 fn same(old: &Value, new: &Value) -> bool {
-    fn fields<'v>(value: &'v Value, counts: impl Fn(&str, &Value) -> bool) -> Vec<(&'v String, &'v Value)> {
+    fn fields(value: &Value, counts: impl Fn(&str, &Value) -> bool) -> Vec<(&String, &Value)> {
         let fields = value.as_object().into_iter().flatten();
         fields.filter(|(name, field)| counts(name, field)).collect()
     }
