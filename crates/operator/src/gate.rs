@@ -172,10 +172,7 @@ mod tests {
     use super::*;
 
     fn key(namespace: &str, name: &str) -> Key {
-        Key {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        Key::new(namespace, name)
     }
 
     #[test]

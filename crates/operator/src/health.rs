@@ -39,10 +39,7 @@ impl Health {
 
     /// The key that nobody owns.
     pub(crate) fn sentinel() -> Key {
-        Key {
-            namespace: String::new(),
-            name: "sentinel".to_owned(),
-        }
+        Key::new("", "sentinel")
     }
 
     /// Sends the sentinel through a queue from time to time; ends with the queue.

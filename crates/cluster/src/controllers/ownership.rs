@@ -118,9 +118,9 @@ pub(super) fn owners_concerned(store: &Store, event: &Event, kind: &str, resourc
     let namespace = &object.key.namespace;
     let mut keys = Vec::new();
     let versions = [Some(object), event.previous.as_ref()];
+    // Most pods are of no controller here: that is seen without reading them.
+    let named = format!("\"{kind}\"");
     for version in versions.into_iter().flatten() {
-        // Most pods are of no controller here: that is seen without reading them.
-        let named = format!("\"{kind}\"");
         if version.fields.owners.is_empty() || memchr::memmem::find(&version.json, named.as_bytes()).is_none() {
             continue;
         }

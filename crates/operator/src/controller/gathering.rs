@@ -82,10 +82,7 @@ mod tests {
     use super::*;
 
     fn key(name: &str) -> Key {
-        Key {
-            namespace: "n".into(),
-            name: name.into(),
-        }
+        Key::new("n", name)
     }
 
     #[tokio::test(start_paused = true)]

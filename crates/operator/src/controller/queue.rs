@@ -195,10 +195,7 @@ mod tests {
     use super::*;
 
     fn key(name: &str) -> Key {
-        Key {
-            namespace: "n".into(),
-            name: name.into(),
-        }
+        Key::new("n", name)
     }
 
     /// Runs the queue over these touches with this work until all is quiet; returns (name, milliseconds) of each start.

@@ -27,10 +27,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn key(name: &str) -> Key {
-    Key {
-        namespace: "default".into(),
-        name: name.into(),
-    }
+    Key::new("default", name)
 }
 
 struct Life {
