@@ -1,0 +1,189 @@
+//! Jobs and stages.
+
+use serde::Deserialize;
+
+use super::accumulable::StageAccumulable;
+use super::application::Pairs;
+use super::storage::StorageLevel;
+
+/// The local properties a job or a stage was submitted with.
+pub type Properties = Pairs;
+
+/// `SparkListenerJobStart`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct JobStart {
+    /// Job id.
+    #[serde(rename = "Job ID")]
+    pub id: i32,
+    /// When, in milliseconds since 1970; old logs do not tell.
+    #[serde(rename = "Submission Time", default = "before_time")]
+    pub time: i64,
+    /// Every stage it may run. Spark before 1.2 wrote only their ids; see [`JobStart::stages_or_ids`].
+    #[serde(rename = "Stage Infos", default)]
+    pub stages: Option<Vec<StageInfo>>,
+    /// Their ids.
+    #[serde(rename = "Stage IDs", default)]
+    pub stage_ids: Vec<i32>,
+    /// Local properties.
+    #[serde(rename = "Properties", default)]
+    pub properties: Option<Properties>,
+}
+
+impl JobStart {
+    /// Every stage it may run; those only the id of which was written are unknown otherwise, as Spark reads them.
+    pub fn stages_or_ids(&mut self) -> Vec<StageInfo> {
+        let ids = &self.stage_ids;
+        self.stages
+            .take()
+            .unwrap_or_else(|| ids.iter().map(|id| StageInfo::unknown(*id)).collect())
+    }
+}
+
+fn before_time() -> i64 {
+    -1
+}
+
+/// `SparkListenerJobEnd`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct JobEnd {
+    /// Job id.
+    #[serde(rename = "Job ID")]
+    pub id: i32,
+    /// When, in milliseconds since 1970; old logs do not tell.
+    #[serde(rename = "Completion Time", default = "before_time")]
+    pub time: i64,
+    /// How.
+    #[serde(rename = "Job Result")]
+    pub result: JobResult,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct JobResult {
+    /// `JobSucceeded` or `JobFailed`.
+    #[serde(rename = "Result")]
+    pub result: String,
+    /// Why it failed.
+    #[serde(rename = "Exception", default)]
+    pub exception: Option<JobException>,
+}
+
+/// The exception that ended a job.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct JobException {
+    /// Its message.
+    #[serde(rename = "Message", default)]
+    pub message: Option<String>,
+}
+
+impl JobEnd {
+    /// Whether the job did its work.
+    pub fn succeeded(&self) -> bool {
+        self.result.result == "JobSucceeded"
+    }
+}
+
+/// `SparkListenerStageSubmitted`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StageSubmitted {
+    /// The stage.
+    #[serde(rename = "Stage Info")]
+    pub info: StageInfo,
+    /// Local properties.
+    #[serde(rename = "Properties", default)]
+    pub properties: Option<Properties>,
+}
+
+/// `SparkListenerStageCompleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StageCompleted {
+    /// The stage.
+    #[serde(rename = "Stage Info")]
+    pub info: StageInfo,
+}
+
+/// A stage attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StageInfo {
+    /// Stage id.
+    #[serde(rename = "Stage ID")]
+    pub id: i32,
+    /// Its attempt, from 0.
+    #[serde(rename = "Stage Attempt ID", default)]
+    pub attempt: i32,
+    /// Its name.
+    #[serde(rename = "Stage Name", default)]
+    pub name: String,
+    /// Tasks it has.
+    #[serde(rename = "Number of Tasks", default)]
+    pub tasks: i32,
+    /// RDDs it computes.
+    #[serde(rename = "RDD Info", default)]
+    pub rdds: Vec<RddInfo>,
+    /// Stages it needs.
+    #[serde(rename = "Parent IDs", default)]
+    pub parents: Vec<i32>,
+    /// The call's stack.
+    #[serde(rename = "Details", default)]
+    pub details: String,
+    /// When it was submitted, in milliseconds since 1970.
+    #[serde(rename = "Submission Time", default)]
+    pub submitted: Option<i64>,
+    /// When it ended.
+    #[serde(rename = "Completion Time", default)]
+    pub completed: Option<i64>,
+    /// Why it failed.
+    #[serde(rename = "Failure Reason", default)]
+    pub failure: Option<String>,
+    /// Accumulators.
+    #[serde(rename = "Accumulables", default)]
+    pub accumulables: Vec<StageAccumulable>,
+    /// Resource profile.
+    #[serde(rename = "Resource Profile Id", default)]
+    pub profile: i32,
+    /// Whether its shuffle is pushed.
+    #[serde(rename = "Shuffle Push Enabled", default)]
+    pub push_enabled: bool,
+    /// How many merge its shuffle.
+    #[serde(rename = "Shuffle Push Mergers Count", default)]
+    pub push_mergers: i32,
+}
+
+impl StageInfo {
+    /// A stage of which nothing but its id is known.
+    pub fn unknown(id: i32) -> StageInfo {
+        StageInfo {
+            id,
+            attempt: 0,
+            name: "unknown".to_owned(),
+            tasks: 0,
+            rdds: Vec::new(),
+            parents: Vec::new(),
+            details: "unknown".to_owned(),
+            submitted: None,
+            completed: None,
+            failure: None,
+            accumulables: Vec::new(),
+            profile: 0,
+            push_enabled: false,
+            push_mergers: 0,
+        }
+    }
+}
+
+/// An RDD.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RddInfo {
+    /// RDD id.
+    #[serde(rename = "RDD ID")]
+    pub id: i32,
+    /// Its name.
+    #[serde(rename = "Name", default)]
+    pub name: String,
+    /// How it is kept.
+    #[serde(rename = "Storage Level")]
+    pub level: StorageLevel,
+    /// Partitions it has.
+    #[serde(rename = "Number of Partitions", default)]
+    pub partitions: i32,
+}

@@ -1,0 +1,24 @@
+//! Room `eventlog`: Spark's event logs as a stream of typed events.
+//!
+//! In: a listing of a directory or an object store, and the bytes behind it. Out: which logs there are ([`layout`]), their [`Event`]s in
+//! order ([`read`]), and a [`Report`] that says what could not be read and where.
+//!
+//! [`codec`] knows the compressions, [`layout`] the names, [`event`] the lines, [`source`] where bytes come from, and [`read`] puts them
+//! together: decompressing, splitting and parsing run beside each other, in memory that does not grow with the log.
+//!
+//! This room keeps nothing, decides nothing about applications, and never changes a log.
+
+pub mod codec;
+pub mod event;
+pub mod glance;
+pub mod layout;
+mod lines;
+pub mod read;
+pub mod source;
+
+pub use codec::Codec;
+pub use event::Event;
+pub use glance::Glance;
+pub use layout::{Entry, Log, Part};
+pub use read::{Fault, Options, Report, read};
+pub use source::{Source, SourceError};

@@ -1,0 +1,336 @@
+//! Reading a log: one thread decompresses and splits, others parse, and the caller takes the events in order.
+//!
+//! Memory is bounded by the blocks under way (1 MiB each, a few per thread), not by the log. What cannot be read does not stop the rest:
+//! it is counted and placed in the [`Report`].
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::event::{self, Event, Line};
+use crate::lines::{Block, Blocks};
+
+/// How to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Threads that parse. 1 parses in the calling thread.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            threads: thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8),
+        }
+    }
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// Where in it, in bytes of the decompressed text.
+    pub offset: u64,
+    /// What is wrong, for people.
+    pub what: String,
+}
+
+/// What was read and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Events given out.
+    pub events: u64,
+    /// Bytes of text read.
+    pub bytes: u64,
+    /// Events of types we have no use for, by name.
+    pub unknown: BTreeMap<String, u64>,
+    /// Lines that are not events.
+    pub bad_lines: u64,
+    /// The first of those lines.
+    pub faults: Vec<Fault>,
+    /// Where the text ends too early: a log that is still being written, or whose driver was killed.
+    pub truncated: Option<Fault>,
+    /// Bytes of whole lines read of the last file, decompressed: where reading can go on when it has grown.
+    pub resume_at: u64,
+}
+
+/// Faults kept; further ones are counted only.
+const KEPT_FAULTS: usize = 16;
+
+/// A file to read: its name for messages, where its bytes begin in the decompressed text, and its decompressed bytes.
+pub struct Input<'a> {
+    /// For messages.
+    pub name: &'a str,
+    /// How many bytes of text came before.
+    pub offset: u64,
+    /// The text from there on.
+    pub text: Box<dyn Read + Send + 'a>,
+}
+
+impl std::fmt::Debug for Input<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Input")
+            .field("name", &self.name)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a file and hands each event to `take`, in order. `last` says whether this file is the last of its log: only there a line that was
+/// cut is a log still being written.
+pub fn read(input: Input<'_>, options: Options, report: &mut Report, last: bool, mut take: impl FnMut(Event)) {
+    let Input { name, offset, text } = input;
+    let mut blocks = Blocks::new(text, offset);
+    report.resume_at = offset;
+    if options.threads <= 1 {
+        let mut spare = Vec::new();
+        while let Some((block, failure)) = blocks.next(std::mem::take(&mut spare)) {
+            let mut parsed = parse(&block);
+            spare = block.bytes;
+            for event in parsed.events.drain(..) {
+                take(event);
+                report.events += 1;
+            }
+            report.add(name, last, parsed, failure);
+        }
+        return;
+    }
+    let depth = options.threads * 2;
+    let (to_parse, jobs) = sync_channel::<(usize, Block, Option<io::Error>)>(depth);
+    let (to_take, done) = sync_channel::<(usize, Parsed, Option<io::Error>)>(depth);
+    let (give_back, spare) = sync_channel::<Vec<u8>>(depth * 2);
+    let jobs = Mutex::new(jobs);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut number = 0;
+            while let Some((block, failure)) = blocks.next(spare.try_recv().unwrap_or_default()) {
+                if to_parse.send((number, block, failure)).is_err() {
+                    return;
+                }
+                number += 1;
+            }
+        });
+        for _ in 0..options.threads {
+            let (to_take, give_back, jobs) = (to_take.clone(), give_back.clone(), &jobs);
+            scope.spawn(move || work(jobs, &to_take, &give_back));
+        }
+        drop(to_take);
+        in_order(&done, |mut parsed, failure| {
+            for event in parsed.events.drain(..) {
+                take(event);
+                report.events += 1;
+            }
+            report.add(name, last, parsed, failure);
+        });
+    });
+}
+
+fn work(
+    jobs: &Mutex<Receiver<(usize, Block, Option<io::Error>)>>,
+    to_take: &SyncSender<(usize, Parsed, Option<io::Error>)>,
+    give_back: &SyncSender<Vec<u8>>,
+) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((number, block, failure)) = job else {
+            return;
+        };
+        let parsed = parse(&block);
+        // A full or closed channel only means that this memory is not used again.
+        let _ = give_back.try_send(block.bytes);
+        if to_take.send((number, parsed, failure)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands on what arrives by number.
+fn in_order<T, U>(done: &Receiver<(usize, T, U)>, mut take: impl FnMut(T, U)) {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for (number, one, other) in done {
+        early.insert(number, (one, other));
+        while let Some((one, other)) = early.remove(&next) {
+            take(one, other);
+            next += 1;
+        }
+    }
+}
+
+/// What a block held.
+#[derive(Default)]
+struct Parsed {
+    events: Vec<Event>,
+    unknown: BTreeMap<String, u64>,
+    bad: Vec<(u64, String)>,
+    bad_lines: u64,
+    /// The last line lacks its end: where it begins, and whether it is an event all the same.
+    cut: Option<(u64, bool)>,
+    end: u64,
+    bytes: u64,
+}
+
+fn parse(block: &Block) -> Parsed {
+    let mut parsed = Parsed {
+        bytes: block.bytes.len() as u64,
+        end: block.offset + block.bytes.len() as u64,
+        ..Parsed::default()
+    };
+    // One check for the block; only a block that is not UTF-8 is looked at line by line.
+    let whole = simdutf8::basic::from_utf8(&block.bytes).ok();
+    let mut at = 0;
+    while at < block.bytes.len() {
+        let end = memchr::memchr(b'\n', &block.bytes[at..]).map(|length| at + length);
+        let stop = end.unwrap_or(block.bytes.len());
+        let line = match whole {
+            Some(text) => Ok(&text[at..stop]),
+            None => std::str::from_utf8(&block.bytes[at..stop]),
+        };
+        let place = block.offset + at as u64;
+        let outcome = match line {
+            Ok(line) if line.trim().is_empty() => Ok(None),
+            Ok(line) => event::parse(line).map(Some).map_err(|error| error.to_string()),
+            Err(error) => Err(format!("not UTF-8: {error}")),
+        };
+        if end.is_none() {
+            parsed.cut = Some((place, outcome.is_ok()));
+            parsed.end = place;
+        }
+        match outcome {
+            Ok(Some(Line::Event(event))) => parsed.events.push(event),
+            Ok(Some(Line::Unknown(name))) => *parsed.unknown.entry(name).or_default() += 1,
+            Ok(None) => {}
+            Err(_) if end.is_none() => {}
+            Err(what) => {
+                parsed.bad_lines += 1;
+                if parsed.bad.len() < KEPT_FAULTS {
+                    parsed.bad.push((place, what));
+                }
+            }
+        }
+        at = stop + 1;
+    }
+    parsed
+}
+
+impl Report {
+    fn add(&mut self, file: &str, last: bool, parsed: Parsed, failure: Option<io::Error>) {
+        self.bytes += parsed.bytes;
+        self.bad_lines += parsed.bad_lines;
+        self.resume_at = parsed.end;
+        for (name, count) in parsed.unknown {
+            *self.unknown.entry(name).or_default() += count;
+        }
+        for (offset, what) in parsed.bad {
+            self.fault(file, offset, what);
+        }
+        let cut_off = match (&parsed.cut, &failure) {
+            (_, Some(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                self.bad_lines += 1;
+                return self.fault(file, parsed.end, error.to_string());
+            }
+            (_, Some(_)) => Some("the compressed stream ends in the middle of a block"),
+            (Some((_, false)), None) => Some("the text ends in the middle of a line"),
+            (Some((_, true)) | None, None) => None,
+        };
+        let Some(what) = cut_off else {
+            return;
+        };
+        let fault = Fault {
+            file: file.to_owned(),
+            offset: parsed.cut.map_or(parsed.end, |(place, _)| place),
+            what: what.to_owned(),
+        };
+        match last {
+            true => self.truncated = Some(fault),
+            false => {
+                self.bad_lines += 1;
+                self.fault(&fault.file, fault.offset, fault.what);
+            }
+        }
+    }
+
+    fn fault(&mut self, file: &str, offset: u64, what: String) {
+        if self.faults.len() < KEPT_FAULTS {
+            self.faults.push(Fault {
+                file: file.to_owned(),
+                offset,
+                what,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(text: &[u8], threads: usize) -> (Vec<Event>, Report) {
+        let mut report = Report::default();
+        let mut events = Vec::new();
+        let input = Input {
+            name: "log",
+            offset: 0,
+            text: Box::new(text),
+        };
+        read(input, Options { threads }, &mut report, true, |event| {
+            events.push(event)
+        });
+        (events, report)
+    }
+
+    const START: &str = r#"{"Event":"SparkListenerLogStart","Spark Version":"4.1.4"}"#;
+
+    #[test]
+    fn unknown_events_are_counted_and_bad_lines_are_placed() {
+        let text =
+            format!("{START}\n{{\"Event\":\"com.example.Mine\",\"x\":1}}\nnot json\n{START}\n{{\"Event\":\"SparkLis");
+        for threads in [1, 2] {
+            let (events, report) = run(text.as_bytes(), threads);
+            assert_eq!(events.len(), 2);
+            assert_eq!(report.unknown["com.example.Mine"], 1);
+            assert_eq!(report.bad_lines, 1);
+            assert_eq!(report.faults[0].offset as usize, text.find("not json").unwrap());
+            let cut = report.truncated.unwrap();
+            assert_eq!(cut.offset as usize, text.rfind('{').unwrap());
+            assert_eq!(report.resume_at, cut.offset);
+        }
+    }
+
+    #[test]
+    fn the_last_line_may_lack_its_end() {
+        let (events, report) = run(START.as_bytes(), 2);
+        assert_eq!((events.len(), report.truncated, report.resume_at), (1, None, 0));
+    }
+
+    #[test]
+    fn events_keep_their_order_on_any_number_of_threads() {
+        let mut text = String::new();
+        for id in 0..60_000 {
+            text.push_str(&format!(
+                "{{\"Event\":\"SparkListenerUnpersistRDD\",\"RDD ID\":{id},\"Filler\":\"{}\"}}\n",
+                "x".repeat(id % 90)
+            ));
+        }
+        for threads in [1, 2, 5] {
+            let (events, report) = run(text.as_bytes(), threads);
+            assert_eq!(report.events, 60_000);
+            for (expected, event) in events.iter().enumerate() {
+                assert!(matches!(event, Event::UnpersistRdd(rdd) if rdd.id as usize == expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_harms_no_other() {
+        let mut text = format!("{START}\n").into_bytes();
+        text.extend_from_slice(b"{\"Event\":\"\xff\xfe\"}\n");
+        text.extend_from_slice(START.as_bytes());
+        text.push(b'\n');
+        let (events, report) = run(&text, 2);
+        assert_eq!((events.len(), report.bad_lines), (2, 1));
+    }
+}

@@ -1,0 +1,345 @@
+//! Where the bytes of logs come from: a local directory, or an object store under a prefix.
+//!
+//! Reading blocks, because parsers are threads. Over an object store each read waits for a request of the given runtime; do not call
+//! from one of its own asynchronous tasks.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Handle;
+
+use crate::layout::{self, Entry, Log, Part};
+
+/// What went wrong at a source.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The directory or the store cannot be listed.
+    #[error("stoke::eventlog::list: cannot list {place}: {cause}; check that it exists and may be read")]
+    List {
+        /// The directory or address.
+        place: String,
+        /// Why.
+        cause: String,
+    },
+    /// A file cannot be read.
+    #[error("stoke::eventlog::open: cannot read {file}: {cause}")]
+    Open {
+        /// The file below the directory.
+        file: String,
+        /// Why.
+        cause: String,
+    },
+    /// A file cannot be deleted.
+    #[error("stoke::eventlog::delete: cannot delete {file}: {cause}")]
+    Delete {
+        /// The file below the directory.
+        file: String,
+        /// Why.
+        cause: String,
+    },
+}
+
+impl SourceError {
+    /// The stable code of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            SourceError::List { .. } => "stoke::eventlog::list",
+            SourceError::Open { .. } => "stoke::eventlog::open",
+            SourceError::Delete { .. } => "stoke::eventlog::delete",
+        }
+    }
+}
+
+/// Bytes fetched from an object store by one request.
+const PIECE: u64 = 8 << 20;
+
+/// A place with event logs.
+#[derive(Debug, Clone)]
+pub struct Source(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Directory(PathBuf),
+    Store {
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+        runtime: Handle,
+    },
+}
+
+impl Source {
+    /// A local directory.
+    pub fn directory(path: impl Into<PathBuf>) -> Self {
+        Source(Kind::Directory(path.into()))
+    }
+
+    /// What an object store holds under `prefix`. Requests run on `runtime`.
+    pub fn store(store: Arc<dyn ObjectStore>, prefix: Path, runtime: Handle) -> Self {
+        Source(Kind::Store { store, prefix, runtime })
+    }
+
+    /// The place, for people and for keys of caches: a directory as `file://`, a store by its own name.
+    pub fn place(&self) -> String {
+        match &self.0 {
+            Kind::Directory(path) => format!("file://{}", path.display()),
+            Kind::Store { store, prefix, .. } => format!("{store}/{prefix}"),
+        }
+    }
+
+    /// The directory, when it is a local one.
+    pub fn local(&self) -> Option<&std::path::Path> {
+        match &self.0 {
+            Kind::Directory(path) => Some(path),
+            Kind::Store { .. } => None,
+        }
+    }
+
+    /// The logs there are now.
+    ///
+    /// # Errors
+    /// When the place cannot be listed.
+    pub fn logs(&self) -> Result<Vec<Log>, SourceError> {
+        let entries = match &self.0 {
+            Kind::Directory(path) => list_directory(path).map_err(|cause| cause.to_string()),
+            Kind::Store { store, prefix, runtime } => {
+                list_store(store, prefix, runtime).map_err(|cause| cause.to_string())
+            }
+        };
+        let entries = entries.map_err(|cause| SourceError::List {
+            place: self.place(),
+            cause,
+        })?;
+        Ok(layout::logs(entries))
+    }
+
+    /// The raw bytes of a file from `offset` on.
+    ///
+    /// # Errors
+    /// When the file cannot be opened. Errors of a store come with the first read.
+    pub fn open(&self, entry: &Entry, offset: u64) -> Result<Box<dyn Read + Send>, SourceError> {
+        let failed = |cause: io::Error| SourceError::Open {
+            file: entry.path.clone(),
+            cause: cause.to_string(),
+        };
+        match &self.0 {
+            Kind::Directory(path) => {
+                let mut file = File::open(path.join(&entry.path)).map_err(failed)?;
+                if offset > 0 {
+                    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+                }
+                // What is written meanwhile belongs to the next time: size and content must agree.
+                Ok(Box::new(file.take(entry.size.saturating_sub(offset))))
+            }
+            Kind::Store { store, prefix, runtime } => Ok(Box::new(Pieces {
+                store: store.clone(),
+                path: below(prefix, &entry.path),
+                runtime: runtime.clone(),
+                at: offset,
+                end: entry.size,
+                piece: Bytes::new(),
+            })),
+        }
+    }
+
+    /// The text of a part from `offset` bytes of text on. A compressed part is decoded from its beginning.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or decoding cannot be set up.
+    pub fn text(&self, part: &Part, offset: u64) -> Result<Box<dyn Read + Send>, SourceError> {
+        if part.codec == crate::Codec::Plain {
+            return self.open(&part.entry, offset);
+        }
+        let failed = |cause: io::Error| SourceError::Open {
+            file: part.entry.path.clone(),
+            cause: cause.to_string(),
+        };
+        let mut text = part.codec.decode(self.open(&part.entry, 0)?).map_err(failed)?;
+        if offset > 0 {
+            io::copy(&mut (&mut text).take(offset), &mut io::sink()).map_err(failed)?;
+        }
+        Ok(text)
+    }
+
+    /// Deletes a file; one that is gone already is deleted.
+    ///
+    /// # Errors
+    /// When it cannot be deleted.
+    pub fn delete(&self, path: &str) -> Result<(), SourceError> {
+        let gone = match &self.0 {
+            Kind::Directory(root) => match std::fs::remove_file(root.join(path)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other.map_err(|error| error.to_string()),
+            },
+            Kind::Store { store, prefix, runtime } => match runtime.block_on(store.delete(&below(prefix, path))) {
+                Err(object_store::Error::NotFound { .. }) => Ok(()),
+                other => other.map_err(|error| error.to_string()),
+            },
+        };
+        gone.map_err(|cause| SourceError::Delete {
+            file: path.to_owned(),
+            cause,
+        })
+    }
+
+    /// Removes the directory of a rolling log, once it is empty. Stores have no directories.
+    pub fn delete_directory(&self, path: &str) {
+        if let Kind::Directory(root) = &self.0 {
+            // What somebody else put there stays, and the directory with it.
+            let _ = std::fs::remove_dir(root.join(path));
+        }
+    }
+}
+
+fn below(prefix: &Path, path: &str) -> Path {
+    Path::from_iter(prefix.parts().chain(Path::from(path).parts()))
+}
+
+fn list_directory(root: &std::path::Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for file in std::fs::read_dir(root)? {
+        let file = file?;
+        let Ok(name) = file.file_name().into_string() else {
+            continue;
+        };
+        // Symbolic links are followed; what vanishes meanwhile is not there.
+        let Ok(meta) = std::fs::metadata(file.path()) else {
+            continue;
+        };
+        if meta.is_file() {
+            entries.push(entry(name, &meta));
+        } else if meta.is_dir() {
+            let Ok(inner) = std::fs::read_dir(file.path()) else {
+                continue;
+            };
+            for below in inner.flatten() {
+                if let (Ok(inner), Ok(meta)) = (below.file_name().into_string(), std::fs::metadata(below.path()))
+                    && meta.is_file()
+                {
+                    entries.push(entry(format!("{name}/{inner}"), &meta));
+                }
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn entry(path: String, meta: &std::fs::Metadata) -> Entry {
+    let modified = meta
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Entry {
+        path,
+        size: meta.len(),
+        modified: modified
+            .and_then(|since| i64::try_from(since.as_millis()).ok())
+            .unwrap_or(0),
+        tag: None,
+    }
+}
+
+fn list_store(store: &Arc<dyn ObjectStore>, prefix: &Path, runtime: &Handle) -> object_store::Result<Vec<Entry>> {
+    let all: Vec<_> = runtime.block_on(store.list(Some(prefix)).try_collect())?;
+    Ok(all
+        .into_iter()
+        .filter_map(|meta| {
+            let path: Vec<String> = meta
+                .location
+                .prefix_match(prefix)?
+                .map(|part| part.as_ref().to_owned())
+                .collect();
+            Some(Entry {
+                path: path.join("/"),
+                size: meta.size,
+                modified: meta.last_modified.timestamp_millis(),
+                tag: meta.e_tag,
+            })
+        })
+        .collect())
+}
+
+/// An object, fetched piece by piece.
+struct Pieces {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    runtime: Handle,
+    at: u64,
+    end: u64,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.piece.is_empty() {
+            if self.at >= self.end {
+                return Ok(0);
+            }
+            let stop = self.end.min(self.at + PIECE);
+            let fetched = self.runtime.block_on(self.store.get_range(&self.path, self.at..stop));
+            self.piece = fetched.map_err(io::Error::other)?;
+            if self.piece.is_empty() {
+                return Ok(0);
+            }
+            self.at += self.piece.len() as u64;
+        }
+        let take = into.len().min(self.piece.len());
+        into[..take].copy_from_slice(&self.piece.split_to(take));
+        Ok(take)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    #[test]
+    fn a_store_and_a_directory_give_the_same() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("eventlog_v2_a")).unwrap();
+        let long: Vec<u8> = (0..20_000_000u32).map(|i| (i % 251) as u8).collect();
+        for (name, content) in [
+            ("one", &long[..]),
+            ("eventlog_v2_a/events_1_a", b"x"),
+            ("eventlog_v2_a/appstatus_a", b""),
+        ] {
+            std::fs::write(directory.path().join(name), content).unwrap();
+            let path = Path::from(format!("deep/er/{name}"));
+            runtime.block_on(store.put(&path, content.to_vec().into())).unwrap();
+        }
+        let here = Source::directory(directory.path());
+        let there = Source::store(store, Path::from("deep/er"), runtime.handle().clone());
+        let (near, far) = (here.logs().unwrap(), there.logs().unwrap());
+        assert_eq!(near.len(), 2);
+        for (near, far) in near.iter().zip(&far) {
+            assert_eq!((&near.path, near.size()), (&far.path, far.size()));
+            for offset in [0, 1, 9_000_000] {
+                let (mut a, mut b) = (Vec::new(), Vec::new());
+                here.text(&near.parts[0], offset).unwrap().read_to_end(&mut a).unwrap();
+                there.text(&far.parts[0], offset).unwrap().read_to_end(&mut b).unwrap();
+                assert_eq!(a.len() as u64, near.size().saturating_sub(offset));
+                assert!(a == b);
+            }
+        }
+        there.delete("one").unwrap();
+        there.delete("one").unwrap();
+        here.delete("one").unwrap();
+        assert_eq!((here.logs().unwrap().len(), there.logs().unwrap().len()), (1, 1));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let error = Source::directory("/no/such/directory").logs().unwrap_err();
+        assert_eq!(error.code(), "stoke::eventlog::list");
+        assert!(error.to_string().contains("/no/such/directory"));
+    }
+}
