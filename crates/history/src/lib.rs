@@ -1,0 +1,25 @@
+//! Room `history`: what Spark's History Server tells of applications, from their event logs.
+//!
+//! In: a place with event logs ([`stoke_eventlog::Source`]). Out: Spark's status API `/api/v1` ([`rest`]), equal to what the History Server
+//! of the same Spark answers.
+//!
+//! [`index`] keeps the shelf of applications and [`cache`] what was found out of logs; [`replay`] reads a log into
+//! an application. [`model`] is an application as Spark's listeners see it, [`listing`] the list of them, [`json`] Jackson's way of writing, [`scala`] the
+//! order of Scala's maps, [`serve`] the API over HTTP, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
+//!
+//! This room never changes a log, except where its cleanup is told to delete old ones, and takes no part in running applications.
+
+pub mod cache;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod index;
+pub mod json;
+pub mod listing;
+pub mod model;
+pub mod numbers;
+pub mod replay;
+pub mod rest;
+pub mod retention;
+pub mod scala;
+pub mod serve;
+mod version;

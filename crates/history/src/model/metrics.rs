@@ -1,0 +1,169 @@
+//! Sums and peaks of task and executor metrics.
+
+use serde::{Deserialize, Serialize};
+use stoke_eventlog::event::{EXECUTOR_METRICS, ExecutorMetrics, TaskMetrics};
+
+/// How many numbers a task's metrics are.
+pub const COUNT: usize = 35;
+
+/// A task's metrics, or the sum of many, as numbers by place. The places are named by [`at`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics(pub [i64; COUNT]);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics([0; COUNT])
+    }
+}
+
+/// Places of metrics, in the order of Spark's status API.
+#[allow(missing_docs)]
+pub mod at {
+    pub const DESERIALIZE_TIME: usize = 0;
+    pub const DESERIALIZE_CPU_TIME: usize = 1;
+    pub const RUN_TIME: usize = 2;
+    pub const CPU_TIME: usize = 3;
+    pub const RESULT_SIZE: usize = 4;
+    pub const GC_TIME: usize = 5;
+    pub const RESULT_SERIALIZATION_TIME: usize = 6;
+    pub const MEMORY_SPILLED: usize = 7;
+    pub const DISK_SPILLED: usize = 8;
+    pub const PEAK_EXECUTION_MEMORY: usize = 9;
+    pub const INPUT_BYTES: usize = 10;
+    pub const INPUT_RECORDS: usize = 11;
+    pub const OUTPUT_BYTES: usize = 12;
+    pub const OUTPUT_RECORDS: usize = 13;
+    pub const REMOTE_BLOCKS: usize = 14;
+    pub const LOCAL_BLOCKS: usize = 15;
+    pub const FETCH_WAIT_TIME: usize = 16;
+    pub const REMOTE_BYTES: usize = 17;
+    pub const REMOTE_BYTES_TO_DISK: usize = 18;
+    pub const LOCAL_BYTES: usize = 19;
+    pub const READ_RECORDS: usize = 20;
+    pub const REMOTE_REQUESTS: usize = 21;
+    pub const CORRUPT_CHUNKS: usize = 22;
+    pub const FALLBACKS: usize = 23;
+    pub const MERGED_REMOTE_BLOCKS: usize = 24;
+    pub const MERGED_LOCAL_BLOCKS: usize = 25;
+    pub const MERGED_REMOTE_CHUNKS: usize = 26;
+    pub const MERGED_LOCAL_CHUNKS: usize = 27;
+    pub const MERGED_REMOTE_BYTES: usize = 28;
+    pub const MERGED_LOCAL_BYTES: usize = 29;
+    pub const MERGED_REMOTE_REQUESTS: usize = 30;
+    pub const WRITE_BYTES: usize = 31;
+    pub const WRITE_TIME: usize = 32;
+    pub const WRITE_RECORDS: usize = 33;
+    /// Not a metric of Spark's: keeps the count even for the encoding of rows.
+    pub const SPARE: usize = 34;
+}
+
+impl Metrics {
+    /// The metrics of one task.
+    pub fn of(task: &TaskMetrics) -> Self {
+        let (read, push) = (&task.shuffle_read, &task.shuffle_read.push);
+        Metrics([
+            task.deserialize_time,
+            task.deserialize_cpu_time,
+            task.run_time,
+            task.cpu_time,
+            task.result_size,
+            task.gc_time,
+            task.result_serialization_time,
+            task.memory_spilled,
+            task.disk_spilled,
+            task.peak_execution_memory,
+            task.input.bytes,
+            task.input.records,
+            task.output.bytes,
+            task.output.records,
+            read.remote_blocks,
+            read.local_blocks,
+            read.fetch_wait_time,
+            read.remote_bytes,
+            read.remote_bytes_to_disk,
+            read.local_bytes,
+            read.records,
+            read.remote_requests_duration,
+            push.corrupt_chunks,
+            push.fallbacks,
+            push.remote_blocks,
+            push.local_blocks,
+            push.remote_chunks,
+            push.local_chunks,
+            push.remote_bytes,
+            push.local_bytes,
+            push.remote_requests_duration,
+            task.shuffle_write.bytes,
+            task.shuffle_write.time,
+            task.shuffle_write.records,
+            0,
+        ])
+    }
+
+    /// Adds another's numbers. Sums wrap as the JVM's do.
+    pub fn add(&mut self, other: &Metrics) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.wrapping_add(more);
+        }
+    }
+
+    /// The sum of the numbers at two places.
+    pub fn sum(&self, one: usize, other: usize) -> i64 {
+        self.get(one).wrapping_add(self.get(other))
+    }
+
+    /// The number at a place.
+    pub fn get(&self, place: usize) -> i64 {
+        self.0.get(place).copied().unwrap_or(0)
+    }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0[..].serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Metrics {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let numbers = Vec::<i64>::deserialize(from)?;
+        let numbers = numbers
+            .try_into()
+            .map_err(|_| serde::de::Error::custom("not the metrics of a task"))?;
+        Ok(Metrics(numbers))
+    }
+}
+
+/// Peaks of an executor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peaks(Option<Box<[i64; EXECUTOR_METRICS.len()]>>);
+
+impl Peaks {
+    /// Takes higher numbers over (`ExecutorMetrics.compareAndUpdatePeakValues`): whether any was higher. The first numbers are taken
+    /// as they are.
+    pub fn update(&mut self, seen: &ExecutorMetrics) -> bool {
+        let Some(peaks) = &mut self.0 else {
+            self.0 = Some(Box::new(seen.0));
+            return true;
+        };
+        let mut higher = false;
+        for (peak, now) in peaks.iter_mut().zip(seen.0) {
+            if now > *peak {
+                *peak = now;
+                higher = true;
+            }
+        }
+        higher
+    }
+
+    /// The number of a name in [`EXECUTOR_METRICS`].
+    pub fn get(&self, name: &str) -> Option<i64> {
+        let place = EXECUTOR_METRICS.iter().position(|known| *known == name)?;
+        self.0.as_ref().and_then(|numbers| numbers.get(place).copied())
+    }
+
+    /// The numbers, when there were any.
+    pub fn numbers(&self) -> Option<&[i64; EXECUTOR_METRICS.len()]> {
+        self.0.as_deref()
+    }
+}

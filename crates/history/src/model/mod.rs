@@ -1,0 +1,280 @@
+//! An application as Spark's status listeners see it, event by event.
+//!
+//! The rules are those of `org.apache.spark.status.AppStatusListener` and
+//! `org.apache.spark.sql.execution.ui.SQLAppStatusListener` when they replay a log: what is live is written out once it has ended, and
+//! what is still live when the log ends is shown as it is then. Nothing is lost by showing it: reading can go on when the log has grown.
+
+pub mod data;
+mod executors;
+pub mod graph;
+mod jobs;
+mod live;
+pub mod metrics;
+mod sql;
+mod storage;
+pub mod task;
+mod tasks;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use stoke_eventlog::Event;
+use stoke_eventlog::event::{EnvironmentUpdate, Pairs as LogPairs};
+
+use crate::scala::Scala;
+use data::{Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Stage, StageKey};
+use live::{LiveJob, LiveStage, LiveTask};
+use task::Rows;
+
+pub use view::View;
+
+/// How much is kept, as the History Server's own configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `spark.ui.retainedJobs`
+    pub jobs: usize,
+    /// `spark.ui.retainedStages`
+    pub stages: usize,
+    /// `spark.ui.retainedTasks`, per stage attempt.
+    pub tasks: usize,
+    /// `spark.ui.retainedDeadExecutors`
+    pub dead_executors: usize,
+    /// `spark.sql.ui.retainedExecutions`
+    pub executions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            jobs: 1000,
+            stages: 1000,
+            tasks: 100_000,
+            dead_executors: 100,
+            executions: 1000,
+        }
+    }
+}
+
+/// How many of `count` go when at most `limit` stay: a tenth at least, so that dropping is not done for every single one.
+fn surplus(count: usize, limit: usize) -> usize {
+    match count > limit {
+        true => (limit / 10).max(count - limit),
+        false => 0,
+    }
+}
+
+/// The state of an application after some events.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Application {
+    limits: Limits,
+    /// The Spark that answers, where it is not the one that wrote the log.
+    answers_as: Option<String>,
+    /// The Spark that wrote the log.
+    pub spark_version: String,
+    /// Its environment, once known.
+    pub environment: Option<Environment>,
+    profiles: BTreeMap<i32, Profile>,
+    jobs: BTreeMap<i32, Job>,
+    live_jobs: BTreeMap<i32, LiveJob>,
+    stages: BTreeMap<StageKey, Stage>,
+    live_stages: BTreeMap<StageKey, LiveStage>,
+    stage_executors: BTreeMap<StageKey, BTreeMap<CompactString, ExecutorStage>>,
+    speculation: BTreeMap<StageKey, Speculation>,
+    rows: BTreeMap<StageKey, Rows>,
+    live_tasks: HashMap<i64, LiveTask>,
+    executors: BTreeMap<CompactString, Executor>,
+    live_executors: BTreeMap<CompactString, Executor>,
+    dead_executors: BTreeMap<CompactString, Executor>,
+    /// Live executors Spark has written out once: they count when it drops dead ones.
+    written_executors: BTreeSet<CompactString>,
+    processes: Vec<Process>,
+    rdds: BTreeMap<i32, Rdd>,
+    sql: sql::Executions,
+    names: Names,
+    cpus_per_task: Option<f64>,
+}
+
+/// Names of executors, hosts and localities, each kept once.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Names {
+    all: Vec<CompactString>,
+    places: HashMap<CompactString, u32>,
+}
+
+impl Names {
+    fn place(&mut self, name: &CompactString) -> u32 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = self.all.len() as u32;
+        self.all.push(name.clone());
+        self.places.insert(name.clone(), place);
+        place
+    }
+
+    /// The place of a name that most probably is the one at `before`.
+    fn again(&mut self, before: u32, name: &CompactString) -> u32 {
+        match self.all.get(before as usize) == Some(name) {
+            true => before,
+            false => self.place(name),
+        }
+    }
+
+    fn get(&self, place: u32) -> &str {
+        self.all.get(place as usize).map_or("", CompactString::as_str)
+    }
+}
+
+/// The local property a description is in.
+const DESCRIPTION: &str = "spark.job.description";
+const GROUP: &str = "spark.jobGroup.id";
+const TAGS: &str = "spark.job.tags";
+const POOL: &str = "spark.scheduler.pool";
+const EXECUTION: &str = "spark.sql.execution.id";
+
+impl Application {
+    /// An application nothing is known of yet.
+    pub fn new(limits: Limits) -> Self {
+        Application {
+            limits,
+            ..Application::default()
+        }
+    }
+
+    /// Sees it as this Spark's server does: with its fields, and in the order of its maps. Said before the first event.
+    #[must_use]
+    pub fn answering_as(self, version: Option<String>) -> Self {
+        Application {
+            answers_as: version,
+            ..self
+        }
+    }
+
+    /// The Spark that was asked for, where one was.
+    pub fn answers_as(&self) -> Option<&str> {
+        self.answers_as.as_deref()
+    }
+
+    /// How much of it is kept.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Takes the next event of the log.
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::TaskEnd(event) => {
+                self.sql.on_task_end(&event);
+                self.on_task_end(*event);
+            }
+            Event::TaskStart(event) => self.on_task_start(*event),
+            Event::TaskGettingResult(info) => {
+                if let Some(task) = self.live_tasks.get_mut(&info.id) {
+                    task.getting_result = info.getting_result;
+                }
+            }
+            Event::LogStart(start) => self.spark_version = start.spark_version,
+            Event::ApplicationStart(start) => self.on_start(start.driver_logs, start.driver_attributes),
+            // What is known of the end is in the list of applications.
+            Event::ApplicationEnd(_) | Event::SpeculativeTaskSubmitted(_) => {}
+            Event::EnvironmentUpdate(environment) => self.on_environment(*environment),
+            Event::ResourceProfileAdded(profile) => {
+                let profile = Profile {
+                    id: profile.id,
+                    executor: profile.executor,
+                    task: profile.task,
+                };
+                self.profiles.insert(profile.id, profile);
+            }
+            Event::ExecutorAdded(event) => self.on_executor_added(*event),
+            Event::ExecutorRemoved(event) => self.on_executor_removed(&event),
+            Event::BlockManagerAdded(event) => self.on_block_manager_added(&event),
+            Event::MiscellaneousProcessAdded(process) => self.processes.push(Process {
+                id: process.id,
+                host_port: process.host_port,
+                cores: process.cores,
+                added: process.time,
+                logs: process.logs.0,
+            }),
+            Event::ExecutorExcluded(event) => self.set_excluded(&event.id, true),
+            Event::ExecutorUnexcluded(event) => self.set_excluded(&event.id, false),
+            Event::NodeExcluded(event) => self.set_node_excluded(&event.id, true),
+            Event::NodeUnexcluded(event) => self.set_node_excluded(&event.id, false),
+            Event::ExecutorExcludedForStage(event) => self.exclude_for_stage(&event),
+            Event::NodeExcludedForStage(event) => self.exclude_node_for_stage(&event),
+            Event::ExecutorMetricsUpdate(event) => self.on_metrics_update(&event),
+            Event::StageExecutorMetrics(event) => self.on_stage_metrics(&event),
+            Event::JobStart(event) => {
+                self.sql.on_job_start(&event, self.limits.executions);
+                self.on_job_start(*event);
+            }
+            Event::JobEnd(event) => {
+                self.sql.on_job_end(&event, self.limits.executions);
+                self.on_job_end(&event);
+            }
+            Event::StageSubmitted(event) => {
+                self.sql.on_stage_submitted(&event.info);
+                self.on_stage_submitted(*event);
+            }
+            Event::StageCompleted(event) => self.on_stage_completed(event.info),
+            Event::BlockUpdated(update) => self.on_block_update(&update),
+            Event::UnpersistRdd(rdd) => self.on_unpersist(rdd.id),
+            Event::SqlExecutionStart(event) => self.sql.on_start(*event, self.limits.executions),
+            Event::SqlAdaptivePlan(event) => self.sql.on_plan(*event),
+            Event::SqlAdaptiveMetrics(event) => self.sql.on_metrics(*event),
+            Event::SqlExecutionEnd(event) => self.sql.on_end(event, self.limits.executions),
+            Event::SqlDriverAccumUpdates(event) => self.sql.on_driver_updates(event),
+        }
+    }
+
+    /// The Scala of the Spark that answers: of the one that wrote the log it is told there.
+    pub fn scala(&self) -> Scala {
+        if let Some(other) = self.answers_as.as_deref().filter(|other| *other != self.spark_version) {
+            return Scala::of_spark(other);
+        }
+        let named = self
+            .environment
+            .as_ref()
+            .and_then(|environment| environment.scala_version.as_deref());
+        named
+            .and_then(Scala::of_name)
+            .unwrap_or_else(|| Scala::of_spark(&self.spark_version))
+    }
+
+    fn on_start(&mut self, logs: Option<LogPairs>, attributes: Option<LogPairs>) {
+        let Some(logs) = logs else {
+            return;
+        };
+        if let Some(driver) = self.live_executors.get_mut("driver") {
+            driver.logs = logs.0;
+            driver.attributes = attributes.map(|pairs| pairs.0).unwrap_or_default();
+            self.wrote_executor("driver");
+        }
+    }
+
+    fn on_environment(&mut self, update: EnvironmentUpdate) {
+        let cpus = update
+            .spark
+            .get("spark.task.cpus")
+            .and_then(|cpus| cpus.trim().parse().ok());
+        self.cpus_per_task = cpus.or(self.cpus_per_task);
+        let jvm = |key: &str| update.jvm.get(key).map(str::to_owned);
+        let sorted = |pairs: LogPairs| {
+            let mut pairs = pairs.0;
+            pairs.sort();
+            pairs
+        };
+        self.environment = Some(Environment {
+            java_version: jvm("Java Version"),
+            java_home: jvm("Java Home"),
+            scala_version: jvm("Scala Version"),
+            spark: sorted(update.spark),
+            hadoop: sorted(update.hadoop),
+            system: sorted(update.system),
+            metrics: sorted(update.metrics),
+            classpath: sorted(update.classpath),
+        });
+    }
+}

@@ -1,0 +1,438 @@
+//! SQL executions: plans, the jobs they run, and what their metrics came to.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+use stoke_eventlog::event::{
+    AdaptiveMetrics, AdaptivePlan, DriverAccumUpdates, JobEnd, JobStart, PlanMetric, SqlExecutionEnd,
+    SqlExecutionStart, StageInfo, TaskEnd,
+};
+
+use super::EXECUTION;
+use super::data::{JobStatus, Sql};
+use super::graph::Graph;
+use super::live::Indices;
+use crate::numbers::{Greatest, metric_text};
+
+/// All executions of an application.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Executions {
+    written: BTreeMap<i64, Sql>,
+    live: BTreeMap<i64, LiveExecution>,
+    stages: BTreeMap<i32, StageMetrics>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LiveExecution {
+    sql: Sql,
+    metrics: Vec<PlanMetric>,
+    stages: BTreeSet<i32>,
+    driver_updates: Vec<(i64, i64)>,
+    /// Filled once the execution has ended.
+    values: Option<BTreeMap<i64, String>>,
+    end_events: usize,
+    /// Spark has it in its store: from its first job on. Only what is stored for the first time makes Spark look whether there is too much.
+    stored: bool,
+}
+
+/// What the tasks of a stage attempt did to SQL metrics.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct StageMetrics {
+    attempt: i32,
+    tasks: i32,
+    execution: i64,
+    /// Metrics of the plan as it was when the job began.
+    kinds: HashMap<i64, String>,
+    done: Indices,
+    /// Numbers by task.
+    values: BTreeMap<i64, Values>,
+    /// The greatest number and the task it is from.
+    greatest: BTreeMap<i64, (i64, i64)>,
+}
+
+/// A metric's numbers by the index of a task. Most stages have few tasks, one after another; an index far away, as a damaged line may have
+/// it, must not take memory for all before it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Values {
+    near: Vec<i64>,
+    far: BTreeMap<i32, i64>,
+}
+
+/// Indices kept one after another.
+const NEAR: i32 = 1 << 17;
+
+impl Values {
+    fn set(&mut self, index: i32, value: i64) {
+        if index >= NEAR {
+            self.far.insert(index, value);
+            return;
+        }
+        let index = index as usize;
+        if index >= self.near.len() {
+            self.near.resize(index + 1, 0);
+        }
+        self.near[index] = value;
+    }
+
+    fn len(&self) -> usize {
+        self.near.len() + self.far.len()
+    }
+}
+
+impl StageMetrics {
+    fn new(execution: i64, attempt: i32, tasks: i32, kinds: HashMap<i64, String>) -> Self {
+        StageMetrics {
+            attempt,
+            tasks,
+            execution,
+            kinds,
+            done: Indices::default(),
+            values: BTreeMap::new(),
+            greatest: BTreeMap::new(),
+        }
+    }
+}
+
+impl Executions {
+    fn execution(&mut self, id: i64) -> &mut LiveExecution {
+        self.live.entry(id).or_insert_with(|| LiveExecution {
+            sql: Sql {
+                id,
+                root: id,
+                description: String::new(),
+                details: String::new(),
+                plan_text: String::new(),
+                modified_configs: Vec::new(),
+                submitted: -1,
+                completed: None,
+                error: None,
+                query_id: None,
+                jobs: Vec::new(),
+                stages: Vec::new(),
+                metric_values: BTreeMap::new(),
+                graph: None,
+            },
+            metrics: Vec::new(),
+            stages: BTreeSet::new(),
+            driver_updates: Vec::new(),
+            values: None,
+            end_events: 0,
+            stored: false,
+        })
+    }
+
+    pub(super) fn on_start(&mut self, event: SqlExecutionStart, limit: usize) {
+        let graph = Graph::of(&event.plan);
+        let execution = self.execution(event.id);
+        execution.metrics = distinct(&graph);
+        let sql = &mut execution.sql;
+        sql.root = event.root.unwrap_or(event.id);
+        sql.description = event.description;
+        sql.details = event.details;
+        sql.plan_text = event.plan_text;
+        sql.modified_configs = event.modified_configs.0;
+        sql.submitted = event.time;
+        sql.query_id = event.query_id;
+        sql.graph = Some(graph);
+        self.update(event.id, limit);
+    }
+
+    pub(super) fn on_plan(&mut self, event: AdaptivePlan) {
+        let graph = Graph::of(&event.plan);
+        let execution = self.execution(event.id);
+        execution.sql.plan_text = event.plan_text;
+        add_metrics(&mut execution.metrics, distinct(&graph));
+        execution.sql.graph = Some(graph);
+        self.share_metrics(event.id);
+    }
+
+    pub(super) fn on_metrics(&mut self, event: AdaptiveMetrics) {
+        add_metrics(&mut self.execution(event.id).metrics, event.metrics);
+        self.share_metrics(event.id);
+    }
+
+    /// Stages under way measure what the changed plan measures.
+    fn share_metrics(&mut self, id: i64) {
+        let Some(execution) = self.live.get(&id) else {
+            return;
+        };
+        for stage in self.stages.values_mut().filter(|stage| stage.execution == id) {
+            for metric in &execution.metrics {
+                let kind = stage.kinds.entry(metric.accumulator);
+                kind.or_insert_with(|| metric.kind.clone());
+            }
+        }
+    }
+
+    pub(super) fn on_end(&mut self, event: SqlExecutionEnd, limit: usize) {
+        let Some(execution) = self.live.get(&event.id) else {
+            return;
+        };
+        let values = self.aggregate(execution);
+        if let Some(execution) = self.live.get_mut(&event.id) {
+            execution.values = Some(values);
+            execution.sql.completed = Some(event.time);
+            execution.sql.error = event.error;
+            execution.end_events += 1;
+        }
+        self.update(event.id, limit);
+        self.forget_stages(Some(event.id));
+    }
+
+    pub(super) fn on_driver_updates(&mut self, event: DriverAccumUpdates) {
+        if let Some(execution) = self.live.get_mut(&event.id) {
+            execution.driver_updates.extend(event.updates);
+        }
+    }
+
+    pub(super) fn on_job_start(&mut self, event: &JobStart, limit: usize) {
+        let id = event.properties.as_ref().and_then(|all| all.get(EXECUTION));
+        let Some(id) = id.and_then(|id| id.parse::<i64>().ok()) else {
+            return;
+        };
+        if !self.live.contains_key(&id)
+            && let Some(sql) = self.written.get(&id)
+        {
+            // A job of an execution that has ended is added to what was written of it.
+            let again = LiveExecution {
+                metrics: sql.graph.as_ref().map(distinct).unwrap_or_default(),
+                stages: sql.stages.iter().copied().collect(),
+                driver_updates: Vec::new(),
+                values: Some(sql.metric_values.clone()),
+                end_events: sql.jobs.len() + 1,
+                stored: false,
+                // Spark does not take the error over.
+                sql: Sql {
+                    error: None,
+                    ..sql.clone()
+                },
+            };
+            self.live.insert(id, again);
+        }
+        let execution = self.execution(id);
+        let kinds: HashMap<i64, String> = execution
+            .metrics
+            .iter()
+            .map(|metric| (metric.accumulator, metric.kind.clone()))
+            .collect();
+        set_job(&mut execution.sql.jobs, event.id, JobStatus::Running);
+        execution.stages.extend(&event.stage_ids);
+        if !kinds.is_empty() {
+            for stage in event.stages.iter().flatten() {
+                self.stages
+                    .insert(stage.id, StageMetrics::new(id, 0, stage.tasks, kinds.clone()));
+            }
+        }
+        if !std::mem::replace(&mut self.execution(id).stored, true) {
+            self.trim(limit);
+        }
+    }
+
+    pub(super) fn on_job_end(&mut self, event: &JobEnd, limit: usize) {
+        let status = match event.succeeded() {
+            true => JobStatus::Succeeded,
+            false => JobStatus::Failed,
+        };
+        let of_job: Vec<i64> = self
+            .live
+            .iter()
+            .filter(|(_, execution)| execution.sql.jobs.iter().any(|(job, _)| *job == event.id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in of_job {
+            if let Some(execution) = self.live.get_mut(&id) {
+                set_job(&mut execution.sql.jobs, event.id, status);
+                execution.end_events += 1;
+            }
+            self.update(id, limit);
+        }
+    }
+
+    pub(super) fn on_stage_submitted(&mut self, info: &StageInfo) {
+        if let Some(stage) = self.stages.get_mut(&info.id)
+            && stage.attempt != info.attempt
+        {
+            let kinds = std::mem::take(&mut stage.kinds);
+            *stage = StageMetrics::new(stage.execution, info.attempt, stage.tasks, kinds);
+        }
+    }
+
+    pub(super) fn on_task_end(&mut self, event: &TaskEnd) {
+        let Some(stage) = self.stages.get_mut(&event.stage) else {
+            return;
+        };
+        let index = event.info.index;
+        let in_range = (0..stage.tasks).contains(&index);
+        if stage.attempt != event.attempt || !in_range || stage.done.contains(index) {
+            return;
+        }
+        for (id, update) in &event.info.accumulables.sql {
+            let Some(kind) = stage.kinds.get(id) else {
+                continue;
+            };
+            stage.values.entry(*id).or_default().set(index, *update);
+            if kind != "sum" {
+                let greatest = stage.greatest.entry(*id).or_insert((*update, event.info.id));
+                if *update > greatest.0 {
+                    *greatest = (*update, event.info.id);
+                }
+            }
+        }
+        if event.info.successful() {
+            stage.done.insert(index);
+        }
+    }
+
+    fn aggregate(&self, execution: &LiveExecution) -> BTreeMap<i64, String> {
+        let kinds: HashMap<i64, &str> = execution
+            .metrics
+            .iter()
+            .map(|metric| (metric.accumulator, metric.kind.as_str()))
+            .collect();
+        // Numbers, and how many tasks reported none.
+        let mut all: BTreeMap<i64, (Vec<i64>, usize)> = BTreeMap::new();
+        let mut greatest: HashMap<i64, Greatest> = HashMap::new();
+        for (id, stage) in execution
+            .stages
+            .iter()
+            .filter_map(|id| self.stages.get(id).map(|stage| (*id, stage)))
+        {
+            for (metric, values) in stage.values.iter().filter(|(metric, _)| kinds.contains_key(metric)) {
+                let (numbers, zeros) = all.entry(*metric).or_default();
+                numbers.extend(values.near.iter().chain(values.far.values()));
+                *zeros += usize::try_from(stage.tasks).unwrap_or(0).saturating_sub(values.len());
+            }
+            for (metric, (value, task)) in &stage.greatest {
+                let here = Greatest {
+                    value: *value,
+                    stage: id,
+                    attempt: stage.attempt,
+                    task: *task,
+                };
+                let known = greatest.entry(*metric).or_insert(here);
+                if here.value > known.value {
+                    *known = here;
+                }
+            }
+        }
+        for (metric, value) in execution
+            .driver_updates
+            .iter()
+            .filter(|(metric, _)| kinds.contains_key(metric))
+        {
+            all.entry(*metric).or_default().0.push(*value);
+        }
+        all.into_iter()
+            .filter_map(|(metric, (values, zeros))| {
+                let kind = kinds.get(&metric)?;
+                Some((metric, metric_text(kind, values, zeros, greatest.get(&metric).copied())))
+            })
+            .collect()
+    }
+
+    /// Writes an execution out once it and all its jobs have ended.
+    fn update(&mut self, id: i64, limit: usize) {
+        let ended = self
+            .live
+            .get(&id)
+            .is_some_and(|execution| execution.end_events > execution.sql.jobs.len());
+        if !ended {
+            return;
+        }
+        let mut first = false;
+        if let Some(execution) = self.live.remove(&id) {
+            first = !execution.stored;
+            self.written.insert(
+                id,
+                execution.view(|execution| execution.values.clone().unwrap_or_default()),
+            );
+        }
+        self.forget_stages(None);
+        if first {
+            self.trim(limit);
+        }
+    }
+
+    /// Lets go of stages no running execution has, besides `ending`.
+    fn forget_stages(&mut self, ending: Option<i64>) {
+        let live = &self.live;
+        self.stages.retain(|stage, _| {
+            live.iter()
+                .any(|(id, execution)| Some(*id) != ending && execution.stages.contains(stage))
+        });
+    }
+
+    /// Keeps `limit` executions: those that ended first go first. What is live counts once it is in Spark's store, and never goes.
+    fn trim(&mut self, limit: usize) {
+        let live = self.live.values().filter(|execution| execution.stored);
+        let live = live
+            .filter(|execution| !self.written.contains_key(&execution.sql.id))
+            .count();
+        let surplus = (self.written.len() + live).saturating_sub(limit);
+        if surplus == 0 {
+            return;
+        }
+        let mut ended: Vec<(i64, i64)> = self
+            .written
+            .values()
+            .filter_map(|sql| sql.completed.map(|completed| (completed, sql.id)))
+            .collect();
+        ended.sort_unstable();
+        for (_, id) in ended.into_iter().take(surplus) {
+            self.written.remove(&id);
+        }
+    }
+
+    /// All executions, as they are now.
+    pub(super) fn view(&self) -> BTreeMap<i64, Sql> {
+        let mut all = self.written.clone();
+        for (id, execution) in &self.live {
+            let view = execution.view(|execution| match &execution.values {
+                Some(values) => values.clone(),
+                None => self.aggregate(execution),
+            });
+            all.insert(*id, view);
+        }
+        all
+    }
+}
+
+impl LiveExecution {
+    fn view(&self, values: impl Fn(&LiveExecution) -> BTreeMap<i64, String>) -> Sql {
+        Sql {
+            stages: self.stages.iter().copied().collect(),
+            metric_values: values(self),
+            ..self.sql.clone()
+        }
+    }
+}
+
+fn distinct(graph: &Graph) -> Vec<PlanMetric> {
+    let mut metrics = Vec::new();
+    add_metrics(&mut metrics, graph.metrics().cloned().collect());
+    metrics
+}
+
+fn add_metrics(metrics: &mut Vec<PlanMetric>, more: Vec<PlanMetric>) {
+    let mut known: HashMap<i64, usize> = metrics
+        .iter()
+        .enumerate()
+        .map(|(place, metric)| (metric.accumulator, place))
+        .collect();
+    for metric in more {
+        match known.get(&metric.accumulator) {
+            Some(place) => metrics[*place] = metric,
+            None => {
+                known.insert(metric.accumulator, metrics.len());
+                metrics.push(metric);
+            }
+        }
+    }
+}
+
+fn set_job(jobs: &mut Vec<(i32, JobStatus)>, id: i32, status: JobStatus) {
+    match jobs.iter_mut().find(|(job, _)| *job == id) {
+        Some(job) => job.1 = status,
+        None => jobs.push((id, status)),
+    }
+}

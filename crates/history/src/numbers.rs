@@ -1,0 +1,188 @@
+//! Numbers as Spark writes them for people: SQL metrics, sizes, durations.
+
+/// The greatest value of a metric, and the task it is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Greatest {
+    /// The value.
+    pub value: i64,
+    /// Stage id.
+    pub stage: i32,
+    /// Its attempt.
+    pub attempt: i32,
+    /// Task id.
+    pub task: i64,
+}
+
+/// What a SQL metric comes to (`SQLMetrics.stringValue`): `values` are those that were reported, `zeros` counts the tasks that reported
+/// none, which Spark takes for zeros. Numbers below zero were never set.
+pub fn metric_text(kind: &str, mut values: Vec<i64>, zeros: usize, greatest: Option<Greatest>) -> String {
+    if kind == "sum" {
+        return grouped(values.iter().fold(0i64, |sum, value| sum.wrapping_add(*value)));
+    }
+    let place = match greatest {
+        Some(at) => format!("(stage {}.{}: task {})", at.stage, at.attempt, at.task),
+        None => "(driver)".to_owned(),
+    };
+    let show: fn(i64) -> String = match kind {
+        "average" => tenths,
+        "size" => size,
+        "timing" => duration,
+        "nsTiming" => |nanos| duration(nanos / 1_000_000),
+        // Metrics of a data source's own kinds are sums, as far as a log tells.
+        _ => grouped,
+    };
+    // Averages of nothing say nothing.
+    let (least, zeros) = if kind == "average" { (1, 0) } else { (0, zeros) };
+    values.retain(|value| *value >= least);
+    let count = values.len() + zeros;
+    if count <= 1 {
+        return show(values.first().copied().unwrap_or(0));
+    }
+    values.sort_unstable();
+    let at = |place: usize| {
+        place
+            .checked_sub(zeros)
+            .and_then(|place| values.get(place))
+            .copied()
+            .unwrap_or(0)
+    };
+    let range = format!(
+        "({}, {}, {} {place})",
+        show(at(0)),
+        show(at(count / 2)),
+        show(at(count - 1))
+    );
+    if kind == "average" {
+        return format!("(min, med, max (stageId: taskId)):\n{range}");
+    }
+    let sum = values.iter().fold(0i64, |sum, value| sum.wrapping_add(*value));
+    format!("total (min, med, max (stageId: taskId))\n{} {range}", show(sum))
+}
+
+/// `1,234,567`
+pub fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3 + 1);
+    if number < 0 {
+        out.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Averages are kept as tenths: `1,234.5`, without a zero behind the point.
+fn tenths(number: i64) -> String {
+    match number % 10 {
+        0 => grouped(number / 10),
+        tenth => format!("{}.{}", grouped(number / 10), tenth.abs()),
+    }
+}
+
+/// Sizes as `Utils.bytesToString` writes them: a unit is used from twice its size on.
+pub fn size(bytes: i64) -> String {
+    const UNITS: [(&str, u32); 6] = [
+        ("EiB", 60),
+        ("PiB", 50),
+        ("TiB", 40),
+        ("GiB", 30),
+        ("MiB", 20),
+        ("KiB", 10),
+    ];
+    for (unit, bits) in UNITS {
+        let one = 1i64 << bits;
+        if one.checked_mul(2).is_some_and(|two| bytes >= two) {
+            return format!("{} {unit}", rounded(bytes, one));
+        }
+    }
+    format!("{}.0 B", bytes)
+}
+
+/// `bytes / one` with one digit, halves away from zero, as `%.1f` of the exact quotient.
+fn rounded(bytes: i64, one: i64) -> String {
+    let (bytes, one) = (i128::from(bytes), i128::from(one));
+    let tenths = (bytes * 20 + one) / (one * 2);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// Durations as `Utils.msDurationToString` writes them.
+pub fn duration(millis: i64) -> String {
+    const SECOND: i64 = 1000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    match millis {
+        ..SECOND => format!("{millis} ms"),
+        SECOND..MINUTE => format!("{} s", tenths_of(millis, SECOND)),
+        MINUTE..HOUR => format!("{} m", tenths_of(millis, MINUTE)),
+        _ => format!("{} h", hundredths_of(millis, HOUR)),
+    }
+}
+
+/// One digit of a single-precision quotient, as Spark computes it.
+fn tenths_of(millis: i64, unit: i64) -> String {
+    format!("{:.1}", half_up(f64::from(millis as f32 / unit as f32), 10.0))
+}
+
+fn hundredths_of(millis: i64, unit: i64) -> String {
+    format!("{:.2}", half_up(f64::from(millis as f32 / unit as f32), 100.0))
+}
+
+/// Java rounds the decimal digits of a number half up; Rust rounds its exact value half to even.
+fn half_up(number: f64, scale: f64) -> f64 {
+    (number * scale + 0.5 + 1e-9).floor() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_durations() {
+        for (bytes, text) in [
+            (0, "0.0 B"),
+            (2047, "2047.0 B"),
+            (2048, "2.0 KiB"),
+            (245_555, "239.8 KiB"),
+            (4 << 20, "4.0 MiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+        for (millis, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1000, "1.0 s"),
+            (61_000, "1.0 m"),
+            (7_200_000, "2.00 h"),
+        ] {
+            assert_eq!(duration(millis), text);
+        }
+    }
+
+    #[test]
+    fn metrics() {
+        let at = Some(Greatest {
+            value: 5,
+            stage: 22,
+            attempt: 0,
+            task: 28,
+        });
+        assert_eq!(metric_text("sum", vec![20_000, 0], 3, None), "20,000");
+        assert_eq!(metric_text("size", vec![245_555], 0, None), "239.8 KiB");
+        assert_eq!(
+            metric_text("timing", vec![135, 113], 0, at),
+            "total (min, med, max (stageId: taskId))\n248 ms (113 ms, 135 ms, 135 ms (stage 22.0: task 28))"
+        );
+        assert_eq!(
+            metric_text("size", vec![4096, 8192, -1], 2, at),
+            "total (min, med, max (stageId: taskId))\n12.0 KiB (0.0 B, 4.0 KiB, 8.0 KiB (stage 22.0: task 28))"
+        );
+        assert_eq!(
+            metric_text("average", vec![12, 10, 20, 0, -1], 4, at),
+            "(min, med, max (stageId: taskId)):\n(1, 1.2, 2 (stage 22.0: task 28))"
+        );
+    }
+}

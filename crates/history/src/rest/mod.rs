@@ -1,0 +1,563 @@
+//! Spark's status API, `/api/v1`, over what is known of applications.
+//!
+//! [`answer`] is a function of a path, a query and a [`Library`]; it knows no sockets. Texts and statuses of failures are those of Spark's
+//! History Server, because clients look at them.
+
+mod params;
+mod redact;
+mod show;
+mod sql;
+mod summary;
+
+use std::sync::Arc;
+
+use crate::json::Json;
+use crate::listing::{Attempt, Listed};
+use crate::model::View;
+use crate::model::data::Stage;
+use crate::model::task::{Status, Task};
+use crate::version::Version;
+pub use params::Query;
+use show::Besides;
+
+/// Where applications are found.
+pub trait Library: Send + Sync {
+    /// Every application, in the order they are listed.
+    fn listed(&self) -> Arc<Vec<Listed>>;
+    /// An attempt, replayed. Nothing when there is no such attempt.
+    ///
+    /// # Errors
+    /// Why its log cannot be read.
+    fn view(&self, attempt: &Attempt) -> Result<Arc<View>, String>;
+    /// The Spark whose fields all answers have, where it is not to be the one that wrote each log.
+    fn answers_as(&self) -> Option<String>;
+    /// The Spark version this server answers as.
+    fn version(&self) -> String;
+    /// Now, in milliseconds since 1970.
+    fn now(&self) -> i64;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// 404, with a text.
+    NotFound(String),
+    /// 400, with a text.
+    Bad(String),
+    /// 400, with a text that claims to be JSON.
+    BadDate(String),
+    /// 503, with a text.
+    Unavailable(String),
+    /// 404 of a page that does not exist, or of a parameter that cannot be read.
+    NoPage,
+    /// 500, with a text.
+    Broken(String),
+}
+
+/// Writes an answer.
+pub type Write = Box<dyn FnOnce(&mut Json<'_>) + Send>;
+
+/// An answer.
+pub enum Answer {
+    /// JSON, written when it is sent.
+    Json(Write),
+    /// Logs of attempts of an application as a zip of this name.
+    Logs {
+        /// For the header.
+        name: String,
+        /// Whose logs.
+        attempts: Vec<Attempt>,
+    },
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Answer::Json(_) => out.write_str("Json"),
+            Answer::Logs { name, .. } => out.debug_tuple("Logs").field(name).finish(),
+        }
+    }
+}
+
+fn json(write: impl FnOnce(&mut Json<'_>) + Send + 'static) -> Result<Answer, Failure> {
+    Ok(Answer::Json(Box::new(write)))
+}
+
+/// The quantiles stages are shown with.
+const STAGE_QUANTILES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// The quantiles of a task summary.
+const TASK_QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+const TASK_STATUSES: [&str; 5] = ["RUNNING", "KILLED", "FAILED", "SUCCESS", "UNKNOWN"];
+const STAGE_STATUSES: [&str; 5] = ["ACTIVE", "COMPLETE", "FAILED", "PENDING", "SKIPPED"];
+const JOB_STATUSES: [&str; 4] = ["RUNNING", "SUCCEEDED", "FAILED", "UNKNOWN"];
+
+/// Answers a request for `path` below `/api/v1`.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn answer(library: &dyn Library, path: &str, query: &Query) -> Result<Answer, Failure> {
+    let parts: Vec<String> = path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(params::decode_path)
+        .collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match parts[..] {
+        ["version"] => {
+            let version = library.version();
+            json(move |json| json.object(|o| o.put("spark", version)))
+        }
+        ["applications"] => applications(library, query),
+        ["applications", id] => {
+            let listed = library.listed();
+            let Some(place) = listed.iter().position(|listed| listed.id == id) else {
+                return Err(Failure::NotFound(format!("unknown app: {id}")));
+            };
+            let fields = library.answers_as();
+            json(move |json| show::application(json, &listed[place], fields.as_deref()))
+        }
+        ["applications", id, ref rest @ ..] => {
+            let uri = || format!("/api/v1/{}", parts.join("/"));
+            below(library, id, rest, query, &uri)
+        }
+        _ => Err(Failure::NoPage),
+    }
+}
+
+/// What is asked for below an application, or below one attempt of it.
+fn below(
+    library: &dyn Library,
+    id: &str,
+    rest: &[&str],
+    query: &Query,
+    uri: &dyn Fn() -> String,
+) -> Result<Answer, Failure> {
+    let newer = Version::of(&library.version()).is_4();
+    let known = |rest: &[&str]| is_resource(rest) && (newer || rest != ["threads"]);
+    if known(rest) {
+        return resource(library, id, None, rest, query);
+    }
+    match rest {
+        [attempt] => one_attempt(library, id, attempt),
+        [attempt, rest @ ..] if known(rest) => resource(library, id, Some(attempt), rest, query),
+        _ => Err(Failure::NotFound(uri())),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_resource(rest: &[&str]) -> bool {
+    match rest {
+        ["jobs" | "executors" | "threads" | "allexecutors" | "allmiscellaneousprocess" | "environment" | "logs"] => {
+            true
+        }
+        ["jobs", id] => is_number(id),
+        ["executors", _, "threads"] | ["storage", "rdd"] => true,
+        ["storage", "rdd", id] => is_number(id),
+        ["stages" | "sql", ..] => true,
+        ["streaming", "statistics" | "receivers" | "batches"] => true,
+        ["streaming", "receivers" | "batches", id] | ["streaming", "batches", id, "operations"] => is_number(id),
+        ["streaming", "batches", id, "operations", operation] => is_number(id) && is_number(operation),
+        _ => false,
+    }
+}
+
+fn one_attempt(library: &dyn Library, id: &str, attempt: &str) -> Result<Answer, Failure> {
+    let listed = library.listed();
+    let found = listed
+        .iter()
+        .find(|listed| listed.id == id)
+        .and_then(|listed| {
+            listed
+                .attempts
+                .iter()
+                .find(|known| known.id.as_deref() == Some(attempt))
+        })
+        .cloned();
+    match found {
+        Some(found) => {
+            let fields = library.answers_as();
+            json(move |json| show::attempt(json, &found, fields.as_deref()))
+        }
+        None => Err(Failure::NotFound(format!("unknown app {id}, attempt {attempt}"))),
+    }
+}
+
+fn resource(
+    library: &dyn Library,
+    id: &str,
+    attempt: Option<&str>,
+    rest: &[&str],
+    query: &Query,
+) -> Result<Answer, Failure> {
+    let known = library
+        .listed()
+        .iter()
+        .find(|listed| listed.id == id)
+        .and_then(|listed| {
+            listed
+                .attempts
+                .iter()
+                .find(|known| known.id.as_deref() == attempt)
+                .cloned()
+        });
+    if rest == ["logs"] {
+        return logs(library, id, attempt);
+    }
+    let Some(known) = known else {
+        let name = attempt.map_or_else(|| id.to_owned(), |attempt| format!("{id}/{attempt}"));
+        return Err(Failure::NotFound(format!("no such app: {name}")));
+    };
+    let view = || library.view(&known).map_err(Failure::Broken);
+    match rest {
+        ["jobs"] => {
+            let wanted = query.names("status", &JOB_STATUSES)?;
+            let view = view()?;
+            json(move |json| {
+                let jobs = view
+                    .jobs()
+                    .filter(|job| wanted.is_empty() || wanted.contains(&job.status.name()));
+                json.list(jobs, show::job);
+            })
+        }
+        ["jobs", job] => {
+            let job: i32 = job.parse().map_err(|_| Failure::NoPage)?;
+            let view = view()?;
+            match view.job(job).is_some() {
+                true => json(move |json| view.job(job).into_iter().for_each(|job| show::job(json, job))),
+                false => Err(Failure::NotFound(format!("unknown job: {job}"))),
+            }
+        }
+        ["stages", rest @ ..] => stages(&view()?, rest, query),
+        ["executors"] => {
+            let (view, now) = (view()?, library.now());
+            json(move |json| {
+                let active = view.executors().rev().filter(|executor| executor.active);
+                json.list(active, |json, executor| {
+                    show::executor(json, &view, executor, &known, now)
+                });
+            })
+        }
+        ["allexecutors"] => {
+            let (view, now) = (view()?, library.now());
+            json(move |json| {
+                json.list(view.executors(), |json, executor| {
+                    show::executor(json, &view, executor, &known, now)
+                })
+            })
+        }
+        ["allmiscellaneousprocess"] => {
+            let view = view()?;
+            json(move |json| json.list(view.processes(), show::process))
+        }
+        ["executors", executor, "threads"] => match *executor == "driver" || is_number(executor) {
+            true => Err(no_threads()),
+            false => Err(Failure::Bad(
+                "Invalid executorId: neither 'driver' nor number.".to_owned(),
+            )),
+        },
+        ["threads"] => threads(query),
+        ["storage", "rdd"] => {
+            let view = view()?;
+            json(move |json| {
+                let cached = view.rdds().filter(|rdd| !rdd.blocks.is_empty());
+                json.list(cached, |json, rdd| show::rdd(json, &view, rdd));
+            })
+        }
+        ["storage", "rdd", rdd] => {
+            let rdd: i32 = rdd.parse().map_err(|_| Failure::NoPage)?;
+            let view = view()?;
+            match view.rdd(rdd).is_some() {
+                true => json(move |json| view.rdd(rdd).into_iter().for_each(|rdd| show::rdd(json, &view, rdd))),
+                false => Err(Failure::NotFound(format!("no rdd found w/ id {rdd}"))),
+            }
+        }
+        ["streaming", ..] => {
+            let listed = library.listed();
+            let name = listed
+                .iter()
+                .find(|listed| listed.id == id)
+                .map_or("", |listed| listed.name.as_str());
+            Err(Failure::NotFound(format!("no streaming listener attached to {name}")))
+        }
+        ["environment"] => {
+            let view = view()?;
+            json(move |json| show::environment(json, &view))
+        }
+        ["sql", rest @ ..] => executions(library.now(), view()?, rest, query),
+        _ => Err(Failure::NoPage),
+    }
+}
+
+fn no_threads() -> Failure {
+    Failure::Unavailable("Thread dumps not available through the history server.".to_owned())
+}
+
+fn threads(query: &Query) -> Result<Answer, Failure> {
+    let Some(executor) = query.first("executorId") else {
+        // Spark does not expect that.
+        return Err(Failure::Broken("no executorId".to_owned()));
+    };
+    match executor == "driver" || is_number(executor) {
+        true => Err(no_threads()),
+        false => Err(Failure::Bad(
+            "Invalid executorId: neither 'driver' nor number.".to_owned(),
+        )),
+    }
+}
+
+fn logs(library: &dyn Library, id: &str, attempt: Option<&str>) -> Result<Answer, Failure> {
+    let listed = library.listed();
+    let attempts: Vec<Attempt> = listed
+        .iter()
+        .filter(|listed| listed.id == id)
+        .flat_map(|listed| &listed.attempts)
+        .filter(|known| attempt.is_none() || known.id.as_deref() == attempt)
+        .cloned()
+        .collect();
+    // Without an attempt Spark looks for the application, then for its first attempt.
+    let there = attempts
+        .iter()
+        .any(|known| attempt.is_some() || matches!(known.id.as_deref(), None | Some("1")));
+    match there {
+        true => Ok(Answer::Logs {
+            name: match attempt {
+                Some(attempt) => format!("eventLogs-{id}-{attempt}.zip"),
+                None => format!("eventLogs-{id}.zip"),
+            },
+            attempts,
+        }),
+        false => {
+            let name = attempt.map_or_else(|| format!("{id}/1"), |attempt| format!("{id}/{attempt}"));
+            Err(Failure::NotFound(format!("no such app: {name}")))
+        }
+    }
+}
+
+fn applications(library: &dyn Library, query: &Query) -> Result<Answer, Failure> {
+    let statuses = query.names("status", &["COMPLETED", "RUNNING"])?;
+    let limit = match query.first("limit") {
+        None | Some("") => usize::MAX,
+        Some(limit) => usize::try_from(limit.parse::<i32>().map_err(|_| Failure::NoPage)?).unwrap_or(0),
+    };
+    // 2010-01-01 and 3000-01-01
+    let (earliest, latest) = (1_262_304_000_000, 32_503_680_000_000);
+    let (start, until) = (query.date("minDate", earliest)?, query.date("maxDate", latest)?);
+    let (min_end, max_end) = (query.date("minEndDate", earliest)?, query.date("maxEndDate", latest)?);
+    let (listed, now) = (library.listed(), library.now());
+    let wanted = move |one: &Listed| {
+        let running = one.attempts.first().is_none_or(|attempt| !attempt.completed);
+        let name = if running { "RUNNING" } else { "COMPLETED" };
+        let in_range = |attempt: &Attempt| {
+            let end = match running {
+                true => max_end > now,
+                false => (min_end..=max_end).contains(&attempt.end),
+            };
+            (start..=until).contains(&attempt.start) && end
+        };
+        (statuses.is_empty() || statuses.contains(&name)) && one.attempts.iter().any(in_range)
+    };
+    let fields = library.answers_as();
+    json(move |json| {
+        let page = listed.iter().filter(|one| wanted(one)).take(limit);
+        json.list(page, |json, one| show::application(json, one, fields.as_deref()));
+    })
+}
+
+/// How stages are to be shown.
+struct StageQuery {
+    details: bool,
+    summaries: bool,
+    quantiles: Vec<f64>,
+    statuses: Vec<&'static str>,
+}
+
+impl StageQuery {
+    fn of(query: &Query, details: bool) -> Result<Self, Failure> {
+        Ok(StageQuery {
+            details: query.flag("details", details),
+            summaries: query.flag("withSummaries", false),
+            statuses: query.names("taskStatus", &TASK_STATUSES)?,
+            quantiles: query.quantiles(&STAGE_QUANTILES)?,
+        })
+    }
+
+    fn write(&self, json: &mut Json<'_>, view: &View, stage: &Stage) {
+        let besides = Besides {
+            tasks: self.details.then(|| {
+                let mut tasks = view.tasks((stage.id, stage.attempt));
+                tasks.retain(|task| has_status(task, &self.statuses));
+                tasks
+            }),
+            executors: self.details,
+            quantiles: self.summaries.then(|| self.quantiles.clone()),
+        };
+        show::stage(json, view, stage, &besides);
+    }
+
+    /// Whether a stage has tasks of a wanted status; asked only where tasks are shown.
+    fn wants(&self, stage: &Stage) -> bool {
+        let count = |status: &str| match status {
+            "FAILED" => stage.failed_tasks,
+            "KILLED" => stage.killed_tasks,
+            "RUNNING" => stage.active_tasks,
+            "SUCCESS" => stage.completed_tasks,
+            _ => stage.tasks - stage.failed_tasks - stage.killed_tasks - stage.active_tasks - stage.completed_tasks,
+        };
+        !self.details || self.statuses.is_empty() || self.statuses.iter().any(|status| count(status) > 0)
+    }
+}
+
+fn has_status(task: &Task, statuses: &[&'static str]) -> bool {
+    statuses.is_empty() || statuses.contains(&task.status.name())
+}
+
+fn stages(view: &Arc<View>, rest: &[&str], query: &Query) -> Result<Answer, Failure> {
+    let view = view.clone();
+    let numbers = |texts: &[&str]| -> Result<Vec<i32>, Failure> {
+        let all = texts.iter().map(|text| text.parse().ok().filter(|_| is_number(text)));
+        all.collect::<Option<_>>().ok_or(Failure::NoPage)
+    };
+    match rest {
+        [] => {
+            let wanted = query.names("status", &STAGE_STATUSES)?;
+            let how = StageQuery::of(query, false)?;
+            json(move |json| {
+                let stages = view
+                    .stages()
+                    .filter(|stage| wanted.is_empty() || wanted.contains(&stage.status.name()))
+                    .filter(|stage| how.wants(stage));
+                json.list(stages, |json, stage| how.write(json, &view, stage));
+            })
+        }
+        [stage] => {
+            let stage = numbers(&[stage])?[0];
+            let how = StageQuery::of(query, true)?;
+            if view.attempts(stage).next().is_none() {
+                return Err(Failure::NotFound(format!("unknown stage: {stage}")));
+            }
+            json(move |json| json.list(view.attempts(stage), |json, stage| how.write(json, &view, stage)))
+        }
+        [stage, attempt, rest @ ..] => {
+            let key = numbers(&[stage, attempt])?;
+            one_stage(view, (key[0], key[1]), rest, query)
+        }
+    }
+}
+
+fn one_stage(view: Arc<View>, key: (i32, i32), rest: &[&str], query: &Query) -> Result<Answer, Failure> {
+    match rest {
+        [] => {
+            let how = StageQuery::of(query, true)?;
+            if view.stage(key).is_some() {
+                return json(move |json| {
+                    view.stage(key)
+                        .into_iter()
+                        .for_each(|stage| how.write(json, &view, stage))
+                });
+            }
+            let attempts: Vec<String> = view.attempts(key.0).map(|stage| stage.attempt.to_string()).collect();
+            Err(Failure::NotFound(match attempts.is_empty() {
+                true => format!("unknown stage: {}", key.0),
+                false => format!(
+                    "unknown attempt for stage {}.  Found attempts: [{}]",
+                    key.0,
+                    attempts.join(",")
+                ),
+            }))
+        }
+        ["taskSummary"] => {
+            let quantiles = query.quantiles(&TASK_QUANTILES)?;
+            match summary::TaskSummary::of(&view, key, &quantiles) {
+                Some(summary) => json(move |json| summary.write(json)),
+                None => Err(Failure::NotFound(format!(
+                    "No tasks reported metrics for {} / {} yet.",
+                    key.0, key.1
+                ))),
+            }
+        }
+        ["taskList"] => task_list(view, key, query),
+        _ => Err(Failure::NoPage),
+    }
+}
+
+fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, Failure> {
+    let (offset, length) = (query.int("offset", 0)?, query.int("length", 20)?);
+    let sort = query.first("sortBy").unwrap_or("ID").to_lowercase();
+    let (by_time, descending) = match sort.as_str() {
+        "id" => (false, false),
+        "runtime" | "+runtime" | "increasing_runtime" => (true, false),
+        "-runtime" | "decreasing_runtime" => (true, true),
+        _ => return Err(Failure::NoPage),
+    };
+    let statuses = query.names("status", &TASK_STATUSES)?;
+    let mut tasks = view.tasks(key);
+    if by_time {
+        tasks.sort_by_key(|task| (run_time(task), task.id));
+    }
+    if descending {
+        tasks.reverse();
+    }
+    tasks.retain(|task| has_status(task, &statuses));
+    let (offset, length) = (
+        usize::try_from(offset).unwrap_or(0),
+        usize::try_from(length).unwrap_or(0),
+    );
+    json(move |json| {
+        let page = tasks.iter().skip(offset).take(length);
+        json.list(page, |json, task| show::task(json, &view, task));
+    })
+}
+
+/// What tasks are sorted by: those that did not succeed come first, the longest of them before the others, as Spark's store keeps them.
+fn run_time(task: &Task) -> i64 {
+    let metrics = task
+        .metrics
+        .as_ref()
+        .map(|metrics| metrics.get(crate::model::metrics::at::RUN_TIME));
+    match (metrics, task.status) {
+        (None, _) => -1,
+        (Some(time), Status::Success) => time,
+        (Some(time), _) => !time,
+    }
+}
+
+fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result<Answer, Failure> {
+    let wanted = sql::Wanted {
+        details: query.flag("details", true),
+        plan: query.flag("planDescription", true),
+        now,
+    };
+    match rest {
+        [] => {
+            let all = Version::of(view.spark_version()).lists_all_executions();
+            let (offset, length) = (query.int("offset", 0)?, query.int("length", if all { -1 } else { 20 })?);
+            let (offset, length) = match (all, length) {
+                (true, ..=0) => (0, usize::MAX),
+                (false, ..=0) => return Err(Failure::Broken("max must be positive.".to_owned())),
+                _ => (
+                    usize::try_from(offset).unwrap_or(0),
+                    usize::try_from(length).unwrap_or(0),
+                ),
+            };
+            json(move |json| {
+                let page = view.executions().skip(offset).take(length);
+                json.list(page, |json, one| sql::execution(json, &view, one, wanted));
+            })
+        }
+        [id] if is_number(id) => {
+            let id: i64 = id.parse().map_err(|_| Failure::NoPage)?;
+            match view.execution(id).is_some() {
+                true => json(move |json| {
+                    view.execution(id)
+                        .into_iter()
+                        .for_each(|one| sql::execution(json, &view, one, wanted));
+                }),
+                false => Err(Failure::NotFound(format!("unknown query execution id: {id}"))),
+            }
+        }
+        _ => Err(Failure::NoPage),
+    }
+}

@@ -1,0 +1,240 @@
+//! The shelf: logs that come, grow, change and go; what is kept between runs; and the API over HTTP.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt;
+use stoke_eventlog::Source;
+use stoke_history::cache::Cache;
+use stoke_history::index::{Index, Settings};
+use stoke_history::rest::Library;
+use stoke_history::serve;
+use tower::ServiceExt;
+
+fn start(id: &str) -> String {
+    format!(
+        "{{\"Event\":\"SparkListenerLogStart\",\"Spark Version\":\"4.1.4\"}}\n{{\"Event\":\"SparkListenerApplicationStart\",\"App Name\":\"größe {id}\",\"App ID\":\"{id}\",\"Timestamp\":1000,\"User\":\"u\"}}\n"
+    )
+}
+
+fn job(id: i32) -> String {
+    let stage = format!(
+        "{{\"Stage ID\":{id},\"Stage Attempt ID\":0,\"Stage Name\":\"count\",\"Number of Tasks\":1,\"RDD Info\":[],\"Parent IDs\":[],\"Details\":\"\",\"Accumulables\":[],\"Submission Time\":{id}}}"
+    );
+    let task = |finished: i32| {
+        format!(
+            "{{\"Task ID\":{id},\"Index\":0,\"Attempt\":0,\"Launch Time\":5,\"Executor ID\":\"1\",\"Host\":\"h\",\"Locality\":\"ANY\",\"Speculative\":false,\"Getting Result Time\":0,\"Finish Time\":{finished},\"Failed\":false,\"Killed\":false,\"Accumulables\":[]}}"
+        )
+    };
+    [
+        format!("{{\"Event\":\"SparkListenerJobStart\",\"Job ID\":{id},\"Submission Time\":7,\"Stage Infos\":[{stage}],\"Stage IDs\":[{id}],\"Properties\":{{}}}}"),
+        format!("{{\"Event\":\"SparkListenerStageSubmitted\",\"Stage Info\":{stage},\"Properties\":{{}}}}"),
+        format!("{{\"Event\":\"SparkListenerTaskStart\",\"Stage ID\":{id},\"Stage Attempt ID\":0,\"Task Info\":{}}}", task(0)),
+        format!("{{\"Event\":\"SparkListenerTaskEnd\",\"Stage ID\":{id},\"Stage Attempt ID\":0,\"Task Type\":\"ResultTask\",\"Task End Reason\":{{\"Reason\":\"Success\"}},\"Task Info\":{},\"Task Metrics\":{{\"Executor Run Time\":3}}}}", task(9)),
+        format!("{{\"Event\":\"SparkListenerStageCompleted\",\"Stage Info\":{stage}}}"),
+        format!("{{\"Event\":\"SparkListenerJobEnd\",\"Job ID\":{id},\"Completion Time\":9,\"Job Result\":{{\"Result\":\"JobSucceeded\"}}}}"),
+        String::new(),
+    ]
+    .join("\n")
+}
+
+const END: &str = "{\"Event\":\"SparkListenerApplicationEnd\",\"Timestamp\":5000}\n";
+
+fn index(directory: &Path, cache: Option<&Path>, memory: usize) -> Index {
+    let settings = Settings {
+        memory,
+        ..Settings::default()
+    };
+    Index::new(
+        Source::directory(directory),
+        settings,
+        cache.map(|cache| Cache::open(cache).unwrap()),
+    )
+}
+
+fn jobs(index: &Index, id: &str) -> usize {
+    let listed = index.listed();
+    let attempt = &listed.iter().find(|listed| listed.id == id).unwrap().attempts[0];
+    index.view(attempt).unwrap().jobs().count()
+}
+
+#[test]
+fn logs_come_grow_end_and_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = directory.path().join("a.inprogress");
+    let index = index(directory.path(), None, 1 << 30);
+    index.scan().unwrap();
+    assert!(index.listed().is_empty());
+
+    // The last line is only half there.
+    let second = job(1);
+    let (half, rest) = second.split_at(second.len() / 2);
+    fs::write(&running, start("a") + &job(0) + half).unwrap();
+    assert_eq!(index.scan().unwrap().changed, 1);
+    assert!(!index.listed()[0].attempts[0].completed);
+    assert_eq!(jobs(&index, "a"), 2, "the second job has started");
+
+    let text = fs::read_to_string(&running).unwrap();
+    fs::write(&running, text + rest + &job(2)).unwrap();
+    assert_eq!(index.scan().unwrap().changed, 1);
+    assert_eq!(jobs(&index, "a"), 3);
+    let view = index.view(&index.listed()[0].attempts[0]).unwrap();
+    for stage in view.stages() {
+        assert_eq!(
+            (stage.completed_tasks, view.tasks((stage.id, 0)).len()),
+            (1, 1),
+            "no event was taken twice"
+        );
+    }
+
+    let text = fs::read_to_string(&running).unwrap();
+    fs::write(directory.path().join("a"), text + END).unwrap();
+    fs::remove_file(&running).unwrap();
+    index.scan().unwrap();
+    let attempt = &index.listed()[0].attempts[0];
+    assert_eq!((attempt.completed, attempt.duration), (true, 4000));
+    assert_eq!(jobs(&index, "a"), 3);
+    assert_eq!(index.scan().unwrap().changed, 0);
+
+    fs::remove_file(directory.path().join("a")).unwrap();
+    index.scan().unwrap();
+    assert!(index.listed().is_empty());
+}
+
+#[test]
+fn a_log_that_was_written_anew_is_not_taken_for_one_that_grew() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a");
+    fs::write(&file, start("a") + &job(0) + &job(1) + END).unwrap();
+    let index = index(directory.path(), None, 1 << 30);
+    index.scan().unwrap();
+    assert_eq!(jobs(&index, "a"), 2);
+    fs::write(&file, start("a") + &job(0) + END).unwrap();
+    index.scan().unwrap();
+    assert_eq!(jobs(&index, "a"), 1);
+}
+
+#[test]
+fn what_was_replayed_is_kept_between_runs() {
+    let (directory, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = directory.path().join("a");
+    let many: String = (0..400).map(job).collect();
+    fs::write(&file, start("a") + &many + END).unwrap();
+    let first = index(directory.path(), Some(cache.path()), 1 << 30);
+    assert_eq!(first.scan().unwrap().changed, 1);
+    assert_eq!(jobs(&first, "a"), 400);
+    drop(first);
+
+    // Same size and time, other content: only the cache can still tell of 400 jobs.
+    let time = fs::metadata(&file).unwrap().modified().unwrap();
+    let size = fs::metadata(&file).unwrap().len() as usize;
+    fs::write(&file, "x".repeat(size)).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    let second = index(directory.path(), Some(cache.path()), 1 << 30);
+    assert_eq!(second.scan().unwrap().changed, 0);
+    assert_eq!(jobs(&second, "a"), 400);
+    drop(second);
+
+    // What is damaged or of a log that is gone is not used.
+    for kept in fs::read_dir(cache.path()).unwrap() {
+        fs::write(kept.unwrap().path(), "stoke-history").unwrap();
+    }
+    fs::write(&file, start("a") + &job(0) + END).unwrap();
+    let third = index(directory.path(), Some(cache.path()), 1 << 30);
+    assert_eq!(third.scan().unwrap().changed, 1);
+    assert_eq!(jobs(&third, "a"), 1);
+    fs::remove_file(&file).unwrap();
+    third.scan().unwrap();
+    assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1, "only the list is left");
+}
+
+#[test]
+fn memory_is_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a", "b", "c"] {
+        fs::write(directory.path().join(name), start(name) + &job(0) + END).unwrap();
+    }
+    let index = index(directory.path(), None, 0);
+    index.scan().unwrap();
+    let listed = index.listed();
+    let first = Arc::downgrade(&index.view(&listed[0].attempts[0]).unwrap());
+    assert!(first.upgrade().is_some(), "one application is always kept");
+    index.view(&listed[1].attempts[0]).unwrap();
+    assert!(first.upgrade().is_none(), "the one asked for longest ago is let go");
+}
+
+async fn get(index: &Arc<Index>, path: &str) -> (u16, http::HeaderMap, Vec<u8>) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let answer = serve::router(index.clone()).oneshot(request).await.unwrap();
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    (head.status.as_u16(), head.headers, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_over_http() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a"), start("a") + &job(0) + END).unwrap();
+    let rolling = directory.path().join("eventlog_v2_b");
+    fs::create_dir(&rolling).unwrap();
+    fs::write(rolling.join("events_1_b"), start("b")).unwrap();
+    fs::write(rolling.join("events_2_b"), job(0) + END).unwrap();
+    fs::write(rolling.join("appstatus_b"), "").unwrap();
+    let index = Arc::new(index(directory.path(), None, 1 << 30));
+    index.scan().unwrap();
+
+    let (status, headers, body) = get(&index, "/api/v1/applications/a/jobs/0").await;
+    assert_eq!(
+        (status, headers["content-type"].to_str().unwrap()),
+        (200, "application/json")
+    );
+    assert!(
+        String::from_utf8(body)
+            .unwrap()
+            .starts_with("{\n  \"jobId\" : 0,\n  \"name\" : \"count\",\n")
+    );
+    let (status, headers, body) = get(&index, "/api/v1/applications/a/jobs/7").await;
+    assert_eq!(
+        (status, headers["content-type"].to_str().unwrap(), &body[..]),
+        (404, "text/plain", &b"unknown job: 7"[..])
+    );
+    assert_eq!(get(&index, "/nowhere").await.0, 404);
+    assert_eq!(get(&index, "/api/v1x").await.0, 404);
+
+    for (id, names) in [
+        ("a", &["a"][..]),
+        (
+            "b",
+            &[
+                "eventlog_v2_b/",
+                "eventlog_v2_b/events_1_b",
+                "eventlog_v2_b/events_2_b",
+                "eventlog_v2_b/appstatus_b",
+            ],
+        ),
+    ] {
+        let (status, headers, body) = get(&index, &format!("/api/v1/applications/{id}/logs")).await;
+        assert_eq!(status, 200);
+        assert_eq!(
+            headers["content-disposition"],
+            format!("attachment; filename=eventLogs-{id}.zip")
+        );
+        let mut zip = zip::ZipArchive::new(std::io::Cursor::new(body)).unwrap();
+        assert_eq!(zip.file_names().collect::<Vec<_>>(), names);
+        for name in names.iter().filter(|name| !name.ends_with('/')) {
+            let mut text = Vec::new();
+            std::io::Read::read_to_end(&mut zip.by_name(name).unwrap(), &mut text).unwrap();
+            assert_eq!(text, fs::read(directory.path().join(name)).unwrap());
+        }
+    }
+}
