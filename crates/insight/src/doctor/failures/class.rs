@@ -1,0 +1,170 @@
+//! Classes of failures as data: what each is, how near to the root of trouble it is, and what it explains.
+
+use serde_json::Value;
+
+use crate::doctor::{Evidence, Finding, Fix, Rule, Severity};
+
+/// A class of failures.
+#[derive(Debug)]
+pub(super) struct Class {
+    /// The finding's code.
+    pub id: &'static str,
+    /// The nearer to the root, the higher. Only decides where no class explains another.
+    pub rank: u32,
+    /// The rule.
+    pub rule: Rule,
+    /// Codes of what follows from it: such findings are told as its evidence, not as findings of their own.
+    pub explains: &'static [&'static [&'static str]],
+}
+
+/// A class, for the tables.
+pub(super) const fn class(
+    id: &'static str,
+    rank: u32,
+    text: &'static str,
+    source: &'static str,
+    explains: &'static [&'static [&'static str]],
+) -> Class {
+    Class {
+        id,
+        rank,
+        rule: Rule { text, source },
+        explains,
+    }
+}
+
+/// What is told at the end of a run whatever ended it.
+pub(super) const END: &[&str] = &[
+    "job-aborted",
+    "executors-excluded",
+    "driver-exit-code",
+    "context-not-started",
+    "submission-failed",
+];
+/// What an exception in somebody's code looks like when it is another one's fault.
+pub(super) const THROWN: &[&str] = &["python-exception", "jvm-exception", "sql-runtime-error"];
+/// What follows when executors go.
+pub(super) const LOST: &[&str] = &[
+    "executor-lost",
+    "executor-heartbeat-timeout",
+    "executor-failure-limit",
+    "fetch-failed-executor-lost",
+    "fetch-failed",
+    "task-result-lost",
+    "python-worker-crashed",
+];
+/// What follows when executors never come.
+pub(super) const NONE_COME: &[&str] = &[
+    "no-executors",
+    "executor-failure-limit",
+    "start-timeout",
+    "deadline-exceeded",
+    "executor-lost",
+];
+
+/// A finding in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub class: &'static Class,
+    /// Whether it ended the run, or blocks it.
+    pub fatal: bool,
+    pub cause: String,
+    pub evidence: Vec<Evidence>,
+    pub fix: Fix,
+}
+
+impl Found {
+    pub fn new(class: &'static Class, fatal: bool, cause: impl Into<String>, evidence: Evidence, fix: Fix) -> Found {
+        Found {
+            class,
+            fatal,
+            cause: cause.into(),
+            evidence: vec![evidence],
+            fix,
+        }
+    }
+
+    /// Never itself: groups may name the class they stand at.
+    fn explains(&self, other: &Found) -> bool {
+        self.class.id != other.class.id && self.class.explains.iter().any(|group| group.contains(&other.class.id))
+    }
+}
+
+/// A fix in words.
+pub(super) fn words(text: impl Into<String>) -> Fix {
+    Fix {
+        text: text.into(),
+        patch: None,
+    }
+}
+
+/// A fix in words and as a patch.
+pub(super) fn patch(text: impl Into<String>, patch: Value) -> Fix {
+    Fix {
+        text: text.into(),
+        patch: Some(patch),
+    }
+}
+
+/// Pieces of evidence told of one finding.
+const KEPT: usize = 5;
+/// Weight of what ended the run over what did not.
+const RANKS: u64 = 1_000;
+
+/// Findings: those of one class are one, those that another explains are its evidence, and the root comes first.
+pub(super) fn settle(found: Vec<Found>) -> Vec<Finding> {
+    let mut merged: Vec<Found> = Vec::new();
+    for one in found {
+        match merged.iter_mut().find(|known| known.class.id == one.class.id) {
+            Some(known) => {
+                known.fatal |= one.fatal;
+                if known.fix.patch.is_none() && one.fix.patch.is_some() {
+                    known.fix = one.fix;
+                }
+                for evidence in one.evidence {
+                    if known.evidence.len() < KEPT && known.evidence.iter().all(|seen| seen.seen != evidence.seen) {
+                        known.evidence.push(evidence);
+                    }
+                }
+            }
+            None => merged.push(one),
+        }
+    }
+    // The nearest to the root first, so that what it explains is given to it and not to something between.
+    merged.sort_by_key(|one| std::cmp::Reverse(one.class.rank));
+    let mut roots: Vec<Found> = Vec::new();
+    for one in merged {
+        let root = roots.iter_mut().find(|root| root.explains(&one));
+        let Some(root) = root else {
+            roots.push(one);
+            continue;
+        };
+        // The cause of what ended the run has ended it.
+        root.fatal |= one.fatal;
+        if root.evidence.len() < KEPT
+            && let Some(evidence) = one.evidence.into_iter().next()
+            && root.evidence.iter().all(|known| known.seen != evidence.seen)
+        {
+            root.evidence.push(evidence);
+        }
+    }
+    let mut findings: Vec<Finding> = roots.into_iter().map(finding).collect();
+    findings.sort_by_key(|finding| (finding.severity, std::cmp::Reverse(finding.weight)));
+    findings
+}
+
+fn finding(found: Found) -> Finding {
+    Finding {
+        id: found.class.id,
+        severity: match found.fatal {
+            true => Severity::Fatal,
+            false => Severity::Warning,
+        },
+        cause: found.cause,
+        evidence: found.evidence,
+        rule: found.class.rule,
+        fix: found.fix,
+        gain: None,
+        weight: u64::from(found.class.rank) * RANKS,
+    }
+}

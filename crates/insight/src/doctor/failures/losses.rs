@@ -1,0 +1,375 @@
+//! Executors that were lost, from every place that tells of it, one row for each.
+
+use std::collections::BTreeMap;
+
+use super::context::Outcome;
+use crate::doctor::Evidence;
+use crate::facts::cluster::{Cluster, Pod, Role, State};
+use crate::facts::run::FailureKind;
+use crate::facts::{Facts, Run};
+use crate::text::{after, between, leading_number, short};
+
+/// Why an executor was lost; the later, the less is said by it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why {
+    /// The kernel ended its container for its memory.
+    OomKilled,
+    /// The kubelet evicted its pod: `memory`, `ephemeral-storage`, `disk`, or empty.
+    Evicted(String),
+    /// The scheduler preempted it, or its node was taken away (spot, drain, shutdown).
+    Preempted,
+    /// Its node went away or did not answer.
+    NodeLost,
+    /// The JVM ran out of memory (exit code 52).
+    HeapOom,
+    /// It could not make its local directories (exit code 53).
+    NoLocalDirectory,
+    /// It could not reach the driver with its heartbeats (exit code 56), or the driver did not hear them.
+    Heartbeat,
+    /// SIGKILL, and nobody says whose.
+    Killed,
+    /// Another exit code.
+    Exit(i32),
+    /// Somebody deleted its pod.
+    Deleted,
+    /// Nobody says.
+    Unknown,
+}
+
+/// A lost executor.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Loss {
+    /// Spark's id.
+    pub executor: String,
+    pub why: Why,
+    pub evidence: Evidence,
+    /// Whether tasks failed with it.
+    pub cost_tasks: bool,
+}
+
+/// Characters of a reason shown as evidence.
+const SHOWN: usize = 300;
+/// Milliseconds before the end of the driver in which executors go because it ends.
+const ENDING: i64 = 5_000;
+
+/// Executors that were lost, without those that Spark itself let go.
+pub(super) fn losses(facts: &Facts, outcome: Outcome) -> Vec<Loss> {
+    let mut lost: BTreeMap<String, Loss> = BTreeMap::new();
+    let mut add = |executor: &str, why: Why, evidence: Evidence| {
+        let known = lost.entry(executor.to_owned()).or_insert_with(|| Loss {
+            executor: executor.to_owned(),
+            why: Why::Unknown,
+            evidence: evidence.clone(),
+            cost_tasks: false,
+        });
+        if why < known.why {
+            (known.why, known.evidence) = (why, evidence);
+        }
+    };
+    if let Some(run) = &facts.run {
+        of_run(run, &mut add);
+    }
+    for log in facts.logs.iter().filter(|log| log.role == Role::Driver) {
+        of_driver_log(log, &mut add);
+    }
+    if let Some(cluster) = &facts.cluster {
+        of_cluster(cluster, &mut add);
+    }
+    if let Some(run) = &facts.run {
+        for stage in run.stages.values() {
+            for failure in &stage.failures {
+                if let FailureKind::ExecutorLost { executor, .. } = &failure.kind
+                    && let Some(loss) = lost.get_mut(executor)
+                {
+                    loss.cost_tasks = true;
+                }
+            }
+        }
+    }
+    let mut lost: Vec<Loss> = lost.into_values().collect();
+    // Signals that end an executor in the usual way matter where tasks failed with it; without an event log, where the run failed.
+    lost.retain(|loss| match loss.why {
+        Why::Deleted | Why::Unknown | Why::Exit(143) => {
+            loss.cost_tasks || facts.run.is_none() && outcome == Outcome::Failed
+        }
+        _ => true,
+    });
+    lost.sort_by_key(|loss| (loss.why.clone(), loss.executor.parse::<u64>().unwrap_or(u64::MAX)));
+    lost
+}
+
+fn of_run(run: &Run, add: &mut impl FnMut(&str, Why, Evidence)) {
+    for executor in &run.executors {
+        let Some(removed) = executor.removed else { continue };
+        let ends = run.ended.is_some_and(|end| removed + ENDING >= end);
+        match why(&executor.removed_because) {
+            None => {}
+            // The pods go when the driver does.
+            Some(Why::Deleted | Why::Unknown | Why::Exit(143 | 0)) if ends => {}
+            Some(why) => {
+                let seen = short(&one_line(&executor.removed_because), SHOWN);
+                add(
+                    &executor.id,
+                    why,
+                    Evidence::new(format!("executor {}", executor.id), seen),
+                );
+            }
+        }
+    }
+}
+
+/// `Lost executor 1 on 10.0.0.7: …`, and what the API said of it in the lines that follow.
+fn of_driver_log(log: &crate::facts::Log, add: &mut impl FnMut(&str, Why, Evidence)) {
+    const FOLLOWING: usize = 16;
+    for (place, line) in log.lines.iter().enumerate() {
+        let Some(told) = after(&line.text, "Lost executor ") else {
+            continue;
+        };
+        let Some((id, rest)) = told.split_once(" on ") else {
+            continue;
+        };
+        let mut text = rest.split_once(": ").map_or(rest, |(_, text)| text).to_owned();
+        for further in log.lines.iter().skip(place + 1).take(FOLLOWING) {
+            if further.text.contains(" INFO ") || further.text.contains(" WARN ") || further.text.contains(" ERROR ") {
+                break;
+            }
+            text.push(' ');
+            text.push_str(further.text.trim());
+        }
+        if let Some(why) = why(&text) {
+            let seen = short(&one_line(&format!("Lost executor {id}: {text}")), SHOWN);
+            add(
+                id,
+                why,
+                Evidence::new(format!("log {}:{}", log.source, line.number), seen),
+            );
+        }
+    }
+}
+
+fn of_cluster(cluster: &Cluster, add: &mut impl FnMut(&str, Why, Evidence)) {
+    for pod in cluster.executors() {
+        let Role::Executor(id) = &pod.role else { continue };
+        if let Some((why, seen)) = of_pod(pod) {
+            add(id, why, Evidence::new(format!("pod {}", pod.name), seen));
+        }
+        for event in cluster.events_of("Pod", &pod.name) {
+            if let Some(why) = of_event(&event.reason, &event.message) {
+                let seen = short(&format!("{}: {}", event.reason, event.message), SHOWN);
+                add(id, why, Evidence::new(format!("event {}", event.reason), seen));
+            }
+        }
+    }
+    // Pods that are gone already: the operator told of each.
+    for event in cluster
+        .events
+        .iter()
+        .filter(|event| event.reason == "SparkExecutorFailed")
+    {
+        for part in event.message.split(", Executor ").flat_map(|part| part.split("), ")) {
+            let Some(id) = between(part, "-exec-", " ").or_else(|| between(part, "-exec-", ":")) else {
+                continue;
+            };
+            let id = id.trim_end_matches(':');
+            let code = after(part, "ExitCode: ").and_then(leading_number);
+            let oom = part.contains("Reason: OOMKilled");
+            let why = match (oom, code) {
+                (true, _) => Why::OomKilled,
+                (false, Some(code)) => of_code(i32::try_from(code).unwrap_or_default()),
+                _ => continue,
+            };
+            add(
+                id,
+                why,
+                Evidence::new(format!("event {}", event.reason), short(&event.message, SHOWN)),
+            );
+        }
+    }
+}
+
+/// Of a pod that is still there.
+fn of_pod(pod: &Pod) -> Option<(Why, String)> {
+    let told = |why: Why, detail: &str| Some((why, short(&format!("{}: {detail}", pod.reason), SHOWN)));
+    match pod.reason.as_str() {
+        "Evicted" => return told(Why::Evicted(resource(&pod.message)), &pod.message),
+        "Preempting" | "Preempted" | "Terminated" | "NodeShutdown" | "Shutdown" => {
+            return told(Why::Preempted, &pod.message);
+        }
+        "NodeLost" | "NodeAffinity" => return told(Why::NodeLost, &pod.message),
+        _ => {}
+    }
+    let disrupted = pod
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == "DisruptionTarget" && condition.status == "True");
+    if let Some(condition) = disrupted {
+        let why = match condition.reason.as_str() {
+            "PreemptionByScheduler" | "TerminationByKubelet" | "EvictionByEvictionAPI" => Why::Preempted,
+            "DeletionByTaintManager" | "DeletionByPodGC" => Why::NodeLost,
+            _ => Why::Preempted,
+        };
+        return Some((
+            why,
+            short(
+                &format!("DisruptionTarget {}: {}", condition.reason, condition.message),
+                SHOWN,
+            ),
+        ));
+    }
+    let container = pod.containers.first()?;
+    let ended = match (&container.state, &container.last) {
+        (State::Terminated { .. }, _) => &container.state,
+        (_, State::Terminated { .. }) => &container.last,
+        _ => return None,
+    };
+    let State::Terminated { reason, exit_code, .. } = ended else {
+        return None;
+    };
+    let seen = format!(
+        "container {} terminated, exit code {exit_code}, reason {reason}",
+        container.name
+    );
+    match (reason.as_str(), exit_code) {
+        ("OOMKilled", _) => Some((Why::OomKilled, seen)),
+        (_, 0) => None,
+        (_, code) => Some((of_code(*code), seen)),
+    }
+}
+
+fn of_event(reason: &str, message: &str) -> Option<Why> {
+    match reason {
+        "Evicted" => Some(Why::Evicted(resource(message))),
+        "Preempted" | "TaintManagerEviction" => Some(Why::Preempted),
+        "NodeNotReady" => Some(Why::NodeLost),
+        _ => None,
+    }
+}
+
+/// What an executor's end means; none when Spark itself wanted it.
+pub(super) fn why(text: &str) -> Option<Why> {
+    let has = |words: &str| text.contains(words);
+    const WANTED: [&str; 6] = [
+        "Executor killed by driver",
+        "killed by driver",
+        "Executor decommission finished",
+        "Executor is decommissioned",
+        "decommissioned",
+        "shutdown",
+    ];
+    if has("OOMKilled") {
+        return Some(Why::OomKilled);
+    }
+    if has("Evicted") || has("low on resource") || has("ephemeral local storage usage exceeds") {
+        return Some(Why::Evicted(resource(text)));
+    }
+    if has("Preempt") {
+        return Some(Why::Preempted);
+    }
+    if has("NodeLost") || has("worker lost") || has("Worker shutting down") && !has("decommission") {
+        return Some(Why::NodeLost);
+    }
+    let code = [
+        "exited with exit code ",
+        "exited with code ",
+        "with exit status ",
+        "exitStatus ",
+    ]
+    .iter()
+    .find_map(|mark| after(text, mark).and_then(leading_number));
+    match code {
+        Some(0) => return None,
+        Some(code) => return Some(of_code(i32::try_from(code).unwrap_or(1))),
+        None => {}
+    }
+    if has("heartbeat timed out") {
+        return Some(Why::Heartbeat);
+    }
+    if has("deleted by a user or the framework") {
+        return Some(Why::Deleted);
+    }
+    match WANTED.iter().any(|words| has(words)) {
+        true => None,
+        false => Some(Why::Unknown),
+    }
+}
+
+/// Exit codes: of Spark's executors (`ExecutorExitCode`), and 128 and a signal.
+fn of_code(code: i32) -> Why {
+    match code {
+        52 => Why::HeapOom,
+        53 => Why::NoLocalDirectory,
+        56 => Why::Heartbeat,
+        137 => Why::Killed,
+        code => Why::Exit(code),
+    }
+}
+
+/// What a node or a pod had too little of.
+fn resource(text: &str) -> String {
+    let resource = match text {
+        text if text.contains("ephemeral") || text.contains("emptyDir") || text.contains("EmptyDir") => {
+            "ephemeral-storage"
+        }
+        text if text.contains("resource: memory") || text.contains("MemoryPressure") => "memory",
+        text if text.contains("DiskPressure") || text.contains("nodefs") || text.contains("imagefs") => {
+            "ephemeral-storage"
+        }
+        _ => "",
+    };
+    resource.to_owned()
+}
+
+/// A text of several lines on one.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_executors_as_spark_words_them() {
+        for (text, expected) in [
+            (
+                "The executor with id 1 exited with exit code 137(SIGKILL, possible container OOM).\n\n\ttermination reason: OOMKilled",
+                Some(Why::OomKilled),
+            ),
+            (
+                "The executor with id 1 exited with exit code 137(SIGKILL, possible container OOM).",
+                Some(Why::Killed),
+            ),
+            (
+                "The executor with id 3 exited with exit code 52(JVM OOM).",
+                Some(Why::HeapOom),
+            ),
+            ("Command exited with code 52", Some(Why::HeapOom)),
+            ("Command exited with code 0", None),
+            ("Executor killed by driver.", None),
+            ("Executor decommission finished: spark scale down", None),
+            ("Executor heartbeat timed out after 130000 ms", Some(Why::Heartbeat)),
+            (
+                "The executor with id 2 was deleted by a user or the framework.",
+                Some(Why::Deleted),
+            ),
+            (
+                "The executor with id 4 exited with exit code 1(Unexpected).",
+                Some(Why::Exit(1)),
+            ),
+            (
+                "The API gave the following brief reason: Evicted. The node was low on resource: memory.",
+                Some(Why::Evicted("memory".into())),
+            ),
+            (
+                "The API gave the following brief reason: Evicted. Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.",
+                Some(Why::Evicted("ephemeral-storage".into())),
+            ),
+            (
+                "Remote RPC client disassociated. Likely due to containers exceeding thresholds, or network issues.",
+                Some(Why::Unknown),
+            ),
+        ] {
+            assert_eq!(why(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The memory a role asks for, reckoned as Spark reckons it, and what to ask for instead.
+
+use serde_json::{Map, Value, json};
+use stoke_eventlog::event::EXECUTOR_METRICS;
+use stoke_model::memory::{ByteUnit, Memory};
+
+use super::context::Context;
+
+/// Least overhead unless configured, MiB (`spark.executor.minMemoryOverhead`).
+const MIN_OVERHEAD_MIB: u64 = 384;
+/// Share of the heap added as overhead for JVM applications (`spark.executor.memoryOverheadFactor`).
+const JVM_FACTOR: f64 = 0.1;
+/// The same for Python and R on Kubernetes (`spark.kubernetes.memoryOverheadFactor`).
+const NON_JVM_FACTOR: f64 = 0.4;
+/// Proposed amounts are whole multiples of this, MiB.
+const STEP_MIB: u64 = 256;
+/// Room above what was measured.
+const ROOM: f64 = 1.25;
+
+/// Memory of the driver or of an executor, in MiB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Asked {
+    pub role: &'static str,
+    pub heap: u64,
+    pub overhead: u64,
+}
+
+impl Asked {
+    /// Of `driver` or `executor`.
+    pub fn of(context: &Context<'_>, role: &'static str) -> Asked {
+        let property = |name: &str| context.facts.property(&format!("spark.{role}.{name}"));
+        let field = |name: &str| context.spec(&format!("/{role}/{name}")).and_then(Value::as_str);
+        let memory = |name: &str| {
+            let text = property(name).or_else(|| field(name))?;
+            Some(Memory::parse(text, ByteUnit::Mib).ok()?.mib())
+        };
+        let heap = memory("memory").unwrap_or(1024);
+        let factor = property("memoryOverheadFactor")
+            .or_else(|| context.facts.property("spark.kubernetes.memoryOverheadFactor"))
+            .and_then(|text| text.parse().ok())
+            .or_else(|| {
+                context
+                    .spec("/memoryOverheadFactor")
+                    .and_then(|value| value.as_str()?.parse().ok())
+            })
+            .unwrap_or(match context.is_python() {
+                true => NON_JVM_FACTOR,
+                false => JVM_FACTOR,
+            });
+        let overhead =
+            memory("memoryOverhead").unwrap_or_else(|| ((heap as f64 * factor) as u64).max(MIN_OVERHEAD_MIB));
+        Asked { role, heap, overhead }
+    }
+
+    /// A larger overhead: for the most that was measured outside the heap with [`ROOM`], and at least twice of what it is.
+    pub fn more_overhead(&self, measured_mib: Option<u64>) -> u64 {
+        let measured = measured_mib.map_or(0, |mib| (mib as f64 * ROOM) as u64);
+        (self.overhead * 2).max(measured).next_multiple_of(STEP_MIB)
+    }
+
+    /// A heap half as large again.
+    pub fn more_heap(&self) -> u64 {
+        (self.heap + self.heap.div_ceil(2)).next_multiple_of(STEP_MIB)
+    }
+
+    /// A patch of one field of the role.
+    pub fn patch(&self, field: &str, mib: u64) -> Value {
+        let mut role = Map::new();
+        role.insert(field.to_owned(), json!(format!("{mib}m")));
+        let mut spec = Map::new();
+        spec.insert(self.role.to_owned(), Value::Object(role));
+        json!({ "spec": spec })
+    }
+
+    /// In words.
+    pub fn told(&self) -> String {
+        format!(
+            "{} MiB heap and {} MiB overhead, {} MiB in all",
+            self.heap,
+            self.overhead,
+            self.heap + self.overhead
+        )
+    }
+}
+
+/// A patch of keys of `sparkConf`.
+pub(super) fn conf_patch<const N: usize>(pairs: [(&str, String); N]) -> Value {
+    let conf: Map<String, Value> = pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), json!(value)))
+        .collect();
+    json!({"spec": {"sparkConf": conf}})
+}
+
+/// The peak of a metric over the executors, MiB; none when nothing was measured.
+pub(super) fn peak_mib(context: &Context<'_>, metric: &str) -> Option<u64> {
+    let place = EXECUTOR_METRICS.iter().position(|name| *name == metric)?;
+    let peaks = context.run()?.executors.iter().map(|executor| executor.peaks.0[place]);
+    let peak = u64::try_from(peaks.max()?).ok()? >> 20;
+    (peak > 0).then_some(peak)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Cluster, Facts};
+
+    fn asked(spec: Value, role: &'static str) -> Asked {
+        let cluster = Cluster {
+            application: json!({"spec": spec}),
+            ..Cluster::default()
+        };
+        let facts = Facts {
+            cluster: Some(cluster),
+            ..Facts::default()
+        };
+        Asked::of(&Context::new(&facts), role)
+    }
+
+    #[test]
+    fn memory_is_reckoned_as_spark_does() {
+        for (spec, heap, overhead) in [
+            (json!({}), 1024, 384),
+            (json!({"executor": {"memory": "8g"}}), 8192, 819),
+            (json!({"type": "Python", "executor": {"memory": "8g"}}), 8192, 3276),
+            (
+                json!({"executor": {"memory": "8g", "memoryOverhead": "2g"}}),
+                8192,
+                2048,
+            ),
+            (
+                json!({"executor": {"memory": "8g"}, "memoryOverheadFactor": "0.2"}),
+                8192,
+                1638,
+            ),
+            (json!({"sparkConf": {"spark.executor.memory": "2g"}}), 2048, 384),
+        ] {
+            let asked = asked(spec.clone(), "executor");
+            assert_eq!((asked.heap, asked.overhead), (heap, overhead), "{spec}");
+        }
+    }
+
+    #[test]
+    fn proposals_follow_from_what_is_asked_and_measured() {
+        let asked = asked(json!({"executor": {"memory": "2g"}}), "executor");
+        assert_eq!(asked.more_overhead(None), 768);
+        assert_eq!(asked.more_overhead(Some(1000)), 1280);
+        assert_eq!(asked.more_heap(), 3072);
+        assert_eq!(
+            asked.patch("memory", 3072),
+            json!({"spec": {"executor": {"memory": "3072m"}}})
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Executors that cannot reach the driver.
+
+use serde_json::Value;
+
+use super::blocks::{Block, Origin};
+use super::class::{Class, END, LOST, NONE_COME, class, words};
+use super::texts::{TextRule, Told, hurts};
+use crate::doctor::Fix;
+use crate::text::{after, between};
+
+const POLICIES: &str = "https://kubernetes.io/docs/concepts/services-networking/network-policies/";
+const DNS: &str = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/";
+const FOLLOWS: &[&[&str]] = &[END, LOST, NONE_COME, &["service-unreachable", "host-unknown"]];
+
+static DRIVER_UNKNOWN: Class = class(
+    "driver-name-unresolved",
+    806,
+    "executors find the driver by the name of its headless service",
+    DNS,
+    FOLLOWS,
+);
+static DRIVER_UNREACHABLE: Class = class(
+    "driver-unreachable",
+    805,
+    "executors connect to the driver's ports (7078 and 7079 unless configured); network policies, sidecars and firewalls between must let them",
+    POLICIES,
+    FOLLOWS,
+);
+
+/// The classes of this family.
+pub(super) static CLASSES: [&Class; 2] = [&DRIVER_UNKNOWN, &DRIVER_UNREACHABLE];
+
+/// Its rules over texts: of executors' logs alone.
+pub(super) const RULES: &[TextRule] = &[
+    hurts(
+        &DRIVER_UNKNOWN,
+        &[&["UnknownHostException"], &["Failed to resolve"]],
+        |told| {
+            of_executor(told.block)?;
+            let host = after(told.line, "UnknownHostException: ")
+                .or_else(|| between(told.line, "resolve '", "'"))
+                .unwrap_or("the driver's service");
+            let host = host.split([':', ' ']).next().unwrap_or(host);
+            (host.contains("-svc") || host.contains(".svc") || host.contains("driver")).then(|| {
+            (
+                format!("Executors cannot resolve the driver's name {host}"),
+                words("see that the driver's service exists, that pods may ask the cluster's DNS (UDP and TCP port 53 of kube-system) and that CoreDNS runs: a network policy that denies egress must allow it"),
+            )
+        })
+        },
+    ),
+    hurts(
+        &DRIVER_UNREACHABLE,
+        &[
+            &["Failed to connect to", "7078"],
+            &["Failed to connect to", "driver"],
+            &["Cannot receive any reply from", "driver"],
+            &["Connecting to", "driver", "timed out"],
+            &["Connection refused", "7078"],
+            &["Failed to connect to", "-svc"],
+        ],
+        |told| {
+            of_executor(told.block)?;
+            Some(unreachable(told))
+        },
+    ),
+];
+
+fn of_executor(block: &Block) -> Option<()> {
+    (block.origin == Origin::Executor).then_some(())
+}
+
+fn unreachable(told: &Told<'_>) -> (String, Fix) {
+    let whom = after(told.line, "Failed to connect to ").map(|rest| rest.split(' ').next().unwrap_or(rest));
+    let policies: Vec<&str> = told
+        .context
+        .cluster()
+        .map(|cluster| {
+            cluster
+                .network_policies
+                .iter()
+                .filter_map(|policy| policy["metadata"]["name"].as_str())
+                .collect()
+        })
+        .unwrap_or_default();
+    let told_policies = match policies.as_slice() {
+        [] => String::new(),
+        names => format!("; the namespace has the network policies {}", names.join(", ")),
+    };
+    let port = told
+        .context
+        .spec("/sparkConf/spark.driver.port")
+        .and_then(Value::as_str)
+        .unwrap_or("7078");
+    (
+        format!(
+            "Executors cannot reach the driver{}{told_policies}",
+            whom.map(|whom| format!(" at {whom}")).unwrap_or_default()
+        ),
+        words(format!(
+            "let pods with the label spark-role=executor reach those with spark-role=driver on the ports {port} and 7079, and the driver reach the executors: add a NetworkPolicy, or change the one that denies it"
+        )),
+    )
+}

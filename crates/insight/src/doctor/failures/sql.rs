@@ -1,0 +1,182 @@
+//! SQL that cannot be analysed, and SQL that fails on its data.
+
+use super::class::{Class, END, THROWN, class, patch, words};
+use super::code;
+use super::memory_settings::conf_patch;
+use super::texts::{TextRule, Told, ends};
+use crate::doctor::Fix;
+use crate::text::{after, between, short};
+
+const ERRORS: &str = "https://spark.apache.org/docs/latest/sql-error-conditions.html";
+
+static ANALYSIS: Class = class(
+    "sql-analysis-error",
+    460,
+    "a query's tables, columns, functions and types are checked before it runs; the error's class says what is wrong",
+    ERRORS,
+    &[END, THROWN],
+);
+static RUNTIME: Class = class(
+    "sql-runtime-error",
+    240,
+    "with ANSI mode (on since Spark 4) arithmetic, casts and look-ups fail on values they are not defined for",
+    "https://spark.apache.org/docs/latest/sql-ref-ansi-compliance.html",
+    &[END, &["python-exception", "jvm-exception"]],
+);
+
+/// The classes of this family.
+pub(super) static CLASSES: [&Class; 2] = [&ANALYSIS, &RUNTIME];
+
+/// Its rules over texts.
+pub(super) const RULES: &[TextRule] = &[
+    ends(
+        &ANALYSIS,
+        &[
+            &["AnalysisException:"],
+            &["ParseException:"],
+            &["NoSuchTableException:"],
+        ],
+        analysis,
+    ),
+    ends(
+        &RUNTIME,
+        &[
+            &["DIVIDE_BY_ZERO"],
+            &["ArithmeticException: "],
+            &["CAST_INVALID_INPUT"],
+            &["CAST_OVERFLOW"],
+            &["ARITHMETIC_OVERFLOW"],
+            &["NUMERIC_VALUE_OUT_OF_RANGE"],
+            &["INVALID_ARRAY_INDEX"],
+            &["SparkNumberFormatException: "],
+            &["SparkDateTimeException: "],
+            &["CANNOT_PARSE_TIMESTAMP"],
+            &["MALFORMED_RECORD"],
+            &["SparkRuntimeException: ["],
+            &["SparkUpgradeException: "],
+        ],
+        runtime,
+    ),
+];
+
+fn analysis(told: &Told<'_>) -> Option<(String, Fix)> {
+    let text = after(told.line, "AnalysisException:")
+        .or_else(|| after(told.line, "ParseException:"))
+        .or_else(|| after(told.line, "NoSuchTableException:"))?;
+    // The parser's message has its class on the next line.
+    let text = match text.trim() {
+        "" => told
+            .block
+            .text
+            .lines()
+            .find(|line| line.trim_start().starts_with('['))?,
+        text => text,
+    };
+    let (class, said) = error_class(text);
+    let position = position(told);
+    let line = code::python(&told.block.text)
+        .map(|thrown| thrown.at())
+        .filter(|at| !at.is_empty());
+    let line = line
+        .or_else(|| code::jvm(&told.block.text).map(|thrown| thrown.at()))
+        .unwrap_or_default();
+    let suggestion = between(&told.block.text, "Did you mean one of the following? [", "]");
+    let fix = match (class.as_deref(), suggestion) {
+        (_, Some(suggestion)) if !suggestion.is_empty() => format!("Spark knows these names instead: {}", short(suggestion, 200)),
+        (Some(class), _) if class.starts_with("TABLE_OR_VIEW_NOT_FOUND") => {
+            "correct the name (catalog.schema.table), make the view before, or see that the session uses the catalog that has it (spark.sql.catalog.…, Hive support)".into()
+        }
+        (Some(class), _) if class.starts_with("PARSE_") => "correct the statement at the position named".into(),
+        (Some(class), _) => format!("see {class} in the list of error conditions"),
+        (None, _) => "correct the query".into(),
+    };
+    Some((
+        format!("Spark cannot run the query: {}{position}{line}", short(&said, 220)),
+        words(fix),
+    ))
+}
+
+fn runtime(told: &Told<'_>) -> Option<(String, Fix)> {
+    let at = told
+        .line
+        .find('[')
+        .or_else(|| told.line.find("Exception: ").map(|at| at + "Exception: ".len()))
+        .unwrap_or(0);
+    let (class, said) = error_class(&told.line[at..]);
+    let said = said
+        .split(" If necessary set")
+        .next()
+        .unwrap_or(&said)
+        .split(" Use `try_")
+        .next()
+        .unwrap_or(&said)
+        .to_owned();
+    let position = position(told);
+    let class = class.unwrap_or_default();
+    let fix = match class.as_str() {
+        "DIVIDE_BY_ZERO" => words("guard the division: try_divide(a, b), or nullif(b, 0) as the divisor"),
+        "CAST_INVALID_INPUT" => {
+            words("clean the values before, or use try_cast, which gives NULL for what cannot be read")
+        }
+        "CAST_OVERFLOW" | "ARITHMETIC_OVERFLOW" | "NUMERIC_VALUE_OUT_OF_RANGE" => {
+            words("compute in a wider type (bigint, decimal), or use try_add, try_multiply and try_cast")
+        }
+        _ if told.line.contains("SparkUpgradeException") => patch(
+            "the message names two policies; the one that reads as Spark 3 and newer do is CORRECTED",
+            conf_patch([("spark.sql.legacy.timeParserPolicy", "CORRECTED".into())]),
+        ),
+        _ => words("clean the values before, or guard the expression with its try_ variant"),
+    };
+    Some((format!("A value broke the query: {}{position}", short(&said, 220)), fix))
+}
+
+/// `[CLASS.SUB] message` in its two parts; the whole as the message.
+fn error_class(text: &str) -> (Option<String>, String) {
+    let text = text.trim();
+    let class = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map(|(class, _)| class);
+    let named = class.filter(|class| {
+        class
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '.'))
+    });
+    let said = text.split(" SQLSTATE:").next().unwrap_or(text).trim_end_matches(';');
+    (named.map(str::to_owned), said.to_owned())
+}
+
+/// `== SQL (line 1, position 12) ==` and the text marked by carets; `(line 1, pos 14)`; `; line 2 pos 5`.
+fn position(told: &Told<'_>) -> String {
+    let text = &told.block.text;
+    let mut found = between(text, "== SQL (", ") ==").map(|at| at.replace("position", "pos"));
+    found = found.or_else(|| {
+        between(text, "(line ", ")")
+            .filter(|at| at.contains("pos"))
+            .map(|at| format!("line {at}"))
+    });
+    found = found.or_else(|| {
+        let line = text
+            .lines()
+            .find(|line| line.contains("; line ") && line.contains(" pos "))?;
+        after(line, "; line ").map(|at| format!("line {}", at.trim_end_matches(';')))
+    });
+    let Some(at) = found else { return String::new() };
+    // The carets stand under what is meant, in the line above them.
+    let marks = text.find("== SQL").map_or("", |at| &text[at..]);
+    let lines: Vec<&str> = marks.lines().collect();
+    let marked = lines
+        .iter()
+        .position(|line| line.trim_start().starts_with('^') && line.trim().chars().all(|c| c == '^' || c == '-'));
+    let marked = marked.filter(|place| *place > 0).and_then(|place| {
+        let (above, carets) = (lines[place - 1], lines[place]);
+        let start = carets.find('^')?;
+        let width = carets.trim().chars().take_while(|c| *c == '^').count();
+        let fragment: String = above.chars().skip(start).take(width).collect();
+        (!fragment.trim().is_empty() && width > 2).then_some(fragment)
+    });
+    match marked {
+        Some(fragment) => format!(" ({at}: {})", short(&fragment, 80)),
+        None => format!(" ({at})"),
+    }
+}

@@ -1,0 +1,304 @@
+//! Work that was done and thrown away: failed attempts, retried stages, and speculative copies that lost.
+
+use std::collections::BTreeMap;
+
+use super::measure;
+use super::{conf, worth};
+use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
+use crate::facts::Run;
+use crate::facts::run::{Outcome, Stage, Task};
+use crate::units::{count, duration, percent};
+
+/// Speculative copies below which there is no storm. Ours.
+const COPIES: usize = 10;
+/// Core time of attempts a copy made useless, over all. Ours.
+const WASTED_SHARE: f64 = 0.1;
+/// The least such core time. Ours: one minute of a core.
+const WASTED: u64 = 60_000;
+
+const STORM: Rule = Rule {
+    text: ">= 10 speculative copies, and attempts that were thrown away because another one won took >= 10 % of all task time and >= 1 core-minute.",
+    source: "https://spark.apache.org/docs/latest/configuration.html#scheduling (spark.speculation.*)",
+};
+const LOST: Rule = Rule {
+    text: "Task attempts that failed or were killed, and stages that ran again, took slot time that is worth telling.",
+    source: "https://spark.apache.org/docs/latest/configuration.html#scheduling (spark.task.maxFailures, spark.stage.maxConsecutiveAttempts)",
+};
+
+pub(super) fn rule(run: &Run) -> Vec<Finding> {
+    storm(run).into_iter().chain(lost(run)).collect()
+}
+
+/// Indices of a stage of which a copy was made.
+fn copied(stage: &Stage) -> BTreeMap<u32, Vec<&Task>> {
+    let mut by: BTreeMap<u32, Vec<&Task>> = BTreeMap::new();
+    for task in &stage.tasks {
+        by.entry(task.index).or_default().push(task);
+    }
+    by.retain(|_, attempts| attempts.iter().any(|task| task.speculative));
+    by
+}
+
+fn storm(run: &Run) -> Option<Finding> {
+    let (mut copies, mut won, mut wasted, mut all) = (0usize, 0usize, 0u64, 0u64);
+    let mut stages: Vec<(u64, &Stage, usize)> = Vec::new();
+    for stage in run.stages.values() {
+        all += stage.tasks.iter().map(|task| u64::from(task.duration)).sum::<u64>();
+        let (mut here, mut made) = (0, 0);
+        for attempts in copied(stage).values() {
+            for task in attempts {
+                made += usize::from(task.speculative);
+                won += usize::from(task.speculative && task.outcome == Outcome::Succeeded);
+                here += if task.outcome == Outcome::Killed {
+                    u64::from(task.duration)
+                } else {
+                    0
+                };
+            }
+        }
+        copies += made;
+        wasted += here;
+        if made > 0 {
+            stages.push((here, stage, made));
+        }
+    }
+    if copies < COPIES || wasted < WASTED || (wasted as f64) < WASTED_SHARE * all as f64 {
+        return None;
+    }
+    stages.sort_by_key(|(wasted, ..)| std::cmp::Reverse(*wasted));
+    let evidence = stages.iter().take(3).map(|(wasted, stage, made)| {
+        Evidence::new(
+            measure::place(stage),
+            format!(
+                "{} copies of {} tasks; {} of task time thrown away",
+                count(*made as u64),
+                count(stage.task_count.into()),
+                duration(*wasted)
+            ),
+        )
+    });
+    let mut evidence: Vec<Evidence> = evidence.collect();
+    for key in [
+        "spark.speculation.quantile",
+        "spark.speculation.multiplier",
+        "spark.speculation.minTaskRuntime",
+    ] {
+        if let Some(value) = run.property(key) {
+            evidence.push(Evidence::new(key, value));
+        }
+    }
+    Some(Finding {
+        id: "speculation-storm",
+        severity: Severity::Advice,
+        cause: format!(
+            "Speculation ran {} copies of tasks; {} of them won, and {} of all task time was thrown away.",
+            count(copies as u64),
+            count(won as u64),
+            percent(wasted as f64 / all as f64)
+        ),
+        evidence,
+        rule: STORM,
+        fix: Fix {
+            text: "Let only tasks be copied that are far slower than most: wait for nine tenths of the stage, and for three times the median (the defaults since Spark 4.0).".to_owned(),
+            patch: Some(conf(&[
+                ("spark.speculation.quantile", "0.9".to_owned()),
+                ("spark.speculation.multiplier", "3".to_owned()),
+                ("spark.speculation.minTaskRuntime", "30s".to_owned()),
+            ])),
+        },
+        gain: Some(Gain {
+            text: format!("{} of core time; less of the run's time, since copies run in slots that were free", duration(wasted)),
+            milliseconds: None,
+        }),
+        weight: wasted / 4,
+    })
+}
+
+/// What a stage lost.
+#[derive(Default)]
+struct Lost {
+    attempts: u64,
+    time: u64,
+    slots: f64,
+}
+
+fn lost(run: &Run) -> Option<Finding> {
+    let mut stages: Vec<(u64, &Stage, Lost)> = Vec::new();
+    for stage in run.stages.values() {
+        let mut lost = Lost::default();
+        let copied = copied(stage);
+        let repeated = stage.failure.is_some() && run.stages.contains_key(&(stage.id, stage.attempt + 1));
+        let mut latest: BTreeMap<u32, u16> = BTreeMap::new();
+        for task in &stage.tasks {
+            let attempt = latest.entry(task.index).or_default();
+            *attempt = task.attempt.max(*attempt);
+        }
+        for task in &stage.tasks {
+            // An attempt nobody made again belongs to a job that ended with it.
+            let again = repeated || task.attempt < latest.get(&task.index).copied().unwrap_or(0);
+            let failed = matches!(task.outcome, Outcome::Failed | Outcome::Killed);
+            let thrown = failed && again && !copied.contains_key(&task.index);
+            if thrown {
+                lost.attempts += 1;
+                lost.time += u64::from(task.duration);
+            }
+        }
+        // A stage that comes back after a failed fetch runs only what is missing: all of its later attempt is extra work.
+        let again = stage.attempt > 0;
+        if again {
+            lost.time += stage
+                .tasks
+                .iter()
+                .filter(|task| task.outcome == Outcome::Succeeded)
+                .map(|task| u64::from(task.duration))
+                .sum::<u64>();
+        }
+        if lost.time == 0 && !repeated {
+            continue;
+        }
+        let from = stage.tasks.iter().map(|task| task.launched).min().unwrap_or(0);
+        let to = stage.tasks.iter().map(Task::ended).max().unwrap_or(0);
+        lost.slots = measure::slots(run, stage.profile, from, to).min(f64::from(stage.task_count.max(1)));
+        stages.push(((lost.time as f64 / lost.slots.max(1.0)) as u64, stage, lost));
+    }
+    let cost: u64 = stages.iter().map(|(cost, ..)| cost).sum();
+    if !worth::time(run, cost) {
+        return None;
+    }
+    stages.sort_by_key(|(cost, ..)| std::cmp::Reverse(*cost));
+    let attempts: u64 = stages.iter().map(|(.., lost)| lost.attempts).sum();
+    let mut evidence = Vec::new();
+    for (_, stage, lost) in stages.iter().take(3) {
+        let again = if stage.attempt > 0 {
+            ", and this is a repeated stage"
+        } else {
+            ""
+        };
+        evidence.push(Evidence::new(
+            measure::place(stage),
+            format!(
+                "{} attempts were lost{again}: {} of task time",
+                count(lost.attempts),
+                duration(lost.time)
+            ),
+        ));
+        let first = stage.failures.iter().max_by_key(|failure| failure.count);
+        evidence.extend(first.map(|failure| {
+            let line = telling(&failure.message);
+            Evidence::new(
+                format!("task {} of stage {}", failure.first.0, stage.id),
+                format!("{} times: {line}", failure.count),
+            )
+        }));
+        evidence.extend(
+            stage
+                .failure
+                .as_ref()
+                .map(|why| Evidence::new(measure::place(stage), telling(why))),
+        );
+    }
+    Some(Finding {
+        id: "lost-work",
+        severity: Severity::Warning,
+        cause: format!("{} task attempts were lost and done again: about {} of the run.", count(attempts), duration(cost)),
+        evidence,
+        rule: LOST,
+        fix: Fix {
+            text: "Mend what makes them fail (the messages above). Lost shuffle data of executors that go is kept by spark.decommission.enabled or by shuffle storage on claims that are reused.".to_owned(),
+            patch: None,
+        },
+        gain: Some(Gain {
+            text: format!("about {}: the lost task time over the slots", duration(cost)),
+            milliseconds: Some(cost),
+        }),
+        weight: cost,
+    })
+}
+
+/// The line of a message that tells: the first one, or where that opens the traceback of Python, the last of the traceback, with the
+/// exception.
+fn telling(message: &str) -> &str {
+    let first = message.lines().next().unwrap_or_default();
+    if !first.trim_end().ends_with("Traceback (most recent call last):") {
+        return first;
+    }
+    let rest = message.lines().skip(1);
+    rest.filter(|line| !line.trim().is_empty())
+        .find(|line| !line.starts_with(char::is_whitespace))
+        .unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::performance::fixture;
+
+    fn ids(run: &Run) -> Vec<&'static str> {
+        rule(run).iter().map(|finding| finding.id).collect()
+    }
+
+    #[test]
+    fn copies_that_lose_and_attempts_that_fail_are_two_things() {
+        for (speculative, outcome, attempts, expected) in [
+            (true, Outcome::Killed, 24, vec!["speculation-storm"]),
+            (true, Outcome::Killed, 5, vec![]),
+            (false, Outcome::Failed, 24, vec!["lost-work"]),
+            (false, Outcome::Failed, 2, vec![]),
+        ] {
+            let mut run = fixture::run(1, 4, 150_000);
+            let stage = fixture::stage(&mut run, 1, &fixture::even(24, 4, 10_000));
+            let further: Vec<Task> = stage.tasks[..attempts.min(24)]
+                .iter()
+                .map(|task| Task {
+                    attempt: u16::from(speculative),
+                    outcome,
+                    speculative,
+                    ..*task
+                })
+                .collect();
+            stage
+                .tasks
+                .iter_mut()
+                .for_each(|task| task.attempt = u16::from(!speculative));
+            stage.tasks.extend(further);
+            assert_eq!(ids(&run), expected);
+        }
+    }
+
+    #[test]
+    fn attempts_of_a_job_that_ended_with_them_are_not_lost() {
+        let mut run = fixture::run(1, 4, 150_000);
+        let stage = fixture::stage(&mut run, 1, &fixture::even(24, 4, 10_000));
+        stage.tasks.iter_mut().for_each(|task| task.outcome = Outcome::Killed);
+        assert_eq!(ids(&run), [""; 0]);
+    }
+
+    #[test]
+    fn a_message_is_told_by_its_line_that_tells() {
+        for (message, line) in [
+            ("ExecutorLost\nmore", "ExecutorLost"),
+            (
+                "Traceback (most recent call last):\n  File \"a\", line 1\nValueError: no\n",
+                "ValueError: no",
+            ),
+            (
+                "x: Traceback (most recent call last):",
+                "x: Traceback (most recent call last):",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(telling(message), line);
+        }
+    }
+
+    #[test]
+    fn a_stage_that_runs_again_is_lost_work() {
+        let mut run = fixture::run(1, 4, 150_000);
+        fixture::stage(&mut run, 1, &fixture::even(24, 4, 10_000)).failure = Some("FetchFailed(...)".to_owned());
+        assert_eq!(ids(&run), [""; 0]);
+        let mut again = run.stages[&(1, 0)].clone();
+        again.attempt = 1;
+        run.stages.insert((1, 1), again);
+        assert_eq!(ids(&run), ["lost-work"]);
+    }
+}

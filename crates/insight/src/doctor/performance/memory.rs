@@ -1,0 +1,252 @@
+//! Memory of executors against what they used of it, where peaks were recorded.
+
+use stoke_eventlog::event::{EXECUTOR_METRICS, ExecutorMetrics};
+use stoke_model::memory::ByteUnit;
+
+use super::measure;
+use super::{conf, heap, size};
+use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
+use crate::facts::Run;
+use crate::facts::run::DRIVER;
+use crate::units::{bytes, duration, memory, percent, short};
+
+/// The share of the heap a peak stays below to be told. Ours. The peak is what was in use including garbage, so it errs to the high side.
+const LITTLE: f64 = 0.4;
+/// Room above the peak in what is proposed. Ours.
+const HEADROOM: f64 = 1.5;
+/// The least heap that is proposed. Ours: Spark sets 300 MiB of it aside.
+const LEAST: u64 = 1 << 30;
+/// GiB-hours of memory that are worth telling. Ours: about a cent in a public cloud.
+const WORTH: f64 = 1.0;
+/// A shorter run has not shown its peaks. Ours: thirty heartbeats.
+const LONG_ENOUGH: i64 = 300_000;
+/// The share of the container's limit above which the next run may be killed. Ours.
+const NEAR: f64 = 0.9;
+/// `spark.executor.memoryOverhead` at the least.
+const LEAST_OVERHEAD: u64 = 384 << 20;
+
+const OVER: Rule = Rule {
+    text: "The highest recorded JVM heap of all executors stayed below 40 % of spark.executor.memory in a run of >= 5 minutes, and what was not used comes to >= 1 GiB-hour.",
+    source: "https://spark.apache.org/docs/latest/monitoring.html#executor-metrics (JVMHeapMemory)",
+};
+const NEAR_LIMIT: Rule = Rule {
+    text: "Resident memory of an executor's processes came to >= 90 % of the container's memory (spark.executor.memory and its overhead), at 100 % of which the kernel kills it.",
+    source: "https://spark.apache.org/docs/latest/monitoring.html#executor-metrics (ProcessTree*RSSMemory)",
+};
+
+pub(super) fn rule(run: &Run) -> Vec<Finding> {
+    over(run).into_iter().chain(near(run)).collect()
+}
+
+/// A peak by Spark's name of it; 0 when it was not recorded.
+pub(crate) fn peak(peaks: &ExecutorMetrics, name: &str) -> u64 {
+    EXECUTOR_METRICS
+        .iter()
+        .position(|known| *known == name)
+        .map_or(0, |place| peaks.0[place].max(0).unsigned_abs())
+}
+
+fn over(run: &Run) -> Option<Finding> {
+    let workers: Vec<_> = run
+        .workers()
+        .map(|(_, worker)| worker)
+        .filter(|worker| worker.id != DRIVER)
+        .collect();
+    let most = workers
+        .iter()
+        .max_by_key(|worker| peak(&worker.peaks, "JVMHeapMemory"))?;
+    let used = peak(&most.peaks, "JVMHeapMemory");
+    let given = heap(run);
+    // Every executor must have told its peaks: one that did not may be the one that needed more.
+    let told = workers.iter().all(|worker| peak(&worker.peaks, "JVMHeapMemory") > 0);
+    if !told || run.duration() < LONG_ENOUGH || used as f64 >= LITTLE * given as f64 {
+        return None;
+    }
+    let wanted = ((used as f64 * HEADROOM) as u64).max(LEAST).next_multiple_of(512 << 20);
+    let time: u64 = workers
+        .iter()
+        .map(|worker| {
+            let end = measure::since(run, worker.removed.unwrap_or(run.end()));
+            end.saturating_sub(measure::since(run, worker.added))
+        })
+        .sum();
+    let unused = given.saturating_sub(wanted) as f64 / f64::from(1u32 << 30) * time as f64 / 3_600_000.0;
+    if unused < WORTH {
+        return None;
+    }
+    Some(Finding {
+        id: "memory-over-provisioned",
+        severity: Severity::Advice,
+        cause: format!(
+            "No executor used more than {} ({}) of its {} of heap.",
+            bytes(used),
+            percent(used as f64 / given as f64),
+            bytes(given)
+        ),
+        evidence: vec![
+            Evidence::new(
+                format!("executor {}", most.id),
+                format!("highest JVMHeapMemory of {} executors: {}", workers.len(), bytes(used)),
+            ),
+            Evidence::new("spark.executor.memory", memory(given)),
+            Evidence::new("run", format!("took {}", duration(run.duration().unsigned_abs()))),
+        ],
+        rule: OVER,
+        fix: Fix {
+            text: format!(
+                "Give executors {}: half as much again as the highest peak.",
+                memory(wanted)
+            ),
+            patch: Some(serde_json::json!({"spec": {"executor": {"memory": memory(wanted)}}})),
+        },
+        gain: Some(Gain {
+            text: format!(
+                "{} GiB-hours of memory in each run; the run does not become shorter",
+                short(unused)
+            ),
+            milliseconds: None,
+        }),
+        weight: 0,
+    })
+}
+
+fn near(run: &Run) -> Option<Finding> {
+    let resident = |peaks: &ExecutorMetrics| {
+        [
+            "ProcessTreeJVMRSSMemory",
+            "ProcessTreePythonRSSMemory",
+            "ProcessTreeOtherRSSMemory",
+        ]
+        .iter()
+        .map(|name| peak(peaks, name))
+        .sum::<u64>()
+    };
+    let most = run
+        .workers()
+        .map(|(_, worker)| worker)
+        .filter(|worker| worker.id != DRIVER)
+        .max_by_key(|worker| resident(&worker.peaks))?;
+    let used = resident(&most.peaks);
+    let limit = container(run);
+    if (used as f64) < NEAR * limit as f64 {
+        return None;
+    }
+    let beyond = used.saturating_sub(heap(run));
+    let wanted = ((beyond as f64 * 1.3) as u64)
+        .max(LEAST_OVERHEAD)
+        .next_multiple_of(128 << 20);
+    Some(Finding {
+        id: "memory-near-limit",
+        severity: Severity::Warning,
+        cause: format!(
+            "Executor {} came to {} of its container's {}: somewhat more and it is killed.",
+            most.id,
+            percent(used as f64 / limit as f64),
+            bytes(limit)
+        ),
+        evidence: vec![Evidence::new(
+            format!("executor {}", most.id),
+            format!(
+                "resident: JVM {}, Python {}, others {}",
+                bytes(peak(&most.peaks, "ProcessTreeJVMRSSMemory")),
+                bytes(peak(&most.peaks, "ProcessTreePythonRSSMemory")),
+                bytes(peak(&most.peaks, "ProcessTreeOtherRSSMemory"))
+            ),
+        )],
+        rule: NEAR_LIMIT,
+        fix: Fix {
+            text: format!("Raise what the container has beside the heap to {}.", memory(wanted)),
+            patch: Some(conf(&[("spark.executor.memoryOverhead", memory(wanted))])),
+        },
+        gain: None,
+        weight: used >> 20,
+    })
+}
+
+/// Memory of an executor's container: heap, overhead and what is set aside for Python and off-heap.
+fn container(run: &Run) -> u64 {
+    let heap = heap(run);
+    let python = run
+        .property("spark.kubernetes.resource.type")
+        .is_some_and(|kind| kind != "java");
+    let factor = [
+        "spark.executor.memoryOverheadFactor",
+        "spark.kubernetes.memoryOverheadFactor",
+    ]
+    .iter()
+    .find_map(|key| run.property(key)?.trim().parse::<f64>().ok())
+    .unwrap_or(if python { 0.4 } else { 0.1 });
+    let overhead = run
+        .property("spark.executor.memoryOverhead")
+        .and_then(|_| size(run, "spark.executor.memoryOverhead", ByteUnit::Mib, 0))
+        .unwrap_or(((heap as f64 * factor) as u64).max(LEAST_OVERHEAD));
+    let further = ["spark.executor.pyspark.memory", "spark.memory.offHeap.size"]
+        .iter()
+        .zip([ByteUnit::Mib, ByteUnit::Byte])
+        .filter_map(|(key, unit)| size(run, key, unit, 0));
+    heap + overhead + further.sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::performance::fixture;
+
+    fn with(heap: &str, peaks: &[(&str, u64)], duration: i64) -> Run {
+        let mut run = fixture::run(4, 4, duration);
+        run.spark.insert("spark.executor.memory".to_owned(), heap.to_owned());
+        for executor in &mut run.executors {
+            for (name, value) in peaks {
+                let place = EXECUTOR_METRICS
+                    .iter()
+                    .position(|known| known == name)
+                    .expect("a metric");
+                executor.peaks.0[place] = *value as i64;
+            }
+        }
+        run
+    }
+
+    #[test]
+    fn memory_is_judged_by_recorded_peaks_only() {
+        let gib = 1u64 << 30;
+        for (heap, peaks, duration, expected) in [
+            (
+                "16g",
+                vec![("JVMHeapMemory", 3 * gib)],
+                1_200_000,
+                vec!["memory-over-provisioned"],
+            ),
+            ("16g", vec![("JVMHeapMemory", 8 * gib)], 1_200_000, vec![]),
+            ("16g", vec![], 1_200_000, vec![]),
+            ("16g", vec![("JVMHeapMemory", 3 * gib)], 60_000, vec![]),
+            ("1g", vec![("JVMHeapMemory", gib / 4)], 1_200_000, vec![]),
+            (
+                "4g",
+                vec![
+                    ("ProcessTreeJVMRSSMemory", 4 * gib),
+                    ("ProcessTreePythonRSSMemory", gib / 3),
+                ],
+                60_000,
+                vec!["memory-near-limit"],
+            ),
+            ("4g", vec![("ProcessTreeJVMRSSMemory", 3 * gib)], 60_000, vec![]),
+        ] {
+            let run = with(heap, &peaks, duration);
+            let ids: Vec<_> = rule(&run).iter().map(|finding| finding.id).collect();
+            assert_eq!(ids, expected, "{heap} {peaks:?}");
+        }
+        let run = with("16g", &[("JVMHeapMemory", 3 * gib)], 1_200_000);
+        assert_eq!(
+            rule(&run)[0].fix.patch.as_ref().expect("a patch")["spec"]["executor"]["memory"],
+            "4608m"
+        );
+    }
+
+    #[test]
+    fn one_executor_without_peaks_is_enough_to_say_nothing() {
+        let mut run = with("16g", &[("JVMHeapMemory", 1 << 30)], 1_200_000);
+        run.executors[2].peaks = ExecutorMetrics::default();
+        assert!(rule(&run).is_empty());
+    }
+}

@@ -1,0 +1,252 @@
+//! What waits for what in a run, and how long each step took: the recorded timeline without its executors.
+
+use std::collections::BTreeMap;
+
+use super::Plan;
+use crate::doctor::performance::since;
+use crate::facts::Run;
+use crate::facts::run::{Outcome, Stage, Task};
+
+/// A step: a job's start, a stage, a job's end, or the end of the run. It begins `delay` after the last of what it waits for.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    /// Milliseconds of the driver between what it waits for and its own start.
+    pub delay: u64,
+    /// Its tasks in the order they were launched.
+    pub tasks: Vec<Taken>,
+    /// Milliseconds from the end of its last task to its completion.
+    pub tail: u64,
+    /// Where it stands in the scheduler's queue: Spark's FIFO goes by job, then by stage.
+    pub rank: (i32, i32, i32),
+    /// Steps that wait for it.
+    pub then: Vec<usize>,
+    /// How many steps it waits for.
+    pub waits: usize,
+}
+
+/// The time a task takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Milliseconds in a slot.
+    pub slot: u32,
+    /// Milliseconds afterwards, in which the driver fetches its result.
+    pub after: u32,
+}
+
+/// Results above this are fetched by the driver after the task has left its slot: `spark.task.maxDirectResultSize` by default.
+const DIRECT_RESULT: u64 = 1 << 20;
+
+impl Taken {
+    fn by(task: &Task) -> Taken {
+        let own = task.run_time.saturating_add(task.deserialize_time);
+        let slot = match task.result_size > DIRECT_RESULT {
+            true => own.min(task.duration),
+            false => task.duration,
+        };
+        Taken {
+            slot,
+            after: task.duration - slot,
+        }
+    }
+}
+
+/// All steps of a run.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    pub steps: Vec<Step>,
+}
+
+impl Graph {
+    pub(super) fn of(run: &Run) -> Graph {
+        let mut graph = Graph::default();
+        let starts: BTreeMap<i32, usize> = run.jobs.keys().map(|id| (*id, graph.add(Step::default()))).collect();
+        let ends: BTreeMap<i32, usize> = run.jobs.keys().map(|id| (*id, graph.add(Step::default()))).collect();
+        let stages: BTreeMap<(i32, i32), usize> = run
+            .stages
+            .iter()
+            .map(|(key, stage)| (*key, graph.add(step(run, stage))))
+            .collect();
+        for (key, stage) in &run.stages {
+            let submitted = submitted(run, stage);
+            let mut before: Vec<(usize, u64)> = awaited(run, stage, submitted)
+                .filter_map(|key| Some((*stages.get(&key)?, completed(run, run.stages.get(&key)?))))
+                .collect();
+            if let Some((job, start)) = stage
+                .job
+                .and_then(|job| Some((run.jobs.get(&job)?, *starts.get(&job)?)))
+            {
+                // The log may tell a job's start a moment after its first stage was submitted.
+                before.push((start, since(run, job.started).min(submitted)));
+            }
+            graph.wait(stages[key], &before, submitted);
+        }
+        let mut ended: Vec<(u64, usize)> = Vec::new();
+        for (id, job) in &run.jobs {
+            let own: Vec<(usize, u64)> = run
+                .stages
+                .iter()
+                .filter(|(_, stage)| stage.job == Some(*id))
+                .map(|(key, stage)| (stages[key], completed(run, stage)))
+                .chain([(starts[id], since(run, job.started))])
+                .collect();
+            let last = own.iter().map(|(_, at)| *at).max().unwrap_or(0);
+            let end = job.ended.map_or(last, |time| since(run, time));
+            graph.wait(ends[id], &own, end);
+            ended.push((end, ends[id]));
+        }
+        ended.sort_unstable();
+        for (id, job) in &run.jobs {
+            let started = since(run, job.started);
+            // What the driver did last before this job: the latest job that had ended.
+            let before = ended[..ended.partition_point(|(end, _)| *end <= started)]
+                .iter()
+                .rev()
+                .find(|(_, step)| *step != ends[id])
+                .map(|(end, step)| (*step, *end));
+            let before: Vec<(usize, u64)> = before.into_iter().filter(|(step, _)| *step != ends[id]).collect();
+            graph.wait(starts[id], &before, started);
+        }
+        let all: Vec<(usize, u64)> = ended
+            .iter()
+            .map(|(end, step)| (*step, *end))
+            .chain(
+                run.stages
+                    .iter()
+                    .map(|(key, stage)| (stages[key], completed(run, stage))),
+            )
+            .collect();
+        let end = graph.add(Step::default());
+        graph.wait(end, &all, since(run, run.end()));
+        graph
+    }
+
+    /// Tasks of all steps.
+    pub(super) fn tasks(&self) -> usize {
+        self.steps.iter().map(|step| step.tasks.len()).sum()
+    }
+
+    /// Milliseconds of all tasks in their slots.
+    pub(super) fn work(&self) -> u64 {
+        self.steps
+            .iter()
+            .flat_map(|step| &step.tasks)
+            .map(|task| u64::from(task.slot))
+            .sum()
+    }
+
+    /// Milliseconds of the longest task.
+    pub(super) fn longest(&self) -> u64 {
+        self.steps
+            .iter()
+            .flat_map(|step| &step.tasks)
+            .map(|task| task.slot + task.after)
+            .max()
+            .unwrap_or(0)
+            .into()
+    }
+
+    fn add(&mut self, step: Step) -> usize {
+        self.steps.push(step);
+        self.steps.len() - 1
+    }
+
+    /// Lets a step wait for others (each with the time it was recorded to be done) and keeps the recorded pause after the last of them.
+    fn wait(&mut self, step: usize, before: &[(usize, u64)], recorded: u64) {
+        let last = before.iter().map(|(_, done)| *done).max().unwrap_or(0);
+        self.steps[step].delay = recorded.saturating_sub(last);
+        self.steps[step].waits = before.len();
+        for (other, _) in before {
+            self.steps[*other].then.push(step);
+        }
+    }
+}
+
+/// Attempts of stages a stage attempt waits for: the attempt before it, and its parents' that were complete when it was submitted.
+fn awaited<'a>(run: &'a Run, stage: &'a Stage, submitted: u64) -> impl Iterator<Item = (i32, i32)> + 'a {
+    let parents = stage.parents.iter().filter_map(move |parent| {
+        run.stages
+            .range((*parent, i32::MIN)..=(*parent, i32::MAX))
+            .filter(|(key, other)| **key < (stage.id, stage.attempt) && completed(run, other) <= submitted)
+            .map(|(key, _)| *key)
+            .next_back()
+    });
+    let earlier = (stage.id, stage.attempt - 1);
+    parents.chain(run.stages.contains_key(&earlier).then_some(earlier))
+}
+
+fn step(run: &Run, stage: &Stage) -> Step {
+    // A copy that lost, or a task of a cancelled stage, was no work that had to be done.
+    let mut tasks: Vec<_> = stage
+        .tasks
+        .iter()
+        .filter(|task| matches!(task.outcome, Outcome::Succeeded | Outcome::Failed))
+        .collect();
+    tasks.sort_by_key(|task| (task.launched, task.index));
+    let last = tasks.iter().map(|task| task.ended()).max();
+    Step {
+        tail: last.map_or(0, |last| completed(run, stage).saturating_sub(last)),
+        tasks: tasks.iter().map(|task| Taken::by(task)).collect(),
+        rank: (stage.job.unwrap_or(i32::MAX), stage.id, stage.attempt),
+        ..Step::default()
+    }
+}
+
+fn submitted(run: &Run, stage: &Stage) -> u64 {
+    let launched = stage.tasks.iter().map(|task| task.launched).min();
+    match (stage.submitted, launched) {
+        (Some(time), Some(launched)) => since(run, time).min(launched),
+        (Some(time), None) => since(run, time),
+        (None, launched) => launched.unwrap_or(0),
+    }
+}
+
+fn completed(run: &Run, stage: &Stage) -> u64 {
+    let ended = stage.tasks.iter().map(|task| task.ended()).max();
+    match stage.completed {
+        Some(time) => since(run, time),
+        None => ended.unwrap_or_else(|| submitted(run, stage)),
+    }
+}
+
+/// When executors come and go, and how many slots each brings.
+pub(super) type Slots = Vec<(u64, u64, u32)>;
+
+/// Executors' lives: from, until, cores.
+pub(super) fn lives(run: &Run) -> impl Iterator<Item = (u64, u64, u32)> + '_ {
+    run.workers().map(|(_, worker)| {
+        let until = worker.removed.map_or(u64::MAX, |time| since(run, time));
+        (since(run, worker.added), until, worker.cores)
+    })
+}
+
+/// When executors came, in order.
+pub(super) fn arrivals(run: &Run) -> Vec<u64> {
+    let mut arrivals: Vec<u64> = lives(run).map(|(from, ..)| from).collect();
+    arrivals.sort_unstable();
+    arrivals
+}
+
+/// When so many executors would come: as those that did, and further ones with the last of them.
+pub(super) fn arrivals_of(arrivals: &[u64], executors: u32) -> impl Iterator<Item = u64> + '_ {
+    let last = arrivals.last().copied().unwrap_or(0);
+    (0..executors as usize).map(move |place| arrivals.get(place).copied().unwrap_or(last))
+}
+
+/// The slots of the recorded executors. One that ran tasks before the log tells that it came was there for them.
+pub(super) fn recorded_slots(run: &Run, cpus: u32) -> Slots {
+    lives(run)
+        .map(|(from, until, cores)| (from, until, cores / cpus))
+        .collect()
+}
+
+/// The slots of executors thought of, which stay.
+pub(super) fn planned_slots(arrivals: &[u64], plan: Plan, cpus: u32) -> Slots {
+    arrivals_of(arrivals, plan.executors)
+        .map(|from| (from, u64::MAX, plan.cores / cpus))
+        .collect()
+}
+
+/// A slot for every task, as soon as there is any.
+pub(super) fn unbounded(arrivals: &[u64]) -> Slots {
+    vec![(arrivals.first().copied().unwrap_or(0), u64::MAX, u32::MAX)]
+}

@@ -1,0 +1,164 @@
+//! Failures of real Sparks: the logs of drivers under `fixtures/failures` (see the README there), each with what is found first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+use std::path::Path;
+
+use stoke_insight::doctor::{Finding, Severity, failures};
+use stoke_insight::facts::cluster::Role;
+use stoke_insight::facts::{Facts, Log};
+
+const VERSIONS: [&str; 3] = ["3.5.9", "4.1.4", "4.3.0"];
+
+fn found(version: &str, fault: &str) -> Option<Vec<Finding>> {
+    let path = format!(
+        "{}/tests/fixtures/failures/{version}/{fault}.log",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let text = std::fs::read_to_string(Path::new(&path)).ok()?;
+    let facts = Facts {
+        logs: vec![Log::of_lines(Role::Driver, "driver", text.lines())],
+        ..Facts::default()
+    };
+    Some(failures::findings(&facts))
+}
+
+/// Fault, first finding, words its cause has.
+const FAULTS: &[(&str, &str, &str)] = &[
+    (
+        "python-task",
+        "python-exception",
+        "ValueError: invalid literal for int() with base 10: 'x",
+    ),
+    (
+        "python-udf",
+        "python-exception",
+        "in parse: return int(\"x%s\" % value)",
+    ),
+    ("python-driver", "python-exception", "KeyError: 'customer'"),
+    ("divide", "sql-runtime-error", "10 / (id - 2)"),
+    ("cast", "sql-runtime-error", "CAST(concat('a', id) AS INT)"),
+    ("column", "sql-analysis-error", "custmer_id"),
+    ("table", "sql-analysis-error", "TABLE_OR_VIEW_NOT_FOUND"),
+    ("parse", "sql-analysis-error", "PARSE_SYNTAX_ERROR"),
+    ("path", "path-not-found", "There is nothing at file:/data/not/here"),
+    (
+        "s3a-missing",
+        "package-missing",
+        "S3A (hadoop-aws) is not on the class path",
+    ),
+    ("kafka-missing", "package-missing", "Kafka is not on the class path"),
+    (
+        "delta-missing",
+        "package-missing",
+        "Delta Lake is not on the class path",
+    ),
+    ("iceberg-missing", "package-missing", "Iceberg is not on the class path"),
+    (
+        "jdbc-missing",
+        "package-missing",
+        "PostgreSQL's JDBC driver is not on the class path",
+    ),
+    ("avro-missing", "package-missing", "Avro is not on the class path"),
+    ("hdfs", "service-unreachable", "localhost:9"),
+    ("hdfs-name", "host-unknown", "namenode.invalid"),
+    ("main-file", "main-file-missing", "nope.py"),
+    (
+        "bad-conf",
+        "configuration-invalid",
+        "Executor memory must be a positive number",
+    ),
+    ("max-result", "result-too-large", "(2.0 MiB)"),
+    ("heap", "driver-heap-oom", "heap"),
+    ("heap-cluster", "executor-heap-oom", "ran out of heap"),
+    ("fetch", "executor-killed", "exit code 137"),
+    ("overwrite", "path-already-exists", "exists already"),
+    ("pickle", "not-serializable", "cannot be serialized"),
+    ("nested-context", "context-in-task", "SparkContext"),
+    ("python-module", "python-module-missing", "no_such_module_of_ours"),
+    ("python-crash", "python-worker-crashed", "without an exception"),
+    ("decode", "sql-runtime-error", "alformed"),
+];
+
+#[test]
+fn every_fault_is_found_first_in_every_version() {
+    let mut wrong = Vec::new();
+    for (fault, id, words) in FAULTS {
+        let mut seen = 0;
+        for version in VERSIONS {
+            let Some(findings) = found(version, fault) else {
+                continue;
+            };
+            seen += 1;
+            let told = findings
+                .iter()
+                .map(|finding| format!("{:?} {}: {}", finding.severity, finding.id, finding.cause));
+            match findings.first() {
+                Some(first) if first.id == *id && first.cause.contains(words) && first.severity == Severity::Fatal => {}
+                _ => wrong.push(format!(
+                    "{version} {fault}: wanted {id} with {words}\n    {}",
+                    told.collect::<Vec<_>>().join("\n    ")
+                )),
+            }
+            let fatal = findings
+                .iter()
+                .filter(|finding| finding.severity == Severity::Fatal)
+                .count();
+            if fatal > 1 {
+                wrong.push(format!("{version} {fault}: {fatal} findings ended the run"));
+            }
+        }
+        assert!(seen > 0, "no log of {fault}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_found_in_healthy_runs() {
+    for (version, run) in [("4.1.4", "healthy"), ("3.5.9", "retried")] {
+        assert_eq!(found(version, run), Some(Vec::new()), "{version} {run}");
+    }
+}
+
+#[test]
+fn every_finding_is_complete() {
+    for (fault, ..) in FAULTS {
+        for finding in VERSIONS.iter().filter_map(|version| found(version, fault)).flatten() {
+            assert!(!finding.evidence.is_empty(), "{fault}: {}", finding.id);
+            assert!(!finding.fix.text.is_empty(), "{fault}: {}", finding.id);
+            assert!(
+                finding.evidence.iter().all(|evidence| !evidence.seen.is_empty()),
+                "{fault}: {}",
+                finding.id
+            );
+            assert!(failures::codes().contains(&finding.id));
+        }
+    }
+}
+
+/// Headings of the documentation's half about failures.
+fn headings() -> Vec<String> {
+    let path = format!("{}/../../docs/doctor.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let half = text
+        .split("\n## ")
+        .find(|part| part.starts_with("What failed"))
+        .unwrap();
+    let mut headings: Vec<String> = half
+        .lines()
+        .filter_map(|line| line.strip_prefix("#### "))
+        .map(str::to_owned)
+        .collect();
+    headings.sort_unstable();
+    headings
+}
+
+#[test]
+fn every_code_is_documented_and_every_heading_is_a_code() {
+    assert_eq!(headings(), failures::codes());
+}

@@ -1,0 +1,154 @@
+//! What others read of what this room writes: pyarrow the showback, OpenTelemetry's own messages the trace. Both are installed from the Python
+//! package index into the target directory; where that is not possible the tests are ignored with the reason.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use stoke_eventlog::{Options, Source};
+use stoke_insight::cost::showback::daily;
+use stoke_insight::cost::{Prices, Window, focus};
+use stoke_insight::facts::{Run, collect};
+use stoke_insight::trace;
+
+const PACKAGES: [&str; 2] = ["pyarrow", "opentelemetry-proto"];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let python = if arguments.list {
+        Err(String::new())
+    } else {
+        environment()
+    };
+    let trials = [
+        ("focus", focus_rows as fn(&Path) -> Result<(), Failed>),
+        ("trace", spans),
+    ]
+    .map(|(name, test)| {
+        let python = python.clone();
+        let reason = python.as_ref().err().cloned().unwrap_or_default();
+        let missing = python.is_err();
+        let trial = Trial::test(name, move || test(&python.map_err(Failed::from)?)).with_ignored_flag(missing);
+        match reason.is_empty() {
+            true => trial,
+            false => trial.with_kind(format!("no reader: {reason}")),
+        }
+    });
+    libtest_mimic::run(&arguments, trials.into()).exit();
+}
+
+fn told(command: &str, output: std::io::Result<Output>) -> Result<(), String> {
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            Err(format!(
+                "{command}: {}",
+                text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default()
+            ))
+        }
+        Err(error) => Err(format!("{command}: {error}")),
+    }
+}
+
+/// A virtual environment with the readers in the target directory: its Python.
+fn environment() -> Result<PathBuf, String> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("insight-readers");
+    let python = directory.join("bin/python");
+    let done = directory.join("done");
+    let wanted = PACKAGES.join(" ");
+    if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
+        return Ok(python);
+    }
+    told(
+        "python3 -m venv",
+        Command::new("python3").args(["-m", "venv"]).arg(&directory).output(),
+    )?;
+    let mut install = Command::new(&python);
+    install
+        .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
+        .args(PACKAGES);
+    told("pip install", install.output())?;
+    std::fs::write(&done, wanted).map_err(|error| error.to_string())?;
+    Ok(python)
+}
+
+fn run(name: &str) -> Result<Run, Failed> {
+    let source = Source::directory(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pairs"));
+    let logs = source.logs()?;
+    let log = logs.iter().find(|log| log.path.ends_with(name)).ok_or("no log")?;
+    Ok(collect::run(&source, log, Options::default())?)
+}
+
+fn check(python: &Path, script: &str, arguments: &[&Path]) -> Result<(), Failed> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers").join(script);
+    let output = Command::new(python).arg(script).args(arguments).output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    }
+}
+
+/// The rows of a real run, cut at a midnight that is put into it, as Parquet and CSV.
+fn focus_rows(python: &Path) -> Result<(), Failed> {
+    const DAY: i64 = 86_400_000;
+    let mut run = run("fail.zstd")?;
+    // Moved so that a midnight is in the middle of it.
+    let middle = (run.started + run.end()) / 2;
+    let shift = (middle / DAY + 1) * DAY - middle;
+    run.started += shift;
+    run.ended = run.ended.map(|time| time + shift);
+    run.last_event += shift;
+    for executor in &mut run.executors {
+        executor.added += shift;
+        executor.removed = executor.removed.map(|time| time + shift);
+    }
+    let labels = [("team", "red, \"hot\""), ("example.com/tenant", "ä")];
+    for (key, value) in labels {
+        run.spark
+            .insert(format!("spark.kubernetes.driver.label.{key}"), value.to_owned());
+    }
+    let text = "
+currency: EUR
+provider: Example Cloud
+region: eu-central-1
+account: '4711'
+prices: [{cpuHour: 0.0425, gibHour: 0.0046}]
+discounts: [{percent: 12.5}]
+";
+    let prices = Prices::read("prices.yaml", text).map_err(|complaints| format!("{complaints:?}"))?;
+    let bills = daily(&run, None, Some(&prices), Window::ALL)?;
+    let rows = focus::rows(&bills, &prices);
+    let directory = tempfile::tempdir()?;
+    let (table, csv) = (
+        directory.path().join("focus.parquet"),
+        directory.path().join("focus.csv"),
+    );
+    std::fs::write(&table, focus::parquet(&rows)?)?;
+    std::fs::write(&csv, focus::csv(&rows))?;
+    let whole = stoke_insight::cost::of(&run, None, Some(&prices))?;
+    let total = directory.path().join("total");
+    std::fs::write(&total, whole.total.cost.to_string())?;
+    check(python, "focus.py", &[&table, &csv, &total])
+}
+
+/// The trace of a real run, in small requests.
+fn spans(python: &Path) -> Result<(), Failed> {
+    let run = run("fail.zstd")?;
+    let trace = trace::of(&run, None);
+    let directory = tempfile::tempdir()?;
+    for (place, request) in trace::encode::requests(&trace, 20_000).into_iter().enumerate() {
+        std::fs::write(directory.path().join(format!("{place:04}.json")), request)?;
+    }
+    let jobs = run.jobs.len();
+    let numbers = directory.path().join("expected");
+    std::fs::write(&numbers, format!("{} {jobs} {}", trace.id, trace.tasks.1))?;
+    check(python, "trace.py", &[directory.path(), &numbers])
+}
