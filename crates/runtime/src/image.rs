@@ -11,6 +11,8 @@ use crate::runtime::Runtime;
 /// ([`crate::Runtimes::with_packages`]). A driver with this as its `spark.jars.ivy` gets a directory of its own below it
 /// ([`crate::packages`]).
 pub const PACKAGES: &str = "/var/lib/stoke/packages";
+/// Directory in every container where drivers may write event logs, when the runtimes have one ([`crate::Runtimes::with_event_logs`]).
+pub const EVENT_LOGS: &str = "/var/lib/stoke/event-logs";
 /// Where Spark is in every container.
 pub const SPARK_HOME: &str = "/opt/spark";
 /// The working directory of every container.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Corruption, ImageError, InstallError};
-use crate::image::{Image, Mount, PACKAGES, Preparation};
+use crate::image::{EVENT_LOGS, Image, Mount, PACKAGES, Preparation};
 use crate::install::{self, Progress, record::Record};
 use crate::java::{self, Java, Places};
 use crate::known;
@@ -75,6 +75,7 @@ pub struct Runtimes {
     program: Option<PathBuf>,
     own_sparks: Vec<PathBuf>,
     packages: Option<PathBuf>,
+    event_logs: Option<PathBuf>,
 }
 
 impl Runtimes {
@@ -91,6 +92,7 @@ impl Runtimes {
             program: None,
             own_sparks,
             packages: None,
+            event_logs: None,
         }
     }
 
@@ -107,6 +109,15 @@ impl Runtimes {
     pub fn with_packages(self, directory: impl Into<PathBuf>) -> Runtimes {
         Runtimes {
             packages: Some(directory.into()),
+            ..self
+        }
+    }
+
+    /// Gives every container this directory, writable, at [`crate::EVENT_LOGS`]: event logs that outlive their pods. It must exist when a
+    /// container starts.
+    pub fn with_event_logs(self, directory: impl Into<PathBuf>) -> Runtimes {
+        Runtimes {
+            event_logs: Some(directory.into()),
             ..self
         }
     }
@@ -153,11 +164,16 @@ impl Runtimes {
         let java = self.java(&runtime.version, reference.java())?;
         let launch = Launch::open(&self.directory(), &runtime, &java, self.program.as_deref())?;
         let mut image = Image::new(image, runtime, java, &launch, rule.as_ref());
-        image.mounts.extend(self.packages.as_ref().map(|directory| Mount {
-            host: directory.clone(),
-            target: PACKAGES.into(),
-            read_only: false,
-        }));
+        let shared = [(&self.packages, PACKAGES), (&self.event_logs, EVENT_LOGS)];
+        image
+            .mounts
+            .extend(shared.into_iter().filter_map(|(directory, target)| {
+                directory.as_ref().map(|directory| Mount {
+                    host: directory.clone(),
+                    target: target.into(),
+                    read_only: false,
+                })
+            }));
         Ok(image)
     }
 

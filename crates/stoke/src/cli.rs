@@ -104,6 +104,23 @@ pub enum Command {
     /// Run or install the operator on any cluster
     #[command(subcommand)]
     Operator(commands::operator::Command),
+    /// Spark's History Server, without Spark: the status API from event logs
+    #[command(subcommand)]
+    History(commands::history::Command),
+    /// Tell what is wrong with a run, the root cause first, with evidence and a fix
+    Doctor(commands::doctor::Arguments),
+    /// Collect what `stoke doctor` needs into one file without secrets
+    Bundle(commands::bundle::Arguments),
+    /// Tell how long a run would have taken with other executors
+    WhatIf(commands::what_if::Arguments),
+    /// Tell what a run cost and for what, or what many runs cost by a label
+    Cost(commands::cost::Arguments),
+    /// Tell how large a run should be: executors, cores, memory, partitions
+    Size(commands::size::Arguments),
+    /// Send a run as OpenTelemetry spans to a receiver of OTLP
+    Trace(commands::trace::Arguments),
+    /// Tell what changed between two runs, and which change explains the time
+    Compare(commands::compare::Arguments),
     /// Explain a manifest field or a Spark configuration key
     Explain(commands::explain::Arguments),
     /// Print a completion script for a shell
@@ -170,6 +187,14 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
             Command::Convert(arguments) => commands::convert::run(&arguments, context),
             Command::Operator(command) => commands::operator::run(command, context).await,
+            Command::History(command) => commands::history::run(command, context).await,
+            Command::Doctor(arguments) => commands::doctor::run(arguments, context).await,
+            Command::Bundle(arguments) => commands::bundle::run(arguments, context).await,
+            Command::WhatIf(arguments) => commands::what_if::run(arguments, context).await,
+            Command::Cost(arguments) => commands::cost::run(arguments, context).await,
+            Command::Size(arguments) => commands::size::run(arguments, context).await,
+            Command::Trace(arguments) => commands::trace::run(arguments, context).await,
+            Command::Compare(arguments) => commands::compare::run(arguments, context).await,
             Command::Explain(arguments) => commands::explain::run(&arguments, context),
             Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),
         }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::Size;
+use crate::event_logs;
 use crate::failure::{Failure, Outcome};
 use crate::home::{Home, create_private};
 use crate::object_store;
@@ -38,6 +39,8 @@ pub struct Embedded {
     stop: watch::Sender<bool>,
     /// Kept between runs: what `spark.jars.packages` brought.
     packages: PathBuf,
+    /// Kept between runs: the event logs of applications.
+    event_logs: PathBuf,
     directory: PathBuf,
     /// Holds the lock on a private cluster's directory; none for the cluster of `stoke up`.
     private: Option<File>,
@@ -87,6 +90,8 @@ impl Embedded {
     ) -> Outcome<Self> {
         let packages = home.root().join("packages");
         create_private(&packages)?;
+        let event_logs = event_logs::directory(home);
+        create_private(&event_logs)?;
         let config = ClusterConfig {
             home: directory.to_path_buf(),
             in_memory,
@@ -95,7 +100,8 @@ impl Embedded {
             memory: size.memory.as_deref().map(memory_bytes).transpose()?,
             runtimes: stoke_runtime::Runtimes::new(home.root())
                 .with_program(std::env::current_exe()?)
-                .with_packages(packages.clone()),
+                .with_packages(packages.clone())
+                .with_event_logs(event_logs.clone()),
         };
         let cluster = Cluster::start(config)
             .await
@@ -118,6 +124,7 @@ impl Embedded {
             config.settings.object_store = Some(object_store::settings(&objects));
             let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
             config.settings.default_conf.extend([ivy]);
+            config.settings.event_log = Some(event_logs::url());
             config.logs = logs.map(KeepLogs::new);
             tokio::spawn(Operator::new(cluster.client(), config).run(stopped))
         });
@@ -128,6 +135,7 @@ impl Embedded {
             operator,
             stop,
             packages,
+            event_logs,
             directory: directory.to_path_buf(),
             private: None,
         })
@@ -171,6 +179,7 @@ impl Embedded {
         self.objects.stop().await;
         // The next one to start does it if this fails.
         let _ = stoke_runtime::packages::collect(&self.packages);
+        let _ = event_logs::prune(&self.event_logs);
         if self.private.is_some() && !keep {
             let _ = std::fs::remove_dir_all(&self.directory);
         }

@@ -3,12 +3,15 @@
 //! The same file is re-executed inside pods: `__sandbox` sets a container up, `__entrypoint` is the image's entrypoint.
 
 mod apply;
+mod asked;
 mod cli;
 mod commands;
 mod edges;
 mod embedded;
+mod event_logs;
 mod failure;
 mod follow;
+mod gather;
 mod home;
 mod input;
 mod object_store;

@@ -71,6 +71,30 @@ pub fn variables(endpoint: &str, region: &str, credentials: &Credentials) -> BTr
     .collect()
 }
 
+/// The variables by which a store is reached: those of the installation's own store, when that is wanted and it listens beside the cluster
+/// of `stoke up`; else the user's.
+///
+/// # Errors
+/// When the store's credentials cannot be read.
+pub async fn reach(home: &Home, own: bool) -> Outcome<Vec<(String, String)>> {
+    let mut found: Vec<(String, String)> = std::env::vars().collect();
+    if own && let Some(endpoint) = endpoint(&home.default_cluster()).await {
+        let credentials = Credentials::load(&directory(home).join("credentials"))?;
+        found.retain(|(name, _)| !name.starts_with("AWS_"));
+        found.extend(variables(&endpoint, stoke_objectstore::REGION, &credentials));
+    }
+    Ok(found)
+}
+
+/// As [`reach`]: the user's store when the environment says anything of AWS, else the installation's own.
+///
+/// # Errors
+/// When the own store's credentials cannot be read.
+pub async fn reach_any(home: &Home) -> Outcome<Vec<(String, String)>> {
+    let users = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("AWS_"));
+    reach(home, !users).await
+}
+
 /// A place for the embedded cluster's logs, in the store that these variables lead to.
 pub fn logs(url: &str, variables: BTreeMap<String, String>) -> Outcome<Place> {
     Place::open(url, variables).map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))

@@ -1,13 +1,43 @@
 //! What is said when an application has ended.
 
 use serde_json::{Value, json};
-use stoke_model::crd::ApplicationStateType;
+use stoke_insight::doctor::{Evidence, Finding, examine};
+use stoke_model::crd::{ApplicationStateType, SparkApplication};
 
 use kube::ResourceExt;
 
 use crate::follow::Seen;
+use crate::gather;
+use crate::home::Home;
 use crate::progress::cause;
+use crate::session::Session;
 use crate::terminal::{Terminal, bold, dim, duration, green, red};
+
+/// What the run means, as `stoke doctor` sees it.
+#[derive(Default)]
+pub struct Insight {
+    findings: Vec<Finding>,
+}
+
+impl Insight {
+    /// Looks at an application that has ended. What cannot be had is left out: the run has its result all the same.
+    pub async fn of(session: &Session, application: &SparkApplication, home: &Home) -> Insight {
+        let namespace = application.namespace().unwrap_or_else(|| session.namespace.clone());
+        let gathered = gather::of_namespace(session, &namespace, &application.name_any(), home).await;
+        let Ok(Some(gathered)) = gathered else {
+            return Insight::default();
+        };
+        let Ok(facts) = gathered.facts().await else {
+            return Insight::default();
+        };
+        Insight {
+            findings: examine(&facts),
+        }
+    }
+}
+
+/// Findings shown at the end of a run; `stoke doctor` shows all of them, with everything there is to them.
+const SHOWN: usize = 3;
 
 /// Exit code of the process: 0 for success, the driver's own exit code after a failure where it is known, else 1.
 pub fn exit_code(seen: &Seen) -> u8 {
@@ -27,7 +57,7 @@ fn driver_exit_code(message: &str) -> Option<u8> {
 }
 
 /// Prints the summary.
-pub fn print(seen: &Seen, log_hint: Option<&str>, terminal: &mut Terminal) {
+pub fn print(seen: &Seen, insight: &Insight, log_hint: Option<&str>, terminal: &mut Terminal) {
     let name = seen.application.name_any();
     let status = seen.application.status.clone().unwrap_or_default();
     let completed = status.app_state.state == ApplicationStateType::Completed;
@@ -65,6 +95,19 @@ pub fn print(seen: &Seen, log_hint: Option<&str>, terminal: &mut Terminal) {
             pods.join(", ")
         ));
     }
+    for finding in insight.findings.iter().take(SHOWN) {
+        terminal.note(format!("  {}: {}", bold(finding.id), finding.cause));
+        if let Some(Evidence { place, seen }) = finding.evidence.first() {
+            terminal.note(dim(format!("    {place}: {}", seen.lines().next().unwrap_or_default())));
+        }
+        terminal.note(format!(
+            "    fix: {}",
+            finding.fix.text.lines().next().unwrap_or_default()
+        ));
+    }
+    if !insight.findings.is_empty() {
+        terminal.note(dim(format!("  all of it: stoke doctor {name}")));
+    }
     if let Some(hint) = log_hint {
         terminal.note(dim(format!("  {hint}")));
     }
@@ -90,7 +133,7 @@ fn bad_executors(seen: &Seen) -> Vec<(String, Vec<String>)> {
 }
 
 /// The summary for programs.
-pub fn to_json(seen: &Seen) -> Value {
+pub fn to_json(seen: &Seen, insight: &Insight) -> Value {
     let (stages, tasks, lost) = seen.progress.totals();
     let status = seen.application.status.clone().unwrap_or_default();
     json!({
@@ -107,6 +150,7 @@ pub fn to_json(seen: &Seen) -> Value {
         "tasks": tasks,
         "tasksLost": lost,
         "executors": seen.executors,
+        "findings": insight.findings,
     })
 }
 

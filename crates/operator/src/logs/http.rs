@@ -27,37 +27,45 @@ pub(super) struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let failed = |source: rustls::Error| object_store::Error::Generic {
-            store: "S3",
-            source: Box::new(source),
-        };
-        let provider = Arc::new(ring::default_provider());
-        let config = || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
-        // An image without certificates can still use a store without TLS.
-        let config = match config().map_err(failed)?.with_native_roots() {
-            Ok(rooted) => rooted.with_no_client_auth(),
-            Err(error) => {
-                tracing::warn!(%error, "no certificates of authorities: only an object store without TLS can be reached");
-                let none = rustls::RootCertStore::empty();
-                config()
-                    .map_err(failed)?
-                    .with_root_certificates(none)
-                    .with_no_client_auth()
-            }
-        };
-        let mut plain = Plain::new();
-        plain.set_connect_timeout(Some(CONNECT));
-        plain.set_nodelay(true);
-        plain.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(plain);
-        Ok(HttpClient::new(Service(
-            Client::builder(TokioExecutor::new()).build(connector),
-        )))
+        https()
     }
+}
+
+/// A client of HTTP and HTTPS that trusts the authorities this machine trusts.
+///
+/// # Errors
+/// When the TLS library refuses its own settings.
+pub fn https() -> object_store::Result<HttpClient> {
+    let failed = |source: rustls::Error| object_store::Error::Generic {
+        store: "S3",
+        source: Box::new(source),
+    };
+    let provider = Arc::new(ring::default_provider());
+    let config = || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+    // An image without certificates can still use a store without TLS.
+    let config = match config().map_err(failed)?.with_native_roots() {
+        Ok(rooted) => rooted.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(%error, "no certificates of authorities: only an object store without TLS can be reached");
+            let none = rustls::RootCertStore::empty();
+            config()
+                .map_err(failed)?
+                .with_root_certificates(none)
+                .with_no_client_auth()
+        }
+    };
+    let mut plain = Plain::new();
+    plain.set_connect_timeout(Some(CONNECT));
+    plain.set_nodelay(true);
+    plain.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(plain);
+    Ok(HttpClient::new(Service(
+        Client::builder(TokioExecutor::new()).build(connector),
+    )))
 }
 
 #[derive(Debug)]

@@ -20,6 +20,7 @@ mod which;
 use std::time::Duration;
 
 pub use copy::Sizes;
+pub use http::https;
 pub use place::{Kept, Place, PlaceError};
 pub use which::Which;
 

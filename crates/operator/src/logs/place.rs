@@ -147,6 +147,12 @@ impl Place {
         Self { store, prefix, url }
     }
 
+    /// The store behind it and the prefix in it, for those who keep something else there.
+    #[must_use]
+    pub fn store_and_prefix(&self) -> (Arc<dyn ObjectStore>, Path) {
+        (self.store.clone(), self.prefix.clone())
+    }
+
     pub(super) fn store(&self) -> &dyn ObjectStore {
         self.store.as_ref()
     }

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::io::Write;
 
 use stoke_model::crd::SparkApplication;
-use stoke_objectstore::Credentials;
 use stoke_operator::logs::{Kept, Place};
 use stoke_operator::names::trace_id;
 
-use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
+use crate::home::Home;
 use crate::object_store;
 use crate::session::{self, Session};
 use crate::terminal::Terminal;
@@ -27,8 +26,8 @@ pub struct Wanted<'a> {
 }
 
 /// All logs kept of one run, the driver's first. Empty when there are none.
-pub async fn find(session: &Session, wanted: &Wanted<'_>, context: &Context) -> Outcome<(Option<Place>, Vec<Kept>)> {
-    let Some(place) = place(session, wanted, context).await? else {
+pub async fn find(session: &Session, wanted: &Wanted<'_>, home: &Home) -> Outcome<(Option<Place>, Vec<Kept>)> {
+    let Some(place) = place(session, wanted, home).await? else {
         return Ok((None, Vec::new()));
     };
     let all = place.list(&session.namespace, wanted.application).await;
@@ -75,7 +74,7 @@ pub async fn print(place: &Place, kept: &Kept, tail: Option<i64>, terminal: &mut
 }
 
 /// Where logs of this cluster's applications are kept.
-async fn place(session: &Session, wanted: &Wanted<'_>, context: &Context) -> Outcome<Option<Place>> {
+async fn place(session: &Session, wanted: &Wanted<'_>, home: &Home) -> Outcome<Option<Place>> {
     let told = wanted
         .object
         .and_then(|object| object.status.as_ref()?.kept_logs.as_deref());
@@ -87,19 +86,7 @@ async fn place(session: &Session, wanted: &Wanted<'_>, context: &Context) -> Out
         (None, None) if embedded => object_store::LOGS,
         (None, None) => return Ok(None),
     };
-    let mut variables: Vec<(String, String)> = std::env::vars().collect();
-    if embedded
-        && url.starts_with("s3")
-        && let Some(endpoint) = object_store::endpoint(&context.home.default_cluster()).await
-    {
-        let credentials = Credentials::load(&object_store::directory(&context.home).join("credentials"))?;
-        variables.retain(|(name, _)| !name.starts_with("AWS_"));
-        variables.extend(object_store::variables(
-            &endpoint,
-            stoke_objectstore::REGION,
-            &credentials,
-        ));
-    }
+    let variables = object_store::reach(home, embedded && url.starts_with("s3")).await?;
     let place = Place::open(url, variables).map_err(|error| Failure::input(error.code(), error))?;
     Ok(Some(place))
 }

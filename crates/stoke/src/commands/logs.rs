@@ -75,7 +75,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     if !printed.is_empty() && !arguments.all {
         return Ok(0);
     }
-    let (place, found) = kept::find(&session, &wanted, context).await?;
+    let (place, found) = kept::find(&session, &wanted, &context.home).await?;
     for log in &found {
         let asked = arguments.all || kept::executor(log) == arguments.executor;
         if let Some(place) = &place

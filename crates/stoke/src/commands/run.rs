@@ -14,7 +14,7 @@ use crate::follow::{Options, follow, listen};
 use crate::home::Home;
 use crate::input::{self, Changes, Manifest};
 use crate::session::{self, Place, Session};
-use crate::summary;
+use crate::summary::{self, Insight};
 use crate::terminal::{Format, Terminal};
 
 /// Arguments of `stoke run`.
@@ -151,9 +151,10 @@ async fn with_session(
     match follow(&session.client, &application, &options, terminal).await {
         Ok(seen) => {
             let hint = hint(&application, session, arguments.keep);
+            let insight = Insight::of(session, &application, home).await;
             match terminal.format() {
-                Format::Text => summary::print(&seen, hint.as_deref(), terminal),
-                Format::Json => terminal.json(&summary::to_json(&seen)),
+                Format::Text => summary::print(&seen, &insight, hint.as_deref(), terminal),
+                Format::Json => terminal.json(&summary::to_json(&seen, &insight)),
             }
             Ok(summary::exit_code(&seen))
         }

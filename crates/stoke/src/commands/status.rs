@@ -9,6 +9,7 @@ use stoke_model::crd::SparkApplication;
 
 use crate::cli::Context;
 use crate::commands::down::process_of;
+use crate::commands::up::history_of;
 use crate::failure::Outcome;
 use crate::object_store;
 use crate::session::connect;
@@ -54,10 +55,12 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
         .map(ResourceExt::name_any)
         .collect();
     let objects = object_store::endpoint(&directory).await;
+    let history = history_of(&directory);
     match terminal.format() {
         Format::Json => terminal.json(&json!({
             "up": true,
             "objectStore": objects,
+            "history": history,
             "nodesNotReady": sick,
             "pods": { "running": phase("Running"), "pending": phase("Pending") },
             "applications": { "active": active, "all": applications.len() },
@@ -95,6 +98,7 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
                 Some(endpoint) => format!("object store {endpoint}"),
                 None => "object store does not answer".to_string(),
             });
+            terminal.out(format!("history {history}/api/v1/applications"));
             terminal.out(format!("kubeconfig {}", directory.join("kubeconfig").display()));
         }
     }

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::cli::{Context, Size};
+use crate::commands::history::Beside;
 use crate::commands::runtime::ensure;
 use crate::embedded::Embedded;
+use crate::event_logs;
 use crate::failure::{Failure, Outcome};
 use crate::follow::{interrupted, listen};
 use crate::home::Home;
@@ -70,11 +72,19 @@ async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
-    let (url, objects) = (embedded.url(), embedded.object_store());
-    announce(&context.home, &url, &objects, started.elapsed(), &mut context.terminal);
+    let history = Beside::start(&context.home, &event_logs::directory(&context.home)).await?;
+    std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
+    let addresses = Addresses {
+        server: embedded.url(),
+        objects: embedded.object_store(),
+        history: history_of(&directory),
+    };
+    announce(&context.home, &addresses, started.elapsed(), &mut context.terminal);
     let result = interrupted().await;
     context.terminal.note("ending the cluster and its pods");
     let _ = std::fs::remove_file(directory.join("kubeconfig"));
+    let _ = std::fs::remove_file(directory.join(HISTORY_FILE));
+    history.stop();
     embedded.stop(true).await;
     let _ = std::fs::remove_file(directory.join("pid"));
     result?;
@@ -115,13 +125,12 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         let ours = pid.trim().parse().ok() == child.id();
         if ours && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
-            announce(
-                &context.home,
-                &server(&directory),
-                &objects,
-                started.elapsed(),
-                &mut context.terminal,
-            );
+            let addresses = Addresses {
+                server: server(&directory),
+                objects,
+                history: history_of(&directory),
+            };
+            announce(&context.home, &addresses, started.elapsed(), &mut context.terminal);
             return Ok(0);
         }
         if let Some(status) = child.try_wait()? {
@@ -155,19 +164,41 @@ fn server(directory: &Path) -> String {
         .unwrap_or_default()
 }
 
-fn announce(home: &Home, url: &str, objects: &str, elapsed: Duration, terminal: &mut Terminal) {
+/// Where a cluster and what is beside it are served.
+struct Addresses {
+    server: String,
+    objects: String,
+    history: String,
+}
+
+/// File of a cluster's directory that says where its history is served; there while it is.
+const HISTORY_FILE: &str = "history";
+
+/// Where the history of the cluster with this directory is served; empty when it is not.
+pub fn history_of(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join(HISTORY_FILE)).unwrap_or_default()
+}
+
+fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mut Terminal) {
+    let Addresses {
+        server,
+        objects,
+        history,
+    } = addresses;
     let kubeconfig = home.default_cluster().join("kubeconfig");
     match terminal.format() {
         Format::Json => terminal.json(&json!({
-            "server": url, "kubeconfig": kubeconfig, "home": home.root(), "objectStore": objects, "bucket": object_store::BUCKET,
+            "server": server, "kubeconfig": kubeconfig, "home": home.root(), "objectStore": objects, "bucket": object_store::BUCKET,
+            "history": history,
         })),
         Format::Text => {
             terminal.out(format!(
-                "Kubernetes API  {url}  (ready in {})",
+                "Kubernetes API  {server}  (ready in {})",
                 crate::terminal::duration(elapsed)
             ));
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
             terminal.out(format!("S3 object store {objects}  (s3a://{}; keys: stoke env)", object_store::BUCKET));
+            terminal.out(format!("history         {history}/api/v1/applications"));
             terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
             terminal.out("end it          stoke down");
         }

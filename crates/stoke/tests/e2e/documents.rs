@@ -26,6 +26,10 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     let with_blocks = documents.into_iter().filter(|path| !blocks(path).is_empty());
     with_blocks
         .map(|path| {
+            let mut needs = needs.to_vec();
+            if blocks(&path).iter().any(|block| block.contains("curl ")) {
+                needs.push(program("curl", "apt-get install curl"));
+            }
             let name = path.strip_prefix(repository()).unwrap_or(&path).display().to_string();
             context.trial(&format!("document: {name}"), &needs, move |context| {
                 execute(context, &path)

@@ -17,11 +17,13 @@ mod allocators;
 mod behaviours;
 mod common;
 mod connect;
+mod doctor;
 mod documents;
 mod durability;
 mod endurance;
 mod examples;
 mod faults;
+mod insight;
 #[path = "../../../cluster/tests/conformance/limit.rs"]
 mod limit;
 mod manifests;
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         up::trials(&context),
         spark_submit::trials(&context),
         faults::trials(&context),
+        doctor::trials(&context),
+        insight::trials(&context),
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),

@@ -106,6 +106,13 @@ pub fn configuration(
     for (key, value) in &settings.default_conf {
         conf.entry(key.clone()).or_insert_with(|| value.clone());
     }
+    // Half of somebody's own settings and half of ours would be nobody's.
+    if let Some(directory) = &settings.event_log
+        && !conf.keys().any(|key| key.starts_with("spark.eventLog."))
+    {
+        set(&mut conf, "spark.eventLog.enabled", "true");
+        set(&mut conf, "spark.eventLog.dir", directory);
+    }
     if settings.rpc_authentication {
         conf.entry("spark.authenticate".to_owned())
             .or_insert_with(|| "true".to_owned());

@@ -46,6 +46,9 @@ pub struct Settings {
     pub kube_schedulers: Vec<String>,
     /// Configuration of applications that do not set these keys themselves.
     pub default_conf: BTreeMap<String, String>,
+    /// Where applications write their event logs that set nothing of `spark.eventLog.*`: a URL that drivers can write to; none to leave
+    /// that to Spark, which writes none.
+    pub event_log: Option<String>,
     /// The object store of applications that name none of their own; none when there is none.
     pub object_store: Option<ObjectStoreSettings>,
 }
@@ -100,6 +103,7 @@ impl Settings {
             default_batch_scheduler: None,
             kube_schedulers: Vec::new(),
             default_conf: BTreeMap::new(),
+            event_log: None,
             object_store: None,
         }
     }

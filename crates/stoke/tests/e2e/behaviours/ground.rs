@@ -212,4 +212,34 @@ impl Stage<'_> {
     pub fn until(&self, what: &str, check: impl Fn(&Self) -> Result<bool, Failed>) -> Result<(), Failed> {
         eventually(what, PATIENCE, || check(self).unwrap_or(false))
     }
+
+    /// Labels this namespace.
+    pub fn label_namespace(&self, label: &str) -> Result<(), Failed> {
+        self.kubectl(&["label", "namespace", &self.namespace, label])?;
+        Ok(())
+    }
+
+    /// Waits until the driver of an application has printed something.
+    pub fn until_printed(&self, name: &str, wanted: &str) -> Result<(), Failed> {
+        self.until(wanted, |stage| {
+            let log = stage.output(&["logs", &format!("{name}-driver")], "")?;
+            Ok(text(&log).contains(wanted))
+        })
+    }
+
+    /// What `stoke doctor` answers about an application.
+    pub fn doctor(&self, name: &str) -> Result<Value, Failed> {
+        let arguments = ["doctor", name, "-o", "json", "-n", &self.namespace];
+        let mut command = match &self.ground.cluster {
+            Cluster::Embedded(up) => up.stoke(&arguments),
+            Cluster::Given(context, _) => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_stoke"));
+                command.args(arguments).args(["--context", context]);
+                command
+            }
+        };
+        let output = command.output()?;
+        expect_code(&output, 0)?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
 }

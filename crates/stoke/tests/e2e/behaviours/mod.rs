@@ -4,7 +4,7 @@
 //! the definitions of the chart there, runs our operator from this machine for namespaces of its own, and deletes those in the end. The
 //! definitions stay. `STOKE_TEST_IMAGE` is a Spark with Python (`apache/spark:4.1.4`).
 
-mod ground;
+pub mod ground;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ const WAIT: &str = "import sys, time\nfrom pyspark.sql import SparkSession\nspar
                     time.sleep(float(sys.argv[1]))\nspark.stop()\n";
 
 /// An application of a program in a ConfigMap, with more in its spec.
-fn application(stage: &Stage<'_>, name: &str, code: &str, more: Value) -> Result<Value, Failed> {
+pub fn application(stage: &Stage<'_>, name: &str, code: &str, more: Value) -> Result<Value, Failed> {
     stage.apply(
         &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "code"}, "data": {"main.py": code}}),
     )?;
@@ -83,7 +83,7 @@ fn application(stage: &Stage<'_>, name: &str, code: &str, more: Value) -> Result
 }
 
 /// RFC 7386, without deletion.
-fn merge(into: &mut Value, more: Value) {
+pub fn merge(into: &mut Value, more: Value) {
     match more {
         Value::Object(more) if into.is_object() => {
             for (key, value) in more {

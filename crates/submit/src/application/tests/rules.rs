@@ -482,3 +482,29 @@ fn the_object_store_at_hand_is_for_applications_that_name_none_of_their_own() {
     assert_eq!(kept.conf["spark.hadoop.fs.s3a.path.style.access"], "false");
     assert_eq!(kept.conf["spark.hadoop.fs.s3a.endpoint"], "http://127.64.0.1:9000");
 }
+
+#[test]
+fn event_logs_are_written_by_applications_that_say_nothing_of_them() {
+    let mut settings = settings();
+    settings.event_log = Some("file:///logs".to_owned());
+    let cases = [
+        (json!({}), [Some("true"), Some("file:///logs"), None]),
+        (json!({"spark.eventLog.enabled": "false"}), [Some("false"), None, None]),
+        (
+            json!({"spark.eventLog.dir": "s3a://b/p"}),
+            [None, Some("s3a://b/p"), None],
+        ),
+        (json!({"spark.eventLog.compress": "true"}), [None, None, Some("true")]),
+    ];
+    for (conf, expected) in cases {
+        let application = application(&with(&[("sparkConf", conf.clone())]));
+        let request = request_from_application(&application, 1, &settings).unwrap();
+        let of = |key: &str| request.conf.get(key).map(String::as_str);
+        let found = [
+            of("spark.eventLog.enabled"),
+            of("spark.eventLog.dir"),
+            of("spark.eventLog.compress"),
+        ];
+        assert_eq!(found, expected, "{conf}");
+    }
+}

@@ -1,0 +1,97 @@
+//! `stoke bundle`: everything the doctor needs in one file without secrets, for another machine.
+
+use std::fs::File;
+use std::io::{BufWriter, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use stoke_insight::bundle::{Contents, Index, write};
+
+use crate::asked::Asked;
+use crate::cli::{Context, Target};
+use crate::failure::{Failure, Outcome};
+use crate::gather::Gathered;
+use crate::terminal::Format;
+
+/// Arguments of `stoke bundle`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Secrets are redacted; docs/doctor.md says which are recognised. `stoke doctor --bundle FILE` reads it.")]
+pub struct Arguments {
+    /// The application: its name, or Spark's id of it
+    application: String,
+    /// Where to write it [default: APPLICATION.zip]
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// Replace the file when there is one
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Runs the command.
+pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+    let to = arguments
+        .to
+        .unwrap_or_else(|| format!("{}.zip", arguments.application).into());
+    if to.exists() && !arguments.replace {
+        return Err(
+            Failure::input("stoke::bundle::exists", format!("{} is there already", to.display()))
+                .fix("name another file with --to, or add --replace"),
+        );
+    }
+    let asked = Asked::word(&arguments.application);
+    let gathered = asked.gather(&arguments.target, context).await?;
+    for note in &gathered.notes {
+        context.terminal.note(format!("note: {note}"));
+    }
+    let path = to.clone();
+    let writing = tokio::task::spawn_blocking(move || put(&gathered, &path)).await;
+    let index = writing.map_err(|error| Failure::environment("stoke::bundle::ended", error))??;
+    match context.terminal.format() {
+        Format::Json => context.terminal.json(&json!({ "file": to, "index": index })),
+        Format::Text => context.terminal.out(format!(
+            "{}: {}{} logs{}",
+            to.display(),
+            if index.objects { "objects, " } else { "" },
+            index.logs.len(),
+            if index.event_log { ", the event log" } else { "" }
+        )),
+    }
+    Ok(0)
+}
+
+/// Writes beside the file and renames, so that an interrupted bundle is none.
+fn put(gathered: &Gathered, to: &Path) -> Outcome<Index> {
+    let failed =
+        |error: std::io::Error| Failure::environment("stoke::bundle::write", format!("{}: {error}", to.display()));
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let mut event_log: Vec<Box<dyn Read>> = Vec::new();
+    if let Some((source, log)) = &gathered.event_log {
+        for part in &log.parts {
+            let text = source.text(part, 0);
+            event_log.push(text.map_err(|error| Failure::environment(error.code(), error))?);
+        }
+    }
+    let contents = Contents {
+        application: gathered.name.clone(),
+        stoke: env!("CARGO_PKG_VERSION").to_owned(),
+        gathered: gathered.now.as_millisecond(),
+        notes: gathered.notes.clone(),
+        objects: gathered.objects.clone(),
+        logs: gathered.logs.clone(),
+        event_log,
+    };
+    let file = File::create(&partial).map_err(failed)?;
+    let written = write(contents, BufWriter::new(file)).and_then(|index| {
+        std::fs::rename(&partial, to)?;
+        Ok(index)
+    });
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&partial);
+        failed(error)
+    })
+}

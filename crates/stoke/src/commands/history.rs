@@ -1,0 +1,323 @@
+//! `stoke history`: the applications of a place with event logs, as Spark's History Server tells of them, and the end of old logs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use stoke_eventlog::Source;
+use stoke_history::cache::Cache;
+use stoke_history::index::{Index, Settings};
+use stoke_history::model::Limits;
+use stoke_history::rest::Library;
+use stoke_history::retention::{self, Deletion, Rules, Why};
+use stoke_history::serve;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::cli::Context;
+use crate::event_logs;
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::terminal::{Format, table};
+
+/// What can be done with history.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Serve Spark's status API, `/api/v1`, from event logs
+    Serve(Serve),
+    /// Delete old event logs; without --yes it only shows which
+    Clean(Clean),
+}
+
+/// Arguments of `stoke history serve`.
+#[derive(clap::Args)]
+pub struct Serve {
+    /// Where the event logs are: a directory, `file:///directory` or `s3://bucket/prefix` (with the AWS variables)
+    #[arg(long, value_name = "PLACE")]
+    dir: String,
+    /// Address to listen at
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18080")]
+    listen: SocketAddr,
+    /// How often to look for new and growing logs
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = span)]
+    interval: Duration,
+    /// Memory that loaded applications may take, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory: usize,
+    /// Where to keep what was found out of logs [default: `history` in Stoke's home]
+    #[arg(long, value_name = "DIRECTORY")]
+    cache: Option<PathBuf>,
+    /// Keep nothing between runs
+    #[arg(long, conflicts_with = "cache")]
+    no_cache: bool,
+    /// Spark to answer as, its version and its fields [default: the one that wrote each log, and the newest of them]
+    #[arg(long, value_name = "VERSION")]
+    answer_as: Option<String>,
+    /// Jobs kept of an application, as spark.ui.retainedJobs
+    #[arg(long, value_name = "N", default_value_t = Limits::default().jobs)]
+    retained_jobs: usize,
+    /// Stage attempts kept of an application, as spark.ui.retainedStages
+    #[arg(long, value_name = "N", default_value_t = Limits::default().stages)]
+    retained_stages: usize,
+    /// Tasks kept of a stage attempt, as spark.ui.retainedTasks
+    #[arg(long, value_name = "N", default_value_t = Limits::default().tasks)]
+    retained_tasks: usize,
+    /// Executors kept that are gone, as spark.ui.retainedDeadExecutors
+    #[arg(long, value_name = "N", default_value_t = Limits::default().dead_executors)]
+    retained_dead_executors: usize,
+    /// SQL executions kept of an application, as spark.sql.ui.retainedExecutions
+    #[arg(long, value_name = "N", default_value_t = Limits::default().executions)]
+    retained_executions: usize,
+}
+
+/// Arguments of `stoke history clean`.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("rule").required(true).multiple(true))]
+pub struct Clean {
+    /// Where the event logs are: a directory, `file:///directory` or `s3://bucket/prefix` (with the AWS variables)
+    #[arg(long, value_name = "PLACE")]
+    dir: String,
+    /// Delete logs that were not changed for so long, for example 7d
+    #[arg(long, value_name = "DURATION", value_parser = span, group = "rule")]
+    older_than: Option<Duration>,
+    /// Keep the logs of this many ended applications, those changed last
+    #[arg(long, value_name = "N", group = "rule")]
+    keep: Option<usize>,
+    /// Delete them
+    #[arg(long)]
+    yes: bool,
+}
+
+/// `5s`, `10m`, `12h` or `7d`.
+fn span(text: &str) -> Result<Duration, String> {
+    let unit = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err("a duration is a number and s, m, h or d, for example 7d".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("{number:?} is not a number"))?;
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "that is too long".to_owned())
+}
+
+/// Runs the command.
+pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
+    match command {
+        Command::Serve(arguments) => serve_history(arguments, context).await,
+        Command::Clean(arguments) => clean(arguments, context).await,
+    }
+}
+
+fn failed(error: stoke_eventlog::SourceError) -> Failure {
+    Failure::environment(error.code(), error)
+}
+
+/// Does what blocks outside the threads that serve.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::environment("stoke::history::ended", error))
+}
+
+/// A directory of the cache for a place: places do not share what was found out.
+fn cache_of(root: &Path, place: &str) -> PathBuf {
+    use sha2::{Digest, Sha256};
+    let name: String = Sha256::digest(place)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    root.join(name)
+}
+
+async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
+    let source = event_logs::source(&arguments.dir, &context.home).await?;
+    let root = arguments.cache.unwrap_or_else(|| context.home.root().join("history"));
+    let cache = match arguments.no_cache {
+        true => None,
+        false => Some(Cache::open(cache_of(&root, &source.place())).map_err(|error| {
+            Failure::environment("stoke::history::cache", format!("{}: {error}", root.display()))
+                .fix("name another directory with --cache, or keep nothing with --no-cache")
+        })?),
+    };
+    let settings = Settings {
+        limits: Limits {
+            jobs: arguments.retained_jobs,
+            stages: arguments.retained_stages,
+            tasks: arguments.retained_tasks,
+            dead_executors: arguments.retained_dead_executors,
+            executions: arguments.retained_executions,
+        },
+        memory: arguments.memory << 20,
+        answer_as: arguments.answer_as,
+        ..Settings::default()
+    };
+    let index = Arc::new(Index::new(source, settings, cache));
+    let first = index.clone();
+    let scan = blocking(move || first.scan()).await?.map_err(failed)?;
+    for why in &scan.unreadable {
+        context.terminal.note(why);
+    }
+    let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
+        Failure::environment("stoke::history::listen", format!("{}: {error}", arguments.listen))
+            .fix("name another address with --listen")
+    })?;
+    let address = listener.local_addr()?;
+    let applications = index.listed().len();
+    match context.terminal.format() {
+        Format::Text => context.terminal.out(format!(
+            "{applications} applications of {} at http://{address}/api/v1/applications",
+            index.source().place()
+        )),
+        Format::Json => context
+            .terminal
+            .json(&json!({"address": address.to_string(), "applications": applications})),
+    }
+    tokio::select! {
+        ended = serve::serve(index, listener, arguments.interval) => ended?,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(0)
+}
+
+/// The history of this machine's applications, served beside an embedded cluster.
+pub struct Beside {
+    /// Where it is served.
+    pub address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+/// The port of Spark's own History Server.
+const PORT: u16 = 18080;
+/// How often event logs of this machine are looked at.
+const OFTEN: Duration = Duration::from_secs(2);
+
+impl Beside {
+    /// Serves the event logs of `directory` at Spark's usual port of this machine's own address, or at any free one when something is
+    /// there already.
+    pub async fn start(home: &Home, directory: &Path) -> Outcome<Beside> {
+        let source = Source::directory(directory);
+        let cache = Cache::open(cache_of(&home.root().join("history"), &source.place()))?;
+        let index = Arc::new(Index::new(source, Settings::default(), Some(cache)));
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listener = match TcpListener::bind(local(PORT)).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind(local(0)).await?,
+        };
+        let address = listener.local_addr()?;
+        let serving = tokio::spawn(async move {
+            let first = index.clone();
+            let scanned = blocking(move || first.scan().map(drop)).await;
+            if let Ok(Err(error)) = scanned {
+                tracing::warn!(%error, "event logs");
+            }
+            if let Err(error) = serve::serve(index, listener, OFTEN).await {
+                tracing::warn!(%error, "history is not served any more");
+            }
+        });
+        Ok(Beside { address, serving })
+    }
+
+    /// Ends it.
+    pub fn stop(self) {
+        self.serving.abort();
+    }
+}
+
+async fn clean(arguments: Clean, context: &mut Context) -> Outcome<u8> {
+    let rules = Rules {
+        older_than: arguments
+            .older_than
+            .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+        at_most: arguments.keep,
+    };
+    let index = Arc::new(Index::new(
+        event_logs::source(&arguments.dir, &context.home).await?,
+        Settings::default(),
+        None,
+    ));
+    let looked = index.clone();
+    let plan = blocking(move || {
+        looked
+            .scan()
+            .map(|_| retention::plan(&looked.logs(), rules, looked.now()))
+    })
+    .await?;
+    let plan = plan.map_err(failed)?;
+    show(&plan, arguments.yes, context);
+    if arguments.yes {
+        blocking(move || retention::delete(index.source(), &plan))
+            .await?
+            .map_err(failed)?;
+    }
+    Ok(0)
+}
+
+fn show(plan: &[Deletion], deleted: bool, context: &mut Context) {
+    let why = |one: &Deletion| match one.why {
+        Why::Old => "old",
+        Why::TooMany => "too many",
+    };
+    let bytes: u64 = plan.iter().map(|one| one.bytes).sum();
+    if context.terminal.format() == Format::Json {
+        let logs: Vec<_> = plan
+            .iter()
+            .map(|one| json!({"log": one.log, "bytes": one.bytes, "modified": one.modified, "why": why(one)}))
+            .collect();
+        return context
+            .terminal
+            .json(&json!({"deleted": deleted, "bytes": bytes, "logs": logs}));
+    }
+    let rows: Vec<Vec<String>> = plan
+        .iter()
+        .map(|one| vec![one.log.clone(), format!("{} bytes", one.bytes), why(one).to_owned()])
+        .collect();
+    for line in table(&rows) {
+        context.terminal.out(line);
+    }
+    let what = if deleted {
+        "deleted"
+    } else {
+        "would go; --yes deletes them"
+    };
+    context
+        .terminal
+        .out(format!("{} logs, {bytes} bytes: {what}", plan.len()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(span("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(span("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in [
+            "",
+            "7",
+            "d",
+            "1w",
+            "-1d",
+            "99999999999999999999d",
+            "9999999999999999999d",
+        ] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn places_do_not_share_a_cache() {
+        let root = Path::new("/c");
+        assert_ne!(cache_of(root, "file:///a"), cache_of(root, "file:///b"));
+        assert_eq!(cache_of(root, "file:///a"), cache_of(root, "file:///a"));
+    }
+}

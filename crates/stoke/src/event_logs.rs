@@ -1,0 +1,94 @@
+//! Event logs of the applications that ran on this machine: written by every driver that says nothing of its own, kept between clusters,
+//! read by `stoke history` and `stoke doctor`.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use stoke_eventlog::{Source, SourceError};
+use stoke_history::retention::{Deletion, Why, delete};
+
+use stoke_operator::logs::Place;
+use tokio::runtime::Handle;
+
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::object_store;
+
+/// Logs of ended applications kept on this machine: those changed last.
+const KEPT: usize = 200;
+
+/// The directory.
+pub fn directory(home: &Home) -> PathBuf {
+    home.root().join("event-logs")
+}
+
+/// Where drivers see it.
+pub fn url() -> String {
+    format!("file://{}", stoke_runtime::EVENT_LOGS)
+}
+
+/// The event logs at a place: a directory, `file:///directory` or `s3://bucket/prefix`.
+///
+/// # Errors
+/// When there is no such directory, or no such kind of place.
+pub async fn source(place: &str, home: &Home) -> Outcome<Source> {
+    let directory = match place.strip_prefix("file://") {
+        Some(path) => Some(Path::new(path)),
+        None if place.contains("://") => None,
+        None => Some(Path::new(place)),
+    };
+    if let Some(directory) = directory {
+        let found = directory.canonicalize().map_err(|error| {
+            Failure::input("stoke::event-log::directory", format!("{place}: {error}"))
+                .fix("name the directory applications write to: their spark.eventLog.dir")
+        })?;
+        return Ok(Source::directory(found));
+    }
+    let place = Place::open(place, object_store::reach_any(home).await?)
+        .map_err(|error| Failure::input(error.code(), error))?;
+    let (store, prefix) = place.store_and_prefix();
+    Ok(Source::store(store, prefix, Handle::current()))
+}
+
+/// Deletes the logs that are beyond [`KEPT`]. Logs still being written stay, whatever became of their drivers.
+///
+/// # Errors
+/// When the directory cannot be listed, or at the first log that cannot be deleted; the next time goes on there.
+pub fn prune(directory: &Path) -> Result<(), SourceError> {
+    let source = Source::directory(directory);
+    let mut ended = source.logs()?;
+    ended.retain(|log| !log.in_progress);
+    ended.sort_by_key(|log| Reverse(log.modified()));
+    let gone: Vec<Deletion> = ended
+        .iter()
+        .skip(KEPT)
+        .map(|log| Deletion::of(log, Why::TooMany))
+        .collect();
+    delete(&source, &gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_ended_logs_go() {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..KEPT + 3 {
+            let file = directory.path().join(format!("app-{number:04}"));
+            std::fs::write(&file, "{}").unwrap();
+            let changed = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000 + number as u64);
+            std::fs::File::options()
+                .append(true)
+                .open(&file)
+                .unwrap()
+                .set_modified(changed)
+                .unwrap();
+        }
+        std::fs::write(directory.path().join("app-old.inprogress"), "{}").unwrap();
+        prune(directory.path()).unwrap();
+        let left = Source::directory(directory.path()).logs().unwrap();
+        assert_eq!(left.len(), KEPT + 1);
+        assert_eq!(left[0].path, "app-0003");
+    }
+}

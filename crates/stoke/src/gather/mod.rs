@@ -1,0 +1,176 @@
+//! Facts of a run for `stoke doctor` and its kin, gathered from where they are: a cluster, an event log, a bundle.
+//!
+//! In: what the user asks about. Out: [`Gathered`], everything that could be had, with notes about what could not. Nothing is decided
+//! here; that is the room `insight`.
+
+mod event_log;
+mod objects;
+mod written;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use stoke_eventlog::{Log as EventLog, Options, Source};
+use stoke_insight::facts::{Cluster, Facts, Log, Objects, Run, collect};
+
+use crate::cli::Target;
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::session::{self, Session};
+
+/// Everything that could be had about one run.
+pub struct Gathered {
+    /// The application's name, or Spark's id of a run nobody named.
+    pub name: String,
+    /// Kubernetes objects; none when there was no cluster to ask.
+    pub objects: Option<Objects>,
+    /// Logs of containers.
+    pub logs: Vec<Log>,
+    /// Its event log.
+    pub event_log: Option<(Source, EventLog)>,
+    /// What could not be had and why, for people.
+    pub notes: Vec<String>,
+    /// When this was gathered.
+    pub now: Timestamp,
+}
+
+impl Gathered {
+    fn new(name: impl Into<String>) -> Gathered {
+        Gathered {
+            name: name.into(),
+            objects: None,
+            logs: Vec::new(),
+            event_log: None,
+            notes: Vec::new(),
+            now: Timestamp::now(),
+        }
+    }
+
+    /// Reads the event log and puts everything together.
+    ///
+    /// # Errors
+    /// When a file of the event log cannot be opened.
+    pub async fn facts(&self) -> Outcome<Facts> {
+        let run = match &self.event_log {
+            Some((source, log)) => Some(read(source.clone(), log.clone()).await?),
+            None => None,
+        };
+        Ok(Facts {
+            run,
+            cluster: self.objects.clone().map(Cluster::of_objects),
+            logs: self.logs.clone(),
+            now: self.now.as_millisecond(),
+        })
+    }
+}
+
+/// Reads an event log on threads that may wait.
+///
+/// # Errors
+/// When a file of it cannot be opened.
+pub async fn read(source: Source, log: EventLog) -> Outcome<Run> {
+    let reading = tokio::task::spawn_blocking(move || collect::run(&source, &log, Options::default()));
+    match reading.await {
+        Ok(Ok(run)) => Ok(run),
+        Ok(Err(error)) => Err(Failure::environment(error.code(), error)),
+        Err(error) => Err(Failure::environment("stoke::gather::ended", error)),
+    }
+}
+
+/// What a cluster has about an application; none when it has no such application.
+///
+/// # Errors
+/// When the cluster cannot be asked.
+pub async fn of_cluster(session: &Session, name: &str, home: &Home) -> Outcome<Option<Gathered>> {
+    of_namespace(session, &session.namespace, name, home).await
+}
+
+/// What a cluster has about an application of this namespace; none when it has no such application.
+///
+/// # Errors
+/// When the cluster cannot be asked.
+pub async fn of_namespace(session: &Session, namespace: &str, name: &str, home: &Home) -> Outcome<Option<Gathered>> {
+    let Some(objects) = objects::all(session, namespace, name).await? else {
+        return Ok(None);
+    };
+    let mut gathered = Gathered::new(name);
+    gathered.notes = objects.notes;
+    gathered.logs = written::logs(session, namespace, &objects.found, home, &mut gathered.notes).await?;
+    gathered.event_log = event_log::of_application(session, &objects.found, home, &mut gathered.notes).await?;
+    gathered.objects = Some(objects.found);
+    Ok(Some(gathered))
+}
+
+/// An application by its name: as the cluster has it, else as its event log on this machine has it.
+///
+/// # Errors
+/// When there is no such application, or what there is cannot be read.
+pub async fn by_name(name: &str, target: &Target, home: &Home) -> Outcome<Gathered> {
+    let session = match session::open(home, target).await {
+        Ok(session) => Some(session),
+        // Event logs outlive their cluster.
+        Err(failure) if failure.code == "stoke::cluster::not-running" => None,
+        Err(failure) => return Err(failure),
+    };
+    if let Some(session) = &session
+        && let Some(gathered) = of_cluster(session, name, home).await?
+    {
+        return Ok(gathered);
+    }
+    if target.context.is_none()
+        && let Some(found) = event_log::of_this_machine(home, name).await?
+    {
+        let mut gathered = Gathered::new(name);
+        gathered.event_log = Some(found);
+        gathered
+            .notes
+            .push("from its event log alone: no cluster has this application any more".to_owned());
+        return Ok(gathered);
+    }
+    let place = match &session {
+        Some(session) => format!(
+            "in namespace {} and among the event logs of this machine",
+            session.namespace
+        ),
+        None => "among the event logs of this machine, and the embedded cluster is not running".to_owned(),
+    };
+    Err(Failure::input(
+        "stoke::application::not-found",
+        format!("no application `{name}` {place}"),
+    )
+    .fix("`stoke ps -A` lists those of a cluster; --event-log reads an event log, --bundle a bundle"))
+}
+
+/// The applications a cluster still has, by Spark's ids; none when there is no cluster, or when they may not be seen.
+pub async fn applications(home: &Home, target: &Target) -> BTreeMap<String, Cluster> {
+    let Ok(session) = session::open(home, target).await else {
+        return BTreeMap::new();
+    };
+    let listed = objects::list(&session, "/apis/sparkoperator.k8s.io/v1beta2/sparkapplications").await;
+    let known = |application: Value| {
+        let id = text(&application["status"]["sparkApplicationId"]);
+        let objects = Objects {
+            application,
+            ..Objects::default()
+        };
+        (id, Cluster::of_objects(objects))
+    };
+    listed.unwrap_or_default().into_iter().map(known).collect()
+}
+
+/// A run by its event log alone.
+///
+/// # Errors
+/// When there is no event log there.
+pub async fn of_event_log(place: &str, home: &Home) -> Outcome<Gathered> {
+    let (source, log) = event_log::at_path(place, home).await?;
+    let mut gathered = Gathered::new(log.path.clone());
+    gathered.event_log = Some((source, log));
+    Ok(gathered)
+}
+
+/// A text of an object, empty when it is not there.
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
