@@ -276,8 +276,15 @@ pub async fn answers(address: SocketAddr) -> bool {
 async fn respond(service: S3Service, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let expects = request.version() < http::Version::HTTP_2 && request.headers().contains_key(http::header::EXPECT);
     let mut response = service.call(request.map(Body::from)).await?;
+    let refused = !response.status().is_success();
     let headers = response.headers_mut();
+    if expects && refused {
+        // Told `no` instead of `100 Continue`, a client may leave the body out and send its next request, the head of which must not be taken for
+        // that body (RFC 9110, section 10.1.1).
+        headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(number) = HeaderValue::from_str(&format!("{number:016X}")) {
         headers.insert("x-amz-request-id", number);
     }
