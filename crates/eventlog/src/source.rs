@@ -21,7 +21,7 @@ use crate::layout::{self, Entry, Log, Part};
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The directory or the store cannot be listed.
-    #[error("stoke::eventlog::list: cannot list {place}: {cause}; check that it exists and may be read")]
+    #[error("cannot list {place}: {cause}; check that it exists and may be read")]
     List {
         /// The directory or address.
         place: String,
@@ -29,7 +29,7 @@ pub enum SourceError {
         cause: String,
     },
     /// A file cannot be read.
-    #[error("stoke::eventlog::open: cannot read {file}: {cause}")]
+    #[error("cannot read {file}: {cause}")]
     Open {
         /// The file below the directory.
         file: String,
@@ -37,7 +37,7 @@ pub enum SourceError {
         cause: String,
     },
     /// A file cannot be deleted.
-    #[error("stoke::eventlog::delete: cannot delete {file}: {cause}")]
+    #[error("cannot delete {file}: {cause}")]
     Delete {
         /// The file below the directory.
         file: String,

@@ -16,7 +16,7 @@ pub struct Asked {
     /// The application: its name, or Spark's id of it
     #[arg(value_name = "APPLICATION")]
     pub application: Option<String>,
-    /// An event log instead: a file, a rolling directory, or its URL (s3://bucket/prefix/name)
+    /// An event log instead: a file, a rolling directory, or its URL (s3://bucket/prefix/name, gs://…, abfss://…)
     #[arg(long, value_name = "PATH")]
     pub event_log: Option<String>,
     /// A bundle instead: the file `stoke bundle` wrote, or the directory it was unpacked to

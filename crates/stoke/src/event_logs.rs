@@ -27,7 +27,7 @@ pub fn url() -> String {
     format!("file://{}", stoke_runtime::EVENT_LOGS)
 }
 
-/// The event logs at a place: a directory, `file:///directory` or `s3://bucket/prefix`.
+/// The event logs at a place: a directory, `file:///directory`, or a URL of S3, Google Cloud Storage or Azure Blob Storage.
 ///
 /// # Errors
 /// When there is no such directory, or no such kind of place.

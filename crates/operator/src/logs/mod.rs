@@ -6,11 +6,12 @@
 //! - `copy`: one log, streamed into one object in bounded memory
 //! - `keeper`: which logs are asked for, how many at once, and how long an application waits for them
 //! - `which`: what is to be kept of a run
-//! - `http`: the way to S3
+//! - `clouds`: object stores by URL; `http`: the way to them
 //!
 //! The names derive from the pods, so that a copy made twice is one object. The transition function knows nothing of this, and a store that is
 //! down holds no application longer than [`KeepLogs::hold`]. Never: reads of what was kept, deletions of it, or credentials in messages.
 
+mod clouds;
 mod copy;
 mod http;
 mod keeper;

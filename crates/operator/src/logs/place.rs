@@ -2,17 +2,15 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flate2::write::MultiGzDecoder;
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::http::Connector;
+use super::clouds;
 
 /// A place for logs. Cheap to clone.
 #[derive(Clone)]
@@ -34,7 +32,9 @@ impl std::fmt::Debug for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// Not a URL of a kind that is known.
-    #[error("`{0}` is no place for logs: write s3://bucket/prefix or file:///directory")]
+    #[error(
+        "`{0}` is no place for logs: write s3://bucket/prefix, gs://bucket/prefix, abfss://container@account.dfs.core.windows.net/prefix or file:///directory"
+    )]
     Unknown(String),
     /// The store refused its settings, or did not answer.
     #[error("{url}: {cause}")]
@@ -89,8 +89,9 @@ impl Kept {
 }
 
 impl Place {
-    /// The place at this URL, `s3://bucket/prefix` or `file:///directory`, reached by the AWS variables among `variables`
-    /// (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_WEB_IDENTITY_TOKEN_FILE`, …).
+    /// The place at this URL: `file:///directory`, `s3://bucket/prefix`, `gs://bucket/prefix` or `abfss://container@account.dfs.core.windows.net/prefix`,
+    /// reached by what `variables` say of that cloud (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `AWS_WEB_IDENTITY_TOKEN_FILE`, …;
+    /// `GOOGLE_APPLICATION_CREDENTIALS`, …; `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_FEDERATED_TOKEN_FILE`, …).
     ///
     /// # Errors
     /// Another URL; variables that contradict each other; a directory that cannot be made.
@@ -111,34 +112,13 @@ impl Place {
             })?;
             return Ok(Self::over(Arc::new(store), Path::default(), shown));
         }
-        let rest = url.strip_prefix("s3://").or_else(|| url.strip_prefix("s3a://"));
-        let rest = rest.ok_or_else(unknown)?;
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return Err(unknown());
-        }
-        let retry = RetryConfig {
-            max_retries: 1,
-            retry_timeout: Duration::from_secs(10),
-            backoff: BackoffConfig::default(),
-        };
-        let mut builder = AmazonS3Builder::new()
-            .with_http_connector(Connector)
-            .with_retry(retry)
-            .with_bucket_name(bucket);
-        for (name, value) in variables {
-            let known = name
-                .starts_with("AWS_")
-                .then(|| name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>());
-            if let Some(Ok(key)) = known {
-                builder = builder.with_config(key, value);
-            }
-        }
-        let store = builder.build().map_err(|cause| PlaceError::Store {
+        let variables: Vec<_> = variables.into_iter().collect();
+        let opened = clouds::open(url, &variables).ok_or_else(unknown)?;
+        let (store, prefix) = opened.map_err(|cause| PlaceError::Store {
             url: shown.clone(),
             cause,
         })?;
-        Ok(Self::over(Arc::new(store), Path::from(prefix), shown))
+        Ok(Self::over(store, prefix, shown))
     }
 
     /// A place in a store that is there already, shown to people as `url`.
@@ -237,7 +217,8 @@ mod tests {
             ("s3://logs", Some("s3://logs")),
             ("s3://logs/spark/", Some("s3://logs/spark")),
             ("s3a://logs/spark", Some("s3a://logs/spark")),
-            ("gs://logs", None),
+            ("gs://logs/spark", Some("gs://logs/spark")),
+            ("hdfs://name/logs", None),
             ("s3:///spark", None),
             ("file://relative", None),
             ("/directory", None),

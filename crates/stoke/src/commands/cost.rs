@@ -56,7 +56,7 @@ pub struct Arguments {
     /// Where the event logs are [default: those of this machine]
     #[arg(long, value_name = "PLACE", group = "many")]
     dir: Option<String>,
-    /// Write the showback there, as CSV and as FOCUS 1.2 (CSV and Parquet): a directory, file:///directory or s3://bucket/prefix
+    /// Write the showback there, as CSV and as FOCUS 1.2 (CSV and Parquet): a directory, file:///directory, s3://…, gs://… or abfss://…
     #[arg(long, value_name = "PLACE", requires_all = ["many", "prices"])]
     report: Option<String>,
     #[command(flatten)]

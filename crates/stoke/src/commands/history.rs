@@ -34,7 +34,7 @@ pub enum Command {
 /// Arguments of `stoke history serve`.
 #[derive(clap::Args)]
 pub struct Serve {
-    /// Where the event logs are: a directory, `file:///directory` or `s3://bucket/prefix` (with the AWS variables)
+    /// Where the event logs are: a directory, `file:///directory`, `s3://…`, `gs://…` or `abfss://…` (with the variables of that cloud)
     #[arg(long, value_name = "PLACE")]
     dir: String,
     /// Address to listen at
@@ -76,7 +76,7 @@ pub struct Serve {
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("rule").required(true).multiple(true))]
 pub struct Clean {
-    /// Where the event logs are: a directory, `file:///directory` or `s3://bucket/prefix` (with the AWS variables)
+    /// Where the event logs are: a directory, `file:///directory`, `s3://…`, `gs://…` or `abfss://…` (with the variables of that cloud)
     #[arg(long, value_name = "PLACE")]
     dir: String,
     /// Delete logs that were not changed for so long, for example 7d
@@ -252,12 +252,24 @@ async fn clean(arguments: Clean, context: &mut Context) -> Outcome<u8> {
     })
     .await?;
     let plan = plan.map_err(failed)?;
-    show(&plan, arguments.yes, context);
-    if arguments.yes {
-        blocking(move || retention::delete(index.source(), &plan))
-            .await?
-            .map_err(failed)?;
+    if !arguments.yes {
+        show(&plan, false, context);
+        return Ok(0);
     }
+    // What is told as deleted is gone, also when a later one cannot be deleted.
+    let (plan, result) = blocking(move || {
+        let mut gone = Vec::with_capacity(plan.len());
+        for one in plan {
+            if let Err(error) = retention::delete(index.source(), std::slice::from_ref(&one)) {
+                return (gone, Err(error));
+            }
+            gone.push(one);
+        }
+        (gone, Ok(()))
+    })
+    .await?;
+    show(&plan, true, context);
+    result.map_err(failed)?;
     Ok(0)
 }
 

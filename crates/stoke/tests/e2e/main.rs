@@ -15,6 +15,7 @@ mod admission;
 mod adopt;
 mod allocators;
 mod behaviours;
+mod clouds;
 mod common;
 mod connect;
 mod doctor;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         faults::trials(&context),
         doctor::trials(&context),
         insight::trials(&context),
+        clouds::trials(&context),
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),

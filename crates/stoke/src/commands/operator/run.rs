@@ -128,7 +128,7 @@ pub struct Arguments {
     /// Where /healthz and /readyz are answered
     #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
-    /// Keep logs of drivers here after their pods are gone: s3://bucket/prefix, by the usual AWS variables, or file:///directory
+    /// Keep logs of drivers here after their pods are gone: s3://bucket/prefix, gs://… or abfss://…, by the usual variables of that cloud, or file:///directory
     #[arg(long, value_name = "URL")]
     keep_logs: Option<String>,
     /// Which logs are kept of applications without the annotation stoke.dev/keep-logs: driver, all (of executors too) or none
