@@ -328,6 +328,13 @@ fn executors_that_cannot_reach_the_driver() {
         };
         let found = first(objects, "", &log);
         assert_eq!(found.id, id, "{}", found.cause);
+        // It takes nothing in, and does not say who may be asked for names.
+        assert_eq!(
+            found.cause.contains("the network policy deny-all isolates the driver"),
+            id == "driver-unreachable",
+            "{}",
+            found.cause
+        );
     }
 }
 

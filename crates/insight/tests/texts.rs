@@ -25,7 +25,7 @@ const MESSAGES: &[(&str, &str, &str)] = &[
     (
         "java.nio.file.AccessDeniedException: s3a://sales/2026: getFileStatus on s3a://sales/2026: software.amazon.awssdk.services.s3.model.S3Exception: null (Service: S3, Status Code: 403, Request ID: 1)",
         "s3-access-denied",
-        "s3a://sales/2026 answered 403",
+        "answered 403 for s3a://sales/2026",
     ),
     (
         "com.amazonaws.services.s3.model.AmazonS3Exception: The AWS Access Key Id you provided does not exist in our records. (Service: Amazon S3; Status Code: 403; Error Code: InvalidAccessKeyId)",
@@ -50,7 +50,7 @@ const MESSAGES: &[(&str, &str, &str)] = &[
     (
         "org.apache.hadoop.fs.s3a.UnknownStoreException: `s3a://sales/': getFileStatus on s3a://sales/: (Error Code: NoSuchBucket)",
         "s3-bucket-missing",
-        "does not exist",
+        "no bucket sales",
     ),
     (
         "org.apache.hadoop.fs.s3a.AWSClientIOException: doesBucketExist on sales: com.amazonaws.SdkClientException: Unable to execute HTTP request: Connect to minio:9000 failed: Connection refused",

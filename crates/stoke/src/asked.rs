@@ -121,7 +121,7 @@ fn unpack(path: &Path) -> Outcome<Known> {
             bundle::read(std::io::BufReader::new(file))
         }
     };
-    let Bundle { index, facts } = read.map_err(refused)?;
+    let Bundle { index, facts, .. } = read.map_err(refused)?;
     Ok(Known {
         name: index.application,
         notes: index.notes,

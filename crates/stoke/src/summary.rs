@@ -10,7 +10,7 @@ use crate::follow::Seen;
 use crate::gather;
 use crate::home::Home;
 use crate::progress::cause;
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::terminal::{Terminal, bold, dim, duration, green, red};
 
 /// What the run means, as `stoke doctor` sees it.
@@ -20,7 +20,8 @@ pub struct Insight {
 }
 
 impl Insight {
-    /// Looks at an application that has ended. What cannot be had is left out: the run has its result all the same.
+    /// Looks at an application that has ended, and keeps what was seen when its cluster ends with it. What cannot be had is left out: the run has
+    /// its result all the same.
     pub async fn of(session: &Session, application: &SparkApplication, home: &Home) -> Insight {
         let namespace = application.namespace().unwrap_or_else(|| session.namespace.clone());
         let gathered = gather::of_namespace(session, &namespace, &application.name_any(), home).await;
@@ -30,9 +31,16 @@ impl Insight {
         let Ok(facts) = gathered.facts().await else {
             return Insight::default();
         };
-        Insight {
-            findings: examine(&facts),
+        let findings = examine(&facts);
+        if matches!(session.place, Place::Private(_))
+            && let Err(failure) = gather::kept::keep(gathered, home).await
+        {
+            tracing::warn!(
+                error = failure.message,
+                "what `stoke doctor` needs of this run could not be kept"
+            );
         }
+        Insight { findings }
     }
 }
 

@@ -15,13 +15,13 @@ mod read;
 pub mod redact;
 mod write;
 
-pub use read::{BundleError, read, read_directory};
+pub use read::{BundleError, read, read_directory, read_index};
 pub use write::{Contents, write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Facts;
 use crate::facts::cluster::Role;
+use crate::facts::{Facts, Objects};
 
 /// What [`Index::format`] says.
 pub const FORMAT: &str = "stoke-bundle";
@@ -77,6 +77,8 @@ pub struct IndexLog {
 pub struct Bundle {
     /// Its index.
     pub index: Index,
+    /// The Kubernetes objects of it, as they were written.
+    pub objects: Option<Objects>,
     /// What it tells.
     pub facts: Facts,
 }

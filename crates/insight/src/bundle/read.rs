@@ -89,6 +89,15 @@ pub fn read(from: impl Read + Seek) -> Result<Bundle, BundleError> {
     gather(&mut Zip(archive))
 }
 
+/// Reads what a bundle has, and nothing else of it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_index(from: impl Read + Seek) -> Result<Index, BundleError> {
+    let archive = zip::ZipArchive::new(from).map_err(|error| BundleError::Archive(error.to_string()))?;
+    index(&mut Zip(archive))
+}
+
 /// Reads a bundle that was unpacked.
 ///
 /// # Errors
@@ -147,7 +156,7 @@ fn damaged(file: &str, why: impl ToString) -> BundleError {
     }
 }
 
-fn gather(files: &mut dyn Files) -> Result<Bundle, BundleError> {
+fn index(files: &mut dyn Files) -> Result<Index, BundleError> {
     let Some(text) = whole(files, INDEX, MAX_INDEX)? else {
         return Err(BundleError::Foreign(format!("it has no {INDEX}")));
     };
@@ -165,11 +174,15 @@ fn gather(files: &mut dyn Files) -> Result<Bundle, BundleError> {
     if index.logs.len() > MAX_FILES {
         return Err(damaged(INDEX, format!("it names {} logs", index.logs.len())));
     }
-    let cluster = match index.objects {
+    Ok(index)
+}
+
+fn gather(files: &mut dyn Files) -> Result<Bundle, BundleError> {
+    let index = index(files)?;
+    let objects: Option<Objects> = match index.objects {
         true => {
             let text = whole(files, OBJECTS, MAX_OBJECTS)?.ok_or_else(|| damaged(OBJECTS, "is missing"))?;
-            let objects: Objects = serde_json::from_slice(&text).map_err(|error| damaged(OBJECTS, error))?;
-            Some(Cluster::of_objects(objects))
+            Some(serde_json::from_slice(&text).map_err(|error| damaged(OBJECTS, error))?)
         }
         false => None,
     };
@@ -201,11 +214,11 @@ fn gather(files: &mut dyn Files) -> Result<Bundle, BundleError> {
     };
     let facts = Facts {
         run,
-        cluster,
+        cluster: objects.clone().map(Cluster::of_objects),
         logs,
         now: index.gathered,
     };
-    Ok(Bundle { index, facts })
+    Ok(Bundle { index, objects, facts })
 }
 
 /// A whole file, if it is there and not larger than `limit`.

@@ -27,6 +27,7 @@ fn run(properties: &[(&str, &str)]) -> Run {
 
 fn pod(role: Role, containers: Vec<Container>) -> Pod {
     Pod {
+        labels: BTreeMap::new(),
         name: match &role {
             Role::Driver => "etl-driver".to_owned(),
             Role::Executor(id) => format!("etl-exec-{id}"),

@@ -40,6 +40,8 @@ pub enum Role {
 pub struct Pod {
     /// Its name.
     pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// What it is for.
     pub role: Role,
     /// `status.phase`.

@@ -74,6 +74,7 @@ fn pod(value: &Value) -> Option<Pod> {
     let status = &value["status"];
     Some(Pod {
         name: text(&value["metadata"]["name"]),
+        labels: map(labels),
         role,
         // A pod no node has seen yet has no phase.
         phase: status["phase"]

@@ -1,16 +1,13 @@
 //! `stoke bundle`: everything the doctor needs in one file without secrets, for another machine.
 
-use std::fs::File;
-use std::io::{BufWriter, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
-use stoke_insight::bundle::{Contents, Index, write};
 
 use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
-use crate::gather::Gathered;
+use crate::gather::bundle;
 use crate::terminal::Format;
 
 /// Arguments of `stoke bundle`.
@@ -47,7 +44,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         context.terminal.note(format!("note: {note}"));
     }
     let path = to.clone();
-    let writing = tokio::task::spawn_blocking(move || put(&gathered, &path)).await;
+    let writing = tokio::task::spawn_blocking(move || bundle::write(&gathered, &path)).await;
     let index = writing.map_err(|error| Failure::environment("stoke::bundle::ended", error))??;
     match context.terminal.format() {
         Format::Json => context.terminal.json(&json!({ "file": to, "index": index })),
@@ -60,38 +57,4 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         )),
     }
     Ok(0)
-}
-
-/// Writes beside the file and renames, so that an interrupted bundle is none.
-fn put(gathered: &Gathered, to: &Path) -> Outcome<Index> {
-    let failed =
-        |error: std::io::Error| Failure::environment("stoke::bundle::write", format!("{}: {error}", to.display()));
-    let mut partial = to.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let mut event_log: Vec<Box<dyn Read>> = Vec::new();
-    if let Some((source, log)) = &gathered.event_log {
-        for part in &log.parts {
-            let text = source.text(part, 0);
-            event_log.push(text.map_err(|error| Failure::environment(error.code(), error))?);
-        }
-    }
-    let contents = Contents {
-        application: gathered.name.clone(),
-        stoke: env!("CARGO_PKG_VERSION").to_owned(),
-        gathered: gathered.now.as_millisecond(),
-        notes: gathered.notes.clone(),
-        objects: gathered.objects.clone(),
-        logs: gathered.logs.clone(),
-        event_log,
-    };
-    let file = File::create(&partial).map_err(failed)?;
-    let written = write(contents, BufWriter::new(file)).and_then(|index| {
-        std::fs::rename(&partial, to)?;
-        Ok(index)
-    });
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&partial);
-        failed(error)
-    })
 }

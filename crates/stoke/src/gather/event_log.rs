@@ -34,7 +34,7 @@ async fn pick(
 }
 
 /// Whether a log's name is that of the application with this id.
-fn is_of(path: &str, id: &str) -> bool {
+pub fn is_of(path: &str, id: &str) -> bool {
     let name = path.strip_prefix("eventlog_v2_").unwrap_or(path);
     name.strip_prefix(id)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '.']))

@@ -1,9 +1,12 @@
-//! Facts of a run for `stoke doctor` and its kin, gathered from where they are: a cluster, an event log, a bundle.
+//! Facts of a run for `stoke doctor` and its kin, gathered from where they are: a cluster, an event log, a bundle, what
+//! was kept of a run whose cluster is gone.
 //!
 //! In: what the user asks about. Out: [`Gathered`], everything that could be had, with notes about what could not. Nothing is decided
 //! here; that is the room `insight`.
 
+pub mod bundle;
 mod event_log;
+pub mod kept;
 mod objects;
 mod written;
 
@@ -45,6 +48,14 @@ impl Gathered {
             notes: Vec::new(),
             now: Timestamp::now(),
         }
+    }
+
+    /// Spark's id of the application; empty when the cluster did not tell it.
+    pub fn id(&self) -> String {
+        let application = self.objects.as_ref().map(|objects| &objects.application);
+        application.map_or_else(String::new, |application| {
+            text(&application["status"]["sparkApplicationId"])
+        })
     }
 
     /// Reads the event log and puts everything together.
@@ -119,13 +130,8 @@ pub async fn by_name(name: &str, target: &Target, home: &Home) -> Outcome<Gather
         return Ok(gathered);
     }
     if target.context.is_none()
-        && let Some(found) = event_log::of_this_machine(home, name).await?
+        && let Some(gathered) = of_this_machine(home, name).await?
     {
-        let mut gathered = Gathered::new(name);
-        gathered.event_log = Some(found);
-        gathered
-            .notes
-            .push("from its event log alone: no cluster has this application any more".to_owned());
         return Ok(gathered);
     }
     let place = match &session {
@@ -140,6 +146,28 @@ pub async fn by_name(name: &str, target: &Target, home: &Home) -> Outcome<Gather
         format!("no application `{name}` {place}"),
     )
     .fix("`stoke ps -A` lists those of a cluster; --event-log reads an event log, --bundle a bundle"))
+}
+
+/// A run that is over and its cluster with it: what was kept of it, its event log, or the one of the two that is newer when they are of different runs.
+async fn of_this_machine(home: &Home, name: &str) -> Outcome<Option<Gathered>> {
+    let kept = kept::find(home, name).await;
+    let event_log = event_log::of_this_machine(home, name).await?;
+    Ok(match (kept, event_log) {
+        (Some(mut kept), Some((source, log))) if event_log::is_of(&log.path, &kept.id()) => {
+            kept.event_log = Some((source, log));
+            Some(kept)
+        }
+        (Some(kept), Some((_, log))) if log.modified() <= kept.now.as_millisecond() => Some(kept),
+        (_, Some(found)) => {
+            let mut gathered = Gathered::new(name);
+            gathered.event_log = Some(found);
+            gathered
+                .notes
+                .push("from its event log alone: no cluster has this application any more".to_owned());
+            Some(gathered)
+        }
+        (kept, None) => kept,
+    })
 }
 
 /// The applications a cluster still has, by Spark's ids; none when there is no cluster, or when they may not be seen.

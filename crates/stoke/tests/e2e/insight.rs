@@ -12,6 +12,47 @@ use serde_json::Value;
 use crate::common::{Context, VERSIONS, eventually, expect_code, expect_parts, repository, stoke, text};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
+    let mut trials = of_every_spark(context);
+    trials.push(context.trial(
+        "insight: what its pods told of a run is there after its cluster",
+        &[context.spark("4.1.4")],
+        kept,
+    ));
+    trials
+}
+
+/// Only the pod tells that its driver was killed for its memory; `stoke run` ends its cluster with the run.
+fn kept(context: &Context) -> Result<(), Failed> {
+    let home = context.private_home();
+    let home = home.path();
+    let directory = tempfile::tempdir()?;
+    let manifest = directory.path().join("large.yaml");
+    let code = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: code}\ndata: {main.py: 'held = [bytearray(1 << 30) for _ in range(4)]'}\n---\n";
+    let example = std::fs::read_to_string(repository().join("examples/pi.yaml"))?
+        .replace("name: pi\n", "name: large\n")
+        .replace(
+            "local:///opt/spark/examples/src/main/python/pi.py",
+            "local:///opt/app/main.py",
+        )
+        .replace(
+            "  driver:\n",
+            "  driver:\n    configMaps: [{name: code, path: /opt/app}]\n    memoryOverhead: 100m\n",
+        );
+    std::fs::write(&manifest, format!("{code}{example}"))?;
+    let run = stoke(home, ["run", "--quiet", "--output", "json"])
+        .arg(&manifest)
+        .output()?;
+    expect_code(&run, 137)?;
+    let summary: Value = serde_json::from_slice(&run.stdout[text_before_json(&run.stdout)..])?;
+    let found = |answer: &Value| answer["findings"][0]["id"].as_str().unwrap_or("nothing").to_owned();
+    let later = answer(home, &["doctor", "large"])?;
+    match (found(&summary).as_str(), found(&later).as_str()) {
+        ("driver-oom-killed", "driver-oom-killed") => Ok(()),
+        _ => Err(format!("{summary:#}\nand later\n{later:#}").into()),
+    }
+}
+
+fn of_every_spark(context: &Context) -> Vec<Trial> {
     VERSIONS
         .into_iter()
         .map(|version| {

@@ -140,6 +140,7 @@ pub(super) const RULES: &[TextRule] = &[
         &[&["unresolved dependency"], &["Server access error at url"]],
         |told| {
             let what = after(told.line, "unresolved dependency: ").unwrap_or(told.line);
+            let what = what.trim_end_matches(']');
             Some((
                 format!("A package cannot be fetched: {}", short(what, 200)),
                 words(

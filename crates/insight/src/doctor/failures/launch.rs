@@ -80,7 +80,7 @@ pub(super) const RULES: &[TextRule] = &[
     ends(
         &MAIN_CLASS,
         &[
-            &["Failed to load class "],
+            &["Error: Failed to load class "],
             &["No main class set in JAR"],
             &["MISSING_APPLICATION_RESOURCE"],
         ],

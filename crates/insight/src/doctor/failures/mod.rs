@@ -18,6 +18,7 @@ mod memory;
 mod memory_settings;
 mod network;
 mod pods;
+mod policies;
 mod progress;
 mod scheduling;
 mod shuffle;

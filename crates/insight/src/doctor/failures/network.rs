@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::blocks::{Block, Origin};
 use super::class::{Class, END, LOST, NONE_COME, class, words};
+use super::policies::{self, Closed, Denied};
 use super::texts::{TextRule, Told, hurts};
 use crate::doctor::Fix;
 use crate::text::{after, between};
@@ -42,8 +43,10 @@ pub(super) const RULES: &[TextRule] = &[
                 .unwrap_or("the driver's service");
             let host = host.split([':', ' ']).next().unwrap_or(host);
             (host.contains("-svc") || host.contains(".svc") || host.contains("driver")).then(|| {
+            let denied = told.context.cluster().and_then(policies::denied_names);
+            let why = denied.map(|denied| format!(": {}", isolated(&denied, "53 (DNS)"))).unwrap_or_default();
             (
-                format!("Executors cannot resolve the driver's name {host}"),
+                format!("Executors cannot resolve the driver's name {host}{why}"),
                 words("see that the driver's service exists, that pods may ask the cluster's DNS (UDP and TCP port 53 of kube-system) and that CoreDNS runs: a network policy that denies egress must allow it"),
             )
         })
@@ -72,33 +75,49 @@ fn of_executor(block: &Block) -> Option<()> {
 
 fn unreachable(told: &Told<'_>) -> (String, Fix) {
     let whom = after(told.line, "Failed to connect to ").map(|rest| rest.split(' ').next().unwrap_or(rest));
-    let policies: Vec<&str> = told
-        .context
-        .cluster()
-        .map(|cluster| {
-            cluster
-                .network_policies
-                .iter()
-                .filter_map(|policy| policy["metadata"]["name"].as_str())
-                .collect()
-        })
-        .unwrap_or_default();
-    let told_policies = match policies.as_slice() {
-        [] => String::new(),
-        names => format!("; the namespace has the network policies {}", names.join(", ")),
-    };
     let port = told
         .context
         .spec("/sparkConf/spark.driver.port")
-        .and_then(Value::as_str)
-        .unwrap_or("7078");
+        .and_then(Value::as_str);
+    let port = port.unwrap_or("7078");
+    let cluster = told.context.cluster();
+    let denied = cluster.and_then(|cluster| policies::denied_to_driver(cluster, port.parse().ok()?));
+    let why = match (denied, cluster) {
+        (Some(denied), _) => format!(": {}", isolated(&denied, port)),
+        (None, Some(cluster)) if !cluster.network_policies.is_empty() => {
+            let names = cluster
+                .network_policies
+                .iter()
+                .filter_map(|policy| policy["metadata"]["name"].as_str());
+            format!(
+                "; the network policies of its namespace do not forbid it for certain ({})",
+                names.collect::<Vec<_>>().join(", ")
+            )
+        }
+        _ => String::new(),
+    };
     (
         format!(
-            "Executors cannot reach the driver{}{told_policies}",
+            "Executors cannot reach the driver{}{why}",
             whom.map(|whom| format!(" at {whom}")).unwrap_or_default()
         ),
         words(format!(
             "let pods with the label spark-role=executor reach those with spark-role=driver on the ports {port} and 7079, and the driver reach the executors: add a NetworkPolicy, or change the one that denies it"
         )),
     )
+}
+
+/// Which policies close what.
+fn isolated(denied: &Denied<'_>, port: &str) -> String {
+    let (whom, what) = match denied.closed {
+        Closed::Ingress => ("driver", "lets its executors in"),
+        Closed::Egress => ("executors", "lets them out"),
+    };
+    match denied.policies.as_slice() {
+        [one] => format!("the network policy {one} isolates the {whom}, and nothing in it {what} on port {port}"),
+        many => format!(
+            "the network policies {} isolate the {whom}, and none {what} on port {port}",
+            many.join(", ")
+        ),
+    }
 }

@@ -154,7 +154,7 @@ pub(super) const RULES: &[TextRule] = &[
         ],
         |told| {
             Some((
-                format!("No credentials for {} were found", bucket(told)),
+                format!("No credentials were found for {}", place(told)),
                 words(
                     "let the pods have them: a ServiceAccount with a role (spark.hadoop.fs.s3a.aws.credentials.provider for web identity), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from a Secret (spec.driver.envSecretKeyRefs and the executor's)",
                 ),
@@ -181,7 +181,7 @@ pub(super) const RULES: &[TextRule] = &[
                     "name the bucket's region in spark.hadoop.fs.s3a.endpoint.region, or its endpoint in spark.hadoop.fs.s3a.endpoint",
                 ),
             };
-            Some((format!("{} is in another region than was asked", bucket(told)), fix))
+            Some((format!("{} is in another region than was asked", place(told)), fix))
         },
     ),
     ends(
@@ -193,7 +193,13 @@ pub(super) const RULES: &[TextRule] = &[
         ],
         |told| {
             Some((
-                format!("{} does not exist at this endpoint", bucket(told)),
+                match place(told).strip_prefix("s3a://").or(place(told).strip_prefix("s3://")) {
+                    Some(rest) => format!(
+                        "There is no bucket {} at this endpoint",
+                        rest.split('/').next().unwrap_or(rest)
+                    ),
+                    None => "The bucket does not exist at this endpoint".into(),
+                },
                 words(
                     "correct the bucket's name; for a store of your own, its address goes into spark.hadoop.fs.s3a.endpoint, with spark.hadoop.fs.s3a.path.style.access=true",
                 ),
@@ -210,7 +216,7 @@ pub(super) const RULES: &[TextRule] = &[
         ],
         |told| {
             Some((
-                format!("{} asked to be asked less (503 SlowDown)", bucket(told)),
+                format!("The store asked to be asked less for {} (503 SlowDown)", place(told)),
                 patch(
                     "write fewer and larger files, spread them over prefixes, and wait longer between tries",
                     conf_patch([
@@ -253,7 +259,7 @@ pub(super) const RULES: &[TextRule] = &[
                     "allow s3:ListBucket on the bucket, s3:GetObject on what is read, s3:PutObject and s3:DeleteObject on what is written, for the role or user the pods have",
                 ),
             };
-            Some((format!("{} answered 403: {why}", bucket(told)), words(fix)))
+            Some((format!("The store answered 403 for {}: {why}", place(told)), words(fix)))
         },
     ),
     ends(
@@ -492,8 +498,8 @@ fn subject(told: &Told<'_>) -> String {
     }
 }
 
-/// The bucket or path a text is about.
-fn bucket(told: &Told<'_>) -> String {
+/// The bucket or path a text is about, as a URL; `the object store` when it names none.
+fn place(told: &Told<'_>) -> String {
     let text = &told.block.text;
     let start = ["s3a://", "s3://", "s3n://"]
         .iter()
@@ -504,8 +510,8 @@ fn bucket(told: &Told<'_>) -> String {
             let end = path
                 .find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ')' | ',' | ';' | '>'))
                 .unwrap_or(path.len());
-            format!("The store of {}", short(path[..end].trim_end_matches([':', '.']), 120))
+            short(path[..end].trim_end_matches([':', '.']), 120).into()
         }
-        None => "The object store".into(),
+        None => "the object store".into(),
     }
 }

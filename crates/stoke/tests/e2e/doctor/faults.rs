@@ -21,6 +21,8 @@ pub struct Fault {
     pub then: fn(&Stage<'_>, &str) -> Result<(), Failed>,
     /// Whether it ends; else it is stuck and found so.
     pub ends: bool,
+    /// The Maven package it needs.
+    pub package: Option<&'static str>,
 }
 
 /// Of a program that fails by itself.
@@ -38,6 +40,16 @@ fn manifest(name: &'static str, expected: &'static str, code: &str, more: Value)
         before: |_| Ok(()),
         then: |_, _| Ok(()),
         ends: true,
+        package: None,
+    }
+}
+
+/// Of a program with a Maven package.
+fn packaged(name: &'static str, expected: &'static str, code: &str, package: &'static str) -> Fault {
+    let more = json!({"deps": {"packages": [package]}});
+    Fault {
+        package: Some(package),
+        ..manifest(name, expected, code, more)
     }
 }
 
@@ -62,10 +74,18 @@ fn conf(pairs: &[(&str, &str)]) -> Value {
 
 /// Every fault.
 pub fn all() -> Vec<Fault> {
-    [scheduling(), images_and_objects(), memory(), programs(), losses()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        scheduling(),
+        images_and_objects(),
+        memory(),
+        programs(),
+        settings(),
+        stores(),
+        losses(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn scheduling() -> Vec<Fault> {
@@ -108,6 +128,15 @@ fn scheduling() -> Vec<Fault> {
             },
             ends: false,
             ..manifest("quota", "quota-exceeded", SLOW, json!({"driver": {"memory": "512m"}}))
+        },
+        Fault {
+            before: |stage| {
+                stage.apply(
+                    &json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"},
+                    "spec": {"limits": [{"type": "Container", "max": {"memory": "256Mi"}}]}}),
+                )
+            },
+            ..stuck("limit-range", "limit-range-exceeded", json!({})).ending()
         },
         stuck(
             "executor-cpu",
@@ -218,6 +247,12 @@ fn memory() -> Vec<Fault> {
             small,
         ),
         manifest(
+            "python-memory",
+            "python-memory",
+            "sc.parallelize(range(1), 1).map(lambda x: len(bytearray(1 << 30))).count()",
+            conf(&[("spark.executor.pyspark.memory", "300m")]),
+        ),
+        manifest(
             "result-too-large",
             "result-too-large",
             "sc.parallelize(range(8), 8).map(lambda x: bytes(1 << 20)).collect()",
@@ -312,8 +347,117 @@ fn programs() -> Vec<Fault> {
     ]
 }
 
+/// Settings and programs that do not go together.
+fn settings() -> Vec<Fault> {
+    vec![
+        manifest(
+            "broadcast",
+            "broadcast-timeout",
+            "from pyspark.sql import functions as F\n\
+             slow = F.udf(lambda x: time.sleep(10) or x, 'long')\n\
+             right = spark.range(1).select(slow('id').alias('id'))\n\
+             spark.range(9).join(F.broadcast(right), 'id').count()",
+            // Adaptive execution waits for a broadcast without this limit.
+            conf(&[
+                ("spark.sql.broadcastTimeout", "2"),
+                ("spark.sql.adaptive.enabled", "false"),
+            ]),
+        ),
+        manifest(
+            "barrier",
+            "barrier-slots",
+            "sc.parallelize(range(8), 8).barrier().mapPartitions(lambda rows: rows).collect()",
+            conf(&[
+                ("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s"),
+                ("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "2"),
+            ]),
+        ),
+        program(
+            "context",
+            "context-in-task",
+            "sc.parallelize(range(2)).map(lambda x: sc.parallelize([x]).count()).collect()",
+        ),
+        manifest(
+            "dynamic",
+            "dynamic-allocation-unsupported",
+            "spark.range(3).count()",
+            conf(&[
+                ("spark.dynamicAllocation.enabled", "true"),
+                ("spark.dynamicAllocation.shuffleTracking.enabled", "false"),
+            ]),
+        ),
+        program(
+            "exists",
+            "path-already-exists",
+            "for _ in range(2): spark.range(3).write.parquet('/tmp/written-twice')",
+        ),
+        packaged(
+            "scala",
+            "scala-mismatch",
+            "spark.read.format('avro').load('/tmp').show()",
+            "org.apache.spark:spark-avro_2.12:3.5.8",
+        ),
+    ]
+}
+
+/// Stores and services that refuse, or are not there.
+fn stores() -> Vec<Fault> {
+    // Set in the program: what a manifest says of S3A would replace all that the operator says of it.
+    let s3a = |name: &'static str, expected: &'static str, place: &str, pairs: &[(&str, &str)]| {
+        let set =
+            |(key, value): &(&str, &str)| format!("sc._jsc.hadoopConfiguration().set('fs.s3a.{key}', '{value}')\n");
+        let sets: String = [("attempts.maximum", "1"), ("retry.limit", "1")]
+            .iter()
+            .chain(pairs)
+            .map(set)
+            .collect();
+        let code = format!("{sets}spark.read.text('s3a://{place}').show()");
+        packaged(name, expected, &code, HADOOP_AWS)
+    };
+    vec![
+        program(
+            "host",
+            "host-unknown",
+            "spark.read.text('hdfs://is-not-there.invalid/data').show()",
+        ),
+        program(
+            "service",
+            "service-unreachable",
+            "spark.read.text('hdfs://127.0.0.1:1/data').show()",
+        ),
+        s3a(
+            "s3-keys",
+            "s3-access-denied",
+            "spark/data",
+            &[("access.key", "nobody"), ("secret.key", "knows")],
+        ),
+        s3a("s3-bucket", "s3-bucket-missing", "is-not-there/data", &[]),
+        s3a(
+            "s3-endpoint",
+            "s3-endpoint-unreachable",
+            "spark/data",
+            &[("endpoint", "http://127.0.0.1:1")],
+        ),
+    ]
+}
+
+/// With the Hadoop that Spark 4.1.4 has.
+const HADOOP_AWS: &str = "org.apache.hadoop:hadoop-aws:3.4.2";
+
 fn losses() -> Vec<Fault> {
     vec![
+        program(
+            "executor-killed",
+            "executor-killed",
+            // The JVM that started the Python daemon that started this worker.
+            "def parent(pid): return int(open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()[1])\n\
+             sc.parallelize(range(1), 1).map(lambda x: os.kill(parent(parent(os.getpid())), 9)).count()",
+        ),
+        program(
+            "driver-killed",
+            "driver-killed",
+            "os.kill(os.getppid(), 9)\ntime.sleep(60)",
+        ),
         Fault {
             then: |stage, name| {
                 stage.until_printed(name, "begun")?;

@@ -32,6 +32,8 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         .map(|fault| {
             let shared = Arc::clone(&shared);
             let name = format!("doctor: {} is found to be {}", fault.name, fault.expected);
+            let package = fault.package.map(|package| context.package(package));
+            let needs: Vec<_> = needs.iter().cloned().chain(package).collect();
             context.trial(&name, &needs, move |context| {
                 found(&shared.get(context)?.stage()?, &fault)
             })
