@@ -122,7 +122,9 @@ pub(super) fn settle(found: Vec<Found>) -> Vec<Finding> {
                     known.fix = one.fix;
                 }
                 for evidence in one.evidence {
-                    if known.evidence.len() < KEPT && known.evidence.iter().all(|seen| seen.seen != evidence.seen) {
+                    if known.evidence.len() < KEPT
+                        && !known.evidence.iter().any(|seen| alike(&seen.seen, &evidence.seen))
+                    {
                         known.evidence.push(evidence);
                     }
                 }
@@ -143,7 +145,7 @@ pub(super) fn settle(found: Vec<Found>) -> Vec<Finding> {
         root.fatal |= one.fatal;
         if root.evidence.len() < KEPT
             && let Some(evidence) = one.evidence.into_iter().next()
-            && root.evidence.iter().all(|known| known.seen != evidence.seen)
+            && !root.evidence.iter().any(|known| alike(&known.seen, &evidence.seen))
         {
             root.evidence.push(evidence);
         }
@@ -151,6 +153,15 @@ pub(super) fn settle(found: Vec<Found>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = roots.into_iter().map(finding).collect();
     findings.sort_by_key(|finding| (finding.severity, std::cmp::Reverse(finding.weight)));
     findings
+}
+
+/// Whether two texts say the same of other numbers: the next executor, a second later.
+fn alike(one: &str, other: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let parts = text.split(|c: char| c.is_ascii_digit()).filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    words(one) == words(other)
 }
 
 fn finding(found: Found) -> Finding {
@@ -166,5 +177,25 @@ fn finding(found: Found) -> Finding {
         fix: found.fix,
         gain: None,
         weight: u64::from(found.class.rank) * RANKS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_that_says_the_same_of_another_executor_is_left_out() {
+        for (one, other, same) in [
+            (
+                "26/11/22 09:16:08 ERROR executor 1 exited with 137",
+                "26/11/22 09:16:19 ERROR executor 12 exited with 137",
+                true,
+            ),
+            ("executor 1 exited", "executor 1 was evicted", false),
+            ("", "1", true),
+        ] {
+            assert_eq!(alike(one, other), same, "{one}: {other}");
+        }
     }
 }

@@ -138,6 +138,15 @@ pub(super) fn line(block: &Block, words: &[&str]) -> Evidence {
         .line_with(words)
         .or_else(|| block.text.lines().next())
         .unwrap_or_default();
+    // What Python says of an error stands below the calls that led to it.
+    let seen = match seen.starts_with("Traceback") {
+        true => block
+            .text
+            .lines()
+            .rfind(|line| line.starts_with(|c: char| c.is_alphabetic()))
+            .unwrap_or(seen),
+        false => seen,
+    };
     Evidence::new(block.place_of(words), short(seen, SHOWN))
 }
 

@@ -55,7 +55,10 @@ impl Asked {
     /// A larger overhead: for the most that was measured outside the heap with [`ROOM`], and at least twice of what it is.
     pub fn more_overhead(&self, measured_mib: Option<u64>) -> u64 {
         let measured = measured_mib.map_or(0, |mib| (mib as f64 * ROOM) as u64);
-        (self.overhead * 2).max(measured).next_multiple_of(STEP_MIB)
+        (self.overhead * 2)
+            .max(measured)
+            .max(MIN_OVERHEAD_MIB)
+            .next_multiple_of(STEP_MIB)
     }
 
     /// A heap half as large again.

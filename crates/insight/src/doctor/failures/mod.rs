@@ -54,6 +54,12 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// Whether one of these findings is why executors and their work were lost.
+pub(super) fn explain_lost_work(findings: &[Finding]) -> bool {
+    let mut classes = classes().filter(|class| findings.iter().any(|finding| finding.id == class.id));
+    classes.any(|class| class.explains.iter().any(|group| group.contains(&"executor-lost")))
+}
+
 /// Codes of all findings this room may give about failures, sorted.
 pub fn codes() -> Vec<&'static str> {
     let mut codes: Vec<&'static str> = classes().map(|class| class.id).collect();

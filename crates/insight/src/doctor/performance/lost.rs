@@ -122,6 +122,9 @@ struct Lost {
     slots: f64,
 }
 
+/// Code of the finding about work that was done again.
+pub(in crate::doctor) const LOST_WORK: &str = "lost-work";
+
 fn lost(run: &Run) -> Option<Finding> {
     let mut stages: Vec<(u64, &Stage, Lost)> = Vec::new();
     for stage in run.stages.values() {
@@ -182,12 +185,20 @@ fn lost(run: &Run) -> Option<Finding> {
                 duration(lost.time)
             ),
         ));
-        let first = stage.failures.iter().max_by_key(|failure| failure.count);
-        evidence.extend(first.map(|failure| {
+        // An executor that went leaves no message of its tasks.
+        let told = stage
+            .failures
+            .iter()
+            .filter(|failure| !telling(&failure.message).is_empty());
+        evidence.extend(told.max_by_key(|failure| failure.count).map(|failure| {
             let line = telling(&failure.message);
+            let times = match failure.count {
+                1 => "once".to_owned(),
+                count => format!("{count} times"),
+            };
             Evidence::new(
                 format!("task {} of stage {}", failure.first.0, stage.id),
-                format!("{} times: {line}", failure.count),
+                format!("{times}: {line}"),
             )
         }));
         evidence.extend(
@@ -198,7 +209,7 @@ fn lost(run: &Run) -> Option<Finding> {
         );
     }
     Some(Finding {
-        id: "lost-work",
+        id: LOST_WORK,
         severity: Severity::Warning,
         cause: format!("{} task attempts were lost and done again: about {} of the run.", count(attempts), duration(cost)),
         evidence,

@@ -12,7 +12,7 @@ mod gc;
 mod idle;
 mod incomplete;
 mod joins;
-mod lost;
+pub(super) mod lost;
 mod measure;
 mod memory;
 mod partitions;

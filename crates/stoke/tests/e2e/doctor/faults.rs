@@ -395,7 +395,7 @@ fn settings() -> Vec<Fault> {
             "scala",
             "scala-mismatch",
             "spark.read.format('avro').load('/tmp').show()",
-            "org.apache.spark:spark-avro_2.12:3.5.8",
+            "org.apache.spark:spark-avro_2.12:3.5.7",
         ),
     ]
 }
