@@ -1,14 +1,18 @@
 //! How long a run would have taken with other executors: its recorded tasks are scheduled again.
 //!
-//! Kept as recorded: how long each task took, which stages wait for which, when executors came, and what the driver did between jobs and
-//! stages. Changed: how many tasks run beside each other. So the answer is as good as the assumption that a task takes as long beside more
-//! or fewer others; its error on the recorded configuration itself is always told with it.
+//! Kept as recorded: how long each task took on its executor, which stages wait for which, when executors came, and what the driver did
+//! between jobs and stages. Changed: how many tasks run beside each other, how long they wait for the driver, which launches one after the
+//! other ([`simulate`]), and how many executors are new to a stage ([`warm`]). So the answer is as good as the assumption that a task takes
+//! as long beside more or fewer others; its error on the recorded configuration itself is always told with it, and where launching is much
+//! of the tasks' time, the range of what it may come to.
 
 mod graph;
 mod simulate;
+mod warm;
 
 use serde::Serialize;
 
+use self::simulate::{Costs, Launching, simulate};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
 use crate::units::{count, duration, percent, short};
@@ -41,6 +45,10 @@ pub struct Outcome {
     pub error: f64,
     /// How long it would take with the executors thought of.
     pub predicted: u64,
+    /// The same with the least and the greatest cost of launching tasks that the log allows.
+    pub range: Range,
+    /// The share of the recorded tasks' time in which they were launched and not run.
+    pub launching: f64,
     /// No configuration is faster than these.
     pub bounds: Bounds,
     /// Milliseconds of the prediction in which no task runs.
@@ -51,6 +59,22 @@ pub struct Outcome {
     pub recorded_core_hours: f64,
     /// What the prediction does not know.
     pub limits: Vec<String>,
+}
+
+/// From the least to the greatest, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Range {
+    /// The least.
+    pub least: u64,
+    /// The greatest.
+    pub most: u64,
+}
+
+impl Range {
+    fn take(&mut self, other: u64) {
+        (self.least, self.most) = (self.least.min(other), self.most.max(other));
+    }
 }
 
 /// Lower bounds of the predicted time, in milliseconds.
@@ -110,6 +134,16 @@ impl WhatIfError {
     }
 }
 
+/// Milliseconds of a driver on a machine of its own for a task, at the most, unless the log shows that it was slower. Ours, above what is
+/// reported of Spark's scheduler (about 1,500 tasks a second).
+const DRIVER_WORK: u32 = 1;
+/// The share of the time tasks ran from which the driver counts as busy: then what tasks waited for was the driver. Ours.
+const BUSY: f64 = 0.8;
+/// How often the driver's part of the waiting is halved in: to a thousandth.
+const HALVINGS: u32 = 10;
+/// How far apart the ends of the range are, over the prediction, to be told to people. Ours.
+const WIDE: f64 = 0.1;
+
 /// Schedules a run's tasks again on other executors. Takes O(tasks x log slots).
 ///
 /// # Errors
@@ -129,17 +163,29 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
             cpus,
         });
     }
-    let graph = graph::Graph::of(run);
+    let graph = graph::Graph::of(run, cpus);
     if graph.tasks() == 0 {
         return Err(WhatIfError::NoTasks);
     }
     let arrivals = graph::arrivals(run);
     let recorded_slots = graph::recorded_slots(run, cpus);
-    let replayed = simulate::simulate(&graph, &recorded_slots)?;
     let planned = graph::planned_slots(&arrivals, plan, cpus);
-    let predicted = simulate::simulate(&graph, &planned)?;
-    let unbounded = simulate::simulate(&graph, &graph::unbounded(&arrivals))?;
+    let launching = launching(run, &graph, &recorded_slots)?;
+    let replayed = simulate(&graph, &recorded_slots, Costs::Real(launching.taken))?;
+    let predicted = simulate(&graph, &planned, Costs::Real(launching.taken))?;
+    let unbounded = simulate(&graph, &graph::unbounded(&arrivals), Costs::Ideal)?;
     let recorded = run.duration().max(1).unsigned_abs();
+    let mut range = Range {
+        least: predicted.end,
+        most: predicted.end,
+    };
+    for other in [Launching::APART, launching.greatest] {
+        range.take(simulate(&graph, &planned, Costs::Real(other))?.end);
+    }
+    let share = launching_share(run);
+    if one_machine(run) && share >= LAUNCHING {
+        range.take(recorded);
+    }
     let each = plan.cores / cpus;
     let first = arrivals.first().copied().unwrap_or(0);
     let hours = |from: u64, cores: u32, end: u64| end.saturating_sub(from) as f64 * f64::from(cores) / 3_600_000.0;
@@ -156,6 +202,8 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
         replayed: replayed.end,
         error: replayed.end as f64 / recorded as f64 - 1.0,
         predicted: predicted.end,
+        range,
+        launching: share,
         bounds: Bounds {
             critical_path: unbounded.end,
             work_over_slots: first + graph.work() / (u64::from(plan.executors) * u64::from(each)).max(1),
@@ -164,9 +212,69 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
         without_tasks: predicted.end.saturating_sub(predicted.working),
         core_hours,
         recorded_core_hours,
-        limits: limits(run),
+        limits: limits(run, share),
     })
 }
+
+/// What launching costs: as it is taken, and as the log allows at the most.
+struct LaunchingCosts {
+    taken: Launching,
+    greatest: Launching,
+}
+
+/// What the log tells of launching. Tasks of the recorded run waited for the driver; how much of that was its work and how much a queue
+/// before it shows when the recorded executors are simulated: of all parts, the greatest with which they take no longer than without a
+/// queue.
+fn launching(run: &Run, graph: &graph::Graph, slots: &graph::Slots) -> Result<LaunchingCosts, WhatIfError> {
+    let apart = simulate(graph, slots, Costs::Real(Launching::APART))?;
+    let fitted = |most: u32| -> Result<Launching, WhatIfError> {
+        let ends =
+            |share: f64| simulate(graph, slots, Costs::Real(Launching { share, most })).map(|simulated| simulated.end);
+        if ends(1.0)? <= apart.end {
+            return Ok(Launching { share: 1.0, most });
+        }
+        let (mut below, mut above) = (0.0, 1.0);
+        for _ in 0..HALVINGS {
+            let share = (below + above) / 2.0;
+            match ends(share)? <= apart.end {
+                true => below = share,
+                false => above = share,
+            }
+        }
+        Ok(Launching { share: below, most })
+    };
+    let greatest = fitted(u32::MAX)?;
+    let busy = graph.driver(greatest) as f64 / (apart.working as f64).max(1.0);
+    let taken = match one_machine(run) || busy >= BUSY {
+        true => greatest,
+        false => fitted(DRIVER_WORK)?,
+    };
+    Ok(LaunchingCosts { taken, greatest })
+}
+
+/// Whether executors and driver were on one machine: no network between them, and its cores are shared by all.
+fn one_machine(run: &Run) -> bool {
+    let local = run
+        .property("spark.master")
+        .is_some_and(|master| master.starts_with("local"));
+    let driver = run.property("spark.driver.host");
+    local || driver.is_some_and(|host| run.workers().all(|(_, worker)| worker.host == host))
+}
+
+/// The share of the tasks' time in which they did not run: they were launched, deserialised, and their results taken.
+fn launching_share(run: &Run) -> f64 {
+    let tasks = run.stages.values().flat_map(|stage| &stage.tasks);
+    let (all, ran) = tasks.fold((0u64, 0u64), |(all, ran), task| {
+        (
+            all + u64::from(task.duration),
+            ran + u64::from(task.run_time.min(task.duration)),
+        )
+    });
+    1.0 - ran as f64 / (all as f64).max(1.0)
+}
+
+/// The share of launching in the tasks' time from which a prediction cannot be relied on. Ours.
+const LAUNCHING: f64 = 0.25;
 
 /// The executors of the run, at the most beside each other, and their cores.
 fn recorded_plan(run: &Run) -> Plan {
@@ -187,11 +295,21 @@ fn recorded_plan(run: &Run) -> Plan {
     }
 }
 
-fn limits(run: &Run) -> Vec<String> {
-    let mut limits = vec![
+fn limits(run: &Run, launching: f64) -> Vec<String> {
+    let mut limits = Vec::new();
+    if launching >= LAUNCHING {
+        limits.push(format!(
+            "{} of the tasks' time went into launching them: how that changes with the executors is known from the range only, so do not rely on more than the range; fewer and longer tasks would help more than executors (stoke doctor)",
+            percent(launching)
+        ));
+    }
+    if one_machine(run) && run.workers().any(|(_, worker)| worker.id != DRIVER) {
+        limits.push("its executors ran on one machine, whose cores the log does not tell: tasks that compute wait for each other there".to_owned());
+    }
+    limits.extend([
         "a task is taken to be as long beside more or fewer others: shared disks, networks, caches and garbage collection make that untrue at the ends".to_owned(),
         "partitions stay as they are: adaptive execution may cut others for another number of cores".to_owned(),
-    ];
+    ]);
     if run.property("spark.dynamicAllocation.enabled") == Some("true") {
         limits.push(
             "dynamic allocation was on: the executors thought of are all there from the start to the end".to_owned(),
@@ -230,6 +348,16 @@ impl Outcome {
                 percent(change)
             ),
             format!("  of which   {:>14}   no task runs", duration(self.without_tasks)),
+        ];
+        if (self.range.most - self.range.least) as f64 > WIDE * self.predicted as f64 {
+            lines.push(format!(
+                "  range      {:>14}   to {}: launching took {} of the tasks' time",
+                duration(self.range.least),
+                duration(self.range.most),
+                percent(self.launching)
+            ));
+        }
+        lines.extend([
             "not faster than".to_owned(),
             format!(
                 "  path       {:>14}   driver, start-up and the longest task of each stage",
@@ -249,7 +377,7 @@ impl Outcome {
                 duration(self.replayed)
             ),
             "not known".to_owned(),
-        ];
+        ]);
         lines.extend(self.limits.iter().map(|limit| format!("  {limit}")));
         lines
     }
