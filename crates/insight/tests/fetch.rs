@@ -1,9 +1,10 @@
 //! Shuffle data that could not be fetched, by cause: Spark's own texts (of its sources, 3.5 to 4.1), each with what is found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use stoke_eventlog::{Options, Source};
 use stoke_insight::doctor::failures;
 use stoke_insight::facts::run::{Executor, Failure, FailureKind, Job, Stage};
-use stoke_insight::facts::{Facts, Run};
+use stoke_insight::facts::{Facts, Run, collect};
 
 /// Executors of the run that are gone; the message; what is found; words of its cause.
 const TEXTS: &[(&[&str], &str, &str, &str)] = &[
@@ -60,7 +61,13 @@ const TEXTS: &[(&[&str], &str, &str, &str)] = &[
         &[],
         "org.apache.spark.shuffle.FetchFailedException: Block shuffle_0_5_1 is corrupted due to DISK_ISSUE",
         "fetch-failed-corrupt",
-        "was damaged",
+        "was damaged, on disk",
+    ),
+    (
+        &[],
+        "org.apache.spark.shuffle.FetchFailedException: Block shuffle_0_5_1 is corrupted due to NETWORK_ISSUE",
+        "fetch-failed-corrupt",
+        "was damaged, on the way",
     ),
     // net.jpountz.lz4.LZ4BlockInputStream, org.xerial.snappy, com.github.luben.zstd
     (
@@ -175,4 +182,43 @@ fn every_text_has_its_cause() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Real runs (`scripts/make-insight-logs`): files that were deleted, damaged, and an executor that was frozen for 25 s.
+#[test]
+fn real_runs_are_told_their_cause() {
+    let source = Source::directory(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logs/4.1.4"));
+    let logs = source.logs().unwrap();
+    for (name, id, words) in [
+        (
+            "fetch-disk",
+            "fetch-failed-disk",
+            "Shuffle files of executor 0 on host-1 are not there any more",
+        ),
+        (
+            "fetch-corrupt",
+            "fetch-failed-corrupt",
+            "on host-1 was damaged, on disk by its checksum (4 times)",
+        ),
+        (
+            "fetch-timeout",
+            "fetch-failed-timeout",
+            "executor 1 on host-1 did not answer",
+        ),
+    ] {
+        let log = logs.iter().find(|log| log.path.ends_with(&format!("{name}.zstd")));
+        let run = collect::run(&source, log.expect(name), Options::default()).unwrap();
+        let facts = Facts {
+            run: Some(run),
+            ..Facts::default()
+        };
+        let found = failures::findings(&facts);
+        let told: Vec<_> = found.iter().map(|finding| (finding.id, &finding.cause)).collect();
+        assert!(
+            found
+                .first()
+                .is_some_and(|first| first.id == id && first.cause.contains(words)),
+            "{name}: {told:?}"
+        );
+    }
 }

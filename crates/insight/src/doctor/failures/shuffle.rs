@@ -110,14 +110,24 @@ enum Cause {
 
 impl Cause {
     /// The finding of a cause: its class, what is said, what mends it.
-    fn told(&self, from: &str, times: &str, stage: i32, missing: bool) -> (&'static Class, String, Fix) {
+    fn told(&self, from: &str, times: &str, stage: i32, text: &str) -> (&'static Class, String, Fix) {
+        let missing = MISSING.iter().any(|word| text.contains(word));
+        // What Spark found when it reckoned the checksum again where the data lies (`shuffle.checksum.Cause`).
+        let (place, look) = match () {
+            () if text.contains("DISK_ISSUE") => (", on disk by its checksum", "look at the disk of that node"),
+            () if text.contains("NETWORK_ISSUE") => {
+                (", on the way by its checksum", "look at the network between the nodes")
+            }
+            () => (
+                "",
+                "the message says whether disk or network did it where spark.shuffle.checksum.enabled is true (the default): look at the disk of the node it came from",
+            ),
+        };
         match self {
             Cause::Damaged => (
                 &CORRUPT,
-                format!("Shuffle data from {from} was damaged ({times})"),
-                words(
-                    "the message says whether disk or network did it where spark.shuffle.checksum.enabled is true (the default): look at the disk of the node it came from",
-                ),
+                format!("Shuffle data from {from} was damaged{place} ({times})"),
+                words(look),
             ),
             Cause::Unreadable if missing => (
                 &DISK,
@@ -201,7 +211,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
                 () if has(UNANSWERED) => Cause::Unanswered,
                 () => Cause::Unknown,
             };
-            let (class, cause, fix) = cause.told(&from, &times, *id, has(MISSING));
+            let (class, cause, fix) = cause.told(&from, &times, *id, &text);
             let ended = context.failed() && stage.failure.as_ref().is_some_and(|failure| failure.contains("abort"));
             out.push(Found::new(class, ended, cause, evidence, fix));
         }
