@@ -15,13 +15,17 @@ use stoke_insight::facts::{Facts, Run, collect};
 use stoke_insight::{size, whatif};
 
 fn run(version: &str, name: &str) -> Run {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs").join(version);
+    of(&format!("logs/{version}"), name)
+}
+
+fn of(folder: &str, name: &str) -> Run {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let source = Source::directory(&folder);
     let logs = source.logs().expect("the folder can be listed");
     let log = logs
         .iter()
         .find(|log| log.path.ends_with(&format!("{name}.zstd")))
-        .unwrap_or_else(|| panic!("no log {version}/{name}"));
+        .unwrap_or_else(|| panic!("no log {name} in {}", folder.display()));
     collect::run(&source, log, Options::default()).expect("the log can be read")
 }
 
@@ -56,6 +60,12 @@ const RUNS: &[(&str, &str, &[&str], &str)] = &[
     ("4.1.4", "retried-tasks", &["lost-work"], "16 task attempts were lost"),
     ("4.1.4", "recomputed", &["recomputed-data"], "was made 5 times"),
     ("4.1.4", "tiny-tasks", &["too-many-tasks"], "4,000 tasks were so short"),
+    (
+        "4.1.4",
+        "gc-pressure",
+        &["gc-pressure"],
+        "of the tasks' time on garbage collection",
+    ),
     ("4.1.4", "python-memory", &["memory-near-limit"], "most of it in Python"),
 ];
 
@@ -82,6 +92,32 @@ fn real_runs_are_told_their_trouble_first() {
                 "{json}"
             );
         }
+    }
+}
+
+/// Runs with joins, shuffles, a few slow tasks or short ones, none of them worth advice.
+const WELL: &[(&str, &str)] = &[
+    ("pairs", "base"),
+    ("pairs", "cores"),
+    ("pairs", "data"),
+    ("pairs", "noaqe"),
+    ("what-if/4.1.4", "join-1x1"),
+    ("what-if/4.1.4", "join-1x2"),
+    ("what-if/4.1.4", "join-2x1"),
+    ("what-if/4.1.4", "stages-2x2"),
+];
+
+#[test]
+fn runs_that_went_well_are_left_alone() {
+    for (folder, name) in WELL {
+        let facts = Facts {
+            run: Some(of(folder, name)),
+            ..Facts::default()
+        };
+        let mut found = performance::findings(&facts);
+        found.extend(failures::findings(&facts));
+        let told: Vec<_> = found.iter().map(|finding| (finding.id, &finding.cause)).collect();
+        assert!(told.is_empty(), "{folder}/{name}: {told:?}");
     }
 }
 

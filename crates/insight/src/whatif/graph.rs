@@ -226,13 +226,15 @@ fn step(run: &Run, stage: &Stage, cpus: u32, shared: &Shared) -> Step {
     }
 }
 
-/// Milliseconds at a task's end in which its slot was another's, by stage, attempt and place among the stage's tasks.
-type Shared = BTreeMap<(i32, i32, usize), u32>;
+/// A task attempt: its stage, the stage's attempt, and its place among that one's tasks.
+type Key = (i32, i32, usize);
+/// Milliseconds at a task's end in which its slot was another's.
+type Shared = BTreeMap<Key, u32>;
 
 /// The driver gives a slot away when it hears that its task has ended, and takes the task's result after that: in a full executor the next
 /// task is launched before the one it follows has ended.
 fn shared(run: &Run, cpus: u32) -> Shared {
-    let mut by: BTreeMap<u32, Vec<(u64, u64, (i32, i32, usize))>> = BTreeMap::new();
+    let mut by: BTreeMap<u32, Vec<(u64, u64, Key)>> = BTreeMap::new();
     for stage in run.stages.values() {
         for (place, task) in stage.tasks.iter().enumerate() {
             if task.outcome != Outcome::Running {
@@ -247,7 +249,7 @@ fn shared(run: &Run, cpus: u32) -> Shared {
     for (executor, mut tasks) in by {
         let slots = slots_of(run, executor, cpus);
         tasks.sort_unstable();
-        let mut runs: BinaryHeap<Reverse<(u64, (i32, i32, usize))>> = BinaryHeap::new();
+        let mut runs: BinaryHeap<Reverse<(u64, Key)>> = BinaryHeap::new();
         for (launched, ended, key) in tasks {
             while runs.peek().is_some_and(|Reverse((end, _))| *end <= launched) {
                 runs.pop();

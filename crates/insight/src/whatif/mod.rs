@@ -139,8 +139,8 @@ impl WhatIfError {
 const DRIVER_WORK: u32 = 1;
 /// The share of the time tasks ran from which the driver counts as busy: then what tasks waited for was the driver. Ours.
 const BUSY: f64 = 0.8;
-/// How often the driver's part of the waiting is halved in: to a thousandth.
-const HALVINGS: u32 = 10;
+/// How often the span of the driver's part of the waiting is halved: to less than a hundredth.
+const HALVINGS: u32 = 7;
 /// How far apart the ends of the range are, over the prediction, to be told to people. Ours.
 const WIDE: f64 = 0.1;
 

@@ -51,7 +51,7 @@ pub(super) fn warmth(run: &Run, cpus: u32, executors: &[u32], tasks: &mut [Taken
         own
     };
     let mut longer = vec![0; SPANS];
-    let mut least = vec![0; SPANS];
+    let mut least = [0; SPANS];
     for span in 0..SPANS {
         let own = sorted(&spans[span], tasks);
         let later = sorted(&spans[span + 1..].concat(), tasks);
