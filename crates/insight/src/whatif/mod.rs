@@ -137,10 +137,16 @@ impl WhatIfError {
 /// Milliseconds of a driver on a machine of its own for a task, at the most, unless the log shows that it was slower. Ours, above what is
 /// reported of Spark's scheduler (about 1,500 tasks a second).
 const DRIVER_WORK: u32 = 1;
+/// The same for the end of the range. Ours: ten times that.
+const MOST_DRIVER_WORK: u32 = 10;
+/// The part of the recorded time by which a queue before the driver may lengthen it: a two-hundredth.
+const TOLERANCE: u64 = 200;
 /// The share of the time tasks ran from which the driver counts as busy: then what tasks waited for was the driver. Ours.
 const BUSY: f64 = 0.8;
-/// How often the span of the driver's part of the waiting is halved: to less than a hundredth.
-const HALVINGS: u32 = 7;
+/// The least part of the waiting that is looked at as the driver's work: half of it, and half of that, so many times.
+const LEAST_SHARE: f64 = 16.0;
+/// How often what is between is halved: to a hundredth of the part.
+const HALVINGS: u32 = 10;
 /// How far apart the ends of the range are, over the prediction, to be told to people. Ours.
 const WIDE: f64 = 0.1;
 
@@ -227,27 +233,31 @@ struct LaunchingCosts {
 /// queue.
 fn launching(run: &Run, graph: &graph::Graph, slots: &graph::Slots) -> Result<LaunchingCosts, WhatIfError> {
     let apart = simulate(graph, slots, Costs::Real(Launching::APART))?;
+    let limit = apart.end + apart.end / TOLERANCE;
     let fitted = |most: u32| -> Result<Launching, WhatIfError> {
         let ends =
             |share: f64| simulate(graph, slots, Costs::Real(Launching { share, most })).map(|simulated| simulated.end);
-        if ends(1.0)? <= apart.end {
+        if ends(1.0)? <= limit {
             return Ok(Launching { share: 1.0, most });
         }
-        let (mut below, mut above) = (0.0, 1.0);
+        let (mut below, mut above) = (-LEAST_SHARE, 0.0_f64);
         for _ in 0..HALVINGS {
-            let share = (below + above) / 2.0;
-            match ends(share)? <= apart.end {
-                true => below = share,
-                false => above = share,
+            let middle = (below + above) / 2.0;
+            match ends(middle.exp2())? <= limit {
+                true => below = middle,
+                false => above = middle,
             }
         }
-        Ok(Launching { share: below, most })
+        Ok(Launching {
+            share: below.exp2(),
+            most,
+        })
     };
-    let greatest = fitted(u32::MAX)?;
-    let busy = graph.driver(greatest) as f64 / (apart.working as f64).max(1.0);
-    let taken = match one_machine(run) || busy >= BUSY {
-        true => greatest,
-        false => fitted(DRIVER_WORK)?,
+    let all = fitted(u32::MAX)?;
+    let busy = graph.driver(all) as f64 / (apart.working as f64).max(1.0);
+    let (taken, greatest) = match one_machine(run) || busy >= BUSY {
+        true => (all, all),
+        false => (fitted(DRIVER_WORK)?, fitted(MOST_DRIVER_WORK)?),
     };
     Ok(LaunchingCosts { taken, greatest })
 }
@@ -449,6 +459,92 @@ mod tests {
             "{}",
             outcome.predicted
         );
+    }
+
+    /// 1,000 tasks of 20 ms on slots that were always full, each of which waited for the driver for `wait` ms of it; executors on hosts of
+    /// their own, 1 s of the driver before and after.
+    fn short(executors: usize, cores: u32, wait: u32) -> Run {
+        let slots = executors as u32 * cores;
+        let mut run = fixture::run(executors, cores, i64::from(1_000 / slots * 20) + 2_000);
+        let tasks: Vec<(u32, u32)> = fixture::even(1_000, slots, 20)
+            .iter()
+            .map(|task| (task.0 + 1_000, task.1))
+            .collect();
+        let stage = fixture::stage(&mut run, 0, &tasks);
+        stage.tasks.iter_mut().for_each(|task| task.run_time = 20 - wait);
+        let started = run.started;
+        run.jobs.get_mut(&0).expect("added").started = started + 1_000;
+        run
+    }
+
+    #[test]
+    fn a_driver_that_was_busy_stays_so() {
+        // 20 slots and 20 ms: a task each ms, of which the driver took all. Twice the slots gain nothing.
+        let outcome = what_if(&short(20, 1, 19), plan(40, 1)).expect("an outcome");
+        assert_eq!(outcome.recorded, 3_000);
+        assert!(outcome.error.abs() < 0.02, "{outcome:?}");
+        assert!(outcome.predicted > 2_850, "{outcome:?}");
+        // Tasks that worked all the time need no driver: half the time.
+        let outcome = what_if(&short(20, 1, 0), plan(40, 1)).expect("an outcome");
+        assert_eq!((outcome.predicted, outcome.range.most), (2_500, 2_500));
+        assert!(outcome.limits.iter().all(|limit| !limit.contains("launching")));
+    }
+
+    #[test]
+    fn waiting_on_few_slots_is_the_network_and_the_range_tells_what_else_it_may_be() {
+        // One slot shows no queue: 5 ms may be the driver's work, or the network.
+        let outcome = what_if(&short(1, 1, 5), plan(20, 1)).expect("an outcome");
+        assert!(outcome.error.abs() < 0.01, "{outcome:?}");
+        // 1 ms for each of 1,000 tasks, and no less than 50 rounds of 20 ms.
+        assert!((3_000..3_100).contains(&outcome.predicted), "{outcome:?}");
+        // 5 ms for each.
+        assert!((6_900..7_100).contains(&outcome.range.most), "{outcome:?}");
+        assert!(outcome.launching >= 0.25 && outcome.limits[0].contains("launching"));
+        assert!(outcome.lines().iter().any(|line| line.contains("range")));
+        // On one machine there is no network.
+        let mut run = short(1, 1, 5);
+        run.spark
+            .insert("spark.master".to_owned(), "local-cluster[1,1,512]".to_owned());
+        let outcome = what_if(&run, plan(20, 1)).expect("an outcome");
+        assert!((6_900..7_100).contains(&outcome.predicted), "{outcome:?}");
+        assert_eq!(outcome.range.most, outcome.recorded);
+    }
+
+    #[test]
+    fn new_executors_pay_for_their_first_tasks() {
+        let mut run = fixture::run(1, 2, 60_000);
+        let tasks: Vec<(u32, u32)> = fixture::even(80, 2, 1_000)
+            .iter()
+            .enumerate()
+            .map(|(index, task)| match index {
+                0 | 1 => (task.0, 6_000),
+                _ => (task.0 + 5_000, task.1 + index as u32 % 3),
+            })
+            .collect();
+        fixture::stage(&mut run, 0, &tasks);
+        run.jobs.get_mut(&0).expect("added").started = run.started;
+        // 40 executors of 2 slots run all at once, and each task is the first there.
+        let outcome = what_if(&run, plan(40, 2)).expect("an outcome");
+        let pause = outcome.recorded - 45_000;
+        assert!((5_900..6_100).contains(&(outcome.predicted - pause)), "{outcome:?}");
+        // No configuration needs to pay that.
+        assert!(outcome.bounds.critical_path < pause + 1_100, "{outcome:?}");
+    }
+
+    #[test]
+    fn a_slot_that_was_given_away_is_taken_once() {
+        // The driver took 400 ms for the result of each task, when its slot was the next one's already.
+        let mut run = fixture::run(1, 1, 10_400);
+        let tasks: Vec<(u32, u32)> = (0..10).map(|index| (index * 1_000, 1_400)).collect();
+        fixture::stage(&mut run, 0, &tasks)
+            .tasks
+            .iter_mut()
+            .for_each(|task| task.run_time = 1_000);
+        run.jobs.get_mut(&0).expect("added").started = run.started;
+        let outcome = what_if(&run, plan(1, 1)).expect("an outcome");
+        assert!(outcome.error.abs() < 0.01, "{outcome:?}");
+        let outcome = what_if(&run, plan(2, 1)).expect("an outcome");
+        assert!((5_000..5_900).contains(&outcome.predicted), "{outcome:?}");
     }
 
     #[test]

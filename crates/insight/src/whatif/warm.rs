@@ -12,7 +12,9 @@ use crate::facts::Run;
 /// Spans of rounds that are looked at: the last begins after 128 of them.
 const SPANS: usize = 9;
 /// Tasks a span must have to be judged.
-const FEW: usize = 3;
+const FEW: usize = 2;
+/// Tasks of a span from which their lower quartile is set against the upper one of what came later; fewer must be above nearly all of it.
+const SOME: usize = 8;
 
 /// Milliseconds a task takes longer, by span; empty where that cannot be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +36,7 @@ fn span(place: u32, slots: u32) -> usize {
 }
 
 /// What executors took longer for their first tasks, and in each task its part of it. A span counts as longer when its lower quartile is
-/// above the upper quartile of what came later: tasks that merely differ are not taken for cold ones.
+/// above the upper quartile of what came later, or nearly all of it: tasks that merely differ are not taken for cold ones.
 pub(super) fn warmth(run: &Run, cpus: u32, executors: &[u32], tasks: &mut [Taken]) -> Warmth {
     let mut places: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
     let mut spans: Vec<Vec<usize>> = vec![Vec::new(); SPANS];
@@ -55,7 +57,8 @@ pub(super) fn warmth(run: &Run, cpus: u32, executors: &[u32], tasks: &mut [Taken
     for span in 0..SPANS {
         let own = sorted(&spans[span], tasks);
         let later = sorted(&spans[span + 1..].concat(), tasks);
-        if own.len() >= FEW && later.len() >= FEW && quantile(&own, 0.25) > quantile(&later, 0.75) {
+        let above = if own.len() < SOME { 0.95 } else { 0.75 };
+        if own.len() >= FEW && later.len() >= FEW && quantile(&own, 0.25) > quantile(&later, above) {
             let milliseconds = |time: u64| u32::try_from(time).unwrap_or(u32::MAX);
             longer[span] = milliseconds(quantile(&own, 0.5) - quantile(&later, 0.5));
             least[span] = milliseconds(quantile(&later, 0.25));
