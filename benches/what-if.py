@@ -6,7 +6,8 @@
 
 Each job below is run on `local-cluster` with several numbers of executors and cores. From the log of the first run the others are
 predicted, and the prediction is set beside what was measured. Tasks sleep, so that the machine's own cores do not decide how many run
-beside each other; only `join` computes, and so it is run on no more cores than the machine has. With `--keep` the logs are kept as tests
+beside each other; only `join` computes, and so it is run on no more cores than the machine has. Jobs begin when all executors are there, and
+times are told from the start of the first job to the end: how long executors take to come is the cluster's. With `--keep` the logs are kept as tests
 need them (`crates/insight/tests/what-if`), and with `--logs FOLDER` such logs are predicted from again, without Spark.
 """
 import argparse
@@ -22,19 +23,12 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 START = """
-import random, sys, time
+import time
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
-sc = spark.sparkContext
 
 def sleep(milliseconds):
     return f"java_method('java.lang.Thread', 'sleep', cast({milliseconds} as bigint))"
-
-def work(low, high):
-    def run(place, rows):
-        time.sleep(random.Random(place).uniform(low, high))
-        return rows
-    return run
 
 """
 
@@ -45,18 +39,18 @@ JOBS = {
               "2x2", "1x1,1x2,4x2,2x8", {}),
     # Tasks of seconds, two stages, and a pause of the driver.
     "long": ("""
-pairs = sc.parallelize(range(4800), 48).map(lambda n: (n % 24, n)).mapPartitionsWithIndex(work(0.5, 2.5))
-pairs.reduceByKey(lambda a, b: a + b, 24).mapPartitionsWithIndex(work(0.5, 1.5)).collect()
+pairs = spark.range(0, 48, 1, 48).selectExpr("id % 24 k", sleep("500 + id * 7919 % 2000") + " s")
+pairs.groupBy("k").agg({"s": "max"}).selectExpr("`max(s)`", sleep("500 + k * 7919 % 1000")).collect()
 time.sleep(3)
-sc.parallelize(range(300), 30).mapPartitionsWithIndex(work(0.2, 4.0)).count()
-""", "2x2", "1x2,4x2,2x4", {}),
+spark.range(0, 30, 1, 30).selectExpr(sleep("200 + id * 7919 % 3800")).write.format("noop").mode("overwrite").save()
+""", "2x2", "1x2,4x2", {"spark.sql.shuffle.partitions": "24", "spark.sql.adaptive.enabled": "false"}),
     # One task of 64 takes thirty times as long as the others, and is not the first.
     "skewed": ("spark.range(0, 64, 1, 64).selectExpr(sleep('if(id = 40, 15000, 500)')).write.format('noop').mode('overwrite').save()",
-               "2x2", "1x2,4x2,4x4", {}),
-    # 120 stages of few and short tasks, one after the other.
+               "2x2", "1x2,4x2", {}),
+    # 120 stages, one after the other: 16 tasks with next to nothing to do, then 8, of which those that got a row take 40 ms.
     "stages": ("""
 for _ in range(60):
-    spark.range(0, 16, 1, 16).selectExpr("id % 8 k", sleep(40) + " s").groupBy("k").agg({"s": "max"}).selectExpr("k", sleep(40)).collect()
+    spark.range(0, 16, 1, 16).selectExpr("id % 8 k").distinct().selectExpr("k", sleep(40)).collect()
 """, "2x2", "1x1,1x2,4x2,4x4", {"spark.sql.shuffle.partitions": "8", "spark.sql.adaptive.enabled": "false"}),
     # Nothing sleeps: a join of two tables that are shuffled and sorted.
     "join": ("""
@@ -77,7 +71,9 @@ def measure(options, job, plan):
         file.write(START + code + "\nspark.stop()\n")
     settings = {"spark.eventLog.enabled": "true", "spark.eventLog.dir": "file://" + folder + "/events", "spark.ui.enabled": "false",
                 "spark.eventLog.rolling.enabled": "false", "spark.eventLog.compress": "false", "spark.executor.memory": "512m",
-                "spark.app.name": job + "-" + plan, "spark.sql.warehouse.dir": folder + "/warehouse"} | further
+                "spark.app.name": job + "-" + plan, "spark.sql.warehouse.dir": folder + "/warehouse",
+                "spark.cores.max": str(int(executors) * int(cores)), "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+                "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s"} | further
     command = [options.spark_home + "/bin/spark-submit", "--master", f"local-cluster[{executors},{cores},512]"]
     for key, value in settings.items():
         command += ["--conf", f"{key}={value}"]
@@ -99,17 +95,18 @@ def keep(options, job, plan, folder):
 
 
 def predicted(options, folder, name, plans):
-    """What is predicted from a run's log, by plan."""
+    """What is predicted from a run's log, by plan, and milliseconds until its first job."""
     done = subprocess.run([options.insight, folder, name], env=os.environ | {"PLANS": " ".join(plans)}, stdout=subprocess.PIPE,
                           text=True, check=True)
     outcomes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"recordedPlan"')]
-    return {f"{one['plan']['executors']}x{one['plan']['cores']}": one for one in outcomes}
+    before = next(int(line.split()[-2]) for line in done.stdout.splitlines() if line.startswith("first job after"))
+    return {f"{one['plan']['executors']}x{one['plan']['cores']}": one for one in outcomes}, before
 
 
 def compare(options, job):
     """Sets what is predicted from the first run beside what the others took."""
     _, first, others, _ = JOBS[job]
-    outcomes = {}
+    outcomes, before = {}, 0
     for plan in [first] + others.split(","):
         if options.logs:
             folder, name = options.logs, f"{job}-{plan}."
@@ -119,17 +116,19 @@ def compare(options, job):
                 keep(options, job, plan, run)
             folder, name = run + "/events", "app-"
         plans = [plan] + others.split(",") if plan == first else [plan]
-        own = predicted(options, folder, name, plans)
+        own, start = predicted(options, folder, name, plans)
         if not options.logs:
             shutil.rmtree(run)
+        row = own[plan]
+        real = row["recorded"] - start
         if plan == first:
-            outcomes = own
-            row = own[plan]
-            print(f"{job:8} {plan:>6} recorded{row['recorded'] / 1000:>12.1f} {100 * row['error']:>+9.1f} % its own error", flush=True)
+            outcomes, before = own, start
+            print(f"{job:8} {plan:>5} {(row['replayed'] - start) / 1000:>11.1f} {real / 1000:>11.1f} {100 * ((row['replayed'] - start) / real - 1):>+7.1f} %"
+                  f"   its own error; launching {100 * row['launching']:.0f} % of the tasks' time", flush=True)
             continue
-        outcome, real = outcomes[plan], own[plan]["recorded"]
-        bound = max(outcome["bounds"].values())
-        print(f"{job:8} {plan:>6} {outcome['predicted'] / 1000:>8.1f}{real / 1000:>12.1f} {100 * (outcome['predicted'] / real - 1):>+9.1f} %  {bound / 1000:>10.1f}", flush=True)
+        outcome = outcomes[plan]
+        time, least, most = (outcome["predicted"] - before, outcome["range"]["least"] - before, outcome["range"]["most"] - before)
+        print(f"{job:8} {plan:>5} {time / 1000:>11.1f} {real / 1000:>11.1f} {100 * (time / real - 1):>+7.1f} %   {least / 1000:.1f} to {most / 1000:.1f}", flush=True)
 
 
 def main():
@@ -144,7 +143,7 @@ def main():
     options = parser.parse_args()
     if not options.spark_home and not options.logs:
         parser.error("--spark-home or --logs is needed")
-    print(f"{'job':8} {'plan':>6} {'predicted':>8} s{'measured s':>11} {'error':>9}   not faster than s")
+    print(f"{'job':8} {'plan':>5} {'predicted s':>11} {'measured s':>11} {'error':>9}   range s", flush=True)
     for job in options.jobs.split(","):
         compare(options, job)
 

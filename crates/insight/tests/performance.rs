@@ -66,6 +66,7 @@ const RUNS: &[(&str, &str, &[&str], &str)] = &[
         &["gc-pressure"],
         "of the tasks' time on garbage collection",
     ),
+    ("4.1.4", "speculation", &["speculation-storm"], "22 copies of tasks"),
     ("4.1.4", "python-memory", &["memory-near-limit"], "most of it in Python"),
 ];
 

@@ -49,6 +49,8 @@ pub struct Outcome {
     pub range: Range,
     /// The share of the recorded tasks' time in which they were launched and not run.
     pub launching: f64,
+    /// Whether that is little enough to rely on the prediction.
+    pub reliable: bool,
     /// No configuration is faster than these.
     pub bounds: Bounds,
     /// Milliseconds of the prediction in which no task runs.
@@ -210,6 +212,7 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
         predicted: predicted.end,
         range,
         launching: share,
+        reliable: share < LAUNCHING,
         bounds: Bounds {
             critical_path: unbounded.end,
             work_over_slots: first + graph.work() / (u64::from(plan.executors) * u64::from(each)).max(1),
@@ -309,7 +312,7 @@ fn limits(run: &Run, launching: f64) -> Vec<String> {
     let mut limits = Vec::new();
     if launching >= LAUNCHING {
         limits.push(format!(
-            "{} of the tasks' time went into launching them: how that changes with the executors is known from the range only, so do not rely on more than the range; fewer and longer tasks would help more than executors (stoke doctor)",
+            "{} of the tasks' time went into launching them, and how that changes with the executors the log does not tell: do not rely on the prediction; fewer and longer tasks would help more than executors (stoke doctor)",
             percent(launching)
         ));
     }
@@ -359,12 +362,15 @@ impl Outcome {
             ),
             format!("  of which   {:>14}   no task runs", duration(self.without_tasks)),
         ];
-        if (self.range.most - self.range.least) as f64 > WIDE * self.predicted as f64 {
+        if !self.reliable || (self.range.most - self.range.least) as f64 > WIDE * self.predicted as f64 {
             lines.push(format!(
-                "  range      {:>14}   to {}: launching took {} of the tasks' time",
+                "  range      {:>14}   to {}{}",
                 duration(self.range.least),
                 duration(self.range.most),
-                percent(self.launching)
+                match self.reliable {
+                    true => "",
+                    false => ", not to be relied on: much of the tasks is their launch",
+                }
             ));
         }
         lines.extend([
@@ -487,7 +493,7 @@ mod tests {
         // Tasks that worked all the time need no driver: half the time.
         let outcome = what_if(&short(20, 1, 0), plan(40, 1)).expect("an outcome");
         assert_eq!((outcome.predicted, outcome.range.most), (2_500, 2_500));
-        assert!(outcome.limits.iter().all(|limit| !limit.contains("launching")));
+        assert!(outcome.reliable && outcome.limits.iter().all(|limit| !limit.contains("launching")));
     }
 
     #[test]
@@ -499,8 +505,8 @@ mod tests {
         assert!((3_000..3_100).contains(&outcome.predicted), "{outcome:?}");
         // 5 ms for each.
         assert!((6_900..7_100).contains(&outcome.range.most), "{outcome:?}");
-        assert!(outcome.launching >= 0.25 && outcome.limits[0].contains("launching"));
-        assert!(outcome.lines().iter().any(|line| line.contains("range")));
+        assert!(!outcome.reliable && outcome.limits[0].contains("launching"));
+        assert!(outcome.lines().iter().any(|line| line.contains("not to be relied on")));
         // On one machine there is no network.
         let mut run = short(1, 1, 5);
         run.spark

@@ -1,7 +1,7 @@
 //! The scheduler: events in order of time, tasks first come first served, and a driver that launches one task after the other.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::WhatIfError;
 use super::graph::{Graph, Slots, Taken};
@@ -91,6 +91,7 @@ pub(super) fn simulate(graph: &Graph, slots: &Slots, costs: Costs) -> Result<Sim
         waits: graph.steps.iter().map(|step| step.waits).collect(),
         running: 0,
         driver: 0,
+        had: vec![BTreeMap::new(); graph.steps.len()],
     };
     for (place, step) in graph.steps.iter().enumerate() {
         if step.waits == 0 {
@@ -137,8 +138,6 @@ struct Executor {
     slots: u32,
     taken: u32,
     there: bool,
-    /// The step whose task it got last, and how many of that step it got.
-    had: Option<(usize, u32)>,
 }
 
 struct State<'a> {
@@ -159,6 +158,8 @@ struct State<'a> {
     running: usize,
     /// When the driver has launched what it was asked to.
     driver: u64,
+    /// Of each step, how many tasks executors got, where that matters.
+    had: Vec<BTreeMap<usize, u32>>,
 }
 
 impl State<'_> {
@@ -190,6 +191,7 @@ impl State<'_> {
                 }
             }
             Happens::Done(step) => {
+                self.had[step] = BTreeMap::new();
                 for then in &self.graph.steps[step].then {
                     self.waits[*then] -= 1;
                     if self.waits[*then] == 0 {
@@ -229,17 +231,17 @@ impl State<'_> {
             self.withdraw(executor);
             let on = &mut self.executors[executor];
             on.taken += 1;
-            let place = match on.had {
-                Some((had, count)) if had == step => count,
-                _ => 0,
-            };
-            on.had = Some((step, place + 1));
             let until = match self.costs {
                 Costs::Ideal => now + u64::from(task.warm()) * MICROS,
                 Costs::Real(launching) => {
                     self.driver = self.driver.max(now) + launching.work(task);
                     let network = task.wait - task.wait.min(launching.most);
-                    let own = task.warm() + planned.warmth.cold(place, on.slots);
+                    let mut own = task.warm();
+                    if planned.warmth.matters() {
+                        let had = self.had[step].entry(executor).or_default();
+                        own += planned.warmth.cold(*had, on.slots);
+                        *had += 1;
+                    }
                     self.driver + u64::from(network + own) * MICROS
                 }
             };

@@ -21,6 +21,11 @@ const SOME: usize = 8;
 pub(super) struct Warmth(Vec<u32>);
 
 impl Warmth {
+    /// Whether any task takes longer.
+    pub(super) fn matters(&self) -> bool {
+        self.0.iter().any(|longer| *longer > 0)
+    }
+
     /// For the `place`-th task of a stage on an executor of so many slots.
     pub(super) fn cold(&self, place: u32, slots: u32) -> u32 {
         self.0.get(span(place, slots)).copied().unwrap_or(0)
