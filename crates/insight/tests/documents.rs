@@ -5,6 +5,7 @@ use serde_json::Value;
 use stoke_eventlog::{Options, Source};
 use stoke_insight::cost::{self, Prices};
 use stoke_insight::facts::{Run, collect};
+use stoke_insight::size;
 use stoke_insight::trace::{self, encode};
 use stoke_insight::whatif::{Plan, what_if};
 
@@ -48,6 +49,12 @@ fn the_prediction_of_the_document_is_the_prediction() {
     let plan = Plan { executors: 4, cores: 2 };
     let outcome = what_if(&run("what-if/4.1.4", "long-2x2"), plan).unwrap();
     has("docs/sizing.md", &outcome.lines());
+}
+
+#[test]
+fn the_size_of_the_document_is_the_size() {
+    let sizing = size::for_run(&run("logs/4.1.4", "idle-executors"), &size::Options::default()).unwrap();
+    has("docs/sizing.md", &sizing.lines());
 }
 
 #[test]
