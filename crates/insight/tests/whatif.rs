@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use stoke_eventlog::{Options, Source};
 use stoke_insight::facts::{Run, collect};
@@ -88,7 +89,7 @@ fn start(run: &Run) -> f64 {
 }
 
 /// Every recorded run simulated, and every prediction.
-fn shown() -> Vec<Shown> {
+static SHOWN: LazyLock<Vec<Shown>> = LazyLock::new(|| {
     let mut all = Vec::new();
     for (job, recorded, others) in JOBS {
         let from = run(job, recorded);
@@ -96,7 +97,7 @@ fn shown() -> Vec<Shown> {
         all.extend(others.iter().map(|other| Shown::of(job, &from, other, false)));
     }
     all
-}
+});
 
 #[test]
 fn the_recorded_executors_take_what_they_took() {
@@ -111,7 +112,7 @@ fn the_recorded_executors_take_what_they_took() {
 
 #[test]
 fn tasks_that_are_no_launching_are_predicted_within_a_sixth() {
-    for shown in shown() {
+    for shown in SHOWN.iter() {
         if ["long", "skewed"].contains(&shown.job) {
             assert!(shown.error().abs() < 1.0 / 6.0, "{}", shown.place());
             assert!(shown.outcome.reliable, "{}", shown.place());
@@ -121,7 +122,7 @@ fn tasks_that_are_no_launching_are_predicted_within_a_sixth() {
 
 #[test]
 fn tasks_that_are_launching_are_said_to_be_and_come_with_a_range() {
-    for shown in shown() {
+    for shown in SHOWN.iter() {
         let outcome = &shown.outcome;
         let warned = outcome
             .limits
@@ -142,7 +143,7 @@ fn tasks_that_are_launching_are_said_to_be_and_come_with_a_range() {
 /// The rows of the document's table.
 fn table() -> String {
     let mut table = String::new();
-    for shown in shown() {
+    for shown in SHOWN.iter() {
         let seconds = |milliseconds: f64| format!("{:.1}", milliseconds / 1000.0);
         let range = match shown.range.0 + 200.0 < shown.range.1 {
             true => format!("{} to {}", seconds(shown.range.0), seconds(shown.range.1)),
