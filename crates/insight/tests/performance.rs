@@ -67,6 +67,12 @@ const RUNS: &[(&str, &str, &[&str], &str)] = &[
         "of the tasks' time on garbage collection",
     ),
     ("4.1.4", "speculation", &["speculation-storm"], "22 copies of tasks"),
+    (
+        "4.1.4",
+        "over-provisioned",
+        &["memory-over-provisioned"],
+        "of its 8 GiB of heap",
+    ),
     ("4.1.4", "python-memory", &["memory-near-limit"], "most of it in Python"),
 ];
 
