@@ -47,7 +47,7 @@ spark.range(0, 30, 1, 30).selectExpr(sleep("200 + id * 7919 % 3800")).write.form
     # One task of 64 takes thirty times as long as the others, and is not the first.
     "skewed": ("spark.range(0, 64, 1, 64).selectExpr(sleep('if(id = 40, 15000, 500)')).write.format('noop').mode('overwrite').save()",
                "2x2", "1x2,4x2", {}),
-    # 120 stages, one after the other: 16 tasks with next to nothing to do, then 8, of which those that got a row take 40 ms.
+    # 120 stages, one after the other: 16 tasks with next to nothing to do, then 8, of which four take 40 ms for each of their rows.
     "stages": ("""
 for _ in range(60):
     spark.range(0, 16, 1, 16).selectExpr("id % 8 k").distinct().selectExpr("k", sleep(40)).collect()
