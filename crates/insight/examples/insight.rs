@@ -51,6 +51,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Err(error) => writeln!(out, "{error}")?,
             }
             if let Ok(plans) = std::env::var("PLANS") {
+                let first = run.jobs.values().map(|job| job.started).min().unwrap_or(run.started);
+                writeln!(out, "first job after {} ms", first - run.started)?;
                 what_if(&run, &plans, &mut out)?;
             }
         }

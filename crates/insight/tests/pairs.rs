@@ -29,6 +29,7 @@ fn the_first_explanation_is_the_change() {
         ("base", "fail", Kind::Retries),
         ("noaqe", "partitions", Kind::Partitions),
         ("base", "nobroadcast", Kind::Plan),
+        ("again", "driver", Kind::Driver),
     ];
     let mut wrong = Vec::new();
     for (a, b, kind) in table {

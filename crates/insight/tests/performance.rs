@@ -10,18 +10,22 @@
 use std::path::Path;
 
 use stoke_eventlog::{Options, Source};
-use stoke_insight::doctor::{Finding, performance};
+use stoke_insight::doctor::{Finding, failures, performance};
 use stoke_insight::facts::{Facts, Run, collect};
 use stoke_insight::{size, whatif};
 
 fn run(version: &str, name: &str) -> Run {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs").join(version);
+    of(&format!("logs/{version}"), name)
+}
+
+fn of(folder: &str, name: &str) -> Run {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let source = Source::directory(&folder);
     let logs = source.logs().expect("the folder can be listed");
     let log = logs
         .iter()
         .find(|log| log.path.ends_with(&format!("{name}.zstd")))
-        .unwrap_or_else(|| panic!("no log {version}/{name}"));
+        .unwrap_or_else(|| panic!("no log {name} in {}", folder.display()));
     collect::run(&source, log, Options::default()).expect("the log can be read")
 }
 
@@ -52,6 +56,24 @@ const RUNS: &[(&str, &str, &[&str], &str)] = &[
         "5,000,000 rows",
     ),
     ("4.1.4", "cartesian", &["join-without-keys"], "1,800,000,000 pairs"),
+    ("4.1.4", "idle-executors", &["idle-executors"], "69 % of their time"),
+    ("4.1.4", "retried-tasks", &["lost-work"], "16 task attempts were lost"),
+    ("4.1.4", "recomputed", &["recomputed-data"], "was made 5 times"),
+    ("4.1.4", "tiny-tasks", &["too-many-tasks"], "4,000 tasks were so short"),
+    (
+        "4.1.4",
+        "gc-pressure",
+        &["gc-pressure"],
+        "of the tasks' time on garbage collection",
+    ),
+    ("4.1.4", "speculation", &["speculation-storm"], "22 copies of tasks"),
+    (
+        "4.1.4",
+        "over-provisioned",
+        &["memory-over-provisioned"],
+        "of its 8 GiB of heap",
+    ),
+    ("4.1.4", "python-memory", &["memory-near-limit"], "most of it in Python"),
 ];
 
 #[test]
@@ -80,6 +102,32 @@ fn real_runs_are_told_their_trouble_first() {
     }
 }
 
+/// Runs with joins, shuffles, a few slow tasks or short ones, none of them worth advice.
+const WELL: &[(&str, &str)] = &[
+    ("pairs", "base"),
+    ("pairs", "cores"),
+    ("pairs", "data"),
+    ("pairs", "noaqe"),
+    ("what-if/4.1.4", "join-1x1"),
+    ("what-if/4.1.4", "join-1x2"),
+    ("what-if/4.1.4", "join-2x1"),
+    ("what-if/4.1.4", "stages-2x2"),
+];
+
+#[test]
+fn runs_that_went_well_are_left_alone() {
+    for (folder, name) in WELL {
+        let facts = Facts {
+            run: Some(of(folder, name)),
+            ..Facts::default()
+        };
+        let mut found = performance::findings(&facts);
+        found.extend(failures::findings(&facts));
+        let told: Vec<_> = found.iter().map(|finding| (finding.id, &finding.cause)).collect();
+        assert!(told.is_empty(), "{folder}/{name}: {told:?}");
+    }
+}
+
 #[test]
 fn the_recorded_executors_are_simulated_within_a_tenth() {
     for (version, name, ..) in RUNS {
@@ -100,5 +148,37 @@ fn every_run_has_a_size() {
             "{version}/{name}"
         );
         assert!(sizing.patch["spec"]["executor"]["memory"].is_string());
+    }
+}
+
+/// The drivers of these runs were killed while a task slept, so that their logs end as those of running ones. In the first a job that
+/// began later made Spark write what it knew of the stage; in the second the start of the job is the last that was written.
+#[test]
+fn a_stage_is_stuck_when_nothing_of_it_ended_for_half_an_hour() {
+    for (name, words) in [
+        ("stuck", "3 of 4 tasks are done, 1 task(s) run"),
+        (
+            "stuck-unwritten",
+            "0 of 4 tasks are done, the log does not tell which run",
+        ),
+    ] {
+        let run = run("4.1.4", name);
+        assert!(run.ended.is_none());
+        let ended = run.stages[&(0, 0)].tasks.iter().filter(|task| task.duration > 0);
+        let last = ended.map(|task| run.started + i64::try_from(task.ended()).unwrap());
+        let last = last.max().unwrap_or(run.jobs[&0].started);
+        for (minutes, told) in [(29, false), (31, true), (300, true)] {
+            let found = failures::findings(&Facts {
+                run: Some(run.clone()),
+                now: last + minutes * 60_000,
+                ..Facts::default()
+            });
+            let ids: Vec<_> = found.iter().map(|finding| finding.id).collect();
+            assert_eq!(ids, if told { vec!["stage-stuck"] } else { vec![] }, "{name} {minutes}");
+            if told {
+                let expected = format!("Stage 0 has not come on for {minutes} minutes: {words}");
+                assert_eq!(found[0].cause, expected);
+            }
+        }
     }
 }

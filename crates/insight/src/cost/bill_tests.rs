@@ -1,5 +1,6 @@
 use super::super::attribute::Busy;
 use super::super::hold::Holder;
+use super::super::prices::Capacity;
 use super::*;
 use crate::facts::run::{Executor, Job, Outcome, Query, Stage, Task};
 

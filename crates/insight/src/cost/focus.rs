@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::bill::{Bill, Line, Resource};
 use super::money::divide;
 use super::parquet;
+use super::parts::{Bill, Line, Resource};
 use super::prices::{Capacity, Prices};
 use super::showback::csv_field;
 

@@ -9,16 +9,20 @@
 
 pub mod attribute;
 mod bill;
+mod charge;
 pub mod focus;
 pub mod hold;
 mod money;
 mod parquet;
+mod parts;
 mod prices;
+mod read;
 pub mod showback;
 mod text;
 
-pub use bill::{Amounts, Bill, Line, Part, QueryPart, Resource, StagePart, Window, of, of_window};
+pub use bill::{of, of_window};
 pub use money::{Money, NoMoney};
+pub use parts::{Amounts, Bill, Line, Part, QueryPart, Resource, StagePart, Window};
 pub use prices::{Capacity, Discount, Prices, Rate, Tariff};
 
 /// Why a bill cannot be made.

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::bill::{Amounts, Bill, Window, of_window};
+use super::bill::of_window;
+use super::parts::{Amounts, Bill, Window};
 use super::prices::Prices;
 use super::{CostError, hold};
 use crate::facts::{Cluster, Run};

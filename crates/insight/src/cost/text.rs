@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::bill::{Amounts, Bill, GIB, QueryPart, StagePart};
 use super::money::{self, Money};
+use super::parts::{Amounts, Bill, GIB, QueryPart, StagePart};
 
 /// Rows shown of stages and of queries.
 const SHOWN: usize = 10;

@@ -1,8 +1,11 @@
 //! What waits for what in a run, and how long each step took: the recorded timeline without its executors.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::Plan;
+use super::simulate::Launching;
+use super::warm::{self, Warmth};
 use crate::doctor::performance::since;
 use crate::facts::Run;
 use crate::facts::run::{Outcome, Stage, Task};
@@ -14,6 +17,8 @@ pub(super) struct Step {
     pub delay: u64,
     /// Its tasks in the order they were launched.
     pub tasks: Vec<Taken>,
+    /// What an executor takes longer for its first tasks of it.
+    pub warmth: Warmth,
     /// Milliseconds from the end of its last task to its completion.
     pub tail: u64,
     /// Where it stands in the scheduler's queue: Spark's FIFO goes by job, then by stage.
@@ -24,29 +29,43 @@ pub(super) struct Step {
     pub waits: usize,
 }
 
-/// The time a task takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The time a task takes, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Taken {
-    /// Milliseconds in a slot.
-    pub slot: u32,
-    /// Milliseconds afterwards, in which the driver fetches its result.
+    /// On its executor: fetched, deserialised, run.
+    pub own: u32,
+    /// The rest of its time in its slot: the driver's, and the network's.
+    pub wait: u32,
+    /// Afterwards, when its slot is another's already and the driver fetches its result.
     pub after: u32,
+    /// Of `own`, what its executor took longer because it was new to the stage.
+    pub cold: u32,
 }
 
 /// Results above this are fetched by the driver after the task has left its slot: `spark.task.maxDirectResultSize` by default.
 const DIRECT_RESULT: u64 = 1 << 20;
 
 impl Taken {
-    fn by(task: &Task) -> Taken {
+    /// A task whose slot was another's for the last `shared` milliseconds.
+    fn by(task: &Task, shared: u32) -> Taken {
         let own = task.run_time.saturating_add(task.deserialize_time);
-        let slot = match task.result_size > DIRECT_RESULT {
-            true => own.min(task.duration),
-            false => task.duration,
+        let fetched = match task.result_size > DIRECT_RESULT {
+            true => task.duration.saturating_sub(own),
+            false => 0,
         };
+        let after = shared.max(fetched).min(task.duration);
+        let slot = task.duration - after;
         Taken {
-            slot,
-            after: task.duration - slot,
+            own: own.min(slot),
+            wait: slot - own.min(slot),
+            after,
+            cold: 0,
         }
+    }
+
+    /// Milliseconds on an executor that is used to the stage.
+    pub fn warm(self) -> u32 {
+        self.own - self.cold
     }
 }
 
@@ -57,14 +76,15 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn of(run: &Run) -> Graph {
+    pub(super) fn of(run: &Run, cpus: u32) -> Graph {
         let mut graph = Graph::default();
+        let shared = shared(run, cpus);
         let starts: BTreeMap<i32, usize> = run.jobs.keys().map(|id| (*id, graph.add(Step::default()))).collect();
         let ends: BTreeMap<i32, usize> = run.jobs.keys().map(|id| (*id, graph.add(Step::default()))).collect();
         let stages: BTreeMap<(i32, i32), usize> = run
             .stages
             .iter()
-            .map(|(key, stage)| (*key, graph.add(step(run, stage))))
+            .map(|(key, stage)| (*key, graph.add(step(run, stage, cpus, &shared))))
             .collect();
         for (key, stage) in &run.stages {
             let submitted = submitted(run, stage);
@@ -125,13 +145,19 @@ impl Graph {
         self.steps.iter().map(|step| step.tasks.len()).sum()
     }
 
-    /// Milliseconds of all tasks in their slots.
+    /// Milliseconds of all tasks on executors that are used to their stages.
     pub(super) fn work(&self) -> u64 {
         self.steps
             .iter()
             .flat_map(|step| &step.tasks)
-            .map(|task| u64::from(task.slot))
+            .map(|task| u64::from(task.warm()))
             .sum()
+    }
+
+    /// Milliseconds the driver works to launch all tasks.
+    pub(super) fn driver(&self, launching: Launching) -> u64 {
+        let tasks = self.steps.iter().flat_map(|step| &step.tasks);
+        tasks.map(|task| launching.work(*task)).sum::<u64>() / 1000
     }
 
     /// Milliseconds of the longest task.
@@ -139,7 +165,7 @@ impl Graph {
         self.steps
             .iter()
             .flat_map(|step| &step.tasks)
-            .map(|task| task.slot + task.after)
+            .map(|task| task.warm() + task.after)
             .max()
             .unwrap_or(0)
             .into()
@@ -174,21 +200,78 @@ fn awaited<'a>(run: &'a Run, stage: &'a Stage, submitted: u64) -> impl Iterator<
     parents.chain(run.stages.contains_key(&earlier).then_some(earlier))
 }
 
-fn step(run: &Run, stage: &Stage) -> Step {
+fn step(run: &Run, stage: &Stage, cpus: u32, shared: &Shared) -> Step {
     // A copy that lost, or a task of a cancelled stage, was no work that had to be done.
-    let mut tasks: Vec<_> = stage
+    let mut tasks: Vec<(usize, &Task)> = stage
         .tasks
         .iter()
-        .filter(|task| matches!(task.outcome, Outcome::Succeeded | Outcome::Failed))
+        .enumerate()
+        .filter(|(_, task)| matches!(task.outcome, Outcome::Succeeded | Outcome::Failed))
         .collect();
-    tasks.sort_by_key(|task| (task.launched, task.index));
-    let last = tasks.iter().map(|task| task.ended()).max();
+    tasks.sort_by_key(|(_, task)| (task.launched, task.index));
+    let last = tasks.iter().map(|(_, task)| task.ended()).max();
+    let taken = |(place, task): &(usize, &Task)| {
+        let key = (stage.id, stage.attempt, *place);
+        Taken::by(task, shared.get(&key).copied().unwrap_or(0))
+    };
+    let mut taken: Vec<Taken> = tasks.iter().map(taken).collect();
+    let executors: Vec<u32> = tasks.iter().map(|(_, task)| task.executor).collect();
+    let warmth = warm::warmth(run, cpus, &executors, &mut taken);
     Step {
         tail: last.map_or(0, |last| completed(run, stage).saturating_sub(last)),
-        tasks: tasks.iter().map(|task| Taken::by(task)).collect(),
+        tasks: taken,
+        warmth,
         rank: (stage.job.unwrap_or(i32::MAX), stage.id, stage.attempt),
         ..Step::default()
     }
+}
+
+/// A task attempt: its stage, the stage's attempt, and its place among that one's tasks.
+type Key = (i32, i32, usize);
+/// Milliseconds at a task's end in which its slot was another's.
+type Shared = BTreeMap<Key, u32>;
+
+/// The driver gives a slot away when it hears that its task has ended, and takes the task's result after that: in a full executor the next
+/// task is launched before the one it follows has ended.
+fn shared(run: &Run, cpus: u32) -> Shared {
+    let mut by: BTreeMap<u32, Vec<(u64, u64, Key)>> = BTreeMap::new();
+    for stage in run.stages.values() {
+        for (place, task) in stage.tasks.iter().enumerate() {
+            if task.outcome != Outcome::Running {
+                let key = (stage.id, stage.attempt, place);
+                by.entry(task.executor)
+                    .or_default()
+                    .push((task.launched, task.ended(), key));
+            }
+        }
+    }
+    let mut shared = Shared::new();
+    for (executor, mut tasks) in by {
+        let slots = slots_of(run, executor, cpus);
+        tasks.sort_unstable();
+        let mut runs: BinaryHeap<Reverse<(u64, Key)>> = BinaryHeap::new();
+        for (launched, ended, key) in tasks {
+            while runs.peek().is_some_and(|Reverse((end, _))| *end <= launched) {
+                runs.pop();
+            }
+            if runs.len() >= slots
+                && let Some(Reverse((end, before))) = runs.pop()
+            {
+                shared.insert(before, u32::try_from(end - launched).unwrap_or(u32::MAX));
+            }
+            runs.push(Reverse((ended, key)));
+        }
+    }
+    shared
+}
+
+/// Tasks that run beside each other on an executor.
+pub(super) fn slots_of(run: &Run, executor: u32, cpus: u32) -> usize {
+    let cores = run
+        .executors
+        .get(executor as usize)
+        .map_or(u32::MAX, |executor| executor.cores);
+    ((cores / cpus) as usize).max(1)
 }
 
 fn submitted(run: &Run, stage: &Stage) -> u64 {

@@ -1,14 +1,20 @@
 //! How long a run would have taken with other executors: its recorded tasks are scheduled again.
 //!
-//! Kept as recorded: how long each task took, which stages wait for which, when executors came, and what the driver did between jobs and
-//! stages. Changed: how many tasks run beside each other. So the answer is as good as the assumption that a task takes as long beside more
-//! or fewer others; its error on the recorded configuration itself is always told with it.
+//! Kept as recorded: how long each task took on its executor, which stages wait for which, when executors came, and what the driver did
+//! between jobs and stages. Changed: how many tasks run beside each other, how long they wait for the driver, which launches one after the
+//! other ([`simulate`]), and how many executors are new to a stage ([`warm`]). So the answer is as good as the assumption that a task takes
+//! as long beside more or fewer others; its error on the recorded configuration itself is always told with it, and where launching is much
+//! of the tasks' time, the range of what it may come to.
 
 mod graph;
+mod launching;
 mod simulate;
+mod warm;
 
 use serde::Serialize;
 
+use self::launching::{LAUNCHING, launching, launching_share, one_machine};
+use self::simulate::{Costs, Launching, simulate};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
 use crate::units::{count, duration, percent, short};
@@ -41,6 +47,12 @@ pub struct Outcome {
     pub error: f64,
     /// How long it would take with the executors thought of.
     pub predicted: u64,
+    /// The same with the least and the greatest cost of launching tasks that the log allows.
+    pub range: Range,
+    /// The share of the recorded tasks' time in which they were launched and not run.
+    pub launching: f64,
+    /// Whether that is little enough to rely on the prediction.
+    pub reliable: bool,
     /// No configuration is faster than these.
     pub bounds: Bounds,
     /// Milliseconds of the prediction in which no task runs.
@@ -51,6 +63,22 @@ pub struct Outcome {
     pub recorded_core_hours: f64,
     /// What the prediction does not know.
     pub limits: Vec<String>,
+}
+
+/// From the least to the greatest, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Range {
+    /// The least.
+    pub least: u64,
+    /// The greatest.
+    pub most: u64,
+}
+
+impl Range {
+    fn take(&mut self, other: u64) {
+        (self.least, self.most) = (self.least.min(other), self.most.max(other));
+    }
 }
 
 /// Lower bounds of the predicted time, in milliseconds.
@@ -110,6 +138,9 @@ impl WhatIfError {
     }
 }
 
+/// How far apart the ends of the range are, over the prediction, to be told to people. Ours.
+const WIDE: f64 = 0.1;
+
 /// Schedules a run's tasks again on other executors. Takes O(tasks x log slots).
 ///
 /// # Errors
@@ -129,17 +160,29 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
             cpus,
         });
     }
-    let graph = graph::Graph::of(run);
+    let graph = graph::Graph::of(run, cpus);
     if graph.tasks() == 0 {
         return Err(WhatIfError::NoTasks);
     }
     let arrivals = graph::arrivals(run);
     let recorded_slots = graph::recorded_slots(run, cpus);
-    let replayed = simulate::simulate(&graph, &recorded_slots)?;
     let planned = graph::planned_slots(&arrivals, plan, cpus);
-    let predicted = simulate::simulate(&graph, &planned)?;
-    let unbounded = simulate::simulate(&graph, &graph::unbounded(&arrivals))?;
+    let launching = launching(run, &graph, &recorded_slots)?;
+    let replayed = simulate(&graph, &recorded_slots, Costs::Real(launching.taken))?;
+    let predicted = simulate(&graph, &planned, Costs::Real(launching.taken))?;
+    let unbounded = simulate(&graph, &graph::unbounded(&arrivals), Costs::Ideal)?;
     let recorded = run.duration().max(1).unsigned_abs();
+    let mut range = Range {
+        least: predicted.end,
+        most: predicted.end,
+    };
+    for other in [Launching::APART, launching.greatest] {
+        range.take(simulate(&graph, &planned, Costs::Real(other))?.end);
+    }
+    let share = launching_share(run);
+    if one_machine(run) && share >= LAUNCHING {
+        range.take(recorded);
+    }
     let each = plan.cores / cpus;
     let first = arrivals.first().copied().unwrap_or(0);
     let hours = |from: u64, cores: u32, end: u64| end.saturating_sub(from) as f64 * f64::from(cores) / 3_600_000.0;
@@ -156,6 +199,9 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
         replayed: replayed.end,
         error: replayed.end as f64 / recorded as f64 - 1.0,
         predicted: predicted.end,
+        range,
+        launching: share,
+        reliable: share < LAUNCHING,
         bounds: Bounds {
             critical_path: unbounded.end,
             work_over_slots: first + graph.work() / (u64::from(plan.executors) * u64::from(each)).max(1),
@@ -164,7 +210,7 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
         without_tasks: predicted.end.saturating_sub(predicted.working),
         core_hours,
         recorded_core_hours,
-        limits: limits(run),
+        limits: limits(run, share),
     })
 }
 
@@ -187,11 +233,21 @@ fn recorded_plan(run: &Run) -> Plan {
     }
 }
 
-fn limits(run: &Run) -> Vec<String> {
-    let mut limits = vec![
+fn limits(run: &Run, launching: f64) -> Vec<String> {
+    let mut limits = Vec::new();
+    if launching >= LAUNCHING {
+        limits.push(format!(
+            "{} of the tasks' time went into launching them, and how that changes with the executors the log does not tell: do not rely on the prediction; fewer and longer tasks would help more than executors (stoke doctor)",
+            percent(launching)
+        ));
+    }
+    if one_machine(run) && run.workers().any(|(_, worker)| worker.id != DRIVER) {
+        limits.push("its executors ran on one machine, whose cores the log does not tell: tasks that compute wait for each other there".to_owned());
+    }
+    limits.extend([
         "a task is taken to be as long beside more or fewer others: shared disks, networks, caches and garbage collection make that untrue at the ends".to_owned(),
         "partitions stay as they are: adaptive execution may cut others for another number of cores".to_owned(),
-    ];
+    ]);
     if run.property("spark.dynamicAllocation.enabled") == Some("true") {
         limits.push(
             "dynamic allocation was on: the executors thought of are all there from the start to the end".to_owned(),
@@ -230,6 +286,19 @@ impl Outcome {
                 percent(change)
             ),
             format!("  of which   {:>14}   no task runs", duration(self.without_tasks)),
+        ];
+        if !self.reliable || (self.range.most - self.range.least) as f64 > WIDE * self.predicted as f64 {
+            lines.push(format!(
+                "  range      {:>14}   to {}{}",
+                duration(self.range.least),
+                duration(self.range.most),
+                match self.reliable {
+                    true => "",
+                    false => ", not to be relied on: much of the tasks is their launch",
+                }
+            ));
+        }
+        lines.extend([
             "not faster than".to_owned(),
             format!(
                 "  path       {:>14}   driver, start-up and the longest task of each stage",
@@ -249,7 +318,7 @@ impl Outcome {
                 duration(self.replayed)
             ),
             "not known".to_owned(),
-        ];
+        ]);
         lines.extend(self.limits.iter().map(|limit| format!("  {limit}")));
         lines
     }
@@ -321,6 +390,92 @@ mod tests {
             "{}",
             outcome.predicted
         );
+    }
+
+    /// 1,000 tasks of 20 ms on slots that were always full, each of which waited for the driver for `wait` ms of it; executors on hosts of
+    /// their own, 1 s of the driver before and after.
+    fn short(executors: usize, cores: u32, wait: u32) -> Run {
+        let slots = executors as u32 * cores;
+        let mut run = fixture::run(executors, cores, i64::from(1_000 / slots * 20) + 2_000);
+        let tasks: Vec<(u32, u32)> = fixture::even(1_000, slots, 20)
+            .iter()
+            .map(|task| (task.0 + 1_000, task.1))
+            .collect();
+        let stage = fixture::stage(&mut run, 0, &tasks);
+        stage.tasks.iter_mut().for_each(|task| task.run_time = 20 - wait);
+        let started = run.started;
+        run.jobs.get_mut(&0).expect("added").started = started + 1_000;
+        run
+    }
+
+    #[test]
+    fn a_driver_that_was_busy_stays_so() {
+        // 20 slots and 20 ms: a task each ms, of which the driver took all. Twice the slots gain nothing.
+        let outcome = what_if(&short(20, 1, 19), plan(40, 1)).expect("an outcome");
+        assert_eq!(outcome.recorded, 3_000);
+        assert!(outcome.error.abs() < 0.02, "{outcome:?}");
+        assert!(outcome.predicted > 2_850, "{outcome:?}");
+        // Tasks that worked all the time need no driver: half the time.
+        let outcome = what_if(&short(20, 1, 0), plan(40, 1)).expect("an outcome");
+        assert_eq!((outcome.predicted, outcome.range.most), (2_500, 2_500));
+        assert!(outcome.reliable && outcome.limits.iter().all(|limit| !limit.contains("launching")));
+    }
+
+    #[test]
+    fn waiting_on_few_slots_is_the_network_and_the_range_tells_what_else_it_may_be() {
+        // One slot shows no queue: 5 ms may be the driver's work, or the network.
+        let outcome = what_if(&short(1, 1, 5), plan(20, 1)).expect("an outcome");
+        assert!(outcome.error.abs() < 0.01, "{outcome:?}");
+        // 1 ms for each of 1,000 tasks, and no less than 50 rounds of 20 ms.
+        assert!((3_000..3_100).contains(&outcome.predicted), "{outcome:?}");
+        // 5 ms for each.
+        assert!((6_900..7_100).contains(&outcome.range.most), "{outcome:?}");
+        assert!(!outcome.reliable && outcome.limits[0].contains("launching"));
+        assert!(outcome.lines().iter().any(|line| line.contains("not to be relied on")));
+        // On one machine there is no network.
+        let mut run = short(1, 1, 5);
+        run.spark
+            .insert("spark.master".to_owned(), "local-cluster[1,1,512]".to_owned());
+        let outcome = what_if(&run, plan(20, 1)).expect("an outcome");
+        assert!((6_900..7_100).contains(&outcome.predicted), "{outcome:?}");
+        assert_eq!(outcome.range.most, outcome.recorded);
+    }
+
+    #[test]
+    fn new_executors_pay_for_their_first_tasks() {
+        let mut run = fixture::run(1, 2, 60_000);
+        let tasks: Vec<(u32, u32)> = fixture::even(80, 2, 1_000)
+            .iter()
+            .enumerate()
+            .map(|(index, task)| match index {
+                0 | 1 => (task.0, 6_000),
+                _ => (task.0 + 5_000, task.1 + index as u32 % 3),
+            })
+            .collect();
+        fixture::stage(&mut run, 0, &tasks);
+        run.jobs.get_mut(&0).expect("added").started = run.started;
+        // 40 executors of 2 slots run all at once, and each task is the first there.
+        let outcome = what_if(&run, plan(40, 2)).expect("an outcome");
+        let pause = outcome.recorded - 45_000;
+        assert!((5_900..6_100).contains(&(outcome.predicted - pause)), "{outcome:?}");
+        // No configuration needs to pay that.
+        assert!(outcome.bounds.critical_path < pause + 1_100, "{outcome:?}");
+    }
+
+    #[test]
+    fn a_slot_that_was_given_away_is_taken_once() {
+        // The driver took 400 ms for the result of each task, when its slot was the next one's already.
+        let mut run = fixture::run(1, 1, 10_400);
+        let tasks: Vec<(u32, u32)> = (0..10).map(|index| (index * 1_000, 1_400)).collect();
+        fixture::stage(&mut run, 0, &tasks)
+            .tasks
+            .iter_mut()
+            .for_each(|task| task.run_time = 1_000);
+        run.jobs.get_mut(&0).expect("added").started = run.started;
+        let outcome = what_if(&run, plan(1, 1)).expect("an outcome");
+        assert!(outcome.error.abs() < 0.01, "{outcome:?}");
+        let outcome = what_if(&run, plan(2, 1)).expect("an outcome");
+        assert!((5_000..5_900).contains(&outcome.predicted), "{outcome:?}");
     }
 
     #[test]

@@ -25,6 +25,8 @@ RUNS = {
     "skew": ("local[2,4]", {}, {"skew": True}),
     "cores": ("local[1,4]", {}, {}),
     "fail": ("local[2,4]", {}, {"fail": True}),
+    # Recorded another day than the others, and so with a base of its own.
+    "again": ("local[2,4]", {}, {}),
     "driver": ("local[2,4]", {}, {"driver": 20}),
     "noaqe": ("local[2,4]", OFF, {}),
     "partitions": ("local[2,4]", OFF | {"spark.sql.shuffle.partitions": "600"}, {}),

@@ -3,7 +3,7 @@
 use super::class::{Class, END, Found, THROWN, class, words};
 use super::context::{Context, Outcome};
 use crate::doctor::Evidence;
-use crate::facts::run;
+use crate::facts::{Run, run};
 use crate::text::{between, short};
 
 const OPERATOR: &str = "https://github.com/kubeflow/spark-operator/blob/master/docs/api-docs.md";
@@ -149,8 +149,11 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
     else {
         return;
     };
+    let now = context.facts.now.max(run.last_event);
     for stage in run.stages.values().filter(|stage| stage.completed.is_none()) {
-        let Some(submitted) = stage.submitted else { continue };
+        let Some(submitted) = stage.submitted.or_else(|| ready(run, stage)) else {
+            continue;
+        };
         let ended = stage.tasks.iter().filter(|task| task.outcome != run::Outcome::Running);
         let last = ended
             .map(|task| {
@@ -164,21 +167,52 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
             .iter()
             .filter(|task| task.outcome == run::Outcome::Running)
             .count();
-        let since = context.facts.now.max(run.last_event) - last;
+        let since = now - last;
         if since < STUCK_AFTER {
             continue;
         }
         let (done, minutes) = (stage.totals.succeeded, since / 60_000);
-        let doing = match still {
-            0 => "no task runs: there are no executors for it".to_owned(),
-            still => format!("{still} task(s) run"),
+        let doing = match (still, run.workers().next()) {
+            (0, None) => "no task runs: there are no executors for it".to_owned(),
+            (0, Some(_)) => "the log does not tell which run".to_owned(),
+            (still, _) => format!("{still} task(s) run"),
         };
-        out.push(Found::new(
+        let mut found = Found::new(
             &STUCK,
             true,
-            format!("Stage {} has not come on for {minutes} minutes: {done} of {} tasks are done, {doing}", stage.id, stage.task_count),
-            Evidence::new(format!("stage {} (attempt {})", stage.id, stage.attempt), stage.name.clone()),
-            words("see what its tasks do: a thread dump of the executor in the Spark UI; a task that waits for an outside service has no timeout of Spark's"),
+            format!(
+                "Stage {} has not come on for {minutes} minutes: {done} of {} tasks are done, {doing}",
+                stage.id, stage.task_count
+            ),
+            Evidence::new(
+                format!("stage {} (attempt {})", stage.id, stage.attempt),
+                stage.name.clone(),
+            ),
+            words(
+                "see what its tasks do: a thread dump of the executor in the Spark UI; a task that waits for an outside service has no timeout of Spark's",
+            ),
+        );
+        found.evidence.push(Evidence::new(
+            "event log",
+            format!(
+                "its last event is {} minutes old; Spark writes task events when a job or stage begins or ends, or spark.eventLog.buffer.kb are full, so what ended since is not in it",
+                (now - run.last_event) / 60_000
+            ),
         ));
+        out.push(found);
     }
+}
+
+/// When a stage could begin that the log does not tell to be submitted: its job runs, and what it waits for is complete.
+fn ready(run: &Run, stage: &run::Stage) -> Option<i64> {
+    let job = run.jobs.get(&stage.job?).filter(|job| job.ended.is_none())?;
+    let mut ready = job.started;
+    for parent in &stage.parents {
+        let attempts = run.stages.range((*parent, i32::MIN)..=(*parent, i32::MAX));
+        // A stage the log never told of ran in an earlier job, which kept its output.
+        for (_, attempt) in attempts {
+            ready = ready.max(attempt.completed?);
+        }
+    }
+    Some(ready)
 }

@@ -4,7 +4,7 @@ use super::class::{Class, END, Found, THROWN, class, patch, words};
 use super::context::Context;
 use super::memory_settings::conf_patch;
 use super::texts::{TextRule, ends};
-use crate::doctor::Evidence;
+use crate::doctor::{Evidence, Fix};
 use crate::facts::run::FailureKind;
 use crate::text::{count, short};
 
@@ -34,7 +34,7 @@ static CORRUPT: Class = class(
 static DISK: Class = class(
     "fetch-failed-disk",
     545,
-    "the executor that has shuffle files could not read them",
+    "the executor that has shuffle files could not read them, or they were deleted",
     CONFIGURATION,
     &[END, THROWN, &["fetch-failed"]],
 );
@@ -65,6 +65,118 @@ pub(super) const RULES: &[TextRule] = &[ends(
     },
 )];
 
+/// Words of blocks that cannot be decompressed or whose checksum does not fit.
+const DAMAGED: &[&str] = &["corrupt", "Corrupt", "checksum", "FAILED_TO_UNCOMPRESS"];
+/// Words of files that are not there.
+const MISSING: &[&str] = &[
+    "NoSuchFileException",
+    "FileNotFoundException",
+    "No such file",
+    "Failed to open file",
+];
+/// Words of files that cannot be read.
+const UNREADABLE: &[&str] = &[
+    "NoSuchFileException",
+    "FileNotFoundException",
+    "No such file",
+    "Failed to open file",
+    "No space left",
+    "Input/output error",
+    "I/O error",
+    "FileSegmentManagedBuffer",
+];
+/// Words of a driver that knows that the executor is gone.
+const DEAD: &[&str] = &["ExecutorDeadException", "maintains the block data to fetch is dead"];
+/// Words of connections that are not answered, or are ended.
+const UNANSWERED: &[&str] = &[
+    "timed out",
+    "Timeout",
+    "timeout",
+    "Connection reset",
+    "Connection refused",
+    "Failed to connect",
+    "Connection from",
+    "ClosedChannel",
+];
+
+/// Why shuffle data could not be fetched.
+enum Cause {
+    Damaged,
+    Unreadable,
+    Gone,
+    Unanswered,
+    Unknown,
+}
+
+impl Cause {
+    /// The finding of a cause: its class, what is said, what mends it.
+    fn told(&self, from: &str, times: &str, stage: i32, text: &str) -> (&'static Class, String, Fix) {
+        let missing = MISSING.iter().any(|word| text.contains(word));
+        // What Spark found when it reckoned the checksum again where the data lies (`shuffle.checksum.Cause`).
+        let (place, look) = match () {
+            () if text.contains("DISK_ISSUE") => (", on disk by its checksum", "look at the disk of that node"),
+            () if text.contains("NETWORK_ISSUE") => {
+                (", on the way by its checksum", "look at the network between the nodes")
+            }
+            () => (
+                "",
+                "the message says whether disk or network did it where spark.shuffle.checksum.enabled is true (the default): look at the disk of the node it came from",
+            ),
+        };
+        match self {
+            Cause::Damaged => (
+                &CORRUPT,
+                format!("Shuffle data from {from} was damaged{place} ({times})"),
+                words(look),
+            ),
+            Cause::Unreadable if missing => (
+                &DISK,
+                format!("Shuffle files of {from} are not there any more ({times})"),
+                words(
+                    "find out who deletes in spark.local.dir of that node: a cleaner of /tmp, a job that empties the volume, another pod on the same hostPath",
+                ),
+            ),
+            Cause::Unreadable => (
+                &DISK,
+                format!("{from} could not read its shuffle files ({times})"),
+                words("look at the disk of its node"),
+            ),
+            Cause::Gone => (
+                &EXECUTOR_GONE,
+                format!(
+                    "Shuffle data was lost with {from} ({times}): stage {stage} waited for it to be computed again"
+                ),
+                patch(
+                    "let executors hand over their shuffle data when they are asked to go",
+                    conf_patch([
+                        ("spark.decommission.enabled", "true".into()),
+                        ("spark.storage.decommission.enabled", "true".into()),
+                        ("spark.storage.decommission.shuffleBlocks.enabled", "true".into()),
+                    ]),
+                ),
+            ),
+            Cause::Unanswered => (
+                &TIMEOUT,
+                format!(
+                    "{from} did not answer in time when its shuffle data was to be fetched ({times}): overloaded, or in garbage collection"
+                ),
+                patch(
+                    "try longer; an executor that does not answer for minutes is better helped with more memory or fewer cores",
+                    conf_patch([
+                        ("spark.shuffle.io.maxRetries", "10".into()),
+                        ("spark.shuffle.io.retryWait", "15s".into()),
+                    ]),
+                ),
+            ),
+            Cause::Unknown => (
+                &OTHER,
+                format!("Shuffle data could not be fetched from {from} ({times})"),
+                words("see that executor's log and its pod's events"),
+            ),
+        }
+    }
+}
+
 /// Fetch failures of the event log. What was fetched at the second try cost a stage's time: a warning.
 pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
     let Some(run) = context.run() else { return };
@@ -92,70 +204,14 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
                 short(failure.message.lines().next().unwrap_or_default(), 300),
             );
             let times = count(usize::try_from(failure.count).unwrap_or(usize::MAX), "time");
-            let (class, cause, fix) = if has(&[
-                "corrupt",
-                "Corrupt",
-                "checksum",
-                "Stream is corrupted",
-                "FAILED_TO_UNCOMPRESS",
-            ]) {
-                (
-                    &CORRUPT,
-                    format!("Shuffle data from {from} was damaged ({times})"),
-                    words(
-                        "the message says whether disk or network did it where spark.shuffle.checksum.enabled is true (the default): look at the disk of the node it came from",
-                    ),
-                )
-            } else if has(&["No space left", "Input/output error", "I/O error"]) {
-                (
-                    &DISK,
-                    format!("{from} could not read its shuffle files ({times})"),
-                    words("look at the disk of its node"),
-                )
-            } else if gone {
-                (
-                    &EXECUTOR_GONE,
-                    format!(
-                        "Shuffle data was lost with {from} ({times}): stage {id} waited for it to be computed again"
-                    ),
-                    patch(
-                        "let executors hand over their shuffle data when they are asked to go",
-                        conf_patch([
-                            ("spark.decommission.enabled", "true".into()),
-                            ("spark.storage.decommission.enabled", "true".into()),
-                            ("spark.storage.decommission.shuffleBlocks.enabled", "true".into()),
-                        ]),
-                    ),
-                )
-            } else if has(&[
-                "timed out",
-                "Timeout",
-                "timeout",
-                "Connection reset",
-                "Connection refused",
-                "Failed to connect",
-                "ClosedChannel",
-            ]) {
-                (
-                    &TIMEOUT,
-                    format!(
-                        "{from} did not answer in time when its shuffle data was to be fetched ({times}): overloaded, or in garbage collection"
-                    ),
-                    patch(
-                        "try longer; an executor that does not answer for minutes is better helped with more memory or fewer cores",
-                        conf_patch([
-                            ("spark.shuffle.io.maxRetries", "10".into()),
-                            ("spark.shuffle.io.retryWait", "15s".into()),
-                        ]),
-                    ),
-                )
-            } else {
-                (
-                    &OTHER,
-                    format!("Shuffle data could not be fetched from {from} ({times})"),
-                    words("see that executor's log and its pod's events"),
-                )
+            let cause = match () {
+                () if has(DAMAGED) => Cause::Damaged,
+                () if has(UNREADABLE) => Cause::Unreadable,
+                () if gone || has(DEAD) => Cause::Gone,
+                () if has(UNANSWERED) => Cause::Unanswered,
+                () => Cause::Unknown,
             };
+            let (class, cause, fix) = cause.told(&from, &times, *id, &text);
             let ended = context.failed() && stage.failure.as_ref().is_some_and(|failure| failure.contains("abort"));
             out.push(Found::new(class, ended, cause, evidence, fix));
         }

@@ -112,14 +112,8 @@ fn over(run: &Run) -> Option<Finding> {
 
 fn near(run: &Run) -> Option<Finding> {
     let resident = |peaks: &ExecutorMetrics| {
-        [
-            "ProcessTreeJVMRSSMemory",
-            "ProcessTreePythonRSSMemory",
-            "ProcessTreeOtherRSSMemory",
-        ]
-        .iter()
-        .map(|name| peak(peaks, name))
-        .sum::<u64>()
+        let of = |what| peak(peaks, &format!("ProcessTree{what}RSSMemory"));
+        of("JVM") + of("Python") + of("Other")
     };
     let most = run
         .workers()
@@ -131,7 +125,10 @@ fn near(run: &Run) -> Option<Finding> {
     if (used as f64) < NEAR * limit as f64 {
         return None;
     }
-    let beyond = used.saturating_sub(heap(run));
+    let [jvm, python, other] =
+        ["JVM", "Python", "Other"].map(|what| peak(&most.peaks, &format!("ProcessTree{what}RSSMemory")));
+    // What is not heap: the heap may still grow to its limit.
+    let beyond = python + other + jvm.saturating_sub(heap(run));
     let wanted = ((beyond as f64 * 1.3) as u64)
         .max(LEAST_OVERHEAD)
         .next_multiple_of(128 << 20);
@@ -139,18 +136,24 @@ fn near(run: &Run) -> Option<Finding> {
         id: "memory-near-limit",
         severity: Severity::Warning,
         cause: format!(
-            "Executor {} came to {} of its container's {}: somewhat more and it is killed.",
+            "Executor {} came to {} of the {} its container has on Kubernetes{}: {} and it is killed.",
             most.id,
             percent(used as f64 / limit as f64),
-            bytes(limit)
+            bytes(limit),
+            if python > used / 2 {
+                ", most of it in Python"
+            } else {
+                ""
+            },
+            if used < limit { "somewhat more" } else { "as much" },
         ),
         evidence: vec![Evidence::new(
             format!("executor {}", most.id),
             format!(
                 "resident: JVM {}, Python {}, others {}",
-                bytes(peak(&most.peaks, "ProcessTreeJVMRSSMemory")),
-                bytes(peak(&most.peaks, "ProcessTreePythonRSSMemory")),
-                bytes(peak(&most.peaks, "ProcessTreeOtherRSSMemory"))
+                bytes(jvm),
+                bytes(python),
+                bytes(other)
             ),
         )],
         rule: NEAR_LIMIT,

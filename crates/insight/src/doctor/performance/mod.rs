@@ -23,7 +23,7 @@ mod skew;
 mod spill;
 mod worth;
 
-pub(crate) use measure::{busy, cores, since, task_cpus};
+pub(crate) use measure::{busy, cores, quantile, since, task_cpus};
 pub(crate) use memory::peak;
 use serde_json::{Map, Value, json};
 
