@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let home = std::env::args().nth(1).ok_or("usage: accepts SPARK_HOME < statements.json")?;
+    let home = std::env::args()
+        .nth(1)
+        .ok_or("usage: accepts SPARK_HOME < statements.json")?;
     let begun = Instant::now();
     let grammar = stoke_sql::Grammar::of_spark(Path::new(&home))?;
     let read = begun.elapsed();

@@ -159,7 +159,11 @@ impl Numbers<'_> {
 
     fn or_none(&mut self) -> Result<i32, AtnError> {
         let number = self.next()?;
-        Ok(if self.version == 3 && number == 0xffff { -1 } else { number })
+        Ok(if self.version == 3 && number == 0xffff {
+            -1
+        } else {
+            number
+        })
     }
 
     fn index(&mut self) -> Result<usize, AtnError> {
@@ -384,6 +388,12 @@ mod tests {
         assert_eq!(Atn::decode(&[4, 1, 10, 3]).unwrap_err(), AtnError::Short);
         // One rule whose start is no state.
         let wrong = [4, 1, 10, 1, 7, 0, 0, 0, 1, 9, 0, 0, 0, 0];
-        assert!(matches!(Atn::decode(&wrong), Err(AtnError::Unknown { what: "the state", number: 9 })));
+        assert!(matches!(
+            Atn::decode(&wrong),
+            Err(AtnError::Unknown {
+                what: "the state",
+                number: 9
+            })
+        ));
     }
 }

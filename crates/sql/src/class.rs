@@ -86,7 +86,9 @@ pub fn read(bytes: &[u8]) -> Result<Recognizer, ClassError> {
             match pool.get(constant.value()).map_err(decode)? {
                 Item::Integer(number) => match name.strip_prefix("RULE_") {
                     Some(rule) => {
-                        found.rules.insert(rule.to_owned(), usize::try_from(number.value).unwrap_or_default());
+                        found
+                            .rules
+                            .insert(rule.to_owned(), usize::try_from(number.value).unwrap_or_default());
                     }
                     None => {
                         found.tokens.insert(name.clone(), number.value);
@@ -95,7 +97,10 @@ pub fn read(bytes: &[u8]) -> Result<Recognizer, ClassError> {
                 Item::String(constant) => {
                     if let Some(rest) = name.strip_prefix("_serializedATN") {
                         let number = rest.trim_start_matches("Segment").parse().unwrap_or(0);
-                        segments.insert(number, words(pool.get(constant.string).map_err(decode)?.content.as_bytes()));
+                        segments.insert(
+                            number,
+                            words(pool.get(constant.string).map_err(decode)?.content.as_bytes()),
+                        );
                     }
                 }
                 _ => {}
@@ -181,7 +186,10 @@ fn ahead(method: &Method<'_>, pool: &ConstantPool<'_>) -> Result<Option<Ahead>, 
                 }
             }
             RawInstruction::InvokeInterface { index, .. } => {
-                match (named(pool, pool.get(index).map_err(decode)?.name_and_type)?.as_str(), constant) {
+                match (
+                    named(pool, pool.get(index).map_err(decode)?.name_and_type)?.as_str(),
+                    constant,
+                ) {
                     ("LA", Some(distance)) => found.distance = usize::try_from(distance).unwrap_or_default(),
                     _ => return Ok(None),
                 }
@@ -204,7 +212,9 @@ fn instructions<'a>(method: &Method<'a>, pool: &ConstantPool<'a>) -> Result<Vec<
     for attribute in method.attributes() {
         if let Ok(AttributeContent::Code(code)) = attribute.map_err(decode)?.read_content(pool) {
             let all = code.raw_instructions();
-            return all.map(|each| each.map(|(_, instruction)| instruction).map_err(decode)).collect();
+            return all
+                .map(|each| each.map(|(_, instruction)| instruction).map_err(decode))
+                .collect();
         }
     }
     Ok(Vec::new())
@@ -221,7 +231,9 @@ fn branches(method: &Method<'_>, pool: &ConstantPool<'_>) -> Result<Vec<(usize, 
             let (at, instruction) = instruction.map_err(decode)?;
             let pairs: Vec<(i32, i32)> = match instruction {
                 RawInstruction::TableSwitch(switch) => switch.pairs().map(|pair| (pair.key(), pair.offset())).collect(),
-                RawInstruction::LookupSwitch(switch) => switch.pairs().map(|pair| (pair.key(), pair.offset())).collect(),
+                RawInstruction::LookupSwitch(switch) => {
+                    switch.pairs().map(|pair| (pair.key(), pair.offset())).collect()
+                }
                 _ => continue,
             };
             let at = i64::from(at.as_u32());

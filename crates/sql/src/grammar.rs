@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::atn::{Atn, AtnError, Takes};
 use crate::class::{self, ClassError, Predicate, Recognizer};
-use crate::lexer::{self, LexerError, Rules};
+use crate::generate::{Random, Walker};
+use crate::lexer::{self, Beginnings, LexerError, Rules, Token};
 use crate::parser::{self, Lookahead};
 
 /// Classes in the jar.
@@ -87,11 +88,13 @@ pub struct SyntaxError {
 /// The grammar of one Spark.
 pub struct Grammar {
     lexer: Atn,
+    beginnings: Beginnings,
     lexer_predicates: Vec<Option<Predicate>>,
     lexer_actions: Vec<Option<String>>,
     parser: Atn,
     lookahead: Lookahead,
     start: usize,
+    names: Names,
 }
 
 impl Grammar {
@@ -122,7 +125,9 @@ impl Grammar {
         let file = File::open(jar).map_err(|error| failed(error.to_string()))?;
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| failed(error.to_string()))?;
         let mut class = |name: &str| -> Result<Vec<u8>, GrammarError> {
-            let file = archive.by_name(name).map_err(|error| failed(format!("{name}: {error}")))?;
+            let file = archive
+                .by_name(name)
+                .map_err(|error| failed(format!("{name}: {error}")))?;
             let mut bytes = Vec::new();
             file.take(MOST_CLASS)
                 .read_to_end(&mut bytes)
@@ -145,7 +150,12 @@ impl Grammar {
         };
         let (lexer_class, lexer) = read(LEXER, lexer)?;
         let (parser_class, parser) = read(PARSER, parser)?;
-        let setting = |name: &str| SETTINGS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let setting = |name: &str| {
+            SETTINGS
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| *value)
+        };
         let (mut never, mut aheads) = (Vec::new(), HashMap::new());
         for (number, predicate) in &parser_class.predicates {
             let value = match predicate {
@@ -157,7 +167,10 @@ impl Grammar {
                     (None, Some(ahead)) => {
                         let on = ahead.settings.iter().map(|name| setting(name).ok_or(name));
                         let on: Result<Vec<bool>, _> = on.collect();
-                        let on = on.map_err(|name| GrammarError::Condition(name.clone()))?.into_iter().all(|on| on);
+                        let on = on
+                            .map_err(|name| GrammarError::Condition(name.clone()))?
+                            .into_iter()
+                            .all(|on| on);
                         if on {
                             aheads.insert(*number, (ahead.clone(), *negated));
                         }
@@ -185,14 +198,43 @@ impl Grammar {
             .iter()
             .find_map(|name| parser_class.rules.get(*name).copied())
             .ok_or_else(|| GrammarError::Condition("a rule singleStatement".to_owned()))?;
+        let named = |name: &str| parser_class.tokens.get(name).copied().unwrap_or_default();
+        let names = Names {
+            identifier: named("IDENTIFIER"),
+            extract: named("EXTRACT"),
+            colon: named("COLON"),
+        };
         Ok(Grammar {
+            beginnings: Beginnings::of(&lexer),
             lexer,
             lexer_predicates: numbered(lexer_class.predicates),
             lexer_actions: numbered(lexer_class.actions),
             parser,
             lookahead,
             start,
+            names,
         })
+    }
+
+    /// A statement this grammar takes, drawn at random; `budget` is about how many tokens it has.
+    #[doc(hidden)]
+    pub fn draw(&self, budget: usize, random: &mut Random) -> String {
+        let kinds = Walker::of_parser(&self.parser, &self.lookahead).sentence(self.start, budget, random);
+        let lexer = Walker::of_lexer(&self.lexer);
+        let mut text = String::new();
+        for kind in kinds.into_iter().filter(|kind| *kind > 0) {
+            let Some(rule) = self.lexer.rule_tokens.iter().position(|token| *token == kind) else {
+                continue;
+            };
+            let symbols = lexer.sentence(rule, 6, random);
+            text.extend(
+                symbols
+                    .into_iter()
+                    .filter_map(|symbol| char::from_u32(u32::try_from(symbol).ok()?)),
+            );
+            text.push(' ');
+        }
+        text
     }
 
     /// Whether this Spark's parser takes a text as one statement, or a compound one.
@@ -212,14 +254,16 @@ impl Grammar {
         };
         let rules = Rules {
             atn: &self.lexer,
+            beginnings: &self.beginnings,
             predicates: &self.lexer_predicates,
             actions: &self.lexer_actions,
         };
-        let tokens = lexer::tokens(&rules, &text).map_err(|error| match error {
+        let mut tokens = lexer::tokens(&rules, &text).map_err(|error| match error {
             LexerError::Nothing(index) => at(index, format!("no token begins with {:?}", text[index])),
             LexerError::UnclosedComment(index) => at(index, "a comment begins here and does not end".to_owned()),
             LexerError::Unknown(what) => at(0, format!("this Spark's lexer has something unknown: {what}")),
         })?;
+        self.refuse_names(&text, &mut tokens);
         parser::accepts(&self.parser, &self.lookahead, self.start, &tokens).map_err(|index| {
             let token = tokens[index];
             match token.from == token.to {
@@ -231,6 +275,32 @@ impl Grammar {
             }
         })
     }
+}
+
+impl Grammar {
+    /// The lexer takes more than Spark lets stand for a name that is not quoted (letters and digits of ASCII, and `_`). Such a token stands for no type the
+    /// grammar names: it may still be a part of a path, which may be anything. Spark does not look at the field of `EXTRACT` nor behind a `:`.
+    fn refuse_names(&self, text: &[char], tokens: &mut [Token]) {
+        let names = &self.names;
+        for index in 0..tokens.len() {
+            let token = tokens[index];
+            if token.kind == names.colon {
+                return;
+            }
+            let field = index > 1 && tokens[index - 2].kind == names.extract;
+            let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+            if token.kind == names.identifier && !field && !text[token.from..token.to].iter().all(plain) {
+                tokens[index].kind = self.parser.max_token + 1;
+            }
+        }
+    }
+}
+
+/// Tokens this room asks for by name; 0, which is no token, where the grammar has none.
+struct Names {
+    identifier: i32,
+    extract: i32,
+    colon: i32,
 }
 
 fn numbered<T>(by_number: std::collections::BTreeMap<usize, T>) -> Vec<Option<T>> {

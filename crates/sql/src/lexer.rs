@@ -30,8 +30,81 @@ pub enum LexerError {
     Unknown(String),
 }
 
+/// With what tokens may begin, for each mode: its alternatives by the first character, the last for all beyond ASCII and for the end.
+#[derive(Debug, Default)]
+pub struct Beginnings(Vec<Vec<Vec<usize>>>);
+
+/// Characters that have a list of their own.
+const ASCII: usize = 128;
+
+impl Beginnings {
+    /// Reckons them.
+    pub fn of(atn: &Atn) -> Beginnings {
+        let mode = |start: &StateId| {
+            let mut lists = vec![Vec::new(); ASCII + 1];
+            for (alternative, way) in atn.states[*start].ways.iter().enumerate() {
+                let (mut first, mut seen) = (vec![false; ASCII + 1], vec![false; atn.states.len()]);
+                // A rule that can be left with nothing goes on where it was called; which that is does not matter: what can follow any call is added.
+                begin(atn, way.to, &mut seen, &mut first);
+                for (list, may) in lists.iter_mut().zip(first) {
+                    if may {
+                        list.push(alternative);
+                    }
+                }
+            }
+            lists
+        };
+        Beginnings(atn.modes.iter().map(mode).collect())
+    }
+
+    fn at(&self, mode: usize, next: i32) -> &[usize] {
+        let index = usize::try_from(next).unwrap_or(ASCII).min(ASCII);
+        self.0
+            .get(mode)
+            .and_then(|lists| lists.get(index))
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Marks the characters with which something may begin at a state; whether its rule can be left with nothing.
+fn begin(atn: &Atn, state: StateId, seen: &mut [bool], first: &mut [bool]) -> bool {
+    if atn.states[state].stop {
+        return true;
+    }
+    if std::mem::replace(&mut seen[state], true) {
+        return false;
+    }
+    let mut empty = false;
+    for way in &atn.states[state].ways {
+        empty |= match &way.takes {
+            Takes::Set(set) => {
+                for (from, to) in &atn.sets[*set] {
+                    for c in (*from).max(0)..=(*to).min(ASCII as i32 - 1) {
+                        first[c as usize] = true;
+                    }
+                    first[ASCII] |= *to >= ASCII as i32 || *from == EOF;
+                }
+                false
+            }
+            Takes::NotSet(_) | Takes::Any => {
+                first.fill(true);
+                false
+            }
+            Takes::Rule { rule, .. } => {
+                // A rule that was looked at already is taken as one that may be empty: that only adds.
+                let start = atn.starts[*rule];
+                (seen[start] || begin(atn, start, seen, first)) && begin(atn, way.to, seen, first)
+            }
+            _ => begin(atn, way.to, seen, first),
+        };
+    }
+    empty
+}
+
 /// What a lexer has besides its network.
 pub struct Rules<'a> {
+    /// With what its tokens begin.
+    pub beginnings: &'a Beginnings,
     /// The network.
     pub atn: &'a Atn,
     /// Its conditions by number.
@@ -105,7 +178,12 @@ pub fn tokens(rules: &Rules<'_>, text: &[char]) -> Result<Vec<Token>, LexerError
         more = false;
         let (mut kind, mut seen) = (rules.atn.rule_tokens[rule], true);
         for act in acts.iter() {
-            match *rules.atn.acts.get(*act).ok_or_else(|| LexerError::Unknown(format!("action {act}")))? {
+            match *rules
+                .atn
+                .acts
+                .get(*act)
+                .ok_or_else(|| LexerError::Unknown(format!("action {act}")))?
+            {
                 Act::Channel(channel) => seen = channel == 0,
                 Act::Custom(number) => lexer.act(number, end)?,
                 Act::Mode(mode) => {
@@ -160,10 +238,11 @@ impl Lexer<'_> {
             .get(mode)
             .ok_or_else(|| LexerError::Unknown(format!("mode {mode}")))?;
         let mut configs = Vec::new();
-        for (alternative, way) in atn.states[start].ways.iter().enumerate() {
+        let next = self.folded.get(from).copied().unwrap_or(EOF);
+        for alternative in self.rules.beginnings.at(mode, next) {
             let config = Config {
-                state: way.to,
-                alternative,
+                state: atn.states[start].ways[*alternative].to,
+                alternative: *alternative,
                 stack: None,
                 acts: Rc::from([]),
                 lazy: false,
@@ -281,9 +360,11 @@ impl Lexer<'_> {
                 .is_some_and(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'),
             "isHint" => next == i32::from(b'+'),
             "isShiftRightOperator" => self.memory.complex == 0,
-            "getText tags peek equals" | "tags peek getText equals" => {
-                self.memory.tags.last().is_some_and(|tag| self.text[self.begin..at].iter().copied().eq(tag.chars()))
-            }
+            "getText tags peek equals" | "tags peek getText equals" => self
+                .memory
+                .tags
+                .last()
+                .is_some_and(|tag| self.text[self.begin..at].iter().copied().eq(tag.chars())),
             other => return Err(LexerError::Unknown(other.to_owned())),
         };
         Ok(answer != negated)
@@ -291,7 +372,12 @@ impl Lexer<'_> {
 
     fn act(&mut self, number: usize, end: usize) -> Result<(), LexerError> {
         let unknown = || LexerError::Unknown(format!("action {number}"));
-        let what = self.rules.actions.get(number).and_then(Option::as_deref).ok_or_else(unknown)?;
+        let what = self
+            .rules
+            .actions
+            .get(number)
+            .and_then(Option::as_deref)
+            .ok_or_else(unknown)?;
         match what {
             "incComplexTypeLevelCounter" => self.memory.complex += 1,
             "decComplexTypeLevelCounter" => self.memory.complex = self.memory.complex.saturating_sub(1),

@@ -8,6 +8,8 @@
 
 pub mod atn;
 pub mod class;
+#[doc(hidden)]
+pub mod generate;
 pub mod grammar;
 pub mod lexer;
 pub mod parser;

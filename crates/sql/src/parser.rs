@@ -32,7 +32,9 @@ impl Tokens {
 
     fn add(&mut self, kind: i32) -> bool {
         let (word, bit) = Tokens::place(kind);
-        let Some(found) = self.0.get_mut(word) else { return false };
+        let Some(found) = self.0.get_mut(word) else {
+            return false;
+        };
         let new = *found & bit == 0;
         *found |= bit;
         new
@@ -71,7 +73,7 @@ impl Lookahead {
                 }
             }
         }
-        let mut first = vec![Tokens::new(atn.max_token); atn.states.len()];
+        let mut first = vec![Tokens::new(atn.max_token + 1); atn.states.len()];
         let mut nullable: Vec<bool> = atn.states.iter().map(|state| state.stop).collect();
         // To a fixed point; states are numbered along the rules, so few rounds from the back are enough.
         loop {
@@ -98,7 +100,8 @@ impl Lookahead {
                             }
                         }
                         Takes::NotSet(_) | Takes::Any => {
-                            for kind in (1..=atn.max_token).filter(|kind| takes(atn, &way.takes, *kind)) {
+                            // One more stands for a token that is of no type the grammar names.
+                            for kind in (1..=atn.max_token + 1).filter(|kind| takes(atn, &way.takes, *kind)) {
                                 changed |= here.add(kind);
                             }
                         }
@@ -125,6 +128,11 @@ impl Lookahead {
                 };
             }
         }
+    }
+
+    /// Whether a way of a state, by its index, is ever taken.
+    pub fn is_open(&self, state: StateId, way: usize) -> bool {
+        !self.closed.contains(&(state, way))
     }
 
     fn may_begin(&self, state: StateId, next: Option<i32>) -> bool {
