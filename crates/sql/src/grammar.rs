@@ -237,12 +237,26 @@ impl Grammar {
         text
     }
 
-    /// Whether this Spark's parser takes a text as one statement, or a compound one.
+    /// Whether this Spark's parser takes a text as one statement, or a compound one. Spark puts the values of `${variables}` in before it parses; as they are
+    /// not known, the text is taken where it is right with nothing, a name or a number in their place.
+    ///
+    /// Cost: linear in the text for what people write, some 50 µs for a statement of twenty words.
     ///
     /// # Errors
     /// Where it stops.
     pub fn check(&self, sql: &str) -> Result<(), SyntaxError> {
         let text: Vec<char> = sql.chars().collect();
+        let first = self.check_text(&substituted(&text, ' '));
+        if first.is_err() && substituted(&text, ' ') != text {
+            let others = ['x', '1'].map(|value| self.check_text(&substituted(&text, value)));
+            if others.iter().any(Result::is_ok) {
+                return Ok(());
+            }
+        }
+        first
+    }
+
+    fn check_text(&self, text: &[char]) -> Result<(), SyntaxError> {
         let at = |index: usize, message: String| {
             let before = &text[..index.min(text.len())];
             let line_start = before.iter().rposition(|c| *c == '\n').map_or(0, |place| place + 1);
@@ -258,12 +272,12 @@ impl Grammar {
             predicates: &self.lexer_predicates,
             actions: &self.lexer_actions,
         };
-        let mut tokens = lexer::tokens(&rules, &text).map_err(|error| match error {
+        let mut tokens = lexer::tokens(&rules, text).map_err(|error| match error {
             LexerError::Nothing(index) => at(index, format!("no token begins with {:?}", text[index])),
             LexerError::UnclosedComment(index) => at(index, "a comment begins here and does not end".to_owned()),
             LexerError::Unknown(what) => at(0, format!("this Spark's lexer has something unknown: {what}")),
         })?;
-        self.refuse_names(&text, &mut tokens);
+        self.refuse_names(text, &mut tokens);
         parser::accepts(&self.parser, &self.lookahead, self.start, &tokens).map_err(|index| {
             let token = tokens[index];
             match token.from == token.to {
@@ -275,6 +289,22 @@ impl Grammar {
             }
         })
     }
+}
+
+/// The text with a value in place of each `${variable}`, at the same places otherwise.
+fn substituted(text: &[char], value: char) -> Vec<char> {
+    let mut text = text.to_vec();
+    let mut from = 0;
+    while let Some(start) = text[from..].windows(2).position(|pair| pair == ['$', '{']) {
+        let start = from + start;
+        let Some(length) = text[start..].iter().position(|c| *c == '}') else {
+            break;
+        };
+        text[start..=start + length].fill(' ');
+        text[start] = value;
+        from = start + length;
+    }
+    text
 }
 
 impl Grammar {
@@ -310,4 +340,37 @@ fn numbered<T>(by_number: std::collections::BTreeMap<usize, T>) -> Vec<Option<T>
         list[number] = Some(value);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_grammar_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let said = |error: Option<GrammarError>| error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(said(Grammar::of_spark(directory.path()).err()).contains("there is no spark-sql-api_"));
+        let jars = directory.path().join("jars");
+        std::fs::create_dir(&jars).unwrap();
+        let jar = jars.join("spark-sql-api_2.13-9.9.9.jar");
+        std::fs::write(&jar, "no archive").unwrap();
+        assert!(said(Grammar::of_spark(directory.path()).err()).contains("9.9.9.jar"));
+        zip::ZipWriter::new(File::create(&jar).unwrap()).finish().unwrap();
+        assert!(said(Grammar::of_spark(directory.path()).err()).contains("SqlBaseLexer.class"));
+        assert!(said(Grammar::of_classes(b"no class", b"").err()).contains("cannot be read"));
+    }
+
+    #[test]
+    fn variables_are_filled_where_they_stand() {
+        for (text, filled) in [
+            ("a ${b} c", "a x    c"),
+            ("${a}${b}", "x   x   "),
+            ("${open", "${open"),
+            ("$x {y}", "$x {y}"),
+        ] {
+            let text: Vec<char> = text.chars().collect();
+            assert_eq!(substituted(&text, 'x').into_iter().collect::<String>(), filled);
+        }
+    }
 }

@@ -176,7 +176,8 @@ pub fn tokens(rules: &Rules<'_>, text: &[char]) -> Result<Vec<Token>, LexerError
         let mode = *modes.last().unwrap_or(&0);
         let (rule, end, acts) = lexer.longest(mode, at)?;
         more = false;
-        let (mut kind, mut seen) = (rules.atn.rule_tokens[rule], true);
+        let made = rules.atn.rule_tokens.get(rule).copied();
+        let (mut kind, mut seen) = (made.ok_or_else(|| LexerError::Unknown(format!("rule {rule}")))?, true);
         for act in acts.iter() {
             match *rules
                 .atn
