@@ -1,0 +1,376 @@
+//! The grammar of one Spark, out of its jar.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::atn::{Atn, AtnError, Takes};
+use crate::class::{self, ClassError, Predicate, Recognizer};
+use crate::generate::{Random, Walker};
+use crate::lexer::{self, Beginnings, LexerError, Rules, Token};
+use crate::parser::{self, Lookahead};
+
+/// Classes in the jar.
+const LEXER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseLexer.class";
+const PARSER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseParser.class";
+/// Bytes a class may have; that of Spark 4.3 has 528 KB.
+const MOST_CLASS: u64 = 16 << 20;
+
+/// What the parser's conditions ask of the session's configuration, with Spark's defaults (`SQLConf`, `AbstractParser.configureParser`).
+const SETTINGS: [(&str, bool); 7] = [
+    // spark.sql.legacy.setopsPrecedence.enabled
+    ("legacy_setops_precedence_enabled", false),
+    // spark.sql.legacy.exponentLiteralAsDecimal.enabled
+    ("legacy_exponent_literal_as_decimal_enabled", false),
+    // spark.sql.ansi.enforceReservedKeywords
+    ("SQL_standard_keyword_behavior", false),
+    // spark.sql.ansi.doubleQuotedIdentifiers
+    ("double_quoted_identifiers", false),
+    // spark.sql.legacy.parameterSubstitution.constantsOnly
+    ("parameter_substitution_enabled", true),
+    // spark.sql.legacy.identifierClause
+    ("legacy_identifier_clause_only", false),
+    // spark.sql.operatorPipeSyntax.singleCharacterEnabled
+    ("single_character_pipe_operator_enabled", true),
+];
+
+/// Rules that take what Spark's parser then refuses with an error of its own: an identifier with a hyphen that is not quoted.
+const ERRORS: [&str; 1] = ["errorCapturingIdentifierExtra"];
+
+/// Why a grammar cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum GrammarError {
+    /// There is no such jar.
+    #[error("{0}: there is no spark-sql-api_….jar, which has the SQL parser since Spark 3.5")]
+    NoJar(PathBuf),
+    /// The jar cannot be read, or has no parser.
+    #[error("{place}: {cause}")]
+    Jar {
+        /// The file.
+        place: String,
+        /// Why.
+        cause: String,
+    },
+    /// The parser's class is not what ANTLR generates.
+    #[error("{place}: {cause}")]
+    Class {
+        /// The class.
+        place: &'static str,
+        /// Why.
+        cause: ClassError,
+    },
+    /// Its tables are not what is known.
+    #[error("{place}: {cause}")]
+    Tables {
+        /// The class.
+        place: &'static str,
+        /// Why.
+        cause: AtnError,
+    },
+    /// A condition this Stoke does not know: nothing can be told of this Spark's SQL.
+    #[error("the SQL grammar of this Spark has a condition that this Stoke does not know: {0}")]
+    Condition(String),
+}
+
+/// Where a text stops being SQL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {message}")]
+pub struct SyntaxError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// The grammar of one Spark.
+pub struct Grammar {
+    lexer: Atn,
+    beginnings: Beginnings,
+    lexer_predicates: Vec<Option<Predicate>>,
+    lexer_actions: Vec<Option<String>>,
+    parser: Atn,
+    lookahead: Lookahead,
+    start: usize,
+    names: Names,
+}
+
+impl Grammar {
+    /// That of the Spark in this `SPARK_HOME`. Reading takes some 20 ms.
+    ///
+    /// # Errors
+    /// When its jar cannot be read, or its grammar has something this Stoke does not know.
+    pub fn of_spark(home: &Path) -> Result<Grammar, GrammarError> {
+        let jars = home.join("jars");
+        let named = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with("spark-sql-api_") && name.ends_with(".jar")
+        };
+        let entries = std::fs::read_dir(&jars).into_iter().flatten().flatten();
+        let jar = entries.map(|entry| entry.path()).find(named);
+        Grammar::of_jar(&jar.ok_or(GrammarError::NoJar(jars))?)
+    }
+
+    /// That in this `spark-sql-api` jar.
+    ///
+    /// # Errors
+    /// As [`Grammar::of_spark`].
+    pub fn of_jar(jar: &Path) -> Result<Grammar, GrammarError> {
+        let failed = |cause: String| GrammarError::Jar {
+            place: jar.display().to_string(),
+            cause,
+        };
+        let file = File::open(jar).map_err(|error| failed(error.to_string()))?;
+        let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| failed(error.to_string()))?;
+        let mut class = |name: &str| -> Result<Vec<u8>, GrammarError> {
+            let file = archive
+                .by_name(name)
+                .map_err(|error| failed(format!("{name}: {error}")))?;
+            let mut bytes = Vec::new();
+            file.take(MOST_CLASS)
+                .read_to_end(&mut bytes)
+                .map_err(|error| failed(format!("{name}: {error}")))?;
+            Ok(bytes)
+        };
+        let (lexer, parser) = (class(LEXER)?, class(PARSER)?);
+        Grammar::of_classes(&lexer, &parser)
+    }
+
+    /// That of a compiled lexer and parser.
+    ///
+    /// # Errors
+    /// As [`Grammar::of_spark`].
+    pub fn of_classes(lexer: &[u8], parser: &[u8]) -> Result<Grammar, GrammarError> {
+        let read = |place: &'static str, bytes: &[u8]| -> Result<(Recognizer, Atn), GrammarError> {
+            let class = class::read(bytes).map_err(|cause| GrammarError::Class { place, cause })?;
+            let atn = Atn::decode(&class.tables).map_err(|cause| GrammarError::Tables { place, cause })?;
+            Ok((class, atn))
+        };
+        let (lexer_class, lexer) = read(LEXER, lexer)?;
+        let (parser_class, parser) = read(PARSER, parser)?;
+        let setting = |name: &str| {
+            SETTINGS
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| *value)
+        };
+        let (mut never, mut aheads) = (Vec::new(), HashMap::new());
+        for (number, predicate) in &parser_class.predicates {
+            let value = match predicate {
+                Predicate::Constant(value) => *value,
+                // Those of precedences are ways of their own in the network.
+                Predicate::Asks { what, .. } if what.contains("precpred") => true,
+                Predicate::Asks { what, negated } => match (setting(what), parser_class.aheads.get(what)) {
+                    (Some(value), _) => value != *negated,
+                    (None, Some(ahead)) => {
+                        let on = ahead.settings.iter().map(|name| setting(name).ok_or(name));
+                        let on: Result<Vec<bool>, _> = on.collect();
+                        let on = on
+                            .map_err(|name| GrammarError::Condition(name.clone()))?
+                            .into_iter()
+                            .all(|on| on);
+                        if on {
+                            aheads.insert(*number, (ahead.clone(), *negated));
+                        }
+                        on || *negated
+                    }
+                    _ => return Err(GrammarError::Condition(what.clone())),
+                },
+            };
+            if !value {
+                never.push(*number);
+            }
+        }
+        let errors: Vec<usize> = ERRORS
+            .iter()
+            .filter_map(|name| parser_class.rules.get(*name).copied())
+            .collect();
+        let mut lookahead = Lookahead::of(&parser, |state, takes| match takes {
+            Takes::Predicate(number) => !never.contains(number),
+            Takes::Set(_) | Takes::NotSet(_) | Takes::Any => !errors.contains(&parser.states[state].rule),
+            _ => true,
+        });
+        lookahead.aheads = aheads;
+        let starts = ["compoundOrSingleStatement", "singleStatement"];
+        let start = starts
+            .iter()
+            .find_map(|name| parser_class.rules.get(*name).copied())
+            .ok_or_else(|| GrammarError::Condition("a rule singleStatement".to_owned()))?;
+        let named = |name: &str| parser_class.tokens.get(name).copied().unwrap_or_default();
+        let names = Names {
+            identifier: named("IDENTIFIER"),
+            extract: named("EXTRACT"),
+            colon: named("COLON"),
+        };
+        Ok(Grammar {
+            beginnings: Beginnings::of(&lexer),
+            lexer,
+            lexer_predicates: numbered(lexer_class.predicates),
+            lexer_actions: numbered(lexer_class.actions),
+            parser,
+            lookahead,
+            start,
+            names,
+        })
+    }
+
+    /// A statement this grammar takes, drawn at random; `budget` is about how many tokens it has.
+    #[doc(hidden)]
+    pub fn draw(&self, budget: usize, random: &mut Random) -> String {
+        let kinds = Walker::of_parser(&self.parser, &self.lookahead).sentence(self.start, budget, random);
+        let lexer = Walker::of_lexer(&self.lexer);
+        let mut text = String::new();
+        for kind in kinds.into_iter().filter(|kind| *kind > 0) {
+            let Some(rule) = self.lexer.rule_tokens.iter().position(|token| *token == kind) else {
+                continue;
+            };
+            let symbols = lexer.sentence(rule, 6, random);
+            text.extend(
+                symbols
+                    .into_iter()
+                    .filter_map(|symbol| char::from_u32(u32::try_from(symbol).ok()?)),
+            );
+            text.push(' ');
+        }
+        text
+    }
+
+    /// Whether this Spark's parser takes a text as one statement, or a compound one. Spark puts the values of `${variables}` in before it parses; as they are
+    /// not known, the text is taken where it is right with nothing, a name or a number in their place.
+    ///
+    /// Cost: linear in the text for what people write, some 50 µs for a statement of twenty words.
+    ///
+    /// # Errors
+    /// Where it stops.
+    pub fn check(&self, sql: &str) -> Result<(), SyntaxError> {
+        let text: Vec<char> = sql.chars().collect();
+        let first = self.check_text(&substituted(&text, ' '));
+        if first.is_err() && substituted(&text, ' ') != text {
+            let others = ['x', '1'].map(|value| self.check_text(&substituted(&text, value)));
+            if others.iter().any(Result::is_ok) {
+                return Ok(());
+            }
+        }
+        first
+    }
+
+    fn check_text(&self, text: &[char]) -> Result<(), SyntaxError> {
+        let at = |index: usize, message: String| {
+            let before = &text[..index.min(text.len())];
+            let line_start = before.iter().rposition(|c| *c == '\n').map_or(0, |place| place + 1);
+            SyntaxError {
+                line: before.iter().filter(|c| **c == '\n').count() + 1,
+                column: before.len() - line_start + 1,
+                message,
+            }
+        };
+        let rules = Rules {
+            atn: &self.lexer,
+            beginnings: &self.beginnings,
+            predicates: &self.lexer_predicates,
+            actions: &self.lexer_actions,
+        };
+        let mut tokens = lexer::tokens(&rules, text).map_err(|error| match error {
+            LexerError::Nothing(index) => at(index, format!("no token begins with {:?}", text[index])),
+            LexerError::UnclosedComment(index) => at(index, "a comment begins here and does not end".to_owned()),
+            LexerError::Unknown(what) => at(0, format!("this Spark's lexer has something unknown: {what}")),
+        })?;
+        self.refuse_names(text, &mut tokens);
+        parser::accepts(&self.parser, &self.lookahead, self.start, &tokens).map_err(|index| {
+            let token = tokens[index];
+            match token.from == token.to {
+                true => at(token.from, "the statement ends too early".to_owned()),
+                false => {
+                    let near: String = text[token.from..token.to].iter().collect();
+                    at(token.from, format!("syntax error at or near '{near}'"))
+                }
+            }
+        })
+    }
+}
+
+/// The text with a value in place of each `${variable}`, at the same places otherwise.
+fn substituted(text: &[char], value: char) -> Vec<char> {
+    let mut text = text.to_vec();
+    let mut from = 0;
+    while let Some(start) = text[from..].windows(2).position(|pair| pair == ['$', '{']) {
+        let start = from + start;
+        let Some(length) = text[start..].iter().position(|c| *c == '}') else {
+            break;
+        };
+        text[start..=start + length].fill(' ');
+        text[start] = value;
+        from = start + length;
+    }
+    text
+}
+
+impl Grammar {
+    /// The lexer takes more than Spark lets stand for a name that is not quoted (letters and digits of ASCII, and `_`). Such a token stands for no type the
+    /// grammar names: it may still be a part of a path, which may be anything. Spark does not look at the field of `EXTRACT` nor behind a `:`.
+    fn refuse_names(&self, text: &[char], tokens: &mut [Token]) {
+        let names = &self.names;
+        for index in 0..tokens.len() {
+            let token = tokens[index];
+            if token.kind == names.colon {
+                return;
+            }
+            let field = index > 1 && tokens[index - 2].kind == names.extract;
+            let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+            if token.kind == names.identifier && !field && !text[token.from..token.to].iter().all(plain) {
+                tokens[index].kind = self.parser.max_token + 1;
+            }
+        }
+    }
+}
+
+/// Tokens this room asks for by name; 0, which is no token, where the grammar has none.
+struct Names {
+    identifier: i32,
+    extract: i32,
+    colon: i32,
+}
+
+fn numbered<T>(by_number: std::collections::BTreeMap<usize, T>) -> Vec<Option<T>> {
+    let mut list = Vec::new();
+    for (number, value) in by_number {
+        list.resize_with(number + 1, || None);
+        list[number] = Some(value);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_grammar_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let said = |error: Option<GrammarError>| error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(said(Grammar::of_spark(directory.path()).err()).contains("there is no spark-sql-api_"));
+        let jars = directory.path().join("jars");
+        std::fs::create_dir(&jars).unwrap();
+        let jar = jars.join("spark-sql-api_2.13-9.9.9.jar");
+        std::fs::write(&jar, "no archive").unwrap();
+        assert!(said(Grammar::of_spark(directory.path()).err()).contains("9.9.9.jar"));
+        zip::ZipWriter::new(File::create(&jar).unwrap()).finish().unwrap();
+        assert!(said(Grammar::of_spark(directory.path()).err()).contains("SqlBaseLexer.class"));
+        assert!(said(Grammar::of_classes(b"no class", b"").err()).contains("cannot be read"));
+    }
+
+    #[test]
+    fn variables_are_filled_where_they_stand() {
+        for (text, filled) in [
+            ("a ${b} c", "a x    c"),
+            ("${a}${b}", "x   x   "),
+            ("${open", "${open"),
+            ("$x {y}", "$x {y}"),
+        ] {
+            let text: Vec<char> = text.chars().collect();
+            assert_eq!(substituted(&text, 'x').into_iter().collect::<String>(), filled);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What this room says of statements, beside what the parser of the same Spark says: statements people write, statements drawn from the grammar, and the same
+//! with a word too many, too few, or in another place.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use stoke_runtime::{Runtimes, Version};
+use stoke_sql::Grammar;
+use stoke_sql::generate::Random;
+
+const VERSIONS: [&str; 3] = ["3.5.9", "4.1.4", "4.3.0"];
+/// Statements drawn from each grammar, and as many changed ones. `STOKE_SQL_DRAWN` says another number.
+const DRAWN: usize = 400;
+/// What is wrong with a statement for Spark's grammar, and not for what it builds of it.
+const SYNTAX: [&str; 5] = [
+    "PARSE_SYNTAX_ERROR",
+    "PARSE_EMPTY_STATEMENT",
+    "UNCLOSED_BRACKETED_COMMENT",
+    "INVALID_IDENTIFIER",
+    "UNRECOGNIZED_CHARACTER",
+];
+
+struct Spark {
+    home: PathBuf,
+    python: PathBuf,
+}
+
+fn spark(version: &str) -> Result<Spark, String> {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .join("stoke-test-home");
+    let runtimes = Runtimes::new(home);
+    let wanted: Version = version.parse().map_err(|error| format!("{error}"))?;
+    let runtime = match runtimes.find(&wanted).map_err(|error| error.to_string())? {
+        Some(runtime) => runtime,
+        None => runtimes
+            .install(&wanted, false, &mut |_| {})
+            .map_err(|error| error.to_string())?,
+    };
+    let python = runtime.python.ok_or("its Python environment is not known")?;
+    Ok(Spark {
+        home: runtime.spark_home,
+        python: python.environment.join("bin/python3"),
+    })
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials = VERSIONS
+        .into_iter()
+        .map(|version| {
+            let found = if arguments.list {
+                Err(String::new())
+            } else {
+                spark(version)
+            };
+            let name = format!("Spark {version} takes and refuses the same statements");
+            match found {
+                Ok(spark) => Trial::test(name, move || agrees(&spark)),
+                Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
+            }
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Takes away a word, puts one in, or changes one, or two places.
+fn changed(statement: &str, others: &[String], random: &mut Random) -> String {
+    let mut words: Vec<&str> = statement.split_whitespace().collect();
+    let other = || others[0].as_str();
+    let donor = others
+        .get(random.below(others.len()))
+        .map_or_else(other, String::as_str);
+    let donated: Vec<&str> = donor.split_whitespace().collect();
+    let donated = donated.get(random.below(donated.len())).copied().unwrap_or(",");
+    if words.is_empty() {
+        return donated.to_owned();
+    }
+    let place = random.below(words.len());
+    match random.below(4) {
+        0 => {
+            words.remove(place);
+        }
+        1 => words.insert(place, donated),
+        2 => words[place] = donated,
+        _ => {
+            let other = random.below(words.len());
+            words.swap(place, other);
+        }
+    }
+    words.join(" ")
+}
+
+fn agrees(spark: &Spark) -> Result<(), Failed> {
+    let grammar = Grammar::of_spark(&spark.home)?;
+    let written: Vec<String> = include_str!("statements.sql")
+        .split("\n;;\n")
+        .map(str::to_owned)
+        .collect();
+    let count = std::env::var("STOKE_SQL_DRAWN")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(DRAWN);
+    let mut random = Random::new(2026);
+    let drawn: Vec<String> = (0..count)
+        .map(|number| grammar.draw(3 + number % 28, &mut random))
+        .collect();
+    let wrong: Vec<String> = drawn
+        .iter()
+        .map(|statement| changed(statement, &drawn, &mut random))
+        .collect();
+    let all: Vec<&String> = written.iter().chain(&drawn).chain(&wrong).collect();
+
+    let directory = tempfile::tempdir()?;
+    let (statements, answers) = (
+        directory.path().join("statements.json"),
+        directory.path().join("answers.json"),
+    );
+    serde_json::to_writer(std::fs::File::create(&statements)?, &all)?;
+    let output = Command::new(&spark.python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle.py"))
+        .args([&statements, &answers])
+        .env("SPARK_HOME", &spark.home)
+        .env("SPARK_LOCAL_IP", "127.0.0.1")
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let answers: Vec<Option<String>> = serde_json::from_slice(&std::fs::read(&answers)?)?;
+    assert_eq!(answers.len(), all.len());
+
+    let (mut wrong, mut accepted, mut refused, mut missed) = (Vec::new(), 0, 0, 0);
+    for (number, (statement, answer)) in all.iter().zip(&answers).enumerate() {
+        let ours = grammar.check(statement);
+        match (answer, ours) {
+            (None, Ok(())) => accepted += 1,
+            (None, Err(error)) => wrong.push(format!("{statement}\n    Spark takes it; here {error}")),
+            (Some(_), Err(_)) => refused += 1,
+            // What is drawn may be wrong beyond its grammar in ways nobody writes; what people write may not be missed.
+            (Some(condition), Ok(())) => {
+                missed += usize::from(SYNTAX.contains(&condition.as_str()));
+                if number < written.len() && SYNTAX.contains(&condition.as_str()) {
+                    wrong.push(format!("{statement}\n    Spark says {condition}; here it is taken"));
+                }
+            }
+        }
+    }
+    println!(
+        "{accepted} taken by both, {refused} refused by both, {missed} syntax errors missed, of {}",
+        all.len()
+    );
+    // Of the syntax errors in statements that were drawn and changed, nearly all are found.
+    if !wrong.is_empty() || missed * 10 > refused {
+        return Err(format!(
+            "{} of {} differ, {missed} syntax errors missed:\n{}",
+            wrong.len(),
+            all.len(),
+            wrong.join("\n")
+        )
+        .into());
+    }
+    Ok(())
+}
