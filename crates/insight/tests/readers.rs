@@ -8,8 +8,11 @@
     clippy::print_stderr
 )]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "../../objectstore/tests/support/python.rs"]
+mod python;
+
+use std::path::Path;
+use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use stoke_eventlog::{Options, Source};
@@ -25,7 +28,7 @@ fn main() {
     let python = if arguments.list {
         Err(String::new())
     } else {
-        environment()
+        python::environment("insight-readers", &PACKAGES)
     };
     let trials = [
         ("focus", focus_rows as fn(&Path) -> Result<(), Failed>),
@@ -42,42 +45,6 @@ fn main() {
         }
     });
     libtest_mimic::run(&arguments, trials.into()).exit();
-}
-
-fn told(command: &str, output: std::io::Result<Output>) -> Result<(), String> {
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr);
-            Err(format!(
-                "{command}: {}",
-                text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default()
-            ))
-        }
-        Err(error) => Err(format!("{command}: {error}")),
-    }
-}
-
-/// A virtual environment with the readers in the target directory: its Python.
-fn environment() -> Result<PathBuf, String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("insight-readers");
-    let python = directory.join("bin/python");
-    let done = directory.join("done");
-    let wanted = PACKAGES.join(" ");
-    if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
-        return Ok(python);
-    }
-    told(
-        "python3 -m venv",
-        Command::new("python3").args(["-m", "venv"]).arg(&directory).output(),
-    )?;
-    let mut install = Command::new(&python);
-    install
-        .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
-        .args(PACKAGES);
-    told("pip install", install.output())?;
-    std::fs::write(&done, wanted).map_err(|error| error.to_string())?;
-    Ok(python)
 }
 
 fn run(name: &str) -> Result<Run, Failed> {

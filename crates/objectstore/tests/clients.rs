@@ -1,9 +1,12 @@
 //! Clients as people have them, against a store on a socket. Each is a script in `tests/clients`, run with nothing but the environment
 //! variables that AWS's SDKs read; they are installed into the target directory, and ignored with the reason when that is not possible.
 
+#[path = "support/python.rs"]
+mod python;
+
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -24,7 +27,7 @@ fn main() {
     let python = if arguments.list {
         Err(String::new())
     } else {
-        environment()
+        python::environment("object-store-clients", &PACKAGES)
     };
     let reason = python.as_ref().err().cloned().unwrap_or_default();
     let python = Arc::new(python.unwrap_or_default());
@@ -43,40 +46,6 @@ fn main() {
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn told(command: &str, output: std::io::Result<Output>) -> Result<(), String> {
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr);
-            let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-            Err(format!("{command}: {last}"))
-        }
-        Err(error) => Err(format!("{command}: {error}")),
-    }
-}
-
-/// A virtual environment with the clients in the target directory: its Python.
-fn environment() -> Result<PathBuf, String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("object-store-clients");
-    let python = directory.join("bin/python");
-    let done = directory.join("done");
-    let wanted = PACKAGES.join(" ");
-    if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
-        return Ok(python);
-    }
-    told(
-        "python3 -m venv",
-        Command::new("python3").args(["-m", "venv"]).arg(&directory).output(),
-    )?;
-    let mut install = Command::new(&python);
-    install
-        .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
-        .args(PACKAGES);
-    told("pip install", install.output())?;
-    std::fs::write(&done, wanted).map_err(|error| error.to_string())?;
-    Ok(python)
 }
 
 /// Runs a script against a store of its own.

@@ -11,6 +11,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::common::{Context, eventually, expect_code, expect_parts, program, repository, stoke, text};
+use crate::python;
 
 /// Emulator of Azure Blob Storage.
 const AZURITE: &str = "azurite@3.35.0";
@@ -49,12 +50,12 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     );
     vec![
         context.trial("clouds: event logs in Azure Blob Storage", &[azure], |context| {
-            let (node, python) = azure_parts()?;
+            let (script, python) = (azurite()?, python::environment("azure-client", &[AZURE_CLIENT])?);
             let port = free_port()?;
             let directory = tempfile::tempdir()?;
             let _emulator = Server::start(
                 Command::new("node")
-                    .arg(node)
+                    .arg(script)
                     .args([
                         "--silent",
                         "--inMemoryPersistence",
@@ -137,39 +138,20 @@ fn free_port() -> Result<u16, Failed> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Azurite's script and a Python with Azure's client, in the target directory.
-fn azure_parts() -> Result<(PathBuf, PathBuf), Failed> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clouds");
-    let parts = (
-        directory.join("node_modules/azurite/dist/src/blob/main.js"),
-        directory.join("python/bin/python"),
-    );
+/// Azurite's script, in the target directory.
+fn azurite() -> Result<PathBuf, Failed> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("azurite");
     let done = directory.join("done");
-    let wanted = format!("{AZURITE} {AZURE_CLIENT}");
-    if std::fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
-        return Ok(parts);
+    if !std::fs::read_to_string(&done).is_ok_and(|found| found == AZURITE) {
+        std::fs::create_dir_all(&directory)?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .arg(&directory)
+            .arg(AZURITE);
+        expect_code(&npm.stdin(Stdio::null()).output()?, 0)?;
+        std::fs::write(&done, AZURITE)?;
     }
-    std::fs::create_dir_all(&directory)?;
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
-        .arg(&directory)
-        .arg(AZURITE);
-    let mut environment = Command::new("python3");
-    environment.args(["-m", "venv"]).arg(directory.join("python"));
-    let mut client = Command::new(&parts.1);
-    client.args([
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--disable-pip-version-check",
-        AZURE_CLIENT,
-    ]);
-    for mut command in [npm, environment, client] {
-        expect_code(&command.stdin(Stdio::null()).output()?, 0)?;
-    }
-    std::fs::write(&done, wanted)?;
-    Ok(parts)
+    Ok(directory.join("node_modules/azurite/dist/src/blob/main.js"))
 }
 
 fn logs() -> Vec<PathBuf> {

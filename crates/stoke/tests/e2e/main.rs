@@ -30,6 +30,8 @@ mod limit;
 mod manifests;
 mod object_store;
 mod packages;
+#[path = "../../../objectstore/tests/support/python.rs"]
+mod python;
 mod recorder;
 mod spark_submit;
 mod up;

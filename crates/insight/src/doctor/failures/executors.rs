@@ -3,7 +3,7 @@
 use super::class::{Class, END, Found, LOST, THROWN, class, patch, words};
 use super::context::{Context, Outcome, exit_code};
 use super::losses::{Loss, Why};
-use super::memory_settings::{Asked, conf_patch};
+use super::memory_settings::{Asked, claim_for_local_data, conf_patch};
 use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::State;
 use crate::text::{count, short};
@@ -204,24 +204,7 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
             format!("{who} evicted for local data: more than the limit, or the node's disk ran full"),
             patch(
                 "give shuffle data and spills a volume of their own (here an on-demand claim of 100Gi of the default storage class)",
-                conf_patch([
-                    (
-                        "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.options.claimName",
-                        "OnDemand".into(),
-                    ),
-                    (
-                        "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.options.sizeLimit",
-                        "100Gi".into(),
-                    ),
-                    (
-                        "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.mount.path",
-                        "/data/spark-local-dir-1".into(),
-                    ),
-                    (
-                        "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.mount.readOnly",
-                        "false".into(),
-                    ),
-                ]),
+                claim_for_local_data(),
             ),
         ),
         "executor-evicted-memory" => (

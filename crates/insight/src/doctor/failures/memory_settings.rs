@@ -95,6 +95,21 @@ pub(super) fn conf_patch<const N: usize>(pairs: [(&str, String); N]) -> Value {
     json!({"spec": {"sparkConf": conf}})
 }
 
+/// A patch that gives executors' local data (shuffle files, spills) a claim of their own: 100 GiB of the default storage class, made on demand.
+pub(super) fn claim_for_local_data() -> Value {
+    const VOLUME: &str = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1";
+    let conf: Map<String, Value> = [
+        ("options.claimName", "OnDemand"),
+        ("options.sizeLimit", "100Gi"),
+        ("mount.path", "/data/spark-local-dir-1"),
+        ("mount.readOnly", "false"),
+    ]
+    .into_iter()
+    .map(|(key, value)| (format!("{VOLUME}.{key}"), json!(value)))
+    .collect();
+    json!({"spec": {"sparkConf": conf}})
+}
+
 /// The peak of a metric over the executors, MiB; none when nothing was measured.
 pub(super) fn peak_mib(context: &Context<'_>, metric: &str) -> Option<u64> {
     let place = EXECUTOR_METRICS.iter().position(|name| *name == metric)?;

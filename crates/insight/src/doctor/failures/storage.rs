@@ -4,7 +4,7 @@ use super::class::{Class, END, LOST, THROWN, class, words};
 use super::class::{Found, patch};
 use super::context::Context;
 use super::losses::Why;
-use super::memory_settings::conf_patch;
+use super::memory_settings::{claim_for_local_data, conf_patch};
 use super::texts::{TextRule, Told, ends, hurts};
 use crate::doctor::Fix;
 use crate::text::{after, between, count, short};
@@ -469,24 +469,7 @@ fn disk_full(context: &Context<'_>, who: &str) -> (String, Fix) {
         format!("{who} had no room left on a disk{wrote}"),
         patch(
             "give the executors a volume of their own for local data, as large as shuffle data and spills of one executor (here an on-demand claim of 100Gi of the default storage class)",
-            conf_patch([
-                (
-                    "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.options.claimName",
-                    "OnDemand".into(),
-                ),
-                (
-                    "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.options.sizeLimit",
-                    "100Gi".into(),
-                ),
-                (
-                    "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.mount.path",
-                    "/data/spark-local-dir-1".into(),
-                ),
-                (
-                    "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1.mount.readOnly",
-                    "false".into(),
-                ),
-            ]),
+            claim_for_local_data(),
         ),
     )
 }
@@ -510,7 +493,7 @@ fn place(told: &Told<'_>) -> String {
             let end = path
                 .find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ')' | ',' | ';' | '>'))
                 .unwrap_or(path.len());
-            short(path[..end].trim_end_matches([':', '.']), 120).into()
+            short(path[..end].trim_end_matches([':', '.']), 120)
         }
         None => "the object store".into(),
     }
