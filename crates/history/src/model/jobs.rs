@@ -217,7 +217,7 @@ impl Application {
         if let Some(stage) = self.live_stages.remove(&key) {
             self.write_stage(key, stage);
             if let Some(rows) = self.rows.get_mut(&key) {
-                rows.finish();
+                rows.finish(&self.pieces);
             }
             self.forget_jobs();
         }

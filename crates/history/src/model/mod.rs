@@ -10,6 +10,7 @@ pub mod graph;
 mod jobs;
 mod live;
 pub mod metrics;
+mod rows;
 mod sql;
 mod storage;
 pub mod task;
@@ -23,10 +24,11 @@ use serde::{Deserialize, Serialize};
 use stoke_eventlog::Event;
 use stoke_eventlog::event::{EnvironmentUpdate, Pairs as LogPairs};
 
+use crate::pieces::{Piece, Pieces};
 use crate::scala::Scala;
 use data::{Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Stage, StageKey};
 use live::{LiveJob, LiveStage, LiveTask};
-use task::Rows;
+use rows::Rows;
 
 pub use view::View;
 
@@ -94,6 +96,9 @@ pub struct Application {
     sql: sql::Executions,
     names: Names,
     cpus_per_task: Option<f64>,
+    /// What does not stay in memory.
+    #[serde(skip)]
+    pieces: Pieces,
 }
 
 /// Names of executors, hosts and localities, each kept once.
@@ -150,6 +155,22 @@ impl Application {
             answers_as: version,
             ..self
         }
+    }
+
+    /// Puts what does not stay in memory there. Said before the first event.
+    #[must_use]
+    pub fn with_pieces(self, pieces: Pieces) -> Self {
+        Application { pieces, ..self }
+    }
+
+    /// What does not stay in memory.
+    pub fn pieces(&self) -> &Pieces {
+        &self.pieces
+    }
+
+    /// The pieces that are still wanted.
+    pub(crate) fn wanted(&self) -> Vec<Piece> {
+        self.rows.values().flat_map(Rows::pieces).collect()
     }
 
     /// The Spark that was asked for, where one was.

@@ -383,17 +383,20 @@ impl Executions {
         }
     }
 
-    /// All executions, as they are now.
-    pub(super) fn view(&self) -> BTreeMap<i64, Sql> {
-        let mut all = self.written.clone();
-        for (id, execution) in &self.live {
-            let view = execution.view(|execution| match &execution.values {
+    /// Executions that were written out.
+    pub(super) fn written(&self) -> &BTreeMap<i64, Sql> {
+        &self.written
+    }
+
+    /// Those that are live, as they are now.
+    pub(super) fn live_view(&self) -> BTreeMap<i64, Sql> {
+        let view = |execution: &LiveExecution| {
+            execution.view(|execution| match &execution.values {
                 Some(values) => values.clone(),
                 None => self.aggregate(execution),
-            });
-            all.insert(*id, view);
-        }
-        all
+            })
+        };
+        self.live.iter().map(|(id, execution)| (*id, view(execution))).collect()
     }
 }
 
