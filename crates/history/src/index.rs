@@ -284,7 +284,11 @@ impl Index {
                 }
                 None => {
                     let new = self.new_application();
-                    match self.cache.as_ref().and_then(|cache| cache.application(lasting(path), &new)) {
+                    match self
+                        .cache
+                        .as_ref()
+                        .and_then(|cache| cache.application(lasting(path), &new))
+                    {
                         Some((application, stamp, position)) if stamp == known.stamp => {
                             let replayed = Replayed {
                                 application,

@@ -4,6 +4,7 @@
 //! `org.apache.spark.sql.execution.ui.SQLAppStatusListener` when they replay a log: what is live is written out once it has ended, and
 //! what is still live when the log ends is shown as it is then. Nothing is lost by showing it: reading can go on when the log has grown.
 
+mod away;
 pub mod data;
 mod executors;
 pub mod graph;
@@ -15,6 +16,7 @@ mod sql;
 mod storage;
 pub mod task;
 mod tasks;
+mod values;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +28,7 @@ use stoke_eventlog::event::{EnvironmentUpdate, Pairs as LogPairs};
 
 use crate::pieces::{Piece, Pieces};
 use crate::scala::Scala;
+use away::Away;
 use data::{Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Stage, StageKey};
 use live::{LiveJob, LiveStage, LiveTask};
 use rows::Rows;
@@ -82,7 +85,7 @@ pub struct Application {
     live_jobs: BTreeMap<i32, LiveJob>,
     stages: BTreeMap<StageKey, Stage>,
     live_stages: BTreeMap<StageKey, LiveStage>,
-    stage_executors: BTreeMap<StageKey, BTreeMap<CompactString, ExecutorStage>>,
+    stage_executors: BTreeMap<StageKey, Away<BTreeMap<CompactString, ExecutorStage>>>,
     speculation: BTreeMap<StageKey, Speculation>,
     rows: BTreeMap<StageKey, Rows>,
     live_tasks: HashMap<i64, LiveTask>,
@@ -142,10 +145,11 @@ const EXECUTION: &str = "spark.sql.execution.id";
 impl Application {
     /// An application nothing is known of yet.
     pub fn new(limits: Limits) -> Self {
-        Application {
+        let new = Application {
             limits,
             ..Application::default()
-        }
+        };
+        new.with_pieces(Pieces::default())
     }
 
     /// Sees it as this Spark's server does: with its fields, and in the order of its maps. Said before the first event.
@@ -159,8 +163,10 @@ impl Application {
 
     /// Puts what does not stay in memory there. Said before the first event.
     #[must_use]
-    pub fn with_pieces(self, pieces: Pieces) -> Self {
-        Application { pieces, ..self }
+    pub fn with_pieces(mut self, pieces: Pieces) -> Self {
+        self.sql.set_pieces(pieces.clone());
+        self.pieces = pieces;
+        self
     }
 
     /// What does not stay in memory.
@@ -170,7 +176,9 @@ impl Application {
 
     /// The pieces that are still wanted.
     pub(crate) fn wanted(&self) -> Vec<Piece> {
-        self.rows.values().flat_map(Rows::pieces).collect()
+        let executors = self.stage_executors.values().filter_map(Away::piece);
+        let rows = self.rows.values().flat_map(Rows::pieces);
+        rows.chain(executors).chain(self.sql.wanted()).collect()
     }
 
     /// The Spark that was asked for, where one was.

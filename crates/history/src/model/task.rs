@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::NamedAccumulable;
 
 use super::metrics::{COUNT, Metrics};
+use super::values::{take_unsigned, unsigned};
 
 /// A task, as its row has it. Times are milliseconds since 1970 and milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -227,15 +228,6 @@ pub(super) fn take_task(from: &mut &[u8]) -> Option<Task> {
     })
 }
 
-/// LEB128.
-fn unsigned(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
 /// LEB128 of the zigzag.
 fn signed(out: &mut Vec<u8>, number: i64) {
     unsigned(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
@@ -244,19 +236,6 @@ fn signed(out: &mut Vec<u8>, number: i64) {
 fn text(out: &mut Vec<u8>, text: &str) {
     unsigned(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
-}
-
-fn take_unsigned(from: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = from.split_first()?;
-        *from = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 fn take_signed(from: &mut &[u8]) -> Option<i64> {

@@ -1,9 +1,12 @@
 //! What is shown of an application: what was written out, and over it what is still live.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::iter::Peekable;
+
+use compact_str::CompactString;
 
 use super::Application;
 use super::data::{
@@ -125,14 +128,19 @@ impl View {
         self.application.rdds.get(&id)
     }
 
-    /// SQL executions by id.
-    pub fn executions(&self) -> impl ExactSizeIterator<Item = &Sql> {
-        over(self.application.sql.written(), &self.sql)
+    /// The ids of SQL executions.
+    pub fn executions(&self) -> BTreeSet<i64> {
+        self.application
+            .sql
+            .written_ids()
+            .chain(self.sql.keys().copied())
+            .collect()
     }
 
     /// A SQL execution.
-    pub fn execution(&self, id: i64) -> Option<&Sql> {
-        self.sql.get(&id).or_else(|| self.application.sql.written().get(&id))
+    pub fn execution(&self, id: i64) -> Option<Cow<'_, Sql>> {
+        let live = self.sql.get(&id).map(Cow::Borrowed);
+        live.or_else(|| self.application.sql.written(id))
     }
 
     /// When the log was changed last, in milliseconds since 1970.
@@ -141,15 +149,17 @@ impl View {
     }
 
     /// What executors did for a stage attempt, by their ids.
-    pub fn stage_executors(&self, key: StageKey) -> BTreeMap<&str, &ExecutorStage> {
-        let written = self.application.stage_executors.get(&key).into_iter().flatten();
-        let live = self
-            .application
-            .live_stages
-            .get(&key)
-            .into_iter()
-            .flat_map(|stage| &stage.executors);
-        written.chain(live).map(|(id, done)| (id.as_str(), done)).collect()
+    ///
+    /// # Errors
+    /// When it was put away and cannot be read again.
+    pub fn stage_executors(&self, key: StageKey) -> io::Result<BTreeMap<CompactString, ExecutorStage>> {
+        let written = match self.application.stage_executors.get(&key) {
+            Some(written) => written.get(self.application.pieces())?.into_owned(),
+            None => BTreeMap::new(),
+        };
+        let live = self.application.live_stages.get(&key);
+        let live = live.into_iter().flat_map(|stage| stage.executors.clone());
+        Ok(written.into_iter().chain(live).collect())
     }
 
     /// What second copies of tasks did for a stage attempt.
@@ -193,10 +203,12 @@ impl View {
             .stages()
             .map(|stage| 800 + stage.details.len() + stage.name.len())
             .sum();
-        let sql: usize = self
-            .executions()
+        let live: usize = self
+            .sql
+            .values()
             .map(|sql| sql.plan_text.len() + sql.details.len() + 16_384)
             .sum();
+        let sql = 2 * live + self.executions().len() * 4096;
         let rows = rows + self.application.pieces().memory();
         rows + stages + sql + self.jobs().count() * 1000 + self.executors().len() * 2000 + (1 << 20)
     }

@@ -506,7 +506,7 @@ fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, 
             &view,
             key,
             wanted,
-            |task| run_time(task),
+            run_time,
             descending,
             offset..offset.saturating_add(length),
         ),
@@ -545,8 +545,11 @@ fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result
                 ),
             };
             json(move |json| {
-                let page = view.executions().skip(offset).take(length);
-                json.list(page, |json, one| sql::execution(json, &view, one, wanted));
+                let page = view.executions().into_iter().skip(offset).take(length);
+                json.list(page, |json, id| match view.execution(id) {
+                    Some(one) => sql::execution(json, &view, &one, wanted),
+                    None => json.fail(std::io::ErrorKind::InvalidData.into()),
+                });
             })
         }
         [id] if is_number(id) => {
@@ -555,7 +558,7 @@ fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result
                 true => json(move |json| {
                     view.execution(id)
                         .into_iter()
-                        .for_each(|one| sql::execution(json, &view, one, wanted));
+                        .for_each(|one| sql::execution(json, &view, &one, wanted));
                 }),
                 false => Err(Failure::NotFound(format!("unknown query execution id: {id}"))),
             }

@@ -121,10 +121,11 @@ pub(super) fn stage(json: &mut Json<'_>, view: &View, stage: &Stage, besides: &B
             });
         }
         if besides.executors {
-            o.object("executorSummary", |o| {
-                for (id, done) in view.stage_executors(key) {
+            o.object("executorSummary", |o| match view.stage_executors(key) {
+                Ok(executors) => executors.iter().for_each(|(id, done)| {
                     o.object(id, |o| executor_stage(o, peak_names(view), done));
-                }
+                }),
+                Err(error) => o.fail(error),
             });
         }
         if besides.tasks.is_some()

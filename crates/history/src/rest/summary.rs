@@ -195,12 +195,15 @@ pub(super) fn of_stage(o: &mut Object<'_, '_>, view: &View, key: StageKey, quant
         Ok(None) => {}
         Err(error) => return o.fail(error),
     }
-    let executors: Vec<&ExecutorStage> = view.stage_executors(key).into_values().collect();
+    let executors: Vec<ExecutorStage> = match view.stage_executors(key) {
+        Ok(executors) => executors.into_values().collect(),
+        Err(error) => return o.fail(error),
+    };
     if executors.is_empty() {
         return;
     }
     let row = |value: &dyn Fn(&ExecutorStage) -> i64| -> Vec<f64> {
-        let mut values: Vec<i64> = executors.iter().map(|done| value(done)).collect();
+        let mut values: Vec<i64> = executors.iter().map(value).collect();
         values.sort_unstable();
         quantiles
             .iter()
