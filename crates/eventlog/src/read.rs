@@ -59,6 +59,11 @@ pub struct Report {
 /// Faults kept; further ones are counted only.
 const KEPT_FAULTS: usize = 16;
 
+/// Names of unknown events that are kept: logs have a few, a damaged one may have any number.
+const KEPT_NAMES: usize = 200;
+/// What further ones are counted under.
+const OTHERS: &str = "others";
+
 /// A file to read: its name for messages, where its bytes begin in the decompressed text, and its decompressed bytes.
 pub struct Input<'a> {
     /// For messages.
@@ -242,6 +247,10 @@ impl Report {
         self.bad_lines += parsed.bad_lines;
         self.resume_at = parsed.end;
         for (name, count) in std::mem::take(&mut parsed.unknown) {
+            let name = match self.unknown.len() < KEPT_NAMES || self.unknown.contains_key(&name) {
+                true => name,
+                false => OTHERS.to_owned(),
+            };
             *self.unknown.entry(name).or_default() += count;
         }
         for (offset, what) in parsed.bad.drain(..) {
@@ -318,6 +327,16 @@ mod tests {
             assert_eq!(cut.offset as usize, text.rfind('{').unwrap());
             assert_eq!(report.resume_at, cut.offset);
         }
+    }
+
+    #[test]
+    fn names_without_end_take_no_memory() {
+        let text: String = (0..5000).map(|id| format!("{{\"Event\":\"e{id}\"}}\n")).collect();
+        let (_, report) = run(text.as_bytes(), 2);
+        assert_eq!(
+            (report.unknown.len(), report.unknown.values().sum::<u64>()),
+            (KEPT_NAMES + 1, 5000)
+        );
     }
 
     #[test]

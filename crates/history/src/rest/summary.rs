@@ -54,7 +54,29 @@ impl Column {
 }
 
 /// Bytes of numbers that are looked at in one pass over the tasks.
-const AT_ONCE: usize = 12 << 20;
+const AT_ONCE: usize = 32 << 20;
+
+/// What a pass without memory tells of a column.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    count: usize,
+    least: i64,
+    greatest: i64,
+}
+
+impl Span {
+    const NOTHING: Span = Span {
+        count: 0,
+        least: i64::MAX,
+        greatest: i64::MIN,
+    };
+
+    fn add(&mut self, number: i64) {
+        self.count += 1;
+        self.least = self.least.min(number);
+        self.greatest = self.greatest.max(number);
+    }
+}
 
 /// Values of tasks, one row per metric, each at the wanted quantiles.
 pub(super) struct TaskSummary {
@@ -63,23 +85,45 @@ pub(super) struct TaskSummary {
 }
 
 impl TaskSummary {
-    /// Nothing when no task of the stage attempt succeeded. Tasks are read as often as their numbers do not fit into memory at once.
+    /// Nothing when no task of the stage attempt succeeded. Where the numbers of all tasks do not fit into memory at once, columns of
+    /// nothing but the same number are found first, and the others looked at a few at a time.
     pub(super) fn of(view: &View, key: StageKey, quantiles: &[f64]) -> io::Result<Option<TaskSummary>> {
+        let mut columns = Column::all();
         let count = view.tasks_at_most(key);
         let together = (AT_ONCE / (8 * count.max(1))).max(1);
+        let mut spans = vec![Span::NOTHING; columns.len()];
+        let mut succeeded = 0;
+        for task in view.tasks(key) {
+            let task = task?;
+            succeeded += usize::from(task.status == Status::Success);
+            for (column, span) in columns.iter().zip(&mut spans) {
+                if let Some(number) = column.of(&task) {
+                    span.add(number);
+                }
+            }
+        }
+        if succeeded == 0 {
+            return Ok(None);
+        }
         let mut rows = Vec::new();
-        for columns in Column::all().chunks(together) {
+        let mut spans = spans.into_iter();
+        columns.retain(|column| {
+            let span = spans.next().unwrap_or(Span::NOTHING);
+            let same = span.least >= span.greatest;
+            if same {
+                let there = |quantile: &f64| place(*quantile, succeeded) < span.count;
+                let number = |there| if there { span.least as f64 } else { f64::NAN };
+                rows.push((*column, quantiles.iter().map(there).map(number).collect()));
+            }
+            !same
+        });
+        for columns in columns.chunks(together) {
             let mut numbers: Vec<Vec<i64>> = columns.iter().map(|_| Vec::with_capacity(count)).collect();
-            let mut succeeded = 0;
             for task in view.tasks(key) {
                 let task = task?;
-                succeeded += usize::from(task.status == Status::Success);
                 for (column, numbers) in columns.iter().zip(&mut numbers) {
                     numbers.extend(column.of(&task));
                 }
-            }
-            if succeeded == 0 {
-                return Ok(None);
             }
             for (column, mut numbers) in columns.iter().zip(numbers) {
                 numbers.sort_unstable();
