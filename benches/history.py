@@ -9,9 +9,14 @@ application of that Spark whose longest stage was repeated with new ids, so ever
 Measured for each server and log, from the start of the process: until /applications lists the log; then, cold, until the first
 /stages answer; then again (warm: in memory); then after a restart (ours reads its cache; Spark's replays). CPU seconds and peak
 resident memory are those of the server's process when it is asked to end.
+
+With --examples (target/release/examples, after `cargo build --release -p stoke-eventlog -p stoke-history --examples`) also: how fast our
+reader reads plain, zstd and lz4 logs, beside `wc -l`; and the memory 3,000,000 tasks in 30 stages take, and 1,000,000 tasks in
+one with all of them retained.
 """
 
 import argparse
+import io
 import json
 import os
 import re
@@ -53,8 +58,19 @@ def name_of(line):
     return line[10:line.index('"', 10)]
 
 
-def big_log(lines, tasks_per_stage, stages, target):
-    """Repeats the job of the longest stage `stages` times, and its tasks until there are `tasks_per_stage`."""
+def split_of(line, stage, task, index):
+    """A task's line in the pieces between its stage, id, index and partition."""
+    head, rest = line.split('"Stage ID":%s,' % stage, 1)
+    middle, rest = rest.split('"Task ID":%d,"Index":%d,' % (task, index), 1)
+    before, found, after = rest.partition('"Partition ID":%d,' % index)
+    if not found:
+        raise SystemExit("a Spark that writes no partition of a task; take one from 3.3 on")
+    return head + '"Stage ID":', "," + middle + '"Task ID":', ',"Index":', "," + before + '"Partition ID":', "," + after
+
+
+def big_log(lines, tasks_per_stage, stages, target, program=None):
+    """Repeats the job of the longest stage `stages` times, and its tasks until there are `tasks_per_stage`. With a program, the log is
+    what that makes of it."""
     if os.path.exists(target):
         return
     by_stage = {}
@@ -70,9 +86,14 @@ def big_log(lines, tasks_per_stage, stages, target):
              if (name_of(line) in ("SparkListenerStageSubmitted", "SparkListenerStageCompleted") and '"Stage ID":%s,' % stage in line[:120])
              or (name_of(line) in ("SparkListenerJobStart", "SparkListenerJobEnd") and '"Job ID":%s,' % job in line[:80])]
     first = by_stage[stage]
-    tasks = [(line, int(re.search(r'"Task ID":(\d+)', line).group(1)), int(re.search(r'"Index":(\d+)', line).group(1))) for line in of_stage]
-    base = min(task for _, task, _ in tasks)
-    with open(target + ".new", "w") as out:
+    tasks = []
+    for line in of_stage:
+        task, index = int(re.search(r'"Task ID":(\d+)', line).group(1)), int(re.search(r'"Index":(\d+)', line).group(1))
+        tasks.append((task, index, split_of(line, stage, task, index)))
+    base = min(task for task, _, _ in tasks)
+    file = open(target + ".new", "wb")
+    packing = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=file) if program else None
+    with io.TextIOWrapper(packing.stdin if packing else file, encoding="utf-8", write_through=False) as out:
         for line in lines:
             if name_of(line) in ("SparkListenerLogStart", "SparkListenerResourceProfileAdded", "SparkListenerBlockManagerAdded",
                                  "SparkListenerEnvironmentUpdate", "SparkListenerApplicationStart", "SparkListenerExecutorAdded"):
@@ -86,19 +107,15 @@ def big_log(lines, tasks_per_stage, stages, target):
                 return line.replace('"Stage ID":%s,' % stage, '"Stage ID":%d,' % copy)
             for line in frame[:2]:
                 out.write(numbered(line))
-            made = 0
-            while made < tasks_per_stage:
-                for line, task, index in tasks:
-                    if index + made >= tasks_per_stage:
-                        continue
-                    line = line.replace('"Task ID":%d,"Index":%d,' % (task, index),
-                                        '"Task ID":%d,"Index":%d,' % (copy * tasks_per_stage + made + task - base, index + made), 1)
-                    line = line.replace('"Partition ID":%d,' % index, '"Partition ID":%d,' % (index + made), 1)
-                    out.write(line.replace('"Stage ID":%s,' % stage, '"Stage ID":%d,' % copy, 1))
-                made += first
+            for made in range(0, tasks_per_stage, first):
+                ids = copy * tasks_per_stage + made - base
+                out.write("".join("%s%d%s%d%s%d%s%d%s" % (a, copy, b, ids + task, c, index + made, d, index + made, e)
+                                  for task, index, (a, b, c, d, e) in tasks if index + made < tasks_per_stage))
             for line in frame[2:]:
                 out.write(numbered(line))
         out.write(next(line for line in lines if name_of(line) == "SparkListenerApplicationEnd"))
+    if packing and packing.wait():
+        raise SystemExit("%s failed" % program[0])
     os.rename(target + ".new", target)
 
 
@@ -136,10 +153,13 @@ class Server:
         answer = get(self.port, path)
         return time.monotonic() - begin, answer
 
+    def peak(self):
+        with open("/proc/%d/status" % self.process.pid) as status:
+            return int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1)) / 1024
+
     def end(self):
         """CPU seconds and peak MiB."""
-        with open("/proc/%d/status" % self.process.pid) as status:
-            peak = int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1)) / 1024
+        peak = self.peak()
         with open("/proc/%d/stat" % self.process.pid) as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
         cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -164,6 +184,77 @@ def measure(start):
     return result, cold, summary
 
 
+def alone(command):
+    """Wall and CPU seconds of a program."""
+    begin = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit("%s failed" % command[0])
+    return {"wall_s": round(wall, 3), "cpu_s": round(usage.ru_utime + usage.ru_stime, 3)}
+
+
+def best(command, runs=9):
+    """The least wall and the least CPU seconds of some runs."""
+    all_runs = [alone(command) for _ in range(runs)]
+    return {key: min(one[key] for one in all_runs) for key in all_runs[0]}
+
+
+def readers(given, plain):
+    """How fast logs are read by our reader alone, and what merely passing over the bytes takes."""
+    report = {}
+    size = os.path.getsize(plain)
+    report["wc -l"] = best(["wc", "-l", plain])
+    for codec, ending in (("plain", ""), ("zstd", ".zstd"), ("lz4", ".lz4")):
+        directory = os.path.dirname(plain)
+        if ending:
+            directory = os.path.join(given.work, "gigabyte-" + codec)
+            os.makedirs(directory, exist_ok=True)
+            packed = os.path.join(directory, "app-bench" + ending)
+            if not os.path.exists(packed):
+                subprocess.run([os.path.join(given.examples, "pack"), codec, plain, packed + ".new"], check=True)
+                os.rename(packed + ".new", packed)
+        for threads in ("1", "2"):
+            for what in ("read", "replay"):
+                report["%s, %s, threads %s" % (codec, what, threads)] = best([os.path.join(given.examples, "replay"), directory, threads, what])
+    for one in report.values():
+        one["gb_per_s"] = round(size / 1e9 / one["wall_s"], 2)
+        one["gb_per_cpu_s"] = round(size / 1e9 / max(one["cpu_s"], 1e-3), 2)
+    return {"bytes": size, "reader": report}
+
+
+def crowds(given, lines):
+    """Many tasks: peak memory while everything of them is asked for."""
+    report = {}
+    for name, tasks, stages, retained in (("many", 100000, 30, 100000), ("wide", 1000000, 1, 1000000)):
+        directory = os.path.join(given.work, name)
+        os.makedirs(directory, exist_ok=True)
+        big_log(lines, tasks, stages, os.path.join(directory, "app-bench.zstd"), ["zstd", "-1", "-q"])
+        for cache in (os.path.join(given.work, "cache-" + name), "-"):
+            shutil.rmtree(cache, ignore_errors=True)
+            port = free_port()
+            server = Server([os.path.join(given.examples, "history_serve"), directory, "127.0.0.1:%d" % port, cache, str(retained)], port, {})
+            one = {"tasks": tasks * stages}
+            one["list_s"], application = server.listed()
+            base = "applications/%s/stages" % application
+            one["stages_cold_s"], _ = server.timed(base)
+            one["peak_after_replay_mib"] = server.peak()
+            one["task_list_s"], page = server.timed("%s/0/0/taskList?offset=%d&length=50" % (base, tasks - 50))
+            assert len(page) == 50
+            one["by_runtime_s"], page = server.timed(base + "/0/0/taskList?sortBy=-runtime&length=50")
+            assert len(page) == 50
+            one["task_summary_s"], _ = server.timed(base + "/0/0/taskSummary")
+            begin = time.monotonic()
+            with urllib.request.urlopen("http://127.0.0.1:%d/api/v1/%s/0/0?details=true" % (port, base)) as answer:
+                one["details_bytes"] = sum(len(piece) for piece in iter(lambda: answer.read(1 << 20), b""))
+            one["details_s"] = time.monotonic() - begin
+            one["cpu_s"], one["peak_mib"] = server.end()
+            report["%s, %s" % (name, "no cache" if cache == "-" else "cache")] = one
+    return report
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--spark-home", required=True)
@@ -172,6 +263,8 @@ def main():
     arguments.add_argument("--work", default="/tmp/stoke-history-bench")
     arguments.add_argument("--tasks", type=int, default=100000)
     arguments.add_argument("--gigabytes", type=float, default=1.3)
+    arguments.add_argument("--examples", help="a directory with the examples `replay`, `pack` and `history_serve`: measures the reader and many tasks too")
+    arguments.add_argument("--skip-servers", action="store_true", help="measure only what --examples is for")
     arguments.add_argument("--heap", default="2g", help="heap of Spark's server")
     given = arguments.parse_args()
     os.makedirs(given.work, exist_ok=True)
@@ -184,6 +277,8 @@ def main():
         os.makedirs(directory, exist_ok=True)
         big_log(lines, given.tasks, count, os.path.join(directory, "app-bench"))
         size = os.path.getsize(os.path.join(directory, "app-bench"))
+        if given.skip_servers:
+            continue
         cache = os.path.join(given.work, "cache-" + name)
         shutil.rmtree(cache, ignore_errors=True)
 
@@ -208,6 +303,9 @@ def main():
         report[name] = {"bytes": size, "spark": theirs, "stoke": ours,
                         "ratio": {key: round(theirs[key] / max(ours[key], 1e-6), 1) for key in theirs}}
         print(json.dumps({name: report[name]}, indent=1), flush=True)
+    if given.examples:
+        print(json.dumps(readers(given, os.path.join(given.work, "gigabyte", "app-bench")), indent=1), flush=True)
+        print(json.dumps(crowds(given, lines), indent=1), flush=True)
     return 0
 
 

@@ -50,7 +50,7 @@ fn head(source: &Source, part: &Part, seen: &mut Glance) -> Result<(), SourceErr
     let text = source.text(part, 0)?;
     let mut blocks = Blocks::new(Small(text.take(HEAD)), 0);
     while let Some((block, failure)) = blocks.next(Vec::new()) {
-        for line in block.bytes.split(|byte| *byte == b'\n') {
+        for line in block.text().split(|byte| *byte == b'\n') {
             // Only two kinds of lines are of interest; the rest of the head is the environment, which is long.
             let Ok(line) = std::str::from_utf8(line) else {
                 continue;

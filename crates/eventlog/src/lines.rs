@@ -2,17 +2,30 @@
 
 use std::io::{self, Read};
 
-/// The block we aim at, in bytes.
-const BLOCK: usize = 1 << 20;
+/// The block we aim at, in bytes: what a core's cache holds while it is parsed.
+const BLOCK: usize = 256 << 10;
 /// The longest line we take, in bytes. A plan of thousands of operators makes lines of some MiB; what is longer is passed over.
 pub(crate) const LONGEST: usize = 64 << 20;
 
 /// Whole lines, or the rest of the stream.
 pub(crate) struct Block {
-    /// The bytes. Every line ends with a line feed, except the last one of a stream that was cut.
-    pub(crate) bytes: Vec<u8>,
+    /// Memory, of which the first bytes are the block. It is initialised once and used again as it is.
+    memory: Vec<u8>,
+    length: usize,
     /// Where they begin in the decompressed stream.
     pub(crate) offset: u64,
+}
+
+impl Block {
+    /// The bytes. Every line ends with a line feed, except the last one of a stream that was cut.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.memory.get(..self.length).unwrap_or_default()
+    }
+
+    /// The memory, for another block.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.memory
+    }
 }
 
 /// Blocks of a stream.
@@ -37,52 +50,63 @@ impl<R: Read> Blocks<R> {
     }
 
     /// The next block, in memory that `reuse` brings. An error of the stream comes after every byte before it was given out.
-    pub(crate) fn next(&mut self, mut reuse: Vec<u8>) -> Option<(Block, Option<io::Error>)> {
+    pub(crate) fn next(&mut self, reuse: Vec<u8>) -> Option<(Block, Option<io::Error>)> {
         if self.ended {
             return None;
         }
-        reuse.clear();
         if self.skipping {
             self.skip();
         }
-        reuse.append(&mut self.rest);
+        // Memory a long line took is given back.
+        let mut memory = if reuse.len() > 4 * BLOCK { Vec::new() } else { reuse };
+        let least = BLOCK.max(self.rest.len() + BLOCK / 2);
+        if memory.len() < least {
+            memory.resize(least, 0);
+        }
+        let mut have = self.rest.len();
+        memory[..have].copy_from_slice(&self.rest);
+        self.rest.clear();
         let mut failure = None;
-        loop {
-            let have = reuse.len();
-            let want = BLOCK.saturating_sub(have).max(BLOCK / 2) as u64;
-            match (&mut self.from).take(want).read_to_end(&mut reuse) {
-                Ok(0) => self.ended = true,
-                Ok(_) => {}
-                Err(error) => {
-                    self.ended = true;
-                    failure = Some(error);
+        let length = loop {
+            let before = have;
+            while have < memory.len() && !self.ended {
+                match self.from.read(&mut memory[have..]) {
+                    Ok(0) => self.ended = true,
+                    Ok(more) => have += more,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        self.ended = true;
+                        failure = Some(error);
+                    }
                 }
             }
             if self.ended {
-                break;
+                break have;
             }
-            if let Some(end) = memchr::memrchr(b'\n', &reuse[have..]) {
-                self.rest.extend_from_slice(&reuse[have + end + 1..]);
-                reuse.truncate(have + end + 1);
-                break;
+            if let Some(end) = memchr::memrchr(b'\n', &memory[before..have]) {
+                self.rest.extend_from_slice(&memory[before + end + 1..have]);
+                break before + end + 1;
             }
-            if reuse.len() > LONGEST {
+            if have > LONGEST {
                 self.skipping = true;
                 let error = io::Error::new(io::ErrorKind::InvalidData, "a line is longer than 64 MiB");
                 let block = Block {
                     offset: self.offset,
-                    bytes: Vec::new(),
+                    length: 0,
+                    memory: Vec::new(),
                 };
-                self.offset += reuse.len() as u64;
+                self.offset += have as u64;
                 return Some((block, Some(error)));
             }
-        }
+            memory.resize((have * 2).min(LONGEST + BLOCK), 0);
+        };
         let block = Block {
             offset: self.offset,
-            bytes: reuse,
+            length,
+            memory,
         };
-        self.offset += block.bytes.len() as u64;
-        (!block.bytes.is_empty() || failure.is_some()).then_some((block, failure))
+        self.offset += length as u64;
+        (length > 0 || failure.is_some()).then_some((block, failure))
     }
 
     /// Passes over the rest of a line. An error of the stream comes again when the stream is read next.
@@ -118,8 +142,8 @@ mod tests {
         while let Some((block, failure)) = blocks.next(Vec::new()) {
             assert!(failure.is_none());
             assert_eq!(block.offset, all.len() as u64);
-            all.extend_from_slice(&block.bytes);
-            assert!(block.bytes.ends_with(b"\n") || all.len() == text.len());
+            all.extend_from_slice(block.text());
+            assert!(block.text().ends_with(b"\n") || all.len() == text.len());
             count += 1;
         }
         assert!(count > 1);
@@ -135,8 +159,8 @@ mod tests {
         let mut blocks = Blocks::new(text, 0);
         let (mut seen, mut failures) = (Vec::new(), 0);
         while let Some((block, failure)) = blocks.next(Vec::new()) {
-            if !block.bytes.is_empty() {
-                seen.push((block.offset, block.bytes));
+            if !block.text().is_empty() {
+                seen.push((block.offset, block.text().to_vec()));
             }
             failures += usize::from(failure.is_some());
         }

@@ -1,12 +1,11 @@
-//! Reading a log: one thread decompresses and splits, others parse, and the caller takes the events in order.
+//! Reading a log: threads take blocks of lines in turn, parse them beside each other, and hand the events on in order.
 //!
-//! Memory is bounded by the blocks under way (1 MiB each, a few per thread), not by the log. What cannot be read does not stop the rest:
-//! it is counted and placed in the [`Report`].
+//! Memory is bounded by the blocks under way (256 KiB of text and its events for each thread), not by the log. What cannot be read does not
+//! stop the rest: it is counted and placed in the [`Report`].
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crate::event::{self, Event, Line};
@@ -15,7 +14,7 @@ use crate::lines::{Block, Blocks};
 /// How to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Threads that parse. 1 parses in the calling thread.
+    /// Threads that read and parse, the calling one among them.
     pub threads: usize,
 }
 
@@ -60,6 +59,11 @@ pub struct Report {
 /// Faults kept; further ones are counted only.
 const KEPT_FAULTS: usize = 16;
 
+/// Names of unknown events that are kept: logs have a few, a damaged one may have any number.
+const KEPT_NAMES: usize = 200;
+/// What further ones are counted under.
+const OTHERS: &str = "others";
+
 /// A file to read: its name for messages, where its bytes begin in the decompressed text, and its decompressed bytes.
 pub struct Input<'a> {
     /// For messages.
@@ -81,81 +85,98 @@ impl std::fmt::Debug for Input<'_> {
 
 /// Reads a file and hands each event to `take`, in order. `last` says whether this file is the last of its log: only there a line that was
 /// cut is a log still being written.
-pub fn read(input: Input<'_>, options: Options, report: &mut Report, last: bool, mut take: impl FnMut(Event)) {
+pub fn read(input: Input<'_>, options: Options, report: &mut Report, last: bool, take: impl FnMut(Event) + Send) {
     let Input { name, offset, text } = input;
-    let mut blocks = Blocks::new(text, offset);
     report.resume_at = offset;
-    if options.threads <= 1 {
-        let mut spare = Vec::new();
-        while let Some((block, failure)) = blocks.next(std::mem::take(&mut spare)) {
-            let mut parsed = parse(&block);
-            spare = block.bytes;
-            for event in parsed.events.drain(..) {
-                take(event);
-                report.events += 1;
-            }
-            report.add(name, last, parsed, failure);
-        }
-        return;
-    }
-    let depth = options.threads * 2;
-    let (to_parse, jobs) = sync_channel::<(usize, Block, Option<io::Error>)>(depth);
-    let (to_take, done) = sync_channel::<(usize, Parsed, Option<io::Error>)>(depth);
-    let (give_back, spare) = sync_channel::<Vec<u8>>(depth * 2);
-    let jobs = Mutex::new(jobs);
+    let reading = Reading {
+        blocks: Mutex::new((0, Blocks::new(text, offset))),
+        taking: Mutex::new(Taking {
+            next: 0,
+            stopped: false,
+            report,
+            take,
+        }),
+        taken: Condvar::new(),
+        name,
+        last,
+    };
     thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut number = 0;
-            while let Some((block, failure)) = blocks.next(spare.try_recv().unwrap_or_default()) {
-                if to_parse.send((number, block, failure)).is_err() {
-                    return;
-                }
-                number += 1;
-            }
-        });
-        for _ in 0..options.threads {
-            let (to_take, give_back, jobs) = (to_take.clone(), give_back.clone(), &jobs);
-            scope.spawn(move || work(jobs, &to_take, &give_back));
+        for _ in 1..options.threads {
+            scope.spawn(|| reading.work());
         }
-        drop(to_take);
-        in_order(&done, |mut parsed, failure| {
-            for event in parsed.events.drain(..) {
-                take(event);
-                report.events += 1;
-            }
-            report.add(name, last, parsed, failure);
-        });
+        reading.work();
     });
 }
 
-fn work(
-    jobs: &Mutex<Receiver<(usize, Block, Option<io::Error>)>>,
-    to_take: &SyncSender<(usize, Parsed, Option<io::Error>)>,
-    give_back: &SyncSender<Vec<u8>>,
-) {
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, block, failure)) = job else {
-            return;
-        };
-        let parsed = parse(&block);
-        // A full or closed channel only means that this memory is not used again.
-        let _ = give_back.try_send(block.bytes);
-        if to_take.send((number, parsed, failure)).is_err() {
-            return;
+/// A file that is being read.
+struct Reading<'a, F> {
+    /// The number of the next block, and what it comes from.
+    blocks: Mutex<(usize, Blocks<Box<dyn Read + Send + 'a>>)>,
+    taking: Mutex<Taking<'a, F>>,
+    /// A block was taken.
+    taken: Condvar,
+    name: &'a str,
+    last: bool,
+}
+
+/// Whom events are handed to, block after block.
+struct Taking<'a, F> {
+    /// The block whose turn it is.
+    next: usize,
+    /// A thread ended in a panic: its block will not come.
+    stopped: bool,
+    report: &'a mut Report,
+    take: F,
+}
+
+impl<F: FnMut(Event)> Reading<'_, F> {
+    /// What each thread does: takes the next block, parses it beside the others, and hands its events on when those before it are handed
+    /// on. What a thread parses it also hands on and lets go of, so nothing moves between cores but the order.
+    fn work(&self) {
+        let _unless_done = Stop(self);
+        let mut parsed = Parsed::default();
+        let mut spare = Vec::new();
+        loop {
+            let (number, block, failure) = {
+                let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some((block, failure)) = blocks.1.next(std::mem::take(&mut spare)) else {
+                    return;
+                };
+                blocks.0 += 1;
+                (blocks.0 - 1, block, failure)
+            };
+            parse(&block, &mut parsed);
+            spare = block.into_memory();
+            let taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = |taking: &mut Taking<'_, F>| taking.next != number && !taking.stopped;
+            let mut taking = self
+                .taken
+                .wait_while(taking, turn)
+                .unwrap_or_else(PoisonError::into_inner);
+            if taking.stopped {
+                return;
+            }
+            for event in parsed.events.drain(..) {
+                (taking.take)(event);
+                taking.report.events += 1;
+            }
+            taking.report.add(self.name, self.last, &mut parsed, failure);
+            taking.next += 1;
+            drop(taking);
+            self.taken.notify_all();
         }
     }
 }
 
-/// Hands on what arrives by number.
-fn in_order<T, U>(done: &Receiver<(usize, T, U)>, mut take: impl FnMut(T, U)) {
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    for (number, one, other) in done {
-        early.insert(number, (one, other));
-        while let Some((one, other)) = early.remove(&next) {
-            take(one, other);
-            next += 1;
+/// Stops the others when a thread ends in a panic: they would wait for its block.
+struct Stop<'r, 'a, F>(&'r Reading<'a, F>);
+
+impl<F> Drop for Stop<'_, '_, F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut taking = self.0.taking.lock().unwrap_or_else(PoisonError::into_inner);
+            taking.stopped = true;
+            self.0.taken.notify_all();
         }
     }
 }
@@ -173,21 +194,25 @@ struct Parsed {
     bytes: u64,
 }
 
-fn parse(block: &Block) -> Parsed {
-    let mut parsed = Parsed {
-        bytes: block.bytes.len() as u64,
-        end: block.offset + block.bytes.len() as u64,
+fn parse(block: &Block, parsed: &mut Parsed) {
+    let bytes = block.text();
+    *parsed = Parsed {
+        bytes: bytes.len() as u64,
+        end: block.offset + bytes.len() as u64,
+        // The memory is used again.
+        events: std::mem::take(&mut parsed.events),
         ..Parsed::default()
     };
+    parsed.events.clear();
     // One check for the block; only a block that is not UTF-8 is looked at line by line.
-    let whole = simdutf8::basic::from_utf8(&block.bytes).ok();
+    let whole = simdutf8::basic::from_utf8(bytes).ok();
     let mut at = 0;
-    while at < block.bytes.len() {
-        let end = memchr::memchr(b'\n', &block.bytes[at..]).map(|length| at + length);
-        let stop = end.unwrap_or(block.bytes.len());
+    while at < bytes.len() {
+        let end = memchr::memchr(b'\n', &bytes[at..]).map(|length| at + length);
+        let stop = end.unwrap_or(bytes.len());
         let line = match whole {
             Some(text) => Ok(&text[at..stop]),
-            None => std::str::from_utf8(&block.bytes[at..stop]),
+            None => std::str::from_utf8(&bytes[at..stop]),
         };
         let place = block.offset + at as u64;
         let outcome = match line {
@@ -196,8 +221,9 @@ fn parse(block: &Block) -> Parsed {
             Err(error) => Err(format!("not UTF-8: {error}")),
         };
         if end.is_none() {
+            // An event that lacks no more than the end of its line is taken now, and not again when reading goes on.
             parsed.cut = Some((place, outcome.is_ok()));
-            parsed.end = place;
+            parsed.end = if outcome.is_ok() { parsed.end } else { place };
         }
         match outcome {
             Ok(Some(Line::Event(event))) => parsed.events.push(event),
@@ -213,18 +239,21 @@ fn parse(block: &Block) -> Parsed {
         }
         at = stop + 1;
     }
-    parsed
 }
 
 impl Report {
-    fn add(&mut self, file: &str, last: bool, parsed: Parsed, failure: Option<io::Error>) {
+    fn add(&mut self, file: &str, last: bool, parsed: &mut Parsed, failure: Option<io::Error>) {
         self.bytes += parsed.bytes;
         self.bad_lines += parsed.bad_lines;
         self.resume_at = parsed.end;
-        for (name, count) in parsed.unknown {
+        for (name, count) in std::mem::take(&mut parsed.unknown) {
+            let name = match self.unknown.len() < KEPT_NAMES || self.unknown.contains_key(&name) {
+                true => name,
+                false => OTHERS.to_owned(),
+            };
             *self.unknown.entry(name).or_default() += count;
         }
-        for (offset, what) in parsed.bad {
+        for (offset, what) in parsed.bad.drain(..) {
             self.fault(file, offset, what);
         }
         let cut_off = match (&parsed.cut, &failure) {
@@ -301,9 +330,24 @@ mod tests {
     }
 
     #[test]
+    fn names_without_end_take_no_memory() {
+        let text: String = (0..5000).map(|id| format!("{{\"Event\":\"e{id}\"}}\n")).collect();
+        let (_, report) = run(text.as_bytes(), 2);
+        assert_eq!(
+            (report.unknown.len(), report.unknown.values().sum::<u64>()),
+            (KEPT_NAMES + 1, 5000)
+        );
+    }
+
+    #[test]
     fn the_last_line_may_lack_its_end() {
         let (events, report) = run(START.as_bytes(), 2);
-        assert_eq!((events.len(), report.truncated, report.resume_at), (1, None, 0));
+        let end = START.len() as u64;
+        assert_eq!(
+            (events.len(), report.truncated, report.resume_at),
+            (1, None, end),
+            "it is not read twice"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The status API over a directory of event logs, without the rest of Stoke: `serve DIRECTORY ADDRESS [CACHE]`.
+//! The status API over a directory of event logs, without the rest of Stoke: `serve DIRECTORY ADDRESS [CACHE] [RETAINED_TASKS]`. A CACHE
+//! of `-` is none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         arguments.next().unwrap_or_default(),
         arguments.next().unwrap_or_default(),
     );
-    let cache = arguments.next().map(Cache::open).transpose()?;
-    let index = Arc::new(Index::new(Source::directory(directory), Settings::default(), cache));
+    let cache = arguments.next().filter(|cache| cache != "-");
+    let cache = cache.map(Cache::open).transpose()?;
+    let mut settings = Settings::default();
+    if let Some(tasks) = arguments.next() {
+        settings.limits.tasks = tasks.parse()?;
+    }
+    let index = Arc::new(Index::new(Source::directory(directory), settings, cache));
     index.scan()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,5 +1,6 @@
-//! How fast logs are read, and into how much memory: `replay DIRECTORY [THREADS]`.
+//! How fast logs are read, and into how much memory: `replay DIRECTORY [THREADS] [read|replay]`. One JSON object a log.
 
+use std::io::Write;
 use std::time::Instant;
 
 use stoke_eventlog::read::Input;
@@ -16,34 +17,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         None => Options::default(),
     };
+    let only_read = arguments.next().as_deref() == Some("read");
     for log in source.logs()? {
         let begin = Instant::now();
-        let mut report = Report::default();
-        for part in &log.parts {
-            let input = Input {
-                name: &part.entry.path,
-                offset: 0,
-                text: source.text(part, 0)?,
-            };
-            read(input, options, &mut report, true, drop);
-        }
-        let alone = begin.elapsed().as_secs_f64();
-        let begin = Instant::now();
-        let replayed = replay(&source, &log, Limits::default(), options)?;
-        let all = begin.elapsed().as_secs_f64();
-        let gigabytes = replayed.report.bytes as f64 / 1e9;
-        let view = replayed.application.into_view(0);
-        let mut out = std::io::stdout().lock();
-        std::io::Write::write_fmt(
-            &mut out,
-            format_args!(
-                "{}: {gigabytes:.3} GB, {} events; read {alone:.3} s ({:.2} GB/s), replayed {all:.3} s ({:.2} GB/s), {} MiB kept\n",
-                log.path,
-                report.events,
-                gigabytes / alone,
-                gigabytes / all,
-                view.memory() >> 20
-            ),
+        let (report, kept) = match only_read {
+            true => {
+                let mut report = Report::default();
+                for part in &log.parts {
+                    let input = Input {
+                        name: &part.entry.path,
+                        offset: 0,
+                        text: source.text(part, 0)?,
+                    };
+                    read(input, options, &mut report, true, drop);
+                }
+                (report, 0)
+            }
+            false => {
+                let replayed = replay(&source, &log, Limits::default(), options)?;
+                (replayed.report, replayed.application.into_view(0).memory())
+            }
+        };
+        writeln!(
+            std::io::stdout().lock(),
+            "{{\"log\": {:?}, \"bytes\": {}, \"events\": {}, \"seconds\": {:.3}, \"kept\": {kept}}}",
+            log.path,
+            report.bytes,
+            report.events,
+            begin.elapsed().as_secs_f64(),
         )?;
     }
     Ok(())

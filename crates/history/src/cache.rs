@@ -2,11 +2,14 @@
 //! is made again from the logs.
 //!
 //! One file holds the list, one file each replayed application. A file begins with the format's name, which changes whenever the
-//! format or the rules of replaying do, and ends with a checksum; a file that is not as expected is as if it were not there.
+//! format or the rules of replaying do; behind it are the pieces of an application, then what is kept, where that begins, and a checksum
+//! of it. Each piece has its own checksum and stays in the file until it is asked for. A file that is not as expected is as if it were not
+//! there.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::Hasher;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -16,10 +19,11 @@ use twox_hash::XxHash64;
 use crate::index::Stamp;
 use crate::listing::Found;
 use crate::model::{Application, Limits};
+use crate::pieces::{Pieces, Spot};
 use crate::replay::Position;
 
 /// The format. The crate's version is part of it: rules of replaying may change with it.
-const FORMAT: &str = concat!("stoke-history 3 ", env!("CARGO_PKG_VERSION"), "\n");
+const FORMAT: &str = concat!("stoke-history 4 ", env!("CARGO_PKG_VERSION"), "\n");
 const LISTING: &str = "listing";
 /// Logs shorter than this, in bytes, are replayed as fast as the cache is read.
 const WORTH_KEEPING: u64 = 64 << 10;
@@ -37,6 +41,7 @@ struct Kept<A> {
     position: Position,
     limits: Limits,
     answers_as: Option<String>,
+    pieces: Vec<Spot>,
     application: A,
 }
 
@@ -53,21 +58,29 @@ impl Cache {
 
     /// The list as it was kept: path, stamp and what was found.
     pub fn listing(&self) -> Vec<(String, Stamp, Option<Found>)> {
-        self.read(LISTING).unwrap_or_default()
+        self.read(LISTING).map(|(logs, _)| logs).unwrap_or_default()
     }
 
     /// Keeps the list.
     pub fn keep_listing<'a>(&self, logs: impl Iterator<Item = (&'a String, &'a Stamp, &'a Option<Found>)>) {
         let logs: Vec<_> = logs.collect();
-        self.write(LISTING, &logs);
+        self.write(LISTING, |file, at| write_body(file, at, &logs));
     }
 
-    /// An application as it was replayed, when its log has not changed since and it was replayed into one like `new`.
-    pub fn application(&self, path: &str, stamp: &Stamp, new: &Application) -> Option<(Application, Position)> {
-        let kept: Kept<Application> = self.read(&name_of(path))?;
-        let same_log = kept.path == path && kept.stamp == *stamp;
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// An application as it was replayed, when it was replayed into one like `new`; with the log's stamp then and how far it was read.
+    pub fn application(&self, path: &str, new: &Application) -> Option<(Application, Stamp, Position)> {
+        let (kept, file): (Kept<Application>, File) = self.read(&name_of(path))?;
         let same_rules = kept.limits == new.limits() && kept.answers_as.as_deref() == new.answers_as();
-        (same_log && same_rules).then_some((kept.application, kept.position))
+        if kept.path != path || !same_rules {
+            return None;
+        }
+        let pieces = Pieces::kept(file, kept.pieces, &self.directory);
+        Some((kept.application.with_pieces(pieces), kept.stamp, kept.position))
     }
 
     /// Keeps a replayed application, when its log is long enough.
@@ -75,15 +88,19 @@ impl Cache {
         if stamp.bytes() < WORTH_KEEPING {
             return;
         }
-        let kept = Kept {
-            path: path.to_owned(),
-            stamp: stamp.clone(),
-            position: position.clone(),
-            limits: application.limits(),
-            answers_as: application.answers_as().map(str::to_owned),
-            application,
-        };
-        self.write(&name_of(path), &kept);
+        self.write(&name_of(path), |file, at| {
+            let (pieces, end) = application.pieces().copy(&application.wanted(), file, at)?;
+            let kept = Kept {
+                path: path.to_owned(),
+                stamp: stamp.clone(),
+                position: position.clone(),
+                limits: application.limits(),
+                answers_as: application.answers_as().map(str::to_owned),
+                pieces,
+                application,
+            };
+            write_body(file, end, &kept)
+        });
     }
 
     /// Deletes what is kept of logs that are gone.
@@ -100,37 +117,60 @@ impl Cache {
         }
     }
 
-    /// Reads a file that is whole and of our format.
-    fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let bytes = fs::read(self.directory.join(name)).ok()?;
-        let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
+    /// Reads what is kept in a file of our format; pieces stay in the file.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Option<(T, File)> {
+        let file = File::open(self.directory.join(name)).ok()?;
+        let size = file.metadata().ok()?.len();
+        let mut format = [0; FORMAT.len()];
+        file.read_exact_at(&mut format, 0).ok()?;
+        let mut trailer = [0; TRAILER];
+        let end = size.checked_sub(TRAILER as u64)?;
+        file.read_exact_at(&mut trailer, end).ok()?;
+        let (begin, sum) = trailer.split_at(8);
+        let begin = u64::from_le_bytes(begin.try_into().ok()?);
         let sum = u64::from_le_bytes(sum.try_into().ok()?);
-        if checksum(body) != sum {
+        let length = end.checked_sub(begin)?;
+        if format != FORMAT.as_bytes() || begin < FORMAT.len() as u64 {
             return None;
         }
-        postcard::from_bytes(body.strip_prefix(FORMAT.as_bytes())?).ok()
+        let mut body = vec![0; usize::try_from(length).ok()?];
+        file.read_exact_at(&mut body, begin).ok()?;
+        if XxHash64::oneshot(0, &body) != sum {
+            return None;
+        }
+        Some((postcard::from_bytes(&body).ok()?, file))
     }
 
     /// Written beside and moved into place: a reader sees the old file or the new one. That it fails costs time later, nothing else.
-    fn write(&self, name: &str, body: &impl Serialize) {
+    fn write(&self, name: &str, body: impl FnOnce(&File, u64) -> io::Result<()>) {
         let beside = self.directory.join(format!(".{name}.{}", std::process::id()));
-        let written = write_file(&beside, body).and_then(|()| fs::rename(&beside, self.directory.join(name)));
-        if let Err(error) = written {
+        let write = || {
+            let file = File::create(&beside)?;
+            file.write_all_at(FORMAT.as_bytes(), 0)?;
+            body(&file, FORMAT.len() as u64)?;
+            fs::rename(&beside, self.directory.join(name))
+        };
+        if let Err(error) = write() {
             tracing::warn!(%error, directory = %self.directory.display(), "the cache of history cannot be written");
             let _ = fs::remove_file(&beside);
         }
     }
 }
 
-/// Format, body, checksum: piece by piece, because an application may be large.
-fn write_file(file: &Path, body: &impl Serialize) -> io::Result<()> {
+/// Where the body begins, and its checksum.
+const TRAILER: usize = 16;
+
+/// Body and trailer: piece by piece, because an application may be large.
+fn write_body(file: &File, begin: u64, body: &impl Serialize) -> io::Result<()> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(begin))?;
     let mut out = Summed {
-        out: BufWriter::with_capacity(256 << 10, fs::File::create(file)?),
+        out: BufWriter::with_capacity(256 << 10, file),
         sum: XxHash64::with_seed(0),
     };
-    out.write_all(FORMAT.as_bytes())?;
     postcard::to_io(body, &mut out).map_err(io::Error::other)?;
     let sum = out.sum.finish();
+    out.out.write_all(&begin.to_le_bytes())?;
     out.out.write_all(&sum.to_le_bytes())?;
     out.out.flush()
 }
@@ -151,11 +191,6 @@ impl<W: Write> Write for Summed<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-/// The 64 bits of xxHash over the bytes.
-fn checksum(bytes: &[u8]) -> u64 {
-    XxHash64::oneshot(0, bytes)
 }
 
 const KEPT: &str = ".app";
@@ -205,7 +240,7 @@ mod tests {
         assert_eq!(cache.listing().len(), 1);
         let file = directory.path().join(LISTING);
         let mut bytes = fs::read(&file).unwrap();
-        let middle = bytes.len() - 9;
+        let middle = bytes.len() - TRAILER - 1;
         bytes[middle] ^= 1;
         fs::write(&file, bytes).unwrap();
         assert!(cache.listing().is_empty());

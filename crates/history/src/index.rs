@@ -3,17 +3,18 @@
 //! A log is looked at once (its first lines and its end) and again only when it has changed; it is replayed when somebody asks for what is
 //! in it. Applications stay in memory up to [`Settings::memory`], the ones asked for longest ago leave first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use stoke_eventlog::layout::Entry;
+use stoke_eventlog::layout::{Entry, IN_PROGRESS};
 use stoke_eventlog::{Log, Options, Source, SourceError, glance};
 
 use crate::cache::Cache;
 use crate::listing::{Attempt, Found, Listed, found, listed};
 use crate::model::{Application, Limits, View};
+use crate::pieces::Pieces;
 use crate::replay::{Position, Replayed, begin, resume};
 use crate::rest::Library;
 
@@ -78,8 +79,13 @@ struct Loaded {
     view: Arc<View>,
     stamp: Stamp,
     position: Position,
+    /// Bytes of the log the cache knows of.
+    kept: u64,
     used: Instant,
 }
+
+/// A log that is still written is kept anew when it has grown by this part of its size.
+const GROWTH: u64 = 8;
 
 /// What a look at the place came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,12 +183,13 @@ impl Index {
             *lock(&self.listed) = Arc::new(listed(now.values().filter_map(|known| known.found.clone())));
             if let Some(cache) = &self.cache {
                 cache.keep_listing(now.iter().map(|(path, known)| (path, &known.stamp, &known.found)));
-                if gone {
-                    cache.keep_only(|path| now.contains_key(path));
-                }
             }
         }
-        lock(&self.loaded).retain(|path, _| now.contains_key(path));
+        let names: HashSet<&str> = now.keys().map(|path| lasting(path)).collect();
+        if gone && let Some(cache) = &self.cache {
+            cache.keep_only(|name| names.contains(name));
+        }
+        lock(&self.loaded).retain(|name, _| names.contains(name.as_str()));
         *lock(&self.known) = now;
         Ok(scan)
     }
@@ -230,7 +237,7 @@ impl Index {
 
     fn in_memory(&self, path: &str, stamp: &Stamp) -> Option<Arc<View>> {
         let mut loaded = lock(&self.loaded);
-        let one = loaded.get_mut(path).filter(|one| one.stamp == *stamp)?;
+        let one = loaded.get_mut(lasting(path)).filter(|one| one.stamp == *stamp)?;
         one.used = Instant::now();
         Some(one.view.clone())
     }
@@ -251,56 +258,79 @@ impl Index {
             .found
             .as_ref()
             .map_or_else(|| self.now(), |found| found.attempt.last_updated);
-        let replayed = self.replayed(path, &known)?;
-        let position = replayed.position.clone();
-        let view = Arc::new(replayed.application.into_view(now));
-        self.put(path, view.clone(), known.stamp, position);
+        let (replayed, kept) = self.replayed(path, &known)?;
+        let one = Loaded {
+            view: Arc::new(replayed.application.into_view(now)),
+            stamp: known.stamp,
+            position: replayed.position,
+            kept,
+            used: Instant::now(),
+        };
+        let view = one.view.clone();
+        self.put(path, one);
         Ok(Some(view))
     }
 
-    /// From memory where the log has only grown, from the cache, or from the log.
-    fn replayed(&self, path: &str, known: &Known) -> Result<Replayed, SourceError> {
-        let before = lock(&self.loaded).remove(path);
-        if let Some(before) = before
-            && let Some(view) = Arc::into_inner(before.view)
-            && before.position.can_resume(&known.log)
-        {
-            let options = self.settings.options;
-            return resume(
-                &self.source,
-                &known.log,
-                view.into_application(),
-                &before.position,
-                options,
-            );
+    /// From memory where the log has only grown, from the cache, or from the log; and how many bytes of the log the cache knows of.
+    fn replayed(&self, path: &str, known: &Known) -> Result<(Replayed, u64), SourceError> {
+        let (log, options) = (&known.log, self.settings.options);
+        let before = lock(&self.loaded).remove(lasting(path));
+        let before = before.filter(|before| before.position.can_resume(&self.source, log));
+        let (replayed, kept) =
+            match before.and_then(|before| Some((Arc::into_inner(before.view)?, before.position, before.kept))) {
+                Some((view, position, kept)) => {
+                    let application = view.into_application();
+                    (resume(&self.source, log, application, &position, options)?, kept)
+                }
+                None => {
+                    let new = self.new_application();
+                    match self
+                        .cache
+                        .as_ref()
+                        .and_then(|cache| cache.application(lasting(path), &new))
+                    {
+                        Some((application, stamp, position)) if stamp == known.stamp => {
+                            let replayed = Replayed {
+                                application,
+                                position,
+                                ..Replayed::default()
+                            };
+                            return Ok((replayed, stamp.bytes()));
+                        }
+                        Some((application, stamp, position)) if position.can_resume(&self.source, log) => {
+                            let replayed = resume(&self.source, log, application, &position, options)?;
+                            (replayed, stamp.bytes())
+                        }
+                        _ => (begin(&self.source, log, new, options)?, 0),
+                    }
+                }
+            };
+        tell(log, &replayed);
+        let size = known.stamp.bytes();
+        match &self.cache {
+            Some(cache) if !log.in_progress || size >= kept.saturating_add(kept / GROWTH) => {
+                cache.keep_application(lasting(path), &known.stamp, &replayed.application, &replayed.position);
+                Ok((replayed, size))
+            }
+            _ => Ok((replayed, kept)),
         }
-        let new = Application::new(self.settings.limits).answering_as(self.settings.answer_as.clone());
-        if let Some(cache) = &self.cache
-            && let Some((application, position)) = cache.application(path, &known.stamp, &new)
-        {
-            return Ok(Replayed {
-                application,
-                position,
-                ..Replayed::default()
-            });
-        }
-        let replayed = begin(&self.source, &known.log, new, self.settings.options)?;
-        tell(&known.log, &replayed);
-        if let Some(cache) = &self.cache {
-            cache.keep_application(path, &known.stamp, &replayed.application, &replayed.position);
-        }
-        Ok(replayed)
+    }
+
+    /// An application nothing is known of yet.
+    fn new_application(&self) -> Application {
+        let pieces = match &self.cache {
+            Some(cache) => Pieces::in_directory(cache.directory()),
+            None => Pieces::default(),
+        };
+        Application::new(self.settings.limits)
+            .answering_as(self.settings.answer_as.clone())
+            .with_pieces(pieces)
     }
 
     /// Keeps an application in memory, and lets go of others for it.
-    fn put(&self, path: &str, view: Arc<View>, stamp: Stamp, position: Position) {
+    fn put(&self, path: &str, one: Loaded) {
         let mut loaded = lock(&self.loaded);
-        let one = Loaded {
-            view,
-            stamp,
-            position,
-            used: Instant::now(),
-        };
+        let path = lasting(path);
         loaded.insert(path.to_owned(), one);
         while loaded.len() > 1 && loaded.values().map(|one| one.view.memory()).sum::<usize>() > self.settings.memory {
             let oldest = loaded
@@ -313,6 +343,11 @@ impl Index {
             };
         }
     }
+}
+
+/// The name of a log while it is written and afterwards.
+fn lasting(path: &str) -> &str {
+    path.strip_suffix(IN_PROGRESS).unwrap_or(path)
 }
 
 /// Says what of a log could not be read, and where.

@@ -61,6 +61,11 @@ impl<'a> Json<'a> {
         self.broken.is_some()
     }
 
+    /// Ends the answer where it is: what it is made of cannot be read.
+    pub fn fail(&mut self, error: io::Error) {
+        self.broken.get_or_insert(error);
+    }
+
     fn hand_on(&mut self) {
         if self.out.len() < PIECE {
             return;
@@ -136,6 +141,11 @@ impl<'a> Object<'_, 'a> {
         text(&mut self.json.out, key);
         self.json.out.extend_from_slice(b" : ");
         self.json
+    }
+
+    /// As [`Json::fail`].
+    pub fn fail(&mut self, error: io::Error) {
+        self.json.fail(error);
     }
 
     /// A field of one token.

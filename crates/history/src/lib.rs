@@ -5,7 +5,7 @@
 //!
 //! [`index`] keeps the shelf of applications and [`cache`] what was found out of logs; [`replay`] reads a log into
 //! an application. [`model`] is an application as Spark's listeners see it, [`listing`] the list of them, [`json`] Jackson's way of writing, [`scala`] the
-//! order of Scala's maps, [`serve`] the API over HTTP, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
+//! order of Scala's maps, [`pieces`] what is too much for memory, [`serve`] the API over HTTP, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
 //!
 //! This room never changes a log, except where its cleanup is told to delete old ones, and takes no part in running applications.
 
@@ -17,6 +17,7 @@ pub mod json;
 pub mod listing;
 pub mod model;
 pub mod numbers;
+pub mod pieces;
 pub mod replay;
 pub mod rest;
 pub mod retention;

@@ -1,8 +1,12 @@
 //! From a log to an application, from its beginning or from where reading stopped.
 
+use std::io::Read;
+
 use serde::{Deserialize, Serialize};
+use stoke_eventlog::layout::IN_PROGRESS;
 use stoke_eventlog::read::Input;
-use stoke_eventlog::{Log, Options, Report, Source, SourceError, read};
+use stoke_eventlog::{Log, Options, Part, Report, Source, SourceError, read};
+use twox_hash::XxHash64;
 
 use crate::model::{Application, Limits};
 
@@ -28,14 +32,33 @@ pub struct Position {
     size: u64,
     /// The file the log began with.
     first: String,
+    /// How that file began: its length then, up to [`HEAD`], and the sum of these bytes.
+    head: (u64, u64),
+}
+
+/// Bytes at the beginning of a log that tell it from another of its name: the start of its application is among them.
+const HEAD: u64 = 32 << 10;
+
+/// A file's name, whether it is still written or not.
+fn name(part: &Part) -> &str {
+    let path = part.entry.path.as_str();
+    path.strip_suffix(IN_PROGRESS).unwrap_or(path)
+}
+
+/// The sum of the first bytes of a file; nothing when it has fewer or cannot be read.
+fn sum_of_head(source: &Source, part: &Part, length: u64) -> Option<u64> {
+    let mut bytes = Vec::new();
+    let read = source.open(&part.entry, 0).ok()?.take(length).read_to_end(&mut bytes);
+    (read.ok()? as u64 == length).then(|| XxHash64::oneshot(0, &bytes))
 }
 
 impl Position {
     /// Whether `log` is the one that was read, grown since.
-    pub fn can_resume(&self, log: &Log) -> bool {
-        let first = log.parts.first().is_some_and(|part| part.entry.path == self.first);
-        let read = log.parts.iter().find(|part| part.entry.path == self.file);
-        first && read.is_some_and(|part| part.entry.size >= self.size)
+    pub fn can_resume(&self, source: &Source, log: &Log) -> bool {
+        let first = log.parts.first().filter(|part| name(part) == self.first);
+        let read = log.parts.iter().find(|part| name(part) == self.file);
+        read.is_some_and(|part| part.entry.size >= self.size)
+            && first.is_some_and(|part| sum_of_head(source, part, self.head.0) == Some(self.head.1))
     }
 }
 
@@ -77,21 +100,17 @@ fn go_on(
     options: Options,
 ) -> Result<Replayed, SourceError> {
     let mut report = Report::default();
-    let mut position = Position {
-        first: log
-            .parts
-            .first()
-            .map(|part| part.entry.path.clone())
-            .unwrap_or_default(),
-        ..Position::default()
-    };
+    let mut position = Position::default();
+    if let Some(first) = log.parts.first() {
+        let length = first.entry.size.min(HEAD);
+        position.first = name(first).to_owned();
+        position.head = (length, sum_of_head(source, first, length).unwrap_or(0));
+    }
     let begin = from
-        .and_then(|from| log.parts.iter().position(|part| part.entry.path == from.file))
+        .and_then(|from| log.parts.iter().position(|part| name(part) == from.file))
         .unwrap_or(0);
     for (place, part) in log.parts.iter().enumerate().skip(begin) {
-        let offset = from
-            .filter(|from| from.file == part.entry.path)
-            .map_or(0, |from| from.text);
+        let offset = from.filter(|from| from.file == name(part)).map_or(0, |from| from.text);
         let input = Input {
             name: &part.entry.path,
             offset,
@@ -99,7 +118,7 @@ fn go_on(
         };
         let last = place + 1 == log.parts.len();
         read(input, options, &mut report, last, |event| application.apply(event));
-        position.file.clone_from(&part.entry.path);
+        name(part).clone_into(&mut position.file);
         position.text = report.resume_at;
         position.size = part.entry.size;
     }

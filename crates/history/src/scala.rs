@@ -174,7 +174,8 @@ fn mutable_2_12<T>(items: Vec<(i32, T)>) -> Vec<T> {
 fn index_2_12(hash: u32, size: usize) -> usize {
     let ones = (size - 1) as u32;
     let mixed = hash.wrapping_mul(0x9e37_75cd).swap_bytes().wrapping_mul(0x9e37_75cd);
-    let improved = mixed.rotate_right(ones.count_ones());
+    // Growing does not change the seed: it stays that of the first 16 buckets.
+    let improved = mixed.rotate_right(4);
     ((improved >> ones.leading_zeros()) & ones) as usize
 }
 
@@ -197,6 +198,22 @@ mod tests {
                 ['a', 'b', 'c']
             );
         }
+    }
+
+    #[test]
+    fn maps_of_2_12_list_as_they_were_seen_to() {
+        // Printed by Scala 2.12.18 of a map that has grown twice.
+        let seen = [
+            14, 5, 8, 31, 34, 25, 28, 37, 19, 4, 22, 13, 7, 16, 10, 33, 1, 27, 36, 39, 30, 21, 15, 24, 9, 18, 0, 3, 12,
+            6, 29, 38, 32, 23, 26, 35, 17, 2, 20, 11,
+        ];
+        let items = (0..40).map(|number| (3000 + number * 7, number)).collect();
+        assert_eq!(Scala::V2_12.mutable_order(items), seen);
+        let seen = [18, 12, 15, 2, 5, 8, 14, 17, 7, 11, 1, 4, 19, 10, 13, 16, 6, 0, 9, 3];
+        let items = (0..20)
+            .map(|number| (hash_of_text(&format!("driver{number}")), number))
+            .collect();
+        assert_eq!(Scala::V2_12.mutable_order(items), seen);
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn logs_come_grow_end_and_go() {
     let view = index.view(&index.listed()[0].attempts[0]).unwrap();
     for stage in view.stages() {
         assert_eq!(
-            (stage.completed_tasks, view.tasks((stage.id, 0)).len()),
+            (stage.completed_tasks, view.tasks((stage.id, 0)).count()),
             (1, 1),
             "no event was taken twice"
         );
@@ -156,6 +156,42 @@ fn what_was_replayed_is_kept_between_runs() {
     fs::remove_file(&file).unwrap();
     third.scan().unwrap();
     assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1, "only the list is left");
+}
+
+#[test]
+fn a_log_that_grew_between_runs_is_read_on() {
+    let (directory, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let running = directory.path().join("a.inprogress");
+    let many: String = (0..400).map(job).collect();
+    let begun = start("a") + &many;
+    fs::write(&running, &begun).unwrap();
+    let first = index(directory.path(), Some(cache.path()), 1 << 30);
+    first.scan().unwrap();
+    assert_eq!(jobs(&first, "a"), 400);
+    drop(first);
+
+    // What was read is made unreadable behind the head of the log: only what was kept can still tell of it.
+    let head = 40 << 10;
+    let rest: String = (400..410).map(job).collect();
+    let hidden = begun[..head].to_owned() + &"x".repeat(begun.len() - head - 1) + "\n" + &rest + END;
+    fs::remove_file(&running).unwrap();
+    fs::write(directory.path().join("a"), &hidden).unwrap();
+    let second = index(directory.path(), Some(cache.path()), 1 << 30);
+    second.scan().unwrap();
+    assert_eq!(
+        jobs(&second, "a"),
+        410,
+        "its name and size have changed, not its beginning"
+    );
+    let view = second.view(&second.listed()[0].attempts[0]).unwrap();
+    assert!(view.stages().all(|stage| view.tasks((stage.id, 0)).count() == 1));
+    drop((view, second));
+
+    // Another log of that name is read from its beginning.
+    fs::write(directory.path().join("a"), start("b") + &many + &rest + &job(500) + END).unwrap();
+    let third = index(directory.path(), Some(cache.path()), 1 << 30);
+    third.scan().unwrap();
+    assert_eq!(jobs(&third, "b"), 411);
 }
 
 #[test]

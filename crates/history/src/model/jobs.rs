@@ -1,10 +1,12 @@
 //! Jobs and stages: from their start to their end, and what is kept of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use stoke_eventlog::event::{JobEnd, JobStart, NamedAccumulable, StageInfo, StageSubmitted};
 
-use super::data::{Job, JobStatus, Rdd, Stage, StageKey, StageStatus};
+use super::away::Away;
+use super::data::{ExecutorStage, Job, JobStatus, Rdd, Stage, StageKey, StageStatus};
 use super::live::{Indices, LiveJob, LiveStage};
 use super::metrics::{Metrics, Peaks};
 use super::{Application, DESCRIPTION, EXECUTION, GROUP, POOL, TAGS, surplus};
@@ -217,7 +219,7 @@ impl Application {
         if let Some(stage) = self.live_stages.remove(&key) {
             self.write_stage(key, stage);
             if let Some(rows) = self.rows.get_mut(&key) {
-                rows.finish();
+                rows.finish(&self.pieces);
             }
             self.forget_jobs();
         }
@@ -229,7 +231,12 @@ impl Application {
             self.speculation.insert(key, speculation);
         }
         if !stage.executors.is_empty() {
-            self.stage_executors.entry(key).or_default().extend(stage.executors);
+            let before = self.stage_executors.remove(&key);
+            let before = before.map(|before| before.get(&self.pieces).map(Cow::into_owned));
+            let mut all = before.and_then(Result::ok).unwrap_or_default();
+            all.extend(stage.executors);
+            let about = all.len() * size_of::<ExecutorStage>();
+            self.stage_executors.insert(key, Away::new(all, about, &self.pieces));
         }
         self.trim_stages();
     }

@@ -134,18 +134,21 @@ impl<'de> Deserialize<'de> for Metrics {
     }
 }
 
+/// The first number while there is none.
+const UNSET: i64 = -1;
+
 /// Peaks of an executor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peaks(Option<Box<[i64; EXECUTOR_METRICS.len()]>>);
 
 impl Peaks {
-    /// Takes higher numbers over (`ExecutorMetrics.compareAndUpdatePeakValues`): whether any was higher. The first numbers are taken
-    /// as they are.
+    /// Takes higher numbers over (`ExecutorMetrics.compareAndUpdatePeakValues`): whether any was higher.
     pub fn update(&mut self, seen: &ExecutorMetrics) -> bool {
-        let Some(peaks) = &mut self.0 else {
-            self.0 = Some(Box::new(seen.0));
-            return true;
-        };
+        let peaks = self.0.get_or_insert_with(|| {
+            let mut unset = [0; EXECUTOR_METRICS.len()];
+            unset[0] = UNSET;
+            Box::new(unset)
+        });
         let mut higher = false;
         for (peak, now) in peaks.iter_mut().zip(seen.0) {
             if now > *peak {
@@ -159,11 +162,30 @@ impl Peaks {
     /// The number of a name in [`EXECUTOR_METRICS`].
     pub fn get(&self, name: &str) -> Option<i64> {
         let place = EXECUTOR_METRICS.iter().position(|known| *known == name)?;
-        self.0.as_ref().and_then(|numbers| numbers.get(place).copied())
+        self.numbers().and_then(|numbers| numbers.get(place).copied())
     }
 
-    /// The numbers, when there were any.
+    /// The numbers, when there were any (`ExecutorMetrics.isSet`).
     pub fn numbers(&self) -> Option<&[i64; EXECUTOR_METRICS.len()]> {
-        self.0.as_deref()
+        self.0.as_deref().filter(|numbers| numbers[0] > UNSET)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peaks_are_there_once_the_heap_was_measured() {
+        let seen = |heap: i64, other: i64| {
+            let mut numbers = [0; EXECUTOR_METRICS.len()];
+            (numbers[0], numbers[5]) = (heap, other);
+            ExecutorMetrics(numbers)
+        };
+        let mut peaks = Peaks::default();
+        assert!(!peaks.update(&seen(-1, 0)) && peaks.numbers().is_none());
+        assert!(peaks.update(&seen(-1, 7)) && peaks.numbers().is_none());
+        assert!(peaks.update(&seen(0, 3)) && !peaks.update(&seen(-5, 7)));
+        assert_eq!(peaks.numbers(), Some(&seen(0, 7).0));
     }
 }

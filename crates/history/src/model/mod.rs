@@ -4,16 +4,19 @@
 //! `org.apache.spark.sql.execution.ui.SQLAppStatusListener` when they replay a log: what is live is written out once it has ended, and
 //! what is still live when the log ends is shown as it is then. Nothing is lost by showing it: reading can go on when the log has grown.
 
+mod away;
 pub mod data;
 mod executors;
 pub mod graph;
 mod jobs;
 mod live;
 pub mod metrics;
+mod rows;
 mod sql;
 mod storage;
 pub mod task;
 mod tasks;
+mod values;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,10 +26,12 @@ use serde::{Deserialize, Serialize};
 use stoke_eventlog::Event;
 use stoke_eventlog::event::{EnvironmentUpdate, Pairs as LogPairs};
 
+use crate::pieces::{Piece, Pieces};
 use crate::scala::Scala;
+use away::Away;
 use data::{Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Stage, StageKey};
 use live::{LiveJob, LiveStage, LiveTask};
-use task::Rows;
+use rows::Rows;
 
 pub use view::View;
 
@@ -80,7 +85,7 @@ pub struct Application {
     live_jobs: BTreeMap<i32, LiveJob>,
     stages: BTreeMap<StageKey, Stage>,
     live_stages: BTreeMap<StageKey, LiveStage>,
-    stage_executors: BTreeMap<StageKey, BTreeMap<CompactString, ExecutorStage>>,
+    stage_executors: BTreeMap<StageKey, Away<BTreeMap<CompactString, ExecutorStage>>>,
     speculation: BTreeMap<StageKey, Speculation>,
     rows: BTreeMap<StageKey, Rows>,
     live_tasks: HashMap<i64, LiveTask>,
@@ -94,6 +99,9 @@ pub struct Application {
     sql: sql::Executions,
     names: Names,
     cpus_per_task: Option<f64>,
+    /// What does not stay in memory.
+    #[serde(skip)]
+    pieces: Pieces,
 }
 
 /// Names of executors, hosts and localities, each kept once.
@@ -137,10 +145,11 @@ const EXECUTION: &str = "spark.sql.execution.id";
 impl Application {
     /// An application nothing is known of yet.
     pub fn new(limits: Limits) -> Self {
-        Application {
+        let new = Application {
             limits,
             ..Application::default()
-        }
+        };
+        new.with_pieces(Pieces::default())
     }
 
     /// Sees it as this Spark's server does: with its fields, and in the order of its maps. Said before the first event.
@@ -150,6 +159,26 @@ impl Application {
             answers_as: version,
             ..self
         }
+    }
+
+    /// Puts what does not stay in memory there. Said before the first event.
+    #[must_use]
+    pub fn with_pieces(mut self, pieces: Pieces) -> Self {
+        self.sql.set_pieces(pieces.clone());
+        self.pieces = pieces;
+        self
+    }
+
+    /// What does not stay in memory.
+    pub fn pieces(&self) -> &Pieces {
+        &self.pieces
+    }
+
+    /// The pieces that are still wanted.
+    pub(crate) fn wanted(&self) -> Vec<Piece> {
+        let executors = self.stage_executors.values().filter_map(Away::piece);
+        let rows = self.rows.values().flat_map(Rows::pieces);
+        rows.chain(executors).chain(self.sql.wanted()).collect()
     }
 
     /// The Spark that was asked for, where one was.

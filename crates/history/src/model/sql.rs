@@ -1,5 +1,6 @@
 //! SQL executions: plans, the jobs they run, and what their metrics came to.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -9,17 +10,32 @@ use stoke_eventlog::event::{
 };
 
 use super::EXECUTION;
+use super::away::Away;
 use super::data::{JobStatus, Sql};
 use super::graph::Graph;
 use super::live::Indices;
+use super::values::Values;
 use crate::numbers::{Greatest, metric_text};
+use crate::pieces::{Piece, Pieces};
+
+/// The kind of metrics of which only the sum is shown.
+const SUM: &str = "sum";
 
 /// All executions of an application.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Executions {
-    written: BTreeMap<i64, Sql>,
+    written: BTreeMap<i64, Written>,
     live: BTreeMap<i64, LiveExecution>,
     stages: BTreeMap<i32, StageMetrics>,
+    #[serde(skip)]
+    pieces: Pieces,
+}
+
+/// An execution that has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Written {
+    completed: Option<i64>,
+    sql: Away<Sql>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,35 +66,6 @@ struct StageMetrics {
     greatest: BTreeMap<i64, (i64, i64)>,
 }
 
-/// A metric's numbers by the index of a task. Most stages have few tasks, one after another; an index far away, as a damaged line may have
-/// it, must not take memory for all before it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Values {
-    near: Vec<i64>,
-    far: BTreeMap<i32, i64>,
-}
-
-/// Indices kept one after another.
-const NEAR: i32 = 1 << 17;
-
-impl Values {
-    fn set(&mut self, index: i32, value: i64) {
-        if index >= NEAR {
-            self.far.insert(index, value);
-            return;
-        }
-        let index = index as usize;
-        if index >= self.near.len() {
-            self.near.resize(index + 1, 0);
-        }
-        self.near[index] = value;
-    }
-
-    fn len(&self) -> usize {
-        self.near.len() + self.far.len()
-    }
-}
-
 impl StageMetrics {
     fn new(execution: i64, attempt: i32, tasks: i32, kinds: HashMap<i64, String>) -> Self {
         StageMetrics {
@@ -94,6 +81,18 @@ impl StageMetrics {
 }
 
 impl Executions {
+    /// Puts what does not stay in memory there.
+    pub(super) fn set_pieces(&mut self, pieces: Pieces) {
+        self.pieces = pieces;
+    }
+
+    /// The pieces that are still wanted.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = Piece> {
+        let written = self.written.values().filter_map(|written| written.sql.piece());
+        let values = self.stages.values().flat_map(|stage| stage.values.values());
+        written.chain(values.flat_map(Values::pieces))
+    }
+
     fn execution(&mut self, id: i64) -> &mut LiveExecution {
         self.live.entry(id).or_insert_with(|| LiveExecution {
             sql: Sql {
@@ -191,7 +190,7 @@ impl Executions {
             return;
         };
         if !self.live.contains_key(&id)
-            && let Some(sql) = self.written.get(&id)
+            && let Some(sql) = self.written(id)
         {
             // A job of an execution that has ended is added to what was written of it.
             let again = LiveExecution {
@@ -204,7 +203,7 @@ impl Executions {
                 // Spark does not take the error over.
                 sql: Sql {
                     error: None,
-                    ..sql.clone()
+                    ..sql.into_owned()
                 },
             };
             self.live.insert(id, again);
@@ -266,19 +265,25 @@ impl Executions {
         if stage.attempt != event.attempt || !in_range || stage.done.contains(index) {
             return;
         }
-        for (id, update) in &event.info.accumulables.sql {
+        let done = event.info.successful();
+        let updates = &event.info.accumulables.sql;
+        for (place, (id, update)) in updates.iter().enumerate() {
             let Some(kind) = stage.kinds.get(id) else {
                 continue;
             };
-            stage.values.entry(*id).or_default().set(index, *update);
-            if kind != "sum" {
+            // Of a metric that comes twice the last number counts.
+            if !updates[place + 1..].iter().any(|(later, _)| later == id) {
+                let values = stage.values.entry(*id).or_default();
+                values.set(index, *update, done, kind == SUM, &self.pieces);
+            }
+            if kind != SUM {
                 let greatest = stage.greatest.entry(*id).or_insert((*update, event.info.id));
                 if *update > greatest.0 {
                     *greatest = (*update, event.info.id);
                 }
             }
         }
-        if event.info.successful() {
+        if done {
             stage.done.insert(index);
         }
     }
@@ -299,7 +304,10 @@ impl Executions {
         {
             for (metric, values) in stage.values.iter().filter(|(metric, _)| kinds.contains_key(metric)) {
                 let (numbers, zeros) = all.entry(*metric).or_default();
-                numbers.extend(values.near.iter().chain(values.far.values()));
+                let only_sum = stage.kinds.get(metric).is_some_and(|kind| kind == SUM);
+                if let Err(error) = values.add_to(numbers, only_sum, &self.pieces) {
+                    tracing::warn!(%error, metric, "a metric of a SQL execution lacks numbers");
+                }
                 *zeros += usize::try_from(stage.tasks).unwrap_or(0).saturating_sub(values.len());
             }
             for (metric, (value, task)) in &stage.greatest {
@@ -342,10 +350,12 @@ impl Executions {
         let mut first = false;
         if let Some(execution) = self.live.remove(&id) {
             first = !execution.stored;
-            self.written.insert(
-                id,
-                execution.view(|execution| execution.values.clone().unwrap_or_default()),
-            );
+            let sql = execution.view(|execution| execution.values.clone().unwrap_or_default());
+            let written = Written {
+                completed: sql.completed,
+                sql: Away::new(sql, about(&execution.sql), &self.pieces),
+            };
+            self.written.insert(id, written);
         }
         self.forget_stages(None);
         if first {
@@ -374,8 +384,8 @@ impl Executions {
         }
         let mut ended: Vec<(i64, i64)> = self
             .written
-            .values()
-            .filter_map(|sql| sql.completed.map(|completed| (completed, sql.id)))
+            .iter()
+            .filter_map(|(id, written)| written.completed.map(|completed| (completed, *id)))
             .collect();
         ended.sort_unstable();
         for (_, id) in ended.into_iter().take(surplus) {
@@ -383,17 +393,31 @@ impl Executions {
         }
     }
 
-    /// All executions, as they are now.
-    pub(super) fn view(&self) -> BTreeMap<i64, Sql> {
-        let mut all = self.written.clone();
-        for (id, execution) in &self.live {
-            let view = execution.view(|execution| match &execution.values {
+    /// The ids of executions that were written out.
+    pub(super) fn written_ids(&self) -> impl Iterator<Item = i64> {
+        self.written.keys().copied()
+    }
+
+    /// An execution that was written out. One that cannot be read any more is none.
+    pub(super) fn written(&self, id: i64) -> Option<Cow<'_, Sql>> {
+        match self.written.get(&id)?.sql.get(&self.pieces) {
+            Ok(sql) => Some(sql),
+            Err(error) => {
+                tracing::warn!(%error, id, "a SQL execution cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Those that are live, as they are now.
+    pub(super) fn live_view(&self) -> BTreeMap<i64, Sql> {
+        let view = |execution: &LiveExecution| {
+            execution.view(|execution| match &execution.values {
                 Some(values) => values.clone(),
                 None => self.aggregate(execution),
-            });
-            all.insert(*id, view);
-        }
-        all
+            })
+        };
+        self.live.iter().map(|(id, execution)| (*id, view(execution))).collect()
     }
 }
 
@@ -405,6 +429,12 @@ impl LiveExecution {
             ..self.sql.clone()
         }
     }
+}
+
+/// How many bytes an execution takes, roughly.
+fn about(sql: &Sql) -> usize {
+    let graph = sql.graph.as_ref().map_or(0, |graph| graph.nodes.len() * 500);
+    sql.plan_text.len() + sql.details.len() + sql.description.len() + graph
 }
 
 fn distinct(graph: &Graph) -> Vec<PlanMetric> {

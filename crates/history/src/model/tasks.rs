@@ -9,6 +9,7 @@ use super::live::LiveTask;
 use super::metrics::{Metrics, at};
 use super::task::{Status, Task};
 use super::{Application, Limits, surplus};
+use crate::pieces::Pieces;
 
 /// What the end of a task adds to the counts.
 struct Delta {
@@ -78,7 +79,7 @@ impl Application {
             }
             stage.saved += 1;
             if stage.saved > self.limits.tasks as i64 {
-                stage.saved -= trim(&mut self.rows, key, stage.saved, self.limits);
+                stage.saved -= trim(&mut self.rows, key, stage.saved, self.limits, &self.pieces);
             }
         }
         if let Some(executor) = self.live_executors.get_mut(&info.executor) {
@@ -222,7 +223,7 @@ impl Application {
             }
         }
         if stage.saved > self.limits.tasks as i64 {
-            stage.saved -= trim(&mut self.rows, key, stage.saved, self.limits);
+            stage.saved -= trim(&mut self.rows, key, stage.saved, self.limits, &self.pieces);
         }
         if first {
             self.trim_jobs();
@@ -261,7 +262,7 @@ impl Application {
             accumulators: info.accumulables.named,
             error,
         };
-        self.rows.entry(known.stage).or_default().push(&task);
+        self.rows.entry(known.stage).or_default().push(&task, &self.pieces);
     }
 
     /// A running task as it is shown, as of the log's last change.
@@ -295,10 +296,12 @@ impl Application {
 }
 
 /// Drops tasks of a stage attempt that has too many: how many are no longer counted.
-fn trim(rows: &mut BTreeMap<StageKey, super::Rows>, key: StageKey, saved: i64, limits: Limits) -> i64 {
+fn trim(rows: &mut BTreeMap<StageKey, super::Rows>, key: StageKey, saved: i64, limits: Limits, pieces: &Pieces) -> i64 {
     let too_many = surplus(usize::try_from(saved).unwrap_or(0), limits.tasks);
-    if let Some(rows) = rows.get_mut(&key) {
-        rows.drop_oldest(too_many);
+    if let Some(rows) = rows.get_mut(&key)
+        && let Err(error) = rows.drop_oldest(too_many, pieces)
+    {
+        tracing::warn!(%error, "tasks that are too many stay");
     }
     // Spark counts running tasks as dropped, too, when too few have ended.
     too_many as i64

@@ -1,6 +1,10 @@
 //! What is shown of an application: what was written out, and over it what is still live.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::iter::Peekable;
 
 use compact_str::CompactString;
 
@@ -8,10 +12,11 @@ use super::Application;
 use super::data::{
     Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Sql, Stage, StageKey,
 };
+use super::rows::InOrder;
 use super::task::Task;
 use crate::scala::Scala;
 
-/// An application as of the events seen so far.
+/// An application as of the events seen so far. What was written out stays where it is; of what is live there is a picture over it.
 #[derive(Debug)]
 pub struct View {
     application: Application,
@@ -19,35 +24,30 @@ pub struct View {
     now: i64,
     jobs: BTreeMap<i32, Job>,
     stages: BTreeMap<StageKey, Stage>,
-    executors: BTreeMap<CompactString, Executor>,
     sql: BTreeMap<i64, Sql>,
 }
 
 impl Application {
     /// Shows the application, as of `now` (milliseconds since 1970).
     pub fn into_view(self, now: i64) -> View {
-        let mut jobs = self.jobs.clone();
-        for (id, live) in self.live_jobs.iter().filter(|(_, live)| !live.ended) {
-            jobs.insert(*id, live.view());
-        }
-        let mut stages = self.stages.clone();
-        for (key, live) in &self.live_stages {
-            stages.insert(*key, live.view());
-        }
-        let mut executors = self.executors.clone();
-        for (id, live) in &self.live_executors {
-            executors.insert(id.clone(), live.clone());
-        }
-        let sql = self.sql.view();
+        let live_jobs = self.live_jobs.iter().filter(|(_, live)| !live.ended);
         View {
-            jobs,
-            stages,
-            executors,
-            sql,
+            jobs: live_jobs.map(|(id, live)| (*id, live.view())).collect(),
+            stages: self.live_stages.iter().map(|(key, live)| (*key, live.view())).collect(),
+            sql: self.sql.live_view(),
             now,
             application: self,
         }
     }
+}
+
+/// Two maps as one: of a key in both the value of the second.
+fn over<'a, K: Ord + 'a, V: 'a>(
+    written: impl IntoIterator<Item = (&'a K, &'a V)>,
+    live: impl IntoIterator<Item = (&'a K, &'a V)>,
+) -> impl DoubleEndedIterator<Item = &'a V> + ExactSizeIterator {
+    let both: BTreeMap<&K, &V> = written.into_iter().chain(live).collect();
+    both.into_values()
 }
 
 impl View {
@@ -78,39 +78,39 @@ impl View {
 
     /// Jobs, the newest first.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values().rev()
+        over(&self.application.jobs, &self.jobs).rev()
     }
 
     /// A job.
     pub fn job(&self, id: i32) -> Option<&Job> {
-        self.jobs.get(&id)
+        self.jobs.get(&id).or_else(|| self.application.jobs.get(&id))
     }
 
     /// Stage attempts, the newest first.
     pub fn stages(&self) -> impl Iterator<Item = &Stage> {
-        self.stages.values().rev()
+        over(&self.application.stages, &self.stages).rev()
     }
 
     /// The attempts of a stage, the first one first.
     pub fn attempts(&self, stage: i32) -> impl Iterator<Item = &Stage> {
-        self.stages
-            .range((stage, i32::MIN)..=(stage, i32::MAX))
-            .map(|(_, stage)| stage)
+        let all = (stage, i32::MIN)..=(stage, i32::MAX);
+        over(self.application.stages.range(all.clone()), self.stages.range(all))
     }
 
     /// A stage attempt.
     pub fn stage(&self, key: StageKey) -> Option<&Stage> {
-        self.stages.get(&key)
+        self.stages.get(&key).or_else(|| self.application.stages.get(&key))
     }
 
     /// Executors by id, the driver among them.
-    pub fn executors(&self) -> impl DoubleEndedIterator<Item = &Executor> {
-        self.executors.values()
+    pub fn executors(&self) -> impl DoubleEndedIterator<Item = &Executor> + ExactSizeIterator {
+        over(&self.application.executors, &self.application.live_executors)
     }
 
     /// An executor.
     pub fn executor(&self, id: &str) -> Option<&Executor> {
-        self.executors.get(id)
+        let live = self.application.live_executors.get(id);
+        live.or_else(|| self.application.executors.get(id))
     }
 
     /// Processes beside driver and executors.
@@ -128,14 +128,19 @@ impl View {
         self.application.rdds.get(&id)
     }
 
-    /// SQL executions by id.
-    pub fn executions(&self) -> impl ExactSizeIterator<Item = &Sql> {
-        self.sql.values()
+    /// The ids of SQL executions.
+    pub fn executions(&self) -> BTreeSet<i64> {
+        self.application
+            .sql
+            .written_ids()
+            .chain(self.sql.keys().copied())
+            .collect()
     }
 
     /// A SQL execution.
-    pub fn execution(&self, id: i64) -> Option<&Sql> {
-        self.sql.get(&id)
+    pub fn execution(&self, id: i64) -> Option<Cow<'_, Sql>> {
+        let live = self.sql.get(&id).map(Cow::Borrowed);
+        live.or_else(|| self.application.sql.written(id))
     }
 
     /// When the log was changed last, in milliseconds since 1970.
@@ -144,15 +149,17 @@ impl View {
     }
 
     /// What executors did for a stage attempt, by their ids.
-    pub fn stage_executors(&self, key: StageKey) -> BTreeMap<&str, &ExecutorStage> {
-        let written = self.application.stage_executors.get(&key).into_iter().flatten();
-        let live = self
-            .application
-            .live_stages
-            .get(&key)
-            .into_iter()
-            .flat_map(|stage| &stage.executors);
-        written.chain(live).map(|(id, done)| (id.as_str(), done)).collect()
+    ///
+    /// # Errors
+    /// When it was put away and cannot be read again.
+    pub fn stage_executors(&self, key: StageKey) -> io::Result<BTreeMap<CompactString, ExecutorStage>> {
+        let written = match self.application.stage_executors.get(&key) {
+            Some(written) => written.get(self.application.pieces())?.into_owned(),
+            None => BTreeMap::new(),
+        };
+        let live = self.application.live_stages.get(&key);
+        let live = live.into_iter().flat_map(|stage| stage.executors.clone());
+        Ok(written.into_iter().chain(live).collect())
     }
 
     /// What second copies of tasks did for a stage attempt.
@@ -165,22 +172,23 @@ impl View {
         live.or_else(|| self.application.speculation.get(&key))
     }
 
-    /// The tasks of a stage attempt, by id.
-    pub fn tasks(&self, key: StageKey) -> Vec<Task> {
-        let mut tasks: Vec<Task> = self
-            .application
-            .rows
-            .get(&key)
-            .into_iter()
-            .flat_map(|rows| rows.tasks())
-            .collect();
-        let written = tasks.len();
+    /// The tasks of a stage attempt, by id. Those that ended are read piece by piece.
+    pub fn tasks(&self, key: StageKey) -> Tasks<'_> {
         let live = self.application.live_tasks.iter().filter(|(_, task)| task.stage == key);
-        tasks.extend(live.map(|(id, task)| Application::running(*id, task, self.now)));
-        if tasks.len() > written {
-            tasks.sort_by_key(|task| task.id);
+        let mut live: Vec<Task> = live
+            .map(|(id, task)| Application::running(*id, task, self.now))
+            .collect();
+        live.sort_unstable_by_key(|task| Reverse(task.id));
+        let rows = self.application.rows.get(&key);
+        Tasks {
+            rows: rows.map(|rows| rows.tasks(self.application.pieces()).peekable()),
+            live,
         }
-        tasks
+    }
+
+    /// How many tasks [`View::tasks`] gives, at most.
+    pub fn tasks_at_most(&self, key: StageKey) -> usize {
+        self.application.rows.get(&key).map_or(0, super::Rows::len) + self.application.live_tasks.len()
     }
 
     /// The name behind a task's executor, host or locality.
@@ -192,15 +200,40 @@ impl View {
     pub fn memory(&self) -> usize {
         let rows: usize = self.application.rows.values().map(super::Rows::memory).sum();
         let stages: usize = self
-            .stages
-            .values()
-            .map(|stage| 2 * (800 + stage.details.len() + stage.name.len()))
+            .stages()
+            .map(|stage| 800 + stage.details.len() + stage.name.len())
             .sum();
-        let sql: usize = self
+        let live: usize = self
             .sql
             .values()
-            .map(|sql| 2 * (sql.plan_text.len() + sql.details.len() + 16_384))
+            .map(|sql| sql.plan_text.len() + sql.details.len() + 16_384)
             .sum();
-        rows + stages + sql + self.jobs.len() * 1000 + self.executors.len() * 2000 + (1 << 20)
+        let sql = 2 * live + self.executions().len() * 4096;
+        let rows = rows + self.application.pieces().memory();
+        rows + stages + sql + self.jobs().count() * 1000 + self.executors().len() * 2000 + (1 << 20)
+    }
+}
+
+/// Tasks in the order of their ids.
+#[derive(Debug)]
+pub struct Tasks<'a> {
+    rows: Option<Peekable<InOrder<'a>>>,
+    /// Those that run, the least id last.
+    live: Vec<Task>,
+}
+
+impl Iterator for Tasks<'_> {
+    type Item = io::Result<Task>;
+
+    fn next(&mut self) -> Option<io::Result<Task>> {
+        let ended = self.rows.as_mut().and_then(Peekable::peek);
+        let live_first = match (self.live.last(), ended) {
+            (Some(live), Some(Ok(ended))) => live.id < ended.id,
+            (live, ended) => live.is_some() && ended.is_none(),
+        };
+        match live_first {
+            true => self.live.pop().map(Ok),
+            false => self.rows.as_mut().and_then(Iterator::next),
+        }
     }
 }

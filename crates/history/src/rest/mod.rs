@@ -3,6 +3,7 @@
 //! [`answer`] is a function of a path, a query and a [`Library`]; it knows no sockets. Texts and statuses of failures are those of Spark's
 //! History Server, because clients look at them.
 
+mod page;
 mod params;
 mod redact;
 mod show;
@@ -386,13 +387,9 @@ impl StageQuery {
 
     fn write(&self, json: &mut Json<'_>, view: &View, stage: &Stage) {
         let besides = Besides {
-            tasks: self.details.then(|| {
-                let mut tasks = view.tasks((stage.id, stage.attempt));
-                tasks.retain(|task| has_status(task, &self.statuses));
-                tasks
-            }),
+            tasks: self.details.then_some(&self.statuses[..]),
             executors: self.details,
-            quantiles: self.summaries.then(|| self.quantiles.clone()),
+            quantiles: self.summaries.then_some(&self.quantiles[..]),
         };
         show::stage(json, view, stage, &besides);
     }
@@ -470,7 +467,8 @@ fn one_stage(view: Arc<View>, key: (i32, i32), rest: &[&str], query: &Query) -> 
         }
         ["taskSummary"] => {
             let quantiles = query.quantiles(&TASK_QUANTILES)?;
-            match summary::TaskSummary::of(&view, key, &quantiles) {
+            let summary = summary::TaskSummary::of(&view, key, &quantiles);
+            match summary.map_err(|error| Failure::Broken(error.to_string()))? {
                 Some(summary) => json(move |json| summary.write(json)),
                 None => Err(Failure::NotFound(format!(
                     "No tasks reported metrics for {} / {} yet.",
@@ -493,21 +491,25 @@ fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, 
         _ => return Err(Failure::NoPage),
     };
     let statuses = query.names("status", &TASK_STATUSES)?;
-    let mut tasks = view.tasks(key);
-    if by_time {
-        tasks.sort_by_key(|task| (run_time(task), task.id));
-    }
-    if descending {
-        tasks.reverse();
-    }
-    tasks.retain(|task| has_status(task, &statuses));
     let (offset, length) = (
         usize::try_from(offset).unwrap_or(0),
         usize::try_from(length).unwrap_or(0),
     );
-    json(move |json| {
-        let page = tasks.iter().skip(offset).take(length);
-        json.list(page, |json, task| show::task(json, &view, task));
+    let wanted = move |task: &Task| has_status(task, &statuses);
+    json(move |json| match by_time {
+        false => {
+            let tasks = view.tasks(key).filter(|task| task.as_ref().map_or(true, &wanted));
+            page::write(json, &view, tasks.skip(offset).take(length));
+        }
+        true => page::by(
+            json,
+            &view,
+            key,
+            wanted,
+            run_time,
+            descending,
+            offset..offset.saturating_add(length),
+        ),
     })
 }
 
@@ -543,8 +545,11 @@ fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result
                 ),
             };
             json(move |json| {
-                let page = view.executions().skip(offset).take(length);
-                json.list(page, |json, one| sql::execution(json, &view, one, wanted));
+                let page = view.executions().into_iter().skip(offset).take(length);
+                json.list(page, |json, id| match view.execution(id) {
+                    Some(one) => sql::execution(json, &view, &one, wanted),
+                    None => json.fail(std::io::ErrorKind::InvalidData.into()),
+                });
             })
         }
         [id] if is_number(id) => {
@@ -553,7 +558,7 @@ fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result
                 true => json(move |json| {
                     view.execution(id)
                         .into_iter()
-                        .for_each(|one| sql::execution(json, &view, one, wanted));
+                        .for_each(|one| sql::execution(json, &view, &one, wanted));
                 }),
                 false => Err(Failure::NotFound(format!("unknown query execution id: {id}"))),
             }

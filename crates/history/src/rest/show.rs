@@ -74,13 +74,14 @@ pub(super) fn job(json: &mut Json<'_>, job: &Job) {
 
 /// What a stage is shown with besides itself.
 #[derive(Default)]
-pub(super) struct Besides {
-    pub(super) tasks: Option<Vec<Task>>,
+pub(super) struct Besides<'a> {
+    /// Tasks of these statuses; of all when there is none.
+    pub(super) tasks: Option<&'a [&'static str]>,
     pub(super) executors: bool,
-    pub(super) quantiles: Option<Vec<f64>>,
+    pub(super) quantiles: Option<&'a [f64]>,
 }
 
-pub(super) fn stage(json: &mut Json<'_>, view: &View, stage: &Stage, besides: &Besides) {
+pub(super) fn stage(json: &mut Json<'_>, view: &View, stage: &Stage, besides: &Besides<'_>) {
     let key = (stage.id, stage.attempt);
     let m = |place| stage.metrics.get(place);
     json.object(|o| {
@@ -106,18 +107,25 @@ pub(super) fn stage(json: &mut Json<'_>, view: &View, stage: &Stage, besides: &B
         o.put("schedulingPool", &stage.pool);
         o.scalars("rddIds", stage.rdds.iter().copied());
         o.list("accumulatorUpdates", &stage.accumulators, accumulator);
-        if let Some(tasks) = &besides.tasks {
+        if let Some(statuses) = besides.tasks {
             o.object("tasks", |o| {
-                for one in tasks {
-                    o.object(&one.id.to_string(), |o| task_fields(o, view, one));
+                for one in view.tasks(key) {
+                    match one {
+                        Ok(one) if super::has_status(&one, statuses) => {
+                            o.object(&one.id.to_string(), |o| task_fields(o, view, &one));
+                        }
+                        Ok(_) => {}
+                        Err(error) => return o.fail(error),
+                    }
                 }
             });
         }
         if besides.executors {
-            o.object("executorSummary", |o| {
-                for (id, done) in view.stage_executors(key) {
+            o.object("executorSummary", |o| match view.stage_executors(key) {
+                Ok(executors) => executors.iter().for_each(|(id, done)| {
                     o.object(id, |o| executor_stage(o, peak_names(view), done));
-                }
+                }),
+                Err(error) => o.fail(error),
             });
         }
         if besides.tasks.is_some()
@@ -140,7 +148,7 @@ pub(super) fn stage(json: &mut Json<'_>, view: &View, stage: &Stage, besides: &B
         );
         o.put("resourceProfileId", stage.profile);
         peaks(o, "peakExecutorMetrics", peak_names(view), &stage.peaks);
-        if let Some(quantiles) = &besides.quantiles {
+        if let Some(quantiles) = besides.quantiles {
             super::summary::of_stage(o, view, key, quantiles);
         }
         o.put("isShufflePushEnabled", stage.push_enabled);

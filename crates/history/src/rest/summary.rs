@@ -1,57 +1,157 @@
 //! Quantiles of the tasks and executors of a stage attempt, as Spark computes them: the value at a place of the sorted values, never one
 //! in between.
 
+use std::io;
+
 use crate::json::{Json, Object};
 use crate::model::View;
 use crate::model::data::{ExecutorStage, StageKey};
 use crate::model::metrics::at;
 use crate::model::task::{Status, Task};
 
+/// What is summed up: a number of a task, or nothing where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Duration,
+    GettingResult,
+    SchedulerDelay,
+    /// The metric at a place.
+    Metric(usize),
+    /// The sum of two.
+    Sum(usize, usize),
+}
+
+impl Column {
+    /// The numbers of successful tasks decide where quantiles are. Spark hides the metrics of others from this, but not their durations
+    /// and delays.
+    fn of(self, task: &Task) -> Option<i64> {
+        let metrics = task.metrics.as_ref();
+        let done = || metrics.filter(|_| task.status == Status::Success);
+        let number = match self {
+            Column::Duration => Some(task.duration),
+            Column::GettingResult => metrics.map(|_| task.getting_result_time()),
+            Column::SchedulerDelay => metrics.map(|_| task.scheduler_delay()),
+            Column::Metric(place) => done().map(|metrics| metrics.get(place)),
+            Column::Sum(one, other) => done().map(|metrics| metrics.sum(one, other)),
+        };
+        number.filter(|number| *number >= 0)
+    }
+
+    /// Every column of a summary.
+    fn all() -> Vec<Column> {
+        let metrics = (0..at::SPARE).map(Column::Metric);
+        [
+            Column::Duration,
+            Column::GettingResult,
+            Column::SchedulerDelay,
+            Column::Sum(at::LOCAL_BYTES, at::REMOTE_BYTES),
+            Column::Sum(at::LOCAL_BLOCKS, at::REMOTE_BLOCKS),
+        ]
+        .into_iter()
+        .chain(metrics)
+        .collect()
+    }
+}
+
+/// Bytes of numbers that are looked at in one pass over the tasks.
+const AT_ONCE: usize = 32 << 20;
+
+/// What a pass without memory tells of a column.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    count: usize,
+    least: i64,
+    greatest: i64,
+}
+
+impl Span {
+    const NOTHING: Span = Span {
+        count: 0,
+        least: i64::MAX,
+        greatest: i64::MIN,
+    };
+
+    fn add(&mut self, number: i64) {
+        self.count += 1;
+        self.least = self.least.min(number);
+        self.greatest = self.greatest.max(number);
+    }
+}
+
 /// Values of tasks, one row per metric, each at the wanted quantiles.
 pub(super) struct TaskSummary {
     quantiles: Vec<f64>,
-    tasks: Vec<Task>,
-    succeeded: usize,
+    rows: Vec<(Column, Vec<f64>)>,
 }
 
 impl TaskSummary {
-    /// Nothing when no task of the stage attempt succeeded.
-    pub(super) fn of(view: &View, key: StageKey, quantiles: &[f64]) -> Option<TaskSummary> {
-        let tasks = view.tasks(key);
-        let succeeded = tasks.iter().filter(|task| task.status == Status::Success).count();
-        (succeeded > 0).then(|| TaskSummary {
+    /// Nothing when no task of the stage attempt succeeded. Where the numbers of all tasks do not fit into memory at once, columns of
+    /// nothing but the same number are found first, and the others looked at a few at a time.
+    pub(super) fn of(view: &View, key: StageKey, quantiles: &[f64]) -> io::Result<Option<TaskSummary>> {
+        let mut columns = Column::all();
+        let count = view.tasks_at_most(key);
+        let together = (AT_ONCE / (8 * count.max(1))).max(1);
+        let mut spans = vec![Span::NOTHING; columns.len()];
+        let mut succeeded = 0;
+        for task in view.tasks(key) {
+            let task = task?;
+            succeeded += usize::from(task.status == Status::Success);
+            for (column, span) in columns.iter().zip(&mut spans) {
+                if let Some(number) = column.of(&task) {
+                    span.add(number);
+                }
+            }
+        }
+        if succeeded == 0 {
+            return Ok(None);
+        }
+        let mut rows = Vec::new();
+        let mut spans = spans.into_iter();
+        columns.retain(|column| {
+            let span = spans.next().unwrap_or(Span::NOTHING);
+            let same = span.least >= span.greatest;
+            if same {
+                let there = |quantile: &f64| place(*quantile, succeeded) < span.count;
+                let number = |there| if there { span.least as f64 } else { f64::NAN };
+                rows.push((*column, quantiles.iter().map(there).map(number).collect()));
+            }
+            !same
+        });
+        for columns in columns.chunks(together) {
+            let mut numbers: Vec<Vec<i64>> = columns.iter().map(|_| Vec::with_capacity(count)).collect();
+            for task in view.tasks(key) {
+                let task = task?;
+                for (column, numbers) in columns.iter().zip(&mut numbers) {
+                    numbers.extend(column.of(&task));
+                }
+            }
+            for (column, mut numbers) in columns.iter().zip(numbers) {
+                numbers.sort_unstable();
+                let at = |quantile: &f64| {
+                    numbers
+                        .get(place(*quantile, succeeded))
+                        .map_or(f64::NAN, |number| *number as f64)
+                };
+                rows.push((*column, quantiles.iter().map(at).collect()));
+            }
+        }
+        Ok(Some(TaskSummary {
             quantiles: quantiles.to_vec(),
-            tasks,
-            succeeded,
-        })
+            rows,
+        }))
     }
 
-    fn row(&self, value: impl Fn(&Task) -> i64) -> Vec<f64> {
-        let mut values: Vec<i64> = self.tasks.iter().map(value).filter(|value| *value >= 0).collect();
-        values.sort_unstable();
-        // Places are counted by successful tasks. Spark hides the metrics of others from this, but not their durations and delays.
-        self.quantiles
-            .iter()
-            .map(|quantile| {
-                values
-                    .get(place(*quantile, self.succeeded))
-                    .map_or(f64::NAN, |value| *value as f64)
-            })
-            .collect()
+    fn row(&self, wanted: Column) -> impl Iterator<Item = f64> {
+        let row = self.rows.iter().find(|(column, _)| *column == wanted);
+        row.into_iter().flat_map(|(_, row)| row.iter().copied())
     }
 
-    fn metric(&self, place: usize) -> Vec<f64> {
-        self.row(|task| match (&task.metrics, task.status) {
-            (Some(metrics), Status::Success) => metrics.get(place),
-            _ => -1,
-        })
+    fn metric(&self, place: usize) -> impl Iterator<Item = f64> {
+        self.row(Column::Metric(place))
     }
 
-    fn sum(&self, one: usize, other: usize) -> Vec<f64> {
-        self.row(|task| match (&task.metrics, task.status) {
-            (Some(metrics), Status::Success) => metrics.sum(one, other),
-            _ => -1,
-        })
+    fn sum(&self, one: usize, other: usize) -> impl Iterator<Item = f64> {
+        self.row(Column::Sum(one, other))
     }
 
     pub(super) fn write(&self, json: &mut Json<'_>) {
@@ -60,7 +160,7 @@ impl TaskSummary {
 
     fn fields(&self, o: &mut Object<'_, '_>) {
         o.scalars("quantiles", self.quantiles.iter().copied());
-        o.scalars("duration", self.row(|task| task.duration));
+        o.scalars("duration", self.row(Column::Duration));
         for (name, place) in [
             ("executorDeserializeTime", at::DESERIALIZE_TIME),
             ("executorDeserializeCpuTime", at::DESERIALIZE_CPU_TIME),
@@ -72,10 +172,8 @@ impl TaskSummary {
         ] {
             o.scalars(name, self.metric(place));
         }
-        let measured =
-            |value: fn(&Task) -> i64| move |task: &Task| if task.metrics.is_some() { value(task) } else { -1 };
-        o.scalars("gettingResultTime", self.row(measured(Task::getting_result_time)));
-        o.scalars("schedulerDelay", self.row(measured(Task::scheduler_delay)));
+        o.scalars("gettingResultTime", self.row(Column::GettingResult));
+        o.scalars("schedulerDelay", self.row(Column::SchedulerDelay));
         for (name, place) in [
             ("peakExecutionMemory", at::PEAK_EXECUTION_MEMORY),
             ("memoryBytesSpilled", at::MEMORY_SPILLED),
@@ -136,15 +234,20 @@ fn place(quantile: f64, count: usize) -> usize {
 
 /// The distributions a stage is shown with.
 pub(super) fn of_stage(o: &mut Object<'_, '_>, view: &View, key: StageKey, quantiles: &[f64]) {
-    if let Some(summary) = TaskSummary::of(view, key, quantiles) {
-        o.object("taskMetricsDistributions", |o| summary.fields(o));
+    match TaskSummary::of(view, key, quantiles) {
+        Ok(Some(summary)) => o.object("taskMetricsDistributions", |o| summary.fields(o)),
+        Ok(None) => {}
+        Err(error) => return o.fail(error),
     }
-    let executors: Vec<&ExecutorStage> = view.stage_executors(key).into_values().collect();
+    let executors: Vec<ExecutorStage> = match view.stage_executors(key) {
+        Ok(executors) => executors.into_values().collect(),
+        Err(error) => return o.fail(error),
+    };
     if executors.is_empty() {
         return;
     }
     let row = |value: &dyn Fn(&ExecutorStage) -> i64| -> Vec<f64> {
-        let mut values: Vec<i64> = executors.iter().map(|done| value(done)).collect();
+        let mut values: Vec<i64> = executors.iter().map(value).collect();
         values.sort_unstable();
         quantiles
             .iter()

@@ -86,6 +86,7 @@ def sql():
     spark.sql("SELECT * FROM t WHERE n > (SELECT avg(n) FROM t)").collect()
     spark.sql("SELECT k FROM t UNION SELECT k + 1 FROM t EXCEPT SELECT 3").collect()
     spark.sql("SHOW TABLES").collect()
+    read.withColumnRenamed("k", "näme").groupBy("näme").count().collect()
     plus = f.udf(lambda x: x + 1, "long")
     read.select(plus("id").alias("p")).agg(f.max("p")).collect()
     quietly(lambda: read.select(f.udf(lambda x: 1 // 0, "long")("id")).collect())
@@ -322,7 +323,7 @@ def codec(name, rolling="false"):
 
 def rolling():
     spark = session(conf("rolling", spark__eventLog__rolling__enabled="true", spark__eventLog__rolling__maxFileSize="10m"))
-    spark.range(0, 2200, 1, 2200).selectExpr("sum(id)").collect()
+    spark.range(0, 3600, 1, 3600).selectExpr("sum(id)").collect()
     spark.range(10).selectExpr("sum(id)").collect()
     spark.stop()
 
