@@ -15,7 +15,7 @@ mod read;
 pub mod redact;
 mod write;
 
-pub use read::{BundleError, read, read_directory, read_index};
+pub use read::{BundleError, read, read_directory, read_index, read_objects};
 pub use write::{Contents, write};
 
 use serde::{Deserialize, Serialize};

@@ -98,6 +98,17 @@ pub fn read_index(from: impl Read + Seek) -> Result<Index, BundleError> {
     index(&mut Zip(archive))
 }
 
+/// Reads the Kubernetes objects a bundle has, and no logs.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_objects(from: impl Read + Seek) -> Result<Option<Objects>, BundleError> {
+    let archive = zip::ZipArchive::new(from).map_err(|error| BundleError::Archive(error.to_string()))?;
+    let mut files = Zip(archive);
+    let index = index(&mut files)?;
+    objects(&mut files, &index)
+}
+
 /// Reads a bundle that was unpacked.
 ///
 /// # Errors
@@ -177,15 +188,17 @@ fn index(files: &mut dyn Files) -> Result<Index, BundleError> {
     Ok(index)
 }
 
+fn objects(files: &mut dyn Files, index: &Index) -> Result<Option<Objects>, BundleError> {
+    if !index.objects {
+        return Ok(None);
+    }
+    let text = whole(files, OBJECTS, MAX_OBJECTS)?.ok_or_else(|| damaged(OBJECTS, "is missing"))?;
+    serde_json::from_slice(&text).map_err(|error| damaged(OBJECTS, error))
+}
+
 fn gather(files: &mut dyn Files) -> Result<Bundle, BundleError> {
     let index = index(files)?;
-    let objects: Option<Objects> = match index.objects {
-        true => {
-            let text = whole(files, OBJECTS, MAX_OBJECTS)?.ok_or_else(|| damaged(OBJECTS, "is missing"))?;
-            Some(serde_json::from_slice(&text).map_err(|error| damaged(OBJECTS, error))?)
-        }
-        false => None,
-    };
+    let objects = objects(files, &index)?;
     let mut left = MAX_LOGS;
     let mut logs = Vec::new();
     for entry in &index.logs {

@@ -1,6 +1,5 @@
 //! `stoke cost`: what a run cost and for what; what many runs cost, by a label.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -163,9 +162,16 @@ async fn of_many(arguments: &Arguments, prices: Option<&Prices>, context: &mut C
     let place = place.unwrap_or_else(|| event_logs::directory(&context.home).display().to_string());
     let source = event_logs::source(&place, &context.home).await?;
     let owned = prices.cloned();
-    // Their labels, as far as they are there.
+    // Their labels and pods, as far as they are there.
     let applications = gather::applications(&context.home, &arguments.target).await;
-    let reading = tokio::task::spawn_blocking(move || bills(&source, &which, &applications, owned.as_ref()));
+    let home = context.home.clone();
+    let cluster_of = move |id: &str| {
+        applications
+            .get(id)
+            .cloned()
+            .or_else(|| gather::kept::cluster(&home, id))
+    };
+    let reading = tokio::task::spawn_blocking(move || bills(&source, &which, &cluster_of, owned.as_ref()));
     let (bills, notes) = reading
         .await
         .map_err(|error| Failure::environment("stoke::cost::ended", error))??;
@@ -194,7 +200,7 @@ async fn of_many(arguments: &Arguments, prices: Option<&Prices>, context: &mut C
 fn bills(
     source: &Source,
     which: &Which,
-    applications: &BTreeMap<String, Cluster>,
+    cluster_of: &dyn Fn(&str) -> Option<Cluster>,
     prices: Option<&Prices>,
 ) -> Outcome<(Vec<Bill>, Vec<String>)> {
     let listed = |error: stoke_eventlog::SourceError| Failure::environment(error.code(), error);
@@ -211,7 +217,7 @@ fn bills(
             continue;
         }
         let run = collect::run(source, &log, Options::default()).map_err(listed)?;
-        let daily = showback::daily(&run, applications.get(&run.id), prices, which.window).map_err(failed)?;
+        let daily = showback::daily(&run, cluster_of(&run.id).as_ref(), prices, which.window).map_err(failed)?;
         bills.extend(daily.into_iter().filter(|bill| which.has(bill)));
     }
     Ok((bills, notes))

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use stoke_insight::bundle::{self, Bundle};
+use stoke_insight::facts::Cluster;
 
 use super::Gathered;
 use crate::failure::{Failure, Outcome};
@@ -81,6 +82,14 @@ pub async fn find(home: &Home, name: &str) -> Option<Gathered> {
         })
     });
     reading.await.ok().flatten()
+}
+
+/// What the cluster of a run had of it, by its id; none when none is kept that can be read.
+pub fn cluster(home: &Home, id: &str) -> Option<Cluster> {
+    let path = directory(home).join(format!("{id}.zip"));
+    let file = is_id(id).then(|| File::open(path).ok())??;
+    let objects = bundle::read_objects(BufReader::new(file)).ok()??;
+    Some(Cluster::of_objects(objects))
 }
 
 /// Whether this can be the name of a file: it comes from an object's status.

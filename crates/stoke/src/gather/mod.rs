@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use stoke_eventlog::{Log as EventLog, Options, Source};
 use stoke_insight::facts::{Cluster, Facts, Log, Objects, Run, collect};
+use stoke_model::names;
 
 use crate::cli::Target;
 use crate::failure::{Failure, Outcome};
@@ -170,21 +171,38 @@ async fn of_this_machine(home: &Home, name: &str) -> Outcome<Option<Gathered>> {
     })
 }
 
-/// The applications a cluster still has, by Spark's ids; none when there is no cluster, or when they may not be seen.
+/// The applications a cluster still has, by Spark's ids, with the pods and claims that are left of them; none when there is no cluster, or when they may not be seen.
 pub async fn applications(home: &Home, target: &Target) -> BTreeMap<String, Cluster> {
     let Ok(session) = session::open(home, target).await else {
         return BTreeMap::new();
     };
-    let listed = objects::list(&session, "/apis/sparkoperator.k8s.io/v1beta2/sparkapplications").await;
+    let pods = format!("/api/v1/pods?labelSelector={}", names::LABEL_SPARK_APP_SELECTOR);
+    let (applications, pods, claims, nodes) = tokio::join!(
+        objects::list(&session, "/apis/sparkoperator.k8s.io/v1beta2/sparkapplications"),
+        objects::list(&session, &pods),
+        objects::list(&session, "/api/v1/persistentvolumeclaims"),
+        objects::list(&session, "/api/v1/nodes"),
+    );
+    let (pods, claims, nodes) = (
+        pods.unwrap_or_default(),
+        claims.unwrap_or_default(),
+        nodes.unwrap_or_default(),
+    );
     let known = |application: Value| {
         let id = text(&application["status"]["sparkApplicationId"]);
+        let of_it = |pod: &&Value| pod["metadata"]["labels"][names::LABEL_SPARK_APP_SELECTOR] == id;
+        let namespace = &application["metadata"]["namespace"];
+        let beside = |claim: &&Value| claim["metadata"]["namespace"] == *namespace;
         let objects = Objects {
+            pods: pods.iter().filter(of_it).cloned().collect(),
+            claims: claims.iter().filter(beside).cloned().collect(),
+            nodes: nodes.clone(),
             application,
             ..Objects::default()
         };
         (id, Cluster::of_objects(objects))
     };
-    listed.unwrap_or_default().into_iter().map(known).collect()
+    applications.unwrap_or_default().into_iter().map(known).collect()
 }
 
 /// A run by its event log alone.

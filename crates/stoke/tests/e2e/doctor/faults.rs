@@ -394,8 +394,8 @@ fn settings() -> Vec<Fault> {
         packaged(
             "scala",
             "scala-mismatch",
-            "spark.read.format('avro').load('/tmp').show()",
-            "org.apache.spark:spark-avro_2.12:3.5.7",
+            "spark.range(1).write.format('delta').save('/tmp/delta')",
+            "io.delta:delta-spark_2.12:3.2.1",
         ),
     ]
 }
