@@ -30,7 +30,7 @@ pub use prices::{Capacity, Discount, Prices, Rate, Tariff};
 pub enum CostError {
     /// No price is valid for a pod at some time.
     #[error(
-        "stoke::insight::no-price: {table} has no price for {holder}{what} at {time}; add an entry to `prices` that covers it \
+        "{table} has no price for {holder}{what} at {time}; add an entry to `prices` that covers it \
          (`from` and `until` are the dates it is valid for)"
     )]
     NoPrice {
@@ -45,7 +45,7 @@ pub enum CostError {
     },
     /// A pod asks for more than the node has that the table prices.
     #[error(
-        "stoke::insight::larger-than-node: {holder} reserves {reserved}, more than a node of shape `{shape}` has according to {table}; \
+        "{holder} reserves {reserved}, more than a node of shape `{shape}` has according to {table}; \
          correct `cpu`, `memory` or `gpus` of that shape"
     )]
     LargerThanNode {
@@ -59,12 +59,10 @@ pub enum CostError {
         shape: String,
     },
     /// A setting of the run from which a reservation follows cannot be read.
-    #[error("stoke::insight::bad-setting: {0}; the run's own settings must be readable to know what it reserved")]
+    #[error("{0}; the run's own settings must be readable to know what it reserved")]
     Setting(String),
     /// The numbers are beyond 128 bits.
-    #[error(
-        "stoke::insight::too-large: the cost of {holder} is beyond what can be counted; look for a price or a time that is wrong"
-    )]
+    #[error("the cost of {holder} is beyond what can be counted; look for a price or a time that is wrong")]
     TooLarge {
         /// Whose.
         holder: String,

@@ -13,7 +13,7 @@ use super::focus::{Column, Kind, Value};
 
 /// Why rows could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("stoke::insight::parquet: the rows cannot be written as Parquet: {0}")]
+#[error("the rows cannot be written as Parquet: {0}")]
 pub struct ParquetFailed(#[from] ParquetError);
 
 /// Writes rows as one row group.

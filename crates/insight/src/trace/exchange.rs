@@ -4,14 +4,10 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
     /// It is no address of HTTP.
-    #[error(
-        "stoke::insight::bad-endpoint: `{0}` is no OTLP address: {1}; write the receiver's base address, for example http://collector:4318"
-    )]
+    #[error("`{0}` is no OTLP address: {1}; write the receiver's base address, for example http://collector:4318")]
     Endpoint(String, &'static str),
     /// It is no list of headers.
-    #[error(
-        "stoke::insight::bad-headers: `{0}` is no header: write `name=value`, several with commas between, values percent-encoded"
-    )]
+    #[error("`{0}` is no header: write `name=value`, several with commas between, values percent-encoded")]
     Header(String),
 }
 

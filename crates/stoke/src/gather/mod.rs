@@ -65,7 +65,7 @@ impl Gathered {
     /// When a file of the event log cannot be opened.
     pub async fn facts(&self) -> Outcome<Facts> {
         let run = match &self.event_log {
-            Some((source, log)) => Some(read(source.clone(), log.clone()).await?),
+            Some((source, log)) => Some(events(read(source.clone(), log.clone()).await?, &log.path)?),
             None => None,
         };
         Ok(Facts {
@@ -74,6 +74,18 @@ impl Gathered {
             logs: self.logs.clone(),
             now: self.now.as_millisecond(),
         })
+    }
+}
+
+/// A run of whose log anything could be read.
+fn events(run: Run, log: &str) -> Outcome<Run> {
+    match run.reading.events == 0 && run.reading.bad_lines > 0 {
+        true => Err(Failure::input(
+            "stoke::event-log::no-events",
+            format!("{log} is no event log: none of its {} lines is an event of Spark", run.reading.bad_lines),
+        )
+        .fix("name the file Spark wrote below spark.eventLog.dir; a compressed one keeps the end of its name (.zstd, .lz4, .snappy, .lzf)")),
+        false => Ok(run),
     }
 }
 

@@ -13,12 +13,32 @@ use crate::common::{Context, VERSIONS, eventually, expect_code, expect_parts, re
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let mut trials = of_every_spark(context);
+    trials.push(context.trial("insight: what is no event log is told so", &[], no_event_log));
     trials.push(context.trial(
         "insight: what its pods told of a run is there after its cluster",
         &[context.spark("4.1.4")],
         kept,
     ));
     trials
+}
+
+fn no_event_log(context: &Context) -> Result<(), Failed> {
+    let home = context.private_home();
+    let directory = tempfile::tempdir()?;
+    let (text, empty) = (directory.path().join("notes.txt"), directory.path().join("empty"));
+    std::fs::write(&text, b"Notes\n14 of them\n\xff\n")?;
+    std::fs::write(&empty, "")?;
+    for command in ["doctor", "cost", "size"] {
+        for (path, said) in [
+            (&text, "none of its 3 lines is an event"),
+            (&empty, "there is no event log there"),
+        ] {
+            let refused = stoke(home.path(), [command, "--event-log"]).arg(path).output()?;
+            expect_code(&refused, 2)?;
+            expect_parts(&crate::common::text(&refused), &[said, "fix:"])?;
+        }
+    }
+    Ok(())
 }
 
 /// Only the pod tells that its driver was killed for its memory; `stoke run` ends its cluster with the run.
