@@ -7,6 +7,7 @@
 //! - [`mod@cron`] tells when schedules are due
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
 //! - [`schema`]: lint of a document against the schema of its kind
+//! - [`kubernetes`]: Kubernetes' own kinds and fields by release, and what was removed
 //! - [`annotations`]: what people may ask for beyond the published fields
 //! - [`names`]: object names, labels, annotations other programs depend on
 
@@ -16,6 +17,7 @@ pub mod crd;
 pub mod cron;
 pub mod defaults;
 pub mod duration;
+pub mod kubernetes;
 pub mod manifest;
 pub mod memory;
 pub mod names;

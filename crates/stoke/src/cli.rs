@@ -97,6 +97,8 @@ pub enum Command {
     /// The state of the embedded cluster in one file, and back
     #[command(subcommand)]
     Snapshot(commands::snapshot::Command),
+    /// Find every reason a job would fail or be refused, before it runs
+    Check(commands::check::Arguments),
     /// Submit with spark-submit's own arguments
     Submit(commands::submit::Arguments),
     /// Make a SparkApplication of what runs Spark now: Apache's application, a spark-submit command line or script, a Job
@@ -185,6 +187,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Runtime(command) => commands::runtime::run(command, context),
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
+            Command::Check(arguments) => commands::check::run(&arguments, context),
             Command::Convert(arguments) => commands::convert::run(&arguments, context),
             Command::Operator(command) => commands::operator::run(command, context).await,
             Command::History(command) => commands::history::run(command, context).await,

@@ -7,7 +7,7 @@ use crate::names;
 
 use super::complaint::{Complaint, Severity};
 use super::node::{Content, Node, join, join_index};
-use super::{Document, refused_spark_conf};
+use super::{Document, nearest, refused_spark_conf};
 
 /// Checks an application's spec, which lies at `path` (`spec`, or `spec.template` of a schedule).
 pub(super) fn check(document: &Document, path: &str) -> Vec<Complaint> {
@@ -21,6 +21,7 @@ pub(super) fn check(document: &Document, path: &str) -> Vec<Complaint> {
         complaints: Vec::new(),
     };
     check.main();
+    check.pull_policy();
     check.image();
     check.mode();
     check.node_selectors();
@@ -224,6 +225,22 @@ impl<'a> Check<'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// `imagePullPolicy`, which the published schema takes any text for and no API server does.
+    fn pull_policy(&mut self) {
+        const POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+        if let Some(policy) = self.text("imagePullPolicy")
+            && !policy.is_empty()
+            && !POLICIES.contains(&policy)
+        {
+            let help = match nearest(policy, POLICIES) {
+                Some(near) => format!("write `{near}`"),
+                None => format!("write one of {}", POLICIES.join(", ")),
+            };
+            let message = format!("`imagePullPolicy` cannot be `{policy}`");
+            self.at_value(Severity::Error, "bad-value", "imagePullPolicy", message, help);
         }
     }
 

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use kube::api::ListParams;
 use kube::{Api, Client};
+use stoke_gate::sizing::Allowed;
 use tokio::time::Instant;
-
-use super::sizing::Allowed;
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(2);

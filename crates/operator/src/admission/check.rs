@@ -4,15 +4,11 @@
 //! mended step by step.
 
 use serde_json::Value;
-use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
-use stoke_model::manifest::{self, Complaint, Document, Severity};
-use stoke_model::{annotations, defaults, names};
-use stoke_submit::application::batch::{first_executor, initial_executors};
-use stoke_submit::application::{ApplicationError, Settings, plan_application, request_from_application};
-use stoke_submit::connect::plan_connect;
-
-use super::sizing::{self, Allowed, Pods};
-use crate::schedule::Schedule;
+use stoke_gate::derived::{self, Remark};
+use stoke_gate::sizing::Allowed;
+use stoke_model::manifest::{self, Complaint, Severity};
+use stoke_model::{annotations, names};
+use stoke_submit::application::Settings;
 
 /// An object that is about to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +121,8 @@ fn findings(
     let mut found: Vec<(Severity, Said)> = complaints.into_iter().map(said).collect();
     let is_wrong = found.iter().any(|(severity, _)| *severity == Severity::Error);
     if let (Some(document), false) = (documents.first(), is_wrong) {
-        found.extend(planned(document, namespace, settings, allowed));
+        let remarks = derived::remarks(document, namespace, settings, allowed);
+        found.extend(remarks.into_iter().map(remarked));
     }
     found
 }
@@ -153,139 +150,14 @@ fn said(complaint: Complaint) -> (Severity, Said) {
     (complaint.severity, said)
 }
 
-fn error(code: &'static str, path: &str, message: String) -> (Severity, Said) {
+fn remarked(remark: Remark) -> (Severity, Said) {
     let said = Said {
-        code,
-        path: path.to_owned(),
-        message,
-        fix: None,
+        code: remark.code,
+        path: remark.path,
+        message: remark.message,
+        fix: remark.fix,
     };
-    (Severity::Error, said)
-}
-
-/// What the submission of a well-formed object would say.
-fn planned(document: &Document, namespace: &str, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
-    let mut object = document.value.clone();
-    if document.name.is_empty() {
-        // The API server completes the name later.
-        let prefix = object["metadata"]["generateName"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        object["metadata"]["name"] = format!("{prefix}xxxxx").into();
-    }
-    let unreadable = |error_: serde_json::Error| vec![error("bad-value", "spec", format!("cannot be read: {error_}"))];
-    match document.kind.as_str() {
-        "SparkApplication" => match serde_json::from_value(object) {
-            Ok(app) => application(app, "spec", settings, allowed),
-            Err(cause) => unreadable(cause),
-        },
-        "ScheduledSparkApplication" => match serde_json::from_value::<ScheduledSparkApplication>(object) {
-            Ok(scheduled) => schedule(scheduled, namespace, settings, allowed),
-            Err(cause) => unreadable(cause),
-        },
-        "SparkConnect" => match serde_json::from_value::<SparkConnect>(object) {
-            Ok(connect) => server(&connect, settings, allowed),
-            Err(cause) => unreadable(cause),
-        },
-        _ => Vec::new(),
-    }
-}
-
-fn application(mut app: SparkApplication, path: &str, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
-    app.spec = defaults::application(app.spec);
-    let planned = plan_application(&app, 1, settings).and_then(|plan| {
-        let request = request_from_application(&app, 1, settings)?;
-        let executor = first_executor(&request, &plan.submission)?;
-        Ok((plan, executor))
-    });
-    let (plan, executor) = match planned {
-        Ok(planned) => planned,
-        Err(cause) => return vec![refused(&cause, path)],
-    };
-    let (of_driver, of_executor) = (format!("{path}.driver"), format!("{path}.executor"));
-    let pods = Pods {
-        driver: (&plan.submission.driver_pod, &of_driver),
-        executor: Some((&executor, &of_executor)),
-        executors: initial_executors(&plan.submission),
-    };
-    let mut found: Vec<(Severity, Said)> = plan.warnings.into_iter().map(|text| warning(text, path)).collect();
-    found.extend(sizes(&pods, allowed));
-    found
-}
-
-fn schedule(
-    scheduled: ScheduledSparkApplication,
-    namespace: &str,
-    settings: &Settings,
-    allowed: &Allowed,
-) -> Vec<(Severity, Said)> {
-    let name = scheduled.metadata.name.unwrap_or_default();
-    let spec = defaults::scheduled(scheduled.spec);
-    let mut found = Vec::new();
-    if let Err(cause) = Schedule::parse(&spec.schedule, spec.time_zone.as_deref().unwrap_or_default()) {
-        found.push(error("bad-schedule", "spec.schedule", cause.to_string()));
-    }
-    let mut app = SparkApplication::new(&name, spec.template);
-    app.metadata.namespace = Some(namespace.to_owned());
-    found.extend(application(app, "spec.template", settings, allowed));
-    found
-}
-
-fn server(connect: &SparkConnect, settings: &Settings, allowed: &Allowed) -> Vec<(Severity, Said)> {
-    let plan = match plan_connect(connect, 1, settings) {
-        Ok(plan) => plan,
-        Err(cause) => return vec![refused(&cause, "spec")],
-    };
-    // Executors come and go with what clients do.
-    let pods = Pods {
-        driver: (&plan.pod, "spec.server"),
-        executor: None,
-        executors: 0,
-    };
-    let warnings = plan.submission.warnings.iter();
-    let mut found: Vec<(Severity, Said)> = warnings.map(|text| warning(text.clone(), "spec")).collect();
-    found.extend(sizes(&pods, allowed));
-    found
-}
-
-fn refused(cause: &ApplicationError, path: &str) -> (Severity, Said) {
-    match cause {
-        ApplicationError::Field { path: field, reason } => {
-            let field = match field.strip_prefix("spec") {
-                Some(rest) => format!("{path}{rest}"),
-                None => field.clone(),
-            };
-            error(cause.code(), &field, reason.clone())
-        }
-        ApplicationError::RefusedKey(_) => error(cause.code(), &format!("{path}.sparkConf"), cause.to_string()),
-        ApplicationError::Plan(_) => error(cause.code(), path, cause.to_string()),
-    }
-}
-
-fn warning(message: String, path: &str) -> (Severity, Said) {
-    let said = Said {
-        code: "submission",
-        path: path.to_owned(),
-        message,
-        fix: None,
-    };
-    (Severity::Warning, said)
-}
-
-fn sizes(pods: &Pods<'_>, allowed: &Allowed) -> Vec<(Severity, Said)> {
-    let misfits = sizing::misfits(pods, allowed).into_iter();
-    misfits
-        .map(|misfit| {
-            let said = Said {
-                code: misfit.code,
-                path: misfit.path,
-                message: misfit.message,
-                fix: Some(misfit.fix),
-            };
-            (misfit.severity, said)
-        })
-        .collect()
+    (remark.severity, said)
 }
 
 /// True for the kinds that are checked here.

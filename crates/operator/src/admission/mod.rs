@@ -2,9 +2,8 @@
 //!
 //! In: admission reviews of the API server, over TLS. Out: the published defaults written into the object, warnings, or a refusal that
 //! names the key, the cause and the fix.
-//! - [`check`]: one object to a verdict, by the rules of `model` and `submit` and no others (pure)
+//! - [`check`]: one object to a verdict, by the rules of `model` and what `gate` derives of it, and no others (pure)
 //! - [`defaulting`]: what `stoke_model::defaults` adds, as a JSON patch (pure)
-//! - [`sizing`]: pods against the limit ranges and quotas of their namespace (pure)
 //! - [`certificates`]: authorities and certificates, and when which is made (decisions pure)
 //! - `review`, `server`, `allowances`, `keeper`: the edges: the wire, TLS, what a namespace allows, the Secret and the configurations
 //!
@@ -18,7 +17,6 @@ pub mod defaulting;
 mod keeper;
 mod review;
 mod server;
-pub mod sizing;
 
 use std::sync::Arc;
 

@@ -8,10 +8,10 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use stoke_gate::sizing::Allowed;
 use tokio::time::Instant;
 
 use super::check::{self, Said, Subject, Verdict, changes_what_runs};
-use super::sizing::Allowed;
 use super::{CHECKING_PATH, DEFAULTING_PATH, Reviewer, defaulting};
 
 /// A review holds an object twice, each at most 3 MiB.

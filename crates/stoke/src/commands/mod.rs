@@ -1,6 +1,7 @@
 //! One file per verb: its arguments, and what it does with the rooms.
 
 pub mod bundle;
+pub mod check;
 pub mod compare;
 pub mod connect;
 pub mod convert;

@@ -11,6 +11,8 @@ use serde_json::Value;
 use stoke_model::manifest::Severity;
 use stoke_model::quantity::Quantity;
 
+use crate::derived::Remark;
+
 /// What a namespace allows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Allowed {
@@ -31,26 +33,11 @@ pub struct Pods<'a> {
     pub executors: i64,
 }
 
-/// Something about a size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Stable name.
-    pub code: &'static str,
-    /// The field that decides the size.
-    pub path: String,
-    /// What does not fit into what.
-    pub message: String,
-    /// What to do.
-    pub fix: String,
-}
-
 type Amounts = BTreeMap<String, Quantity>;
 
 /// Everything about the sizes of these pods that can be told from what the namespace allows.
 #[must_use]
-pub fn misfits(pods: &Pods<'_>, allowed: &Allowed) -> Vec<Misfit> {
+pub fn misfits(pods: &Pods<'_>, allowed: &Allowed) -> Vec<Remark> {
     let mut found = Vec::new();
     let roles = [
         Some(("driver", pods.driver)),
@@ -70,7 +57,7 @@ pub fn misfits(pods: &Pods<'_>, allowed: &Allowed) -> Vec<Misfit> {
     found
 }
 
-fn in_range(name: &str, item: &LimitRangeItem, role: &str, (pod, path): (&Value, &str), found: &mut Vec<Misfit>) {
+fn in_range(name: &str, item: &LimitRangeItem, role: &str, (pod, path): (&Value, &str), found: &mut Vec<Remark>) {
     let sized: Vec<(String, Amounts, Amounts)> = match item.type_.as_str() {
         "Container" => containers(pod)
             .map(|container| {
@@ -90,32 +77,32 @@ fn in_range(name: &str, item: &LimitRangeItem, role: &str, (pod, path): (&Value,
                 .iter()
                 .find_map(|(what, amounts)| Some((*what, *amounts.get(&resource)?)).filter(|(_, asked)| *asked > most));
             if let Some((what, asked)) = above {
-                found.push(Misfit {
+                found.push(Remark {
                     severity: Severity::Error,
                     code: "above-limit-range",
                     path: field(path, &resource, what),
                     message: format!("{who} has {what}.{resource} {asked}; LimitRange `{name}` allows at most {most}"),
-                    fix: format!("ask for less, or have `{name}` raised"),
+                    fix: Some(format!("ask for less, or have `{name}` raised")),
                 });
             }
         }
         for (resource, least) in bounds(item.min.as_ref()) {
             if let Some(asked) = requests.get(&resource).filter(|asked| **asked < least) {
-                found.push(Misfit {
+                found.push(Remark {
                     severity: Severity::Error,
                     code: "below-limit-range",
                     path: field(path, &resource, "requests"),
                     message: format!(
                         "{who} has requests.{resource} {asked}; LimitRange `{name}` wants at least {least}"
                     ),
-                    fix: "ask for more".to_owned(),
+                    fix: Some("ask for more".to_owned()),
                 });
             }
         }
     }
 }
 
-fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Misfit>) {
+fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Remark>) {
     let Some(spec) = &quota.spec else { return };
     if spec.scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) || spec.scope_selector.is_some() {
         return;
@@ -132,12 +119,12 @@ fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Misfit>) {
         let (driver, driver_path) = pods.driver;
         let driver = of(driver);
         let mut complain = |severity, code, path: &str, message: String, fix: String| {
-            found.push(Misfit {
+            found.push(Remark {
                 severity,
                 code,
                 path: field(path, resource, what),
                 message,
-                fix,
+                fix: Some(fix),
             });
         };
         let raise = format!("have quota `{name}` raised");

@@ -1,0 +1,46 @@
+//! One file per gate: what it looks at in a job, and what it finds.
+
+mod conf;
+mod dependencies;
+mod manifest;
+mod pods;
+mod secrets;
+mod sql;
+
+use crate::Settings;
+use crate::finding::{Finding, Gate};
+use crate::job::Job;
+
+/// What a gate looked at and found.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// How many things.
+    pub count: usize,
+    /// Those in words: `3 documents`.
+    pub what: String,
+    /// What it found.
+    pub findings: Vec<Finding>,
+}
+
+impl Looked {
+    fn at(count: usize, one: &str, findings: Vec<Finding>) -> Looked {
+        let what = match count {
+            1 => format!("1 {one}"),
+            _ => format!("{count} {one}s"),
+        };
+        Looked { count, what, findings }
+    }
+}
+
+/// Lets a gate look at a job.
+#[must_use]
+pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
+    match gate {
+        Gate::Manifest => manifest::look(job, settings),
+        Gate::Conf => conf::look(job, settings),
+        Gate::Pods => pods::look(job, settings),
+        Gate::Sql => sql::look(job, settings),
+        Gate::Dependencies => dependencies::look(job, settings),
+        Gate::Secrets => secrets::look(job),
+    }
+}

@@ -1,0 +1,394 @@
+//! Keys, tokens and passwords in the files of a job.
+//!
+//! Two ways: texts of a form that only a credential has ([`FORMS`]), and a plain value behind a name that asks for a secret one ([`named`]). Values that stand for
+//! another one (`${…}`, `<…>`, `changeme`) and references to Secrets are none. What is found is never shown: a finding tells the place, the kind and the length.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use stoke_model::manifest::{Document, Node, Place, Severity, Source};
+
+use super::Looked;
+use crate::finding::Finding;
+use crate::job::{File, Job, Kind};
+
+/// Forms of credentials: code, what it is, and the expression; its first group is the credential where it has one.
+const FORMS: [(&str, &str, &str); 17] = [
+    (
+        "secret-private-key",
+        "a private key",
+        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
+    ),
+    (
+        "secret-aws-key",
+        "the id of an AWS access key",
+        r"\b((?:AKIA|ASIA)[0-9A-Z]{16})\b",
+    ),
+    (
+        "secret-aws-key",
+        "an AWS secret access key",
+        r#"(?i)aws[\w.\-]{0,30}secret[\w.\-]{0,20}["']?\s*[=:,]\s*["']?([A-Za-z0-9/+]{40})\b"#,
+    ),
+    (
+        "secret-azure-key",
+        "an Azure storage key",
+        r"\b(?i:AccountKey)=([A-Za-z0-9+/]{86}==)",
+    ),
+    (
+        "secret-azure-key",
+        "an Azure shared access signature",
+        r"[?&]sv=[0-9-]{10}&[^\s\x22']*\bsig=([A-Za-z0-9%+/]{43,})",
+    ),
+    ("secret-google-key", "a Google API key", r"\b(AIza[0-9A-Za-z_\-]{35})"),
+    (
+        "secret-github-token",
+        "a GitHub token",
+        r"\b(gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,})",
+    ),
+    (
+        "secret-gitlab-token",
+        "a GitLab token",
+        r"\b(glpat-[A-Za-z0-9_\-]{20,})",
+    ),
+    (
+        "secret-slack-token",
+        "a Slack token",
+        r"\b(xox[abeoprs]-[A-Za-z0-9-]{10,})",
+    ),
+    (
+        "secret-databricks-token",
+        "a Databricks token",
+        r"\b(dapi[0-9a-f]{32})\b",
+    ),
+    (
+        "secret-hugging-face-token",
+        "a Hugging Face token",
+        r"\b(hf_[A-Za-z0-9]{34,})\b",
+    ),
+    ("secret-npm-token", "an npm token", r"\b(npm_[A-Za-z0-9]{36})\b"),
+    (
+        "secret-pypi-token",
+        "a PyPI token",
+        r"\b(pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_\-]{50,})",
+    ),
+    ("secret-stripe-key", "a Stripe key", r"\b([sr]k_live_[0-9A-Za-z]{20,})"),
+    (
+        "secret-jwt",
+        "a JSON Web Token",
+        r"\b(eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{20,})",
+    ),
+    (
+        "secret-in-url",
+        "a password in a URL",
+        r#"\b[a-z][a-z0-9+.\-]{1,20}://[^\s/:@"'<>{}$]+:([^\s/:@"'<>{}$]{3,})@[\w.\-]+"#,
+    ),
+    (
+        "secret-in-url",
+        "a password in a JDBC URL",
+        r#"\bjdbc:[^\s"']*[?;&](?i:password)=([^\s;&"'<>{}$]{3,})"#,
+    ),
+];
+
+/// Names whose value is a secret, at the end of a key.
+const NAMES: &str = r"(?:password|passwd|passphrase|secret|secret[._-]?key|secret[._-]?access[._-]?key|access[._-]?token|auth[._-]?token|api[._-]?key|api[._-]?token|private[._-]?key|client[._-]?secret|account[._-]?key|sas[._-]?token|oauth2?[._-]?token|session[._-]?token|bearer[._-]?token)";
+
+static EXPRESSIONS: LazyLock<Vec<Option<Regex>>> =
+    LazyLock::new(|| FORMS.iter().map(|(_, _, form)| Regex::new(form).ok()).collect());
+/// `key: value`, `key=value`, `key value` of configuration.
+static SETTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(&format!(
+        r#"(?i)^\s*(?:-\s+)?(?:export\s+)?["']?([\w.\-/]*?{NAMES})["']?\s*(?::\s+|=\s*|[ \t]+)(.+?)\s*$"#
+    ))
+    .ok()
+});
+/// `key = "value"`, `"key": "value"`, `("key", "value")` of programs.
+static ASSIGNMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(&format!(
+        r#"(?i)(?:^|[^\w.\-])["']?([\w.\-]*?{NAMES})["']?\s*(?:=|:|,)\s*[rbu]?["']([^"'\n]*)["']"#
+    ))
+    .ok()
+});
+static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"(?i)(?:^|[._\-\w]){NAMES}$")).ok());
+
+pub(super) fn look(job: &Job) -> Looked {
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for file in job
+        .files
+        .iter()
+        .filter(|file| !matches!(file.kind, Kind::Archive | Kind::Binary))
+    {
+        count += 1;
+        of_file(file, &mut findings);
+    }
+    Looked::at(count, "file", findings)
+}
+
+fn of_file(file: &File, findings: &mut Vec<Finding>) {
+    let source = &file.source;
+    let mut lines: Vec<usize> = Vec::new();
+    let mut at = 0;
+    for (number, line) in source.text().split_inclusive('\n').enumerate() {
+        let text = line.trim_end_matches(['\n', '\r']);
+        if let Some((code, what, range)) = form(text).or_else(|| setting(file, text)) {
+            lines.push(number + 1);
+            findings.push(finding(source, code, &what, at + range.start..at + range.end));
+        }
+        at += line.len();
+    }
+    if let Kind::Manifest { documents, .. } = &file.kind {
+        for document in documents {
+            of_document(document, &mut lines, findings);
+        }
+    }
+}
+
+/// A credential by its form.
+fn form(line: &str) -> Option<(&'static str, String, std::ops::Range<usize>)> {
+    FORMS
+        .iter()
+        .zip(EXPRESSIONS.iter())
+        .find_map(|((code, what, _), expression)| {
+            let found = expression.as_ref()?.captures(line)?;
+            let range = found.get(1).or_else(|| found.get(0))?.range();
+            (!stands_for_another(&line[range.clone()])).then(|| (*code, (*what).to_owned(), range))
+        })
+}
+
+/// A plain value behind a name that asks for a secret one.
+fn setting(file: &File, line: &str) -> Option<(&'static str, String, std::ops::Range<usize>)> {
+    let program = matches!(file.kind, Kind::Python | Kind::Sql) || is_program(&file.name);
+    let expression = if program { ASSIGNMENT.as_ref() } else { SETTING.as_ref() };
+    let found = expression?.captures(line)?;
+    let (name, value) = (found.get(1)?, found.get(2)?);
+    let written = value.as_str().trim().trim_matches(['"', '\'']);
+    // A comment is no value; prose has words behind it.
+    let comment = line.trim_start().starts_with(['#', ';'])
+        || line.trim_start().starts_with("//")
+        || line.trim_start().starts_with("--");
+    let prose = !program && !matches!(file.kind, Kind::Manifest { .. } | Kind::Properties) && written.contains(' ');
+    if comment || prose || !is_plain(written) || is_reference(name.as_str()) {
+        return None;
+    }
+    Some((
+        "secret-plain-value",
+        format!("a plain value for `{}`", name.as_str()),
+        value.range(),
+    ))
+}
+
+fn is_program(name: &str) -> bool {
+    [
+        ".scala", ".java", ".sh", ".r", ".R", ".ipynb", ".js", ".ts", ".go", ".rs", ".md", ".rst",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
+}
+
+/// Environment variables and Secrets of a manifest, which are spread over lines.
+fn of_document(document: &Document, lines: &mut Vec<usize>, findings: &mut Vec<Finding>) {
+    let source = &document.source;
+    let mut found = |place: Place, code, what: &str| {
+        if !lines.contains(&place.line) {
+            lines.push(place.line);
+            findings.push(finding(source, code, what, place.start..place.end));
+        }
+    };
+    if document.kind == "Secret" && document.api_version == "v1" {
+        for field in ["data", "stringData"] {
+            for entry in document.node.get(field).map_or(&[][..], Node::entries) {
+                if entry.value.as_str().is_some_and(is_plain) {
+                    let what = format!("`{}` of a Secret", entry.key);
+                    found(entry.value.place, "secret-in-manifest", &what);
+                }
+            }
+        }
+        return;
+    }
+    let mut nodes = vec![&document.node];
+    while let Some(node) = nodes.pop() {
+        nodes.extend(node.entries().iter().map(|entry| &entry.value));
+        nodes.extend(node.items());
+        let text = |key: &str| node.get(key).and_then(Node::as_str);
+        if let (Some(name), Some(value), Some(at)) = (text("name"), text("value"), node.get("value"))
+            && named(name)
+            && !is_reference(name)
+            && is_plain(value)
+        {
+            found(at.place, "secret-plain-value", &format!("a plain value for `{name}`"));
+        }
+    }
+}
+
+/// Whether a value behind this name is a secret.
+fn named(name: &str) -> bool {
+    NAME.as_ref().is_some_and(|expression| expression.is_match(name))
+}
+
+/// Names that end like a secret's and hold the name of one.
+fn is_reference(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains("secretkeyref") || name.contains(".secrets.") || name.contains("secretname")
+}
+
+/// A value that is used as it stands.
+fn is_plain(value: &str) -> bool {
+    value.trim().len() >= 4 && !stands_for_another(value.trim())
+}
+
+/// A value that stands for another one, or shows where one goes.
+fn stands_for_another(value: &str) -> bool {
+    const WORDS: [&str; 15] = [
+        "example",
+        "changeme",
+        "change-me",
+        "change_me",
+        "replace",
+        "placeholder",
+        "dummy",
+        "redacted",
+        "todo",
+        "your-",
+        "your_",
+        "none",
+        "null",
+        "false",
+        "true",
+    ];
+    let lower = value.to_ascii_lowercase();
+    let first = lower.chars().next();
+    let same = first.is_some_and(|first| lower.chars().all(|c| c == first || c == '-'));
+    let call = lower.contains('(') && lower.ends_with(')') && !lower.contains(' ');
+    let begins = [
+        "${", "$(", "{{", "<", "%(", "ref+", "vault:", "enc[", "arn:", "env(", "secret:", "!", "&", "*", "|", ">", "[",
+        "{", "/", "local://", "file:", "s3",
+    ];
+    same || call
+        || begins.iter().any(|begin| lower.starts_with(begin))
+        || (lower.starts_with('$') && lower.len() > 1)
+        || WORDS.iter().any(|word| lower.contains(word))
+}
+
+fn finding(source: &Source, code: &'static str, what: &str, range: std::ops::Range<usize>) -> Finding {
+    let mut place = source.place_at(range.start);
+    place.end = range.end;
+    let length = source.written(place).chars().count();
+    let message = format!("{what} stands in the file ({length} characters, not shown)");
+    let mut finding = Finding::at(Severity::Error, code, source, place, "", message);
+    // The line would show it.
+    finding.excerpt = Default::default();
+    finding.with_fix("take it out, have it replaced where it is used (it is in the history), and refer to a Secret: `secretKeyRef`, or spark.kubernetes.driver.secretKeyRef.NAME")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::of_bytes;
+
+    fn found(name: &str, text: &str) -> Vec<(String, usize)> {
+        let job = Job {
+            files: vec![of_bytes(name, text.as_bytes())],
+            ..Job::default()
+        };
+        look(&job)
+            .findings
+            .into_iter()
+            .map(|finding| (finding.code.to_string(), finding.line))
+            .collect()
+    }
+
+    /// A text that is no credential of anybody, put together so that this file holds none.
+    fn made(parts: &[&str]) -> String {
+        parts.concat()
+    }
+
+    #[test]
+    fn forms_of_credentials() {
+        let x = |n: usize| "aB3dE5gH7jK9".repeat(10)[..n].to_owned();
+        let hex = |n: usize| "0a1b2c3d4e5f".repeat(10)[..n].to_owned();
+        let cases = [
+            ("secret-private-key", made(&["-----BEGIN RSA ", "PRIVATE KEY-----"])),
+            ("secret-aws-key", made(&["key AKIA", "QWERTYUIOPASDFGH"])),
+            ("secret-aws-key", made(&["aws_secret_access_key = ", &x(40)])),
+            ("secret-azure-key", made(&["AccountKey=", &x(86), "=="])),
+            ("secret-google-key", made(&["AIza", &x(35)])),
+            ("secret-github-token", made(&["ghp_", &x(36)])),
+            ("secret-gitlab-token", made(&["glpat-", &x(20)])),
+            ("secret-slack-token", made(&["xoxb-", "1234567890-abcdef"])),
+            ("secret-databricks-token", made(&["dapi", &hex(32)])),
+            ("secret-hugging-face-token", made(&["hf_", &x(34)])),
+            ("secret-npm-token", made(&["npm_", &x(36)])),
+            ("secret-stripe-key", made(&["sk_live_", &x(24)])),
+            ("secret-jwt", made(&["eyJ", &x(20), ".eyJ", &x(20), ".", &x(30)])),
+            ("secret-in-url", made(&["postgresql://app:", "hunter22@db/x"])),
+            (
+                "secret-in-url",
+                made(&["jdbc:mysql://db/x?user=a&password=", "hunter22"]),
+            ),
+        ];
+        for (code, text) in cases {
+            assert_eq!(found("a.txt", &text), [(code.to_owned(), 1)], "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_values_behind_telling_names() {
+        for (name, text) in [
+            ("spark-defaults.conf", "spark.hadoop.fs.s3a.secret.key  hunter2hunter2"),
+            ("a.properties", "db.password=hunter22"),
+            ("a.py", "df.write.option('password', 'hunter22')"),
+            ("a.py", "PASSWORD = \"hunter22\""),
+            ("a.py", "conf = {'fs.s3a.secret.key': 'hunter22'}"),
+            ("values.yaml", "  dbPassword: hunter22"),
+            (".env", "export API_KEY=hunter22"),
+            (
+                "a.yaml",
+                "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, env: [{name: DB_PASSWORD, value: hunter22}]}]}",
+            ),
+        ] {
+            let codes: Vec<String> = found(name, text).into_iter().map(|(code, _)| code).collect();
+            assert_eq!(codes, ["secret-plain-value"], "{name}: {text}");
+        }
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  user: somebody\n";
+        assert_eq!(found("a.yaml", secret), [("secret-in-manifest".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn what_is_no_secret() {
+        for (name, text) in [
+            ("a.conf", "password=${DB_PASSWORD}"),
+            ("a.conf", "password=<your password>"),
+            ("a.conf", "# password=hunter22"),
+            ("a.conf", "password="),
+            ("a.conf", "spark.kubernetes.driver.secrets.db-secret=/etc/secrets"),
+            ("a.conf", "spark.kubernetes.driver.secretKeyRef.PASSWORD=db:password"),
+            ("a.py", "password = os.environ['PASSWORD']"),
+            ("a.py", "token = get_token('databricks')"),
+            ("a.py", "tokens = 'a b c'"),
+            ("a.py", "password = 'changeme'"),
+            ("notes.txt", "The password is kept in the vault, see the runbook"),
+            ("a.md", "Set `password: \"<secret>\"`"),
+            (
+                "a.yaml",
+                "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {automountServiceAccountToken: false, imagePullSecrets: [{name: x}]}",
+            ),
+            (
+                "a.yaml",
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: ${PASSWORD}}",
+            ),
+            ("a.txt", "https://example.com:8080/a@b"),
+        ] {
+            assert_eq!(found(name, text), [], "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_is_not_shown() {
+        let job = Job {
+            files: vec![of_bytes("a.conf", b"spark.x.password hunter22")],
+            ..Job::default()
+        };
+        let shown = format!("{:?}", look(&job).findings);
+        assert!(!shown.contains("hunter22"), "{shown}");
+    }
+}

@@ -1,0 +1,138 @@
+//! For people: each finding like a compiler's diagnostic, then one line per gate.
+
+use std::fmt::Write;
+
+use stoke_model::manifest::Severity;
+
+use super::printable;
+use crate::finding::Finding;
+use crate::verdict::{Report, Verdict};
+
+/// How a part of the text is meant, for colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// Good.
+    Good,
+    /// Bad.
+    Bad,
+    /// To be seen.
+    Strong,
+    /// May be overlooked.
+    Dim,
+}
+
+/// The report as text; `paint` colours a part of it.
+#[must_use]
+pub fn text(report: &Report, paint: &dyn Fn(Tone, &str) -> String) -> String {
+    let mut out = String::new();
+    let all = report
+        .gates
+        .iter()
+        .flat_map(|gate| &gate.findings)
+        .chain(&report.waivers);
+    for finding in all.filter(|finding| finding.waived.is_none()) {
+        out.push_str(&diagnostic(finding, paint));
+        out.push('\n');
+    }
+    for finding in report.gates.iter().flat_map(|gate| &gate.findings) {
+        if let Some(waived) = &finding.waived {
+            let line = format!(
+                "waived [{}] {}: {} (until {}, {})",
+                finding.code,
+                finding.place(),
+                printable(&waived.reason),
+                waived.expires,
+                printable(&waived.owner)
+            );
+            let _ = writeln!(out, "{}", paint(Tone::Dim, &line));
+        }
+    }
+    for gate in &report.gates {
+        let tone = match gate.verdict {
+            Verdict::Pass => Tone::Good,
+            Verdict::Fail | Verdict::CannotTell => Tone::Bad,
+            Verdict::Waived => Tone::Strong,
+            Verdict::NotApplicable => Tone::Dim,
+        };
+        let verdict = format!("{:<14}", gate.verdict.name());
+        let what = if gate.looked_at == 0 {
+            "nothing to look at"
+        } else {
+            gate.what.as_str()
+        };
+        let _ = writeln!(
+            out,
+            "{} {:<14}{what}{}",
+            paint(tone, &verdict),
+            gate.gate.name(),
+            counted(&gate.findings)
+        );
+    }
+    out
+}
+
+/// `, 2 errors, 1 warning, 1 waived`.
+fn counted(findings: &[Finding]) -> String {
+    let count = |which: &dyn Fn(&&Finding) -> bool| findings.iter().filter(which).count();
+    let open = |severity| {
+        move |finding: &&Finding| finding.waived.is_none() && finding.severity == severity && !finding.cannot_tell
+    };
+    let counts = [
+        (count(&open(Severity::Error)), "error"),
+        (
+            count(&|finding: &&Finding| finding.cannot_tell && finding.waived.is_none()),
+            "not known",
+        ),
+        (count(&open(Severity::Warning)), "warning"),
+        (count(&|finding: &&Finding| finding.waived.is_some()), "waived"),
+    ];
+    let parts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| {
+        let many = *count > 1 && matches!(*what, "error" | "warning");
+        format!(", {count} {what}{}", if many { "s" } else { "" })
+    });
+    parts.collect()
+}
+
+fn diagnostic(finding: &Finding, paint: &dyn Fn(Tone, &str) -> String) -> String {
+    let mut out = String::new();
+    let (name, tone) = match (finding.cannot_tell, finding.severity) {
+        (true, _) => ("cannot tell", Tone::Bad),
+        (_, Severity::Error) => ("error", Tone::Bad),
+        (_, Severity::Warning) => ("warning", Tone::Strong),
+    };
+    let _ = writeln!(
+        out,
+        "{}: {}",
+        paint(tone, &format!("{name}[{}]", finding.code)),
+        printable(&finding.message)
+    );
+    let number = if finding.line > 0 {
+        finding.line.to_string()
+    } else {
+        String::new()
+    };
+    let margin = " ".repeat(number.len());
+    if !finding.file.is_empty() {
+        let _ = writeln!(out, "{margin}--> {}", printable(&finding.place()));
+    }
+    let excerpt = &finding.excerpt;
+    if finding.line > 0 && !excerpt.text.is_empty() {
+        let before = excerpt.text.chars().take(excerpt.before);
+        let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let _ = writeln!(out, "{margin} |\n{number} | {}", printable(&excerpt.text));
+        let _ = writeln!(
+            out,
+            "{margin} | {indent}{}",
+            paint(tone, &"^".repeat(excerpt.width.max(1)))
+        );
+    }
+    if !finding.path.is_empty() {
+        let _ = writeln!(out, "{margin} = field: {}", printable(&finding.path));
+    }
+    if let Some(fix) = &finding.fix {
+        let _ = writeln!(out, "{margin} = help: {}", printable(fix));
+    }
+    out
+}

@@ -1,0 +1,169 @@
+//! What the gates say together.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use stoke_model::manifest::Severity;
+
+use crate::finding::{Finding, Gate};
+use crate::job::Job;
+use crate::waivers::Waivers;
+use crate::{Settings, gates};
+
+/// What a gate says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// There was nothing for it to look at.
+    NotApplicable,
+    /// Nothing is wrong.
+    Pass,
+    /// What is wrong is waived.
+    Waived,
+    /// Something is wrong.
+    Fail,
+    /// Something it needs is missing; this does not pass.
+    CannotTell,
+}
+
+impl Verdict {
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::NotApplicable => "not applicable",
+            Verdict::Pass => "pass",
+            Verdict::Waived => "waived",
+            Verdict::Fail => "fail",
+            Verdict::CannotTell => "cannot tell",
+        }
+    }
+
+    /// True for what stops a job.
+    #[must_use]
+    pub fn stops(self) -> bool {
+        matches!(self, Verdict::Fail | Verdict::CannotTell)
+    }
+}
+
+/// What one gate found.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GateReport {
+    /// The gate.
+    pub gate: Gate,
+    /// What it says.
+    pub verdict: Verdict,
+    /// How many things it looked at: documents, statements, files, by the gate.
+    pub looked_at: usize,
+    /// What of that, in words: `3 documents`.
+    pub what: String,
+    /// What it found, in the order of the files.
+    pub findings: Vec<Finding>,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// What all gates found.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The worst verdict of a gate, `fail` before `cannot-tell`.
+    pub verdict: Verdict,
+    /// One for each gate that ran, in their order.
+    pub gates: Vec<GateReport>,
+    /// What is wrong with the waivers themselves, and which of them have expired.
+    pub waivers: Vec<Finding>,
+}
+
+impl Report {
+    /// Exit code of a process: 0 passed or waived, 1 something is wrong, 3 nothing is known to be wrong but a gate could not tell.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.verdict {
+            Verdict::Fail => 1,
+            Verdict::CannotTell => 3,
+            _ => 0,
+        }
+    }
+
+    /// Lets warnings fail, too.
+    pub fn be_strict(&mut self) {
+        for gate in &mut self.gates {
+            for finding in &mut gate.findings {
+                finding.severity = Severity::Error;
+            }
+            gate.verdict = verdict(gate.looked_at, &gate.findings);
+        }
+        self.verdict = worst(&self.gates, &self.waivers);
+    }
+
+    /// All findings with their gates.
+    pub fn findings(&self) -> impl Iterator<Item = (Gate, &Finding)> {
+        let all = self.gates.iter();
+        all.flat_map(|report| report.findings.iter().map(|finding| (report.gate, finding)))
+    }
+}
+
+/// Runs the gates that are asked for over a job.
+#[must_use]
+pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
+    let asked = |gate: &Gate| settings.gates.is_empty() || settings.gates.contains(gate);
+    let mut used = waivers.unused();
+    let mut reports: Vec<GateReport> = Vec::new();
+    for gate in Gate::ALL.into_iter().filter(asked) {
+        let begun = Instant::now();
+        let mut looked = gates::look(gate, job, settings);
+        looked
+            .findings
+            .sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
+        for finding in &mut looked.findings {
+            finding.waived = waivers.waive(finding, settings.today, &mut used);
+        }
+        reports.push(GateReport {
+            gate,
+            verdict: verdict(looked.count, &looked.findings),
+            looked_at: looked.count,
+            what: looked.what,
+            findings: looked.findings,
+            milliseconds: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+    let all_gates = settings.gates.is_empty();
+    let about_waivers = waivers.findings(settings.today, &used, all_gates);
+    Report {
+        verdict: worst(&reports, &about_waivers),
+        gates: reports,
+        waivers: about_waivers,
+    }
+}
+
+/// The worst of all verdicts.
+fn worst(gates: &[GateReport], waivers: &[Finding]) -> Verdict {
+    let verdicts = gates.iter().map(|report| report.verdict);
+    let verdicts = verdicts.chain(waivers.iter().any(Finding::fails).then_some(Verdict::Fail));
+    // A failure is known; what cannot be told is not.
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::NotApplicable => 0,
+        Verdict::Pass => 1,
+        Verdict::Waived => 2,
+        Verdict::CannotTell => 3,
+        Verdict::Fail => 4,
+    };
+    verdicts.max_by_key(rank).unwrap_or(Verdict::NotApplicable)
+}
+
+fn verdict(looked_at: usize, findings: &[Finding]) -> Verdict {
+    let failing = || findings.iter().filter(|finding| finding.fails());
+    if failing().any(|finding| !finding.cannot_tell) {
+        Verdict::Fail
+    } else if failing().next().is_some() {
+        Verdict::CannotTell
+    } else if findings.iter().any(|finding| finding.waived.is_some()) {
+        Verdict::Waived
+    } else if looked_at == 0 {
+        Verdict::NotApplicable
+    } else {
+        Verdict::Pass
+    }
+}

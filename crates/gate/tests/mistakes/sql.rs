@@ -1,0 +1,107 @@
+//! Mistakes in SQL, in files and in Python.
+
+use stoke_gate::Gate;
+
+use super::{Mistake, PYTHON, Row, SQL, rows};
+
+const IN_SQL: &[Row] = &[
+    ("SELECT o.id, o.amount", "SELEC o.id, o.amount", "sql-syntax", ""),
+    ("SELECT o.id, o.amount", "SELECT o.id o.amount x", "sql-syntax", ""),
+    ("FROM staging.orders o", "FORM staging.orders o", "sql-syntax", "FORM"),
+    ("WHERE o.amount > 0;", "WHERE o.amount > ;", "sql-syntax", ""),
+    ("WHERE o.amount > 0;", "WHERE (o.amount > 0;", "sql-syntax", ""),
+    ("WHERE o.amount > 0;", "WHERE o.amount > 0", "sql-syntax", "SELECT dt"),
+    ("GROUP BY dt\n", "GROUP dt\n", "sql-syntax", ""),
+    (
+        "GROUP BY dt\nORDER BY total DESC;",
+        "ORDER BY total DESC\nGROUP BY dt;",
+        "sql-syntax",
+        "GROUP BY",
+    ),
+    ("dt DATE)", "dt DATE", "sql-syntax", "USING"),
+    ("sum(amount) AS total", "sum(amount AS total", "sql-syntax", "SELECT dt"),
+    (
+        "DATE '2026-01-01')\nSELECT",
+        "DATE '2026-01-01)\nSELECT",
+        "sql-syntax",
+        "-01-01'\nGROUP",
+    ),
+    ("-- Sales of a day", "/* Sales of a day", "sql-syntax", ""),
+    ("-- Sales of a day", "/ Sales of a day", "sql-syntax", ""),
+    (
+        "JOIN staging.customers c ON o.customer = c.id",
+        "JOIN staging.customers c",
+        "sql-cross-join",
+        "",
+    ),
+    (
+        "JOIN staging.customers c ON o.customer = c.id",
+        "CROSS JOIN staging.customers c",
+        "sql-cross-join",
+        "",
+    ),
+    ("SELECT o.id, o.amount", "SELECT *", "sql-star-into-table", ""),
+    ("SELECT o.id, o.amount", "SELECT o.*", "sql-star-into-table", ""),
+    (
+        "SELECT o.id, o.amount",
+        "SELECT uuid(), o.amount",
+        "sql-nondeterministic-write",
+        "",
+    ),
+    (
+        "SELECT o.id, o.amount",
+        "SELECT o.id, rand()",
+        "sql-nondeterministic-write",
+        "",
+    ),
+    (
+        "WHERE o.amount > 0;",
+        "WHERE o.amount > 0 LIMIT 10;",
+        "sql-nondeterministic-write",
+        "",
+    ),
+    (
+        "SELECT dt, sum(amount) AS total\nFROM lake.sales\nWHERE dt >= DATE '2026-01-01'\nGROUP BY dt\n",
+        "SELECT id, sum(amount) AS total\nFROM lake.sales\nGROUP BY id\n",
+        "sql-no-partition-filter",
+        "FROM lake.sales",
+    ),
+    (
+        "FROM staging.orders o",
+        "FROM {{ ref('orders') }} o",
+        "sql-template",
+        "-",
+    ),
+];
+
+const IN_PYTHON: &[Row] = &[
+    (
+        "SELECT count(*) FROM orders",
+        "SELECT count(* FROM orders",
+        "sql-syntax",
+        "",
+    ),
+    (
+        "SELECT count(*) FROM orders",
+        "SELCT count(*) FROM orders",
+        "sql-syntax",
+        "",
+    ),
+    ("    SELECT id, amount", "    SELECT id,, amount", "sql-syntax", ""),
+    ("    WHERE dt = '{day}'", "    WHERE dt == = '{day}'", "sql-syntax", ""),
+    (
+        "    FROM staging.orders",
+        "    FROM staging.orders, staging.customers\n    ORDER BY 1",
+        "sql-syntax",
+        "WHERE",
+    ),
+    ("day = \"2026-01-01\"", "day = \"2026-01-01", "python-syntax", ""),
+    ("spark.stop()", "spark.stop(", "python-syntax", ""),
+];
+
+/// All of them.
+pub fn all() -> Vec<Mistake> {
+    let mut all = rows(Gate::Sql, SQL, IN_SQL);
+    all.extend(rows(Gate::Sql, PYTHON, IN_PYTHON));
+    all
+}

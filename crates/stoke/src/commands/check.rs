@@ -1,0 +1,266 @@
+//! `stoke check`: every reason a job would fail or be refused, before it runs.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use stoke_gate::output::{self, Tone};
+use stoke_gate::waivers::{self, Waivers};
+use stoke_gate::{Finding, Gate, Job, Report, Settings, codes, job};
+use stoke_model::kubernetes::Release;
+use stoke_runtime::Runtimes;
+
+use crate::cli::Context;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{Format, Terminal, bold, dim, green, red};
+
+/// Arguments of `stoke check`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Files and directories of the job; `-` is a manifest on standard input [default: the current directory]
+    paths: Vec<String>,
+    /// Only these gates: manifest, conf, pods, sql, dependencies, secrets
+    #[arg(long = "gate", value_name = "GATE", value_delimiter = ',', value_parser = gate)]
+    gates: Vec<Gate>,
+    /// Release of Kubernetes the manifests are for, for example 1.34
+    #[arg(long, value_name = "RELEASE", default_value_t = Release::DEFAULT)]
+    kubernetes: Release,
+    /// Version of Spark for SQL and dependencies [default: what the job's applications name]
+    #[arg(long, value_name = "VERSION")]
+    spark: Option<String>,
+    /// File of waivers [default: stoke-waivers.yaml beside the job]
+    #[arg(long, value_name = "FILE")]
+    waivers: Option<PathBuf>,
+    /// Write the report to a file as well: text, json, sarif or junit, for example `sarif=check.sarif`
+    #[arg(long, value_name = "FORM=FILE", value_parser = written)]
+    report: Vec<(Form, PathBuf)>,
+    /// Let warnings fail, too
+    #[arg(long)]
+    strict: bool,
+    /// Tell what a code means, and how it is mended
+    #[arg(long, value_name = "CODE", exclusive = true)]
+    explain: Option<String>,
+}
+
+/// Form of a report in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    Sarif,
+    Junit,
+}
+
+fn gate(text: &str) -> Result<Gate, String> {
+    Gate::named(text).ok_or_else(|| {
+        let names = Gate::ALL.map(Gate::name);
+        match stoke_model::manifest::nearest(text, names) {
+            Some(near) => format!("there is no such gate; did you mean {near}?"),
+            None => format!("there is no such gate; there are {}", names.join(", ")),
+        }
+    })
+}
+
+fn written(text: &str) -> Result<(Form, PathBuf), String> {
+    let (form, file) = text
+        .split_once('=')
+        .filter(|(_, file)| !file.is_empty())
+        .ok_or("write FORM=FILE, for example sarif=check.sarif")?;
+    let form = match form {
+        "text" => Form::Text,
+        "json" => Form::Json,
+        "sarif" => Form::Sarif,
+        "junit" => Form::Junit,
+        _ => {
+            return Err(format!(
+                "there is no form `{form}`; there are text, json, sarif and junit"
+            ));
+        }
+    };
+    Ok((form, file.into()))
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
+    if let Some(code) = &arguments.explain {
+        return explain(code, context);
+    }
+    let job = read(&arguments.paths)?;
+    let settings = Settings {
+        kubernetes: arguments.kubernetes,
+        spark: arguments.spark.clone(),
+        runtimes: runtimes(context),
+        gates: arguments.gates.clone(),
+        today: jiff::Zoned::now().date(),
+        ..Settings::default()
+    };
+    let waivers = waivers_of(arguments, &mut context.terminal)?;
+    let mut report = stoke_gate::check(&job, &settings, &waivers);
+    if arguments.strict {
+        report.be_strict();
+    }
+    for (form, file) in &arguments.report {
+        let text = match form {
+            Form::Text => output::text(&report, &|_, text| text.to_owned()),
+            Form::Json => pretty(&serde_json::to_value(&report).unwrap_or_default()),
+            Form::Sarif => pretty(&output::sarif(&report, env!("CARGO_PKG_VERSION"))),
+            Form::Junit => output::junit(&report),
+        };
+        std::fs::write(file, text).map_err(|error| {
+            Failure::environment("stoke::check::report", format!("{}: {error}", file.display()))
+                .fix("name a file that can be written")
+        })?;
+    }
+    match context.terminal.format() {
+        Format::Json => context
+            .terminal
+            .json(&serde_json::to_value(&report).unwrap_or_default()),
+        Format::Text => {
+            context.terminal.out(output::text(&report, &paint).trim_end());
+            context.terminal.note(summary(&report));
+        }
+    }
+    Ok(report.exit_code())
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn paint(tone: Tone, text: &str) -> String {
+    match tone {
+        Tone::Plain => text.to_owned(),
+        Tone::Good => green(text),
+        Tone::Bad => red(text),
+        Tone::Strong => bold(text),
+        Tone::Dim => dim(text),
+    }
+}
+
+/// The last line: what it means, and what to do next.
+fn summary(report: &Report) -> String {
+    let first = report
+        .gates
+        .iter()
+        .flat_map(|gate| &gate.findings)
+        .chain(&report.waivers)
+        .find(|finding| finding.fails());
+    let hint = first.map(|finding| format!("; `stoke check --explain {}` tells more of the first", finding.code));
+    let verdict = match report.exit_code() {
+        0 => green("the job passes"),
+        1 => red("the job does not pass"),
+        _ => red("nothing is known to be wrong, but not everything could be checked"),
+    };
+    format!("{verdict}{}", hint.unwrap_or_default())
+}
+
+/// The files of the job.
+fn read(paths: &[String]) -> Outcome<Job> {
+    let (inputs, directories): (Vec<&String>, Vec<&String>) = paths.iter().partition(|path| *path == "-");
+    let mut named: Vec<PathBuf> = directories.into_iter().map(PathBuf::from).collect();
+    if paths.is_empty() {
+        named.push(".".into());
+    }
+    let mut job = job::read(&named).map_err(|error| {
+        Failure::input("stoke::check::unreadable", error).fix("name the files or the directory of the job")
+    })?;
+    if !inputs.is_empty() {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes)?;
+        let mut file = job::of_bytes("<stdin>.yaml", &bytes);
+        file.name = "<stdin>".to_owned();
+        job.files.push(file);
+    }
+    if job.files.is_empty() {
+        let shown: Vec<&str> = if paths.is_empty() {
+            vec!["."]
+        } else {
+            paths.iter().map(String::as_str).collect()
+        };
+        return Err(Failure::input(
+            "stoke::check::nothing",
+            format!("{}: there is nothing to check", shown.join(", ")),
+        )
+        .fix("name a directory with manifests, SQL or code"));
+    }
+    Ok(job)
+}
+
+/// The Sparks at hand.
+fn runtimes(context: &Context) -> Vec<(String, PathBuf)> {
+    let all = Runtimes::new(context.home.root()).list().into_iter();
+    all.map(|runtime| (runtime.version.to_string(), runtime.spark_home))
+        .collect()
+}
+
+/// The waivers that are named, or those beside the job.
+fn waivers_of(arguments: &Arguments, terminal: &mut Terminal) -> Outcome<Waivers> {
+    let beside = |path: &String| {
+        let path = Path::new(path);
+        let directory = if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(Path::new("."))
+        };
+        Some(directory.join(waivers::FILE)).filter(|file| file.is_file())
+    };
+    let here = ".".to_owned();
+    let file = arguments.waivers.clone().or_else(|| {
+        arguments
+            .paths
+            .iter()
+            .filter(|path| *path != "-")
+            .find_map(beside)
+            .or_else(|| beside(&here))
+    });
+    let Some(file) = file else {
+        return Ok(Waivers::default());
+    };
+    let shown = file.strip_prefix(".").unwrap_or(&file).display().to_string();
+    let bytes = std::fs::read(&file).map_err(|error| {
+        Failure::input("stoke::check::waivers", format!("{shown}: {error}")).fix("name a file of waivers")
+    })?;
+    Waivers::read(&shown, &bytes).map_err(|wrong: Vec<Finding>| {
+        if terminal.format() == Format::Text {
+            for finding in &wrong {
+                let fix = finding.fix.as_deref().unwrap_or_default();
+                terminal.note(format!(
+                    "{}: {}: {}; {fix}",
+                    red(format!("error[{}]", finding.code)),
+                    finding.place(),
+                    finding.message
+                ));
+            }
+        }
+        Failure::input(
+            "stoke::check::waivers",
+            format!("{shown}: the waivers cannot be read; nothing was checked"),
+        )
+        .fix("mend them; a waiver that is half understood would let something else pass")
+    })
+}
+
+fn explain(code: &str, context: &mut Context) -> Outcome<u8> {
+    let Some(known) = codes::find(code) else {
+        let failure = Failure::input("stoke::check::code", format!("no code `{code}`"));
+        let near = stoke_model::manifest::nearest(code, codes::all().map(|known| known.code));
+        return Err(match near {
+            Some(near) => failure.fix(format!("did you mean `{near}`?")),
+            None => failure.fix("a finding has its code in brackets"),
+        });
+    };
+    match context.terminal.format() {
+        Format::Json => context.terminal.json(&json!(known)),
+        Format::Text => {
+            let gate =
+                Gate::named(known.gate).map_or(known.gate.to_owned(), |gate| format!("{gate}: {}", gate.about()));
+            context.terminal.out(format!("{}  {}", bold(known.code), dim(gate)));
+            context.terminal.out(format!("  what  {}", known.what));
+            context.terminal.out(format!("  why   {}", known.why));
+            context.terminal.out(format!("  fix   {}", known.fix));
+        }
+    }
+    Ok(0)
+}
