@@ -7,6 +7,7 @@
 //! - [`mod@cron`] tells when schedules are due
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
 //! - [`schema`]: lint of a document against the schema of its kind
+//! - [`pod_security`]: what the Pod Security Standards forbid of a pod
 //! - [`annotations`]: what people may ask for beyond the published fields
 //! - [`names`]: object names, labels, annotations other programs depend on
 
@@ -19,5 +20,6 @@ pub mod duration;
 pub mod manifest;
 pub mod memory;
 pub mod names;
+pub mod pod_security;
 pub mod quantity;
 pub mod schema;
