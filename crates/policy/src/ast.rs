@@ -26,6 +26,8 @@ pub(crate) struct Definition {
     pub kind: Kind,
     pub place: Place,
     pub calls: Vec<Call>,
+    /// What it refers to by name, up to the first part that is not static.
+    pub references: BTreeSet<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,13 @@ pub(crate) enum Kind {
     Value,
     Function,
     Default,
+}
+
+/// What a definition uses.
+#[derive(Default)]
+struct Used {
+    calls: Vec<Call>,
+    references: BTreeSet<Vec<String>>,
 }
 
 /// One call of a function.
@@ -95,35 +104,37 @@ impl Facts {
             };
             (spec, &head["refr"], kind)
         };
-        let mut calls = Vec::new();
-        self.walk(body, &mut calls);
+        let mut used = Used::default();
+        self.walk(body, &mut used);
         Some(Definition {
             name: static_prefix(refr)?.join("."),
             kind,
             place: place(&body["span"]),
-            calls,
+            calls: used.calls,
+            references: used.references,
         })
     }
 
-    fn walk(&mut self, value: &Value, calls: &mut Vec<Call>) {
+    fn walk(&mut self, value: &Value, used: &mut Used) {
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item, calls)),
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item, used)),
             Value::Object(fields) => {
                 for (name, field) in fields {
                     match name.as_str() {
                         "Call" => {
-                            calls.extend(path(&field["fcn"]).map(|path| Call {
+                            used.calls.extend(path(&field["fcn"]).map(|path| Call {
                                 path,
                                 arguments: field["params"].as_array().map_or(0, Vec::len),
                                 place: name_place(&field["fcn"]),
                             }));
-                            self.walk(&field["params"], calls);
+                            self.walk(&field["params"], used);
                         }
-                        "RefDot" | "RefBrack" => self.reference(value, calls),
+                        "RefDot" | "RefBrack" => self.reference(value, used),
                         "Var" if field["value"] == "data" => {
                             self.reads.insert("*".to_owned());
                         }
-                        _ => self.walk(field, calls),
+                        "Var" => used.references.extend(static_prefix(value)),
+                        _ => self.walk(field, used),
                     }
                 }
             }
@@ -132,7 +143,7 @@ impl Facts {
     }
 
     /// A reference: what it reads of `data`, and what its brackets hold.
-    fn reference(&mut self, value: &Value, calls: &mut Vec<Call>) {
+    fn reference(&mut self, value: &Value, used: &mut Used) {
         let prefix = static_prefix(value).unwrap_or_default();
         let is_data = prefix.first().is_some_and(|root| root == "data");
         if is_data {
@@ -145,13 +156,14 @@ impl Facts {
             let bracket = node.get("RefBrack");
             let Some(step) = dot.or(bracket) else { break };
             if bracket.is_some() {
-                self.walk(&step["index"], calls);
+                self.walk(&step["index"], used);
             }
             node = &step["refr"];
         }
         if node.get("Var").is_none() {
-            self.walk(node, calls);
+            self.walk(node, used);
         }
+        used.references.insert(prefix);
     }
 }
 

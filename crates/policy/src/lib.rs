@@ -17,6 +17,7 @@
 
 mod ast;
 mod builtins;
+mod check;
 mod data;
 mod evaluate;
 mod extensions;
@@ -29,6 +30,7 @@ pub mod pack;
 #[cfg(test)]
 mod probes;
 mod problem;
+mod query;
 mod rules;
 mod subject;
 pub mod test;
@@ -39,5 +41,6 @@ pub use files::PolicyFile;
 pub use load::{PolicySet, Settings};
 pub use outcome::{Outcome, Severity, Violation};
 pub use problem::Problem;
+pub use query::QueryResult;
 pub use rules::RuleInfo;
 pub use subject::{Facts, Known, Role, Subject};

@@ -12,7 +12,7 @@ use stoke_model::manifest::{Complaint, Place, Severity, Source};
 /// | `rego-analysis` | names or rules that cannot be resolved |
 /// | `rego-builtin` | a builtin that is not available here |
 /// | `rego-function` | a function that is defined nowhere |
-/// | `rego-recursion` | functions that call themselves |
+/// | `rego-recursion` | functions that call themselves, rules that depend on others through very many steps |
 /// | `rego-evaluation` | a rule that failed, or took too long |
 /// | `rule-result` | a rule that says something other than messages |
 /// | `rule-name` | a rule whose name begins like a decision's but is none |

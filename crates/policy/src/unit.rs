@@ -8,17 +8,17 @@ use std::time::Duration;
 use regorus::Engine;
 use regorus::utils::limits::ExecutionTimerConfig;
 use serde_json::Value;
-use stoke_model::manifest::{Source, nearest};
+use stoke_model::manifest::Source;
 
-use crate::ast::{Call, Definition, Kind};
+use crate::ast::{Definition, Kind};
 use crate::data::{INVENTORY, OURS};
-use crate::module::{Dialect, Module, reference};
+use crate::module::{Module, reference};
 use crate::problem::{Problem, Said, at};
 use crate::rules::{self, RuleInfo};
-use crate::{builtins, extensions};
+use crate::{check, extensions};
 
 /// The package of the rules through which others are asked when they are to see more than `input`.
-const ENTRY: &str = "stoke_entry";
+pub(crate) const ENTRY: &str = "stoke_entry";
 /// Steps between two looks at the clock.
 const CHECK_EVERY: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 
@@ -65,9 +65,7 @@ pub(crate) struct Asked<'a> {
 impl Unit {
     /// Puts modules together and checks them as a whole.
     pub fn build(modules: Vec<Module>, data: Value, limit: Duration) -> Result<Self, Vec<Problem>> {
-        let mut problems = check_packages(&modules);
-        problems.extend(check_calls(&modules));
-        problems.extend(check_recursion(&modules));
+        let mut problems = check::modules(&modules);
         let (rules, wrong) = decisions(&modules);
         problems.extend(wrong);
         if !problems.is_empty() {
@@ -321,158 +319,4 @@ fn decisions(modules: &[Module]) -> (Vec<Rule>, Vec<Problem>) {
         }
     }
     (rules, problems)
-}
-
-/// What a call leads to.
-enum Target {
-    /// A function of a module, by its path below `data`.
-    Function(String),
-    Builtin,
-    /// Why it leads nowhere, with a code and perhaps a fix.
-    Nowhere(&'static str, String, Option<String>),
-}
-
-/// Paths below `data` of all functions.
-fn functions(modules: &[Module]) -> BTreeSet<String> {
-    let all = modules.iter().flat_map(|module| {
-        let functions = module
-            .facts
-            .definitions
-            .iter()
-            .filter(|definition| matches!(definition.kind, Kind::Function | Kind::Default));
-        functions.map(|definition| format!("{}.{}", module.package(), definition.name))
-    });
-    all.collect()
-}
-
-fn resolve(call: &Call, module: &Module, functions: &BTreeSet<String>) -> Target {
-    let name = call.path.join(".");
-    let (root, rest) = (
-        call.path.first().map(String::as_str).unwrap_or_default(),
-        call.path.get(1..).unwrap_or_default(),
-    );
-    let below_data =
-        |path: Vec<String>| (path.first().map(String::as_str) == Some("data")).then(|| path[1..].join("."));
-    let imported = module
-        .facts
-        .imports
-        .get(root)
-        .map(|path| [path.as_slice(), rest].concat());
-    let candidates = [
-        imported.and_then(below_data),
-        below_data(call.path.clone()),
-        Some(format!("{}.{name}", module.package())),
-    ];
-    if let Some(path) = candidates.into_iter().flatten().find(|path| functions.contains(path)) {
-        return Target::Function(path);
-    }
-    if name == "walk" && call.arguments == 1 {
-        // The interpreter takes it, and finds nothing: a rule with it would never fire.
-        let message = "the builtin `walk` with one argument is not available here".to_owned();
-        let fix = "write `walk(x, [path, value])`".to_owned();
-        return Target::Nowhere("rego-builtin", message, Some(fix));
-    }
-    if builtins::available(&name) {
-        return Target::Builtin;
-    }
-    if extensions::is_of_v0(&name) {
-        if module.dialect == Dialect::V0 {
-            return Target::Builtin;
-        }
-        let message = format!("the builtin `{name}` is of Rego v0, and v1 does not have it");
-        return Target::Nowhere("rego-builtin", message, None);
-    }
-    if let Some(reason) = builtins::absent(&name) {
-        let message = format!("the builtin `{name}` is not available here");
-        return Target::Nowhere("rego-builtin", message, Some(reason.to_owned()));
-    }
-    let own = functions
-        .iter()
-        .filter_map(|path| path.strip_prefix(&format!("{}.", module.package())));
-    let near = nearest(&name, own.chain(builtins::AVAILABLE.iter().copied()));
-    let fix = near.map(|near| format!("did you mean `{near}`?"));
-    Target::Nowhere(
-        "rego-function",
-        format!("no function and no builtin is called `{name}`"),
-        fix,
-    )
-}
-
-/// Packages where something else is.
-fn check_packages(modules: &[Module]) -> Vec<Problem> {
-    let taken = |module: &&Module| {
-        let root = module.facts.package.first().map(String::as_str);
-        matches!(root, Some(OURS | INVENTORY | ENTRY))
-    };
-    let problem = |module: &Module| {
-        let message = format!(
-            "the package `{}` is where something else is: `data.{OURS}` and `data.{INVENTORY}` are what is known around a subject",
-            module.package()
-        );
-        module
-            .complain("rego-analysis", message)
-            .with_suggestion("give it another name")
-    };
-    modules.iter().filter(taken).map(problem).collect()
-}
-
-/// Calls that lead nowhere: found now, and not only when a subject makes a rule get there.
-fn check_calls(modules: &[Module]) -> Vec<Problem> {
-    let functions = functions(modules);
-    let mut problems = Vec::new();
-    for module in modules {
-        for call in module.facts.definitions.iter().flat_map(|definition| &definition.calls) {
-            if let Target::Nowhere(code, message, fix) = resolve(call, module, &functions) {
-                let problem = at(&module.source, call.place, code, message);
-                problems.push(match fix {
-                    Some(fix) => problem.with_suggestion(fix),
-                    None => problem,
-                });
-            }
-        }
-    }
-    problems
-}
-
-/// Functions that call themselves, at once or by others. Rules that depend on themselves are found by the interpreter.
-fn check_recursion(modules: &[Module]) -> Vec<Problem> {
-    let functions = functions(modules);
-    let mut calls: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for module in modules {
-        for definition in &module.facts.definitions {
-            let name = format!("{}.{}", module.package(), definition.name);
-            let targets = definition
-                .calls
-                .iter()
-                .filter_map(|call| match resolve(call, module, &functions) {
-                    Target::Function(path) => Some(path),
-                    _ => None,
-                });
-            calls.entry(name).or_default().extend(targets);
-        }
-    }
-    let reaches_itself = |name: &String| {
-        let mut seen = BTreeSet::new();
-        let mut open: Vec<&String> = calls.get(name).into_iter().flatten().collect();
-        while let Some(next) = open.pop() {
-            if next == name {
-                return true;
-            }
-            if seen.insert(next) {
-                open.extend(calls.get(next).into_iter().flatten());
-            }
-        }
-        false
-    };
-    let mut problems = Vec::new();
-    for module in modules {
-        for definition in &module.facts.definitions {
-            let name = format!("{}.{}", module.package(), definition.name);
-            if definition.kind == Kind::Function && reaches_itself(&name) {
-                let message = format!("`{}` calls itself; Rego has no recursion", definition.name);
-                problems.push(at(&module.source, definition.place, "rego-recursion", message));
-            }
-        }
-    }
-    problems
 }

@@ -283,6 +283,30 @@ fn one_set_serves_many_threads() {
     });
 }
 
+#[test]
+fn queries_are_answered() {
+    let set = load(&[
+        (
+            "a.rego",
+            "package a\nlimit := 2\nhosts contains h if some h in input.hosts\n",
+        ),
+        ("d.json", "{\"x\": 1}"),
+    ])
+    .unwrap();
+    let ask = |query: &str| set.query(query, Some(&json!({"hosts": ["b", "a"]})));
+    let first = |query: &str| ask(query).unwrap()[0].expressions[0].clone();
+    assert_eq!(first("data.a.limit + data.x"), 3);
+    assert_eq!(first("data.a.hosts"), json!(["a", "b"]));
+    assert_eq!(ask("data.a.hosts[h]").unwrap().len(), 2);
+    assert_eq!(ask("h := input.hosts[0]").unwrap()[0].bindings, json!({"h": "b"}));
+    assert_eq!(ask("data.a.missing").unwrap(), []);
+    let problem = ask("data.a.limit ==").unwrap_err();
+    assert_eq!(
+        (problem.code, problem.file.as_str()),
+        ("rego-evaluation", "<query.rego>")
+    );
+}
+
 /// Hostile texts end in problems, not in panics.
 #[test]
 fn nonsense_is_harmless() {
@@ -302,6 +326,28 @@ fn nonsense_is_harmless() {
             judge(&set, &json!({"a": [1]}));
         }
     }
+    let rules = |count: usize| {
+        let steps: Vec<String> = (0..count).map(|step| format!("r{step} if r{}\n", step + 1)).collect();
+        format!(
+            "package a\ndeny contains \"a\" if r0\n{}r{count} if input.a\n",
+            steps.concat()
+        )
+    };
+    let deep = load(&[("a.rego", &rules(60))]).unwrap();
+    assert!(!judge(&deep, &json!({"a": [1]})).allowed());
+    assert!(
+        load(&[("a.rego", &rules(5_000))])
+            .unwrap_err()
+            .contains("more than 64 steps")
+    );
+    let functions: Vec<String> = (0..60)
+        .map(|step| format!("f{step}(x) := [y | y := f{}(x)]\n", step + 1))
+        .collect();
+    let functions = format!(
+        "package a\ndeny contains \"a\" if f0(1)\n{}f60(x) := x\n",
+        functions.concat()
+    );
+    assert!(!judge(&load(&[("a.rego", &functions)]).unwrap(), &json!({})).allowed());
     let nested = format!("a: {}1{}", "[".repeat(300), "]".repeat(300));
     let _ = load(&[("a.yaml", &nested)]);
 }

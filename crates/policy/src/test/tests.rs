@@ -255,3 +255,42 @@ fn what_cannot_be_judged_is_a_failure() {
     ]);
     assert!(failing.examples[0].message.as_deref().unwrap().contains("rule-result"));
 }
+
+#[test]
+fn templates_are_tested_by_their_constraints() {
+    let template = "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\nmetadata: {name: images}\nspec:\n  crd: {spec: {names: {kind: Images}}}\n  targets:\n    - target: admission.k8s.gatekeeper.sh\n      rego: |\n        package images\n\n        violation[{\"msg\": msg}] {\n          container := input.review.object.spec.containers[_]\n          not startswith(container.image, input.parameters.registry)\n          msg := container.image\n        }\n\n        violation[{\"msg\": msg}] {\n          input.review.object.spec.hostNetwork\n          msg := \"host network\"\n        }\n";
+    let constraint = "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Images\nmetadata: {name: own}\nspec:\n  match: {kinds: [{apiGroups: [''], kinds: [Pod]}]}\n  parameters: {registry: 'registry.example.com/'}\n";
+    let pod = |image: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: c, image: {image}}}]}}\n"
+        )
+    };
+    let (own, other) = (pod("registry.example.com/a"), pod("ghcr.io/a"));
+    let texts = [
+        ("g/template.yaml", template),
+        ("g/constraint.yaml", constraint),
+        ("g/allowed/own.yaml", own.as_str()),
+        ("g/denied/other.yaml", other.as_str()),
+    ];
+    let found = report(&texts);
+    assert_eq!(
+        found.examples.iter().filter(|example| example.passed).count(),
+        2,
+        "{found}"
+    );
+    let seen: Vec<(usize, bool)> = found
+        .rules
+        .iter()
+        .map(|rule| (rule.line, rule.seen_in.is_some()))
+        .collect();
+    assert_eq!(seen, [(11, true), (17, false)]);
+    assert!(
+        found
+            .to_string()
+            .contains("g/template.yaml:17: Images.violation was never seen firing"),
+        "{found}"
+    );
+    // Without a constraint nothing of it is ever asked.
+    let found = report(&[texts[0], texts[3]]);
+    assert!(!found.passed());
+}
