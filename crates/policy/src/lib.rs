@@ -7,7 +7,8 @@
 //! - [`PolicySet`]: loaded once, checked as a whole, evaluated many times from many threads
 //! - [`Subject`] and [`Facts`]: what is judged, and what is known around it
 //! - [`Violation`], [`Outcome`]: what comes out
-//! - [`test`]: unit tests, examples, and the proof that every rule can fire
+//! - [`mod@test`]: unit tests, examples, and the proof that every rule can fire
+//! - [`pod_security`]: the Pod Security Standards, in the same form
 //! - [`pack`]: policies to start with, embedded
 //! - [`files`]: reading a directory, the one edge of the room
 //!
@@ -32,6 +33,7 @@ mod probes;
 mod problem;
 mod query;
 mod rules;
+mod standards;
 mod subject;
 pub mod test;
 mod text;
@@ -43,4 +45,5 @@ pub use outcome::{Outcome, Severity, Violation};
 pub use problem::Problem;
 pub use query::QueryResult;
 pub use rules::RuleInfo;
+pub use standards::pod_security;
 pub use subject::{Facts, Known, Role, Subject};

@@ -49,9 +49,9 @@ pub struct Violation {
     /// Everything a rule gave besides its message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
-    /// The file of the rule.
+    /// The file of the rule; empty for rules that are in no file.
     pub file: String,
-    /// The line of the rule's first definition, from 1.
+    /// The line of the rule's first definition, from 1; 0 for rules that are in no file.
     pub line: usize,
 }
 

@@ -4,10 +4,10 @@
 //! and in the words of Kubernetes' own admission, each with the fields at fault and what to do. Nothing is read but these two objects: no namespace, no
 //! labels, no exemptions; those belong to admission.
 //!
-//! - [`version`]: levels and versions, and how namespace labels write them
-//! - [`controls`]: the table of controls, each with the versions it changed in
-//! - [`baseline`], [`restricted`]: the controls themselves
-//! - [`pod`]: walking a pod, and saying who set what
+//! - `version`: levels and versions, and how namespace labels write them
+//! - `controls`: the table of controls, each with the versions it changed in
+//! - `baseline`, `restricted`: the controls themselves
+//! - `pod`: walking a pod, and saying who set what
 //!
 //! Source: <https://kubernetes.io/docs/concepts/security/pod-security-standards/>, and for versions and words the behaviour of the `PodSecurity`
 //! admission plugin. A control that a release changed *without* a new version of the standard is here as newer releases behave, whatever version
