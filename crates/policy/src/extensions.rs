@@ -1,4 +1,5 @@
-//! Builtins that the interpreter does not bring: YAML, by the parser of manifests, and what only Rego v0 has and many policies for Gatekeeper use.
+//! Builtins that the interpreter does not bring, or not as OPA has them: `sprintf`, YAML by the parser of manifests, and what only Rego v0 has and
+//! many policies for Gatekeeper use.
 //!
 //! As in OPA, a call with arguments of the wrong type is undefined.
 
@@ -10,7 +11,8 @@ use stoke_model::manifest::{self, Source};
 type Builtin = fn(&[Value]) -> Option<Value>;
 
 /// Builtins of both versions of the language: name, number of arguments, what it does.
-const BOTH: [(&str, u8, Builtin); 3] = [
+const BOTH: [(&str, u8, Builtin); 4] = [
+    ("sprintf", 2, sprintf),
     ("yaml.is_valid", 1, yaml_is_valid),
     ("yaml.marshal", 1, yaml_marshal),
     ("yaml.unmarshal", 1, yaml_unmarshal),
@@ -49,6 +51,13 @@ pub(crate) fn add(engine: &mut Engine) -> Result<(), String> {
 
 fn extension(run: impl Extension + 'static) -> Box<dyn Extension> {
     Box::new(run)
+}
+
+/// The interpreter has one too; see [`mod@crate::sprintf`].
+fn sprintf(arguments: &[Value]) -> Option<Value> {
+    let format = arguments.first()?.as_string().ok()?;
+    let values = arguments.get(1)?.as_array().ok()?;
+    Some(Value::from(crate::sprintf::sprintf(format, values.iter().cloned())))
 }
 
 /// The first document of a text.

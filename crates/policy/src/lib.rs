@@ -33,6 +33,7 @@ mod probes;
 mod problem;
 mod query;
 mod rules;
+mod sprintf;
 mod standards;
 mod subject;
 pub mod test;

@@ -285,6 +285,128 @@ fn builtins() {
 }
 
 #[test]
+fn statements_find_their_order() {
+    probe("x := y if { y > 3; y = 5 }", json!(5));
+    probe("x := y if { y = z + 1; z = 1 }", json!(2));
+    probe("x contains k if { data.people[k].age >= 18 }", json!(["ann"]));
+    probe("x contains k if { v.age >= 18; v = data.people[k] }", json!(["ann"]));
+    probe("x := k if { data.people[k].age == 17 }", json!("bob"));
+    probe("x contains [i, j] if { input.list[i] == data.letters[j] }\n", json!([]));
+    probe(
+        "x contains [i, j] if { some i, a in [1, 2]; some j, b in [2, 1]; a == b }",
+        json!([[0, 1], [1, 0]]),
+    );
+    probe("x if { y = 1; y = z; z == 1 }", json!(true));
+    probe("x if { [1, y] = [z, 2]; y == 2; z == 1 }", json!(true));
+    probe("x if { {\"a\": y} = {\"a\": 4}; y == 4 }", json!(true));
+}
+
+#[test]
+fn references() {
+    probe("import input.list as letters\nx := letters[1]", json!("b"));
+    probe("import data.people\nx := people.bob.age", json!(17));
+    probe("y := {\"k\": \"list\"}\nx := input[y.k][0]", json!("a"));
+    probe("x := data[\"numbers\"][2]", json!(3));
+    probe("x contains v if v := data[\"people\"][_].age", json!([17, 40]));
+    probe("x := input.list[5]", undefined());
+    probe("x := input.list[-1]", undefined());
+    probe("x := input.name.deeper", undefined());
+    probe("x := {k | input[k]; is_string(input[k])}", json!(["name"]));
+    probe("x := {k | some k; input[k] == 0}", json!(["zero"]));
+    probe("y contains {\"a\": 1}\nx if y[{\"a\": 1}]", json!(true));
+    probe("y := {1, 2}\nx if y[2]", json!(true));
+    probe("y := {1, 2}\nx if y[3]", undefined());
+    probe("a.b contains 1\na.b contains 2\nx := a.b", json!([1, 2]));
+    probe("a[k].n := v if some k, v in {\"p\": 1, \"q\": 2}\nx := a.q.n", json!(2));
+    probe(
+        "a[k] contains v if { some k in [\"p\"]; some v in [1, 2] }\nx := a",
+        json!({"p": [1, 2]}),
+    );
+    probe("x := count(data.p.y)\ny contains 1", json!(1));
+    probe("x := [a | a := input.list[_]; not a in [\"a\"]]", json!(["b"]));
+    probe(
+        "x := [c | some a in [[1, 2], [3]]; c := [b | some b in a; b > 1]]",
+        json!([[2], [3]]),
+    );
+    probe("x if every a in [[1], [2]] { every b in a { b > 0 } }", json!(true));
+    probe("x if { some k, _ in input; k == \"zero\" }", json!(true));
+    probe("x if \"pi\" in input", json!(true));
+    probe("x if \"name\" in object.keys(input)", json!(true));
+}
+
+#[test]
+fn more_builtins() {
+    for (expression, expected) in [
+        ("object.get(input, [\"list\", 1], 0)", json!("b")),
+        ("object.get(input, [\"list\", 7], 0)", json!(0)),
+        ("object.filter({\"a\": 1, \"b\": 2}, {\"a\"})", json!({"a": 1})),
+        (
+            "object.subset({\"a\": {\"b\": 1, \"c\": 2}}, {\"a\": {\"b\": 1}})",
+            json!(true),
+        ),
+        ("object.union_n([{\"a\": 1}, {\"a\": 2}])", json!({"a": 2})),
+        (
+            "json.filter({\"a\": {\"b\": 1, \"c\": 2}}, [\"a/b\"])",
+            json!({"a": {"b": 1}}),
+        ),
+        (
+            "json.remove({\"a\": {\"b\": 1, \"c\": 2}}, [\"a/b\"])",
+            json!({"a": {"c": 2}}),
+        ),
+        ("union({{1}, {2}})", json!([1, 2])),
+        ("intersection({{1, 2}, {2, 3}})", json!([2])),
+        ("strings.reverse(\"abc\")", json!("cba")),
+        ("strings.replace_n({\"a\": \"x\", \"b\": \"y\"}, \"ab\")", json!("xy")),
+        ("strings.count(\"banana\", \"a\")", json!(3)),
+        ("strings.any_suffix_match([\"a.py\", \"b.jar\"], \".jar\")", json!(true)),
+        ("indexof_n(\"banana\", \"a\")", json!([1, 3, 5])),
+        ("trim(\"--a--\", \"-\")", json!("a")),
+        ("trim_left(\"--a--\", \"-\")", json!("a--")),
+        ("trim_suffix(\"a.jar\", \".jar\")", json!("a")),
+        ("trim_space(\" a \")", json!("a")),
+        ("upper(\"ab\")", json!("AB")),
+        ("format_int(255, 16)", json!("ff")),
+        ("regex.split(`,\\s*`, \"a, b\")", json!(["a", "b"])),
+        ("regex.find_n(`[0-9]+`, \"a1b22\", -1)", json!(["1", "22"])),
+        ("regex.is_valid(\"(\")", json!(false)),
+        ("glob.match(\"a*\", null, \"a.b\")", json!(true)),
+        ("array.reverse([1, 2])", json!([2, 1])),
+        ("product([2, 3])", json!(6)),
+        ("min({3, 1})", json!(1)),
+        ("is_number(1)", json!(true)),
+        ("is_null(input.nothing)", json!(true)),
+        ("is_set({1})", json!(true)),
+        ("5 % 3", json!(2)),
+        ("-7 % 3", json!(-1)),
+        ("1e3", json!(1000)),
+        ("count(\"äb\")", json!(2)),
+        ("json.is_valid(\"{\")", json!(false)),
+        ("base64url.encode(\"??>\")", json!("Pz8-")),
+        ("hex.encode(\"a\")", json!("61")),
+        ("urlquery.decode(\"a%20b\")", json!("a b")),
+        ("net.cidr_contains(\"10.0.0.0/8\", \"11.0.0.0/16\")", json!(false)),
+        ("net.cidr_is_valid(\"10.0.0.0/33\")", json!(false)),
+        ("semver.is_valid(\"4.0.0-rc1\")", json!(true)),
+        ("units.parse_bytes(\"1.5GB\")", json!(1_500_000_000)),
+        ("time.date(0)", json!([1970, 1, 1])),
+        ("time.clock(3600000000000)", json!([1, 0, 0])),
+        ("time.add_date(0, 0, 1, 0)", json!(2_678_400_000_000_000_u64)),
+        ("time.now_ns() > 1700000000000000000", json!(true)),
+        ("numbers.range_step(0, 10, 5)", json!([0, 5, 10])),
+        ("bits.lsh(1, 3)", json!(8)),
+        ("uuid.parse(\"6ba7b810-9dad-11d1-80b4-00c04fd430c8\").version", json!(1)),
+        ("sprintf(\"%v %v\", [{\"a\": 1}, {\"b\"}])", json!("{\"a\": 1} {\"b\"}")),
+        ("sprintf(\"%s\", [null])", json!("null")),
+        (
+            "sprintf(\"%05.1f|%-4s|%x|%t|%%\", [3.14159, \"a\", 255, true])",
+            json!("003.1|a   |ff|%!t(string=true)|%"),
+        ),
+    ] {
+        probe(&format!("x := {expression}"), expected);
+    }
+}
+
+#[test]
 fn errors_of_builtins_are_undefined() {
     for expression in [
         "to_number(\"8Gi\")",

@@ -38,7 +38,7 @@ impl PolicySet {
         let fail = |text: String| {
             let sources = self.rego.modules.iter().map(|module| &module.source);
             let start = place(&source, 1, 1);
-            Said::parse(&text).problem("rego-evaluation", sources.chain([&source]), (&source, start))
+            Box::new(Said::parse(&text).problem("rego-evaluation", sources.chain([&source]), (&source, start)))
         };
         let results = engine.eval_query(query.to_owned(), false);
         let results = results.map_err(|error| fail(error.to_string()))?;
