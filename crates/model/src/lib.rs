@@ -8,6 +8,7 @@
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
 //! - [`schema`]: lint of a document against the schema of its kind
 //! - [`kubernetes`]: Kubernetes' own kinds and fields by release, and what was removed
+//! - [`pod_security`]: what the Pod Security Standards forbid of a pod
 //! - [`annotations`]: what people may ask for beyond the published fields
 //! - [`names`]: object names, labels, annotations other programs depend on
 
@@ -21,5 +22,6 @@ pub mod kubernetes;
 pub mod manifest;
 pub mod memory;
 pub mod names;
+pub mod pod_security;
 pub mod quantity;
 pub mod schema;
