@@ -16,6 +16,8 @@ pub enum Gate {
     Conf,
     /// The pods a job would create: would they be admitted, would they fit.
     Pods,
+    /// The team's policies.
+    Policy,
     /// Spark SQL in files and in Python.
     Sql,
     /// What the job depends on.
@@ -26,10 +28,11 @@ pub enum Gate {
 
 impl Gate {
     /// All, in the order they run.
-    pub const ALL: [Gate; 6] = [
+    pub const ALL: [Gate; 7] = [
         Gate::Manifest,
         Gate::Conf,
         Gate::Pods,
+        Gate::Policy,
         Gate::Sql,
         Gate::Dependencies,
         Gate::Secrets,
@@ -42,6 +45,7 @@ impl Gate {
             Gate::Manifest => "manifest",
             Gate::Conf => "conf",
             Gate::Pods => "pods",
+            Gate::Policy => "policy",
             Gate::Sql => "sql",
             Gate::Dependencies => "dependencies",
             Gate::Secrets => "secrets",
@@ -55,6 +59,7 @@ impl Gate {
             Gate::Manifest => "manifests against their schemas and rules",
             Gate::Conf => "Spark configuration against its Spark version and Kubernetes",
             Gate::Pods => "the driver and executor pods the job would create",
+            Gate::Policy => "the team's policies over manifests, configuration and pods",
             Gate::Sql => "Spark SQL, as the job's Spark parses it",
             Gate::Dependencies => "Python and JVM dependencies",
             Gate::Secrets => "keys, tokens and passwords in files",

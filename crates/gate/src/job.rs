@@ -11,7 +11,7 @@ use stoke_model::manifest::{self, Complaint, Document, Node, Source, join_index}
 use stoke_submit::argv::contents::local_path;
 
 /// Directories nobody keeps a job in.
-const LEFT_OUT: [&str; 9] = [
+const LEFT_OUT: [&str; 11] = [
     "node_modules",
     "__pycache__",
     "target",
@@ -21,6 +21,9 @@ const LEFT_OUT: [&str; 9] = [
     "metastore_db",
     "build",
     "dist",
+    // Policies with their examples, which are wrong on purpose.
+    "policies",
+    "policy",
 ];
 /// Largest file that is read as text, in bytes.
 pub const MOST_BYTES: u64 = 8 << 20;

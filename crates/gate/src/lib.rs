@@ -27,6 +27,7 @@ pub use verdict::{GateReport, Report, Verdict, check};
 use std::path::PathBuf;
 
 use stoke_model::kubernetes::Release;
+use stoke_model::pod_security::{Level, Version};
 
 /// What a job is to run on, and how strictly it is looked at.
 #[derive(Clone, Debug)]
@@ -41,6 +42,10 @@ pub struct Settings {
     pub gates: Vec<Gate>,
     /// Today, for waivers that expire.
     pub today: jiff::civil::Date,
+    /// Policies of the team: Rego, data, Gatekeeper templates and constraints. None: the gate of policies has nothing to ask.
+    pub policies: Vec<stoke_policy::PolicyFile>,
+    /// Pod Security level and version for namespaces whose own labels the job does not show.
+    pub pod_security: Option<(Level, Version)>,
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
 }
@@ -60,6 +65,8 @@ impl Default for Settings {
             runtimes: Vec::new(),
             gates: Vec::new(),
             today: jiff::civil::date(1970, 1, 1),
+            policies: Vec::new(),
+            pod_security: None,
             submission,
         }
     }

@@ -4,6 +4,7 @@ mod conf;
 mod dependencies;
 mod manifest;
 mod pods;
+mod policy;
 mod secrets;
 mod sql;
 
@@ -39,6 +40,7 @@ pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
         Gate::Manifest => manifest::look(job, settings),
         Gate::Conf => conf::look(job, settings),
         Gate::Pods => pods::look(job, settings),
+        Gate::Policy => policy::look(job, settings),
         Gate::Sql => sql::look(job, settings),
         Gate::Dependencies => dependencies::look(job, settings),
         Gate::Secrets => secrets::look(job),

@@ -4,14 +4,18 @@
 //! ResourceQuota and Namespace objects; the Pod Security level is the namespace's, or the one that is asked for.
 
 use serde_json::Value;
-use stoke_model::manifest::Document;
+use stoke_model::manifest::{Document, Node, Severity};
+use stoke_model::pod_security::{self, Level, Version};
 
 use super::{Looked, conf};
 use crate::Settings;
-use crate::derived::{self, Remark};
+use crate::derived::{self, Derived, Remark};
 use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 use crate::sizing::{self, Allowed};
+
+/// Beginning of the labels of a namespace that name levels.
+const LABEL: &str = "pod-security.kubernetes.io/";
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let mut findings = Vec::new();
@@ -25,6 +29,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
             Err(refused) => findings.extend(refused.into_iter().map(|remark| placed(document, remark))),
             Ok(derived) => {
                 count += 1 + usize::from(derived.executor.is_some());
+                findings.extend(security(job, document, &derived, namespace, settings));
                 let remarks = derived.remarks.iter().cloned();
                 let sizes = sizing::misfits(&derived.pods(), &allowed(job, namespace));
                 findings.extend(remarks.chain(sizes).map(|remark| placed(document, remark)));
@@ -35,7 +40,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 }
 
 /// Our objects in a file that the gates of manifests and configuration have nothing against; of the others no pods would come, and why is told there.
-fn sound(file: &File) -> impl Iterator<Item = &Document> {
+pub(super) fn sound(file: &File) -> impl Iterator<Item = &Document> {
     let (documents, complaints) = match &file.kind {
         Kind::Manifest { documents, complaints } => (documents.as_slice(), complaints.as_slice()),
         _ => (&[][..], &[][..]),
@@ -58,6 +63,52 @@ fn placed(document: &Document, remark: Remark) -> Finding {
     );
     finding.fix = remark.fix;
     finding
+}
+
+/// What the Pod Security Standards forbid of the pods: by the labels of their namespace, where the job shows it, or by the level that is asked for.
+fn security(job: &Job, document: &Document, derived: &Derived, namespace: &str, settings: &Settings) -> Vec<Finding> {
+    let own = job
+        .documents()
+        .find(|document| document.kind == "Namespace" && document.name == namespace);
+    let release = Version::minor(settings.kubernetes.minor().into());
+    let label = |mode: &str| -> Option<(Level, Version)> {
+        let labels = own?.node.lookup("metadata.labels")?;
+        let text = |name: String| labels.get(&name).and_then(Node::as_str);
+        let level = text(format!("{LABEL}{mode}"))?.parse().ok()?;
+        let version = text(format!("{LABEL}{mode}-version"))
+            .unwrap_or("latest")
+            .parse()
+            .ok()?;
+        Some((level, version))
+    };
+    let enforced = label("enforce").or(settings.pod_security);
+    let asked = [
+        (Severity::Error, enforced),
+        (Severity::Warning, label("warn")),
+        (Severity::Warning, label("audit")),
+    ];
+    let mut found: Vec<Finding> = Vec::new();
+    for (severity, level) in asked {
+        let Some((level, version)) = level else { continue };
+        let pods = [
+            ("driver", &derived.driver_path, Some(&derived.driver)),
+            ("executor", &derived.executor_path, derived.executor.as_ref()),
+        ];
+        for (role, path, pod) in pods {
+            let Some(pod) = pod else { continue };
+            for violation in pod_security::check(level, version.at_most(release), &pod["metadata"], &pod["spec"]) {
+                let message = format!("the {role} pod would be against the Pod Security Standard {level}: {violation}");
+                let known = found.iter().any(|known| known.message == message);
+                if !known {
+                    let place = document.node.place_of(path);
+                    let code = format!("pod-security/{}", violation.control);
+                    let finding = Finding::at(severity, code, &document.source, place, path, message);
+                    found.push(finding.with_fix(violation.fix));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// What the job's own objects allow in a namespace.

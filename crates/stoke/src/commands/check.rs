@@ -8,6 +8,8 @@ use stoke_gate::output::{self, Tone};
 use stoke_gate::waivers::{self, Waivers};
 use stoke_gate::{Finding, Gate, Job, Report, Settings, codes, job};
 use stoke_model::kubernetes::Release;
+use stoke_model::pod_security::{Level, Version, VersionError};
+use stoke_policy::PolicyFile;
 use stoke_runtime::Runtimes;
 
 use crate::cli::Context;
@@ -19,7 +21,7 @@ use crate::terminal::{Format, Terminal, bold, dim, green, red};
 pub struct Arguments {
     /// Files and directories of the job; `-` is a manifest on standard input [default: the current directory]
     paths: Vec<String>,
-    /// Only these gates: manifest, conf, pods, sql, dependencies, secrets
+    /// Only these gates: manifest, conf, pods, policy, sql, dependencies, secrets
     #[arg(long = "gate", value_name = "GATE", value_delimiter = ',', value_parser = gate)]
     gates: Vec<Gate>,
     /// Release of Kubernetes the manifests are for, for example 1.34
@@ -28,6 +30,15 @@ pub struct Arguments {
     /// Version of Spark for SQL and dependencies [default: what the job's applications name]
     #[arg(long, value_name = "VERSION")]
     spark: Option<String>,
+    /// Directory of policies: Rego, data, Gatekeeper templates and constraints [default: `policies` or `policy` beside the job]
+    #[arg(long, value_name = "DIR")]
+    policies: Vec<PathBuf>,
+    /// Policies of Stoke's own to ask as well, for example registries,limits; `stoke policy list` names them
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = packed)]
+    pack: Vec<String>,
+    /// Pod Security level that pods are held against, for example restricted or baseline:v1.30 [default: the labels of the job's namespaces]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pod_security: Option<(Level, Version)>,
     /// File of waivers [default: stoke-waivers.yaml beside the job]
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
@@ -61,6 +72,23 @@ fn gate(text: &str) -> Result<Gate, String> {
     })
 }
 
+fn packed(text: &str) -> Result<String, String> {
+    let names = stoke_policy::pack::names();
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    match stoke_model::manifest::nearest(text, names.iter().copied()) {
+        Some(near) => Err(format!("there is no such policy; did you mean {near}?")),
+        None => Err(format!("there is no such policy; there are {}", names.join(", "))),
+    }
+}
+
+fn level(text: &str) -> Result<(Level, Version), String> {
+    let (level, version) = text.split_once(':').unwrap_or((text, "latest"));
+    let wrong = |error: VersionError| format!("{error}");
+    Ok((level.parse().map_err(wrong)?, version.parse().map_err(wrong)?))
+}
+
 fn written(text: &str) -> Result<(Form, PathBuf), String> {
     let (form, file) = text
         .split_once('=')
@@ -92,6 +120,8 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         runtimes: runtimes(context),
         gates: arguments.gates.clone(),
         today: jiff::Zoned::now().date(),
+        policies: policies(arguments)?,
+        pod_security: arguments.pod_security,
         ..Settings::default()
     };
     let waivers = waivers_of(arguments, &mut context.terminal)?;
@@ -186,6 +216,34 @@ fn read(paths: &[String]) -> Outcome<Job> {
         .fix("name a directory with manifests, SQL or code"));
     }
     Ok(job)
+}
+
+/// The policies that are named, or those beside the job.
+fn policies(arguments: &Arguments) -> Outcome<Vec<PolicyFile>> {
+    let mut directories = arguments.policies.clone();
+    if directories.is_empty() {
+        let beside = arguments
+            .paths
+            .iter()
+            .map(Path::new)
+            .filter(|path| path.is_dir())
+            .chain([Path::new(".")].into_iter().filter(|_| arguments.paths.is_empty()));
+        let found = beside.flat_map(|path| ["policies", "policy"].map(|name| path.join(name)));
+        directories = found.filter(|path| path.is_dir()).collect();
+    }
+    let mut files = Vec::new();
+    for directory in &directories {
+        let read = stoke_policy::files::read(directory);
+        files.extend(read.map_err(|(path, error)| {
+            Failure::input("stoke::check::policies", format!("{}: {error}", path.display()))
+                .fix("name a directory with policies that can be read")
+        })?);
+    }
+    let named: Vec<&str> = arguments.pack.iter().map(String::as_str).collect();
+    if !named.is_empty() {
+        files.extend(stoke_policy::pack::policies(&named));
+    }
+    Ok(files)
 }
 
 /// The Sparks at hand.

@@ -16,6 +16,7 @@ pub mod kept;
 pub mod kubeconfig;
 pub mod logs;
 pub mod operator;
+pub mod policy;
 pub mod ps;
 pub mod run;
 pub mod runtime;

@@ -15,6 +15,7 @@ mod admission;
 mod adopt;
 mod allocators;
 mod behaviours;
+mod check;
 mod clouds;
 mod common;
 mod connect;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         faults::trials(&context),
         doctor::trials(&context),
         insight::trials(&context),
+        check::trials(&context),
         clouds::trials(&context),
         documents::trials(&context),
         durability::trials(&context),
