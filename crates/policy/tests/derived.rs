@@ -1,5 +1,7 @@
 //! Policies and standards over pods that are derived from real applications: the way from a manifest to what it would become.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
