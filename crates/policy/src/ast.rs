@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub imports: BTreeMap<String, Vec<String>>,
     /// First components below `data` that are read; `*` for all of it.
     pub reads: BTreeSet<String>,
+    /// Where `_` stands below `not`.
+    pub negated_wildcards: Vec<Place>,
 }
 
 /// One definition of a rule; a rule may have several.
@@ -130,6 +132,10 @@ impl Facts {
                             self.walk(&field["params"], used);
                         }
                         "RefDot" | "RefBrack" => self.reference(value, used),
+                        "NotExpr" => {
+                            wildcards(field, &mut self.negated_wildcards);
+                            self.walk(field, used);
+                        }
                         "Var" if field["value"] == "data" => {
                             self.reads.insert("*".to_owned());
                         }
@@ -164,6 +170,23 @@ impl Facts {
             self.walk(node, used);
         }
         used.references.insert(prefix);
+    }
+}
+
+/// Places of `_` that are not within a comprehension, which has variables of its own.
+fn wildcards(value: &Value, found: &mut Vec<Place>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| wildcards(item, found)),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match name.as_str() {
+                    "ArrayCompr" | "SetCompr" | "ObjectCompr" => {}
+                    "Var" if field["value"] == "_" => found.push(place(&field["span"])),
+                    _ => wildcards(field, found),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

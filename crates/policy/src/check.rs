@@ -17,10 +17,24 @@ const MAX_DEPTH: usize = 64;
 /// Everything that is wrong.
 pub(crate) fn modules(modules: &[Module]) -> Vec<Problem> {
     let mut problems = packages(modules);
+    problems.extend(wildcards(modules));
     problems.extend(calls(modules));
     problems.extend(recursion(modules));
     problems.extend(depth(modules));
     problems
+}
+
+/// `not xs[_] == y` is unsafe for OPA, and something else than it looks for the interpreter: that some item is different.
+fn wildcards(modules: &[Module]) -> Vec<Problem> {
+    let problem = |module: &Module, place| {
+        let problem = at(&module.source, place, "rego-analysis", "`_` is unsafe below `not`");
+        problem.with_suggestion("write `not y in xs`, or ask with `not` for a rule that has the `_`")
+    };
+    let places = modules.iter().flat_map(|module| {
+        let places = module.facts.negated_wildcards.iter();
+        places.map(move |place| problem(module, *place))
+    });
+    places.collect()
 }
 
 /// What a call leads to.

@@ -58,9 +58,8 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn ask(&self, input: Value) -> Asked<'_> {
-        let input = regorus::Value::from(input);
-        self.unit.ask(&input, &self.facts.stoke, self.facts.inventory.as_ref())
+    fn ask<'a>(&'a self, input: &'a regorus::Value) -> Asked<'a> {
+        self.unit.ask(input, &self.facts.stoke, self.facts.inventory.as_ref())
     }
 
     /// What rules say whose `input` is the subject.
@@ -68,7 +67,8 @@ impl Judge<'_> {
         if rules.is_empty() {
             return;
         }
-        let mut asked = self.ask(self.input.clone());
+        let input = regorus::Value::from(self.input.clone());
+        let mut asked = self.ask(&input);
         for rule in rules {
             let said = match self.said(&mut asked, rule) {
                 Ok(said) => said,
@@ -118,7 +118,8 @@ impl Judge<'_> {
             }
         }
         let input = json!({"review": review(self.input, namespace), "parameters": constraint.parameters});
-        match self.said(&mut self.ask(input), rule) {
+        let input = regorus::Value::from(input);
+        match self.said(&mut self.ask(&input), rule) {
             Ok(said) => {
                 let violations = said
                     .into_iter()

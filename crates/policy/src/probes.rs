@@ -407,6 +407,78 @@ fn more_builtins() {
 }
 
 #[test]
+fn what_rules_often_rely_on() {
+    for (expression, expected) in [
+        ("glob.match(\"*\", [], \"a.b\")", json!(false)),
+        ("glob.match(\"*.github.com\", [], \"api.github.com\")", json!(true)),
+        (
+            "glob.match(\"registry.example.com/**\", [\"/\"], \"registry.example.com/a/b\")",
+            json!(true),
+        ),
+        ("glob.match(\"{a,b}-?\", [], \"b-c\")", json!(true)),
+        (
+            "time.parse_ns(\"2006-01-02\", \"1970-01-02\")",
+            json!(86_400_000_000_000_u64),
+        ),
+        ("time.format(0)", json!("1970-01-01T00:00:00Z")),
+        ("units.parse(\"1K\")", json!(1000)),
+        ("units.parse_bytes(\"512Mi\")", json!(536_870_912)),
+        ("units.parse(\"0.5\")", json!(0.5)),
+        ("object.get({\"a\": false}, \"a\", true)", json!(false)),
+        ("object.get({\"a\": null}, \"a\", 1)", json!(null)),
+        ("split(\"\", \",\")", json!([""])),
+        ("concat(\",\", {\"b\", \"a\"})", json!("a,b")),
+        ("sum({1, 2})", json!(3)),
+        ("sort({3, 1})", json!([1, 3])),
+        ("\"b\" > \"a\"", json!(true)),
+        ("\"10\" < \"9\"", json!(true)),
+        ("1 < \"a\"", json!(true)),
+        ("{1, 2} - {1} == {2}", json!(true)),
+        ("count([x | x := input.list[_]]) == 2", json!(true)),
+        ("{x | x := data.people[_].age} & {17, 18}", json!([17])),
+        ("cast := [1, \"1\"][1]", json!("1")),
+        (
+            "json.unmarshal(json.marshal({\"a\": [1.5, null]}))",
+            json!({"a": [1.5, null]}),
+        ),
+        ("regex.replace(\"a.b\", `(\\w)\\.(\\w)`, \"$2.$1\")", json!("b.a")),
+        ("substring(\"äbc\", 1, 1)", json!("b")),
+        ("lower(input.name) == \"pi\"", json!(true)),
+        ("startswith(input.name, \"p\")", json!(true)),
+        ("to_number(\"1e3\")", json!(1000)),
+        ("max([])", undefined()),
+        ("input.list == [\"a\", \"b\"]", json!(true)),
+        ("input[\"name\"]", json!("pi")),
+    ] {
+        let expression = expression.strip_prefix("cast := ").unwrap_or(expression);
+        probe(&format!("x := {expression}"), expected);
+    }
+    probe("x if not count([v | v := input.list[_]]) == 1", json!(true));
+    let unsafe_ = value("package p\nx if not input.list[_] == \"a\"", json!({}));
+    assert!(unsafe_.unwrap_err().contains("unsafe below `not`"));
+    probe("x if input.list[_] != \"a\"", json!(true));
+    probe("x if count({v | v := input.list[_]; v == \"z\"}) == 0", json!(true));
+    probe("x if not data.nowhere.allowed", json!(true));
+    probe("x if { not y }\ny if input.missing", json!(true));
+    probe("x contains v if v := {\"a\", \"b\"}[_]", json!(["a", "b"]));
+    probe("x contains v if v := {\"k\": 1}[_]", json!([1]));
+    probe("y := {\"a\", \"b\"}\nx if y == {v | v := input.list[_]}", json!(true));
+    probe(
+        "y[k] := v if { some k; v := data.people[k].age }\nx := y.ann",
+        json!(40),
+    );
+    probe(
+        "# METADATA\n# title: t\n# custom:\n#   severity: high\nx if true",
+        json!(true),
+    );
+    probe(
+        "x := v if {\n\tv := {\n\t\t\"a\": 1,\n\t\t\"b\": [\n\t\t\t1,\n\t\t\t2,\n\t\t],\n\t}\n}",
+        json!({"a": 1, "b": [1, 2]}),
+    );
+    probe("x if { input.name == \"pi\"; y := 1; y == 1 }", json!(true));
+}
+
+#[test]
 fn errors_of_builtins_are_undefined() {
     for expression in [
         "to_number(\"8Gi\")",

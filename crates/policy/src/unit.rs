@@ -54,12 +54,19 @@ pub(crate) struct Rule {
     entry: String,
     /// What is evaluated for the exceptions of its package.
     exceptions: Option<String>,
+    /// True when it sees more than `input`.
+    wide: bool,
 }
 
 /// One evaluation: an engine with its input.
 pub(crate) struct Asked<'a> {
     unit: &'a Unit,
     engine: Engine,
+    subject: &'a regorus::Value,
+    facts: &'a regorus::Value,
+    inventory: Option<&'a regorus::Value>,
+    /// Which input the engine has: that of rules that see more, or the subject alone.
+    has_wide: Option<bool>,
 }
 
 impl Unit {
@@ -157,10 +164,12 @@ impl Unit {
             passing.push_str(" with data.inventory as input.inventory");
         }
         let mut text = format!("package {ENTRY}\n");
-        let mut entry = |target: String, name: String| {
-            if passing.is_empty() {
+        let mut any = false;
+        let mut entry = |wide: bool, target: String, name: String| {
+            if !wide {
                 return target;
             }
+            any = true;
             text.push_str(&format!(
                 "{name} := value if {{ value := {target} with input as input.subject{passing} }}\n"
             ));
@@ -175,7 +184,8 @@ impl Unit {
             };
             let package: Vec<&str> = module.facts.package.iter().map(String::as_str).collect();
             let of = |name: &str| reference(&[package.as_slice(), &[name]].concat());
-            rule.entry = entry(of(&rule.info.rule), format!("rule_{index}"));
+            rule.wide = sees_more(&self.modules, module);
+            rule.entry = entry(rule.wide, of(&rule.info.rule), format!("rule_{index}"));
             let same_package = |other: &&Module| other.facts.package == module.facts.package;
             let mut definitions = self
                 .modules
@@ -183,9 +193,9 @@ impl Unit {
                 .filter(same_package)
                 .flat_map(|module| &module.facts.definitions);
             let has_exceptions = definitions.any(|definition| definition.name == "exception");
-            rule.exceptions = has_exceptions.then(|| entry(of("exception"), format!("exceptions_{index}")));
+            rule.exceptions = has_exceptions.then(|| entry(rule.wide, of("exception"), format!("exceptions_{index}")));
         }
-        if !passing.is_empty() {
+        if any {
             engine.set_rego_v0(false);
             let added = engine.add_policy(format!("{ENTRY}.rego"), text);
             added.map_err(|error| Said::parse(&error.to_string()))?;
@@ -194,26 +204,20 @@ impl Unit {
     }
 
     /// Begins to ask about an input.
-    pub fn ask(
-        &self,
-        subject: &regorus::Value,
-        facts: &regorus::Value,
-        inventory: Option<&regorus::Value>,
-    ) -> Asked<'_> {
-        let mut engine = self.engine.clone();
-        if self.sees.facts || self.sees.inventory {
-            let inventory = inventory.cloned().unwrap_or_else(regorus::Value::new_object);
-            let fields = [
-                ("subject", subject.clone()),
-                ("facts", facts.clone()),
-                ("inventory", inventory),
-            ];
-            let fields = fields.map(|(name, value)| (regorus::Value::from(name), value));
-            engine.set_input(regorus::Value::from(BTreeMap::from(fields)));
-        } else {
-            engine.set_input(subject.clone());
+    pub fn ask<'a>(
+        &'a self,
+        subject: &'a regorus::Value,
+        facts: &'a regorus::Value,
+        inventory: Option<&'a regorus::Value>,
+    ) -> Asked<'a> {
+        Asked {
+            unit: self,
+            engine: self.engine.clone(),
+            subject,
+            facts,
+            inventory,
+            has_wide: None,
         }
-        Asked { unit: self, engine }
     }
 
     /// An engine with some data put over that of the files, for tests.
@@ -243,6 +247,25 @@ impl Unit {
 }
 
 impl Asked<'_> {
+    fn set_input(&mut self, wide: bool) {
+        if self.has_wide == Some(wide) {
+            return;
+        }
+        self.has_wide = Some(wide);
+        if !wide {
+            self.engine.set_input(self.subject.clone());
+            return;
+        }
+        let inventory = self.inventory.cloned().unwrap_or_else(regorus::Value::new_object);
+        let fields = [
+            ("subject", self.subject.clone()),
+            ("facts", self.facts.clone()),
+            ("inventory", inventory),
+        ];
+        let fields = fields.map(|(name, value)| (regorus::Value::from(name), value));
+        self.engine.set_input(regorus::Value::from(BTreeMap::from(fields)));
+    }
+
     /// What a rule evaluates to; `null` when it is undefined.
     pub fn rule(&mut self, rule: &Rule) -> Result<Value, Box<Problem>> {
         self.evaluate(&rule.entry, rule)
@@ -260,6 +283,7 @@ impl Asked<'_> {
     }
 
     fn evaluate(&mut self, entry: &str, rule: &Rule) -> Result<Value, Box<Problem>> {
+        self.set_input(rule.wide);
         let fail = |text: &str| self.unit.problem("rego-evaluation", Said::parse(text), Some(rule));
         match self.engine.eval_rule(entry.to_owned()) {
             Ok(regorus::Value::Undefined) => Ok(Value::Null),
@@ -267,6 +291,26 @@ impl Asked<'_> {
             Err(error) => Err(fail(&error.to_string()).into()),
         }
     }
+}
+
+/// True when a module, or one that it may read, reads what is known around a subject.
+fn sees_more(modules: &[Module], start: &Module) -> bool {
+    let mut open: Vec<&Module> = modules
+        .iter()
+        .filter(|other| other.facts.package == start.facts.package)
+        .collect();
+    let mut roots: BTreeSet<&str> = BTreeSet::new();
+    while let Some(module) = open.pop() {
+        for root in &module.facts.reads {
+            if root == OURS || root == INVENTORY || root == "*" {
+                return true;
+            }
+            if roots.insert(root) {
+                open.extend(modules.iter().filter(|other| other.facts.package.first() == Some(root)));
+            }
+        }
+    }
+    false
 }
 
 /// The first line of a definition: what messages mark.
@@ -315,6 +359,7 @@ fn decisions(modules: &[Module]) -> (Vec<Rule>, Vec<Problem>) {
                 definitions: vec![(index, at_)],
                 entry: String::new(),
                 exceptions: None,
+                wide: false,
             });
         }
     }
