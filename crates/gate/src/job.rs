@@ -230,7 +230,7 @@ fn walk(directory: &Path, job: &mut Job) -> Result<(), JobError> {
             if !name.starts_with('.') && !LEFT_OUT.contains(&&*name) {
                 walk(&path, job)?;
             }
-        } else if kind.is_file() && !(name.starts_with('.') && !name.starts_with(".env")) {
+        } else if kind.is_file() && (!name.starts_with('.') || name.starts_with(".env")) {
             if job.files.len() >= MOST_FILES {
                 let path = directory.display().to_string();
                 return Err(JobError::TooMany { path });

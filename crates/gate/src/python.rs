@@ -278,7 +278,7 @@ impl<'a> Program<'a> {
         }
         let raw = prefix.contains('r');
         let braces = filled || prefix.contains('f');
-        let end = node.child(u32::try_from(node.child_count().checked_sub(1)?).ok()?)?;
+        let end = node.child(node.child_count().checked_sub(1)?)?;
         let mut cursor = node.walk();
         // What is put in for the parts of an f-string.
         let holes: Vec<_> = node

@@ -157,7 +157,7 @@ fn examples_are_derived_in_tests_too() {
         ),
     ];
     let options = Options {
-        derive: Some(&derive),
+        derive: Some(&|application: &Value| derive(application).map(Some)),
         ..Options::default()
     };
     let report = stoke_policy::test::run(&files, &options);

@@ -220,8 +220,8 @@ impl Table {
     fn served(&self, kind: &str, release: Release) -> Option<&'static str> {
         let all = self.kinds.iter();
         let served = all.filter(|((_, known), (_, span))| *known == kind && span.has(release));
-        // Events have two; the first of the same stage is the older.
-        let best = served.max_by_key(|((version, _), _)| (stage(version), std::cmp::Reverse(*version)));
+        // Of the same stage the newest, as of HorizontalPodAutoscalers; of two groups, as Events have them, the core group.
+        let best = served.max_by_key(|((version, _), _)| (stage(version), !version.contains('/'), *version));
         best.map(|((version, _), _)| *version)
     }
 

@@ -85,7 +85,7 @@ fn read_one(
     let application = objects.iter().find(|object| is_application(object)).cloned();
     let derived = match (&application, options.derive) {
         (Some(application), Some(derive)) => {
-            Some(derive(application).map_err(|why| vec![complain(file, format!("no pods can be derived: {why}"))])?)
+            derive(application).map_err(|why| vec![complain(file, format!("no pods can be derived: {why}"))])?
         }
         _ => None,
     };

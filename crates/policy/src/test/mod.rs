@@ -28,8 +28,8 @@ pub struct Derived {
     pub executor: Option<Value>,
 }
 
-/// Derives what an application becomes.
-pub type Derive = dyn Fn(&Value) -> Result<Derived, String>;
+/// Derives what an application becomes; `None` for one that shows only the part a policy is about, which is judged as it is written.
+pub type Derive = dyn Fn(&Value) -> Result<Option<Derived>, String>;
 
 /// How tests are run.
 #[derive(Clone, Copy, Default)]

@@ -206,11 +206,11 @@ fn applications_become_pods_where_somebody_derives_them() {
     let files = files(&[("p.rego", policy), ("denied/small.yaml", SMALL)]);
     let derive = |application: &Value| {
         let name = application["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        Ok(Derived {
+        Ok(Some(Derived {
             conf: BTreeMap::from([("spark.app.name".to_owned(), name)]),
             driver: serde_json::json!({"spec": {"securityContext": {"runAsUser": 0}}}),
             executor: None,
-        })
+        }))
     };
     let derived = run(
         &files,

@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long)]
     strict: bool,
     /// Tell what a code means, and how it is mended
-    #[arg(long, value_name = "CODE", exclusive = true)]
+    #[arg(long, value_name = "CODE", conflicts_with = "paths")]
     explain: Option<String>,
 }
 

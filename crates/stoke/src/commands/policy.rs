@@ -75,10 +75,10 @@ fn run_tests(directory: &std::path::Path, context: &mut Context) -> Outcome<u8> 
 }
 
 /// What an example that is an application becomes.
-fn derive(application: &serde_json::Value) -> Result<Derived, String> {
+fn derive(application: &serde_json::Value) -> Result<Option<Derived>, String> {
     let (documents, complaints) = manifest::check("example", &application.to_string());
-    if let Some(complaint) = complaints.iter().find(|complaint| complaint.is_error()) {
-        return Err(complaint.message.clone());
+    if manifest::has_errors(&complaints) {
+        return Ok(None);
     }
     let document = documents.first().ok_or("it is empty")?;
     let namespace = document.namespace.as_deref().unwrap_or("default");
@@ -89,11 +89,11 @@ fn derive(application: &serde_json::Value) -> Result<Derived, String> {
             .map(|remark| remark.message)
             .collect::<Vec<_>>()
             .join("; ")),
-        Some(Ok(derived)) => Ok(Derived {
+        Some(Ok(derived)) => Ok(Some(Derived {
             conf: derived.conf,
             driver: derived.driver,
             executor: derived.executor,
-        }),
+        })),
     }
 }
 
