@@ -348,3 +348,62 @@ fn delta_tables_are_read_by_their_log() {
     let error = stoke_quality::run(&read("rows: {min: 0}\n"), &Storage::local(root), &options()).unwrap_err();
     assert!(error.to_string().contains("deletion vector"), "{error}");
 }
+
+#[test]
+fn rows_are_counted_where_no_column_is_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [("a.csv", "a,b\n1,2\n3,4\n"), ("a.jsonl", "{\"a\": 1}\n{\"b\": 2}\n")] {
+        let file = directory.path().join(name);
+        write(&file, text);
+        let report = run("rows: {min: 2, max: 2}\n", &file);
+        assert!(report.passed(), "{name}: {report}");
+    }
+    for name in ["empty.csv", "empty.jsonl"] {
+        let file = directory.path().join(name);
+        write(&file, "");
+        let report = run("rows: {min: 1}\ncolumns:\n  a: {required: true}\n", &file);
+        assert!(!report.passed(), "{name}: {report}");
+        assert_eq!(
+            check(&report, "a.required").verdict,
+            Verdict::CannotTell,
+            "{name}: {report}"
+        );
+    }
+}
+
+#[test]
+fn an_object_store_holds_data_as_a_disk_does() {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+    use object_store::path::Path as ObjectPath;
+    use object_store::{ObjectStore, ObjectStoreExt};
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.parquet");
+    parquet(&file, vec![("id", column(Int64Array::from_iter_values(0..1000)))], 100);
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let put = |path: &str, bytes: Vec<u8>| {
+        runtime
+            .block_on(store.put(&ObjectPath::from(path), bytes.into()))
+            .unwrap()
+    };
+    for day in ["2026-01-30", "2026-01-31"] {
+        put(
+            &format!("lake/orders/day={day}/a.parquet"),
+            std::fs::read(&file).unwrap(),
+        );
+    }
+    put("lake/orders.csv", b"id\n1\n".to_vec());
+    let open = |path: &str| Storage::store(store.clone(), ObjectPath::from(path), runtime.handle().clone());
+    let contract = read("columns:\n  id: {max: 999, unique: true}\n  day: {type: date}\n");
+    let report = stoke_quality::run(&contract, &open("lake/orders"), &options()).unwrap();
+    assert_eq!((report.data.files, report.data.rows), (2, Some(2000)));
+    assert_eq!(check(&report, "id.unique").unexpected, Some(2000));
+    assert_eq!(check(&report, "id.max").verdict, Verdict::Pass);
+    let one = stoke_quality::run(&read("rows: {min: 1, max: 1}\n"), &open("lake/orders.csv"), &options()).unwrap();
+    assert!(one.passed(), "{one}");
+    let missing = stoke_quality::run(&contract, &open("lake/none"), &options()).unwrap_err();
+    assert_eq!(missing.code(), "stoke::quality::data");
+}

@@ -205,10 +205,12 @@ with open(os.path.join(directory, "cases.jsonl"), "w") as out:
                 made.append(get_expectation_impl(kind)(**kwargs, meta={"case": number}))
             except Exception:
                 refused.add(number)
+        # In one suite, several expectations of the quantiles of a column are given the quantiles of one of them.
+        alone = [one for one in made if "quantile" in type(one).__name__.lower()]
         suite = gx.ExpectationSuite(name=name, expectations=[])
-        suite.expectations = made
+        suite.expectations = [one for one in made if one not in alone]
         found = {}
-        for result in batch.validate(suite, result_format="BASIC").results:
+        for result in list(batch.validate(suite, result_format="BASIC").results) + [batch.validate(one, result_format="BASIC") for one in alone]:
             found[result.expectation_config.meta["case"]] = result
         for number, (kind, kwargs) in enumerate(cases):
             case = {"data": name, "type": kind, "kwargs": kwargs, "refused": number in refused, "success": False}
