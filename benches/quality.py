@@ -74,9 +74,9 @@ def make(path, rows, faults, ids):
 def duckdb_(path):
     import duckdb
     countries = ",".join("'%s'" % c for c in COUNTRIES)
-    row = duckdb.sql("""select count(*), count(*) filter (id is null or email is null or amount is null or country is null or at is null),
+    row = duckdb.sql("""select count(*), count(*) filter (id is null or email is null or amount is null or country is null or "at" is null),
         count(id) - count(distinct id), count(*) filter (not regexp_matches(email, '%s')), count(*) filter (country not in (%s)),
-        count(*) filter (not (amount between 0 and 1000)), max(at) from '%s'""" % (EMAIL, countries, path)).fetchone()
+        count(*) filter (not (amount between 0 and 1000)), max("at") from '%s'""" % (EMAIL, countries, path)).fetchall()[0]
     return list(row[:6])
 
 

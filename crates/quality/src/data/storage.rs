@@ -15,8 +15,8 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
-/// Bytes fetched by one request when a file is read from its beginning to its end.
-const PIECE: u64 = 8 << 20;
+/// Bytes fetched from an object store by the first request of a reader, which may want a header only, and by later ones at most.
+const PIECES: (u64, u64) = (64 << 10, 8 << 20);
 
 /// A file of some data.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -235,6 +235,7 @@ impl Blob {
             blob: self.clone(),
             at: start,
             piece: Bytes::new(),
+            next: PIECES.0,
         }
     }
 
@@ -247,21 +248,30 @@ impl Blob {
     }
 }
 
-/// A file read piece by piece.
+/// A file read in order: a local one directly, an object by requests for pieces that grow.
 #[derive(Debug)]
 pub struct Pieces {
     blob: Blob,
     at: u64,
     piece: Bytes,
+    next: u64,
 }
 
 impl Read for Pieces {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.blob.size.saturating_sub(self.at);
+        if let BlobKind::File(file) = &self.blob.kind {
+            let most = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let read = file.read_at(&mut into[..most], self.at)?;
+            self.at += read as u64;
+            return Ok(read);
+        }
         if self.piece.is_empty() {
-            let left = self.blob.size.saturating_sub(self.at).min(PIECE);
+            let left = left.min(self.next);
             if left == 0 {
                 return Ok(0);
             }
+            self.next = (self.next * 2).min(PIECES.1);
             self.piece = self
                 .blob
                 .range(self.at, usize::try_from(left).map_err(io::Error::other)?)?;
