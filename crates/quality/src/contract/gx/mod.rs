@@ -1,0 +1,153 @@
+//! Great Expectations suites, of 1.x (`type`) and older (`expectation_type`).
+//!
+//! Source of the rules: the library itself on its pandas engine, version 1.24, whose verdicts the test `great_expectations` compares with ours. So nulls
+//! (and `NaN`, which pandas takes for null) are left out by checks of values, shares are of the rest, nothing to look at is a success, and a number that
+//! cannot be computed of an empty column is a failure.
+//!
+//! Known expectations that need an engine we have not become [`Kind::Refused`]; names that do not exist are errors.
+
+mod arguments;
+mod names;
+
+use arguments::Arguments;
+use names::{COMMON, EXPECTATION, KNOWN, REFUSED, SUITE};
+use stoke_model::manifest::{Content, Node, join, nearest};
+
+use super::fields::Fields;
+use super::{Accept, At, Check, Contract, Format, Kind, LeaveOut, Severity, id_of, number};
+
+/// Reads a suite.
+pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
+    if !fields.keys(node, "", SUITE) {
+        return None;
+    }
+    let name = ["name", "expectation_suite_name"]
+        .into_iter()
+        .find_map(|key| fields.text(node, key, ""));
+    let name = name.map_or_else(|| fields.source.name().to_owned(), str::to_owned);
+    let mut checks = Vec::new();
+    for (path, item) in fields.list(node, "expectations", "") {
+        checks.extend(expectation(item, &path, None, fields));
+    }
+    number(&mut checks);
+    Some(Contract {
+        name,
+        format: Format::GreatExpectations,
+        checks,
+        waivers: Vec::new(),
+        types: std::collections::BTreeMap::new(),
+        nan_is_null: true,
+    })
+}
+
+/// Reads one expectation; `column` is the one it is written under in another format.
+pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields: &mut Fields<'_>) -> Option<Check> {
+    if !fields.keys(node, path, EXPECTATION) {
+        return None;
+    }
+    let key = ["type", "expectation_type"]
+        .into_iter()
+        .find(|key| node.get(key).is_some());
+    let Some(key) = key else {
+        fields.missing(node, "type", path);
+        return None;
+    };
+    let written = fields.text(node, key, path)?;
+    let name = snake(written);
+    let id = ["id", "ge_cloud_id"]
+        .into_iter()
+        .find_map(|key| fields.text(node, key, path));
+    let place = node.place_of(key);
+    let mut check = Check {
+        id: String::new(),
+        name: name.clone(),
+        columns: Vec::new(),
+        kind: Kind::IsNull,
+        accept: Accept::ALL,
+        leave_out: LeaveOut::AllNull,
+        // The library fails a suite for any expectation, whatever its severity.
+        severity: Severity::Error,
+        at: At::new(fields.source, place),
+    };
+    let empty = Node {
+        place: node.place,
+        content: Content::Map(Vec::new()),
+    };
+    let kwargs = node.get("kwargs").unwrap_or(&empty);
+    let kwargs_path = join(path, "kwargs");
+    if let Some((_, why)) = REFUSED.iter().find(|(known, _)| *known == name) {
+        check.kind = Kind::Refused(format!("{name} is not checked here: {why}"));
+        check.columns = columns(kwargs, &kwargs_path, column, fields);
+    } else if let Some((_, own)) = KNOWN.iter().find(|(known, _)| *known == name) {
+        let allowed: Vec<&str> = own.iter().chain(COMMON).copied().collect();
+        if !fields.keys(kwargs, &kwargs_path, &allowed) {
+            return None;
+        }
+        check.columns = columns(kwargs, &kwargs_path, column, fields);
+        for needed in own
+            .iter()
+            .filter(|key| matches!(**key, "column" | "column_A" | "column_B" | "column_list"))
+        {
+            if kwargs.get(needed).is_none() && !(*needed == "column" && column.is_some()) {
+                fields.missing(kwargs, needed, &kwargs_path);
+                return None;
+            }
+        }
+        let mut arguments = Arguments {
+            node: kwargs,
+            path: &kwargs_path,
+            fields,
+        };
+        check.accept = Accept::Mostly(arguments.mostly());
+        check.leave_out = arguments.leave_out();
+        check.kind = match arguments.refused() {
+            Some(reason) => Kind::Refused(reason),
+            None => arguments.kind(&name)?,
+        };
+        if let Kind::ColumnOrder(_) | Kind::ColumnSet { .. } = check.kind {
+            check.columns.clear();
+        }
+    } else {
+        let all = KNOWN
+            .iter()
+            .map(|(known, _)| *known)
+            .chain(REFUSED.iter().map(|(known, _)| *known));
+        let fix = match nearest(&name, all) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write an expectation of Great Expectations' core; custom ones are Python".into(),
+        };
+        let place = node.get(key).map_or(node.place, |value| value.place);
+        let message = format!("there is no expectation `{written}`");
+        fields.complain("unknown-expectation", place, &join(path, key), message, &fix);
+        return None;
+    }
+    check.id = id.map_or_else(|| id_of(&check.name, &check.columns), str::to_owned);
+    Some(check)
+}
+
+/// `ExpectColumnToExist` is `expect_column_to_exist`.
+fn snake(name: &str) -> String {
+    if !name.starts_with("Expect") {
+        return name.to_owned();
+    }
+    let mut snake = String::with_capacity(name.len() + 12);
+    for character in name.chars() {
+        if character.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(character.to_ascii_lowercase());
+    }
+    snake
+}
+
+fn columns(kwargs: &Node, path: &str, outer: Option<&str>, fields: &mut Fields<'_>) -> Vec<String> {
+    let mut columns: Vec<String> = ["column", "column_A", "column_B"]
+        .into_iter()
+        .filter_map(|key| fields.text(kwargs, key, path).map(str::to_owned))
+        .collect();
+    columns.extend(fields.texts(kwargs, "column_list", path).unwrap_or_default());
+    if columns.is_empty() {
+        columns.extend(outer.map(str::to_owned));
+    }
+    columns
+}

@@ -1,0 +1,14 @@
+//! The engine: one pass over the data computes all checks.
+//!
+//! [`plan`] says what each check needs of each file and what footers answer without reading; [`scan`] makes the pass; [`finish`] makes results of what
+//! it gathered. [`rows`] judges rows, [`keys`] counts values, [`aggregate`] computes numbers; [`bounds`] and [`set`] bring literals into the terms of
+//! columns.
+
+pub mod aggregate;
+pub mod bounds;
+pub mod finish;
+pub mod keys;
+pub mod plan;
+pub mod rows;
+pub mod scan;
+pub mod set;

@@ -1,0 +1,69 @@
+//! Why data cannot be read.
+
+use stoke_model::manifest::Complaint;
+
+/// What stopped a run. A check that cannot be told for what single files hold is no such error; it is a result.
+#[derive(Debug, thiserror::Error)]
+pub enum QualityError {
+    /// The contract is wrong; the complaints say where and how.
+    #[error("{}", render(.0))]
+    Contract(Vec<Complaint>),
+    /// There are no data, or they cannot be listed or opened.
+    #[error("cannot read {place}: {cause}; {fix}")]
+    Data {
+        /// The path or address.
+        place: String,
+        /// Why.
+        cause: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The layout of a table is of a kind that is not read.
+    #[error("{place}: {cause}; {fix}")]
+    Table {
+        /// The path or address.
+        place: String,
+        /// What it is.
+        cause: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The quarantine cannot be written.
+    #[error("cannot write the quarantine to {place}: {cause}; {fix}")]
+    Quarantine {
+        /// The directory.
+        place: String,
+        /// Why.
+        cause: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The history cannot be read or written.
+    #[error("cannot use the history {place}: {cause}; {fix}")]
+    History {
+        /// The file.
+        place: String,
+        /// Why.
+        cause: String,
+        /// What to do.
+        fix: String,
+    },
+}
+
+impl QualityError {
+    /// The stable code of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Contract(_) => "stoke::quality::contract",
+            Self::Data { .. } => "stoke::quality::data",
+            Self::Table { .. } => "stoke::quality::table",
+            Self::Quarantine { .. } => "stoke::quality::quarantine",
+            Self::History { .. } => "stoke::quality::history",
+        }
+    }
+}
+
+fn render(complaints: &[Complaint]) -> String {
+    let all: Vec<String> = complaints.iter().map(Complaint::render).collect();
+    all.join("\n\n")
+}

@@ -1,0 +1,236 @@
+//! Earlier runs, and whether a number is what it usually is.
+//!
+//! One file a contract below a directory, a JSON record a line. A number is unusual when it is farther than the threshold from the median of the earlier
+//! runs of the same season, in robust standard deviations: 1.4826 times the median of the distances from the median, and at least a hundredth of the
+//! median, so that a number that never changed may change a little. Source of the rule: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993),
+//! who also give the usual threshold of 3.5.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::Season;
+use crate::error::QualityError;
+use crate::report::Verdict;
+
+/// Records that are kept.
+const KEPT: usize = 5_000;
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// When.
+    pub at: Timestamp,
+    /// Of which data.
+    pub place: String,
+    /// Rows, when all could be read.
+    pub rows: Option<u64>,
+    /// Numbers that checks found, by their ids.
+    pub numbers: BTreeMap<String, f64>,
+    /// Whether the data were as the contract says.
+    pub passed: bool,
+    /// The score.
+    pub score: Option<f64>,
+}
+
+/// The runs of a contract.
+#[derive(Clone, Debug)]
+pub struct History {
+    file: PathBuf,
+    records: Vec<Record>,
+}
+
+impl History {
+    /// Reads the runs of a contract below a directory; none when there is no such file yet.
+    ///
+    /// # Errors
+    /// When the directory is missing, or a record cannot be read.
+    pub fn open(directory: &Path, contract: &str) -> Result<Self, QualityError> {
+        let file = directory.join(format!("{}.jsonl", file_name(contract)));
+        let failed = |cause: String, fix: &str| QualityError::History {
+            place: file.display().to_string(),
+            cause,
+            fix: fix.to_owned(),
+        };
+        if !directory.is_dir() {
+            return Err(failed(
+                "the directory does not exist".into(),
+                "make it, or name the right one",
+            ));
+        }
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(failed(error.to_string(), "check that it may be read")),
+        };
+        let mut records = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let record = serde_json::from_str(line);
+            let record =
+                record.map_err(|error| failed(format!("line {}: {error}", number + 1), "repair or remove the line"))?;
+            records.push(record);
+        }
+        Ok(Self { file, records })
+    }
+
+    /// The runs, the oldest first.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Adds a run. The file is replaced as a whole, so that it is never half written.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&mut self, record: Record) -> Result<(), QualityError> {
+        self.records.push(record);
+        let surplus = self.records.len().saturating_sub(KEPT);
+        self.records.drain(..surplus);
+        self.write().map_err(|error| QualityError::History {
+            place: self.file.display().to_string(),
+            cause: error.to_string(),
+            fix: "check that the directory may be written".into(),
+        })
+    }
+
+    fn write(&self) -> std::io::Result<()> {
+        let directory = self.file.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        for record in &self.records {
+            let line = serde_json::to_string(record).map_err(std::io::Error::other)?;
+            writeln!(file, "{line}")?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(&self.file).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Earlier values of a check's number, of the season of a moment.
+    pub fn values(&self, check: &str, season: Season, now: Timestamp) -> Vec<f64> {
+        let phase = |at: Timestamp| {
+            let at = at.to_zoned(TimeZone::UTC);
+            match season {
+                Season::None => 0,
+                Season::Hour => i16::from(at.hour()),
+                Season::Weekday => i16::from(at.weekday().to_monday_zero_offset()),
+            }
+        };
+        let same = self
+            .records
+            .iter()
+            .filter(|record| record.at < now && phase(record.at) == phase(now));
+        same.filter_map(|record| record.numbers.get(check).copied()).collect()
+    }
+}
+
+/// Letters, digits, dots, dashes and underscores as they are; others by their code, so that two names never meet.
+fn file_name(contract: &str) -> String {
+    let mut name = String::new();
+    for character in contract.chars() {
+        match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' => name.push(character),
+            '.' if !name.is_empty() => name.push(character),
+            other => name.push_str(&format!("%{:x}%", u32::from(other))),
+        }
+    }
+    name
+}
+
+/// Whether a number is as usual, and why in words.
+pub fn judge(number: f64, earlier: &[f64], threshold: f64, at_least: usize) -> (Verdict, String) {
+    if earlier.len() < at_least {
+        let reason = format!(
+            "{} of the {at_least} earlier runs of this season that are needed are known",
+            earlier.len()
+        );
+        return (Verdict::Learning, reason);
+    }
+    let usual = median(earlier);
+    let distances: Vec<f64> = earlier.iter().map(|value| (value - usual).abs()).collect();
+    let spread = (1.4826 * median(&distances)).max(usual.abs() / 100.0);
+    let distance = (number - usual).abs();
+    let fine = distance <= threshold * spread;
+    let reason = format!(
+        "the median of {} earlier runs is {usual}, from {} to {} is usual",
+        earlier.len(),
+        usual - threshold * spread,
+        usual + threshold * spread
+    );
+    (if fine { Verdict::Pass } else { Verdict::Fail }, reason)
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => sorted[count / 2],
+        count => f64::midpoint(sorted[count / 2 - 1], sorted[count / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_far_from_usual_fails() {
+        let earlier = [100.0, 104.0, 98.0, 101.0, 97.0, 103.0];
+        assert_eq!(judge(108.0, &earlier, 3.5, 5).0, Verdict::Pass);
+        assert_eq!(judge(150.0, &earlier, 3.5, 5).0, Verdict::Fail);
+        assert_eq!(judge(0.0, &earlier, 3.5, 5).0, Verdict::Fail);
+        assert_eq!(judge(0.0, &earlier, 3.5, 7).0, Verdict::Learning);
+        assert_eq!(judge(101.0, &[100.0; 9], 3.5, 5).0, Verdict::Pass);
+        assert_eq!(judge(110.0, &[100.0; 9], 3.5, 5).0, Verdict::Fail);
+        assert_eq!(judge(f64::NAN, &earlier, 3.5, 5).0, Verdict::Fail);
+    }
+
+    #[test]
+    fn runs_are_kept_and_found_by_season() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut history = History::open(directory.path(), "orders/eu").unwrap();
+        // A week has its Sunday low.
+        let first: Timestamp = "2026-10-04T06:00:00Z".parse().unwrap();
+        for day in 0..42 {
+            let at = first + jiff::Span::new().hours(24 * day);
+            let rows = if day % 7 == 0 { 100.0 } else { 1000.0 };
+            let record = Record {
+                at,
+                place: "p".into(),
+                rows: Some(rows as u64),
+                numbers: BTreeMap::from([("usual-rows".to_owned(), rows)]),
+                passed: true,
+                score: Some(100.0),
+            };
+            history.add(record).unwrap();
+        }
+        let history = History::open(directory.path(), "orders/eu").unwrap();
+        let sunday = first + jiff::Span::new().hours(24 * 42);
+        let usual = |at, season| judge(100.0, &history.values("usual-rows", season, at), 3.5, 5).0;
+        assert_eq!(usual(sunday, Season::Weekday), Verdict::Pass);
+        assert_eq!(usual(sunday, Season::None), Verdict::Fail);
+        assert_eq!(
+            usual(sunday + jiff::Span::new().hours(24), Season::Weekday),
+            Verdict::Fail
+        );
+        assert_eq!(history.values("other", Season::None, sunday), Vec::<f64>::new());
+    }
+
+    #[test]
+    fn a_missing_directory_or_a_broken_line_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = History::open(&directory.path().join("no"), "orders").unwrap_err();
+        assert_eq!(missing.code(), "stoke::quality::history");
+        std::fs::write(directory.path().join("orders.jsonl"), "{}\n").unwrap();
+        assert!(
+            History::open(directory.path(), "orders")
+                .unwrap_err()
+                .to_string()
+                .contains("line 1")
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! Room `quality`: whether data are what a contract says.
+//!
+//! In: a contract (ODCS 3, a Great Expectations suite, or the short YAML) and a place with data (Parquet, CSV, JSON lines; a file, a directory with
+//! partitions, a Delta table; on a disk or in an object store). Out: a [`Report`] with a verdict, the numbers of each check and some of the rows that
+//! are otherwise; on demand the rows set aside ([`quarantine`]), a history that tells what is unusual ([`history`]), and an OpenLineage event
+//! ([`lineage`]).
+//!
+//! [`contract`] reads what is wanted, [`data`] finds files and reads columns, [`column`] brings their types into a few classes, and [`engine`] computes
+//! all checks in one pass, after footers have answered what they can. [`run()`] puts these together.
+//!
+//! What cannot be told is a failure and says why. This room never changes the data, runs no SQL, and opens no connection of its own.
+
+pub mod column;
+pub mod contract;
+pub mod data;
+mod describe;
+pub mod engine;
+mod error;
+pub mod history;
+pub mod lineage;
+pub mod quarantine;
+pub mod report;
+mod run;
+
+pub use contract::Contract;
+pub use data::Storage;
+pub use error::QualityError;
+pub use report::{Report, Verdict};
+pub use run::{Options, run};

@@ -1,0 +1,8 @@
+//! Contracts over real files: every layout, type and fault.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod contracts;
+mod formats;
+mod quarantine;
+mod support;
+mod types;

@@ -1,0 +1,167 @@
+//! Great Expectations itself beside ours: a matrix of expectations over generated data, verdict by verdict and count by count.
+//!
+//! The library is installed into the target directory; where that is not possible the test is ignored with the reason.
+
+#[path = "../../objectstore/tests/support/python.rs"]
+mod python;
+
+use std::path::Path;
+use std::process::Command;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use stoke_model::manifest::{Source, has_errors};
+use stoke_quality::{Options, Storage, Verdict, contract};
+
+/// What the script needs from the Python package index.
+const PACKAGES: [&str; 3] = ["great_expectations==1.24.1", "pandas==3.1.1", "pyarrow"];
+
+/// A case and what the library says of it.
+#[derive(Debug, Deserialize)]
+struct Case {
+    data: String,
+    #[serde(rename = "type")]
+    kind: String,
+    kwargs: Map<String, Value>,
+    /// The library does not take the arguments.
+    refused: bool,
+    success: bool,
+    exception: Option<String>,
+    element_count: Option<u64>,
+    unexpected_count: Option<u64>,
+    missing_count: Option<u64>,
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let python = if arguments.list {
+        Err(String::new())
+    } else {
+        python::environment("great-expectations", &PACKAGES)
+    };
+    let trials = [("as_the_library_1", 1), ("as_the_library_2", 2)].map(|(name, seed)| {
+        let python = python.clone();
+        let missing = python.is_err();
+        let reason = python.as_ref().err().cloned().unwrap_or_default();
+        let trial = Trial::test(name, move || compare(&python?, seed)).with_ignored_flag(missing);
+        // Shown before the name, so that nobody takes an ignored comparison for a proven one.
+        if missing && !reason.is_empty() {
+            trial.with_kind(format!("no Great Expectations: {reason}"))
+        } else {
+            trial
+        }
+    });
+    libtest_mimic::run(&arguments, trials.into()).exit();
+}
+
+fn compare(python: &Path, seed: u64) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gx/oracle.py");
+    let output = Command::new(python)
+        .arg(script)
+        .arg(directory.path())
+        .arg(seed.to_string())
+        .output()?;
+    if !output.status.success() {
+        return Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    let cases = std::fs::read_to_string(directory.path().join("cases.jsonl"))?;
+    let cases: Vec<Case> = cases.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let mut wrong: Vec<String> = Vec::new();
+    let (mut passed, mut failed, mut told) = (0, 0, 0);
+    for case in &cases {
+        for legacy in [false, true] {
+            match one(case, directory.path(), legacy) {
+                Ok(Some(true)) => passed += 1,
+                Ok(Some(false)) => failed += 1,
+                Ok(None) => told += 1,
+                Err(difference) => wrong.push(difference),
+            }
+        }
+    }
+    if passed < 100 || failed < 100 {
+        wrong.push(format!(
+            "the matrix has become too small to show anything: {passed} pass, {failed} fail, {told} are refused"
+        ));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Failed::from(wrong.join("\n")))
+    }
+}
+
+/// Where we differ on purpose.
+fn meant(case: &Case, verdict: Verdict) -> bool {
+    // A check that does not fit the type of the column cannot be told; over no rows at all the library never finds out, and passes.
+    let nothing = case.data == "none" && verdict == Verdict::CannotTell;
+    // One end of a range is a date and the other a timestamp, which are two kinds to Python.
+    let mixed = case
+        .exception
+        .as_deref()
+        .is_some_and(|exception| exception.starts_with("can't compare datetime"));
+    nothing || mixed
+}
+
+/// Whether both say success or both say failure; none where the library does not take the arguments (ranges of texts, for example, which we do), or
+/// stumbles over what we refuse when we read it, and where we differ on purpose.
+fn one(case: &Case, directory: &Path, legacy: bool) -> Result<Option<bool>, String> {
+    let suite = if legacy {
+        json!({ "expectation_suite_name": "s", "data_asset_type": null, "meta": {}, "expectations":
+            [{ "expectation_type": case.kind, "kwargs": case.kwargs, "meta": {} }] })
+    } else {
+        json!({ "name": "s", "expectations": [{ "type": case.kind, "kwargs": case.kwargs }] })
+    };
+    let text = suite.to_string();
+    let about = |ours: &str| {
+        format!(
+            "{} {}: ours {ours}, theirs {case:?}",
+            case.kind,
+            Value::Object(case.kwargs.clone())
+        )
+    };
+    let (contract, complaints) = contract::read(&Source::new("suite.json", &text), None);
+    let Some(contract) = contract else {
+        assert!(has_errors(&complaints));
+        // What the library stumbles over when it runs, we may refuse when we read.
+        return if case.refused || case.exception.is_some() {
+            Ok(None)
+        } else {
+            Err(about(&complaints[0].message))
+        };
+    };
+    if case.refused {
+        return Ok(None);
+    }
+    let storage = Storage::local(directory.join(format!("{}.parquet", case.data)));
+    let now = "2026-02-01T00:00:00Z".parse().map_err(|error| format!("{error}"))?;
+    let report = stoke_quality::run(&contract, &storage, &Options::at(now)).map_err(|error| error.to_string())?;
+    let [check] = report.checks.as_slice() else {
+        return Err(about("not one check"));
+    };
+    let ours = check.verdict == Verdict::Pass;
+    if meant(case, check.verdict) {
+        return Ok(None);
+    }
+    if ours != case.success {
+        return Err(about(&format!(
+            "{:?} {:?} {:?}",
+            check.verdict, check.reason, check.observed
+        )));
+    }
+    if case.exception.is_none() && case.element_count.is_some() && check.verdict != Verdict::CannotTell {
+        if check.unexpected != case.unexpected_count {
+            return Err(about(&format!("{:?} of {:?}", check.unexpected, check.considered)));
+        }
+        let of_nulls = case.kind.ends_with("be_null");
+        let considered = case
+            .element_count
+            .zip(case.missing_count)
+            .map(|(all, missing)| if of_nulls { all } else { all - missing });
+        if considered.is_some() && check.considered != considered {
+            return Err(about(&format!("{:?} looked at", check.considered)));
+        }
+    }
+    Ok(Some(ours))
+}
