@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::report::{CheckResult, Report, Verdict};
 
-const PRODUCER: &str = "https://github.com/stoke/stoke";
+const PRODUCER: &str = "https://stoke.dev";
 const EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 const ASSERTIONS: &str = "https://openlineage.io/spec/facets/1-0-1/DataQualityAssertionsDatasetFacet.json";
 const METRICS: &str = "https://openlineage.io/spec/facets/1-0-2/DataQualityMetricsInputDatasetFacet.json";

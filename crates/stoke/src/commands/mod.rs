@@ -18,6 +18,7 @@ pub mod logs;
 pub mod operator;
 pub mod policy;
 pub mod ps;
+pub mod quality;
 pub mod run;
 pub mod runtime;
 pub mod size;

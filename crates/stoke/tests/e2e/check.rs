@@ -16,6 +16,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         context.trial("check: what cannot be told does not pass", &[], cannot_tell),
         context.trial("check: policies and Pod Security", &[], policies),
         context.trial("check: wrong input is refused", &[], wrong_input),
+        context.trial("quality: data against a contract", &[], quality),
     ]
 }
 
@@ -245,4 +246,45 @@ fn wrong_input(context: &Context) -> Result<(), Failed> {
         expect_parts(&text(&refused), &[said])?;
     }
     Ok(())
+}
+
+fn quality(context: &Context) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let here = directory.path();
+    std::fs::write(here.join("orders.csv"), "id,status\n1,new\n2,paid\n2,lost\n")?;
+    let contract =
+        "name: orders\nrows: {min: 1}\ncolumns:\n  id: {required: true, unique: true}\n  status: {in: [new, paid]}\n";
+    std::fs::write(here.join("orders.yaml"), contract)?;
+    let run = |arguments: &[&str]| {
+        context
+            .stoke(["quality", "run"])
+            .args(arguments)
+            .current_dir(here)
+            .output()
+    };
+    let failed = run(&[
+        "orders.yaml",
+        "--data",
+        "orders.csv",
+        "--quarantine",
+        "aside",
+        "--output",
+        "json",
+    ])?;
+    expect_code(&failed, 1)?;
+    let report: Value = serde_json::from_slice(&failed.stdout)?;
+    if report["verdict"] != "fail" {
+        return Err(Failed::from(report.to_string()));
+    }
+    std::fs::write(here.join("good.csv"), "id,status\n1,new\n2,paid\n")?;
+    expect_code(&run(&["orders.yaml", "--data", "good.csv"])?, 0)?;
+    // Data or contracts that are not there do not pass.
+    let nothing = run(&["orders.yaml", "--data", "nowhere"])?;
+    expect_code(&nothing, 3)?;
+    expect_parts(&text(&nothing), &["nowhere"])?;
+    expect_code(&run(&["none.yaml", "--data", "good.csv"])?, 2)?;
+    std::fs::write(here.join("orders.yaml"), contract.replace("unique", "uniqe"))?;
+    let misspelt = run(&["orders.yaml", "--data", "good.csv"])?;
+    expect_code(&misspelt, 2)?;
+    expect_parts(&text(&misspelt), &["orders.yaml:4:", "unique"])
 }

@@ -1,0 +1,122 @@
+//! `stoke quality`: data against a contract.
+
+use std::path::{Path, PathBuf};
+
+use stoke_model::manifest::{Complaint, Source, has_errors};
+use stoke_operator::logs::Place;
+use stoke_quality::contract::{self, waiver};
+use stoke_quality::{Options, QualityError, Storage};
+
+use crate::cli::Context;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::{Format, Terminal};
+
+/// What can be done with contracts.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Check data by a contract: ODCS, a suite of Great Expectations, or a short YAML
+    Run(Arguments),
+}
+
+/// Arguments of `stoke quality run`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The contract
+    contract: PathBuf,
+    /// The data: a file or directory, or `s3://…`, `gs://…`, `abfss://…` (with the variables of that cloud)
+    #[arg(long, value_name = "PLACE")]
+    data: String,
+    /// Which object of a contract that has several
+    #[arg(long, value_name = "NAME")]
+    object: Option<String>,
+    /// Directory that rows are set aside in: those that pass and those that do not, with the reasons
+    #[arg(long, value_name = "DIR")]
+    quarantine: Option<PathBuf>,
+    /// Directory of earlier runs, for what is usual; this run is added
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
+    /// File of waivers, besides those of the contract
+    #[arg(long, value_name = "FILE")]
+    waivers: Option<PathBuf>,
+    /// Threads [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// Runs the command.
+pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
+    let Command::Run(arguments) = command;
+    let terminal = &mut context.terminal;
+    let (read, complaints) = contract::read(&*source(&arguments.contract)?, arguments.object.as_deref());
+    tell(&complaints, terminal);
+    let contract = read.ok_or_else(|| refused(&arguments.contract))?;
+    let mut options = Options::at(jiff::Timestamp::now());
+    options.threads = arguments.threads;
+    options.quarantine = arguments.quarantine;
+    if let Some(history) = &arguments.history {
+        std::fs::create_dir_all(history).map_err(|error| {
+            Failure::environment("stoke::quality::history", format!("{}: {error}", history.display()))
+        })?;
+        options.history = Some(history.clone());
+    }
+    if let Some(file) = &arguments.waivers {
+        let (waivers, complaints) = waiver::read(&*source(file)?);
+        tell(&complaints, terminal);
+        if has_errors(&complaints) {
+            return Err(refused(file));
+        }
+        options.waivers = waivers;
+    }
+    let storage = storage(&arguments.data)?;
+    let checked = tokio::task::spawn_blocking(move || stoke_quality::run(&contract, &storage, &options)).await;
+    let report = checked
+        .map_err(|error| Failure::environment("stoke::quality::run", error))?
+        .map_err(failed)?;
+    match terminal.format() {
+        Format::Json => terminal.json(&serde_json::to_value(&report).unwrap_or_default()),
+        Format::Text => terminal.out(report.to_string().trim_end()),
+    }
+    Ok(u8::from(!report.passed()))
+}
+
+fn source(file: &Path) -> Outcome<std::sync::Arc<Source>> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::input("stoke::quality::unreadable", format!("{}: {error}", file.display())).fix("name a file in UTF-8")
+    })?;
+    Ok(Source::new(&file.display().to_string(), &text))
+}
+
+fn tell(complaints: &[Complaint], terminal: &mut Terminal) {
+    for complaint in complaints {
+        terminal.note(complaint.render());
+    }
+}
+
+fn refused(file: &Path) -> Failure {
+    Failure::input(
+        "stoke::quality::refused",
+        format!("{}: it cannot be read; nothing was checked", file.display()),
+    )
+    .fix("mend what is told above")
+}
+
+/// Data that cannot be had are no reason to pass.
+fn failed(error: QualityError) -> Failure {
+    Failure::environment(error.code(), error)
+}
+
+fn storage(place: &str) -> Outcome<Storage> {
+    match place.split_once("://") {
+        None => Ok(Storage::local(place)),
+        Some(("file", path)) => Ok(Storage::local(path)),
+        Some(_) => {
+            let opened = Place::open(place, std::env::vars()).map_err(|error| {
+                Failure::input("stoke::quality::place", format!("{place}: {error}")).fix(
+                    "write s3://bucket/path, gs://bucket/path or abfss://container@account.dfs.core.windows.net/path",
+                )
+            })?;
+            let (store, prefix) = opened.store_and_prefix();
+            Ok(Storage::store(store, prefix, tokio::runtime::Handle::current()))
+        }
+    }
+}
