@@ -235,7 +235,7 @@ fn wrong_input(context: &Context) -> Result<(), Failed> {
         (vec!["--explain", "unknown-feild"], "did you mean `unknown-field`?"),
         (vec!["--waivers", "none.yaml"], "none.yaml: No such file"),
         (vec!["--pod-security", "strict"], "privileged, baseline, restricted"),
-        (vec!["--pack", "registry"], "did you mean registries?"),
+        (vec!["--pack", "registris"], "did you mean registries?"),
     ] {
         std::fs::write(empty.join("x"), "x")?;
         if arguments.is_empty() {
