@@ -75,7 +75,7 @@ mod tests {
         let sources = [
             include_str!("gates/manifest.rs"),
             include_str!("gates/conf.rs"),
-            include_str!("gates/dependencies.rs"),
+            include_str!("gates/dependencies/mod.rs"),
             include_str!("gates/secrets.rs"),
             include_str!("gates/sql/mod.rs"),
             include_str!("gates/sql/habits.rs"),

@@ -25,6 +25,8 @@ const LEFT_OUT: [&str; 11] = [
     "policies",
     "policy",
 ];
+/// Complaints about a text that is no YAML, or none that anybody meant.
+const UNREAD: [&str; 3] = ["yaml-syntax", "bad-key", "unknown-tag"];
 /// Largest file that is read as text, in bytes.
 pub const MOST_BYTES: u64 = 8 << 20;
 /// Most files of a job.
@@ -302,36 +304,27 @@ fn is_archive(name: &str) -> bool {
 /// What a YAML or JSON file is.
 fn manifest(name: &str, bytes: &[u8]) -> Kind {
     let text = String::from_utf8_lossy(bytes);
-    // Templates of Helm and Jinja stand where YAML has no meaning for them.
-    if text.contains("{{")
-        && !name.ends_with(".json")
-        && text
-            .lines()
-            .any(|line| line.trim_start().starts_with("{{") || is_filled(line))
-    {
+    let (documents, complaints) = manifest::check_bytes(name, bytes);
+    let unread = complaints.iter().any(|complaint| UNREAD.contains(&complaint.code));
+    // Templates of Helm and Jinja stand where YAML has no meaning for them, or in the directory where Helm looks for them; in a text they are just text.
+    let chart = name.split('/').rev().skip(1).any(|directory| directory == "templates");
+    if text.contains("{{") && (unread || chart) {
         return if looks_like_object(&text) {
             Kind::Template
         } else {
             Kind::Text
         };
     }
-    let (documents, complaints) = manifest::check_bytes(name, bytes);
-    let objects = documents
-        .iter()
-        .filter(|document| !document.api_version.is_empty() && !document.kind.is_empty());
-    if objects.count() > 0 || (looks_like_object(&text) && manifest::has_errors(&complaints)) {
+    let mut objects = documents.iter();
+    if objects.any(|document| !document.api_version.is_empty() && !document.kind.is_empty())
+        || (looks_like_object(&text) && manifest::has_errors(&complaints))
+    {
         return Kind::Manifest { documents, complaints };
     }
     if std::str::from_utf8(bytes).is_err() {
         return Kind::Binary;
     }
     Kind::Text
-}
-
-/// `key: {{ value }}` outside of quotes: no YAML.
-fn is_filled(line: &str) -> bool {
-    line.split_once(": ")
-        .is_some_and(|(_, value)| value.trim_start().starts_with("{{"))
 }
 
 /// True for a text in which somebody began to write an object.
@@ -388,6 +381,16 @@ mod tests {
                 "a.yaml",
                 "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {x: '{{ kept }}'}}\n",
                 "manifest",
+            ),
+            (
+                "a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  page: |\n    {{ title }}\n",
+                "manifest",
+            ),
+            (
+                "chart/templates/a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{ .Values.name }}\"}\n",
+                "template",
             ),
             ("q.sql", "SELECT 1", "sql"),
             ("q.hql", "SELECT 1", "sql"),

@@ -7,6 +7,7 @@
 //! - [`mod@cron`] tells when schedules are due
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
 //! - [`schema`]: lint of a document against the schema of its kind
+//! - [`distribution`]: what each Spark is built with
 //! - [`kubernetes`]: Kubernetes' own kinds and fields by release, and what was removed
 //! - [`pod_security`]: what the Pod Security Standards forbid of a pod
 //! - [`annotations`]: what people may ask for beyond the published fields
@@ -17,6 +18,7 @@ pub mod conf;
 pub mod crd;
 pub mod cron;
 pub mod defaults;
+pub mod distribution;
 pub mod duration;
 pub mod kubernetes;
 pub mod manifest;

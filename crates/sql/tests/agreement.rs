@@ -9,11 +9,13 @@
     clippy::print_stderr
 )]
 
+#[path = "support/spark.rs"]
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use stoke_runtime::{Runtimes, Version};
 use stoke_sql::Grammar;
 use stoke_sql::generate::Random;
 
@@ -35,18 +37,7 @@ struct Spark {
 }
 
 fn spark(version: &str) -> Result<Spark, String> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .unwrap()
-        .join("stoke-test-home");
-    let runtimes = Runtimes::new(home);
-    let wanted: Version = version.parse().map_err(|error| format!("{error}"))?;
-    let runtime = match runtimes.find(&wanted).map_err(|error| error.to_string())? {
-        Some(runtime) => runtime,
-        None => runtimes
-            .install(&wanted, false, &mut |_| {})
-            .map_err(|error| error.to_string())?,
-    };
+    let runtime = support::spark(version)?;
     let python = runtime.python.ok_or("its Python environment is not known")?;
     Ok(Spark {
         home: runtime.spark_home,

@@ -138,10 +138,10 @@ const RULES: [Rule; 10] = [
     }),
     ("conf-memory-fractions", ERROR, |conf| {
         let fraction: f64 = conf.get("spark.memory.fraction")?.parse().ok()?;
-        (fraction <= 0.0 || fraction >= 1.0).then(|| {
+        (fraction <= 0.0 || fraction > 1.0).then(|| {
             (
                 "spark.memory.fraction",
-                format!("{fraction} is no share of the heap: tasks have no memory, or user code has none"),
+                format!("{fraction} is no share of the heap: Spark refuses to start"),
                 "leave it at 0.6".to_owned(),
             )
         })

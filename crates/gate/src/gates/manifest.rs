@@ -172,44 +172,27 @@ fn walk(node: &Node, each: &mut dyn FnMut(&str, &Node)) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::found;
     use super::*;
-    use crate::job::of_bytes;
 
     fn codes(files: &[(&str, &str)]) -> Vec<(String, String)> {
-        let files = files
-            .iter()
-            .map(|(name, text)| of_bytes(name, text.as_bytes()))
-            .collect();
-        let looked = look(
-            &Job {
-                files,
-                ..Job::default()
-            },
-            &Settings::default(),
-        );
-        looked
-            .findings
-            .into_iter()
-            .map(|finding| (finding.code.to_string(), finding.place()))
-            .collect()
+        let all = found(files, look).into_iter();
+        all.map(|finding| (finding.code.to_string(), finding.place())).collect()
     }
 
-    fn found(code: &str, place: &str) -> (String, String) {
+    fn at(code: &str, place: &str) -> (String, String) {
         (code.to_owned(), place.to_owned())
     }
 
     #[test]
     fn kinds_of_kubernetes_are_checked_with_ours() {
         let old = "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: a}\n";
-        assert_eq!(
-            codes(&[("a.yaml", old)]),
-            [found("kubernetes-removed-api", "a.yaml:1:1")]
-        );
+        assert_eq!(codes(&[("a.yaml", old)]), [at("kubernetes-removed-api", "a.yaml:1:1")]);
         let claim =
             "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {accessMode: [ReadWriteOnce]}\n";
-        assert_eq!(codes(&[("a.yaml", claim)]), [found("unknown-field", "a.yaml:4:8")]);
+        assert_eq!(codes(&[("a.yaml", claim)]), [at("unknown-field", "a.yaml:4:8")]);
         let template = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .x }}\n";
-        assert_eq!(codes(&[("t.yaml", template)]), [found("manifest-template", "t.yaml")]);
+        assert_eq!(codes(&[("t.yaml", template)]), [at("manifest-template", "t.yaml")]);
     }
 
     #[test]
@@ -217,7 +200,7 @@ mod tests {
         let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
         assert_eq!(
             codes(&[("a.yaml", map), ("b.yaml", map)]),
-            [found("defined-twice", "b.yaml:3:18")]
+            [at("defined-twice", "b.yaml:3:18")]
         );
         let elsewhere = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\n";
         assert_eq!(codes(&[("a.yaml", map), ("b.yaml", elsewhere)]), []);
@@ -234,7 +217,7 @@ mod tests {
         assert_eq!(codes(&[("s.yaml", secret), ("a.yaml", &app("password"))]), []);
         assert_eq!(
             codes(&[("s.yaml", secret), ("a.yaml", &app("pasword"))]),
-            [found("missing-key", "a.yaml:14:48")]
+            [at("missing-key", "a.yaml:14:48")]
         );
         // Of a Secret that is elsewhere nothing is known.
         assert_eq!(codes(&[("a.yaml", &app("pasword"))]), []);

@@ -25,8 +25,9 @@ pub struct Looked {
 
 impl Looked {
     fn at(count: usize, one: &str, findings: Vec<Finding>) -> Looked {
-        let what = match count {
-            1 => format!("1 {one}"),
+        let what = match (count, one.strip_suffix('y')) {
+            (1, _) => format!("1 {one}"),
+            (_, Some(stem)) => format!("{count} {stem}ies"),
             _ => format!("{count} {one}s"),
         };
         Looked { count, what, findings }
@@ -45,4 +46,17 @@ pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
         Gate::Dependencies => dependencies::look(job, settings),
         Gate::Secrets => secrets::look(job),
     }
+}
+
+/// What a gate finds in files of these names and texts.
+#[cfg(test)]
+fn found(files: &[(&str, &str)], look: fn(&Job, &Settings) -> Looked) -> Vec<Finding> {
+    let files = files
+        .iter()
+        .map(|(name, text)| crate::job::of_bytes(name, text.as_bytes()));
+    let job = Job {
+        files: files.collect(),
+        ..Job::default()
+    };
+    look(&job, &Settings::default()).findings
 }

@@ -101,12 +101,14 @@ static SETTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     ))
     .ok()
 });
-/// `key = "value"`, `"key": "value"`, `("key", "value")` of programs.
+/// `key = "value"`, `"key": "value"` of programs, and what is set by a call: `option("key", "value")`.
 static ASSIGNMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(&format!(
-        r#"(?i)(?:^|[^\w.\-])["']?([\w.\-]*?{NAMES})["']?\s*(?:=|:|,)\s*[rbu]?["']([^"'\n]*)["']"#
-    ))
-    .ok()
+    let text = r#"[rbu]?["']([^"'\n]*)["']"#;
+    let assigned = format!(r#"(?:^|[^\w.\-])["']?([\w.\-]*?{NAMES})["']?\s*[=:]\s*{text}"#);
+    let set = format!(
+        r#"\b(?:option|config|conf|set|put|property|setProperty|setConf)\(\s*["']([\w.\-]*?{NAMES})["']\s*,\s*{text}"#
+    );
+    Regex::new(&format!("(?i)(?:{assigned}|{set})")).ok()
 });
 static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"(?i)(?:^|[._\-\w]){NAMES}$")).ok());
 
@@ -160,7 +162,8 @@ fn setting(file: &File, line: &str) -> Option<(&'static str, String, std::ops::R
     let program = matches!(file.kind, Kind::Python | Kind::Sql) || is_program(&file.name);
     let expression = if program { ASSIGNMENT.as_ref() } else { SETTING.as_ref() };
     let found = expression?.captures(line)?;
-    let (name, value) = (found.get(1)?, found.get(2)?);
+    let group = |first, other| found.get(first).or_else(|| found.get(other));
+    let (name, value) = (group(1, 3)?, group(2, 4)?);
     let written = value.as_str().trim().trim_matches(['"', '\'']);
     // A comment is no value; prose has words behind it.
     let comment = line.trim_start().starts_with(['#', ';'])

@@ -18,13 +18,14 @@ mod manifest;
 mod pods;
 mod secrets;
 mod sql;
+#[path = "../../../sql/tests/support/spark.rs"]
+mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, check, job};
-use stoke_runtime::{Runtimes, Version};
 
 /// One mistake.
 pub struct Mistake {
@@ -85,7 +86,11 @@ const LEAST: usize = 150;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let home = if arguments.list { Err(String::new()) } else { spark() };
+    let home = if arguments.list {
+        Err(String::new())
+    } else {
+        support::spark(SPARK).map(|runtime| runtime.spark_home)
+    };
     let mistakes = [
         manifest::all(),
         conf::all(),
@@ -161,23 +166,6 @@ fn trial(
             Trial::test(name, move || test(&settings))
         }
     }
-}
-
-/// A Spark, for its grammar.
-fn spark() -> Result<PathBuf, String> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .unwrap()
-        .join("stoke-test-home");
-    let runtimes = Runtimes::new(home);
-    let wanted: Version = SPARK.parse().map_err(|error| format!("{error}"))?;
-    let runtime = match runtimes.find(&wanted).map_err(|error| error.to_string())? {
-        Some(runtime) => runtime,
-        None => runtimes
-            .install(&wanted, false, &mut |_| {})
-            .map_err(|error| error.to_string())?,
-    };
-    Ok(runtime.spark_home)
 }
 
 /// Gate, code, file and line of everything that is found.

@@ -282,25 +282,12 @@ fn numbers(version: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::found;
     use super::*;
-    use crate::job::of_bytes;
 
     fn codes(files: &[(&str, &str)]) -> Vec<(String, String, bool)> {
-        let files = files
-            .iter()
-            .map(|(name, text)| of_bytes(name, text.as_bytes()))
-            .collect();
-        let looked = look(
-            &Job {
-                files,
-                ..Job::default()
-            },
-            &Settings::default(),
-        );
-        looked
-            .findings
-            .into_iter()
-            .map(|finding| (finding.code.to_string(), finding.place(), finding.cannot_tell))
+        let all = found(files, look).into_iter();
+        all.map(|finding| (finding.code.to_string(), finding.place(), finding.cannot_tell))
             .collect()
     }
 

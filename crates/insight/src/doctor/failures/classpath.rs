@@ -1,6 +1,7 @@
 //! Classes, packages and versions that do not fit together.
 
 use serde_json::json;
+use stoke_model::distribution;
 
 use super::class::{Class, END, THROWN, class, patch, words};
 use super::context::Context;
@@ -415,27 +416,16 @@ fn package(told: &Told<'_>) -> Option<(String, Fix)> {
 
 fn versions(context: &Context<'_>) -> Versions {
     let spark = context.spark_version();
-    let minor: Vec<&str> = spark.split('.').take(2).collect();
-    let minor = minor.join(".");
     // The jar of Hadoop's client tells its version better than any table.
     let hadoop = context.run().and_then(|run| {
         let jar = run.classpath.iter().find(|path| path.contains("hadoop-client-api-"))?;
         between(jar, "hadoop-client-api-", ".jar").map(str::to_owned)
     });
-    // Releases of Spark and the Hadoop they are built with (pom.xml, hadoop.version).
-    let built_with = match minor.as_str() {
-        "3.4" | "3.5" => "3.3.4",
-        "4.0" => "3.4.1",
-        "4.1" | "4.2" => "3.4.2",
-        _ => "3.5.0",
-    };
+    let built = distribution::nearest(&spark);
     Versions {
-        scala: match spark.starts_with('3') {
-            true => "2.12",
-            false => "2.13",
-        },
-        hadoop: hadoop.unwrap_or_else(|| built_with.to_owned()),
-        minor,
+        scala: built.scalas[0],
+        hadoop: hadoop.unwrap_or_else(|| built.hadoop.to_owned()),
+        minor: distribution::minor(&spark).to_owned(),
         spark,
     }
 }

@@ -2,29 +2,22 @@
 //!
 //! A dependency that is not pinned is another one tomorrow; one that was built for another Spark, Scala or Hadoop fails when its first class is loaded.
 
+mod requirement;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use pep508_rs::pep440_rs::{Operator, VersionSpecifiers};
-use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
+use stoke_model::distribution::{self, Distribution, minor};
 use stoke_model::manifest::{Document, Node, Place, Severity, Source, join, join_index};
 
+use self::requirement::{Pin, Requirement};
 use super::Looked;
 use super::conf::line_place;
 use crate::Settings;
 use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 
-/// Scala and Hadoop of Spark's published distributions, by minor version: what `pyspark` of PyPI has in its `jars`.
-const SPARKS: [(&str, &[&str], &str); 6] = [
-    ("3.4", &["2.12", "2.13"], "3.3.4"),
-    ("3.5", &["2.12", "2.13"], "3.3.4"),
-    ("4.0", &["2.13"], "3.4.1"),
-    ("4.1", &["2.13"], "3.4.2"),
-    ("4.2", &["2.13"], "3.4.2"),
-    ("4.3", &["2.13"], "3.5.0"),
-];
 /// Artifacts of Spark that every Spark image has.
 const SHIPPED: [&str; 9] = [
     "spark-core",
@@ -84,11 +77,11 @@ fn requirements(file: &File, sparks: &[String], findings: &mut Vec<Finding>) -> 
         let say = |severity, code: &'static str, message: String, fix: String| {
             Finding::at(severity, code, source, place, "", message).with_fix(fix)
         };
-        let requirement = match Requirement::<VerbatimUrl>::from_str(text) {
+        let requirement = match Requirement::from_str(text) {
             Ok(requirement) => requirement,
             Err(_) if is_path(text) => continue,
             Err(cause) => {
-                let message = format!("`{text}` is no requirement: {}", cause.message);
+                let message = format!("`{text}` is no requirement: {cause}");
                 findings.push(say(
                     Severity::Error,
                     "dependency-syntax",
@@ -98,10 +91,10 @@ fn requirements(file: &File, sparks: &[String], findings: &mut Vec<Finding>) -> 
                 continue;
             }
         };
-        let name = requirement.name.to_string();
+        let name = requirement.name;
         let written = text.to_owned();
         if let Some((first, before)) =
-            seen.insert(format!("{name} {:?}", requirement.marker), (index + 1, written.clone()))
+            seen.insert(format!("{name} {}", requirement.marker), (index + 1, written.clone()))
         {
             let severity = if before == written {
                 Severity::Warning
@@ -116,7 +109,7 @@ fn requirements(file: &File, sparks: &[String], findings: &mut Vec<Finding>) -> 
                 "keep one of them".to_owned(),
             ));
         }
-        let pin = pin_of(requirement.version_or_url.as_ref());
+        let pin = requirement.pin;
         if pin.is_none() && !hashed && !wanted_only {
             let message = format!("`{text}` is not pinned: another version is installed as soon as there is one");
             findings.push(say(
@@ -141,25 +134,6 @@ fn requirements(file: &File, sparks: &[String], findings: &mut Vec<Finding>) -> 
         }
     }
     count
-}
-
-enum Pin {
-    Version(String),
-    Url,
-}
-
-/// What pins a requirement: `==` without a star, or an address.
-fn pin_of(wanted: Option<&VersionOrUrl<VerbatimUrl>>) -> Option<Pin> {
-    match wanted? {
-        VersionOrUrl::Url(_) => Some(Pin::Url),
-        VersionOrUrl::VersionSpecifier(specifiers) => exact(specifiers).map(Pin::Version),
-    }
-}
-
-fn exact(specifiers: &VersionSpecifiers) -> Option<String> {
-    let exact = |operator: &Operator| matches!(operator, Operator::Equal | Operator::ExactEqual);
-    let found = specifiers.iter().find(|specifier| exact(specifier.operator()))?;
-    Some(found.version().to_string())
 }
 
 fn without_comment(line: &str) -> &str {
@@ -285,7 +259,7 @@ fn at(
 /// Whether a library was built for this Spark.
 fn fits(group: &str, artifact: &str, version: &str, spark: &str) -> Vec<(Severity, &'static str, String, String)> {
     let mut found = Vec::new();
-    let Some((_, scalas, hadoop)) = SPARKS.iter().find(|(known, ..)| *known == minor(spark)) else {
+    let Some(Distribution { scalas, hadoop, .. }) = distribution::of(spark) else {
         return found;
     };
     let (name, scala) = without_scala(artifact);
@@ -331,7 +305,7 @@ fn fits(group: &str, artifact: &str, version: &str, spark: &str) -> Vec<(Severit
     if let Some(built_for) = name
         .rsplit('-')
         .next()
-        .filter(|last| SPARKS.iter().any(|(known, ..)| known == last))
+        .filter(|last| distribution::ALL.iter().any(|known| known.minor == *last))
         && built_for != minor(spark)
     {
         let message = format!("`{artifact}` is built for Spark {built_for}, and the application runs {spark}");
@@ -366,34 +340,14 @@ fn without_scala(artifact: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// `4.1` of `4.1.4`.
-fn minor(version: &str) -> &str {
-    let end = version.match_indices('.').nth(1).map_or(version.len(), |(end, _)| end);
-    &version[..end]
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::found;
     use super::*;
-    use crate::job::of_bytes;
 
     fn said(files: &[(&str, &str)]) -> Vec<(String, usize)> {
-        let files = files
-            .iter()
-            .map(|(name, text)| of_bytes(name, text.as_bytes()))
-            .collect();
-        let looked = look(
-            &Job {
-                files,
-                ..Job::default()
-            },
-            &Settings::default(),
-        );
-        looked
-            .findings
-            .into_iter()
-            .map(|finding| (finding.code.to_string(), finding.line))
-            .collect()
+        let found = found(files, look).into_iter();
+        found.map(|finding| (finding.code.to_string(), finding.line)).collect()
     }
 
     fn app(spark: &str, packages: &[&str]) -> String {
@@ -490,13 +444,6 @@ mod tests {
                 .map(|(code, _)| code)
                 .collect();
             assert_eq!(found, codes, "{spark} {packages:?}");
-        }
-    }
-
-    #[test]
-    fn minor_versions() {
-        for (text, expected) in [("4.1.4", "4.1"), ("4.1", "4.1"), ("4", "4"), ("", "")] {
-            assert_eq!(minor(text), expected);
         }
     }
 }

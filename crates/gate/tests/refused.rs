@@ -1,0 +1,141 @@
+//! What the gate of configuration says that Spark refuses to start with, real Sparks refuse; what it lets pass, they start with.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+#[path = "../../sql/tests/support/spark.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use stoke_gate::waivers::Waivers;
+use stoke_gate::{Gate, Job, Settings, check, job};
+use stoke_model::manifest::Severity;
+
+const VERSIONS: [&str; 2] = ["3.5.9", "4.1.4"];
+const DYNAMIC: &str = "spark.dynamicAllocation.enabled=true";
+/// Configurations; each is judged by the gate and given to Spark.
+const CASES: [&[&str]; 14] = [
+    &["spark.executor.heartbeatInterval=200s"],
+    &["spark.network.timeout=5s"],
+    &["spark.network.timeout=300s", "spark.executor.heartbeatInterval=60s"],
+    &["spark.executor.cores=1", "spark.task.cpus=2"],
+    &["spark.memory.offHeap.enabled=true"],
+    &["spark.memory.offHeap.enabled=true", "spark.memory.offHeap.size=64m"],
+    &["spark.memory.fraction=1.5"],
+    &["spark.memory.fraction=0"],
+    &["spark.memory.fraction=0.7"],
+    &[
+        DYNAMIC,
+        "spark.dynamicAllocation.minExecutors=3",
+        "spark.dynamicAllocation.maxExecutors=1",
+    ],
+    &[DYNAMIC, "spark.dynamicAllocation.shuffleTracking.enabled=false"],
+    &[
+        DYNAMIC,
+        "spark.dynamicAllocation.shuffleTracking.enabled=false",
+        "spark.decommission.enabled=true",
+        "spark.storage.decommission.enabled=true",
+        "spark.storage.decommission.shuffleBlocks.enabled=true",
+    ],
+    // A warning: it is only less than asked for.
+    &[
+        DYNAMIC,
+        "spark.dynamicAllocation.initialExecutors=3",
+        "spark.dynamicAllocation.maxExecutors=1",
+    ],
+    &[DYNAMIC],
+];
+
+/// Starts a Spark with each configuration in a cluster of its own kind, which is no `local[n]`: there dynamic allocation is not looked at.
+const SCRIPT: &str = r#"
+import json, sys
+from pyspark import SparkConf, SparkContext
+for case in json.loads(sys.argv[1]):
+    conf = SparkConf(False).setMaster("local-cluster[1,1,1024]").setAppName("refused").set("spark.ui.enabled", "false")
+    for pair in case:
+        conf.set(*pair.split("=", 1))
+    try:
+        SparkContext(conf=conf).stop()
+        print("started")
+    except Exception:
+        print("refused")
+    SparkContext._active_spark_context = None
+"#;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials = VERSIONS.into_iter().map(|version| {
+        let found = if arguments.list {
+            Err(String::new())
+        } else {
+            support::spark(version)
+        };
+        let python = found.and_then(|runtime| {
+            let python = runtime.python.ok_or("its Python environment is not known")?;
+            Ok(python.environment.join("bin/python3"))
+        });
+        let name = format!("Spark {version} refuses what the gate says it refuses");
+        match python {
+            Ok(python) => Trial::test(name, move || agrees(&python)),
+            Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
+        }
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+/// Whether the gate finds an error in a configuration.
+fn is_refused(case: &[&str]) -> bool {
+    let text: String = case
+        .iter()
+        .map(|pair| format!("{}\n", pair.replacen('=', " ", 1)))
+        .collect();
+    let job = Job {
+        files: vec![job::of_bytes("spark-defaults.conf", text.as_bytes())],
+        ..Job::default()
+    };
+    let settings = Settings {
+        gates: vec![Gate::Conf],
+        ..Settings::default()
+    };
+    let report = check(&job, &settings, &Waivers::default());
+    report
+        .findings()
+        .any(|(_, finding)| finding.severity == Severity::Error)
+}
+
+fn agrees(python: &Path) -> Result<(), Failed> {
+    let cases = serde_json::to_string(&CASES)?;
+    let output = Command::new(python)
+        .args(["-c", SCRIPT, &cases])
+        .env_remove("SPARK_HOME")
+        .output()?;
+    let said: Vec<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    if said.len() != CASES.len() {
+        return Err(Failed::from(format!(
+            "{said:?}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        )));
+    }
+    let differing: Vec<String> = CASES
+        .iter()
+        .zip(&said)
+        .filter(|(case, said)| is_refused(case) != (said.as_str() == "refused"))
+        .map(|(case, said)| format!("{case:?}: Spark {said}, the gate says otherwise"))
+        .collect();
+    if differing.is_empty() {
+        Ok(())
+    } else {
+        Err(Failed::from(differing.join("\n")))
+    }
+}

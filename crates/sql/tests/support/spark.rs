@@ -1,0 +1,20 @@
+//! A Spark for tests that read its jars or run it, from the home that all tests share.
+
+use std::path::Path;
+
+use stoke_runtime::{Runtime, Runtimes, Version};
+
+/// The Spark of a version, installed from the Python package index where it is not there yet; or the reason why it cannot be had.
+pub fn spark(version: &str) -> Result<Runtime, String> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .ok_or("no target directory")?;
+    let runtimes = Runtimes::new(target.join("stoke-test-home"));
+    let wanted: Version = version.parse().map_err(|error| format!("{error}"))?;
+    match runtimes.find(&wanted).map_err(|error| error.to_string())? {
+        Some(runtime) => Ok(runtime),
+        None => runtimes
+            .install(&wanted, false, &mut |_| {})
+            .map_err(|error| error.to_string()),
+    }
+}
