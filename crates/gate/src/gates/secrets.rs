@@ -241,34 +241,44 @@ fn is_plain(value: &str) -> bool {
 
 /// A value that stands for another one, or shows where one goes.
 fn stands_for_another(value: &str) -> bool {
-    const WORDS: [&str; 15] = [
+    /// Somewhere in what shows where a value goes.
+    const WORDS: [&str; 10] = [
         "example",
         "changeme",
         "change-me",
         "change_me",
         "replace",
         "placeholder",
-        "dummy",
         "redacted",
-        "todo",
+        "dummy",
         "your-",
         "your_",
-        "none",
-        "null",
-        "false",
-        "true",
+    ];
+    /// The whole of what is no value.
+    const WHOLE: [&str; 6] = ["none", "null", "true", "false", "todo", "secret"];
+    /// Beginnings of references, places and YAML that is no text.
+    const BEGINNINGS: [&str; 22] = [
+        "${", "$(", "{{", "<", "%(", "ref+", "vault:", "enc[", "arn:", "env(", "secret:", "!vault", "!env", "!secret",
+        "&", "*", "|", ">", "[", "{", "/", "local://",
     ];
     let lower = value.to_ascii_lowercase();
     let first = lower.chars().next();
     let same = first.is_some_and(|first| lower.chars().all(|c| c == first || c == '-'));
+    // `VALUE2` of an example, `$NAME` of a shell, `get_token()` of a program.
+    let numbered = lower
+        .strip_prefix("value")
+        .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()));
+    let variable = lower
+        .strip_prefix('$')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'));
     let call = lower.contains('(') && lower.ends_with(')') && !lower.contains(' ');
-    let begins = [
-        "${", "$(", "{{", "<", "%(", "ref+", "vault:", "enc[", "arn:", "env(", "secret:", "!", "&", "*", "|", ">", "[",
-        "{", "/", "local://", "file:", "s3",
-    ];
-    same || call
-        || begins.iter().any(|begin| lower.starts_with(begin))
-        || (lower.starts_with('$') && lower.len() > 1)
+    let address = lower.split_once("://").is_some_and(|(_, rest)| !rest.contains('@'));
+    same || numbered
+        || variable
+        || call
+        || address
+        || WHOLE.contains(&lower.as_str())
+        || BEGINNINGS.iter().any(|begin| lower.starts_with(begin))
         || WORDS.iter().any(|word| lower.contains(word))
 }
 
@@ -344,6 +354,8 @@ mod tests {
             ("a.py", "conf = {'fs.s3a.secret.key': 'hunter22'}"),
             ("values.yaml", "  dbPassword: hunter22"),
             (".env", "export API_KEY=hunter22"),
+            ("a.conf", "password=s3cretive"),
+            ("a.conf", "password=truelove"),
             (
                 "a.yaml",
                 "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, env: [{name: DB_PASSWORD, value: hunter22}]}]}",
@@ -369,6 +381,9 @@ mod tests {
             ("a.py", "token = get_token('databricks')"),
             ("a.py", "tokens = 'a b c'"),
             ("a.py", "password = 'changeme'"),
+            ("a.py", "password = 'VALUE2'"),
+            ("a.conf", "password=s3a://secrets/password"),
+            ("a.conf", "password=$PASSWORD"),
             ("notes.txt", "The password is kept in the vault, see the runbook"),
             ("a.md", "Set `password: \"<secret>\"`"),
             (
