@@ -14,8 +14,9 @@ use rustix::io::Errno;
 use crate::log::{Cutter, Log, Stream, now};
 use crate::wire::{Guest, receive};
 
-/// A listener that is behind by more than this is given up.
-const BEHIND: usize = 1 << 20;
+/// A listener that is behind by more than this is given up: some ten milliseconds of a container that writes as fast as it can, so that one
+/// who is only late to wake is not.
+const BEHIND: usize = 4 << 20;
 /// How long listeners get to take the rest when the container has ended.
 const LAST: Duration = Duration::from_secs(1);
 
