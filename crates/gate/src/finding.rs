@@ -123,17 +123,11 @@ impl Finding {
         message: impl Into<String>,
     ) -> Finding {
         Finding {
-            code: code.into(),
-            severity,
-            cannot_tell: false,
-            file: source.name().to_owned(),
             line: place.line,
             column: place.column,
             path: path.to_owned(),
-            message: message.into(),
-            fix: None,
-            waived: None,
             excerpt: source.excerpt(place),
+            ..Finding::of_file(severity, code, source.name(), message)
         }
     }
 

@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StructArray};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -297,46 +296,18 @@ fn data_file(storage: &Storage, entries: &[Entry], state: &State, path: &str, ad
         None => Err("the log names the file, and it is not there".to_owned()),
     };
     let content = opened.and_then(ParquetFile::open).map(Content::Parquet);
-    let own = match &content {
-        Ok(Content::Parquet(file)) => file.schema(),
-        _ => Arc::new(Schema::empty()),
-    };
-    let mut fields: Vec<Arc<Field>> = own.fields().iter().cloned().collect();
-    let constants: Vec<_> = state
-        .partition_columns
-        .iter()
-        .filter(|name| own.fields().iter().all(|field| field.name() != *name))
-        .map(|name| {
-            let of = state.types.get(name).cloned().unwrap_or(DataType::Utf8View);
-            // The empty text stands for null.
-            let value = added
-                .partitions
-                .get(name)
-                .cloned()
-                .flatten()
-                .filter(|value| !value.is_empty());
-            (name.clone(), of, value)
-        })
-        .collect();
-    // A column that was added after the file was written is null in it.
-    let later = state.types.iter().filter(|(name, _)| {
-        let in_file = own.fields().iter().any(|field| field.name() == *name);
-        !in_file && content.is_ok() && !state.partition_columns.contains(name)
+    let partitions = state.partition_columns.iter().map(|name| {
+        let of = state.types.get(name).cloned().unwrap_or(DataType::Utf8View);
+        // The empty text stands for null.
+        let value = added.partitions.get(name).cloned().flatten();
+        (name.clone(), of, value.filter(|value| !value.is_empty()))
     });
-    let constants: Vec<_> = constants
-        .into_iter()
-        .chain(later.map(|(name, of)| (name.clone(), of.clone(), None)))
-        .collect();
-    fields.extend(
-        constants
-            .iter()
-            .map(|(name, of, _)| Arc::new(Field::new(name, of.clone(), true))),
-    );
-    DataFile {
-        path: decoded,
-        size: added.size,
-        schema: Arc::new(Schema::new(fields)),
-        constants,
-        content,
-    }
+    // A column that was added after the file was written is null in it.
+    let later = state
+        .types
+        .iter()
+        .filter(|(name, _)| content.is_ok() && !state.partition_columns.contains(name));
+    let later = later.map(|(name, of)| (name.clone(), of.clone(), None));
+    let constants = partitions.chain(later).collect();
+    DataFile::of(decoded, added.size, content, constants)
 }

@@ -66,6 +66,34 @@ pub struct DataFile {
     pub content: Result<Content, String>,
 }
 
+impl DataFile {
+    /// A file with columns that are the same for all of its rows; one that is in the file, too, is read from there.
+    fn of(
+        path: String,
+        size: u64,
+        content: Result<Content, String>,
+        mut constants: Vec<(String, DataType, Option<String>)>,
+    ) -> Self {
+        let own = match &content {
+            Ok(Content::Parquet(file)) => file.schema(),
+            Ok(Content::Text(file)) => file.schema(),
+            Err(_) => Arc::new(Schema::empty()),
+        };
+        constants.retain(|(name, ..)| own.fields().iter().all(|field| field.name() != name));
+        let added = constants
+            .iter()
+            .map(|(name, of, _)| Arc::new(Field::new(name, of.clone(), true)));
+        let fields: Vec<Arc<Field>> = own.fields().iter().cloned().chain(added).collect();
+        Self {
+            path,
+            size,
+            schema: Arc::new(Schema::new(fields)),
+            constants,
+            content,
+        }
+    }
+}
+
 /// What is in a file.
 #[derive(Debug)]
 pub enum Content {
@@ -320,27 +348,5 @@ fn open_file(
         FileFormat::Parquet => ParquetFile::open(blob).map(Content::Parquet),
         FileFormat::Csv | FileFormat::Json => TextFile::open(blob, format, &name, options).map(Content::Text),
     });
-    let own = match &content {
-        Ok(Content::Parquet(file)) => file.schema(),
-        Ok(Content::Text(file)) => file.schema(),
-        Err(_) => Arc::new(Schema::empty()),
-    };
-    let mut fields: Vec<Arc<Field>> = own.fields().iter().cloned().collect();
-    // A column that is in the file, too, is read from there.
-    let constants: Vec<_> = constants
-        .into_iter()
-        .filter(|(name, ..)| own.fields().iter().all(|field| field.name() != name))
-        .collect();
-    fields.extend(
-        constants
-            .iter()
-            .map(|(name, of, _)| Arc::new(Field::new(name, of.clone(), true))),
-    );
-    DataFile {
-        path: name,
-        size: entry.size,
-        schema: Arc::new(Schema::new(fields)),
-        constants,
-        content,
-    }
+    DataFile::of(name, entry.size, content, constants)
 }
