@@ -128,12 +128,8 @@ impl Job {
     pub fn spark_versions(&self) -> Vec<String> {
         let mut versions: Vec<String> = Vec::new();
         for document in self.documents().filter(|document| document.is_ours()) {
-            let path = if document.kind == "ScheduledSparkApplication" {
-                "spec.template.sparkVersion"
-            } else {
-                "spec.sparkVersion"
-            };
-            let version = document.node.lookup(path).and_then(|node| node.as_str());
+            let path = format!("{}.sparkVersion", document.spec_path());
+            let version = document.node.lookup(&path).and_then(|node| node.as_str());
             if let Some(version) = version.filter(|version| !versions.iter().any(|known| known == version)) {
                 versions.push(version.to_owned());
             }
@@ -173,11 +169,7 @@ fn absent(file: &File) -> Vec<Absent> {
     let directory = file.path.parent().unwrap_or(Path::new("."));
     let mut found = Vec::new();
     for (number, document) in documents.iter().enumerate().filter(|(_, document)| document.is_ours()) {
-        let spec = if document.kind == "ScheduledSparkApplication" {
-            "spec.template"
-        } else {
-            "spec"
-        };
+        let spec = document.spec_path();
         let mut named = Vec::new();
         let main = format!("{spec}.mainApplicationFile");
         named.extend(

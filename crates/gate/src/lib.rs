@@ -50,6 +50,17 @@ pub struct Settings {
     pub submission: stoke_submit::application::Settings,
 }
 
+impl Settings {
+    /// The versions of Spark a job is looked at for: the one that is asked for, else those that its applications name.
+    #[must_use]
+    pub fn spark_versions(&self, job: &Job) -> Vec<String> {
+        match &self.spark {
+            Some(version) => vec![version.clone()],
+            None => job.spark_versions(),
+        }
+    }
+}
+
 impl Default for Settings {
     /// Every gate, for the default release, on the first day of 1970, with no Spark at hand.
     fn default() -> Self {

@@ -22,10 +22,13 @@ use stoke_model::manifest::Severity;
 const VERSIONS: [&str; 2] = ["3.5.9", "4.1.4"];
 const DYNAMIC: &str = "spark.dynamicAllocation.enabled=true";
 /// Configurations; each is judged by the gate and given to Spark.
-const CASES: [&[&str]; 14] = [
+const CASES: [&[&str]; 16] = [
     &["spark.executor.heartbeatInterval=200s"],
     &["spark.network.timeout=5s"],
     &["spark.network.timeout=300s", "spark.executor.heartbeatInterval=60s"],
+    // Without a unit: milliseconds, and seconds.
+    &["spark.executor.heartbeatInterval=20000"],
+    &["spark.network.timeout=20000", "spark.executor.heartbeatInterval=10s"],
     &["spark.executor.cores=1", "spark.task.cpus=2"],
     &["spark.memory.offHeap.enabled=true"],
     &["spark.memory.offHeap.enabled=true", "spark.memory.offHeap.size=64m"],

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stoke_model::conf::{Catalogue, On, Severity as ConfSeverity, properties};
+use stoke_model::conf::{Catalogue, On, properties};
+use stoke_model::duration::{TimeUnit, parse_spark};
 use stoke_model::manifest::{Content, Document, Node, Place, Severity, Source};
 
 use super::Looked;
@@ -118,11 +119,12 @@ const RULES: [Rule; 10] = [
         })
     }),
     ("conf-heartbeat", ERROR, |conf| {
-        let seconds = |key: &str, default: f64| conf.get(key).map_or(Some(default), seconds);
-        let (heartbeat, timeout) = (
-            seconds("spark.executor.heartbeatInterval", 10.0)?,
-            seconds("spark.network.timeout", 120.0)?,
-        );
+        // Without a unit the one is in milliseconds, the other in seconds.
+        let seconds = |key: &str, default: &str, unit| {
+            Some(parse_spark(conf.get(key).unwrap_or(default), unit).ok()?.as_secs_f64())
+        };
+        let heartbeat = seconds("spark.executor.heartbeatInterval", "10s", TimeUnit::Millisecond)?;
+        let timeout = seconds("spark.network.timeout", "120s", TimeUnit::Second)?;
         (heartbeat >= timeout).then(|| {
             let key = if conf.get("spark.executor.heartbeatInterval").is_some() { "spark.executor.heartbeatInterval" } else { "spark.network.timeout" };
             let message = format!("executors send a heartbeat every {heartbeat} s and are given up after {timeout} s without one: Spark refuses to start");
@@ -221,10 +223,7 @@ fn of_document(document: &Document) -> Option<Conf> {
     if !document.is_ours() {
         return None;
     }
-    let spec = match document.kind.as_str() {
-        "ScheduledSparkApplication" => "spec.template",
-        _ => "spec",
-    };
+    let spec = document.spec_path();
     let path = format!("{spec}.sparkConf");
     let node = document.node.lookup(&path)?;
     let pair = |entry: &stoke_model::manifest::Entry| {
@@ -264,15 +263,14 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
             return conf;
         }
     };
-    let version = job.spark_versions().first().cloned().or_else(|| settings.spark.clone());
-    let catalogue = version.map_or_else(Catalogue::newest, |version| Catalogue::for_version(&version));
+    let versions = settings.spark_versions(job);
+    let catalogue = versions
+        .first()
+        .map_or_else(Catalogue::newest, |version| Catalogue::for_version(version));
     for pair in pairs {
         let place = line_place(&source, pair.line);
         for said in catalogue.lint([(pair.key.as_str(), pair.value.as_str())]) {
-            let severity = match said.severity {
-                ConfSeverity::Warning => Severity::Warning,
-                ConfSeverity::Error => Severity::Error,
-            };
+            let severity = said.severity.into();
             let about = match said.on {
                 On::Key => pair.key.clone(),
                 On::Value => format!("{}={}", pair.key, pair.value),
@@ -299,20 +297,4 @@ pub(super) fn line_place(source: &Source, line: usize) -> Place {
     let mut place = source.place_at(before + (text.len() - text.trim_start().len()));
     place.end = before + text.trim_end().len();
     place
-}
-
-/// A length of time as Spark writes it, in seconds; without a unit it is as long as it says.
-fn seconds(text: &str) -> Option<f64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: f64 = text[..digits].parse().ok()?;
-    let unit = match text[digits..].trim() {
-        "" | "s" => 1.0,
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        "d" => 86400.0,
-        _ => return None,
-    };
-    Some(number * unit)
 }

@@ -16,6 +16,15 @@ pub enum Severity {
     Error,
 }
 
+impl From<crate::conf::Severity> for Severity {
+    fn from(severity: crate::conf::Severity) -> Self {
+        match severity {
+            crate::conf::Severity::Warning => Self::Warning,
+            crate::conf::Severity::Error => Self::Error,
+        }
+    }
+}
+
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,6 +1,6 @@
 //! What each kind is checked against.
 
-use crate::conf::{Catalogue, On, Severity as ConfSeverity};
+use crate::conf::{Catalogue, On};
 use crate::crd::{self, KINDS};
 use crate::{annotations, names, schema};
 
@@ -27,21 +27,13 @@ pub(super) fn check(document: &Document) -> Vec<Complaint> {
     let mut complaints = schema::lint(&document.source, &document.node, kind_schema);
     complaints.extend(asked_by_annotation(document));
     match document.kind.as_str() {
-        "SparkApplication" => {
+        "SparkApplication" | "ScheduledSparkApplication" => {
             complaints.extend(application::check_name(document, names::LABEL_LIMIT));
-            complaints.extend(application::check(document, "spec"));
-            complaints.extend(spark_conf(document, "spec"));
+            complaints.extend(application::check(document, document.spec_path()));
         }
-        "ScheduledSparkApplication" => {
-            complaints.extend(application::check_name(document, names::LABEL_LIMIT));
-            complaints.extend(application::check(document, "spec.template"));
-            complaints.extend(spark_conf(document, "spec.template"));
-        }
-        _ => {
-            complaints.extend(application::check_name(document, CONNECT_NAME_LIMIT));
-            complaints.extend(spark_conf(document, "spec"));
-        }
+        _ => complaints.extend(application::check_name(document, CONNECT_NAME_LIMIT)),
     }
+    complaints.extend(spark_conf(document, document.spec_path()));
     complaints
 }
 
@@ -190,10 +182,7 @@ fn spark_conf(document: &Document, path: &str) -> Vec<Complaint> {
                 On::Key => entry.key_place,
                 On::Value => entry.value.place,
             };
-            let severity = match finding.severity {
-                ConfSeverity::Warning => Severity::Warning,
-                ConfSeverity::Error => Severity::Error,
-            };
+            let severity = finding.severity.into();
             let path = join(&join(path, "sparkConf"), &entry.key);
             let message = format!("`{}`: {}", entry.key, finding.message);
             let mut complaint = Complaint::new(severity, finding.code, &document.source, place, &path, message);

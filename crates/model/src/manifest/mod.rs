@@ -71,6 +71,14 @@ impl Document {
         Complaint::new(severity, code, &self.source, self.node.place_of(path), path, message)
     }
 
+    /// Where one of our objects has the spec of what runs: a schedule in its template.
+    pub fn spec_path(&self) -> &'static str {
+        match self.kind.as_str() {
+            "ScheduledSparkApplication" => "spec.template",
+            _ => "spec",
+        }
+    }
+
     /// True for the custom resources of this API group.
     pub fn is_ours(&self) -> bool {
         self.api_version

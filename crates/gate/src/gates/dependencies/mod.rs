@@ -34,10 +34,7 @@ const SHIPPED: [&str; 9] = [
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let mut findings = Vec::new();
     let mut count = 0;
-    let versions = match &settings.spark {
-        Some(version) => vec![version.clone()],
-        None => job.spark_versions(),
-    };
+    let versions = settings.spark_versions(job);
     for file in &job.files {
         if matches!(file.kind, Kind::Requirements) {
             count += requirements(file, &versions, &mut findings);
@@ -150,11 +147,7 @@ fn is_path(text: &str) -> bool {
 
 /// The Maven coordinates of an application; returns how many there are.
 fn packages(document: &Document, findings: &mut Vec<Finding>) -> usize {
-    let spec = if document.kind == "ScheduledSparkApplication" {
-        "spec.template"
-    } else {
-        "spec"
-    };
+    let spec = document.spec_path();
     let text = |path: &str| document.node.lookup(path).and_then(Node::as_str);
     let spark = text(&join(spec, "sparkVersion")).unwrap_or_default();
     let mut written: Vec<(String, Place, String)> = Vec::new();

@@ -147,10 +147,7 @@ fn begins_block(text: &Text, tokens: &[Token]) -> bool {
 impl Grammars {
     /// Those of the versions that the job's applications name, or of the one that is asked for, or of the newest at hand.
     fn of(job: &Job, settings: &Settings) -> Grammars {
-        let mut versions = job.spark_versions();
-        if let Some(version) = &settings.spark {
-            versions = vec![version.clone()];
-        }
+        let mut versions = settings.spark_versions(job);
         if versions.is_empty() {
             let newest = settings
                 .runtimes
