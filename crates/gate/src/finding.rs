@@ -24,11 +24,17 @@ pub enum Gate {
     Dependencies,
     /// Keys, tokens and passwords in the job's files.
     Secrets,
+    /// The job's own tests; only when asked for.
+    Tests,
+    /// What an API server says; only when asked for.
+    DryRun,
+    /// A start of the job's Spark; only when asked for.
+    SparkDryRun,
 }
 
 impl Gate {
     /// All, in the order they run.
-    pub const ALL: [Gate; 7] = [
+    pub const ALL: [Gate; 10] = [
         Gate::Manifest,
         Gate::Conf,
         Gate::Pods,
@@ -36,6 +42,9 @@ impl Gate {
         Gate::Sql,
         Gate::Dependencies,
         Gate::Secrets,
+        Gate::Tests,
+        Gate::DryRun,
+        Gate::SparkDryRun,
     ];
 
     /// Its name on the command line and in reports.
@@ -49,6 +58,9 @@ impl Gate {
             Gate::Sql => "sql",
             Gate::Dependencies => "dependencies",
             Gate::Secrets => "secrets",
+            Gate::Tests => "tests",
+            Gate::DryRun => "dry-run",
+            Gate::SparkDryRun => "spark-dry-run",
         }
     }
 
@@ -63,6 +75,9 @@ impl Gate {
             Gate::Sql => "Spark SQL, as the job's Spark parses it",
             Gate::Dependencies => "Python and JVM dependencies",
             Gate::Secrets => "keys, tokens and passwords in files",
+            Gate::Tests => "the job's own tests, with its Spark",
+            Gate::DryRun => "what the API server says of objects and pods",
+            Gate::SparkDryRun => "a start of the job's Spark with its configuration",
         }
     }
 

@@ -4,6 +4,7 @@
 //! each gate a [`Verdict`] with findings that stand at a place in a file, as text, JSON, SARIF or JUnit ([`output`]).
 //! - [`gates`]: one file per gate, each a function from the job to findings
 //! - [`derived`], [`sizing`]: the pods an application becomes, and whether they fit; the operator's admission asks here too
+//! - [`runs`]: what only running shows (tests, an API server, a start of Spark): what is to be run, and what came of it
 //! - [`codes`]: what every code means, why it matters and how it is mended
 //!
 //! A gate that lacks what it needs cannot tell, and what cannot be told does not pass. [`job::read`] reads the job's files, and the gate of SQL the grammars in
@@ -16,6 +17,7 @@ pub mod gates;
 pub mod job;
 pub mod output;
 pub mod python;
+pub mod runs;
 pub mod sizing;
 pub mod verdict;
 pub mod waivers;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub pod_security: Option<(Level, Version)>,
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
+    /// What was run for the job.
+    pub runs: runs::Runs,
 }
 
 impl Settings {
@@ -79,6 +83,7 @@ impl Default for Settings {
             policies: Vec::new(),
             pod_security: None,
             submission,
+            runs: runs::Runs::default(),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::{Settings, gates};
 pub enum Verdict {
     /// There was nothing for it to look at.
     NotApplicable,
+    /// It runs something, and nobody asked for that.
+    NotAsked,
     /// Nothing is wrong.
     Pass,
     /// What is wrong is waived.
@@ -32,6 +34,7 @@ impl Verdict {
     pub fn name(self) -> &'static str {
         match self {
             Verdict::NotApplicable => "not applicable",
+            Verdict::NotAsked => "not asked",
             Verdict::Pass => "pass",
             Verdict::Waived => "waived",
             Verdict::Fail => "fail",
@@ -93,7 +96,9 @@ impl Report {
             for finding in &mut gate.findings {
                 finding.severity = Severity::Error;
             }
-            gate.verdict = verdict(gate.looked_at, &gate.findings);
+            if gate.verdict != Verdict::NotAsked {
+                gate.verdict = verdict(gate.looked_at, &gate.findings);
+            }
         }
         self.verdict = worst(&self.gates, &self.waivers);
     }
@@ -122,7 +127,11 @@ pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
         }
         reports.push(GateReport {
             gate,
-            verdict: verdict(looked.count, &looked.findings),
+            verdict: if looked.not_asked {
+                Verdict::NotAsked
+            } else {
+                verdict(looked.count, &looked.findings)
+            },
             looked_at: looked.count,
             what: looked.what,
             findings: looked.findings,
@@ -144,7 +153,7 @@ fn worst(gates: &[GateReport], waivers: &[Finding]) -> Verdict {
     let verdicts = verdicts.chain(waivers.iter().any(Finding::fails).then_some(Verdict::Fail));
     // A failure is known; what cannot be told is not.
     let rank = |verdict: &Verdict| match verdict {
-        Verdict::NotApplicable => 0,
+        Verdict::NotApplicable | Verdict::NotAsked => 0,
         Verdict::Pass => 1,
         Verdict::Waived => 2,
         Verdict::CannotTell => 3,

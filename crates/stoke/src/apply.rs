@@ -139,7 +139,8 @@ pub async fn delete(api: &Api<SparkApplication>, name: &str) -> Outcome<bool> {
     Ok(true)
 }
 
-async fn kind_of(client: &Client, object: &Value) -> Outcome<(ApiResource, ApiCapabilities)> {
+/// What the cluster says of an object's kind.
+pub async fn kind_of(client: &Client, object: &Value) -> Outcome<(ApiResource, ApiCapabilities)> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
     let kind = GroupVersionKind::gvk(group, version, text("kind"));
@@ -155,7 +156,8 @@ async fn kind_of(client: &Client, object: &Value) -> Outcome<(ApiResource, ApiCa
     })
 }
 
-fn api_for(
+/// Where objects of a kind are, in the namespace they name or another.
+pub fn api_for(
     client: &Client,
     namespace: &str,
     resource: &ApiResource,

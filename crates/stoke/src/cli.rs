@@ -193,7 +193,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Runtime(command) => commands::runtime::run(command, context),
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
-            Command::Check(arguments) => commands::check::run(&arguments, context),
+            Command::Check(arguments) => commands::check::run(&arguments, context).await,
             Command::Quality(command) => commands::quality::run(command, context).await,
             Command::Policy(command) => commands::policy::run(command, context),
             Command::Convert(arguments) => commands::convert::run(&arguments, context),

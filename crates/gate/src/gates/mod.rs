@@ -2,11 +2,16 @@
 
 mod conf;
 mod dependencies;
+mod dry_run;
 mod manifest;
 mod pods;
 mod policy;
 mod secrets;
+mod spark_dry_run;
 mod sql;
+mod tests;
+
+pub(crate) use pods::sound;
 
 use crate::Settings;
 use crate::finding::{Finding, Gate};
@@ -21,6 +26,8 @@ pub struct Looked {
     pub what: String,
     /// What it found.
     pub findings: Vec<Finding>,
+    /// True when it would have something to run and nobody asked for that.
+    pub not_asked: bool,
 }
 
 impl Looked {
@@ -30,7 +37,21 @@ impl Looked {
             (_, Some(stem)) => format!("{count} {stem}ies"),
             _ => format!("{count} {one}s"),
         };
-        Looked { count, what, findings }
+        Looked {
+            count,
+            what,
+            findings,
+            not_asked: false,
+        }
+    }
+
+    /// Nobody asked this gate to run what it judges.
+    fn not_asked(gate: Gate) -> Looked {
+        Looked {
+            what: format!("--{} runs it", gate.name()),
+            not_asked: true,
+            ..Looked::default()
+        }
     }
 }
 
@@ -45,6 +66,9 @@ pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
         Gate::Sql => sql::look(job, settings),
         Gate::Dependencies => dependencies::look(job, settings),
         Gate::Secrets => secrets::look(job),
+        Gate::Tests => tests::look(job, settings),
+        Gate::DryRun => dry_run::look(job, settings),
+        Gate::SparkDryRun => spark_dry_run::look(job, settings),
     }
 }
 

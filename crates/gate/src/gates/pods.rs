@@ -40,7 +40,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 }
 
 /// Our objects in a file that the gates of manifests and configuration have nothing against; of the others no pods would come, and why is told there.
-pub(super) fn sound(file: &File) -> impl Iterator<Item = &Document> {
+pub(crate) fn sound(file: &File) -> impl Iterator<Item = &Document> {
     let (documents, complaints) = match &file.kind {
         Kind::Manifest { documents, complaints } => (documents.as_slice(), complaints.as_slice()),
         _ => (&[][..], &[][..]),

@@ -22,10 +22,10 @@ pub fn junit(report: &Report) -> String {
         let mut cases = String::new();
         let own = usize::from(findings.is_empty());
         if own == 1 {
-            let skipped = if verdict == Some(Verdict::NotApplicable) {
-                "<skipped message=\"nothing to look at\"/>"
-            } else {
-                ""
+            let skipped = match verdict {
+                Some(Verdict::NotApplicable) => "<skipped message=\"nothing to look at\"/>",
+                Some(Verdict::NotAsked) => "<skipped message=\"not asked for\"/>",
+                _ => "",
             };
             let _ = writeln!(
                 cases,
@@ -39,7 +39,7 @@ pub fn junit(report: &Report) -> String {
         let unknown = fails.clone().filter(|finding| finding.cannot_tell).count();
         let failed = fails.count() - unknown;
         let skipped = findings.iter().filter(|finding| finding.waived.is_some()).count()
-            + usize::from(own == 1 && verdict == Some(Verdict::NotApplicable));
+            + usize::from(own == 1 && matches!(verdict, Some(Verdict::NotApplicable | Verdict::NotAsked)));
         let count = findings.len() + own;
         let seconds = std::time::Duration::from_millis(milliseconds).as_secs_f64();
         let _ = writeln!(

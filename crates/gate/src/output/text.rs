@@ -49,12 +49,12 @@ pub fn text(report: &Report, paint: &dyn Fn(Tone, &str) -> String) -> String {
             let _ = writeln!(out, "{}", paint(Tone::Dim, &line));
         }
     }
-    for gate in &report.gates {
+    for gate in report.gates.iter().filter(|gate| gate.verdict != Verdict::NotAsked) {
         let tone = match gate.verdict {
             Verdict::Pass => Tone::Good,
             Verdict::Fail | Verdict::CannotTell => Tone::Bad,
             Verdict::Waived => Tone::Strong,
-            Verdict::NotApplicable => Tone::Dim,
+            Verdict::NotApplicable | Verdict::NotAsked => Tone::Dim,
         };
         let verdict = format!("{:<14}", gate.verdict.name());
         let what = if gate.looked_at == 0 {
@@ -69,6 +69,12 @@ pub fn text(report: &Report, paint: &dyn Fn(Tone, &str) -> String) -> String {
             gate.gate.name(),
             counted(&gate.findings)
         );
+    }
+    let not_asked = report.gates.iter().filter(|gate| gate.verdict == Verdict::NotAsked);
+    let flags: Vec<String> = not_asked.map(|gate| format!("--{}", gate.gate.name())).collect();
+    if !flags.is_empty() {
+        let verdict = format!("{:<14}", Verdict::NotAsked.name());
+        let _ = writeln!(out, "{} {}", paint(Tone::Dim, &verdict), flags.join(", "));
     }
     out
 }

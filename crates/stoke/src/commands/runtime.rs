@@ -218,7 +218,8 @@ fn alone(directory: &Path, terminal: &mut Terminal) -> Option<File> {
     Some(lock)
 }
 
-fn install(runtimes: &Runtimes, version: &Version, force: bool, terminal: &mut Terminal) -> Outcome<Runtime> {
+/// Installs Spark of a version, with progress; finds it done when it is.
+pub fn install(runtimes: &Runtimes, version: &Version, force: bool, terminal: &mut Terminal) -> Outcome<Runtime> {
     let mut shown = Shown::new(&format!("Spark {version}"));
     let runtime = runtimes.install(version, force, &mut |progress| shown.show(progress, terminal));
     terminal.end_status();

@@ -1,10 +1,19 @@
 //! `stoke check`: every reason a job would fail or be refused, before it runs.
+//!
+//! The room `gate` judges; here its files are read, and what was asked to be run is run: [`tests`], [`dry_run`] and [`spark`], by [`process`].
+
+mod dry_run;
+mod process;
+mod spark;
+mod tests;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
 use stoke_gate::output::{self, Tone};
+use stoke_gate::runs::Runs;
 use stoke_gate::waivers::{self, Waivers};
 use stoke_gate::{Finding, Gate, Job, Report, Settings, codes, job};
 use stoke_model::kubernetes::Release;
@@ -12,7 +21,7 @@ use stoke_model::pod_security::{Level, Version, VersionError};
 use stoke_policy::PolicyFile;
 use stoke_runtime::Runtimes;
 
-use crate::cli::Context;
+use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, bold, dim, green, red};
 
@@ -21,12 +30,26 @@ use crate::terminal::{Format, Terminal, bold, dim, green, red};
 pub struct Arguments {
     /// Files and directories of the job; `-` is a manifest on standard input [default: the current directory]
     paths: Vec<String>,
-    /// Only these gates: manifest, conf, pods, policy, sql, dependencies, secrets
+    /// Only these gates: manifest, conf, pods, policy, sql, dependencies, secrets, tests, dry-run, spark-dry-run
     #[arg(long = "gate", value_name = "GATE", value_delimiter = ',', value_parser = gate)]
     gates: Vec<Gate>,
     /// Release of Kubernetes the manifests are for, for example 1.34
     #[arg(long, value_name = "RELEASE", default_value_t = Release::DEFAULT)]
     kubernetes: Release,
+    /// Run the job's own tests (pytest, Maven, sbt) with its Spark, in a private environment
+    #[arg(long)]
+    tests: bool,
+    /// How long a suite of tests may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    test_timeout: u64,
+    /// Ask the API server what it would say of the objects and of the pods they become: that of `stoke up`, or of --context
+    #[arg(long)]
+    dry_run: bool,
+    /// Start the job's Spark as local[1] with its configuration, its packages and its classes, and read no data
+    #[arg(long)]
+    spark_dry_run: bool,
+    #[command(flatten)]
+    target: Target,
     /// Version of Spark for SQL and dependencies [default: what the job's applications name]
     #[arg(long, value_name = "VERSION")]
     spark: Option<String>,
@@ -109,22 +132,23 @@ fn written(text: &str) -> Result<(Form, PathBuf), String> {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
+pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if let Some(code) = &arguments.explain {
         return explain(code, context);
     }
     let job = read(&arguments.paths)?;
-    let settings = Settings {
+    let mut settings = Settings {
         kubernetes: arguments.kubernetes,
         spark: arguments.spark.clone(),
         runtimes: runtimes(context),
-        gates: arguments.gates.clone(),
+        gates: gates(arguments),
         today: jiff::Zoned::now().date(),
         policies: policies(arguments)?,
         pod_security: arguments.pod_security,
         ..Settings::default()
     };
     let waivers = waivers_of(arguments, &mut context.terminal)?;
+    settings.runs = runs(arguments, &job, &settings, context).await?;
     let mut report = stoke_gate::check(&job, &settings, &waivers);
     if arguments.strict {
         report.be_strict();
@@ -151,6 +175,40 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         }
     }
     Ok(report.exit_code())
+}
+
+/// The gates to run. One that is asked to run something is asked to judge it, too.
+fn gates(arguments: &Arguments) -> Vec<Gate> {
+    let mut gates = arguments.gates.clone();
+    let asked = [
+        (arguments.tests, Gate::Tests),
+        (arguments.dry_run, Gate::DryRun),
+        (arguments.spark_dry_run, Gate::SparkDryRun),
+    ];
+    for (asked, gate) in asked {
+        if asked && !gates.is_empty() && !gates.contains(&gate) {
+            gates.push(gate);
+        }
+    }
+    gates
+}
+
+/// Runs what was asked for, by its flag or by its gate.
+async fn runs(arguments: &Arguments, job: &Job, settings: &Settings, context: &mut Context) -> Outcome<Runs> {
+    let asked = |flag: bool, gate| flag || arguments.gates.contains(&gate);
+    let (home, terminal) = (&context.home, &mut context.terminal);
+    let mut runs = Runs::default();
+    if asked(arguments.tests, Gate::Tests) {
+        let limit = Duration::from_secs(arguments.test_timeout);
+        runs.tests = Some(tests::run(job, settings, home, limit, terminal).await?);
+    }
+    if asked(arguments.dry_run, Gate::DryRun) {
+        runs.cluster = Some(dry_run::run(job, settings, home, &arguments.target, terminal).await);
+    }
+    if asked(arguments.spark_dry_run, Gate::SparkDryRun) {
+        runs.spark = Some(spark::run(job, settings, home, terminal).await?);
+    }
+    Ok(runs)
 }
 
 fn pretty(value: &serde_json::Value) -> String {

@@ -1,0 +1,242 @@
+//! A start of the job's Spark with nothing to do: `local[1]`, its configuration, its packages and jars, then the classes that it names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use stoke_gate::runs::spark::{Output, Start, Started, Tried, starts};
+use stoke_gate::{Job, Settings};
+use stoke_runtime::{Runtime, Runtimes, Version};
+use tokio::process::Command;
+
+use super::process::{self, Ended};
+use crate::commands::runtime;
+use crate::failure::Outcome;
+use crate::home::Home;
+use crate::terminal::Terminal;
+
+/// What is tried, in the driver's own Python: it runs nothing of the job.
+const PROBE: &str = include_str!("probe.py");
+/// How long a start may take, packages included.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A Spark with what runs it.
+pub struct AtHand {
+    /// The version, as the job names it.
+    pub named: String,
+    /// The Spark.
+    pub runtime: Runtime,
+    /// `JAVA_HOME`.
+    pub java: PathBuf,
+}
+
+/// The Spark of a version, installed when it is missing; else why it cannot be had, and what to do about it.
+pub fn at_hand(runtimes: &Runtimes, named: &str, terminal: &mut Terminal) -> Result<AtHand, (String, String)> {
+    let version: Version = named.parse().map_err(|error| {
+        (
+            format!("Spark {named}: {error}"),
+            "name a whole version, for example 4.1.4, or say --spark".to_owned(),
+        )
+    })?;
+    let refused = |error: &dyn std::fmt::Display| {
+        (
+            error.to_string().replace('\n', "; "),
+            format!("`stoke runtime install {named}`"),
+        )
+    };
+    let java = runtimes.java(&version, None).map_err(|error| refused(&error))?;
+    let runtime = match runtimes.find(&version).map_err(|error| refused(&error))? {
+        Some(runtime) => runtime,
+        None => tokio::task::block_in_place(|| runtime::install(runtimes, &version, false, terminal))
+            .map_err(|failure| (failure.message, failure.fix.unwrap_or_default()))?,
+    };
+    Ok(AtHand {
+        named: named.to_owned(),
+        runtime,
+        java: java.home,
+    })
+}
+
+/// A directory of one's own, gone when it is dropped.
+pub fn private(home: &Home) -> Outcome<Scratch> {
+    let root = home.root().join("scratch");
+    std::fs::create_dir_all(&root)?;
+    for number in 0.. {
+        let path = root.join(format!("check-{}-{number}", std::process::id()));
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => return Ok(made.map(|()| Scratch(path))?),
+        }
+    }
+    unreachable!("the loop ends only by returning")
+}
+
+/// A directory that goes with this value.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Starts a Spark for every application of a job.
+///
+/// # Errors
+/// Interrupted; everything else is what came of a start.
+pub async fn run(job: &Job, settings: &Settings, home: &Home, terminal: &mut Terminal) -> Outcome<Vec<Started>> {
+    let runtimes = Runtimes::new(home.root());
+    let mut all = Vec::new();
+    for start in starts(job, settings) {
+        let end = match at_hand(&runtimes, &start.version, terminal) {
+            Ok(spark) => one(&start, &spark, home, terminal).await?,
+            Err(refusal) => Err(refusal),
+        };
+        all.push(Started { start, end });
+    }
+    Ok(all)
+}
+
+async fn one(
+    start: &Start,
+    spark: &AtHand,
+    home: &Home,
+    terminal: &mut Terminal,
+) -> Outcome<Result<Output, (String, String)>> {
+    let scratch = private(home)?;
+    let at = |name: &str| scratch.path().join(name);
+    for name in ["conf", "work", "local", "warehouse"] {
+        std::fs::create_dir(at(name))?;
+    }
+    let spark_home = spark.runtime.spark_home.display().to_string();
+    let mut properties: BTreeMap<String, String> = start.properties.clone();
+    let mut set = |key: &str, value: String| properties.insert(key.to_owned(), value);
+    set("spark.ui.enabled", "false".to_owned());
+    set("spark.app.name", "stoke-dry-run".to_owned());
+    set("spark.driver.host", "127.0.0.1".to_owned());
+    set("spark.driver.bindAddress", "127.0.0.1".to_owned());
+    set("spark.local.dir", at("local").display().to_string());
+    set("spark.sql.warehouse.dir", at("warehouse").display().to_string());
+    if !start.jars.is_empty() {
+        let mut jars = Vec::new();
+        for jar in &start.jars {
+            let placed = jar.replace("$SPARK_HOME", &spark_home);
+            let remote = placed.contains("://");
+            let absolute = if remote {
+                placed
+            } else {
+                std::path::absolute(placed)?.display().to_string()
+            };
+            if !remote && !Path::new(&absolute).exists() {
+                let why = format!("{jar} is not there");
+                return Ok(Err((why, "put it there, or write its path right".to_owned())));
+            }
+            jars.push(absolute);
+        }
+        set("spark.jars", jars.join(","));
+    }
+    if let Some(packages) = &start.packages {
+        let ivy = home.root().join("dry-run-ivy");
+        std::fs::create_dir_all(&ivy)?;
+        set("spark.jars.packages", packages.clone());
+        set("spark.jars.ivy", ivy.display().to_string());
+    }
+    let lines: String = properties
+        .iter()
+        .map(|(key, value)| format!("{key}={}\n", escaped(value)))
+        .collect();
+    std::fs::write(at("job.conf"), lines)?;
+    let python: Vec<String> = start
+        .python
+        .iter()
+        .map(|file| file.display().to_string().replace("$SPARK_HOME", &spark_home))
+        .collect();
+    let plan = json!({ "classes": start.classes, "main": start.class, "python": python, "answers": at("answers") });
+    std::fs::write(at("plan.json"), plan.to_string())?;
+    std::fs::write(at("probe.py"), PROBE)?;
+
+    let mut command = Command::new(spark.runtime.spark_home.join("bin/spark-submit"));
+    command
+        .args(["--master", "local[1]", "--properties-file"])
+        .arg(at("job.conf"));
+    command.arg(at("probe.py")).arg(at("plan.json"));
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if ["PYTHON", "PYSPARK", "SPARK_"]
+            .iter()
+            .any(|begin| name.starts_with(begin))
+        {
+            command.env_remove(name);
+        }
+    }
+    let interpreter = spark
+        .runtime
+        .python
+        .as_ref()
+        .map(|python| python.environment.join("bin/python3"));
+    command
+        .env("SPARK_HOME", &spark.runtime.spark_home)
+        .env("JAVA_HOME", &spark.java)
+        .env("SPARK_CONF_DIR", at("conf"))
+        .env("SPARK_LOCAL_IP", "127.0.0.1")
+        .env("PYSPARK_PYTHON", interpreter.unwrap_or_else(|| "python3".into()));
+    let doing = format!(
+        "starting Spark {} with the configuration of {}",
+        start.version, start.file
+    );
+    Ok(
+        match process::run(command, &at("log"), LIMIT, &doing, terminal).await? {
+            Ended::Exited { code, output } => {
+                let answers = std::fs::read_to_string(at("answers")).unwrap_or_default();
+                let tried = answers
+                    .lines()
+                    .filter_map(|line| serde_json::from_str::<Tried>(line).ok());
+                Ok(Output {
+                    code,
+                    tried: tried.collect(),
+                    log: output,
+                })
+            }
+            Ended::TooLong { .. } => Err((
+                format!("it did not start within {} s", LIMIT.as_secs()),
+                "see to it that what it waits for can be reached from here".to_owned(),
+            )),
+            Ended::NotThere(error) => Err((
+                format!("spark-submit cannot be started: {error}"),
+                format!("`stoke runtime install {}`", start.version),
+            )),
+        },
+    )
+}
+
+/// A value as a file of Java properties has it.
+fn escaped(value: &str) -> String {
+    let mut out = String::new();
+    for c in value.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Files of properties are read as Latin-1 or UTF-8, by the version.
+            c if c.is_ascii() => out.push(c),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    match out.strip_prefix(' ') {
+        Some(rest) => format!("\\ {rest}"),
+        None => out,
+    }
+}
