@@ -78,6 +78,7 @@ mod tests {
             include_str!("gates/dependencies/mod.rs"),
             include_str!("gates/secrets.rs"),
             include_str!("gates/tests/mod.rs"),
+            include_str!("gates/mod.rs"),
             include_str!("gates/dry_run.rs"),
             include_str!("gates/spark_dry_run.rs"),
             include_str!("gates/sql/mod.rs"),

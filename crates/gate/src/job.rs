@@ -114,13 +114,21 @@ pub enum JobError {
     },
 }
 
+impl File {
+    /// Its objects; none of a file that is no manifest.
+    #[must_use]
+    pub fn documents(&self) -> &[Document] {
+        match &self.kind {
+            Kind::Manifest { documents, .. } => documents,
+            _ => &[],
+        }
+    }
+}
+
 impl Job {
     /// Its objects with their files.
     pub fn documents(&self) -> impl Iterator<Item = &Document> {
-        self.files.iter().flat_map(|file| match &file.kind {
-            Kind::Manifest { documents, .. } => documents.as_slice(),
-            _ => &[],
-        })
+        self.files.iter().flat_map(File::documents)
     }
 
     /// The versions of Spark its applications name, each once.

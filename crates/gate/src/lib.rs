@@ -29,6 +29,7 @@ pub use verdict::{GateReport, Report, Verdict, check};
 use std::path::PathBuf;
 
 use stoke_model::kubernetes::Release;
+use stoke_model::manifest::Document;
 use stoke_model::pod_security::{Level, Version};
 
 /// What a job is to run on, and how strictly it is looked at.
@@ -50,11 +51,19 @@ pub struct Settings {
     pub pod_security: Option<(Level, Version)>,
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
+    /// Namespace of objects that name none.
+    pub namespace: String,
     /// What was run for the job.
     pub runs: runs::Runs,
 }
 
 impl Settings {
+    /// The namespace a document's object goes into.
+    #[must_use]
+    pub fn namespace_of<'a>(&'a self, document: &'a Document) -> &'a str {
+        document.namespace.as_deref().unwrap_or(&self.namespace)
+    }
+
     /// The versions of Spark a job is looked at for: the one that is asked for, else those that its applications name.
     #[must_use]
     pub fn spark_versions(&self, job: &Job) -> Vec<String> {
@@ -83,6 +92,7 @@ impl Default for Settings {
             policies: Vec::new(),
             pod_security: None,
             submission,
+            namespace: "default".to_owned(),
             runs: runs::Runs::default(),
         }
     }

@@ -178,6 +178,16 @@ impl Add for Quantity {
     }
 }
 
+impl std::ops::Sub for Quantity {
+    type Output = Self;
+
+    /// The difference, at most 2^63-1 in magnitude; printed like the left side unless that is zero.
+    fn sub(self, other: Self) -> Self {
+        let nanos = -other.nanos;
+        self + Self { nanos, ..other }
+    }
+}
+
 impl std::iter::Sum for Quantity {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::default(), Add::add)

@@ -1,16 +1,25 @@
 //! What an API server would say: a server-side dry run of every object, and of the pods that applications would get, so that quotas, service accounts,
 //! Pod Security and the webhooks of that very cluster are asked.
 
+use k8s_openapi::api::core::v1::ResourceQuota;
 use stoke_model::manifest::{Document, Severity};
+use stoke_model::quantity::Quantity;
 
-use super::Looked;
+use super::{Looked, pods, sound, unsound};
 use crate::Settings;
+use crate::derived;
 use crate::finding::{Finding, Gate};
-use crate::job::{Job, Kind};
+use crate::job::Job;
 use crate::runs::cluster::{Answer, Asked, Request, Role};
+use crate::sizing::{self, Allowed};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
-    let Some(Asked { cluster, answers }) = &settings.runs.cluster else {
+    let Some(Asked {
+        cluster,
+        answers,
+        quotas,
+    }) = &settings.runs.cluster
+    else {
         return match job.documents().next() {
             Some(_) => Looked::not_asked(Gate::DryRun),
             None => Looked::default(),
@@ -24,23 +33,85 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
             return Looked::at(1, "object", vec![finding]);
         }
     };
-    let findings = answers.iter().flat_map(|(request, answer)| {
+    let mut findings = unsound(job, settings);
+    for document in job.files.iter().flat_map(sound) {
+        findings.extend(of_quotas(document, quotas, cluster, settings));
+    }
+    let said = answers.iter().flat_map(|(request, answer)| {
         let document = document(job, request);
         document
             .map(|document| judge(job, cluster, document, request, answer))
             .unwrap_or_default()
     });
-    let mut looked = Looked::at(answers.len(), "object", findings.collect());
+    findings.extend(said);
+    let mut looked = Looked::at(answers.len(), "object", findings);
     looked.what = format!("{} and pods, by {cluster}", looked.what);
     looked
 }
 
+/// Whether the pods of an application fit into the quotas of their namespace together; the server is asked about one pod at a time.
+fn of_quotas(
+    document: &Document,
+    quotas: &[(String, ResourceQuota)],
+    cluster: &str,
+    settings: &Settings,
+) -> Vec<Finding> {
+    let namespace = settings.namespace_of(document);
+    let own: Vec<ResourceQuota> = quotas
+        .iter()
+        .filter(|(of, _)| of == namespace)
+        .map(|(_, quota)| quota.clone())
+        .collect();
+    let derived = match derived::derive(document, namespace, &settings.submission) {
+        Some(Ok(derived)) if !own.is_empty() => derived,
+        _ => return Vec::new(),
+    };
+    let misfits = |quotas: Vec<ResourceQuota>| {
+        let allowed = Allowed {
+            quotas,
+            ..Allowed::default()
+        };
+        sizing::misfits(&derived.pods(), &allowed)
+    };
+    let left = misfits(own.iter().map(left_of).collect());
+    let never = misfits(own);
+    // What does not fit only because of others fits when they have ended.
+    let now = left
+        .into_iter()
+        .filter(|remark| !never.iter().any(|known| known.path == remark.path));
+    let now = now.map(|mut remark| {
+        remark.severity = Severity::Warning;
+        remark.code = "dry-run-quota";
+        remark.message = format!("{cluster}, with what others use now: {}", remark.message);
+        remark.fix = Some("wait until others have ended, or have the quota raised".to_owned());
+        remark
+    });
+    let all: Vec<_> = now.collect();
+    never
+        .into_iter()
+        .chain(all)
+        .map(|remark| pods::placed(document, remark))
+        .collect()
+}
+
+/// A quota that allows what is left of it.
+fn left_of(quota: &ResourceQuota) -> ResourceQuota {
+    let mut left = quota.clone();
+    let used = quota.status.as_ref().and_then(|status| status.used.as_ref());
+    let hard = left.spec.as_mut().and_then(|spec| spec.hard.as_mut());
+    for (key, amount) in hard.into_iter().flatten() {
+        let read = |text: &str| text.parse::<Quantity>().ok();
+        let used = used.and_then(|used| read(&used.get(key)?.0));
+        if let (Some(all), Some(used)) = (read(&amount.0), used) {
+            amount.0 = if used < all { all - used } else { Quantity::default() }.to_string();
+        }
+    }
+    left
+}
+
 fn document<'a>(job: &'a Job, request: &Request) -> Option<&'a Document> {
     let file = job.files.iter().find(|file| file.name == request.file)?;
-    match &file.kind {
-        Kind::Manifest { documents, .. } => documents.get(request.document),
-        _ => None,
-    }
+    file.documents().get(request.document)
 }
 
 fn judge(job: &Job, cluster: &str, document: &Document, request: &Request, answer: &Answer) -> Vec<Finding> {
@@ -185,19 +256,18 @@ mod tests {
     /// What is found when one of the requests is answered so and the others are accepted.
     fn said(role: Role, answer: &Answer) -> Vec<(String, usize, bool)> {
         let job = job(JOB);
-        let asked = requests(&job, &Settings::default(), "default")
-            .into_iter()
-            .map(|request| {
-                let this = request.role == role && request.object["kind"] != "ServiceAccount";
-                let accepted = Answer::Accepted { warnings: Vec::new() };
-                let answer = if this { answer.clone() } else { accepted };
-                (request, answer)
-            });
+        let asked = requests(&job, &Settings::default()).into_iter().map(|request| {
+            let this = request.role == role && request.object["kind"] != "ServiceAccount";
+            let accepted = Answer::Accepted { warnings: Vec::new() };
+            let answer = if this { answer.clone() } else { accepted };
+            (request, answer)
+        });
         let settings = Settings {
             runs: Runs {
                 cluster: Some(Asked {
                     cluster: "the embedded cluster".to_owned(),
                     answers: Ok(asked.collect()),
+                    quotas: Vec::new(),
                 }),
                 ..Runs::default()
             },
@@ -223,7 +293,7 @@ mod tests {
 
     #[test]
     fn every_object_and_pod_is_asked_about() {
-        let asked = requests(&job(JOB), &Settings::default(), "default");
+        let asked = requests(&job(JOB), &Settings::default());
         let roles: Vec<Role> = asked.iter().map(|request| request.role).collect();
         assert_eq!(roles, [Role::Object, Role::Object, Role::Driver, Role::Executor]);
         assert!(asked.iter().all(|request| request.namespace == "sales"));
@@ -309,6 +379,41 @@ mod tests {
     }
 
     #[test]
+    fn pods_are_held_together_against_what_a_quota_leaves() {
+        let quota = |hard: &str, used: &str| -> Vec<(String, ResourceQuota)> {
+            let quota = serde_json::json!({"metadata": {"name": "team"}, "spec": {"hard": {"requests.cpu": hard}}, "status": {"used": {"requests.cpu": used}}});
+            vec![("sales".to_owned(), serde_json::from_value(quota).unwrap())]
+        };
+        let job = job(JOB);
+        let said = |quotas: Vec<(String, ResourceQuota)>| -> Vec<(String, usize)> {
+            let runs = Runs {
+                cluster: Some(Asked {
+                    cluster: "it".to_owned(),
+                    answers: Ok(Vec::new()),
+                    quotas,
+                }),
+                ..Runs::default()
+            };
+            let findings = look(
+                &job,
+                &Settings {
+                    runs,
+                    ..Settings::default()
+                },
+            )
+            .findings
+            .into_iter();
+            findings
+                .map(|finding| (finding.code.to_string(), finding.line))
+                .collect()
+        };
+        assert_eq!(said(quota("2", "0")), []);
+        assert_eq!(said(quota("1", "0")), [("above-quota".to_owned(), 15)]);
+        assert_eq!(said(quota("4", "3")), [("dry-run-quota".to_owned(), 15)]);
+        assert_eq!(said(quota("4", "9")), [("dry-run-quota".to_owned(), 14)]);
+    }
+
+    #[test]
     fn nobody_asked_is_no_verdict_and_nobody_there_is_none_either() {
         let looked = look(&job(JOB), &Settings::default());
         assert!(looked.not_asked && looked.findings.is_empty());
@@ -317,6 +422,7 @@ mod tests {
                 cluster: Some(Asked {
                     cluster: "context x".to_owned(),
                     answers: Err(("no route".to_owned(), "start it".to_owned())),
+                    quotas: Vec::new(),
                 }),
                 ..Runs::default()
             },

@@ -43,7 +43,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     }
     findings.extend(absent(job));
     findings.extend(twice(job));
-    findings.extend(references(job));
+    findings.extend(references(job, settings));
     Looked::at(count, "document", findings)
 }
 
@@ -111,17 +111,15 @@ fn directory(document: &Document) -> &str {
 }
 
 /// Keys of ConfigMaps and Secrets that the job itself defines, where an application refers to one that is not in them.
-fn references(job: &Job) -> Vec<Finding> {
+fn references(job: &Job, settings: &Settings) -> Vec<Finding> {
     let defined = |kind: &str, name: &str, namespace: &str| {
         job.documents().find(|document| {
-            document.kind == kind
-                && document.name == name
-                && document.namespace.as_deref().unwrap_or(namespace) == namespace
+            document.kind == kind && document.name == name && settings.namespace_of(document) == namespace
         })
     };
     let mut found = Vec::new();
     for document in job.documents().filter(|document| document.is_ours()) {
-        let namespace = document.namespace.as_deref().unwrap_or("default");
+        let namespace = settings.namespace_of(document);
         let mut refer = |kind: &str, of: &Node| {
             let (Some(name), Some(key)) = (of.get("name"), of.get("key")) else {
                 return;

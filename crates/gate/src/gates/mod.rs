@@ -13,6 +13,8 @@ mod tests;
 
 pub(crate) use pods::sound;
 
+use stoke_model::manifest::{Document, Severity};
+
 use crate::Settings;
 use crate::finding::{Finding, Gate};
 use crate::job::Job;
@@ -53,6 +55,31 @@ impl Looked {
             ..Looked::default()
         }
     }
+}
+
+/// Applications that a gate left out because of what other gates have against them, where those were not asked and so say nothing of it.
+fn unsound(job: &Job, settings: &Settings) -> Vec<Finding> {
+    let tell = [Gate::Manifest, Gate::Conf];
+    if settings.gates.is_empty() || tell.iter().all(|gate| settings.gates.contains(gate)) {
+        return Vec::new();
+    }
+    let left_out = job.files.iter().flat_map(|file| {
+        let sound: Vec<&Document> = sound(file).collect();
+        let all = file.documents().iter().filter(|document| document.is_ours());
+        all.filter(move |document| !sound.iter().any(|known| std::ptr::eq(*known, *document)))
+    });
+    left_out
+        .map(|document| {
+            let place = document.node.place_of("metadata.name");
+            let message = format!(
+                "nothing would come of {} `{}` as it stands",
+                document.kind, document.name
+            );
+            let mut finding = Finding::at(Severity::Error, "unsound", &document.source, place, "", message);
+            finding.cannot_tell = true;
+            finding.with_fix("`stoke check --gate manifest,conf` says what is wrong with it")
+        })
+        .collect()
 }
 
 /// Lets a gate look at a job.

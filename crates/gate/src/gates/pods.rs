@@ -7,7 +7,7 @@ use serde_json::Value;
 use stoke_model::manifest::{Document, Node, Severity};
 use stoke_model::pod_security::{self, Level, Version};
 
-use super::{Looked, conf};
+use super::{Looked, conf, unsound};
 use crate::Settings;
 use crate::derived::{self, Derived, Remark};
 use crate::finding::Finding;
@@ -18,10 +18,10 @@ use crate::sizing::{self, Allowed};
 const LABEL: &str = "pod-security.kubernetes.io/";
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
-    let mut findings = Vec::new();
-    let mut count = 0;
+    let mut findings = unsound(job, settings);
+    let mut count = findings.len();
     for document in job.files.iter().flat_map(sound) {
-        let namespace = document.namespace.as_deref().unwrap_or("default");
+        let namespace = settings.namespace_of(document);
         let Some(derived) = derived::derive(document, namespace, &settings.submission) else {
             continue;
         };
@@ -31,7 +31,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
                 count += 1 + usize::from(derived.executor.is_some());
                 findings.extend(security(job, document, &derived, namespace, settings));
                 let remarks = derived.remarks.iter().cloned();
-                let sizes = sizing::misfits(&derived.pods(), &allowed(job, namespace));
+                let sizes = sizing::misfits(&derived.pods(), &allowed(job, namespace, settings));
                 findings.extend(remarks.chain(sizes).map(|remark| placed(document, remark)));
             }
         }
@@ -51,7 +51,7 @@ pub(crate) fn sound(file: &File) -> impl Iterator<Item = &Document> {
         .filter(move |document| !wrong && document.is_ours() && conf::is_sound(document))
 }
 
-fn placed(document: &Document, remark: Remark) -> Finding {
+pub(super) fn placed(document: &Document, remark: Remark) -> Finding {
     let place = document.node.place_of(&remark.path);
     let mut finding = Finding::at(
         remark.severity,
@@ -112,11 +112,10 @@ fn security(job: &Job, document: &Document, derived: &Derived, namespace: &str, 
 }
 
 /// What the job's own objects allow in a namespace.
-fn allowed(job: &Job, namespace: &str) -> Allowed {
+fn allowed(job: &Job, namespace: &str, settings: &Settings) -> Allowed {
     let of = |kind: &'static str| {
-        job.documents().filter(move |document| {
-            document.kind == kind && document.namespace.as_deref().unwrap_or("default") == namespace
-        })
+        job.documents()
+            .filter(move |document| document.kind == kind && settings.namespace_of(document) == namespace)
     };
     fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
         serde_json::from_value(value.clone()).ok()

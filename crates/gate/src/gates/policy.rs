@@ -8,7 +8,7 @@ use serde_json::Value;
 use stoke_model::manifest::{Document, Severity};
 use stoke_policy::{Facts, Known, Outcome, PolicySet, Problem, Role, Subject, Violation};
 
-use super::{Looked, pods};
+use super::{Looked, pods, unsound};
 use crate::Settings;
 use crate::derived::{self, Derived};
 use crate::finding::Finding;
@@ -27,12 +27,12 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     };
     let objects: Vec<Value> = job.documents().map(|document| document.value.clone()).collect();
     let sound: Vec<&Document> = job.files.iter().flat_map(pods::sound).collect();
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings = unsound(job, settings);
     let mut count = 0;
     for document in job.documents().filter(|document| document.value.is_object()) {
         count += 1;
         let is_sound = sound.iter().any(|known| std::ptr::eq(*known, document));
-        let namespace = document.namespace.as_deref().unwrap_or("default");
+        let namespace = settings.namespace_of(document);
         let derived = is_sound
             .then(|| derived::derive(document, namespace, &settings.submission))
             .flatten();

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use stoke_model::manifest::{Document, Severity};
 
-use super::Looked;
 use super::conf::line_place;
+use super::{Looked, unsound};
 use crate::Settings;
 use crate::finding::{Finding, Gate};
-use crate::job::{Job, Kind};
+use crate::job::Job;
 use crate::runs::spark::{Output, Start, Started, Tried};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
@@ -18,16 +18,15 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
             false => Looked::default(),
         };
     };
-    let findings = started.iter().flat_map(|started| judge(job, started)).collect();
-    Looked::at(started.len(), "start", findings)
+    let mut findings = unsound(job, settings);
+    let count = started.len() + findings.len();
+    findings.extend(started.iter().flat_map(|started| judge(job, started)));
+    Looked::at(count, "start", findings)
 }
 
 fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Finding> {
     let file = job.files.iter().find(|file| file.name == start.file);
-    let document = file.and_then(|file| match &file.kind {
-        Kind::Manifest { documents, .. } => documents.get(start.document),
-        _ => None,
-    });
+    let document = file.and_then(|file| file.documents().get(start.document));
     let Some(document) = document else {
         return Vec::new();
     };

@@ -1,12 +1,13 @@
 //! What an API server would say of a job's objects, and of the pods they become: a server-side dry run.
 
+use k8s_openapi::api::core::v1::ResourceQuota;
 use serde_json::Value;
 use stoke_model::manifest::Document;
 
 use crate::Settings;
 use crate::derived;
 use crate::gates::sound;
-use crate::job::{Job, Kind};
+use crate::job::Job;
 
 /// What an object is to the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,23 +67,21 @@ pub struct Asked {
     pub cluster: String,
     /// The answers, or why nobody could be asked and what to do about it.
     pub answers: Result<Vec<(Request, Answer)>, (String, String)>,
+    /// Its quotas, as far as it lets you see them: their namespaces, and what is left of them stands in their status.
+    pub quotas: Vec<(String, ResourceQuota)>,
 }
 
-/// What is to be asked: every document with a kind, and the pods of those that the other gates have nothing against. `namespace` is for objects that name
-/// none.
+/// What is to be asked: every document with a kind, and the pods of those that the other gates have nothing against.
 #[must_use]
-pub fn requests(job: &Job, settings: &Settings, namespace: &str) -> Vec<Request> {
+pub fn requests(job: &Job, settings: &Settings) -> Vec<Request> {
     let mut asked = Vec::new();
     for file in &job.files {
-        let Kind::Manifest { documents, .. } = &file.kind else {
-            continue;
-        };
         let sound: Vec<&Document> = sound(file).collect();
-        for (number, document) in documents.iter().enumerate() {
+        for (number, document) in file.documents().iter().enumerate() {
             if document.kind.is_empty() || document.api_version.is_empty() {
                 continue;
             }
-            let namespace = document.namespace.as_deref().unwrap_or(namespace);
+            let namespace = settings.namespace_of(document);
             let mut ask = |role, object| {
                 asked.push(Request {
                     file: file.name.clone(),

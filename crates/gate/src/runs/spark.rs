@@ -13,7 +13,7 @@ use stoke_submit::argv::contents::local_path;
 use crate::Settings;
 use crate::derived;
 use crate::gates::sound;
-use crate::job::{Job, Kind};
+use crate::job::Job;
 
 /// Keys, or beginnings of keys (those that end in a dot), that a local start leaves out.
 pub const LEFT_OUT: [&str; 29] = [
@@ -150,12 +150,9 @@ pub enum Tried {
 pub fn starts(job: &Job, settings: &Settings) -> Vec<Start> {
     let mut starts = Vec::new();
     for file in &job.files {
-        let Kind::Manifest { documents, .. } = &file.kind else {
-            continue;
-        };
         let sound: Vec<&Document> = sound(file).collect();
         let directory = file.path.parent().unwrap_or(Path::new("."));
-        for (number, document) in documents.iter().enumerate() {
+        for (number, document) in file.documents().iter().enumerate() {
             if sound.iter().any(|known| std::ptr::eq(*known, document)) {
                 starts.extend(start(document, (&file.name, number), directory, settings));
             }
@@ -165,7 +162,7 @@ pub fn starts(job: &Job, settings: &Settings) -> Vec<Start> {
 }
 
 fn start(document: &Document, (file, number): (&str, usize), directory: &Path, settings: &Settings) -> Option<Start> {
-    let namespace = document.namespace.as_deref().unwrap_or("default");
+    let namespace = settings.namespace_of(document);
     let derived = derived::derive(document, namespace, &settings.submission)?.ok()?;
     let spec = document.spec_path();
     let text = |path: &str| document.node.lookup(&format!("{spec}.{path}")).and_then(Node::as_str);

@@ -16,6 +16,7 @@ mod adopt;
 mod allocators;
 mod behaviours;
 mod check;
+mod check_runs;
 mod clouds;
 mod common;
 mod connect;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         doctor::trials(&context),
         insight::trials(&context),
         check::trials(&context),
+        check_runs::trials(&context),
         clouds::trials(&context),
         documents::trials(&context),
         durability::trials(&context),

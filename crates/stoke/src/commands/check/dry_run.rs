@@ -1,7 +1,8 @@
 //! Asks an API server about a job, as a server-side dry run.
 
 use http::{HeaderMap, Request, Response};
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::ResourceQuota;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::client::Body;
 use kube::discovery::Scope;
 use kube::{Client, ResourceExt};
@@ -16,7 +17,7 @@ use crate::session::{self, Place};
 use crate::terminal::Terminal;
 
 /// Asks about every object of a job and its pods, one after the other: at most two requests each. Nothing is stored.
-pub async fn run(job: &Job, settings: &Settings, home: &Home, target: &Target, terminal: &mut Terminal) -> Asked {
+pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Target, terminal: &mut Terminal) -> Asked {
     let session = match session::open(home, target).await {
         Ok(session) => session,
         Err(failure) => {
@@ -27,6 +28,7 @@ pub async fn run(job: &Job, settings: &Settings, home: &Home, target: &Target, t
             return Asked {
                 cluster,
                 answers: Err((failure.message, failure.fix.unwrap_or_default())),
+                quotas: Vec::new(),
             };
         }
     };
@@ -34,7 +36,8 @@ pub async fn run(job: &Job, settings: &Settings, home: &Home, target: &Target, t
         Place::Context(name) => format!("context `{name}`"),
         Place::Private(_) | Place::Up => "the embedded cluster".to_owned(),
     };
-    let requests = requests(job, settings, &session.namespace);
+    settings.namespace.clone_from(&session.namespace);
+    let requests = requests(job, settings);
     let count = requests.len();
     let mut answers = Vec::new();
     for (number, request) in requests.into_iter().enumerate() {
@@ -42,10 +45,25 @@ pub async fn run(job: &Job, settings: &Settings, home: &Home, target: &Target, t
         let answer = ask(&session.client, &request.namespace, &request.object).await;
         answers.push((request, answer));
     }
+    let mut namespaces: Vec<&str> = answers.iter().map(|(request, _)| request.namespace.as_str()).collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let mut quotas = Vec::new();
+    for namespace in namespaces {
+        // Whoever may not see them is told by the server itself when a pod does not fit.
+        let api: Api<ResourceQuota> = Api::namespaced(session.client.clone(), namespace);
+        let listed = api
+            .list(&ListParams::default())
+            .await
+            .map(|list| list.items)
+            .unwrap_or_default();
+        quotas.extend(listed.into_iter().map(|quota| (namespace.to_owned(), quota)));
+    }
     terminal.end_status();
     Asked {
         cluster,
         answers: Ok(answers),
+        quotas,
     }
 }
 

@@ -145,10 +145,15 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         today: jiff::Zoned::now().date(),
         policies: policies(arguments)?,
         pod_security: arguments.pod_security,
+        namespace: arguments
+            .target
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "default".to_owned()),
         ..Settings::default()
     };
     let waivers = waivers_of(arguments, &mut context.terminal)?;
-    settings.runs = runs(arguments, &job, &settings, context).await?;
+    settings.runs = runs(arguments, &job, &mut settings, context).await?;
     let mut report = stoke_gate::check(&job, &settings, &waivers);
     if arguments.strict {
         report.be_strict();
@@ -194,7 +199,7 @@ fn gates(arguments: &Arguments) -> Vec<Gate> {
 }
 
 /// Runs what was asked for, by its flag or by its gate.
-async fn runs(arguments: &Arguments, job: &Job, settings: &Settings, context: &mut Context) -> Outcome<Runs> {
+async fn runs(arguments: &Arguments, job: &Job, settings: &mut Settings, context: &mut Context) -> Outcome<Runs> {
     let asked = |flag: bool, gate| flag || arguments.gates.contains(&gate);
     let (home, terminal) = (&context.home, &mut context.terminal);
     let mut runs = Runs::default();
