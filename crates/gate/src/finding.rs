@@ -20,6 +20,8 @@ pub enum Gate {
     Policy,
     /// Spark SQL in files and in Python.
     Sql,
+    /// Data contracts.
+    Contracts,
     /// What the job depends on.
     Dependencies,
     /// Keys, tokens and passwords in the job's files.
@@ -34,12 +36,13 @@ pub enum Gate {
 
 impl Gate {
     /// All, in the order they run.
-    pub const ALL: [Gate; 10] = [
+    pub const ALL: [Gate; 11] = [
         Gate::Manifest,
         Gate::Conf,
         Gate::Pods,
         Gate::Policy,
         Gate::Sql,
+        Gate::Contracts,
         Gate::Dependencies,
         Gate::Secrets,
         Gate::Tests,
@@ -56,6 +59,7 @@ impl Gate {
             Gate::Pods => "pods",
             Gate::Policy => "policy",
             Gate::Sql => "sql",
+            Gate::Contracts => "contracts",
             Gate::Dependencies => "dependencies",
             Gate::Secrets => "secrets",
             Gate::Tests => "tests",
@@ -73,6 +77,7 @@ impl Gate {
             Gate::Pods => "the driver and executor pods the job would create",
             Gate::Policy => "the team's policies over manifests, configuration and pods",
             Gate::Sql => "Spark SQL, as the job's Spark parses it",
+            Gate::Contracts => "data contracts, whether they can be read",
             Gate::Dependencies => "Python and JVM dependencies",
             Gate::Secrets => "keys, tokens and passwords in files",
             Gate::Tests => "the job's own tests, with its Spark",

@@ -44,6 +44,8 @@ pub enum Kind {
     },
     /// A template that something else makes a manifest of.
     Template,
+    /// A data contract.
+    Contract,
     /// Spark SQL.
     Sql,
     /// Python.
@@ -315,6 +317,9 @@ fn manifest(name: &str, bytes: &[u8]) -> Kind {
             Kind::Text
         };
     }
+    if is_contract(name, &documents) {
+        return Kind::Contract;
+    }
     let mut objects = documents.iter();
     if objects.any(|document| !document.api_version.is_empty() && !document.kind.is_empty())
         || (looks_like_object(&text) && manifest::has_errors(&complaints))
@@ -325,6 +330,21 @@ fn manifest(name: &str, bytes: &[u8]) -> Kind {
         return Kind::Binary;
     }
     Kind::Text
+}
+
+/// True for a data contract: one of the Open Data Contract Standard, a suite of Great Expectations, or a short one where contracts are kept.
+fn is_contract(name: &str, documents: &[Document]) -> bool {
+    let Some(first) = documents.first() else {
+        return false;
+    };
+    let has = |key: &str| first.value.get(key).is_some();
+    let kept = name.split('/').rev().skip(1).any(|directory| directory == "contracts")
+        || [".contract.yaml", ".contract.yml"]
+            .iter()
+            .any(|end| name.ends_with(end));
+    first.kind == "DataContract"
+        || (has("expectations") && (has("name") || has("expectation_suite_name")))
+        || (kept && (has("columns") || has("rows")))
 }
 
 /// True for a text in which somebody began to write an object.
@@ -347,6 +367,7 @@ mod tests {
         match of_bytes(name, text.as_bytes()).kind {
             Kind::Manifest { .. } => "manifest",
             Kind::Template => "template",
+            Kind::Contract => "contract",
             Kind::Sql => "sql",
             Kind::Python => "python",
             Kind::Requirements => "requirements",
@@ -392,6 +413,11 @@ mod tests {
                 "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{ .Values.name }}\"}\n",
                 "template",
             ),
+            ("a.yaml", "apiVersion: v3.1.0\nkind: DataContract\nid: x\n", "contract"),
+            ("a.json", "{\"name\": \"s\", \"expectations\": []}", "contract"),
+            ("contracts/a.yaml", "columns: {id: {}}\n", "contract"),
+            ("a.contract.yaml", "rows: {min: 1}\n", "contract"),
+            ("a.yaml", "columns: {id: {}}\n", "text"),
             ("q.sql", "SELECT 1", "sql"),
             ("q.hql", "SELECT 1", "sql"),
             ("m.py", "", "python"),

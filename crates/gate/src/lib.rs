@@ -3,7 +3,7 @@
 //! In: the files of a job directory ([`job`]), what it is to run on ([`Settings`]), the waivers its owners wrote ([`waivers`]). Out: a [`Report`], for
 //! each gate a [`Verdict`] with findings that stand at a place in a file, as text, JSON, SARIF or JUnit ([`output`]).
 //! - [`gates`]: one file per gate, each a function from the job to findings
-//! - [`derived`], [`sizing`]: the pods an application becomes, and whether they fit; the operator's admission asks here too
+//! - [`derived`], [`sizing`], [`nodes`]: the pods an application becomes, and whether they fit their namespace and any node; the operator's admission asks here too
 //! - [`runs`]: what only running shows (tests, an API server, a start of Spark): what is to be run, and what came of it
 //! - [`codes`]: what every code means, why it matters and how it is mended
 //!
@@ -15,6 +15,7 @@ pub mod derived;
 pub mod finding;
 pub mod gates;
 pub mod job;
+pub mod nodes;
 pub mod output;
 pub mod python;
 pub mod runs;
@@ -31,6 +32,9 @@ use std::path::PathBuf;
 use stoke_model::kubernetes::Release;
 use stoke_model::manifest::Document;
 use stoke_model::pod_security::{Level, Version};
+
+/// Tells what is wrong with a data contract.
+pub type ContractReader = fn(&stoke_model::manifest::Source) -> Vec<stoke_model::manifest::Complaint>;
 
 /// What a job is to run on, and how strictly it is looked at.
 #[derive(Clone, Debug)]
@@ -51,6 +55,10 @@ pub struct Settings {
     pub pod_security: Option<(Level, Version)>,
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
+    /// What is wrong with a data contract. None: contracts cannot be told.
+    pub contracts: Option<ContractReader>,
+    /// Nodes that pods are held against, beside those of the job's own manifests.
+    pub nodes: Vec<k8s_openapi::api::core::v1::Node>,
     /// Namespace of objects that name none.
     pub namespace: String,
     /// What was run for the job.
@@ -92,6 +100,8 @@ impl Default for Settings {
             policies: Vec::new(),
             pod_security: None,
             submission,
+            contracts: None,
+            nodes: Vec::new(),
             namespace: "default".to_owned(),
             runs: runs::Runs::default(),
         }

@@ -195,7 +195,7 @@ fn counted(key: &str) -> Option<(&'static str, &str)> {
 }
 
 /// The field by which a size is chosen.
-fn field(path: &str, resource: &str, what: &str) -> String {
+pub(crate) fn field(path: &str, resource: &str, what: &str) -> String {
     let connect = path == "spec.server";
     match (resource, what) {
         ("cpu", "limits") if !connect => format!("{path}.coreLimit"),
@@ -223,7 +223,7 @@ fn amounts(value: &Value) -> Amounts {
 }
 
 /// What a pod has in all: its containers together, or its largest init container.
-fn total(pod: &Value, what: &str) -> Amounts {
+pub(crate) fn total(pod: &Value, what: &str) -> Amounts {
     let each = |list: &'static str| {
         let containers = pod["spec"][list].as_array().into_iter().flatten();
         containers.map(|container| {

@@ -8,7 +8,7 @@ use super::neighbours::{Surroundings, objection};
 use super::preempt::{priority, victims};
 use super::room::{holds_resources, ports_free, room};
 use super::score::best;
-use super::selection::{selected, tolerates};
+use stoke_model::kubernetes::selection::{selected, tolerates};
 
 /// The state of the pod's claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! In: pods without a node, nodes, claims, through watches of `kube::Client`. Out: bindings; or, for a pod that fits nowhere, the condition
 //! `PodScheduled=False` and the event `FailedScheduling` in the real scheduler's words. Every change that may free room is a new try, at
-//! once. The decision itself is pure: [`fit`], by [`selection`] (selectors and taints), [`room`] (requests and host ports) and
+//! once. The decision itself is pure: [`fit`], by `selection` of the room `model` (selectors and taints), [`room`] (requests and host ports) and
 //! [`neighbours`] (affinity and spread), then [`score`] (preferences) or [`preempt`] (who goes for a more important pod). A pod that was
 //! refused is not looked at again before something changed that could help it; what was decided of one holds for all that ask the same.
 //! Pods of another `schedulerName` and pods with scheduling gates are left alone.
@@ -12,7 +12,6 @@ mod neighbours;
 mod preempt;
 mod room;
 mod score;
-mod selection;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -37,7 +36,7 @@ use fit::{Claims, Decision, schedule};
 use neighbours::{Budget, Surroundings};
 use preempt::priority;
 use room::holds_resources;
-pub(crate) use selection::tolerated;
+pub(crate) use stoke_model::kubernetes::selection::tolerated;
 
 /// The name pods ask for.
 const NAME: &str = "default-scheduler";

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Node, Pod};
 
 use super::neighbours::{Surroundings, attraction};
-use super::selection::{matches_term, tolerates};
+use stoke_model::kubernetes::selection::{matches_term, tolerates};
 
 /// The node to take.
 pub(super) fn best<'a>(

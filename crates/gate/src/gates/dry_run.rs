@@ -1,7 +1,7 @@
 //! What an API server would say: a server-side dry run of every object, and of the pods that applications would get, so that quotas, service accounts,
 //! Pod Security and the webhooks of that very cluster are asked.
 
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use stoke_model::manifest::{Document, Severity};
 use stoke_model::quantity::Quantity;
 
@@ -10,6 +10,7 @@ use crate::Settings;
 use crate::derived;
 use crate::finding::{Finding, Gate};
 use crate::job::Job;
+use crate::nodes;
 use crate::runs::cluster::{Answer, Asked, Request, Role};
 use crate::sizing::{self, Allowed};
 
@@ -18,6 +19,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         cluster,
         answers,
         quotas,
+        nodes,
     }) = &settings.runs.cluster
     else {
         return match job.documents().next() {
@@ -35,7 +37,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     };
     let mut findings = unsound(job, settings);
     for document in job.files.iter().flat_map(sound) {
-        findings.extend(of_quotas(document, quotas, cluster, settings));
+        findings.extend(together(document, quotas, nodes, cluster, settings));
     }
     let said = answers.iter().flat_map(|(request, answer)| {
         let document = document(job, request);
@@ -49,10 +51,12 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     looked
 }
 
-/// Whether the pods of an application fit into the quotas of their namespace together; the server is asked about one pod at a time.
-fn of_quotas(
+/// Whether the pods of an application fit into the quotas of their namespace together, and on any node; the server is asked about one pod at a time, and
+/// not about nodes.
+fn together(
     document: &Document,
     quotas: &[(String, ResourceQuota)],
+    nodes: &[Node],
     cluster: &str,
     settings: &Settings,
 ) -> Vec<Finding> {
@@ -62,9 +66,8 @@ fn of_quotas(
         .filter(|(of, _)| of == namespace)
         .map(|(_, quota)| quota.clone())
         .collect();
-    let derived = match derived::derive(document, namespace, &settings.submission) {
-        Some(Ok(derived)) if !own.is_empty() => derived,
-        _ => return Vec::new(),
+    let Some(Ok(derived)) = derived::derive(document, namespace, &settings.submission) else {
+        return Vec::new();
     };
     let misfits = |quotas: Vec<ResourceQuota>| {
         let allowed = Allowed {
@@ -86,10 +89,17 @@ fn of_quotas(
         remark.fix = Some("wait until others have ended, or have the quota raised".to_owned());
         remark
     });
-    let all: Vec<_> = now.collect();
+    // Nodes come and go; that none fits now is no reason never to run.
+    let nodes = nodes::misfits(&derived.pods(), nodes).into_iter().map(|mut remark| {
+        remark.severity = Severity::Warning;
+        remark.code = "dry-run-no-node";
+        remark.message = format!("{cluster}, with the nodes it has now: {}", remark.message);
+        remark
+    });
+    let now: Vec<_> = now.chain(nodes).collect();
     never
         .into_iter()
-        .chain(all)
+        .chain(now)
         .map(|remark| pods::placed(document, remark))
         .collect()
 }
@@ -268,6 +278,7 @@ mod tests {
                     cluster: "the embedded cluster".to_owned(),
                     answers: Ok(asked.collect()),
                     quotas: Vec::new(),
+                    nodes: Vec::new(),
                 }),
                 ..Runs::default()
             },
@@ -391,6 +402,7 @@ mod tests {
                     cluster: "it".to_owned(),
                     answers: Ok(Vec::new()),
                     quotas,
+                    nodes: Vec::new(),
                 }),
                 ..Runs::default()
             };
@@ -423,6 +435,7 @@ mod tests {
                     cluster: "context x".to_owned(),
                     answers: Err(("no route".to_owned(), "start it".to_owned())),
                     quotas: Vec::new(),
+                    nodes: Vec::new(),
                 }),
                 ..Runs::default()
             },

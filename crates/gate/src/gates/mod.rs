@@ -1,6 +1,7 @@
 //! One file per gate: what it looks at in a job, and what it finds.
 
 mod conf;
+mod contracts;
 mod dependencies;
 mod dry_run;
 mod manifest;
@@ -91,6 +92,7 @@ pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
         Gate::Pods => pods::look(job, settings),
         Gate::Policy => policy::look(job, settings),
         Gate::Sql => sql::look(job, settings),
+        Gate::Contracts => contracts::look(job, settings),
         Gate::Dependencies => dependencies::look(job, settings),
         Gate::Secrets => secrets::look(job),
         Gate::Tests => tests::look(job, settings),

@@ -3,6 +3,7 @@
 //! They come from the plan that the operator submits ([`crate::derived`]). What their namespace allows is read from the job's own LimitRange,
 //! ResourceQuota and Namespace objects; the Pod Security level is the namespace's, or the one that is asked for.
 
+use k8s_openapi::api::core::v1;
 use serde_json::Value;
 use stoke_model::manifest::{Document, Node, Severity};
 use stoke_model::pod_security::{self, Level, Version};
@@ -12,6 +13,7 @@ use crate::Settings;
 use crate::derived::{self, Derived, Remark};
 use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
+use crate::nodes;
 use crate::sizing::{self, Allowed};
 
 /// Beginning of the labels of a namespace that name levels.
@@ -20,6 +22,9 @@ const LABEL: &str = "pod-security.kubernetes.io/";
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let mut findings = unsound(job, settings);
     let mut count = findings.len();
+    let own = job.documents().filter(|document| document.kind == "Node");
+    let own = own.filter_map(|document| serde_json::from_value(document.value.clone()).ok());
+    let known: Vec<v1::Node> = settings.nodes.iter().cloned().chain(own).collect();
     for document in job.files.iter().flat_map(sound) {
         let namespace = settings.namespace_of(document);
         let Some(derived) = derived::derive(document, namespace, &settings.submission) else {
@@ -32,7 +37,8 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
                 findings.extend(security(job, document, &derived, namespace, settings));
                 let remarks = derived.remarks.iter().cloned();
                 let sizes = sizing::misfits(&derived.pods(), &allowed(job, namespace, settings));
-                findings.extend(remarks.chain(sizes).map(|remark| placed(document, remark)));
+                let nodes = nodes::misfits(&derived.pods(), &known);
+                findings.extend(remarks.chain(sizes).chain(nodes).map(|remark| placed(document, remark)));
             }
         }
     }

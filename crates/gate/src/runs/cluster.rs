@@ -1,6 +1,6 @@
 //! What an API server would say of a job's objects, and of the pods they become: a server-side dry run.
 
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use serde_json::Value;
 use stoke_model::manifest::Document;
 
@@ -69,6 +69,8 @@ pub struct Asked {
     pub answers: Result<Vec<(Request, Answer)>, (String, String)>,
     /// Its quotas, as far as it lets you see them: their namespaces, and what is left of them stands in their status.
     pub quotas: Vec<(String, ResourceQuota)>,
+    /// Its nodes, as far as it lets you see them.
+    pub nodes: Vec<Node>,
 }
 
 /// What is to be asked: every document with a kind, and the pods of those that the other gates have nothing against.

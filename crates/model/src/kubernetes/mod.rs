@@ -2,10 +2,11 @@
 //!
 //! In: a [`Document`] of a manifest and the [`Release`] it is for. Out: complaints in the words of our own kinds: unknown and misspelt fields, wrong
 //! types, missing and forbidden values, and API versions or fields that this release does not have, with what stands in their place.
-//! The facts are in `api.txt`, from the OpenAPI that Kubernetes publishes for each release (`scripts/record-kubernetes-api`).
+//! [`selection`] tells which nodes a pod may be on. The facts are in `api.txt`, from the OpenAPI that Kubernetes publishes for each release (`scripts/record-kubernetes-api`).
 
 mod others;
 mod release;
+pub mod selection;
 mod table;
 
 pub use others::{Retired, retired};

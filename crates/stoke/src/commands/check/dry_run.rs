@@ -1,7 +1,7 @@
 //! Asks an API server about a job, as a server-side dry run.
 
 use http::{HeaderMap, Request, Response};
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::client::Body;
 use kube::discovery::Scope;
@@ -29,6 +29,7 @@ pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Targe
                 cluster,
                 answers: Err((failure.message, failure.fix.unwrap_or_default())),
                 quotas: Vec::new(),
+                nodes: Vec::new(),
             };
         }
     };
@@ -59,11 +60,18 @@ pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Targe
             .unwrap_or_default();
         quotas.extend(listed.into_iter().map(|quota| (namespace.to_owned(), quota)));
     }
+    let api: Api<Node> = Api::all(session.client.clone());
+    let nodes = api
+        .list(&ListParams::default())
+        .await
+        .map(|list| list.items)
+        .unwrap_or_default();
     terminal.end_status();
     Asked {
         cluster,
         answers: Ok(answers),
         quotas,
+        nodes,
     }
 }
 

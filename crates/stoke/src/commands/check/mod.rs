@@ -2,6 +2,7 @@
 //!
 //! The room `gate` judges; here its files are read, and what was asked to be run is run: [`tests`], [`dry_run`] and [`spark`], by [`process`].
 
+mod contracts;
 mod dry_run;
 mod process;
 mod spark;
@@ -11,6 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Node;
 use serde_json::json;
 use stoke_gate::output::{self, Tone};
 use stoke_gate::runs::Runs;
@@ -30,7 +32,7 @@ use crate::terminal::{Format, Terminal, bold, dim, green, red};
 pub struct Arguments {
     /// Files and directories of the job; `-` is a manifest on standard input [default: the current directory]
     paths: Vec<String>,
-    /// Only these gates: manifest, conf, pods, policy, sql, dependencies, secrets, tests, dry-run, spark-dry-run
+    /// Only these gates: manifest, conf, pods, policy, sql, contracts, dependencies, secrets, tests, dry-run, spark-dry-run
     #[arg(long = "gate", value_name = "GATE", value_delimiter = ',', value_parser = gate)]
     gates: Vec<Gate>,
     /// Release of Kubernetes the manifests are for, for example 1.34
@@ -62,6 +64,9 @@ pub struct Arguments {
     /// Pod Security level that pods are held against, for example restricted or baseline:v1.30 [default: the labels of the job's namespaces]
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pod_security: Option<(Level, Version)>,
+    /// File of nodes that pods must fit on: what `kubectl get nodes -o yaml` prints
+    #[arg(long, value_name = "FILE")]
+    nodes: Option<PathBuf>,
     /// File of waivers [default: stoke-waivers.yaml beside the job]
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
@@ -145,6 +150,8 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         today: jiff::Zoned::now().date(),
         policies: policies(arguments)?,
         pod_security: arguments.pod_security,
+        nodes: nodes(arguments)?,
+        contracts: Some(contracts::complaints),
         namespace: arguments
             .target
             .namespace
@@ -180,6 +187,19 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         }
     }
     Ok(report.exit_code())
+}
+
+/// The nodes in the file that is named.
+fn nodes(arguments: &Arguments) -> Outcome<Vec<Node>> {
+    let Some(file) = &arguments.nodes else {
+        return Ok(Vec::new());
+    };
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::input("stoke::check::nodes", format!("{}: {error}", file.display()))
+            .fix("`kubectl get nodes -o yaml > nodes.yaml` makes such a file")
+    };
+    let bytes = std::fs::read(file).map_err(|error| wrong(&error))?;
+    stoke_gate::nodes::read(&file.display().to_string(), &bytes).map_err(|error| wrong(&error))
 }
 
 /// The gates to run. One that is asked to run something is asked to judge it, too.

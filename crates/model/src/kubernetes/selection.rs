@@ -1,11 +1,13 @@
-//! Which nodes a pod may be on by its own wish and theirs: selectors, node affinity, taints.
+//! Which nodes a pod may be on by its own wish and theirs: selectors, node affinity, taints. The rules are those of the Kubernetes documentation,
+//! "Assigning Pods to Nodes" and "Taints and Tolerations".
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Taint, Toleration};
 
 /// Whether a pod is to be started on a node, and whether it may stay there: its node selection and the node's taints.
-pub(crate) fn tolerated(pod: &Pod, node: &Node) -> (bool, bool) {
+#[must_use]
+pub fn tolerated(pod: &Pod, node: &Node) -> (bool, bool) {
     let spec = pod.spec.clone().unwrap_or_default();
     let tolerations = spec.tolerations.as_deref().unwrap_or_default();
     let taints = node
@@ -22,7 +24,8 @@ pub(crate) fn tolerated(pod: &Pod, node: &Node) -> (bool, bool) {
 }
 
 /// Whether a toleration matches a taint.
-pub(super) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
+#[must_use]
+pub fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
     tolerations.iter().any(|toleration| {
         let effect = toleration.effect.as_deref().unwrap_or_default();
         let key = toleration.key.as_deref().unwrap_or_default();
@@ -34,7 +37,8 @@ pub(super) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
 }
 
 /// Whether the node is one the pod wants: its selector and its required node affinity.
-pub(super) fn selected(spec: &PodSpec, node: &Node) -> bool {
+#[must_use]
+pub fn selected(spec: &PodSpec, node: &Node) -> bool {
     let none = BTreeMap::new();
     let labels = node.metadata.labels.as_ref().unwrap_or(&none);
     let selector = spec.node_selector.iter().flatten();
@@ -55,7 +59,8 @@ pub(super) fn selected(spec: &PodSpec, node: &Node) -> bool {
 }
 
 /// Whether a node is what a term describes; an empty term describes none.
-pub(super) fn matches_term(term: &NodeSelectorTerm, node: &Node, labels: &BTreeMap<String, String>) -> bool {
+#[must_use]
+pub fn matches_term(term: &NodeSelectorTerm, node: &Node, labels: &BTreeMap<String, String>) -> bool {
     let expressions = term.match_expressions.as_deref().unwrap_or_default();
     let fields = term.match_fields.as_deref().unwrap_or_default();
     let name = node.metadata.name.clone().unwrap_or_default();
