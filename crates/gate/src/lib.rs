@@ -3,7 +3,7 @@
 //! In: the files of a job directory ([`job`]), what it is to run on ([`Settings`]), the waivers its owners wrote ([`waivers`]). Out: a [`Report`], for
 //! each gate a [`Verdict`] with findings that stand at a place in a file, as text, JSON, SARIF or JUnit ([`output`]).
 //! - [`gates`]: one file per gate, each a function from the job to findings
-//! - [`derived`], [`sizing`]: the pods an application becomes, and whether they fit; the operator's admission asks here too
+//! - [`derived`], [`sizing`], [`policies`]: the pods an application becomes, whether they fit, and what policies say of them; the operator's admission asks here too
 //! - [`codes`]: what every code means, why it matters and how it is mended
 //!
 //! A gate that lacks what it needs cannot tell, and what cannot be told does not pass. [`job::read`] reads the job's files, and the gate of SQL the grammars in
@@ -15,6 +15,7 @@ pub mod finding;
 pub mod gates;
 pub mod job;
 pub mod output;
+pub mod policies;
 pub mod python;
 pub mod sizing;
 pub mod verdict;
