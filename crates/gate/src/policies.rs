@@ -47,18 +47,19 @@ pub struct Judged {
 /// Judges a document. Where nothing is derived of it, it is judged alone.
 #[must_use]
 pub fn judge(set: &PolicySet, document: &Document, derived: Option<&Derived>, around: Around) -> Judgement {
+    let executor = derived.and_then(executor_in_its_namespace);
     let facts = Facts::new(Known {
         application: document.is_ours().then(|| document.value.clone()),
         conf: derived.map(|derived| derived.conf.clone()),
         driver: derived.map(|derived| derived.driver.clone()),
-        executor: derived.and_then(|derived| derived.executor.clone()),
+        executor: executor.clone(),
         namespace: around.namespace,
         objects: around.objects,
         ..Known::default()
     });
     let mut outcome = set.evaluate(&Subject::Object(&document.value), &facts);
     if let Some(derived) = derived {
-        outcome.extend(of_application(set, document, derived, &facts));
+        outcome.extend(of_application(set, document, derived, executor.as_ref(), &facts));
     }
     let mut judgement = Judgement::default();
     for violation in outcome.violations {
@@ -76,7 +77,23 @@ pub fn judge(set: &PolicySet, document: &Document, derived: Option<&Derived>, ar
     judgement
 }
 
-fn of_application(set: &PolicySet, document: &Document, derived: &Derived, facts: &Facts) -> Outcome {
+/// The executor's pod. Spark names its namespace only when it creates it, and a pod without one would be judged as one of `default`.
+fn executor_in_its_namespace(derived: &Derived) -> Option<Value> {
+    let mut pod = derived.executor.clone()?;
+    let namespace = derived.driver["metadata"]["namespace"].clone();
+    if let Some(metadata) = pod["metadata"].as_object_mut() {
+        metadata.entry("namespace").or_insert(namespace);
+    }
+    Some(pod)
+}
+
+fn of_application(
+    set: &PolicySet,
+    document: &Document,
+    derived: &Derived,
+    executor: Option<&Value>,
+    facts: &Facts,
+) -> Outcome {
     let mut outcome = set.evaluate(
         &Subject::Conf {
             application: &document.value,
@@ -84,10 +101,7 @@ fn of_application(set: &PolicySet, document: &Document, derived: &Derived, facts
         },
         facts,
     );
-    let pods = [
-        (Role::Driver, Some(&derived.driver)),
-        (Role::Executor, derived.executor.as_ref()),
-    ];
+    let pods = [(Role::Driver, Some(&derived.driver)), (Role::Executor, executor)];
     for (role, pod) in pods {
         if let Some(pod) = pod {
             outcome.extend(set.evaluate(&Subject::Pod { role, pod }, facts));
