@@ -15,14 +15,14 @@ mod judge;
 mod namespaces;
 mod sources;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
 use serde_json::Value;
 use stoke_policy::{PolicyFile, PolicySet, Problem};
 use stoke_submit::application::Settings;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::admission::check::Said;
@@ -36,6 +36,9 @@ use namespaces::Namespaces;
 pub const LABEL: &str = "stoke.dev/policy";
 /// How long all rules together may take for one object: less than an API server waits for a webhook.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long a submission or review waits for ConfigMaps that are being read.
+const READING: Duration = Duration::from_secs(2);
 
 /// The policies in force; every clone asks the same.
 #[derive(Clone, Default)]
@@ -52,7 +55,7 @@ struct Shared {
     fixed: Vec<PolicyFile>,
     /// Namespace of the ConfigMaps.
     namespace: Option<String>,
-    standing: RwLock<Standing>,
+    standing: watch::Sender<Standing>,
     /// Evaluating is work for a processor: as many at once as there are processors.
     turns: Arc<Semaphore>,
     namespaces: Namespaces,
@@ -63,6 +66,8 @@ struct Shared {
 enum Standing {
     /// Nothing is asked.
     Nothing,
+    /// The ConfigMaps of this namespace were not read yet.
+    Unread(Arc<str>),
     /// There are policies, and none of them could be used yet.
     Unknown(Arc<str>),
     /// These.
@@ -120,7 +125,7 @@ impl Policies {
             false => Some(PolicySet::load(&files)?.not_empty()?),
         };
         let standing = match (&namespace, set) {
-            (Some(namespace), _) => Standing::Unknown(format!("the ConfigMaps of {namespace} are not read yet").into()),
+            (Some(namespace), _) => Standing::Unread(namespace.as_str().into()),
             (None, Some(set)) => Standing::Set(Arc::new(set)),
             (None, None) => Standing::Nothing,
         };
@@ -128,7 +133,7 @@ impl Policies {
         Ok(Self(Some(Arc::new(Shared {
             fixed: files,
             namespace,
-            standing: RwLock::new(standing),
+            standing: watch::Sender::new(standing),
             turns: Arc::new(Semaphore::new(processors)),
             namespaces: Namespaces::default(),
         }))))
@@ -138,8 +143,12 @@ impl Policies {
     pub(crate) async fn judge(&self, at: At, case: Case, with: With<'_>) -> Option<Ruling> {
         let shared = self.0.as_ref()?;
         let begun = Instant::now();
-        let ruling = match shared.standing() {
+        let ruling = match shared.read().await {
             Standing::Nothing => return None,
+            Standing::Unread(namespace) => {
+                let why = format!("the ConfigMaps of {namespace} are not read yet");
+                Ruling::missing(&why, "try again; the operator's log says what keeps it")
+            }
             Standing::Unknown(why) => Ruling::missing(&why, "mend the ConfigMap that is named, or take its label away"),
             Standing::Set(set) => shared.ruling(set, case, with).await,
         };
@@ -150,11 +159,19 @@ impl Policies {
 
 impl Shared {
     fn standing(&self) -> Standing {
-        self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.standing.borrow().clone()
+    }
+
+    /// What is in force, after a moment for ConfigMaps that are being read.
+    async fn read(&self) -> Standing {
+        let mut standing = self.standing.subscribe();
+        let reading = standing.wait_for(|standing| !matches!(standing, Standing::Unread(_)));
+        let _ = tokio::time::timeout(READING, reading).await;
+        self.standing()
     }
 
     fn set(&self, standing: Standing) {
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
+        self.standing.send_replace(standing);
     }
 
     async fn ruling(&self, set: Arc<PolicySet>, case: Case, with: With<'_>) -> Ruling {
