@@ -3,7 +3,8 @@
 //! In: the files of a job directory ([`job`]), what it is to run on ([`Settings`]), the waivers its owners wrote ([`waivers`]). Out: a [`Report`], for
 //! each gate a [`Verdict`] with findings that stand at a place in a file, as text, JSON, SARIF or JUnit ([`output`]).
 //! - [`gates`]: one file per gate, each a function from the job to findings
-//! - [`derived`], [`sizing`], [`nodes`]: the pods an application becomes, and whether they fit their namespace and any node; the operator's admission asks here too
+//! - [`derived`], [`sizing`], [`nodes`], [`policies`]: the pods an application becomes, whether they fit their namespace and any node, and what policies
+//!   say of them; the operator's admission asks here too
 //! - [`runs`]: what only running shows (tests, an API server, a start of Spark): what is to be run, and what came of it
 //! - [`codes`]: what every code means, why it matters and how it is mended
 //!
@@ -17,6 +18,7 @@ pub mod gates;
 pub mod job;
 pub mod nodes;
 pub mod output;
+pub mod policies;
 pub mod python;
 pub mod runs;
 pub mod sizing;

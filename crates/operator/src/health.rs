@@ -30,6 +30,8 @@ struct State {
     expected: Option<usize>,
     /// Why the webhook cannot answer; none when it can, or when there is none.
     webhook: Option<String>,
+    /// Why policies are not known; none when they are, or when there are none.
+    policies: Option<String>,
 }
 
 impl Health {
@@ -70,6 +72,11 @@ impl Health {
         self.state().webhook = answers.err();
     }
 
+    /// Policies were read, whether they can be used or not, or why they were not.
+    pub(crate) fn policies(&self, read: Result<(), String>) {
+        self.state().policies = read.err();
+    }
+
     /// Fails when a queue does not move.
     ///
     /// # Errors
@@ -82,14 +89,16 @@ impl Health {
         self.state().beats.iter().find_map(stuck).map_or(Ok(()), Err)
     }
 
-    /// Fails until everything was listed once and the webhook, when there is one, can answer.
+    /// Fails until everything was listed once, policies among it, and the webhook, when there is one, can answer.
     ///
     /// # Errors
     /// What is missing.
     pub fn ready(&self) -> Result<(), String> {
         let state = self.state();
         match state.expected {
-            Some(expected) if state.listed >= expected => state.webhook.clone().map_or(Ok(()), Err),
+            Some(expected) if state.listed >= expected => {
+                state.webhook.clone().or(state.policies.clone()).map_or(Ok(()), Err)
+            }
             Some(expected) => Err(format!("{} of {expected} scopes are listed", state.listed)),
             None => Err("the operator has not begun".to_owned()),
         }
@@ -112,6 +121,10 @@ mod tests {
         health.webhook(Err("no certificate".to_owned()));
         assert_eq!(health.ready(), Err("no certificate".to_owned()));
         health.webhook(Ok(()));
+        assert!(health.ready().is_ok());
+        health.policies(Err("not read".to_owned()));
+        assert_eq!(health.ready(), Err("not read".to_owned()));
+        health.policies(Ok(()));
         assert!(health.ready().is_ok());
         // A queue that takes keys and never works on them.
         let (touch, _taken) = mpsc::unbounded_channel();

@@ -3,11 +3,13 @@
 //! In: [`Options`]. Out: objects in the order in which they are applied. The chart and the kustomization in `deploy` give the same objects;
 //! tests compare them. The rules are what a test has seen the operator use under real RBAC, verb by verb, and no more.
 
+mod policies;
 mod webhook;
 
 use serde_json::{Value, json};
 use stoke_model::names;
 
+pub use policies::{POLICY_JOB_RULES, POLICY_RULES, Policies};
 pub use webhook::{CONFIGURATION_RULES, JOB_RULES, NEW_SECRET_RULES, SECRET_RULES};
 
 /// What can be chosen.
@@ -31,6 +33,8 @@ pub struct Options {
     pub keep_logs: Option<String>,
     /// Admission; none for none, which needs no right in the cluster.
     pub webhook: Option<Webhook>,
+    /// Policies of the team.
+    pub policies: Policies,
 }
 
 /// How admission is asked for.
@@ -66,6 +70,7 @@ impl Default for Options {
             namespace_selector: None,
             keep_logs: None,
             webhook: Some(Webhook::default()),
+            policies: Policies::default(),
         }
     }
 }
@@ -170,7 +175,13 @@ pub fn objects(options: &Options) -> Vec<Value> {
         objects.push(object(options, RBAC, binding, name, namespace, body));
     };
     allow(&leases, own, rules(&OWN_RULES), &me);
+    if options.policies.config_maps {
+        allow(&name("controller-policies"), own, rules(&POLICY_RULES), &me);
+    }
     let mut job_rules = rules(&RULES);
+    if options.policies.any() {
+        extend(&mut job_rules, rules(&POLICY_JOB_RULES));
+    }
     if options.webhook.is_some() {
         let name = options.webhook_name();
         let mut secrets = webhook::named(rules(&SECRET_RULES), &[options.webhook_secret()]);
@@ -253,7 +264,7 @@ pub fn all_rules() -> Value {
     json!({
         "controller": rules(&RULES), "leases": rules(&OWN_RULES), "namespaces": rules(&NAMESPACE_RULES), "driver": rules(&DRIVER_RULES),
         "admission": rules(&JOB_RULES), "secret": rules(&SECRET_RULES), "newSecret": rules(&NEW_SECRET_RULES),
-        "configurations": rules(&CONFIGURATION_RULES),
+        "configurations": rules(&CONFIGURATION_RULES), "policies": rules(&POLICY_RULES), "judging": rules(&POLICY_JOB_RULES),
     })
 }
 
@@ -296,6 +307,7 @@ fn deployment(options: &Options, account: &str) -> Value {
     if let Some(url) = &options.keep_logs {
         arguments.push(format!("--keep-logs={url}"));
     }
+    arguments.extend(options.policies.arguments(&options.namespace));
     let mut ports = vec![
         json!({"name": "metrics", "containerPort": 8080}),
         json!({"name": "health", "containerPort": 8081}),
@@ -402,7 +414,7 @@ mod tests {
             .unwrap();
         let rules = role["rules"].as_array().unwrap();
         assert_eq!(rules.last().unwrap()["resources"], json!(["namespaces"]));
-        assert_eq!(rules.len(), RULES.len() + JOB_RULES.len() + 1);
+        assert_eq!(rules.len(), RULES.len() + POLICY_JOB_RULES.len() + JOB_RULES.len() + 1);
     }
 
     #[test]

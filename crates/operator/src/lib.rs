@@ -15,6 +15,7 @@
 //! - [`lease`]: which operator works, when there are several; [`Gate`] is where that is asked
 //! - [`metrics`]: what is counted; [`Health`]: whether the operator lives
 //! - [`serve`]: all of it as a service, with probes
+//! - [`policies`]: what the team's rules say of what is submitted
 //! - [`names`]: names that make doing a thing twice safe
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
@@ -35,6 +36,7 @@ pub mod logs;
 pub mod metrics;
 pub mod names;
 pub mod plan;
+pub mod policies;
 pub mod schedule;
 pub mod serve;
 
@@ -42,4 +44,5 @@ pub use controller::{Clock, Operator, OperatorConfig};
 pub use gate::{Gate, GateControl};
 pub use health::Health;
 pub use plan::{NativePlanner, Plan, Planner, Refusal};
+pub use policies::Policies;
 pub use stoke_submit::application::{IngressSettings, Settings};

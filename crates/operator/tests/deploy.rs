@@ -17,7 +17,7 @@ use kube::api::{Api, PostParams};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use stoke_model::crd::{self, SparkApplication};
-use stoke_operator::install::{self, Options, Webhook, objects};
+use stoke_operator::install::{self, Options, Policies, Webhook, objects};
 use stoke_operator::{Operator, OperatorConfig};
 
 /// The version of helm that is built.
@@ -169,6 +169,12 @@ fn generated() -> Result<(), String> {
             ));
         }
     }
+    let schema = std::fs::read_to_string(deploy().join("chart/values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let packs = &schema["properties"]["policies"]["properties"]["packs"]["items"]["enum"];
+    if *packs != Value::from(stoke_policy::pack::names()) {
+        return Err("deploy/chart/values.schema.json has other names of policies than the starter pack".to_owned());
+    }
     let version = format!("version: {0}\nappVersion: {0}\n", env!("CARGO_PKG_VERSION"));
     let chart = std::fs::read_to_string(deploy().join("chart/Chart.yaml")).unwrap();
     if chart.contains(&version) {
@@ -257,7 +263,7 @@ fn template(helm: &Path, sets: &[&str]) -> Result<String, String> {
 
 fn charts(helm: &Path) -> Result<(), String> {
     let default = Options::default;
-    let cases: [(&[&str], Options); 8] = [
+    let cases: [(&[&str], Options); 10] = [
         (&[], default()),
         (
             &[r#"spark.jobNamespaces=["a","b"]"#],
@@ -284,6 +290,27 @@ fn charts(helm: &Path) -> Result<(), String> {
             &[r#"spark.jobNamespaceSelector="a==b, c!=d,e in (x, y),f notin (z),g,!h""#],
             Options {
                 namespace_selector: Some("a==b, c!=d,e in (x, y),f notin (z),g,!h".into()),
+                ..default()
+            },
+        ),
+        (
+            &["policies.configMaps=false"],
+            Options {
+                policies: Policies {
+                    config_maps: false,
+                    ..Policies::default()
+                },
+                ..default()
+            },
+        ),
+        (
+            &[r#"policies={"packs":["registries","limits"],"directories":["/policies"]}"#],
+            Options {
+                policies: Policies {
+                    packs: vec!["registries".into(), "limits".into()],
+                    directories: vec!["/policies".into()],
+                    ..Policies::default()
+                },
                 ..default()
             },
         ),
@@ -444,6 +471,10 @@ fn every_value(helm: &Path) -> Result<(), String> {
             "serviceAccountName: mine",
         ),
         (r#"spark.serviceAccount={"name":"drivers"}"#, "name: drivers"),
+        (
+            r#"policies.packs=["registries","limits"]"#,
+            "--policy-pack=registries,limits",
+        ),
     ];
     for (set, part) in cases {
         let rendered = template(helm, &[set])?;

@@ -10,7 +10,7 @@ use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_model::quantity::Quantity;
 use stoke_objectstore::ObjectStore;
 use stoke_operator::logs::KeepLogs;
-use stoke_operator::{Operator, OperatorConfig};
+use stoke_operator::{Operator, OperatorConfig, Policies};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -24,9 +24,12 @@ use crate::object_store;
 const IN_USE: &str = "in-use";
 
 /// How the operator serves a cluster.
-struct Serving<'a> {
+#[derive(Default)]
+pub struct Serving<'a> {
     /// Where logs are kept.
-    logs: Option<&'a str>,
+    pub logs: Option<&'a str>,
+    /// What is asked before pods are made.
+    pub policies: Policies,
 }
 
 /// A running cluster and operator, with the object store beside them.
@@ -57,7 +60,7 @@ impl Embedded {
             Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
         })?;
         // What `stoke run` runs, it shows; what runs for longer is kept.
-        match Self::start(home, &directory, size, Some(Serving { logs: None }), true).await {
+        match Self::start(home, &directory, size, Some(Serving::default()), true).await {
             Ok(mut embedded) => {
                 embedded.private = Some(lock);
                 Ok(embedded)
@@ -69,16 +72,16 @@ impl Embedded {
         }
     }
 
-    /// Starts the cluster of `stoke up`, with the operator in it or without; logs are kept at this URL, if at any.
-    pub async fn start_default(home: &Home, size: &Size, operator: bool, logs: Option<&str>) -> Outcome<Self> {
+    /// Starts the cluster of `stoke up`, with an operator in it that serves it like this, or without.
+    pub async fn start_default(home: &Home, size: &Size, serving: Option<Serving<'_>>) -> Outcome<Self> {
         remove_stale(&home.clusters());
         let directory = home.default_cluster();
         create_private(&directory)?;
         // Before anything runs that would have to be ended again.
-        if let Some(url) = logs {
+        if let Some(url) = serving.as_ref().and_then(|serving| serving.logs) {
             object_store::logs(url, BTreeMap::new())?;
         }
-        Self::start(home, &directory, size, operator.then_some(Serving { logs }), false).await
+        Self::start(home, &directory, size, serving, false).await
     }
 
     async fn start(
@@ -119,13 +122,14 @@ impl Embedded {
         let logs = logs.map(|url| object_store::logs(url, variables.clone())).transpose()?;
         let publisher = tokio::spawn(object_store::publish(cluster.client(), variables));
         object_store::note_endpoint(directory, &objects.endpoint())?;
-        let operator = serving.map(|_| {
+        let operator = serving.map(|serving| {
             let mut config = OperatorConfig::default();
             config.settings.object_store = Some(object_store::settings(&objects));
             let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
             config.settings.default_conf.extend([ivy]);
             config.settings.event_log = Some(event_logs::url());
             config.logs = logs.map(KeepLogs::new);
+            config.policies = serving.policies;
             tokio::spawn(Operator::new(cluster.client(), config).run(stopped))
         });
         Ok(Embedded {

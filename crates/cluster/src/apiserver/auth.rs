@@ -229,7 +229,7 @@ impl Server {
             group: &call.target.resource.group,
             resource: &call.target.resource.plural,
             subresource: call.target.subresource.as_deref().unwrap_or_default(),
-            namespace: call.namespace(),
+            namespace: place_of(call),
             name: selected_name(call, verb),
         };
         if self.allows(&call.identity, &attributes) {
@@ -240,6 +240,14 @@ impl Server {
             call.name(),
             denial(&call.identity, &attributes),
         ))
+    }
+}
+
+/// The namespace whose roles count. A Namespace by name is in itself, as in Kubernetes: a Role there may let it be read.
+fn place_of(call: &Call) -> &str {
+    match &*call.target.resource.key {
+        "namespaces" => call.target.name.as_deref().unwrap_or_default(),
+        _ => call.namespace(),
     }
 }
 

@@ -2,17 +2,16 @@
 //!
 //! Which policies there are is told by who asks ([`Settings::policies`]); a policy that cannot be read or evaluated makes the gate unable to tell.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 use stoke_model::manifest::{Document, Severity};
-use stoke_policy::{Facts, Known, Outcome, PolicySet, Problem, Role, Subject, Violation};
+use stoke_policy::{PolicySet, Problem};
 
 use super::{Looked, pods, unsound};
 use crate::Settings;
-use crate::derived::{self, Derived};
+use crate::derived;
 use crate::finding::Finding;
 use crate::job::Job;
+use crate::policies::{self, Around, Judged};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     if settings.policies.is_empty() {
@@ -37,13 +36,10 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
             .then(|| derived::derive(document, namespace, &settings.submission))
             .flatten();
         let derived = derived.and_then(Result::ok);
-        let facts = facts(document, derived.as_ref(), &objects, namespace);
-        let mut outcome = set.evaluate(&Subject::Object(&document.value), &facts);
-        if let Some(derived) = &derived {
-            outcome.extend(of_application(&set, document, derived, &facts));
-        }
-        for finding in placed(document, outcome) {
-            // What is said of driver, executor and application alike is said once.
+        let judgement = policies::judge(&set, document, derived.as_ref(), around(&objects, namespace));
+        let said = judgement.said.into_iter().map(|judged| placed(document, judged));
+        for finding in said.chain(judgement.problems.into_iter().map(unknown)) {
+            // A rule that cannot be evaluated cannot be for any document.
             if !findings.contains(&finding) {
                 findings.push(finding);
             }
@@ -52,71 +48,30 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     Looked::at(count, "document", findings)
 }
 
-fn of_application(set: &PolicySet, document: &Document, derived: &Derived, facts: &Facts) -> Outcome {
-    let mut outcome = set.evaluate(
-        &Subject::Conf {
-            application: &document.value,
-            conf: &derived.conf,
-        },
-        facts,
-    );
-    let pods = [
-        (Role::Driver, Some(&derived.driver)),
-        (Role::Executor, derived.executor.as_ref()),
-    ];
-    for (role, pod) in pods {
-        if let Some(pod) = pod {
-            outcome.extend(set.evaluate(&Subject::Pod { role, pod }, facts));
-        }
-    }
-    outcome
-}
-
-fn facts(document: &Document, derived: Option<&Derived>, objects: &[Value], namespace: &str) -> Facts {
+fn around(objects: &[Value], namespace: &str) -> Around {
     let of_namespace = |object: &&Value| object["kind"] == "Namespace" && object["metadata"]["name"] == namespace;
-    Facts::new(Known {
-        application: document.is_ours().then(|| document.value.clone()),
-        conf: derived.map(|derived| derived.conf.clone()),
-        driver: derived.map(|derived| derived.driver.clone()),
-        executor: derived.and_then(|derived| derived.executor.clone()),
+    Around {
         namespace: objects.iter().find(of_namespace).cloned(),
         objects: Some(objects.to_vec()),
-        ..Known::default()
-    })
+    }
 }
 
-fn placed(document: &Document, outcome: Outcome) -> impl Iterator<Item = Finding> {
-    let problems = outcome.problems.into_iter().map(unknown);
-    outcome
-        .violations
-        .into_iter()
-        .map(|violation| of(document, violation))
-        .chain(problems)
-}
-
-fn of(document: &Document, violation: Violation) -> Finding {
-    let severity = match violation.severity {
-        stoke_policy::Severity::Deny => Severity::Error,
-        stoke_policy::Severity::Warn | stoke_policy::Severity::DryRun => Severity::Warning,
-    };
-    // A path of a derived pod is none of the manifest.
-    let path = violation
-        .path
-        .filter(|path| document.node.lookup(path).is_some() || path.starts_with("metadata."))
-        .unwrap_or_default();
-    let place = match path.as_str() {
+fn placed(document: &Document, judged: Judged) -> Finding {
+    let place = match judged.path.as_str() {
         "" => document.node.place_of("metadata.name"),
         path => document.node.place_of(path),
     };
-    let code = Cow::Owned(format!("policy/{}.{}", violation.policy, violation.rule));
-    let message = match violation.subject.split(' ').next() {
-        Some("driver" | "executor" | "configuration") => format!("{}: {}", violation.subject, violation.message),
-        _ => violation.message,
-    };
-    let finding = Finding::at(severity, code, &document.source, place, &path, message);
-    match violation.file.is_empty() {
-        true => finding,
-        false => finding.with_fix(format!("the rule is {}:{}", violation.file, violation.line)),
+    let finding = Finding::at(
+        judged.severity,
+        judged.code,
+        &document.source,
+        place,
+        &judged.path,
+        judged.message,
+    );
+    match judged.fix {
+        Some(fix) => finding.with_fix(fix),
+        None => finding,
     }
 }
 

@@ -3,6 +3,8 @@
 //! An edit is refused only for what it brings: what was wrong before is a warning, so that an old object can still be labelled, suspended or
 //! mended step by step.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use stoke_gate::derived::{self, Remark};
 use stoke_gate::sizing::Allowed;
@@ -35,8 +37,8 @@ pub struct Verdict {
 /// One thing that is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Stable name.
-    pub code: &'static str,
+    /// Stable name; of a policy `policy/PACKAGE.RULE`.
+    pub code: Cow<'static, str>,
     /// The field.
     pub path: String,
     /// What is wrong and why.
@@ -128,7 +130,7 @@ fn findings(
 }
 
 /// The object as its author wrote it, with the namespace it goes to and the name it will have.
-fn written(object: &Value, namespace: &str) -> Value {
+pub(crate) fn written(object: &Value, namespace: &str) -> Value {
     let mut object = object.clone();
     if let Some(object) = object.as_object_mut() {
         object.remove("status");
@@ -142,7 +144,7 @@ fn written(object: &Value, namespace: &str) -> Value {
 
 fn said(complaint: Complaint) -> (Severity, Said) {
     let said = Said {
-        code: complaint.code,
+        code: complaint.code.into(),
         path: complaint.path,
         message: complaint.message,
         fix: complaint.suggestion,
@@ -152,7 +154,7 @@ fn said(complaint: Complaint) -> (Severity, Said) {
 
 fn remarked(remark: Remark) -> (Severity, Said) {
     let said = Said {
-        code: remark.code,
+        code: remark.code.into(),
         path: remark.path,
         message: remark.message,
         fix: remark.fix,

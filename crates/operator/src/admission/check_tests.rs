@@ -241,7 +241,7 @@ fn sizes_are_those_of_the_pods_that_would_be_made() {
 #[test]
 fn a_refusal_of_several_errors_is_a_list() {
     let said = |path: &str| Said {
-        code: "c",
+        code: "c".into(),
         path: path.to_owned(),
         message: "m".to_owned(),
         fix: None,

@@ -5,6 +5,7 @@
 //! - [`check`]: one object to a verdict, by the rules of `model` and what `gate` derives of it, and no others (pure)
 //! - [`defaulting`]: what `stoke_model::defaults` adds, as a JSON patch (pure)
 //! - [`certificates`]: authorities and certificates, and when which is made (decisions pure)
+//! - [`crate::policies`]: what the team's rules say of it
 //! - `review`, `server`, `allowances`, `keeper`: the edges: the wire, TLS, what a namespace allows, the Secret and the configurations
 //!
 //! Nothing depends on it: whatever it would refuse, the operator refuses too and says so in the status. It never sees pods, and never has
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::policies::Policies;
 pub use certificates::Terms;
 
 /// What is served, and under which names.
@@ -58,7 +60,9 @@ pub const CHECKING_PATH: &str = "/admission/check";
 /// What every review is answered with.
 #[derive(Clone)]
 pub(crate) struct Reviewer {
+    client: Client,
     settings: Settings,
+    policies: Policies,
     allowances: allowances::Allowances,
     metrics: Metrics,
 }
@@ -68,14 +72,16 @@ pub(crate) async fn serve(
     listener: TcpListener,
     client: Client,
     config: WebhookConfig,
-    settings: Settings,
+    (settings, policies): (Settings, Policies),
     (metrics, health): (Metrics, Health),
     stop: watch::Receiver<bool>,
 ) {
     let client = crate::metrics::counted(&client, &metrics, None);
     let current = Arc::new(server::Current::default());
     let reviewer = Reviewer {
+        client: client.clone(),
         settings,
+        policies,
         allowances: allowances::Allowances::new(client.clone()),
         metrics: metrics.clone(),
     };

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::check::{self, Said, Subject, Verdict, changes_what_runs};
 use super::{CHECKING_PATH, DEFAULTING_PATH, Reviewer, defaulting};
+use crate::policies::{At, Case, With};
 
 /// A review holds an object twice, each at most 3 MiB.
 const MOST_BYTES: usize = 8 << 20;
@@ -116,10 +117,11 @@ async fn examine(State(reviewer): State<Reviewer>, body: Bytes) -> Answer {
         object: &request.0["object"],
         old: request.old(),
     };
-    let verdict = check::check(&subject, &reviewer.settings, &allowed);
+    let mut verdict = check::check(&subject, &reviewer.settings, &allowed);
+    judged(&reviewer, &request, &mut verdict).await;
     let mut warnings: Vec<String> = verdict.warnings.iter().map(Said::to_string).collect();
     warnings.extend(unknown);
-    let codes: Vec<&str> = verdict.errors.iter().map(|said| said.code).collect();
+    let codes: Vec<&str> = verdict.errors.iter().map(|said| said.code.as_ref()).collect();
     let took = begun.elapsed();
     reviewer
         .metrics
@@ -140,6 +142,24 @@ async fn examine(State(reviewer): State<Reviewer>, body: Bytes) -> Answer {
         response["status"] = status(&request, &verdict);
     }
     request.answer(response)
+}
+
+/// Adds what policies say. What would run after an edit is a new run: it is judged whole, whatever was there before.
+async fn judged(reviewer: &Reviewer, request: &Request, verdict: &mut Verdict) {
+    let case = Case {
+        kind: request.kind().to_owned(),
+        namespace: request.text("namespace").to_owned(),
+        object: request.0["object"].clone(),
+    };
+    let with = With {
+        client: &reviewer.client,
+        settings: &reviewer.settings,
+        metrics: &reviewer.metrics,
+    };
+    if let Some(ruling) = reviewer.policies.judge(At::Admission, case, with).await {
+        verdict.errors.extend(ruling.refusals().cloned());
+        verdict.warnings.extend(ruling.warned);
+    }
 }
 
 /// The refusal as clients get it: the text whole, and the causes one by one.

@@ -35,6 +35,7 @@ use crate::controller::{Clock, Key};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::names::spec_digest;
+use crate::policies::{At, Case, Policies, With};
 
 /// API version of the resource.
 const API_VERSION: &str = "sparkoperator.k8s.io/v1alpha1";
@@ -54,6 +55,7 @@ pub(crate) struct Context {
     client: Client,
     publisher: Publisher,
     settings: Arc<Settings>,
+    policies: Policies,
     /// Watched namespaces, or one empty name for all.
     scopes: Arc<Vec<String>>,
     gate: Gate,
@@ -65,11 +67,12 @@ pub(crate) struct Context {
 
 impl Context {
     /// With what the operator's other controllers use, too.
-    pub(crate) fn new(operator: &crate::controller::Context, settings: Settings, visits: Visits) -> Self {
+    pub(crate) fn new(operator: &crate::controller::Context, visits: Visits) -> Self {
         Self {
             client: operator.client.clone(),
             publisher: operator.publisher.clone(),
-            settings: Arc::new(settings),
+            settings: operator.settings.clone(),
+            policies: operator.policies.clone(),
             scopes: operator.scopes.clone(),
             gate: operator.gate.clone(),
             clock: operator.clock.clone(),
@@ -202,16 +205,30 @@ async fn turn(context: &Context, key: &Key) -> Result<Option<Option<Timestamp>>,
         let Some(action) = decision.action else {
             return Ok(Some(decision.requeue_at));
         };
-        act(context, key, &mut facts, &action).await?;
+        act(context, key, &stored, &mut facts, &action).await?;
     }
     Ok(Some(Some(context.clock.now() + jiff::SignedDuration::from_secs(5))))
 }
 
-async fn act(context: &Context, key: &Key, facts: &mut Facts, action: &Action) -> Result<(), kube::Error> {
+async fn act(
+    context: &Context,
+    key: &Key,
+    stored: &DynamicObject,
+    facts: &mut Facts,
+    action: &Action,
+) -> Result<(), kube::Error> {
     let client = &context.client;
     match action {
         Action::Look => facts.server = server::look(client, &facts.connect).await?,
         Action::Create(attempt) => {
+            if let Some(refused) = judged(context, key, stored).await {
+                // What a turn that was cut off had begun is gone on with.
+                facts.server = server::look(client, &facts.connect).await?;
+                if !matches!(facts.server, Server::Present(_)) {
+                    facts.outcome = Some(refused);
+                    return Ok(());
+                }
+            }
             let (connect, digest) = (&facts.connect, facts.spec_digest.as_str());
             let (outcome, server) = server::create(client, connect, digest, *attempt, &context.settings).await?;
             facts.outcome = Some(outcome);
@@ -245,6 +262,28 @@ async fn act(context: &Context, key: &Key, facts: &mut Facts, action: &Action) -
         }
     }
     Ok(())
+}
+
+/// Why policies do not let a server be made. What they deny, an edit can change; what they cannot tell is asked again.
+async fn judged(context: &Context, key: &Key, stored: &DynamicObject) -> Option<Outcome> {
+    let mut object = serde_json::to_value(stored).ok()?;
+    object["apiVersion"] = API_VERSION.into();
+    object["kind"] = "SparkConnect".into();
+    let case = Case {
+        kind: "SparkConnect".to_owned(),
+        namespace: key.namespace.clone(),
+        object,
+    };
+    let with = With {
+        client: &context.client,
+        settings: &context.settings,
+        metrics: &context.metrics,
+    };
+    let ruling = context.policies.judge(At::Submission, case, with).await?;
+    (!ruling.passes()).then(|| Outcome::Refused {
+        message: ruling.summary(),
+        permanent: !ruling.denied.is_empty(),
+    })
 }
 
 fn place(connect: &SparkConnect, pod: &ServerPod, port: u16) -> Place {

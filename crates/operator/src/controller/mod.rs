@@ -4,6 +4,7 @@ pub(crate) mod cache;
 mod clock;
 pub(crate) mod follow;
 pub(crate) mod gathering;
+mod judging;
 mod keeping;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
@@ -28,6 +29,7 @@ use crate::health::Health;
 use crate::logs::{KeepLogs, Keeper};
 use crate::metrics::{self, Metrics};
 use crate::plan::{NativePlanner, Planner};
+use crate::policies::{self, Policies};
 use cache::Cache;
 pub use clock::Clock;
 use gathering::Gathering;
@@ -87,6 +89,8 @@ pub struct OperatorConfig {
     pub visits: Visits,
     /// How logs are kept; by default not at all.
     pub logs: Option<KeepLogs>,
+    /// What is asked before pods are made; by default nothing.
+    pub policies: Policies,
 }
 
 impl Default for OperatorConfig {
@@ -107,6 +111,7 @@ impl Default for OperatorConfig {
             health: Health::default(),
             visits: Visits::default(),
             logs: None,
+            policies: Policies::default(),
         }
     }
 }
@@ -118,6 +123,8 @@ pub(crate) struct Context {
     pub(crate) cache: Cache,
     pub(crate) publisher: Publisher,
     pub(crate) planner: Arc<dyn Planner>,
+    pub(crate) policies: Policies,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) gathering: Gathering,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
@@ -189,6 +196,7 @@ impl Operator {
             metrics,
             health,
             logs,
+            policies,
             ..
         } = self.config;
         let (applications, touched) = mpsc::unbounded_channel();
@@ -202,6 +210,8 @@ impl Operator {
             cache: Cache::default(),
             publisher,
             planner: self.planner,
+            policies: policies.clone(),
+            settings: Arc::new(self.config.settings),
             gathering: Gathering::default(),
             limits: self.config.limits,
             clock: self.config.clock,
@@ -251,8 +261,14 @@ impl Operator {
                 move |key| context.clone().work(SCHEDULES, key, schedules::reconcile)
             },
         );
-        let servers = crate::connect::Context::new(&context, self.config.settings, self.config.visits);
+        let servers = crate::connect::Context::new(&context, self.config.visits);
         let connecting = crate::connect::run(servers, stop.clone());
+        let told = policies::Told {
+            publisher: context.publisher.clone(),
+            metrics: context.metrics.clone(),
+            health: context.health.clone(),
+        };
+        let ruling = policies::follow(policies, context.client.clone(), told);
         let keeping = async {
             match keeping {
                 Some(keeping) => keeping.await,
@@ -262,6 +278,7 @@ impl Operator {
         let mut stop = stop;
         tokio::select! {
             () = keeping => {}
+            () = ruling => {}
             () = connecting => {}
             () = working => {}
             () = scheduling => {}

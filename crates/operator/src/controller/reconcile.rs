@@ -56,7 +56,7 @@ fn api(context: &Context, key: &Key) -> Api<Seen> {
 pub(super) struct Turn<'a> {
     pub(super) context: &'a Context,
     pub(super) key: &'a Key,
-    app: Arc<Folded>,
+    pub(super) app: Arc<Folded>,
 }
 
 impl Turn<'_> {
@@ -180,6 +180,10 @@ impl Turn<'_> {
         let (client, namespace) = (&self.context.client, self.key.namespace.as_str());
         match action {
             Action::Submit => {
+                if let Some(refused) = self.judged(facts).await? {
+                    facts.submission = Some(refused);
+                    return Ok(());
+                }
                 let answer = submission::submit(client, &facts.app, self.context.planner.as_ref()).await?;
                 if let Some(pod) = &answer.pod {
                     self.context.cache.pod_answered(&self.context.scopes, pod);

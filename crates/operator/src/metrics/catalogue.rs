@@ -97,6 +97,12 @@ catalogue! {
     REFUSALS = "stoke_admission_refusals_total", Counter, &["code"], "Errors for which objects were refused, by code.";
     DEFAULTED = "stoke_admission_defaulted_total", Counter, &["kind", "result"], "Objects offered for defaults: changed, unchanged.";
     REVIEW_TIME = "stoke_admission_review_seconds", Histogram, &[], "Seconds that a review took.";
+    POLICY_EVALUATIONS = "stoke_policy_evaluations_total", Counter, &["at", "result"], "Objects judged by policies, at admission or submission: allowed, warned, denied, unknown.";
+    POLICY_DENIALS = "stoke_policy_denials_total", Counter, &["at", "rule"], "Denials by rule.";
+    POLICY_TIME = "stoke_policy_evaluation_seconds", Histogram, &["at"], "Seconds that judging an object took.";
+    POLICY_LOADS = "stoke_policy_loads_total", Counter, &["result"], "Policies read after a change: loaded, failed.";
+    POLICY_RULES = "stoke_policy_rules", Gauge, &[], "Rules in force.";
+    POLICY_BROKEN = "stoke_policy_broken", Gauge, &[], "1 while the newest policies cannot be used, and older ones or none are in force.";
     CERTIFICATE_END = "stoke_webhook_certificate_end_timestamp_seconds", Gauge, &[], "When the certificate ends that the webhook serves, in seconds since 1970.";
     CERTIFICATE_STEPS = "stoke_webhook_certificate_steps_total", Counter, &["step"], "Steps taken with the webhook's certificates: create, trust, issue, forget.";
     QUEUE_DEPTH = "workqueue_depth", Gauge, QUEUE, "Objects that wait to be worked on.";

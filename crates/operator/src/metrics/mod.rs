@@ -8,6 +8,7 @@
 //! - `servers`: Connect servers, their sessions and operations
 //! - `admission`: reviews and certificates
 //! - `logs`: kept logs
+//! - `policies`: what policies said, and whether they could be asked
 //! - `requests`: requests to the API server, in all and per application
 //!
 //! Counting never waits and never fails; a scrape costs one pass over the cache, O(applications).
@@ -16,6 +17,7 @@ mod admission;
 mod applications;
 pub mod catalogue;
 mod logs;
+mod policies;
 mod registry;
 mod requests;
 mod servers;

@@ -176,6 +176,7 @@ fn family(metric: Metric, config: &MetricsConfig) -> Family {
         name if name == catalogue::START_LATENCY_HISTOGRAM.name => config.start_latency_buckets.clone(),
         name if name == catalogue::API_REQUESTS.name => REQUESTS.to_vec(),
         name if name == catalogue::REVIEW_TIME.name => SHORT.to_vec(),
+        name if name == catalogue::POLICY_TIME.name => SHORT.to_vec(),
         name if name.starts_with("stoke_") => LONG.to_vec(),
         _ => SHORT.to_vec(),
     };

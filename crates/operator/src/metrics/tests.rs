@@ -15,10 +15,12 @@ use stoke_model::crd::{
 
 use super::catalogue::{ALL, OF_APPLICATIONS};
 use super::{Metrics, MetricsConfig, counted};
+use crate::admission::check::Said;
 use crate::controller::Key;
 use crate::controller::cache::Cache;
 use crate::controller::queue::Worked;
 use crate::gate::Gate;
+use crate::policies::Ruling;
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -141,6 +143,19 @@ async fn exercised() -> Metrics {
     metrics.reviewed("SparkApplication", &["conf-refused"], false, Duration::from_millis(2));
     metrics.serves_until(Timestamp::from_second(1_800_000_000).unwrap());
     metrics.certificate_step("create");
+    metrics.policies_loaded(Some(3));
+    metrics.policies_loaded(None);
+    let denied = Said {
+        code: "policy/team.deny".into(),
+        path: String::new(),
+        message: "no owner".to_owned(),
+        fix: None,
+    };
+    let ruling = Ruling {
+        denied: vec![denied],
+        ..Ruling::default()
+    };
+    metrics.judged("admission", &ruling, Duration::from_millis(4));
     metrics.attach(&live, &Gate::open());
     metrics
 }
@@ -222,6 +237,10 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
         r#"stoke_admission_reviews_total{kind="SparkApplication",result="refused"} 1"#,
         r#"stoke_admission_refusals_total{code="conf-refused"} 1"#,
         "stoke_webhook_certificate_end_timestamp_seconds 1800000000",
+        r#"stoke_policy_evaluations_total{at="admission",result="denied"} 1"#,
+        r#"stoke_policy_denials_total{at="admission",rule="policy/team.deny"} 1"#,
+        "stoke_policy_rules 3",
+        "stoke_policy_broken 1",
     ] {
         assert!(
             lines.iter().any(|known| known == line),

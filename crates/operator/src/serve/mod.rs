@@ -64,10 +64,11 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
         Some(webhook) => Some((listen(webhook.address).await?, webhook)),
         None => None,
     };
-    let (told, settings) = ((metrics.clone(), health.clone()), operator.settings.clone());
+    let told = (metrics.clone(), health.clone());
+    let rules = (operator.settings.clone(), operator.policies.clone());
     let admitting = async {
         if let Some((listener, webhook)) = webhook {
-            admission::serve(listener, client.clone(), webhook, settings, told, stop.clone()).await;
+            admission::serve(listener, client.clone(), webhook, rules, told, stop.clone()).await;
         }
     };
     let mut servers = Vec::new();

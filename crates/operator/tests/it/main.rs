@@ -13,6 +13,7 @@ mod leases;
 mod life;
 mod load;
 mod planner;
+mod policies;
 mod requests;
 mod rights;
 mod scenarios;

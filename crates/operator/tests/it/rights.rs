@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::client::Body;
 use kube::core::{ApiResource, GroupVersionKind};
@@ -19,7 +19,7 @@ use stoke_operator::install::{Options, objects};
 use stoke_operator::lease::{Election, Terms};
 use stoke_operator::logs::{KeepLogs, Place};
 use stoke_operator::serve::{ServeConfig, serve};
-use stoke_operator::{IngressSettings, OperatorConfig};
+use stoke_operator::{Health, IngressSettings, OperatorConfig, Policies};
 use tokio::sync::watch;
 
 /// `group/resource verb`, as rules write it.
@@ -80,6 +80,7 @@ struct World {
     server: ApiServer,
     _home: tempfile::TempDir,
     seen: Arc<Mutex<Seen>>,
+    health: Health,
     stop: watch::Sender<bool>,
 }
 
@@ -259,8 +260,11 @@ async fn world(change: impl Fn(&mut Value)) -> World {
         url_format: "{{$appName}}.example.com".into(),
         ..Default::default()
     });
+    let health = Health::default();
     let config = ServeConfig {
         operator: OperatorConfig {
+            health: health.clone(),
+            policies: Policies::new(Vec::new(), Some(OWN.into())).unwrap(),
             namespaces: options.job_namespaces,
             settings,
             // There is no node whose logs could be read: asking is what counts.
@@ -291,6 +295,7 @@ async fn world(change: impl Fn(&mut Value)) -> World {
         server,
         _home: home,
         seen,
+        health,
         stop,
     }
 }
@@ -304,25 +309,60 @@ impl World {
         Api::namespaced(self.server.client(), "default")
     }
 
-    /// An application that fails once, runs again, completes and is deleted by its time to live; a schedule with runs; and a Connect server.
+    /// Creates an object; only where a right is missing may that be refused.
+    async fn create<K>(&self, object: &K)
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + serde::Serialize
+            + serde::de::DeserializeOwned
+            + std::fmt::Debug,
+        K::DynamicType: Default,
+    {
+        if let Err(error) = self.api::<K>().create(&PostParams::default(), object).await {
+            assert!(!self.seen.lock().unwrap().refused.is_empty(), "{error}");
+        }
+    }
+
+    /// A ConfigMap with policies in the operator's namespace.
+    async fn policy(&self, name: &str, rego: &str) {
+        let map: ConfigMap = serde_json::from_value(
+            json!({"metadata": {"name": name, "labels": {"stoke.dev/policy": "true"}},
+            "data": {"policy.rego": rego}}),
+        )
+        .unwrap();
+        let maps: Api<ConfigMap> = Api::namespaced(self.server.client(), OWN);
+        maps.create(&PostParams::default(), &map).await.unwrap();
+    }
+
+    /// Policies that can be used, and then one that cannot; an application that fails once, runs again, completes and is deleted by its time to live; a schedule with runs; and a Connect server.
     async fn begin(&self) {
+        self.policy("good", "package good\nwarn contains \"x\" if input.kind == \"Job\"\n")
+            .await;
+        for _ in 0..200 {
+            if self.health.ready().is_ok() || !self.seen.lock().unwrap().refused.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.policy("bad", "package bad\ndeny contains {\n").await;
         let spec = json!({"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "driver": {}, "executor": {},
             "mainApplicationFile": "local:///a.py", "timeToLiveSeconds": 1,
             "restartPolicy": {"type": "OnFailure", "onFailureRetries": 1, "onFailureRetryInterval": 1}});
         let app: SparkApplication = serde_json::from_value(json!({
             "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "pi"}, "spec": spec}))
         .unwrap();
-        self.api().create(&PostParams::default(), &app).await.unwrap();
+        self.create(&app).await;
         let schedule: ScheduledSparkApplication = serde_json::from_value(json!({
             "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "ScheduledSparkApplication", "metadata": {"name": "report"},
             "spec": {"schedule": "@every 1s", "template": spec}}))
         .unwrap();
-        self.api().create(&PostParams::default(), &schedule).await.unwrap();
+        self.create(&schedule).await;
         let connect: SparkConnect = serde_json::from_value(json!({
             "apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": "lab"},
             "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}}}))
         .unwrap();
-        self.api().create(&PostParams::default(), &connect).await.unwrap();
+        self.create(&connect).await;
     }
 
     /// Plays the node: every driver that waits fails the first time, or vanishes, and succeeds the second.

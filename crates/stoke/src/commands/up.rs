@@ -8,11 +8,13 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use stoke_operator::Policies;
 
 use crate::cli::{Context, Size};
 use crate::commands::history::Beside;
+use crate::commands::operator::policies::Rules;
 use crate::commands::runtime::ensure;
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, Serving};
 use crate::event_logs;
 use crate::failure::{Failure, Outcome};
 use crate::follow::{interrupted, listen};
@@ -20,6 +22,9 @@ use crate::home::Home;
 use crate::object_store;
 use crate::session::connect;
 use crate::terminal::{Format, Terminal};
+
+/// Namespace of the embedded cluster whose labelled ConfigMaps are policies.
+const POLICIES: &str = "default";
 
 /// Arguments of `stoke up`.
 #[derive(clap::Args)]
@@ -40,11 +45,21 @@ pub struct Arguments {
     #[arg(long, hide = true)]
     own_session: bool,
     #[command(flatten)]
+    rules: Rules,
+    #[command(flatten)]
     size: Size,
 }
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+    if arguments.no_operator && !arguments.rules.is_empty() {
+        return Err(
+            Failure::input("stoke::operator::policies", "without an operator nobody asks policies")
+                .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"),
+        );
+    }
+    // Before anything runs that would have to be ended again.
+    let policies = arguments.rules.load(Some(POLICIES))?;
     for version in &arguments.spark {
         ensure(&context.home, &format!("spark:{version}"), &mut context.terminal).await?;
     }
@@ -57,18 +72,19 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.detach {
         detach(&arguments, context).await
     } else {
-        stay(&arguments, context).await
+        stay(&arguments, policies, context).await
     }
 }
 
-async fn stay(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
+async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) -> Outcome<u8> {
     if arguments.own_session {
         rustix::process::setsid().map_err(std::io::Error::from)?;
     }
     listen()?;
     let started = Instant::now();
     let logs = Some(arguments.keep_logs.as_str()).filter(|url| *url != "none");
-    let embedded = Embedded::start_default(&context.home, &arguments.size, !arguments.no_operator, logs).await?;
+    let serving = (!arguments.no_operator).then_some(Serving { logs, policies });
+    let embedded = Embedded::start_default(&context.home, &arguments.size, serving).await?;
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
@@ -113,6 +129,12 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         command.arg("--memory").arg(memory);
     }
     command.arg("--keep-logs").arg(&arguments.keep_logs);
+    for directory in &arguments.rules.policies {
+        command.arg("--policies").arg(directory);
+    }
+    if !arguments.rules.policy_pack.is_empty() {
+        command.arg("--policy-pack").arg(arguments.rules.policy_pack.join(","));
+    }
     if arguments.no_operator {
         command.arg("--no-operator");
     }

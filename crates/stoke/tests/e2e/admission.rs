@@ -34,14 +34,14 @@ pub fn trials(context: &Context) -> Vec<Trial> {
 }
 
 /// An operator that only reviews; the cluster's own does the work.
-struct Hook {
+pub struct Hook {
     child: Child,
     port: u16,
     metrics: u16,
 }
 
 impl Hook {
-    fn start(up: &Up, options: &[&str]) -> Result<Self, Failed> {
+    pub fn start(up: &Up, options: &[&str]) -> Result<Self, Failed> {
         let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| Ok(socket.local_addr()?.port()));
         let (port, metrics, probes) = (free()?, free()?, free()?);
         let mut command = stoke(up.home.path(), ["operator", "run", "--namespaces", "review-only"]);
@@ -70,7 +70,7 @@ impl Hook {
     }
 
     /// One endpoint of the service, as a pod would be.
-    fn endpoint(&self, up: &Up, name: &str) -> Result<(), Failed> {
+    pub fn endpoint(&self, up: &Up, name: &str) -> Result<(), Failed> {
         let slice = format!(
             "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}, labels: {{kubernetes.io/service-name: spark-operator-webhook-svc}}}}\n\
              addressType: IPv4\nendpoints: [{{addresses: [127.0.0.1]}}]\nports: [{{name: webhook, port: {}}}]\n",
@@ -79,7 +79,7 @@ impl Hook {
         expect_code(&apply(up, &[], &slice)?, 0)
     }
 
-    fn metrics(&self) -> String {
+    pub fn metrics(&self) -> String {
         get(self.metrics, "/metrics").unwrap_or_default()
     }
 }
@@ -105,7 +105,7 @@ fn get(port: u16, path: &str) -> Option<String> {
 }
 
 /// `kubectl apply` of a text.
-fn apply(up: &Up, options: &[&str], manifest: &str) -> Result<Output, Failed> {
+pub fn apply(up: &Up, options: &[&str], manifest: &str) -> Result<Output, Failed> {
     let file = up.home.path().join("manifest.yaml");
     std::fs::write(&file, manifest)?;
     let mut command = up.kubectl(&["apply", "-f"]);
@@ -113,7 +113,7 @@ fn apply(up: &Up, options: &[&str], manifest: &str) -> Result<Output, Failed> {
 }
 
 /// What `stoke operator manifests` has of the webhook, applied as its documentation says.
-fn configure(up: &Up, policy: &str) -> Result<(), Failed> {
+pub fn configure(up: &Up, policy: &str) -> Result<(), Failed> {
     let manifests = ["operator", "manifests", "--no-crds", "--namespace", "default"];
     let manifests = up
         .stoke(&manifests)
@@ -134,7 +134,7 @@ fn configure(up: &Up, policy: &str) -> Result<(), Failed> {
 }
 
 /// An application that is never run.
-fn application(name: &str, more: &str) -> String {
+pub fn application(name: &str, more: &str) -> String {
     format!(
         "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {{name: {name}}}\nspec:\n  suspend: true\n  type: Python\n  \
          sparkVersion: 4.1.4\n  image: apache/spark:4.1.4\n  mainApplicationFile: local:///opt/spark/examples/src/main/python/pi.py\n  \

@@ -32,6 +32,7 @@ mod limit;
 mod manifests;
 mod object_store;
 mod packages;
+mod policies;
 #[path = "../../../objectstore/tests/support/python.rs"]
 mod python;
 mod recorder;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         durability::trials(&context),
         object_store::trials(&context),
         packages::trials(&context),
+        policies::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),
         allocators::trials(&context),

@@ -90,6 +90,13 @@ impl Folded {
         metadata.and_then(|metadata| metadata.labels).unwrap_or_default()
     }
 
+    /// The object as its author wrote it, of this API version and kind; without a status.
+    pub(crate) fn written(&self, api_version: &str, kind: &str) -> Value {
+        let [metadata, spec, _] = &self.parts;
+        let part = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+        serde_json::json!({"apiVersion": api_version, "kind": kind, "metadata": part(metadata), "spec": part(spec)})
+    }
+
     /// The stored status, as it is.
     pub(crate) fn status(&self) -> Value {
         serde_json::from_slice(&self.parts[2]).unwrap_or_default()

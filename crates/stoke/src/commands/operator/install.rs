@@ -1,11 +1,12 @@
 //! `stoke operator manifests`, `install` and `uninstall`: the same objects printed, applied, deleted.
 
+use clap::builder::PossibleValuesParser;
 use kube::Client;
 use kube::api::{DeleteParams, DynamicObject};
 use kube::config::KubeConfigOptions;
 use serde_json::Value;
 use stoke_model::crd;
-use stoke_operator::install::{Options, Webhook, objects};
+use stoke_operator::install::{Options, Policies, Webhook, objects};
 
 use crate::apply;
 use crate::cli::Context;
@@ -51,6 +52,12 @@ pub struct Arguments {
     /// Keep logs of drivers at s3://bucket/prefix after their pods are gone; credentials are the operator pod's
     #[arg(long, value_name = "URL")]
     keep_logs: Option<String>,
+    /// Ask the policies in ConfigMaps of the operator's namespace with the label stoke.dev/policy=true
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    policy_config_maps: bool,
+    /// Ask policies of the starter pack, comma-separated; `stoke policy list` names them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(stoke_policy::pack::names()))]
+    policy_pack: Vec<String>,
     /// Leave out the CRDs
     #[arg(long)]
     no_crds: bool,
@@ -89,6 +96,11 @@ impl Arguments {
                 failure_policy: self.webhook_failure_policy.clone(),
                 timeout_seconds: self.webhook_timeout_seconds,
             }),
+            policies: Policies {
+                config_maps: self.policy_config_maps,
+                packs: self.policy_pack.clone(),
+                directories: Vec::new(),
+            },
         }
     }
 

@@ -3,10 +3,12 @@
 //! - [`run`]: works, in a pod or from a laptop
 //! - [`adopt`]: takes over what another operator left running
 //! - [`webhook`]: its flags for admission
+//! - [`policies`]: its flags for policies
 //! - [`install`]: prints, applies or deletes what it needs in a cluster
 
 mod adopt;
 mod install;
+pub mod policies;
 mod run;
 mod webhook;
 

@@ -17,6 +17,7 @@ use stoke_submit::application::{GatewayReference, IngressSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::policies::Rules;
 use super::webhook::Webhook;
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -136,6 +137,11 @@ pub struct Arguments {
     keep_logs_of: Which,
     #[command(flatten)]
     webhook: Webhook,
+    #[command(flatten)]
+    rules: Rules,
+    /// Namespace whose ConfigMaps with the label stoke.dev/policy=true are policies; without it ConfigMaps are none
+    #[arg(long, value_name = "NAME")]
+    policy_namespace: Option<String>,
     /// Form of the log on standard error
     #[arg(long, value_enum, default_value = "text", value_name = "FORM", alias = "zap-encoder")]
     log_format: LogFormat,
@@ -248,6 +254,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
             ..KeepLogs::new(place)
         });
     }
+    operator.policies = arguments.rules.load(arguments.policy_namespace.as_deref())?;
     let settings = &mut operator.settings;
     settings.default_image.clone_from(&arguments.default_image);
     settings.ui_service = arguments.enable_ui_service;
