@@ -46,6 +46,8 @@ pub struct Settings {
     pub policies: Vec<stoke_policy::PolicyFile>,
     /// Pod Security level and version for namespaces whose own labels the job does not show.
     pub pod_security: Option<(Level, Version)>,
+    /// Where known vulnerabilities are looked up.
+    pub advisories: gates::Advisories,
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
 }
@@ -78,6 +80,7 @@ impl Default for Settings {
             today: jiff::civil::date(1970, 1, 1),
             policies: Vec::new(),
             pod_security: None,
+            advisories: gates::Advisories::default(),
             submission,
         }
     }

@@ -8,6 +8,8 @@ mod policy;
 mod secrets;
 mod sql;
 
+pub use dependencies::Advisories;
+
 use crate::Settings;
 use crate::finding::{Finding, Gate};
 use crate::job::Job;
