@@ -29,6 +29,9 @@ pub struct Answer {
     pub undecided: Vec<(String, String)>,
 }
 
+/// Advisories of one vulnerability: all their names, and each with the version that mends it.
+type Group<'a> = (BTreeSet<&'a str>, Vec<(&'a Advisory, Option<String>)>);
+
 /// What advisories of a package say of a version of it.
 ///
 /// # Errors
@@ -36,7 +39,7 @@ pub struct Answer {
 pub fn answer(ecosystem: Ecosystem, version: &str, advisories: &[Advisory]) -> Result<Answer, String> {
     let wanted = ecosystem.version(version)?;
     let mut answer = Answer::default();
-    let mut groups: Vec<(BTreeSet<&str>, Vec<(&Advisory, Option<String>)>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for advisory in advisories {
         let fixed = match concerns(ecosystem, version, &wanted, advisory) {
             Ok(None) => continue,

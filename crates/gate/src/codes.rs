@@ -75,7 +75,10 @@ mod tests {
         let sources = [
             include_str!("gates/manifest.rs"),
             include_str!("gates/conf.rs"),
+            include_str!("gates/dependencies/builds.rs"),
             include_str!("gates/dependencies/fits.rs"),
+            include_str!("gates/dependencies/locks.rs"),
+            include_str!("gates/dependencies/projects.rs"),
             include_str!("gates/dependencies/packages.rs"),
             include_str!("gates/dependencies/requirements.rs"),
             include_str!("gates/dependencies/vulnerable.rs"),

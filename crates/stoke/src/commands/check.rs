@@ -2,8 +2,11 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
+use stoke_advisories::Database;
+use stoke_gate::gates::Advisories;
 use stoke_gate::output::{self, Tone};
 use stoke_gate::waivers::{self, Waivers};
 use stoke_gate::{Finding, Gate, Job, Report, Settings, codes, job};
@@ -39,6 +42,9 @@ pub struct Arguments {
     /// Pod Security level that pods are held against, for example restricted or baseline:v1.30 [default: the labels of the job's namespaces]
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pod_security: Option<(Level, Version)>,
+    /// Directory of the database of advisories, as `stoke advisories update` makes it; `none`: known vulnerabilities are not looked up [default: `advisories` in the home]
+    #[arg(long, value_name = "DIR")]
+    advisories: Option<PathBuf>,
     /// File of waivers [default: stoke-waivers.yaml beside the job]
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
@@ -122,6 +128,7 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         today: jiff::Zoned::now().date(),
         policies: policies(arguments)?,
         pod_security: arguments.pod_security,
+        advisories: advisories(arguments, context),
         ..Settings::default()
     };
     let waivers = waivers_of(arguments, &mut context.terminal)?;
@@ -244,6 +251,19 @@ fn policies(arguments: &Arguments) -> Outcome<Vec<PolicyFile>> {
         files.extend(stoke_policy::pack::policies(&named));
     }
     Ok(files)
+}
+
+/// Where known vulnerabilities are looked up. That there is no database is for the gate to say: most jobs have nothing to look up.
+fn advisories(arguments: &Arguments, context: &Context) -> Advisories {
+    let directory = match &arguments.advisories {
+        Some(none) if none == Path::new("none") => return Advisories::NotAsked,
+        Some(directory) => directory.clone(),
+        None => super::advisories::directory(&context.home),
+    };
+    match Database::open(&directory) {
+        Ok(database) => Advisories::Database(Arc::new(database)),
+        Err(error) => Advisories::Missing(error.to_string()),
+    }
 }
 
 /// The Sparks at hand.

@@ -97,7 +97,6 @@ pub(super) fn judge(dependency: &Dependency) -> Option<Finding> {
     Some(finding.with_fix(format!("take a version of `{name}{range}`")))
 }
 
-#[allow(dead_code)]
 /// Says when a job wants a Python that its Spark is not made for. `wanted` are versions as PEP 440 writes them: `>=3.9`, `==3.8.*`.
 pub(super) fn python(wanted: &str, sparks: &[String]) -> Option<(String, String)> {
     let specifiers = VersionSpecifiers::from_str(wanted).ok()?;
@@ -105,8 +104,7 @@ pub(super) fn python(wanted: &str, sparks: &[String]) -> Option<(String, String)
         wants(spark).is_some_and(|wants| {
             !wants.pythons.iter().any(|python| {
                 ["0", "99"].iter().any(|patch| {
-                    Version::from_str(&format!("{python}.{patch}"))
-                        .is_ok_and(|version| specifiers.contains(&version))
+                    Version::from_str(&format!("{python}.{patch}")).is_ok_and(|version| specifiers.contains(&version))
                 })
             })
         })

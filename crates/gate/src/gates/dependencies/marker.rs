@@ -167,9 +167,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 1
             }
             '<' | '>' | '=' | '!' | '~' => {
-                let end = rest
-                    .find(|letter| !"<>=!~".contains(letter))
-                    .unwrap_or(rest.len());
+                let end = rest.find(|letter| !"<>=!~".contains(letter)).unwrap_or(rest.len());
                 tokens.push(Token::Word(rest[..end].to_owned()));
                 end
             }
@@ -271,7 +269,10 @@ mod tests {
             ("extra == 'test'", false),
             ("platform_machine == 'x86_64'", true),
             ("platform_machine == 'x86_64' and sys_platform == 'darwin'", false),
-            ("(os_name == 'nt' or os_name == 'posix') and implementation_name == 'cpython'", true),
+            (
+                "(os_name == 'nt' or os_name == 'posix') and implementation_name == 'cpython'",
+                true,
+            ),
             ("'linux' in sys_platform", true),
             ("sys_platform not in 'linux darwin'", false),
             ("python_version ~= '3.10'", true),

@@ -3,16 +3,20 @@
 //! A dependency that is not pinned is another one tomorrow; one that was built for another Spark, Scala, Python or Hadoop fails when it is first used; one with
 //! a known vulnerability lets somebody in.
 //! - [`requirements`], [`requirement`], [`marker`]: `requirements*.txt`, its lines, and when they hold
-//! - [`locks`]: lock files of Python; [`projects`]: `pyproject.toml`, `environment.yml`, `pom.xml`, `build.sbt`
+//! - [`locks`]: lock files of Python; [`projects`]: `pyproject.toml`, `environment.yml`
+//! - [`builds`]: projects of the JVM, `pom.xml`, `build.sbt` and Gradle's
 //! - [`packages`]: Maven coordinates of an application; [`archives`]: jars and wheels
 //! - [`fits`]: whether versions go with the job's Spark; [`shipped`]: what Spark brings itself
 //! - [`vulnerable`]: what is known of versions; [`licences`]: whether the team allows their licences
 //!
 //! Each reader gives [`Dependency`]s and says what is wrong with how they are written; everything else is said of dependencies, wherever they stand.
 
+mod builds;
 mod fits;
+mod locks;
 mod marker;
 mod packages;
+mod projects;
 mod requirement;
 mod requirements;
 #[cfg(test)]
@@ -22,6 +26,7 @@ mod vulnerable;
 use std::sync::Arc;
 
 use stoke_advisories::Ecosystem;
+use stoke_model::distribution::minor;
 use stoke_model::manifest::{Place, Severity, Source};
 
 use super::Looked;
@@ -73,11 +78,26 @@ struct Found {
 }
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
+    let mut found = gather(job, settings);
+    let looked_up = vulnerable::look_up(&found.dependencies, settings, &mut found.findings);
+    let mut looked = Looked::at(found.count, "dependency", found.findings);
+    looked.what.push_str(&looked_up);
+    looked
+}
+
+/// Reads what the job depends on, and judges what needs no database.
+fn gather(job: &Job, settings: &Settings) -> Found {
     let mut found = Found::default();
     let sparks = settings.spark_versions(job);
     for file in &job.files {
-        if matches!(file.kind, Kind::Requirements) {
-            requirements::read(file, job, &sparks, &mut found);
+        let base = file.name.rsplit('/').next().unwrap_or(&file.name);
+        match (&file.kind, base) {
+            (Kind::Requirements, _) => requirements::read(file, job, &sparks, &mut found),
+            (Kind::Text, "pyproject.toml") => projects::pyproject(file, job, &sparks, &mut found),
+            (Kind::Text, "environment.yml" | "environment.yaml") => projects::environment(file, &sparks, &mut found),
+            (Kind::Text, base) if locks::is(base) => locks::read(file, &sparks, &mut found),
+            (Kind::Text, base) if builds::is(base) => builds::read(file, base, &sparks, &mut found),
+            _ => {}
         }
     }
     for document in job.documents().filter(|document| document.is_ours()) {
@@ -86,8 +106,5 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     for dependency in &found.dependencies {
         found.findings.extend(fits::judge(dependency));
     }
-    let looked_up = vulnerable::look_up(&found.dependencies, settings, &mut found.findings);
-    let mut looked = Looked::at(found.count, "dependency", found.findings);
-    looked.what.push_str(&looked_up);
-    looked
+    found
 }

@@ -98,9 +98,7 @@ pub(super) fn read(document: &Document, found: &mut Found) {
                 "keep one of them".to_owned(),
             );
         }
-        let unpinned = version.ends_with("-SNAPSHOT")
-            || version.contains(['[', '(', ',', '+'])
-            || ["latest", "release", "latest.release"].contains(&version.to_ascii_lowercase().as_str());
+        let unpinned = is_unpinned(version);
         if unpinned {
             let message = format!("`{text}` is not pinned: another version is loaded as soon as there is one");
             say(
@@ -117,12 +115,28 @@ pub(super) fn read(document: &Document, found: &mut Found) {
             ecosystem: Ecosystem::Maven,
             name: format!("{group}:{artifact}"),
             version: (!unpinned).then(|| version.to_owned()),
-            sparks: Some(spark.to_owned()).filter(|spark| !spark.is_empty()).into_iter().collect(),
+            sparks: Some(spark.to_owned())
+                .filter(|spark| !spark.is_empty())
+                .into_iter()
+                .collect(),
             source: Arc::clone(&document.source),
             place: *place,
             path: path.clone(),
         });
     }
+}
+
+/// True for a version that is another one tomorrow.
+pub(super) fn is_unpinned(version: &str) -> bool {
+    version.ends_with("-SNAPSHOT")
+        || version.contains(['[', '(', ',', '+'])
+        || ["latest", "release", "latest.release", "latest.integration"]
+            .contains(&version.to_ascii_lowercase().as_str())
+}
+
+/// True for what every Spark image has.
+pub(super) fn is_part_of_spark(group: &str, artifact: &str) -> bool {
+    group == "org.apache.spark" && SHIPPED.contains(&without_scala(artifact).0)
 }
 
 fn at(
@@ -138,7 +152,12 @@ fn at(
 }
 
 /// Whether a library was built for this Spark.
-fn fits(group: &str, artifact: &str, version: &str, spark: &str) -> Vec<(Severity, &'static str, String, String)> {
+pub(super) fn fits(
+    group: &str,
+    artifact: &str,
+    version: &str,
+    spark: &str,
+) -> Vec<(Severity, &'static str, String, String)> {
     let mut found = Vec::new();
     let Some(Distribution { scalas, hadoop, .. }) = distribution::of(spark) else {
         return found;
@@ -220,4 +239,3 @@ fn without_scala(artifact: &str) -> (&str, Option<&str>) {
         _ => (artifact, None),
     }
 }
-

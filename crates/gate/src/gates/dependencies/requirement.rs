@@ -66,7 +66,11 @@ impl Requirement {
     /// True when it may be wanted for one of some Pythons on Linux.
     #[must_use]
     pub fn may_hold(&self, pythons: &[&str]) -> bool {
-        self.marker.is_empty() || self.marker.parse::<Marker>().is_ok_and(|marker| marker.may_hold(pythons))
+        self.marker.is_empty()
+            || self
+                .marker
+                .parse::<Marker>()
+                .is_ok_and(|marker| marker.may_hold(pythons))
     }
 }
 

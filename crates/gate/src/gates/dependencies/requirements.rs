@@ -70,7 +70,10 @@ fn line_of(text: &str) -> Line<'_> {
     } else if text.is_empty() || text.starts_with('-') {
         Line::Else
     } else {
-        Line::Requires(text.split(" --").next().unwrap_or(text).trim(), text.contains("--hash="))
+        Line::Requires(
+            text.split(" --").next().unwrap_or(text).trim(),
+            text.contains("--hash="),
+        )
     }
 }
 
@@ -94,8 +97,12 @@ impl Reading<'_> {
     /// Gathers what `-c` fixes, since it holds for lines before it, too.
     fn constraints(&mut self, path: &Path, source: &Source) {
         for (_, line) in lines(source.text()) {
-            let Line::Constrains(name) = line_of(&line) else { continue };
-            let Some((_, source)) = self.open(path, name) else { continue };
+            let Line::Constrains(name) = line_of(&line) else {
+                continue;
+            };
+            let Some((_, source)) = self.open(path, name) else {
+                continue;
+            };
             for (_, line) in lines(source.text()) {
                 if let Line::Requires(text, _) = line_of(&line)
                     && let Ok(requirement) = Requirement::from_str(text)
@@ -142,7 +149,9 @@ impl Reading<'_> {
         if name.contains("://") {
             let message = format!("`{name}` is not read: what stands behind an address can be another thing tomorrow");
             let finding = Finding::at(Severity::Warning, "dependency-unpinned", source, place, "", message);
-            self.found.findings.push(finding.with_fix("keep the file beside this one"));
+            self.found
+                .findings
+                .push(finding.with_fix("keep the file beside this one"));
             return;
         }
         let Some((path, included)) = self.open(path, name) else {
@@ -160,7 +169,9 @@ impl Reading<'_> {
     fn absent(&mut self, name: &str, source: &Arc<Source>, place: Place) {
         let message = format!("there is no file `{name}`: the installation fails");
         let finding = Finding::at(Severity::Error, "dependency-absent", source, place, "", message);
-        self.found.findings.push(finding.with_fix("name a file beside this one, or remove the line"));
+        self.found
+            .findings
+            .push(finding.with_fix("name a file beside this one, or remove the line"));
     }
 
     fn requirement(&mut self, text: &str, hashed: bool, source: &Arc<Source>, place: Place) {
@@ -174,12 +185,21 @@ impl Reading<'_> {
             Err(_) if is_path(text) => return,
             Err(cause) => {
                 let message = format!("`{text}` is no requirement: {cause}");
-                say(Severity::Error, "dependency-syntax", message, "write `name==1.2.3`".to_owned());
+                say(
+                    Severity::Error,
+                    "dependency-syntax",
+                    message,
+                    "write `name==1.2.3`".to_owned(),
+                );
                 return;
             }
         };
         let name = requirement.name.clone();
-        let here = if place.line == 0 { String::new() } else { format!("in line {}", place.line) };
+        let here = if place.line == 0 {
+            String::new()
+        } else {
+            format!("in line {}", place.line)
+        };
         let key = format!("{name} {}", requirement.marker);
         if let Some((first, before)) = self.seen.insert(key, (here, text.to_owned())) {
             let severity = match before == text {

@@ -53,7 +53,9 @@ pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings
     };
     let ecosystems: BTreeSet<Ecosystem> = named.iter().map(|(dependency, _)| dependency.ecosystem).collect();
     for ecosystem in ecosystems.iter().filter(|ecosystem| !database.covers(**ecosystem)) {
-        let of_it = named.iter().filter(|(dependency, _)| dependency.ecosystem == *ecosystem);
+        let of_it = named
+            .iter()
+            .filter(|(dependency, _)| dependency.ecosystem == *ecosystem);
         let message = format!(
             "{} not looked up for known vulnerabilities: the database has no advisories of {}",
             count(of_it.count()),
@@ -67,7 +69,8 @@ pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings
         && let Ok(age) = newest.until(settings.today)
         && i64::from(age.get_days()) > OLD_DAYS
     {
-        let message = format!("the newest advisory of the database is of {newest}; what was published since is not known");
+        let message =
+            format!("the newest advisory of the database is of {newest}; what was published since is not known");
         let finding = Finding::of_file(Severity::Warning, "dependency-advisories-stale", "", message);
         findings.push(finding.with_fix("`stoke advisories update`"));
     }
@@ -98,7 +101,8 @@ fn one(dependency: &Dependency, version: &str, database: &Database, findings: &m
         Ok(Ok(answer)) => {
             findings.extend(answer.known.iter().map(|known| of(dependency, known)));
             findings.extend(answer.undecided.iter().map(|(id, why)| {
-                undecided(&format!("{id}: {why}")).with_fix("read the advisory, and waive this if it is about other versions")
+                undecided(&format!("{id}: {why}"))
+                    .with_fix("read the advisory, and waive this if it is about other versions")
             }));
         }
     }
