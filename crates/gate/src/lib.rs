@@ -6,8 +6,8 @@
 //! - [`derived`], [`sizing`]: the pods an application becomes, and whether they fit; the operator's admission asks here too
 //! - [`codes`]: what every code means, why it matters and how it is mended
 //!
-//! A gate that lacks what it needs cannot tell, and what cannot be told does not pass. [`job::read`] reads the job's files, and the gate of SQL the grammars in
-//! the jars of the Sparks it is given; nothing else here reads a file, asks a cluster or looks at a clock (but for how long a gate took).
+//! A gate that lacks what it needs cannot tell, and what cannot be told does not pass. [`job::read`] reads the job's files, the gate of SQL the grammars in
+//! the jars of the Sparks it is given, and the gate of dependencies archives, files that requirements include and the database of advisories; nothing else here reads a file, asks a cluster or looks at a clock (but for how long a gate took).
 
 pub mod codes;
 pub mod derived;

@@ -7,10 +7,11 @@
 //! - [`builds`]: projects of the JVM, `pom.xml`, `build.sbt` and Gradle's
 //! - [`packages`]: Maven coordinates of an application; [`archives`]: jars and wheels
 //! - [`fits`]: whether versions go with the job's Spark; [`shipped`]: what Spark brings itself
-//! - [`vulnerable`]: what is known of versions; [`licences`]: whether the team allows their licences
+//! - [`vulnerable`]: what is known of versions
 //!
 //! Each reader gives [`Dependency`]s and says what is wrong with how they are written; everything else is said of dependencies, wherever they stand.
 
+mod archives;
 mod builds;
 mod fits;
 mod locks;
@@ -19,20 +20,23 @@ mod packages;
 mod projects;
 mod requirement;
 mod requirements;
+mod shipped;
 #[cfg(test)]
 mod tests;
 mod vulnerable;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use stoke_advisories::Ecosystem;
 use stoke_model::distribution::minor;
-use stoke_model::manifest::{Place, Severity, Source};
+use stoke_model::manifest::{Document, Node, Place, Severity, Source};
+use stoke_submit::argv::contents::local_path;
 
 use super::Looked;
 use crate::Settings;
 use crate::finding::Finding;
-use crate::job::{Job, Kind};
+use crate::job::{File, Job, Kind, of_bytes};
 
 pub use vulnerable::Advisories;
 
@@ -85,6 +89,28 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     looked
 }
 
+/// Jars and wheels on this machine that an application names and that are not among the files of the job.
+fn named(document: &Document, job: &Job) -> Vec<File> {
+    let manifest = job.files.iter().find(|file| file.name == document.source.name());
+    let directory = manifest.and_then(|file| file.path.parent()).unwrap_or(Path::new("."));
+    let mut files = Vec::new();
+    for list in ["jars", "pyFiles"] {
+        let list = format!("{}.deps.{list}", document.spec_path());
+        let items = document.node.lookup(&list).map_or(&[][..], Node::items);
+        for local in items.iter().filter_map(|item| local_path(item.as_str()?)) {
+            let path = directory.join(local);
+            // What is not there is told by the gate of manifests.
+            if path.is_file() && !job.files.iter().any(|file| file.path == path) {
+                let shown = path.strip_prefix("./").unwrap_or(&path).display().to_string();
+                let mut file = of_bytes(&shown, b"");
+                file.path = path;
+                files.push(file);
+            }
+        }
+    }
+    files
+}
+
 /// Reads what the job depends on, and judges what needs no database.
 fn gather(job: &Job, settings: &Settings) -> Found {
     let mut found = Found::default();
@@ -92,6 +118,7 @@ fn gather(job: &Job, settings: &Settings) -> Found {
     for file in &job.files {
         let base = file.name.rsplit('/').next().unwrap_or(&file.name);
         match (&file.kind, base) {
+            (Kind::Archive, _) => archives::read(file, &sparks, &mut found),
             (Kind::Requirements, _) => requirements::read(file, job, &sparks, &mut found),
             (Kind::Text, "pyproject.toml") => projects::pyproject(file, job, &sparks, &mut found),
             (Kind::Text, "environment.yml" | "environment.yaml") => projects::environment(file, &sparks, &mut found),
@@ -102,9 +129,13 @@ fn gather(job: &Job, settings: &Settings) -> Found {
     }
     for document in job.documents().filter(|document| document.is_ours()) {
         packages::read(document, &mut found);
+        for file in named(document, job) {
+            archives::read(&file, &sparks, &mut found);
+        }
     }
     for dependency in &found.dependencies {
         found.findings.extend(fits::judge(dependency));
+        found.findings.extend(shipped::judge(dependency, settings));
     }
     found
 }

@@ -233,7 +233,7 @@ pub(super) fn fits(
 }
 
 /// An artifact without the Scala version at its end, and that.
-fn without_scala(artifact: &str) -> (&str, Option<&str>) {
+pub(super) fn without_scala(artifact: &str) -> (&str, Option<&str>) {
     match artifact.rsplit_once('_') {
         Some((name, scala)) if scala.starts_with("2.") || scala == "3" => (name, Some(scala)),
         _ => (artifact, None),
