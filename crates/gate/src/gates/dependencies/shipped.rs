@@ -1,6 +1,6 @@
 //! Libraries that Spark brings itself: asked for a second time they are not loaded, since Spark's own come first.
 //!
-//! Source: the jars of the Spark of the job's version, where it is at hand; else `shipped.txt`, which `scripts/shipped.py` makes of real
+//! Source: the jars of the Spark of the job's version, where it is at hand; else `shipped.txt`, which `scripts/record-shipped` makes of real
 //! releases. Of minor versions without a recorded release nothing is said.
 
 use std::path::Path;
