@@ -8,8 +8,8 @@
 //! - [`runs`]: what only running shows (tests, an API server, a start of Spark): what is to be run, and what came of it
 //! - [`codes`]: what every code means, why it matters and how it is mended
 //!
-//! A gate that lacks what it needs cannot tell, and what cannot be told does not pass. [`job::read`] reads the job's files, and the gate of SQL the grammars in
-//! the jars of the Sparks it is given; nothing else here reads a file, asks a cluster or looks at a clock (but for how long a gate took).
+//! A gate that lacks what it needs cannot tell, and what cannot be told does not pass. [`job::read`] reads the job's files, the gate of SQL the grammars in
+//! the jars of the Sparks it is given, and the gate of dependencies archives, files that requirements include and the database of advisories; nothing else here reads a file, asks a cluster or looks at a clock (but for how long a gate took).
 
 pub mod codes;
 pub mod derived;
@@ -55,6 +55,8 @@ pub struct Settings {
     pub policies: Vec<stoke_policy::PolicyFile>,
     /// Pod Security level and version for namespaces whose own labels the job does not show.
     pub pod_security: Option<(Level, Version)>,
+    /// Where known vulnerabilities are looked up.
+    pub advisories: gates::Advisories,
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
     /// What is wrong with a data contract. None: contracts cannot be told.
@@ -101,6 +103,7 @@ impl Default for Settings {
             today: jiff::civil::date(1970, 1, 1),
             policies: Vec::new(),
             pod_security: None,
+            advisories: gates::Advisories::default(),
             submission,
             contracts: None,
             nodes: Vec::new(),

@@ -7,7 +7,7 @@ use stoke_gate::waivers::Waivers;
 use stoke_gate::{Job, Settings, check, job, output};
 use stoke_policy::PolicyFile;
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 15] = [
     "a.yaml",
     "a.json",
     "a.sql",
@@ -17,6 +17,12 @@ const NAMES: [&str; 9] = [
     "a.txt",
     "t/templates/a.yaml",
     "a.scala",
+    "uv.lock",
+    "Pipfile.lock",
+    "pyproject.toml",
+    "environment.yml",
+    "pom.xml",
+    "build.sbt",
 ];
 
 /// Pieces of what people write, so that more than the first line of a parser is reached.
@@ -73,6 +79,16 @@ fn text() -> impl Strategy<Value = String> {
         ",",
         "\u{202e}",
         "waivers:\n- code: a\n",
+        "[[package]]\n",
+        "name = \"a\"\nversion = \"1\"\n",
+        "[project]\ndependencies = [",
+        "; python_version < '3' and (",
+        "-r ",
+        "dependencies:\n- ",
+        "<project><dependencies><dependency>",
+        "<artifactId>a</artifactId>",
+        "${a}",
+        "\"a\" %% \"b\" % \"1\"",
     ]);
     let piece = prop_oneof![8 => pieces.prop_map(str::to_owned), 1 => ".{0,6}"];
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())

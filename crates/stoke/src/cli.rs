@@ -99,6 +99,9 @@ pub enum Command {
     Snapshot(commands::snapshot::Command),
     /// Find every reason a job would fail or be refused, before it runs
     Check(commands::check::Arguments),
+    /// Known vulnerabilities, for `stoke check` to look up offline
+    #[command(subcommand)]
+    Advisories(commands::advisories::Command),
     /// Check data by a contract
     #[command(subcommand)]
     Quality(commands::quality::Command),
@@ -194,6 +197,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
             Command::Check(arguments) => commands::check::run(&arguments, context).await,
+            Command::Advisories(command) => commands::advisories::run(command, context).await,
             Command::Quality(command) => commands::quality::run(command, context).await,
             Command::Policy(command) => commands::policy::run(command, context),
             Command::Convert(arguments) => commands::convert::run(&arguments, context),

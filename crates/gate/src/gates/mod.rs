@@ -16,6 +16,8 @@ pub(crate) use pods::sound;
 
 use stoke_model::manifest::{Document, Severity};
 
+pub use dependencies::Advisories;
+
 use crate::Settings;
 use crate::finding::{Finding, Gate};
 use crate::job::Job;

@@ -110,7 +110,7 @@ fn main() {
             }
         }
     })];
-    for (name, text) in BASES {
+    for (name, text) in BASES.into_iter().chain(dependencies::BASES) {
         let home = home.clone();
         trials.push(trial(
             format!("{name} is right"),
@@ -162,6 +162,7 @@ fn trial(
                 spark: None,
                 ..Settings::default()
             };
+            settings.advisories = dependencies::advisories();
             settings.runtimes = home.iter().map(|home| (SPARK.to_owned(), home.clone())).collect();
             Trial::test(name, move || test(&settings))
         }

@@ -1,5 +1,6 @@
 //! One file per verb: its arguments, and what it does with the rooms.
 
+pub mod advisories;
 pub mod bundle;
 pub mod check;
 pub mod compare;

@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 
 use pep440_rs::{Operator, VersionSpecifiers};
 use regex::Regex;
+use stoke_advisories::Ecosystem;
+
+use super::marker::Marker;
 
 /// A requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,18 +51,27 @@ impl FromStr for Requirement {
             ("", Some(exact)) => Some(Pin::Version(exact.version().to_string())),
             _ => Some(Pin::Url),
         };
+        if !group("marker").is_empty() {
+            Marker::from_str(group("marker"))?;
+        }
         Ok(Requirement {
-            name: normal(group("name")),
+            name: Ecosystem::PyPI.normal(group("name")),
             pin,
             marker: group("marker").to_owned(),
         })
     }
 }
 
-/// Runs of `-`, `_` and `.` are one dash; case does not count.
-fn normal(name: &str) -> String {
-    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("-").to_lowercase()
+impl Requirement {
+    /// True when it may be wanted for one of some Pythons on Linux.
+    #[must_use]
+    pub fn may_hold(&self, pythons: &[&str]) -> bool {
+        self.marker.is_empty()
+            || self
+                .marker
+                .parse::<Marker>()
+                .is_ok_and(|marker| marker.may_hold(pythons))
+    }
 }
 
 #[cfg(test)]

@@ -10,10 +10,13 @@ mod tests;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
 use serde_json::json;
+use stoke_advisories::Database;
+use stoke_gate::gates::Advisories;
 use stoke_gate::output::{self, Tone};
 use stoke_gate::runs::Runs;
 use stoke_gate::waivers::{self, Waivers};
@@ -67,6 +70,9 @@ pub struct Arguments {
     /// File of nodes that pods must fit on: what `kubectl get nodes -o yaml` prints
     #[arg(long, value_name = "FILE")]
     nodes: Option<PathBuf>,
+    /// Directory of the database of advisories, as `stoke advisories update` makes it; `none`: known vulnerabilities are not looked up [default: `advisories` in the home]
+    #[arg(long, value_name = "DIR")]
+    advisories: Option<PathBuf>,
     /// File of waivers [default: stoke-waivers.yaml beside the job]
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
@@ -157,6 +163,7 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
             .namespace
             .clone()
             .unwrap_or_else(|| "default".to_owned()),
+        advisories: advisories(arguments, context),
         ..Settings::default()
     };
     let waivers = waivers_of(arguments, &mut context.terminal)?;
@@ -327,6 +334,19 @@ fn policies(arguments: &Arguments) -> Outcome<Vec<PolicyFile>> {
         files.extend(stoke_policy::pack::policies(&named));
     }
     Ok(files)
+}
+
+/// Where known vulnerabilities are looked up. That there is no database is for the gate to say: most jobs have nothing to look up.
+fn advisories(arguments: &Arguments, context: &Context) -> Advisories {
+    let directory = match &arguments.advisories {
+        Some(none) if none == Path::new("none") => return Advisories::NotAsked,
+        Some(directory) => directory.clone(),
+        None => super::advisories::directory(&context.home),
+    };
+    match Database::open(&directory) {
+        Ok(database) => Advisories::Database(Arc::new(database)),
+        Err(error) => Advisories::Missing(error.to_string()),
+    }
 }
 
 /// The Sparks at hand.

@@ -1,0 +1,299 @@
+//! What the gate says of requirements and packages.
+
+use super::super::found;
+use super::*;
+
+fn said(files: &[(&str, &str)]) -> Vec<(String, usize)> {
+    let found = found(files, look).into_iter();
+    found.map(|finding| (finding.code.to_string(), finding.line)).collect()
+}
+
+fn app(spark: &str, packages: &[&str]) -> String {
+    format!(
+        "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {{name: a}}\nspec:\n  sparkVersion: {spark}\n  deps:\n    packages: {packages:?}\n"
+    )
+}
+
+#[test]
+fn requirements_are_pinned_once_and_for_this_spark() {
+    let cases: [(&str, &[&str]); 15] = [
+        ("requests==2.32.3", &[]),
+        ("requests==2.32.3 --hash=sha256:00", &[]),
+        ("requests[socks]==2.32.3; python_version >= '3.10'  # why", &[]),
+        ("requests @ https://example.com/requests-1.whl", &[]),
+        ("-r other.txt\n", &["dependency-absent"]),
+        ("--index-url https://example.com\n# nothing\n./local", &[]),
+        ("requests", &["dependency-unpinned"]),
+        ("requests>=2,<3", &["dependency-unpinned"]),
+        ("requests==2.*", &["dependency-unpinned"]),
+        ("requests==2.1\nRequests==2.2", &["dependency-twice"]),
+        (
+            "requests==2.1; sys_platform == 'linux'\nrequests==2.2; sys_platform == 'win32'",
+            &[],
+        ),
+        ("requests=2.1", &["dependency-syntax"]),
+        ("requests==2.1 \\\n  --hash=sha256:00", &[]),
+        ("pyspark==3.5.9", &["dependency-other-spark"]),
+        ("pyspark==4.1.2", &[]),
+    ];
+    let manifest = app("4.1.4", &[]);
+    for (text, codes) in cases {
+        let found: Vec<String> = said(&[("a.yaml", &manifest), ("requirements.txt", text)])
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect();
+        assert_eq!(found, codes, "{text}");
+    }
+    assert_eq!(said(&[("requirements.in", "requests")]), []);
+}
+
+#[test]
+fn packages_fit_the_spark_they_run_on() {
+    let cases: [(&str, &[&str], &[&str]); 14] = [
+        ("4.1.4", &["org.apache.spark:spark-avro_2.13:4.1.4"], &[]),
+        (
+            "4.1.4",
+            &["org.apache.spark:spark-avro_2.12:4.1.4"],
+            &["dependency-other-scala"],
+        ),
+        (
+            "4.1.4",
+            &["org.apache.spark:spark-avro_2.13:3.5.9"],
+            &["dependency-other-spark"],
+        ),
+        (
+            "4.1.4",
+            &["org.apache.spark:spark-sql_2.13:4.1.4"],
+            &["dependency-shipped"],
+        ),
+        (
+            "3.5.9",
+            &["org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.9.0"],
+            &[],
+        ),
+        (
+            "4.1.4",
+            &["org.apache.iceberg:iceberg-spark-runtime-3.5_2.13:1.9.0"],
+            &["dependency-other-spark"],
+        ),
+        (
+            "3.5.9",
+            &["org.apache.iceberg:iceberg-spark-runtime-3.5_2.13:1.9.0"],
+            &["dependency-other-scala"],
+        ),
+        (
+            "4.1.4",
+            &["org.apache.hadoop:hadoop-aws:3.3.4"],
+            &["dependency-other-hadoop"],
+        ),
+        ("4.1.4", &["org.apache.hadoop:hadoop-aws:3.4.2"], &[]),
+        ("4.1.4", &["org.postgresql:postgresql"], &["dependency-syntax"]),
+        ("4.1.4", &["org.postgresql:postgresql:latest"], &["dependency-unpinned"]),
+        (
+            "4.1.4",
+            &["org.postgresql:postgresql:42.7.4", "org.postgresql:postgresql:42.7.3"],
+            &["dependency-twice"],
+        ),
+        ("9.9.9", &["a:b_2.11:1"], &[]),
+        ("4.1.4", &["a:b::"], &["dependency-syntax"]),
+    ];
+    for (spark, packages, codes) in cases {
+        let found: Vec<String> = said(&[("a.yaml", &app(spark, packages))])
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect();
+        assert_eq!(found, codes, "{spark} {packages:?}");
+    }
+}
+
+const APP: &str = "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: a}\nspec:\n  sparkVersion: 4.1.4\n";
+
+/// What is found, and what would be looked up.
+fn read(name: &str, text: &str) -> (Vec<String>, Vec<String>) {
+    let files = [("a.yaml", APP), (name, text)];
+    let files = files.map(|(name, text)| crate::job::of_bytes(name, text.as_bytes()));
+    let job = Job {
+        files: files.to_vec(),
+        ..Job::default()
+    };
+    let found = gather(&job, &Settings::default());
+    let codes = found
+        .findings
+        .iter()
+        .map(|finding| format!("{}:{}", finding.code, finding.line));
+    let shown = found
+        .dependencies
+        .iter()
+        .map(|dependency| format!("{} {}", dependency.shown(), dependency.place.line));
+    (codes.collect(), shown.collect())
+}
+
+#[test]
+fn requirements_include_others_and_are_constrained() {
+    let files = [
+        ("a.yaml", APP),
+        (
+            "requirements.txt",
+            "requests\n-r more/base.list\n-c limits.list\nold==1; python_version < '3.8'\n",
+        ),
+        ("more/base.list", "pandas==2.2.3\n-r base.list\nnumpy\n"),
+        ("limits.list", "requests==2.32.3\n"),
+    ];
+    let job = Job {
+        files: files
+            .map(|(name, text)| crate::job::of_bytes(name, text.as_bytes()))
+            .to_vec(),
+        ..Job::default()
+    };
+    let found = gather(&job, &Settings::default());
+    let shown: Vec<_> = found.dependencies.iter().map(Dependency::shown).collect();
+    assert_eq!(shown, ["requests==2.32.3", "pandas==2.2.3", "numpy=="]);
+    let said: Vec<_> = found
+        .findings
+        .iter()
+        .map(|finding| (&*finding.code, finding.file.as_str(), finding.line))
+        .collect();
+    // A file that includes itself is read once.
+    assert_eq!(said, [("dependency-unpinned", "more/base.list", 3)]);
+}
+
+#[test]
+fn locks_name_one_version_of_everything() {
+    let cases: [(&str, &str, &[&str], &[&str]); 9] = [
+        (
+            "poetry.lock",
+            "[[package]]\nname = \"Requests\"\nversion = \"2.32.3\"\ngroups = [\"main\"]\n\n[[package]]\nname = \"pytest\"\nversion = \"8.0\"\ngroups = [\"dev\"]\n\n[metadata]\nlock-version = \"2.1\"\npython-versions = \">=3.10\"\n",
+            &[],
+            &["requests==2.32.3 2"],
+        ),
+        (
+            "poetry.lock",
+            "[[package]]\nname = \"pytest\"\nversion = \"8.0\"\ncategory = \"dev\"\n\n[metadata]\npython-versions = \"<3.9\"\n",
+            &["dependency-other-python:7"],
+            &[],
+        ),
+        (
+            "uv.lock",
+            "version = 1\nrequires-python = \">=3.11\"\n\n[[package]]\nname = \"job\"\nversion = \"0.1.0\"\nsource = { virtual = \".\" }\n\n[[package]]\nname = \"pandas\"\nversion = \"2.1.0\"\nsource = { registry = \"https://pypi.org/simple\" }\n",
+            &["dependency-not-with-spark:10"],
+            &["pandas==2.1.0 10"],
+        ),
+        (
+            "pdm.lock",
+            "[metadata]\ngroups = [\"default\", \"dev\"]\n\n[[package]]\nname = \"idna\"\nversion = \"3.7\"\ngroups = [\"default\"]\n\n[[package]]\nname = \"ruff\"\nversion = \"0.5\"\ngroups = [\"dev\"]\n",
+            &[],
+            &["idna==3.7 5"],
+        ),
+        (
+            "pylock.toml",
+            "lock-version = \"1.0\"\nrequires-python = \"==3.9.*\"\n[[packages]]\nname = \"idna\"\nversion = \"3.7\"\n[[packages]]\nname = \"colorama\"\nversion = \"0.4\"\nmarker = \"sys_platform == 'win32'\"\n",
+            &["dependency-other-python:2"],
+            &["idna==3.7 4"],
+        ),
+        (
+            "Pipfile.lock",
+            "{\"_meta\": {\"requires\": {\"python_version\": \"3.12\"}},\n\"default\": {\n\"idna\": {\"version\": \"==3.7\"},\n\"tomli\": {\"version\": \"==2\", \"markers\": \"python_version < '3.9'\"}},\n\"develop\": {\"pytest\": {\"version\": \"==8\"}}}",
+            &[],
+            &["idna==3.7 3"],
+        ),
+        ("Pipfile.lock", "{\n  \"default\": [\n", &["dependency-syntax:2"], &[]),
+        ("uv.lock", "version = 1\n[[package]\n", &["dependency-syntax:2"], &[]),
+        (
+            "uv.lock",
+            "[[package]]\nversion = \"1\"\n",
+            &["dependency-syntax:1"],
+            &[],
+        ),
+    ];
+    for (name, text, codes, dependencies) in cases {
+        let (said, shown) = read(name, text);
+        assert_eq!(
+            (
+                said.iter().map(String::as_str).collect::<Vec<_>>(),
+                shown.iter().map(String::as_str).collect::<Vec<_>>()
+            ),
+            (codes.to_vec(), dependencies.to_vec()),
+            "{name}: {text}"
+        );
+    }
+}
+
+#[test]
+fn projects_say_what_they_want() {
+    let cases: [(&str, &str, &[&str], &[&str]); 10] = [
+        (
+            "pyproject.toml",
+            "[project]\nname = \"a\"\nrequires-python = \"<3.10\"\ndependencies = [\n  \"requests==2.32.3\",\n  \"idna>=3\",\n  \"tomli==1; python_version < '3.10'\",\n  \"a b\",\n]\n",
+            &[
+                "dependency-other-python:3",
+                "dependency-unpinned:6",
+                "dependency-syntax:8",
+            ],
+            &["requests==2.32.3 5", "idna== 6"],
+        ),
+        (
+            "pyproject.toml",
+            "[tool.poetry.dependencies]\nidna = \"^3.7\"\npython = \">=3.10\"\nrequests = {version = \"2.32.3\", extras = [\"socks\"]}\n",
+            &["dependency-unpinned:2"],
+            &["idna== 2", "requests==2.32.3 4"],
+        ),
+        ("pyproject.toml", "[project\n", &["dependency-syntax:1"], &[]),
+        (
+            "environment.yml",
+            "name: a\ndependencies:\n- python=3.9\n- conda-forge::pandas=2.2.3=py310\n- openssl\n- pip\n- pip:\n  - requests==2.32.3\n",
+            &[
+                "dependency-other-python:3",
+                "dependency-unpinned:5",
+                "dependency-unpinned:6",
+            ],
+            &["pandas==2.2.3 4", "requests==2.32.3 8"],
+        ),
+        (
+            "pom.xml",
+            "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n<properties><pg>42.7.4</pg><again>${pg}</again></properties>\n<dependencyManagement><dependencies><dependency><groupId>a</groupId><artifactId>m</artifactId><version>1.5</version></dependency></dependencies></dependencyManagement>\n<dependencies>\n<dependency><groupId>org.postgresql</groupId><artifactId>postgresql</artifactId><version>${again}</version></dependency>\n<dependency><groupId>a</groupId><artifactId>m</artifactId></dependency>\n<dependency><groupId>a</groupId><artifactId>t</artifactId><version>1</version><scope>test</scope></dependency>\n<dependency><groupId>org.apache.spark</groupId><artifactId>spark-sql_2.13</artifactId><version>4.1.4</version><scope>provided</scope></dependency>\n<dependency><groupId>a</groupId><artifactId>u</artifactId><version>${parent.v}</version></dependency>\n</dependencies></project>",
+            &[],
+            &["org.postgresql:postgresql:42.7.4 5", "a:m:1.5 6", "a:u: 9"],
+        ),
+        (
+            "pom.xml",
+            "<project><dependencies>\n<dependency><groupId>org.apache.spark</groupId><artifactId>spark-sql_2.12</artifactId><version>3.5.9</version><scope>provided</scope></dependency>\n<dependency><groupId>org.apache.spark</groupId><artifactId>spark-core_2.13</artifactId><version>4.1.4</version></dependency>\n<dependency><groupId>a</groupId><artifactId>s</artifactId><version>1-SNAPSHOT</version></dependency></dependencies></project>",
+            &[
+                "dependency-other-scala:2",
+                "dependency-other-spark:2",
+                "dependency-shipped:3",
+                "dependency-unpinned:4",
+            ],
+            &["org.apache.spark:spark-core_2.13:4.1.4 3", "a:s: 4"],
+        ),
+        ("pom.xml", "<project>\n<a></project>", &["dependency-syntax:2"], &[]),
+        (
+            "build.sbt",
+            "scalaVersion := \"2.13.17\"\nval v = \"4.1.4\"\nlibraryDependencies ++= Seq(\n  \"org.apache.spark\" %% \"spark-sql\" % v % \"provided\",\n  // \"a\" % \"old\" % \"1\",\n  \"com.lihaoyi\" %% \"upickle\" % \"4.0.0\",\n  \"org.scalatest\" %% \"scalatest\" % \"3.2.19\" % Test\n)\n",
+            &[],
+            &["com.lihaoyi:upickle_2.13:4.0.0 6"],
+        ),
+        (
+            "build.gradle",
+            "dependencies {\n  implementation 'org.postgresql:postgresql:42.7.4'\n  compileOnly(\"org.apache.spark:spark-sql_2.13:3.5.9\")\n  testImplementation 'a:b:1'\n  implementation \"a:c:$v\"\n}\n",
+            &["dependency-other-spark:3"],
+            &["org.postgresql:postgresql:42.7.4 2"],
+        ),
+        (
+            "gradle.lockfile",
+            "# comment\na:b:1.0=compileClasspath,runtimeClasspath\na:c:1.0=testRuntimeClasspath\nempty=annotationProcessor\n",
+            &[],
+            &["a:b:1.0 2"],
+        ),
+    ];
+    for (name, text, codes, dependencies) in cases {
+        let (said, shown) = read(name, text);
+        assert_eq!(
+            (
+                said.iter().map(String::as_str).collect::<Vec<_>>(),
+                shown.iter().map(String::as_str).collect::<Vec<_>>()
+            ),
+            (codes.to_vec(), dependencies.to_vec()),
+            "{name}: {text}"
+        );
+    }
+}
