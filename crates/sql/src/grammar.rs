@@ -262,7 +262,11 @@ impl Grammar {
             start,
             names,
             rules,
-            kinds: parser_class.tokens.into_iter().map(|(name, kind)| (kind, name)).collect(),
+            kinds: parser_class
+                .tokens
+                .into_iter()
+                .map(|(name, kind)| (kind, name))
+                .collect(),
             version: (0, 0),
         })
     }

@@ -173,7 +173,10 @@ impl<'p> Node<'p> {
     pub fn text(self) -> String {
         let taken = self.taken();
         let tokens = &self.parsed.tokens;
-        match (tokens.get(taken.from), taken.to.checked_sub(1).and_then(|last| tokens.get(last))) {
+        match (
+            tokens.get(taken.from),
+            taken.to.checked_sub(1).and_then(|last| tokens.get(last)),
+        ) {
             (Some(first), Some(last)) if taken.from < taken.to => {
                 self.parsed.text[first.from..last.to].iter().collect()
             }

@@ -9,7 +9,9 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
         "insertInto" => insert(node, found),
         "dmlStatementNoWith" => change(node, found),
         "notMatchedAction" => {
-            let columns = node.kid("multipartIdentifierList").map(|list| list.all("multipartIdentifier").count());
+            let columns = node
+                .kid("multipartIdentifierList")
+                .map(|list| list.all("multipartIdentifier").count());
             let values = node.all("expression").count();
             if let Some(columns) = columns.filter(|columns| *columns != values) {
                 let message = format!("{columns} columns and {values} values are to be inserted");
@@ -30,7 +32,9 @@ fn partition(node: Node<'_>, found: &mut Refusals) {
         let message = "DEFAULT is no value of a partition";
         found.add(value, "REF_DEFAULT_VALUE_IS_NOT_ALLOWED_IN_PARTITION", message);
     }
-    let open = node.all("partitionVal").find(|value| value.kids().count() == 1 && value.own().next().is_none());
+    let open = node
+        .all("partitionVal")
+        .find(|value| value.kids().count() == 1 && value.own().next().is_none());
     let Some(open) = open else { return };
     let Some(parent) = node.parent() else { return };
     let name = name(open).unwrap_or_default();
@@ -49,11 +53,18 @@ fn insert(node: Node<'_>, found: &mut Refusals) {
     if node.has("INTO") && node.has("IF") && !node.has("OVERWRITE") {
         found.add(node, INVALID, "IF NOT EXISTS goes with INSERT OVERWRITE only");
     }
+    let alias = node.kid("tableAlias").filter(|alias| alias.words().next().is_some());
+    if let Some(alias) = alias.filter(|_| node.has("WHERE") && node.version() >= (4, 2)) {
+        let condition = "INSERT_REPLACE_WHERE_TABLE_ALIAS_NOT_ALLOWED";
+        found.add(alias, condition, "REPLACE WHERE takes no alias of the table");
+    }
     if !node.has("DIRECTORY") {
         return;
     }
     if node.kid("tableProvider").is_some() {
-        let options = node.kids().find(|kid| matches!(kid.rule(), "propertyList" | "expressionPropertyList"));
+        let options = node
+            .kids()
+            .find(|kid| matches!(kid.rule(), "propertyList" | "expressionPropertyList"));
         let in_options = options.is_some_and(|options| {
             let keys = options.kids().filter_map(|property| property.kids().next());
             keys.filter_map(|key| text_of(key).or_else(|| Some(key.name())))
@@ -70,7 +81,11 @@ fn insert(node: Node<'_>, found: &mut Refusals) {
         let known = ["sequencefile", "rcfile", "orc", "parquet", "textfile", "avro"];
         let name = format.text().to_lowercase();
         if !format.has("INPUTFORMAT") && !known.contains(&name.as_str()) {
-            found.add(format, NOT_ALLOWED, format!("there is no file format {name}; {} are known", known.join(", ")));
+            found.add(
+                format,
+                NOT_ALLOWED,
+                format!("there is no file format {name}; {} are known", known.join(", ")),
+            );
         }
     }
 }
@@ -84,7 +99,11 @@ fn change(node: Node<'_>, found: &mut Refusals) {
     }
     for alias in node.all("tableAlias") {
         if let Some(columns) = alias.kid("identifierList") {
-            found.add(columns, "COLUMN_ALIASES_NOT_ALLOWED", format!("the alias of a table takes no columns in {first}"));
+            found.add(
+                columns,
+                "COLUMN_ALIASES_NOT_ALLOWED",
+                format!("the alias of a table takes no columns in {first}"),
+            );
         }
     }
     if first != "MERGE" {
@@ -92,8 +111,14 @@ fn change(node: Node<'_>, found: &mut Refusals) {
     }
     let clauses = [
         ("matchedClause", "NON_LAST_MATCHED_CLAUSE_OMIT_CONDITION"),
-        ("notMatchedClause", "NON_LAST_NOT_MATCHED_BY_TARGET_CLAUSE_OMIT_CONDITION"),
-        ("notMatchedBySourceClause", "NON_LAST_NOT_MATCHED_BY_SOURCE_CLAUSE_OMIT_CONDITION"),
+        (
+            "notMatchedClause",
+            "NON_LAST_NOT_MATCHED_BY_TARGET_CLAUSE_OMIT_CONDITION",
+        ),
+        (
+            "notMatchedBySourceClause",
+            "NON_LAST_NOT_MATCHED_BY_SOURCE_CLAUSE_OMIT_CONDITION",
+        ),
     ];
     let mut none = true;
     for (rule, condition) in clauses {
@@ -101,7 +126,11 @@ fn change(node: Node<'_>, found: &mut Refusals) {
         none &= all.is_empty();
         let others = all.split_last().map_or(&[][..], |(_, others)| others);
         if let Some(clause) = others.iter().find(|clause| clause.kid("booleanExpression").is_none()) {
-            found.add(*clause, condition, "only the last clause of its kind may be without a condition");
+            found.add(
+                *clause,
+                condition,
+                "only the last clause of its kind may be without a condition",
+            );
         }
     }
     if none {

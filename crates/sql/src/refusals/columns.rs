@@ -6,12 +6,26 @@ use crate::parsed::Node;
 pub fn look(node: Node<'_>, found: &mut Refusals) {
     match node.rule() {
         "colDefinition" | "createOrReplaceTableColType" => {
-            options(node, "colDefinitionOption", "CREATE_TABLE_COLUMN_DESCRIPTOR_DUPLICATE", found);
+            options(
+                node,
+                "colDefinitionOption",
+                "CREATE_TABLE_COLUMN_DESCRIPTOR_DUPLICATE",
+                found,
+            );
             identity_type(node, found);
         }
         "qualifiedColTypeWithPosition" => {
-            options(node, "colDefinitionDescriptorWithPosition", "ALTER_TABLE_COLUMN_DESCRIPTOR_DUPLICATE", found);
-            if node.parent().and_then(|list| list.parent()).is_some_and(|statement| statement.has("REPLACE")) {
+            options(
+                node,
+                "colDefinitionDescriptorWithPosition",
+                "ALTER_TABLE_COLUMN_DESCRIPTOR_DUPLICATE",
+                found,
+            );
+            if node
+                .parent()
+                .and_then(|list| list.parent())
+                .is_some_and(|statement| statement.has("REPLACE"))
+            {
                 replaced(node, found);
             }
         }
@@ -74,7 +88,10 @@ fn identity_type(node: Node<'_>, found: &mut Refusals) {
     let Some(of) = node.kid("dataType").filter(|_| identity) else {
         return;
     };
-    if !matches!(of.text().to_ascii_uppercase().as_str(), "BIGINT" | "LONG" | "INT" | "INTEGER") {
+    if !matches!(
+        of.text().to_ascii_uppercase().as_str(),
+        "BIGINT" | "LONG" | "INT" | "INTEGER"
+    ) {
         let message = format!("an identity is a BIGINT, not a {}", of.text());
         found.add(of, "IDENTITY_COLUMNS_UNSUPPORTED_DATA_TYPE", message);
     }
@@ -103,7 +120,9 @@ fn sequence(node: Node<'_>, found: &mut Refusals) {
 }
 
 fn is_primary(node: Node<'_>) -> bool {
-    node.below().into_iter().any(|node| node.is("uniqueSpec") && node.has("PRIMARY"))
+    node.below()
+        .into_iter()
+        .any(|node| node.is("uniqueSpec") && node.has("PRIMARY"))
 }
 
 fn keys(node: Node<'_>, found: &mut Refusals) {
@@ -127,18 +146,38 @@ fn constraint(node: Node<'_>, found: &mut Refusals) {
         .filter(|node| matches!(node.rule(), "enforcedCharacteristic" | "relyCharacteristic"))
         .map(|node| node.text().to_ascii_uppercase())
         .collect();
-    let count = |words: [&str; 2]| all.iter().filter(|text| words.contains(&text.split_whitespace().collect::<String>().as_str())).count();
+    let count = |words: [&str; 2]| {
+        all.iter()
+            .filter(|text| words.contains(&text.split_whitespace().collect::<String>().as_str()))
+            .count()
+    };
     let (enforced, not) = (count(["ENFORCED", ""]), count(["NOTENFORCED", ""]));
     if enforced + not > 1 || count(["RELY", "NORELY"]) > 1 {
-        found.add(*first, "INVALID_CONSTRAINT_CHARACTERISTICS", "a constraint is enforced or not, relied on or not");
+        found.add(
+            *first,
+            "INVALID_CONSTRAINT_CHARACTERISTICS",
+            "a constraint is enforced or not, relied on or not",
+        );
         return;
     }
     let check = below.iter().any(|node| node.is("checkConstraint"));
     if check && not > 0 {
-        found.add(*first, "UNSUPPORTED_CONSTRAINT_CHARACTERISTIC", "CHECK is always enforced");
+        found.add(
+            *first,
+            "UNSUPPORTED_CONSTRAINT_CHARACTERISTIC",
+            "CHECK is always enforced",
+        );
     }
     if !check && enforced > 0 {
-        let what = if is_primary(node) { "a primary key" } else { "this constraint" };
-        found.add(*first, "UNSUPPORTED_CONSTRAINT_CHARACTERISTIC", format!("{what} is never enforced"));
+        let what = if is_primary(node) {
+            "a primary key"
+        } else {
+            "this constraint"
+        };
+        found.add(
+            *first,
+            "UNSUPPORTED_CONSTRAINT_CHARACTERISTIC",
+            format!("{what} is never enforced"),
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Statements that are neither queries nor about tables: functions, resources, settings, variables; and what Spark does not do.
 
-use super::{INVALID, NOT_ALLOWED, Refusals, TWICE, begins, intervals, twice};
+use super::{INVALID, NOT_ALLOWED, Refusals, TWICE, intervals, twice};
 use crate::parsed::Node;
 
 /// Hours a time zone may be away, in microseconds.
@@ -9,21 +9,35 @@ const MOST_OFFSET: i64 = 18 * 3_600_000_000;
 pub fn look(node: Node<'_>, text: &[char], found: &mut Refusals) {
     match node.rule() {
         "unsupportedHiveNativeCommands" => {
-            found.add(node, INVALID, format!("{} is not supported", node.text().to_uppercase()));
+            found.add(
+                node,
+                INVALID,
+                format!("{} is not supported", node.text().to_uppercase()),
+            );
         }
         "statement" | "setResetStatement" => statement(node, text, found),
         "resource" => {
             let kind = node.kids().next().map(Node::name).unwrap_or_default();
             if !["jar", "file", "archive"].contains(&kind.to_lowercase().as_str()) {
-                found.add(node, NOT_ALLOWED, format!("a function uses JAR, FILE and ARCHIVE, not {kind}"));
+                found.add(
+                    node,
+                    NOT_ALLOWED,
+                    format!("a function uses JAR, FILE and ARCHIVE, not {kind}"),
+                );
             }
         }
         "routineCharacteristics" => characteristics(node, found),
         "executeImmediateUsing" => {
             let aliases = node.below().into_iter().filter(|node| node.is("namedExpression"));
-            let names = aliases.filter_map(|node| node.kid("errorCapturingIdentifier")).map(|name| name.name().to_lowercase());
+            let names = aliases
+                .filter_map(|node| node.kid("errorCapturingIdentifier"))
+                .map(|name| name.name().to_lowercase());
             if let Some(name) = twice(names.collect()) {
-                found.add(node, "EXEC_IMMEDIATE_DUPLICATE_ARGUMENT_ALIASES", format!("`{name}` is given twice"));
+                found.add(
+                    node,
+                    "EXEC_IMMEDIATE_DUPLICATE_ARGUMENT_ALIASES",
+                    format!("`{name}` is given twice"),
+                );
             }
         }
         _ => {}
@@ -56,15 +70,30 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
             }
         }
         ["ADD" | "LIST", ..] => {
-            let kind = node.words().nth(1).map(|word| word.text().to_lowercase()).unwrap_or_default();
+            let kind = node
+                .words()
+                .nth(1)
+                .map(|word| word.text().to_lowercase())
+                .unwrap_or_default();
             let known = ["jar", "jars", "file", "files", "archive", "archives"];
             if !known.contains(&kind.as_str()) {
-                found.add(node, NOT_ALLOWED, format!("JAR, FILE and ARCHIVE can be added and listed, not {kind}"));
+                found.add(
+                    node,
+                    NOT_ALLOWED,
+                    format!("JAR, FILE and ARCHIVE can be added and listed, not {kind}"),
+                );
             }
         }
-        ["EXPLAIN", "LOGICAL", ..] => found.add(node, INVALID, "EXPLAIN LOGICAL is not supported: write EXPLAIN EXTENDED"),
+        ["EXPLAIN", "LOGICAL", ..] => found.add(
+            node,
+            INVALID,
+            "EXPLAIN LOGICAL is not supported: write EXPLAIN EXTENDED",
+        ),
         ["ANALYZE", ..] => {
-            let word = node.kids().last().filter(|kid| matches!(kid.rule(), "identifier" | "simpleIdentifier"));
+            let word = node
+                .kids()
+                .last()
+                .filter(|kid| matches!(kid.rule(), "identifier" | "simpleIdentifier"));
             if let Some(word) = word.filter(|word| !word.name().eq_ignore_ascii_case("NOSCAN")) {
                 let message = format!("NOSCAN is what may stand here, not {}", word.name());
                 found.add(word, "INVALID_SQL_SYNTAX.ANALYZE_TABLE_UNEXPECTED_NOSCAN", message);
@@ -72,6 +101,17 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
         }
         ["SHOW", ..] if has("FUNCTIONS") => functions(node, found),
         ["DESC" | "DESCRIBE", ..] => describe(node, found),
+        ["COMMENT", "ON", "COLUMN", ..] if node.version() >= (4, 2) => {
+            let column = node
+                .kids()
+                .find(|kid| matches!(kid.rule(), "multipartIdentifier" | "identifierReference"));
+            if column.is_some_and(|column| column.below().iter().any(|node| node.is("multipartIdentifier")))
+                && dots(column) == 0
+            {
+                let condition = "INVALID_SQL_SYNTAX.COMMENT_ON_COLUMN_INCORRECT_IDENTIFIER";
+                found.add(node, condition, "the column stands behind its table: `t.a`");
+            }
+        }
         ["CACHE", ..] => {
             if node.kid("query").is_some() && dots(named()) > 0 {
                 found.add(node, NOT_ALLOWED, "what is cached from a query has a name of one part");
@@ -82,17 +122,27 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
             let rest = rest.trim_end_matches(';').trim_end();
             let condition = "INVALID_SQL_SYNTAX.INVALID_REFRESH_RESOURCE_PATH";
             if rest.is_empty() {
-                found.add(node, "INVALID_SQL_SYNTAX.EMPTY_REFRESH_RESOURCE_PATH", "REFRESH needs a table or a path");
+                found.add(
+                    node,
+                    "INVALID_SQL_SYNTAX.EMPTY_REFRESH_RESOURCE_PATH",
+                    "REFRESH needs a table or a path",
+                );
             } else if rest.contains(char::is_whitespace) {
                 found.add(node, condition, "a path with blanks stands in quotes");
             }
         }
         ["DROP", "TEMPORARY", "FUNCTION", ..] if dots(named()) > 0 => {
-            found.add(node, "INVALID_SQL_SYNTAX.MULTI_PART_NAME", "a temporary function is in no database");
+            found.add(
+                node,
+                "INVALID_SQL_SYNTAX.MULTI_PART_NAME",
+                "a temporary function is in no database",
+            );
         }
         ["CREATE", ..] if has("FUNCTION") => create_function(node, &own, dots(named()), found),
         ["DECLARE", ..] => {
-            let typed = node.kids().any(|kid| matches!(kid.rule(), "dataType" | "variableDefaultExpression"));
+            let typed = node
+                .kids()
+                .any(|kid| matches!(kid.rule(), "dataType" | "variableDefaultExpression"));
             if !typed && node.kid("identifierReference").is_some() {
                 let condition = "INVALID_SQL_SYNTAX.VARIABLE_TYPE_OR_DEFAULT_REQUIRED";
                 found.add(node, condition, "a variable needs a type or a default");
@@ -104,12 +154,23 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
 
 /// What stands behind the first word, to the end of the text.
 fn remainder(node: Node<'_>, text: &[char]) -> String {
-    let first = node.words().next().map_or(0, |word| word.at() + word.text().chars().count());
-    text.get(first..).unwrap_or_default().iter().collect::<String>().trim().to_owned()
+    let first = node
+        .words()
+        .next()
+        .map_or(0, |word| word.at() + word.text().chars().count());
+    text.get(first..)
+        .unwrap_or_default()
+        .iter()
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 fn is_key(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '\\'))
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '\\'))
 }
 
 fn set(node: Node<'_>, text: &[char], found: &mut Refusals) {
@@ -128,15 +189,26 @@ fn set(node: Node<'_>, text: &[char], found: &mut Refusals) {
 
 fn zone(node: Node<'_>, rest: &[&str], found: &mut Refusals) {
     if let Some(interval) = node.kid("interval") {
-        let Some(length) = intervals::length(interval) else { return };
+        let Some(length) = intervals::length(interval) else {
+            return;
+        };
         if length.abs() > MOST_OFFSET || length % 1_000_000 != 0 {
             let condition = "INVALID_INTERVAL_FORMAT.TIMEZONE_INTERVAL_OUT_OF_RANGE";
-            found.add(interval, condition, "a time zone is at most 18 hours away, in whole seconds");
+            found.add(
+                interval,
+                condition,
+                "a time zone is at most 18 hours away, in whole seconds",
+            );
         }
         return;
     }
     let named = node.kid("timezone").is_some() || node.kids().next().is_some();
-    if !named && rest != ["LOCAL"] && !rest.iter().all(|kind| matches!(*kind, "STRING_LITERAL" | "DOUBLEQUOTED_STRING") && rest.len() == 1) {
+    if !named
+        && rest != ["LOCAL"]
+        && !rest
+            .iter()
+            .all(|kind| matches!(*kind, "STRING_LITERAL" | "DOUBLEQUOTED_STRING") && rest.len() == 1)
+    {
         found.add(node, "INVALID_TIME_ZONE", "a time zone is LOCAL, a text or an interval");
     }
     if rest.is_empty() && !named {
@@ -145,7 +217,10 @@ fn zone(node: Node<'_>, rest: &[&str], found: &mut Refusals) {
 }
 
 fn functions(node: Node<'_>, found: &mut Refusals) {
-    let scope = node.kids().next().filter(|kid| matches!(kid.rule(), "identifier" | "simpleIdentifier"));
+    let scope = node
+        .kids()
+        .next()
+        .filter(|kid| matches!(kid.rule(), "identifier" | "simpleIdentifier"));
     let scope = scope.filter(|scope| node.own().nth(1).is_none_or(|second| scope.first() < second.index));
     if let Some(scope) = scope
         && !["all", "system", "user"].contains(&scope.name().to_lowercase().as_str())
@@ -154,8 +229,10 @@ fn functions(node: Node<'_>, found: &mut Refusals) {
         found.add(scope, "INVALID_SQL_SYNTAX.SHOW_FUNCTIONS_INVALID_SCOPE", message);
     }
     let within = node.has("IN") || node.has("FROM");
-    let patterns = node.kids().filter(|kid| matches!(kid.rule(), "multipartIdentifier" | "identifierReference"));
-    if let Some(pattern) = patterns.skip(1).next().filter(|_| within) {
+    let patterns = node
+        .kids()
+        .filter(|kid| matches!(kid.rule(), "multipartIdentifier" | "identifierReference"));
+    if let Some(pattern) = { patterns }.nth(1).filter(|_| within) {
         let message = "behind a database the pattern is a text: LIKE 'f*'";
         found.add(pattern, "INVALID_SQL_SYNTAX.SHOW_FUNCTIONS_INVALID_PATTERN", message);
     }
@@ -170,7 +247,7 @@ fn describe(node: Node<'_>, found: &mut Refusals) {
         }
     }
     if node.has("JSON") && node.kids().any(|kid| kid.is("identifierReference")) {
-        if column.is_some() && node.version() < (4, 2) {
+        if column.is_some() {
             let condition = "UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_JSON";
             found.add(node, condition, "a column cannot be described AS JSON");
         }
@@ -198,13 +275,15 @@ fn create_function(node: Node<'_>, own: &[&str], dots: usize, found: &mut Refusa
         }
     }
     if let Some(parameters) = node.kid("colDefinitionList") {
-        let generated = parameters.below().into_iter().find(|node| node.is("generationExpression"));
+        let generated = parameters
+            .below()
+            .into_iter()
+            .find(|node| node.is("generationExpression"));
         if let Some(generated) = generated {
             let condition = "INVALID_SQL_SYNTAX.CREATE_FUNC_WITH_GENERATED_COLUMNS_AS_PARAMETERS";
             found.add(generated, condition, "a parameter is not GENERATED");
         }
     }
-    let _ = begins;
 }
 
 /// `LANGUAGE SQL DETERMINISTIC …` of a function in SQL.
@@ -219,7 +298,11 @@ fn characteristics(node: Node<'_>, found: &mut Refusals) {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
             ["LANGUAGE", language] if *language != "SQL" => {
-                found.add(kid, NOT_ALLOWED, format!("a function with RETURN is written in SQL, not in {language}"));
+                found.add(
+                    kid,
+                    NOT_ALLOWED,
+                    format!("a function with RETURN is written in SQL, not in {language}"),
+                );
             }
             ["SQL", "SECURITY", "INVOKER"] => found.add(kid, NOT_ALLOWED, "SQL SECURITY INVOKER is not supported"),
             ["SPECIFIC", ..] => found.add(kid, NOT_ALLOWED, "SPECIFIC is not supported"),

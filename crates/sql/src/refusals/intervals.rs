@@ -218,7 +218,11 @@ fn range(node: Node<'_>, found: &mut Refusals) {
     let units = match units.as_slice() {
         [from, to] => (*from, *to),
         _ => {
-            let own: Vec<&str> = node.own().map(|word| word.kind()).filter(|kind| *kind != "TO").collect();
+            let own: Vec<&str> = node
+                .own()
+                .map(|word| word.kind())
+                .filter(|kind| *kind != "TO")
+                .collect();
             match own.as_slice() {
                 [from, to] => (*from, *to),
                 _ => return,
@@ -230,10 +234,17 @@ fn range(node: Node<'_>, found: &mut Refusals) {
         found.add(node, INVALID, message);
         return;
     }
-    let Some(written) = node.kid("intervalValue") else { return };
-    let pieces = written.pieces().any(|piece| matches!(piece, Piece::Node(kid) if kid.is("stringLit")));
+    let Some(written) = node.kid("intervalValue") else {
+        return;
+    };
+    let pieces = written
+        .pieces()
+        .any(|piece| matches!(piece, Piece::Node(kid) if kid.is("stringLit")));
     if !pieces {
-        let number = written.words().last().is_some_and(|word| matches!(word.kind(), "INTEGER_VALUE" | "DECIMAL_VALUE"));
+        let number = written
+            .words()
+            .last()
+            .is_some_and(|word| matches!(word.kind(), "INTEGER_VALUE" | "DECIMAL_VALUE"));
         if number {
             found.add(written, INVALID, "what is from one unit to another is a text in quotes");
         }
@@ -324,10 +335,26 @@ mod tests {
 
     #[test]
     fn texts_of_values_and_units() {
-        for right in ["1 day", "interval -1 DAY +2 hours", "1.5 seconds", " 3 weeks ", ".5 second"] {
+        for right in [
+            "1 day",
+            "interval -1 DAY +2 hours",
+            "1.5 seconds",
+            " 3 weeks ",
+            ".5 second",
+        ] {
             assert!(parse(right).is_some_and(|interval| !interval.mixes), "{right}");
         }
-        for wrong in ["", "x", "1", "1 fortnight", "1.5 days", "interval", "1day", "1.1234567891 second", "99999999999 days"] {
+        for wrong in [
+            "",
+            "x",
+            "1",
+            "1 fortnight",
+            "1.5 days",
+            "interval",
+            "1day",
+            "1.1234567891 second",
+            "99999999999 days",
+        ] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
         assert!(parse("1 month 1 day").unwrap().mixes);

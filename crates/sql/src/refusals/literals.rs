@@ -51,7 +51,10 @@ fn typed(node: Node<'_>, found: &mut Refusals) {
         }
         "X" => value.chars().all(|c| c.is_ascii_hexdigit()),
         _ => {
-            let message = format!("there are no literals of type `{name}`; write `CAST({} AS {name})`", text.text());
+            let message = format!(
+                "there are no literals of type `{name}`; write `CAST({} AS {name})`",
+                text.text()
+            );
             found.add(node, "UNSUPPORTED_TYPED_LITERAL", message);
             return;
         }

@@ -25,7 +25,7 @@ mod tables;
 mod types;
 
 use crate::grammar::SyntaxError;
-use crate::parsed::{Node, Parsed, Piece};
+use crate::parsed::{Node, Parsed};
 
 /// A kind of statement or clause that Spark knows of and does not do.
 const INVALID: &str = "INVALID_STATEMENT_OR_CLAUSE";
@@ -106,11 +106,6 @@ fn unescape(text: &str, quote: char, into: &mut String) {
     }
 }
 
-/// Whether a node lies somewhere in one of a rule.
-fn inside(node: Node<'_>, rule: &str) -> bool {
-    node.above().any(|above| above.is(rule))
-}
-
 /// The first value that is there twice.
 fn twice(mut values: Vec<String>) -> Option<String> {
     values.sort_unstable();
@@ -121,19 +116,7 @@ fn twice(mut values: Vec<String>) -> Option<String> {
 /// A node's first own words, in upper case: what kind of a statement it is.
 fn begins(node: Node<'_>, kinds: &[&str]) -> bool {
     let mut own = node.own();
-    kinds.iter().all(|kind| own.next().is_some_and(|word| word.kind() == *kind))
-}
-
-/// The node before a node among its siblings' pieces: the kind of the last token there.
-fn kind_before(node: Node<'_>) -> &str {
-    let Some(parent) = node.parent() else { return "" };
-    let mut last = "";
-    for piece in parent.pieces() {
-        match piece {
-            Piece::Token(word) => last = word.kind(),
-            Piece::Node(other) if other.first() == node.first() && other.rule() == node.rule() => break,
-            Piece::Node(_) => {}
-        }
-    }
-    last
+    kinds
+        .iter()
+        .all(|kind| own.next().is_some_and(|word| word.kind() == *kind))
 }

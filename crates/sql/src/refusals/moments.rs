@@ -19,9 +19,7 @@ fn is_special(text: &str) -> bool {
 
 /// A number of so many digits, and what follows it.
 fn number(text: &str, least: usize, most: usize) -> Option<(u32, &str)> {
-    let length = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let length = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     if length < least || length > most {
         return None;
     }
@@ -117,7 +115,9 @@ pub fn is_timestamp(text: &str, alone: bool) -> bool {
         return true;
     }
     let text = trimmed(text);
-    let clock = text.strip_prefix('T').or_else(|| text.get(..3).filter(|start| start.contains(':')).map(|_| text));
+    let clock = text
+        .strip_prefix('T')
+        .or_else(|| text.get(..3).filter(|start| start.contains(':')).map(|_| text));
     if let Some(clock) = clock {
         return alone && time(clock).is_some_and(is_zone);
     }
@@ -150,16 +150,43 @@ mod tests {
 
     #[test]
     fn moments_and_what_is_none() {
-        for right in ["2026-01-01", "2026", "2026-1", " 2024-02-29 ", "2026-01-01T9", "now", "-0044-03-15"] {
+        for right in [
+            "2026-01-01",
+            "2026",
+            "2026-1",
+            " 2024-02-29 ",
+            "2026-01-01T9",
+            "now",
+            "-0044-03-15",
+        ] {
             assert!(is_date(right), "{right}");
         }
-        for wrong in ["", "x", "2026-02-29", "2026-13-01", "26-01-01", "2026-1-", "20260101", "2026-01 x"] {
+        for wrong in [
+            "",
+            "x",
+            "2026-02-29",
+            "2026-13-01",
+            "26-01-01",
+            "2026-1-",
+            "20260101",
+            "2026-01 x",
+        ] {
             assert!(!is_date(wrong), "{wrong}");
         }
-        for right in ["2026-01-01 1:2:3.5 Europe/Berlin", "2026-01-01T00:00:00+01:00", "12:13:14", "2026-01-01 23:59"] {
+        for right in [
+            "2026-01-01 1:2:3.5 Europe/Berlin",
+            "2026-01-01T00:00:00+01:00",
+            "12:13:14",
+            "2026-01-01 23:59",
+        ] {
             assert!(is_timestamp(right, true), "{right}");
         }
-        for wrong in ["2026-01-01 24:00:00", "2026-01-01 00:00:00+19:00", "2026-01-01x", "12:61"] {
+        for wrong in [
+            "2026-01-01 24:00:00",
+            "2026-01-01 00:00:00+19:00",
+            "2026-01-01x",
+            "12:61",
+        ] {
             assert!(!is_timestamp(wrong, true), "{wrong}");
         }
         assert!(!is_timestamp("12:13:14", false));

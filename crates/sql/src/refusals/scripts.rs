@@ -38,11 +38,17 @@ fn labels(node: Node<'_>, found: &mut Refusals) {
             Some(_) => {}
         }
     }
-    let variable = node.kids().find(|kid| kid.is("strictIdentifier") || kid.is("multipartIdentifier"));
+    let variable = node
+        .kids()
+        .find(|kid| kid.is("strictIdentifier") || kid.is("multipartIdentifier"));
     if let (true, Some((place, begin)), Some(variable)) = (node.is("forStatement"), begin, variable)
         && variable.name().to_lowercase() == begin
     {
-        found.add(place, "LABEL_OR_FOR_VARIABLE_ALREADY_EXISTS", format!("`{begin}` is the label and the variable"));
+        found.add(
+            place,
+            "LABEL_OR_FOR_VARIABLE_ALREADY_EXISTS",
+            format!("`{begin}` is the label and the variable"),
+        );
     }
 }
 
@@ -56,7 +62,11 @@ fn leave(node: Node<'_>, found: &mut Refusals) {
             && label(*above, "beginLabel").is_some_and(|(_, name)| name == wanted)
     });
     match target {
-        None => found.add(node, "INVALID_LABEL_USAGE", format!("nothing around here has the label `{wanted}`")),
+        None => found.add(
+            node,
+            "INVALID_LABEL_USAGE",
+            format!("nothing around here has the label `{wanted}`"),
+        ),
         Some(block) if iterates && BLOCKS.contains(&block.rule()) => {
             let message = format!("`{wanted}` is the label of a block: ITERATE goes with loops");
             found.add(node, "INVALID_LABEL_USAGE.ITERATE_IN_COMPOUND", message);
@@ -91,22 +101,28 @@ fn body(node: Node<'_>, found: &mut Refusals) {
             found.add(statement, "INVALID_VARIABLE_DECLARATION", message);
         }
         last = last.max(place);
-        let condition = statement.kids().next().filter(|kid| kid.is("declareConditionStatement"));
+        let condition = statement
+            .kids()
+            .next()
+            .filter(|kid| kid.is("declareConditionStatement"));
         if let Some(name) = condition.and_then(|condition| condition.kids().next()) {
             conditions.push(name.name().to_lowercase());
         }
     }
     if let Some(name) = twice(conditions) {
-        found.add(node, "DUPLICATE_CONDITION_IN_SCOPE", format!("the condition `{name}` is declared twice"));
+        found.add(
+            node,
+            "DUPLICATE_CONDITION_IN_SCOPE",
+            format!("the condition `{name}` is declared twice"),
+        );
     }
 }
 
 fn handler(node: Node<'_>, found: &mut Refusals) {
     let condition = "INVALID_HANDLER_DECLARATION";
-    if node.has("CONTINUE") && node.version() < (4, 2) {
-        found.add(node, "UNSUPPORTED_FEATURE.CONTINUE_EXCEPTION_HANDLER", "CONTINUE handlers are not supported");
-    }
-    let Some(values) = node.kid("conditionValues") else { return };
+    let Some(values) = node.kid("conditionValues") else {
+        return;
+    };
     let all: Vec<Node<'_>> = values.all("conditionValue").collect();
     let text = |value: &Node<'_>| {
         let words: Vec<String> = value.words().map(|word| word.text().to_uppercase()).collect();
@@ -115,16 +131,34 @@ fn handler(node: Node<'_>, found: &mut Refusals) {
     if let Some(twice) = twice(all.iter().map(text).collect()) {
         found.add(values, condition, format!("{twice} stands here twice"));
     }
-    let general = all.iter().filter(|value| value.has("SQLEXCEPTION") || value.has("FOUND")).count();
+    let general = all
+        .iter()
+        .filter(|value| value.has("SQLEXCEPTION") || value.has("FOUND"))
+        .count();
     if general > 0 && all.iter().any(|value| value.kid("sqlStateValue").is_some()) {
-        found.add(values, condition, "SQLEXCEPTION and NOT FOUND stand without an SQLSTATE beside them");
+        found.add(
+            values,
+            condition,
+            "SQLEXCEPTION and NOT FOUND stand without an SQLSTATE beside them",
+        );
     }
     for value in all {
-        if let Some(state) = value.kid("sqlStateValue").and_then(|state| state.kids().next()).and_then(text_of) {
-            let form = state.len() == 5 && state.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase() || c.is_ascii_lowercase());
+        if let Some(state) = value
+            .kid("sqlStateValue")
+            .and_then(|state| state.kids().next())
+            .and_then(text_of)
+        {
+            let form = state.len() == 5
+                && state
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || c.is_ascii_uppercase() || c.is_ascii_lowercase());
             let class = state.get(..2).unwrap_or_default().to_uppercase();
             if !form || matches!(class.as_str(), "00" | "01" | "XX") {
-                found.add(value, "INVALID_SQLSTATE", format!("'{state}' is no SQLSTATE of an error"));
+                found.add(
+                    value,
+                    "INVALID_SQLSTATE",
+                    format!("'{state}' is no SQLSTATE of an error"),
+                );
             }
         } else if value.kid("multipartIdentifier").is_some_and(|name| name.has("DOT")) {
             found.add(value, condition, "a condition has a name of one part");

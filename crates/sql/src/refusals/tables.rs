@@ -32,7 +32,11 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
         "expressionPropertyList" => {
             for property in node.kids() {
                 if property.kids().count() == 1 && property.own().next().is_none() {
-                    found.add(property, NOT_ALLOWED, format!("the option {} needs a value", property.text()));
+                    found.add(
+                        property,
+                        NOT_ALLOWED,
+                        format!("the option {} needs a value", property.text()),
+                    );
                 }
             }
         }
@@ -41,7 +45,11 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
         "partitionFieldList" => {
             let typed = node.kids().filter(|field| field.kid("colType").is_some()).count();
             if typed > 0 && typed < node.kids().count() {
-                found.add(node, NOT_ALLOWED, "PARTITIONED BY names columns, or defines columns, not both");
+                found.add(
+                    node,
+                    NOT_ALLOWED,
+                    "PARTITIONED BY names columns, or defines columns, not both",
+                );
             }
         }
         "createFileFormat" if node.has("BY") => found.add(node, INVALID, "STORED BY is not supported"),
@@ -89,7 +97,13 @@ fn keys(list: Node<'_>) -> Vec<String> {
         let text = key.words().next()?.text();
         match text.starts_with(['\'', '"']) {
             true => text_of(key),
-            false => Some(key.text().split('.').map(|part| part.trim_matches('`')).collect::<Vec<_>>().join(".")),
+            false => Some(
+                key.text()
+                    .split('.')
+                    .map(|part| part.trim_matches('`'))
+                    .collect::<Vec<_>>()
+                    .join("."),
+            ),
         }
     };
     list.kids().filter_map(key).collect()
@@ -98,7 +112,11 @@ fn keys(list: Node<'_>) -> Vec<String> {
 fn reserved(node: Node<'_>, word: &str, keys_reserved: &[&str], condition: &'static str, found: &mut Refusals) {
     for list in lists(node, word) {
         if let Some(key) = keys(list).into_iter().find(|key| keys_reserved.contains(&key.as_str())) {
-            found.add(list, condition, format!("`{key}` is no property to be set: it has a clause of its own"));
+            found.add(
+                list,
+                condition,
+                format!("`{key}` is no property to be set: it has a clause of its own"),
+            );
         }
     }
 }
@@ -106,13 +124,17 @@ fn reserved(node: Node<'_>, word: &str, keys_reserved: &[&str], condition: &'sta
 fn clauses(node: Node<'_>, found: &mut Refusals) {
     let table = "UNSUPPORTED_FEATURE.SET_TABLE_PROPERTY";
     reserved(node, "TBLPROPERTIES", &OF_TABLES, table, found);
-    if node.version() >= (4, 1) {
+    if node.version() >= (4, 0) {
         reserved(node, "TBLPROPERTIES", &["collation"], table, found);
     }
     if let Some(location) = node.kid("locationSpec") {
         let path = |list: &Node<'_>| keys(*list).iter().any(|key| key.eq_ignore_ascii_case("path"));
         if lists(node, "OPTIONS").iter().any(path) {
-            found.add(location, "DUPLICATE_TABLE_PATH", "the path is said twice: by LOCATION and by `path` in OPTIONS");
+            found.add(
+                location,
+                "DUPLICATE_TABLE_PATH",
+                "the path is said twice: by LOCATION and by `path` in OPTIONS",
+            );
         }
     }
     if let Some(cluster) = node.kid("clusterBySpec") {
@@ -122,7 +144,11 @@ fn clauses(node: Node<'_>, found: &mut Refusals) {
         }
         if node.kid("bucketSpec").is_some() {
             let condition = "SPECIFY_CLUSTER_BY_WITH_BUCKETING_IS_NOT_ALLOWED";
-            found.add(cluster, condition, "CLUSTER BY and CLUSTERED BY … INTO … BUCKETS exclude each other");
+            found.add(
+                cluster,
+                condition,
+                "CLUSTER BY and CLUSTERED BY … INTO … BUCKETS exclude each other",
+            );
         }
     }
     formats(node, found);
@@ -144,7 +170,11 @@ pub fn formats(node: Node<'_>, found: &mut Refusals) {
     };
     if !fits {
         let kind = if rows.has("SERDE") { "SERDE" } else { "DELIMITED" };
-        found.add(rows, NOT_ALLOWED, format!("ROW FORMAT {kind} does not go with STORED AS {name}"));
+        found.add(
+            rows,
+            NOT_ALLOWED,
+            format!("ROW FORMAT {kind} does not go with STORED AS {name}"),
+        );
     }
 }
 
@@ -155,7 +185,13 @@ fn statement(node: Node<'_>, found: &mut Refusals) {
         // … LIKE.
         once(node, found);
         formats(node, found);
-        reserved(node, "TBLPROPERTIES", &OF_TABLES, "UNSUPPORTED_FEATURE.SET_TABLE_PROPERTY", found);
+        reserved(
+            node,
+            "TBLPROPERTIES",
+            &OF_TABLES,
+            "UNSUPPORTED_FEATURE.SET_TABLE_PROPERTY",
+            found,
+        );
         stored(node, node, found);
         if let Some(rows) = node.kid("rowFormat")
             && rows.has("SERDE")
@@ -190,16 +226,27 @@ fn create_table(node: Node<'_>, header: Node<'_>, found: &mut Refusals) {
     if let Some(clauses) = clauses {
         stored(node, clauses, found);
     }
-    let columns = node
-        .kids()
-        .find(|kid| matches!(kid.rule(), "tableElementList" | "createOrReplaceTableColTypeList" | "colTypeList"));
+    let columns = node.kids().find(|kid| {
+        matches!(
+            kid.rule(),
+            "tableElementList" | "createOrReplaceTableColTypeList" | "colDefinitionList" | "colTypeList"
+        )
+    });
     if let (Some(_), Some(columns)) = (query, columns) {
-        found.add(columns, NOT_ALLOWED, "CREATE TABLE … AS SELECT takes its columns from the query, not from a list");
+        found.add(
+            columns,
+            NOT_ALLOWED,
+            "CREATE TABLE … AS SELECT takes its columns from the query, not from a list",
+        );
     }
     let typed = clauses.and_then(|clauses| clauses.kid("partitionFieldList"));
     let typed = typed.and_then(|fields| fields.kids().find(|field| field.kid("colType").is_some()));
     if let (Some(_), Some(field)) = (query, typed) {
-        found.add(field, NOT_ALLOWED, "CREATE TABLE … AS SELECT names partition columns without their types");
+        found.add(
+            field,
+            NOT_ALLOWED,
+            "CREATE TABLE … AS SELECT names partition columns without their types",
+        );
     }
     if !header.has("TEMPORARY") {
         return;
@@ -207,7 +254,11 @@ fn create_table(node: Node<'_>, header: Node<'_>, found: &mut Refusals) {
     if header.has("IF") {
         found.add(header, INVALID, "CREATE TEMPORARY TABLE takes no IF NOT EXISTS");
     } else if node.kid("tableProvider").is_none() {
-        found.add(header, NOT_ALLOWED, "CREATE TEMPORARY TABLE needs USING; CREATE TEMPORARY VIEW is what is usually meant");
+        found.add(
+            header,
+            NOT_ALLOWED,
+            "CREATE TEMPORARY TABLE needs USING; CREATE TEMPORARY VIEW is what is usually meant",
+        );
     } else if query.is_some() {
         found.add(header, NOT_ALLOWED, "write CREATE TEMPORARY VIEW … AS SELECT");
     } else if header.has("EXTERNAL") {
@@ -216,7 +267,12 @@ fn create_table(node: Node<'_>, header: Node<'_>, found: &mut Refusals) {
 }
 
 fn dotted(node: Node<'_>) -> usize {
-    let name = node.kids().find(|kid| matches!(kid.rule(), "identifierReference" | "multipartIdentifier" | "tableIdentifier"));
+    let name = node.kids().find(|kid| {
+        matches!(
+            kid.rule(),
+            "identifierReference" | "multipartIdentifier" | "tableIdentifier"
+        )
+    });
     let below = name.map(|name| name.below()).unwrap_or_default();
     below
         .into_iter()
@@ -243,8 +299,10 @@ fn view(node: Node<'_>, found: &mut Refusals) {
         found.add(node, INVALID, "a view is not PARTITIONED ON anything");
     }
     if let Some(marker) = node.below().into_iter().find(|node| {
-        matches!(node.rule(), "namedParameterMarker" | "parameterMarker" | "posParameterMarker")
-            || (node.is("constant") && (node.has("QUESTION") || node.has("COLON")))
+        matches!(
+            node.rule(),
+            "namedParameterMarker" | "parameterMarker" | "posParameterMarker"
+        ) || (node.is("constant") && (node.has("QUESTION") || node.has("COLON")))
     }) && node.version() < (4, 1)
     {
         let condition = "UNSUPPORTED_FEATURE.PARAMETER_MARKER_IN_UNEXPECTED_STATEMENT";
@@ -254,10 +312,18 @@ fn view(node: Node<'_>, found: &mut Refusals) {
         return;
     }
     if node.has("IF") {
-        found.add(node, NOT_ALLOWED, "a temporary view takes no IF NOT EXISTS: write OR REPLACE");
+        found.add(
+            node,
+            NOT_ALLOWED,
+            "a temporary view takes no IF NOT EXISTS: write OR REPLACE",
+        );
     }
     if dotted(node) > 0 {
-        found.add(node, "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS", "a temporary view is in no database");
+        found.add(
+            node,
+            "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS",
+            "a temporary view is in no database",
+        );
     }
     if node.has("TBLPROPERTIES") {
         found.add(node, NOT_ALLOWED, "a temporary view has no TBLPROPERTIES");
@@ -270,7 +336,13 @@ fn view(node: Node<'_>, found: &mut Refusals) {
 
 fn namespace(node: Node<'_>, found: &mut Refusals) {
     for word in ["PROPERTIES", "DBPROPERTIES"] {
-        reserved(node, word, &OF_NAMESPACES, "UNSUPPORTED_FEATURE.SET_NAMESPACE_PROPERTY", found);
+        reserved(
+            node,
+            word,
+            &OF_NAMESPACES,
+            "UNSUPPORTED_FEATURE.SET_NAMESPACE_PROPERTY",
+            found,
+        );
     }
     if node.has("PROPERTIES") && node.has("DBPROPERTIES") {
         let condition = "UNSUPPORTED_FEATURE.SET_PROPERTIES_AND_DBPROPERTIES";
@@ -279,9 +351,9 @@ fn namespace(node: Node<'_>, found: &mut Refusals) {
     collated(node, found);
 }
 
-/// Databases with a collation of their own are there since Spark 4.2.
+/// Collations of databases are switched off.
 fn collated(node: Node<'_>, found: &mut Refusals) {
-    if let Some(collation) = node.kid("collationSpec").filter(|_| node.version() == (4, 1)) {
+    if let Some(collation) = node.kid("collationSpec").filter(|_| node.version() >= (4, 1)) {
         let condition = "UNSUPPORTED_FEATURE.SCHEMA_LEVEL_COLLATIONS";
         found.add(collation, condition, "a database has no collation of its own");
     }
@@ -307,7 +379,10 @@ fn properties(node: Node<'_>, found: &mut Refusals) {
 }
 
 fn buckets(node: Node<'_>, found: &mut Refusals) {
-    let descending = node.below().into_iter().find(|node| node.is("orderedIdentifier") && node.has("DESC"));
+    let descending = node
+        .below()
+        .into_iter()
+        .find(|node| node.is("orderedIdentifier") && node.has("DESC"));
     if let Some(descending) = descending {
         found.add(descending, NOT_ALLOWED, "buckets are sorted ASC only");
     }
@@ -332,10 +407,16 @@ fn transform(node: Node<'_>, found: &mut Refusals) {
     };
     match name.as_str() {
         "bucket" => {
-            let Some((first, others)) = arguments.split_first() else { return };
+            let Some((first, others)) = arguments.split_first() else {
+                return;
+            };
             let whole = first.words().all(|word| word.kind() == "INTEGER_VALUE");
             if !whole {
-                found.add(*first, "INVALID_BUCKET_COUNT", "`bucket` takes a number of buckets first");
+                found.add(
+                    *first,
+                    "INVALID_BUCKET_COUNT",
+                    "`bucket` takes a number of buckets first",
+                );
             } else if let Some(other) = others.iter().find(|argument| !reference(argument)) {
                 not_a_column(*other, found);
             }
@@ -359,14 +440,22 @@ fn last_name(node: Node<'_>) -> String {
 
 fn alter(node: Node<'_>, found: &mut Refusals) {
     let view = node.own().nth(1).is_some_and(|word| word.kind() == "VIEW");
-    let partition = node.kids().any(|kid| matches!(kid.rule(), "partitionSpec" | "partitionSpecLocation"));
+    let partition = node
+        .kids()
+        .any(|kid| matches!(kid.rule(), "partitionSpec" | "partitionSpecLocation"));
     if view && partition && (node.has("ADD") || node.has("DROP")) {
         found.add(node, INVALID, "a view has no partitions");
     }
     if node.kid("namespace").is_some() {
         namespace(node, found);
     } else if !view {
-        reserved(node, "TBLPROPERTIES", &OF_TABLES, "UNSUPPORTED_FEATURE.SET_TABLE_PROPERTY", found);
+        reserved(
+            node,
+            "TBLPROPERTIES",
+            &OF_TABLES,
+            "UNSUPPORTED_FEATURE.SET_TABLE_PROPERTY",
+            found,
+        );
     }
     if node.has("REPLACE") && node.has("COLUMNS") && partition {
         found.add(node, INVALID, "REPLACE COLUMNS takes no PARTITION");
@@ -378,17 +467,30 @@ fn alter(node: Node<'_>, found: &mut Refusals) {
             found.add(node, INVALID, "CHANGE COLUMN takes no PARTITION");
         }
         let old = node.kid("multipartIdentifier").map(last_name).unwrap_or_default();
-        let new = column.kid("errorCapturingIdentifier").map(Node::name).unwrap_or_default();
+        let new = column
+            .kid("errorCapturingIdentifier")
+            .map(Node::name)
+            .unwrap_or_default();
         if !old.eq_ignore_ascii_case(&new) {
-            found.add(column, condition, "CHANGE COLUMN gives no other name: use RENAME COLUMN");
+            found.add(
+                column,
+                condition,
+                "CHANGE COLUMN gives no other name: use RENAME COLUMN",
+            );
         }
         if column.has("NOT") || column.kid("errorCapturingNot").is_some() {
-            found.add(column, condition, "CHANGE COLUMN takes no NOT NULL: use ALTER COLUMN … SET NOT NULL");
+            found.add(
+                column,
+                condition,
+                "CHANGE COLUMN takes no NOT NULL: use ALTER COLUMN … SET NOT NULL",
+            );
         }
         return;
     }
     let nothing = match node.kid("alterColumnSpecList") {
-        Some(list) => list.all("alterColumnSpec").find(|spec| spec.kid("alterColumnAction").is_none()),
+        Some(list) => list
+            .all("alterColumnSpec")
+            .find(|spec| spec.kid("alterColumnAction").is_none()),
         None => {
             let columns = node.count("ALTER") == 2 || node.has("CHANGE");
             let none = columns && node.kid("multipartIdentifier").is_some() && node.kid("alterColumnAction").is_none();
@@ -396,6 +498,10 @@ fn alter(node: Node<'_>, found: &mut Refusals) {
         }
     };
     if let Some(nothing) = nothing {
-        found.add(nothing, NOT_ALLOWED, "ALTER COLUMN says what is to change: TYPE, SET, DROP, COMMENT, FIRST or AFTER");
+        found.add(
+            nothing,
+            NOT_ALLOWED,
+            "ALTER COLUMN says what is to change: TYPE, SET, DROP, COMMENT, FIRST or AFTER",
+        );
     }
 }

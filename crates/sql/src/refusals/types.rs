@@ -1,7 +1,7 @@
 //! Data types and collations.
 
 use super::Refusals;
-use crate::parsed::{Node, Piece};
+use crate::parsed::Node;
 
 /// Types that take one length.
 const SIZED: [&str; 3] = ["CHAR", "CHARACTER", "VARCHAR"];
@@ -9,8 +9,28 @@ const SIZED: [&str; 3] = ["CHAR", "CHARACTER", "VARCHAR"];
 const DECIMALS: [&str; 3] = ["DECIMAL", "DEC", "NUMERIC"];
 /// Types that take no number.
 const PLAIN: [&str; 22] = [
-    "BOOLEAN", "TINYINT", "BYTE", "SMALLINT", "SHORT", "INT", "INTEGER", "BIGINT", "LONG", "FLOAT", "REAL", "DOUBLE",
-    "DATE", "TIMESTAMP", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "STRING", "BINARY", "VOID", "VARIANT", "INTERVAL", "NULL",
+    "BOOLEAN",
+    "TINYINT",
+    "BYTE",
+    "SMALLINT",
+    "SHORT",
+    "INT",
+    "INTEGER",
+    "BIGINT",
+    "LONG",
+    "FLOAT",
+    "REAL",
+    "DOUBLE",
+    "DATE",
+    "TIMESTAMP",
+    "TIMESTAMP_NTZ",
+    "TIMESTAMP_LTZ",
+    "STRING",
+    "BINARY",
+    "VOID",
+    "VARIANT",
+    "INTERVAL",
+    "NULL",
 ];
 /// Types people know from elsewhere, and what they are called here.
 const ELSEWHERE: [(&str, &str); 12] = [
@@ -50,8 +70,12 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
 }
 
 fn inside_type(node: Node<'_>) -> bool {
-    node.parent()
-        .is_some_and(|parent| matches!(parent.rule(), "type" | "dataType" | "nonTrivialPrimitiveType" | "primitiveType"))
+    node.parent().is_some_and(|parent| {
+        matches!(
+            parent.rule(),
+            "type" | "dataType" | "nonTrivialPrimitiveType" | "primitiveType"
+        )
+    })
 }
 
 fn incomplete(node: Node<'_>, found: &mut Refusals) {
@@ -75,8 +99,17 @@ fn incomplete_type(node: Node<'_>, kind: &str, found: &mut Refusals) {
 
 /// A type that has no other in it: its name, and its numbers in parentheses.
 fn primitive(node: Node<'_>, found: &mut Refusals) {
-    let below = node.below();
-    if below.iter().any(|kid| kid.is("identifier") && kid.parent().is_some_and(|parent| parent.rule() != "collateClause" && !parent.is("multipartIdentifier"))) {
+    // Before Spark 4.2 the types of a function's parameters are looked at when it is used.
+    let of_function = node.above().last().is_some_and(|root| {
+        root.below()
+            .iter()
+            .any(|node| node.is("statement") && node.has("FUNCTION") && node.has("CREATE"))
+    });
+    if of_function && (node.version() < (4, 2) || node.text().eq_ignore_ascii_case("TABLE")) {
+        return;
+    }
+    let named = node.kid("type").unwrap_or(node);
+    if named.kid("identifier").is_some() {
         let name = node.text();
         let known = ELSEWHERE
             .iter()
@@ -108,14 +141,22 @@ fn primitive(node: Node<'_>, found: &mut Refusals) {
     }
     let name = written.to_ascii_uppercase();
     if numbers.iter().any(|number| number.parse::<i32>().is_err()) {
-        found.add(node, "NUMBER_FORMAT", format!("{name}({}): the number is too large", numbers.join(", ")));
+        found.add(
+            node,
+            "NUMBER_FORMAT",
+            format!("{name}({}): the number is too large", numbers.join(", ")),
+        );
         return;
     }
     let numbers: Vec<i32> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
     let version = node.version();
     let wrong = match numbers.as_slice() {
         [] if SIZED.contains(&name.as_str()) => {
-            found.add(node, "DATATYPE_MISSING_SIZE", format!("{name} needs a length: `{name}(10)`"));
+            found.add(
+                node,
+                "DATATYPE_MISSING_SIZE",
+                format!("{name} needs a length: `{name}(10)`"),
+            );
             return;
         }
         [] if matches!(name.as_str(), "GEOMETRY" | "GEOGRAPHY") => true,
@@ -124,7 +165,8 @@ fn primitive(node: Node<'_>, found: &mut Refusals) {
         [precision] | [precision, _] if DECIMALS.contains(&name.as_str()) => {
             let scale = numbers.get(1).copied().unwrap_or_default();
             if scale > *precision {
-                let message = format!("a decimal cannot have more digits behind the point ({scale}) than it has ({precision})");
+                let message =
+                    format!("a decimal cannot have more digits behind the point ({scale}) than it has ({precision})");
                 found.add(node, "DECIMAL_SCALE", message);
             } else if *precision > 38 {
                 let message = format!("a decimal has at most 38 digits, not {precision}");
@@ -132,13 +174,17 @@ fn primitive(node: Node<'_>, found: &mut Refusals) {
             }
             return;
         }
-        [precision] if name == "TIME" && version >= (4, 1) => *precision > 6,
+        [precision] if name == "TIME" && version >= (4, 1) => *precision > if version >= (4, 2) { 9 } else { 6 },
         [..] if SIZED.contains(&name.as_str()) || DECIMALS.contains(&name.as_str()) => true,
-        [_] if name.starts_with("TIMESTAMP") && version >= (4, 2) => false,
+        [precision] if name.starts_with("TIMESTAMP") && version >= (4, 2) => !(6..=9).contains(precision),
         [..] => PLAIN.contains(&name.as_str()),
     };
     if wrong {
-        found.add(node, "UNSUPPORTED_DATATYPE", format!("there is no type {}", node.text()));
+        found.add(
+            node,
+            "UNSUPPORTED_DATATYPE",
+            format!("there is no type {}", node.text()),
+        );
     }
 }
 
@@ -152,7 +198,10 @@ fn collation(node: Node<'_>, name: &str, found: &mut Refusals) {
         _ => "",
     };
     let mut base = base;
-    while let Some(shorter) = ["_CI", "_CS", "_AI", "_AS", "_RTRIM"].iter().find_map(|end| base.strip_suffix(end)) {
+    while let Some(shorter) = ["_CI", "_CS", "_AI", "_AS", "_RTRIM"]
+        .iter()
+        .find_map(|end| base.strip_suffix(end))
+    {
         base = shorter;
     }
     let locale = || {
@@ -164,9 +213,4 @@ fn collation(node: Node<'_>, name: &str, found: &mut Refusals) {
         let message = format!("there is no collation {name}; UTF8_BINARY, UTF8_LCASE and UNICODE are some");
         found.add(node, "COLLATION_INVALID_NAME", message);
     }
-}
-
-/// Whether a piece is a node of a rule.
-pub fn is_node(piece: Piece<'_>, rule: &str) -> bool {
-    matches!(piece, Piece::Node(node) if node.is(rule))
 }
