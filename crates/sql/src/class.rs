@@ -90,6 +90,8 @@ pub fn read(bytes: &[u8]) -> Result<Recognizer, ClassError> {
                             .rules
                             .insert(rule.to_owned(), usize::try_from(number.value).unwrap_or_default());
                     }
+                    // The tables' own numbers, and modes.
+                    None if name.starts_with('_') => {}
                     None => {
                         found.tokens.insert(name.clone(), number.value);
                     }

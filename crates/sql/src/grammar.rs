@@ -9,7 +9,10 @@ use crate::atn::{Atn, AtnError, Takes};
 use crate::class::{self, ClassError, Predicate, Recognizer};
 use crate::generate::{Random, Walker};
 use crate::lexer::{self, Beginnings, LexerError, Rules, Token};
+use crate::parsed::Parsed;
 use crate::parser::{self, Lookahead};
+use crate::refusals;
+use crate::tree;
 
 /// Classes in the jar.
 const LEXER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseLexer.class";
@@ -81,8 +84,37 @@ pub struct SyntaxError {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+    /// The name Spark has for it.
+    pub condition: &'static str,
     /// What is wrong there.
     pub message: String,
+}
+
+impl SyntaxError {
+    /// One at a character of a text.
+    pub(crate) fn at(text: &[char], index: usize, condition: &'static str, message: String) -> SyntaxError {
+        let before = &text[..index.min(text.len())];
+        let line_start = before.iter().rposition(|c| *c == '\n').map_or(0, |place| place + 1);
+        SyntaxError {
+            line: before.iter().filter(|c| **c == '\n').count() + 1,
+            column: before.len() - line_start + 1,
+            condition,
+            message,
+        }
+    }
+}
+
+/// What a text is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// A statement, perhaps a compound one.
+    Statement,
+    /// An expression, perhaps with a name: `a + 1 AS b`.
+    Expression,
+    /// Columns and their types: `a INT, b STRING`.
+    TableSchema,
+    /// A type.
+    DataType,
 }
 
 /// The grammar of one Spark.
@@ -95,6 +127,9 @@ pub struct Grammar {
     lookahead: Lookahead,
     start: usize,
     names: Names,
+    rules: Vec<String>,
+    kinds: HashMap<i32, String>,
+    version: (u32, u32),
 }
 
 impl Grammar {
@@ -135,10 +170,17 @@ impl Grammar {
             Ok(bytes)
         };
         let (lexer, parser) = (class(LEXER)?, class(PARSER)?);
-        Grammar::of_classes(&lexer, &parser)
+        let mut grammar = Grammar::of_classes(&lexer, &parser)?;
+        let name = jar.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let version = name.rsplit_once('-').map_or("", |(_, version)| version);
+        let mut numbers = version.split('.').map_while(|part| part.parse().ok());
+        if let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) {
+            grammar.version = (major, minor);
+        }
+        Ok(grammar)
     }
 
-    /// That of a compiled lexer and parser.
+    /// That of a compiled lexer and parser. Which Spark they are of is not known then: what only some versions refuse is taken.
     ///
     /// # Errors
     /// As [`Grammar::of_spark`].
@@ -204,6 +246,12 @@ impl Grammar {
             extract: named("EXTRACT"),
             colon: named("COLON"),
         };
+        let mut rules = vec![String::new(); parser.starts.len()];
+        for (name, number) in &parser_class.rules {
+            if let Some(rule) = rules.get_mut(*number) {
+                rule.clone_from(name);
+            }
+        }
         Ok(Grammar {
             beginnings: Beginnings::of(&lexer),
             lexer,
@@ -213,7 +261,29 @@ impl Grammar {
             lookahead,
             start,
             names,
+            rules,
+            kinds: parser_class
+                .tokens
+                .into_iter()
+                .map(|(name, kind)| (kind, name))
+                .collect(),
+            version: (0, 0),
         })
+    }
+
+    /// The Spark it is of, as far as it is known: its first two numbers.
+    pub fn version(&self) -> (u32, u32) {
+        self.version
+    }
+
+    /// The name of a rule.
+    pub fn rule(&self, number: usize) -> &str {
+        self.rules.get(number).map_or("", String::as_str)
+    }
+
+    /// The name of a kind of token.
+    pub fn kind(&self, number: i32) -> &str {
+        self.kinds.get(&number).map_or("", String::as_str)
     }
 
     /// A statement this grammar takes, drawn at random; `budget` is about how many tokens it has.
@@ -245,49 +315,93 @@ impl Grammar {
     /// # Errors
     /// Where it stops.
     pub fn check(&self, sql: &str) -> Result<(), SyntaxError> {
+        self.check_as(Entry::Statement, sql)
+    }
+
+    /// The same of something that is no statement.
+    ///
+    /// # Errors
+    /// Where it stops.
+    pub fn check_as(&self, entry: Entry, sql: &str) -> Result<(), SyntaxError> {
         let text: Vec<char> = sql.chars().collect();
-        let first = self.check_text(&substituted(&text, ' '));
-        if first.is_err() && substituted(&text, ' ') != text {
-            let others = ['x', '1'].map(|value| self.check_text(&substituted(&text, value)));
+        let first = substituted(&text, ' ');
+        if first == text {
+            let parsed = self.parse_text(entry, text)?;
+            return refusals::first(&parsed).map_or(Ok(()), Err);
+        }
+        // Only its form can be told: what Spark's tree builder says may hang on the values.
+        let said = self.parse_text(entry, first).map(drop);
+        if said.is_err() {
+            let others = ['x', '1'].map(|value| self.parse_text(entry, substituted(&text, value)));
             if others.iter().any(Result::is_ok) {
                 return Ok(());
             }
         }
-        first
+        said
     }
 
-    fn check_text(&self, text: &[char]) -> Result<(), SyntaxError> {
-        let at = |index: usize, message: String| {
-            let before = &text[..index.min(text.len())];
-            let line_start = before.iter().rposition(|c| *c == '\n').map_or(0, |place| place + 1);
-            SyntaxError {
-                line: before.iter().filter(|c| **c == '\n').count() + 1,
-                column: before.len() - line_start + 1,
-                message,
-            }
+    /// The tree of a text that the grammar takes, whatever Spark's tree builder says of it.
+    ///
+    /// # Errors
+    /// Where the parser stops.
+    pub fn parse(&self, entry: Entry, sql: &str) -> Result<Parsed<'_>, SyntaxError> {
+        self.parse_text(entry, sql.chars().collect())
+    }
+
+    fn parse_text(&self, entry: Entry, text: Vec<char>) -> Result<Parsed<'_>, SyntaxError> {
+        let start = match entry {
+            Entry::Statement => Some(self.start),
+            Entry::Expression => self.rule_named("singleExpression"),
+            Entry::TableSchema => self.rule_named("singleTableSchema"),
+            Entry::DataType => self.rule_named("singleDataType"),
         };
+        let stopped = |index: usize, message: String| SyntaxError::at(&text, index, "PARSE_SYNTAX_ERROR", message);
+        let start = start.ok_or_else(|| stopped(0, format!("this Spark's grammar has no rule for {entry:?}")))?;
         let rules = Rules {
             atn: &self.lexer,
             beginnings: &self.beginnings,
             predicates: &self.lexer_predicates,
             actions: &self.lexer_actions,
         };
-        let mut tokens = lexer::tokens(&rules, text).map_err(|error| match error {
-            LexerError::Nothing(index) => at(index, format!("no token begins with {:?}", text[index])),
-            LexerError::UnclosedComment(index) => at(index, "a comment begins here and does not end".to_owned()),
-            LexerError::Unknown(what) => at(0, format!("this Spark's lexer has something unknown: {what}")),
+        let mut tokens = lexer::tokens(&rules, &text).map_err(|error| match error {
+            LexerError::Nothing(index) => stopped(index, format!("no token begins with {:?}", text[index])),
+            LexerError::UnclosedComment(index) => SyntaxError::at(
+                &text,
+                index,
+                "UNCLOSED_BRACKETED_COMMENT",
+                "a comment begins here and does not end".to_owned(),
+            ),
+            LexerError::Unknown(what) => stopped(0, format!("this Spark's lexer has something unknown: {what}")),
         })?;
-        self.refuse_names(text, &mut tokens);
-        parser::accepts(&self.parser, &self.lookahead, self.start, &tokens).map_err(|index| {
+        self.refuse_names(&text, &mut tokens);
+        let ends = parser::accepts(&self.parser, &self.lookahead, start, &tokens).map_err(|index| {
             let token = tokens[index];
             match token.from == token.to {
-                true => at(token.from, "the statement ends too early".to_owned()),
+                true => stopped(token.from, "the statement ends too early".to_owned()),
                 false => {
                     let near: String = text[token.from..token.to].iter().collect();
-                    at(token.from, format!("syntax error at or near '{near}'"))
+                    stopped(token.from, format!("syntax error at or near '{near}'"))
                 }
             }
+        })?;
+        let read = tree::Read {
+            atn: &self.parser,
+            lookahead: &self.lookahead,
+            tokens: &tokens,
+            ends: &ends,
+        };
+        // There is a way, as the parser takes it; were there none, nothing would be said of the tree.
+        let tree = read.tree(start).unwrap_or_default();
+        Ok(Parsed {
+            grammar: self,
+            text,
+            tokens,
+            tree,
         })
+    }
+
+    fn rule_named(&self, name: &str) -> Option<usize> {
+        self.rules.iter().position(|rule| rule == name)
     }
 }
 

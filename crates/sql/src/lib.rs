@@ -1,10 +1,11 @@
 //! Room `sql`: whether a text is SQL, as the parser of one Spark takes it.
 //!
 //! In: a Spark (its `spark-sql-api` jar) and a text. Out: accepted, or where the parser would stop. There is no grammar in this room: [`class`] reads
-//! the tables that ANTLR compiled into that Spark's own lexer and parser, [`atn`] decodes them, [`lexer`] and [`parser`] interpret them, [`grammar`]
-//! puts the pieces together. So the grammar is always the right one, whichever Spark it is.
+//! the tables that ANTLR compiled into that Spark's own lexer and parser, [`atn`] decodes them, [`lexer`] and [`parser`] interpret them, [`tree`] says which
+//! rule took which words, [`grammar`] puts the pieces together. So the grammar is always the right one, whichever Spark it is. Spark's parser then builds a
+//! plan of the tree, and refuses there what its grammar cannot say; what it refuses is in `refusals`, by the names Spark has for it.
 //!
-//! Never: what Spark checks after parsing (tables, columns, types), and what its tree builder refuses of what its grammar takes; nor any JVM.
+//! Never: what Spark checks after parsing (tables, columns, types); nor any JVM.
 
 pub mod atn;
 pub mod class;
@@ -12,6 +13,10 @@ pub mod class;
 pub mod generate;
 pub mod grammar;
 pub mod lexer;
+pub mod parsed;
 pub mod parser;
+mod refusals;
+pub mod tree;
 
-pub use grammar::{Grammar, GrammarError, SyntaxError};
+pub use grammar::{Entry, Grammar, GrammarError, SyntaxError};
+pub use parsed::{Node, Parsed, Piece, Word};

@@ -135,12 +135,22 @@ impl Lookahead {
         !self.closed.contains(&(state, way))
     }
 
-    fn may_begin(&self, state: StateId, next: Option<i32>) -> bool {
+    /// Whether something that begins at a state can take the next token, or nothing.
+    pub fn may_begin(&self, state: StateId, next: Option<i32>) -> bool {
         self.nullable[state] || next.is_some_and(|next| self.first[state].has(next))
+    }
+
+    /// Whether a condition about a token ahead holds; those that are about something else were decided before.
+    pub fn holds(&self, condition: usize, at: usize, tokens: &[Token]) -> bool {
+        self.aheads.get(&condition).is_none_or(|(ahead, negated)| {
+            let token = tokens.get(at + ahead.distance - 1);
+            token.is_some_and(|token| ahead.tokens.contains(&token.kind)) != *negated
+        })
     }
 }
 
-fn takes(atn: &Atn, takes: &Takes, kind: i32) -> bool {
+/// Whether a way takes a token.
+pub fn takes(atn: &Atn, takes: &Takes, kind: i32) -> bool {
     match takes {
         Takes::Set(set) => atn.has(*set, kind),
         Takes::NotSet(set) => kind > 0 && !atn.has(*set, kind),
@@ -159,11 +169,14 @@ struct Entered {
     ended: Vec<usize>,
 }
 
-/// Whether the tokens are what this rule takes, all of them.
+/// Where the rules that were entered on the way ended: by rule, precedence and the token they begin at, the tokens after them.
+pub type Ends = HashMap<(usize, i32, usize), Vec<usize>>;
+
+/// Whether the tokens are what this rule takes, all of them; and where the rules on the way ended.
 ///
 /// # Errors
 /// The index of the first token that no way takes.
-pub fn accepts(atn: &Atn, lookahead: &Lookahead, rule: usize, tokens: &[Token]) -> Result<(), usize> {
+pub fn accepts(atn: &Atn, lookahead: &Lookahead, rule: usize, tokens: &[Token]) -> Result<Ends, usize> {
     let mut entered = vec![Entered::default()];
     let mut by_key: HashMap<(usize, i32, usize), usize> = HashMap::new();
     let mut seen: HashSet<(StateId, usize)> = HashSet::new();
@@ -180,7 +193,10 @@ pub fn accepts(atn: &Atn, lookahead: &Lookahead, rule: usize, tokens: &[Token]) 
             if atn.states[state].stop {
                 if inside == 0 {
                     if at == tokens.len() {
-                        return Ok(());
+                        let ends = by_key
+                            .into_iter()
+                            .map(|(key, number)| (key, std::mem::take(&mut entered[number].ended)));
+                        return Ok(ends.collect());
                     }
                     continue;
                 }
@@ -226,11 +242,7 @@ pub fn accepts(atn: &Atn, lookahead: &Lookahead, rule: usize, tokens: &[Token]) 
                         }
                     }
                     Takes::Predicate(number) => {
-                        let holds = |(ahead, negated): &(Ahead, bool)| {
-                            let token = tokens.get(at + ahead.distance - 1);
-                            token.is_some_and(|token| ahead.tokens.contains(&token.kind)) != *negated
-                        };
-                        if lookahead.aheads.get(&number).is_none_or(holds) {
+                        if lookahead.holds(number, at, tokens) {
                             now.push((way.to, inside));
                         }
                     }

@@ -1,0 +1,523 @@
+//! `SELECT`, its clauses, and what stands behind `|>`.
+
+use super::{NOT_ALLOWED, Refusals, begins, text_of, twice};
+use crate::parsed::{Node, Piece};
+
+/// Functions that take a unit of time as a word.
+const UNITS: [&str; 8] = [
+    "TIMESTAMPADD",
+    "DATEADD",
+    "DATE_ADD",
+    "TIMESTAMPDIFF",
+    "DATEDIFF",
+    "DATE_DIFF",
+    "TIMEDIFF",
+    "TIMEADD",
+];
+
+pub fn look(node: Node<'_>, found: &mut Refusals) {
+    match node.rule() {
+        "predicate" => predicate(node, found),
+        "errorCapturingNot" if node.has("BANG") => found.add(
+            node,
+            "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT",
+            "`!` stands for NOT only before an expression: write NOT",
+        ),
+        "primaryExpression" => unit(node, found),
+        "frameBound" => frame(node, found),
+        "windowClause" => windows(node, found),
+        "joinRelation" => join(node, found),
+        // The first table of a FROM was not looked at before Spark 4.2.
+        "relation" if node.has("LATERAL") => {
+            let first = node.parent().is_some_and(|from| {
+                from.kid("relation")
+                    .is_some_and(|relation| relation.first() == node.first())
+            });
+            if !first || node.version() >= (4, 2) {
+                lateral(node, found);
+            }
+        }
+        "fromClause" => from(node, found),
+        "sample" => sample(node, found),
+        "temporalClause" => {
+            let column = node.kids().last().map(Node::inner);
+            if node.has("TIMESTAMP") && column.is_some_and(|node| is_column(node)) {
+                found.add(
+                    node,
+                    "INVALID_TIME_TRAVEL_SPEC",
+                    "the moment of a time travel cannot be a column",
+                );
+            }
+        }
+        "functionTable" => {
+            let dots = node.kid("functionName").and_then(|name| name.kid("qualifiedName"));
+            if node.version() < (4, 2) && dots.is_some_and(|name| name.has("DOT")) {
+                let message = "a function in FROM has a name of one part";
+                found.add(node, "INVALID_SQL_SYNTAX.INVALID_TABLE_VALUED_FUNC_NAME", message);
+            }
+        }
+        "functionTableSubqueryArgument" => {
+            if node.has("TABLE") && !node.has("LEFT_PAREN") && node.kid("identifierReference").is_some() {
+                let message = "a table as an argument stands in parentheses: `TABLE(t)`";
+                let condition = "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_IDENTIFIER_ARGUMENT_MISSING_PARENTHESES";
+                found.add(node, condition, message);
+            }
+        }
+        "tableArgumentPartitioning" => {
+            if !node.has("LEFT_PAREN") && node.has("COMMA") {
+                let message = "several columns a table argument is partitioned or ordered by stand in parentheses";
+                found.add(
+                    node,
+                    "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_TABLE_ARGUMENT_PARTITIONING",
+                    message,
+                );
+            }
+        }
+        "groupingAnalytics" if node.has("ROLLUP") || node.has("CUBE") => {
+            let empty = |set: &Node<'_>| set.kids().next().is_none();
+            if let Some(set) = node.all("groupingSet").find(empty) {
+                found.add(set, "EMPTY_GROUPING_SET", "ROLLUP and CUBE take no empty set");
+            }
+        }
+        "queryOrganization" => organization(node, found),
+        "ctes" => {
+            let names = node
+                .all("namedQuery")
+                .filter_map(|query| query.kids().next())
+                .map(Node::name);
+            let names = names.map(|name| {
+                if node.version() >= (4, 2) {
+                    name.to_lowercase()
+                } else {
+                    name
+                }
+            });
+            if let Some(name) = twice(names.collect()) {
+                found.add(
+                    node,
+                    "DUPLICATED_CTE_NAMES",
+                    format!("two queries of WITH have the name `{name}`"),
+                );
+            }
+        }
+        "transformClause" => transform(node, found),
+        "rowFormat" => {
+            let mut pieces = node.pieces();
+            while let Some(piece) = pieces.next() {
+                if let Piece::Token(word) = piece
+                    && word.kind() == "LINES"
+                {
+                    let text = pieces.find_map(|piece| match piece {
+                        Piece::Node(node) => Some(node),
+                        Piece::Token(_) => None,
+                    });
+                    if text.and_then(text_of).is_some_and(|text| text != "\n") {
+                        let message = "lines can only end with '\\n'";
+                        found.add(
+                            node,
+                            "INVALID_SQL_SYNTAX.UNSUPPORTED_ROW_FORMAT_LINES_TERMINATED_BY",
+                            message,
+                        );
+                    }
+                    break;
+                }
+            }
+        }
+        "inlineTable" if node.version() >= (4, 0) => inline(node, found),
+        "operatorPipeRightSide" => pipe(node, found),
+        _ => {}
+    }
+}
+
+fn predicate(node: Node<'_>, found: &mut Refusals) {
+    let own: Vec<&str> = node.own().map(|word| word.kind()).collect();
+    let quantified = own.iter().any(|kind| matches!(*kind, "ANY" | "SOME" | "ALL"));
+    if quantified
+        && own.ends_with(&["LEFT_PAREN", "RIGHT_PAREN"])
+        && node.kid("expression").is_none()
+        && node.kid("query").is_none()
+    {
+        found.add(
+            node,
+            "INVALID_SQL_SYNTAX.EMPTY_QUANTIFIED_PATTERN",
+            "there is no pattern in the parentheses",
+        );
+    }
+    if own.ends_with(&["IN", "LEFT_PAREN", "RIGHT_PAREN"])
+        && node.kid("expression").is_none()
+        && node.kid("query").is_none()
+    {
+        found.add(
+            node,
+            "INVALID_SQL_SYNTAX.EMPTY_IN_PREDICATE",
+            "there is nothing in the parentheses of IN",
+        );
+    }
+    if own.contains(&"ESCAPE")
+        && let Some(character) = node.kids().last().filter(|kid| kid.is("stringLit")).and_then(text_of)
+        && character.encode_utf16().count() != 1
+    {
+        found.add(
+            node,
+            "INVALID_ESC",
+            format!("ESCAPE takes one character, not '{character}'"),
+        );
+    }
+}
+
+fn unit(node: Node<'_>, found: &mut Refusals) {
+    let name = node.own().next().map(|word| word.kind());
+    let text = node.kids().next().filter(|kid| kid.is("stringLit"));
+    if let (Some(name), Some(text)) = (name.filter(|name| UNITS.contains(name)), text) {
+        let message = format!(
+            "{name} takes its unit as a word, not as a text: {}",
+            text.text().trim_matches(['\'', '"'])
+        );
+        found.add(text, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", message);
+    }
+}
+
+/// Whether an expression is nothing but a name.
+fn is_column(node: Node<'_>) -> bool {
+    let plain = |node: Node<'_>| matches!(node.rule(), "strictIdentifier" | "identifier" | "nonReserved");
+    let mut node = node;
+    while let [piece] = node.pieces().collect::<Vec<_>>().as_slice() {
+        match piece {
+            Piece::Node(kid) => node = *kid,
+            Piece::Token(_) => return plain(node),
+        }
+        if plain(node) {
+            return true;
+        }
+    }
+    false
+}
+
+fn frame(node: Node<'_>, found: &mut Refusals) {
+    let Some(bound) = node.kid("expression") else { return };
+    let unknown = |node: &Node<'_>| {
+        node.is("query") || node.is("functionName") || (node.is("primaryExpression") && is_column(*node))
+    };
+    if bound.below().iter().any(unknown) {
+        found.add(
+            bound,
+            "FRAME_BOUND_NOT_LITERAL",
+            "the bound of a window's frame is a literal",
+        );
+    }
+}
+
+/// The window that a window is said to be the same as.
+fn reference(window: Node<'_>) -> Option<Node<'_>> {
+    let spec = window.kid("windowSpec")?;
+    let mut kids = spec.kids();
+    match (kids.next(), kids.next()) {
+        (Some(only), None) if only.is("errorCapturingIdentifier") => Some(only),
+        _ => None,
+    }
+}
+
+fn windows(node: Node<'_>, found: &mut Refusals) {
+    let name = |window: Node<'_>| window.kids().next().map(Node::name);
+    let names: Vec<String> = node.all("namedWindow").filter_map(name).collect();
+    if let Some(name) = twice(names.clone()) {
+        let message = format!("two windows have the name `{name}`");
+        found.add(node, "INVALID_SQL_SYNTAX.REPETITIVE_WINDOW_DEFINITION", message);
+    }
+    for window in node.all("namedWindow") {
+        let Some(wanted) = reference(window) else { continue };
+        let target = node
+            .all("namedWindow")
+            .filter(|other| name(*other) == Some(wanted.name()))
+            .last();
+        match target {
+            None => {
+                let message = format!("there is no window `{}`", wanted.name());
+                found.add(wanted, "INVALID_SQL_SYNTAX.UNRESOLVED_WINDOW_REFERENCE", message);
+            }
+            Some(other) if reference(other).is_some() => {
+                let message = format!("the window `{}` names another one itself", wanted.name());
+                found.add(wanted, "INVALID_SQL_SYNTAX.INVALID_WINDOW_REFERENCE", message);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn join(node: Node<'_>, found: &mut Refusals) {
+    let kind = node.kid("joinType");
+    let is = |word: &str| kind.is_some_and(|kind| kind.has(word));
+    let natural = node.has("NATURAL");
+    if natural && (is("CROSS") || is("SEMI") || is("ANTI")) {
+        found.add(
+            node,
+            "INCOMPATIBLE_JOIN_TYPES",
+            "NATURAL does not go with CROSS, SEMI and ANTI",
+        );
+    }
+    if !node.has("LATERAL") {
+        return;
+    }
+    lateral(node, found);
+    if natural {
+        found.add(node, "INCOMPATIBLE_JOIN_TYPES", "NATURAL does not go with LATERAL");
+    }
+    let behind = node.kid("joinPostfix").unwrap_or(node);
+    if behind.kid("joinCriteria").is_some_and(|criteria| criteria.has("USING")) {
+        found.add(
+            node,
+            "UNSUPPORTED_FEATURE.LATERAL_JOIN_USING",
+            "USING does not go with LATERAL: write ON",
+        );
+    }
+    if is("RIGHT") || is("FULL") || is("SEMI") || is("ANTI") {
+        found.add(
+            node,
+            "INVALID_LATERAL_JOIN_TYPE",
+            "LATERAL goes with INNER, LEFT and CROSS joins only",
+        );
+    }
+}
+
+fn lateral(node: Node<'_>, found: &mut Refusals) {
+    let Some(of) = node.kid("relationPrimary") else { return };
+    if of.kid("identifierReference").is_some()
+        || of.kid("temporalTableIdentifierReference").is_some()
+        || of.kid("inlineTable").is_some()
+        || of.kid("relation").is_some()
+    {
+        found.add(
+            of,
+            "INVALID_SQL_SYNTAX.LATERAL_WITHOUT_SUBQUERY_OR_TABLE_VALUED_FUNC",
+            "LATERAL goes with a query in parentheses or a function only",
+        );
+    }
+}
+
+fn from(node: Node<'_>, found: &mut Refusals) {
+    let (pivot, unpivot) = (node.kid("pivotClause"), node.kid("unpivotClause"));
+    if node.kid("lateralView").is_some() {
+        if pivot.is_some() {
+            found.add(
+                node,
+                "NOT_ALLOWED_IN_FROM.LATERAL_WITH_PIVOT",
+                "LATERAL VIEW and PIVOT cannot stand in one FROM",
+            );
+        }
+        if unpivot.is_some() {
+            found.add(
+                node,
+                "NOT_ALLOWED_IN_FROM.LATERAL_WITH_UNPIVOT",
+                "LATERAL VIEW and UNPIVOT cannot stand in one FROM",
+            );
+        }
+    }
+    if pivot.is_some() && unpivot.is_some() {
+        found.add(
+            node,
+            "NOT_ALLOWED_IN_FROM.UNPIVOT_WITH_PIVOT",
+            "PIVOT and UNPIVOT cannot stand in one FROM",
+        );
+    }
+}
+
+fn sample(node: Node<'_>, found: &mut Refusals) {
+    let Some(method) = node.kid("sampleMethod") else {
+        if node.kids().next().is_none() {
+            found.add(
+                node,
+                "TABLESAMPLE_EMPTY",
+                "TABLESAMPLE needs how much: `(10 PERCENT)`, `(5 ROWS)`",
+            );
+        }
+        return;
+    };
+    let number = |word: &str| word.parse::<f64>().ok();
+    let numbers: Vec<f64> = method.words().filter_map(|word| number(&word.text())).collect();
+    let fraction = if method.has("PERCENTLIT") {
+        let sign = if method.has("MINUS") { -1.0 } else { 1.0 };
+        numbers.first().map(|percent| sign * percent / 100.0)
+    } else if method.has("BUCKET") {
+        if method.has("ON") {
+            found.add(
+                method,
+                "TABLESAMPLE_UNSUPPORTED",
+                "TABLESAMPLE (BUCKET … ON …) is not supported",
+            );
+        }
+        match numbers.as_slice() {
+            [part, of, ..] if *of > 0.0 => Some(part / of),
+            _ => None,
+        }
+    } else if method.has("ROWS") {
+        None
+    } else {
+        let text = method.text();
+        let message = match text
+            .trim_end_matches(['B', 'K', 'M', 'G', 'b', 'k', 'm', 'g'])
+            .parse::<u64>()
+        {
+            Ok(_) if !text.ends_with(|c: char| c.is_ascii_digit()) => "TABLESAMPLE cannot take a number of bytes",
+            _ => "TABLESAMPLE needs how much: `(10 PERCENT)`, `(5 ROWS)`",
+        };
+        found.add(method, "TABLESAMPLE_UNSUPPORTED", message);
+        None
+    };
+    if fraction.is_some_and(|fraction| !(-1e-6..=1.0 + 1e-6).contains(&fraction)) {
+        found.add(
+            method,
+            "INVALID_TABLESAMPLE_FRACTION",
+            "a sample is between 0 and 100 percent",
+        );
+    }
+}
+
+fn organization(node: Node<'_>, found: &mut Refusals) {
+    let has = |kind| node.has(kind);
+    let (order, sort, distribute, cluster) = (has("ORDER"), has("SORT"), has("DISTRIBUTE"), has("CLUSTER"));
+    if (order && (sort || distribute || cluster)) || (cluster && (sort || distribute)) {
+        let message =
+            "ORDER BY, SORT BY, DISTRIBUTE BY and CLUSTER BY exclude each other, but for DISTRIBUTE BY with SORT BY";
+        found.add(node, "UNSUPPORTED_FEATURE.COMBINATION_QUERY_RESULT_CLAUSES", message);
+    }
+    if inside_pipe(node) {
+        let rows = has("LIMIT") || has("OFFSET");
+        if rows && (order || sort || distribute || cluster) {
+            let message = "one step behind `|>` orders or limits: divide them by another `|>`";
+            found.add(node, "MULTIPLE_QUERY_RESULT_CLAUSES_WITH_PIPE_OPERATORS", message);
+        }
+        if let Some(window) = node.kid("windowClause") {
+            let message = "WINDOW does not stand behind `|>`";
+            found.add(window, "UNSUPPORTED_FEATURE.CLAUSE_WITH_PIPE_OPERATORS", message);
+        }
+    }
+}
+
+fn inside_pipe(node: Node<'_>) -> bool {
+    node.parent().is_some_and(|parent| parent.is("operatorPipeRightSide"))
+}
+
+fn transform(node: Node<'_>, found: &mut Refusals) {
+    if let Some(quantifier) = node.kid("setQuantifier") {
+        let message = "TRANSFORM takes neither DISTINCT nor ALL";
+        found.add(quantifier, "UNSUPPORTED_FEATURE.TRANSFORM_DISTINCT_ALL", message);
+    }
+    if node.has("RECORDREADER") || node.has("RECORDWRITER") {
+        found.add(
+            node,
+            NOT_ALLOWED,
+            "TRANSFORM with classes that read or write records is not supported",
+        );
+    }
+}
+
+/// Rows of literals: as many columns in each, and as many names.
+fn inline(node: Node<'_>, found: &mut Refusals) {
+    let mut widths = Vec::new();
+    for row in node.all("expression") {
+        let known = |node: &Node<'_>| {
+            !node.is("primaryExpression")
+                || node
+                    .kid("constant")
+                    .is_some_and(|constant| constant.kid("parameterMarker").is_none())
+                || (begins(*node, &["LEFT_PAREN"])
+                    && (node.kid("namedExpression").is_some() || node.kid("expression").is_some()))
+        };
+        let below = row.below();
+        let simple = !below.iter().any(|node| {
+            matches!(
+                node.rule(),
+                "query" | "namedParameterMarker" | "parameterMarker" | "posParameterMarker"
+            )
+        });
+        if !simple || !below.iter().all(known) {
+            return;
+        }
+        let inner = row.inner();
+        let items = inner.all("namedExpression").count();
+        let width = if begins(inner, &["LEFT_PAREN"]) && items > 1 {
+            items
+        } else {
+            1
+        };
+        widths.push((row, width));
+    }
+    let Some((_, first)) = widths.first().copied() else {
+        return;
+    };
+    let alias = node.kid("tableAlias").and_then(|alias| alias.kid("identifierList"));
+    let names = alias
+        .and_then(|list| list.kid("identifierSeq"))
+        .map(|list| list.kids().count());
+    let condition = "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH";
+    if let Some((row, width)) = widths.iter().find(|(_, width)| *width != first) {
+        let message = format!("the first row has {first} columns, this one {width}");
+        found.add(*row, condition, message);
+    } else if let Some(names) = names.filter(|names| *names != first) {
+        found.add(
+            node,
+            condition,
+            format!("the rows have {first} columns, and there are {names} names for them"),
+        );
+    }
+}
+
+fn pipe(node: Node<'_>, found: &mut Refusals) {
+    if begins(node, &["SET"]) {
+        let keys = node
+            .below()
+            .into_iter()
+            .filter(|node| node.is("operatorPipeSetAssignmentSeq"));
+        for assignments in keys {
+            // Its own DOT stands in a name before `=`.
+            if assignments.has("DOT")
+                || assignments
+                    .kids()
+                    .any(|kid| kid.has("DOT") && kid.rule().contains("dentifier"))
+            {
+                found.add(assignments, NOT_ALLOWED, "`|> SET` takes names of one part");
+            }
+        }
+    }
+    if let (Some(_), Some(window)) = (node.kid("whereClause"), node.kid("windowClause")) {
+        found.add(
+            window,
+            "NOT_ALLOWED_IN_PIPE_OPERATOR_WHERE.WINDOW_CLAUSE",
+            "`|> WHERE` takes no WINDOW clause",
+        );
+    }
+    if !begins(node, &["AGGREGATE"]) {
+        return;
+    }
+    let condition = "UNSUPPORTED_FEATURE.PIPE_OPERATOR_AGGREGATE_UNSUPPORTED_CASE";
+    let named = node.kid("namedExpressionSeq");
+    let grouping = node.kid("aggregationClause");
+    if named.is_none() && grouping.is_none() {
+        found.add(node, NOT_ALLOWED, "`|> AGGREGATE` needs aggregates, or GROUP BY");
+    }
+    if let Some(grouping) = grouping {
+        let analytics = grouping.below().into_iter().any(|node| node.is("groupingAnalytics"));
+        let all = grouping.text().to_ascii_uppercase();
+        let all = all.split_whitespace().collect::<Vec<_>>() == ["GROUP", "BY", "ALL"];
+        let own = ["CUBE", "ROLLUP", "GROUPING"].iter().any(|kind| grouping.has(kind));
+        if analytics || all || own {
+            found.add(
+                grouping,
+                condition,
+                "`|> AGGREGATE` takes no GROUP BY ALL, CUBE, ROLLUP or GROUPING SETS",
+            );
+        }
+    }
+    if let Some(named) = named {
+        let functions = named.below();
+        let grouped = functions.iter().find(|node| {
+            node.is("functionName") && matches!(node.text().to_ascii_lowercase().as_str(), "grouping" | "grouping_id")
+        });
+        if let Some(function) = grouped {
+            found.add(*function, condition, "`|> AGGREGATE` takes no GROUPING");
+        }
+        if let Some(window) = functions.iter().find(|node| node.is("windowSpec")) {
+            found.add(*window, condition, "`|> AGGREGATE` takes no window functions");
+        }
+    }
+}

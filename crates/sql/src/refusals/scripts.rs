@@ -1,0 +1,167 @@
+//! `BEGIN … END`: where what is declared may stand, labels, handlers.
+
+use super::{Refusals, text_of, twice};
+use crate::parsed::Node;
+
+/// Statements that can be left, and gone on with, by a label.
+const LOOPS: [&str; 4] = ["whileStatement", "repeatStatement", "loopStatement", "forStatement"];
+const BLOCKS: [&str; 2] = ["beginEndCompoundBlock", "singleCompoundStatement"];
+
+pub fn look(node: Node<'_>, found: &mut Refusals) {
+    match node.rule() {
+        "compoundBody" => body(node, found),
+        "leaveStatement" | "iterateStatement" => leave(node, found),
+        "declareHandlerStatement" => handler(node, found),
+        rule if LOOPS.contains(&rule) || BLOCKS.contains(&rule) => labels(node, found),
+        _ => {}
+    }
+}
+
+fn label<'p>(node: Node<'p>, rule: &str) -> Option<(Node<'p>, String)> {
+    let label = node.kid(rule)?;
+    let name = label.kids().next()?;
+    Some((label, name.name().to_lowercase()))
+}
+
+fn labels(node: Node<'_>, found: &mut Refusals) {
+    let begin = label(node, "beginLabel");
+    if let Some((place, end)) = label(node, "endLabel") {
+        match &begin {
+            None => {
+                let message = format!("the end has the label `{end}`, the beginning has none");
+                found.add(place, "END_LABEL_WITHOUT_BEGIN_LABEL", message);
+            }
+            Some((_, begin)) if *begin != end => {
+                let message = format!("the label is `{begin}` at the beginning and `{end}` at the end");
+                found.add(place, "LABELS_MISMATCH", message);
+            }
+            Some(_) => {}
+        }
+    }
+    let variable = node
+        .kids()
+        .find(|kid| kid.is("strictIdentifier") || kid.is("multipartIdentifier"));
+    if let (true, Some((place, begin)), Some(variable)) = (node.is("forStatement"), begin, variable)
+        && variable.name().to_lowercase() == begin
+    {
+        found.add(
+            place,
+            "LABEL_OR_FOR_VARIABLE_ALREADY_EXISTS",
+            format!("`{begin}` is the label and the variable"),
+        );
+    }
+}
+
+fn leave(node: Node<'_>, found: &mut Refusals) {
+    let Some(wanted) = node.kids().next().map(|name| name.name().to_lowercase()) else {
+        return;
+    };
+    let iterates = node.is("iterateStatement");
+    let target = node.above().find(|above| {
+        (LOOPS.contains(&above.rule()) || BLOCKS.contains(&above.rule()))
+            && label(*above, "beginLabel").is_some_and(|(_, name)| name == wanted)
+    });
+    match target {
+        None => found.add(
+            node,
+            "INVALID_LABEL_USAGE",
+            format!("nothing around here has the label `{wanted}`"),
+        ),
+        Some(block) if iterates && BLOCKS.contains(&block.rule()) => {
+            let message = format!("`{wanted}` is the label of a block: ITERATE goes with loops");
+            found.add(node, "INVALID_LABEL_USAGE.ITERATE_IN_COMPOUND", message);
+        }
+        Some(_) => {}
+    }
+}
+
+/// What a statement of a body declares: the place it has in the order.
+fn place(statement: Node<'_>) -> usize {
+    let Some(inner) = statement.kids().next() else { return 3 };
+    match inner.rule() {
+        "declareConditionStatement" => 0,
+        "declareHandlerStatement" => 2,
+        "statement" if inner.own().next().is_some_and(|word| word.kind() == "DECLARE") => 0,
+        rule if rule.starts_with("declare") && rule.contains("ursor") => 1,
+        _ => 3,
+    }
+}
+
+fn body(node: Node<'_>, found: &mut Refusals) {
+    let block = node.parent().is_some_and(|parent| BLOCKS.contains(&parent.rule()));
+    let (mut last, mut conditions) = (0, Vec::new());
+    for statement in node.all("compoundStatement") {
+        let place = place(statement);
+        let declares = place < 3;
+        if declares && (!block || place < last) {
+            let message = match block {
+                true => "first come variables and conditions, then cursors, then handlers, then statements",
+                false => "only the beginning of a BEGIN … END declares",
+            };
+            found.add(statement, "INVALID_VARIABLE_DECLARATION", message);
+        }
+        last = last.max(place);
+        let condition = statement
+            .kids()
+            .next()
+            .filter(|kid| kid.is("declareConditionStatement"));
+        if let Some(name) = condition.and_then(|condition| condition.kids().next()) {
+            conditions.push(name.name().to_lowercase());
+        }
+    }
+    if let Some(name) = twice(conditions) {
+        found.add(
+            node,
+            "DUPLICATE_CONDITION_IN_SCOPE",
+            format!("the condition `{name}` is declared twice"),
+        );
+    }
+}
+
+fn handler(node: Node<'_>, found: &mut Refusals) {
+    let condition = "INVALID_HANDLER_DECLARATION";
+    let Some(values) = node.kid("conditionValues") else {
+        return;
+    };
+    let all: Vec<Node<'_>> = values.all("conditionValue").collect();
+    let text = |value: &Node<'_>| {
+        let words: Vec<String> = value.words().map(|word| word.text().to_uppercase()).collect();
+        words.join(" ").replace("SQLSTATE VALUE ", "SQLSTATE ")
+    };
+    if let Some(twice) = twice(all.iter().map(text).collect()) {
+        found.add(values, condition, format!("{twice} stands here twice"));
+    }
+    let general = all
+        .iter()
+        .filter(|value| value.has("SQLEXCEPTION") || value.has("FOUND"))
+        .count();
+    if general > 0 && all.iter().any(|value| value.kid("sqlStateValue").is_some()) {
+        found.add(
+            values,
+            condition,
+            "SQLEXCEPTION and NOT FOUND stand without an SQLSTATE beside them",
+        );
+    }
+    for value in all {
+        if let Some(state) = value
+            .kid("sqlStateValue")
+            .and_then(|state| state.kids().next())
+            .and_then(text_of)
+        {
+            let form = state.len() == 5
+                && state
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || c.is_ascii_uppercase() || c.is_ascii_lowercase());
+            let class = state.get(..2).unwrap_or_default().to_uppercase();
+            if !form || matches!(class.as_str(), "00" | "01" | "XX") {
+                found.add(
+                    value,
+                    "INVALID_SQLSTATE",
+                    format!("'{state}' is no SQLSTATE of an error"),
+                );
+            }
+        } else if value.kid("multipartIdentifier").is_some_and(|name| name.has("DOT")) {
+            found.add(value, condition, "a condition has a name of one part");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Data types and collations.
+
+use super::Refusals;
+use crate::parsed::Node;
+
+/// Types that take one length.
+const SIZED: [&str; 3] = ["CHAR", "CHARACTER", "VARCHAR"];
+/// Types that take a precision and a scale.
+const DECIMALS: [&str; 3] = ["DECIMAL", "DEC", "NUMERIC"];
+/// Types that take no number.
+const PLAIN: [&str; 22] = [
+    "BOOLEAN",
+    "TINYINT",
+    "BYTE",
+    "SMALLINT",
+    "SHORT",
+    "INT",
+    "INTEGER",
+    "BIGINT",
+    "LONG",
+    "FLOAT",
+    "REAL",
+    "DOUBLE",
+    "DATE",
+    "TIMESTAMP",
+    "TIMESTAMP_NTZ",
+    "TIMESTAMP_LTZ",
+    "STRING",
+    "BINARY",
+    "VOID",
+    "VARIANT",
+    "INTERVAL",
+    "NULL",
+];
+/// Types people know from elsewhere, and what they are called here.
+const ELSEWHERE: [(&str, &str); 12] = [
+    ("TEXT", "STRING"),
+    ("NVARCHAR", "STRING"),
+    ("CLOB", "STRING"),
+    ("UUID", "STRING"),
+    ("JSON", "STRING"),
+    ("BOOL", "BOOLEAN"),
+    ("DATETIME", "TIMESTAMP"),
+    ("TIMESTAMPTZ", "TIMESTAMP"),
+    ("NUMBER", "DECIMAL"),
+    ("INT64", "BIGINT"),
+    ("FLOAT64", "DOUBLE"),
+    ("BLOB", "BINARY"),
+];
+
+pub fn look(node: Node<'_>, found: &mut Refusals) {
+    match node.rule() {
+        // Spark 3.5 and 4.0 have `type`, with the numbers beside it; later ones have all in one.
+        "dataType" if node.kid("type").is_some() => primitive(node, found),
+        "primitiveType" => primitive(node, found),
+        "dataType" => incomplete(node, found),
+        "collateClause" if inside_type(node) => {
+            let name = node.kids().last();
+            if let Some(name) = name {
+                collation(node, &name.text(), found);
+            }
+        }
+        "collationSpec" => {
+            if let Some(name) = node.kids().last() {
+                collation(node, &name.text(), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn inside_type(node: Node<'_>) -> bool {
+    node.parent().is_some_and(|parent| {
+        matches!(
+            parent.rule(),
+            "type" | "dataType" | "nonTrivialPrimitiveType" | "primitiveType"
+        )
+    })
+}
+
+fn incomplete(node: Node<'_>, found: &mut Refusals) {
+    let own: Vec<&str> = node.own().map(|word| word.kind()).collect();
+    if let [kind @ ("ARRAY" | "MAP" | "STRUCT")] = own.as_slice()
+        && node.kids().next().is_none()
+    {
+        incomplete_type(node, kind, found);
+    }
+}
+
+fn incomplete_type(node: Node<'_>, kind: &str, found: &mut Refusals) {
+    let example = match kind {
+        "ARRAY" => "ARRAY<INT>",
+        "MAP" => "MAP<STRING, INT>",
+        _ => "STRUCT<name: STRING>",
+    };
+    let message = format!("{kind} is not complete: say what is in it, for example `{example}`");
+    found.add(node, "INCOMPLETE_TYPE_DEFINITION", message);
+}
+
+/// A type that has no other in it: its name, and its numbers in parentheses.
+fn primitive(node: Node<'_>, found: &mut Refusals) {
+    // Before Spark 4.2 the types of a function's parameters are looked at when it is used.
+    let of_function = node.above().last().is_some_and(|root| {
+        root.below()
+            .iter()
+            .any(|node| node.is("statement") && node.has("FUNCTION") && node.has("CREATE"))
+    });
+    if of_function && (node.version() < (4, 2) || node.text().eq_ignore_ascii_case("TABLE")) {
+        return;
+    }
+    let named = node.kid("type").unwrap_or(node);
+    if named.kid("identifier").is_some() {
+        let name = node.text();
+        let known = ELSEWHERE
+            .iter()
+            .find(|(other, _)| *other == name.split('(').next().unwrap_or_default().trim().to_ascii_uppercase());
+        let message = match known {
+            Some((_, here)) => format!("there is no type {name}; Spark's is {here}"),
+            None => format!("there is no type {name}"),
+        };
+        found.add(node, "UNSUPPORTED_DATATYPE", message);
+        return;
+    }
+    let words: Vec<(String, String)> = node.words().map(|word| (word.kind().to_owned(), word.text())).collect();
+    let Some((kind, written)) = words.first() else { return };
+    if let "ARRAY" | "MAP" | "STRUCT" = kind.as_str() {
+        if words.len() == 1 {
+            incomplete_type(node, kind, found);
+        }
+        return;
+    }
+    let mut numbers = Vec::new();
+    for (kind, text) in words.iter().skip(1) {
+        match kind.as_str() {
+            "INTEGER_VALUE" => numbers.push(text.as_str()),
+            "LEFT_PAREN" | "RIGHT_PAREN" | "COMMA" => {}
+            "COLLATE" => break,
+            // Anything else is a form of its own.
+            _ => return,
+        }
+    }
+    let name = written.to_ascii_uppercase();
+    if numbers.iter().any(|number| number.parse::<i32>().is_err()) {
+        found.add(
+            node,
+            "NUMBER_FORMAT",
+            format!("{name}({}): the number is too large", numbers.join(", ")),
+        );
+        return;
+    }
+    let numbers: Vec<i32> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
+    let version = node.version();
+    let wrong = match numbers.as_slice() {
+        [] if SIZED.contains(&name.as_str()) => {
+            found.add(
+                node,
+                "DATATYPE_MISSING_SIZE",
+                format!("{name} needs a length: `{name}(10)`"),
+            );
+            return;
+        }
+        [] if matches!(name.as_str(), "GEOMETRY" | "GEOGRAPHY") => true,
+        [] => false,
+        [_] if SIZED.contains(&name.as_str()) => false,
+        [precision] | [precision, _] if DECIMALS.contains(&name.as_str()) => {
+            let scale = numbers.get(1).copied().unwrap_or_default();
+            if scale > *precision {
+                let message =
+                    format!("a decimal cannot have more digits behind the point ({scale}) than it has ({precision})");
+                found.add(node, "DECIMAL_SCALE", message);
+            } else if *precision > 38 {
+                let message = format!("a decimal has at most 38 digits, not {precision}");
+                found.add(node, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", message);
+            }
+            return;
+        }
+        [precision] if name == "TIME" && version >= (4, 1) => *precision > if version >= (4, 2) { 9 } else { 6 },
+        [..] if SIZED.contains(&name.as_str()) || DECIMALS.contains(&name.as_str()) => true,
+        [precision] if name.starts_with("TIMESTAMP") && version >= (4, 2) => !(6..=9).contains(precision),
+        [..] => PLAIN.contains(&name.as_str()),
+    };
+    if wrong {
+        found.add(
+            node,
+            "UNSUPPORTED_DATATYPE",
+            format!("there is no type {}", node.text()),
+        );
+    }
+}
+
+/// A collation's name: one of Spark's own, or a locale with what it ignores.
+fn collation(node: Node<'_>, name: &str, found: &mut Refusals) {
+    let upper = name.trim_matches('`').to_ascii_uppercase();
+    let parts: Vec<&str> = upper.split('.').collect();
+    let base = match parts.as_slice() {
+        [one] => *one,
+        ["SYSTEM", "BUILTIN", one] => *one,
+        _ => "",
+    };
+    let mut base = base;
+    while let Some(shorter) = ["_CI", "_CS", "_AI", "_AS", "_RTRIM"]
+        .iter()
+        .find_map(|end| base.strip_suffix(end))
+    {
+        base = shorter;
+    }
+    let locale = || {
+        let mut parts = base.split('_');
+        let language = parts.next().is_some_and(|part| matches!(part.len(), 2 | 3));
+        language && parts.all(|part| matches!(part.len(), 3 | 4) && part.chars().all(|c| c.is_ascii_alphabetic()))
+    };
+    if !(matches!(base, "UTF8_BINARY" | "UTF8_LCASE" | "UNICODE") || locale()) {
+        let message = format!("there is no collation {name}; UTF8_BINARY, UTF8_LCASE and UNICODE are some");
+        found.add(node, "COLLATION_INVALID_NAME", message);
+    }
+}
