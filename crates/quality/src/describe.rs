@@ -76,11 +76,20 @@ fn wanted(kind: &Kind) -> String {
             let one = |(quantile, range): &(f64, Range)| format!("quantile {quantile} {range}");
             wanted.iter().map(one).collect::<Vec<_>>().join(", ")
         }
-        Kind::ZScore { threshold, double_sided } => deviations(*threshold, *double_sided),
-        Kind::NotOutlier { quartiles: true, multiplier } => {
+        Kind::ZScore {
+            threshold,
+            double_sided,
+        } => deviations(*threshold, *double_sided),
+        Kind::NotOutlier {
+            quartiles: true,
+            multiplier,
+        } => {
             format!("no farther than {multiplier} ranges between quartiles from the quartiles")
         }
-        Kind::NotOutlier { quartiles: false, multiplier } => {
+        Kind::NotOutlier {
+            quartiles: false,
+            multiplier,
+        } => {
             format!("less than {multiplier} standard deviations from the mean")
         }
         Kind::InWindow(window) => match window {

@@ -226,7 +226,10 @@ impl Writing<'_> {
             let read: Vec<usize> = (0..batch.columns.len()).collect();
             let mask = planned.mask(&read, file, batch, self.plan.contract.nan_is_null)?;
             let columns = match &mask {
-                Some(mask) => columns.iter().map(|column| column.filter(mask)).collect::<Result<_, _>>()?,
+                Some(mask) => columns
+                    .iter()
+                    .map(|column| column.filter(mask))
+                    .collect::<Result<_, _>>()?,
                 None => columns,
             };
             let rows = columns.first().map_or(0, Column::len);

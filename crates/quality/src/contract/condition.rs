@@ -130,7 +130,8 @@ impl Condition {
             Some("and") => Ok(Self::All(parts()?)),
             Some("or") => Ok(Self::Any(parts()?)),
             Some("pass_through") => {
-                let filter = text(node.get("pass_through_filter")).ok_or("the condition has no `pass_through_filter`")?;
+                let filter =
+                    text(node.get("pass_through_filter")).ok_or("the condition has no `pass_through_filter`")?;
                 Self::of_query(&filter)
             }
             Some("nullity") => {
@@ -165,7 +166,9 @@ impl Condition {
     /// The columns it looks at.
     pub fn columns(&self) -> Vec<&str> {
         match self {
-            Self::Compare(column, ..) | Self::In(column, _) | Self::IsNull(column) | Self::IsTrue(column) => vec![column],
+            Self::Compare(column, ..) | Self::In(column, _) | Self::IsNull(column) | Self::IsTrue(column) => {
+                vec![column]
+            }
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::columns).collect(),
             Self::Not(part) => part.columns(),
         }
@@ -190,7 +193,9 @@ impl Token {
 
 /// A number as Python writes it.
 fn number(text: &str) -> Option<Literal> {
-    let starts = text.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    let starts = text
+        .trim_start_matches(['+', '-'])
+        .starts_with(|first: char| first.is_ascii_digit() || first == '.');
     if !starts {
         return None;
     }
@@ -204,7 +209,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '\'' | '"' | '`' => {
-                let end = rest[1..].find(first).ok_or_else(|| format!("a {first} is not closed"))?;
+                let end = rest[1..]
+                    .find(first)
+                    .ok_or_else(|| format!("a {first} is not closed"))?;
                 let inner = &rest[1..=end];
                 if inner.contains('\\') {
                     return Err("backslashes in texts are not read".into());
@@ -316,7 +323,11 @@ impl Parser {
     }
 
     fn comparison(&mut self) -> Result<Condition, String> {
-        let token = self.tokens.get(self.at).cloned().ok_or("the condition ends too early")?;
+        let token = self
+            .tokens
+            .get(self.at)
+            .cloned()
+            .ok_or("the condition ends too early")?;
         self.at += 1;
         match token {
             Token::Name(column) => {
@@ -326,7 +337,11 @@ impl Parser {
                 let negated = self.takes("not");
                 if self.takes("in") {
                     let among = Condition::In(column, self.list()?);
-                    return Ok(if negated { Condition::Not(Box::new(among)) } else { among });
+                    return Ok(if negated {
+                        Condition::Not(Box::new(among))
+                    } else {
+                        among
+                    });
                 }
                 if negated {
                     return Err(format!("`in` is missing{}", self.here()));
@@ -334,18 +349,25 @@ impl Parser {
                 let Some(operator) = self.operator() else {
                     return Ok(Condition::IsTrue(column));
                 };
-                if let (Operator::Equal | Operator::NotEqual, Some(Token::Sign(sign))) = (operator, self.tokens.get(self.at))
+                if let (Operator::Equal | Operator::NotEqual, Some(Token::Sign(sign))) =
+                    (operator, self.tokens.get(self.at))
                     && sign == "["
                 {
                     let among = Condition::In(column, self.list()?);
-                    return Ok(if operator == Operator::Equal { among } else { Condition::Not(Box::new(among)) });
+                    return Ok(if operator == Operator::Equal {
+                        among
+                    } else {
+                        Condition::Not(Box::new(among))
+                    });
                 }
                 let value = self.value()?;
                 self.chained()?;
                 Ok(Condition::Compare(column, operator, value))
             }
             Token::Value(value) => {
-                let operator = self.operator().ok_or_else(|| format!("nothing is compared with {value}"))?;
+                let operator = self
+                    .operator()
+                    .ok_or_else(|| format!("nothing is compared with {value}"))?;
                 let Some(Token::Name(column)) = self.tokens.get(self.at).cloned() else {
                     return Err(format!("a column is missing{}", self.here()));
                 };
@@ -384,7 +406,11 @@ impl Parser {
         self.needs("(")?;
         self.needs(")")?;
         let is_null = Condition::IsNull(column);
-        Ok(if null { is_null } else { Condition::Not(Box::new(is_null)) })
+        Ok(if null {
+            is_null
+        } else {
+            Condition::Not(Box::new(is_null))
+        })
     }
 
     fn operator(&mut self) -> Option<Operator> {
@@ -402,7 +428,9 @@ impl Parser {
                 self.at += 1;
                 Ok(value)
             }
-            Some(Token::Name(name)) => Err(format!("`{name}` is not a value; columns are compared with values only")),
+            Some(Token::Name(name)) => Err(format!(
+                "`{name}` is not a value; columns are compared with values only"
+            )),
             _ => Err(format!("a value is missing{}", self.here())),
         }
     }
@@ -443,20 +471,41 @@ mod tests {
         let table = [
             ("x > 5", more.clone()),
             ("5 < x", more.clone()),
-            ("x >= -1.5e-3", compare("x", Operator::GreaterOrEqual, Literal::Float(-1.5e-3))),
-            ("`a b` == 'it' and x>5", Condition::All(vec![same.clone(), more.clone()])),
             (
-                "(x > 5) | `a b` == \"it\"",
-                Condition::Any(vec![more.clone(), same]),
+                "x >= -1.5e-3",
+                compare("x", Operator::GreaterOrEqual, Literal::Float(-1.5e-3)),
             ),
-            ("not x.notnull()", Condition::Not(Box::new(Condition::Not(Box::new(Condition::IsNull("x".into())))))),
-            ("x in [1, 'a',]", Condition::In("x".into(), vec![Literal::Int(1), Literal::Text("a".into())])),
+            (
+                "`a b` == 'it' and x>5",
+                Condition::All(vec![same.clone(), more.clone()]),
+            ),
+            ("(x > 5) | `a b` == \"it\"", Condition::Any(vec![more.clone(), same])),
+            (
+                "not x.notnull()",
+                Condition::Not(Box::new(Condition::Not(Box::new(Condition::IsNull("x".into()))))),
+            ),
+            (
+                "x in [1, 'a',]",
+                Condition::In("x".into(), vec![Literal::Int(1), Literal::Text("a".into())]),
+            ),
             ("~(x)", Condition::Not(Box::new(Condition::IsTrue("x".into())))),
         ];
         for (text, expected) in table {
             assert_eq!(Condition::of_query(text), Ok(expected), "{text}");
         }
-        for text in ["x >", "x > y", "x > 5 6", "1 < x < 5", "x.str.len() > 1", "@y > 1", "x == 'a", "(x > 5", "", "x = 5", "x > 5é"] {
+        for text in [
+            "x >",
+            "x > y",
+            "x > 5 6",
+            "1 < x < 5",
+            "x.str.len() > 1",
+            "@y > 1",
+            "x == 'a",
+            "(x > 5",
+            "",
+            "x = 5",
+            "x > 5é",
+        ] {
             assert!(Condition::of_query(text).is_err(), "{text}");
         }
     }
@@ -466,13 +515,24 @@ mod tests {
         let read = Condition::of_column("col(\"x y\") <= -1.5");
         assert_eq!(
             read,
-            Ok(Condition::Compare("x y".into(), Operator::LessOrEqual, Literal::Float(-1.5)))
+            Ok(Condition::Compare(
+                "x y".into(),
+                Operator::LessOrEqual,
+                Literal::Float(-1.5)
+            ))
         );
         assert_eq!(
             Condition::of_column("col(\"x\").notNull()"),
             Ok(Condition::Not(Box::new(Condition::IsNull("x".into()))))
         );
-        for text in ["col('x') > 1", "col(\"x\") > 1 and y", "x > 1", "col(\"x\")", "col(\"x\") ~ 1", "col(\"x\") == date(\"2026-01-01\")"] {
+        for text in [
+            "col('x') > 1",
+            "col(\"x\") > 1 and y",
+            "x > 1",
+            "col(\"x\")",
+            "col(\"x\") ~ 1",
+            "col(\"x\") == date(\"2026-01-01\")",
+        ] {
             assert!(Condition::of_column(text).is_err(), "{text}");
         }
     }

@@ -49,12 +49,22 @@ pub fn of_groups(groups: &Groups, weights: &[f64], holdout: f64) -> f64 {
     let rows = groups.rows as f64;
     let share = holdout / others as f64;
     let expected_sum: f64 = weights.iter().map(|weight| weight * (1.0 - holdout)).sum::<f64>() + holdout;
-    let log = |count: u64| if count > 0 { count as f64 * (count as f64).ln() } else { 0.0 };
+    let log = |count: u64| {
+        if count > 0 {
+            count as f64 * (count as f64).ln()
+        } else {
+            0.0
+        }
+    };
     let mut total = 0.0;
     for (count, weight) in groups.asked.iter().zip(weights) {
         let (found, expected) = (*count as f64 / rows, weight * (1.0 - holdout) / expected_sum);
         if *count > 0 {
-            total += if expected == 0.0 { f64::INFINITY } else { found * (found / expected).ln() };
+            total += if expected == 0.0 {
+                f64::INFINITY
+            } else {
+                found * (found / expected).ln()
+            };
         }
     }
     if share == 0.0 {

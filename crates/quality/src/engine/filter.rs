@@ -69,10 +69,7 @@ impl Filter {
 }
 
 impl Node {
-    fn new(
-        condition: &Condition,
-        find: &impl Fn(&str) -> Result<(usize, DataType), String>,
-    ) -> Result<Self, String> {
+    fn new(condition: &Condition, find: &impl Fn(&str) -> Result<(usize, DataType), String>) -> Result<Self, String> {
         let all = |parts: &[Condition]| parts.iter().map(|part| Self::new(part, find)).collect::<Result<_, _>>();
         Ok(match condition {
             Condition::All(parts) => Self::All(all(parts)?),
@@ -189,6 +186,9 @@ fn comparable(name: &str, class: Class, value: &Literal) -> Result<(), String> {
     if fits {
         Ok(())
     } else {
-        Err(format!("`{name}` is {}, and is not compared with {value}", class.name()))
+        Err(format!(
+            "`{name}` is {}, and is not compared with {value}",
+            class.name()
+        ))
     }
 }

@@ -222,9 +222,7 @@ fn of_keys(
                 ..
             },
             [class],
-        ) => {
-            keys_asked(values, *class, matches!(check.kind, Kind::Divergence { .. }))
-        }
+        ) => keys_asked(values, *class, matches!(check.kind, Kind::Divergence { .. })),
         _ => Vec::new(),
     };
     let groups = group(state.collectors, &asked).map_err(|error| format!("keys cannot be put together: {error}"))?;

@@ -107,13 +107,17 @@ impl FilePlan {
         let Some(filter) = &self.filter else { return Ok(None) };
         let mut columns: Vec<(usize, Column)> = Vec::new();
         for column in &filter.columns {
-            let at = read.binary_search(column).map_err(|_| "a column was not read".to_owned())?;
+            let at = read
+                .binary_search(column)
+                .map_err(|_| "a column was not read".to_owned())?;
             let meant = file.schema.field(*column).data_type();
             columns.push((*column, Column::of(&batch.columns[at], meant, nan_is_null)?));
         }
         let get = |wanted: usize| {
             let found = columns.iter().find(|(at, _)| *at == wanted);
-            found.map(|(_, column)| column).ok_or_else(|| "a column was not read".to_owned())
+            found
+                .map(|(_, column)| column)
+                .ok_or_else(|| "a column was not read".to_owned())
         };
         filter.mask(batch.rows, &get).map(Some)
     }
@@ -360,7 +364,8 @@ fn plan_file(
             let at = position(file, name)?;
             Ok((at, file.schema.field(at).data_type().clone()))
         };
-        let filter = Filter::new(condition, &find).map_err(|reason| format!("the condition: {reason} ({})", file.path))?;
+        let filter =
+            Filter::new(condition, &find).map_err(|reason| format!("the condition: {reason} ({})", file.path))?;
         plan.filter = Some(filter);
     }
     let in_file = |reason: String| format!("{reason} ({})", file.path);

@@ -37,19 +37,29 @@ pub fn resolved(contract: &Contract, dataset: &Dataset, limits: Limits) -> Optio
         *kind = match (reason, &*kind) {
             (Some(reason), _) => Kind::Refused(reason),
             (None, _) if malformed > 0 => Kind::Refused(format!("{malformed} values are not {}", class.name())),
-            (None, Kind::ZScore { threshold, double_sided }) => {
-                Kind::InWindow(state.gathered.deviation().map_or(Window::All, |(mean, stdev)| {
-                    let measurable = stdev > 0.0 && stdev.is_finite();
-                    let score = Window::Score {
-                        mean,
-                        stdev,
-                        threshold: *threshold,
-                        double_sided: *double_sided,
-                    };
-                    if measurable { score } else { Window::All }
-                }))
-            }
-            (None, Kind::NotOutlier { quartiles: true, multiplier }) => {
+            (
+                None,
+                Kind::ZScore {
+                    threshold,
+                    double_sided,
+                },
+            ) => Kind::InWindow(state.gathered.deviation().map_or(Window::All, |(mean, stdev)| {
+                let measurable = stdev > 0.0 && stdev.is_finite();
+                let score = Window::Score {
+                    mean,
+                    stdev,
+                    threshold: *threshold,
+                    double_sided: *double_sided,
+                };
+                if measurable { score } else { Window::All }
+            })),
+            (
+                None,
+                Kind::NotOutlier {
+                    quartiles: true,
+                    multiplier,
+                },
+            ) => {
                 let mut quartile = |quantile| state.gathered.quantile(quantile, Interpolation::Linear);
                 Kind::InWindow(match (quartile(0.25), quartile(0.75)) {
                     (Some(low), Some(high)) if (high - low).is_finite() => {
@@ -59,15 +69,19 @@ pub fn resolved(contract: &Contract, dataset: &Dataset, limits: Limits) -> Optio
                     _ => Window::All,
                 })
             }
-            (None, Kind::NotOutlier { quartiles: false, multiplier }) => {
-                Kind::InWindow(match state.gathered.deviation() {
-                    Some((mean, stdev)) if stdev.is_finite() => Window::Around {
-                        center: mean,
-                        width: multiplier * stdev,
-                    },
-                    _ => Window::All,
-                })
-            }
+            (
+                None,
+                Kind::NotOutlier {
+                    quartiles: false,
+                    multiplier,
+                },
+            ) => Kind::InWindow(match state.gathered.deviation() {
+                Some((mean, stdev)) if stdev.is_finite() => Window::Around {
+                    center: mean,
+                    width: multiplier * stdev,
+                },
+                _ => Window::All,
+            }),
             (None, other) => other.clone(),
         };
     }

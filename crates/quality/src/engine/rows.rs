@@ -10,7 +10,9 @@ use super::bounds::{integers, narrow, point};
 use super::keys::{KeySet, row_key};
 use super::set::Set;
 use crate::column::{Class, Column, Values};
-use crate::contract::{Accept, Check, Comparison, Kind, LeaveOut, Limit, Literal, MatchRule, Pattern, TextFormat, Window};
+use crate::contract::{
+    Accept, Check, Comparison, Kind, LeaveOut, Limit, Literal, MatchRule, Pattern, TextFormat, Window,
+};
 
 /// A check of rows for columns of some classes.
 #[derive(Clone, Debug)]
@@ -312,9 +314,9 @@ impl RowRule {
             (Test::Length(limit), Values::Long(values)) => {
                 self.along(column, |row| limit.holds(values.value(row).to_string().len() as f64))
             }
-            (Test::Window(window), _) => {
-                self.along(column, |row| number(column, row).is_none_or(|value| window.holds(value)))
-            }
+            (Test::Window(window), _) => self.along(column, |row| {
+                number(column, row).is_none_or(|value| window.holds(value))
+            }),
             (Test::Format(format), Values::Text(values)) => self.along(column, |row| format.takes(values.value(row))),
             _ => Err(format!("the column is {}", column.class.name())),
         }

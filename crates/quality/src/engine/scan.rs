@@ -205,7 +205,12 @@ impl<'p, 'd> Worker<'p, 'd> {
         let mut columns: Vec<usize> = wanted
             .iter()
             .filter_map(planned)
-            .flat_map(|plan| plan.columns.iter().chain(plan.filter.iter().flat_map(|filter| &filter.columns)).copied())
+            .flat_map(|plan| {
+                plan.columns
+                    .iter()
+                    .chain(plan.filter.iter().flat_map(|filter| &filter.columns))
+                    .copied()
+            })
             .collect();
         columns.sort_unstable();
         columns.dedup();
@@ -270,7 +275,10 @@ impl<'p, 'd> Worker<'p, 'd> {
                 };
                 let mask = filter.mask(batch.rows, &get)?;
                 state.chosen += mask.count_set_bits() as u64;
-                let kept = own.iter().map(|column| column.filter(&mask)).collect::<Result<Vec<_>, _>>()?;
+                let kept = own
+                    .iter()
+                    .map(|column| column.filter(&mask))
+                    .collect::<Result<Vec<_>, _>>()?;
                 let rows = Rows {
                     chosen: Some(mask.set_indices().collect()),
                     ..Rows::all(unit.file, first_row)
@@ -304,7 +312,11 @@ impl Rows {
 
     /// The number in the file, from 1, of a row.
     fn number(&self, row: usize) -> u64 {
-        let row = self.chosen.as_ref().and_then(|chosen| chosen.get(row).copied()).unwrap_or(row);
+        let row = self
+            .chosen
+            .as_ref()
+            .and_then(|chosen| chosen.get(row).copied())
+            .unwrap_or(row);
         self.first + row as u64 + 1
     }
 }
@@ -368,9 +380,7 @@ fn note(state: &mut State, check: &Check, columns: &[&Column], rows: &Rows, row:
         .iter()
         .zip(columns)
         .map(|(name, column)| (name.clone(), column.show(row)));
-    state
-        .examples
-        .push((rows.file, rows.number(row), values.collect()));
+    state.examples.push((rows.file, rows.number(row), values.collect()));
     true
 }
 

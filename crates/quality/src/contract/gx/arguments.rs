@@ -4,7 +4,8 @@ use stoke_model::manifest::{Content, Node, join};
 
 use super::super::short::{empty_range, pattern, whole_limit};
 use super::super::{
-    Comparison, Condition, Interpolation, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, SetRule, TextFormat, TypeName,
+    Comparison, Condition, Interpolation, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, SetRule,
+    TextFormat, TypeName,
 };
 use crate::contract::fields::Fields;
 

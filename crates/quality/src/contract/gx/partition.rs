@@ -12,7 +12,10 @@ const NEARLY: f64 = 1e-5 + 1e-8;
 pub(super) fn divergence(arguments: &mut Arguments<'_, '_, '_>) -> Option<Kind> {
     let (node, path) = (arguments.node, arguments.path);
     let threshold = arguments.fields.number(node, "threshold", path);
-    let tails = arguments.fields.number(node, "tail_weight_holdout", path).unwrap_or(0.0);
+    let tails = arguments
+        .fields
+        .number(node, "tail_weight_holdout", path)
+        .unwrap_or(0.0);
     let inner = arguments
         .fields
         .number(node, "internal_weight_holdout", path)
@@ -25,7 +28,10 @@ pub(super) fn divergence(arguments: &mut Arguments<'_, '_, '_>) -> Option<Kind> 
     if ![tails, inner].iter().all(|share| (0.0..=1.0).contains(share)) {
         return refused("a holdout is a share from 0 to 1");
     }
-    let Some(object) = node.get("partition_object").filter(|object| object.content != Content::Null) else {
+    let Some(object) = node
+        .get("partition_object")
+        .filter(|object| object.content != Content::Null)
+    else {
         return refused("`partition_object` is missing, and a column compared with itself says nothing");
     };
     let path = join(path, "partition_object");
