@@ -16,6 +16,7 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
+use arrow_select::filter::filter;
 use serde_json::Value;
 
 /// The most characters of a text that are shown.
@@ -210,6 +211,38 @@ impl Column {
             }
         }
         Ok(column)
+    }
+
+    /// The rows that are set in a mask.
+    ///
+    /// # Errors
+    /// When the mask is of another length.
+    pub fn filter(&self, mask: &BooleanBuffer) -> Result<Self, String> {
+        let mask = BooleanArray::new(mask.clone(), None);
+        let kept = |array: &dyn Array| filter(array, &mask).map_err(|error| error.to_string());
+        let bits = |bits: &BooleanBuffer| {
+            let kept = kept(&BooleanArray::new(bits.clone(), None))?;
+            Ok::<_, String>(kept.as_boolean().values().clone())
+        };
+        Ok(Self {
+            class: self.class,
+            values: match &self.values {
+                Values::None => Values::None,
+                Values::Bool(values) => Values::Bool(kept(values)?.as_boolean().clone()),
+                Values::Long(values) => Values::Long(kept(values)?.as_primitive().clone()),
+                Values::Decimal(values) => Values::Decimal(kept(values)?.as_primitive().clone()),
+                Values::Float(values) => Values::Float(kept(values)?.as_primitive().clone()),
+                Values::Text(values) => Values::Text(kept(values)?.as_string_view().clone()),
+                Values::Bytes(values) => Values::Bytes(kept(values)?.as_binary_view().clone()),
+            },
+            nulls: match &self.nulls {
+                None => None,
+                Some(nulls) => Some(NullBuffer::new(bits(nulls.inner())?)),
+            },
+            malformed: self.malformed.as_ref().map(bits).transpose()?,
+            source: self.source.as_ref().map(|source| kept(source.as_ref())).transpose()?,
+            rows: mask.true_count(),
+        })
     }
 
     /// Rows.

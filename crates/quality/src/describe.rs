@@ -1,7 +1,7 @@
 //! Checks in words.
 
 use crate::contract::{
-    Accept, Check, Comparison, Kind, Limit, Literal, MatchRule, Metric, Range, Season, SetRule, TypeName,
+    Accept, Check, Comparison, Kind, Limit, Literal, MatchRule, Metric, Range, Season, SetRule, TypeName, Window,
 };
 
 /// What a check wants, in words.
@@ -72,10 +72,44 @@ fn wanted(kind: &Kind) -> String {
         Kind::DifferentWithinRow => "different in all columns of a row".into(),
         Kind::RowSum(total) => format!("columns of a row sum to {total}"),
         Kind::Aggregate { metric, range } => format!("{} {range}", metric.name()),
-        Kind::Quantiles(wanted) => {
+        Kind::Quantiles { wanted, .. } => {
             let one = |(quantile, range): &(f64, Range)| format!("quantile {quantile} {range}");
             wanted.iter().map(one).collect::<Vec<_>>().join(", ")
         }
+        Kind::ZScore {
+            threshold,
+            double_sided,
+        } => deviations(*threshold, *double_sided),
+        Kind::NotOutlier {
+            quartiles: true,
+            multiplier,
+        } => {
+            format!("no farther than {multiplier} ranges between quartiles from the quartiles")
+        }
+        Kind::NotOutlier {
+            quartiles: false,
+            multiplier,
+        } => {
+            format!("less than {multiplier} standard deviations from the mean")
+        }
+        Kind::InWindow(window) => match window {
+            Window::All => "any value, since there is nothing to measure against".into(),
+            Window::Between(low, high) => format!("from {low} to {high}"),
+            Window::Around { center, width } => format!("less than {width} from {center}"),
+            Window::Score {
+                mean,
+                stdev,
+                threshold,
+                double_sided,
+            } => format!(
+                "{} (mean {mean}, standard deviation {stdev})",
+                deviations(*threshold, *double_sided)
+            ),
+        },
+        Kind::Divergence { threshold, .. } => match threshold {
+            None => "any divergence from the distribution".into(),
+            Some(threshold) => format!("divergence from the distribution <= {threshold}"),
+        },
         Kind::DistinctValues { values, rule } => {
             let values = list(values);
             match rule {
@@ -106,6 +140,11 @@ fn wanted(kind: &Kind) -> String {
         }
         Kind::Refused(_) => "a rule that is not checked here".into(),
     }
+}
+
+fn deviations(threshold: f64, double_sided: bool) -> String {
+    let side = if double_sided { "from" } else { "above" };
+    format!("less than {threshold} standard deviations {side} the mean")
 }
 
 /// The first of some values.

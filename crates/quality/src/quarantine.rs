@@ -53,7 +53,7 @@ pub fn separates(task: &Task, kind: &Kind) -> bool {
             }
         ),
         Task::Keys => *kind == Kind::Unique,
-        Task::Schema | Task::Gather(_) | Task::Refused(_) => false,
+        Task::Schema | Task::Count | Task::Gather(_) | Task::Refused(_) => false,
     }
 }
 
@@ -223,6 +223,16 @@ impl Writing<'_> {
                 Column::of(&batch.columns[*column], meant, self.plan.contract.nan_is_null)
             });
             let columns: Vec<Column> = columns.collect::<Result<_, String>>()?;
+            let read: Vec<usize> = (0..batch.columns.len()).collect();
+            let mask = planned.mask(&read, file, batch, self.plan.contract.nan_is_null)?;
+            let columns = match &mask {
+                Some(mask) => columns
+                    .iter()
+                    .map(|column| column.filter(mask))
+                    .collect::<Result<_, _>>()?,
+                None => columns,
+            };
+            let rows = columns.first().map_or(0, Column::len);
             let columns: Vec<&Column> = columns.iter().collect();
             let bad: Vec<usize> = match &self.plan.tasks[separator.check] {
                 Task::Rows => match &planned.rule {
@@ -236,14 +246,16 @@ impl Writing<'_> {
                             .is_some_and(|repeated| repeated.contains(&columns, *row));
                         repeated && !is_left_out(check.leave_out, &columns, *row)
                     };
-                    (0..batch.rows).filter(repeats).collect()
+                    (0..rows).filter(repeats).collect()
                 }
-                Task::Found => outside(planned, &columns, batch.rows),
-                Task::Order => out_of_order(&check.kind, &mut self.last[at], &columns, batch.rows),
-                Task::Schema | Task::Gather(_) | Task::Refused(_) => Vec::new(),
+                Task::Found => outside(planned, &columns, rows),
+                Task::Order => out_of_order(&check.kind, &mut self.last[at], &columns, rows),
+                Task::Schema | Task::Count | Task::Gather(_) | Task::Refused(_) => Vec::new(),
             };
             self.counts[at] += bad.len() as u64;
-            bad.into_iter().for_each(|row| reasons[row].push(at));
+            let chosen: Option<Vec<usize>> = mask.map(|mask| mask.set_indices().collect());
+            let row_of = |row: usize| chosen.as_ref().map_or(row, |chosen| chosen[row]);
+            bad.into_iter().for_each(|row| reasons[row_of(row)].push(at));
         }
         Ok(reasons)
     }

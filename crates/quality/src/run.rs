@@ -13,6 +13,7 @@ use crate::data::{CsvOptions, Dataset, FileFormat, OpenOptions, Storage};
 use crate::engine::finish::{Finished, finish};
 use crate::engine::keys::KeySet;
 use crate::engine::plan::Plan;
+use crate::engine::prior;
 use crate::engine::scan::{Limits, all_keys, scan};
 use crate::error::QualityError;
 use crate::history::{self, History, Record};
@@ -86,7 +87,6 @@ pub fn run(contract: &Contract, storage: &Storage, options: &Options) -> Result<
         .iter()
         .map(|check| keys_of(&check.kind, storage, contract, options))
         .collect();
-    let plan = Plan::new(&dataset, contract, &known);
     let threads = options
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -94,6 +94,10 @@ pub fn run(contract: &Contract, storage: &Storage, options: &Options) -> Result<
         threads,
         key_memory: options.key_memory,
     };
+    // What is measured against numbers of the same data takes these first.
+    let resolved = prior::resolved(contract, &dataset, limits);
+    let contract = resolved.as_ref().unwrap_or(contract);
+    let plan = Plan::new(&dataset, contract, &known);
     let scanned = scan(&plan, limits);
     let rows = scanned.rows;
     let mut finished = finish(&plan, scanned, options.now);

@@ -45,6 +45,11 @@ fn main() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(1);
+    // Cases that were recorded before: a directory with `cases.jsonl` and the data.
+    if let Ok(recorded) = std::env::var("STOKE_GX_CASES") {
+        let trial = Trial::test("as_recorded", move || compare_recorded(Path::new(&recorded)));
+        libtest_mimic::run(&arguments, vec![trial]).exit();
+    }
     let trials = (1..=seeds).map(|seed| {
         let name = format!("as_the_library_{seed}");
         let python = python.clone();
@@ -72,13 +77,17 @@ fn compare(python: &Path, seed: u64) -> Result<(), Failed> {
     if !output.status.success() {
         return Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    let cases = std::fs::read_to_string(directory.path().join("cases.jsonl"))?;
+    compare_recorded(directory.path())
+}
+
+fn compare_recorded(directory: &Path) -> Result<(), Failed> {
+    let cases = std::fs::read_to_string(directory.join("cases.jsonl"))?;
     let cases: Vec<Case> = cases.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let mut wrong: Vec<String> = Vec::new();
     let (mut passed, mut failed, mut told) = (0, 0, 0);
     for case in &cases {
         for legacy in [false, true] {
-            match one(case, directory.path(), legacy) {
+            match one(case, directory, legacy) {
                 Ok(Some(true)) => passed += 1,
                 Ok(Some(false)) => failed += 1,
                 Ok(None) => told += 1,

@@ -4,6 +4,7 @@
 //! of our own for simple cases ([`short`]). What a format can say and this room cannot check becomes a check that cannot be told
 //! ([`Kind::Refused`]), never nothing.
 
+pub mod condition;
 mod fields;
 pub mod gx;
 mod limit;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use stoke_model::manifest::{self, Complaint, Place, Severity as Level, Source, has_errors};
 
+pub use condition::{Condition, Operator};
 pub use limit::{Limit, Literal, Range};
 pub use pattern::Pattern;
 pub use text::TextFormat;
@@ -69,6 +71,8 @@ pub struct Check {
     pub accept: Accept,
     /// Rows that are left out for their nulls; used by checks of several columns. Checks of one column always leave out nulls.
     pub leave_out: LeaveOut,
+    /// Only rows that it holds for are looked at.
+    pub condition: Option<Condition>,
     /// Whether its failure fails the verdict.
     pub severity: Severity,
     /// Where it is written.
@@ -206,8 +210,36 @@ pub enum Kind {
         /// The range.
         range: Range,
     },
-    /// Quantiles of a column, each the nearest of its values, lie in ranges.
-    Quantiles(Vec<(f64, Range)>),
+    /// Quantiles of a column lie in ranges.
+    Quantiles {
+        /// Each quantile with its range.
+        wanted: Vec<(f64, Range)>,
+        /// What is taken between two values.
+        between: Interpolation,
+    },
+    /// Values lie closer to the mean than so many standard deviations. It takes a pass of its own before.
+    ZScore {
+        /// Standard deviations.
+        threshold: f64,
+        /// True when values below the mean are looked at, too.
+        double_sided: bool,
+    },
+    /// Values are no outliers. It takes a pass of its own before.
+    NotOutlier {
+        /// True for quartiles, false for mean and standard deviation.
+        quartiles: bool,
+        /// How many ranges between quartiles, or standard deviations.
+        multiplier: f64,
+    },
+    /// Values lie in a window that was computed of the data.
+    InWindow(Window),
+    /// The relative entropy (Kullback and Leibler) of the values to a distribution, in nats, is no more than a number.
+    Divergence {
+        /// The distribution.
+        partition: Partition,
+        /// The greatest divergence; none when any will do.
+        threshold: Option<f64>,
+    },
     /// The distinct values of a column.
     DistinctValues {
         /// The set.
@@ -242,6 +274,95 @@ pub enum Kind {
     },
     /// This room cannot check it, for this reason.
     Refused(String),
+}
+
+/// What a quantile between two values is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interpolation {
+    /// The nearer; halfway, the one at the even position.
+    Nearest,
+    /// Between them, in proportion.
+    Linear,
+    /// The lower.
+    Lower,
+    /// The higher.
+    Higher,
+    /// Their mean.
+    Midpoint,
+}
+
+/// Values that are no outliers, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Window {
+    /// There is nothing to measure against: all are fine.
+    All,
+    /// Between two ends, both inside.
+    Between(f64, f64),
+    /// Closer to a number than a width; with a width of 0 or less, the number itself.
+    Around {
+        /// The number.
+        center: f64,
+        /// The width.
+        width: f64,
+    },
+    /// Fewer standard deviations above the mean than a threshold; and below it, when double sided.
+    Score {
+        /// The mean.
+        mean: f64,
+        /// The standard deviation of the sample.
+        stdev: f64,
+        /// The threshold.
+        threshold: f64,
+        /// True when both sides count.
+        double_sided: bool,
+    },
+}
+
+impl Window {
+    /// Whether a value lies in it. What is not a number does in a window of scores only.
+    pub fn holds(&self, value: f64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Between(low, high) => value >= *low && value <= *high,
+            Self::Around { center, width } if *width <= 0.0 => value == *center,
+            Self::Around { center, width } => (value - center).abs() < *width,
+            Self::Score {
+                mean,
+                stdev,
+                threshold,
+                double_sided,
+            } => {
+                let score = (value - mean) / stdev;
+                let under = if *double_sided {
+                    score.abs() < threshold.abs()
+                } else {
+                    score < *threshold
+                };
+                under || score.is_nan()
+            }
+        }
+    }
+}
+
+/// A distribution to compare values with, as Great Expectations writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Partition {
+    /// Values and their shares.
+    Values {
+        /// The values.
+        values: Vec<Literal>,
+        /// Their shares, which sum to 1.
+        weights: Vec<f64>,
+        /// The share given to all values that are not among them.
+        holdout: f64,
+    },
+    /// Intervals of numbers and their shares, holdouts taken into account.
+    Bins {
+        /// Ends of the intervals, ascending.
+        bins: Vec<f64>,
+        /// The share below the first end, those of the intervals, the share above the last.
+        weights: Vec<f64>,
+    },
 }
 
 /// How many of several patterns must match.

@@ -129,6 +129,7 @@ impl Short<'_, '_> {
             kind,
             accept,
             leave_out: LeaveOut::AnyNull,
+            condition: None,
             severity,
             at: At::new(self.fields.source, place),
         });

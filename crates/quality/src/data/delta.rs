@@ -1,8 +1,8 @@
 //! Delta tables: which files are current, by the log below `_delta_log`.
 //!
-//! Source: the Delta transaction log protocol. Of the log the last checkpoint (a Parquet file, or several of its parts) and the commits after it are
-//! replayed. What changes which rows or columns a file holds (deletion vectors, column mapping) and checkpoints of version 2 are refused, since reading
-//! without them would tell lies.
+//! Source: the Delta transaction log protocol. Of the log the last checkpoint (one file or several parts, or one of version 2 with its sidecars) and the
+//! commits after it are replayed. Deletion vectors take rows out of files; where columns are mapped they are found by identifier or physical name.
+//! Other features that a reader must know are refused, since reading without them would tell lies.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -11,23 +11,41 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, StructArray};
 use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use roaring::RoaringTreemap;
 use serde_json::Value;
 
-use super::{Blob, Content, DataFile, Dataset, Entry, ParquetFile, Storage, partition};
+use super::mapped::{Deletes, Slot, Source};
+use super::{Blob, Content, DataFile, Dataset, Entry, ParquetFile, Storage, partition, vector};
 use crate::error::QualityError;
 
 /// What the log says.
 #[derive(Debug, Default)]
 struct State {
-    files: BTreeMap<String, Added>,
+    /// By path and deletion vector: a commit that deletes rows of a file removes it and adds it again with another vector.
+    files: BTreeMap<(String, Option<String>), Added>,
     partition_columns: Vec<String>,
-    types: BTreeMap<String, DataType>,
+    columns: Vec<TableColumn>,
+    /// `name` or `id`, when columns are mapped.
+    mapping: Option<String>,
+    /// Files that a checkpoint of version 2 names.
+    sidecars: Vec<String>,
+}
+
+/// A column of the table.
+#[derive(Debug)]
+struct TableColumn {
+    name: String,
+    /// None for nested columns.
+    of: Option<DataType>,
+    id: Option<i32>,
+    physical: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 struct Added {
     size: u64,
     partitions: BTreeMap<String, Option<String>>,
+    vector: Option<Value>,
 }
 
 /// Opens the current version of a table.
@@ -58,12 +76,9 @@ pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, Qual
             ["checkpoint", "parquet"] | ["checkpoint", _, _, "parquet"] => {
                 checkpoints.entry(version).or_default().push(entry)
             }
-            // A checkpoint of version 2 has an identifier in its name; the commits before it may be gone.
-            ["checkpoint", ..] => {
-                return Err(refused(format!(
-                    "{} is a checkpoint of version 2, which is not read",
-                    entry.path
-                )));
+            // A checkpoint of version 2 has an identifier in its name; each is complete.
+            ["checkpoint", _, "parquet" | "json"] => {
+                checkpoints.insert(version, vec![entry]);
             }
             _ => {}
         }
@@ -84,7 +99,21 @@ pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, Qual
             let blob = storage
                 .open(part)
                 .map_err(|error| refused(format!("{}: {error}", part.path)))?;
-            checkpoint(&mut state, blob).map_err(|cause| refused(format!("{}: {cause}", part.path)))?;
+            let replayed = if part.path.ends_with(".json") {
+                commit(&mut state, blob)
+            } else {
+                checkpoint(&mut state, blob)
+            };
+            replayed.map_err(|cause| refused(format!("{}: {cause}", part.path)))?;
+        }
+        for name in std::mem::take(&mut state.sidecars) {
+            let path = format!("_delta_log/_sidecars/{}", name.rsplit('/').next().unwrap_or(&name));
+            let entry = entries.iter().find(|entry| entry.path == path);
+            let entry = entry.ok_or_else(|| refused(format!("the checkpoint names {path}, and it is not there")))?;
+            let blob = storage
+                .open(entry)
+                .map_err(|error| refused(format!("{path}: {error}")))?;
+            checkpoint(&mut state, blob).map_err(|cause| refused(format!("{path}: {cause}")))?;
         }
     }
     for (at, entry) in commits.range(version + 1..) {
@@ -103,7 +132,7 @@ pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, Qual
     let files = state
         .files
         .iter()
-        .map(|(path, added)| data_file(storage, entries, &state, path, added))
+        .map(|((path, _), added)| data_file(storage, entries, &state, path, added))
         .collect();
     Ok(Dataset {
         place: storage.place(),
@@ -131,9 +160,6 @@ fn apply(state: &mut State, action: &Value) -> Result<(), String> {
             .get("path")
             .and_then(Value::as_str)
             .ok_or("an action `add` has no path")?;
-        if !add.get("deletionVector").is_none_or(Value::is_null) {
-            return Err("a file has a deletion vector, which is not read".into());
-        }
         let partitions = add
             .get("partitionValues")
             .and_then(Value::as_object)
@@ -143,15 +169,17 @@ fn apply(state: &mut State, action: &Value) -> Result<(), String> {
         let added = Added {
             size: add.get("size").and_then(Value::as_u64).unwrap_or(0),
             partitions: partitions.collect(),
+            vector: add.get("deletionVector").filter(|vector| !vector.is_null()).cloned(),
         };
-        state.files.insert(path.to_owned(), added);
+        state.files.insert((path.to_owned(), vector_id(add)), added);
     }
-    if let Some(path) = action
-        .get("remove")
-        .and_then(|remove| remove.get("path"))
-        .and_then(Value::as_str)
+    if let Some(remove) = action.get("remove")
+        && let Some(path) = remove.get("path").and_then(Value::as_str)
     {
-        state.files.remove(path);
+        state.files.remove(&(path.to_owned(), vector_id(remove)));
+    }
+    if let Some(path) = action.get("sidecar").and_then(|sidecar| sidecar.get("path")?.as_str()) {
+        state.sidecars.push(path.to_owned());
     }
     if let Some(metadata) = action.get("metaData") {
         let columns = metadata
@@ -163,14 +191,16 @@ fn apply(state: &mut State, action: &Value) -> Result<(), String> {
         let mapping = metadata
             .get("configuration")
             .and_then(|all| all.get("delta.columnMapping.mode"));
-        if mapping.and_then(Value::as_str).is_some_and(|mode| mode != "none") {
-            return Err("the table maps its columns to other names, which is not read".into());
+        let mapping = mapping.and_then(Value::as_str).filter(|mode| *mode != "none");
+        if let Some(mode) = mapping.filter(|mode| !["name", "id"].contains(mode)) {
+            return Err(format!("the table maps its columns by `{mode}`, which is not known"));
         }
+        state.mapping = mapping.map(str::to_owned);
         let schema = metadata
             .get("schemaString")
             .and_then(Value::as_str)
             .ok_or("the metadata have no schema")?;
-        state.types = types(schema)?;
+        state.columns = table_columns(schema)?;
     }
     if let Some(protocol) = action.get("protocol") {
         let known = [
@@ -179,17 +209,18 @@ fn apply(state: &mut State, action: &Value) -> Result<(), String> {
             "vacuumProtocolCheck",
             "typeWidening",
             "typeWidening-preview",
+            "deletionVectors",
+            "columnMapping",
+            "v2Checkpoint",
         ];
         let features = protocol
             .get("readerFeatures")
             .and_then(Value::as_array)
             .into_iter()
             .flatten();
-        // Deletion vectors and mapped columns are refused where a file or the metadata really have them.
-        let later = ["deletionVectors", "columnMapping"];
         let strange = features
             .filter_map(Value::as_str)
-            .find(|feature| !known.contains(feature) && !later.contains(feature));
+            .find(|feature| !known.contains(feature));
         if let Some(strange) = strange {
             return Err(format!("the table needs a reader that knows `{strange}`"));
         }
@@ -197,17 +228,37 @@ fn apply(state: &mut State, action: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Types of columns that a partition may be by, from the schema in JSON.
-fn types(schema: &str) -> Result<BTreeMap<String, DataType>, String> {
+/// What tells a deletion vector from others of the same file.
+fn vector_id(action: &Value) -> Option<String> {
+    let vector = action.get("deletionVector").filter(|vector| !vector.is_null())?;
+    let text = |key: &str| vector.get(key).map(ToString::to_string).unwrap_or_default();
+    Some(format!(
+        "{}{}@{}",
+        text("storageType"),
+        text("pathOrInlineDv"),
+        text("offset")
+    ))
+}
+
+/// Columns of the table, from the schema in JSON.
+fn table_columns(schema: &str) -> Result<Vec<TableColumn>, String> {
     let schema: Value = serde_json::from_str(schema).map_err(|error| format!("the schema: {error}"))?;
     let fields = schema.get("fields").and_then(Value::as_array).into_iter().flatten();
-    let named = fields.filter_map(|field| {
-        let name = field.get("name")?.as_str()?;
-        let of = field.get("type")?.as_str()?;
-        let of = crate::contract::TypeName::parse(of).ok()?.read_as()?;
-        Some((name.to_owned(), of))
-    });
-    Ok(named.collect())
+    let column = |field: &Value| {
+        let metadata = field.get("metadata");
+        let of = field.get("type").and_then(Value::as_str);
+        Some(TableColumn {
+            name: field.get("name")?.as_str()?.to_owned(),
+            of: of.and_then(|of| crate::contract::TypeName::parse(of).ok()?.read_as()),
+            id: metadata
+                .and_then(|metadata| metadata.get("delta.columnMapping.id")?.as_i64())
+                .and_then(|id| i32::try_from(id).ok()),
+            physical: metadata
+                .and_then(|metadata| metadata.get("delta.columnMapping.physicalName")?.as_str())
+                .map(str::to_owned),
+        })
+    };
+    Ok(fields.filter_map(column).collect())
 }
 
 /// Replays a checkpoint: the same actions as columns of structures.
@@ -216,7 +267,7 @@ fn checkpoint(state: &mut State, blob: Blob) -> Result<(), String> {
         ParquetRecordBatchReaderBuilder::try_new(blob).and_then(|builder| builder.with_batch_size(1024).build());
     for batch in reader.map_err(|error| error.to_string())? {
         let batch = batch.map_err(|error| error.to_string())?;
-        for name in ["add", "metaData", "protocol"] {
+        for name in ["add", "metaData", "protocol", "sidecar"] {
             let Some(column) = batch.column_by_name(name).and_then(|column| column.as_struct_opt()) else {
                 continue;
             };
@@ -226,12 +277,6 @@ fn checkpoint(state: &mut State, blob: Blob) -> Result<(), String> {
                     apply(state, &action)?;
                 }
             }
-        }
-        if batch
-            .column_by_name("sidecar")
-            .is_some_and(|sidecar| sidecar.null_count() < sidecar.len())
-        {
-            return Err("the checkpoint is of version 2, which is not read".into());
         }
     }
     Ok(())
@@ -243,6 +288,7 @@ fn action(name: &str, of: &StructArray, row: usize) -> Value {
     let wanted: &[&str] = match name {
         "add" => &["path", "size", "partitionValues", "deletionVector"],
         "metaData" => &["schemaString", "partitionColumns", "configuration"],
+        "sidecar" => &["path"],
         _ => &["readerFeatures"],
     };
     for field in wanted {
@@ -280,7 +326,16 @@ fn cell(array: &dyn Array, row: usize) -> Value {
             });
             Value::Object(pairs.collect())
         }
-        // A structure that is there, for example a deletion vector.
+        DataType::Struct(fields) => {
+            let of = array.as_struct();
+            let columns = fields.iter().zip(of.columns());
+            let valid = columns.filter(|(_, column)| column.is_valid(row));
+            Value::Object(
+                valid
+                    .map(|(field, column)| (field.name().clone(), cell(column.as_ref(), row)))
+                    .collect(),
+            )
+        }
         _ => Value::Bool(true),
     }
 }
@@ -295,19 +350,79 @@ fn data_file(storage: &Storage, entries: &[Entry], state: &State, path: &str, ad
         }
         None => Err("the log names the file, and it is not there".to_owned()),
     };
-    let content = opened.and_then(ParquetFile::open).map(Content::Parquet);
-    let partitions = state.partition_columns.iter().map(|name| {
-        let of = state.types.get(name).cloned().unwrap_or(DataType::Utf8View);
-        // The empty text stands for null.
-        let value = added.partitions.get(name).cloned().flatten();
-        (name.clone(), of, value.filter(|value| !value.is_empty()))
+    let content = opened.and_then(|blob| {
+        let file = ParquetFile::open(blob)?;
+        let deletes = Deletes {
+            positions: match &added.vector {
+                Some(vector) => deleted(storage, entries, vector)?,
+                None => RoaringTreemap::new(),
+            },
+            equal: Vec::new(),
+        };
+        file.of_table(&slots(state, added), deletes)
     });
-    // A column that was added after the file was written is null in it.
-    let later = state
-        .types
-        .iter()
-        .filter(|(name, _)| content.is_ok() && !state.partition_columns.contains(name));
-    let later = later.map(|(name, of)| (name.clone(), of.clone(), None));
-    let constants = partitions.chain(later).collect();
-    DataFile::of(decoded, added.size, content, constants)
+    DataFile::of(decoded, added.size, content.map(Content::Parquet), Vec::new())
+}
+
+/// Where the table's columns are in a file.
+fn slots(state: &State, added: &Added) -> Vec<Slot> {
+    let slot = |column: &TableColumn| {
+        let physical = column.physical.as_ref().filter(|_| state.mapping.is_some());
+        let physical = physical.unwrap_or(&column.name).clone();
+        let source = if state.partition_columns.contains(&column.name) {
+            // The empty text stands for null.
+            let value = added.partitions.get(&physical).cloned().flatten();
+            Source::Constant(value.filter(|value| !value.is_empty()))
+        } else {
+            match column.id.filter(|_| state.mapping.as_deref() == Some("id")) {
+                Some(id) => Source::Id(id),
+                None => Source::Name(physical),
+            }
+        };
+        Slot {
+            name: column.name.clone(),
+            of: column.of.clone(),
+            source,
+            absent: None,
+        }
+    };
+    state.columns.iter().map(slot).collect()
+}
+
+/// The rows that a deletion vector takes out.
+fn deleted(storage: &Storage, entries: &[Entry], vector: &Value) -> Result<RoaringTreemap, String> {
+    let text = |key: &str| vector.get(key).and_then(Value::as_str).unwrap_or_default();
+    let written = text("pathOrInlineDv");
+    let number = |key: &str| vector.get(key).and_then(Value::as_u64);
+    let size = number("sizeInBytes").ok_or("a deletion vector has no size")?;
+    let size = usize::try_from(size).map_err(|error| error.to_string())?;
+    let positions = match text("storageType") {
+        "i" => {
+            let bytes = vector::z85(written)?;
+            vector::of_bitmap(bytes.get(..size).ok_or("the deletion vector ends too early")?)?
+        }
+        "u" => {
+            let split = written.len().checked_sub(20).filter(|at| written.is_char_boundary(*at));
+            let (prefix, id) = written.split_at(split.ok_or("the name of a deletion vector is too short")?);
+            let hex: String = vector::z85(id)?.iter().map(|byte| format!("{byte:02x}")).collect();
+            let id = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+            let slash = if prefix.is_empty() { "" } else { "/" };
+            let path = format!("{prefix}{slash}deletion_vector_{id}.bin");
+            let entry = entries.iter().find(|entry| entry.path == path);
+            let entry = entry.ok_or_else(|| format!("the deletion vector {path} is not there"))?;
+            let blob = storage.open(entry).map_err(|error| format!("{path}: {error}"))?;
+            // A length before it, a checksum after it.
+            let bytes = blob.range(number("offset").unwrap_or(1), size.saturating_add(8));
+            vector::of_stretch(&bytes.map_err(|error| format!("{path}: {error}"))?)?
+        }
+        "p" => return Err("the deletion vector lies outside of the table; cloned tables are not read".into()),
+        other => return Err(format!("deletion vectors stored as {other:?} are not known")),
+    };
+    match number("cardinality") {
+        Some(rows) if rows != positions.len() => Err(format!(
+            "the deletion vector holds {} rows, and the log says {rows}",
+            positions.len()
+        )),
+        _ => Ok(positions),
+    }
 }

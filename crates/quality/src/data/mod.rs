@@ -4,10 +4,13 @@
 //! can be read beside each other: row groups of Parquet, whole files of CSV and JSON lines.
 
 mod delta;
+mod iceberg;
+mod mapped;
 mod parquet;
 pub mod partition;
 pub mod storage;
 mod text;
+mod vector;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::Serialize;
 
 pub use self::parquet::ParquetFile;
+pub use mapped::{Deletes, EqualRows, Slot, Source};
 pub use storage::{Blob, Entry, Storage};
 pub use text::{CsvOptions, TextFile};
 
@@ -43,9 +47,9 @@ pub enum FileFormat {
 pub struct Dataset {
     /// The place, for people.
     pub place: String,
-    /// `delta` for a Delta table, else the format of the files.
+    /// `delta` or `iceberg` for such a table, else the format of the files.
     pub layout: &'static str,
-    /// Version of a Delta table.
+    /// Version of a Delta table, number of an Iceberg table's snapshot.
     pub version: Option<i64>,
     /// The files, sorted by path.
     pub files: Vec<DataFile>,
@@ -147,13 +151,9 @@ impl Dataset {
         }
         if entries
             .iter()
-            .any(|entry| entry.path.starts_with("metadata/") && entry.path.ends_with(".metadata.json"))
+            .any(|entry| entry.path.starts_with("metadata/") && entry.path.contains(".metadata.json"))
         {
-            return Err(QualityError::Table {
-                place,
-                cause: "this is an Iceberg table, and which of its files are current is not read here".into(),
-                fix: "give the directory of data files of a copy, or a Delta or plain Parquet table".into(),
-            });
+            return iceberg::open(storage, &entries);
         }
         // Names that begin so are of those who write the data: markers, checksums, files being written.
         let hidden = |part: &str| part.starts_with('.') || (part.starts_with('_') && !part.contains('='));
@@ -249,7 +249,7 @@ impl DataFile {
             .map(|column| column - stored)
             .collect();
         let batches: Batches<'_> = match &self.content {
-            Ok(Content::Parquet(parquet)) => Box::new(parquet.read(unit.group, &own)?),
+            Ok(Content::Parquet(parquet)) => parquet.read(unit.group, &own)?,
             Ok(Content::Text(text)) => Box::new(text.read(&own)?),
             Err(reason) => return Err(reason.clone()),
         };

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
 use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
+use crate::column::Class;
+
+use super::mapped::{Deletes, Mapping, Slot, filtered, id_of};
 use super::{BATCH_ROWS, Batch, Blob, Unit};
 
 /// An open Parquet file.
@@ -17,6 +22,10 @@ pub struct ParquetFile {
     blob: Blob,
     /// As Parquet itself types the columns, with views for texts.
     own: ArrowReaderMetadata,
+    /// The columns of the table that the file is of.
+    mapping: Option<Mapping>,
+    /// Rows that the table deleted.
+    deletes: Deletes,
 }
 
 /// What a footer says of a column of a row group.
@@ -58,11 +67,29 @@ impl ParquetFile {
         let schema = Arc::new(Schema::new_with_metadata(fields, plain.schema().metadata().clone()));
         let options = ArrowReaderOptions::new().with_schema(schema);
         let own = ArrowReaderMetadata::try_new(plain.metadata().clone(), options).map_err(|error| error.to_string())?;
-        Ok(Self { blob, own })
+        Ok(Self {
+            blob,
+            own,
+            mapping: None,
+            deletes: Deletes::default(),
+        })
+    }
+
+    /// The file as a part of a table: with its columns, and without what it deleted.
+    ///
+    /// # Errors
+    /// When the columns of the table cannot be found in the file for certain.
+    pub(super) fn of_table(mut self, slots: &[Slot], deletes: Deletes) -> Result<Self, String> {
+        self.mapping = Some(Mapping::new(slots, self.own.schema())?);
+        self.deletes = deletes;
+        Ok(self)
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
-        self.own.schema().clone()
+        match &self.mapping {
+            Some(mapping) => mapping.schema.clone(),
+            None => self.own.schema().clone(),
+        }
     }
 
     fn metadata(&self) -> &ParquetMetaData {
@@ -74,6 +101,9 @@ impl ParquetFile {
     /// # Errors
     /// When the note cannot be understood.
     pub fn written_schema(&self) -> Result<SchemaRef, String> {
+        if let Some(mapping) = &self.mapping {
+            return Ok(mapping.schema.clone());
+        }
         let written = ArrowReaderMetadata::try_new(self.own.metadata().clone(), ArrowReaderOptions::new());
         written
             .map(|written| written.schema().clone())
@@ -88,15 +118,16 @@ impl ParquetFile {
 
     pub(super) fn units(&self, file: usize) -> Vec<Unit> {
         let mut first_row = 0;
-        let groups = self.metadata().row_groups().iter().enumerate();
-        groups
-            .map(|(group, of)| {
-                let rows = u64::try_from(of.num_rows()).unwrap_or(0);
+        (0..self.metadata().num_row_groups())
+            .map(|group| {
+                let of = self.positions(group);
+                let rows = of.end - of.start - self.deleted(group);
                 let unit = Unit {
                     file,
                     group,
                     first_row,
-                    rows: Some(rows),
+                    // How many rows have values that are deleted is known after reading.
+                    rows: self.deletes.equal.is_empty().then_some(rows),
                 };
                 first_row += rows;
                 unit
@@ -104,8 +135,45 @@ impl ParquetFile {
             .collect()
     }
 
+    /// Positions in the file of the rows of a group.
+    fn positions(&self, group: usize) -> std::ops::Range<u64> {
+        let rows = |group: usize| u64::try_from(self.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let start = (0..group).map(rows).sum();
+        start..start + rows(group)
+    }
+
+    /// Rows of a group that are deleted by their position.
+    fn deleted(&self, group: usize) -> u64 {
+        let of = self.positions(group);
+        let deleted = &self.deletes.positions;
+        if of.is_empty() || deleted.is_empty() {
+            return 0;
+        }
+        let before = of.start.checked_sub(1).map_or(0, |last| deleted.rank(last));
+        deleted.rank(of.end - 1) - before
+    }
+
     /// What the footer says of a column, given by its position.
     pub fn footer(&self, group: usize, column: usize) -> Footer {
+        let Some(mapping) = &self.mapping else {
+            return self.own_footer(group, column);
+        };
+        let Some(at) = mapping.position(column) else {
+            return Footer::default();
+        };
+        let own = Class::of(self.own.schema().field(at).data_type());
+        if own != Class::of(mapping.schema.field(column).data_type()) {
+            return Footer::default();
+        }
+        let footer = self.own_footer(group, at);
+        if self.deleted(group) == 0 && self.deletes.equal.is_empty() {
+            return footer;
+        }
+        // What is left lies between the ends; how much of it is null is not known.
+        Footer { nulls: None, ..footer }
+    }
+
+    fn own_footer(&self, group: usize, column: usize) -> Footer {
         let parquet = self.metadata().file_metadata().schema_descr();
         let of = self.own.schema().field(column).data_type();
         let statistics =
@@ -140,16 +208,90 @@ impl ParquetFile {
         &self,
         group: usize,
         columns: &[usize],
+    ) -> Result<Box<dyn Iterator<Item = Result<Batch, String>> + Send + '_>, String> {
+        let Some(mapping) = &self.mapping else {
+            return Ok(Box::new(self.read_own(group, columns)?));
+        };
+        let by_id = |id: i32| {
+            let found = self
+                .own
+                .schema()
+                .fields()
+                .iter()
+                .position(|field| id_of(field) == Some(id));
+            found.ok_or_else(|| format!("a column that rows are deleted by, {id}, is not in the file"))
+        };
+        let mut own: Vec<usize> = columns.iter().filter_map(|column| mapping.position(*column)).collect();
+        for id in self.deletes.equal.iter().flat_map(|equal| &equal.ids) {
+            own.push(by_id(*id)?);
+        }
+        own.sort_unstable();
+        own.dedup();
+        let batches = self.read_own(group, &own)?;
+        let columns = columns.to_vec();
+        Ok(Box::new(batches.map(move |batch| {
+            let mut batch = batch?;
+            for equal in &self.deletes.equal {
+                let keep = equal.keep(batch.rows, |id| {
+                    let at = own
+                        .binary_search(&by_id(id)?)
+                        .map_err(|_| "a column was not read".to_owned())?;
+                    Ok(batch.columns[at].clone())
+                })?;
+                batch = filtered(batch, &keep)?;
+            }
+            let mapped = columns.iter().map(|column| mapping.column(*column, &own, &batch));
+            Ok(Batch {
+                columns: mapped.collect::<Result<_, String>>()?,
+                rows: batch.rows,
+            })
+        })))
+    }
+
+    fn read_own(
+        &self,
+        group: usize,
+        columns: &[usize],
     ) -> Result<impl Iterator<Item = Result<Batch, String>> + Send + use<>, String> {
         let parquet = self.metadata().file_metadata().schema_descr();
         let mask = ProjectionMask::roots(parquet, columns.iter().copied());
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.blob.clone(), self.own.clone())
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.blob.clone(), self.own.clone())
             .with_row_groups(vec![group])
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|error| error.to_string())?;
+            .with_batch_size(BATCH_ROWS);
+        if self.deleted(group) > 0 {
+            builder = builder.with_row_selection(self.selection(group));
+        }
+        let reader = builder.build().map_err(|error| error.to_string())?;
         Ok(reader.map(|batch| batch.map(Batch::from).map_err(|error| error.to_string())))
+    }
+}
+
+impl ParquetFile {
+    /// The rows of a group that are not deleted.
+    fn selection(&self, group: usize) -> RowSelection {
+        let of = self.positions(group);
+        let mut selectors = Vec::new();
+        let mut next = of.start;
+        let mut push = |rows: u64, skip: bool| {
+            if rows > 0 {
+                let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+                selectors.push(if skip {
+                    RowSelector::skip(rows)
+                } else {
+                    RowSelector::select(rows)
+                });
+            }
+        };
+        let mut deleted = self.deletes.positions.iter();
+        deleted.advance_to(of.start);
+        for position in deleted.take_while(|position| *position < of.end) {
+            push(position - next, false);
+            push(1, true);
+            next = position + 1;
+        }
+        push(of.end - next, false);
+        RowSelection::from(selectors)
     }
 }
 

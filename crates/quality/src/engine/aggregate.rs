@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::bounds::integers;
 use super::rows::number;
 use crate::column::{Class, Column, Values, show_decimal, show_float, show_long};
-use crate::contract::{Limit, Literal, Metric, Range};
+use crate::contract::{Interpolation, Limit, Literal, Metric, Range};
 
 /// The least or greatest value.
 #[derive(Clone, Debug, PartialEq)]
@@ -305,11 +305,31 @@ impl Gathered {
         (position < self.all.len()).then(|| *self.all.select_nth_unstable_by(position, f64::total_cmp).1)
     }
 
-    /// A quantile: the value nearest to its place; halfway, the one at the even position.
-    pub fn quantile(&mut self, quantile: f64) -> Option<f64> {
-        let last = self.all.len().checked_sub(1)?;
-        let place = (quantile * last as f64).round_ties_even();
-        self.nearest(place as usize)
+    /// A quantile: what is at its place among the sorted values.
+    pub fn quantile(&mut self, quantile: f64, between: Interpolation) -> Option<f64> {
+        let place = quantile * self.all.len().checked_sub(1)? as f64;
+        let (below, above) = (place.floor(), place.ceil());
+        match between {
+            Interpolation::Nearest => self.nearest(place.round_ties_even() as usize),
+            Interpolation::Lower => self.nearest(below as usize),
+            Interpolation::Higher => self.nearest(above as usize),
+            Interpolation::Midpoint if below == above => self.nearest(below as usize),
+            Interpolation::Midpoint => Some((self.nearest(below as usize)? + self.nearest(above as usize)?) / 2.0),
+            Interpolation::Linear => {
+                let (low, high) = (self.nearest(below as usize)?, self.nearest(above as usize)?);
+                Some(low + (high - low) * (place - below))
+            }
+        }
+    }
+
+    /// All values as floating-point numbers, when they were gathered.
+    pub fn values(&self) -> &[f64] {
+        &self.all
+    }
+
+    /// Mean and standard deviation of the sample, when moments were gathered of two values at least.
+    pub fn deviation(&self) -> Option<(f64, f64)> {
+        (self.moments > 1).then(|| (self.mean, (self.squares / (self.moments - 1) as f64).sqrt()))
     }
 }
 
@@ -454,8 +474,8 @@ mod tests {
                 "{metric:?}"
             );
         }
-        assert_eq!(found.quantile(0.5), Some(5.0));
-        assert_eq!(found.quantile(0.0), Some(2.0));
+        assert_eq!(found.quantile(0.5, Interpolation::Nearest), Some(5.0));
+        assert_eq!(found.quantile(0.0, Interpolation::Nearest), Some(2.0));
     }
 
     #[test]
@@ -465,7 +485,7 @@ mod tests {
             assert_eq!(found.number(metric, class), None, "{metric:?}");
         }
         assert_eq!(found.number(Metric::Sum, class), Some(0.0));
-        assert_eq!(found.quantile(0.5), None);
+        assert_eq!(found.quantile(0.5, Interpolation::Nearest), None);
     }
 
     #[test]

@@ -5,12 +5,13 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::aggregate::{Extreme, Gathered};
+use super::divergence;
 use super::keys::{Groups, Repeated, group, row_key};
 use super::plan::{Plan, Task};
 use super::rows::accepts;
 use super::scan::{Scanned, State, examples, repeated_examples};
 use crate::column::{Class, Column, nanos_of};
-use crate::contract::{Accept, Check, Kind, Limit, Literal, Metric, Range, SetRule};
+use crate::contract::{Accept, Check, Kind, Limit, Literal, Metric, Partition, Range, SetRule};
 use crate::data::Content;
 use crate::describe::expected;
 use crate::report::{CheckResult, Verdict};
@@ -60,6 +61,7 @@ fn one(plan: &Plan<'_>, at: usize, mut state: State, rows: Option<u64>, now: Tim
         None => match &plan.tasks[at] {
             Task::Schema => schema(plan, check, rows, &mut finished),
             Task::Rows => of_rows(plan, check, state, &mut finished),
+            Task::Count => count_of(check, state.chosen, &mut finished),
             Task::Keys => of_keys(plan, at, state, rows, &mut finished),
             Task::Gather(_) => of_numbers(plan, at, &mut state.gathered, now, &mut finished),
             Task::Found => of_found(plan, check, state, &mut finished),
@@ -84,6 +86,16 @@ fn counts(result: &mut CheckResult, considered: u64, unexpected: u64) {
     result.considered = Some(considered);
     result.unexpected = Some(unexpected);
     result.unexpected_percent = (considered > 0).then(|| unexpected as f64 / considered as f64 * 100.0);
+}
+
+/// The number of rows that a condition holds for.
+fn count_of(check: &Check, rows: u64, finished: &mut Finished) -> Result<bool, String> {
+    finished.result.observed = Some(rows.into());
+    finished.number = Some(rows as f64);
+    match &check.kind {
+        Kind::RowCount(limit) => Ok(limit.holds(rows as f64)),
+        _ => Err("the check is none of rows".into()),
+    }
 }
 
 fn schema(plan: &Plan<'_>, check: &Check, rows: Option<u64>, finished: &mut Finished) -> Result<bool, String> {
@@ -202,10 +214,15 @@ fn of_keys(
 ) -> Result<bool, String> {
     let check = &plan.contract.checks[at];
     let classes = classes(plan, at);
-    let asked: Vec<u128> = match (&check.kind, classes.as_slice()) {
-        (Kind::DistinctValues { values, .. }, [class]) => {
-            values.iter().filter_map(|value| literal_key(value, *class)).collect()
-        }
+    let asked: Vec<Option<u128>> = match (&check.kind, classes.as_slice()) {
+        (
+            Kind::DistinctValues { values, .. }
+            | Kind::Divergence {
+                partition: Partition::Values { values, .. },
+                ..
+            },
+            [class],
+        ) => keys_asked(values, *class, matches!(check.kind, Kind::Divergence { .. })),
         _ => Vec::new(),
     };
     let groups = group(state.collectors, &asked).map_err(|error| format!("keys cannot be put together: {error}"))?;
@@ -249,6 +266,13 @@ fn of_keys(
                 .ok_or_else(|| format!("{range} is no range of numbers"))?;
             Ok(limit.holds(number))
         }
+        Kind::Divergence {
+            partition: Partition::Values { weights, holdout, .. },
+            threshold,
+        } => {
+            let found = divergence::of_groups(&groups, weights, *holdout);
+            Ok(diverges_less(found, *threshold, result))
+        }
         Kind::Usual { metric, .. } => {
             let number = distinct(&groups, *metric, rows)?;
             result.observed = Some(number_value(number));
@@ -257,6 +281,11 @@ fn of_keys(
         }
         _ => Err("the check is none of keys".into()),
     }
+}
+
+fn diverges_less(found: f64, threshold: Option<f64>, result: &mut CheckResult) -> bool {
+    result.observed = Some(number_value(found));
+    threshold.is_none_or(|threshold| found <= threshold)
 }
 
 fn distinct(groups: &Groups, metric: Metric, rows: Option<u64>) -> Result<f64, String> {
@@ -281,6 +310,12 @@ fn number_value(number: f64) -> Value {
 fn classes(plan: &Plan<'_>, check: usize) -> Vec<Class> {
     let first = plan.files.iter().find_map(|plans| plans[check].as_ref().ok());
     first.map_or_else(Vec::new, |plan| plan.classes.clone())
+}
+
+/// Keys to count; with `aligned`, one for each literal, and none where no row can have it.
+fn keys_asked(values: &[Literal], class: Class, aligned: bool) -> Vec<Option<u128>> {
+    let keys = values.iter().map(|value| literal_key(value, class));
+    keys.filter(|key| aligned || key.is_some()).collect()
 }
 
 /// The key that a row with a literal would have.
@@ -360,11 +395,18 @@ fn of_numbers(
             Ok(now.duration_since(latest).as_nanos()
                 <= i128::from(*max_age) * i128::from(nanos_of(arrow_schema::TimeUnit::Second)))
         }
-        Kind::Quantiles(wanted) => {
+        Kind::Divergence {
+            partition: Partition::Bins { bins, weights },
+            threshold,
+        } => {
+            let found = divergence::of_bins(gathered.values(), bins, weights);
+            Ok(diverges_less(found, *threshold, result))
+        }
+        Kind::Quantiles { wanted, between } => {
             let mut fine = true;
             let mut values = Vec::new();
             for (quantile, range) in wanted {
-                let value = gathered.quantile(*quantile);
+                let value = gathered.quantile(*quantile, *between);
                 values.push(value.map_or(Value::Null, number_value));
                 fine &= value.is_some_and(|value| nearly_within(value, range));
             }

@@ -337,6 +337,8 @@ pub struct Groups {
     pub at_most: u64,
     /// How often each of the keys that were asked for occurs.
     pub asked: Vec<u64>,
+    /// The sum of `c ln c` over all keys that occur `c` times; only when some were asked for.
+    pub logs: f64,
     /// Keys that occur more than once.
     pub repeated: Repeated,
 }
@@ -368,7 +370,7 @@ impl Repeated {
 ///
 /// # Errors
 /// When keys cannot be read from a file.
-pub fn group(collectors: Vec<Collector>, asked: &[u128]) -> io::Result<Groups> {
+pub fn group(collectors: Vec<Collector>, asked: &[Option<u128>]) -> io::Result<Groups> {
     let mut bits: Option<Bits> = None;
     let mut parts: Vec<Parts> = Vec::new();
     for collector in collectors {
@@ -414,7 +416,7 @@ fn of_bits(bits: Bits) -> Groups {
     }
 }
 
-fn of_parts(mut parts: Vec<Parts>, asked: &[u128]) -> io::Result<Groups> {
+fn of_parts(mut parts: Vec<Parts>, asked: &[Option<u128>]) -> io::Result<Groups> {
     let mut groups = Groups {
         rows: parts.iter().map(|part| part.rows).sum(),
         asked: vec![0; asked.len()],
@@ -430,6 +432,9 @@ fn of_parts(mut parts: Vec<Parts>, asked: &[u128]) -> io::Result<Groups> {
         for run in keys.chunk_by(|one, other| one == other) {
             let count = run.len() as u64;
             groups.distinct += 1;
+            if !asked.is_empty() {
+                groups.logs += count as f64 * (count as f64).ln();
+            }
             if count > 1 {
                 groups.repeated_rows += count;
                 groups.repeated.keys.push(run[0]);
@@ -441,7 +446,9 @@ fn of_parts(mut parts: Vec<Parts>, asked: &[u128]) -> io::Result<Groups> {
             }
         }
         for (count, key) in groups.asked.iter_mut().zip(asked) {
-            if part_of(*key) == part {
+            if let Some(key) = key
+                && part_of(*key) == part
+            {
                 let from = keys.partition_point(|known| known < key);
                 let to = keys.partition_point(|known| known <= key);
                 *count += (to - from) as u64;

@@ -6,9 +6,12 @@
 
 pub mod aggregate;
 pub mod bounds;
+pub mod divergence;
+pub mod filter;
 pub mod finish;
 pub mod keys;
 pub mod plan;
+pub mod prior;
 pub mod rows;
 pub mod scan;
 pub mod set;

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
 use super::aggregate::Needs;
+use super::filter::Filter;
 use super::keys::KeySet;
 use super::rows::RowRule;
 use super::set::Set;
-use crate::column::Class;
-use crate::contract::{Check, Contract, Kind, Metric, SetRule};
-use crate::data::{Content, DataFile, Dataset, Unit};
+use crate::column::{Class, Column};
+use crate::contract::{Check, Contract, Kind, Metric, Partition, SetRule};
+use crate::data::{Batch, Content, DataFile, Dataset, Unit};
 
 /// How a check is computed.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,8 @@ pub enum Task {
     Rows,
     /// Of keys.
     Keys,
+    /// Of the number of rows.
+    Count,
     /// Of numbers gathered.
     Gather(Needs),
     /// Of which members of a set occur, and what else.
@@ -35,6 +39,7 @@ impl Task {
     /// Of a check.
     pub fn of(check: &Check) -> Self {
         match &check.kind {
+            Kind::RowCount(_) if check.condition.is_some() => Self::Count,
             Kind::RowCount(_)
             | Kind::ColumnCount(_)
             | Kind::ColumnOrder(_)
@@ -46,12 +51,19 @@ impl Task {
                 SetRule::Within | SetRule::Contains | SetRule::Equals => Self::Found,
                 SetRule::MostCommonIn | SetRule::MostCommonTieIn => Self::Keys,
             },
+            Kind::Divergence { partition, .. } => match partition {
+                Partition::Values { .. } => Self::Keys,
+                Partition::Bins { .. } => Self::Gather(Needs {
+                    all: true,
+                    ..Needs::default()
+                }),
+            },
             Kind::Aggregate { metric, .. } | Kind::Usual { metric, .. } => match metric {
                 Metric::Rows => Self::Schema,
                 Metric::Distinct | Metric::DistinctShare => Self::Keys,
                 other => Self::Gather(Needs::of(*other)),
             },
-            Kind::Quantiles(_) => Self::Gather(Needs {
+            Kind::Quantiles { .. } => Self::Gather(Needs {
                 all: true,
                 ..Needs::default()
             }),
@@ -72,10 +84,43 @@ pub struct FilePlan {
     pub classes: Vec<Class>,
     /// The rule, when rows are judged.
     pub rule: Option<RowRule>,
+    /// The condition on rows.
+    pub filter: Option<Filter>,
     /// The set, when its members are looked for.
     pub set: Option<Set>,
     /// False when there is nothing to read for it in this file.
     pub reads: bool,
+}
+
+impl FilePlan {
+    /// The rows of a batch that the condition holds for, none when there is no condition. `read` are the positions of the columns of the batch.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn mask(
+        &self,
+        read: &[usize],
+        file: &DataFile,
+        batch: &Batch,
+        nan_is_null: bool,
+    ) -> Result<Option<BooleanBuffer>, String> {
+        let Some(filter) = &self.filter else { return Ok(None) };
+        let mut columns: Vec<(usize, Column)> = Vec::new();
+        for column in &filter.columns {
+            let at = read
+                .binary_search(column)
+                .map_err(|_| "a column was not read".to_owned())?;
+            let meant = file.schema.field(*column).data_type();
+            columns.push((*column, Column::of(&batch.columns[at], meant, nan_is_null)?));
+        }
+        let get = |wanted: usize| {
+            let found = columns.iter().find(|(at, _)| *at == wanted);
+            found
+                .map(|(_, column)| column)
+                .ok_or_else(|| "a column was not read".to_owned())
+        };
+        filter.mask(batch.rows, &get).map(Some)
+    }
 }
 
 /// All of a run's checks for all files.
@@ -163,6 +208,9 @@ impl<'a> Plan<'a> {
     pub fn footer(&self, unit: &Unit, check: usize) -> Option<Answer> {
         let file = &self.dataset.files[unit.file];
         let plan = self.files[unit.file][check].as_ref().ok()?;
+        if plan.filter.is_some() {
+            return None;
+        }
         let (Ok(Content::Parquet(parquet)), Some(rows)) = (&file.content, unit.rows) else {
             return None;
         };
@@ -288,6 +336,7 @@ fn plan_file(
         columns: Vec::new(),
         classes: Vec::new(),
         rule: None,
+        filter: None,
         set: None,
         reads: false,
     };
@@ -310,6 +359,15 @@ fn plan_file(
         reads: true,
         ..nothing
     };
+    if let Some(condition) = &check.condition {
+        let find = |name: &str| {
+            let at = position(file, name)?;
+            Ok((at, file.schema.field(at).data_type().clone()))
+        };
+        let filter =
+            Filter::new(condition, &find).map_err(|reason| format!("the condition: {reason} ({})", file.path))?;
+        plan.filter = Some(filter);
+    }
     let in_file = |reason: String| format!("{reason} ({})", file.path);
     match task {
         Task::Rows => {
@@ -350,7 +408,7 @@ fn plan_file(
                 needs.check(*class).map_err(in_file)?;
             }
         }
-        Task::Schema | Task::Refused(_) => {}
+        Task::Count | Task::Schema | Task::Refused(_) => {}
     }
     Ok(plan)
 }

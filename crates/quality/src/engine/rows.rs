@@ -10,7 +10,9 @@ use super::bounds::{integers, narrow, point};
 use super::keys::{KeySet, row_key};
 use super::set::Set;
 use crate::column::{Class, Column, Values};
-use crate::contract::{Accept, Check, Comparison, Kind, LeaveOut, Limit, Literal, MatchRule, Pattern, TextFormat};
+use crate::contract::{
+    Accept, Check, Comparison, Kind, LeaveOut, Limit, Literal, MatchRule, Pattern, TextFormat, Window,
+};
 
 /// A check of rows for columns of some classes.
 #[derive(Clone, Debug)]
@@ -54,6 +56,7 @@ enum Test {
     Different,
     Sum(f64),
     Known(Arc<KeySet>),
+    Window(Window),
 }
 
 /// What a batch gave.
@@ -146,6 +149,12 @@ impl RowRule {
                 }
                 Test::Sum(*total)
             }
+            (Kind::InWindow(window), [class]) => {
+                if !matches!(class, Class::Int | Class::Float | Class::Decimal(_) | Class::Null) {
+                    return Err(format!("the column is {}, and only numbers are measured", class.name()));
+                }
+                Test::Window(*window)
+            }
             (Kind::Reference { .. }, classes) => match known {
                 Some(known) => {
                     known.check_classes(classes)?;
@@ -159,6 +168,17 @@ impl RowRule {
             test,
             leave_out: check.leave_out,
         }))
+    }
+
+    /// The rule of values of one column of a class.
+    ///
+    /// # Errors
+    /// Why it cannot be told for such a column.
+    pub fn of_values(range: &crate::contract::Range, class: Class) -> Result<Self, String> {
+        Ok(Self {
+            test: between(range, class)?,
+            leave_out: LeaveOut::AnyNull,
+        })
     }
 
     /// True when it can be told from nulls alone.
@@ -294,6 +314,9 @@ impl RowRule {
             (Test::Length(limit), Values::Long(values)) => {
                 self.along(column, |row| limit.holds(values.value(row).to_string().len() as f64))
             }
+            (Test::Window(window), _) => self.along(column, |row| {
+                number(column, row).is_none_or(|value| window.holds(value))
+            }),
             (Test::Format(format), Values::Text(values)) => self.along(column, |row| format.takes(values.value(row))),
             _ => Err(format!("the column is {}", column.class.name())),
         }

@@ -30,6 +30,8 @@ pub struct State {
     pub gathered: Gathered,
     /// Keys of the threads.
     pub collectors: Vec<Collector>,
+    /// Rows that the check's condition holds for.
+    pub chosen: u64,
     /// Which members of a set occur.
     pub found: Vec<bool>,
     /// First and last values of units, by file and group.
@@ -74,7 +76,10 @@ pub fn scan(plan: &Plan<'_>, limits: Limits) -> Scanned {
     let ranges: Vec<Option<(i64, i64)>> = (0..plan.tasks.len())
         .map(|check| {
             // Bits do not count how often; the most frequent value is asked for by its count.
-            let counts = matches!(plan.contract.checks[check].kind, Kind::DistinctValues { .. });
+            let counts = matches!(
+                plan.contract.checks[check].kind,
+                Kind::DistinctValues { .. } | Kind::Divergence { .. }
+            );
             let long = plan.tasks[check] == Task::Keys && !counts && plan.reason(check).is_none();
             if long { plan.long_range(&units, check) } else { None }
         })
@@ -126,6 +131,7 @@ impl State {
         self.reason = self.reason.take().or(more.reason);
         self.considered += more.considered;
         self.unexpected += more.unexpected;
+        self.chosen += more.chosen;
         self.examples.extend(more.examples);
         self.gathered.merge(more.gathered);
         self.collectors.extend(more.collectors);
@@ -199,7 +205,12 @@ impl<'p, 'd> Worker<'p, 'd> {
         let mut columns: Vec<usize> = wanted
             .iter()
             .filter_map(planned)
-            .flat_map(|plan| plan.columns.iter().copied())
+            .flat_map(|plan| {
+                plan.columns
+                    .iter()
+                    .chain(plan.filter.iter().flat_map(|filter| &filter.columns))
+                    .copied()
+            })
             .collect();
         columns.sort_unstable();
         columns.dedup();
@@ -252,20 +263,61 @@ impl<'p, 'd> Worker<'p, 'd> {
             if state.reason.is_some() {
                 continue;
             }
-            let own: Result<Vec<&Column>, &String> = planned
-                .columns
-                .iter()
-                .filter_map(|column| columns.binary_search(column).ok())
-                .map(|at| converted[at].as_ref())
-                .collect();
-            let taken = match own {
-                Ok(own) => take(state, self.plan, *check, planned, &own, unit, first_row),
-                Err(reason) => Err(reason.clone()),
+            let get = |column: usize| match columns.binary_search(&column) {
+                Ok(at) => converted[at].as_ref().map_err(Clone::clone),
+                Err(_) => Err("a column was not read".to_owned()),
             };
+            let own: Result<Vec<&Column>, String> = planned.columns.iter().map(|column| get(*column)).collect();
+            let taken = own.and_then(|own| {
+                let Some(filter) = &planned.filter else {
+                    let rows = Rows::all(unit.file, first_row);
+                    return take(state, self.plan, *check, planned, &own, unit, &rows);
+                };
+                let mask = filter.mask(batch.rows, &get)?;
+                state.chosen += mask.count_set_bits() as u64;
+                let kept = own
+                    .iter()
+                    .map(|column| column.filter(&mask))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let rows = Rows {
+                    chosen: Some(mask.set_indices().collect()),
+                    ..Rows::all(unit.file, first_row)
+                };
+                let own: Vec<&Column> = kept.iter().collect();
+                take(state, self.plan, *check, planned, &own, unit, &rows)
+            });
             if let Err(reason) = taken {
                 state.reason = Some(format!("{reason} ({})", file.path));
             }
         }
+    }
+}
+
+/// Rows of a file that a batch holds.
+struct Rows {
+    file: usize,
+    first: u64,
+    /// Those a condition holds for, when there is one.
+    chosen: Option<Vec<usize>>,
+}
+
+impl Rows {
+    fn all(file: usize, first: u64) -> Self {
+        Self {
+            file,
+            first,
+            chosen: None,
+        }
+    }
+
+    /// The number in the file, from 1, of a row.
+    fn number(&self, row: usize) -> u64 {
+        let row = self
+            .chosen
+            .as_ref()
+            .and_then(|chosen| chosen.get(row).copied())
+            .unwrap_or(row);
+        self.first + row as u64 + 1
     }
 }
 
@@ -277,7 +329,7 @@ fn take(
     planned: &FilePlan,
     columns: &[&Column],
     unit: &Unit,
-    first_row: u64,
+    rows: &Rows,
 ) -> Result<(), String> {
     let of = &plan.contract.checks[check];
     match &plan.tasks[check] {
@@ -291,7 +343,7 @@ fn take(
             if bad > 0 {
                 state.unexpected += bad as u64;
                 for row in judged.bad.set_indices() {
-                    if !note(state, of, columns, unit.file, first_row, row) {
+                    if !note(state, of, columns, rows, row) {
                         break;
                     }
                 }
@@ -309,15 +361,17 @@ fn take(
                 state.gathered.take(column, *needs);
             }
         }
-        Task::Found => found(state, of, planned, columns, unit.file, first_row),
-        Task::Order => order(state, of, columns, unit, first_row)?,
+        Task::Found => found(state, of, planned, columns, rows),
+        Task::Order => order(state, of, columns, unit, rows)?,
+        // The rows a condition holds for are counted by whoever evaluates it.
+        Task::Count => {}
         Task::Schema | Task::Refused(_) => {}
     }
     Ok(())
 }
 
 /// Keeps a row as an example; false when there are enough.
-fn note(state: &mut State, check: &Check, columns: &[&Column], file: usize, first_row: u64, row: usize) -> bool {
+fn note(state: &mut State, check: &Check, columns: &[&Column], rows: &Rows, row: usize) -> bool {
     if state.examples.len() >= EXAMPLES {
         return false;
     }
@@ -326,13 +380,11 @@ fn note(state: &mut State, check: &Check, columns: &[&Column], file: usize, firs
         .iter()
         .zip(columns)
         .map(|(name, column)| (name.clone(), column.show(row)));
-    state
-        .examples
-        .push((file, first_row + row as u64 + 1, values.collect()));
+    state.examples.push((rows.file, rows.number(row), values.collect()));
     true
 }
 
-fn found(state: &mut State, check: &Check, planned: &FilePlan, columns: &[&Column], file: usize, first_row: u64) {
+fn found(state: &mut State, check: &Check, planned: &FilePlan, columns: &[&Column], rows: &Rows) {
     let (Some(set), [column]) = (&planned.set, columns) else {
         return;
     };
@@ -347,13 +399,13 @@ fn found(state: &mut State, check: &Check, planned: &FilePlan, columns: &[&Colum
             Some(found) => *found = true,
             None => {
                 state.unexpected += 1;
-                note(state, check, columns, file, first_row, row);
+                note(state, check, columns, rows, row);
             }
         }
     }
 }
 
-fn order(state: &mut State, check: &Check, columns: &[&Column], unit: &Unit, first_row: u64) -> Result<(), String> {
+fn order(state: &mut State, check: &Check, columns: &[&Column], unit: &Unit, rows: &Rows) -> Result<(), String> {
     let [column] = columns else { return Ok(()) };
     let value = |row: usize| match &column.values {
         Values::Long(values) => Some(Extreme::Long(values.values()[row])),
@@ -376,7 +428,7 @@ fn order(state: &mut State, check: &Check, columns: &[&Column], unit: &Unit, fir
             ));
         };
         state.considered += 1;
-        let at = first_row + row as u64 + 1;
+        let at = rows.number(row);
         match state.edges.get_mut(&key) {
             None => {
                 let edges = Edges {
@@ -390,7 +442,7 @@ fn order(state: &mut State, check: &Check, columns: &[&Column], unit: &Unit, fir
                 let before = std::mem::replace(&mut edges.last, value.clone());
                 if !in_order(&check.kind, &before, &value) {
                     state.unexpected += 1;
-                    note(state, check, columns, unit.file, first_row, row);
+                    note(state, check, columns, rows, row);
                 }
             }
         }
@@ -454,6 +506,7 @@ pub fn repeated_examples(
             continue;
         };
         let mut sorted = planned.columns.clone();
+        sorted.extend(planned.filter.iter().flat_map(|filter| &filter.columns));
         sorted.sort_unstable();
         sorted.dedup();
         let mut first_row = unit.first_row;
@@ -466,9 +519,12 @@ pub fn repeated_examples(
                 columns.push(Column::of(&batch.columns[at], meant, plan.contract.nan_is_null)?);
             }
             let columns: Vec<&Column> = columns.iter().collect();
+            let mask = planned.mask(&sorted, file, &batch, plan.contract.nan_is_null)?;
+            let rows = Rows::all(unit.file, first_row);
             for row in 0..batch.rows {
-                let counts = !is_left_out(of.leave_out, &columns, row) && repeated.contains(&columns, row);
-                if counts && !note(&mut state, of, &columns, unit.file, first_row, row) {
+                let chosen = mask.as_ref().is_none_or(|mask| mask.value(row));
+                let counts = chosen && !is_left_out(of.leave_out, &columns, row) && repeated.contains(&columns, row);
+                if counts && !note(&mut state, of, &columns, &rows, row) {
                     return Ok(examples(plan, state));
                 }
             }

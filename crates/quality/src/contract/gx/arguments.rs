@@ -4,7 +4,8 @@ use stoke_model::manifest::{Content, Node, join};
 
 use super::super::short::{empty_range, pattern, whole_limit};
 use super::super::{
-    Comparison, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, SetRule, TextFormat, TypeName,
+    Comparison, Condition, Interpolation, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, SetRule,
+    TextFormat, TypeName,
 };
 use crate::contract::fields::Fields;
 
@@ -18,9 +19,6 @@ pub(super) struct Arguments<'n, 'f, 'a> {
 impl Arguments<'_, '_, '_> {
     /// Why the expectation cannot be checked whatever it is.
     pub(super) fn refused(&self) -> Option<String> {
-        if self.node.get("row_condition").is_some() {
-            return Some("`row_condition` is an expression of another engine; it is not evaluated here".into());
-        }
         if self
             .node
             .get("auto")
@@ -36,6 +34,29 @@ impl Arguments<'_, '_, '_> {
             "`{}` is a parameter that is known when the library runs it",
             parameter.key
         ))
+    }
+
+    /// The condition on rows.
+    ///
+    /// # Errors
+    /// Why it is not evaluated here.
+    pub(super) fn condition(&mut self) -> Result<Option<Condition>, String> {
+        let parser = self.node.get("condition_parser").and_then(Node::as_str);
+        let Some(node) = self.node.get("row_condition") else {
+            return Ok(None);
+        };
+        let read = match (&node.content, parser) {
+            (Content::Null, _) => return Ok(None),
+            (Content::Map(_), _) => Condition::of_node(node),
+            (Content::String(text), None | Some("pandas")) => Condition::of_query(text),
+            (Content::String(text), Some("great_expectations" | "great_expectations__experimental__")) => {
+                Condition::of_column(text)
+            }
+            (Content::String(_), Some(other)) => Err(format!("conditions of `{other}` are not read")),
+            _ => Err("it is a text, or a condition of 1.x".to_owned()),
+        };
+        read.map(Some)
+            .map_err(|reason| format!("`row_condition` is not evaluated here: {reason}"))
     }
 
     pub(super) fn mostly(&mut self) -> f64 {
@@ -177,6 +198,23 @@ impl Arguments<'_, '_, '_> {
                     SetRule::MostCommonIn
                 })?
             }
+            "expect_column_value_z_scores_to_be_less_than" => {
+                if node.get("threshold").is_none() {
+                    self.fields.missing(node, "threshold", path);
+                }
+                Kind::ZScore {
+                    threshold: self.fields.number(node, "threshold", path)?,
+                    double_sided: self.fields.flag(node, "double_sided", path).unwrap_or(true),
+                }
+            }
+            "expect_column_values_to_not_be_outliers" => Kind::NotOutlier {
+                quartiles: self
+                    .fields
+                    .word(node, "method", path, &[("iqr", true), ("std", false)])
+                    .unwrap_or(true),
+                multiplier: self.fields.number(node, "multiplier", path).unwrap_or(1.5),
+            },
+            "expect_column_kl_divergence_to_be_less_than" => super::partition::divergence(self)?,
             other => Kind::Aggregate {
                 metric: metric(other)?,
                 range: self.range()?,
@@ -282,15 +320,23 @@ impl Arguments<'_, '_, '_> {
     }
 
     fn quantiles(&mut self) -> Option<Kind> {
-        let nearest = match self.node.get("allow_relative_error").map(|node| &node.content) {
-            None | Some(Content::Bool(false)) => true,
-            Some(Content::String(word)) => word == "nearest",
-            Some(_) => false,
+        let between = match self.node.get("allow_relative_error").map(|node| &node.content) {
+            None | Some(Content::Null | Content::Bool(false)) => Some(Interpolation::Nearest),
+            Some(Content::String(word)) => match word.as_str() {
+                "nearest" => Some(Interpolation::Nearest),
+                "linear" => Some(Interpolation::Linear),
+                "lower" => Some(Interpolation::Lower),
+                "higher" => Some(Interpolation::Higher),
+                "midpoint" => Some(Interpolation::Midpoint),
+                _ => None,
+            },
+            Some(_) => None,
         };
-        if !nearest {
-            let reason = "only the nearest of the values is taken for a quantile; remove `allow_relative_error`";
+        let Some(between) = between else {
+            let reason = "quantiles are exact here; write for `allow_relative_error` false, or one of the words linear, \
+                          lower, higher, midpoint and nearest";
             return Some(Kind::Refused(reason.into()));
-        }
+        };
         let path = join(self.path, "quantile_ranges");
         let Some(ranges) = self.node.get("quantile_ranges") else {
             self.fields.missing(self.node, "quantile_ranges", self.path);
@@ -329,7 +375,7 @@ impl Arguments<'_, '_, '_> {
             };
             wanted.push((quantile, range));
         }
-        Some(Kind::Quantiles(wanted))
+        Some(Kind::Quantiles { wanted, between })
     }
 }
 

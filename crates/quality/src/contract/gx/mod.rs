@@ -8,6 +8,7 @@
 
 mod arguments;
 mod names;
+mod partition;
 
 use arguments::Arguments;
 use names::{COMMON, EXPECTATION, KNOWN, REFUSED, SUITE};
@@ -65,6 +66,7 @@ pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields:
         kind: Kind::IsNull,
         accept: Accept::ALL,
         leave_out: LeaveOut::AllNull,
+        condition: None,
         // The library fails a suite for any expectation, whatever its severity.
         severity: Severity::Error,
         at: At::new(fields.source, place),
@@ -100,9 +102,13 @@ pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields:
         };
         check.accept = Accept::Mostly(arguments.mostly());
         check.leave_out = arguments.leave_out();
-        check.kind = match arguments.refused() {
-            Some(reason) => Kind::Refused(reason),
-            None => arguments.kind(&name)?,
+        let condition = arguments.condition();
+        check.kind = match (arguments.refused(), condition) {
+            (Some(reason), _) | (None, Err(reason)) => Kind::Refused(reason),
+            (None, Ok(condition)) => {
+                check.condition = condition;
+                arguments.kind(&name)?
+            }
         };
         if let Kind::ColumnOrder(_) | Kind::ColumnSet { .. } = check.kind {
             check.columns.clear();

@@ -185,6 +185,25 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
         "expect_column_most_common_value_to_be_in_set",
         &["column", "value_set", "ties_okay"],
     ),
+    (
+        "expect_column_value_z_scores_to_be_less_than",
+        &["column", "threshold", "double_sided"],
+    ),
+    (
+        "expect_column_values_to_not_be_outliers",
+        &["column", "method", "multiplier"],
+    ),
+    (
+        "expect_column_kl_divergence_to_be_less_than",
+        &[
+            "column",
+            "partition_object",
+            "threshold",
+            "tail_weight_holdout",
+            "internal_weight_holdout",
+            "bucketize_data",
+        ],
+    ),
 ];
 
 pub(super) const AGGREGATE: &[&str] = &[
@@ -207,24 +226,12 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
         "tests of distributions are not computed",
     ),
     (
-        "expect_column_kl_divergence_to_be_less_than",
-        "divergences of distributions are not computed",
-    ),
-    (
         "expect_column_pair_cramers_phi_value_to_be_less_than",
         "tests of association are not computed",
     ),
     (
         "expect_column_parameterized_distribution_ks_test_p_value_to_be_greater_than",
         "tests of distributions are not computed",
-    ),
-    (
-        "expect_column_value_z_scores_to_be_less_than",
-        "it needs a second pass over the data",
-    ),
-    (
-        "expect_column_values_to_not_be_outliers",
-        "it needs a second pass over the data",
     ),
     (
         "expect_column_values_to_be_dateutil_parseable",

@@ -197,6 +197,7 @@ impl Odcs<'_, '_> {
             kind,
             accept,
             leave_out: LeaveOut::AnyNull,
+            condition: None,
             severity: Severity::Error,
             at: At::new(self.fields.source, place),
         });
