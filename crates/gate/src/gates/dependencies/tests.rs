@@ -298,6 +298,9 @@ fn projects_say_what_they_want() {
     }
 }
 
+/// Advisories, today, requirements, packages, and what is found.
+type Case<'a> = (&'a Advisories, jiff::civil::Date, &'a str, &'a [&'a str], &'a [&'a str]);
+
 #[test]
 fn without_what_it_needs_the_gate_cannot_tell() {
     let directory = tempfile::tempdir().unwrap();
@@ -342,7 +345,7 @@ fn without_what_it_needs_the_gate_cannot_tell() {
     };
     let (soon, late) = (jiff::civil::date(2026, 9, 20), jiff::civil::date(2026, 11, 22));
     let ready = Advisories::Database(database);
-    let cases: [(&Advisories, jiff::civil::Date, &str, &[&str], &[&str]); 10] = [
+    let cases: [Case<'_>; 10] = [
         (&ready, soon, "other==1", &[], &[]),
         (&ready, soon, "low==1", &[], &["dependency-vulnerable Warning false"]),
         (&ready, soon, "low==2", &[], &[]),
