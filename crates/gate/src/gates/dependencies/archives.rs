@@ -157,6 +157,15 @@ fn read_jar(file: &File, archive: &mut ZipArchive<BufReader<Handle>>, sparks: &[
     }
     if coordinates.is_empty() {
         found.count += 1;
+        // Its name still tells its Scala; whose it is, nobody knows.
+        let base = file.name.rsplit('/').next().unwrap_or(&file.name);
+        let (artifact, version) = base.trim_end_matches(".jar").rsplit_once('-').unwrap_or((base, ""));
+        for (severity, code, message, fix) in sparks
+            .iter()
+            .flat_map(|spark| packages::fits("", artifact, version, spark))
+        {
+            say(file, found, severity, code, message, fix);
+        }
     }
     let Some(major) = newest_class(archive, &names) else {
         return;
@@ -341,6 +350,11 @@ mod tests {
             ];
             assert_eq!(said("a.jar", &files, spark).0, expected, "{spark} {major}");
         }
+        let class = class(52);
+        assert_eq!(
+            said("lib_2.12-1.0.jar", &[("a/A.class", &class)], "4.1.4").0,
+            ["dependency-other-scala"]
+        );
         assert_eq!(
             said("lib.jar", &[(&at("lib_2.12"), old.as_bytes())], "4.1.4").0,
             ["dependency-other-scala"]

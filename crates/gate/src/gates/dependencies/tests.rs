@@ -297,3 +297,94 @@ fn projects_say_what_they_want() {
         );
     }
 }
+
+/// Advisories, today, requirements, packages, and what is found.
+type Case<'a> = (&'a Advisories, jiff::civil::Date, &'a str, &'a [&'a str], &'a [&'a str]);
+
+#[test]
+fn without_what_it_needs_the_gate_cannot_tell() {
+    let directory = tempfile::tempdir().unwrap();
+    let advisory = |id: &str, severity: &str, fixed: &str| {
+        let json = format!(
+            r#"{{"id": "{id}", "modified": "2026-09-01T00:00:00Z", "database_specific": {{"severity": "{severity}"}}, "affected": [{{"package": {{"ecosystem": "PyPI", "name": "{}"}}, "ranges": [{{"type": "ECOSYSTEM", "events": [{{"introduced": "0"}}, {{"fixed": "{fixed}"}}]}}]}}]}}"#,
+            id.to_lowercase()
+        );
+        std::fs::write(directory.path().join(format!("{id}.json")), json).unwrap();
+    };
+    for (id, severity, fixed) in [
+        ("LOW", "LOW", "2"),
+        ("HIGH", "HIGH", "2"),
+        ("UNSAID", "", "2"),
+        ("ODD", "LOW", "no version"),
+    ] {
+        advisory(id, severity, fixed);
+    }
+    let mut gathered = stoke_advisories::Gathered::default();
+    gathered.add("own", directory.path(), &mut |_| {}).unwrap();
+    stoke_advisories::database::write(directory.path(), &gathered, jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let database = std::sync::Arc::new(stoke_advisories::Database::open(directory.path()).unwrap());
+    let says = |advisories: &Advisories, today: jiff::civil::Date, text: &str, packages: &[&str]| {
+        let files = [
+            ("a.yaml", app("4.1.4", packages)),
+            ("requirements.txt", text.to_owned()),
+        ];
+        let job = Job {
+            files: files
+                .map(|(name, text)| crate::job::of_bytes(name, text.as_bytes()))
+                .to_vec(),
+            ..Job::default()
+        };
+        let settings = Settings {
+            advisories: advisories.clone(),
+            today,
+            ..Settings::default()
+        };
+        let looked = look(&job, &settings);
+        let one = |finding: &Finding| format!("{} {:?} {}", finding.code, finding.severity, finding.cannot_tell);
+        (looked.findings.iter().map(one).collect::<Vec<_>>(), looked.what)
+    };
+    let (soon, late) = (jiff::civil::date(2026, 9, 20), jiff::civil::date(2026, 11, 22));
+    let ready = Advisories::Database(database);
+    let cases: [Case<'_>; 10] = [
+        (&ready, soon, "other==1", &[], &[]),
+        (&ready, soon, "low==1", &[], &["dependency-vulnerable Warning false"]),
+        (&ready, soon, "low==2", &[], &[]),
+        (&ready, soon, "high==1", &[], &["dependency-vulnerable Error false"]),
+        (&ready, soon, "unsaid==1", &[], &["dependency-vulnerable Error false"]),
+        (&ready, soon, "odd==1", &[], &["dependency-undecided Error true"]),
+        (
+            &ready,
+            soon,
+            "",
+            &["org.postgresql:postgresql:42.7.4"],
+            &["dependency-no-advisories Error true"],
+        ),
+        (
+            &ready,
+            late,
+            "other==1",
+            &[],
+            &["dependency-advisories-stale Warning false"],
+        ),
+        (
+            &Advisories::Missing("none".into()),
+            soon,
+            "other==1",
+            &[],
+            &["dependency-no-advisories Error true"],
+        ),
+        (&Advisories::Missing("none".into()), soon, "", &[], &[]),
+    ];
+    for (advisories, today, text, packages, expected) in cases {
+        assert_eq!(
+            says(advisories, today, text, packages).0,
+            expected,
+            "{text} {packages:?}"
+        );
+    }
+    let (found, what) = says(&Advisories::NotAsked, soon, "low==1", &[]);
+    assert_eq!(
+        (found.len(), what.as_str()),
+        (0, "1 dependency; known vulnerabilities were not looked up")
+    );
+}
