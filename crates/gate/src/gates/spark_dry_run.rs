@@ -153,7 +153,11 @@ fn died(
         let message = format!("the JVM of Spark {version} does not start: {line}");
         return at(&path, "spark-refuses", message).with_fix("write options that the JVM of the image has");
     }
-    let thrown = lines().find_map(|line| line.strip_prefix("Exception in thread \"main\" "));
+    // What spark-submit refuses itself it says as an error, before any Spark is started.
+    let thrown = lines().find_map(|line| {
+        let prefixes = ["Exception in thread \"main\" ", "Error: "];
+        prefixes.iter().find_map(|prefix| line.strip_prefix(prefix))
+    });
     if let Some(thrown) = thrown {
         let path = named_key(thrown, start).map_or_else(
             || format!("{spec}.sparkConf"),
@@ -302,6 +306,7 @@ mod tests {
                 true,
             ),
             ("Unrecognized VM option 'Xyz'", "spark-refuses", "a.yaml:3:1", false),
+            ("Error: spark.serializer may not be so", "spark-refuses", "a.yaml:14:5", false),
             (
                 "Exception in thread \"main\" E: spark.serializer is bad",
                 "spark-refuses",

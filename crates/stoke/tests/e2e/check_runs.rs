@@ -65,12 +65,12 @@ fn pytest(context: &Context) -> Result<(), Failed> {
     )?;
     // Nobody asked: nothing runs, and it is said.
     expect(
-        &check(context, job, &[])?,
+        &check(context, job, &["--advisories", "none"])?,
         0,
         &["not asked      --tests, --dry-run, --spark-dry-run"],
     )?;
     expect(
-        &check(context, job, &["--tests"])?,
+        &check(context, job, &["--advisories", "none", "--tests"])?,
         0,
         &["pass           tests         1 test"],
     )?;
@@ -315,12 +315,12 @@ fn spark_dry_run(context: &Context) -> Result<(), Failed> {
     )?;
     let options = APP.replace(
         "spark.serializer: org.apache.spark.serializer.KryoSerializer",
-        "spark.driver.extraJavaOptions: -XX:+NoSuchOption",
+        "spark.driver.extraJavaOptions: -Xmx1g",
     );
     expect(
         &ask(&options, MAIN)?,
         1,
-        &["error[spark-refuses]", "NoSuchOption", "--> app.yaml:11:5"],
+        &["error[spark-refuses]", "Not allowed to specify max heap"],
     )?;
     let jvm = APP
         .replace(
