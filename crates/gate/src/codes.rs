@@ -86,6 +86,7 @@ mod tests {
             include_str!("gates/dependencies/vulnerable.rs"),
             include_str!("gates/secrets.rs"),
             include_str!("gates/tests/mod.rs"),
+            include_str!("gates/dependencies/licences.rs"),
             include_str!("gates/contracts.rs"),
             include_str!("gates/mod.rs"),
             include_str!("gates/dry_run.rs"),

@@ -59,6 +59,8 @@ pub struct Settings {
     pub advisories: gates::Advisories,
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
+    /// Which licences the job may have, as a file like `stoke-licences.yaml`. None: that of the job itself, if there is one.
+    pub licences: Option<std::sync::Arc<stoke_model::manifest::Source>>,
     /// What is wrong with a data contract. None: contracts cannot be told.
     pub contracts: Option<ContractReader>,
     /// Nodes that pods are held against, beside those of the job's own manifests.
@@ -105,6 +107,7 @@ impl Default for Settings {
             pod_security: None,
             advisories: gates::Advisories::default(),
             submission,
+            licences: None,
             contracts: None,
             nodes: Vec::new(),
             namespace: "default".to_owned(),

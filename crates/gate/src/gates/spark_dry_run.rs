@@ -306,7 +306,12 @@ mod tests {
                 true,
             ),
             ("Unrecognized VM option 'Xyz'", "spark-refuses", "a.yaml:3:1", false),
-            ("Error: spark.serializer may not be so", "spark-refuses", "a.yaml:14:5", false),
+            (
+                "Error: spark.serializer may not be so",
+                "spark-refuses",
+                "a.yaml:14:5",
+                false,
+            ),
             (
                 "Exception in thread \"main\" E: spark.serializer is bad",
                 "spark-refuses",

@@ -82,7 +82,13 @@ fn text(archive: &mut ZipArchive<BufReader<Handle>>, name: &str) -> Option<Strin
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn push(file: &File, ecosystem: Ecosystem, name: String, version: &str, sparks: &[String], found: &mut Found) {
+fn push(
+    file: &File,
+    (ecosystem, name, version): (Ecosystem, String, &str),
+    licence: Option<String>,
+    sparks: &[String],
+    found: &mut Found,
+) {
     found.count += 1;
     found.dependencies.push(Dependency {
         ecosystem,
@@ -97,6 +103,7 @@ fn push(file: &File, ecosystem: Ecosystem, name: String, version: &str, sparks: 
             column: 0,
         },
         path: String::new(),
+        licence,
     });
 }
 
@@ -146,14 +153,9 @@ fn read_jar(file: &File, archive: &mut ZipArchive<BufReader<Handle>>, sparks: &[
             }
         }
         let sparks = if of_itself { sparks } else { &[] };
-        push(
-            file,
-            Ecosystem::Maven,
-            format!("{group}:{artifact}"),
-            version,
-            sparks,
-            found,
-        );
+        let licence = jar_licence(archive, group, artifact, of_itself);
+        let coordinates = (Ecosystem::Maven, format!("{group}:{artifact}"), version.as_str());
+        push(file, coordinates, licence, sparks, found);
     }
     if coordinates.is_empty() {
         found.count += 1;
@@ -214,14 +216,6 @@ fn read_wheel(file: &File, archive: &mut ZipArchive<BufReader<Handle>>, sparks: 
         return;
     };
     let (name, version) = (*name, *version);
-    push(
-        file,
-        Ecosystem::PyPI,
-        Ecosystem::PyPI.normal(name),
-        version,
-        sparks,
-        found,
-    );
     let on_linux = |platform: &str| platform == "any" || platform.contains("linux");
     if !platform.split('.').any(on_linux) {
         let message = format!("it is made for `{platform}`, and Spark's images are Linux");
@@ -263,7 +257,11 @@ fn read_wheel(file: &File, archive: &mut ZipArchive<BufReader<Handle>>, sparks: 
         .file_names()
         .find(|name| name.ends_with(".dist-info/METADATA") && name.matches('/').count() == 1)
         .map(str::to_owned);
-    let Some(metadata) = metadata.and_then(|name| text(archive, &name)) else {
+    let metadata = metadata.and_then(|name| text(archive, &name));
+    let licence = metadata.as_deref().and_then(wheel_licence);
+    let coordinates = (Ecosystem::PyPI, Ecosystem::PyPI.normal(name), version);
+    push(file, coordinates, licence, sparks, found);
+    let Some(metadata) = metadata else {
         let message = "it has no METADATA: pip refuses it".to_owned();
         say(
             file,
@@ -282,6 +280,60 @@ fn read_wheel(file: &File, archive: &mut ZipArchive<BufReader<Handle>>, sparks: 
     if let Some((message, fix)) = wanted.and_then(|wanted| fits::python(wanted.trim(), sparks)) {
         say(file, found, Severity::Error, "dependency-other-python", message, fix);
     }
+}
+
+/// What a jar says of the licence of one of its artifacts: in its `pom.xml`, or, when it holds one only, in its manifest.
+fn jar_licence(
+    archive: &mut ZipArchive<BufReader<Handle>>,
+    group: &str,
+    artifact: &str,
+    of_itself: bool,
+) -> Option<String> {
+    let of_pom = text(archive, &format!("META-INF/maven/{group}/{artifact}/pom.xml")).and_then(|pom| {
+        let document = roxmltree::Document::parse(&pom).ok()?;
+        let licences = document
+            .root_element()
+            .children()
+            .find(|node| node.has_tag_name("licenses"))?;
+        let names = licences.descendants().filter(|node| node.has_tag_name("name"));
+        let names: Vec<String> = names.filter_map(|node| Some(node.text()?.trim().to_owned())).collect();
+        // Maven means a choice when several are named.
+        (!names.is_empty()).then(|| names.join(" OR "))
+    });
+    let of_manifest = |archive: &mut ZipArchive<BufReader<Handle>>| {
+        // Lines of a manifest go on where the next begins with a blank.
+        let manifest = text(archive, "META-INF/MANIFEST.MF")?
+            .replace("\r\n", "\n")
+            .replace("\n ", "");
+        let licence = manifest.lines().find_map(|line| line.strip_prefix("Bundle-License:"))?;
+        let first = licence.split([';', ',']).next().unwrap_or_default().trim();
+        // Some write the address of the text.
+        Some(
+            if first.contains("apache.org/licenses/LICENSE-2.0") {
+                "Apache-2.0"
+            } else {
+                first
+            }
+            .to_owned(),
+        )
+    };
+    of_pom.or_else(|| of_itself.then(|| of_manifest(archive)).flatten())
+}
+
+/// What the METADATA of a wheel say of its licence: an expression, a classifier, or a short text.
+fn wheel_licence(metadata: &str) -> Option<String> {
+    let head = || metadata.lines().take_while(|line| !line.is_empty());
+    let value = |key: &str| head().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
+    let classified = head().filter_map(|line| {
+        let name = line.strip_prefix("Classifier: License :: ")?.rsplit(" :: ").next()?;
+        (name != "OSI Approved").then(|| name.to_owned())
+    });
+    let classified: Vec<String> = classified.collect();
+    let stated = value("License-Expression:");
+    let classified = || (classified.len() == 1).then(|| classified[0].clone());
+    stated
+        .or_else(classified)
+        .or_else(|| value("License:").filter(|text| !text.is_empty()))
 }
 
 fn tags(written: &str) -> impl Iterator<Item = &str> {

@@ -115,6 +115,7 @@ fn take(file: &File, artifact: Artifact, sparks: &[String], found: &mut Found) {
             source: Arc::clone(&file.source),
             place,
             path: String::new(),
+            licence: None,
         });
     }
 }

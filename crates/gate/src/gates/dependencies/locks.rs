@@ -219,5 +219,6 @@ pub(super) fn push(
         source: Arc::clone(&file.source),
         place,
         path: String::new(),
+        licence: None,
     });
 }

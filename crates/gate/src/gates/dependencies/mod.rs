@@ -7,13 +7,14 @@
 //! - [`builds`]: projects of the JVM, `pom.xml`, `build.sbt` and Gradle's
 //! - [`packages`]: Maven coordinates of an application; [`archives`]: jars and wheels
 //! - [`fits`]: whether versions go with the job's Spark; [`shipped`]: what Spark brings itself
-//! - [`vulnerable`]: what is known of versions
+//! - [`vulnerable`]: what is known of versions; [`licences`]: what the job may be made of
 //!
 //! Each reader gives [`Dependency`]s and says what is wrong with how they are written; everything else is said of dependencies, wherever they stand.
 
 mod archives;
 mod builds;
 mod fits;
+mod licences;
 mod locks;
 mod marker;
 mod packages;
@@ -54,6 +55,8 @@ struct Dependency {
     place: Place,
     /// The field, for files that have fields.
     path: String,
+    /// What it says of its licence, where it lies in the job.
+    licence: Option<String>,
 }
 
 impl Dependency {
@@ -83,6 +86,12 @@ struct Found {
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let mut found = gather(job, settings);
+    licences::judge(
+        &found.dependencies,
+        job,
+        settings.licences.as_ref(),
+        &mut found.findings,
+    );
     let looked_up = vulnerable::look_up(&found.dependencies, settings, &mut found.findings);
     let mut looked = Looked::at(found.count, "dependency", found.findings);
     looked.what.push_str(&looked_up);

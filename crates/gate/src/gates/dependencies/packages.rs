@@ -122,6 +122,7 @@ pub(super) fn read(document: &Document, found: &mut Found) {
             source: Arc::clone(&document.source),
             place: *place,
             path: path.clone(),
+            licence: None,
         });
     }
 }

@@ -230,6 +230,7 @@ impl Reading<'_> {
             source: Arc::clone(source),
             place,
             path: String::new(),
+            licence: None,
         });
     }
 }

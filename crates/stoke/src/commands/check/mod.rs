@@ -22,6 +22,7 @@ use stoke_gate::runs::Runs;
 use stoke_gate::waivers::{self, Waivers};
 use stoke_gate::{Finding, Gate, Job, Report, Settings, codes, job};
 use stoke_model::kubernetes::Release;
+use stoke_model::manifest::Source;
 use stoke_model::pod_security::{Level, Version, VersionError};
 use stoke_policy::PolicyFile;
 use stoke_runtime::Runtimes;
@@ -67,6 +68,9 @@ pub struct Arguments {
     /// Pod Security level that pods are held against, for example restricted or baseline:v1.30 [default: the labels of the job's namespaces]
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pod_security: Option<(Level, Version)>,
+    /// File of licences that the job may have [default: `stoke-licences.yaml` in the job]
+    #[arg(long, value_name = "FILE")]
+    licences: Option<PathBuf>,
     /// File of nodes that pods must fit on: what `kubectl get nodes -o yaml` prints
     #[arg(long, value_name = "FILE")]
     nodes: Option<PathBuf>,
@@ -157,6 +161,7 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         policies: policies(arguments)?,
         pod_security: arguments.pod_security,
         nodes: nodes(arguments)?,
+        licences: licences(arguments)?,
         contracts: Some(contracts::complaints),
         namespace: arguments
             .target
@@ -207,6 +212,18 @@ fn nodes(arguments: &Arguments) -> Outcome<Vec<Node>> {
     };
     let bytes = std::fs::read(file).map_err(|error| wrong(&error))?;
     stoke_gate::nodes::read(&file.display().to_string(), &bytes).map_err(|error| wrong(&error))
+}
+
+/// The file of licences that is named.
+fn licences(arguments: &Arguments) -> Outcome<Option<Arc<Source>>> {
+    let Some(file) = &arguments.licences else {
+        return Ok(None);
+    };
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::input("stoke::check::licences", format!("{shown}: {error}")).fix("name a file of licences in UTF-8")
+    })?;
+    Ok(Some(Source::new(&shown, &text)))
 }
 
 /// The gates to run. One that is asked to run something is asked to judge it, too.
