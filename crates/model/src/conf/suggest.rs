@@ -113,6 +113,15 @@ pub(super) fn slip_within(catalogue: &Catalogue, family: &Family, key: &str) -> 
     (score >= 0.93).then(|| best.to_owned())
 }
 
+/// The one of some keys that a key resembles most, if it does so to that degree.
+pub(super) fn alike(key: &str, known: impl Iterator<Item = &'static str>, degree: f64) -> Option<&'static str> {
+    let (wanted, letters) = (Shape::of(key), Letters::of(key));
+    let near = known.filter(|known| letters.near(&Letters::of(known)));
+    let scored = near.map(|known| (wanted.similarity(&Shape::of(known), degree), known));
+    let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (score >= degree).then_some(best)
+}
+
 /// The key with the prefix that Spark wants, when that makes sense of it.
 pub(super) fn with_prefix(catalogue: &Catalogue, key: &str) -> Option<String> {
     let prefixed = format!("spark.{key}");
