@@ -23,7 +23,7 @@ public final class ProbeEntries {
                 String given = String.valueOf(call(found, table ? "defaultValue" : "defaultValueString"));
                 Object converter = call(found, table ? "fromString" : "valueConverter");
                 String type = type(converter);
-                if (given.startsWith("<") || given.matches("(?s).*[\\t\\n].*")) {
+                if (given.equals("null") || given.startsWith("<") || given.matches("(?s).*[\\t\\n].*")) {
                     given = "";
                 }
                 lines.put(key, (table ? "table " : "") + type + "\t" + given);

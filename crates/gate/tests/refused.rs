@@ -170,7 +170,7 @@ fn is_refused(case: &[&str]) -> bool {
 }
 
 fn agrees(python: &Path) -> Result<(), Failed> {
-    let cases = serde_json::to_string(&CASES)?;
+    let cases = serde_json::to_string(CASES.as_slice())?;
     let output = Command::new(python)
         .args(["-c", SCRIPT, &cases])
         .env_remove("SPARK_HOME")

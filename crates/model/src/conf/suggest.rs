@@ -113,13 +113,16 @@ pub(super) fn slip_within(catalogue: &Catalogue, family: &Family, key: &str) -> 
     (score >= 0.93).then(|| best.to_owned())
 }
 
-/// The one of some keys that a key resembles most, if it does so to that degree.
-pub(super) fn alike(key: &str, known: impl Iterator<Item = &'static str>, degree: f64) -> Option<&'static str> {
+/// The one of some keys that a key is a slip away from: one letter, the case, a separator, or the order of its words. Keys that differ in more, as those
+/// of a smallest and a largest do, may both be meant.
+pub(super) fn slip_of(key: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let (wanted, letters) = (Shape::of(key), Letters::of(key));
-    let near = known.filter(|known| letters.near(&Letters::of(known)));
-    let scored = near.map(|known| (wanted.similarity(&Shape::of(known), degree), known));
-    let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score >= degree).then_some(best)
+    let mut near = known.filter(|known| letters.near(&Letters::of(known)));
+    near.find(|known| {
+        let other = Shape::of(known);
+        let slip = wanted.lower.len() > 4 && strsim::osa_distance(&wanted.lower, &other.lower) <= 1;
+        slip || wanted.similarity(&other, 1.0) >= 0.95
+    })
 }
 
 /// The key with the prefix that Spark wants, when that makes sense of it.

@@ -14,9 +14,6 @@ use crate::distribution;
 /// Types of catalogs that Iceberg makes itself: `CatalogUtil.ICEBERG_CATALOG_TYPE_*` of 1.10.
 pub const ICEBERG_TYPES: [&str; 7] = ["bigquery", "glue", "hadoop", "hive", "jdbc", "nessie", "rest"];
 
-/// How alike a key must be to one that is known to be a slip.
-const ALIKE: f64 = 0.9;
-
 /// One line of the table.
 struct Row {
     product: &'static str,
@@ -136,7 +133,7 @@ fn judge(asked: &Asked<'_>, hadoop: Option<&str>, written: &str, value: &str) ->
     let rows: Vec<&Row> = of_product().filter(|row| matches(row.key, &key)).collect();
     if rows.is_empty() {
         let known = of_product().filter(|row| !row.key.contains('<')).map(|row| row.key);
-        let meant = suggest::alike(&key, known, ALIKE)?;
+        let meant = suggest::slip_of(&key, known)?;
         let meant = if of_hadoop {
             meant.strip_prefix("fs.s3a.")?
         } else {
