@@ -251,19 +251,19 @@ const IN_APP: &[Row] = &[
     (
         PARTITIONS,
         "    spark.sql.catalog.lake: \"org.apache.iceberg.spark.SparkCatalog\"\n    spark.sql.catalog.lake.type: \"hadoop\"",
-        "conf-iceberg-catalog",
+        "conf-iceberg-incomplete",
         "lake.type",
     ),
     (
         PARTITIONS,
         "    spark.sql.catalog.lake: \"org.apache.iceberg.spark.SparkCatalog\"\n    spark.sql.catalog.lake.type: \"rest\"\n    spark.sql.catalog.lake.warehouse: \"s3://w\"",
-        "conf-iceberg-catalog",
+        "conf-iceberg-incomplete",
         "lake.type",
     ),
     (
         PARTITIONS,
         "    spark.sql.catalog.lake: \"org.apache.iceberg.spark.SparkCatalog\"\n    spark.sql.catalog.lake.warehouse: \"s3://w\"",
-        "conf-iceberg-type",
+        "conf-iceberg-incomplete",
         "catalog.lake:",
     ),
     (

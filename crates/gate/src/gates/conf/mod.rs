@@ -102,7 +102,7 @@ const DYNAMIC: &str = "spark.dynamicAllocation.enabled";
 const TRACKING: &str = "spark.dynamicAllocation.shuffleTracking.enabled";
 const SERVICE: &str = "spark.shuffle.service.enabled";
 
-fn said(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: impl Into<String>) -> Option<Said> {
+fn told(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: impl Into<String>) -> Option<Said> {
     Some((key.into(), message.into(), fix.into()))
 }
 

@@ -5,7 +5,7 @@
 use stoke_model::conf::third_party;
 use stoke_model::distribution;
 
-use super::{Conf, DYNAMIC, ERROR, Rule, Said, TRACKING, WARNING, said};
+use super::{Conf, DYNAMIC, ERROR, Rule, Said, TRACKING, WARNING, told};
 
 const EXTENSIONS: &str = "spark.sql.extensions";
 const SESSION_CATALOG: &str = "spark.sql.catalog.spark_catalog";
@@ -22,14 +22,14 @@ const REMAPPED: [&str; 3] = [
 /// The rules.
 pub(super) const RULES: [Rule; 13] = [
     ("conf-iceberg-catalog", ERROR, iceberg_catalog),
-    ("conf-iceberg-type", WARNING, iceberg_type),
-    ("conf-catalog-class", ERROR, catalog_class),
+    ("conf-iceberg-incomplete", WARNING, iceberg_incomplete),
+    ("conf-catalog-class", WARNING, catalog_class),
     // DeltaErrors.configureSparkSessionWithExtensionAndCatalog
-    ("conf-delta-catalog", ERROR, |conf| {
+    ("conf-delta-catalog", WARNING, |conf| {
         if !names(conf, EXTENSIONS, DELTA_EXTENSION) || conf.get(SESSION_CATALOG).is_some() || !conf.is_whole() {
             return None;
         }
-        said(
+        told(
             EXTENSIONS,
             "Delta Lake wants its catalog as well as its extension, and refuses tables without",
             format!("set {SESSION_CATALOG}={DELTA_CATALOG}"),
@@ -40,20 +40,20 @@ pub(super) const RULES: [Rule; 13] = [
         if !catalog || names(conf, EXTENSIONS, DELTA_EXTENSION) || !conf.is_whole() {
             return None;
         }
-        said(
+        told(
             SESSION_CATALOG,
             "Delta Lake wants its extension as well as its catalog; without, some of its operations are refused",
             format!("add {DELTA_EXTENSION} to {EXTENSIONS}"),
         )
     }),
-    ("conf-default-catalog", ERROR, |conf| {
+    ("conf-default-catalog", WARNING, |conf| {
         let key = "spark.sql.defaultCatalog";
         let name = conf.get(key)?;
         let class = format!("spark.sql.catalog.{name}");
         if name == "spark_catalog" || name.contains('$') || conf.get(&class).is_some() || !conf.is_whole() {
             return None;
         }
-        said(
+        told(
             key,
             format!("there is no catalog `{name}`: every statement fails"),
             format!("set {class} to its class"),
@@ -72,14 +72,14 @@ pub(super) const RULES: [Rule; 13] = [
                     && !REMAPPED.contains(&class)
                     && !class.contains("InstanceProfileCredentialsProvider")
                 {
-                    return said(
+                    return told(
                         key.to_owned(),
                         format!("`{class}` is of the AWS SDK 1; the Hadoop of Spark {version} comes with SDK 2"),
                         "name its successor of `software.amazon.awssdk.auth.credentials` or `org.apache.hadoop.fs.s3a`",
                     );
                 }
                 if !second && class.starts_with("software.amazon.awssdk.") {
-                    return said(
+                    return told(
                         key.to_owned(),
                         format!("`{class}` is of the AWS SDK 2; the Hadoop of Spark {version} comes with SDK 1"),
                         "name its predecessor of `com.amazonaws.auth`",
@@ -94,7 +94,7 @@ pub(super) const RULES: [Rule; 13] = [
         if value == "file" || conf.get("spark.sql.sources.commitProtocolClass").is_some() || !conf.is_whole() {
             return None;
         }
-        said(
+        told(
             key.to_owned(),
             "Spark's own commit protocol writes through the file committer of Parquet and ORC: they do not use it",
             "set spark.sql.sources.commitProtocolClass=org.apache.spark.internal.io.cloud.PathOutputCommitProtocol and \
@@ -110,7 +110,7 @@ pub(super) const RULES: [Rule; 13] = [
         {
             return None;
         }
-        said(
+        told(
             key.to_owned(),
             "the plugin of RAPIDS is not asked for: it has no effect",
             "add com.nvidia.spark.SQLPlugin to spark.plugins",
@@ -121,7 +121,7 @@ pub(super) const RULES: [Rule; 13] = [
         if !conf.is_whole() || conf.get("spark.celeborn.master.endpoints").is_some() {
             return None;
         }
-        said(
+        told(
             manager,
             "where Celeborn's master is is not said: it is looked for in the driver's own pod",
             "set spark.celeborn.master.endpoints",
@@ -132,7 +132,7 @@ pub(super) const RULES: [Rule; 13] = [
         if !conf.is_whole() || conf.get("spark.shuffle.manager").is_some() {
             return None;
         }
-        said(
+        told(
             key.to_owned(),
             "Celeborn does not shuffle here: it has no effect",
             "set spark.shuffle.manager=org.apache.spark.shuffle.celeborn.SparkShuffleManager",
@@ -144,7 +144,7 @@ pub(super) const RULES: [Rule; 13] = [
         if !conf.is(DYNAMIC, "true") || conf.is(TRACKING, "false") || !conf.is_whole() {
             return None;
         }
-        said(
+        told(
             "spark.shuffle.manager",
             format!("Celeborn keeps the shuffle files, and {TRACKING} keeps executors for their sake"),
             format!(
@@ -194,14 +194,14 @@ fn iceberg_catalog(conf: &Conf) -> Option<Said> {
         let key = |rest: &str| format!("spark.sql.catalog.{name}.{rest}");
         let get = |rest: &str| conf.get(&key(rest));
         if class.ends_with(".SparkSessionCatalog") && name != "spark_catalog" {
-            return said(
+            return told(
                 format!("spark.sql.catalog.{name}"),
                 "SparkSessionCatalog stands before Spark's own catalog; under another name there is none behind it, and it fails",
                 "write org.apache.iceberg.spark.SparkCatalog",
             );
         }
         if get("type").is_some() && get("catalog-impl").is_some() {
-            return said(
+            return told(
                 key("catalog-impl"),
                 "Iceberg takes `type` or `catalog-impl`, and refuses both",
                 "remove one of them",
@@ -212,33 +212,38 @@ fn iceberg_catalog(conf: &Conf) -> Option<Said> {
             if kind.contains('$') {
                 return None;
             }
-            return said(
+            return told(
                 key("type"),
                 format!("Iceberg knows no catalog of the type `{kind}`"),
                 format!("write one of {}", third_party::ICEBERG_TYPES.join(", ")),
             );
         }
-        let lacking = match kind.as_str() {
-            "hadoop" if get("warehouse").is_none() => "warehouse",
-            "rest" | "jdbc" if get("uri").is_none() => "uri",
-            "jdbc" | "nessie" if get("warehouse").is_none() => "warehouse",
-            _ => return None,
-        };
-        if !conf.is_whole() {
-            return None;
-        }
-        said(
-            key("type"),
-            format!("a catalog of the type {kind} needs `{lacking}`"),
-            format!("set {}", key(lacking)),
-        )
+        None
     })
 }
 
-fn iceberg_type(conf: &Conf) -> Option<Said> {
+/// What a catalog needs, unless the program sets it.
+fn iceberg_incomplete(conf: &Conf) -> Option<Said> {
+    if !conf.is_whole() {
+        return None;
+    }
     iceberg(conf).find_map(|(name, class)| {
-        let has = |rest: &str| conf.get(&format!("spark.sql.catalog.{name}.{rest}")).is_some();
-        if has("type") || has("catalog-impl") || !conf.is_whole() || class.ends_with(".SparkSessionCatalog") {
+        let key = |rest: &str| format!("spark.sql.catalog.{name}.{rest}");
+        let has = |rest: &str| conf.get(&key(rest)).is_some();
+        if let Some(kind) = conf.get(&key("type")) {
+            let lacking = match kind.to_ascii_lowercase().as_str() {
+                "hadoop" if !has("warehouse") => "warehouse",
+                "rest" | "jdbc" if !has("uri") => "uri",
+                "jdbc" | "nessie" if !has("warehouse") => "warehouse",
+                _ => return None,
+            };
+            return told(
+                key("type"),
+                format!("a catalog of the type {kind} needs `{lacking}`, or every statement on it fails"),
+                format!("set {}", key(lacking)),
+            );
+        }
+        if has("catalog-impl") || class.ends_with(".SparkSessionCatalog") {
             return None;
         }
         // With a metastore's address it is meant to be one of Hive.
@@ -248,7 +253,7 @@ fn iceberg_type(conf: &Conf) -> Option<Said> {
         if hive {
             return None;
         }
-        said(
+        told(
             format!("spark.sql.catalog.{name}"),
             "without `type` or `catalog-impl` Iceberg asks a metastore of Hive",
             format!("set spark.sql.catalog.{name}.type"),
@@ -264,7 +269,7 @@ fn catalog_class(conf: &Conf) -> Option<Said> {
         if name == "spark_catalog" || conf.get(&class).is_some() || !conf.is_whole() {
             return None;
         }
-        said(
+        told(
             key.to_owned(),
             format!("there is no catalog `{name}` that could have the option `{option}`"),
             format!("set {class} to its class, for example org.apache.iceberg.spark.SparkCatalog"),
@@ -298,7 +303,7 @@ fn package_missing(conf: &Conf) -> Option<Said> {
         if named.iter().any(|one| one.trim().starts_with(group)) {
             return None;
         }
-        said(
+        told(
             key.to_owned(),
             format!("packages are named, and none of them is {product}'s"),
             format!("add {package}, unless the image has it"),
