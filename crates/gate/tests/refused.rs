@@ -22,7 +22,7 @@ use stoke_model::manifest::Severity;
 const VERSIONS: [&str; 2] = ["3.5.9", "4.1.4"];
 const DYNAMIC: &str = "spark.dynamicAllocation.enabled=true";
 /// Configurations; each is judged by the gate and given to Spark.
-const CASES: [&[&str]; 16] = [
+const CASES: [&[&str]; 55] = [
     &["spark.executor.heartbeatInterval=200s"],
     &["spark.network.timeout=5s"],
     &["spark.network.timeout=300s", "spark.executor.heartbeatInterval=60s"],
@@ -55,6 +55,61 @@ const CASES: [&[&str]; 16] = [
         "spark.dynamicAllocation.maxExecutors=1",
     ],
     &[DYNAMIC],
+    &["spark.network.timeout=20s"],
+    &["spark.network.timeout=60s"],
+    &["spark.network.timeoutInterval=200s"],
+    &["spark.storage.blockManagerHeartbeatTimeoutMs=20000"],
+    &["spark.storage.blockManagerHeartbeatTimeoutMs=70s"],
+    &["spark.task.cpus=0"],
+    &["spark.executor.memory=449m"],
+    &["spark.executor.memory=450m"],
+    &["spark.executor.memory=500"],
+    &["spark.authenticate=false", "spark.network.crypto.enabled=true"],
+    &[
+        "spark.authenticate=true",
+        "spark.authenticate.secret=x",
+        "spark.network.crypto.enabled=true",
+    ],
+    &["spark.executor.extraJavaOptions=-Xmx2g"],
+    &["spark.executor.extraJavaOptions=-Dspark.foo=1"],
+    &["spark.executor.extraJavaOptions=-Xms1g"],
+    &["spark.kryoserializer.buffer.max=2g"],
+    &["spark.kryoserializer.buffer.max=2047m"],
+    &["spark.kryoserializer.buffer=2048m"],
+    &["spark.kryoserializer.buffer=128m"],
+    &[DYNAMIC, "spark.dynamicAllocation.maxExecutors=0"],
+    &[DYNAMIC, "spark.dynamicAllocation.minExecutors=-1"],
+    &[DYNAMIC, "spark.dynamicAllocation.schedulerBacklogTimeout=0s"],
+    &[DYNAMIC, "spark.dynamicAllocation.executorAllocationRatio=0"],
+    &[DYNAMIC, "spark.dynamicAllocation.executorAllocationRatio=1.5"],
+    &[DYNAMIC, "spark.dynamicAllocation.executorIdleTimeout=0s"],
+    &[
+        "spark.executor.resource.gpu.amount=1",
+        "spark.task.resource.gpu.amount=2",
+    ],
+    &[
+        "spark.executor.resource.gpu.amount=1",
+        "spark.task.resource.gpu.amount=0.7",
+    ],
+    &[
+        "spark.executor.resource.gpu.amount=1",
+        "spark.task.resource.gpu.amount=0.5",
+    ],
+    &[
+        "spark.executor.resource.gpu.amount=1",
+        "spark.task.resource.gpu.amount=1",
+    ],
+    &["spark.speculation=true", "spark.speculation.interval=0"],
+    &["spark.rpc.askTimeout=0"],
+    &["spark.driver.port=500"],
+    &["spark.blockManager.port=80"],
+    &["spark.port.maxRetries=-1"],
+    &["spark.serializer=Kryo"],
+    &["spark.serializer=org.apache.spark.serializer.KryoSerialiser"],
+    &["spark.serializer=org.apache.spark.serializer.KryoSerializer"],
+    &["spark.shuffle.manager=hash"],
+    &["spark.shuffle.manager=tungsten-sort"],
+    &["spark.cleaner.periodicGC.interval=0"],
 ];
 
 /// Starts a Spark with each configuration in a cluster of its own kind, which is no `local[n]`: there dynamic allocation is not looked at.
@@ -115,7 +170,7 @@ fn is_refused(case: &[&str]) -> bool {
 }
 
 fn agrees(python: &Path) -> Result<(), Failed> {
-    let cases = serde_json::to_string(&CASES)?;
+    let cases = serde_json::to_string(CASES.as_slice())?;
     let output = Command::new(python)
         .args(["-c", SCRIPT, &cases])
         .env_remove("SPARK_HOME")

@@ -391,7 +391,7 @@ fn check_value(
 }
 
 /// Whether the value holds a reference that Spark replaces: `${spark.x}`, `${env:X}`, `${system:x}`.
-fn has_reference(value: &str) -> bool {
+pub(super) fn has_reference(value: &str) -> bool {
     value.split("${").skip(1).any(|rest| {
         rest.split_once('}').is_some_and(|(name, _)| {
             ["spark.", "env:", "system:"]

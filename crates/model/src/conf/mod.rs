@@ -8,6 +8,8 @@
 //! `data/spark-conf.tsv` is its output. Values are judged as Spark's own converters judge them ([`value`]); a table of real verdicts in
 //! `data/conf-verdicts.tsv` holds us to it. A rule that the script could not establish is absent, so that a value is never refused on a guess.
 //!
+//! [`third_party`] knows keys of products that are used beside Spark, by their own artifacts.
+//!
 //! [`properties`] reads and writes `java.util.Properties`, the form of `spark-defaults.conf`.
 //! This module never reads files, never guesses defaults, and does not know what a manifest is.
 
@@ -18,6 +20,7 @@ mod lint;
 pub mod properties;
 mod suggest;
 mod table;
+pub mod third_party;
 pub mod value;
 
 #[cfg(test)]

@@ -113,6 +113,18 @@ pub(super) fn slip_within(catalogue: &Catalogue, family: &Family, key: &str) -> 
     (score >= 0.93).then(|| best.to_owned())
 }
 
+/// The one of some keys that a key is a slip away from: one letter, the case, a separator, or the order of its words. Keys that differ in more, as those
+/// of a smallest and a largest do, may both be meant.
+pub(super) fn slip_of(key: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let (wanted, letters) = (Shape::of(key), Letters::of(key));
+    let mut near = known.filter(|known| letters.near(&Letters::of(known)));
+    near.find(|known| {
+        let other = Shape::of(known);
+        let slip = wanted.lower.len() > 4 && strsim::osa_distance(&wanted.lower, &other.lower) <= 1;
+        slip || wanted.similarity(&other, 1.0) >= 0.95
+    })
+}
+
 /// The key with the prefix that Spark wants, when that makes sense of it.
 pub(super) fn with_prefix(catalogue: &Catalogue, key: &str) -> Option<String> {
     let prefixed = format!("spark.{key}");

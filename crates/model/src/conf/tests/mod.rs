@@ -1,4 +1,5 @@
 mod lint;
 mod properties;
 mod table;
+mod third_party;
 mod verdicts;

@@ -1,0 +1,298 @@
+//! Spark configuration: keys and values by the catalogue of the job's Spark version, pairs that contradict each other, and what cannot work on Kubernetes.
+//!
+//! Of a manifest the keys are linted by `model` already; here they get the gate they belong to. A properties file (`spark-defaults.conf`) is linted the
+//! same way. Contradictions are rules over the whole of a configuration: [`start`] has those that keep Spark from starting, [`effect`] those that make
+//! a key useless, [`products`] those of other products.
+
+mod effect;
+mod products;
+mod start;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stoke_model::conf::{Catalogue, On, properties, third_party};
+use stoke_model::duration::{TimeUnit, parse_spark};
+use stoke_model::manifest::{Content, Document, Node, Place, Severity, Source, join};
+use stoke_model::memory::{ByteUnit, Memory};
+
+use super::Looked;
+use super::manifest::is_conf;
+use crate::Settings;
+use crate::finding::Finding;
+use crate::job::{File, Job, Kind};
+
+/// A value of a configuration and where it is written.
+struct Pair {
+    value: String,
+    place: Place,
+    path: String,
+}
+
+/// A configuration with the places of its values.
+struct Conf {
+    source: Arc<Source>,
+    /// Path of the mapping in a manifest; empty for a file of properties, beside which there may be more that sets keys.
+    path: String,
+    /// Those of the configuration, and what fields of the application set.
+    pairs: BTreeMap<String, Pair>,
+    /// Paths of the driver at which volumes are mounted.
+    mounts: Vec<String>,
+    /// Packages and jars that fields of the application name.
+    artifacts: Vec<String>,
+    /// The version of Spark, where it is known.
+    version: Option<String>,
+}
+
+impl Conf {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.pairs.get(key).map(|pair| pair.value.trim())
+    }
+
+    fn is(&self, key: &str, value: &str) -> bool {
+        self.get(key).is_some_and(|found| found.eq_ignore_ascii_case(value))
+    }
+
+    fn number(&self, key: &str) -> Option<i64> {
+        self.get(key)?.parse().ok()
+    }
+
+    fn fraction(&self, key: &str) -> Option<f64> {
+        self.get(key)?.parse().ok()
+    }
+
+    /// A length of time in seconds; without a unit it is in the given one.
+    fn seconds(&self, key: &str, unit: TimeUnit) -> Option<f64> {
+        Some(parse_spark(self.get(key)?, unit).ok()?.as_secs_f64())
+    }
+
+    /// An amount of memory; without a unit it is in the given one.
+    fn memory(&self, key: &str, unit: ByteUnit) -> Option<Memory> {
+        Memory::parse(self.get(key)?, unit).ok()
+    }
+
+    /// Whether nothing else sets keys: the whole of an application is before us.
+    fn is_whole(&self) -> bool {
+        !self.path.is_empty()
+    }
+
+    /// Where a key stands, or would.
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            join(&self.path, key)
+        }
+    }
+
+    /// Keys and values in order of keys.
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, pair)| (key.as_str(), pair.value.trim()))
+    }
+}
+
+/// What a rule says of a configuration: the key it stands at, the message and the fix.
+type Said = (Cow<'static, str>, String, String);
+type Rule = (&'static str, Severity, fn(&Conf) -> Option<Said>);
+
+const WARNING: Severity = Severity::Warning;
+const ERROR: Severity = Severity::Error;
+const DYNAMIC: &str = "spark.dynamicAllocation.enabled";
+const TRACKING: &str = "spark.dynamicAllocation.shuffleTracking.enabled";
+const SERVICE: &str = "spark.shuffle.service.enabled";
+
+fn told(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: impl Into<String>) -> Option<Said> {
+    Some((key.into(), message.into(), fix.into()))
+}
+
+pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for file in &job.files {
+        let confs = match &file.kind {
+            Kind::Manifest { documents, complaints } => {
+                let of_conf = complaints.iter().filter(|complaint| is_conf(complaint.code));
+                findings.extend(of_conf.cloned().map(Finding::from));
+                documents.iter().filter_map(of_document).collect()
+            }
+            Kind::Properties => vec![of_properties(file, job, settings, &mut findings)],
+            _ => Vec::new(),
+        };
+        count += confs.len();
+        for conf in confs {
+            findings.extend(contradictions(&conf));
+            findings.extend(other_products(&conf));
+        }
+    }
+    Looked::at(count, "configuration", findings)
+}
+
+fn contradictions(conf: &Conf) -> Vec<Finding> {
+    let rules = start::RULES.iter().chain(&effect::RULES).chain(&products::RULES);
+    let said = rules.filter_map(|(code, severity, rule)| {
+        let (key, message, fix) = rule(conf)?;
+        let (place, path) = match conf.pairs.get(key.as_ref()) {
+            Some(pair) => (pair.place, pair.path.clone()),
+            None => (Place::default(), conf.path_of(&key)),
+        };
+        let message = format!("`{key}`: {message}");
+        Some(Finding::at(*severity, *code, &conf.source, place, &path, message).with_fix(fix))
+    });
+    said.collect()
+}
+
+/// Keys and values of other products, by their own catalogues.
+fn other_products(conf: &Conf) -> Vec<Finding> {
+    let pairs: Vec<(&str, &str)> = conf
+        .pairs
+        .iter()
+        .map(|(key, pair)| (key.as_str(), pair.value.as_str()))
+        .collect();
+    let found = third_party::lint(conf.version.as_deref(), &pairs).into_iter();
+    let findings = found.filter_map(|said| {
+        let pair = conf.pairs.get(&said.key)?;
+        let message = format!("`{}`: {}", said.key, said.message);
+        let mut finding = Finding::at(
+            said.severity.into(),
+            said.code,
+            &conf.source,
+            pair.place,
+            &pair.path,
+            message,
+        );
+        finding.fix = said.suggestion.map(|suggestion| suggestion.to_string());
+        Some(finding)
+    });
+    findings.collect()
+}
+
+/// False for one of our objects whose configuration contradicts itself so that Spark would not start.
+pub(super) fn is_sound(document: &Document) -> bool {
+    let found = of_document(document)
+        .map(|conf| contradictions(&conf))
+        .unwrap_or_default();
+    found.iter().all(|finding| finding.severity == Severity::Warning)
+}
+
+/// Fields of an application and the keys they set.
+const FIELDS: [(&str, &str); 7] = [
+    ("driver.cores", "spark.driver.cores"),
+    ("driver.memory", "spark.driver.memory"),
+    ("driver.javaOptions", "spark.driver.extraJavaOptions"),
+    ("executor.cores", "spark.executor.cores"),
+    ("executor.memory", "spark.executor.memory"),
+    ("executor.javaOptions", "spark.executor.extraJavaOptions"),
+    ("dynamicAllocation.enabled", DYNAMIC),
+];
+
+/// The configuration of one of our objects.
+fn of_document(document: &Document) -> Option<Conf> {
+    if !document.is_ours() {
+        return None;
+    }
+    let spec = document.node.lookup(document.spec_path())?;
+    let path = join(document.spec_path(), "sparkConf");
+    let mut conf = Conf {
+        source: Arc::clone(&document.source),
+        pairs: BTreeMap::new(),
+        mounts: Vec::new(),
+        artifacts: Vec::new(),
+        version: spec.lookup("sparkVersion").and_then(scalar),
+        path,
+    };
+    for entry in spec.get("sparkConf")?.entries() {
+        let Some(value) = Node::as_str(&entry.value) else {
+            continue;
+        };
+        let pair = Pair {
+            value: value.to_owned(),
+            place: entry.key_place,
+            path: conf.path_of(&entry.key),
+        };
+        conf.pairs.insert(entry.key.clone(), pair);
+    }
+    for (field, key) in FIELDS {
+        let Some(node) = spec.lookup(field) else { continue };
+        // What is not on is no decision against it: only `true` is handed on to Spark.
+        let Some(value) = scalar(node).filter(|value| key != DYNAMIC || value == "true") else {
+            continue;
+        };
+        let path = join(document.spec_path(), field);
+        let place = node.place;
+        conf.pairs.insert(key.to_owned(), Pair { value, place, path });
+    }
+    let items = |field: &str| spec.lookup(field).map_or(&[][..], Node::items);
+    let mounts = items("driver.volumeMounts").iter();
+    conf.mounts = mounts
+        .filter_map(|mount| Some(mount.get("mountPath")?.as_str()?.to_owned()))
+        .collect();
+    let artifacts = ["deps.packages", "deps.jars"].into_iter().flat_map(items);
+    conf.artifacts = artifacts.filter_map(|one| Some(one.as_str()?.to_owned())).collect();
+    Some(conf)
+}
+
+/// A text, a number or a truth value as Spark is handed it.
+fn scalar(node: &Node) -> Option<String> {
+    match &node.content {
+        Content::String(text) => Some(text.clone()),
+        Content::Number(number) => Some(number.to_string()),
+        Content::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+/// A properties file, linted by the catalogue of the job's Spark version.
+fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec<Finding>) -> Conf {
+    let source = Arc::clone(&file.source);
+    let mut conf = Conf {
+        source: Arc::clone(&source),
+        path: String::new(),
+        pairs: BTreeMap::new(),
+        mounts: Vec::new(),
+        artifacts: Vec::new(),
+        version: settings.spark_versions(job).first().map(ToString::to_string),
+    };
+    let pairs = match properties::read_pairs(source.text()) {
+        Ok(pairs) => pairs,
+        Err(cause) => {
+            let finding = Finding::of_file(Severity::Error, "conf-properties", &file.name, cause.to_string());
+            findings.push(finding.with_fix("write one `key value` on a line"));
+            return conf;
+        }
+    };
+    let version = conf.version.as_deref();
+    let catalogue = version.map_or_else(Catalogue::newest, Catalogue::for_version);
+    for pair in pairs {
+        let place = line_place(&source, pair.line);
+        for said in catalogue.lint([(pair.key.as_str(), pair.value.as_str())]) {
+            let severity = said.severity.into();
+            let about = match said.on {
+                On::Key => pair.key.clone(),
+                On::Value => format!("{}={}", pair.key, pair.value),
+            };
+            let message = format!("`{about}`: {}", said.message);
+            let mut finding = Finding::at(severity, said.code, &source, place, &pair.key, message);
+            finding.fix = said.suggestion.map(|suggestion| suggestion.to_string());
+            findings.push(finding);
+        }
+        let path = pair.key.clone();
+        let value = pair.value;
+        conf.pairs.insert(pair.key, Pair { value, place, path });
+    }
+    conf
+}
+
+/// The place of a line's text.
+pub(super) fn line_place(source: &Source, line: usize) -> Place {
+    let before: usize = source
+        .text()
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let text = source.text()[before..].lines().next().unwrap_or_default();
+    let mut place = source.place_at(before + (text.len() - text.trim_start().len()));
+    place.end = before + text.trim_end().len();
+    place
+}

@@ -1,0 +1,312 @@
+//! Contradictions of products that are configured beside Spark: Iceberg, Delta Lake, S3 through Hadoop, RAPIDS, Celeborn.
+//!
+//! What they say when they refuse was read off real ones.
+
+use stoke_model::conf::third_party;
+use stoke_model::distribution;
+
+use super::{Conf, DYNAMIC, ERROR, Rule, Said, TRACKING, WARNING, told};
+
+const EXTENSIONS: &str = "spark.sql.extensions";
+const SESSION_CATALOG: &str = "spark.sql.catalog.spark_catalog";
+const DELTA_CATALOG: &str = "org.apache.spark.sql.delta.catalog.DeltaCatalog";
+const DELTA_EXTENSION: &str = "io.delta.sql.DeltaSparkSessionExtension";
+const CREDENTIALS: &str = "fs.s3a.aws.credentials.provider";
+/// Providers of the first SDK that S3A of Hadoop 3.4 takes for those of the second.
+const REMAPPED: [&str; 3] = [
+    "com.amazonaws.auth.AnonymousAWSCredentials",
+    "com.amazonaws.auth.EnvironmentVariableCredentialsProvider",
+    "com.amazonaws.auth.EC2ContainerCredentialsProviderWrapper",
+];
+
+/// The rules.
+pub(super) const RULES: [Rule; 13] = [
+    ("conf-iceberg-catalog", ERROR, iceberg_catalog),
+    ("conf-iceberg-incomplete", WARNING, iceberg_incomplete),
+    ("conf-catalog-class", WARNING, catalog_class),
+    // DeltaErrors.configureSparkSessionWithExtensionAndCatalog
+    ("conf-delta-catalog", WARNING, |conf| {
+        if !names(conf, EXTENSIONS, DELTA_EXTENSION) || conf.get(SESSION_CATALOG).is_some() || !conf.is_whole() {
+            return None;
+        }
+        told(
+            EXTENSIONS,
+            "Delta Lake wants its catalog as well as its extension, and refuses tables without",
+            format!("set {SESSION_CATALOG}={DELTA_CATALOG}"),
+        )
+    }),
+    ("conf-delta-extension", WARNING, |conf| {
+        let catalog = conf.get(SESSION_CATALOG) == Some(DELTA_CATALOG);
+        if !catalog || names(conf, EXTENSIONS, DELTA_EXTENSION) || !conf.is_whole() {
+            return None;
+        }
+        told(
+            SESSION_CATALOG,
+            "Delta Lake wants its extension as well as its catalog; without, some of its operations are refused",
+            format!("add {DELTA_EXTENSION} to {EXTENSIONS}"),
+        )
+    }),
+    ("conf-default-catalog", WARNING, |conf| {
+        let key = "spark.sql.defaultCatalog";
+        let name = conf.get(key)?;
+        let class = format!("spark.sql.catalog.{name}");
+        if name == "spark_catalog" || name.contains('$') || conf.get(&class).is_some() || !conf.is_whole() {
+            return None;
+        }
+        told(
+            key,
+            format!("there is no catalog `{name}`: every statement fails"),
+            format!("set {class} to its class"),
+        )
+    }),
+    ("conf-package-missing", WARNING, package_missing),
+    // V1ToV2AwsCredentialProviderAdapter needs the first SDK, which Hadoop no longer brings.
+    ("conf-aws-sdk", ERROR, |conf| {
+        let version = conf.version.as_deref()?;
+        let second = numbers(distribution::of(version)?.hadoop) >= (3, 4);
+        s3a(conf, CREDENTIALS).find_map(|(key, value)| {
+            value.split(',').map(str::trim).find_map(|class| {
+                let of_first = class.starts_with("com.amazonaws.");
+                if second
+                    && of_first
+                    && !REMAPPED.contains(&class)
+                    && !class.contains("InstanceProfileCredentialsProvider")
+                {
+                    return told(
+                        key.to_owned(),
+                        format!("`{class}` is of the AWS SDK 1; the Hadoop of Spark {version} comes with SDK 2"),
+                        "name its successor of `software.amazon.awssdk.auth.credentials` or `org.apache.hadoop.fs.s3a`",
+                    );
+                }
+                if !second && class.starts_with("software.amazon.awssdk.") {
+                    return told(
+                        key.to_owned(),
+                        format!("`{class}` is of the AWS SDK 2; the Hadoop of Spark {version} comes with SDK 1"),
+                        "name its predecessor of `com.amazonaws.auth`",
+                    );
+                }
+                None
+            })
+        })
+    }),
+    ("conf-committer", WARNING, |conf| {
+        let (key, value) = s3a(conf, "fs.s3a.committer.name").next()?;
+        if value == "file" || conf.get("spark.sql.sources.commitProtocolClass").is_some() || !conf.is_whole() {
+            return None;
+        }
+        told(
+            key.to_owned(),
+            "Spark's own commit protocol writes through the file committer of Parquet and ORC: they do not use it",
+            "set spark.sql.sources.commitProtocolClass=org.apache.spark.internal.io.cloud.PathOutputCommitProtocol and \
+             spark.sql.parquet.output.committer.class=org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
+        )
+    }),
+    ("conf-rapids-plugin", WARNING, |conf| {
+        let (key, _) = conf.iter().find(|(key, _)| key.starts_with("spark.rapids.sql."))?;
+        if !conf.is_whole()
+            || conf
+                .get("spark.plugins")
+                .is_some_and(|plugins| plugins.contains("SQLPlugin"))
+        {
+            return None;
+        }
+        told(
+            key.to_owned(),
+            "the plugin of RAPIDS is not asked for: it has no effect",
+            "add com.nvidia.spark.SQLPlugin to spark.plugins",
+        )
+    }),
+    ("conf-celeborn-master", WARNING, |conf| {
+        let manager = celeborn(conf)?;
+        if !conf.is_whole() || conf.get("spark.celeborn.master.endpoints").is_some() {
+            return None;
+        }
+        told(
+            manager,
+            "where Celeborn's master is is not said: it is looked for in the driver's own pod",
+            "set spark.celeborn.master.endpoints",
+        )
+    }),
+    ("conf-celeborn-manager", WARNING, |conf| {
+        let (key, _) = conf.iter().find(|(key, _)| key.starts_with("spark.celeborn.client."))?;
+        if !conf.is_whole() || conf.get("spark.shuffle.manager").is_some() {
+            return None;
+        }
+        told(
+            key.to_owned(),
+            "Celeborn does not shuffle here: it has no effect",
+            "set spark.shuffle.manager=org.apache.spark.shuffle.celeborn.SparkShuffleManager",
+        )
+    }),
+    // Spark waits for shuffle files of executors that have none.
+    ("conf-celeborn-tracking", WARNING, |conf| {
+        celeborn(conf)?;
+        if !conf.is(DYNAMIC, "true") || conf.is(TRACKING, "false") || !conf.is_whole() {
+            return None;
+        }
+        told(
+            "spark.shuffle.manager",
+            format!("Celeborn keeps the shuffle files, and {TRACKING} keeps executors for their sake"),
+            format!(
+                "set {TRACKING}=false and spark.shuffle.sort.io.plugin.class=org.apache.spark.shuffle.celeborn.CelebornShuffleDataIO"
+            ),
+        )
+    }),
+];
+
+fn names(conf: &Conf, key: &str, class: &str) -> bool {
+    conf.get(key)
+        .is_some_and(|value| value.split(',').any(|one| one.trim() == class))
+}
+
+fn celeborn(conf: &Conf) -> Option<&'static str> {
+    let key = "spark.shuffle.manager";
+    conf.get(key)?
+        .starts_with("org.apache.spark.shuffle.celeborn.")
+        .then_some(key)
+}
+
+/// Settings of one key of S3A, for all buckets and for single ones.
+fn s3a<'a>(conf: &'a Conf, plain: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    conf.iter().filter(move |(key, _)| {
+        key.strip_prefix("spark.hadoop.")
+            .is_some_and(|key| third_party::without_bucket(key) == plain)
+    })
+}
+
+/// Major and minor of a version.
+fn numbers(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Names of catalogs that are Iceberg's.
+fn iceberg(conf: &Conf) -> impl Iterator<Item = (&str, &str)> {
+    conf.iter().filter_map(|(key, value)| {
+        let name = key.strip_prefix("spark.sql.catalog.")?;
+        (third_party::is_iceberg(value) && !name.contains('.')).then_some((name, value))
+    })
+}
+
+/// CatalogUtil.buildIcebergCatalog and the constructors of its catalogs.
+fn iceberg_catalog(conf: &Conf) -> Option<Said> {
+    iceberg(conf).find_map(|(name, class)| {
+        let key = |rest: &str| format!("spark.sql.catalog.{name}.{rest}");
+        let get = |rest: &str| conf.get(&key(rest));
+        if class.ends_with(".SparkSessionCatalog") && name != "spark_catalog" {
+            return told(
+                format!("spark.sql.catalog.{name}"),
+                "SparkSessionCatalog stands before Spark's own catalog; under another name there is none behind it, and it fails",
+                "write org.apache.iceberg.spark.SparkCatalog",
+            );
+        }
+        if get("type").is_some() && get("catalog-impl").is_some() {
+            return told(
+                key("catalog-impl"),
+                "Iceberg takes `type` or `catalog-impl`, and refuses both",
+                "remove one of them",
+            );
+        }
+        let kind = get("type")?.to_ascii_lowercase();
+        if !third_party::ICEBERG_TYPES.contains(&kind.as_str()) {
+            if kind.contains('$') {
+                return None;
+            }
+            return told(
+                key("type"),
+                format!("Iceberg knows no catalog of the type `{kind}`"),
+                format!("write one of {}", third_party::ICEBERG_TYPES.join(", ")),
+            );
+        }
+        None
+    })
+}
+
+/// What a catalog needs, unless the program sets it.
+fn iceberg_incomplete(conf: &Conf) -> Option<Said> {
+    if !conf.is_whole() {
+        return None;
+    }
+    iceberg(conf).find_map(|(name, class)| {
+        let key = |rest: &str| format!("spark.sql.catalog.{name}.{rest}");
+        let has = |rest: &str| conf.get(&key(rest)).is_some();
+        if let Some(kind) = conf.get(&key("type")) {
+            let lacking = match kind.to_ascii_lowercase().as_str() {
+                "hadoop" if !has("warehouse") => "warehouse",
+                "rest" | "jdbc" if !has("uri") => "uri",
+                "jdbc" | "nessie" if !has("warehouse") => "warehouse",
+                _ => return None,
+            };
+            return told(
+                key("type"),
+                format!("a catalog of the type {kind} needs `{lacking}`, or every statement on it fails"),
+                format!("set {}", key(lacking)),
+            );
+        }
+        if has("catalog-impl") || class.ends_with(".SparkSessionCatalog") {
+            return None;
+        }
+        // With a metastore's address it is meant to be one of Hive.
+        let hive = conf.iter().any(|(key, value)| {
+            key == "spark.hadoop.hive.metastore.uris" || (key.ends_with(".uri") && value.starts_with("thrift:"))
+        });
+        if hive {
+            return None;
+        }
+        told(
+            format!("spark.sql.catalog.{name}"),
+            "without `type` or `catalog-impl` Iceberg asks a metastore of Hive",
+            format!("set spark.sql.catalog.{name}.type"),
+        )
+    })
+}
+
+/// Options of a catalog that is not there.
+fn catalog_class(conf: &Conf) -> Option<Said> {
+    conf.iter().find_map(|(key, _)| {
+        let (name, option) = key.strip_prefix("spark.sql.catalog.")?.split_once('.')?;
+        let class = format!("spark.sql.catalog.{name}");
+        if name == "spark_catalog" || conf.get(&class).is_some() || !conf.is_whole() {
+            return None;
+        }
+        told(
+            key.to_owned(),
+            format!("there is no catalog `{name}` that could have the option `{option}`"),
+            format!("set {class} to its class, for example org.apache.iceberg.spark.SparkCatalog"),
+        )
+    })
+}
+
+/// Classes of a product that no package brings. An image may have them, so that this can be told only where other packages are named: who names some
+/// names all, or says so.
+fn package_missing(conf: &Conf) -> Option<Said> {
+    let mut named: Vec<&str> = conf.artifacts.iter().map(String::as_str).collect();
+    for key in ["spark.jars.packages", "spark.jars"] {
+        named.extend(conf.get(key).into_iter().flat_map(|value| value.split(',')));
+    }
+    // Jars may be called anything; packages have names.
+    if named.is_empty() || named.iter().any(|one| one.contains('/')) {
+        return None;
+    }
+    let products = [
+        (
+            "org.apache.iceberg.spark.",
+            "org.apache.iceberg:",
+            "Iceberg",
+            "org.apache.iceberg:iceberg-spark-runtime-…",
+        ),
+        ("io.delta.sql.", "io.delta:", "Delta Lake", "io.delta:delta-spark_…"),
+    ];
+    conf.iter().find_map(|(key, value)| {
+        let of_class = key == EXTENSIONS || (key.starts_with("spark.sql.catalog.") && key.matches('.').count() == 3);
+        let (_, group, product, package) = products.iter().find(|(class, ..)| of_class && value.contains(class))?;
+        if named.iter().any(|one| one.trim().starts_with(group)) {
+            return None;
+        }
+        told(
+            key.to_owned(),
+            format!("packages are named, and none of them is {product}'s"),
+            format!("add {package}, unless the image has it"),
+        )
+    })
+}
