@@ -228,7 +228,8 @@ mod tests {
                     json!({"kind": "Namespace", "metadata": {"name": "jobs", "labels": {"tier": "prod"}, "managedFields": []}})
                 }
                 status => {
-                    json!({"kind": "Status", "status": "Failure", "code": status.as_u16(), "message": "by the test", "reason": "x"})
+                    json!({"kind": "Status", "status": "Failure", "code": status.as_u16(), "message": "by the test",
+                    "reason": if status == StatusCode::NOT_FOUND { "NotFound" } else { "Forbidden" }})
                 }
             };
             let answer = Response::builder().status(status);
