@@ -208,3 +208,98 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response, StatusCode};
+    use jiff::Timestamp;
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    const RULE: &str = "package team\ndeny contains \"x\" if data.stoke.namespace.metadata.labels.tier == \"prod\"\n";
+
+    /// An API server that knows one Namespace, or forbids to read it.
+    fn client(status: StatusCode) -> Client {
+        let answering = tower::service_fn(move |_: Request<Body>| async move {
+            let body = match status {
+                StatusCode::OK => {
+                    json!({"kind": "Namespace", "metadata": {"name": "jobs", "labels": {"tier": "prod"}, "managedFields": []}})
+                }
+                status => {
+                    json!({"kind": "Status", "status": "Failure", "code": status.as_u16(), "message": "by the test",
+                    "reason": if status == StatusCode::NOT_FOUND { "NotFound" } else { "Forbidden" }})
+                }
+            };
+            let answer = Response::builder().status(status);
+            let answer = answer.header("content-type", "application/json");
+            Ok::<_, tower::BoxError>(answer.body(Body::from(body.to_string().into_bytes()))?)
+        });
+        Client::new(answering, "default")
+    }
+
+    async fn ruling(policies: &Policies, status: StatusCode) -> Option<Ruling> {
+        let case = Case {
+            kind: "SparkApplication".into(),
+            namespace: "jobs".into(),
+            object: json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "pi"}, "spec": {}}),
+        };
+        let settings = Settings::new("k8s://https://kubernetes.default.svc", Timestamp::UNIX_EPOCH);
+        let with = With {
+            client: &client(status),
+            settings: &settings,
+            metrics: &Metrics::default(),
+        };
+        policies.judge(At::Admission, case, with).await
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_where_there_is_nothing_and_wrong_files_are_refused_at_once() {
+        assert_eq!(ruling(&Policies::default(), StatusCode::OK).await, None);
+        let none = Policies::new(Vec::new(), None).unwrap();
+        assert_eq!(ruling(&none, StatusCode::OK).await, None);
+        let file = |text: &str| vec![PolicyFile::new("a.rego", text)];
+        assert!(Policies::new(file("package a\ndeny contains {\n"), None).is_err());
+        let empty = Policies::new(file("package a\nx := 1\n"), Some("ops".into())).unwrap_err();
+        assert_eq!(empty[0].code, "policy-empty");
+    }
+
+    #[tokio::test]
+    async fn the_namespace_is_seen_and_one_that_cannot_be_read_lets_nothing_pass() {
+        let policies = || Policies::new(vec![PolicyFile::new("a.rego", RULE)], None).unwrap();
+        let seen = ruling(&policies(), StatusCode::OK).await.unwrap();
+        assert_eq!((seen.denied.len(), seen.result()), (1, "denied"));
+        let forbidden = ruling(&policies(), StatusCode::FORBIDDEN).await.unwrap();
+        let missing = forbidden.missing.as_ref().unwrap().to_string();
+        assert!(
+            missing.starts_with("policies cannot be asked: the Namespace jobs cannot be read: ")
+                && missing.ends_with("; grant the operator the right to get namespaces [policy-unknown]"),
+            "{missing}"
+        );
+        assert_eq!((forbidden.passes(), forbidden.result()), (false, "unknown"));
+        // One that is not there has no labels.
+        assert!(ruling(&policies(), StatusCode::NOT_FOUND).await.unwrap().passes());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn configmaps_that_are_not_read_are_waited_for_and_then_nothing_passes() {
+        let policies = Policies::new(Vec::new(), Some("ops".into())).unwrap();
+        let begun = Instant::now();
+        let unread = ruling(&policies, StatusCode::OK).await.unwrap();
+        assert!(
+            unread
+                .missing
+                .unwrap()
+                .message
+                .contains("the ConfigMaps of ops are not read yet")
+        );
+        assert_eq!(begun.elapsed(), READING);
+        let reading = async {
+            tokio::time::sleep(READING / 2).await;
+            policies.0.as_ref().unwrap().set(Standing::Nothing);
+        };
+        let (ruling, ()) = tokio::join!(ruling(&policies, StatusCode::OK), reading);
+        assert_eq!(ruling, None);
+    }
+}

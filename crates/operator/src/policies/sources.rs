@@ -137,7 +137,10 @@ mod tests {
 
     const RULE: &str = "package team\ndeny contains \"x\" if input.spec.image == data.parameters.team.image\n";
 
-    fn maps(given: &[(&str, &[(&str, &str)])]) -> ConfigMaps {
+    /// ConfigMaps by name, with the texts of their keys.
+    type Given<'a> = &'a [(&'a str, &'a [(&'a str, &'a str)])];
+
+    fn maps(given: Given<'_>) -> ConfigMaps {
         let map = |files: &[(&str, &str)]| ConfigMap {
             data: Some(
                 files
@@ -182,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_broken_names_the_configmap_the_key_and_the_line() {
-        let cases: [(&[(&str, &[(&str, &str)])], &str, &[&str]); 5] = [
+        let cases: [(Given<'_>, &str, &[&str]); 5] = [
             (
                 &[
                     ("good", &[("a.rego", RULE)]),
