@@ -119,7 +119,6 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
         }
         ["REFRESH", ..] if node.kids().next().is_none() => {
             let rest = remainder(node, text);
-            let rest = rest.trim_end_matches(';').trim_end();
             let condition = "INVALID_SQL_SYNTAX.INVALID_REFRESH_RESOURCE_PATH";
             if rest.is_empty() {
                 found.add(
@@ -259,6 +258,13 @@ fn describe(node: Node<'_>, found: &mut Refusals) {
 
 fn create_function(node: Node<'_>, own: &[&str], dots: usize, found: &mut Refusals) {
     let has = |kind: &str| own.contains(&kind);
+    // With `IDENTIFIER(…)` its name is not known yet.
+    let named = node
+        .kid("identifierReference")
+        .is_none_or(|name| name.inner_name().is_some());
+    if !named {
+        return;
+    }
     let exists = has("IF");
     if has("REPLACE") && exists {
         let condition = "INVALID_SQL_SYNTAX.CREATE_ROUTINE_WITH_IF_NOT_EXISTS_AND_REPLACE";

@@ -18,22 +18,20 @@ const UNITS: [&str; 8] = [
 pub fn look(node: Node<'_>, found: &mut Refusals) {
     match node.rule() {
         "predicate" => predicate(node, found),
-        "errorCapturingNot" if node.has("BANG") => found.add(
-            node,
-            "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT",
-            "`!` stands for NOT only before an expression: write NOT",
-        ),
+        "errorCapturingNot" if node.has("BANG") && node.parent().is_some_and(|parent| parent.is("predicate")) => found
+            .add(
+                node,
+                "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT",
+                "`!` stands for NOT only before an expression: write NOT",
+            ),
         "primaryExpression" => unit(node, found),
         "frameBound" => frame(node, found),
         "windowClause" => windows(node, found),
         "joinRelation" => join(node, found),
-        // The first table of a FROM was not looked at before Spark 4.2.
+        // Behind FROM itself, LATERAL may be the name of a table.
         "relation" if node.has("LATERAL") => {
-            let first = node.parent().is_some_and(|from| {
-                from.kid("relation")
-                    .is_some_and(|relation| relation.first() == node.first())
-            });
-            if !first || node.version() >= (4, 2) {
+            let first = node.parent().and_then(|from| from.kid("relation"));
+            if first.is_none_or(|first| first.first() != node.first()) {
                 lateral(node, found);
             }
         }
