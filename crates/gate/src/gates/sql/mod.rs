@@ -31,6 +31,8 @@ struct Text {
     offsets: Vec<usize>,
     /// True for one statement, which no semicolon takes apart.
     single: bool,
+    /// What it is.
+    entry: Entry,
 }
 
 /// Grammars by the version they were asked for.
@@ -145,13 +147,14 @@ fn look_at(
                 }
             }
         }
-        if wrong.is_empty() && grammars.known.is_empty() {
+        let statement = text.entry == Entry::Statement;
+        if wrong.is_empty() && grammars.known.is_empty() && statement {
             wrong = weak::check(text.characters.as_slice(), &tokens[range.clone()])
                 .into_iter()
                 .collect();
         }
-        let statement = Statement::new(&text.characters, &tokens[range.clone()]);
-        if wrong.is_empty() {
+        if wrong.is_empty() && statement {
+            let statement = Statement::new(&text.characters, &tokens[range.clone()]);
             for unknown in grammars.unknown(text, &tokens[range], schema) {
                 let severity = match unknown.code {
                     "sql-unknown-table" => Severity::Warning,
@@ -229,7 +232,9 @@ impl Grammars {
         };
         let mut wrong: Vec<(usize, String, Vec<&str>)> = Vec::new();
         for (version, grammar) in &self.known {
-            let Err(error) = grammar.check(&written) else { continue };
+            let Err(error) = grammar.check_as(text.entry, &written) else {
+                continue;
+            };
             let at = from + character(&written, error.line, error.column);
             match wrong.iter_mut().find(|known| known.0 == at && known.1 == error.message) {
                 Some(known) => known.2.push(version),
@@ -296,6 +301,7 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) -> Option<Text> {
         characters: text.chars().collect(),
         offsets: Vec::new(),
         single: false,
+        entry: Entry::Statement,
     })
 }
 
@@ -307,6 +313,11 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
                 characters: found.sql.chars().collect(),
                 offsets: found.offsets,
                 single: true,
+                entry: if found.expression {
+                    Entry::Expression
+                } else {
+                    Entry::Statement
+                },
             };
             found.into_iter().map(text).collect()
         }
