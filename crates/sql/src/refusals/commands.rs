@@ -112,10 +112,8 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
                 found.add(node, condition, "the column stands behind its table: `t.a`");
             }
         }
-        ["CACHE", ..] => {
-            if node.kid("query").is_some() && dots(named()) > 0 {
-                found.add(node, NOT_ALLOWED, "what is cached from a query has a name of one part");
-            }
+        ["CACHE", ..] if node.kid("query").is_some() && dots(named()) > 0 => {
+            found.add(node, NOT_ALLOWED, "what is cached from a query has a name of one part");
         }
         ["REFRESH", ..] if node.kids().next().is_none() => {
             let rest = remainder(node, text);
@@ -239,11 +237,9 @@ fn functions(node: Node<'_>, found: &mut Refusals) {
 
 fn describe(node: Node<'_>, found: &mut Refusals) {
     let column = node.kid("describeColName");
-    if let Some(column) = column {
-        if node.kid("partitionSpec").is_some() {
-            let condition = "UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_PARTITION";
-            found.add(column, condition, "a column of a partition cannot be described");
-        }
+    if let Some(column) = column.filter(|_| node.kid("partitionSpec").is_some()) {
+        let condition = "UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_PARTITION";
+        found.add(column, condition, "a column of a partition cannot be described");
     }
     if node.has("JSON") && node.kids().any(|kid| kid.is("identifierReference")) {
         if column.is_some() {

@@ -54,22 +54,20 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
                 found.add(node, "INVALID_SQL_SYNTAX.INVALID_TABLE_VALUED_FUNC_NAME", message);
             }
         }
-        "functionTableSubqueryArgument" => {
-            if node.has("TABLE") && !node.has("LEFT_PAREN") && node.kid("identifierReference").is_some() {
-                let message = "a table as an argument stands in parentheses: `TABLE(t)`";
-                let condition = "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_IDENTIFIER_ARGUMENT_MISSING_PARENTHESES";
-                found.add(node, condition, message);
-            }
+        "functionTableSubqueryArgument"
+            if node.has("TABLE") && !node.has("LEFT_PAREN") && node.kid("identifierReference").is_some() =>
+        {
+            let message = "a table as an argument stands in parentheses: `TABLE(t)`";
+            let condition = "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_IDENTIFIER_ARGUMENT_MISSING_PARENTHESES";
+            found.add(node, condition, message);
         }
-        "tableArgumentPartitioning" => {
-            if !node.has("LEFT_PAREN") && node.has("COMMA") {
-                let message = "several columns a table argument is partitioned or ordered by stand in parentheses";
-                found.add(
-                    node,
-                    "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_TABLE_ARGUMENT_PARTITIONING",
-                    message,
-                );
-            }
+        "tableArgumentPartitioning" if !node.has("LEFT_PAREN") && node.has("COMMA") => {
+            let message = "several columns a table argument is partitioned or ordered by stand in parentheses";
+            found.add(
+                node,
+                "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_TABLE_ARGUMENT_PARTITIONING",
+                message,
+            );
         }
         "groupingAnalytics" if node.has("ROLLUP") || node.has("CUBE") => {
             let empty = |set: &Node<'_>| set.kids().next().is_none();
@@ -226,8 +224,7 @@ fn windows(node: Node<'_>, found: &mut Refusals) {
         let Some(wanted) = reference(window) else { continue };
         let target = node
             .all("namedWindow")
-            .filter(|other| name(*other) == Some(wanted.name()))
-            .last();
+            .rfind(|other| name(*other) == Some(wanted.name()));
         match target {
             None => {
                 let message = format!("there is no window `{}`", wanted.name());
