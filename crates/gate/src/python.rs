@@ -17,6 +17,8 @@ pub struct SqlString {
     pub offsets: Vec<usize>,
     /// Where the call stands, in bytes.
     pub call: usize,
+    /// True for an expression: what `expr` and `selectExpr` are given.
+    pub expression: bool,
 }
 
 /// Why a program cannot be read.
@@ -27,7 +29,7 @@ pub struct NoPython {
     pub at: usize,
 }
 
-/// The texts that a program gives to a Spark session's `sql`.
+/// The texts that a program gives to a Spark session's `sql`, to `functions.expr` and to `selectExpr`.
 ///
 /// # Errors
 /// Where the program is no Python. What could be read of it is not returned, since it may be read wrongly.
@@ -144,14 +146,49 @@ impl<'a> Program<'a> {
     }
 
     fn calls(&self, node: Node<'a>, found: &mut Vec<SqlString>) {
-        if node.kind() == "call"
-            && let Some(text) = self.call(node)
-        {
-            found.push(text);
+        if node.kind() == "call" {
+            found.extend(self.call(node));
+            self.expressions(node, found);
         }
         let mut cursor = node.walk();
         for child in node.children(&mut cursor) {
             self.calls(child, found);
+        }
+    }
+
+    /// The texts of `F.expr("…")` and `frame.selectExpr("…", "…")`. What is put together of parts is left out: a part may be anything.
+    fn expressions(&self, call: Node<'a>, found: &mut Vec<SqlString>) {
+        let Some(function) = call
+            .child_by_field_name("function")
+            .filter(|node| node.kind() == "attribute")
+        else {
+            return;
+        };
+        let method = function.child_by_field_name("attribute").map(|node| self.written(node));
+        let object = function.child_by_field_name("object").map(|node| self.written(node));
+        let all = match (method, object) {
+            (Some("expr"), Some("F" | "f" | "functions" | "fn" | "sf" | "psf")) => false,
+            (Some("selectExpr"), _) => true,
+            _ => return,
+        };
+        let Some(arguments) = call.child_by_field_name("arguments") else {
+            return;
+        };
+        let mut cursor = arguments.walk();
+        let given = arguments
+            .named_children(&mut cursor)
+            .filter(|node| node.kind() != "comment");
+        for argument in given.take(if all { usize::MAX } else { 1 }) {
+            let mut text = SqlString {
+                sql: String::new(),
+                offsets: Vec::new(),
+                call: call.start_byte(),
+                expression: true,
+            };
+            let literal = matches!(argument.kind(), "string" | "concatenated_string");
+            if literal && self.text_of(argument, false, &mut text, 0).is_some() && !text.sql.contains("${") {
+                found.push(text);
+            }
         }
     }
 
@@ -190,6 +227,7 @@ impl<'a> Program<'a> {
             sql: String::new(),
             offsets: Vec::new(),
             call: call.start_byte(),
+            expression: false,
         };
         self.text_of(first, filled, &mut text, 0)?;
         Some(text)
@@ -469,6 +507,23 @@ mod tests {
         assert_eq!(&text[found.offset(at('b'))..][..1], "b");
         assert_eq!(&text[found.call..][..9], "spark.sql");
         assert!(found.offset(1000) < text.len());
+    }
+
+    #[test]
+    fn expressions_are_literals() {
+        for (text, expected) in [
+            ("df.select(F.expr('a + 1'))", vec!["a + 1"]),
+            (
+                "df.selectExpr('a', \"b + 1 AS c\", f'{x} + 1', y)",
+                vec!["a", "b + 1 AS c"],
+            ),
+            ("df.withColumn('a', functions.expr('b' ' + 1'))", vec!["b + 1"]),
+            ("pl.expr('a')", vec![]),
+            ("F.expr(text)", vec![]),
+        ] {
+            assert_eq!(sql(text), expected, "{text}");
+            assert!(sql_strings(text).unwrap().iter().all(|found| found.expression));
+        }
     }
 
     #[test]

@@ -203,6 +203,14 @@ impl<'p> Node<'p> {
         }
     }
 
+    /// The name with dots that a node is, however deep it lies; `None` for what names nothing by itself, such as `IDENTIFIER(:table)`.
+    pub fn inner_name(self) -> Option<Node<'p>> {
+        let below = self.below();
+        let name = |node: &&Node<'p>| matches!(node.rule(), "multipartIdentifier" | "tableIdentifier");
+        let found = below.iter().find(name).copied()?;
+        (found.text() == self.text()).then_some(found)
+    }
+
     /// Down through nodes that are nothing but one other node.
     pub fn inner(self) -> Node<'p> {
         let mut node = self;

@@ -58,6 +58,8 @@ pub struct Lookahead {
     nullable: Vec<bool>,
     /// Ways whose condition never holds, or that are errors: by state, as the network has them.
     closed: HashSet<(StateId, usize)>,
+    /// Rules with a loop that takes as little as it can.
+    pub shy: Vec<bool>,
     /// Conditions about a token ahead, by number, and whether they are turned round.
     pub aheads: HashMap<usize, (Ahead, bool)>,
 }
@@ -71,6 +73,12 @@ impl Lookahead {
                 if !open(number, &way.takes) {
                     closed.insert((number, index));
                 }
+            }
+        }
+        let mut shy = vec![false; atn.starts.len()];
+        for state in atn.states.iter().filter(|state| state.non_greedy) {
+            if let Some(rule) = shy.get_mut(state.rule) {
+                *rule = true;
             }
         }
         let mut first = vec![Tokens::new(atn.max_token + 1); atn.states.len()];
@@ -124,6 +132,7 @@ impl Lookahead {
                     first,
                     nullable,
                     closed,
+                    shy,
                     aheads: HashMap::new(),
                 };
             }

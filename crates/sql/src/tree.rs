@@ -1,6 +1,7 @@
 //! Which rule took which words: the tree of a text that the grammar takes.
 //!
-//! Where a text can be taken in several ways, the first alternative of the grammar wins, and loops take as much as they can: so do ANTLR's parsers. Operators
+//! Where a text can be taken in several ways, the first alternative of the grammar wins, and loops take as much as they can, or as
+//! little where the grammar says so: so do ANTLR's parsers. Operators
 //! of a rule that calls itself on its left stand side by side in one node, not one below the other.
 
 use std::collections::HashSet;
@@ -148,6 +149,9 @@ impl Read<'_> {
                     ends.retain(|end| *end <= to);
                     ends.sort_unstable_by(|one, other| other.cmp(one));
                     ends.dedup();
+                    if self.lookahead.shy.get(rule) == Some(&true) {
+                        ends.reverse();
+                    }
                     let what = What::Rule {
                         rule,
                         precedence,

@@ -74,12 +74,24 @@ pub const OBJECTS: (&str, &str) = ("objects.yaml", include_str!("bases/objects.y
 pub const PROPERTIES: (&str, &str) = ("spark-defaults.conf", include_str!("bases/spark-defaults.conf"));
 /// Correct SQL.
 pub const SQL: (&str, &str) = ("etl.sql", include_str!("bases/etl.sql"));
+/// Correct SQL with names of every kind.
+pub const NAMES: (&str, &str) = ("names.sql", include_str!("bases/names.sql"));
 /// Correct Python.
 pub const PYTHON: (&str, &str) = ("job.py", include_str!("bases/job.py"));
 /// Correct requirements.
 pub const REQUIREMENTS: (&str, &str) = ("requirements.txt", include_str!("bases/requirements.txt"));
 
-const BASES: [(&str, &str); 8] = [APP, JVM, SCHEDULE, OBJECTS, PROPERTIES, SQL, PYTHON, REQUIREMENTS];
+const BASES: [(&str, &str); 9] = [
+    APP,
+    JVM,
+    SCHEDULE,
+    OBJECTS,
+    PROPERTIES,
+    SQL,
+    NAMES,
+    PYTHON,
+    REQUIREMENTS,
+];
 const SPARK: &str = "4.1.4";
 /// The issue asks for at least as many.
 const LEAST: usize = 150;

@@ -2,7 +2,7 @@
 
 use stoke_gate::Gate;
 
-use super::{Mistake, PYTHON, Row, SQL, rows};
+use super::{Mistake, NAMES, PYTHON, Row, SQL, rows};
 
 const IN_SQL: &[Row] = &[
     ("SELECT o.id, o.amount", "SELEC o.id, o.amount", "sql-syntax", ""),
@@ -67,10 +67,73 @@ const IN_SQL: &[Row] = &[
         "FROM lake.sales",
     ),
     (
+        "SELECT dt, sum(amount) AS total",
+        "SELECT dt, sum(amuont) AS total",
+        "sql-unknown-column",
+        "",
+    ),
+    (
+        "WHERE dt >= DATE '2026-01-01'",
+        "WHERE dt >= DATE '2026-01-01' AND sales.region = 'north'",
+        "sql-unknown-column",
+        "",
+    ),
+    (
+        "PARTITION (dt = DATE '2026-01-01')\n",
+        "(id, amont, dt)\n",
+        "sql-unknown-column",
+        "",
+    ),
+    (
+        "FROM lake.sales\nWHERE",
+        "FROM lake.slaes\nWHERE",
+        "sql-unknown-table",
+        "",
+    ),
+    (
+        "DATE '2026-01-01')\nSELECT",
+        "DATE '2026-02-30')\nSELECT",
+        "sql-syntax",
+        "",
+    ),
+    ("amount DECIMAL(10, 2)", "amount DECIMAL(10, 12)", "sql-syntax", ""),
+    ("id BIGINT", "id TEXT", "sql-syntax", ""),
+    (
+        "USING parquet\n",
+        "USING parquet COMMENT 'a' COMMENT 'b'\n",
+        "sql-syntax",
+        "",
+    ),
+    (
         "FROM staging.orders o",
         "FROM {{ ref('orders') }} o",
         "sql-template",
         "-",
+    ),
+];
+
+const IN_NAMES: &[Row] = &[
+    ("SELECT c.name, sum(", "SELECT c.nme, sum(", "sql-unknown-column", ""),
+    (
+        "SELECT o.id, o.customer.address",
+        "SELECT o.id, o.custmer.address",
+        "sql-unknown-column",
+        "",
+    ),
+    ("SELECT big.much,", "SELECT big.amount,", "sql-unknown-column", ""),
+    ("AND c.city = 'x')", "AND c.town = 'x')", "sql-unknown-column", ""),
+    (
+        "WHERE s.city IS NOT NULL",
+        "WHERE s.name IS NOT NULL",
+        "sql-unknown-column",
+        "",
+    ),
+    ("i.sku, i.price FROM", "j.sku, i.price FROM", "sql-unknown-column", ""),
+    (
+        "most FROM shop.orders o;",
+        "most FROM shop.ordres o;",
+        "sql-unknown-table",
+        "",
     ),
 ];
 
@@ -95,6 +158,14 @@ const IN_PYTHON: &[Row] = &[
         "sql-syntax",
         "WHERE",
     ),
+    ("\"amount * 2 AS twice\"", "\"(amount * 2 AS twice\"", "sql-syntax", ""),
+    ("F.expr(\"amount > 10\")", "F.expr(\"amount > \")", "sql-syntax", ""),
+    (
+        "F.expr(\"amount > 10\")",
+        "F.expr(\"amount > DATE '2026-02-30'\")",
+        "sql-syntax",
+        "",
+    ),
     ("day = \"2026-01-01\"", "day = \"2026-01-01", "python-syntax", ""),
     ("spark.stop()", "spark.stop(", "python-syntax", ""),
 ];
@@ -102,6 +173,7 @@ const IN_PYTHON: &[Row] = &[
 /// All of them.
 pub fn all() -> Vec<Mistake> {
     let mut all = rows(Gate::Sql, SQL, IN_SQL);
+    all.extend(rows(Gate::Sql, NAMES, IN_NAMES));
     all.extend(rows(Gate::Sql, PYTHON, IN_PYTHON));
     all
 }

@@ -28,7 +28,11 @@ fn partition(node: Node<'_>, found: &mut Refusals) {
     if let Some(name) = twice(node.all("partitionVal").filter_map(name).collect()) {
         found.add(node, "DUPLICATE_KEY", format!("the partition names `{name}` twice"));
     }
-    if let Some(value) = node.all("partitionVal").find(|value| value.has("DEFAULT")) {
+    // `ANALYZE … FOR COLUMNS` does not look at it.
+    let looks = !node
+        .parent()
+        .is_some_and(|parent| parent.has("ANALYZE") && parent.has("FOR"));
+    if let Some(value) = node.all("partitionVal").find(|value| looks && value.has("DEFAULT")) {
         let message = "DEFAULT is no value of a partition";
         found.add(value, "REF_DEFAULT_VALUE_IS_NOT_ALLOWED_IN_PARTITION", message);
     }

@@ -112,14 +112,11 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
                 found.add(node, condition, "the column stands behind its table: `t.a`");
             }
         }
-        ["CACHE", ..] => {
-            if node.kid("query").is_some() && dots(named()) > 0 {
-                found.add(node, NOT_ALLOWED, "what is cached from a query has a name of one part");
-            }
+        ["CACHE", ..] if node.kid("query").is_some() && dots(named()) > 0 => {
+            found.add(node, NOT_ALLOWED, "what is cached from a query has a name of one part");
         }
         ["REFRESH", ..] if node.kids().next().is_none() => {
             let rest = remainder(node, text);
-            let rest = rest.trim_end_matches(';').trim_end();
             let condition = "INVALID_SQL_SYNTAX.INVALID_REFRESH_RESOURCE_PATH";
             if rest.is_empty() {
                 found.add(
@@ -240,11 +237,9 @@ fn functions(node: Node<'_>, found: &mut Refusals) {
 
 fn describe(node: Node<'_>, found: &mut Refusals) {
     let column = node.kid("describeColName");
-    if let Some(column) = column {
-        if node.kid("partitionSpec").is_some() {
-            let condition = "UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_PARTITION";
-            found.add(column, condition, "a column of a partition cannot be described");
-        }
+    if let Some(column) = column.filter(|_| node.kid("partitionSpec").is_some()) {
+        let condition = "UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_PARTITION";
+        found.add(column, condition, "a column of a partition cannot be described");
     }
     if node.has("JSON") && node.kids().any(|kid| kid.is("identifierReference")) {
         if column.is_some() {
@@ -259,6 +254,13 @@ fn describe(node: Node<'_>, found: &mut Refusals) {
 
 fn create_function(node: Node<'_>, own: &[&str], dots: usize, found: &mut Refusals) {
     let has = |kind: &str| own.contains(&kind);
+    // With `IDENTIFIER(…)` its name is not known yet.
+    let named = node
+        .kid("identifierReference")
+        .is_none_or(|name| name.inner_name().is_some());
+    if !named {
+        return;
+    }
     let exists = has("IF");
     if has("REPLACE") && exists {
         let condition = "INVALID_SQL_SYNTAX.CREATE_ROUTINE_WITH_IF_NOT_EXISTS_AND_REPLACE";

@@ -305,7 +305,7 @@ fn day_time(text: &str, from: &str, to: &str) -> Option<i64> {
         text
     };
     parts.extend(clock.split(':'));
-    if parts.len() != last - first + 1 {
+    if Some(parts.len()) != (last + 1).checked_sub(first) {
         return None;
     }
     let mut sum = 0i64;
@@ -369,5 +369,6 @@ mod tests {
         assert!(day_time("1 24", "DAY", "HOUR").is_none());
         assert!(day_time("2:3:4", "HOUR", "MINUTE").is_none());
         assert!(day_time("3:4.1234567891", "MINUTE", "SECOND").is_none());
+        assert!(day_time("2:3", "MINUTE", "HOUR").is_none());
     }
 }

@@ -68,7 +68,7 @@ pub fn is_date(text: &str) -> bool {
         return false;
     };
     // As many days as a number of four bytes holds.
-    let holds = date <= (5_881_580, 7, 11) && date >= (-5_877_641, 6, 23);
+    let holds = ((-5_877_641, 6, 23)..=(5_881_580, 7, 11)).contains(&date);
     let has_day = trimmed(text).trim_start_matches(['-', '+']).matches('-').count() >= 2;
     holds && (rest.is_empty() || (has_day && rest.starts_with([' ', 'T'])))
 }

@@ -18,22 +18,20 @@ const UNITS: [&str; 8] = [
 pub fn look(node: Node<'_>, found: &mut Refusals) {
     match node.rule() {
         "predicate" => predicate(node, found),
-        "errorCapturingNot" if node.has("BANG") => found.add(
-            node,
-            "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT",
-            "`!` stands for NOT only before an expression: write NOT",
-        ),
+        "errorCapturingNot" if node.has("BANG") && node.parent().is_some_and(|parent| parent.is("predicate")) => found
+            .add(
+                node,
+                "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT",
+                "`!` stands for NOT only before an expression: write NOT",
+            ),
         "primaryExpression" => unit(node, found),
         "frameBound" => frame(node, found),
         "windowClause" => windows(node, found),
         "joinRelation" => join(node, found),
-        // The first table of a FROM was not looked at before Spark 4.2.
+        // Behind FROM itself, LATERAL may be the name of a table.
         "relation" if node.has("LATERAL") => {
-            let first = node.parent().is_some_and(|from| {
-                from.kid("relation")
-                    .is_some_and(|relation| relation.first() == node.first())
-            });
-            if !first || node.version() >= (4, 2) {
+            let first = node.parent().and_then(|from| from.kid("relation"));
+            if first.is_none_or(|first| first.first() != node.first()) {
                 lateral(node, found);
             }
         }
@@ -56,22 +54,20 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
                 found.add(node, "INVALID_SQL_SYNTAX.INVALID_TABLE_VALUED_FUNC_NAME", message);
             }
         }
-        "functionTableSubqueryArgument" => {
-            if node.has("TABLE") && !node.has("LEFT_PAREN") && node.kid("identifierReference").is_some() {
-                let message = "a table as an argument stands in parentheses: `TABLE(t)`";
-                let condition = "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_IDENTIFIER_ARGUMENT_MISSING_PARENTHESES";
-                found.add(node, condition, message);
-            }
+        "functionTableSubqueryArgument"
+            if node.has("TABLE") && !node.has("LEFT_PAREN") && node.kid("identifierReference").is_some() =>
+        {
+            let message = "a table as an argument stands in parentheses: `TABLE(t)`";
+            let condition = "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_IDENTIFIER_ARGUMENT_MISSING_PARENTHESES";
+            found.add(node, condition, message);
         }
-        "tableArgumentPartitioning" => {
-            if !node.has("LEFT_PAREN") && node.has("COMMA") {
-                let message = "several columns a table argument is partitioned or ordered by stand in parentheses";
-                found.add(
-                    node,
-                    "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_TABLE_ARGUMENT_PARTITIONING",
-                    message,
-                );
-            }
+        "tableArgumentPartitioning" if !node.has("LEFT_PAREN") && node.has("COMMA") => {
+            let message = "several columns a table argument is partitioned or ordered by stand in parentheses";
+            found.add(
+                node,
+                "INVALID_SQL_SYNTAX.INVALID_TABLE_FUNCTION_TABLE_ARGUMENT_PARTITIONING",
+                message,
+            );
         }
         "groupingAnalytics" if node.has("ROLLUP") || node.has("CUBE") => {
             let empty = |set: &Node<'_>| set.kids().next().is_none();
@@ -228,8 +224,7 @@ fn windows(node: Node<'_>, found: &mut Refusals) {
         let Some(wanted) = reference(window) else { continue };
         let target = node
             .all("namedWindow")
-            .filter(|other| name(*other) == Some(wanted.name()))
-            .last();
+            .rfind(|other| name(*other) == Some(wanted.name()));
         match target {
             None => {
                 let message = format!("there is no window `{}`", wanted.name());

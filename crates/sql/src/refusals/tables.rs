@@ -386,7 +386,7 @@ fn buckets(node: Node<'_>, found: &mut Refusals) {
     if let Some(descending) = descending {
         found.add(descending, NOT_ALLOWED, "buckets are sorted ASC only");
     }
-    let number = node.words().filter(|word| word.kind() == "INTEGER_VALUE").last();
+    let number = node.words().rfind(|word| word.kind() == "INTEGER_VALUE");
     match number.map(|number| number.text()).map(|text| text.parse::<i32>()) {
         Some(Ok(0)) => found.add(node, "INVALID_BUCKET_COUNT", "there must be a bucket at least"),
         Some(Err(_)) => found.add(node, "NUMBER_FORMAT", "there are too many buckets"),

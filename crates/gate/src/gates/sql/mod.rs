@@ -1,19 +1,22 @@
 //! Spark SQL in files and in Python, parsed as the job's own Spark parses it.
 //!
 //! The grammar is read out of that Spark's jar (room `sql`); with no Spark of that version at hand the gate cannot tell, and only looks for what is wrong in
-//! any version ([`weak`]). [`habits`] of statements are warnings.
+//! any version ([`weak`]). [`habits`] of statements are warnings. [`names`] of tables and columns are looked at against the [`schema`] that the job gives.
 
 mod habits;
+mod names;
 mod scan;
+pub mod schema;
 mod weak;
 
 use std::sync::Arc;
 
 use stoke_model::manifest::{Place, Severity, Source};
-use stoke_sql::Grammar;
+use stoke_sql::{Entry, Grammar};
 
 use self::habits::{Partitions, Statement};
 use self::scan::Token;
+use self::schema::Schema;
 use super::Looked;
 use crate::Settings;
 use crate::finding::Finding;
@@ -28,6 +31,8 @@ struct Text {
     offsets: Vec<usize>,
     /// True for one statement, which no semicolon takes apart.
     single: bool,
+    /// What it is.
+    entry: Entry,
 }
 
 /// Grammars by the version they were asked for.
@@ -74,11 +79,39 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
             ranges.filter_map(|range| Statement::new(&text.characters, &tokens[range]).partitions())
         })
         .collect();
+    let schema = schema_of(job, &read, &grammars);
     let mut count = 0;
     for (text, tokens) in &read {
-        count += look_at(text, tokens, &grammars, &partitions, &mut findings);
+        count += look_at(text, tokens, &grammars, &partitions, &schema, &mut findings);
     }
     Looked::at(count.max(findings.len().min(1)), "statement", findings)
+}
+
+/// What the job says of tables: its `CREATE TABLE` statements and the data contracts beside them.
+fn schema_of(job: &Job, read: &[(&Text, Vec<Token>)], grammars: &Grammars) -> Schema {
+    let mut schema = Schema::default();
+    for file in &job.files {
+        match file.kind {
+            Kind::Python if file.source.text().contains("TempView(") => schema.has_views(),
+            Kind::Manifest { .. } | Kind::Text if file.name.ends_with(".yaml") || file.name.ends_with(".yml") => {
+                schema::of_contract(&file.source, &mut schema);
+            }
+            _ => {}
+        }
+    }
+    let Some((_, grammar)) = grammars.known.first() else {
+        return schema;
+    };
+    for (text, tokens) in read {
+        for range in scan::statements(tokens) {
+            if let Some((_, written)) = text.statement(&tokens[range])
+                && let Ok(parsed) = grammar.parse(Entry::Statement, &written)
+            {
+                schema.add_statement(&parsed);
+            }
+        }
+    }
+    schema
 }
 
 /// Checks the statements of a text; returns how many there are.
@@ -87,6 +120,7 @@ fn look_at(
     tokens: &[Token],
     grammars: &Grammars,
     partitions: &Partitions,
+    schema: &Schema,
     findings: &mut Vec<Finding>,
 ) -> usize {
     let mut ranges = scan::statements(tokens);
@@ -113,13 +147,23 @@ fn look_at(
                 }
             }
         }
-        if wrong.is_empty() && grammars.known.is_empty() {
+        let statement = text.entry == Entry::Statement;
+        if wrong.is_empty() && grammars.known.is_empty() && statement {
             wrong = weak::check(text.characters.as_slice(), &tokens[range.clone()])
                 .into_iter()
                 .collect();
         }
-        let statement = Statement::new(&text.characters, &tokens[range]);
-        if wrong.is_empty() {
+        if wrong.is_empty() && statement {
+            let statement = Statement::new(&text.characters, &tokens[range.clone()]);
+            for unknown in grammars.unknown(text, &tokens[range], schema) {
+                let severity = match unknown.code {
+                    "sql-unknown-table" => Severity::Warning,
+                    _ => Severity::Error,
+                };
+                let mut finding = text.finding(severity, unknown.code, unknown.at, unknown.message);
+                finding.fix = unknown.fix;
+                findings.push(finding);
+            }
             for habit in habits::habits(&statement, partitions) {
                 let finding = text.finding(Severity::Warning, habit.code, habit.at, habit.message);
                 findings.push(finding.with_fix(habit.fix));
@@ -183,14 +227,15 @@ impl Grammars {
 
     /// What is wrong with a statement: where, and what; by the versions that say so.
     fn check(&self, text: &Text, tokens: &[Token]) -> Vec<(usize, String)> {
-        let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
+        let Some((from, written)) = text.statement(tokens) else {
             return Vec::new();
         };
-        let written: String = text.characters[first.from..last.to].iter().collect();
         let mut wrong: Vec<(usize, String, Vec<&str>)> = Vec::new();
         for (version, grammar) in &self.known {
-            let Err(error) = grammar.check(&written) else { continue };
-            let at = first.from + character(&written, error.line, error.column);
+            let Err(error) = grammar.check_as(text.entry, &written) else {
+                continue;
+            };
+            let at = from + character(&written, error.line, error.column);
             match wrong.iter_mut().find(|known| known.0 == at && known.1 == error.message) {
                 Some(known) => known.2.push(version),
                 None => wrong.push((at, error.message, vec![version])),
@@ -202,7 +247,30 @@ impl Grammars {
     }
 }
 
+impl Grammars {
+    /// Tables and columns that a statement names and that are not there.
+    fn unknown(&self, text: &Text, tokens: &[Token], schema: &Schema) -> Vec<names::Unknown> {
+        let (Some((_, grammar)), Some((from, written))) = (self.known.first(), text.statement(tokens)) else {
+            return Vec::new();
+        };
+        let Ok(parsed) = grammar.parse(Entry::Statement, &written) else {
+            return Vec::new();
+        };
+        let mut found = names::unknown(&parsed, schema);
+        for unknown in &mut found {
+            unknown.at += from;
+        }
+        found
+    }
+}
+
 impl Text {
+    /// A statement by its tokens: its first character, and how it is written.
+    fn statement(&self, tokens: &[Token]) -> Option<(usize, String)> {
+        let (first, last) = (tokens.first()?, tokens.last()?);
+        Some((first.from, self.characters[first.from..last.to].iter().collect()))
+    }
+
     fn finding(&self, severity: Severity, code: &'static str, character: usize, message: String) -> Finding {
         let offset = if self.offsets.is_empty() {
             self.characters.iter().take(character).map(|c| c.len_utf8()).sum()
@@ -233,6 +301,7 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) -> Option<Text> {
         characters: text.chars().collect(),
         offsets: Vec::new(),
         single: false,
+        entry: Entry::Statement,
     })
 }
 
@@ -244,6 +313,11 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
                 characters: found.sql.chars().collect(),
                 offsets: found.offsets,
                 single: true,
+                entry: if found.expression {
+                    Entry::Expression
+                } else {
+                    Entry::Statement
+                },
             };
             found.into_iter().map(text).collect()
         }

@@ -1,0 +1,35 @@
+-- Names of every kind that stand for something.
+CREATE TABLE shop.orders (id BIGINT, customer STRUCT<id: BIGINT, address: STRUCT<city: STRING>>, items ARRAY<STRUCT<sku: STRING, price: DOUBLE>>, tags MAP<STRING, STRING>, amount DOUBLE, placed TIMESTAMP) USING parquet;
+CREATE TABLE shop.customers (id BIGINT, name STRING, City STRING) USING parquet;
+CREATE TABLE shop.totals (city STRING, total DOUBLE) USING parquet;
+
+SELECT o.id, o.customer.address.city, customer.id, tags['a'], items[0].sku, o.amount AS spent FROM shop.orders o WHERE O.AMOUNT > 1;
+SELECT shop.orders.id, orders.amount FROM shop.orders WHERE amount > (SELECT avg(amount) FROM shop.orders);
+SELECT c.name, sum(o.amount) AS total, total * 2 AS twice FROM shop.orders o JOIN shop.customers c ON o.customer.id = c.id GROUP BY c.name HAVING total > 10 ORDER BY total DESC;
+SELECT id, name, amount FROM shop.orders JOIN shop.customers USING (id);
+SELECT o.id, i.sku, i.price FROM shop.orders o LATERAL VIEW explode(o.items) x AS i;
+SELECT o.id, k, v FROM shop.orders o LATERAL VIEW OUTER explode(tags) x AS k, v WHERE k = 'a';
+SELECT o.id, t.col FROM shop.orders o, LATERAL explode(o.items) AS t;
+SELECT transform(items, i -> i.price * 2), filter(items, (x, n) -> n > 0), aggregate(items, 0D, (acc, x) -> acc + x.price) FROM shop.orders;
+WITH big AS (SELECT id, amount AS much FROM shop.orders WHERE amount > 100), named (a, b) AS (SELECT id, name FROM shop.customers) SELECT big.much, named.b FROM big JOIN named ON big.id = named.a;
+SELECT c.name FROM shop.customers c WHERE EXISTS (SELECT 1 FROM shop.orders o WHERE o.customer.id = c.id AND c.city = 'x');
+SELECT s.n FROM (SELECT count(*) AS n, c.city FROM shop.customers c GROUP BY c.city) s WHERE s.city IS NOT NULL;
+SELECT * FROM (SELECT city, total FROM shop.totals) PIVOT (sum(total) FOR city IN ('a' AS x, 'b' AS y)) WHERE x > 1;
+SELECT city, row_number() OVER w AS n FROM shop.totals WINDOW w AS (PARTITION BY city ORDER BY total);
+SELECT window.start, count(*) FROM shop.orders GROUP BY window(placed, '1 hour');
+SELECT EXTRACT(YEAR FROM placed), date_trunc('month', placed), CAST(amount AS DECIMAL(10, 2)), current_date, current_timestamp() FROM shop.orders;
+SELECT _metadata.file_path, id FROM shop.orders;
+SELECT u.anything, o.whatever FROM other.unknown u JOIN shop.orders o ON u.key = o.id;
+SELECT v.a, v.b FROM VALUES (1, 2) AS v(a, b);
+SELECT id FROM shop.orders UNION ALL SELECT id FROM shop.customers ORDER BY id;
+SELECT CASE WHEN amount > 1 THEN 'x' ELSE name END AS kind FROM shop.orders o JOIN shop.customers c ON o.id = c.id GROUP BY kind;
+SELECT stack(2, 'a', amount, 'b', amount) AS (k, v) FROM shop.orders ORDER BY k;
+SELECT r.id FROM range(10) r WHERE r.id > 1;
+SELECT (SELECT max(c.name) FROM shop.customers c WHERE c.id = o.id) AS most FROM shop.orders o;
+SELECT `id`, `o`.`amount` FROM shop.orders AS `o`;
+SELECT a.id FROM (shop.orders a JOIN shop.customers b ON a.id = b.id) WHERE b.name = 'x';
+SELECT named_struct('a', id).a, struct(id AS b).b FROM shop.orders;
+FROM shop.orders |> WHERE amount > 10 |> AGGREGATE sum(amount) AS s GROUP BY id |> WHERE s > 1;
+INSERT INTO shop.totals (city, total) SELECT c.city, sum(o.amount) FROM shop.orders o JOIN shop.customers c ON o.id = c.id GROUP BY c.city;
+MERGE INTO shop.totals t USING (SELECT city, amount FROM shop.orders o JOIN shop.customers c ON o.id = c.id) s ON t.city = s.city WHEN MATCHED THEN UPDATE SET total = s.amount;
+UPDATE shop.totals SET total = 0 WHERE city = 'x';
