@@ -194,7 +194,7 @@ def matrix(rows):
     conditions = [
         ("pandas", text) for text in [
             "id > 3", "small == 2", 'word == "DE"', 'word != "DE"', 'small > 1 and word == "DE"', "small > 3 or holes < 0.5", "not (small > 3)",
-            "sparse.notnull()", "word.isnull()", "(small >= 1) & (small <= 3)", "flag", 'word in ["DE", "x\n"]', "`sparse` != 1", "2 < small", "no == 1",
+            "sparse.notnull()", "word.isnull()", "(small >= 1) & (small <= 3)", "flag", 'word in ["DE", ""]', "`sparse` != 1", "2 < small", "no == 1",
         ]
     ] + [
         ("great_expectations", text) for text in [
