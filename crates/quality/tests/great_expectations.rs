@@ -40,7 +40,7 @@ fn main() {
     } else {
         python::environment("great-expectations", &PACKAGES)
     };
-    // Each seed is some 2,850 cases and two minutes, most of them the library's.
+    // Each seed is some 3,970 cases and three minutes, most of them the library's.
     let seeds: u64 = std::env::var("STOKE_GX_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
