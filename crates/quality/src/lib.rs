@@ -1,7 +1,7 @@
 //! Room `quality`: whether data are what a contract says.
 //!
 //! In: a contract (ODCS 3, a Great Expectations suite, or the short YAML) and a place with data (Parquet, CSV, JSON lines; a file, a directory with
-//! partitions, a Delta table; on a disk or in an object store). Out: a [`Report`] with a verdict, the numbers of each check and some of the rows that
+//! partitions, a Delta or Iceberg table; on a disk or in an object store). Out: a [`Report`] with a verdict, the numbers of each check and some of the rows that
 //! are otherwise; on demand the rows set aside ([`quarantine`]), a history that tells what is unusual ([`history`]), and an OpenLineage event
 //! ([`lineage`]).
 //!

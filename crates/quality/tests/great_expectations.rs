@@ -40,7 +40,7 @@ fn main() {
     } else {
         python::environment("great-expectations", &PACKAGES)
     };
-    // Each seed is some 2,850 cases and two minutes, most of them the library's.
+    // Each seed is some 3,970 cases and three minutes, most of them the library's.
     let seeds: u64 = std::env::var("STOKE_GX_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -63,7 +63,32 @@ fn main() {
             trial
         }
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let formats = Trial::test("formats_of_time_as_python", compare_formats);
+    libtest_mimic::run(&arguments, trials.chain([formats]).collect()).exit();
+}
+
+/// Formats of dates and times beside Python's own `strptime`.
+fn compare_formats() -> Result<(), Failed> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gx/strptime.py");
+    let output = Command::new("python3").arg(script).output()?;
+    if !output.status.success() {
+        return Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    let mut wrong: Vec<String> = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let (format, text, taken): (String, String, bool) = serde_json::from_str(line)?;
+        if contract::Strptime::new(&format)?.takes(&text) != taken {
+            wrong.push(format!(
+                "{format:?} {text:?}: Python {}",
+                if taken { "takes it" } else { "does not" }
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Failed::from(wrong.join("\n")))
+    }
 }
 
 fn compare(python: &Path, seed: u64) -> Result<(), Failed> {

@@ -11,6 +11,7 @@ mod limit;
 pub mod odcs;
 mod pattern;
 pub mod short;
+mod strptime;
 mod text;
 mod types;
 pub mod waiver;
@@ -23,6 +24,7 @@ use stoke_model::manifest::{self, Complaint, Place, Severity as Level, Source, h
 pub use condition::{Condition, Operator};
 pub use limit::{Limit, Literal, Range};
 pub use pattern::Pattern;
+pub use strptime::Strptime;
 pub use text::TextFormat;
 pub use types::TypeName;
 pub use waiver::Waiver;
@@ -73,6 +75,8 @@ pub struct Check {
     pub leave_out: LeaveOut,
     /// Only rows that it holds for are looked at.
     pub condition: Option<Condition>,
+    /// True when texts are to be read as dates, as older suites may ask.
+    pub texts_are_dates: bool,
     /// Whether its failure fails the verdict.
     pub severity: Severity,
     /// Where it is written.

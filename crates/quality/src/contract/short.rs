@@ -28,7 +28,7 @@ use stoke_model::manifest::{Content, Node, Place, join};
 use super::fields::Fields;
 use super::{
     Accept, At, Check, Contract, Format, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, Season,
-    Severity, TextFormat, TypeName, id_of, number, text, waiver,
+    Severity, Strptime, TextFormat, TypeName, id_of, number, text, waiver,
 };
 
 const COLUMN: &[&str] = &[
@@ -130,6 +130,7 @@ impl Short<'_, '_> {
             accept,
             leave_out: LeaveOut::AnyNull,
             condition: None,
+            texts_are_dates: false,
             severity,
             at: At::new(self.fields.source, place),
         });
@@ -321,7 +322,17 @@ impl Short<'_, '_> {
         let name = self.fields.text(node, "format", path)?;
         let known: Vec<(&str, &str)> = text::NAMES.iter().map(|name| (*name, *name)).collect();
         if name.contains('%') {
-            return Some(TextFormat::Strptime(name.to_owned()));
+            return match Strptime::new(name) {
+                Ok(format) => Some(TextFormat::Strptime(format)),
+                Err(reason) => {
+                    let message = format!("{name:?} is no format of `strptime`: {reason}");
+                    let fix = "write for example \"%Y-%m-%d\"";
+                    let path = join(path, "format");
+                    self.fields
+                        .complain("bad-format", node.place_of("format"), &path, message, fix);
+                    None
+                }
+            };
         }
         self.fields
             .word(node, "format", path, &known)

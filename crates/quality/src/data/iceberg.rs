@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use apache_avro::types::Value as Avro;
+use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_schema::{DataType, TimeUnit};
@@ -242,6 +243,9 @@ fn own_slots(slots: &[Slot], metadata: &Value, named: &Named) -> Vec<Slot> {
     own
 }
 
+/// Takes some rows of some columns.
+type TakesRows<'a> = dyn FnMut(&[ArrayRef], usize) -> Result<(), String> + 'a;
+
 /// Files of deletes that were read already.
 #[derive(Default)]
 struct Read {
@@ -346,10 +350,8 @@ impl Table<'_> {
         for delete in deletes {
             let same_partition = delete.partition == named.partition;
             match (delete.content, &delete.vector) {
-                (1, Some((of, offset, size))) => {
-                    if *of == named.path && delete.sequence >= named.sequence {
-                        own.positions |= self.vector(delete, *offset, *size)?;
-                    }
+                (1, Some((of, offset, size))) if *of == named.path && delete.sequence >= named.sequence => {
+                    own.positions |= self.vector(delete, *offset, *size)?;
                 }
                 (1, None) if same_partition && delete.sequence >= named.sequence => {
                     if let Some(positions) = self.positions(delete, read)?.get(&named.path) {
@@ -423,12 +425,7 @@ impl Table<'_> {
     }
 
     /// Reads columns of a file of deletes, in the order of their identifiers.
-    fn each(
-        &self,
-        delete: &Named,
-        ids: &[i32],
-        take: &mut dyn FnMut(&[arrow_array::ArrayRef], usize) -> Result<(), String>,
-    ) -> Result<(), String> {
+    fn each(&self, delete: &Named, ids: &[i32], take: &mut TakesRows<'_>) -> Result<(), String> {
         let file = self.open(delete)?;
         let schema = file.schema();
         let position = |id: &i32| {

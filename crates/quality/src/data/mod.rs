@@ -1,6 +1,6 @@
 //! Data: files of columns, found at a place.
 //!
-//! A place is a file, a directory (with partitions in its paths), or a Delta table. Out come [`DataFile`]s, each with its columns and in [`Unit`]s that
+//! A place is a file, a directory (with partitions in its paths), or a Delta or Iceberg table. Out come [`DataFile`]s, each with its columns and in [`Unit`]s that
 //! can be read beside each other: row groups of Parquet, whole files of CSV and JSON lines.
 
 mod delta;

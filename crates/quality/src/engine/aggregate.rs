@@ -108,7 +108,9 @@ impl Needs {
                 class,
                 Class::Text | Class::Bool | Class::Date | Class::Time | Class::Timestamp(..)
             );
-        if (self.sum || self.moments || self.all) && !numbers {
+        // The share of what is true is a mean, too.
+        let countable = numbers || (class == Class::Bool && !self.all);
+        if (self.sum || self.moments || self.all) && !countable {
             return Err(format!(
                 "the column is {}, and the number is one of numbers",
                 class.name()
@@ -220,6 +222,7 @@ impl Gathered {
                 None => self.overflow = true,
             }),
             Values::Float(values) => rows.for_each(|row| self.sum.add(values.values()[row])),
+            Values::Bool(values) => rows.for_each(|row| self.whole += i128::from(values.value(row))),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use super::plan::{Plan, Task};
 use super::rows::accepts;
 use super::scan::{Scanned, State, examples, repeated_examples};
 use crate::column::{Class, Column, nanos_of};
-use crate::contract::{Accept, Check, Kind, Limit, Literal, Metric, Partition, Range, SetRule};
+use crate::contract::{Accept, Check, Format, Kind, Limit, Literal, Metric, Partition, Range, SetRule};
 use crate::data::Content;
 use crate::describe::expected;
 use crate::report::{CheckResult, Verdict};
@@ -222,7 +222,7 @@ fn of_keys(
                 ..
             },
             [class],
-        ) => keys_asked(values, *class, matches!(check.kind, Kind::Divergence { .. })),
+        ) => keys_asked(plan, values, *class, matches!(check.kind, Kind::Divergence { .. })),
         _ => Vec::new(),
     };
     let groups = group(state.collectors, &asked).map_err(|error| format!("keys cannot be put together: {error}"))?;
@@ -313,8 +313,12 @@ fn classes(plan: &Plan<'_>, check: usize) -> Vec<Class> {
 }
 
 /// Keys to count; with `aligned`, one for each literal, and none where no row can have it.
-fn keys_asked(values: &[Literal], class: Class, aligned: bool) -> Vec<Option<u128>> {
-    let keys = values.iter().map(|value| literal_key(value, class));
+fn keys_asked(plan: &Plan<'_>, values: &[Literal], class: Class, aligned: bool) -> Vec<Option<u128>> {
+    let python = plan.contract.format == Format::GreatExpectations;
+    let keys = values.iter().map(|value| match python {
+        true => literal_key(&super::set::as_python(value, class), class),
+        false => literal_key(value, class),
+    });
     keys.filter(|key| aligned || key.is_some()).collect()
 }
 
@@ -406,6 +410,9 @@ fn of_numbers(
             let mut fine = true;
             let mut values = Vec::new();
             for (quantile, range) in wanted {
+                if range.as_limit().is_none() {
+                    return Err(format!("{range} is no range of numbers"));
+                }
                 let value = gathered.quantile(*quantile, *between);
                 values.push(value.map_or(Value::Null, number_value));
                 fine &= value.is_some_and(|value| nearly_within(value, range));

@@ -143,8 +143,8 @@ pub struct Bits {
 /// Keys in parts.
 #[derive(Debug)]
 pub struct Parts {
-    parts: Vec<Vec<u128>>,
-    narrow: Vec<Vec<u64>>,
+    parts: Vec<Chunks<u128>>,
+    narrow: Vec<Chunks<u64>>,
     wide: bool,
     kept: usize,
     limit: usize,
@@ -154,6 +154,35 @@ pub struct Parts {
     /// Where in the file keys of each part are: offset and number.
     stretches: Vec<Vec<(u64, usize)>>,
     rows: u64,
+}
+
+/// A list that grows without being copied: a vector that doubles leaves holes as large as itself behind.
+#[derive(Debug)]
+struct Chunks<T>(Vec<Vec<T>>);
+
+impl<T> Chunks<T> {
+    /// Values of a chunk.
+    const SIZE: usize = 2048;
+
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn push(&mut self, value: T) {
+        match self.0.last_mut() {
+            Some(last) if last.len() < Self::SIZE => last.push(value),
+            _ => {
+                let mut chunk = Vec::with_capacity(Self::SIZE);
+                chunk.push(value);
+                self.0.push(chunk);
+            }
+        }
+    }
+
+    /// All values; the list is empty then.
+    fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
+        std::mem::take(&mut self.0).into_iter().flatten()
+    }
 }
 
 impl Collector {
@@ -175,8 +204,8 @@ impl Collector {
             });
         }
         Self::Parts(Parts {
-            parts: if is_long { Vec::new() } else { vec![Vec::new(); PARTS] },
-            narrow: if is_long { vec![Vec::new(); PARTS] } else { Vec::new() },
+            parts: (0..if is_long { 0 } else { PARTS }).map(|_| Chunks::new()).collect(),
+            narrow: (0..if is_long { PARTS } else { 0 }).map(|_| Chunks::new()).collect(),
             wide: !is_long,
             kept: 0,
             limit,
@@ -278,10 +307,10 @@ impl Parts {
         };
         for part in 0..PARTS {
             let bytes: Vec<u8> = if self.wide {
-                self.parts[part].drain(..).flat_map(u128::to_le_bytes).collect()
+                self.parts[part].drain().flat_map(u128::to_le_bytes).collect()
             } else {
                 self.narrow[part]
-                    .drain(..)
+                    .drain()
                     .flat_map(|key| u128::from(key).to_le_bytes())
                     .collect()
             };
@@ -297,10 +326,9 @@ impl Parts {
 
     fn part(&mut self, part: usize, into: &mut Vec<u128>) -> io::Result<()> {
         if self.wide {
-            into.append(&mut self.parts[part]);
+            into.extend(self.parts[part].drain());
         } else {
-            into.extend(self.narrow[part].drain(..).map(u128::from));
-            self.narrow[part].shrink_to_fit();
+            into.extend(self.narrow[part].drain().map(u128::from));
         }
         let Some(file) = &self.file else { return Ok(()) };
         for (offset, keys) in &self.stretches[part] {

@@ -9,9 +9,9 @@ use super::aggregate::Needs;
 use super::filter::Filter;
 use super::keys::KeySet;
 use super::rows::RowRule;
-use super::set::Set;
+use super::set::{self, Set};
 use crate::column::{Class, Column};
-use crate::contract::{Check, Contract, Kind, Metric, Partition, SetRule};
+use crate::contract::{Check, Contract, Format, Kind, Metric, Partition, SetRule};
 use crate::data::{Batch, Content, DataFile, Dataset, Unit};
 
 /// How a check is computed.
@@ -359,6 +359,8 @@ fn plan_file(
         reads: true,
         ..nothing
     };
+    let python = as_python(contract, check, &plan.classes);
+    let check = python.as_ref().unwrap_or(check);
     if let Some(condition) = &check.condition {
         let find = |name: &str| {
             let at = position(file, name)?;
@@ -367,6 +369,12 @@ fn plan_file(
         let filter =
             Filter::new(condition, &find).map_err(|reason| format!("the condition: {reason} ({})", file.path))?;
         plan.filter = Some(filter);
+    }
+    if check.texts_are_dates && plan.classes.contains(&Class::Text) {
+        return Err(format!(
+            "`parse_strings_as_datetimes` reads texts as a date library guesses them to be dates, which is not done here; give the column a type ({})",
+            file.path
+        ));
     }
     let in_file = |reason: String| format!("{reason} ({})", file.path);
     match task {
@@ -411,6 +419,28 @@ fn plan_file(
         Task::Count | Task::Schema | Task::Refused(_) => {}
     }
     Ok(plan)
+}
+
+/// The check with its literals as Python compares them, for suites of Great Expectations that have some.
+fn as_python(contract: &Contract, check: &Check, classes: &[Class]) -> Option<Check> {
+    if contract.format != Format::GreatExpectations {
+        return None;
+    }
+    let mut own = check.clone();
+    match (&mut own.kind, classes) {
+        (Kind::InSet(values) | Kind::NotInSet(values) | Kind::DistinctValues { values, .. }, [class]) => {
+            for value in values {
+                *value = set::as_python(value, *class);
+            }
+        }
+        (Kind::PairInSet(pairs), [one, other]) => {
+            for (a, b) in pairs {
+                (*a, *b) = (set::as_python(a, *one), set::as_python(b, *other));
+            }
+        }
+        _ => return None,
+    }
+    Some(own)
 }
 
 /// Where a column is in a file.

@@ -104,6 +104,12 @@ impl RowRule {
                 if *class == Class::Bytes {
                     return Err("values of binary columns cannot be written in a contract".into());
                 }
+                // What is no date would never be found, and the check always pass.
+                let dated = matches!(class, Class::Date | Class::Timestamp(..));
+                let texts = values.iter().filter(|value| dated && matches!(value, Literal::Text(_)));
+                for value in texts {
+                    point(value, *class)?;
+                }
                 Test::NotIn(Set::new(values, *class))
             }
             (Kind::Matches { patterns, rule }, [class]) => {
@@ -150,7 +156,10 @@ impl RowRule {
                 Test::Sum(*total)
             }
             (Kind::InWindow(window), [class]) => {
-                if !matches!(class, Class::Int | Class::Float | Class::Decimal(_) | Class::Null) {
+                if !matches!(
+                    class,
+                    Class::Int | Class::Float | Class::Decimal(_) | Class::Bool | Class::Null
+                ) {
                     return Err(format!("the column is {}, and only numbers are measured", class.name()));
                 }
                 Test::Window(*window)
@@ -546,6 +555,7 @@ pub fn number(column: &Column, row: usize) -> Option<f64> {
     match (&column.values, column.class) {
         (Values::Long(values), _) => Some(values.value(row) as f64),
         (Values::Float(values), _) => Some(values.value(row)),
+        (Values::Bool(values), _) => Some(f64::from(u8::from(values.value(row)))),
         (Values::Decimal(values), Class::Decimal(scale)) => {
             Some(values.value(row) as f64 / 10_f64.powi(i32::from(scale)))
         }

@@ -6,6 +6,15 @@ use super::bounds::point;
 use crate::column::{Class, Column, Values};
 use crate::contract::Literal;
 
+/// A literal as Python compares it with values of a class: `True` is 1, and `False` is 0.
+pub fn as_python(literal: &Literal, class: Class) -> Literal {
+    match (class, literal, literal.number()) {
+        (Class::Bool, _, Some(number)) if number == 0.0 || number == 1.0 => Literal::Bool(number == 1.0),
+        (Class::Int | Class::Float | Class::Decimal(_), Literal::Bool(value), _) => Literal::Int((*value).into()),
+        _ => literal.clone(),
+    }
+}
+
 /// Above this, a set is searched by its hashes.
 const FEW: usize = 12;
 

@@ -181,6 +181,39 @@ def matrix(rows):
             cases.append(of("expect_select_column_values_to_be_unique_within_record", column_list=columns, ignore_row_if=ignore, mostly=mostly))
             cases.append(of("expect_multicolumn_sum_to_equal", column_list=columns, sum_total=4, ignore_row_if=ignore, mostly=mostly))
             cases.append(of("expect_multicolumn_values_to_be_equal", column_list=columns, ignore_row_if=ignore, mostly=mostly))
+    for column in ["id", "small", "number", "holes", "nans", "sparse"]:
+        for threshold in [0.5, 1, 2, -1]:
+            for double in [True, False]:
+                cases.append(of("expect_column_value_z_scores_to_be_less_than", column=column, threshold=threshold, double_sided=double,
+                                mostly=rng.choice(shares)))
+        for method in ["iqr", "std"]:
+            cases.append(of(value + "not_be_outliers", column=column, method=method, multiplier=rng.choice([0.25, 0.5, 1.5]), mostly=rng.choice(shares)))
+        for between in ["linear", "lower", "higher", "midpoint", "nearest"]:
+            cases.append(of("expect_column_quantile_values_to_be_between", column=column, allow_relative_error=between, quantile_ranges={
+                "quantiles": [0.1, 0.33, 0.9], "value_ranges": [[None, 1], [0, 1.5], [0.5, None]]}))
+    conditions = [
+        ("pandas", text) for text in [
+            "id > 3", "small == 2", 'word == "DE"', 'word != "DE"', 'small > 1 and word == "DE"', "small > 3 or holes < 0.5", "not (small > 3)",
+            "sparse.notnull()", "word.isnull()", "(small >= 1) & (small <= 3)", "flag", 'word in ["DE", ""]', "`sparse` != 1", "2 < small", "no == 1",
+        ]
+    ] + [
+        ("great_expectations", text) for text in [
+            'col("id") > 3', 'col("word") == "DE"', 'col("word") != "DE"', 'col("sparse").notNull()', 'col("holes") <= 0.5', 'col("id") < -1',
+        ]
+    ]
+    for parser, condition in conditions:
+        for kind, kwargs in [
+            (value + "be_in_set", {"column": "word", "value_set": ["DE"], "mostly": rng.choice(shares)}),
+            (value + "not_be_null", {"column": "sparse", "mostly": rng.choice(shares)}),
+            (value + "be_unique", {"column": "twice", "mostly": rng.choice(shares)}),
+            (value + "be_increasing", {"column": "at"}),
+            ("expect_column_mean_to_be_between", {"column": "small", "min_value": 1, "max_value": 2}),
+            ("expect_column_unique_value_count_to_be_between", {"column": "small", "max_value": 3}),
+            ("expect_compound_columns_to_be_unique", {"column_list": ["small", "word"]}),
+            ("expect_column_distinct_values_to_equal_set", {"column": "small", "value_set": [2]}),
+            ("expect_table_row_count_to_be_between", {"min_value": 2, "max_value": 100}),
+        ]:
+            cases.append((kind, {**kwargs, "row_condition": condition, "condition_parser": parser}))
     for column, name in [("id", "int64"), ("id", "int32"), ("small", "int32"), ("number", "float64"), ("number", "int"), ("flag", "bool"), ("id", "int")]:
         cases.append(of("expect_column_values_to_be_of_type", column=column, type_=name))
         cases.append(of("expect_column_values_to_be_in_type_list", column=column, type_list=[name, "float64"]))

@@ -5,7 +5,7 @@ use stoke_model::manifest::{Content, Node, join};
 use super::super::short::{empty_range, pattern, whole_limit};
 use super::super::{
     Comparison, Condition, Interpolation, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, SetRule,
-    TextFormat, TypeName,
+    Strptime, TextFormat, TypeName,
 };
 use crate::contract::fields::Fields;
 
@@ -57,6 +57,11 @@ impl Arguments<'_, '_, '_> {
         };
         read.map(Some)
             .map_err(|reason| format!("`row_condition` is not evaluated here: {reason}"))
+    }
+
+    pub(super) fn texts_are_dates(&mut self) -> bool {
+        let key = "parse_strings_as_datetimes";
+        self.fields.flag(self.node, key, self.path).unwrap_or(false)
     }
 
     pub(super) fn mostly(&mut self) -> f64 {
@@ -161,7 +166,10 @@ impl Arguments<'_, '_, '_> {
             }
             "expect_column_values_to_match_strftime_format" => {
                 let format = self.fields.needed_text(node, "strftime_format", path)?;
-                Kind::Format(TextFormat::Strptime(format.to_owned()))
+                match Strptime::new(format) {
+                    Ok(format) => Kind::Format(TextFormat::Strptime(format)),
+                    Err(reason) => Kind::Refused(format!("the format {format:?} cannot be used: {reason}")),
+                }
             }
             "expect_column_values_to_be_json_parseable" => Kind::Format(TextFormat::Json),
             "expect_column_values_to_be_increasing" | "expect_column_values_to_be_decreasing" => Kind::Increasing {

@@ -67,6 +67,7 @@ pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields:
         accept: Accept::ALL,
         leave_out: LeaveOut::AllNull,
         condition: None,
+        texts_are_dates: false,
         // The library fails a suite for any expectation, whatever its severity.
         severity: Severity::Error,
         at: At::new(fields.source, place),
@@ -102,6 +103,7 @@ pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields:
         };
         check.accept = Accept::Mostly(arguments.mostly());
         check.leave_out = arguments.leave_out();
+        check.texts_are_dates = arguments.texts_are_dates();
         let condition = arguments.condition();
         check.kind = match (arguments.refused(), condition) {
             (Some(reason), _) | (None, Err(reason)) => Kind::Refused(reason),

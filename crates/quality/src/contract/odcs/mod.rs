@@ -198,6 +198,7 @@ impl Odcs<'_, '_> {
             accept,
             leave_out: LeaveOut::AnyNull,
             condition: None,
+            texts_are_dates: false,
             severity: Severity::Error,
             at: At::new(self.fields.source, place),
         });
