@@ -166,7 +166,13 @@ fn died(
         let message = format!("Spark {version} does not start with this configuration: {thrown}");
         return at(&path, "spark-refuses", message).with_fix("mend what it names, and try again");
     }
-    let last = lines().filter(|line| !line.is_empty()).last().unwrap_or("nothing");
+    let last = output
+        .log
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("nothing");
     let how = output
         .code
         .map_or("was killed".to_owned(), |code| format!("ended with exit code {code}"));

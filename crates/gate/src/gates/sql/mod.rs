@@ -93,9 +93,7 @@ fn schema_of(job: &Job, read: &[(&Text, Vec<Token>)], grammars: &Grammars) -> Sc
     for file in &job.files {
         match file.kind {
             Kind::Python if file.source.text().contains("TempView(") => schema.has_views(),
-            Kind::Manifest { .. } | Kind::Text if file.name.ends_with(".yaml") || file.name.ends_with(".yml") => {
-                schema::of_contract(&file.source, &mut schema);
-            }
+            Kind::Contract => schema::of_contract(&file.source, &mut schema),
             _ => {}
         }
     }
