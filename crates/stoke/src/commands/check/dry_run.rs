@@ -91,7 +91,6 @@ async fn ask(client: &Client, namespace: &str, object: &Value) -> Answer {
     let parameters = PostParams {
         dry_run: true,
         field_manager: Some(FIELD_MANAGER.into()),
-        ..PostParams::default()
     };
     let mut object = object.clone();
     if capabilities.scope == Scope::Namespaced && object["metadata"]["namespace"].is_null() {
