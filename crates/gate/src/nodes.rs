@@ -193,7 +193,10 @@ mod tests {
             pod["spec"][key] = value.clone();
         }
         let pods = Pods {
-            driver: (&json!({"spec": {"containers": []}}), "spec.driver"),
+            driver: (
+                &json!({"spec": {"containers": [], "tolerations": [{"operator": "Exists"}]}}),
+                "spec.driver",
+            ),
             executor: Some((&pod, "spec.executor")),
             executors: 1,
         };

@@ -322,29 +322,21 @@ fn spark_dry_run(context: &Context) -> Result<(), Failed> {
         1,
         &["error[spark-refuses]", "Not allowed to specify max heap"],
     )?;
-    let jvm = APP
-        .replace(
-            "type: Python",
-            "type: Scala\n  mainClass: org.apache.spark.examples.SparkPi",
-        )
-        .replace(
-            "mainApplicationFile: main.py",
-            "mainApplicationFile: local:///opt/spark/examples/jars/spark-examples.jar",
-        );
-    let examples = context.spark_home("4.1.4").ok_or("no Spark")?.join("examples/jars");
-    let jar = std::fs::read_dir(&examples)?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .find(|name| name.starts_with("spark-examples"));
-    let jvm = jvm.replace("spark-examples.jar", &jar.ok_or("no examples in this Spark")?);
+    // A class with a `main` that every Spark has.
+    let jvm = APP.replace(
+        "type: Python",
+        "type: Scala\n  mainClass: org.apache.spark.deploy.history.HistoryServer",
+    );
+    let jvm = jvm.replace(
+        "mainApplicationFile: main.py",
+        "mainApplicationFile: local:///opt/spark/jars/spark-core_2.13-4.1.4.jar",
+    );
     expect(&ask(&jvm, MAIN)?, 0, &["pass           spark-dry-run"])?;
-    expect(
-        &ask(&jvm.replace("SparkPi", "SparkPy"), MAIN)?,
-        1,
-        &[
-            "error[spark-no-main]: `org.apache.spark.examples.SparkPy` cannot be run: java.lang.ClassNotFoundException",
-            "--> app.yaml:6:3",
-        ],
-    )?;
+    let parts = [
+        "error[spark-no-main]: `org.apache.spark.deploy.history.HistorySever` cannot be run: java.lang.ClassNotFoundException",
+        "--> app.yaml:6:3",
+    ];
+    expect(&ask(&jvm.replace("HistoryServer", "HistorySever"), MAIN)?, 1, &parts)?;
     // Spark itself refuses what no catalogue knows.
     let refused = APP.replace(
         "spark.serializer: org.apache.spark.serializer.KryoSerializer",
