@@ -164,11 +164,18 @@ fn place<'a>(job: &'a Job, ran: &Ran, case: &Case) -> Option<(&'a File, Place)> 
         }
         let (name, rest) = line.strip_prefix("File \"")?.split_once("\", line ")?;
         let number = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-        let file = job
-            .files
-            .iter()
-            .filter(|file| name.ends_with(&*plain(&file.path).to_string_lossy()));
-        at(file.max_by_key(|file| file.name.len())?, number)
+        // The tests ran in a copy; of its path the end is the suite's own.
+        let below = |file: &File| {
+            let path = plain(&file.path);
+            let inside = path
+                .strip_prefix(plain(&ran.suite.directory))
+                .ok()?
+                .to_string_lossy()
+                .into_owned();
+            name.strip_suffix(&inside)?.ends_with('/').then_some(inside.len())
+        };
+        let file = job.files.iter().filter_map(|file| Some((below(file)?, file)));
+        at(file.max_by_key(|(length, _)| *length)?.1, number)
     });
     // The JVM tells it first: `at org.acme.ATest.adds(ATest.java:12)`, where the class has the directories of the file.
     let jvm = case.text.lines().filter_map(|line| {
@@ -270,7 +277,7 @@ mod cases {
                 "job/etl.py:2:5",
             ),
             (
-                "<error message='collection failure'>E   File \"/tmp/x/job/etl.py\", line 1\nE   SyntaxError: bad</error>",
+                "<error message='collection failure'>E   File \"/tmp/x/copy/etl.py\", line 1\nE   SyntaxError: bad</error>",
                 "test-broken",
                 "job/etl.py:1:1",
             ),
