@@ -35,10 +35,14 @@ pub fn all() -> impl Iterator<Item = Code> {
     })
 }
 
-/// What a code means.
+/// What a code means. Codes of which there are many stand once, with a star for what differs.
 #[must_use]
 pub fn find(code: &str) -> Option<Code> {
-    all().find(|known| known.code == code)
+    let is = |known: &Code| match known.code.strip_suffix('*') {
+        Some(family) => code.len() > family.len() && code.starts_with(family),
+        None => known.code == code,
+    };
+    all().find(is)
 }
 
 #[cfg(test)]
@@ -67,6 +71,11 @@ mod tests {
             );
         }
         assert!(find("unknown-field").is_some() && find("nothing").is_none());
+        assert!(
+            find("pod-security/privileged").is_some()
+                && find("policy/team.deny").is_some()
+                && find("policy/").is_none()
+        );
     }
 
     /// Codes are written as texts in the sources of the rooms that say them; each of these must be explained.
