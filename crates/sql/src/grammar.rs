@@ -130,7 +130,16 @@ pub struct Grammar {
     rules: Vec<String>,
     kinds: HashMap<i32, String>,
     version: (u32, u32),
+    switched: Vec<&'static str>,
 }
+
+/// Keys of Spark's configuration that have its parser take what it refuses as it comes.
+pub const SWITCHES: [&str; 4] = [
+    "spark.sql.scripting.enabled",
+    "spark.sql.scripting.continueHandlerEnabled",
+    "spark.sql.scripting.cursorEnabled",
+    "spark.sql.collation.trim.enabled",
+];
 
 impl Grammar {
     /// That of the Spark in this `SPARK_HOME`. Reading takes some 20 ms.
@@ -268,7 +277,20 @@ impl Grammar {
                 .map(|(name, kind)| (kind, name))
                 .collect(),
             version: (0, 0),
+            switched: Vec::new(),
         })
+    }
+
+    /// The same, with some of the [`SWITCHES`] set: what hangs on them is taken.
+    #[must_use]
+    pub fn switched(mut self, keys: impl IntoIterator<Item = &'static str>) -> Grammar {
+        self.switched.extend(keys);
+        self
+    }
+
+    /// Whether one of the [`SWITCHES`] is set.
+    pub(crate) fn switches(&self, key: &str) -> bool {
+        self.switched.contains(&key)
     }
 
     /// The Spark it is of, as far as it is known: its first two numbers.

@@ -18,5 +18,5 @@ pub mod parser;
 mod refusals;
 pub mod tree;
 
-pub use grammar::{Entry, Grammar, GrammarError, SyntaxError};
+pub use grammar::{Entry, Grammar, GrammarError, SWITCHES, SyntaxError};
 pub use parsed::{Node, Parsed, Piece, Word};

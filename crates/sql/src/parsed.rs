@@ -84,6 +84,11 @@ impl<'p> Node<'p> {
         self.parsed.grammar.version()
     }
 
+    /// Whether the configuration has this key set.
+    pub(crate) fn switches(self, key: &str) -> bool {
+        self.parsed.grammar.switches(key)
+    }
+
     /// The name of its rule.
     pub fn rule(self) -> &'p str {
         self.parsed.grammar.rule(self.taken().rule)

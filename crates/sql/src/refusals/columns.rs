@@ -29,6 +29,10 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
                 replaced(node, found);
             }
         }
+        "referenceSpec" if node.kid("identifierList").is_none() => {
+            let message = "REFERENCES names the columns: `REFERENCES other (id)`; without them Spark stops with an internal error";
+            found.add(node, "INTERNAL_ERROR", message);
+        }
         "identityColSpec" => sequence(node, found),
         "tableElementList" => keys(node, found),
         "tableConstraintDefinition" | "colDefinitionOption" => constraint(node, found),
@@ -144,13 +148,9 @@ fn constraint(node: Node<'_>, found: &mut Refusals) {
     let all: Vec<String> = below
         .iter()
         .filter(|node| matches!(node.rule(), "enforcedCharacteristic" | "relyCharacteristic"))
-        .map(|node| node.text().to_ascii_uppercase())
+        .map(|node| node.words().map(|word| word.kind()).collect())
         .collect();
-    let count = |words: [&str; 2]| {
-        all.iter()
-            .filter(|text| words.contains(&text.split_whitespace().collect::<String>().as_str()))
-            .count()
-    };
+    let count = |words: [&str; 2]| all.iter().filter(|text| words.contains(&text.as_str())).count();
     let (enforced, not) = (count(["ENFORCED", ""]), count(["NOTENFORCED", ""]));
     if enforced + not > 1 || count(["RELY", "NORELY"]) > 1 {
         found.add(

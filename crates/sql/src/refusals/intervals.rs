@@ -250,7 +250,13 @@ fn range(node: Node<'_>, found: &mut Refusals) {
         }
         return;
     }
-    let Some((_, text)) = value(written) else { return };
+    let Some((negative, text)) = value(written) else { return };
+    // A sign before the quotes takes one away that is the first in them.
+    let text = match (negative, text.strip_prefix('-')) {
+        (true, Some(positive)) => positive.to_owned(),
+        (true, None) => format!("-{text}"),
+        (false, _) => text,
+    };
     let right = match units {
         ("YEAR", _) => year_month(&text),
         (from, to) => day_time(&text, from, to).is_some(),
@@ -276,12 +282,15 @@ fn digits(text: &str, most: usize) -> Option<i64> {
 }
 
 fn year_month(text: &str) -> bool {
-    let (_, text) = unsigned(text);
+    let (negative, text) = unsigned(text);
     let parts = text.split_once('-');
     parts.is_some_and(|(years, months)| {
         let years = digits(years, 18).filter(|years| *years <= 178_956_970);
         let months = digits(months, 18).filter(|months| *months <= 11);
-        years.zip(months).is_some()
+        let most = i64::from(i32::MAX) + i64::from(negative);
+        years
+            .zip(months)
+            .is_some_and(|(years, months)| years * 12 + months <= most)
     })
 }
 
@@ -298,9 +307,9 @@ fn day_time(text: &str, from: &str, to: &str) -> Option<i64> {
     let (negative, text) = unsigned(text);
     let mut parts: Vec<&str> = Vec::new();
     let clock = if first == 0 {
-        let (days, clock) = text.split_once(char::is_whitespace)?;
+        let (days, clock) = text.split_once(' ')?;
         parts.push(days);
-        clock.trim_start()
+        clock
     } else {
         text
     };
@@ -363,6 +372,7 @@ mod tests {
 
     #[test]
     fn values_from_one_unit_to_another() {
+        assert!(year_month("-178956970-8") && !year_month("178956970-8"));
         assert!(year_month("-1-11") && !year_month("1-12") && !year_month("1 2") && !year_month(""));
         assert_eq!(day_time("1 2", "DAY", "HOUR"), Some(93_600_000_000));
         assert_eq!(day_time("-25:00", "HOUR", "MINUTE"), Some(-90_000_000_000));

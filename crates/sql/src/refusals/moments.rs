@@ -2,10 +2,30 @@
 //!
 //! Source: what Spark's documentation says of datetime literals, and what its parsers answered when they were asked.
 
-/// Words that stand for moments.
+/// Words that stand for moments; all but `now` may have a time zone behind them.
 const SPECIAL: [&str; 5] = ["epoch", "now", "today", "tomorrow", "yesterday"];
-/// Hours a time zone may be away.
-const MOST_OFFSET: u32 = 18;
+/// Minutes a time zone may be away.
+const MOST_OFFSET: u32 = 18 * 60;
+/// What the names of time zones begin with, before a `/`.
+const AREAS: [&str; 17] = [
+    "Africa",
+    "America",
+    "Antarctica",
+    "Arctic",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Brazil",
+    "Canada",
+    "Chile",
+    "Etc",
+    "Europe",
+    "Indian",
+    "Mexico",
+    "Pacific",
+    "SystemV",
+    "US",
+];
 
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c.is_control())
@@ -14,7 +34,7 @@ fn trimmed(text: &str) -> &str {
 fn is_special(text: &str) -> bool {
     let word = trimmed(text).to_lowercase();
     let first = word.split_whitespace().next().unwrap_or_default();
-    SPECIAL.contains(&first)
+    SPECIAL.contains(&first) && (first != "now" || word == first)
 }
 
 /// A number of so many digits, and what follows it.
@@ -73,29 +93,33 @@ pub fn is_date(text: &str) -> bool {
     holds && (rest.is_empty() || (has_day && rest.starts_with([' ', 'T'])))
 }
 
-/// A time and what follows it: hours, minutes and seconds may have one digit, and may be missing from the end.
+/// A time and what follows it: hours, minutes and seconds may have one digit, and may be missing from the end; only seconds are followed by anything.
 fn time(text: &str) -> Option<&str> {
     let (hour, mut rest) = number(text, 1, 2)?;
-    let mut right = hour < 24;
+    let (mut right, mut complete) = (hour < 24, false);
     for place in 0..2 {
         let Some(behind) = rest.strip_prefix(':') else { break };
         let (value, behind) = number(behind, 1, 2)?;
         right &= value < 60;
         rest = behind;
-        if place == 1
-            && let Some(fraction) = rest.strip_prefix('.')
-        {
+        complete = place == 1;
+        if complete && let Some(fraction) = rest.strip_prefix('.') {
             rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
         }
     }
-    right.then_some(rest)
+    (right && (complete || rest.is_empty())).then_some(rest)
 }
 
-/// Whether a time zone may be one: offsets are looked at, names are not known here.
+/// Whether a time zone may be one: offsets are looked at, of names only the area, and that those without one are not in small letters.
 fn is_zone(text: &str) -> bool {
     let zone = text.trim();
     let Some(offset) = zone.strip_prefix(['+', '-']) else {
-        return zone.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-:~ ".contains(c));
+        let right = zone.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-:~ ".contains(c));
+        let known = match zone.split_once('/') {
+            Some((area, _)) => AREAS.contains(&area),
+            None => !zone.starts_with(|c: char| c.is_ascii_lowercase()) && !matches!(zone, "AM" | "PM"),
+        };
+        return right && known;
     };
     if !offset.chars().all(|c| c.is_ascii_digit() || c == ':') {
         return false;
@@ -103,10 +127,14 @@ fn is_zone(text: &str) -> bool {
     let mut parts = offset.split(':');
     let hours: Option<u32> = parts.next().and_then(|hours| match hours.len() {
         1 | 2 => hours.parse().ok(),
-        _ => Some(0),
+        4 | 6 => Some(0),
+        _ => None,
     });
-    let minutes = parts.all(|part| part.parse::<u32>().is_ok_and(|part| part < 60));
-    hours.is_some_and(|hours| hours <= MOST_OFFSET) && minutes
+    let minutes: Option<Vec<u32>> = parts.map(|part| part.parse().ok().filter(|part| *part < 60)).collect();
+    hours.zip(minutes).is_some_and(|(hours, minutes)| {
+        let later = minutes.iter().skip(1).any(|seconds| *seconds > 0);
+        hours * 60 + minutes.first().copied().unwrap_or_default() + u32::from(later) <= MOST_OFFSET
+    })
 }
 
 /// Whether a text is a moment; `alone`: a time without a day is one, too.
@@ -129,7 +157,7 @@ pub fn is_timestamp(text: &str, alone: bool) -> bool {
     }
     match rest.strip_prefix([' ', 'T']) {
         None => rest.is_empty(),
-        Some(clock) => clock.is_empty() || time(clock).is_some_and(is_zone),
+        Some(clock) => time(clock).is_some_and(is_zone),
     }
 }
 
@@ -186,6 +214,14 @@ mod tests {
             "2026-01-01 00:00:00+19:00",
             "2026-01-01x",
             "12:61",
+            "2026-01-01T",
+            "2026-01-01 00:00:00+18:01",
+            "2026-01-01 00:00:00+530",
+            "2026-01-01 00:00:00 utc",
+            "2026-01-01 00:00:00 europe/berlin",
+            "2026-01-01 00:00 Europe/Berlin",
+            "2026-01-01 00:00:00 AM",
+            "now UTC",
         ] {
             assert!(!is_timestamp(wrong, true), "{wrong}");
         }

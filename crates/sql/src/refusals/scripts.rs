@@ -1,6 +1,6 @@
 //! `BEGIN … END`: where what is declared may stand, labels, handlers.
 
-use super::{Refusals, text_of, twice};
+use super::{Refusals, begins, text_of, twice};
 use crate::parsed::Node;
 
 /// Statements that can be left, and gone on with, by a label.
@@ -8,6 +8,7 @@ const LOOPS: [&str; 4] = ["whileStatement", "repeatStatement", "loopStatement", 
 const BLOCKS: [&str; 2] = ["beginEndCompoundBlock", "singleCompoundStatement"];
 
 pub fn look(node: Node<'_>, found: &mut Refusals) {
+    switched_off(node, found);
     match node.rule() {
         "compoundBody" => body(node, found),
         "leaveStatement" | "iterateStatement" => leave(node, found),
@@ -15,6 +16,51 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
         rule if LOOPS.contains(&rule) || BLOCKS.contains(&rule) => labels(node, found),
         _ => {}
     }
+}
+
+/// What is in the grammar, and refused unless the configuration says otherwise.
+fn switched_off(node: Node<'_>, found: &mut Refusals) {
+    let version = node.version();
+    let (key, condition, what) = match node.rule() {
+        "singleCompoundStatement" if version == (4, 0) => (
+            "spark.sql.scripting.enabled",
+            "UNSUPPORTED_FEATURE.SQL_SCRIPTING",
+            "BEGIN … END is",
+        ),
+        "declareHandlerStatement" if version >= (4, 1) && node.has("CONTINUE") => (
+            "spark.sql.scripting.continueHandlerEnabled",
+            "UNSUPPORTED_FEATURE.CONTINUE_EXCEPTION_HANDLER",
+            "handlers that CONTINUE are",
+        ),
+        "statement"
+            if begins(node, &["DECLARE", "CURSOR"])
+                && node.parent().is_some_and(|body| body.is("compoundStatement")) =>
+        {
+            (
+                "spark.sql.scripting.cursorEnabled",
+                "UNSUPPORTED_FEATURE.SQL_CURSOR",
+                "cursors are",
+            )
+        }
+        _ => return,
+    };
+    if !node.switches(key) {
+        let message = format!("{what} not taken by this Spark unless `{key}` is true");
+        found.add(node, condition, message);
+    }
+}
+
+/// The names a loop or a block has in what it holds: its label and the variable of a `FOR`.
+fn names(node: Node<'_>) -> Vec<String> {
+    let variable = node
+        .kids()
+        .filter(|_| node.is("forStatement"))
+        .find(|kid| kid.is("strictIdentifier") || kid.is("multipartIdentifier"));
+    let label = label(node, "beginLabel").map(|(_, name)| name);
+    label
+        .into_iter()
+        .chain(variable.map(|name| name.name().to_lowercase()))
+        .collect()
 }
 
 fn label<'p>(node: Node<'p>, rule: &str) -> Option<(Node<'p>, String)> {
@@ -37,6 +83,16 @@ fn labels(node: Node<'_>, found: &mut Refusals) {
             }
             Some(_) => {}
         }
+    }
+    let outer: Vec<String> = node
+        .above()
+        .take_while(|above| !above.is("declareHandlerStatement"))
+        .filter(|above| LOOPS.contains(&above.rule()) || BLOCKS.contains(&above.rule()))
+        .flat_map(names)
+        .collect();
+    if let Some(name) = names(node).into_iter().find(|name| outer.contains(name)) {
+        let message = format!("a loop or a block around this one has the name `{name}`");
+        found.add(node, "LABEL_OR_FOR_VARIABLE_ALREADY_EXISTS", message);
     }
     let variable = node
         .kids()

@@ -48,7 +48,26 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("BLOB", "BINARY"),
 ];
 
+/// Units of interval types, the longest first.
+const UNITS: [&str; 6] = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
+
 pub fn look(node: Node<'_>, found: &mut Refusals) {
+    if let [first, from, to, last] = node.own().map(|word| word.kind()).collect::<Vec<_>>().as_slice()
+        && *first == "INTERVAL"
+        && *to == "TO"
+        && !of_function(node)
+    {
+        let place = |unit: &str| UNITS.iter().position(|known| *known == unit);
+        if place(from) >= place(last) {
+            let message = format!("there are no intervals from {from} to {last}");
+            found.add(node, "INVALID_INTERVAL_FORMAT.UNSUPPORTED_FROM_TO_EXPRESSION", message);
+        }
+    }
+    if node.is("collateClause")
+        && let Some(name) = node.kids().last()
+    {
+        trims(node, &name.text(), found);
+    }
     match node.rule() {
         // Spark 3.5 and 4.0 have `type`, with the numbers beside it; later ones have all in one.
         "dataType" if node.kid("type").is_some() => primitive(node, found),
@@ -97,15 +116,19 @@ fn incomplete_type(node: Node<'_>, kind: &str, found: &mut Refusals) {
     found.add(node, "INCOMPLETE_TYPE_DEFINITION", message);
 }
 
-/// A type that has no other in it: its name, and its numbers in parentheses.
-fn primitive(node: Node<'_>, found: &mut Refusals) {
-    // Before Spark 4.2 the types of a function's parameters are looked at when it is used.
-    let of_function = node.above().last().is_some_and(|root| {
+/// Whether it stands in a statement that creates a function.
+fn of_function(node: Node<'_>) -> bool {
+    node.above().last().is_some_and(|root| {
         root.below()
             .iter()
             .any(|node| node.is("statement") && node.has("FUNCTION") && node.has("CREATE"))
-    });
-    if of_function && (node.version() < (4, 2) || node.text().eq_ignore_ascii_case("TABLE")) {
+    })
+}
+
+/// A type that has no other in it: its name, and its numbers in parentheses.
+fn primitive(node: Node<'_>, found: &mut Refusals) {
+    // Before Spark 4.2 the types of a function's parameters are looked at when it is used.
+    if of_function(node) && (node.version() < (4, 2) || node.text().eq_ignore_ascii_case("TABLE")) {
         return;
     }
     let named = node.kid("type").unwrap_or(node);
@@ -185,6 +208,15 @@ fn primitive(node: Node<'_>, found: &mut Refusals) {
             "UNSUPPORTED_DATATYPE",
             format!("there is no type {}", node.text()),
         );
+    }
+}
+
+/// Collations that leave blanks at the end out are refused by Spark 4.0 as it comes.
+fn trims(node: Node<'_>, name: &str, found: &mut Refusals) {
+    let trims = name.trim_matches('`').to_ascii_uppercase().ends_with("_RTRIM");
+    if trims && node.version() == (4, 0) && !node.switches("spark.sql.collation.trim.enabled") {
+        let message = format!("{name} is not taken by this Spark unless `spark.sql.collation.trim.enabled` is true");
+        found.add(node, "UNSUPPORTED_FEATURE.TRIM_COLLATION", message);
     }
 }
 

@@ -202,6 +202,9 @@ impl Grammars {
             known: Vec::new(),
             missing: Vec::new(),
         };
+        // Wherever a job names one of them, in its configuration or in a program, it may be set.
+        let named = |key: &&str| job.files.iter().any(|file| file.source.text().contains(*key));
+        let switches: Vec<&'static str> = stoke_sql::SWITCHES.into_iter().filter(named).collect();
         for version in versions {
             // A patch release does not change the grammar.
             let minor = |text: &str| numbers(text).into_iter().take(2).collect::<Vec<_>>();
@@ -213,7 +216,7 @@ impl Grammars {
                     .find(|(at_hand, _)| minor(at_hand) == minor(&version))
             };
             match exact.or_else(near).map(|(_, home)| Grammar::of_spark(home)) {
-                Some(Ok(grammar)) => grammars.known.push((version, grammar)),
+                Some(Ok(grammar)) => grammars.known.push((version, grammar.switched(switches.clone()))),
                 Some(Err(cause)) => grammars.missing.push((version, cause.to_string())),
                 None => grammars
                     .missing
