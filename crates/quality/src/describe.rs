@@ -138,6 +138,10 @@ fn wanted(kind: &Kind) -> String {
             };
             format!("the {of} as usual{season}")
         }
+        Kind::Sql { query, limit } => {
+            let query: Vec<&str> = query.split_whitespace().collect();
+            format!("{} gives {limit}", query.join(" "))
+        }
         Kind::Refused(_) => "a rule that is not checked here".into(),
     }
 }

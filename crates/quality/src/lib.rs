@@ -8,7 +8,8 @@
 //! [`contract`] reads what is wanted, [`data`] finds files and reads columns, [`column`] brings their types into a few classes, and [`engine`] computes
 //! all checks in one pass, after footers have answered what they can. [`run()`] puts these together.
 //!
-//! What cannot be told is a failure and says why. This room never changes the data, runs no SQL, and opens no connection of its own.
+//! What cannot be told is a failure and says why. This room never changes the data and opens no connection of its own. Rules in SQL are answered by a
+//! runner that is passed in ([`sql`], [`run_with()`]).
 
 pub mod column;
 pub mod contract;
@@ -21,9 +22,10 @@ pub mod lineage;
 pub mod quarantine;
 pub mod report;
 mod run;
+pub mod sql;
 
 pub use contract::Contract;
 pub use data::Storage;
 pub use error::QualityError;
 pub use report::{Report, Verdict};
-pub use run::{Options, run};
+pub use run::{Options, run, run_with};

@@ -19,6 +19,7 @@ use crate::error::QualityError;
 use crate::history::{self, History, Record};
 use crate::quarantine::{self, Separator};
 use crate::report::{CheckResult, DataSummary, Report, Verdict};
+use crate::sql;
 
 /// Bytes of keys that stay in memory unless something else is said: a sixteenth of a billion rows' keys.
 const KEY_MEMORY: usize = 1 << 30;
@@ -62,11 +63,24 @@ impl Options {
 
 /// Checks data by a contract. It blocks, and reads on threads of its own.
 ///
-/// What single checks cannot tell is in the report; the verdict then fails.
+/// What single checks cannot tell is in the report, rules in SQL among them; the verdict then fails.
 ///
 /// # Errors
 /// When there are no data, a waiver is of no check, or the history or quarantine cannot be used.
 pub fn run(contract: &Contract, storage: &Storage, options: &Options) -> Result<Report, QualityError> {
+    run_with(contract, storage, options, None)
+}
+
+/// Checks data by a contract as [`run()`] does, with something that answers rules in SQL. It is asked once, and only when there are any.
+///
+/// # Errors
+/// As [`run()`].
+pub fn run_with(
+    contract: &Contract,
+    storage: &Storage,
+    options: &Options,
+    runner: Option<&mut sql::Runner<'_>>,
+) -> Result<Report, QualityError> {
     let waivers: Vec<&Waiver> = contract.waivers.iter().chain(&options.waivers).collect();
     check_waivers(contract, &waivers)?;
     let mut history = match &options.history {
@@ -101,6 +115,9 @@ pub fn run(contract: &Contract, storage: &Storage, options: &Options) -> Result<
     let scanned = scan(&plan, limits);
     let rows = scanned.rows;
     let mut finished = finish(&plan, scanned, options.now);
+    if let Some(runner) = runner {
+        sql::ask(contract, &dataset, storage, &open.csv, runner, &mut finished);
+    }
     for (one, check) in finished.iter_mut().zip(&contract.checks) {
         compare_with_earlier(one, &check.kind, history.as_ref(), options.now);
         waive(&mut one.result, &waivers, options.now);

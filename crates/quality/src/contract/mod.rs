@@ -9,6 +9,7 @@ mod fields;
 pub mod gx;
 mod limit;
 pub mod odcs;
+mod operators;
 mod pattern;
 pub mod short;
 mod strptime;
@@ -36,6 +37,8 @@ pub struct Contract {
     pub name: String,
     /// The format it is written in.
     pub format: Format,
+    /// Names that the data have in queries of SQL.
+    pub names: Vec<String>,
     /// What is checked, in the order written.
     pub checks: Vec<Check>,
     /// Failures that are accepted for a while.
@@ -275,6 +278,13 @@ pub enum Kind {
         threshold: f64,
         /// Least number of earlier runs of the same season.
         at_least: usize,
+    },
+    /// The one number that a query gives holds a limit.
+    Sql {
+        /// The query, placeholders filled in.
+        query: String,
+        /// The limit.
+        limit: Limit,
     },
     /// This room cannot check it, for this reason.
     Refused(String),

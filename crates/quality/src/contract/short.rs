@@ -15,6 +15,8 @@
 //!   - [tenant, number]
 //! usual:
 //!   - {metric: rows, season: weekday}
+//! sql:
+//!   - {name: paid, query: "SELECT COUNT(*) FROM ${object} WHERE amount < 0", mustBe: 0}
 //! waivers:
 //!   - {check: status.in, until: 2026-12-31, reason: old rows, by: data team}
 //! ```
@@ -28,7 +30,7 @@ use stoke_model::manifest::{Content, Node, Place, join};
 use super::fields::Fields;
 use super::{
     Accept, At, Check, Contract, Format, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, Season,
-    Severity, Strptime, TextFormat, TypeName, id_of, number, text, waiver,
+    Severity, Strptime, TextFormat, TypeName, id_of, number, operators, text, waiver,
 };
 
 const COLUMN: &[&str] = &[
@@ -80,6 +82,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
         "columnOrder",
         "unique",
         "usual",
+        "sql",
         "waivers",
     ];
     if !fields.keys(node, "", &keys) {
@@ -97,6 +100,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
     short.columns(node);
     short.combinations(node);
     short.usual(node);
+    short.sql(node, &name);
     let Short { mut checks, types, .. } = short;
     if checks.is_empty() && node.entry("columns").is_none() {
         let fix = "write `columns` or `rows`, `kind: DataContract` of ODCS, or `expectations` of Great Expectations";
@@ -105,6 +109,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
     number(&mut checks);
     let waivers = waiver::list(node, "", fields);
     Some(Contract {
+        names: vec![name.clone()],
         name,
         format: Format::Short,
         checks,
@@ -185,11 +190,7 @@ impl Short<'_, '_> {
     }
 
     fn column(&mut self, column: &str, node: &Node, path: &str) {
-        let severities = [("error", Severity::Error), ("warning", Severity::Warning)];
-        let severity = self
-            .fields
-            .word(node, "severity", path, &severities)
-            .unwrap_or(Severity::Error);
+        let severity = self.severity(node, path);
         let mostly = match self.fields.number(node, "mostly", path) {
             Some(share) if !(0.0..=1.0).contains(&share) => {
                 let place = node.place_of("mostly");
@@ -415,11 +416,7 @@ impl Short<'_, '_> {
                 ("hour", Season::Hour),
                 ("weekday", Season::Weekday),
             ];
-            let severities = [("error", Severity::Error), ("warning", Severity::Warning)];
-            let severity = self
-                .fields
-                .word(item, "severity", &path, &severities)
-                .unwrap_or(Severity::Error);
+            let severity = self.severity(item, &path);
             let season = self
                 .fields
                 .word(item, "season", &path, &seasons)
@@ -452,6 +449,43 @@ impl Short<'_, '_> {
                 item.place,
             );
         }
+    }
+
+    fn sql(&mut self, node: &Node, object: &str) {
+        for (path, item) in self.fields.list(node, "sql", "") {
+            let own = ["name", "query", "column", "severity"];
+            let keys: Vec<&str> = own.into_iter().chain(operators::OPERATORS).collect();
+            if !self.fields.keys(item, &path, &keys) {
+                continue;
+            }
+            let severity = self.severity(item, &path);
+            let name = self.fields.text(item, "name", &path);
+            let column = self.fields.text(item, "column", &path);
+            let holes = [("object", Some(object)), ("column", column)];
+            let query = operators::query(item, &path, &holes, self.fields);
+            let limit = operators::limit(item, &path, self.fields);
+            let (Some(query), Some(limit)) = (query, limit) else {
+                continue;
+            };
+            let columns = column.iter().map(|column| (*column).to_owned()).collect();
+            self.add(
+                "sql",
+                columns,
+                Kind::Sql { query, limit },
+                Accept::ALL,
+                severity,
+                item.place,
+            );
+            if let (Some(check), Some(name)) = (self.checks.last_mut(), name) {
+                check.id = name.to_owned();
+            }
+        }
+    }
+
+    fn severity(&mut self, node: &Node, path: &str) -> Severity {
+        let words = [("error", Severity::Error), ("warning", Severity::Warning)];
+        let found = self.fields.word(node, "severity", path, &words);
+        found.unwrap_or(Severity::Error)
     }
 
     fn limit(&mut self, node: &Node, path: &str) -> Option<Limit> {

@@ -52,6 +52,14 @@ impl Storage {
         Self(Kind::Store { store, prefix, runtime })
     }
 
+    /// The path, on a local disk.
+    pub fn local_path(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Local(path) => Some(path),
+            Kind::Store { .. } => None,
+        }
+    }
+
     /// The place, for people.
     pub fn place(&self) -> String {
         match &self.0 {

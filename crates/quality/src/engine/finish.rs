@@ -298,7 +298,7 @@ fn distinct(groups: &Groups, metric: Metric, rows: Option<u64>) -> Result<f64, S
 }
 
 /// Whole numbers without a point.
-fn number_value(number: f64) -> Value {
+pub(crate) fn number_value(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9.0e15 {
         (number as i64).into()
     } else {

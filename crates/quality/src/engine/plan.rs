@@ -69,6 +69,7 @@ impl Task {
             }),
             Kind::Freshness { .. } => Self::Gather(Needs::of(Metric::Max)),
             Kind::Increasing { .. } => Self::Order,
+            Kind::Sql { .. } => Self::Refused(crate::sql::NO_RUNNER.into()),
             Kind::Refused(reason) => Self::Refused(reason.clone()),
             _ => Self::Rows,
         }

@@ -35,6 +35,7 @@ mod packages;
 mod policies;
 #[path = "../../../objectstore/tests/support/python.rs"]
 mod python;
+mod quality;
 mod recorder;
 mod spark_submit;
 mod up;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         object_store::trials(&context),
         packages::trials(&context),
         policies::trials(&context),
+        quality::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),
         allocators::trials(&context),

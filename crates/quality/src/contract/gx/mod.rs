@@ -32,6 +32,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
     }
     number(&mut checks);
     Some(Contract {
+        names: vec![name.clone()],
         name,
         format: Format::GreatExpectations,
         checks,

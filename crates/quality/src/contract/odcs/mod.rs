@@ -123,13 +123,23 @@ pub(super) fn read(node: &Node, object: Option<&str>, fields: &mut Fields<'_>) -
         types: Vec::new(),
         zones: Vec::new(),
         keys: Vec::new(),
+        object: object.to_owned(),
     };
+    let mut names = vec![object.to_owned()];
+    // Names of several parts are of a catalogue that is not here.
+    let physical = odcs.fields.text(chosen, "physicalName", path);
+    names.extend(
+        physical
+            .filter(|name| *name != object && !name.contains('.'))
+            .map(str::to_owned),
+    );
     odcs.object(chosen, path);
     odcs.service_levels(node, object);
     let Odcs { mut checks, types, .. } = odcs;
     number(&mut checks);
     Some(Contract {
         name,
+        names,
         format: Format::Odcs,
         checks,
         waivers: Vec::new(),
@@ -186,6 +196,8 @@ struct Odcs<'f, 'a> {
     zones: Vec<(String, String)>,
     /// Columns of the primary key: position, column, place.
     keys: Vec<(i64, String, Place)>,
+    /// Name of the object.
+    object: String,
 }
 
 impl Odcs<'_, '_> {

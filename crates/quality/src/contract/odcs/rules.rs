@@ -3,7 +3,7 @@
 use stoke_model::manifest::{Content, Node, Source, join, read as read_nodes};
 
 use super::super::short::pattern;
-use super::super::{Accept, At, Check, Kind, Limit, Literal, Severity, gx};
+use super::super::{Accept, At, Check, Kind, Severity, gx, operators};
 use super::Odcs;
 use crate::contract::fields::Fields;
 
@@ -57,8 +57,17 @@ impl Odcs<'_, '_> {
         match self.fields.word(node, "type", path, &types).unwrap_or(0) {
             1 => return,
             2 => {
-                let kind = Kind::Refused("the rule is SQL, and there is no SQL engine here".into());
-                self.add("sql", columns, kind, Accept::ALL, node.place);
+                let holes = [
+                    ("object", Some(self.object.as_str())),
+                    ("table", Some(&self.object)),
+                    ("property", column),
+                    ("column", column),
+                ];
+                let query = operators::query(node, path, &holes, self.fields);
+                let limit = operators::limit(node, path, self.fields);
+                if let (Some(query), Some(limit)) = (query, limit) {
+                    self.add("sql", columns, Kind::Sql { query, limit }, Accept::ALL, node.place);
+                }
             }
             3 => self.custom(node, path, column),
             _ => self.library(node, path, column),
@@ -89,7 +98,7 @@ impl Odcs<'_, '_> {
         let Some(metric) = self.fields.word(node, key, path, METRICS) else {
             return;
         };
-        let Some(limit) = self.limit(node, path) else {
+        let Some(limit) = operators::limit(node, path, self.fields) else {
             return;
         };
         let units = [("rows", false), ("percent", true)];
@@ -185,67 +194,6 @@ impl Odcs<'_, '_> {
             }
         };
         self.add(metric, columns, kind, accept, place);
-    }
-
-    /// The one operator of a rule.
-    fn limit(&mut self, node: &Node, path: &str) -> Option<Limit> {
-        let mut found: Vec<Limit> = Vec::new();
-        let within = |min, max, strict_min, strict_max| Limit::Within {
-            min,
-            max,
-            strict_min,
-            strict_max,
-        };
-        for entry in node.entries().iter().filter(|entry| entry.key.starts_with("must")) {
-            let key = entry.key.as_str();
-            if key.ends_with("Between") {
-                let ends = self.fields.literals(node, key, path).unwrap_or_default();
-                let ends: Vec<f64> = ends.iter().filter_map(Literal::number).collect();
-                let [low, high] = ends.as_slice() else {
-                    let message = format!("`{key}` is a list of two numbers");
-                    self.fields
-                        .complain("wrong-type", entry.value.place, &join(path, key), message, "");
-                    return None;
-                };
-                if low > high {
-                    let message = format!("{low} is greater than {high}");
-                    self.fields.complain(
-                        "empty-range",
-                        entry.value.place,
-                        &join(path, key),
-                        message,
-                        "exchange the two ends",
-                    );
-                }
-                found.push(match key {
-                    "mustBeBetween" => within(Some(*low), Some(*high), false, false),
-                    _ => Limit::Outside(*low, *high),
-                });
-                continue;
-            }
-            let number = self.fields.number(node, key, path)?;
-            found.push(match key {
-                "mustBe" => Limit::Is(number),
-                "mustNotBe" => Limit::IsNot(number),
-                "mustBeGreaterThan" => within(Some(number), None, true, false),
-                "mustBeGreaterOrEqualTo" => Limit::at_least(number),
-                "mustBeLessThan" => within(None, Some(number), false, true),
-                "mustBeLessOrEqualTo" => Limit::at_most(number),
-                _ => return None,
-            });
-        }
-        if found.len() != 1 {
-            let message = format!("a rule has one operator; this has {}", found.len());
-            self.fields.complain(
-                "one-operator",
-                node.place,
-                path,
-                message,
-                "write for example `mustBe: 0`",
-            );
-            return None;
-        }
-        found.pop()
     }
 
     /// Rules of Great Expectations are checked, those of other engines cannot be told.

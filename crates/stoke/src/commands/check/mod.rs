@@ -4,8 +4,8 @@
 
 mod contracts;
 mod dry_run;
-mod process;
-mod spark;
+pub(crate) mod process;
+pub(crate) mod spark;
 mod tests;
 
 use std::io::Read;

@@ -119,12 +119,7 @@ async fn one(
     let spark_home = spark.runtime.spark_home.display().to_string();
     let mut properties: BTreeMap<String, String> = start.properties.clone();
     let mut set = |key: &str, value: String| properties.insert(key.to_owned(), value);
-    set("spark.ui.enabled", "false".to_owned());
     set("spark.app.name", "stoke-dry-run".to_owned());
-    set("spark.driver.host", "127.0.0.1".to_owned());
-    set("spark.driver.bindAddress", "127.0.0.1".to_owned());
-    set("spark.local.dir", at("local").display().to_string());
-    set("spark.sql.warehouse.dir", at("warehouse").display().to_string());
     if !start.jars.is_empty() {
         let mut jars = Vec::new();
         for jar in &start.jars {
@@ -149,11 +144,8 @@ async fn one(
         set("spark.jars.packages", packages.clone());
         set("spark.jars.ivy", ivy.display().to_string());
     }
-    let lines: String = properties
-        .iter()
-        .map(|(key, value)| format!("{key}={}\n", escaped(value)))
-        .collect();
-    std::fs::write(at("job.conf"), lines)?;
+    keep_apart(&mut properties, scratch.path());
+    write_properties(&at("job.conf"), &properties)?;
     let python: Vec<String> = start
         .python
         .iter()
@@ -163,31 +155,8 @@ async fn one(
     std::fs::write(at("plan.json"), plan.to_string())?;
     std::fs::write(at("probe.py"), PROBE)?;
 
-    let mut command = Command::new(spark.runtime.spark_home.join("bin/spark-submit"));
-    command
-        .args(["--master", "local[1]", "--properties-file"])
-        .arg(at("job.conf"));
+    let mut command = submit(spark, "local[1]", &at("job.conf"), &at("conf"));
     command.arg(at("probe.py")).arg(at("plan.json"));
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        if ["PYTHON", "PYSPARK", "SPARK_"]
-            .iter()
-            .any(|begin| name.starts_with(begin))
-        {
-            command.env_remove(name);
-        }
-    }
-    let interpreter = spark
-        .runtime
-        .python
-        .as_ref()
-        .map(|python| python.environment.join("bin/python3"));
-    command
-        .env("SPARK_HOME", &spark.runtime.spark_home)
-        .env("JAVA_HOME", &spark.java)
-        .env("SPARK_CONF_DIR", at("conf"))
-        .env("SPARK_LOCAL_IP", "127.0.0.1")
-        .env("PYSPARK_PYTHON", interpreter.unwrap_or_else(|| "python3".into()));
     let doing = format!(
         "starting Spark {} with the configuration of {}",
         start.version, start.file
@@ -215,6 +184,59 @@ async fn one(
             )),
         },
     )
+}
+
+/// Sets what keeps a Spark to itself: no UI, no address but this machine's own, all of its files below a directory.
+pub fn keep_apart(properties: &mut BTreeMap<String, String>, scratch: &Path) {
+    let below = |name: &str| scratch.join(name).display().to_string();
+    for (key, value) in [
+        ("spark.ui.enabled", "false".to_owned()),
+        ("spark.driver.host", "127.0.0.1".to_owned()),
+        ("spark.driver.bindAddress", "127.0.0.1".to_owned()),
+        ("spark.local.dir", below("local")),
+        ("spark.sql.warehouse.dir", below("warehouse")),
+    ] {
+        properties.insert(key.to_owned(), value);
+    }
+}
+
+/// Writes a file of Spark's properties.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_properties(file: &Path, properties: &BTreeMap<String, String>) -> std::io::Result<()> {
+    let lines: String = properties
+        .iter()
+        .map(|(key, value)| format!("{key}={}\n", escaped(value)))
+        .collect();
+    std::fs::write(file, lines)
+}
+
+/// `spark-submit` with properties and nothing of the user's own settings; the program and its arguments are still to come.
+pub fn submit(spark: &AtHand, master: &str, properties: &Path, conf: &Path) -> Command {
+    let mut command = Command::new(spark.runtime.spark_home.join("bin/spark-submit"));
+    command.args(["--master", master, "--properties-file"]).arg(properties);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if ["PYTHON", "PYSPARK", "SPARK_"]
+            .iter()
+            .any(|begin| name.starts_with(begin))
+        {
+            command.env_remove(name);
+        }
+    }
+    let interpreter = spark
+        .runtime
+        .python
+        .as_ref()
+        .map(|python| python.environment.join("bin/python3"));
+    command
+        .env("SPARK_HOME", &spark.runtime.spark_home)
+        .env("JAVA_HOME", &spark.java)
+        .env("SPARK_CONF_DIR", conf)
+        .env("SPARK_LOCAL_IP", "127.0.0.1")
+        .env("PYSPARK_PYTHON", interpreter.unwrap_or_else(|| "python3".into()));
+    command
 }
 
 /// A value as a file of Java properties has it.

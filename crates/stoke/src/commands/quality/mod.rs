@@ -1,10 +1,14 @@
 //! `stoke quality`: data against a contract.
 
+mod sql;
+
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use stoke_model::manifest::{Complaint, Source, has_errors};
 use stoke_operator::logs::Place;
 use stoke_quality::contract::{self, waiver};
+use stoke_quality::sql::Request;
 use stoke_quality::{Options, QualityError, Storage};
 
 use crate::cli::Context;
@@ -41,6 +45,12 @@ pub struct Arguments {
     /// Threads [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// The Spark that runs rules in SQL; it is installed when it is missing [default: the newest at hand]
+    #[arg(long, value_name = "VERSION")]
+    spark: Option<String>,
+    /// Seconds that all rules in SQL may take together
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    sql_timeout: u64,
 }
 
 /// Runs the command.
@@ -68,10 +78,28 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         options.waivers = waivers;
     }
     let storage = storage(&arguments.data)?;
-    let checked = tokio::task::spawn_blocking(move || stoke_quality::run(&contract, &storage, &options)).await;
-    let report = checked
-        .map_err(|error| Failure::environment("stoke::quality::run", error))?
-        .map_err(failed)?;
+    let wanted = sql::Wanted {
+        version: arguments.spark,
+        limit: Duration::from_secs(arguments.sql_timeout),
+    };
+    let home = &context.home;
+    let mut interrupted = None;
+    let mut answer = |request: &Request| {
+        let answers = sql::answers(request, &wanted, home, terminal);
+        tokio::runtime::Handle::current()
+            .block_on(answers)
+            .unwrap_or_else(|failure| {
+                let reason = failure.message.clone();
+                interrupted = Some(failure);
+                vec![Err(reason); request.queries.len()]
+            })
+    };
+    let report =
+        tokio::task::block_in_place(|| stoke_quality::run_with(&contract, &storage, &options, Some(&mut answer)));
+    if let Some(failure) = interrupted {
+        return Err(failure);
+    }
+    let report = report.map_err(failed)?;
     match terminal.format() {
         Format::Json => terminal.json(&serde_json::to_value(&report).unwrap_or_default()),
         Format::Text => terminal.out(report.to_string().trim_end()),
