@@ -1,11 +1,10 @@
 //! `stoke check`: every reason a job would fail or be refused, before it runs.
 //!
-//! The room `gate` judges; here its files are read, and what was asked to be run is run: [`tests`], [`dry_run`] and [`spark`], by [`process`].
+//! The room `gate` judges; here its files are read, and what was asked to be run is run: [`tests`], [`dry_run`] and [`spark`].
 
 mod contracts;
 mod dry_run;
-pub(crate) mod process;
-pub(crate) mod spark;
+mod spark;
 mod tests;
 
 use std::io::Read;

@@ -1,92 +1,24 @@
 //! A start of the job's Spark with nothing to do: `local[1]`, its configuration, its packages and jars, then the classes that it names.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 use stoke_gate::runs::spark::{Output, Start, Started, Tried, starts};
 use stoke_gate::{Job, Settings};
-use stoke_runtime::{Runtime, Runtimes, Version};
-use tokio::process::Command;
+use stoke_runtime::Runtimes;
 
-use super::process::{self, Ended};
-use crate::commands::runtime;
 use crate::failure::Outcome;
 use crate::home::Home;
+use crate::local_spark::{AtHand, at_hand, keep_apart, private, submit, write_properties};
+use crate::process::{self, Ended};
 use crate::terminal::Terminal;
 
 /// What is tried, in the driver's own Python: it runs nothing of the job.
 const PROBE: &str = include_str!("probe.py");
 /// How long a start may take, packages included.
 const LIMIT: Duration = Duration::from_secs(300);
-
-/// A Spark with what runs it.
-pub struct AtHand {
-    /// The version, as the job names it.
-    pub named: String,
-    /// The Spark.
-    pub runtime: Runtime,
-    /// `JAVA_HOME`.
-    pub java: PathBuf,
-}
-
-/// The Spark of a version, installed when it is missing; else why it cannot be had, and what to do about it.
-pub fn at_hand(runtimes: &Runtimes, named: &str, terminal: &mut Terminal) -> Result<AtHand, (String, String)> {
-    let version: Version = named.parse().map_err(|error| {
-        (
-            format!("Spark {named}: {error}"),
-            "name a whole version, for example 4.1.4, or say --spark".to_owned(),
-        )
-    })?;
-    let refused = |error: &dyn std::fmt::Display| {
-        (
-            error.to_string().replace('\n', "; "),
-            format!("`stoke runtime install {named}`"),
-        )
-    };
-    let java = runtimes.java(&version, None).map_err(|error| refused(&error))?;
-    let runtime = match runtimes.find(&version).map_err(|error| refused(&error))? {
-        Some(runtime) => runtime,
-        None => tokio::task::block_in_place(|| runtime::install(runtimes, &version, false, terminal))
-            .map_err(|failure| (failure.message, failure.fix.unwrap_or_default()))?,
-    };
-    Ok(AtHand {
-        named: named.to_owned(),
-        runtime,
-        java: java.home,
-    })
-}
-
-/// A directory of one's own, gone when it is dropped.
-pub fn private(home: &Home) -> Outcome<Scratch> {
-    let root = home.root().join("scratch");
-    std::fs::create_dir_all(&root)?;
-    for number in 0.. {
-        let path = root.join(format!("check-{}-{number}", std::process::id()));
-        match std::fs::create_dir(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            made => return Ok(made.map(|()| Scratch(path))?),
-        }
-    }
-    unreachable!("the loop ends only by returning")
-}
-
-/// A directory that goes with this value.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Starts a Spark for every application of a job.
 ///
@@ -184,81 +116,4 @@ async fn one(
             )),
         },
     )
-}
-
-/// Sets what keeps a Spark to itself: no UI, no address but this machine's own, all of its files below a directory.
-pub fn keep_apart(properties: &mut BTreeMap<String, String>, scratch: &Path) {
-    let below = |name: &str| scratch.join(name).display().to_string();
-    for (key, value) in [
-        ("spark.ui.enabled", "false".to_owned()),
-        ("spark.driver.host", "127.0.0.1".to_owned()),
-        ("spark.driver.bindAddress", "127.0.0.1".to_owned()),
-        ("spark.local.dir", below("local")),
-        ("spark.sql.warehouse.dir", below("warehouse")),
-    ] {
-        properties.insert(key.to_owned(), value);
-    }
-}
-
-/// Writes a file of Spark's properties.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_properties(file: &Path, properties: &BTreeMap<String, String>) -> std::io::Result<()> {
-    let lines: String = properties
-        .iter()
-        .map(|(key, value)| format!("{key}={}\n", escaped(value)))
-        .collect();
-    std::fs::write(file, lines)
-}
-
-/// `spark-submit` with properties and nothing of the user's own settings; the program and its arguments are still to come.
-pub fn submit(spark: &AtHand, master: &str, properties: &Path, conf: &Path) -> Command {
-    let mut command = Command::new(spark.runtime.spark_home.join("bin/spark-submit"));
-    command.args(["--master", master, "--properties-file"]).arg(properties);
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        if ["PYTHON", "PYSPARK", "SPARK_"]
-            .iter()
-            .any(|begin| name.starts_with(begin))
-        {
-            command.env_remove(name);
-        }
-    }
-    let interpreter = spark
-        .runtime
-        .python
-        .as_ref()
-        .map(|python| python.environment.join("bin/python3"));
-    command
-        .env("SPARK_HOME", &spark.runtime.spark_home)
-        .env("JAVA_HOME", &spark.java)
-        .env("SPARK_CONF_DIR", conf)
-        .env("SPARK_LOCAL_IP", "127.0.0.1")
-        .env("PYSPARK_PYTHON", interpreter.unwrap_or_else(|| "python3".into()));
-    command
-}
-
-/// A value as a file of Java properties has it.
-fn escaped(value: &str) -> String {
-    let mut out = String::new();
-    for c in value.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // Files of properties are read as Latin-1 or UTF-8, by the version.
-            c if c.is_ascii() => out.push(c),
-            c => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
-    match out.strip_prefix(' ') {
-        Some(rest) => format!("\\ {rest}"),
-        None => out,
-    }
 }

@@ -10,10 +10,10 @@ use stoke_gate::{Job, Settings};
 use stoke_runtime::{Runtime, Runtimes, Version};
 use tokio::process::Command;
 
-use super::process::{self, Ended};
-use super::spark::{self, private};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
+use crate::local_spark::{AtHand, at_hand, private};
+use crate::process::{self, Ended};
 use crate::terminal::Terminal;
 
 /// Largest job that is copied, in bytes.
@@ -80,10 +80,7 @@ async fn one(
     terminal: &mut Terminal,
 ) -> Outcome<Result<End, Refusal>> {
     let runtimes = Runtimes::new(home.root());
-    let spark = match version
-        .map(|version| spark::at_hand(&runtimes, version, terminal))
-        .transpose()
-    {
+    let spark = match version.map(|version| at_hand(&runtimes, version, terminal)).transpose() {
         Ok(spark) => spark,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -213,7 +210,7 @@ fn clean(command: &mut Command) {
 async fn environment(
     suite: &Suite,
     copy: &Path,
-    spark: Option<&spark::AtHand>,
+    spark: Option<&AtHand>,
     home: &Home,
     limit: Duration,
     terminal: &mut Terminal,
@@ -314,7 +311,7 @@ async fn environment(
     Ok(Ok(python))
 }
 
-fn version_of(spark: Option<&spark::AtHand>) -> &str {
+fn version_of(spark: Option<&AtHand>) -> &str {
     spark.map_or("of any version", |spark| spark.named.as_str())
 }
 

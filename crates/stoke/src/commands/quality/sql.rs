@@ -8,10 +8,10 @@ use serde_json::json;
 use stoke_quality::sql::{Answer, Request};
 use stoke_runtime::Runtimes;
 
-use crate::commands::check::process::{self, Ended};
-use crate::commands::check::spark::{self, private};
 use crate::failure::Outcome;
 use crate::home::Home;
+use crate::local_spark::{self, private};
+use crate::process::{self, Ended};
 use crate::terminal::Terminal;
 
 /// What answers, in the driver's own Python.
@@ -48,7 +48,7 @@ pub async fn answers(request: &Request, wanted: &Wanted, home: &Home, terminal: 
             "the rule is SQL, and no Spark is at hand to run it: `stoke runtime install 4.1.4`".into(),
         ));
     };
-    let spark = match spark::at_hand(&runtimes, &version, terminal) {
+    let spark = match local_spark::at_hand(&runtimes, &version, terminal) {
         Ok(spark) => spark,
         Err((why, fix)) => {
             let why = format!("the rule is SQL, and Spark {version} cannot be had to run it: {why}; {fix}");
@@ -69,14 +69,14 @@ pub async fn answers(request: &Request, wanted: &Wanted, home: &Home, terminal: 
     // Rows with more or fewer fields than columns are found also by queries that read few of the columns.
     set("spark.sql.csv.parser.columnPruning.enabled", "false");
     set("spark.ui.showConsoleProgress", "false");
-    spark::keep_apart(&mut properties, scratch.path());
-    spark::write_properties(&at("properties"), &properties)?;
+    local_spark::keep_apart(&mut properties, scratch.path());
+    local_spark::write_properties(&at("properties"), &properties)?;
     let plan =
         json!({ "names": request.names, "table": request.table, "queries": request.queries, "answers": at("answers") });
     std::fs::write(at("plan.json"), plan.to_string())?;
     std::fs::write(at("answer.py"), PROGRAM)?;
 
-    let mut command = spark::submit(&spark, "local[*]", &at("properties"), &at("conf"));
+    let mut command = local_spark::submit(&spark, "local[*]", &at("properties"), &at("conf"));
     command
         .arg(at("answer.py"))
         .arg(at("plan.json"))
