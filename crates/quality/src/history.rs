@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Season;
+use crate::distribution::Method;
 use crate::error::QualityError;
 use crate::report::Verdict;
 
@@ -31,6 +32,9 @@ pub struct Record {
     pub rows: Option<u64>,
     /// Numbers that checks found, by their ids.
     pub numbers: BTreeMap<String, f64>,
+    /// Percentiles of columns whose distribution is checked, by the ids of the checks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub percentiles: BTreeMap<String, Vec<f64>>,
     /// Whether the data were as the contract says.
     pub passed: bool,
     /// The score.
@@ -111,7 +115,20 @@ impl History {
 
     /// Earlier values of a check's number, of the season of a moment.
     pub fn values(&self, check: &str, season: Season, now: Timestamp) -> Vec<f64> {
-        let phase = |at: Timestamp| {
+        let same = self.earlier(season, now);
+        same.filter_map(|record| record.numbers.get(check).copied()).collect()
+    }
+
+    /// Earlier percentiles of a check's column, of the season of a moment.
+    pub fn percentiles(&self, check: &str, season: Season, now: Timestamp) -> Vec<&[f64]> {
+        let same = self.earlier(season, now);
+        same.filter_map(|record| record.percentiles.get(check).map(Vec::as_slice))
+            .collect()
+    }
+
+    /// Earlier runs of the season of a moment.
+    fn earlier(&self, season: Season, now: Timestamp) -> impl Iterator<Item = &Record> {
+        let phase = move |at: Timestamp| {
             let at = at.to_zoned(TimeZone::UTC);
             match season {
                 Season::None => 0,
@@ -119,11 +136,9 @@ impl History {
                 Season::Weekday => i16::from(at.weekday().to_monday_zero_offset()),
             }
         };
-        let same = self
-            .records
+        self.records
             .iter()
-            .filter(|record| record.at < now && phase(record.at) == phase(now));
-        same.filter_map(|record| record.numbers.get(check).copied()).collect()
+            .filter(move |record| record.at < now && phase(record.at) == phase(now))
     }
 }
 
@@ -140,13 +155,39 @@ fn file_name(contract: &str) -> String {
     name
 }
 
+/// Why earlier runs are too few to compare with, when they are.
+fn too_few(known: usize, at_least: usize) -> Option<String> {
+    (known < at_least)
+        .then(|| format!("{known} of the {at_least} earlier runs of this season that are needed are known"))
+}
+
+/// Whether numbers lie as usual, how far they are from that, and why in words.
+pub fn judge_distribution(
+    method: Method,
+    now: &[f64],
+    earlier: &[&[f64]],
+    threshold: f64,
+    at_least: usize,
+) -> (Verdict, Option<f64>, String) {
+    if let Some(reason) = too_few(earlier.len(), at_least) {
+        return (Verdict::Learning, None, reason);
+    }
+    let distance = method.distance(earlier, now);
+    let verdict = if distance <= threshold {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
+    let reason = format!(
+        "the {method} to {} earlier runs is {distance:.4}, up to {threshold} is usual",
+        earlier.len()
+    );
+    (verdict, Some(distance), reason)
+}
+
 /// Whether a number is as usual, and why in words.
 pub fn judge(number: f64, earlier: &[f64], threshold: f64, at_least: usize) -> (Verdict, String) {
-    if earlier.len() < at_least {
-        let reason = format!(
-            "{} of the {at_least} earlier runs of this season that are needed are known",
-            earlier.len()
-        );
+    if let Some(reason) = too_few(earlier.len(), at_least) {
         return (Verdict::Learning, reason);
     }
     let usual = median(earlier);
@@ -203,6 +244,7 @@ mod tests {
                 place: "p".into(),
                 rows: Some(rows as u64),
                 numbers: BTreeMap::from([("usual-rows".to_owned(), rows)]),
+                percentiles: BTreeMap::from([("amount.distribution".to_owned(), vec![0.0, rows])]),
                 passed: true,
                 score: Some(100.0),
             };
@@ -218,6 +260,18 @@ mod tests {
             Verdict::Fail
         );
         assert_eq!(history.values("other", Season::None, sunday), Vec::<f64>::new());
+        // The same column lies otherwise on Sundays.
+        let lies = |now: &[f64], season| {
+            let earlier = history.percentiles("amount.distribution", season, sunday);
+            judge_distribution(Method::Ks, now, &earlier, 0.1, 5).0
+        };
+        assert_eq!(lies(&[0.0, 100.0], Season::Weekday), Verdict::Pass);
+        assert_eq!(lies(&[0.0, 1000.0], Season::Weekday), Verdict::Fail);
+        assert_eq!(lies(&[0.0, 100.0], Season::None), Verdict::Fail);
+        assert_eq!(
+            judge_distribution(Method::Psi, &[0.0], &[], 0.2, 1).0,
+            Verdict::Learning
+        );
     }
 
     #[test]

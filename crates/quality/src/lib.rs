@@ -2,7 +2,7 @@
 //!
 //! In: a contract (ODCS 3, a Great Expectations suite, or the short YAML) and a place with data (Parquet, CSV, JSON lines; a file, a directory with
 //! partitions, a Delta or Iceberg table; on a disk or in an object store). Out: a [`Report`] with a verdict, the numbers of each check and some of the rows that
-//! are otherwise; on demand the rows set aside ([`quarantine`]), a history that tells what is unusual ([`history`]), and an OpenLineage event
+//! are otherwise; on demand the rows set aside ([`quarantine`]), a history that tells what is unusual ([`history`], [`distribution`]), and an OpenLineage event
 //! ([`lineage`]).
 //!
 //! [`contract`] reads what is wanted, [`data`] finds files and reads columns, [`column`] brings their types into a few classes, and [`engine`] computes
@@ -15,6 +15,7 @@ pub mod column;
 pub mod contract;
 pub mod data;
 mod describe;
+pub mod distribution;
 pub mod engine;
 mod error;
 pub mod history;

@@ -126,6 +126,10 @@ pub fn run_with(
         .iter()
         .filter_map(|one| Some((one.result.id.clone(), one.number?)))
         .collect();
+    let percentiles = finished
+        .iter()
+        .filter_map(|one| Some((one.result.id.clone(), one.percentiles.clone()?)))
+        .collect();
     let (quarantine, refused) = match &options.quarantine {
         None => (None, None),
         Some(directory) => match separators(&plan, &finished, rows) {
@@ -160,6 +164,7 @@ pub fn run_with(
             place: report.data.place.clone(),
             rows,
             numbers,
+            percentiles,
             passed: report.passed(),
             score,
         })?;
@@ -221,16 +226,31 @@ fn keys_of(
 }
 
 fn compare_with_earlier(one: &mut Finished, kind: &Kind, history: Option<&History>, now: Timestamp) {
-    let Kind::Usual {
+    let (Kind::Usual {
         season,
         threshold,
         at_least,
         ..
-    } = kind
+    }
+    | Kind::Distribution {
+        season,
+        threshold,
+        at_least,
+        ..
+    }) = kind
     else {
         return;
     };
     if one.result.verdict == Verdict::CannotTell {
+        return;
+    }
+    let id = &one.result.id;
+    if let (Some(history), Some(lies), Kind::Distribution { method, .. }) = (history, &one.percentiles, kind) {
+        let earlier = history.percentiles(id, *season, now);
+        let (verdict, distance, reason) = history::judge_distribution(*method, lies, &earlier, *threshold, *at_least);
+        one.result.verdict = verdict;
+        one.result.observed = distance.map(Into::into);
+        one.result.reason = Some(reason);
         return;
     }
     let (Some(history), Some(number)) = (history, one.number) else {
@@ -238,7 +258,7 @@ fn compare_with_earlier(one: &mut Finished, kind: &Kind, history: Option<&Histor
         one.result.reason = Some("no directory of earlier runs is given to compare with".into());
         return;
     };
-    let earlier = history.values(&one.result.id, *season, now);
+    let earlier = history.values(id, *season, now);
     let (verdict, reason) = history::judge(number, &earlier, *threshold, *at_least);
     one.result.verdict = verdict;
     one.result.reason = Some(reason);

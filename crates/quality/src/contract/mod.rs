@@ -22,7 +22,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use stoke_model::manifest::{self, Complaint, Place, Severity as Level, Source, has_errors};
 
+use crate::distribution::Method;
 pub use condition::{Condition, Operator};
+
 pub use limit::{Limit, Literal, Range};
 pub use pattern::Pattern;
 pub use strptime::Strptime;
@@ -275,6 +277,17 @@ pub enum Kind {
         /// What repeats.
         season: Season,
         /// How far from the median, in robust standard deviations.
+        threshold: f64,
+        /// Least number of earlier runs of the same season.
+        at_least: usize,
+    },
+    /// The numbers of a column lie as they usually do.
+    Distribution {
+        /// How distributions are compared.
+        method: Method,
+        /// What repeats.
+        season: Season,
+        /// What is too far.
         threshold: f64,
         /// Least number of earlier runs of the same season.
         at_least: usize,

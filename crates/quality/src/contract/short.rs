@@ -32,6 +32,7 @@ use super::{
     Accept, At, Check, Contract, Format, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, Season,
     Severity, Strptime, TextFormat, TypeName, id_of, number, operators, text, waiver,
 };
+use crate::distribution::Method;
 
 const COLUMN: &[&str] = &[
     "type",
@@ -407,7 +408,15 @@ impl Short<'_, '_> {
 
     fn usual(&mut self, node: &Node) {
         for (path, item) in self.fields.list(node, "usual", "") {
-            let keys = ["metric", "column", "season", "threshold", "atLeast", "severity"];
+            let keys = [
+                "metric",
+                "column",
+                "method",
+                "season",
+                "threshold",
+                "atLeast",
+                "severity",
+            ];
             if !self.fields.keys(item, &path, &keys) {
                 continue;
             }
@@ -421,25 +430,58 @@ impl Short<'_, '_> {
                 .fields
                 .word(item, "season", &path, &seasons)
                 .unwrap_or(Season::None);
-            let threshold = self.fields.number(item, "threshold", &path).unwrap_or(3.5);
+            let threshold = self.fields.number(item, "threshold", &path);
             let at_least = self.fields.whole(item, "atLeast", &path).unwrap_or(5);
+            let at_least = usize::try_from(at_least).unwrap_or(1).max(1);
+            let methods = [("psi", Method::Psi), ("ks", Method::Ks)];
+            let method = self.fields.word(item, "method", &path, &methods);
             let column = self.fields.text(item, "column", &path).map(str::to_owned);
             if item.get("metric").is_none() {
                 self.fields.missing(item, "metric", &path);
             }
-            let Some(metric) = self.fields.word(item, "metric", &path, METRICS) else {
+            let metrics: Vec<(&str, Option<Metric>)> = METRICS
+                .iter()
+                .map(|(name, metric)| (*name, Some(*metric)))
+                .chain([("distribution", None)])
+                .collect();
+            let Some(metric) = self.fields.word(item, "metric", &path, &metrics) else {
                 continue;
             };
-            if column.is_none() && metric != Metric::Rows {
+            if let (Some(_), Some(node)) = (metric, item.get("method")) {
+                let message = "`method` is for the metric `distribution`".to_owned();
+                self.fields.complain(
+                    "unknown-field",
+                    node.place,
+                    &join(&path, "method"),
+                    message,
+                    "remove it",
+                );
+            }
+            if column.is_none() && metric != Some(Metric::Rows) {
                 self.fields.missing(item, "column", &path);
             }
-            let kind = Kind::Usual {
-                metric,
-                season,
-                threshold,
-                at_least: usize::try_from(at_least).unwrap_or(1).max(1),
+            let (kind, name) = match metric {
+                Some(metric) => {
+                    let threshold = threshold.unwrap_or(3.5);
+                    let kind = Kind::Usual {
+                        metric,
+                        season,
+                        threshold,
+                        at_least,
+                    };
+                    (kind, format!("usual-{}", metric.name()))
+                }
+                None => {
+                    let method = method.unwrap_or(Method::Psi);
+                    let kind = Kind::Distribution {
+                        method,
+                        season,
+                        threshold: threshold.unwrap_or(method.usual_threshold()),
+                        at_least,
+                    };
+                    (kind, "usual-distribution".to_owned())
+                }
             };
-            let name = format!("usual-{}", metric.name());
             self.add(
                 &name,
                 column.into_iter().collect(),

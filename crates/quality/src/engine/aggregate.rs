@@ -308,6 +308,12 @@ impl Gathered {
         (position < self.all.len()).then(|| *self.all.select_nth_unstable_by(position, f64::total_cmp).1)
     }
 
+    /// The percentiles of all values.
+    pub fn percentiles(&mut self) -> Vec<f64> {
+        self.all.sort_unstable_by(f64::total_cmp);
+        crate::distribution::percentiles(&self.all)
+    }
+
     /// A quantile: what is at its place among the sorted values.
     pub fn quantile(&mut self, quantile: f64, between: Interpolation) -> Option<f64> {
         let place = quantile * self.all.len().checked_sub(1)? as f64;

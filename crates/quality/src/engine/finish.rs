@@ -23,6 +23,8 @@ pub struct Finished {
     pub result: CheckResult,
     /// The metric, for histories.
     pub number: Option<f64>,
+    /// The percentiles of the numbers, for histories.
+    pub percentiles: Option<Vec<f64>>,
     /// For the quarantine.
     pub repeated: Option<Repeated>,
 }
@@ -53,6 +55,7 @@ fn one(plan: &Plan<'_>, at: usize, mut state: State, rows: Option<u64>, now: Tim
             examples: Vec::new(),
         },
         number: None,
+        percentiles: None,
         repeated: None,
     };
     let reason = plan.reason(at).or(state.reason.take());
@@ -405,6 +408,14 @@ fn of_numbers(
         } => {
             let found = divergence::of_bins(gathered.values(), bins, weights);
             Ok(diverges_less(found, *threshold, result))
+        }
+        Kind::Distribution { .. } => {
+            let found = gathered.percentiles();
+            if found.is_empty() {
+                return Err("the column has no number".into());
+            }
+            finished.percentiles = Some(found);
+            Ok(true)
         }
         Kind::Quantiles { wanted, between } => {
             let mut fine = true;

@@ -63,7 +63,7 @@ impl Task {
                 Metric::Distinct | Metric::DistinctShare => Self::Keys,
                 other => Self::Gather(Needs::of(*other)),
             },
-            Kind::Quantiles { .. } => Self::Gather(Needs {
+            Kind::Quantiles { .. } | Kind::Distribution { .. } => Self::Gather(Needs {
                 all: true,
                 ..Needs::default()
             }),
