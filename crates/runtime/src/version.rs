@@ -19,6 +19,11 @@ pub struct Version {
 #[error("`{0}` is not a Spark version; write it as major.minor.patch, like 4.1.4")]
 pub struct InvalidVersion(pub String);
 
+/// How the Python package index spells a version of Spark: `4.2.0-preview2` is `4.2.0.dev2` there.
+pub fn index_version(version: &str) -> String {
+    version.replace("-preview", ".dev")
+}
+
 impl Version {
     /// The release line: `(4, 1)` for 4.1.4.
     pub fn line(&self) -> (u32, u32) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use stoke_model::conf::properties;
 use stoke_runtime::{Runtime, Runtimes, Version};
 use tokio::process::Command;
 
@@ -97,11 +98,7 @@ pub fn keep_apart(properties: &mut BTreeMap<String, String>, scratch: &Path) {
 /// # Errors
 /// When it cannot be written.
 pub fn write_properties(file: &Path, properties: &BTreeMap<String, String>) -> std::io::Result<()> {
-    let lines: String = properties
-        .iter()
-        .map(|(key, value)| format!("{key}={}\n", escaped(value)))
-        .collect();
-    std::fs::write(file, lines)
+    std::fs::write(file, properties::store(properties, []))
 }
 
 /// `spark-submit` with properties and nothing of the user's own settings; the program and its arguments are still to come.
@@ -129,28 +126,4 @@ pub fn submit(spark: &AtHand, master: &str, properties: &Path, conf: &Path) -> C
         .env("SPARK_LOCAL_IP", "127.0.0.1")
         .env("PYSPARK_PYTHON", interpreter.unwrap_or_else(|| "python3".into()));
     command
-}
-
-/// A value as a file of Java properties has it.
-fn escaped(value: &str) -> String {
-    let mut out = String::new();
-    for c in value.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // Files of properties are read as Latin-1 or UTF-8, by the version.
-            c if c.is_ascii() => out.push(c),
-            c => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
-    match out.strip_prefix(' ') {
-        Some(rest) => format!("\\ {rest}"),
-        None => out,
-    }
 }

@@ -16,7 +16,7 @@ use crate::gates::sound;
 use crate::job::Job;
 
 /// Keys, or beginnings of keys (those that end in a dot), that a local start leaves out.
-pub const LEFT_OUT: [&str; 29] = [
+pub const LEFT_OUT: [&str; 32] = [
     "spark.kubernetes.",
     "spark.submit.",
     "spark.eventLog.",
@@ -30,6 +30,9 @@ pub const LEFT_OUT: [&str; 29] = [
     "spark.files",
     "spark.archives",
     "spark.jars",
+    "spark.jars.packages",
+    "spark.jars.ivy",
+    "spark.jars.ivySettings",
     "spark.pyspark.python",
     "spark.pyspark.driver.python",
     "spark.local.dir",
@@ -244,17 +247,8 @@ fn start(document: &Document, (file, number): (&str, usize), directory: &Path, s
 }
 
 fn is_left_out(key: &str) -> bool {
-    // Where packages are looked for stays.
-    if matches!(
-        key,
-        "spark.jars.repositories" | "spark.jars.excludes" | "spark.jars.packages"
-    ) {
-        return key == "spark.jars.packages";
-    }
-    LEFT_OUT
-        .iter()
-        .any(|out| key == *out || (out.ends_with('.') && key.starts_with(out)))
-        || key.starts_with("spark.jars.ivy")
+    let is = |out: &&str| key == *out || (out.ends_with('.') && key.starts_with(*out));
+    LEFT_OUT.iter().any(is)
 }
 
 /// Options of a JVM without those that name a file of the image.

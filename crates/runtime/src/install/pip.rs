@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Progress, Stage};
 use crate::error::InstallError;
+use crate::version::index_version;
 
 /// One package to install.
 pub(super) struct Requirement {
@@ -289,11 +290,6 @@ struct Hashes {
 #[derive(Deserialize)]
 struct Metadata {
     name: String,
-}
-
-/// How the Python index spells a Spark version: `4.2.0-preview2` is `4.2.0.dev2` there.
-fn index_version(version: &str) -> String {
-    version.replace("-preview", ".dev")
 }
 
 /// The reason inside one of pip's long connection messages.

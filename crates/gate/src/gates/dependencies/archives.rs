@@ -42,14 +42,7 @@ pub(super) fn read(file: &File, sparks: &[String], found: &mut Found) {
         Ok(archive) => archive,
         Err(error) => {
             let message = format!("it is damaged: {error}");
-            say(
-                file,
-                found,
-                Severity::Error,
-                "dependency-archive",
-                message,
-                "build or fetch it again",
-            );
+            damaged(file, found, message);
             return;
         }
     };
@@ -69,6 +62,12 @@ fn say(
 ) {
     let finding = Finding::of_file(severity, code, &file.name, message);
     found.findings.push(finding.with_fix(fix));
+}
+
+/// An archive that nothing can be made of.
+fn damaged(file: &File, found: &mut Found, message: String) {
+    let fix = "build or fetch it again";
+    say(file, found, Severity::Error, "dependency-archive", message, fix);
 }
 
 fn text(archive: &mut ZipArchive<BufReader<Handle>>, name: &str) -> Option<String> {
@@ -263,14 +262,7 @@ fn read_wheel(file: &File, archive: &mut ZipArchive<BufReader<Handle>>, sparks: 
     push(file, coordinates, licence, sparks, found);
     let Some(metadata) = metadata else {
         let message = "it has no METADATA: pip refuses it".to_owned();
-        say(
-            file,
-            found,
-            Severity::Error,
-            "dependency-archive",
-            message,
-            "build or fetch it again",
-        );
+        damaged(file, found, message);
         return;
     };
     let wanted = metadata

@@ -13,7 +13,6 @@ use stoke_model::manifest::{Place, Severity};
 
 use super::super::conf::line_place;
 use super::{Dependency, Found, locks, packages};
-use crate::finding::Finding;
 use crate::job::File;
 
 /// One dependency of a project.
@@ -64,15 +63,12 @@ fn take(file: &File, artifact: Artifact, sparks: &[String], found: &mut Found) {
     let unpinned = version.as_deref().is_some_and(packages::is_unpinned);
     if unpinned {
         let message = format!("`{group}:{artifact}` is not pinned: another version is taken as soon as there is one");
-        let finding = Finding::at(
-            Severity::Warning,
-            "dependency-unpinned",
-            &file.source,
-            place,
-            "",
+        found.say(
+            (Severity::Warning, "dependency-unpinned"),
+            (file, place),
             message,
+            "name one released version",
         );
-        found.findings.push(finding.with_fix("name one released version"));
     }
     if let Some(version) = &version {
         for spark in sparks {
@@ -86,23 +82,17 @@ fn take(file: &File, artifact: Artifact, sparks: &[String], found: &mut Found) {
                     ),
                     _ => (severity, fix),
                 };
-                let finding = Finding::at(severity, code, &file.source, place, "", message);
-                found.findings.push(finding.with_fix(fix));
+                found.say((severity, code), (file, place), message, fix);
             }
             let part = packages::is_part_of_spark(&group, &artifact);
             if part && super::minor(version) != super::minor(spark) {
                 let message = format!("the project is built against Spark {version}, and the application runs {spark}");
-                let finding = Finding::at(
-                    Severity::Error,
-                    "dependency-other-spark",
-                    &file.source,
-                    place,
-                    "",
+                found.say(
+                    (Severity::Error, "dependency-other-spark"),
+                    (file, place),
                     message,
+                    format!("build it against {spark}"),
                 );
-                found
-                    .findings
-                    .push(finding.with_fix(format!("build it against {spark}")));
             }
         }
     }

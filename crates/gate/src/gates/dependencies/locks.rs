@@ -13,7 +13,6 @@ use toml::Spanned;
 use super::super::conf::line_place;
 use super::marker::Marker;
 use super::{Dependency, Found, fits};
-use crate::finding::Finding;
 use crate::job::File;
 
 /// Names of the files.
@@ -87,10 +86,12 @@ pub(super) fn read(file: &File, sparks: &[String], found: &mut Found) {
 pub(super) fn unreadable(file: &File, place: Place, cause: &str, found: &mut Found) {
     let cause = cause.lines().next().unwrap_or_default();
     let message = format!("the file cannot be read: {cause}");
-    let finding = Finding::at(Severity::Error, "dependency-syntax", &file.source, place, "", message);
-    found
-        .findings
-        .push(finding.with_fix("mend it at this place, or let its tool write it anew"));
+    found.say(
+        (Severity::Error, "dependency-syntax"),
+        (file, place),
+        message,
+        "mend it at this place, or let its tool write it anew",
+    );
 }
 
 /// The place of some bytes of a file.
@@ -103,15 +104,12 @@ pub(super) fn place_at(file: &File, start: usize) -> Place {
 /// Says that a file wants a Python its Spark is not made for.
 pub(super) fn python(file: &File, place: Place, wanted: &str, sparks: &[String], found: &mut Found) {
     if let Some((message, fix)) = fits::python(wanted, sparks) {
-        let finding = Finding::at(
-            Severity::Error,
-            "dependency-other-python",
-            &file.source,
-            place,
-            "",
+        found.say(
+            (Severity::Error, "dependency-other-python"),
+            (file, place),
             message,
+            fix,
         );
-        found.findings.push(finding.with_fix(fix));
     }
 }
 

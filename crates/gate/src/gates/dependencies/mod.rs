@@ -84,6 +84,20 @@ struct Found {
     findings: Vec<Finding>,
 }
 
+impl Found {
+    /// A finding at a place of a file, with its fix.
+    fn say(
+        &mut self,
+        (severity, code): (Severity, &'static str),
+        (file, place): (&File, Place),
+        message: String,
+        fix: impl Into<String>,
+    ) {
+        let finding = Finding::at(severity, code, &file.source, place, "", message);
+        self.findings.push(finding.with_fix(fix));
+    }
+}
+
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let mut found = gather(job, settings);
     licences::judge(

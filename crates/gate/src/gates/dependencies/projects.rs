@@ -11,7 +11,6 @@ use toml::Spanned;
 
 use super::requirement::{Pin, Requirement};
 use super::{Found, fits, locks};
-use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 
 #[derive(Deserialize)]
@@ -98,16 +97,11 @@ fn unpinned(file: &File, place: Place, text: &str, found: &mut Found) {
     let message = format!(
         "`{text}` is not pinned, and there is no lock file: another version is installed as soon as there is one"
     );
-    let finding = Finding::at(
-        Severity::Warning,
-        "dependency-unpinned",
-        &file.source,
-        place,
-        "",
+    found.say(
+        (Severity::Warning, "dependency-unpinned"),
+        (file, place),
         message,
-    );
-    found.findings.push(
-        finding.with_fix("keep the lock file of the project's tool beside it (`uv lock`, `poetry lock`, `pdm lock`)"),
+        "keep the lock file of the project's tool beside it (`uv lock`, `poetry lock`, `pdm lock`)",
     );
 }
 
@@ -115,8 +109,12 @@ fn requirement(file: &File, place: Place, text: &str, sparks: &[String], found: 
     match Requirement::from_str(text.trim()) {
         Err(cause) => {
             let message = format!("`{text}` is no requirement: {cause}");
-            let finding = Finding::at(Severity::Error, "dependency-syntax", &file.source, place, "", message);
-            found.findings.push(finding.with_fix("write `name==1.2.3`"));
+            found.say(
+                (Severity::Error, "dependency-syntax"),
+                (file, place),
+                message,
+                "write `name==1.2.3`",
+            );
         }
         Ok(requirement) if requirement.may_hold(&fits::pythons(sparks)) => {
             if requirement.pin.is_none() {
@@ -174,17 +172,12 @@ fn conda(file: &File, place: Place, text: &str, sparks: &[String], found: &mut F
     found.count += 1;
     if exact.is_none() {
         let message = format!("`{text}` is not pinned: another version is installed as soon as there is one");
-        let finding = Finding::at(
-            Severity::Warning,
-            "dependency-unpinned",
-            &file.source,
-            place,
-            "",
+        found.say(
+            (Severity::Warning, "dependency-unpinned"),
+            (file, place),
             message,
+            format!("write `{name}=` and the version the job was tested with"),
         );
-        found
-            .findings
-            .push(finding.with_fix(format!("write `{name}=` and the version the job was tested with")));
     }
     if OF_SPARK.contains(&name) {
         found.count -= 1;

@@ -7,6 +7,7 @@ use super::super::{Accept, At, Check, Kind, Severity, gx, operators};
 use super::Odcs;
 use crate::contract::fields::Fields;
 
+/// Keys of a rule, besides its operator.
 const QUALITY: &[&str] = &[
     "id",
     "authoritativeDefinitions",
@@ -28,14 +29,6 @@ const QUALITY: &[&str] = &[
     "query",
     "engine",
     "implementation",
-    "mustBe",
-    "mustNotBe",
-    "mustBeGreaterThan",
-    "mustBeGreaterOrEqualTo",
-    "mustBeLessThan",
-    "mustBeLessOrEqualTo",
-    "mustBeBetween",
-    "mustNotBeBetween",
 ];
 
 const METRICS: &[(&str, &str)] = &[
@@ -48,7 +41,8 @@ const METRICS: &[(&str, &str)] = &[
 
 impl Odcs<'_, '_> {
     pub(super) fn rule(&mut self, node: &Node, path: &str, column: Option<&str>) {
-        if !self.fields.keys(node, path, QUALITY) {
+        let keys: Vec<&str> = QUALITY.iter().copied().chain(operators::OPERATORS).collect();
+        if !self.fields.keys(node, path, &keys) {
             return;
         }
         let types = [("library", 0), ("text", 1), ("sql", 2), ("custom", 3)];

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use stoke_gate::runs::tests::{End, Ran, Suite, Tool, suites};
 use stoke_gate::{Job, Settings};
-use stoke_runtime::{Runtime, Runtimes, Version};
+use stoke_runtime::version::index_version;
+use stoke_runtime::{Runtime, Runtimes};
 use tokio::process::Command;
 
 use crate::failure::{Failure, Outcome};
@@ -381,7 +382,10 @@ fn lend(environment: &Path, spark: &Runtime) -> Outcome<()> {
     let py4j = py4j
         .filter_map(|name| Some(name.strip_prefix("py4j-")?.split("-src").next()?.to_owned()))
         .next();
-    let known = [("pyspark", Some(index_version(&spark.version))), ("py4j", py4j)];
+    let known = [
+        ("pyspark", Some(index_version(&spark.version.to_string()))),
+        ("py4j", py4j),
+    ];
     for (name, version) in known.into_iter().filter_map(|(name, version)| Some((name, version?))) {
         let directory = packages.join(format!("{name}-{version}.dist-info"));
         std::fs::create_dir_all(&directory)?;
@@ -393,11 +397,6 @@ fn lend(environment: &Path, spark: &Runtime) -> Outcome<()> {
         std::fs::write(directory.join("RECORD"), "")?;
     }
     Ok(())
-}
-
-/// How the Python index spells a version of Spark.
-fn index_version(version: &Version) -> String {
-    version.to_string().replace("-preview", ".dev")
 }
 
 /// The JUnit reports below a directory, in the order of their names; of directories that are reports'.
