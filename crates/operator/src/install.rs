@@ -307,6 +307,7 @@ fn deployment(options: &Options, account: &str) -> Value {
     if let Some(url) = &options.keep_logs {
         arguments.push(format!("--keep-logs={url}"));
     }
+    arguments.push(format!("--quality-image={}", options.image));
     arguments.extend(options.policies.arguments(&options.namespace));
     let mut ports = vec![
         json!({"name": "metrics", "containerPort": 8080}),

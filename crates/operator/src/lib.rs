@@ -16,6 +16,7 @@
 //! - [`metrics`]: what is counted; [`Health`]: whether the operator lives
 //! - [`serve`]: all of it as a service, with probes
 //! - [`policies`]: what the team's rules say of what is submitted
+//! - [`quality`]: what data contracts say of a run's data, before and after it
 //! - [`names`]: names that make doing a thing twice safe
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
@@ -37,6 +38,7 @@ pub mod metrics;
 pub mod names;
 pub mod plan;
 pub mod policies;
+pub mod quality;
 pub mod schedule;
 pub mod serve;
 

@@ -10,6 +10,8 @@ use crate::contract::{At, Format, Severity};
 
 /// Rows of each check that are shown.
 pub const EXAMPLES: usize = 20;
+/// Checks that a summary names.
+const NAMED: usize = 5;
 
 /// What was found of data by a contract.
 #[derive(Clone, Debug, Serialize)]
@@ -141,6 +143,36 @@ impl Report {
     /// True when the data are as the contract says, or what is not is waived.
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Pass
+    }
+
+    /// The verdict in one line without any value of the data: what may stand in the status of an application.
+    pub fn summary(&self) -> String {
+        let wrong: Vec<&CheckResult> = self
+            .checks
+            .iter()
+            .filter(|check| {
+                check.severity == Severity::Error && matches!(check.verdict, Verdict::Fail | Verdict::CannotTell)
+            })
+            .collect();
+        if wrong.is_empty() {
+            let score = self.score.map_or_else(String::new, |score| format!(", score {score}"));
+            return format!("as the contract says: {} checks{score}", self.checks.len());
+        }
+        let told = |check: &&CheckResult| match (check.verdict, check.considered, check.unexpected) {
+            (Verdict::CannotTell, ..) => format!("{} cannot be told", check.id),
+            (_, Some(considered), Some(unexpected)) => format!("{} ({unexpected} of {considered})", check.id),
+            _ => check.id.clone(),
+        };
+        let mut named: Vec<String> = wrong.iter().take(NAMED).map(told).collect();
+        if wrong.len() > NAMED {
+            named.push(format!("and {} more", wrong.len() - NAMED));
+        }
+        format!(
+            "{} of {} checks do not hold: {}",
+            wrong.len(),
+            self.checks.len(),
+            named.join(", ")
+        )
     }
 
     /// The verdict and score of checks.

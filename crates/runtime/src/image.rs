@@ -21,6 +21,8 @@ pub const WORK_DIRECTORY: &str = "/opt/spark/work-dir";
 pub const SPARK_USER: u32 = 185;
 /// Where Stoke's own files are in a container.
 pub(crate) const STOKE: &str = "/opt/stoke";
+/// The program `stoke` in every container.
+pub const PROGRAM: &str = "/opt/stoke/bin/stoke";
 pub(crate) const USER_HOME: &str = "/home/spark";
 
 /// A container image that can be run on this machine.
@@ -79,7 +81,7 @@ impl Image {
             mounts.push(Mount::read_only(&java.home, &java.home));
         }
         mounts.push(Mount::read_only(&launch.directory, format!("{STOKE}/launch")));
-        mounts.push(Mount::read_only(&launch.program, format!("{STOKE}/bin/stoke")));
+        mounts.push(Mount::read_only(&launch.program, PROGRAM));
         for script in ["entrypoint.sh", "decom.sh"] {
             mounts.push(Mount::read_only(
                 launch.directory.join(script),

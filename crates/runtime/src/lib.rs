@@ -25,7 +25,7 @@ pub mod runtime;
 pub mod version;
 
 pub use error::{Corruption, ImageError, InstallError, JavaError};
-pub use image::{EVENT_LOGS, Image, Mount, PACKAGES, Preparation};
+pub use image::{EVENT_LOGS, Image, Mount, PACKAGES, PROGRAM, Preparation};
 pub use install::{Progress, Stage};
 pub use runtime::{Origin, Runtime, Runtimes};
 pub use version::Version;

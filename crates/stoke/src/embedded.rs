@@ -10,6 +10,7 @@ use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_model::quantity::Quantity;
 use stoke_objectstore::ObjectStore;
 use stoke_operator::logs::KeepLogs;
+use stoke_operator::quality::Runner;
 use stoke_operator::{Operator, OperatorConfig, Policies};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -130,6 +131,11 @@ impl Embedded {
             config.settings.event_log = Some(event_logs::url());
             config.logs = logs.map(KeepLogs::new);
             config.policies = serving.policies;
+            // Every image here has it.
+            config.quality = Some(Runner {
+                image: None,
+                program: stoke_runtime::PROGRAM.to_string(),
+            });
             tokio::spawn(Operator::new(cluster.client(), config).run(stopped))
         });
         Ok(Embedded {

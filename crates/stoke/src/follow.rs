@@ -70,6 +70,7 @@ pub async fn follow(
         application: application.clone(),
         shown: None,
         waiting: String::new(),
+        told: Vec::new(),
         submission: None,
         log: None,
         progress: Progress::default(),
@@ -169,6 +170,8 @@ struct Follower<'a> {
     application: SparkApplication,
     shown: Option<ApplicationStateType>,
     waiting: String,
+    /// What was said of data quality.
+    told: Vec<String>,
     submission: Option<String>,
     log: Option<JoinHandle<()>>,
     progress: Progress,
@@ -196,6 +199,17 @@ impl Follower<'_> {
         }
         if !state.is_terminal() && !status.app_state.error_message.is_empty() {
             self.wait(&status.app_state.error_message);
+        }
+        for condition in status
+            .conditions
+            .iter()
+            .filter(|condition| condition.type_.starts_with("Quality"))
+        {
+            let told = format!("{}: {}: {}", condition.type_, condition.reason, condition.message);
+            if condition.status != "Unknown" && !self.told.contains(&told) {
+                self.note(&told);
+                self.told.push(told);
+            }
         }
         self.application = application;
         state.is_terminal()

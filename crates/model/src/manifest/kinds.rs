@@ -143,9 +143,13 @@ fn asked_by_annotation(document: &Document) -> Vec<Complaint> {
             }
             Some(known) => {
                 // What is not a text the schema has complained about.
-                let text = entry.value.as_str().filter(|text| !known.form.allows(text))?;
-                let message = format!("annotation {name}: {text:?} is not allowed");
-                ("bad-annotation", entry.value.place, message, known.form.wanted())
+                let text = entry.value.as_str()?;
+                let wanted = known.form.check(text).err()?;
+                let message = match text.contains('\n') {
+                    true => format!("annotation {name} is not allowed as it is"),
+                    false => format!("annotation {name}: {text:?} is not allowed"),
+                };
+                ("bad-annotation", entry.value.place, message, wanted)
             }
         };
         let path = join("metadata.annotations", name);

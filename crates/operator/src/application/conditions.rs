@@ -1,10 +1,11 @@
-//! Conditions for `kubectl wait`: `DriverReady`, `Completed`, `Failed`, `Suspended`.
+//! Conditions for `kubectl wait`: `DriverReady`, `Completed`, `Failed`, `Suspended`, `QualityBefore`, `QualityAfter`.
 //!
-//! `DriverReady` is there from the first submission on, with the reason for waiting while it is False. The others appear when they become
-//! True and go when a new run begins.
+//! `DriverReady` is there from the first submission on, with the reason for waiting while it is False. Those of data quality are there from the
+//! moment a check is asked for, Unknown until it has ended. The others appear when they become True. All go when a new run begins.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use stoke_model::annotations::quality::Phase;
 use stoke_model::crd::{ApplicationStateType as State, SparkApplicationStatus};
 
 use super::decide::seconds;
@@ -12,7 +13,13 @@ use super::facts::{Driver, Facts, Outcome, Progress};
 use super::note::EventNote;
 
 /// Words for a failure that is not the driver's own doing; once said they stay.
-const WORDS: [&str; 4] = ["DeadlineExceeded", "DriverNotFound", "PendingTimeout", "StartTimeout"];
+const WORDS: [&str; 5] = [
+    "DeadlineExceeded",
+    "DriverNotFound",
+    "PendingTimeout",
+    "QualityFailed",
+    "StartTimeout",
+];
 /// How long after its time a pod that is being deleted is said to be stuck.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(30);
 const STUCK: &str = "DriverStuckTerminating";
@@ -129,8 +136,59 @@ fn reason_word(text: &str) -> String {
     }
 }
 
+/// Whether data are as a contract says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    Yes,
+    No,
+    Unknown,
+}
+
+fn of_phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Before => "QualityBefore",
+        Phase::After => "QualityAfter",
+    }
+}
+
+/// Says what is known of the data of a phase; the Event for people when that is an answer and news.
+pub(super) fn quality(
+    status: &mut SparkApplicationStatus,
+    phase: Phase,
+    held: Held,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> Option<EventNote> {
+    let type_ = of_phase(phase);
+    let value = match held {
+        Held::Yes => "True",
+        Held::No => "False",
+        Held::Unknown => "Unknown",
+    };
+    let known = status.conditions.iter().find(|condition| condition.type_ == type_);
+    let news = known.is_none_or(|known| known.status != value || known.message != message);
+    set_to(status, type_, value, reason, message, now);
+    (news && held != Held::Unknown).then(|| EventNote::quality(phase, reason != "Passed", held == Held::Yes, message))
+}
+
+/// A new run knows nothing of its data yet.
+pub(super) fn forget_quality(status: &mut SparkApplicationStatus, phase: Phase) {
+    status.conditions.retain(|condition| condition.type_ != of_phase(phase));
+}
+
 fn set(status: &mut SparkApplicationStatus, type_: &str, holds: bool, reason: &str, message: &str, now: Timestamp) {
-    let value = if holds { "True" } else { "False" };
+    set_to(
+        status,
+        type_,
+        if holds { "True" } else { "False" },
+        reason,
+        message,
+        now,
+    );
+}
+
+fn set_to(status: &mut SparkApplicationStatus, type_: &str, value: &str, reason: &str, message: &str, now: Timestamp) {
     let observed_generation = status.observed_generation;
     let kept = status.conditions.iter().find(|c| c.type_ == type_ && c.status == value);
     let last_transition_time = kept.map_or_else(|| seconds(now), |kept| kept.last_transition_time.clone());

@@ -4,11 +4,13 @@
 //! written *before* its actions are taken: what is about to be created is on record first, under names that derive from that record.
 
 mod driver;
+mod quality;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use stoke_model::annotations::ACTIVE_DEADLINE;
+use stoke_model::annotations::quality::Phase;
 use stoke_model::crd::{
     ApplicationStateType as State, DriverInfo, ExecutorState, RestartPolicyType, SparkApplicationStatus, Transition,
 };
@@ -21,6 +23,8 @@ use super::limits::{self, Limits};
 use super::note::EventNote;
 use super::{conditions, executors};
 use crate::names;
+use crate::quality::Refused;
+use quality::Gate;
 
 /// What is to be written, done, said, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +48,10 @@ pub enum Action {
     ConfirmDriver(String),
     /// Delete this pod of ours. Answer: [`Facts::driver`].
     DeleteDriver(String),
+    /// Make the pod that holds the run's data against their contracts, or find it made. Answer: [`Facts::checks`], [`Facts::check_refused`].
+    Check(Phase),
+    /// Delete this pod that checks data. Answer: [`Facts::checks`].
+    DeleteCheck(String),
     /// Delete the application object; its time to live is over.
     DeleteApplication,
 }
@@ -52,6 +60,8 @@ pub enum Action {
 pub const KEPT_TRANSITIONS: usize = 20;
 /// How soon to look again at what should have moved on by an event: a lost event costs this much, not for ever.
 const SOON: SignedDuration = SignedDuration::from_secs(10);
+/// The word for a run that its data did not let be.
+const QUALITY_FAILED: &str = "QualityFailed";
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(60);
 /// What a growing back-off ends at.
 const LONGEST_BACK_OFF: SignedDuration = SignedDuration::from_mins(5);
@@ -66,6 +76,7 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
         facts,
         now,
         outcome: facts.submission.as_ref(),
+        check_refused: facts.check_refused.as_ref(),
         status,
         // One that cannot be read is refused at the next submission; a run that has begun goes on without it.
         limits: Limits::of(&facts.app, facts.limits).unwrap_or(facts.limits),
@@ -118,6 +129,7 @@ struct Round<'a> {
     facts: &'a Facts,
     now: Timestamp,
     outcome: Option<&'a Outcome>,
+    check_refused: Option<&'a Refused>,
     status: SparkApplicationStatus,
     limits: Limits,
     events: Vec<EventNote>,
@@ -168,16 +180,16 @@ impl Round<'_> {
     fn submit(&mut self) -> Next {
         if !self.intent_recorded() {
             if let Err(message) = annotations::on_edit(&self.facts.app) {
-                return self.refuse(&message, true);
+                return self.refuse(&cannot_submit(&message), true);
             }
             if let Err(message) = Limits::of(&self.facts.app, self.facts.limits) {
-                return self.refuse(&message, true);
+                return self.refuse(&cannot_submit(&message), true);
             }
             self.record_intent();
-            return Next::Ask(Action::Submit);
+            return self.submit_checked();
         }
         match self.outcome.take() {
-            None => Next::Ask(Action::Submit),
+            None => self.submit_checked(),
             Some(Outcome::Submitted(submitted)) => {
                 self.status.spark_application_id = Some(submitted.application_id.clone());
                 if let Some((service, port)) = &submitted.web_ui {
@@ -194,7 +206,7 @@ impl Round<'_> {
                 self.status.app_state.error_message.clear();
                 self.enter(State::Submitted, "")
             }
-            Some(Outcome::Refused { message, permanent, .. }) => self.refuse(message, *permanent),
+            Some(Outcome::Refused { message, permanent, .. }) => self.refuse(&cannot_submit(message), *permanent),
             Some(Outcome::Blocked { message }) => {
                 self.status.app_state.error_message.clone_from(message);
                 match &self.facts.driver {
@@ -205,11 +217,23 @@ impl Round<'_> {
         }
     }
 
+    /// The submission on record, once the data are as they must be before it.
+    fn submit_checked(&mut self) -> Next {
+        match self.quality(Phase::Before) {
+            Gate::Open => Next::Ask(Action::Submit),
+            Gate::Unknown(next) => next,
+            Gate::Shut(message, permanent) => {
+                self.because = Some(QUALITY_FAILED);
+                self.refuse(&message, permanent)
+            }
+        }
+    }
+
     fn refuse(&mut self, message: &str, permanent: bool) -> Next {
         self.sent_away = permanent;
         self.status.spec_digest = Some(self.facts.spec_digest.clone());
         self.status.driver_info = DriverInfo::default();
-        self.status.app_state.error_message = format!("failed to run spark-submit: {message}");
+        self.status.app_state.error_message = message.to_owned();
         self.enter(State::SubmissionFailed, message)
     }
 
@@ -254,6 +278,9 @@ impl Round<'_> {
         let retries = policy.on_submission_failure_retries.unwrap_or(0);
         let again = self.allows(policy.type_, self.status.submission_attempts, retries);
         if self.sent_away || !again {
+            if let Some(next) = self.stray_check() {
+                return next;
+            }
             self.status.termination_time = Some(seconds(self.now));
             let message = self.status.app_state.error_message.clone();
             return self.enter(State::Failed, &message);
@@ -276,6 +303,15 @@ impl Round<'_> {
     // --- the end of a run -------------------------------------------------------------------------------------------------------
 
     fn succeeding(&mut self) -> Next {
+        match self.quality(Phase::After) {
+            Gate::Open => {}
+            Gate::Unknown(_) if self.is_overdue() => return self.overdue(),
+            Gate::Unknown(next) => return next,
+            Gate::Shut(message, _) => {
+                self.because = Some(QUALITY_FAILED);
+                return self.fail(None, &message);
+            }
+        }
         if self.policy() == RestartPolicyType::Always && !self.is_overdue() {
             return self.run_again();
         }
@@ -303,6 +339,9 @@ impl Round<'_> {
             };
         }
         // The last failed driver stays for its logs, but nothing that might still start or run does.
+        if let Some(next) = self.stray_check() {
+            return next;
+        }
         match &self.facts.driver {
             Driver::Present(pod) if !pod.progress.is_finished() && !pod.deleting => {
                 return Next::Ask(Action::DeleteDriver(pod.name.clone()));
@@ -346,6 +385,9 @@ impl Round<'_> {
 
     /// Some step while the recorded driver pod is not known to be gone; none when it is, or none was ever recorded.
     fn driver_remains(&mut self) -> Option<Next> {
+        if let Some(next) = self.stray_check() {
+            return Some(next);
+        }
         let name = self.status.driver_info.pod_name.clone()?;
         match &self.facts.driver {
             Driver::Gone => None,
@@ -363,6 +405,9 @@ impl Round<'_> {
 
     fn forget_run(&mut self) {
         let status = &mut self.status;
+        for phase in Phase::ALL {
+            conditions::forget_quality(status, phase);
+        }
         status.spark_application_id = None;
         status.termination_time = None;
         status.driver_info = DriverInfo::default();
@@ -373,6 +418,10 @@ impl Round<'_> {
     // --- the end ----------------------------------------------------------------------------------------------------------------
 
     fn ended(&mut self) -> Next {
+        // One that was made and not yet seen when the application ended.
+        if let Some(next) = self.stray_check() {
+            return next;
+        }
         let ended_at = self.status.termination_time.get_or_insert_with(|| seconds(self.now)).0;
         let Some(ttl) = self.facts.app.spec.time_to_live_seconds else {
             return Next::Rest;
@@ -530,6 +579,11 @@ impl Round<'_> {
             .extend(EventNote::entering(state, &self.facts.app, &self.status));
         Next::Moved
     }
+}
+
+/// As the published operator says it.
+fn cannot_submit(message: &str) -> String {
+    format!("failed to run spark-submit: {message}")
 }
 
 /// Kubernetes times have whole seconds.

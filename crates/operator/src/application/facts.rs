@@ -8,6 +8,7 @@ use stoke_model::crd::{ExecutorState, SparkApplication};
 use stoke_model::names;
 
 use super::limits::Limits;
+use crate::quality::{CheckPod, Refused};
 
 /// Everything [`decide`](super::decide) may look at.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,10 @@ pub struct Facts {
     pub executors: Vec<ExecutorPod>,
     /// The answer to [`Action::Submit`](super::Action::Submit), in the round that follows it.
     pub submission: Option<Outcome>,
+    /// Pods of this application that check data, of every attempt, in any order.
+    pub checks: Vec<CheckPod>,
+    /// Why the check that was asked for could not be made, in the round that follows.
+    pub check_refused: Option<Refused>,
 }
 
 /// What is known about the driver pod.
@@ -328,7 +333,7 @@ fn containers(pod: &Pod, usual: &str) -> Vec<String> {
 }
 
 /// Why a pending pod does not start, if something stands in its way: not scheduled, or a container that cannot be started.
-fn pending_reason(pod: &Pod) -> Option<PendingReason> {
+pub(crate) fn pending_reason(pod: &Pod) -> Option<PendingReason> {
     let status = pod.status.as_ref()?;
     let waiting = [&status.init_container_statuses, &status.container_statuses]
         .into_iter()
@@ -357,7 +362,7 @@ fn pending_reason(pod: &Pod) -> Option<PendingReason> {
     waiting.or_else(unscheduled)
 }
 
-fn pod_reason(pod: &Pod) -> String {
+pub(crate) fn pod_reason(pod: &Pod) -> String {
     let status = pod.status.as_ref();
     let part = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
     let reason = part(status.and_then(|s| s.reason.as_ref()));
@@ -382,7 +387,7 @@ fn held_by(pod: &Pod) -> String {
     node.into_iter().chain(finalizers).collect::<Vec<_>>().join(", ")
 }
 
-fn phase(pod: &Pod) -> &str {
+pub(crate) fn phase(pod: &Pod) -> &str {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     // A pod the node has not seen yet has no phase.
     phase.filter(|phase| !phase.is_empty()).unwrap_or("Pending")

@@ -1,6 +1,7 @@
 //! What people are told: Kubernetes Events, as values.
 
 use kube::ResourceExt;
+use stoke_model::annotations::quality::Phase;
 use stoke_model::crd::{ApplicationStateType as State, ExecutorState, SparkApplication, SparkApplicationStatus};
 
 use super::annotations::OnEdit;
@@ -136,6 +137,17 @@ impl EventNote {
             }
         };
         Some(Self::new(warning, reason, "Watch", note))
+    }
+
+    /// What the data of a run are by their contracts.
+    pub(super) fn quality(phase: Phase, warning: bool, goes_on: bool, summary: &str) -> Self {
+        let reason = match (warning, goes_on) {
+            (false, _) => "SparkApplicationQualityPassed",
+            (true, true) => "SparkApplicationQualityWarned",
+            (true, false) => "SparkApplicationQualityFailed",
+        };
+        let note = format!("Data quality {} the run: {summary}", phase.word());
+        Self::new(warning, reason, "Check", note)
     }
 
     /// A driver pod that is being deleted does not go.

@@ -5,6 +5,7 @@ mod faults;
 mod limits;
 mod model;
 mod pods;
+mod quality;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -36,7 +36,7 @@ impl Turn<'_> {
         match action {
             Action::DeleteDriver(_) => self.await_logs(facts, false),
             Action::DeleteApplication => self.await_logs(facts, true),
-            Action::Submit | Action::ConfirmDriver(_) => None,
+            Action::Submit | Action::ConfirmDriver(_) | Action::Check(_) | Action::DeleteCheck(_) => None,
         }
     }
 

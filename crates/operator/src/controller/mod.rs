@@ -30,6 +30,7 @@ use crate::logs::{KeepLogs, Keeper};
 use crate::metrics::{self, Metrics};
 use crate::plan::{NativePlanner, Planner};
 use crate::policies::{self, Policies};
+use crate::quality::Runner;
 use cache::Cache;
 pub use clock::Clock;
 use gathering::Gathering;
@@ -91,6 +92,8 @@ pub struct OperatorConfig {
     pub logs: Option<KeepLogs>,
     /// What is asked before pods are made; by default nothing.
     pub policies: Policies,
+    /// Where pods that check data get `stoke` from; without it no check can be made.
+    pub quality: Option<Runner>,
 }
 
 impl Default for OperatorConfig {
@@ -112,6 +115,7 @@ impl Default for OperatorConfig {
             visits: Visits::default(),
             logs: None,
             policies: Policies::default(),
+            quality: None,
         }
     }
 }
@@ -124,6 +128,7 @@ pub(crate) struct Context {
     pub(crate) publisher: Publisher,
     pub(crate) planner: Arc<dyn Planner>,
     pub(crate) policies: Policies,
+    pub(crate) quality: Option<Arc<Runner>>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) gathering: Gathering,
     pub(crate) limits: Limits,
@@ -197,6 +202,7 @@ impl Operator {
             health,
             logs,
             policies,
+            quality,
             ..
         } = self.config;
         let (applications, touched) = mpsc::unbounded_channel();
@@ -211,6 +217,7 @@ impl Operator {
             publisher,
             planner: self.planner,
             policies: policies.clone(),
+            quality: quality.map(Arc::new),
             settings: Arc::new(self.config.settings),
             gathering: Gathering::default(),
             limits: self.config.limits,

@@ -18,6 +18,7 @@ use crate::act::{is_code, pods, status, submission};
 use crate::application::{Action, Decision, Driver, EventNote, Facts, decide};
 use crate::companions;
 use crate::names::{self, API_VERSION};
+use crate::quality::{self, CheckPod};
 
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
 const ROUNDS: usize = 12;
@@ -85,7 +86,7 @@ impl Turn<'_> {
                 return Ok(now.checked_add(wait).ok());
             }
             self.write(&mut facts, decision.status, &decision.events).await?;
-            facts.submission = None;
+            (facts.submission, facts.check_refused) = (None, None);
             let Some(action) = decision.actions.first() else {
                 return Ok(decision.requeue_at);
             };
@@ -200,6 +201,23 @@ impl Turn<'_> {
                     _ => None,
                 };
                 facts.driver = pods::delete(client, namespace, pod, uid, &self.app.uid).await?;
+            }
+            Action::Check(phase) => {
+                let (planner, runner) = (self.context.planner.as_ref(), self.context.quality.as_deref());
+                match quality::make(client, &facts.app, planner, runner, *phase).await? {
+                    Ok(pod) => {
+                        self.context.cache.pod_answered(&self.context.scopes, &pod);
+                        facts.checks.push(CheckPod::read(&pod));
+                    }
+                    Err(refused) => facts.check_refused = Some(refused),
+                }
+            }
+            Action::DeleteCheck(pod) => {
+                let known = facts.checks.iter().find(|check| check.name == *pod);
+                let uid = known.map(|check| check.uid.as_str());
+                pods::delete(client, namespace, pod, uid, &self.app.uid).await?;
+                // The watch will say when it is gone; nobody waits for that.
+                facts.checks.retain(|check| check.name != *pod);
             }
             Action::DeleteApplication => {
                 let preconditions = Some(Preconditions {

@@ -50,6 +50,23 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0)
 }
 
+/// Phases whose data quality is known by `new` and was not by `old`, with how it ended.
+fn checked(old: &SparkApplicationStatus, new: &SparkApplicationStatus) -> Vec<(&'static str, &'static str)> {
+    let known = |status: &SparkApplicationStatus, type_: &str| -> Option<&'static str> {
+        let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
+        match (found.status.as_str(), found.reason.as_str()) {
+            ("True", "Warned") => Some("warned"),
+            ("True", _) => Some("passed"),
+            ("False", _) => Some("failed"),
+            _ => None,
+        }
+    };
+    let phases = [("before", "QualityBefore"), ("after", "QualityAfter")];
+    let news = phases.into_iter().filter(|(_, type_)| known(old, type_).is_none());
+    news.filter_map(|(phase, type_)| Some((phase, known(new, type_)?)))
+        .collect()
+}
+
 impl Metrics {
     /// The status of an application changed.
     pub(crate) fn changed(
@@ -94,6 +111,9 @@ impl Metrics {
                         &catalogue::SUBMIT_LATENCY_HISTOGRAM,
                     );
                 }
+            }
+            for (phase, result) in checked(old, new) {
+                registry.add(&catalogue::QUALITY_CHECKS, &[phase, result], 1.0);
             }
             if from == to {
                 return;

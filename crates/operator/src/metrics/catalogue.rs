@@ -103,6 +103,7 @@ catalogue! {
     POLICY_LOADS = "stoke_policy_loads_total", Counter, &["result"], "Policies read after a change: loaded, failed.";
     POLICY_RULES = "stoke_policy_rules", Gauge, &[], "Rules in force.";
     POLICY_BROKEN = "stoke_policy_broken", Gauge, &[], "1 while the newest policies cannot be used, and older ones or none are in force.";
+    QUALITY_CHECKS = "stoke_quality_checks_total", Counter, &["phase", "result"], "Data of applications held against their contracts, before or after a run: passed, warned, failed.";
     CERTIFICATE_END = "stoke_webhook_certificate_end_timestamp_seconds", Gauge, &[], "When the certificate ends that the webhook serves, in seconds since 1970.";
     CERTIFICATE_STEPS = "stoke_webhook_certificate_steps_total", Counter, &["step"], "Steps taken with the webhook's certificates: create, trust, issue, forget.";
     QUEUE_DEPTH = "workqueue_depth", Gauge, QUEUE, "Objects that wait to be worked on.";

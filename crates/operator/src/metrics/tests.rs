@@ -107,7 +107,11 @@ async fn exercised() -> Metrics {
     good.enter(&metrics, State::PendingRerun, 10, |_| ());
     good.enter(&metrics, State::Submitted, 11, submitted);
     good.enter(&metrics, State::Running, 12, |_| ());
-    good.enter(&metrics, State::Succeeding, 32, ended);
+    good.enter(&metrics, State::Succeeding, 32, |status| {
+        let told = json!({"type": "QualityAfter", "status": "True", "reason": "Warned", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        status.conditions.push(serde_json::from_value(told).unwrap());
+        ended(status);
+    });
     good.enter(&metrics, State::Completed, 32, |_| ());
     let mut bad = Life::begin("bad");
     bad.enter(&metrics, State::SubmissionFailed, 1, submitted);

@@ -33,6 +33,20 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         context.trial("example: streaming", &spark, |context| {
             run(context, "streaming.yaml", &[], 0, &["Streaming checked", "COMPLETED"])
         }),
+        context.trial("example: quality", &spark, |context| {
+            run(
+                context,
+                "quality.yaml",
+                &[],
+                0,
+                &[
+                    "3000 prices written",
+                    "QualityBefore: Passed: 1 of 1 contracts hold",
+                    "QualityAfter: Warned: 1 of 2 contracts hold",
+                    "COMPLETED",
+                ],
+            )
+        }),
         context.trial("example: fails in user code", &spark, |context| {
             run(
                 context,

@@ -1,17 +1,28 @@
-//! `stoke quality` with rules in SQL, run by real Spark.
+//! `stoke quality` with rules in SQL, run by real Spark, and as a step of applications.
 
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, expect_code, expect_parts, stoke, text};
+use crate::admission::apply;
+use crate::common::{Context, eventually, expect_code, expect_parts, program, stoke, text};
+use crate::up::Up;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     vec![
         context.trial("quality: rules in SQL", &[context.spark("4.1.4")], rules),
         context.trial("quality: rules in SQL without a Spark", &[], without),
+        context.trial(
+            "quality: contracts before and after a run",
+            &[
+                context.spark("4.1.4"),
+                program("kubectl", "see the Kubernetes documentation, `Install kubectl`"),
+            ],
+            step,
+        ),
     ]
 }
 
@@ -119,4 +130,176 @@ fn without(_: &Context) -> Result<(), Failed> {
         &text(&output),
         &["no Spark is at hand to run it", "stoke runtime install"],
     )
+}
+
+/// A job that copies what is positive; the contracts before and after it; all in a directory of this machine.
+const JOB: &str = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n\
+    spark.read.csv('/data/raw', header=True, inferSchema=True).where('amount > 0').coalesce(1).write.mode('overwrite').parquet('/data/clean')\n";
+const CONTRACTS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: orders}\ndata:\n  raw.yaml: |\n    name: raw\n    rows: {min: 1}\n    columns:\n      \
+    id: {required: true, unique: true}\n  clean.yaml: |\n    name: clean\n    rows: {min: 2}\n    columns:\n      amount: {min: 1}\n    sql:\n      \
+    - {name: all, query: \"SELECT COUNT(*) FROM ${object} WHERE amount IS NULL\", mustBe: 0}\n  strict.yaml: |\n    name: strict\n    rows: {min: 100}\n";
+
+fn annotated(name: &str, directory: &Path, steps: &str) -> String {
+    format!(
+        "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata:\n  name: {name}\n  annotations:\n    stoke.dev/quality: |\n      {}\n\
+         spec:\n  type: Python\n  mode: cluster\n  image: apache/spark:4.1.4\n  sparkVersion: 4.1.4\n  mainApplicationFile: local:///data/job.py\n  \
+         volumes:\n    - {{name: data, hostPath: {{path: {}, type: Directory}}}}\n  driver:\n    coreRequest: 250m\n    memory: 512m\n    \
+         serviceAccount: spark-operator-spark\n    volumeMounts: [{{name: data, mountPath: /data}}]\n  executor:\n    instances: 1\n    coreRequest: 250m\n    \
+         memory: 512m\n    volumeMounts: [{{name: data, mountPath: /data}}]\n",
+        steps.replace('\n', "\n      "),
+        directory.display()
+    )
+}
+
+/// State, message and the reasons of its conditions of data quality, when the application has ended.
+fn ended(up: &Up, name: &str) -> Result<Value, Failed> {
+    let mut found = Value::Null;
+    eventually(&format!("{name} ends"), Duration::from_secs(180), || {
+        let get = ["get", "sparkapplication", name, "-o", "json"];
+        let read = up.kubectl(&get).output().ok();
+        found = read
+            .and_then(|output| serde_json::from_slice(&output.stdout).ok())
+            .unwrap_or_default();
+        let state = found["status"]["applicationState"]["state"].as_str();
+        matches!(state, Some("COMPLETED" | "FAILED"))
+    })?;
+    Ok(found["status"].take())
+}
+
+fn expect_ended(status: &Value, state: &str, conditions: &[(&str, &str, &str)], parts: &[&str]) -> Result<(), Failed> {
+    let told = |type_: &str, key: &str| {
+        let all = status["conditions"].as_array().into_iter().flatten();
+        let found = all.clone().find(|condition| condition["type"] == type_);
+        found.map_or(String::new(), |found| {
+            found[key].as_str().unwrap_or_default().to_owned()
+        })
+    };
+    let right = |(type_, value, reason): &(&str, &str, &str)| {
+        told(type_, "status") == *value && told(type_, "reason") == *reason
+    };
+    if status["applicationState"]["state"] != state || !conditions.iter().all(right) {
+        return Err(format!("not {state} with {conditions:?}: {status:#}").into());
+    }
+    expect_parts(&status.to_string(), parts)
+}
+
+fn step(context: &Context) -> Result<(), Failed> {
+    let data = tempfile::tempdir()?;
+    std::os::unix::fs::chown(data.path(), Some(185), Some(185)).or_else(|_| {
+        // Without the right to give it away, anybody may write.
+        std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+    })?;
+    std::fs::create_dir(data.path().join("raw"))?;
+    std::fs::write(data.path().join("job.py"), JOB)?;
+    std::fs::write(data.path().join("raw/a.csv"), "id,amount\n1,5\n2,7\n3,-1\n")?;
+    std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    let up = Up::start(context)?;
+    expect_code(&apply(&up, &[], CONTRACTS)?, 0)?;
+    let raw = "before:\n  - {contract: orders/raw.yaml, data: /data/raw}\n";
+    let both = format!(
+        "{raw}after:\n  - {{contract: orders/clean.yaml, data: /data/clean}}\n  - {{contract: orders/strict.yaml, data: /data/clean, onFail: warn}}\n"
+    );
+    expect_code(&apply(&up, &[], &annotated("warned", data.path(), &both))?, 0)?;
+    let status = ended(&up, "warned")?;
+    let passed = ("QualityBefore", "True", "Passed");
+    expect_ended(
+        &status,
+        "COMPLETED",
+        &[
+            passed,
+            ("QualityAfter", "True", "Warned"),
+            ("Completed", "True", "DriverSucceeded"),
+        ],
+        &[
+            "1 of 2 contracts hold",
+            "(warns only) orders/strict.yaml on /data/clean: 1 of 1 checks do not hold: rows",
+        ],
+    )?;
+    let described = text(&up.kubectl(&["describe", "sparkapplication", "warned"]).output()?);
+    expect_parts(
+        &described,
+        &["SparkApplicationQualityPassed", "SparkApplicationQualityWarned"],
+    )?;
+    // What was found in detail is the log of the step.
+    let pods = [
+        "get",
+        "pods",
+        "-l",
+        "spark-role=quality,stoke.dev/quality=after",
+        "-o",
+        "name",
+    ];
+    let pod = text(&up.kubectl(&pods).output()?);
+    let log = text(&up.kubectl(&["logs", pod.trim(), "-c", "step-0"]).output()?);
+    expect_parts(&log, &["clean: /data/clean (parquet", "pass: sql.all"])?;
+
+    // What the job leaves behind is not right: the run has failed, though its driver has not.
+    let after = "after: [{contract: orders/strict.yaml, data: /data/clean}]";
+    expect_code(&apply(&up, &[], &annotated("results", data.path(), after))?, 0)?;
+    expect_ended(
+        &ended(&up, "results")?,
+        "FAILED",
+        &[("QualityAfter", "False", "Failed"), ("Failed", "True", "QualityFailed")],
+        &["data quality after the run: 0 of 1 contracts hold"],
+    )?;
+
+    // What it would read is not right: no driver is made.
+    std::fs::write(data.path().join("raw/b.csv"), "id,amount\n1,5\n")?;
+    expect_code(&apply(&up, &[], &annotated("blocked", data.path(), raw))?, 0)?;
+    expect_ended(
+        &ended(&up, "blocked")?,
+        "FAILED",
+        &[
+            ("QualityBefore", "False", "Failed"),
+            ("Failed", "True", "QualityFailed"),
+        ],
+        &[
+            "data quality before the run",
+            "orders/raw.yaml on /data/raw",
+            "id.unique (2 of 4)",
+        ],
+    )?;
+    let driver = up.kubectl(&["get", "pod", "blocked-driver"]).output()?;
+    expect_code(&driver, 1)?;
+
+    // What cannot be looked at, by its cause.
+    for (name, steps, told) in [
+        (
+            "no-map",
+            "before: [{contract: none/raw.yaml, data: /data/raw}]",
+            "there is no ConfigMap none in namespace default",
+        ),
+        (
+            "no-key",
+            "before: [{contract: orders/row.yaml, data: /data/raw}]",
+            "ConfigMap orders has no key row.yaml; it has clean.yaml, raw.yaml, strict.yaml",
+        ),
+        (
+            "no-data",
+            "before: [{contract: orders/raw.yaml, data: /data/none}]",
+            "/data/none",
+        ),
+        (
+            "no-text",
+            "before: [{contrat: orders/raw.yaml, data: /data/raw}]",
+            "did you mean `contract`?",
+        ),
+    ] {
+        expect_code(&apply(&up, &[], &annotated(name, data.path(), steps))?, 0)?;
+        expect_ended(&ended(&up, name)?, "FAILED", &[], &[told])?;
+    }
+    // The same mistake before anything is sent.
+    let file = data.path().join("wrong.yaml");
+    std::fs::write(
+        &file,
+        annotated(
+            "wrong",
+            data.path(),
+            "before: [{contrat: orders/raw.yaml, data: /data/raw}]",
+        ),
+    )?;
+    let refused = up.stoke(&["run", &file.to_string_lossy()]).output()?;
+    expect_code(&refused, 2)?;
+    expect_parts(&text(&refused), &["stoke.dev/quality", "did you mean `contract`?"])?;
+    up.down()
 }

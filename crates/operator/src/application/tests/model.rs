@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use stoke_model::annotations::QUALITY;
+use stoke_model::annotations::quality::Phase;
 use stoke_model::names::driver_pod;
 
 use super::*;
+use crate::quality::facts::Ended;
+use crate::quality::{self, CheckPod, Refused};
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -24,6 +28,10 @@ enum Event {
     },
     /// A pod that was being deleted is gone.
     PodGone,
+    /// The pods that check data end like this.
+    Checked(i32),
+    /// Someone deletes them.
+    ChecksDeleted,
     /// An edit; one of the driver's pod name too.
     Edit {
         renames: bool,
@@ -38,6 +46,8 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (0u8..8).prop_map(Event::Progress),
         1 => any::<bool>().prop_map(|lingers| Event::PodDeleted { lingers }),
         1 => Just(Event::PodGone),
+        2 => (0i32..3).prop_map(Event::Checked),
+        1 => Just(Event::ChecksDeleted),
         1 => any::<bool>().prop_map(|renames| Event::Edit { renames }),
         1 => any::<bool>().prop_map(Event::Suspend),
         2 => (-100_000i64..100_000).prop_map(Event::Clock),
@@ -51,6 +61,9 @@ struct World {
     pods: BTreeMap<String, DriverPod>,
     /// What the cache says about them.
     cached: BTreeMap<String, DriverPod>,
+    /// The pods that check data, and what the cache says about them.
+    checks: BTreeMap<String, CheckPod>,
+    cached_checks: BTreeMap<String, CheckPod>,
     now: i64,
     created: Vec<String>,
 }
@@ -61,6 +74,8 @@ impl World {
             facts: fresh(spec),
             pods: BTreeMap::new(),
             cached: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            cached_checks: BTreeMap::new(),
             now: 0,
             created: Vec::new(),
         }
@@ -84,6 +99,7 @@ impl World {
     fn reconcile(&mut self, mut effects: usize, stale: bool, refuse: bool) -> Option<Timestamp> {
         if !stale {
             self.cached.clone_from(&self.pods);
+            self.cached_checks.clone_from(&self.checks);
         }
         let name = self.status().driver_info.pod_name;
         let name = name.unwrap_or_else(|| driver_pod("pi", &self.facts.app.spec));
@@ -94,6 +110,7 @@ impl World {
                 .cloned()
                 .map_or(Driver::NotCached, Driver::Present),
             submission: None,
+            checks: self.cached_checks.values().cloned().collect(),
             ..self.facts.clone()
         };
         for _ in 0..8 {
@@ -108,7 +125,7 @@ impl World {
                 self.facts.app.status = Some(decision.status.clone());
             }
             facts.app.status = Some(decision.status.clone());
-            facts.submission = None;
+            (facts.submission, facts.check_refused) = (None, None);
             let Some(action) = decision.actions.first() else {
                 return decision.requeue_at;
             };
@@ -124,6 +141,27 @@ impl World {
                         pod.deleting = true;
                     }
                     facts.driver = self.live(name);
+                }
+                Action::Check(phase) if refuse => {
+                    let message = format!("{phase:?} is forbidden");
+                    facts.check_refused = Some(Refused {
+                        message,
+                        permanent: false,
+                    });
+                }
+                Action::Check(phase) => {
+                    let name = quality::pod_name(&facts.app, *phase);
+                    let made = CheckPod {
+                        name: name.clone(),
+                        phase: Some(*phase),
+                        created: Some(at(self.now)),
+                        ..CheckPod::default()
+                    };
+                    facts.checks.push(self.checks.entry(name).or_insert(made).clone());
+                }
+                Action::DeleteCheck(name) => {
+                    self.checks.remove(name);
+                    facts.checks.retain(|check| check.name != *name);
                 }
                 Action::DeleteApplication => return None,
             }
@@ -191,6 +229,17 @@ impl World {
             }
             Event::PodDeleted { lingers: true } => self.pods.values_mut().for_each(|pod| pod.deleting = true),
             Event::PodDeleted { lingers: false } => self.pods.clear(),
+            Event::Checked(code) => {
+                for check in self.checks.values_mut().filter(|check| !check.done) {
+                    check.done = true;
+                    let ended = Ended {
+                        code: *code,
+                        ..Ended::default()
+                    };
+                    check.ended.insert(quality::pod::container(0), ended);
+                }
+            }
+            Event::ChecksDeleted => self.checks.clear(),
             Event::PodGone => self.pods.retain(|_, pod| !pod.deleting),
             Event::Edit { renames } => {
                 if *renames {
@@ -241,6 +290,22 @@ fn check(before: &stoke_model::crd::SparkApplicationStatus, decision: &Decision,
         assert!(decision.status.submission_id.is_some() && decision.status.driver_info.pod_name.is_some());
     }
     assert!(decision.actions.len() <= 1);
+    // Nothing passes whose data were not found to be right.
+    for (phase, passes) in [
+        (Phase::Before, decision.actions.contains(&Action::Submit)),
+        (Phase::After, is == State::Completed && was != is),
+    ] {
+        if passes && facts.app.metadata.annotations.is_some() {
+            let mut app = facts.app.clone();
+            app.status = Some(decision.status.clone());
+            let name = quality::pod_name(&app, phase);
+            let check = facts.checks.iter().find(|check| check.name == name);
+            assert!(
+                check.is_some_and(|check| check.ended.values().all(|ended| ended.code == 0) && check.done),
+                "{phase:?}"
+            );
+        }
+    }
 }
 
 fn specs() -> impl Strategy<Value = Value> {
@@ -264,10 +329,14 @@ proptest! {
     fn invariants_hold_in_any_life_and_every_life_can_end(
         spec in specs(),
         limits in limits(),
+        checked in any::<bool>(),
         events in prop::collection::vec(event(), 1..60),
     ) {
         let mut world = World::new(spec);
         world.facts.limits = limits;
+        if checked {
+            annotate(&mut world.facts, QUALITY, "{before: [{contract: c/k, data: /d}], after: [{contract: c/k, data: /e}]}");
+        }
         for event in &events {
             world.happen(event);
         }
@@ -285,8 +354,13 @@ proptest! {
             let due = requeue.expect("a time to look again");
             world.now = world.now.max(due.as_second() - at(0).as_second() + 1);
             world.happen(&Event::Progress(2));
+            world.happen(&Event::Checked(0));
         }
         let status = world.status();
+        // News of a pod that nobody had seen yet.
+        world.reconcile(usize::MAX, false, false);
+        let waited_for = world.checks.values().any(|check| !check.done);
+        prop_assert!(!waited_for, "a check was left behind: {:?}", world.checks);
         prop_assert!(status.app_state.state.is_terminal(), "stuck: {status:?}");
         for pod in world.pods.values() {
             prop_assert!(pod.progress.is_finished() || pod.deleting, "a live driver was left behind: {pod:?} {status:?}");

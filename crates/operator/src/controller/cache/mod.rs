@@ -20,6 +20,7 @@ use stoke_model::names as published;
 
 use super::Key;
 use crate::application::{Driver, DriverPod, ExecutorPod, Facts};
+use crate::quality::{self, CheckPod};
 use crate::schedule::Child;
 pub(crate) use stored::Folded;
 use table::Table;
@@ -29,6 +30,7 @@ use table::Table;
 enum PodFact {
     Driver(Box<DriverPod>),
     Executor(Box<ExecutorPod>),
+    Check(Box<CheckPod>),
 }
 
 /// Which application's pods have changed.
@@ -276,6 +278,10 @@ impl Cache {
                 }
                 PodFact::Driver(_) => {}
                 PodFact::Executor(pod) => facts.executors.push(ExecutorPod::clone(pod)),
+                PodFact::Check(pod) if pod.owners.iter().any(|owner| **owner == *folded.uid) => {
+                    facts.checks.push(CheckPod::clone(pod));
+                }
+                PodFact::Check(_) => {}
             }
         }
         facts
@@ -302,6 +308,7 @@ fn pod_fact(pod: &Pod) -> Option<PodFact> {
     match pod.metadata.labels.as_ref()?.get(published::LABEL_SPARK_ROLE)?.as_str() {
         published::ROLE_DRIVER => Some(PodFact::Driver(Box::new(DriverPod::read(pod)))),
         published::ROLE_EXECUTOR => Some(PodFact::Executor(Box::new(ExecutorPod::read(pod)))),
+        quality::ROLE => Some(PodFact::Check(Box::new(CheckPod::read(pod)))),
         _ => None,
     }
 }

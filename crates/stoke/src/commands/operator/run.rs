@@ -12,6 +12,7 @@ use stoke_operator::OperatorConfig;
 use stoke_operator::lease::{Election, Terms};
 use stoke_operator::logs::{KeepLogs, Place, Which};
 use stoke_operator::metrics::{Metrics, MetricsConfig};
+use stoke_operator::quality::Runner;
 use stoke_operator::serve::{ServeConfig, serve};
 use stoke_submit::application::{GatewayReference, IngressSettings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -135,6 +136,9 @@ pub struct Arguments {
     /// Which logs are kept of applications without the annotation stoke.dev/keep-logs: driver, all (of executors too) or none
     #[arg(long, value_name = "WHICH", default_value = "driver", requires = "keep_logs")]
     keep_logs_of: Which,
+    /// Image with stoke at /usr/local/bin/stoke, as this operator's: it checks the data of applications with the annotation stoke.dev/quality
+    #[arg(long, value_name = "IMAGE")]
+    quality_image: Option<String>,
     #[command(flatten)]
     webhook: Webhook,
     #[command(flatten)]
@@ -149,6 +153,9 @@ pub struct Arguments {
     #[arg(long, value_name = "LEVEL", default_value = "info", alias = "zap-log-level")]
     log_level: String,
 }
+
+/// Where the program is in the operator's image, by its Containerfile.
+const IN_IMAGE: &str = "/usr/local/bin/stoke";
 
 /// Form of the log.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -254,6 +261,14 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
             ..KeepLogs::new(place)
         });
     }
+    operator.quality = arguments
+        .quality_image
+        .clone()
+        .filter(|image| !image.is_empty())
+        .map(|image| Runner {
+            image: Some(image),
+            program: IN_IMAGE.to_owned(),
+        });
     operator.policies = arguments.rules.load(arguments.policy_namespace.as_deref())?;
     let settings = &mut operator.settings;
     settings.default_image.clone_from(&arguments.default_image);

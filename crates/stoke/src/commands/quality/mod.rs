@@ -9,7 +9,7 @@ use stoke_model::manifest::{Complaint, Source, has_errors};
 use stoke_operator::logs::Place;
 use stoke_quality::contract::{self, waiver};
 use stoke_quality::sql::Request;
-use stoke_quality::{Options, QualityError, Storage};
+use stoke_quality::{Options, QualityError, Report, Storage};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// File of waivers, besides those of the contract
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
+    /// File that the verdict is written to in one line, without values of the data; also why nothing was checked
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
     /// Threads [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -56,10 +59,28 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     let Command::Run(arguments) = command;
+    let summary = arguments.summary.clone();
+    let checked = check(arguments, context).await;
+    let Some(file) = summary else {
+        return checked.map(|report| u8::from(!report.passed()));
+    };
+    let line = match &checked {
+        Ok(report) => report.summary(),
+        Err(failure) => failure.message.clone(),
+    };
+    // What was found out counts more than that it could not be written down.
+    if let Err(error) = std::fs::write(&file, format!("{line}\n")) {
+        let told = format!("{}: the summary could not be written: {error}", file.display());
+        context.terminal.note(told);
+    }
+    checked.map(|report| u8::from(!report.passed()))
+}
+
+async fn check(arguments: Arguments, context: &mut Context) -> Outcome<Report> {
     let terminal = &mut context.terminal;
     let (read, complaints) = contract::read(&*source(&arguments.contract)?, arguments.object.as_deref());
     tell(&complaints, terminal);
-    let contract = read.ok_or_else(|| refused(&arguments.contract))?;
+    let contract = read.ok_or_else(|| refused(&arguments.contract, &complaints))?;
     let mut options = Options::at(jiff::Timestamp::now());
     options.threads = arguments.threads;
     options.quarantine = arguments.quarantine;
@@ -73,7 +94,7 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         let (waivers, complaints) = waiver::read(&*source(file)?);
         tell(&complaints, terminal);
         if has_errors(&complaints) {
-            return Err(refused(file));
+            return Err(refused(file, &complaints));
         }
         options.waivers = waivers;
     }
@@ -104,7 +125,7 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         Format::Json => terminal.json(&serde_json::to_value(&report).unwrap_or_default()),
         Format::Text => terminal.out(report.to_string().trim_end()),
     }
-    Ok(u8::from(!report.passed()))
+    Ok(report)
 }
 
 fn source(file: &Path) -> Outcome<std::sync::Arc<Source>> {
@@ -120,10 +141,15 @@ fn tell(complaints: &[Complaint], terminal: &mut Terminal) {
     }
 }
 
-fn refused(file: &Path) -> Failure {
+fn refused(file: &Path, complaints: &[Complaint]) -> Failure {
+    let first = complaints.iter().find(|complaint| complaint.is_error());
+    let why = first.map_or_else(
+        || "it cannot be read".to_owned(),
+        |complaint| format!("line {}: {}", complaint.line, complaint.message),
+    );
     Failure::input(
         "stoke::quality::refused",
-        format!("{}: it cannot be read; nothing was checked", file.display()),
+        format!("{}: {why}; nothing was checked", file.display()),
     )
     .fix("mend what is told above")
 }

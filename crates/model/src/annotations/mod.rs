@@ -1,6 +1,9 @@
 //! The annotations that people write on our kinds: what the published fields have no place for.
 //!
 //! One table says which there are, on which kinds, and what may be written. A schedule passes those of applications on to its runs.
+//! - [`quality`]: the text of the one that is a document
+
+pub mod quality;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +23,8 @@ pub const START_TIMEOUT: &str = "stoke.dev/start-timeout";
 pub const ACTIVE_DEADLINE: &str = "stoke.dev/active-deadline-seconds";
 /// Which logs are kept: `driver`, `all` or `none`.
 pub const KEEP_LOGS: &str = "stoke.dev/keep-logs";
+/// Data contracts that a run is held against, before and after; see [`quality`].
+pub const QUALITY: &str = "stoke.dev/quality";
 /// Of a schedule: seconds after its time within which a run may still be begun, as in a CronJob.
 pub const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
 /// Of a schedule: every new value begins one run now.
@@ -40,6 +45,8 @@ pub enum Form {
     Words(&'static [&'static str]),
     /// An RFC 3339 time.
     Time,
+    /// Steps of data quality.
+    Quality,
     /// Anything.
     Text,
 }
@@ -66,6 +73,7 @@ pub const ALL: &[Annotation] = &[
     of(START_TIMEOUT, RUNS, Form::Timeout(0)),
     of(ACTIVE_DEADLINE, RUNS, Form::Seconds),
     of(KEEP_LOGS, RUNS, Form::Words(&["driver", "all", "none"])),
+    of(QUALITY, RUNS, Form::Quality),
     of(STARTING_DEADLINE, SCHEDULES, Form::Seconds),
     of(TRIGGER, SCHEDULES, Form::Text),
     of(IDLE_TIMEOUT, SERVERS, Form::Timeout(5)),
@@ -124,7 +132,10 @@ pub fn time(text: &str) -> Result<Timestamp, String> {
 /// The sentence for what may not be written.
 #[must_use]
 pub fn refusal(name: &str, text: &str, wanted: &str) -> String {
-    format!("annotation {name}: {text:?} is not allowed; {wanted}")
+    match text.contains('\n') {
+        true => format!("annotation {name} is not allowed; {wanted}"),
+        false => format!("annotation {name}: {text:?} is not allowed; {wanted}"),
+    }
 }
 
 impl Form {
@@ -142,20 +153,25 @@ impl Form {
                 words => format!("write {}", words.concat()),
             },
             Form::Time => "write a time such as 2026-11-21T20:37:07Z".to_owned(),
+            Form::Quality => quality::shape(),
             Form::Text => "write any text".to_owned(),
         }
     }
 
     /// Whether a text is one that may be written.
-    #[must_use]
-    pub fn allows(self, text: &str) -> bool {
-        match self {
+    ///
+    /// # Errors
+    /// What to write instead; of a document, what is wrong in it.
+    pub fn check(self, text: &str) -> Result<(), String> {
+        let allowed = match self {
             Form::Timeout(least) => timeout(text, least).is_ok(),
             Form::Seconds => seconds(text).is_ok(),
             Form::Words(words) => words.contains(&text),
             Form::Time => time(text).is_ok(),
+            Form::Quality => return quality::read(text).map(drop),
             Form::Text => true,
-        }
+        };
+        if allowed { Ok(()) } else { Err(self.wanted()) }
     }
 }
 
@@ -181,8 +197,8 @@ mod tests {
             (Form::Time, &["2026-11-21T20:37:07Z"], &["now", "2026-11-21", ""]),
             (Form::Text, &["", "x"], &[]),
         ] {
-            assert!(right.iter().all(|text| form.allows(text)), "{form:?}");
-            assert!(!wrong.iter().any(|text| form.allows(text)), "{form:?}");
+            assert!(right.iter().all(|text| form.check(text).is_ok()), "{form:?}");
+            assert!(!wrong.iter().any(|text| form.check(text).is_ok()), "{form:?}");
         }
         assert_eq!(
             find(KEEP_LOGS).map(|annotation| annotation.form.wanted()).as_deref(),
