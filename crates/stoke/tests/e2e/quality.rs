@@ -231,7 +231,7 @@ fn step(context: &Context) -> Result<(), Failed> {
     ];
     let pod = text(&up.kubectl(&pods).output()?);
     let log = text(&up.kubectl(&["logs", pod.trim(), "-c", "step-0"]).output()?);
-    expect_parts(&log, &["clean: /data/clean (parquet", "pass: sql.all"])?;
+    expect_parts(&log, &["clean: /data/clean (parquet", "pass: all (SELECT COUNT"])?;
 
     // What the job leaves behind is not right: the run has failed, though its driver has not.
     let after = "after: [{contract: orders/strict.yaml, data: /data/clean}]";
