@@ -1864,3 +1864,514 @@ x := {v | walk({"a": [1, {"b": 2}]}, [["a", i], v])}
 x if { print("a", input.missing); true }
 ===
 x if { trace("a") }
+=== negation: what is called within is called before
+f(q) := q
+g(q, r) := q
+x if not f(input.missing) = 1
+===
+f(q) := q
+g(q, r) := q
+x if not 1 = f(input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not input.x = f(input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not [f(input.missing)] == [1]
+===
+f(q) := q
+g(q, r) := q
+x if not {"a": f(input.missing)} == {"a": 1}
+===
+f(q) := q
+g(q, r) := q
+x if not lower(input.missing) in {"a"}
+===
+f(q) := q
+g(q, r) := q
+x if not "a" in lower(input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not "a" in split(input.missing, ",")
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing[f(1)]
+===
+f(q) := q
+g(q, r) := q
+x if not input.list[f(input.missing)]
+===
+f(q) := q
+g(q, r) := q
+x if not -input.zero == f(input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not count([v | v := f(input.missing)]) == 1
+===
+f(q) := q
+g(q, r) := q
+x if not f(false) == true
+===
+f(q) := q
+g(q, r) := q
+x if not f(f(input.missing))
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing.x == 1
+===
+f(q) := q
+g(q, r) := q
+x if not f([input.missing])
+===
+f(q) := q
+g(q, r) := q
+x if not f(input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not input.name in [f(input.missing)]
+===
+f(q) := q
+g(q, r) := q
+x if not data.p.nope[f(input.missing)]
+===
+f(q) := q
+g(q, r) := q
+x if not f(input.missing) == 1 with input as {"missing": 2}
+===
+f(q) := q
+g(q, r) := q
+x if not f(input.missing) == 1 with input as {}
+===
+f(q) := q
+g(q, r) := q
+x if not f({v | v := 1; not f(input.missing) == 1})
+===
+f(q) := q
+g(q, r) := q
+x if not (f(input.missing) == 1)
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing == f(1)
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing + f(1) == 1
+===
+f(q) := q
+g(q, r) := q
+x if every v in [1] { not f(input.missing) == v }
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing > 1
+===
+f(q) := q
+g(q, r) := q
+x if not startswith(input.missing, "a")
+===
+f(q) := q
+g(q, r) := q
+x if not count(input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing in {1}
+===
+f(q) := q
+g(q, r) := q
+x if not 1 in input.missing
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing != 1
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing == 1
+===
+f(q) := q
+g(q, r) := q
+x if not 1 == input.missing
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing = 1
+===
+f(q) := q
+g(q, r) := q
+x if not input.missing
+===
+f(q) := q
+g(q, r) := q
+x if not g(1, input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not startswith("a", input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not is_string(input.missing)
+===
+f(q) := q
+g(q, r) := q
+x if not f([v | v := input.missing])
+===
+f(q) := q
+g(q, r) := q
+x if not count([input.missing]) == 1
+===
+f(q) := q
+g(q, r) := q
+x if not {input.missing} == {1}
+===
+f(q) := q
+g(q, r) := q
+x if not [input.missing] == [1]
+===
+f(q) := q
+g(q, r) := q
+x if not data.p.nope > 1
+===
+f(q) := q
+g(q, r) := q
+x if { x := input; not startswith(x.missing, "a") }
+===
+f(q) := q
+g(q, r) := q
+x if not input[input.missing]
+===
+x if not startswith(lower(input.pod.metadata.labels.env), "prod")
+===
+x if { some c in input.pod.spec.containers; not contains(lower(c.missing), "q") }
+===
+x contains c.name if { some c in input.pod.spec.containers; not to_number(c.missing) > 1 }
+===
+x contains c.name if { some c in input.pod.spec.containers; not startswith(c.image, "nginx") }
+===
+x contains c.name if { some c in input.pod.spec.containers; not c.replicas > 1 }
+===
+x contains c.name if { some c in input.pod.spec.containers; not c.securityContext.privileged == true }
+===
+deny contains c.name if { some c in input.pod.spec.containers; not allowed(c) }
+allowed(c) if not contains(lower(c.missing), "x")
+x := deny
+===
++v0
+x { not startswith(lower(input.missing), "a") }
+===
++v0
+x { not startswith(input.missing, "a") }
+===
++v0
+x { not startswith(lower(input.name), "a") }
+===
+y if false
+x if not y > 1
+===
+y if false
+x if not y == 1
+===
+y := 5 if false
+x if not f(y)
+f(a) := a
+===
+x := [1 | not startswith(input.missing, "a")]
+===
+x := {c.name | some c in input.pod.spec.containers; not startswith(c.image, "nginx")}
+===
+x if {
+	not startswith(input.name, "q")
+	not input.zero > 1
+}
+===
+x := 1 if not input.zero > 1
+else := 2
+===
+x := 1 if not input.missing > 1
+else := 2
+===
+x if { y := [v | some v in input.list; not contains(v, "a")]; not count(y) == 2 }
+===
+x if not count([v | some v in input.list; not contains(v, "a")]) == 2
+===
+x if not f({"a": [v | some v in input.list; not contains(v, input.missing)]})
+f(a) := a.a == ["q"]
+===
+x if not regex.match("^{.*}$", input.name)
+===
+x if regex.match(`^\${[A-Z]+}$`, "${HOME}")
+=== variables that nothing gives a value
+x if { some i; not input.list[i] }
+===
+x if { not data.people[name].age > 50 }
+===
+x if { not y.a; y := {"a": 1} }
+===
+x if { y := [i | not input.list[i]] }
+===
+x if { y := [i | some i; i > 1] }
+===
+x if { not f(z) }
+f(a) := a
+===
+x if { not f(z); z := true }
+f(a) := a
+===
+x contains c if { not c in input.list }
+===
+x if { every v in input.list { not v == w } }
+===
+x contains i if { i in input.list }
+===
+x if { input.list[i]; not data.numbers[i] == 5 }
+===
+x := {k: v | v := input.list[k]; not k == 1}
+===
+x if { some k, v in input.pod.metadata.labels; not startswith(k, "app") }
+===
+x if { walk(input.pod, [p, v]); not v == 1; count(p) > 2 }
+===
+f(a, b) if { not a == b }
+x if f(1, 2)
+===
+f([a, {"k": b}]) if { not a == b }
+x if f([1, {"k": 2}])
+===
+x := y if { y := 1; not z }
+z if false
+===
+import data.people
+x if { not people.cat }
+===
+x if { not input.list[0] == input.list[j]; j := 1 }
+===
+x if { a := 1; b := {c | c := a; not c == 2}; not b == set() }
+===
+x[k] := v if { some k; v := input.pod.metadata.labels[k]; not v == "q" }
+===
+x if { {"a": a} := {"a": 1}; not a == 2 }
+===
+x if { [a, [b]] = [1, [2]]; not a == b }
+===
+x if { input.list[_] == a; not a == "z" }
+===
+x if { a = input.list[_]; not a == "a" }
+===
+x if { not input.name == q; q = "z" }
+===
+x := q if { q = input.list[i]; i = 1; not i == 0 }
+===
+x if { some a in input.list; some b in input.list; not a == b }
+===
+x if { data.p.y[a]; not a == 1 }
+y contains 2
+===
+x if { y[a]; not a == 1 }
+y contains 2
+===
+x if { y[[1, b]]; not b == 1 }
+y contains [1, 2]
+===
+x if { f(1, o); not o == 1 }
+f(a) := a + 1
+===
+x if { count(input.list, o); not o == 1 }
+=== what may not be said twice
+f(a, b, a) := b
+x := f(1, 2, 1)
+===
+default f(_) := 1
+default f(_) := 2
+x := f(0)
+===
+x := data.p.y
++++
+package p.y
+z := 1
+===
+package p.q
+y := data.p
++++
+package p
+x := 1
+===
+x := count(data.p)
+===
+x := [v | v := data.p[_]]
+===
+x := [k | data[k]]
+===
+x := data[_]
+===
+x := [v | v := data[_].ann.age]
+===
+x := data[k].ann.age if k := "people"
+===
+x := y if { some k; y := data[k].ann.age }
+===
+import data.people
+people := 1
+x := people
+===
+import data.people as folk
+x := folk.ann.age
+===
+import data.people as p
+x := p.ann.age
+===
+data := 1
+x := data
+===
+f(input) := 1
+x := f(2)
+===
+y := 1 if { input := 2; input == 2 }
+x := y
+=== types
+x := y.ann.age
+y := {"ann": {"age": 3}}
+===
+x := y.bob
+y := {"ann": {"age": 3}}
+===
+x := y.ann.b
+y := {"ann": {"age": 3}}
+===
+x := y[2]
+y := [1, 2]
+===
+x := y[k] if k := "z"
+y := {"a": 1}
+===
+x if y.z
+y := {"a": 1}
+===
+x if not y.z
+y := {"a": 1}
+===
+y := {"a": 1} if input.name
+y := {"b": 1} if input.missing
+x := y.b
+===
+y := {"a": 1}
+x := object.get(y, "b", 3)
+===
+f(a) := upper(a)
+x := f(input.zero)
+===
+f(a) := count(a)
+x := f(5)
+===
+x if upper(input.zero) == 1
+===
+x if count(input.list) == "2"
+===
+x if count(input.list) > "2"
+===
+x if count(input.list) = "2"
+===
+x if count(input.list) != "2"
+===
+x if startswith(count(input.list), "2")
+===
+x if lower(input.name) in 5
+===
+x if input.name in "abc"
+===
+x if "a" in {"a": "b"}
+===
+y := 5
+x if startswith(y, "5")
+===
+y := "5"
+x if startswith(y, "5")
+===
+y := 5 if input.name
+y := "5" if input.missing
+x if startswith(y, "5")
+===
+y contains "a"
+x := concat(",", y)
+===
+y contains 1
+x := concat(",", y)
+===
+x := sum(["a"])
+===
+x := max("abc")
+===
+x := {1} | [2]
+===
+x := {1} - 2
+===
+x := {1} + {2}
+===
+x := [1] + [2]
+===
+y := [1]
+x := y + 1
+===
+x if { y := 1; y == "a" }
+===
+x if { y := input.name; y == 1; y == "a" }
+===
+x if { y := "a"; y + 1 }
+===
+x := count(input.list) + "1"
+===
+x := -{1}
+===
+x := to_number(1, 2)
+===
+x := to_number()
+===
+x := sprintf("%d")
+===
+x := sprintf("%d", 1, 2, 3)
+===
+x if contains("a")
+===
+x if { y := "abc"; y.z }
+===
+x := true.z
+===
+x := input.name.z.w
+===
+x := count(null)
+===
+x := time.parse_rfc3339_ns(5)
+===
+x := object.get([1], 0, 2)
+===
+x := object.get("a", 0, 2)
+===
+x := json.unmarshal({"a": 1})
+===
+x := regex.match("a", ["a"])
+===
+x := split("a,b", ",")[0] + 1
+===
+x := upper(split("a,b", ",")[0])
+===
+x := upper(count("a"))
+===
+x if { y := [1, 2][_]; y == "a" }
+===
+x if { some y in [1, 2]; y == "a" }
+===
+x if { some y in ["a"]; y == 1 }
+===
+x if 1 in ["a"]
+===
+x := {"a": 1}.b
+===
+x := [1][5]

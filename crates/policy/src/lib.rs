@@ -25,7 +25,9 @@ mod extensions;
 pub mod files;
 mod gatekeeper;
 mod load;
+mod safety;
 mod module;
+mod negation;
 mod outcome;
 pub mod pack;
 #[cfg(test)]

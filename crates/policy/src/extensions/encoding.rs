@@ -84,6 +84,7 @@ fn yaml(text: &str) -> Option<serde_json::Value> {
     }
     let options = options! {
         strict_booleans: true,
+        legacy_octal_numbers: true,
         duplicate_keys: DuplicateKeyPolicy::LastWins,
     };
     if text.trim().is_empty() {

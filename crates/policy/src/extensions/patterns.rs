@@ -144,6 +144,11 @@ fn escape<'a>(text: &'a str, in_class: bool, out: &mut String) -> Option<&'a str
         'A' | 'B' | 'z' | 'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' => {
             out.push('\\');
             out.push(character);
+            // `\p{Lu}` and `\x{41}`: a name, and no repetition.
+            if let ('x' | 'p' | 'P', Some(end)) = (character, rest.find('}').filter(|_| rest.starts_with('{'))) {
+                out.push_str(&rest[..=end]);
+                return Some(&rest[end + 1..]);
+            }
         }
         other if other.is_ascii_alphanumeric() || other == '_' || !other.is_ascii() => return None,
         other => out.push_str(&regex::escape(&other.to_string())),
@@ -298,8 +303,11 @@ pub(super) fn glob_match(arguments: &[Value]) -> Option<Value> {
         Value::Null => Vec::new(),
         Value::Array(given) if given.is_empty() => vec!['.'],
         Value::Array(given) => {
-            let first = |value: &Value| value.as_string().ok()?.chars().next();
-            given.iter().map(first).collect::<Option<_>>()?
+            let one = |value: &Value| {
+                let mut characters = value.as_string().ok()?.chars();
+                characters.next().filter(|_| characters.next().is_none())
+            };
+            given.iter().map(one).collect::<Option<_>>()?
         }
         _ => return None,
     };
