@@ -213,14 +213,14 @@ pub(crate) fn name_aliases(facts: &mut Facts, text: &str) {
 }
 
 /// Components of a reference that is static from one end to the other.
-fn path(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn path(value: &Value) -> Option<Vec<String>> {
     let mut components = Vec::new();
     let whole = collect(value, &mut components);
     whole.then_some(components)
 }
 
 /// Components of a reference up to the first one that is not static; a variable at least.
-fn static_prefix(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn static_prefix(value: &Value) -> Option<Vec<String>> {
     let mut components = Vec::new();
     collect(value, &mut components);
     (!components.is_empty()).then_some(components)
