@@ -87,7 +87,6 @@ pub(crate) const AVAILABLE: &[&str] = &[
     "object.subset",
     "object.union",
     "object.union_n",
-    "or",
     "plus",
     "print",
     "product",

@@ -40,10 +40,17 @@ pub(crate) fn problems(modules: &[Module]) -> Vec<Problem> {
             }
             let package = &module.facts.package;
             let is_own = |path: &&Vec<String>| {
-                path.len() > 1 && path[0] == "data" && path.len() <= package.len() + 1 && package.starts_with(&path[1..])
+                path.len() > 1
+                    && path[0] == "data"
+                    && path.len() <= package.len() + 1
+                    && package.starts_with(&path[1..])
             };
             if let Some(path) = definition.references.iter().find(is_own) {
-                let message = format!("`{}` refers to `{}`, of which it is a part", definition.name, path.join("."));
+                let message = format!(
+                    "`{}` refers to `{}`, of which it is a part",
+                    definition.name,
+                    path.join(".")
+                );
                 problems.push(at(&module.source, definition.place, "rego-recursion", message));
             }
         }
@@ -58,7 +65,8 @@ pub(crate) fn problems(modules: &[Module]) -> Vec<Problem> {
                     problems.push(tell(place, format!("an argument cannot be called `{name}`")));
                 } else if !names.insert(name) {
                     let message = format!("two arguments are called `{name}`");
-                    problems.push(tell(place, message).with_suggestion("give them two names, and compare them with `==`"));
+                    problems
+                        .push(tell(place, message).with_suggestion("give them two names, and compare them with `==`"));
                 }
             }
         }
@@ -75,7 +83,12 @@ pub(crate) fn conflicts(modules: &[Module], data: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     for module in modules {
         for definition in &module.facts.definitions {
-            let path = module.facts.package.iter().map(String::as_str).chain(definition.name.split('.'));
+            let path = module
+                .facts
+                .package
+                .iter()
+                .map(String::as_str)
+                .chain(definition.name.split('.'));
             if let Some(Conflict(path)) = Conflict::find(data, path) {
                 let message = format!("`data.{path}` is a rule here, and a value in a data file");
                 problems.push(at(&module.source, definition.place, "policy-data", message));

@@ -65,7 +65,9 @@ fn negation(statement: &Value, source: &Source, query: usize) -> Option<Negation
 
 /// Expressions that are evaluated before the one they are part of.
 fn operands(expression: &Value, source: &Source, before: &mut Vec<(usize, usize)>) {
-    let Some((kind, fields)) = variant(expression) else { return };
+    let Some((kind, fields)) = variant(expression) else {
+        return;
+    };
     match kind {
         "Call" => {
             for argument in fields["params"].as_array().into_iter().flatten() {
@@ -125,10 +127,14 @@ fn hoist(expression: &Value, source: &Source, before: &mut Vec<(usize, usize)>) 
 fn is_constant(expression: &Value) -> bool {
     match variant(expression) {
         Some(("String" | "RawString" | "Number" | "Bool" | "Null", _)) => true,
-        Some(("Array" | "Set", fields)) => fields["items"].as_array().is_some_and(|items| items.iter().all(is_constant)),
+        Some(("Array" | "Set", fields)) => fields["items"]
+            .as_array()
+            .is_some_and(|items| items.iter().all(is_constant)),
         Some(("Object", fields)) => {
             let fields = fields["fields"].as_array().into_iter().flatten();
-            fields.flat_map(children).all(|part| part.get("start").is_some() || is_constant(part))
+            fields
+                .flat_map(children)
+                .all(|part| part.get("start").is_some() || is_constant(part))
         }
         _ => false,
     }
@@ -177,7 +183,10 @@ fn render(
     let mut out = String::new();
     let mut at = start;
     while at < end {
-        let next_name = replaced.iter().filter(|(from, _, _)| *from >= at).min_by_key(|(from, _, _)| *from);
+        let next_name = replaced
+            .iter()
+            .filter(|(from, _, _)| *from >= at)
+            .min_by_key(|(from, _, _)| *from);
         let next = negations
             .iter()
             .filter(|negation| negation.start >= at && negation.end <= end)

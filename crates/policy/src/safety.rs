@@ -17,22 +17,37 @@ type Names = BTreeSet<String>;
 pub(crate) fn unsafe_variables(modules: &[Module]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for module in modules {
-        let package = modules.iter().filter(|other| other.facts.package == module.facts.package);
+        let package = modules
+            .iter()
+            .filter(|other| other.facts.package == module.facts.package);
         let rules = package.flat_map(|other| other.facts.definitions.iter().map(|definition| &definition.name));
-        let mut known: Names = rules.filter_map(|name| name.split('.').next()).map(str::to_owned).collect();
+        let mut known: Names = rules
+            .filter_map(|name| name.split('.').next())
+            .map(str::to_owned)
+            .collect();
         known.extend(module.facts.imports.keys().cloned());
         known.extend(["input", "data", "_"].map(str::to_owned));
         for rule in module.facts.tree["rules"].as_array().into_iter().flatten() {
             let mut arguments = known.clone();
             let head = &rule["Spec"]["head"]["Func"]["args"];
-            head.as_array().into_iter().flatten().for_each(|argument| pattern(argument, &mut arguments));
+            head.as_array()
+                .into_iter()
+                .flatten()
+                .for_each(|argument| pattern(argument, &mut arguments));
             let mut found = Vec::new();
             bodies(&rule["Spec"], module.source.text(), &arguments, &mut found);
             let mut told = Names::new();
             for (name, place) in found {
                 if told.insert(name.clone()) {
-                    let problem = at(&module.source, place, "rego-analysis", format!("the variable `{name}` is unsafe"));
-                    problems.push(problem.with_suggestion("nothing in this body gives it a value; below `not`, and in comparisons, it does not get one"));
+                    let problem = at(
+                        &module.source,
+                        place,
+                        "rego-analysis",
+                        format!("the variable `{name}` is unsafe"),
+                    );
+                    problems.push(problem.with_suggestion(
+                        "nothing in this body gives it a value; below `not`, and in comparisons, it does not get one",
+                    ));
                 }
             }
         }
@@ -55,7 +70,11 @@ fn query(statements: &[Value], text: &str, outer: &Names, found: &mut Found) {
     for statement in statements {
         // What is declared here is not what has the same name outside.
         let declared = statement["literal"]["SomeVars"]["vars"].as_array();
-        for name in declared.into_iter().flatten().filter_map(|variable| declared_name(variable, text)) {
+        for name in declared
+            .into_iter()
+            .flatten()
+            .filter_map(|variable| declared_name(variable, text))
+        {
             if name != "_" {
                 known.remove(name);
             }

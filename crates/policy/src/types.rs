@@ -29,7 +29,9 @@ const SET: Kinds = Kinds(1 << 6);
 
 impl Kinds {
     fn read(text: &str) -> Self {
-        let bits = text.split('|').map(|name| NAMES.iter().position(|known| *known == name).map(|at| 1 << at));
+        let bits = text
+            .split('|')
+            .map(|name| NAMES.iter().position(|known| *known == name).map(|at| 1 << at));
         bits.sum::<Option<u8>>().map_or(ANY, Kinds)
     }
 
@@ -56,7 +58,9 @@ struct Signature {
 }
 
 static SIGNATURES: LazyLock<BTreeMap<&str, Signature>> = LazyLock::new(|| {
-    let lines = include_str!("signatures.tsv").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("signatures.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
     let signature = |line: &'static str| {
         let mut columns = line.split('\t');
         let name = columns.next()?;
@@ -98,7 +102,10 @@ pub(crate) fn problems(modules: &[Module]) -> Vec<Problem> {
         for rule in module.facts.tree["rules"].as_array().into_iter().flatten() {
             let mut names = Names::new();
             let arguments = rule["Spec"]["head"]["Func"]["args"].as_array();
-            arguments.into_iter().flatten().for_each(|argument| variables(argument, &mut names));
+            arguments
+                .into_iter()
+                .flatten()
+                .for_each(|argument| variables(argument, &mut names));
             if let Some(bodies) = rule["Spec"]["bodies"].as_array() {
                 for body in bodies {
                     let mut inner = names.clone();
@@ -136,7 +143,8 @@ impl Check<'_> {
     fn tell(&mut self, node: &Value, message: String) {
         let place = ast::place(&variant(node).map_or(&Value::Null, |(_, fields)| fields)["span"]);
         let problem = at(&self.module.source, place, "rego-type", message);
-        self.problems.push(problem.with_suggestion("OPA refuses this too: it is undefined for every input"));
+        self.problems
+            .push(problem.with_suggestion("OPA refuses this too: it is undefined for every input"));
     }
 
     /// What a head says of the rule, apart from its name.
@@ -186,7 +194,9 @@ impl Check<'_> {
 
     /// An equality that is to hold, and never does. As a value it is just false.
     fn equality(&mut self, node: &Value, names: &Names) {
-        let Some(("BoolExpr" | "AssignExpr", fields)) = variant(node) else { return };
+        let Some(("BoolExpr" | "AssignExpr", fields)) = variant(node) else {
+            return;
+        };
         if fields["op"] != "Eq" {
             return;
         }
@@ -265,12 +275,17 @@ impl Check<'_> {
     }
 
     fn call(&mut self, node: &Value, fields: &Value, names: &Names) {
-        let Some((name, signature)) = self.builtin(&fields["fcn"]) else { return };
+        let Some((name, signature)) = self.builtin(&fields["fcn"]) else {
+            return;
+        };
         let given = fields["params"].as_array().map_or(0, Vec::len);
         let takes = signature.arguments.len();
         // One more takes the result.
         if given != takes && given != takes + 1 && !matches!(name.as_str(), "print" | "walk") {
-            self.tell(&fields["fcn"], format!("`{name}` takes {takes} arguments, and has {given}"));
+            self.tell(
+                &fields["fcn"],
+                format!("`{name}` takes {takes} arguments, and has {given}"),
+            );
             return;
         }
         let arguments = fields["params"].as_array().into_iter().flatten();
@@ -290,7 +305,11 @@ impl Check<'_> {
         let name = path.join(".");
         let own = |module: &Module| {
             let same = module.facts.package == self.module.facts.package;
-            same && module.facts.definitions.iter().any(|definition| definition.name == name)
+            same && module
+                .facts
+                .definitions
+                .iter()
+                .any(|definition| definition.name == name)
         };
         if self.module.facts.imports.contains_key(first) || self.modules.iter().any(own) {
             return None;
@@ -305,14 +324,18 @@ impl Check<'_> {
             self.tell(node, format!("{} has no parts", base.kinds));
             return;
         }
-        let (Some(parts), Some(key)) = (&base.parts, key(node)) else { return };
+        let (Some(parts), Some(key)) = (&base.parts, key(node)) else {
+            return;
+        };
         if !parts.contains_key(&key) {
             self.tell(node, format!("there is never a part {key} in this"));
         }
     }
 
     fn infer(&self, node: &Value, names: &Names, depth: usize) -> Type {
-        let Some((kind, fields)) = variant(node) else { return ANY.into() };
+        let Some((kind, fields)) = variant(node) else {
+            return ANY.into();
+        };
         if depth > MAX_DEPTH {
             return ANY.into();
         }
@@ -352,7 +375,10 @@ impl Check<'_> {
                 }
             }
             "ArithExpr" => NUMBER.into(),
-            "Call" => self.builtin(&fields["fcn"]).map_or(ANY, |(_, signature)| signature.result).into(),
+            "Call" => self
+                .builtin(&fields["fcn"])
+                .map_or(ANY, |(_, signature)| signature.result)
+                .into(),
             "Var" => {
                 let name = fields["value"].as_str().unwrap_or_default();
                 match names.get(name) {
@@ -362,7 +388,10 @@ impl Check<'_> {
             }
             "RefDot" | "RefBrack" => {
                 let base = self.infer(&fields["refr"], names, depth + 1);
-                let part = base.parts.zip(key(node)).and_then(|(parts, key)| parts.get(&key).cloned());
+                let part = base
+                    .parts
+                    .zip(key(node))
+                    .and_then(|(parts, key)| parts.get(&key).cloned());
                 part.unwrap_or_else(|| ANY.into())
             }
             _ => ANY.into(),
@@ -406,7 +435,8 @@ enum Defined<'a> {
 
 /// What a rule is by one of its definitions; nothing for definitions of other rules.
 fn values<'a>(rule: &'a Value, name: &str) -> Vec<Defined<'a>> {
-    let named = |refr: &Value| ast::static_prefix(refr).is_some_and(|path| path.first().is_some_and(|first| first == name));
+    let named =
+        |refr: &Value| ast::static_prefix(refr).is_some_and(|path| path.first().is_some_and(|first| first == name));
     if let Some(default) = rule.get("Default") {
         return if named(&default["refr"]) {
             vec![Defined::As(&default["value"])]
@@ -425,11 +455,13 @@ fn values<'a>(rule: &'a Value, name: &str) -> Vec<Defined<'a>> {
         let whole = variant(&head["refr"]).is_some_and(|(kind, _)| kind == "Var");
         return vec![Defined::Kinds(if whole { SET } else { ANY })];
     }
-    if form != "Compr" || !variant(&head["refr"]).is_some_and(|(kind, _)| kind == "Var") {
+    if form != "Compr" || variant(&head["refr"]).is_none_or(|(kind, _)| kind != "Var") {
         return vec![Defined::Kinds(ANY)];
     }
     let bodies = rule["Spec"]["bodies"].as_array().into_iter().flatten();
-    let otherwise = bodies.filter(|body| body["is_else"] == true).map(|body| &body["assign"]);
+    let otherwise = bodies
+        .filter(|body| body["is_else"] == true)
+        .map(|body| &body["assign"]);
     let assigned = std::iter::once(&head["assign"]).chain(otherwise);
     let value = |assign: &'a Value| match assign.get("value") {
         Some(value) => Defined::As(value),

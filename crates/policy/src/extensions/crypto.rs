@@ -56,7 +56,11 @@ pub(super) fn jwt_decode(arguments: &[Value]) -> Option<Value> {
         value.as_object().is_ok().then_some(value)
     };
     let signature = base64url(signature)?;
-    Some(Value::from(vec![object(header)?, object(payload)?, Value::from(hex(&signature))]))
+    Some(Value::from(vec![
+        object(header)?,
+        object(payload)?,
+        Value::from(hex(&signature)),
+    ]))
 }
 
 /// Bytes in the alphabet of URLs, without padding.

@@ -104,7 +104,9 @@ pub(super) fn yaml_is_valid(arguments: &[Value]) -> Option<Value> {
 pub(super) fn yaml_marshal(arguments: &[Value]) -> Option<Value> {
     let value = serde_json::to_value(arguments.first()?).ok()?;
     let options = ser_options! { compact_list_indent: false };
-    serde_saphyr::to_string_with_options(&value, options).ok().map(Value::from)
+    serde_saphyr::to_string_with_options(&value, options)
+        .ok()
+        .map(Value::from)
 }
 
 /// As Go does, with line breaks passed over.

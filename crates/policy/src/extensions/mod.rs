@@ -2,7 +2,7 @@
 //!
 //! - [`patterns`]: regular expressions and globs of Go
 //! - [`strings`], [`numbers`], [`objects`], [`encoding`], [`time`], [`net`], [`crypto`]: one file for each kind of builtin
-//! - [`mod@crate::sprintf`]: formats
+//! - `sprintf.rs`, beside this folder: formats
 //!
 //! As in OPA, a call with arguments of the wrong type is undefined. What each does is held against what the real OPA does (`tests/opa.rs`).
 
@@ -49,7 +49,11 @@ const BOTH: &[(&str, u8, Builtin)] = &[
     ("net.cidr_merge", 1, net::cidr_merge),
     ("numbers.range_step", 3, numbers::range_step),
     ("object.subset", 2, objects::subset),
-    ("regex.find_all_string_submatch_n", 3, patterns::find_all_string_submatch_n),
+    (
+        "regex.find_all_string_submatch_n",
+        3,
+        patterns::find_all_string_submatch_n,
+    ),
     ("regex.find_n", 3, patterns::find_n),
     ("regex.is_valid", 1, patterns::is_valid),
     ("regex.match", 2, patterns::is_match),
@@ -76,16 +80,29 @@ const BOTH: &[(&str, u8, Builtin)] = &[
     ("yaml.unmarshal", 1, encoding::yaml_unmarshal),
     ("and", 2, |arguments| builtin("input[0] & input[1]", arguments)),
     ("div", 2, |arguments| builtin("input[0] / input[1]", arguments)),
-    ("eq", 2, |arguments| Some(Value::from(arguments.first()? == arguments.get(1)?))),
-    ("equal", 2, |arguments| Some(Value::from(arguments.first()? == arguments.get(1)?))),
-    ("gt", 2, |arguments| Some(Value::from(arguments.first()? > arguments.get(1)?))),
-    ("gte", 2, |arguments| Some(Value::from(arguments.first()? >= arguments.get(1)?))),
-    ("lt", 2, |arguments| Some(Value::from(arguments.first()? < arguments.get(1)?))),
-    ("lte", 2, |arguments| Some(Value::from(arguments.first()? <= arguments.get(1)?))),
+    ("eq", 2, |arguments| {
+        Some(Value::from(arguments.first()? == arguments.get(1)?))
+    }),
+    ("equal", 2, |arguments| {
+        Some(Value::from(arguments.first()? == arguments.get(1)?))
+    }),
+    ("gt", 2, |arguments| {
+        Some(Value::from(arguments.first()? > arguments.get(1)?))
+    }),
+    ("gte", 2, |arguments| {
+        Some(Value::from(arguments.first()? >= arguments.get(1)?))
+    }),
+    ("lt", 2, |arguments| {
+        Some(Value::from(arguments.first()? < arguments.get(1)?))
+    }),
+    ("lte", 2, |arguments| {
+        Some(Value::from(arguments.first()? <= arguments.get(1)?))
+    }),
     ("minus", 2, |arguments| builtin("input[0] - input[1]", arguments)),
     ("mul", 2, |arguments| builtin("input[0] * input[1]", arguments)),
-    ("neq", 2, |arguments| Some(Value::from(arguments.first()? != arguments.get(1)?))),
-    ("or", 2, |arguments| builtin("input[0] | input[1]", arguments)),
+    ("neq", 2, |arguments| {
+        Some(Value::from(arguments.first()? != arguments.get(1)?))
+    }),
     ("plus", 2, |arguments| builtin("input[0] + input[1]", arguments)),
     ("rem", 2, |arguments| builtin("input[0] % input[1]", arguments)),
 ];

@@ -87,10 +87,15 @@ fn keyed(value: &Value) -> Option<Vec<(Value, String)>> {
         Value::String(text) => Some(vec![(value.clone(), text.to_string())]),
         Value::Array(items) => {
             let numbered = items.iter().zip(0_u64..);
-            numbered.map(|(item, at)| Some((Value::from(at), first(item)?))).collect()
+            numbered
+                .map(|(item, at)| Some((Value::from(at), first(item)?)))
+                .collect()
         }
         Value::Set(items) => items.iter().map(|item| Some((item.clone(), first(item)?))).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, item)| Some((key.clone(), first(item)?))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, item)| Some((key.clone(), first(item)?)))
+            .collect(),
         _ => None,
     }
 }
@@ -130,7 +135,10 @@ pub(super) fn cidr_merge(arguments: &[Value]) -> Option<Value> {
         };
         Network::new(address.into(), fixed)
     };
-    let mut networks = items(arguments.first()?)?.iter().map(read).collect::<Option<Vec<_>>>()?;
+    let mut networks = items(arguments.first()?)?
+        .iter()
+        .map(read)
+        .collect::<Option<Vec<_>>>()?;
     networks.sort_unstable();
     let mut merged: Vec<Network> = Vec::new();
     for network in networks {

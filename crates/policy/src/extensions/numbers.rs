@@ -19,7 +19,9 @@ pub(super) fn to_number(arguments: &[Value]) -> Option<Value> {
                 return None;
             }
             let float: f64 = text.parse().ok()?;
-            Value::from_numeric_string(text).ok().or_else(|| Some(Value::from(float)))
+            Value::from_numeric_string(text)
+                .ok()
+                .or_else(|| Some(Value::from(float)))
         }
         _ => None,
     }
@@ -50,7 +52,11 @@ pub(super) fn parse_bytes(arguments: &[Value]) -> Option<Value> {
         let exponent = matches!(character, 'e' | 'E') && text[at + 1..].starts_with(|next: char| next.is_ascii_digit());
         character.is_ascii_digit() || matches!(character, '.' | '+' | '-') || exponent
     };
-    let split = text.char_indices().take_while(is_number).last().map_or(0, |(at, last)| at + last.len_utf8());
+    let split = text
+        .char_indices()
+        .take_while(is_number)
+        .last()
+        .map_or(0, |(at, last)| at + last.len_utf8());
     let (amount, unit) = text.split_at(split);
     let amount: f64 = amount.parse().ok()?;
     let power = |base: u64, exponent: u32| base.checked_pow(exponent);

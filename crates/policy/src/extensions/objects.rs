@@ -22,7 +22,9 @@ pub(super) fn filter(arguments: &[Value]) -> Option<Value> {
         let steps: Vec<Value> = match &path {
             Value::String(text) => {
                 let steps = text.trim_start_matches('/').split('/');
-                steps.map(|step| Value::from(step.replace("~1", "/").replace("~0", "~"))).collect()
+                steps
+                    .map(|step| Value::from(step.replace("~1", "/").replace("~0", "~")))
+                    .collect()
             }
             Value::Array(steps) => steps.iter().cloned().collect(),
             _ => return None,
@@ -42,14 +44,18 @@ fn of_kept(value: &Value, kept: &Kept) -> Value {
     }
     match value {
         Value::Object(fields) => {
-            let fields = fields.iter().filter_map(|(key, value)| Some((key.clone(), of_kept(value, kept.below.get(key)?))));
+            let fields = fields
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), of_kept(value, kept.below.get(key)?))));
             Value::from(fields.collect::<BTreeMap<_, _>>())
         }
         Value::Array(values) => {
             let numbered = values.iter().enumerate();
             let below = |at: usize| {
                 let step = Value::from(at.to_string());
-                kept.below.get(&step).or_else(|| kept.below.get(&Value::from(u64::try_from(at).ok()?)))
+                kept.below
+                    .get(&step)
+                    .or_else(|| kept.below.get(&Value::from(u64::try_from(at).ok()?)))
             };
             let values = numbered.filter_map(|(at, value)| Some(of_kept(value, below(at)?)));
             Value::from(values.collect::<Vec<_>>())

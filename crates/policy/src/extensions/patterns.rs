@@ -22,7 +22,9 @@ static COMPILED: LazyLock<Mutex<HashMap<String, Option<Regex>>>> = LazyLock::new
 
 /// A pattern of Go, compiled; `None` of one that Go refuses.
 fn compiled(pattern: &str) -> Option<Regex> {
-    kept(pattern, || translated(pattern).and_then(|pattern| Regex::new(&pattern).ok()))
+    kept(pattern, || {
+        translated(pattern).and_then(|pattern| Regex::new(&pattern).ok())
+    })
 }
 
 fn kept(key: &str, make: impl FnOnce() -> Option<Regex>) -> Option<Regex> {
@@ -212,7 +214,11 @@ pub(super) fn split(arguments: &[Value]) -> Option<Value> {
     let [pattern, value] = texts(arguments)?;
     let regex = compiled(pattern)?;
     if value.is_empty() {
-        let parts = if pattern.is_empty() { vec![] } else { vec![Value::from("")] };
+        let parts = if pattern.is_empty() {
+            vec![]
+        } else {
+            vec![Value::from("")]
+        };
         return Some(Value::from(parts));
     }
     let (mut parts, mut from, mut ended) = (Vec::new(), 0, 0);
@@ -248,14 +254,18 @@ pub(super) fn find_n(arguments: &[Value]) -> Option<Value> {
     let [pattern, value] = texts(arguments.get(..2)?)?;
     let regex = compiled(pattern)?;
     let found = regex.find_iter(value).take(most(arguments)?);
-    Some(Value::from(found.map(|found| Value::from(found.as_str())).collect::<Vec<_>>()))
+    Some(Value::from(
+        found.map(|found| Value::from(found.as_str())).collect::<Vec<_>>(),
+    ))
 }
 
 pub(super) fn find_all_string_submatch_n(arguments: &[Value]) -> Option<Value> {
     let [pattern, value] = texts(arguments.get(..2)?)?;
     let regex = compiled(pattern)?;
     let groups = |found: regex::Captures<'_>| {
-        let groups = found.iter().map(|group| Value::from(group.map_or("", |group| group.as_str())));
+        let groups = found
+            .iter()
+            .map(|group| Value::from(group.map_or("", |group| group.as_str())));
         Value::from(groups.collect::<Vec<_>>())
     };
     let found = regex.captures_iter(value).take(most(arguments)?).map(groups);
@@ -318,7 +328,10 @@ pub(super) fn glob_match(arguments: &[Value]) -> Option<Value> {
 
 /// A glob as a regular expression.
 fn glob(pattern: &str, separators: &[char]) -> Option<String> {
-    let outside: String = separators.iter().map(|separator| regex::escape(&separator.to_string())).collect();
+    let outside: String = separators
+        .iter()
+        .map(|separator| regex::escape(&separator.to_string()))
+        .collect();
     let one = if outside.is_empty() {
         ".".to_owned()
     } else {
@@ -415,7 +428,11 @@ mod tests {
             ("[a", "a", None),
             ("\\", "a", None),
         ] {
-            assert_eq!(compiled(pattern).map(|regex| regex.is_match(text)), expected, "{pattern}");
+            assert_eq!(
+                compiled(pattern).map(|regex| regex.is_match(text)),
+                expected,
+                "{pattern}"
+            );
         }
     }
 }

@@ -29,11 +29,20 @@ fn positions(arguments: &[Value]) -> Option<Vec<Value>> {
     }
     let starts = value.char_indices().enumerate();
     let found = starts.filter(|(_, (at, _))| value[*at..].starts_with(part));
-    Some(found.map(|(index, _)| Value::from(u64::try_from(index).unwrap_or_default())).collect())
+    Some(
+        found
+            .map(|(index, _)| Value::from(u64::try_from(index).unwrap_or_default()))
+            .collect(),
+    )
 }
 
 pub(super) fn indexof(arguments: &[Value]) -> Option<Value> {
-    Some(positions(arguments)?.into_iter().next().unwrap_or_else(|| Value::from(-1_i64)))
+    Some(
+        positions(arguments)?
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Value::from(-1_i64)),
+    )
 }
 
 pub(super) fn indexof_n(arguments: &[Value]) -> Option<Value> {
