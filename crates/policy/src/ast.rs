@@ -1,6 +1,7 @@
 //! What a module says, read off its syntax tree: rules, calls, imports, and which data it reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub(crate) struct Facts {
     pub reads: BTreeSet<String>,
     /// Where `_` stands below `not`.
     pub negated_wildcards: Vec<Place>,
+    /// The syntax tree.
+    pub tree: Arc<Value>,
 }
 
 /// One definition of a rule; a rule may have several.
@@ -76,6 +79,7 @@ pub(crate) fn read(json: &str) -> Option<Facts> {
         let definition = facts.definition(rule)?;
         facts.definitions.push(definition);
     }
+    facts.tree = Arc::new(module.clone());
     Some(facts)
 }
 
@@ -209,14 +213,14 @@ pub(crate) fn name_aliases(facts: &mut Facts, text: &str) {
 }
 
 /// Components of a reference that is static from one end to the other.
-fn path(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn path(value: &Value) -> Option<Vec<String>> {
     let mut components = Vec::new();
     let whole = collect(value, &mut components);
     whole.then_some(components)
 }
 
 /// Components of a reference up to the first one that is not static; a variable at least.
-fn static_prefix(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn static_prefix(value: &Value) -> Option<Vec<String>> {
     let mut components = Vec::new();
     collect(value, &mut components);
     (!components.is_empty()).then_some(components)
@@ -252,7 +256,19 @@ fn name_place(fcn: &Value) -> Place {
     place(&root["Var"]["span"])
 }
 
-fn place(span: &Value) -> Place {
+/// What kind of expression a node is, and its fields.
+pub(crate) fn variant(node: &Value) -> Option<(&str, &Value)> {
+    let (kind, fields) = node.as_object()?.iter().next()?;
+    fields.is_object().then_some((kind.as_str(), fields))
+}
+
+/// Nodes right below a node.
+pub(crate) fn children(node: &Value) -> impl Iterator<Item = &Value> {
+    let items = node.as_array().into_iter().flatten();
+    items.chain(node.as_object().into_iter().flat_map(|fields| fields.values()))
+}
+
+pub(crate) fn place(span: &Value) -> Place {
     let number = |name: &str| {
         span[name]
             .as_u64()

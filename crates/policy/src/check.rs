@@ -18,7 +18,10 @@ const MAX_DEPTH: usize = 64;
 pub(crate) fn modules(modules: &[Module]) -> Vec<Problem> {
     let mut problems = packages(modules);
     problems.extend(wildcards(modules));
+    problems.extend(crate::safety::unsafe_variables(modules));
+    problems.extend(crate::names::problems(modules));
     problems.extend(calls(modules));
+    problems.extend(crate::types::problems(modules));
     problems.extend(recursion(modules));
     problems.extend(depth(modules));
     problems

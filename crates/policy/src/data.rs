@@ -91,6 +91,25 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>, at: &str) -> R
     Ok(())
 }
 
+/// A path, dotted, where data files have a value and a rule is defined.
+pub(crate) struct Conflict(pub String);
+
+impl Conflict {
+    /// Where a path of a rule meets a value of data: at its end, or on its way, where something other than a map is.
+    pub fn find<'a>(data: &Value, path: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut node = data;
+        let mut gone = Vec::new();
+        for step in path {
+            let Value::Object(fields) = node else {
+                return Some(Self(gone.join(".")));
+            };
+            gone.push(step);
+            node = fields.get(step)?;
+        }
+        Some(Self(gone.join(".")))
+    }
+}
+
 /// Puts values over those that are there.
 pub(crate) fn put_over(into: &mut Map<String, Value>, from: &Map<String, Value>) {
     for (key, value) in from {

@@ -26,6 +26,8 @@ pub mod files;
 mod gatekeeper;
 mod load;
 mod module;
+mod names;
+mod negation;
 mod outcome;
 pub mod pack;
 #[cfg(test)]
@@ -33,11 +35,13 @@ mod probes;
 mod problem;
 mod query;
 mod rules;
+mod safety;
 mod sprintf;
 mod standards;
 mod subject;
 pub mod test;
 mod text;
+mod types;
 mod unit;
 
 pub use files::PolicyFile;

@@ -6,6 +6,7 @@ use regorus::Engine;
 use stoke_model::manifest::Source;
 
 use crate::ast::{self, Facts};
+use crate::negation::{self, Negation};
 use crate::problem::{Problem, Said, at, place};
 use crate::text;
 
@@ -26,6 +27,7 @@ pub(crate) struct Module {
     pub facts: Facts,
     /// Directory of its file below the one that is loaded.
     pub home: String,
+    negations: Vec<Negation>,
 }
 
 impl Module {
@@ -64,11 +66,13 @@ impl Module {
             .map_err(|error| Said::parse(&error.to_string()))?;
         let mut facts = ast::read(&tree).ok_or_else(|| Said::parse("the syntax tree cannot be read"))?;
         ast::name_aliases(&mut facts, source.text());
+        let negations = negation::negations(&facts.tree, source);
         Ok(Self {
             source: Arc::clone(source),
             dialect,
             facts,
             home: String::new(),
+            negations,
         })
     }
 
@@ -80,17 +84,20 @@ impl Module {
 
     /// Gives it to an engine.
     pub fn add_to(&self, engine: &mut Engine) -> Result<(), Said> {
-        Self::add_text(engine, self.source.name(), self.source.text(), self.dialect)
+        let text = negation::eager(self.source.text(), &self.negations, &[]);
+        Self::add_text(engine, self.source.name(), &text, self.dialect)
     }
 
     /// Gives it to an engine with some of its definitions left out, and something more at its end.
     pub fn add_without(&self, engine: &mut Engine, left_out: &[usize], more: &str) -> Result<(), Said> {
         let mut bytes = self.source.text().as_bytes().to_vec();
+        let mut blank = Vec::new();
         for index in left_out {
             let Some(definition) = self.facts.definitions.get(*index) else {
                 continue;
             };
             let range = definition.place.start..definition.place.end;
+            blank.push((range.start, range.end));
             for byte in bytes.get_mut(range).into_iter().flatten() {
                 // Lines stay, so that places stay.
                 if *byte != b'\n' {
@@ -98,7 +105,7 @@ impl Module {
                 }
             }
         }
-        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        let mut text = negation::eager(&String::from_utf8_lossy(&bytes), &self.negations, &blank);
         text.push('\n');
         text.push_str(more);
         Self::add_text(engine, self.source.name(), &text, self.dialect)

@@ -12,6 +12,7 @@ use stoke_model::manifest::{Complaint, Place, Severity, Source};
 /// | `rego-analysis` | names or rules that cannot be resolved |
 /// | `rego-builtin` | a builtin that is not available here |
 /// | `rego-function` | a function that is defined nowhere |
+/// | `rego-type` | what can never be, by the kinds of its values |
 /// | `rego-recursion` | functions that call themselves, rules that depend on others through very many steps |
 /// | `rego-evaluation` | a rule that failed, or took too long |
 /// | `rule-result` | a rule that says something other than messages |

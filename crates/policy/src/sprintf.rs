@@ -3,7 +3,7 @@
 //! The interpreter's own fails where Go says so in the text: `%d` of a text, a flag it does not know, an argument too many. A builtin that fails is
 //! undefined, and a rule whose message is undefined never denies. So a format that does not fit its arguments must still give a text.
 //!
-//! Source: the documentation of Go's package `fmt`. Not taken: `*` for widths, and numbers of arguments in brackets.
+//! Source: the documentation of Go's package `fmt`. Not taken: fractions in base 2 and 16.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -18,7 +18,7 @@ enum Argument {
 }
 
 /// What stands between `%` and the verb.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Form {
     minus: bool,
     plus: bool,
@@ -35,7 +35,12 @@ const MAX_WIDTH: usize = 1_000;
 /// Formats values.
 pub(crate) fn sprintf(format: &str, values: impl IntoIterator<Item = Value>) -> String {
     let arguments: Vec<Argument> = values.into_iter().map(argument).collect();
-    let mut left = arguments.iter();
+    let mut given = Given {
+        arguments: &arguments,
+        next: 0,
+        reordered: false,
+        is_bad: false,
+    };
     let mut text = String::new();
     let mut characters = format.chars().peekable();
     while let Some(character) = characters.next() {
@@ -43,22 +48,65 @@ pub(crate) fn sprintf(format: &str, values: impl IntoIterator<Item = Value>) -> 
             text.push(character);
             continue;
         }
-        let form = Form::read(&mut characters);
-        match (characters.next(), left.as_slice().first()) {
-            (None, _) => text.push_str("%!(NOVERB)"),
-            (Some('%'), _) => text.push('%'),
-            (Some(verb), None) => text.push_str(&format!("%!{verb}(MISSING)")),
-            (Some(verb), Some(argument)) => {
-                left.next();
-                text.push_str(&form.apply(verb, argument));
-            }
+        given.is_bad = false;
+        let form = Form::read(&mut characters, &mut given, &mut text);
+        match characters.next() {
+            None => text.push_str("%!(NOVERB)"),
+            Some('%') => text.push('%'),
+            Some(verb) if given.is_bad => text.push_str(&format!("%!{verb}(BADINDEX)")),
+            Some(verb) => match given.take() {
+                None => text.push_str(&format!("%!{verb}(MISSING)")),
+                Some(argument) => text.push_str(&form.apply(verb, argument)),
+            },
         }
     }
-    let extra: Vec<String> = left.map(Argument::shown).collect();
-    if !extra.is_empty() {
+    let extra: Vec<String> = arguments.iter().skip(given.next).map(Argument::shown).collect();
+    if !extra.is_empty() && !given.reordered {
         text.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
     }
     text
+}
+
+/// Arguments, and which of them is next.
+struct Given<'a> {
+    arguments: &'a [Argument],
+    next: usize,
+    /// True after `[n]`: which arguments are left over cannot be told any more.
+    reordered: bool,
+    /// True when `[n]` leads nowhere.
+    is_bad: bool,
+}
+
+impl<'a> Given<'a> {
+    fn take(&mut self) -> Option<&'a Argument> {
+        let argument = self.arguments.get(self.next)?;
+        self.next += 1;
+        Some(argument)
+    }
+
+    /// `[n]`: the number of the next argument, from 1.
+    fn index(&mut self, characters: &mut Peekable<Chars<'_>>) {
+        if characters.next_if_eq(&'[').is_none() {
+            return;
+        }
+        self.reordered = true;
+        let index = number(characters).and_then(|number| number.checked_sub(1));
+        let closed = characters.find(|character| *character == ']').is_some();
+        match index.filter(|index| closed && *index < self.arguments.len()) {
+            Some(index) => self.next = index,
+            None => self.is_bad = true,
+        }
+    }
+
+    /// `*`: a width or precision that is an argument.
+    fn star(&mut self, characters: &mut Peekable<Chars<'_>>) -> Option<Option<i64>> {
+        characters.next_if_eq(&'*')?;
+        let Some(Argument::Int(digits)) = self.take() else {
+            return Some(None);
+        };
+        let limit = i64::try_from(MAX_WIDTH).unwrap_or(i64::MAX);
+        Some(digits.parse().ok().map(|number: i64| number.clamp(-limit, limit)))
+    }
 }
 
 fn argument(value: Value) -> Argument {
@@ -98,10 +146,18 @@ fn term(value: &Value) -> String {
 }
 
 impl Argument {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "int64",
+            Self::Float(_) => "float64",
+            Self::Text(_) => "string",
+        }
+    }
+
     /// `type=value`, as in complaints.
     fn shown(&self) -> String {
         match self {
-            Self::Int(digits) => format!("int={digits}"),
+            Self::Int(digits) => format!("int64={digits}"),
             Self::Float(float) => format!("float64={}", general(*float, None)),
             Self::Text(text) => format!("string={text}"),
         }
@@ -109,7 +165,8 @@ impl Argument {
 }
 
 impl Form {
-    fn read(characters: &mut Peekable<Chars<'_>>) -> Self {
+    /// What stands between `%` and the verb; what is wrong with it goes into the text.
+    fn read(characters: &mut Peekable<Chars<'_>>, given: &mut Given<'_>, text: &mut String) -> Self {
         let mut form = Self::default();
         while let Some(flag) = characters.next_if(|character| "-+# 0".contains(*character)) {
             match flag {
@@ -120,20 +177,51 @@ impl Form {
                 _ => form.zero = true,
             }
         }
-        form.width = number(characters);
-        if characters.next_if_eq(&'.').is_some() {
-            form.precision = Some(number(characters).unwrap_or_default());
+        given.index(characters);
+        match given.star(characters) {
+            Some(Some(width)) => {
+                form.minus |= width < 0;
+                form.width = usize::try_from(width.unsigned_abs()).ok();
+            }
+            Some(None) => text.push_str("%!(BADWIDTH)"),
+            None => form.width = number(characters),
         }
+        if characters.next_if_eq(&'.').is_some() {
+            given.index(characters);
+            form.precision = match given.star(characters) {
+                Some(Some(precision)) => usize::try_from(precision).ok(),
+                Some(None) => {
+                    text.push_str("%!(BADPREC)");
+                    None
+                }
+                None => Some(number(characters).unwrap_or_default()),
+            };
+        }
+        given.index(characters);
         form
     }
 
     fn apply(&self, verb: char, argument: &Argument) -> String {
-        let formatted = match argument {
+        if verb == 'T' {
+            return self.pad(argument.kind().to_owned(), true);
+        }
+        let plain = Self {
+            // With `v` it asks for names of fields, and not for a sign.
+            plus: self.plus && verb != 'v',
+            ..*self
+        };
+        plain.verb(verb, argument).unwrap_or_else(|| {
+            let shown = plain.verb('v', argument).unwrap_or_default();
+            format!("%!{verb}({}={shown})", argument.kind())
+        })
+    }
+
+    fn verb(&self, verb: char, argument: &Argument) -> Option<String> {
+        match argument {
             Argument::Int(digits) => self.int(verb, digits),
             Argument::Float(float) => self.float(verb, *float),
-            Argument::Text(text) => self.text(verb, text).map(|text| self.pad(text, false)),
-        };
-        formatted.unwrap_or_else(|| format!("%!{verb}({})", argument.shown()))
+            Argument::Text(text) => self.text(verb, text).map(|text| self.pad(text, true)),
+        }
     }
 
     fn int(&self, verb: char, digits: &str) -> Option<String> {
@@ -156,6 +244,7 @@ impl Form {
                 let character = char::from_u32(code).unwrap_or('\u{fffd}');
                 let text = match verb {
                     'c' => character.to_string(),
+                    'q' if character.is_control() => format!("'\\x{:02x}'", u32::from(character)),
                     'q' => format!("'{character}'"),
                     _ => format!("U+{:04X}", u32::from(character)),
                 };
@@ -365,12 +454,12 @@ mod tests {
             // What does not fit is said in the text.
             ("%d", json!(["a"]), "%!d(string=a)"),
             ("%d", json!([1.5]), "%!d(float64=1.5)"),
-            ("%s", json!([5]), "%!s(int=5)"),
-            ("%f", json!([5]), "%!f(int=5)"),
+            ("%s", json!([5]), "%!s(int64=5)"),
+            ("%f", json!([5]), "%!f(int64=5)"),
             ("%t", json!([true]), "%!t(string=true)"),
-            ("%z", json!([1]), "%!z(int=1)"),
+            ("%z", json!([1]), "%!z(int64=1)"),
             ("%d and %d", json!([1]), "1 and %!d(MISSING)"),
-            ("a", json!([1, "b"]), "a%!(EXTRA int=1, string=b)"),
+            ("a", json!([1, "b"]), "a%!(EXTRA int64=1, string=b)"),
             ("a %", json!([]), "a %!(NOVERB)"),
             (
                 "%d",

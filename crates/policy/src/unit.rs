@@ -15,7 +15,7 @@ use crate::data::{INVENTORY, OURS};
 use crate::module::{Module, reference};
 use crate::problem::{Problem, Said, at};
 use crate::rules::{self, RuleInfo};
-use crate::{check, extensions};
+use crate::{check, extensions, names};
 
 /// The package of the rules through which others are asked when they are to see more than `input`.
 pub(crate) const ENTRY: &str = "stoke_entry";
@@ -73,6 +73,7 @@ impl Unit {
     /// Puts modules together and checks them as a whole.
     pub fn build(modules: Vec<Module>, data: Value, limit: Duration) -> Result<Self, Vec<Problem>> {
         let mut problems = check::modules(&modules);
+        problems.extend(names::conflicts(&modules, &data));
         let (rules, wrong) = decisions(&modules);
         problems.extend(wrong);
         if !problems.is_empty() {
