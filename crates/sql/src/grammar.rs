@@ -4,21 +4,27 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::atn::{Atn, AtnError, Takes};
 use crate::class::{self, ClassError, Predicate, Recognizer};
 use crate::generate::{Random, Walker};
 use crate::lexer::{self, Beginnings, LexerError, Rules, Token};
+use crate::machine::Machine;
+use crate::moves::{Moves, Network};
 use crate::parsed::Parsed;
-use crate::parser::{self, Lookahead};
+use crate::parser::{self, Ends};
 use crate::refusals;
-use crate::tree;
+use crate::tree::{Read as ReadTree, Steps, Tree};
 
 /// Classes in the jar.
 const LEXER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseLexer.class";
 const PARSER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseParser.class";
 /// Bytes a class may have; that of Spark 4.3 has 528 KB.
 const MOST_CLASS: u64 = 16 << 20;
+
+/// Kinds of tokens a grammar may have; that of Spark 4.3 has some 500.
+const MOST_KINDS: usize = 1 << 16;
 
 /// What the parser's conditions ask of the session's configuration, with Spark's defaults (`SQLConf`, `AbstractParser.configureParser`).
 const SETTINGS: [(&str, bool); 7] = [
@@ -117,20 +123,30 @@ pub enum Entry {
     DataType,
 }
 
-/// The grammar of one Spark.
+/// What is learned of a grammar while texts are parsed, and room for the next text.
+#[derive(Default)]
+struct Learned {
+    machine: Machine,
+    moves: Moves,
+    ends: Ends,
+    steps: Steps,
+}
+
+/// The grammar of one Spark. It can be asked from several threads at once; what it learns of the first texts makes it faster with those that follow.
 pub struct Grammar {
     lexer: Atn,
     beginnings: Beginnings,
     lexer_predicates: Vec<Option<Predicate>>,
     lexer_actions: Vec<Option<String>>,
-    parser: Atn,
-    lookahead: Lookahead,
+    parser: Network,
     start: usize,
     names: Names,
     rules: Vec<String>,
-    kinds: HashMap<i32, String>,
+    kinds: Vec<String>,
     version: (u32, u32),
     switched: Vec<&'static str>,
+    /// One for each thread that was at work at the same time.
+    learned: Mutex<Vec<Learned>>,
 }
 
 /// Keys of Spark's configuration that have its parser take what it refuses as it comes.
@@ -238,12 +254,12 @@ impl Grammar {
             .iter()
             .filter_map(|name| parser_class.rules.get(*name).copied())
             .collect();
-        let mut lookahead = Lookahead::of(&parser, |state, takes| match takes {
+        let rule_of: Vec<usize> = parser.states.iter().map(|state| state.rule).collect();
+        let parser = Network::of(parser, aheads, |state, takes| match takes {
             Takes::Predicate(number) => !never.contains(number),
-            Takes::Set(_) | Takes::NotSet(_) | Takes::Any => !errors.contains(&parser.states[state].rule),
+            Takes::Set(_) | Takes::NotSet(_) | Takes::Any => !errors.contains(&rule_of[state]),
             _ => true,
         });
-        lookahead.aheads = aheads;
         let starts = ["compoundOrSingleStatement", "singleStatement"];
         let start = starts
             .iter()
@@ -255,10 +271,19 @@ impl Grammar {
             extract: named("EXTRACT"),
             colon: named("COLON"),
         };
-        let mut rules = vec![String::new(); parser.starts.len()];
+        let mut rules = vec![String::new(); parser.atn().starts.len()];
         for (name, number) in &parser_class.rules {
             if let Some(rule) = rules.get_mut(*number) {
                 rule.clone_from(name);
+            }
+        }
+        let mut kinds = Vec::new();
+        for (name, kind) in parser_class.tokens {
+            if let Ok(kind @ 0..MOST_KINDS) = usize::try_from(kind) {
+                if kinds.len() <= kind {
+                    kinds.resize(kind + 1, String::new());
+                }
+                kinds[kind] = name;
             }
         }
         Ok(Grammar {
@@ -267,17 +292,13 @@ impl Grammar {
             lexer_predicates: numbered(lexer_class.predicates),
             lexer_actions: numbered(lexer_class.actions),
             parser,
-            lookahead,
             start,
             names,
             rules,
-            kinds: parser_class
-                .tokens
-                .into_iter()
-                .map(|(name, kind)| (kind, name))
-                .collect(),
+            kinds,
             version: (0, 0),
             switched: Vec::new(),
+            learned: Mutex::default(),
         })
     }
 
@@ -305,13 +326,14 @@ impl Grammar {
 
     /// The name of a kind of token.
     pub fn kind(&self, number: i32) -> &str {
-        self.kinds.get(&number).map_or("", String::as_str)
+        let kind = usize::try_from(number).ok().and_then(|kind| self.kinds.get(kind));
+        kind.map_or("", String::as_str)
     }
 
     /// A statement this grammar takes, drawn at random; `budget` is about how many tokens it has.
     #[doc(hidden)]
     pub fn draw(&self, budget: usize, random: &mut Random) -> String {
-        let kinds = Walker::of_parser(&self.parser, &self.lookahead).sentence(self.start, budget, random);
+        let kinds = Walker::of_parser(&self.parser).sentence(self.start, budget, random);
         let lexer = Walker::of_lexer(&self.lexer);
         let mut text = String::new();
         for kind in kinds.into_iter().filter(|kind| *kind > 0) {
@@ -385,18 +407,51 @@ impl Grammar {
             predicates: &self.lexer_predicates,
             actions: &self.lexer_actions,
         };
-        let mut tokens = lexer::tokens(&rules, &text).map_err(|error| match error {
+        let mut learned = self.lock().pop().unwrap_or_default();
+        let read = self.read(&mut learned, &rules, start, &text, stopped);
+        learned.machine.trim();
+        learned.moves.trim();
+        self.lock().push(learned);
+        let (tokens, tree) = read?;
+        Ok(Parsed {
+            grammar: self,
+            text,
+            tokens,
+            tree,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Learned>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tokens and the tree of a text.
+    fn read(
+        &self,
+        learned: &mut Learned,
+        rules: &Rules<'_>,
+        start: usize,
+        text: &[char],
+        stopped: impl Fn(usize, String) -> SyntaxError,
+    ) -> Result<(Vec<Token>, Tree), SyntaxError> {
+        let Learned {
+            machine,
+            moves,
+            ends,
+            steps,
+        } = learned;
+        let mut tokens = lexer::tokens(rules, machine, text).map_err(|error| match error {
             LexerError::Nothing(index) => stopped(index, format!("no token begins with {:?}", text[index])),
             LexerError::UnclosedComment(index) => SyntaxError::at(
-                &text,
+                text,
                 index,
                 "UNCLOSED_BRACKETED_COMMENT",
                 "a comment begins here and does not end".to_owned(),
             ),
             LexerError::Unknown(what) => stopped(0, format!("this Spark's lexer has something unknown: {what}")),
         })?;
-        self.refuse_names(&text, &mut tokens);
-        let ends = parser::accepts(&self.parser, &self.lookahead, start, &tokens).map_err(|index| {
+        self.refuse_names(text, &mut tokens);
+        parser::accepts(&self.parser, moves, ends, start, &tokens).map_err(|index| {
             let token = tokens[index];
             match token.from == token.to {
                 true => stopped(token.from, "the statement ends too early".to_owned()),
@@ -406,20 +461,16 @@ impl Grammar {
                 }
             }
         })?;
-        let read = tree::Read {
-            atn: &self.parser,
-            lookahead: &self.lookahead,
+        let mut read = ReadTree {
+            network: &self.parser,
+            moves,
             tokens: &tokens,
-            ends: &ends,
+            ends,
+            steps,
         };
         // There is a way, as the parser takes it; were there none, nothing would be said of the tree.
         let tree = read.tree(start).unwrap_or_default();
-        Ok(Parsed {
-            grammar: self,
-            text,
-            tokens,
-            tree,
-        })
+        Ok((tokens, tree))
     }
 
     fn rule_named(&self, name: &str) -> Option<usize> {
@@ -456,7 +507,7 @@ impl Grammar {
             let field = index > 1 && tokens[index - 2].kind == names.extract;
             let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
             if token.kind == names.identifier && !field && !text[token.from..token.to].iter().all(plain) {
-                tokens[index].kind = self.parser.max_token + 1;
+                tokens[index].kind = self.parser.atn().max_token + 1;
             }
         }
     }

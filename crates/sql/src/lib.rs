@@ -13,6 +13,8 @@ pub mod class;
 pub mod generate;
 pub mod grammar;
 pub mod lexer;
+mod machine;
+mod moves;
 pub mod parsed;
 pub mod parser;
 mod refusals;
