@@ -132,6 +132,14 @@ struct Learned {
     steps: Steps,
 }
 
+/// What a Spark's parser says of a text.
+pub struct Reading<'g> {
+    /// Where it stops, or what it refuses of the tree.
+    pub error: Option<SyntaxError>,
+    /// The tree, where the grammar takes the text as it is written; a text with `${variables}` it mostly does not.
+    pub parsed: Option<Parsed<'g>>,
+}
+
 /// The grammar of one Spark. It can be asked from several threads at once; what it learns of the first texts makes it faster with those that follow.
 pub struct Grammar {
     lexer: Atn,
@@ -215,8 +223,19 @@ impl Grammar {
             let atn = Atn::decode(&class.tables).map_err(|cause| GrammarError::Tables { place, cause })?;
             Ok((class, atn))
         };
-        let (lexer_class, lexer) = read(LEXER, lexer)?;
-        let (parser_class, parser) = read(PARSER, parser)?;
+        // The lexer's is the smaller one; it is done when the parser's is.
+        let (lexer, parser) = std::thread::scope(|scope| {
+            let lexer = scope.spawn(|| {
+                let (class, atn) = read(LEXER, lexer)?;
+                let beginnings = Beginnings::of(&atn);
+                Ok((class, atn, beginnings))
+            });
+            let parser = read(PARSER, parser);
+            let lexer = lexer.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+            (lexer, parser)
+        });
+        let (lexer_class, lexer, beginnings) = lexer?;
+        let (parser_class, parser) = parser?;
         let setting = |name: &str| {
             SETTINGS
                 .iter()
@@ -287,7 +306,7 @@ impl Grammar {
             }
         }
         Ok(Grammar {
-            beginnings: Beginnings::of(&lexer),
+            beginnings,
             lexer,
             lexer_predicates: numbered(lexer_class.predicates),
             lexer_actions: numbered(lexer_class.actions),
@@ -367,21 +386,7 @@ impl Grammar {
     /// # Errors
     /// Where it stops.
     pub fn check_as(&self, entry: Entry, sql: &str) -> Result<(), SyntaxError> {
-        let text: Vec<char> = sql.chars().collect();
-        let first = substituted(&text, ' ');
-        if first == text {
-            let parsed = self.parse_text(entry, text)?;
-            return refusals::first(&parsed).map_or(Ok(()), Err);
-        }
-        // Only its form can be told: what Spark's tree builder says may hang on the values.
-        let said = self.parse_text(entry, first).map(drop);
-        if said.is_err() {
-            let others = ['x', '1'].map(|value| self.parse_text(entry, substituted(&text, value)));
-            if others.iter().any(Result::is_ok) {
-                return Ok(());
-            }
-        }
-        said
+        self.read_as(entry, sql).error.map_or(Ok(()), Err)
     }
 
     /// The tree of a text that the grammar takes, whatever Spark's tree builder says of it.
@@ -390,6 +395,36 @@ impl Grammar {
     /// Where the parser stops.
     pub fn parse(&self, entry: Entry, sql: &str) -> Result<Parsed<'_>, SyntaxError> {
         self.parse_text(entry, sql.chars().collect())
+    }
+
+    /// What [`Grammar::check_as`] and [`Grammar::parse`] say of a text, for reading it once.
+    pub fn read_as(&self, entry: Entry, sql: &str) -> Reading<'_> {
+        let text: Vec<char> = sql.chars().collect();
+        let first = substituted(&text, ' ');
+        if first == text {
+            return match self.parse_text(entry, text) {
+                Ok(parsed) => Reading {
+                    error: refusals::first(&parsed),
+                    parsed: Some(parsed),
+                },
+                Err(error) => Reading {
+                    error: Some(error),
+                    parsed: None,
+                },
+            };
+        }
+        // Only its form can be told: what Spark's tree builder says may hang on the values.
+        let mut error = self.parse_text(entry, first).err();
+        if error.is_some() {
+            let others = ['x', '1'].map(|value| self.parse_text(entry, substituted(&text, value)));
+            if others.iter().any(Result::is_ok) {
+                error = None;
+            }
+        }
+        Reading {
+            error,
+            parsed: self.parse_text(entry, text).ok(),
+        }
     }
 
     fn parse_text(&self, entry: Entry, text: Vec<char>) -> Result<Parsed<'_>, SyntaxError> {

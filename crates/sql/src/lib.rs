@@ -20,5 +20,5 @@ pub mod parser;
 mod refusals;
 pub mod tree;
 
-pub use grammar::{Entry, Grammar, GrammarError, SWITCHES, SyntaxError};
+pub use grammar::{Entry, Grammar, GrammarError, Reading, SWITCHES, SyntaxError};
 pub use parsed::{Node, Parsed, Piece, Word};

@@ -153,33 +153,46 @@ impl Network {
                 }
             }
         }
-        let mut changed = true;
-        while std::mem::take(&mut changed) {
+        // When a state's tokens last changed, and when they were last reckoned.
+        let (mut now, mut changed, mut reckoned) =
+            (1_u32, vec![1_u32; atn.states.len()], vec![0_u32; atn.states.len()]);
+        let (mut last_round, mut here) = (0, vec![0_u64; stride]);
+        while now > std::mem::replace(&mut last_round, now) {
             for number in (0..atn.states.len()).rev() {
-                let mut empty = nullable[number];
+                let (since, mut empty) = (reckoned[number], nullable[number]);
+                here.copy_from_slice(&first[row(number)]);
                 for (index, way) in atn.states[number].ways.iter().enumerate() {
                     if self.closed[self.ways[number] + index] {
                         continue;
                     }
-                    let mut passes = |target: usize| {
-                        for word in 0..stride {
-                            let theirs = first[target * stride + word];
-                            let mine = &mut first[number * stride + word];
-                            changed |= theirs & !*mine != 0;
-                            *mine |= theirs;
+                    let mut passes = |target: usize, since: u32| {
+                        if changed[target] > since {
+                            here.iter_mut()
+                                .zip(&first[row(target)])
+                                .for_each(|(mine, theirs)| *mine |= theirs);
                         }
                         nullable[target]
                     };
                     empty |= match way.takes {
                         Takes::Set(_) | Takes::NotSet(_) | Takes::Any => false,
-                        Takes::Rule { rule, .. } => passes(atn.starts[rule]) && passes(way.to),
+                        Takes::Rule { rule, .. } => {
+                            let start = atn.starts[rule];
+                            // It may only now have become one that can be left with nothing.
+                            let rest = if changed[start] > since { 0 } else { since };
+                            passes(start, since) && passes(way.to, rest)
+                        }
                         Takes::Nothing | Takes::Predicate(_) | Takes::Action(_) | Takes::Precedence(_) => {
-                            passes(way.to)
+                            passes(way.to, since)
                         }
                     };
                 }
-                changed |= empty != nullable[number];
-                nullable[number] = empty;
+                reckoned[number] = now;
+                if empty != nullable[number] || here != first[row(number)] {
+                    first[row(number)].copy_from_slice(&here);
+                    nullable[number] = empty;
+                    now += 1;
+                    changed[number] = now;
+                }
             }
         }
         for (state, _) in nullable.iter().enumerate().filter(|(_, nullable)| **nullable) {

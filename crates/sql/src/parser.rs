@@ -48,10 +48,12 @@ struct Link {
 #[derive(Debug, Default)]
 pub struct Ends {
     entered: Vec<Entered>,
-    /// For each token, the first rule that was entered at it.
+    /// For each token, the first rule that was entered at it; when all is known, the first of the calls that ended.
     first: Vec<u32>,
     waiting: Vec<Waiting>,
     ended: Vec<Link>,
+    /// The calls that ended, in the order they were made, and the last place of each.
+    calls: Vec<(u32, u32)>,
     /// States looked at with the token at hand.
     visited: Vec<Link>,
     /// By call: the token after the one it was last entered at (0 is none), and the rule entered.
@@ -74,6 +76,7 @@ impl Ends {
         emptied(&mut self.first);
         emptied(&mut self.waiting);
         emptied(&mut self.ended);
+        emptied(&mut self.calls);
         emptied(&mut self.visited);
         emptied(&mut self.now);
         emptied(&mut self.next);
@@ -141,10 +144,27 @@ impl Ends {
     /// Where a call that was made at a token ended.
     pub fn of(&self, call: u32, at: usize) -> End {
         let from = self.first.get(at).map_or(0, |first| *first as usize);
-        let to = self.first.get(at + 1).map_or(self.entered.len(), |next| *next as usize);
-        let entered = self.entered.get(from..to).unwrap_or_default();
-        let found = entered.iter().find(|entered| entered.call == call);
-        End(found.map_or(NONE, |entered| entered.ended))
+        let to = self.first.get(at + 1).map_or(self.calls.len(), |next| *next as usize);
+        let calls = self.calls.get(from..to).unwrap_or_default();
+        End(calls
+            .iter()
+            .find(|(known, _)| *known == call)
+            .map_or(NONE, |(_, ended)| *ended))
+    }
+
+    /// Lists the calls that ended: of those that were made, few did.
+    fn list_calls(&mut self) {
+        let mut made = 0;
+        for token in 0..self.first.len() {
+            let next = self
+                .first
+                .get(token + 1)
+                .map_or(self.entered.len(), |next| *next as usize);
+            self.first[token] = index(self.calls.len());
+            let ended = self.entered[made..next].iter().filter(|entered| entered.ended != NONE);
+            self.calls.extend(ended.map(|entered| (entered.call, entered.ended)));
+            made = next;
+        }
     }
 }
 
@@ -244,6 +264,7 @@ pub fn accepts(
             }
         }
         if accepted {
+            ends.list_calls();
             return Ok(());
         }
         if !taken {

@@ -4,7 +4,10 @@
 //! little where the grammar says so: so do ANTLR's parsers. Operators
 //! of a rule that calls itself on its left stand side by side in one node, not one below the other.
 
+use std::collections::HashSet;
 use std::ops::Range;
+
+use foldhash::fast::FixedState;
 
 use crate::lexer::Token;
 use crate::moves::{Move, Moves, Network, StateId};
@@ -54,6 +57,7 @@ enum What {
 /// A place on a way: what was taken to come there, and what can be done.
 #[derive(Debug)]
 struct Step {
+    state: StateId,
     at: usize,
     takes: What,
     /// The moves that were not tried.
@@ -94,20 +98,28 @@ impl Ended {
 #[derive(Debug, Default)]
 pub struct Steps {
     taken: Vec<Step>,
-    seen: Seen,
+    /// States and tokens that were come by, from the first step that led nowhere on; before that they are those of the steps.
+    seen: Option<HashSet<(StateId, usize), FixedState>>,
 }
 
-/// States and tokens that were come by on the way that is looked for.
-#[derive(Debug, Default)]
-struct Seen(std::collections::HashSet<(StateId, usize), foldhash::fast::FixedState>);
-
-impl Seen {
-    fn clear(&mut self) {
-        // Clearing takes as long as the table is large.
-        if self.0.capacity() > 1 << 10 && self.0.len() < self.0.capacity() / 8 {
-            self.0 = std::collections::HashSet::default();
+impl Steps {
+    /// Marks a place as come by; whether it is new.
+    fn come_by(&mut self, state: StateId, at: usize) -> bool {
+        match &mut self.seen {
+            Some(seen) => seen.insert((state, at)),
+            None => {
+                let here = self.taken.iter().rev().take_while(|step| step.at == at);
+                here.into_iter().all(|step| step.state != state)
+            }
         }
-        self.0.clear();
+    }
+
+    /// Goes back from a step that leads nowhere.
+    fn go_back(&mut self) {
+        if self.seen.is_none() {
+            self.seen = Some(self.taken.iter().map(|step| (step.state, step.at)).collect());
+        }
+        self.taken.pop();
     }
 }
 
@@ -168,13 +180,13 @@ impl Read<'_> {
 
     /// Finds the first way through a rule from one token to another: the steps that are taken then. Whether there is one.
     fn way(&mut self, rule: usize, precedence: i32, from: usize, to: usize) -> bool {
-        self.steps.seen.clear();
+        self.steps.seen = None;
         self.steps.taken.clear();
         self.come_by(self.network.start(rule), from, What::Nothing);
         while let Some(here) = self.steps.taken.last_mut() {
             let at = here.at;
             let Some(number) = here.moves.next() else {
-                self.steps.taken.pop();
+                self.steps.go_back();
                 continue;
             };
             match self.moves.list[number] {
@@ -227,9 +239,10 @@ impl Read<'_> {
 
     /// Takes a step unless its place was come by already.
     fn come_by(&mut self, state: StateId, at: usize, takes: What) {
-        if self.steps.seen.0.insert((state, at)) {
+        if self.steps.come_by(state, at) {
             let column = self.network.column(self.tokens.get(at));
             self.steps.taken.push(Step {
+                state,
                 at,
                 takes,
                 moves: self.moves.of(self.network, state, column),
