@@ -456,6 +456,13 @@ impl Grammar {
         })
     }
 
+    /// How much was done for all texts so far, in steps: for tests of how that grows with a text.
+    #[doc(hidden)]
+    pub fn work(&self) -> u64 {
+        let of = |learned: &Learned| learned.machine.made + learned.ends.looked + learned.steps.count;
+        self.lock().iter().map(of).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Learned>> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }

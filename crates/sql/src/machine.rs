@@ -3,7 +3,7 @@
 //! All ways through the network are followed at once, as a set of configurations. Which set comes after which depends on the next character, and where a
 //! condition is asked on its answer; so each set is a state of the machine, and where it leads is kept for all texts of a run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 
@@ -82,6 +82,8 @@ pub struct Machine {
     wide: HashMap<(u32, usize), u32, FixedState>,
     /// The state after another, a character, and the answers to all conditions.
     asked: HashMap<(u32, usize, u64), u32, FixedState>,
+    /// Configurations made so far.
+    pub made: u64,
 }
 
 /// What is found while the next state is made.
@@ -92,13 +94,18 @@ struct Making<'l, L> {
     at: usize,
     asked: bool,
     into: Vec<Config>,
+    /// The same, when they are too many to look through.
+    many: HashSet<Config, FixedState>,
 }
 
 impl Machine {
     /// Between two texts: forgets what is known when it grew too large.
     pub fn trim(&mut self) {
         if self.states.len() >= MOST_STATES || self.stacks.len() >= MOST_STATES {
-            *self = Machine::default();
+            *self = Machine {
+                made: self.made,
+                ..Machine::default()
+            };
         }
     }
 
@@ -181,12 +188,14 @@ impl Machine {
             at,
             asked: false,
             into: Vec::new(),
+            many: HashSet::default(),
         };
         match self.states[state as usize].mode {
             Some(mode) => self.first(mode, symbol, &mut making)?,
             None => self.step(state, symbol, &mut making)?,
         }
         let Making { asked, into, atn, .. } = making;
+        self.made += into.len() as u64;
         let next = self.state(atn, into);
         if state == FLEETING || next == FLEETING {
             return Ok(next);
@@ -210,7 +219,8 @@ impl Machine {
             return NOWHERE;
         }
         let configs = configs.into_boxed_slice();
-        if let Some(known) = self.numbers.get(&configs) {
+        let many = configs.len() > MOST_CONFIGS;
+        if let Some(known) = self.numbers.get(&configs).filter(|_| !many) {
             return *known;
         }
         let stops = configs.iter().find(|config| atn.states[config.state as usize].stop);
@@ -218,7 +228,7 @@ impl Machine {
             rule: atn.states[config.state as usize].rule,
             acts: config.acts,
         });
-        if configs.len() > MOST_CONFIGS || self.states.len() >= MOST_STATES {
+        if many || self.states.len() >= MOST_STATES {
             self.states[FLEETING as usize] = State::new(configs, None, accepted);
             return FLEETING;
         }
@@ -337,9 +347,17 @@ impl Machine {
 impl<L> Making<'_, L> {
     /// Adds a configuration unless it is there already. Those of one alternative stand together.
     fn add(&mut self, config: Config) {
-        let same = self.into.iter().rev();
-        let mut same = same.take_while(|known| known.alternative == config.alternative);
-        if !same.any(|known| *known == config) {
+        if self.many.is_empty() {
+            let same = self.into.iter().rev();
+            let mut same = same.take_while(|known| known.alternative == config.alternative);
+            if same.any(|known| *known == config) {
+                return;
+            }
+            if self.into.len() >= MOST_CONFIGS {
+                self.many.extend(self.into.iter().copied());
+            }
+        }
+        if self.many.is_empty() || self.many.insert(config) {
             self.into.push(config);
         }
     }

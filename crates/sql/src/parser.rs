@@ -60,6 +60,8 @@ pub struct Ends {
     by_call: Vec<(u32, u32)>,
     now: Vec<(StateId, u32)>,
     next: Vec<(StateId, u32)>,
+    /// States looked at so far, of all texts.
+    pub looked: u64,
 }
 
 /// Entries a list may keep from one text for the next.
@@ -212,6 +214,7 @@ pub fn accepts(
             if !ends.visit(state, inside, at) {
                 continue;
             }
+            ends.looked += 1;
             for number in moves.of(network, state, column) {
                 match moves.list[number] {
                     Move::Token { to } => {

@@ -100,6 +100,8 @@ pub struct Steps {
     taken: Vec<Step>,
     /// States and tokens that were come by, from the first step that led nowhere on; before that they are those of the steps.
     seen: Option<HashSet<(StateId, usize), FixedState>>,
+    /// Steps taken so far, of all texts.
+    pub count: u64,
 }
 
 impl Steps {
@@ -240,6 +242,7 @@ impl Read<'_> {
     /// Takes a step unless its place was come by already.
     fn come_by(&mut self, state: StateId, at: usize, takes: What) {
         if self.steps.come_by(state, at) {
+            self.steps.count += 1;
             let column = self.network.column(self.tokens.get(at));
             self.steps.taken.push(Step {
                 state,
