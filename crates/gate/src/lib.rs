@@ -12,6 +12,7 @@
 //! the jars of the Sparks it is given, and the gate of dependencies archives, files that requirements include and the database of advisories; nothing else here reads a file, asks a cluster or looks at a clock (but for how long a gate took).
 
 pub mod codes;
+mod cores;
 pub mod derived;
 pub mod finding;
 pub mod gates;

@@ -3,6 +3,10 @@
 //! Source: the layout of `org.antlr.v4.runtime.atn.ATNSerializer`, versions 3 (ANTLR 4.7 to 4.9; every word but the first has 2 added to it) and 4 (ANTLR 4.10
 //! and later; words with the high bit begin a number of two).
 
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
 /// Tables that cannot be decoded.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AtnError {
@@ -78,6 +82,9 @@ pub enum Takes {
 
 /// A set of tokens or characters: ranges, both ends included, in order.
 pub type Set = Vec<(i32, i32)>;
+
+/// Sets of one range, by it.
+type Ranges = HashMap<(i32, i32), usize, FixedState>;
 
 /// What a lexer's rule does when it has matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,11 +271,17 @@ impl Atn {
         if version == 3 {
             from.sets(true, &mut atn.sets)?;
         }
+        let mut ranges = Ranges::default();
+        for (number, set) in atn.sets.iter().enumerate() {
+            if let [range] = set[..] {
+                ranges.entry(range).or_insert(number);
+            }
+        }
         for _ in 0..from.index()? {
             let (source, target) = (from.index()?, from.index()?);
             let kind = from.next()?;
             let numbers = [from.next()?, from.next()?, from.next()?];
-            let way = atn.way(kind, target, numbers)?;
+            let way = atn.way(kind, target, numbers, &mut ranges)?;
             atn.state(target)?;
             atn.state(source)?.ways.push(way);
         }
@@ -292,7 +305,13 @@ impl Atn {
         })
     }
 
-    fn way(&mut self, kind: i32, to: StateId, [one, other, third]: [i32; 3]) -> Result<Way, AtnError> {
+    fn way(
+        &mut self,
+        kind: i32,
+        to: StateId,
+        [one, other, third]: [i32; 3],
+        ranges: &mut Ranges,
+    ) -> Result<Way, AtnError> {
         let index = |number: i32| {
             usize::try_from(number).map_err(|_| AtnError::Unknown {
                 what: "an index",
@@ -303,13 +322,13 @@ impl Atn {
         let first = if third != 0 { EOF } else { one };
         let takes = match kind {
             1 => Takes::Nothing,
-            2 => self.one_set(first, other),
+            2 => self.one_set((first, other), ranges),
             3 => Takes::Rule {
                 rule: index(other)?,
                 precedence: third,
             },
             4 => Takes::Predicate(index(other)?),
-            5 => self.one_set(first, first),
+            5 => self.one_set((first, first), ranges),
             6 => Takes::Action(usize::try_from(other).unwrap_or(usize::MAX)),
             7 => Takes::Set(index(one)?),
             8 => Takes::NotSet(index(one)?),
@@ -335,11 +354,9 @@ impl Atn {
         }
     }
 
-    fn one_set(&mut self, first: i32, last: i32) -> Takes {
-        let set = vec![(first, last)];
-        let found = self.sets.iter().position(|known| *known == set);
-        Takes::Set(found.unwrap_or_else(|| {
-            self.sets.push(set);
+    fn one_set(&mut self, range: (i32, i32), ranges: &mut Ranges) -> Takes {
+        Takes::Set(*ranges.entry(range).or_insert_with(|| {
+            self.sets.push(vec![range]);
             self.sets.len() - 1
         }))
     }

@@ -168,7 +168,12 @@ fn words(bytes: &[u8]) -> Vec<u16> {
 fn ahead(method: &Method<'_>, pool: &ConstantPool<'_>) -> Result<Option<Ahead>, ClassError> {
     let mut found = Ahead::default();
     let mut constant = None;
-    for instruction in instructions(method, pool)? {
+    let Some(code) = code(method, pool)? else {
+        return Ok(None);
+    };
+    // Read no further than it may be such a method: rules have methods, too, of thousands of instructions.
+    for instruction in code.raw_instructions() {
+        let (_, instruction) = instruction.map_err(decode)?;
         let pushed = match instruction {
             RawInstruction::BIPush { value } => Some(i32::from(value)),
             RawInstruction::SIPush { value } => Some(i32::from(value)),
@@ -210,25 +215,18 @@ fn named(pool: &ConstantPool<'_>, at: cpool::Index<cpool::NameAndType<'_>>) -> R
     text(pool, pool.get(at).map_err(decode)?.name)
 }
 
-fn instructions<'a>(method: &Method<'a>, pool: &ConstantPool<'a>) -> Result<Vec<RawInstruction<'a>>, ClassError> {
+fn code<'a>(method: &Method<'a>, pool: &ConstantPool<'a>) -> Result<Option<Code<'a>>, ClassError> {
     for attribute in method.attributes() {
         if let Ok(AttributeContent::Code(code)) = attribute.map_err(decode)?.read_content(pool) {
-            let all = code.raw_instructions();
-            return all
-                .map(|each| each.map(|(_, instruction)| instruction).map_err(decode))
-                .collect();
+            return Ok(Some(code));
         }
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 /// The branches of a method's switch, each with what it asks or does.
 fn branches(method: &Method<'_>, pool: &ConstantPool<'_>) -> Result<Vec<(usize, Predicate)>, ClassError> {
-    for attribute in method.attributes() {
-        let attribute = attribute.map_err(decode)?;
-        let Ok(AttributeContent::Code(code)) = attribute.read_content(pool) else {
-            continue;
-        };
+    if let Some(code) = code(method, pool)? {
         for instruction in code.raw_instructions() {
             let (at, instruction) = instruction.map_err(decode)?;
             let pairs: Vec<(i32, i32)> = match instruction {

@@ -1,7 +1,7 @@
 //! Statements a grammar takes, drawn at random: for tests of this room against the real parser.
 
 use crate::atn::{Atn, StateId, Takes, Way};
-use crate::parser::Lookahead;
+use crate::moves::Network;
 
 /// Numbers below a bound, from a seed: xorshift.
 pub struct Random(u64);
@@ -34,8 +34,8 @@ const FAR: u32 = u32::MAX / 4;
 
 impl<'a> Walker<'a> {
     /// Over a parser's network, without the ways that are closed.
-    pub fn of_parser(atn: &'a Atn, lookahead: &'a Lookahead) -> Walker<'a> {
-        Walker::new(atn, Box::new(|state, way| lookahead.is_open(state, way)))
+    pub fn of_parser(network: &'a Network) -> Walker<'a> {
+        Walker::new(network.atn(), Box::new(|state, way| network.is_open(state, way)))
     }
 
     /// Over a lexer's network.

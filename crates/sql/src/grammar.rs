@@ -4,21 +4,27 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::atn::{Atn, AtnError, Takes};
 use crate::class::{self, ClassError, Predicate, Recognizer};
 use crate::generate::{Random, Walker};
 use crate::lexer::{self, Beginnings, LexerError, Rules, Token};
+use crate::machine::Machine;
+use crate::moves::{Moves, Network};
 use crate::parsed::Parsed;
-use crate::parser::{self, Lookahead};
+use crate::parser::{self, Ends};
 use crate::refusals;
-use crate::tree;
+use crate::tree::{Read as ReadTree, Steps, Tree};
 
 /// Classes in the jar.
 const LEXER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseLexer.class";
 const PARSER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseParser.class";
 /// Bytes a class may have; that of Spark 4.3 has 528 KB.
 const MOST_CLASS: u64 = 16 << 20;
+
+/// Kinds of tokens a grammar may have; that of Spark 4.3 has some 500.
+const MOST_KINDS: usize = 1 << 16;
 
 /// What the parser's conditions ask of the session's configuration, with Spark's defaults (`SQLConf`, `AbstractParser.configureParser`).
 const SETTINGS: [(&str, bool); 7] = [
@@ -117,20 +123,38 @@ pub enum Entry {
     DataType,
 }
 
-/// The grammar of one Spark.
+/// What is learned of a grammar while texts are parsed, and room for the next text.
+#[derive(Default)]
+struct Learned {
+    machine: Machine,
+    moves: Moves,
+    ends: Ends,
+    steps: Steps,
+}
+
+/// What a Spark's parser says of a text.
+pub struct Reading<'g> {
+    /// Where it stops, or what it refuses of the tree.
+    pub error: Option<SyntaxError>,
+    /// The tree, where the grammar takes the text as it is written; a text with `${variables}` it mostly does not.
+    pub parsed: Option<Parsed<'g>>,
+}
+
+/// The grammar of one Spark. It can be asked from several threads at once; what it learns of the first texts makes it faster with those that follow.
 pub struct Grammar {
     lexer: Atn,
     beginnings: Beginnings,
     lexer_predicates: Vec<Option<Predicate>>,
     lexer_actions: Vec<Option<String>>,
-    parser: Atn,
-    lookahead: Lookahead,
+    parser: Network,
     start: usize,
     names: Names,
     rules: Vec<String>,
-    kinds: HashMap<i32, String>,
+    kinds: Vec<String>,
     version: (u32, u32),
     switched: Vec<&'static str>,
+    /// One for each thread that was at work at the same time.
+    learned: Mutex<Vec<Learned>>,
 }
 
 /// Keys of Spark's configuration that have its parser take what it refuses as it comes.
@@ -199,8 +223,19 @@ impl Grammar {
             let atn = Atn::decode(&class.tables).map_err(|cause| GrammarError::Tables { place, cause })?;
             Ok((class, atn))
         };
-        let (lexer_class, lexer) = read(LEXER, lexer)?;
-        let (parser_class, parser) = read(PARSER, parser)?;
+        // The lexer's is the smaller one; it is done when the parser's is.
+        let (lexer, parser) = std::thread::scope(|scope| {
+            let lexer = scope.spawn(|| {
+                let (class, atn) = read(LEXER, lexer)?;
+                let beginnings = Beginnings::of(&atn);
+                Ok((class, atn, beginnings))
+            });
+            let parser = read(PARSER, parser);
+            let lexer = lexer.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+            (lexer, parser)
+        });
+        let (lexer_class, lexer, beginnings) = lexer?;
+        let (parser_class, parser) = parser?;
         let setting = |name: &str| {
             SETTINGS
                 .iter()
@@ -238,12 +273,12 @@ impl Grammar {
             .iter()
             .filter_map(|name| parser_class.rules.get(*name).copied())
             .collect();
-        let mut lookahead = Lookahead::of(&parser, |state, takes| match takes {
+        let rule_of: Vec<usize> = parser.states.iter().map(|state| state.rule).collect();
+        let parser = Network::of(parser, aheads, |state, takes| match takes {
             Takes::Predicate(number) => !never.contains(number),
-            Takes::Set(_) | Takes::NotSet(_) | Takes::Any => !errors.contains(&parser.states[state].rule),
+            Takes::Set(_) | Takes::NotSet(_) | Takes::Any => !errors.contains(&rule_of[state]),
             _ => true,
         });
-        lookahead.aheads = aheads;
         let starts = ["compoundOrSingleStatement", "singleStatement"];
         let start = starts
             .iter()
@@ -255,29 +290,34 @@ impl Grammar {
             extract: named("EXTRACT"),
             colon: named("COLON"),
         };
-        let mut rules = vec![String::new(); parser.starts.len()];
+        let mut rules = vec![String::new(); parser.atn().starts.len()];
         for (name, number) in &parser_class.rules {
             if let Some(rule) = rules.get_mut(*number) {
                 rule.clone_from(name);
             }
         }
+        let mut kinds = Vec::new();
+        for (name, kind) in parser_class.tokens {
+            if let Ok(kind @ 0..MOST_KINDS) = usize::try_from(kind) {
+                if kinds.len() <= kind {
+                    kinds.resize(kind + 1, String::new());
+                }
+                kinds[kind] = name;
+            }
+        }
         Ok(Grammar {
-            beginnings: Beginnings::of(&lexer),
+            beginnings,
             lexer,
             lexer_predicates: numbered(lexer_class.predicates),
             lexer_actions: numbered(lexer_class.actions),
             parser,
-            lookahead,
             start,
             names,
             rules,
-            kinds: parser_class
-                .tokens
-                .into_iter()
-                .map(|(name, kind)| (kind, name))
-                .collect(),
+            kinds,
             version: (0, 0),
             switched: Vec::new(),
+            learned: Mutex::default(),
         })
     }
 
@@ -305,13 +345,14 @@ impl Grammar {
 
     /// The name of a kind of token.
     pub fn kind(&self, number: i32) -> &str {
-        self.kinds.get(&number).map_or("", String::as_str)
+        let kind = usize::try_from(number).ok().and_then(|kind| self.kinds.get(kind));
+        kind.map_or("", String::as_str)
     }
 
     /// A statement this grammar takes, drawn at random; `budget` is about how many tokens it has.
     #[doc(hidden)]
     pub fn draw(&self, budget: usize, random: &mut Random) -> String {
-        let kinds = Walker::of_parser(&self.parser, &self.lookahead).sentence(self.start, budget, random);
+        let kinds = Walker::of_parser(&self.parser).sentence(self.start, budget, random);
         let lexer = Walker::of_lexer(&self.lexer);
         let mut text = String::new();
         for kind in kinds.into_iter().filter(|kind| *kind > 0) {
@@ -345,21 +386,7 @@ impl Grammar {
     /// # Errors
     /// Where it stops.
     pub fn check_as(&self, entry: Entry, sql: &str) -> Result<(), SyntaxError> {
-        let text: Vec<char> = sql.chars().collect();
-        let first = substituted(&text, ' ');
-        if first == text {
-            let parsed = self.parse_text(entry, text)?;
-            return refusals::first(&parsed).map_or(Ok(()), Err);
-        }
-        // Only its form can be told: what Spark's tree builder says may hang on the values.
-        let said = self.parse_text(entry, first).map(drop);
-        if said.is_err() {
-            let others = ['x', '1'].map(|value| self.parse_text(entry, substituted(&text, value)));
-            if others.iter().any(Result::is_ok) {
-                return Ok(());
-            }
-        }
-        said
+        self.read_as(entry, sql).error.map_or(Ok(()), Err)
     }
 
     /// The tree of a text that the grammar takes, whatever Spark's tree builder says of it.
@@ -368,6 +395,36 @@ impl Grammar {
     /// Where the parser stops.
     pub fn parse(&self, entry: Entry, sql: &str) -> Result<Parsed<'_>, SyntaxError> {
         self.parse_text(entry, sql.chars().collect())
+    }
+
+    /// What [`Grammar::check_as`] and [`Grammar::parse`] say of a text, for reading it once.
+    pub fn read_as(&self, entry: Entry, sql: &str) -> Reading<'_> {
+        let text: Vec<char> = sql.chars().collect();
+        let first = substituted(&text, ' ');
+        if first == text {
+            return match self.parse_text(entry, text) {
+                Ok(parsed) => Reading {
+                    error: refusals::first(&parsed),
+                    parsed: Some(parsed),
+                },
+                Err(error) => Reading {
+                    error: Some(error),
+                    parsed: None,
+                },
+            };
+        }
+        // Only its form can be told: what Spark's tree builder says may hang on the values.
+        let mut error = self.parse_text(entry, first).err();
+        if error.is_some() {
+            let others = ['x', '1'].map(|value| self.parse_text(entry, substituted(&text, value)));
+            if others.iter().any(Result::is_ok) {
+                error = None;
+            }
+        }
+        Reading {
+            error,
+            parsed: self.parse_text(entry, text).ok(),
+        }
     }
 
     fn parse_text(&self, entry: Entry, text: Vec<char>) -> Result<Parsed<'_>, SyntaxError> {
@@ -385,18 +442,58 @@ impl Grammar {
             predicates: &self.lexer_predicates,
             actions: &self.lexer_actions,
         };
-        let mut tokens = lexer::tokens(&rules, &text).map_err(|error| match error {
+        let mut learned = self.lock().pop().unwrap_or_default();
+        let read = self.read(&mut learned, &rules, start, &text, stopped);
+        learned.machine.trim();
+        learned.moves.trim();
+        self.lock().push(learned);
+        let (tokens, tree) = read?;
+        Ok(Parsed {
+            grammar: self,
+            text,
+            tokens,
+            tree,
+        })
+    }
+
+    /// How much was done for all texts so far, in steps: for tests of how that grows with a text.
+    #[doc(hidden)]
+    pub fn work(&self) -> u64 {
+        let of = |learned: &Learned| learned.machine.made + learned.ends.looked + learned.steps.count;
+        self.lock().iter().map(of).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Learned>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tokens and the tree of a text.
+    fn read(
+        &self,
+        learned: &mut Learned,
+        rules: &Rules<'_>,
+        start: usize,
+        text: &[char],
+        stopped: impl Fn(usize, String) -> SyntaxError,
+    ) -> Result<(Vec<Token>, Tree), SyntaxError> {
+        let Learned {
+            machine,
+            moves,
+            ends,
+            steps,
+        } = learned;
+        let mut tokens = lexer::tokens(rules, machine, text).map_err(|error| match error {
             LexerError::Nothing(index) => stopped(index, format!("no token begins with {:?}", text[index])),
             LexerError::UnclosedComment(index) => SyntaxError::at(
-                &text,
+                text,
                 index,
                 "UNCLOSED_BRACKETED_COMMENT",
                 "a comment begins here and does not end".to_owned(),
             ),
             LexerError::Unknown(what) => stopped(0, format!("this Spark's lexer has something unknown: {what}")),
         })?;
-        self.refuse_names(&text, &mut tokens);
-        let ends = parser::accepts(&self.parser, &self.lookahead, start, &tokens).map_err(|index| {
+        self.refuse_names(text, &mut tokens);
+        parser::accepts(&self.parser, moves, ends, start, &tokens).map_err(|index| {
             let token = tokens[index];
             match token.from == token.to {
                 true => stopped(token.from, "the statement ends too early".to_owned()),
@@ -406,20 +503,16 @@ impl Grammar {
                 }
             }
         })?;
-        let read = tree::Read {
-            atn: &self.parser,
-            lookahead: &self.lookahead,
+        let mut read = ReadTree {
+            network: &self.parser,
+            moves,
             tokens: &tokens,
-            ends: &ends,
+            ends,
+            steps,
         };
         // There is a way, as the parser takes it; were there none, nothing would be said of the tree.
         let tree = read.tree(start).unwrap_or_default();
-        Ok(Parsed {
-            grammar: self,
-            text,
-            tokens,
-            tree,
-        })
+        Ok((tokens, tree))
     }
 
     fn rule_named(&self, name: &str) -> Option<usize> {
@@ -456,7 +549,7 @@ impl Grammar {
             let field = index > 1 && tokens[index - 2].kind == names.extract;
             let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
             if token.kind == names.identifier && !field && !text[token.from..token.to].iter().all(plain) {
-                tokens[index].kind = self.parser.max_token + 1;
+                tokens[index].kind = self.parser.atn().max_token + 1;
             }
         }
     }

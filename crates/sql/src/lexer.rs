@@ -3,10 +3,9 @@
 //! The rules of ANTLR's lexers: the longest match wins, of those as long the one that stands first in the grammar; loops that are not greedy end as soon
 //! as their rule can. Spark folds letters to upper case for the match alone (`UpperCaseCharStream`).
 
-use std::rc::Rc;
-
 use crate::atn::{Act, Atn, EOF, StateId, Takes};
 use crate::class::Predicate;
+use crate::machine::{Accepted, Machine};
 
 /// A token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,27 +112,6 @@ pub struct Rules<'a> {
     pub actions: &'a [Option<String>],
 }
 
-/// Rules that called the one a configuration is in: where each goes on.
-type Stack = Option<Rc<Frame>>;
-
-#[derive(Debug, PartialEq, Eq)]
-struct Frame {
-    back: StateId,
-    below: Stack,
-}
-
-#[derive(Debug, Clone)]
-struct Config {
-    state: StateId,
-    /// The token rule, as the alternative of the mode.
-    alternative: usize,
-    stack: Stack,
-    /// The last action on the way, which is the token's.
-    acts: Rc<[usize]>,
-    /// Whether the way led through a loop that takes as little as possible.
-    lazy: bool,
-}
-
 /// What Spark's lexers remember between tokens.
 #[derive(Default)]
 struct Memory {
@@ -148,7 +126,6 @@ struct Memory {
 struct Lexer<'a> {
     rules: &'a Rules<'a>,
     text: &'a [char],
-    folded: Vec<i32>,
     memory: Memory,
     /// Where the token begins.
     begin: usize,
@@ -158,11 +135,10 @@ struct Lexer<'a> {
 ///
 /// # Errors
 /// Where no token begins, or a comment does not end.
-pub fn tokens(rules: &Rules<'_>, text: &[char]) -> Result<Vec<Token>, LexerError> {
+pub fn tokens(rules: &Rules<'_>, machine: &mut Machine, text: &[char]) -> Result<Vec<Token>, LexerError> {
     let mut lexer = Lexer {
         rules,
         text,
-        folded: text.iter().map(|c| folded(*c)).collect(),
         memory: Memory::default(),
         begin: 0,
     };
@@ -174,11 +150,12 @@ pub fn tokens(rules: &Rules<'_>, text: &[char]) -> Result<Vec<Token>, LexerError
             lexer.begin = at;
         }
         let mode = *modes.last().unwrap_or(&0);
-        let (rule, end, acts) = lexer.longest(mode, at)?;
+        let (accepted, end) = lexer.longest(machine, mode, at)?;
+        let rule = accepted.rule;
         more = false;
         let made = rules.atn.rule_tokens.get(rule).copied();
         let (mut kind, mut seen) = (made.ok_or_else(|| LexerError::Unknown(format!("rule {rule}")))?, true);
-        for act in acts.iter() {
+        for act in machine.acts(accepted) {
             match *rules
                 .atn
                 .acts
@@ -222,6 +199,9 @@ pub fn tokens(rules: &Rules<'_>, text: &[char]) -> Result<Vec<Token>, LexerError
 
 /// As Java's `Character.toUpperCase` has it: characters that have no upper case of one character stay.
 fn folded(c: char) -> i32 {
+    if c.is_ascii() {
+        return c.to_ascii_uppercase() as i32;
+    }
     let mut upper = c.to_uppercase();
     let first = match (upper.next(), upper.next()) {
         (Some(one), None) => one,
@@ -230,121 +210,35 @@ fn folded(c: char) -> i32 {
     first as i32
 }
 
-impl Lexer<'_> {
-    /// The token rule that matches longest from here, where it ends, and its actions.
-    fn longest(&self, mode: usize, from: usize) -> Result<(usize, usize, Rc<[usize]>), LexerError> {
-        let atn = self.rules.atn;
-        let start = *atn
-            .modes
-            .get(mode)
-            .ok_or_else(|| LexerError::Unknown(format!("mode {mode}")))?;
-        let mut configs = Vec::new();
-        let next = self.folded.get(from).copied().unwrap_or(EOF);
-        for alternative in self.rules.beginnings.at(mode, next) {
-            let config = Config {
-                state: atn.states[start].ways[*alternative].to,
-                alternative: *alternative,
-                stack: None,
-                acts: Rc::from([]),
-                lazy: false,
-            };
-            self.close(config, from, false, &mut configs)?;
-        }
-        let mut best = None;
-        let mut at = from;
-        loop {
-            if let Some(accepted) = configs.iter().find(|config| atn.states[config.state].stop) {
-                best = Some((atn.states[accepted.state].rule, at, accepted.acts.clone()));
-            }
-            // The end can be matched, once; nothing is taken with it.
-            let next = self.folded.get(at).copied().unwrap_or(EOF);
-            let after = (at + 1).min(self.folded.len());
-            let mut reached = Vec::new();
-            let mut skipped = None;
-            for config in &configs {
-                if skipped == Some(config.alternative) && config.lazy {
-                    continue;
-                }
-                let ways = &atn.states[config.state].ways;
-                for way in ways.iter().filter(|way| takes(atn, &way.takes, next)) {
-                    let further = Config {
-                        state: way.to,
-                        ..config.clone()
-                    };
-                    if self.close(further, after, skipped == Some(config.alternative), &mut reached)? {
-                        skipped = Some(config.alternative);
-                        break;
-                    }
-                }
-            }
-            if reached.is_empty() {
-                break;
-            }
-            configs = reached;
-            at = after;
-            if next == EOF {
-                if let Some(accepted) = configs.iter().find(|config| atn.states[config.state].stop) {
-                    best = Some((atn.states[accepted.state].rule, at, accepted.acts.clone()));
-                }
-                break;
-            }
-        }
-        // A rule that takes nothing makes no token.
-        best.filter(|(_, end, _)| *end > from).ok_or(LexerError::Nothing(from))
+/// What the machine asks of the lexer.
+pub trait Looks {
+    /// The network.
+    fn atn(&self) -> &Atn;
+    /// With which alternatives of a mode a token may begin that begins with this character.
+    fn beginnings(&self, mode: usize, symbol: i32) -> &[usize];
+    /// Whether a condition holds for what stands at a place.
+    ///
+    /// # Errors
+    /// When it is not known.
+    fn holds(&self, number: usize, at: usize) -> Result<bool, LexerError>;
+    /// The answers to all conditions, by number; `None` when they are too many.
+    fn answers(&self, at: usize) -> Option<u64>;
+}
+
+impl Looks for Lexer<'_> {
+    fn atn(&self) -> &Atn {
+        self.rules.atn
     }
 
-    /// Follows what takes nothing; whether the token's rule ended on the way.
-    fn close(&self, config: Config, at: usize, ended: bool, into: &mut Vec<Config>) -> Result<bool, LexerError> {
-        let atn = self.rules.atn;
-        let state = &atn.states[config.state];
-        if state.stop {
-            let Some(frame) = config.stack.clone() else {
-                add(config, into);
-                return Ok(true);
-            };
-            let back = Config {
-                state: frame.back,
-                stack: frame.below.clone(),
-                ..config
-            };
-            return self.close(back, at, ended, into);
-        }
-        let consumes = |takes: &Takes| matches!(takes, Takes::Set(_) | Takes::NotSet(_) | Takes::Any);
-        if state.ways.iter().any(|way| consumes(&way.takes)) && !(ended && config.lazy) {
-            add(config.clone(), into);
-        }
-        let mut ended = ended;
-        for way in &state.ways {
-            let mut next = Config {
-                state: way.to,
-                lazy: config.lazy || state.non_greedy,
-                ..config.clone()
-            };
-            match way.takes {
-                Takes::Set(_) | Takes::NotSet(_) | Takes::Any => continue,
-                Takes::Nothing | Takes::Precedence(_) => {}
-                Takes::Rule { rule, .. } => {
-                    next.stack = Some(Rc::new(Frame {
-                        back: way.to,
-                        below: config.stack.clone(),
-                    }));
-                    next.state = atn.starts[rule];
-                }
-                Takes::Predicate(number) => {
-                    if !self.holds(number, at)? {
-                        continue;
-                    }
-                }
-                // Only those of the token's own rule are done.
-                Takes::Action(number) => {
-                    if config.stack.is_none() {
-                        next.acts = config.acts.iter().copied().chain([number]).collect();
-                    }
-                }
-            }
-            ended = self.close(next, at, ended, into)?;
-        }
-        Ok(ended)
+    fn beginnings(&self, mode: usize, symbol: i32) -> &[usize] {
+        self.rules.beginnings.at(mode, symbol)
+    }
+
+    fn answers(&self, at: usize) -> Option<u64> {
+        let conditions = self.rules.predicates.len();
+        // One that is not known is an error when it is asked.
+        let answer = |number| u64::from(self.holds(number, at).unwrap_or_default()) << number;
+        (conditions <= 64).then(|| (0..conditions).map(answer).sum())
     }
 
     fn holds(&self, number: usize, at: usize) -> Result<bool, LexerError> {
@@ -354,7 +248,7 @@ impl Lexer<'_> {
             Some(Predicate::Asks { what, negated }) => (what.as_str(), *negated),
             None => return Err(unknown()),
         };
-        let next = self.folded.get(at).copied().unwrap_or(EOF);
+        let next = self.symbol(at);
         let answer = match what {
             // `1E` is no number where a letter, a digit or `_` follows: it begins an identifier.
             "isValidDecimal" => !char::from_u32(u32::try_from(next).unwrap_or_default())
@@ -369,6 +263,39 @@ impl Lexer<'_> {
             other => return Err(LexerError::Unknown(other.to_owned())),
         };
         Ok(answer != negated)
+    }
+}
+
+impl Lexer<'_> {
+    /// The token rule that matches longest from here, and where it ends.
+    fn longest(&self, machine: &mut Machine, mode: usize, from: usize) -> Result<(Accepted, usize), LexerError> {
+        let start = machine.start(self, mode)?;
+        let mut best = None;
+        let mut at = from;
+        let mut here = machine.after(self, start, self.symbol(from), from)?;
+        while let Some(state) = here {
+            if let Some(accepted) = machine.accepted(state) {
+                best = Some((accepted, at));
+            }
+            // The end can be matched, once; nothing is taken with it.
+            let next = self.symbol(at);
+            let after = (at + 1).min(self.text.len());
+            here = machine.after(self, state, next, after)?;
+            at = after;
+            if next == EOF {
+                if let Some(accepted) = here.and_then(|state| machine.accepted(state)) {
+                    best = Some((accepted, at));
+                }
+                break;
+            }
+        }
+        // A rule that takes nothing makes no token.
+        best.filter(|(_, end)| *end > from).ok_or(LexerError::Nothing(from))
+    }
+
+    /// The character at a place as it is matched, or the end.
+    fn symbol(&self, at: usize) -> i32 {
+        self.text.get(at).map_or(EOF, |c| folded(*c))
     }
 
     fn act(&mut self, number: usize, end: usize) -> Result<(), LexerError> {
@@ -390,28 +317,5 @@ impl Lexer<'_> {
             other => return Err(LexerError::Unknown(other.to_owned())),
         }
         Ok(())
-    }
-}
-
-fn takes(atn: &Atn, takes: &Takes, next: i32) -> bool {
-    match takes {
-        Takes::Set(set) => atn.has(*set, next),
-        Takes::NotSet(set) => next != EOF && !atn.has(*set, next),
-        Takes::Any => next != EOF,
-        _ => false,
-    }
-}
-
-/// Adds a configuration unless it is there already.
-fn add(config: Config, into: &mut Vec<Config>) {
-    let known = into.iter().any(|known| {
-        known.state == config.state
-            && known.alternative == config.alternative
-            && known.lazy == config.lazy
-            && known.stack == config.stack
-            && known.acts == config.acts
-    });
-    if !known {
-        into.push(config);
     }
 }

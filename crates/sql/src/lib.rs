@@ -13,10 +13,12 @@ pub mod class;
 pub mod generate;
 pub mod grammar;
 pub mod lexer;
+mod machine;
+mod moves;
 pub mod parsed;
 pub mod parser;
 mod refusals;
 pub mod tree;
 
-pub use grammar::{Entry, Grammar, GrammarError, SWITCHES, SyntaxError};
+pub use grammar::{Entry, Grammar, GrammarError, Reading, SWITCHES, SyntaxError};
 pub use parsed::{Node, Parsed, Piece, Word};

@@ -2,14 +2,14 @@
 
 use crate::grammar::Grammar;
 use crate::lexer::Token;
-use crate::tree::{Part, Taken};
+use crate::tree::{Part, Taken, Tree};
 
 /// A text that the grammar takes.
 pub struct Parsed<'g> {
     pub(crate) grammar: &'g Grammar,
     pub(crate) text: Vec<char>,
     pub(crate) tokens: Vec<Token>,
-    pub(crate) tree: Vec<Taken>,
+    pub(crate) tree: Tree,
 }
 
 /// What one rule took of a text.
@@ -39,12 +39,12 @@ pub struct Word<'p> {
 impl<'p> Parsed<'p> {
     /// The first node, of the rule the text was parsed as; `None` for a text without a tree.
     pub fn root(&'p self) -> Option<Node<'p>> {
-        (!self.tree.is_empty()).then_some(Node { parsed: self, index: 0 })
+        (!self.tree.nodes.is_empty()).then_some(Node { parsed: self, index: 0 })
     }
 
     /// All nodes, those above before those below.
     pub fn nodes(&'p self) -> impl Iterator<Item = Node<'p>> {
-        (0..self.tree.len()).map(|index| Node { parsed: self, index })
+        (0..self.tree.nodes.len()).map(|index| Node { parsed: self, index })
     }
 
     /// The text.
@@ -76,7 +76,11 @@ impl<'p> Word<'p> {
 
 impl<'p> Node<'p> {
     fn taken(self) -> &'p Taken {
-        &self.parsed.tree[self.index]
+        &self.parsed.tree.nodes[self.index]
+    }
+
+    fn parts(self) -> &'p [Part] {
+        &self.parsed.tree.parts[self.taken().parts.clone()]
     }
 
     /// The first numbers of the Spark whose grammar it is; zeros where they are not known.
@@ -116,7 +120,7 @@ impl<'p> Node<'p> {
     /// Its parts in order.
     pub fn pieces(self) -> impl DoubleEndedIterator<Item = Piece<'p>> {
         let parsed = self.parsed;
-        self.taken().parts.iter().map(move |part| match *part {
+        self.parts().iter().map(move |part| match *part {
             Part::Token(index) => Piece::Token(Word { parsed, index }),
             Part::Node(index) => Piece::Node(Node { parsed, index }),
         })
@@ -219,8 +223,8 @@ impl<'p> Node<'p> {
     /// Down through nodes that are nothing but one other node.
     pub fn inner(self) -> Node<'p> {
         let mut node = self;
-        while let [Part::Node(only)] = node.taken().parts[..] {
-            node.index = only;
+        while let [Part::Node(only)] = node.parts() {
+            node.index = *only;
         }
         node
     }

@@ -2,267 +2,278 @@
 //!
 //! ANTLR's parsers choose one way at each decision, with as much of the input as that takes; what they accept is what any way through the network accepts,
 //! conditions and precedences included. So all ways are followed at once here (a generalised LL recogniser: stacks are shared as a graph), in time that is
-//! linear in the tokens for what people write, and cubic at the worst. Ways that cannot take the next token are not begun.
+//! linear in the tokens for what people write, and cubic at the worst. Ways that cannot take the next token are not begun; what a state can do with a token
+//! ahead is reckoned once and kept ([`crate::moves`]).
+//!
+//! All that is known of a text is in three lists that only grow, of rules entered, of who waits for them and of where they ended, linked by index: nothing
+//! is allocated for a token.
 
-use std::collections::{HashMap, HashSet};
-
-use crate::atn::{Atn, StateId, Takes};
-use crate::class::Ahead;
 use crate::lexer::Token;
+use crate::moves::{Move, Moves, Network, StateId};
 
-/// A set of tokens by number; the end is the last bit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Tokens(Vec<u64>);
+/// No link.
+const NONE: u32 = u32::MAX;
 
-impl Tokens {
-    fn new(max: i32) -> Tokens {
-        Tokens(vec![0; usize::try_from(max).unwrap_or_default() / 64 + 1])
-    }
-
-    /// The end of the input has number -1; 0 is no token of any grammar, so it stands there.
-    fn place(kind: i32) -> (usize, u64) {
-        let number = usize::try_from(kind).unwrap_or_default();
-        (number / 64, 1 << (number % 64))
-    }
-
-    fn has(&self, kind: i32) -> bool {
-        let (word, bit) = Tokens::place(kind);
-        self.0.get(word).is_some_and(|found| found & bit != 0)
-    }
-
-    fn add(&mut self, kind: i32) -> bool {
-        let (word, bit) = Tokens::place(kind);
-        let Some(found) = self.0.get_mut(word) else {
-            return false;
-        };
-        let new = *found & bit == 0;
-        *found |= bit;
-        new
-    }
-
-    fn add_all(&mut self, others: &Tokens) -> bool {
-        let mut new = false;
-        for (mine, theirs) in self.0.iter_mut().zip(&others.0) {
-            new |= *theirs & !*mine != 0;
-            *mine |= theirs;
-        }
-        new
-    }
-}
-
-/// What may come next, for each state, and what is never taken.
-#[derive(Debug, Default)]
-pub struct Lookahead {
-    first: Vec<Tokens>,
-    /// Whether the end of the state's rule can be reached with nothing.
-    nullable: Vec<bool>,
-    /// Ways whose condition never holds, or that are errors: by state, as the network has them.
-    closed: HashSet<(StateId, usize)>,
-    /// Rules with a loop that takes as little as it can.
-    pub shy: Vec<bool>,
-    /// Conditions about a token ahead, by number, and whether they are turned round.
-    pub aheads: HashMap<usize, (Ahead, bool)>,
-}
-
-impl Lookahead {
-    /// Reckons it. `open` says of a way whether it may be taken at all.
-    pub fn of(atn: &Atn, open: impl Fn(StateId, &Takes) -> bool) -> Lookahead {
-        let mut closed = HashSet::new();
-        for (number, state) in atn.states.iter().enumerate() {
-            for (index, way) in state.ways.iter().enumerate() {
-                if !open(number, &way.takes) {
-                    closed.insert((number, index));
-                }
-            }
-        }
-        let mut shy = vec![false; atn.starts.len()];
-        for state in atn.states.iter().filter(|state| state.non_greedy) {
-            if let Some(rule) = shy.get_mut(state.rule) {
-                *rule = true;
-            }
-        }
-        let mut first = vec![Tokens::new(atn.max_token + 1); atn.states.len()];
-        let mut nullable: Vec<bool> = atn.states.iter().map(|state| state.stop).collect();
-        // To a fixed point; states are numbered along the rules, so few rounds from the back are enough.
-        loop {
-            let mut changed = false;
-            for number in (0..atn.states.len()).rev() {
-                let mut here = std::mem::replace(&mut first[number], Tokens(Vec::new()));
-                let mut empty = nullable[number];
-                for (index, way) in atn.states[number].ways.iter().enumerate() {
-                    if closed.contains(&(number, index)) {
-                        continue;
-                    }
-                    let mut passes = |target: StateId, here: &mut Tokens| {
-                        if target != number {
-                            changed |= here.add_all(&first[target]);
-                        }
-                        nullable[target]
-                    };
-                    match way.takes {
-                        Takes::Set(set) => {
-                            for (from, to) in &atn.sets[set] {
-                                for kind in *from..=*to {
-                                    changed |= here.add(kind);
-                                }
-                            }
-                        }
-                        Takes::NotSet(_) | Takes::Any => {
-                            // One more stands for a token that is of no type the grammar names.
-                            for kind in (1..=atn.max_token + 1).filter(|kind| takes(atn, &way.takes, *kind)) {
-                                changed |= here.add(kind);
-                            }
-                        }
-                        Takes::Rule { rule, .. } => {
-                            if passes(atn.starts[rule], &mut here) {
-                                empty |= passes(way.to, &mut here);
-                            }
-                        }
-                        Takes::Nothing | Takes::Predicate(_) | Takes::Action(_) | Takes::Precedence(_) => {
-                            empty |= passes(way.to, &mut here);
-                        }
-                    }
-                }
-                changed |= empty != nullable[number];
-                nullable[number] = empty;
-                first[number] = here;
-            }
-            if !changed {
-                return Lookahead {
-                    first,
-                    nullable,
-                    closed,
-                    shy,
-                    aheads: HashMap::new(),
-                };
-            }
-        }
-    }
-
-    /// Whether a way of a state, by its index, is ever taken.
-    pub fn is_open(&self, state: StateId, way: usize) -> bool {
-        !self.closed.contains(&(state, way))
-    }
-
-    /// Whether something that begins at a state can take the next token, or nothing.
-    pub fn may_begin(&self, state: StateId, next: Option<i32>) -> bool {
-        self.nullable[state] || next.is_some_and(|next| self.first[state].has(next))
-    }
-
-    /// Whether a condition about a token ahead holds; those that are about something else were decided before.
-    pub fn holds(&self, condition: usize, at: usize, tokens: &[Token]) -> bool {
-        self.aheads.get(&condition).is_none_or(|(ahead, negated)| {
-            let token = tokens.get(at + ahead.distance - 1);
-            token.is_some_and(|token| ahead.tokens.contains(&token.kind)) != *negated
-        })
-    }
-}
-
-/// Whether a way takes a token.
-pub fn takes(atn: &Atn, takes: &Takes, kind: i32) -> bool {
-    match takes {
-        Takes::Set(set) => atn.has(*set, kind),
-        Takes::NotSet(set) => kind > 0 && !atn.has(*set, kind),
-        Takes::Any => kind > 0,
-        _ => false,
-    }
-}
-
-/// A rule that was entered somewhere: shared by all that wait for it.
-#[derive(Default)]
+/// A rule that was entered at some token: shared by all that wait for it.
+#[derive(Debug, Clone, Copy)]
 struct Entered {
-    precedence: i32,
-    /// Who waits: where they go on, and the rule they are in.
-    waiting: Vec<(StateId, usize)>,
-    /// Where it ended.
-    ended: Vec<usize>,
+    /// The call, by its number; of the rule the text is parsed as, none.
+    call: u32,
+    /// The last of those that wait.
+    waiting: u32,
+    /// The last place where it ended.
+    ended: u32,
+    /// The token at which `visited` was begun.
+    stamp: u32,
+    /// The last state that was looked at in it with that token.
+    visited: u32,
 }
 
-/// Where the rules that were entered on the way ended: by rule, precedence and the token they begin at, the tokens after them.
-pub type Ends = HashMap<(usize, i32, usize), Vec<usize>>;
+/// Who waits for a rule: where they go on, and the rule they are in.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    to: StateId,
+    inside: u32,
+    before: u32,
+}
 
-/// Whether the tokens are what this rule takes, all of them; and where the rules on the way ended.
+/// A number in a linked list.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    number: u32,
+    before: u32,
+}
+
+/// Where the rules that were entered ended; and room for finding that out, which is used again for the next text.
+#[derive(Debug, Default)]
+pub struct Ends {
+    entered: Vec<Entered>,
+    /// For each token, the first rule that was entered at it; when all is known, the first of the calls that ended.
+    first: Vec<u32>,
+    waiting: Vec<Waiting>,
+    ended: Vec<Link>,
+    /// The calls that ended, in the order they were made, and the last place of each.
+    calls: Vec<(u32, u32)>,
+    /// States looked at with the token at hand.
+    visited: Vec<Link>,
+    /// By call: the token after the one it was last entered at (0 is none), and the rule entered.
+    by_call: Vec<(u32, u32)>,
+    now: Vec<(StateId, u32)>,
+    next: Vec<(StateId, u32)>,
+    /// States looked at so far, of all texts.
+    pub looked: u64,
+}
+
+/// Entries a list may keep from one text for the next.
+const KEPT: usize = 1 << 16;
+
+impl Ends {
+    /// Forgets a text. Lists that grew long are given back.
+    fn clear(&mut self, calls: usize) {
+        fn emptied<T>(list: &mut Vec<T>) {
+            list.clear();
+            list.shrink_to(KEPT);
+        }
+        emptied(&mut self.entered);
+        emptied(&mut self.first);
+        emptied(&mut self.waiting);
+        emptied(&mut self.ended);
+        emptied(&mut self.calls);
+        emptied(&mut self.visited);
+        emptied(&mut self.now);
+        emptied(&mut self.next);
+        self.by_call.clear();
+        self.by_call.resize(calls, (0, 0));
+    }
+
+    fn enter(&mut self, call: u32) -> u32 {
+        let number = index(self.entered.len());
+        self.entered.push(Entered {
+            call,
+            waiting: NONE,
+            ended: NONE,
+            stamp: NONE,
+            visited: NONE,
+        });
+        number
+    }
+
+    /// Marks a state of an entered rule as looked at with this token; whether it is new.
+    fn visit(&mut self, state: StateId, inside: u32, at: u32) -> bool {
+        let entered = &mut self.entered[inside as usize];
+        if entered.stamp != at {
+            (entered.stamp, entered.visited) = (at, NONE);
+        }
+        let mut link = entered.visited;
+        while let Some(known) = self.visited.get(link as usize) {
+            if known.number == state {
+                return false;
+            }
+            link = known.before;
+        }
+        let before = std::mem::replace(&mut entered.visited, index(self.visited.len()));
+        self.visited.push(Link { number: state, before });
+        true
+    }
+
+    /// Has one wait for an entered rule; whether that is new.
+    fn wait(&mut self, entered: u32, to: StateId, inside: u32) -> bool {
+        let mut link = self.entered[entered as usize].waiting;
+        while let Some(known) = self.waiting.get(link as usize) {
+            if known.to == to && known.inside == inside {
+                return false;
+            }
+            link = known.before;
+        }
+        let last = index(self.waiting.len());
+        let before = std::mem::replace(&mut self.entered[entered as usize].waiting, last);
+        self.waiting.push(Waiting { to, inside, before });
+        true
+    }
+
+    fn end(&mut self, entered: u32, at: u32) {
+        let last = index(self.ended.len());
+        let before = std::mem::replace(&mut self.entered[entered as usize].ended, last);
+        self.ended.push(Link { number: at, before });
+    }
+
+    /// Whether a rule ended at the token that is looked at.
+    fn ended_at(&self, entered: u32, at: u32) -> bool {
+        let last = self.ended.get(self.entered[entered as usize].ended as usize);
+        last.is_some_and(|link| link.number == at)
+    }
+
+    /// Where a call that was made at a token ended.
+    pub fn of(&self, call: u32, at: usize) -> End {
+        let from = self.first.get(at).map_or(0, |first| *first as usize);
+        let to = self.first.get(at + 1).map_or(self.calls.len(), |next| *next as usize);
+        let calls = self.calls.get(from..to).unwrap_or_default();
+        End(calls
+            .iter()
+            .find(|(known, _)| *known == call)
+            .map_or(NONE, |(_, ended)| *ended))
+    }
+
+    /// Lists the calls that ended: of those that were made, few did.
+    fn list_calls(&mut self) {
+        let mut made = 0;
+        for token in 0..self.first.len() {
+            let next = self
+                .first
+                .get(token + 1)
+                .map_or(self.entered.len(), |next| *next as usize);
+            self.first[token] = index(self.calls.len());
+            let ended = self.entered[made..next].iter().filter(|entered| entered.ended != NONE);
+            self.calls.extend(ended.map(|entered| (entered.call, entered.ended)));
+            made = next;
+        }
+    }
+}
+
+/// One of the places where a call ended.
+#[derive(Debug, Clone, Copy)]
+pub struct End(u32);
+
+impl End {
+    /// The place, and on to the one before it: the last comes first.
+    pub fn next(&mut self, ends: &Ends) -> Option<usize> {
+        let link = ends.ended.get(self.0 as usize)?;
+        self.0 = link.before;
+        Some(link.number as usize)
+    }
+}
+
+/// Texts have fewer characters than four billion: the lists are a few times as long as the tokens.
+fn index(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(NONE)
+}
+
+/// Whether the tokens are what this rule takes, all of them; `ends` says then where the rules on the way ended.
 ///
 /// # Errors
 /// The index of the first token that no way takes.
-pub fn accepts(atn: &Atn, lookahead: &Lookahead, rule: usize, tokens: &[Token]) -> Result<Ends, usize> {
-    let mut entered = vec![Entered::default()];
-    let mut by_key: HashMap<(usize, i32, usize), usize> = HashMap::new();
-    let mut seen: HashSet<(StateId, usize)> = HashSet::new();
-    let mut now: Vec<(StateId, usize)> = vec![(atn.starts[rule], 0)];
-    let mut next: Vec<(StateId, usize)> = Vec::new();
-    let mut at = 0;
-    loop {
-        let token = tokens.get(at).map(|token| token.kind);
-        seen.clear();
-        while let Some((state, inside)) = now.pop() {
-            if !lookahead.may_begin(state, token) || !seen.insert((state, inside)) {
+pub fn accepts(
+    network: &Network,
+    moves: &mut Moves,
+    ends: &mut Ends,
+    rule: usize,
+    tokens: &[Token],
+) -> Result<(), usize> {
+    ends.clear(network.calls.len());
+    let outermost = ends.enter(NONE);
+    ends.next.push((network.start(rule), outermost));
+    let mut column = network.column(tokens.first());
+    for place in 0..=tokens.len() {
+        let at = index(place);
+        ends.first.push(if place == 0 { 0 } else { index(ends.entered.len()) });
+        std::mem::swap(&mut ends.now, &mut ends.next);
+        ends.visited.clear();
+        let after = network.column(tokens.get(place + 1));
+        let (mut taken, mut accepted) = (false, false);
+        while let Some((state, inside)) = ends.now.pop() {
+            if !ends.visit(state, inside, at) {
                 continue;
             }
-            if atn.states[state].stop {
-                if inside == 0 {
-                    if at == tokens.len() {
-                        let ends = by_key
-                            .into_iter()
-                            .map(|(key, number)| (key, std::mem::take(&mut entered[number].ended)));
-                        return Ok(ends.collect());
-                    }
-                    continue;
-                }
-                entered[inside].ended.push(at);
-                now.extend(entered[inside].waiting.iter().copied());
-                continue;
-            }
-            for (index, way) in atn.states[state].ways.iter().enumerate() {
-                if lookahead.closed.contains(&(state, index)) {
-                    continue;
-                }
-                match way.takes {
-                    Takes::Set(_) | Takes::NotSet(_) | Takes::Any => {
-                        if token.is_some_and(|kind| takes(atn, &way.takes, kind)) {
-                            next.push((way.to, inside));
+            ends.looked += 1;
+            for number in moves.of(network, state, column) {
+                match moves.list[number] {
+                    Move::Token { to } => {
+                        taken = true;
+                        if network.may(to, after) {
+                            ends.next.push((to, inside));
                         }
                     }
-                    Takes::Rule { rule, precedence } => {
-                        let start = atn.starts[rule];
-                        if !lookahead.may_begin(start, token) {
-                            continue;
+                    Move::Call { call, to } => {
+                        let (stamp, known) = ends.by_call[call as usize];
+                        let callee = if stamp == at + 1 {
+                            known
+                        } else {
+                            let callee = ends.enter(call);
+                            ends.by_call[call as usize] = (at + 1, callee);
+                            ends.now.push((network.calls[call as usize].start, callee));
+                            callee
+                        };
+                        // It may have ended here already, with nothing.
+                        if ends.wait(callee, to, inside) && ends.ended_at(callee, at) && network.may(to, column) {
+                            ends.now.push((to, inside));
                         }
-                        let number = *by_key.entry((rule, precedence, at)).or_insert_with(|| {
-                            entered.push(Entered {
-                                precedence,
-                                ..Entered::default()
-                            });
-                            now.push((start, entered.len() - 1));
-                            entered.len() - 1
-                        });
-                        let callee = &mut entered[number];
-                        if !callee.waiting.contains(&(way.to, inside)) {
-                            callee.waiting.push((way.to, inside));
-                            // It may have ended here already, with nothing.
-                            if callee.ended.contains(&at) {
-                                now.push((way.to, inside));
+                    }
+                    Move::End if inside == outermost => accepted = place == tokens.len(),
+                    // More than one state may lead here.
+                    Move::End if ends.ended_at(inside, at) => {}
+                    Move::End => {
+                        ends.end(inside, at);
+                        let mut link = ends.entered[inside as usize].waiting;
+                        while let Some(waiting) = ends.waiting.get(link as usize) {
+                            if network.may(waiting.to, column) {
+                                ends.now.push((waiting.to, waiting.inside));
                             }
+                            link = waiting.before;
                         }
                     }
-                    Takes::Precedence(least) => {
-                        if least >= entered[inside].precedence {
-                            now.push((way.to, inside));
+                    Move::Precedence { least, to } => {
+                        let call = ends.entered[inside as usize].call;
+                        let precedence = network.calls.get(call as usize).map_or(0, |call| call.precedence);
+                        if least >= precedence {
+                            ends.now.push((to, inside));
                         }
                     }
-                    Takes::Predicate(number) => {
-                        if lookahead.holds(number, at, tokens) {
-                            now.push((way.to, inside));
+                    Move::Condition { number, to } => {
+                        if network.holds(number, place, tokens) {
+                            ends.now.push((to, inside));
                         }
                     }
-                    Takes::Nothing | Takes::Action(_) => now.push((way.to, inside)),
                 }
             }
         }
-        if next.is_empty() {
-            return Err(at.min(tokens.len().saturating_sub(1)));
+        if accepted {
+            ends.list_calls();
+            return Ok(());
         }
-        std::mem::swap(&mut now, &mut next);
-        at += 1;
+        if !taken {
+            return Err(place.min(tokens.len().saturating_sub(1)));
+        }
+        column = after;
     }
+    Err(tokens.len().saturating_sub(1))
 }

@@ -5,10 +5,13 @@
 //! of a rule that calls itself on its left stand side by side in one node, not one below the other.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
-use crate::atn::{Atn, StateId, Takes};
+use foldhash::fast::FixedState;
+
 use crate::lexer::Token;
-use crate::parser::{self, Ends, Lookahead};
+use crate::moves::{Move, Moves, Network, StateId};
+use crate::parser::{End, Ends};
 
 /// A part of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,145 +33,224 @@ pub struct Taken {
     pub to: usize,
     /// The node it is a part of; its own index for the first.
     pub parent: usize,
-    /// Its parts, in order.
+    /// Its parts, in order, as a range of the tree's.
+    pub parts: Range<usize>,
+}
+
+/// All nodes of a text, those above before those below, and their parts.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// The nodes.
+    pub nodes: Vec<Taken>,
+    /// Parts of all nodes; those of one stand together.
     pub parts: Vec<Part>,
 }
 
-/// One step on a way through a rule.
-#[derive(Clone, Copy)]
+/// What a step on a way through a rule takes: one token or a call, from a token on; or nothing.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Nothing,
+    Token(usize),
+    Call { call: u32, from: usize, to: usize },
+}
+
+/// A place on a way: what was taken to come there, and what can be done.
+#[derive(Debug)]
 struct Step {
     state: StateId,
     at: usize,
-    takes: Option<What>,
+    takes: What,
+    /// The moves that were not tried.
+    moves: Range<usize>,
+    /// Where the call of the move before them ended, as far as that was not tried.
+    ended: Option<Ended>,
 }
 
-#[derive(Clone, Copy)]
-enum What {
-    Token,
-    Rule { rule: usize, precedence: i32, from: usize },
+/// The places where a call ended, in the order they are tried: the last first, or the first where the rule takes as little as it can.
+#[derive(Debug)]
+enum Ended {
+    LastFirst(End),
+    FirstFirst(std::vec::IntoIter<usize>),
+}
+
+impl Ended {
+    fn of(ends: &Ends, call: u32, at: usize, to: usize, shy: bool) -> Ended {
+        let mut last = ends.of(call, at);
+        if !shy {
+            return Ended::LastFirst(last);
+        }
+        let mut all: Vec<usize> = std::iter::from_fn(|| last.next(ends))
+            .filter(|end| *end <= to)
+            .collect();
+        all.reverse();
+        Ended::FirstFirst(all.into_iter())
+    }
+
+    fn next(&mut self, ends: &Ends, to: usize) -> Option<usize> {
+        match self {
+            Ended::LastFirst(end) => std::iter::from_fn(|| end.next(ends)).find(|end| *end <= to),
+            Ended::FirstFirst(all) => all.next(),
+        }
+    }
+}
+
+/// Room for finding ways, which is used again for the next.
+#[derive(Debug, Default)]
+pub struct Steps {
+    taken: Vec<Step>,
+    /// States and tokens that were come by, from the first step that led nowhere on; before that they are those of the steps.
+    seen: Option<HashSet<(StateId, usize), FixedState>>,
+    /// Steps taken so far, of all texts.
+    pub count: u64,
+}
+
+impl Steps {
+    /// Marks a place as come by; whether it is new.
+    fn come_by(&mut self, state: StateId, at: usize) -> bool {
+        match &mut self.seen {
+            Some(seen) => seen.insert((state, at)),
+            None => {
+                let here = self.taken.iter().rev().take_while(|step| step.at == at);
+                here.into_iter().all(|step| step.state != state)
+            }
+        }
+    }
+
+    /// Goes back from a step that leads nowhere.
+    fn go_back(&mut self) {
+        if self.seen.is_none() {
+            self.seen = Some(self.taken.iter().map(|step| (step.state, step.at)).collect());
+        }
+        self.taken.pop();
+    }
 }
 
 /// What is known of the text.
 pub struct Read<'a> {
     /// The network.
-    pub atn: &'a Atn,
-    /// What may come next.
-    pub lookahead: &'a Lookahead,
+    pub network: &'a Network,
+    /// What its states can do.
+    pub moves: &'a mut Moves,
     /// Its tokens.
     pub tokens: &'a [Token],
     /// Where rules ended.
     pub ends: &'a Ends,
+    /// Room.
+    pub steps: &'a mut Steps,
 }
 
 impl Read<'_> {
     /// The tree of a rule over all tokens; `None` where there is no way, which does not happen for what the parser takes.
-    pub fn tree(&self, rule: usize) -> Option<Vec<Taken>> {
-        let mut tree = vec![Taken {
+    pub fn tree(&mut self, rule: usize) -> Option<Tree> {
+        let mut tree = Tree::default();
+        tree.nodes.push(Taken {
             rule,
             from: 0,
             to: self.tokens.len(),
             parent: 0,
-            parts: Vec::new(),
-        }];
+            parts: 0..0,
+        });
         let mut waiting = vec![(0, 0)];
         while let Some((node, precedence)) = waiting.pop() {
-            let (rule, from, to) = (tree[node].rule, tree[node].from, tree[node].to);
-            for step in self.way(rule, precedence, from, to)? {
-                let part = match step.takes {
-                    None => continue,
-                    Some(What::Token) => Part::Token(step.at - 1),
-                    Some(What::Rule { rule, precedence, from }) => {
-                        tree.push(Taken {
-                            rule,
-                            from,
-                            to: step.at,
-                            parent: node,
-                            parts: Vec::new(),
-                        });
-                        waiting.push((tree.len() - 1, precedence));
-                        Part::Node(tree.len() - 1)
-                    }
-                };
-                tree[node].parts.push(part);
+            let Taken { rule, from, to, .. } = tree.nodes[node];
+            if !self.way(rule, precedence, from, to) {
+                return None;
             }
+            let first = tree.parts.len();
+            for step in &self.steps.taken {
+                match step.takes {
+                    What::Nothing => {}
+                    What::Token(token) => tree.parts.push(Part::Token(token)),
+                    What::Call { call, from, to } => {
+                        let call = &self.network.calls[call as usize];
+                        tree.parts.push(Part::Node(tree.nodes.len()));
+                        waiting.push((tree.nodes.len(), call.precedence));
+                        tree.nodes.push(Taken {
+                            rule: call.rule,
+                            from,
+                            to,
+                            parent: node,
+                            parts: 0..0,
+                        });
+                    }
+                }
+            }
+            tree.nodes[node].parts = first..tree.parts.len();
         }
         Some(tree)
     }
 
-    /// The first way through a rule from one token to another.
-    fn way(&self, rule: usize, precedence: i32, from: usize, to: usize) -> Option<Vec<Step>> {
-        let start = Step {
-            state: self.atn.starts[rule],
-            at: from,
-            takes: None,
-        };
-        let mut seen = HashSet::from([(start.state, start.at)]);
-        // Steps that were taken, each with what else can be done there, the next at the end.
-        let mut taken = vec![(start, self.steps(start, precedence, to))];
-        while let Some((here, others)) = taken.last_mut() {
-            if self.atn.states[here.state].stop && here.at == to {
-                return Some(taken.into_iter().map(|(step, _)| step).collect());
-            }
-            match others.pop() {
-                None => {
-                    taken.pop();
+    /// Finds the first way through a rule from one token to another: the steps that are taken then. Whether there is one.
+    fn way(&mut self, rule: usize, precedence: i32, from: usize, to: usize) -> bool {
+        self.steps.seen = None;
+        self.steps.taken.clear();
+        self.come_by(self.network.start(rule), from, What::Nothing);
+        while let Some(here) = self.steps.taken.last_mut() {
+            let at = here.at;
+            let Some(number) = here.moves.next() else {
+                self.steps.go_back();
+                continue;
+            };
+            match self.moves.list[number] {
+                Move::End => {
+                    if at == to {
+                        return true;
+                    }
                 }
-                Some(step) => {
-                    if seen.insert((step.state, step.at)) {
-                        taken.push((step, self.steps(step, precedence, to)));
+                Move::Token { to: state } => {
+                    if at < to {
+                        self.come_by(state, at + 1, What::Token(at));
+                    }
+                }
+                Move::Call { call, to: state } => {
+                    let ended = here.ended.get_or_insert_with(|| {
+                        let shy = self.network.is_shy(self.network.calls[call as usize].rule);
+                        Ended::of(self.ends, call, at, to, shy)
+                    });
+                    match ended.next(self.ends, to) {
+                        None => here.ended = None,
+                        Some(end) => {
+                            // The move is tried again with the next place, should this one lead nowhere.
+                            here.moves.start -= 1;
+                            self.come_by(
+                                state,
+                                end,
+                                What::Call {
+                                    call,
+                                    from: at,
+                                    to: end,
+                                },
+                            );
+                        }
+                    }
+                }
+                Move::Precedence { least, to: state } => {
+                    if least >= precedence {
+                        self.come_by(state, at, What::Nothing);
+                    }
+                }
+                Move::Condition { number, to: state } => {
+                    if self.network.holds(number, at, self.tokens) {
+                        self.come_by(state, at, What::Nothing);
                     }
                 }
             }
         }
-        None
+        false
     }
 
-    /// What can be done at a place of a rule, the best last.
-    fn steps(&self, here: Step, precedence: i32, to: usize) -> Vec<Step> {
-        let token = self.tokens.get(here.at).map(|token| token.kind);
-        let mut steps = Vec::new();
-        for (index, way) in self.atn.states[here.state].ways.iter().enumerate() {
-            if !self.lookahead.is_open(here.state, index) {
-                continue;
-            }
-            let step = |at, takes| Step {
-                state: way.to,
+    /// Takes a step unless its place was come by already.
+    fn come_by(&mut self, state: StateId, at: usize, takes: What) {
+        if self.steps.come_by(state, at) {
+            self.steps.count += 1;
+            let column = self.network.column(self.tokens.get(at));
+            self.steps.taken.push(Step {
+                state,
                 at,
                 takes,
-            };
-            let free = match way.takes {
-                Takes::Set(_) | Takes::NotSet(_) | Takes::Any => {
-                    if here.at < to && token.is_some_and(|kind| parser::takes(self.atn, &way.takes, kind)) {
-                        steps.push(step(here.at + 1, Some(What::Token)));
-                    }
-                    false
-                }
-                Takes::Rule { rule, precedence } => {
-                    let known = self.ends.get(&(rule, precedence, here.at));
-                    let mut ends: Vec<usize> = known.into_iter().flatten().copied().collect();
-                    ends.retain(|end| *end <= to);
-                    ends.sort_unstable_by(|one, other| other.cmp(one));
-                    ends.dedup();
-                    if self.lookahead.shy.get(rule) == Some(&true) {
-                        ends.reverse();
-                    }
-                    let what = What::Rule {
-                        rule,
-                        precedence,
-                        from: here.at,
-                    };
-                    steps.extend(ends.into_iter().map(|end| step(end, Some(what))));
-                    false
-                }
-                Takes::Precedence(least) => least >= precedence,
-                Takes::Predicate(number) => self.lookahead.holds(number, here.at, self.tokens),
-                Takes::Nothing | Takes::Action(_) => true,
-            };
-            if free && self.lookahead.may_begin(way.to, token) {
-                steps.push(step(here.at, None));
-            }
+                moves: self.moves.of(self.network, state, column),
+                ended: None,
+            });
         }
-        steps.reverse();
-        steps
     }
 }

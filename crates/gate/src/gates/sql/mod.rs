@@ -9,16 +9,18 @@ mod scan;
 pub mod schema;
 mod weak;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use stoke_model::manifest::{Place, Severity, Source};
-use stoke_sql::{Entry, Grammar};
+use stoke_sql::{Entry, Grammar, Parsed};
 
 use self::habits::{Partitions, Statement};
 use self::scan::Token;
 use self::schema::Schema;
 use super::Looked;
 use crate::Settings;
+use crate::cores::in_order;
 use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 use crate::python;
@@ -33,6 +35,17 @@ struct Text {
     single: bool,
     /// What it is.
     entry: Entry,
+}
+
+/// What the grammars say of a statement.
+#[derive(Default)]
+struct Said<'g> {
+    /// Where, and what.
+    wrong: Vec<(usize, String)>,
+    /// The first place where a parser stops.
+    stopped: Option<usize>,
+    /// The statement's first character, and its tree.
+    parsed: Option<(usize, Parsed<'g>)>,
 }
 
 /// Grammars by the version they were asked for.
@@ -80,9 +93,37 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         })
         .collect();
     let schema = schema_of(job, &read, &grammars);
-    let mut count = 0;
+    let look = Look {
+        grammars: &grammars,
+        partitions: &partitions,
+        schema: &schema,
+    };
+    let mut cuts: Vec<(&Text, &[Token], Range<usize>)> = Vec::new();
     for (text, tokens) in &read {
-        count += look_at(text, tokens, &grammars, &partitions, &schema, &mut findings);
+        let ranges = match text.single && !tokens.is_empty() {
+            true => std::iter::once(0..tokens.len()).collect(),
+            false => scan::statements(tokens),
+        };
+        cuts.extend(ranges.into_iter().map(|range| (*text, tokens.as_slice(), range)));
+    }
+    let mut judged = in_order(&cuts, |(text, tokens, range)| look.at(text, &tokens[range.clone()])).into_iter();
+    let (mut count, mut number) = (0, 0);
+    while let (Some((text, tokens, range)), Some(mut first)) = (cuts.get(number), judged.next()) {
+        (count, number) = (count + 1, number + 1);
+        // A compound statement has semicolons of its own: it is as long as its parser says.
+        if !first.wrong.is_empty() && !grammars.known.is_empty() && begins_block(text, &tokens[range.clone()]) {
+            let same_text = |(other, ..): &&(&Text, &[Token], Range<usize>)| std::ptr::eq(*other, *text);
+            let more = cuts[number..]
+                .iter()
+                .take_while(same_text)
+                .map(|(_, _, range)| range.end);
+            if let Some((more, whole)) = look.compound(text, tokens, range.start, more) {
+                first = whole;
+                number += more;
+                judged.nth(more - 1);
+            }
+        }
+        findings.extend(first.findings(text));
     }
     Looked::at(count.max(findings.len().min(1)), "statement", findings)
 }
@@ -102,7 +143,9 @@ fn schema_of(job: &Job, read: &[(&Text, Vec<Token>)], grammars: &Grammars) -> Sc
     };
     for (text, tokens) in read {
         for range in scan::statements(tokens) {
-            if let Some((_, written)) = text.statement(&tokens[range])
+            let tokens = &tokens[range];
+            if schema::may_define(&text.characters, tokens)
+                && let Some((_, written)) = text.statement(tokens)
                 && let Ok(parsed) = grammar.parse(Entry::Statement, &written)
             {
                 schema.add_statement(&parsed);
@@ -112,66 +155,91 @@ fn schema_of(job: &Job, read: &[(&Text, Vec<Token>)], grammars: &Grammars) -> Sc
     schema
 }
 
-/// Checks the statements of a text; returns how many there are.
-fn look_at(
-    text: &Text,
-    tokens: &[Token],
-    grammars: &Grammars,
-    partitions: &Partitions,
-    schema: &Schema,
-    findings: &mut Vec<Finding>,
-) -> usize {
-    let mut ranges = scan::statements(tokens);
-    if text.single && !tokens.is_empty() {
-        ranges = std::iter::once(0..tokens.len()).collect();
-    }
-    let mut count = 0;
-    while !ranges.is_empty() {
-        let mut range = ranges.remove(0);
-        count += 1;
-        let mut wrong = grammars.check(text, &tokens[range.clone()]);
-        // A compound statement has semicolons of its own: it is as long as its parser says.
-        if !wrong.is_empty() && begins_block(text, &tokens[range.clone()]) {
-            for (more, end) in ranges.iter().map(|range| range.end).enumerate() {
-                let whole = range.start..tokens.len().min(end + 1);
-                let with = [whole.clone(), range.start..end];
-                if let Some(whole) = with
-                    .into_iter()
-                    .find(|whole| grammars.check(text, &tokens[whole.clone()]).is_empty())
-                {
-                    (range, wrong) = (whole, Vec::new());
-                    ranges.drain(..=more);
-                    break;
+/// What statements are looked at with.
+struct Look<'a> {
+    grammars: &'a Grammars,
+    partitions: &'a Partitions,
+    schema: &'a Schema,
+}
+
+/// What is to be said of a statement, at characters of its text.
+#[derive(Clone, Default)]
+struct Judged {
+    wrong: Vec<(usize, String)>,
+    unknown: Vec<names::Unknown>,
+    habits: Vec<habits::Habit>,
+}
+
+impl Look<'_> {
+    /// The compound statement that begins at a token and goes on over some of the statements that end at `ends`: over how many, and what is to be said of it.
+    fn compound(
+        &self,
+        text: &Text,
+        tokens: &[Token],
+        start: usize,
+        ends: impl Iterator<Item = usize>,
+    ) -> Option<(usize, Judged)> {
+        for (more, end) in ends.enumerate() {
+            for whole in [start..tokens.len().min(end + 1), start..end] {
+                let said = self.grammars.read(text, &tokens[whole.clone()]);
+                if said.wrong.is_empty() {
+                    return Some((more + 1, self.at(text, &tokens[whole])));
+                }
+                // What is wrong well before the end stays wrong, whatever follows.
+                let settled = tokens[whole].iter().rev().nth(3).map_or(0, |token| token.from);
+                if said.stopped.is_some_and(|at| at < settled) {
+                    return None;
                 }
             }
         }
-        let statement = text.entry == Entry::Statement;
-        if wrong.is_empty() && grammars.known.is_empty() && statement {
-            wrong = weak::check(text.characters.as_slice(), &tokens[range.clone()])
-                .into_iter()
-                .collect();
-        }
-        if wrong.is_empty() && statement {
-            let statement = Statement::new(&text.characters, &tokens[range.clone()]);
-            for unknown in grammars.unknown(text, &tokens[range], schema) {
-                let severity = match unknown.code {
-                    "sql-unknown-table" => Severity::Warning,
-                    _ => Severity::Error,
-                };
-                let mut finding = text.finding(severity, unknown.code, unknown.at, unknown.message);
-                finding.fix = unknown.fix;
-                findings.push(finding);
-            }
-            for habit in habits::habits(&statement, partitions) {
-                let finding = text.finding(Severity::Warning, habit.code, habit.at, habit.message);
-                findings.push(finding.with_fix(habit.fix));
-            }
-        }
-        for (at, message) in wrong {
-            findings.push(text.finding(Severity::Error, "sql-syntax", at, message));
-        }
+        None
     }
-    count
+
+    fn at(&self, text: &Text, tokens: &[Token]) -> Judged {
+        let Said { mut wrong, parsed, .. } = self.grammars.read(text, tokens);
+        if text.entry != Entry::Statement {
+            return Judged {
+                wrong,
+                ..Judged::default()
+            };
+        }
+        if wrong.is_empty() && self.grammars.known.is_empty() {
+            wrong = weak::check(text.characters.as_slice(), tokens).into_iter().collect();
+        }
+        let mut judged = Judged {
+            wrong,
+            ..Judged::default()
+        };
+        if judged.wrong.is_empty() {
+            if let Some((from, parsed)) = parsed {
+                judged.unknown = names::unknown(&parsed, self.schema);
+                judged.unknown.iter_mut().for_each(|unknown| unknown.at += from);
+            }
+            judged.habits = habits::habits(&Statement::new(&text.characters, tokens), self.partitions);
+        }
+        judged
+    }
+}
+
+impl Judged {
+    fn findings(self, text: &Text) -> impl Iterator<Item = Finding> {
+        let unknown = self.unknown.into_iter().map(|unknown| {
+            let severity = match unknown.code {
+                "sql-unknown-table" => Severity::Warning,
+                _ => Severity::Error,
+            };
+            let mut finding = text.finding(severity, unknown.code, unknown.at, unknown.message);
+            finding.fix = unknown.fix;
+            finding
+        });
+        let habits = self.habits.into_iter().map(|habit| {
+            let finding = text.finding(Severity::Warning, habit.code, habit.at, habit.message);
+            finding.with_fix(habit.fix)
+        });
+        let wrong = self.wrong.into_iter();
+        let wrong = wrong.map(|(at, message)| text.finding(Severity::Error, "sql-syntax", at, message));
+        unknown.chain(habits).chain(wrong)
+    }
 }
 
 fn begins_block(text: &Text, tokens: &[Token]) -> bool {
@@ -226,42 +294,35 @@ impl Grammars {
         grammars
     }
 
-    /// What is wrong with a statement: where, and what; by the versions that say so.
-    fn check(&self, text: &Text, tokens: &[Token]) -> Vec<(usize, String)> {
+    /// What is wrong with a statement, by the versions that say so; and its tree as the first of them has it.
+    fn read(&self, text: &Text, tokens: &[Token]) -> Said<'_> {
+        let mut said = Said::default();
         let Some((from, written)) = text.statement(tokens) else {
-            return Vec::new();
+            return said;
         };
         let mut wrong: Vec<(usize, String, Vec<&str>)> = Vec::new();
-        for (version, grammar) in &self.known {
-            let Err(error) = grammar.check_as(text.entry, &written) else {
-                continue;
-            };
+        for (number, (version, grammar)) in self.known.iter().enumerate() {
+            let read = grammar.read_as(text.entry, &written);
+            // What a variable stands for may mend it.
+            let stopped = read.parsed.is_none() && !written.contains("${");
+            if number == 0 {
+                said.parsed = read.parsed.map(|parsed| (from, parsed));
+            }
+            let Some(error) = read.error else { continue };
             let at = from + character(&written, error.line, error.column);
+            if stopped {
+                said.stopped = Some(said.stopped.map_or(at, |first| first.min(at)));
+            }
             match wrong.iter_mut().find(|known| known.0 == at && known.1 == error.message) {
                 Some(known) => known.2.push(version),
                 None => wrong.push((at, error.message, vec![version])),
             }
         }
-        let said = wrong.into_iter();
-        said.map(|(at, message, versions)| (at, format!("Spark {}: {message}", versions.join(", "))))
-            .collect()
-    }
-}
-
-impl Grammars {
-    /// Tables and columns that a statement names and that are not there.
-    fn unknown(&self, text: &Text, tokens: &[Token], schema: &Schema) -> Vec<names::Unknown> {
-        let (Some((_, grammar)), Some((from, written))) = (self.known.first(), text.statement(tokens)) else {
-            return Vec::new();
-        };
-        let Ok(parsed) = grammar.parse(Entry::Statement, &written) else {
-            return Vec::new();
-        };
-        let mut found = names::unknown(&parsed, schema);
-        for unknown in &mut found {
-            unknown.at += from;
-        }
-        found
+        let by_versions = wrong.into_iter();
+        said.wrong = by_versions
+            .map(|(at, message, versions)| (at, format!("Spark {}: {message}", versions.join(", "))))
+            .collect();
+        said
     }
 }
 

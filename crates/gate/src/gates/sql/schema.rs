@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use stoke_model::manifest::{self, Node as Yaml, Source};
 use stoke_sql::{Node, Parsed};
 
+use super::scan::{Kind, Token};
+
 /// Columns of a table, in lower case; `None` where they are not known.
 pub type Columns = Option<Vec<String>>;
 
@@ -105,6 +107,22 @@ impl Schema {
             self.tables.insert(name, None);
         }
     }
+}
+
+/// Whether a statement may define or change a table, by its words: others need not be parsed for it.
+pub fn may_define(text: &[char], tokens: &[Token]) -> bool {
+    let is = |token: &Token, word: &str| {
+        let written = &text[token.from..token.to];
+        written.len() == word.len()
+            && written
+                .iter()
+                .zip(word.chars())
+                .all(|(c, w)| c.eq_ignore_ascii_case(&w))
+    };
+    let words = tokens.iter().filter(|token| token.kind == Kind::Word);
+    words
+        .into_iter()
+        .any(|token| ["CREATE", "REPLACE", "ALTER", "USE"].iter().any(|word| is(token, word)))
 }
 
 /// The name of a table a node names, in lower case.

@@ -1,0 +1,144 @@
+//! Texts nobody writes: long, deep and wide ones are answered, and with work that grows as they do. The work is counted, not timed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+#[path = "support/spark.rs"]
+mod support;
+
+use std::path::Path;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use stoke_sql::{Entry, Grammar};
+
+/// How much more work twice the text may be, in percent: four times would be quadratic.
+const MOST: u64 = 220;
+
+fn listed(count: usize, item: impl Fn(usize) -> String, between: &str) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(between)
+}
+
+fn around(count: usize, begin: &str, middle: &str, end: &str) -> String {
+    format!("{}{middle}{}", begin.repeat(count), end.repeat(count))
+}
+
+/// A kind of text, by how much of it; how much; and whether Spark's grammar takes it.
+type Case = (&'static str, fn(usize) -> String, usize, bool);
+
+const CASES: [Case; 11] = [
+    (
+        "parentheses",
+        |n| format!("SELECT {}", around(n, "(", "1", ")")),
+        10_000,
+        true,
+    ),
+    (
+        "parentheses that are not closed",
+        |n| format!("SELECT {}", "(".repeat(n)),
+        10_000,
+        false,
+    ),
+    (
+        "subqueries",
+        |n| format!("SELECT * FROM {}", around(n, "(SELECT * FROM ", "t", ")")),
+        2_000,
+        true,
+    ),
+    (
+        "joins",
+        |n| {
+            format!(
+                "SELECT * FROM t {}",
+                listed(n, |n| format!("JOIN t{n} ON t.a = t{n}.a"), " ")
+            )
+        },
+        5_000,
+        true,
+    ),
+    (
+        "items of IN",
+        |n| format!("SELECT a FROM t WHERE a IN ({})", listed(n, |n| n.to_string(), ", ")),
+        10_000,
+        true,
+    ),
+    // 1 MB.
+    (
+        "columns",
+        |n| format!("SELECT {} FROM t", listed(n, |n| format!("a{n} + {n} AS c{n}"), ", ")),
+        40_000,
+        true,
+    ),
+    (
+        "a text of 1 MB",
+        |n| format!("SELECT '{}'", "x".repeat(n)),
+        1_000_000,
+        true,
+    ),
+    (
+        "a comment of 1 MB",
+        |n| format!("SELECT 1 /* {} */", "x".repeat(n)),
+        1_000_000,
+        true,
+    ),
+    (
+        "operands",
+        |n| format!("SELECT {}", listed(n, |n| n.to_string(), " + ")),
+        10_000,
+        true,
+    ),
+    ("signs", |n| format!("SELECT {}a", "- ".repeat(n)), 10_000, true),
+    (
+        "words after SET",
+        |n| format!("SET a = {}", listed(n, |n| format!("b{n}"), " ")),
+        50_000,
+        true,
+    ),
+];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let home = if arguments.list {
+        Err(String::new())
+    } else {
+        support::spark("4.1.4").map(|spark| spark.spark_home)
+    };
+    let trials = CASES
+        .into_iter()
+        .map(|(name, text, count, taken)| match &home {
+            Ok(home) => {
+                let home = home.clone();
+                Trial::test(name, move || answers(&home, text, count, taken))
+            }
+            Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The work of reading a text.
+fn work(grammar: &Grammar, text: &str, taken: bool) -> Result<u64, Failed> {
+    // What is learned of the first is not work of the second.
+    let _ = grammar.read_as(Entry::Statement, text);
+    let before = grammar.work();
+    let said = grammar.read_as(Entry::Statement, text);
+    if said.parsed.is_some() != taken {
+        return Err(format!("taken: {}, {:?}", said.parsed.is_some(), said.error).into());
+    }
+    Ok(grammar.work() - before)
+}
+
+fn answers(home: &Path, text: fn(usize) -> String, count: usize, taken: bool) -> Result<(), Failed> {
+    let grammar = Grammar::of_spark(home)?;
+    let once = work(&grammar, &text(count / 2), taken)?;
+    let twice = work(&grammar, &text(count), taken)?;
+    println!("{once} steps for half of it, {twice} for all");
+    if twice * 100 > once * MOST {
+        return Err(format!("half of it is a work of {once}, all of it of {twice}").into());
+    }
+    Ok(())
+}
