@@ -36,6 +36,11 @@ fn partition(node: Node<'_>, found: &mut Refusals) {
         let message = "DEFAULT is no value of a partition";
         found.add(value, "REF_DEFAULT_VALUE_IS_NOT_ALLOWED_IN_PARTITION", message);
     }
+    if node.version() < (4, 1)
+        && let Some(marker) = super::parameter(node)
+    {
+        found.add(marker, "ONLY_LITERALS_IN_PARTITION", "a partition has no parameters");
+    }
     let open = node
         .all("partitionVal")
         .find(|value| value.kids().count() == 1 && value.own().next().is_none());
@@ -66,6 +71,7 @@ fn insert(node: Node<'_>, found: &mut Refusals) {
         return;
     }
     if node.kid("tableProvider").is_some() {
+        local(node, found);
         let options = node
             .kids()
             .find(|kid| matches!(kid.rule(), "propertyList" | "expressionPropertyList"));
@@ -91,6 +97,31 @@ fn insert(node: Node<'_>, found: &mut Refusals) {
                 format!("there is no file format {name}; {} are known", known.join(", ")),
             );
         }
+    }
+}
+
+/// `LOCAL` goes with files.
+fn local(node: Node<'_>, found: &mut Refusals) {
+    let lists = node
+        .kids()
+        .filter(|kid| matches!(kid.rule(), "propertyList" | "expressionPropertyList"));
+    let options = lists.flat_map(Node::kids);
+    let option = options
+        .filter(|property| {
+            let key = property.kids().next();
+            key.is_some_and(|key| text_of(key).unwrap_or_else(|| key.name()).eq_ignore_ascii_case("path"))
+        })
+        .find_map(|property| property.kids().nth(1));
+    let path = node.kid("stringLit").or(option).and_then(text_of);
+    let Some(path) = path.filter(|_| node.has("LOCAL")) else {
+        return;
+    };
+    if let Some((scheme, _)) = path.split_once(':')
+        && scheme != "file"
+        && !scheme.contains('/')
+    {
+        let message = format!("LOCAL goes with files, not with `{scheme}:`");
+        found.add(node, "LOCAL_MUST_WITH_SCHEMA_FILE", message);
     }
 }
 

@@ -34,6 +34,12 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
             found.add(node, "INTERNAL_ERROR", message);
         }
         "identityColSpec" => sequence(node, found),
+        "defaultExpression" | "generationExpression" if node.version() < (4, 1) && !super::types::of_function(node) => {
+            if let Some(marker) = super::parameter(node) {
+                let condition = "UNSUPPORTED_FEATURE.PARAMETER_MARKER_IN_UNEXPECTED_STATEMENT";
+                found.add(marker, condition, "what a column is by default has no parameters");
+            }
+        }
         "tableElementList" => keys(node, found),
         "tableConstraintDefinition" | "colDefinitionOption" => constraint(node, found),
         _ => {}
@@ -49,11 +55,20 @@ fn kind(option: Node<'_>) -> String {
 }
 
 fn options(node: Node<'_>, rule: &str, condition: &'static str, found: &mut Refusals) {
+    // Of a function's parameters Spark does not ask it.
+    if super::types::of_function(node) {
+        return;
+    }
     let all: Vec<Node<'_>> = node.kids().filter(|kid| kid.is(rule)).collect();
     let once = |kind: &String| {
         matches!(
             kind.as_str(),
-            "NOT NULL" | "defaultExpression" | "generationExpression" | "commentSpec" | "colPosition"
+            "NOT NULL"
+                | "defaultExpression"
+                | "generationExpression"
+                | "commentSpec"
+                | "colPosition"
+                | "columnConstraintDefinition"
         )
     };
     let kinds: Vec<String> = all.iter().map(|option| kind(*option)).filter(once).collect();
@@ -63,6 +78,7 @@ fn options(node: Node<'_>, rule: &str, condition: &'static str, found: &mut Refu
             "generationExpression" => "GENERATED",
             "commentSpec" => "COMMENT",
             "colPosition" => "FIRST or AFTER",
+            "columnConstraintDefinition" => "a constraint",
             other => other,
         };
         found.add(node, condition, format!("{what} is said twice of this column"));

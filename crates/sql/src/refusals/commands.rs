@@ -3,6 +3,9 @@
 use super::{INVALID, NOT_ALLOWED, Refusals, TWICE, intervals, twice};
 use crate::parsed::Node;
 
+/// What allows cursors.
+pub const CURSORS: &str = "spark.sql.scripting.cursorEnabled";
+
 /// Hours a time zone may be away, in microseconds.
 const MOST_OFFSET: i64 = 18 * 3_600_000_000;
 
@@ -31,7 +34,7 @@ pub fn look(node: Node<'_>, text: &[char], found: &mut Refusals) {
             let aliases = node.below().into_iter().filter(|node| node.is("namedExpression"));
             let names = aliases
                 .filter_map(|node| node.kid("errorCapturingIdentifier"))
-                .map(|name| name.name().to_lowercase());
+                .map(Node::name);
             if let Some(name) = twice(names.collect()) {
                 found.add(
                     node,
@@ -45,9 +48,20 @@ pub fn look(node: Node<'_>, text: &[char], found: &mut Refusals) {
 }
 
 fn dots(node: Option<Node<'_>>) -> usize {
-    let below = node.map(Node::below).unwrap_or_default();
-    let names = below.into_iter().filter(|node| node.is("multipartIdentifier"));
-    names.map(|name| name.count("DOT")).max().unwrap_or_default()
+    node.and_then(Node::inner_name).map_or(0, |name| name.count("DOT"))
+}
+
+/// Whether a temporary object is said to be in a database. Since Spark 4.2 there is one for them: `session`, or `system.session`.
+pub fn is_qualified(name: Option<Node<'_>>) -> bool {
+    let Some(name) = name.and_then(Node::inner_name) else {
+        return false;
+    };
+    let parts: Vec<String> = name.kids().map(|part| part.name().to_lowercase()).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match parts.as_slice() {
+        ["session", _] | ["system", "session", _] => name.version() < (4, 2),
+        parts => parts.len() > 1,
+    }
 }
 
 fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
@@ -58,13 +72,16 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
         ["SET", "ROLE", ..] => found.add(node, INVALID, "SET ROLE is not supported"),
         ["SET", "TIME", "ZONE", rest @ ..] => zone(node, rest, found),
         ["SET", ..] if node.kids().next().is_none() => set(node, text, found),
-        ["RESET", _, ..] if node.kids().next().is_none() => {
+        ["SET", ..] if node.kid("configKey").is_some() || node.kid("configValue").is_some() => {
+            set_quoted(node, text, found);
+        }
+        ["RESET", ..] if node.kids().next().is_none() => {
             let rest = remainder(node, text);
             let rest = match node.version() >= (4, 0) {
                 true => rest.trim_end_matches(';').trim_end(),
                 false => rest.as_str(),
             };
-            if !is_key(rest) {
+            if !is_key(rest) && !rest.is_empty() {
                 let message = "RESET takes one key; one with other characters stands in backquotes";
                 found.add(node, "INVALID_RESET_COMMAND_FORMAT", message);
             }
@@ -103,13 +120,13 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
         ["DESC" | "DESCRIBE", ..] => describe(node, found),
         ["COMMENT", "ON", "COLUMN", ..] if node.version() >= (4, 2) => {
             let column = node
-                .kids()
+                .below()
+                .into_iter()
                 .find(|kid| matches!(kid.rule(), "multipartIdentifier" | "identifierReference"));
-            if column.is_some_and(|column| column.below().iter().any(|node| node.is("multipartIdentifier")))
-                && dots(column) == 0
-            {
+            let single = column.and_then(Node::inner_name).filter(|name| !name.has("DOT"));
+            if let Some(single) = single {
                 let condition = "INVALID_SQL_SYNTAX.COMMENT_ON_COLUMN_INCORRECT_IDENTIFIER";
-                found.add(node, condition, "the column stands behind its table: `t.a`");
+                found.add(single, condition, "the column stands behind its table: `t.a`");
             }
         }
         ["CACHE", ..] if node.kid("query").is_some() && dots(named()) > 0 => {
@@ -128,14 +145,31 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
                 found.add(node, condition, "a path with blanks stands in quotes");
             }
         }
-        ["DROP", "TEMPORARY", "FUNCTION", ..] if dots(named()) > 0 => {
+        ["DROP", "TEMPORARY", "FUNCTION", ..] if is_qualified(named()) => {
             found.add(
                 node,
                 "INVALID_SQL_SYNTAX.MULTI_PART_NAME",
                 "a temporary function is in no database",
             );
         }
-        ["CREATE", ..] if has("FUNCTION") => create_function(node, &own, dots(named()), found),
+        ["CREATE", ..] if has("FUNCTION") => create_function(node, &own, found),
+        ["OPEN" | "CLOSE" | "FETCH", ..] if !node.switches(CURSORS) => {
+            let message = format!("cursors are not taken by this Spark unless `{CURSORS}` is true");
+            found.add(node, "UNSUPPORTED_FEATURE.SQL_CURSOR", message);
+        }
+        ["SET", "PATH", ..] => {
+            let single = node
+                .all("pathElement")
+                .find(|element| element.kid("multipartIdentifier").is_some_and(|name| !name.has("DOT")));
+            if let Some(single) = single {
+                let condition = "INVALID_SQL_PATH_SCHEMA_REFERENCE";
+                found.add(
+                    single,
+                    condition,
+                    "a schema stands behind its catalog: `catalog.schema`",
+                );
+            }
+        }
         ["DECLARE", ..] => {
             let typed = node
                 .kids()
@@ -172,7 +206,10 @@ fn is_key(text: &str) -> bool {
 
 fn set(node: Node<'_>, text: &[char], found: &mut Refusals) {
     let rest = remainder(node, text);
-    let plain = rest.trim_end_matches(';').trim_end();
+    let plain = match rest.contains('=') || node.version() >= (4, 0) {
+        true => rest.trim_end_matches(';').trim_end(),
+        false => rest.as_str(),
+    };
     let right = match plain.split_once('=') {
         _ if plain.is_empty() || plain == "-v" => true,
         Some((key, value)) => is_key(key.trim_end()) && !value.contains(';'),
@@ -184,10 +221,38 @@ fn set(node: Node<'_>, text: &[char], found: &mut Refusals) {
     }
 }
 
+/// `SET` with a key or a value in backquotes: what is not in backquotes must be plain.
+fn set_quoted(node: Node<'_>, text: &[char], found: &mut Refusals) {
+    let Some(equals) = node.own().find(|word| word.kind() == "EQ") else {
+        return;
+    };
+    let string = |of: &[char]| of.iter().collect::<String>().trim().to_owned();
+    let behind = text.get(equals.at() + equals.text().len()..).unwrap_or_default();
+    let before = text.get(..equals.at()).unwrap_or_default();
+    let end_of_set = node.words().next().map_or(0, |word| word.at() + 3);
+    if node.kid("configKey").is_none() {
+        let key = string(before.get(end_of_set..).unwrap_or_default());
+        if !is_key(&key) {
+            let message = format!("the key `{key}` stands in backquotes");
+            found.add(node, "INVALID_PROPERTY_KEY", message);
+        }
+    } else if node.kid("configValue").is_none() && string(behind).trim_end_matches(';').contains(';') {
+        let message = "a value with a semicolon stands in backquotes";
+        found.add(node, "INVALID_PROPERTY_VALUE", message);
+    }
+}
+
 fn zone(node: Node<'_>, rest: &[&str], found: &mut Refusals) {
     if let Some(interval) = node.kid("interval") {
-        let Some(length) = intervals::length(interval) else {
-            return;
+        let months = |unit: &Node<'_>| {
+            let name = unit.text().to_ascii_uppercase();
+            unit.rule().starts_with("unitIn") && (name.starts_with("YEAR") || name.starts_with("MONTH"))
+        };
+        let months = interval.below().iter().any(months);
+        let length = match intervals::length(interval) {
+            _ if months => i64::MAX,
+            Some(length) => length,
+            None => return,
         };
         if length.abs() > MOST_OFFSET || length % 1_000_000 != 0 {
             let condition = "INVALID_INTERVAL_FORMAT.TIMEZONE_INTERVAL_OUT_OF_RANGE";
@@ -252,26 +317,26 @@ fn describe(node: Node<'_>, found: &mut Refusals) {
     }
 }
 
-fn create_function(node: Node<'_>, own: &[&str], dots: usize, found: &mut Refusals) {
+fn create_function(node: Node<'_>, own: &[&str], found: &mut Refusals) {
     let has = |kind: &str| own.contains(&kind);
-    // With `IDENTIFIER(…)` its name is not known yet.
-    let named = node
-        .kid("identifierReference")
-        .is_none_or(|name| name.inner_name().is_some());
-    if !named {
-        return;
-    }
     let exists = has("IF");
     if has("REPLACE") && exists {
         let condition = "INVALID_SQL_SYNTAX.CREATE_ROUTINE_WITH_IF_NOT_EXISTS_AND_REPLACE";
         found.add(node, condition, "OR REPLACE and IF NOT EXISTS exclude each other");
+    }
+    // With `IDENTIFIER(…)` its name is not known yet.
+    let name = node
+        .kids()
+        .find(|kid| matches!(kid.rule(), "identifierReference" | "multipartIdentifier"));
+    if name.is_some_and(|name| name.inner_name().is_none()) {
+        return;
     }
     if has("TEMPORARY") {
         if exists {
             let condition = "INVALID_SQL_SYNTAX.CREATE_TEMP_FUNC_WITH_IF_NOT_EXISTS";
             found.add(node, condition, "a temporary function takes no IF NOT EXISTS");
         }
-        if dots > 0 {
+        if is_qualified(name) {
             let condition = "INVALID_SQL_SYNTAX.CREATE_TEMP_FUNC_WITH_DATABASE";
             found.add(node, condition, "a temporary function is in no database");
         }
@@ -284,6 +349,13 @@ fn create_function(node: Node<'_>, own: &[&str], dots: usize, found: &mut Refusa
         if let Some(generated) = generated {
             let condition = "INVALID_SQL_SYNTAX.CREATE_FUNC_WITH_GENERATED_COLUMNS_AS_PARAMETERS";
             found.add(generated, condition, "a parameter is not GENERATED");
+        }
+        let constraint = { parameters.below() }
+            .into_iter()
+            .find(|node| node.is("columnConstraintDefinition"));
+        if let Some(constraint) = constraint {
+            let condition = "INVALID_SQL_SYNTAX.CREATE_FUNC_WITH_COLUMN_CONSTRAINTS";
+            found.add(constraint, condition, "a parameter has no constraints");
         }
     }
 }
@@ -308,6 +380,9 @@ fn characteristics(node: Node<'_>, found: &mut Refusals) {
             }
             ["SQL", "SECURITY", "INVOKER"] => found.add(kid, NOT_ALLOWED, "SQL SECURITY INVOKER is not supported"),
             ["SPECIFIC", ..] => found.add(kid, NOT_ALLOWED, "SPECIFIC is not supported"),
+            ["NO", "SQL"] => found.add(kid, NOT_ALLOWED, "NO SQL is not supported"),
+            ["MODIFIES", ..] => found.add(kid, NOT_ALLOWED, "MODIFIES SQL DATA is not supported"),
+            ["RETURNS", "NULL", ..] => found.add(kid, NOT_ALLOWED, "RETURNS NULL ON NULL INPUT is not supported"),
             _ => {}
         }
     }

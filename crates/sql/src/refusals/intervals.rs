@@ -95,6 +95,11 @@ pub fn parse(text: &str) -> Option<Interval> {
                 has_days = true;
                 let (_, each) = MICROSECONDS.iter().find(|(name, _)| *name == unit)?;
                 interval.microseconds = interval.microseconds.checked_add(value.checked_mul(*each)?)?;
+                if let Some((digits, _)) = fraction {
+                    let millionths: String = digits.chars().chain("000000".chars()).take(6).collect();
+                    let part: i64 = millionths.parse().ok()?;
+                    interval.microseconds += if negative { -part } else { part };
+                }
             }
         }
     }

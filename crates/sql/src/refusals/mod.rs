@@ -7,10 +7,12 @@
 //!
 //! - [`literals`], [`moments`], [`intervals`]: numbers, dates, times, lengths of time
 //! - [`types`]: data types and collations
+//! - [`values`]: what constants are
 //! - [`queries`]: `SELECT` and its clauses, `|>`
 //! - [`columns`], [`tables`]: `CREATE` and `ALTER`
 //! - [`changes`]: `INSERT`, `UPDATE`, `DELETE`, `MERGE`
 //! - [`commands`]: the rest of the statements
+//! - [`pipelines`]: materialized views, streaming tables, flows
 //! - [`scripts`]: `BEGIN … END`
 
 mod changes;
@@ -19,10 +21,12 @@ mod commands;
 mod intervals;
 mod literals;
 mod moments;
+mod pipelines;
 mod queries;
 mod scripts;
 mod tables;
 mod types;
+mod values;
 
 use crate::grammar::SyntaxError;
 use crate::parsed::{Node, Parsed};
@@ -48,14 +52,17 @@ impl Refusals {
 pub fn first(parsed: &Parsed<'_>) -> Option<SyntaxError> {
     let mut found = Refusals::default();
     for node in parsed.nodes() {
+        look_at_name(node, &mut found);
         literals::look(node, &mut found);
         types::look(node, &mut found);
         queries::look(node, &mut found);
+        values::look(node, &mut found);
         columns::look(node, &mut found);
         tables::look(node, &mut found);
         changes::look(node, &mut found);
         commands::look(node, parsed.text(), &mut found);
         scripts::look(node, &mut found);
+        pipelines::look(node, &mut found);
     }
     let (at, condition, message) = found.0.into_iter().min_by_key(|(at, ..)| *at)?;
     Some(SyntaxError::at(parsed.text(), at, condition, message))
@@ -104,6 +111,55 @@ fn unescape(text: &str, quote: char, into: &mut String) {
             _ => into.push(character),
         }
     }
+}
+
+/// The name in `IDENTIFIER('…')`, which some Sparks read while they parse.
+fn look_at_name(node: Node<'_>, found: &mut Refusals) {
+    let (text, single) = match node.rule() {
+        "strictIdentifier" if begins(node, &["IDENTIFIER_KW"]) => {
+            // Nobody looks at these.
+            let unread = |node: Node<'_>| matches!(node.rule(), "functionName" | "propertyKey");
+            let text = node.kid("stringLit").filter(|_| !node.above().any(unread));
+            (text, true)
+        }
+        "identifierReference" if begins(node, &["IDENTIFIER_KW"]) && node.version() >= (4, 2) => {
+            let text = node.kid("expression").map(Node::inner);
+            (text.filter(|text| text.words().count() == 1), false)
+        }
+        _ => return,
+    };
+    let Some(name) = text.and_then(text_of) else { return };
+    let parts: Vec<&str> = name.split('.').map(str::trim).collect();
+    let plain = |part: &&str| {
+        part.chars().any(|c| !c.is_ascii_digit()) && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    // A name in backquotes may be anything.
+    if name.contains('`') || (parts.iter().all(plain) && !(single && parts.len() > 1 && is_alone(node))) {
+        return;
+    }
+    let (condition, message) = match parts.iter().all(plain) {
+        true => ("IDENTIFIER_TOO_MANY_NAME_PARTS", "has more parts than one"),
+        false => ("PARSE_SYNTAX_ERROR", "is no name: other characters stand in backquotes"),
+    };
+    found.add(node, condition, format!("'{name}' {message}"));
+}
+
+/// Whether a name is not one of those that may have several parts.
+fn is_alone(node: Node<'_>) -> bool {
+    let above: Vec<&str> = node.above().take(4).map(Node::rule).collect();
+    matches!(
+        above.as_slice(),
+        ["identifier", "errorCapturingIdentifier", "namedExpression", ..]
+    ) || matches!(above.as_slice(), ["tableAlias", ..])
+}
+
+/// The first parameter in it, `?` or `:name`.
+fn parameter(node: Node<'_>) -> Option<Node<'_>> {
+    let is = |node: &Node<'_>| {
+        node.rule().to_ascii_lowercase().contains("parametermarker")
+            || (node.is("constant") && (node.has("QUESTION") || node.has("COLON")))
+    };
+    node.below().into_iter().find(is)
 }
 
 /// The first value that is there twice.

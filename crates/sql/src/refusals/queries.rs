@@ -18,16 +18,17 @@ const UNITS: [&str; 8] = [
 pub fn look(node: Node<'_>, found: &mut Refusals) {
     match node.rule() {
         "predicate" => predicate(node, found),
-        "errorCapturingNot" if node.has("BANG") && node.parent().is_some_and(|parent| parent.is("predicate")) => found
-            .add(
-                node,
-                "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT",
-                "`!` stands for NOT only before an expression: write NOT",
-            ),
+        "errorCapturingNot" if node.has("BANG") && bang_is_refused(node) => found.add(
+            node,
+            "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT",
+            "`!` stands for NOT only before an expression: write NOT",
+        ),
         "primaryExpression" => unit(node, found),
-        "frameBound" => frame(node, found),
         "windowClause" => windows(node, found),
-        "joinRelation" => join(node, found),
+        "joinRelation" => {
+            special_join(node, found);
+            join(node, found);
+        }
         // Behind FROM itself, LATERAL may be the name of a table.
         "relation" if node.has("LATERAL") => {
             let first = node.parent().and_then(|from| from.kid("relation"));
@@ -37,15 +38,8 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
         }
         "fromClause" => from(node, found),
         "sample" => sample(node, found),
-        "temporalClause" => {
-            let column = node.kids().last().map(Node::inner);
-            if node.has("TIMESTAMP") && column.is_some_and(|node| is_column(node)) {
-                found.add(
-                    node,
-                    "INVALID_TIME_TRAVEL_SPEC",
-                    "the moment of a time travel cannot be a column",
-                );
-            }
+        "temporalClause" | "changesClause" => {
+            moment_of_travel(node, found);
         }
         "functionTable" => {
             let dots = node.kid("functionName").and_then(|name| name.kid("qualifiedName"));
@@ -77,6 +71,10 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
         }
         "queryOrganization" => organization(node, found),
         "ctes" => {
+            let leveled = node.all("namedQuery").find(|query| query.has("LEVEL"));
+            if let Some(query) = leveled.filter(|_| !node.has("RECURSIVE")) {
+                found.add(query, NOT_ALLOWED, "MAX RECURSION LEVEL goes with WITH RECURSIVE");
+            }
             let names = node
                 .all("namedQuery")
                 .filter_map(|query| query.kids().next())
@@ -119,7 +117,6 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
                 }
             }
         }
-        "inlineTable" if node.version() >= (4, 0) => inline(node, found),
         "operatorPipeRightSide" => pipe(node, found),
         _ => {}
     }
@@ -161,6 +158,47 @@ fn predicate(node: Node<'_>, found: &mut Refusals) {
     }
 }
 
+/// Where NOT cannot be written as `!`. Before Spark 4.0 it always can; the grammar has no such node there.
+fn bang_is_refused(node: Node<'_>) -> bool {
+    node.parent().is_some_and(|parent| match parent.rule() {
+        "colDefinitionOption" => !super::types::of_function(node),
+        "statement" => {
+            parent.kid("namespace").is_some()
+                || begins(parent, &["CREATE", "INDEX"])
+                || (begins(parent, &["ALTER"]) && parent.has("ADD"))
+        }
+        rule => matches!(
+            rule,
+            "predicate" | "createTableHeader" | "insertInto" | "colDefinitionDescriptorWithPosition" | "deterministic"
+        ),
+    })
+}
+
+/// Whether an expression asks for a column, but for queries in it.
+fn asks_column(node: Node<'_>) -> bool {
+    // Without parentheses, `current_date` and the like are looked for among the columns first.
+    let bare = |kind: &str| kind.starts_with("CURRENT_") || kind.starts_with("LOCALTIME") || kind.ends_with("USER");
+    let named = |node: Node<'_>| matches!(node.pieces().next(), Some(Piece::Node(kid)) if kid.is("identifier"));
+    let mut own = node.own().map(|word| word.kind());
+    if node.is("query") {
+        return false;
+    }
+    (node.is("primaryExpression")
+        && (named(node) || is_column(node) || (node.pieces().count() == 1 && own.next().is_some_and(bare))))
+        || node.kids().any(asks_column)
+}
+
+fn moment_of_travel(node: Node<'_>, found: &mut Refusals) {
+    let lambda = node.words().any(|word| word.kind() == "ARROW");
+    if node.has("TIMESTAMP") || node.has("SYSTEM_TIME") {
+        let asks = node.all("valueExpression").find(|moment| asks_column(*moment));
+        if let Some(moment) = asks.filter(|_| !lambda) {
+            let message = "the moment of a time travel hangs on no column";
+            found.add(moment, "INVALID_TIME_TRAVEL_SPEC", message);
+        }
+    }
+}
+
 fn unit(node: Node<'_>, found: &mut Refusals) {
     let name = node.own().next().map(|word| word.kind());
     let text = node.kids().next().filter(|kid| kid.is("stringLit"));
@@ -174,7 +212,7 @@ fn unit(node: Node<'_>, found: &mut Refusals) {
 }
 
 /// Whether an expression is nothing but a name.
-fn is_column(node: Node<'_>) -> bool {
+pub fn is_column(node: Node<'_>) -> bool {
     let plain = |node: Node<'_>| matches!(node.rule(), "strictIdentifier" | "identifier" | "nonReserved");
     let mut node = node;
     while let [piece] = node.pieces().collect::<Vec<_>>().as_slice() {
@@ -187,20 +225,6 @@ fn is_column(node: Node<'_>) -> bool {
         }
     }
     false
-}
-
-fn frame(node: Node<'_>, found: &mut Refusals) {
-    let Some(bound) = node.kid("expression") else { return };
-    let unknown = |node: &Node<'_>| {
-        node.is("query") || node.is("functionName") || (node.is("primaryExpression") && is_column(*node))
-    };
-    if bound.below().iter().any(unknown) {
-        found.add(
-            bound,
-            "FRAME_BOUND_NOT_LITERAL",
-            "the bound of a window's frame is a literal",
-        );
-    }
 }
 
 /// The window that a window is said to be the same as.
@@ -274,6 +298,39 @@ fn join(node: Node<'_>, found: &mut Refusals) {
     }
 }
 
+/// `ASOF JOIN` and `NEAREST … BY` of Spark 4.3.
+fn special_join(node: Node<'_>, found: &mut Refusals) {
+    if node.has("ASOF") {
+        found.add(
+            node,
+            "UNSUPPORTED_FEATURE.ASOF_JOIN",
+            "this Spark does not take ASOF JOIN as it comes",
+        );
+    }
+    let Some(nearest) = node.kid("joinPostfix").and_then(|behind| behind.kid("nearestByClause")) else {
+        return;
+    };
+    if node.has("LATERAL") {
+        let condition = "UNSUPPORTED_FEATURE.LATERAL_JOIN_NEAREST_BY";
+        found.add(nearest, condition, "NEAREST BY does not go with LATERAL");
+    }
+    let kind = node.kid("joinType").and_then(|kind| kind.own().next());
+    if let Some(kind) = kind.filter(|kind| !matches!(kind.kind(), "INNER" | "LEFT")) {
+        let message = format!("NEAREST BY goes with INNER and LEFT joins, not with {}", kind.text());
+        found.add(nearest, "NEAREST_BY_JOIN.UNSUPPORTED_JOIN_TYPE", message);
+    }
+    let number = nearest.own().find(|word| word.kind() == "INTEGER_VALUE");
+    if let Some(number) = number
+        && !number
+            .text()
+            .parse::<u32>()
+            .is_ok_and(|number| (1..=100_000).contains(&number))
+    {
+        let message = format!("NEAREST takes 1 to 100000, not {}", number.text());
+        found.add(nearest, "NEAREST_BY_JOIN.NUM_RESULTS_OUT_OF_RANGE", message);
+    }
+}
+
 fn lateral(node: Node<'_>, found: &mut Refusals) {
     let Some(of) = node.kid("relationPrimary") else { return };
     if of.kid("identifierReference").is_some()
@@ -327,6 +384,14 @@ fn sample(node: Node<'_>, found: &mut Refusals) {
         }
         return;
     };
+    let system = node.own().any(|word| word.kind() == "SYSTEM");
+    if system && !method.has("PERCENTLIT") {
+        let condition = "UNSUPPORTED_FEATURE.TABLESAMPLE_SYSTEM_SAMPLE_METHOD";
+        found.add(method, condition, "TABLESAMPLE SYSTEM takes a number of percents only");
+    } else if system && node.has("REPEATABLE") {
+        let condition = "UNSUPPORTED_FEATURE.TABLESAMPLE_SYSTEM_REPEATABLE";
+        found.add(node, condition, "TABLESAMPLE SYSTEM takes no REPEATABLE");
+    }
     let number = |word: &str| word.parse::<f64>().ok();
     let numbers: Vec<f64> = method.words().filter_map(|word| number(&word.text())).collect();
     let fraction = if method.has("PERCENTLIT") {
@@ -341,7 +406,7 @@ fn sample(node: Node<'_>, found: &mut Refusals) {
             );
         }
         match numbers.as_slice() {
-            [part, of, ..] if *of > 0.0 => Some(part / of),
+            [part, of, ..] => Some(part / of),
             _ => None,
         }
     } else if method.has("ROWS") {
@@ -406,55 +471,10 @@ fn transform(node: Node<'_>, found: &mut Refusals) {
     }
 }
 
-/// Rows of literals: as many columns in each, and as many names.
-fn inline(node: Node<'_>, found: &mut Refusals) {
-    let mut widths = Vec::new();
-    for row in node.all("expression") {
-        let known = |node: &Node<'_>| {
-            !node.is("primaryExpression")
-                || node
-                    .kid("constant")
-                    .is_some_and(|constant| constant.kid("parameterMarker").is_none())
-                || (begins(*node, &["LEFT_PAREN"])
-                    && (node.kid("namedExpression").is_some() || node.kid("expression").is_some()))
-        };
-        let below = row.below();
-        let simple = !below.iter().any(|node| {
-            matches!(
-                node.rule(),
-                "query" | "namedParameterMarker" | "parameterMarker" | "posParameterMarker"
-            )
-        });
-        if !simple || !below.iter().all(known) {
-            return;
-        }
-        let inner = row.inner();
-        let items = inner.all("namedExpression").count();
-        let width = if begins(inner, &["LEFT_PAREN"]) && items > 1 {
-            items
-        } else {
-            1
-        };
-        widths.push((row, width));
-    }
-    let Some((_, first)) = widths.first().copied() else {
-        return;
-    };
-    let alias = node.kid("tableAlias").and_then(|alias| alias.kid("identifierList"));
-    let names = alias
-        .and_then(|list| list.kid("identifierSeq"))
-        .map(|list| list.kids().count());
-    let condition = "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH";
-    if let Some((row, width)) = widths.iter().find(|(_, width)| *width != first) {
-        let message = format!("the first row has {first} columns, this one {width}");
-        found.add(*row, condition, message);
-    } else if let Some(names) = names.filter(|names| *names != first) {
-        found.add(
-            node,
-            condition,
-            format!("the rows have {first} columns, and there are {names} names for them"),
-        );
-    }
+/// A window that is defined where it is used.
+fn is_window(node: Node<'_>) -> bool {
+    let named = |node: Node<'_>| node.kids().count() == 1 && node.kid("errorCapturingIdentifier").is_some();
+    node.is("windowSpec") && !named(node)
 }
 
 fn pipe(node: Node<'_>, found: &mut Refusals) {
@@ -481,6 +501,10 @@ fn pipe(node: Node<'_>, found: &mut Refusals) {
             "`|> WHERE` takes no WINDOW clause",
         );
     }
+    if let (Some(_), Some(unpivot)) = (node.kid("pivotClause"), node.kid("unpivotClause")) {
+        let message = "PIVOT and UNPIVOT cannot stand in one step: divide them by another `|>`";
+        found.add(unpivot, "NOT_ALLOWED_IN_FROM.UNPIVOT_WITH_PIVOT", message);
+    }
     if !begins(node, &["AGGREGATE"]) {
         return;
     }
@@ -495,6 +519,9 @@ fn pipe(node: Node<'_>, found: &mut Refusals) {
         let all = grouping.text().to_ascii_uppercase();
         let all = all.split_whitespace().collect::<Vec<_>>() == ["GROUP", "BY", "ALL"];
         let own = ["CUBE", "ROLLUP", "GROUPING"].iter().any(|kind| grouping.has(kind));
+        if let Some(window) = grouping.below().into_iter().find(|node| is_window(*node)) {
+            found.add(window, condition, "`|> AGGREGATE` takes no window functions");
+        }
         if analytics || all || own {
             found.add(
                 grouping,
@@ -503,7 +530,7 @@ fn pipe(node: Node<'_>, found: &mut Refusals) {
             );
         }
     }
-    if let Some(named) = named {
+    if let (Some(named), Some(_)) = (named, grouping) {
         let functions = named.below();
         let grouped = functions.iter().find(|node| {
             node.is("functionName") && matches!(node.text().to_ascii_lowercase().as_str(), "grouping" | "grouping_id")
@@ -511,7 +538,7 @@ fn pipe(node: Node<'_>, found: &mut Refusals) {
         if let Some(function) = grouped {
             found.add(*function, condition, "`|> AGGREGATE` takes no GROUPING");
         }
-        if let Some(window) = functions.iter().find(|node| node.is("windowSpec")) {
+        if let Some(window) = functions.iter().find(|node| is_window(**node)) {
             found.add(*window, condition, "`|> AGGREGATE` takes no window functions");
         }
     }

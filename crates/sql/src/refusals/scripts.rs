@@ -5,6 +5,8 @@ use crate::parsed::Node;
 
 /// Statements that can be left, and gone on with, by a label.
 const LOOPS: [&str; 4] = ["whileStatement", "repeatStatement", "loopStatement", "forStatement"];
+/// What no label and no variable of a `FOR` is called: variables with them in front are those of Spark.
+const FORBIDDEN: [&str; 4] = ["system", "session", "builtin", "sys"];
 const BLOCKS: [&str; 2] = ["beginEndCompoundBlock", "singleCompoundStatement"];
 
 pub fn look(node: Node<'_>, found: &mut Refusals) {
@@ -32,16 +34,11 @@ fn switched_off(node: Node<'_>, found: &mut Refusals) {
             "UNSUPPORTED_FEATURE.CONTINUE_EXCEPTION_HANDLER",
             "handlers that CONTINUE are",
         ),
-        "statement"
-            if begins(node, &["DECLARE", "CURSOR"])
-                && node.parent().is_some_and(|body| body.is("compoundStatement")) =>
-        {
-            (
-                "spark.sql.scripting.cursorEnabled",
-                "UNSUPPORTED_FEATURE.SQL_CURSOR",
-                "cursors are",
-            )
-        }
+        "statement" if begins(node, &["DECLARE"]) && node.has("CURSOR") => (
+            super::commands::CURSORS,
+            "UNSUPPORTED_FEATURE.SQL_CURSOR",
+            "cursors are",
+        ),
         _ => return,
     };
     if !node.switches(key) {
@@ -90,6 +87,10 @@ fn labels(node: Node<'_>, found: &mut Refusals) {
         .filter(|above| LOOPS.contains(&above.rule()) || BLOCKS.contains(&above.rule()))
         .flat_map(names)
         .collect();
+    if let Some(name) = names(node).into_iter().find(|name| FORBIDDEN.contains(&name.as_str())) {
+        let message = format!("`{name}` is Spark's own: neither a label nor a variable of FOR has it");
+        found.add(node, "LABEL_OR_FOR_VARIABLE_NAME_FORBIDDEN", message);
+    }
     if let Some(name) = names(node).into_iter().find(|name| outer.contains(name)) {
         let message = format!("a loop or a block around this one has the name `{name}`");
         found.add(node, "LABEL_OR_FOR_VARIABLE_ALREADY_EXISTS", message);
@@ -165,11 +166,59 @@ fn body(node: Node<'_>, found: &mut Refusals) {
             conditions.push(name.name().to_lowercase());
         }
     }
+    for declared in node
+        .all("compoundStatement")
+        .filter_map(|statement| statement.kid("declareConditionStatement"))
+    {
+        declares(declared, found);
+    }
     if let Some(name) = twice(conditions) {
         found.add(
             node,
             "DUPLICATE_CONDITION_IN_SCOPE",
             format!("the condition `{name}` is declared twice"),
+        );
+    }
+}
+
+/// Whether a block around a node declares a condition of this name.
+fn declared(node: Node<'_>, name: &str) -> bool {
+    let bodies = node.above().filter(|above| above.is("compoundBody"));
+    let statements = bodies.flat_map(|body| body.all("compoundStatement").collect::<Vec<_>>());
+    let mut conditions = statements.filter_map(|statement| statement.kid("declareConditionStatement"));
+    conditions.any(|condition| { condition.kids().next() }.is_some_and(|kid| kid.name().eq_ignore_ascii_case(name)))
+}
+
+/// `DECLARE name CONDITION FOR SQLSTATE '45000'`.
+fn declares(node: Node<'_>, found: &mut Refusals) {
+    if let Some(state) = node.kid("sqlStateValue") {
+        sqlstate(state, found);
+    }
+    let name = node.kids().next().map(Node::name);
+    if let Some(name) = name.filter(|name| !name.contains(['.', '(']))
+        && !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    {
+        let condition = "INVALID_ERROR_CONDITION_DECLARATION.SPECIAL_CHARACTER_FOUND";
+        found.add(
+            node,
+            condition,
+            format!("the condition `{name}` has other characters than letters, digits and _"),
+        );
+    }
+}
+
+/// Five letters or digits, of an error.
+fn sqlstate(node: Node<'_>, found: &mut Refusals) {
+    let Some(state) = node.kids().next().and_then(text_of) else {
+        return;
+    };
+    let form = state.len() == 5 && state.chars().all(|c| c.is_ascii_alphanumeric());
+    let class = state.get(..2).unwrap_or_default().to_uppercase();
+    if !form || matches!(class.as_str(), "00" | "01" | "XX") {
+        found.add(
+            node,
+            "INVALID_SQLSTATE",
+            format!("'{state}' is no SQLSTATE of an error"),
         );
     }
 }
@@ -191,33 +240,25 @@ fn handler(node: Node<'_>, found: &mut Refusals) {
         .iter()
         .filter(|value| value.has("SQLEXCEPTION") || value.has("FOUND"))
         .count();
-    if general > 0 && all.iter().any(|value| value.kid("sqlStateValue").is_some()) {
+    if general > 0 && all.len() > general {
         found.add(
             values,
             condition,
-            "SQLEXCEPTION and NOT FOUND stand without an SQLSTATE beside them",
+            "SQLEXCEPTION and NOT FOUND stand without SQLSTATE and conditions beside them",
         );
     }
     for value in all {
-        if let Some(state) = value
-            .kid("sqlStateValue")
-            .and_then(|state| state.kids().next())
-            .and_then(text_of)
-        {
-            let form = state.len() == 5
-                && state
-                    .chars()
-                    .all(|c| c.is_ascii_digit() || c.is_ascii_uppercase() || c.is_ascii_lowercase());
-            let class = state.get(..2).unwrap_or_default().to_uppercase();
-            if !form || matches!(class.as_str(), "00" | "01" | "XX") {
-                found.add(
-                    value,
-                    "INVALID_SQLSTATE",
-                    format!("'{state}' is no SQLSTATE of an error"),
-                );
-            }
+        if let Some(state) = value.kid("sqlStateValue") {
+            sqlstate(state, found);
         } else if value.kid("multipartIdentifier").is_some_and(|name| name.has("DOT")) {
             found.add(value, condition, "a condition has a name of one part");
+        } else if let Some(name) = value.kid("multipartIdentifier").map(Node::name)
+            // All of Spark's own but CONNECT are of several words.
+            && !name.contains(['_', '(']) && !name.eq_ignore_ascii_case("CONNECT")
+            && !declared(value, &name)
+        {
+            let message = format!("there is no condition `{name}`");
+            found.add(value, "INVALID_HANDLER_DECLARATION.CONDITION_NOT_FOUND", message);
         }
     }
 }

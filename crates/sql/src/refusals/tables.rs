@@ -127,6 +127,7 @@ fn clauses(node: Node<'_>, found: &mut Refusals) {
     if node.version() >= (4, 0) {
         reserved(node, "TBLPROPERTIES", &["collation"], table, found);
     }
+    options(node, |key| key.eq_ignore_ascii_case("path"), found);
     if let Some(location) = node.kid("locationSpec") {
         let path = |list: &Node<'_>| keys(*list).iter().any(|key| key.eq_ignore_ascii_case("path"));
         if lists(node, "OPTIONS").iter().any(path) {
@@ -263,30 +264,47 @@ fn create_table(node: Node<'_>, header: Node<'_>, found: &mut Refusals) {
         found.add(header, NOT_ALLOWED, "write CREATE TEMPORARY VIEW … AS SELECT");
     } else if header.has("EXTERNAL") {
         found.add(header, INVALID, "a temporary table is not EXTERNAL");
+    } else if super::commands::is_qualified(
+        header
+            .kids()
+            .find(|kid| kid.is("identifierReference") || kid.is("multipartIdentifier")),
+    ) {
+        found.add(
+            header,
+            "INVALID_TEMP_OBJ_QUALIFIER",
+            "a temporary table is in no database",
+        );
+    } else if let Some(clauses) = clauses {
+        options(clauses, |_| true, found);
     }
 }
 
-fn dotted(node: Node<'_>) -> usize {
-    let name = node.kids().find(|kid| {
-        matches!(
-            kid.rule(),
-            "identifierReference" | "multipartIdentifier" | "tableIdentifier"
-        )
-    });
-    let below = name.map(|name| name.below()).unwrap_or_default();
-    below
-        .into_iter()
-        .filter(|node| matches!(node.rule(), "multipartIdentifier" | "tableIdentifier"))
-        .map(|name| name.count("DOT"))
-        .max()
-        .unwrap_or_default()
+/// Options that are known while Spark parses are texts.
+fn options(clauses: Node<'_>, looks: impl Fn(&str) -> bool, found: &mut Refusals) {
+    for list in lists(clauses, "OPTIONS") {
+        for property in list.kids() {
+            let mut kids = property.kids();
+            let (Some(key), Some(value)) = (kids.next(), kids.next()) else {
+                continue;
+            };
+            let key = text_of(key).unwrap_or_else(|| key.name());
+            if looks(&key) && text_of(value).is_none() && super::parameter(value).is_none() {
+                let message = format!("the option `{key}` is a text in quotes");
+                found.add(value, "INVALID_SQL_SYNTAX.OPTION_IS_INVALID", message);
+            }
+        }
+    }
 }
 
 fn view(node: Node<'_>, found: &mut Refusals) {
     once(node, found);
     let temporary = node.has("TEMPORARY");
     if node.kid("tableProvider").is_some() {
-        if temporary && dotted(node) > 0 {
+        let name = node
+            .kids()
+            .find(|kid| matches!(kid.rule(), "tableIdentifier" | "identifierReference"));
+        let global = node.has("GLOBAL") && name.and_then(Node::inner_name).is_some_and(|name| name.has("DOT"));
+        if temporary && (global || super::commands::is_qualified(name)) {
             found.add(node, "INVALID_TEMP_OBJ_QUALIFIER", "a temporary view is in no database");
         }
         return;
@@ -318,7 +336,10 @@ fn view(node: Node<'_>, found: &mut Refusals) {
             "a temporary view takes no IF NOT EXISTS: write OR REPLACE",
         );
     }
-    if dotted(node) > 0 {
+    let name = node
+        .kids()
+        .find(|kid| matches!(kid.rule(), "identifierReference" | "multipartIdentifier"));
+    if super::commands::is_qualified(name) {
         found.add(
             node,
             "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS",
@@ -336,6 +357,10 @@ fn view(node: Node<'_>, found: &mut Refusals) {
 
 fn namespace(node: Node<'_>, found: &mut Refusals) {
     for word in ["PROPERTIES", "DBPROPERTIES"] {
+        if node.version() >= (4, 1) {
+            let condition = "UNSUPPORTED_FEATURE.SET_NAMESPACE_PROPERTY";
+            reserved(node, word, &["collation"], condition, found);
+        }
         reserved(
             node,
             word,
@@ -410,7 +435,13 @@ fn transform(node: Node<'_>, found: &mut Refusals) {
             let Some((first, others)) = arguments.split_first() else {
                 return;
             };
-            let whole = first.words().all(|word| word.kind() == "INTEGER_VALUE");
+            let whole = |kind: &str| {
+                matches!(
+                    kind,
+                    "INTEGER_VALUE" | "BIGINT_LITERAL" | "SMALLINT_LITERAL" | "TINYINT_LITERAL" | "MINUS"
+                )
+            };
+            let whole = first.words().all(|word| whole(word.kind()));
             if !whole {
                 found.add(
                     *first,
@@ -448,14 +479,13 @@ fn alter(node: Node<'_>, found: &mut Refusals) {
     }
     if node.kid("namespace").is_some() {
         namespace(node, found);
-    } else if !view {
-        reserved(
-            node,
-            "TBLPROPERTIES",
-            &OF_TABLES,
-            "UNSUPPORTED_FEATURE.SET_TABLE_PROPERTY",
-            found,
-        );
+    } else {
+        let condition = "UNSUPPORTED_FEATURE.SET_TABLE_PROPERTY";
+        reserved(node, "TBLPROPERTIES", &OF_TABLES, condition, found);
+        reserved(node, "EXISTS", &OF_TABLES, condition, found);
+        if node.version() >= (4, 0) {
+            reserved(node, "TBLPROPERTIES", &["collation"], condition, found);
+        }
     }
     if node.has("REPLACE") && node.has("COLUMNS") && partition {
         found.add(node, INVALID, "REPLACE COLUMNS takes no PARTITION");

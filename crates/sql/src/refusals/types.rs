@@ -51,6 +51,13 @@ const ELSEWHERE: [(&str, &str); 12] = [
 /// Units of interval types, the longest first.
 const UNITS: [&str; 6] = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
 
+/// Locales that have a collation, as `collations()` of Spark 4.0 and 4.3 lists them.
+const LOCALES: &str = "AF AM AR AR_SAU AS AZ BE BG BLO BN BO BR BS BS_CYRL CA CEB CHR CS CY DA DE DE_AUT DSB DZ EE EL EN EN_USA EO ES ET FA FA_AFG FF FF_ADLM FI FIL FO \
+     FR FR_CAN FY GA GL GU HA HAW HE HE_ISR HI HR HSB HU HY ID ID_IDN IG IS IT JA KA KK KK_ARAB KL KM KN KO KOK KU KY LB LIJ LKT LN LO LT LV MK ML MN \
+     MR MS MT MY NB NB_NOR NE NL NN NO NSO OM OR PA PA_GURU PA_GURU_IND PL PS PT RO RU SA SE SI SK SL SMN SQ SR SR_CYRL SR_CYRL_BIH SR_CYRL_MNE \
+     SR_CYRL_SRB SR_LATN SR_LATN_BIH SR_LATN_SRB ST SV SW TA TE TH TK TN TO TR UG UK UR UZ VI WAE WO XH YI YO ZH ZH_HANS ZH_HANS_CHN ZH_HANS_SGP \
+     ZH_HANT ZH_HANT_HKG ZH_HANT_MAC ZH_HANT_TWN ZU";
+
 pub fn look(node: Node<'_>, found: &mut Refusals) {
     if let [first, from, to, last] = node.own().map(|word| word.kind()).collect::<Vec<_>>().as_slice()
         && *first == "INTERVAL"
@@ -98,6 +105,9 @@ fn inside_type(node: Node<'_>) -> bool {
 }
 
 fn incomplete(node: Node<'_>, found: &mut Refusals) {
+    if of_function(node) && node.version() < (4, 2) {
+        return;
+    }
     let own: Vec<&str> = node.own().map(|word| word.kind()).collect();
     if let [kind @ ("ARRAY" | "MAP" | "STRUCT")] = own.as_slice()
         && node.kids().next().is_none()
@@ -117,7 +127,7 @@ fn incomplete_type(node: Node<'_>, kind: &str, found: &mut Refusals) {
 }
 
 /// Whether it stands in a statement that creates a function.
-fn of_function(node: Node<'_>) -> bool {
+pub fn of_function(node: Node<'_>) -> bool {
     node.above().last().is_some_and(|root| {
         root.below()
             .iter()
@@ -183,6 +193,10 @@ fn primitive(node: Node<'_>, found: &mut Refusals) {
             return;
         }
         [] if matches!(name.as_str(), "GEOMETRY" | "GEOGRAPHY") => true,
+        [srid] if matches!(name.as_str(), "GEOMETRY" | "GEOGRAPHY") => {
+            srid_of(node, &name, *srid, found);
+            return;
+        }
         [] => false,
         [_] if SIZED.contains(&name.as_str()) => false,
         [precision] | [precision, _] if DECIMALS.contains(&name.as_str()) => {
@@ -211,6 +225,20 @@ fn primitive(node: Node<'_>, found: &mut Refusals) {
     }
 }
 
+/// Systems of coordinates that the first Spark with such types knows; later ones know many more, of which little is said here.
+fn srid_of(node: Node<'_>, name: &str, srid: i32, found: &mut Refusals) {
+    let known = match (name, node.version() < (4, 2)) {
+        ("GEOMETRY", true) => matches!(srid, 0 | 3857 | 4326),
+        ("GEOGRAPHY", true) => srid == 4326,
+        ("GEOGRAPHY", false) => !matches!(srid, 0 | 1 | 3857),
+        _ => srid == 0 || (1024..=32_766).contains(&srid) || srid > 100_000,
+    };
+    if !known {
+        let message = format!("{name} takes no coordinates of the system {srid}");
+        found.add(node, "ST_INVALID_SRID_VALUE", message);
+    }
+}
+
 /// Collations that leave blanks at the end out are refused by Spark 4.0 as it comes.
 fn trims(node: Node<'_>, name: &str, found: &mut Refusals) {
     let trims = name.trim_matches('`').to_ascii_uppercase().ends_with("_RTRIM");
@@ -222,6 +250,9 @@ fn trims(node: Node<'_>, name: &str, found: &mut Refusals) {
 
 /// A collation's name: one of Spark's own, or a locale with what it ignores.
 fn collation(node: Node<'_>, name: &str, found: &mut Refusals) {
+    if of_function(node) && node.version() < (4, 2) {
+        return;
+    }
     let upper = name.trim_matches('`').to_ascii_uppercase();
     let parts: Vec<&str> = upper.split('.').collect();
     let base = match parts.as_slice() {
@@ -229,19 +260,22 @@ fn collation(node: Node<'_>, name: &str, found: &mut Refusals) {
         ["SYSTEM", "BUILTIN", one] => *one,
         _ => "",
     };
-    let mut base = base;
-    while let Some(shorter) = ["_CI", "_CS", "_AI", "_AS", "_RTRIM"]
+    let (mut base, mut ends) = (base, Vec::new());
+    while let Some((shorter, kind)) = [("_CI", 0), ("_CS", 0), ("_AI", 1), ("_AS", 1), ("_RTRIM", 2)]
         .iter()
-        .find_map(|end| base.strip_suffix(end))
+        .find_map(|(end, kind)| Some((base.strip_suffix(end)?, *kind)))
     {
         base = shorter;
+        ends.push(kind);
     }
-    let locale = || {
-        let mut parts = base.split('_');
-        let language = parts.next().is_some_and(|part| matches!(part.len(), 2 | 3));
-        language && parts.all(|part| matches!(part.len(), 3 | 4) && part.chars().all(|c| c.is_ascii_alphabetic()))
+    // Each is said once, and those of bytes ignore neither case nor accents.
+    let once = |kind| ends.iter().filter(|end| **end == kind).count() <= 1;
+    let right = match base {
+        "UTF8_BINARY" | "UTF8_LCASE" => ends.iter().all(|kind| *kind == 2) && once(2),
+        "UNICODE" => (0..3).all(once),
+        base => (0..3).all(once) && LOCALES.split_whitespace().any(|locale| locale == base),
     };
-    if !(matches!(base, "UTF8_BINARY" | "UTF8_LCASE" | "UNICODE") || locale()) {
+    if !right {
         let message = format!("there is no collation {name}; UTF8_BINARY, UTF8_LCASE and UNICODE are some");
         found.add(node, "COLLATION_INVALID_NAME", message);
     }
