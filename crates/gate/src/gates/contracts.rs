@@ -1,8 +1,11 @@
 //! Data contracts: whether they can be read, so that they check something when the job runs.
 //!
-//! What a contract may say is the business of the room that checks data; its reader is passed in ([`Settings::contracts`]).
+//! Files of the job, and keys of its ConfigMaps that an application's `stoke.dev/quality` names. What a contract may say is the business of the
+//! room that checks data; its reader is passed in ([`Settings::contracts`]).
 
-use stoke_model::manifest::Severity;
+use stoke_model::annotations::QUALITY;
+use stoke_model::annotations::quality::{self, FileOf, Step};
+use stoke_model::manifest::{Document, Entry, Place, Severity, Source};
 
 use super::Looked;
 use crate::Settings;
@@ -10,30 +13,124 @@ use crate::finding::Finding;
 use crate::job::{Job, Kind};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
-    let contracts: Vec<_> = job
-        .files
-        .iter()
-        .filter(|file| matches!(file.kind, Kind::Contract))
-        .collect();
+    let files = job.files.iter().filter(|file| matches!(file.kind, Kind::Contract));
     let mut findings = Vec::new();
-    for file in &contracts {
-        let Some(read) = settings.contracts else {
-            let message = "no reader of contracts is at hand";
-            findings
-                .push(Finding::cannot_tell("contract-unread", &file.name, message).with_fix("`stoke check` has one"));
-            continue;
+    let mut count = 0;
+    for file in files {
+        count += 1;
+        findings.extend(read(&file.source, settings));
+    }
+    for (map, entry) in in_config_maps(job, settings) {
+        let Some(text) = entry.value.as_str() else { continue };
+        count += 1;
+        let inner = Source::new(map.source.name(), text);
+        let found = read(&inner, settings).into_iter();
+        findings.extend(found.map(|finding| placed(finding, &map.source, entry.value.place)));
+    }
+    Looked::at(count, "contract", findings)
+}
+
+fn read(source: &Source, settings: &Settings) -> Vec<Finding> {
+    let Some(read) = settings.contracts else {
+        let message = "no reader of contracts is at hand";
+        return vec![Finding::cannot_tell("contract-unread", source.name(), message).with_fix("`stoke check` has one")];
+    };
+    let coded = read(source).into_iter().map(|complaint| {
+        let code = match complaint.severity {
+            Severity::Error => "bad-contract",
+            Severity::Warning => "doubtful-contract",
         };
-        for complaint in read(&file.source) {
-            let code = match complaint.severity {
-                Severity::Error => "bad-contract",
-                Severity::Warning => "doubtful-contract",
+        let mut finding = Finding::from(complaint);
+        finding.code = code.into();
+        finding
+    });
+    coded.collect()
+}
+
+/// The steps that an application's annotation asks for, with where it stands; none when it cannot be read, which the gate of manifests tells.
+fn steps(document: &Document) -> Vec<(Step, Place)> {
+    let annotation = document
+        .node
+        .lookup("metadata.annotations")
+        .and_then(|all| all.get(QUALITY));
+    let read = annotation.and_then(|node| Some((node.place, quality::read(node.as_str()?).ok()?)));
+    let Some((place, steps)) = read else {
+        return Vec::new();
+    };
+    let all = steps.before.into_iter().chain(steps.after);
+    all.map(|step| (step, place)).collect()
+}
+
+/// The contracts and waivers that an application's annotation names, with where it stands.
+pub(super) fn files(document: &Document) -> Vec<(FileOf, Place)> {
+    let all = steps(document).into_iter();
+    let files = all.flat_map(|(step, place)| [Some((step.contract, place)), step.waivers.map(|file| (file, place))]);
+    files.flatten().collect()
+}
+
+/// Keys of the job's ConfigMaps that its applications name as contracts, each once.
+fn in_config_maps<'a>(job: &'a Job, settings: &Settings) -> Vec<(&'a Document, &'a Entry)> {
+    let mut found: Vec<(&Document, &Entry)> = Vec::new();
+    for document in job.documents().filter(|document| document.is_ours()) {
+        for (step, _) in steps(document) {
+            let FileOf::ConfigMap { name, key } = &step.contract else {
+                continue;
             };
-            let mut finding = Finding::from(complaint);
-            finding.code = code.into();
-            findings.push(finding);
+            let is_named = |map: &&Document| {
+                map.kind == "ConfigMap"
+                    && map.name == *name
+                    && settings.namespace_of(map) == settings.namespace_of(document)
+            };
+            let map = job.documents().find(is_named);
+            let entry = map.and_then(|map| Some((map, map.node.get("data")?.entry(key)?)));
+            if let Some((map, entry)) = entry
+                && !found.iter().any(|(_, known)| std::ptr::eq(*known, entry))
+            {
+                found.push((map, entry));
+            }
         }
     }
-    Looked::at(contracts.len(), "contract", findings)
+    found
+}
+
+/// A finding in a text that is a value of a manifest, where it stands in the manifest: line by line in a literal block, else at the value.
+fn placed(finding: Finding, source: &Source, value: Place) -> Finding {
+    let is_block = source.written(value).starts_with('|') && finding.line > 0;
+    let first = value.line + finding.line;
+    let line = source.text().lines().nth(first.saturating_sub(1)).filter(|_| is_block);
+    let Some(line) = line else {
+        return Finding {
+            line: value.line,
+            column: value.column,
+            excerpt: source.excerpt(value),
+            ..finding
+        };
+    };
+    let start = source
+        .text()
+        .lines()
+        .take(first - 1)
+        .map(|line| line.len() + 1)
+        .sum::<usize>();
+    // Every line of a block has the indentation of its first one.
+    let indented = |line: &str| line.len() - line.trim_start().len();
+    let block = source
+        .text()
+        .lines()
+        .skip(value.line)
+        .find(|line| !line.trim().is_empty());
+    let offset = (block.map_or(0, indented) + finding.column.saturating_sub(1)).min(line.len());
+    let mut at = start + offset;
+    while !source.text().is_char_boundary(at) {
+        at -= 1;
+    }
+    let place = source.place_at(at);
+    Finding {
+        line: place.line,
+        column: place.column,
+        excerpt: source.excerpt(place),
+        ..finding
+    }
 }
 
 #[cfg(test)]
@@ -77,5 +174,30 @@ mod tests {
         assert_eq!(codes(None), ["contract-unread"]);
         assert_eq!(codes(Some(|_| Vec::new())), [""; 0]);
         assert_eq!(codes(Some(wrong)), ["bad-contract", "doubtful-contract"]);
+    }
+
+    #[test]
+    fn contracts_in_config_maps_are_read_where_an_application_names_them() {
+        let app = "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata:\n  name: a\n  annotations:\n    \
+                   stoke.dev/quality: 'before: [{contract: c/one.yaml, data: /d}, {contract: c/two.yaml, data: /d}]'\n";
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  one.yaml: |\n    name: x\n    wrong: y\n  two.yaml: \"wrong: z\"\n  other.yaml: 'wrong: not named'\n";
+        let wrong = |source: &Source| {
+            let place = source.text().find("wrong").map(|offset| source.place_at(offset));
+            let told = |place| Complaint::new(Severity::Error, "no", source, place, "", "no".to_owned());
+            place.map(told).into_iter().collect::<Vec<_>>()
+        };
+        let settings = Settings {
+            contracts: Some(wrong),
+            ..Settings::default()
+        };
+        let job = Job {
+            files: vec![
+                of_bytes("app.yaml", app.as_bytes()),
+                of_bytes("map.yaml", map.as_bytes()),
+            ],
+            ..Job::default()
+        };
+        let places: Vec<String> = look(&job, &settings).findings.iter().map(Finding::place).collect();
+        assert_eq!(places, ["map.yaml:7:5", "map.yaml:8:13"]);
     }
 }

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use stoke_model::annotations::quality::FileOf;
 use stoke_model::kubernetes;
-use stoke_model::manifest::{Document, Node, Severity};
+use stoke_model::manifest::{Document, Node, Place, Severity};
 
 use super::Looked;
 use crate::Settings;
@@ -120,14 +121,8 @@ fn references(job: &Job, settings: &Settings) -> Vec<Finding> {
     let mut found = Vec::new();
     for document in job.documents().filter(|document| document.is_ours()) {
         let namespace = settings.namespace_of(document);
-        let mut refer = |kind: &str, of: &Node| {
-            let (Some(name), Some(key)) = (of.get("name"), of.get("key")) else {
-                return;
-            };
-            let (Some(name_text), Some(key_text)) = (name.as_str(), key.as_str()) else {
-                return;
-            };
-            let Some(object) = defined(kind, name_text, namespace) else {
+        let mut refer = |kind: &str, name: &str, key: &str, place: Place| {
+            let Some(object) = defined(kind, name, namespace) else {
                 return;
             };
             let keys: Vec<&str> = ["data", "stringData", "binaryData"]
@@ -136,23 +131,38 @@ fn references(job: &Job, settings: &Settings) -> Vec<Finding> {
                 .flat_map(Node::entries)
                 .map(|entry| entry.key.as_str())
                 .collect();
-            if keys.contains(&key_text) || of.get("optional").is_some() {
+            if keys.contains(&key) {
                 return;
             }
-            let message = format!("{kind} `{name_text}` of this job has no key `{key_text}`");
-            let fix = match stoke_model::manifest::nearest(key_text, keys.iter().copied()) {
+            let message = format!("{kind} `{name}` of this job has no key `{key}`");
+            let fix = match stoke_model::manifest::nearest(key, keys.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("it has {}", keys.join(", ")),
             };
-            found.push(
-                Finding::at(Severity::Error, "missing-key", &document.source, key.place, "", message).with_fix(fix),
-            );
+            found.push(Finding::at(Severity::Error, "missing-key", &document.source, place, "", message).with_fix(fix));
         };
-        walk(&document.node, &mut |key, node| match key {
-            "configMapKeyRef" => refer("ConfigMap", node),
-            "secretKeyRef" => refer("Secret", node),
-            _ => {}
+        let named = |of: &Node| {
+            let (name, key) = (of.get("name")?.as_str()?, of.get("key")?);
+            let place = key.place;
+            of.get("optional")
+                .is_none()
+                .then(|| Some((name.to_owned(), key.as_str()?.to_owned(), place)))?
+        };
+        walk(&document.node, &mut |field, node| {
+            let kind = match field {
+                "configMapKeyRef" => "ConfigMap",
+                "secretKeyRef" => "Secret",
+                _ => return,
+            };
+            if let Some((name, key, place)) = named(node) {
+                refer(kind, &name, &key, place);
+            }
         });
+        for (file, place) in super::contracts::files(document) {
+            if let FileOf::ConfigMap { name, key } = file {
+                refer("ConfigMap", &name, &key, place);
+            }
+        }
     }
     found
 }
