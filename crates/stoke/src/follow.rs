@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, LogParams};
+use kube::api::{Api, ListParams, LogParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use stoke_model::crd::{ApplicationStateType, SparkApplication};
 use stoke_model::names;
+use stoke_operator::quality;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -20,6 +21,9 @@ use crate::terminal::{Format, Terminal, dim, duration};
 
 /// Lines of the driver's log kept for the summary.
 const TAIL: usize = 2_000;
+
+/// Lines of a report of data quality that are shown.
+const REPORT: i64 = 60;
 
 /// What to show while following.
 pub struct Options {
@@ -120,6 +124,7 @@ pub async fn follow(
         }
     };
     let _ = tokio::time::timeout(Duration::from_secs(5), drain).await;
+    follower.checks(&pods, &selector).await;
     Ok(follower.end())
 }
 
@@ -258,6 +263,37 @@ impl Follower<'_> {
         }
         if let Some(reason) = unschedulable(pod) {
             self.wait(&reason);
+        }
+    }
+
+    /// Shows what the steps of data quality reported that do not hold: their pods may be gone with the cluster.
+    async fn checks(&mut self, pods: &Api<Pod>, selector: &str) {
+        if !self.told.iter().any(|told| !told.contains(": Passed: ")) {
+            return;
+        }
+        let of_quality = format!("{selector},{}={}", names::LABEL_SPARK_ROLE, quality::ROLE);
+        let Ok(found) = pods.list(&ListParams::default().labels(&of_quality)).await else {
+            return;
+        };
+        for pod in found {
+            let statuses = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.container_statuses.as_ref());
+            let bad = statuses.into_iter().flatten().filter(|container| {
+                let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+                ended.is_some_and(|ended| ended.exit_code != 0)
+            });
+            for container in bad {
+                let parameters = LogParams {
+                    container: Some(container.name.clone()),
+                    tail_lines: Some(REPORT),
+                    ..LogParams::default()
+                };
+                self.note(&format!("pod {}, {}:", pod.name_any(), container.name));
+                let log = pods.logs(&pod.name_any(), &parameters).await.unwrap_or_default();
+                log.lines().for_each(|line| self.terminal.note(line));
+            }
         }
     }
 

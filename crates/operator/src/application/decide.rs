@@ -3,13 +3,13 @@
 //! A decision follows arrows until the next one needs an answer from outside (an [`Action`]) or time to pass. The status it returns is to be
 //! written *before* its actions are taken: what is about to be created is on record first, under names that derive from that record.
 
+mod deadline;
 mod driver;
 mod quality;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use stoke_model::annotations::ACTIVE_DEADLINE;
 use stoke_model::annotations::quality::Phase;
 use stoke_model::crd::{
     ApplicationStateType as State, DriverInfo, ExecutorState, RestartPolicyType, SparkApplicationStatus, Transition,
@@ -19,7 +19,7 @@ use stoke_model::names::driver_pod;
 
 use super::annotations::{self, OnEdit};
 use super::facts::{Driver, DriverPod, Facts, Outcome};
-use super::limits::{self, Limits};
+use super::limits::Limits;
 use super::note::EventNote;
 use super::{conditions, executors};
 use crate::names;
@@ -509,44 +509,6 @@ impl Round<'_> {
             Some(begun) if failed_at.duration_since(begun) >= WENT_WELL => 1,
             _ => self.status.execution_attempts,
         }
-    }
-
-    // --- the active deadline ----------------------------------------------------------------------------------------------------
-
-    fn deadline(&self) -> Option<Timestamp> {
-        limits::end(self.status.start_time.as_ref()?.0, self.limits.active)
-    }
-
-    fn is_overdue(&self) -> bool {
-        self.deadline().is_some_and(|deadline| deadline <= self.now)
-    }
-
-    /// Looks again when the deadline comes, if that is sooner.
-    fn not_past_the_deadline(&self, until: Timestamp) -> Timestamp {
-        self.deadline()
-            .filter(|deadline| *deadline > self.now)
-            .map_or(until, |deadline| deadline.min(until))
-    }
-
-    /// True in states that wait for a driver that does not exist yet; one that exists may have ended in time.
-    fn awaits_driver(&self) -> bool {
-        matches!(
-            self.state(),
-            State::New | State::Resuming | State::PendingRerun | State::SubmissionFailed
-        )
-    }
-
-    /// Kubernetes' word and sentence for a Job.
-    fn overdue(&mut self) -> Next {
-        let limit = self.limits.active.unwrap_or_default().as_secs();
-        self.because = Some("DeadlineExceeded");
-        self.fail(
-            None,
-            &format!(
-                "SparkApplication was active longer than specified deadline ({limit} s, {})",
-                ACTIVE_DEADLINE
-            ),
-        )
     }
 
     /// The node's time of the end, unless its clock disagrees with ours about the order of things.

@@ -43,6 +43,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
                     "3000 prices written",
                     "QualityBefore: Passed: 1 of 1 contracts hold",
                     "QualityAfter: Warned: 1 of 2 contracts hold",
+                    "FAIL: price.max (<= 500)",
                     "COMPLETED",
                 ],
             )
