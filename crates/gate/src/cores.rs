@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Things that are worth a thread of their own.
-const FEW: usize = 32;
+/// The stack of a thread, as large as that of a program's first one: texts may be deep.
+const STACK: usize = 8 << 20;
 
-/// What a function says of each item, in their order; a few are asked one after the other, many on all cores.
-pub fn in_order<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// What a function says of each item, in their order, asked on all cores; so many of them are worth a thread.
+pub fn in_order<T: Sync, R: Send>(items: &[T], worth: usize, ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(items.len() / FEW);
+    let threads = cores.min(items.len() / worth);
     if threads < 2 {
         return items.iter().map(ask).collect();
     }
@@ -24,7 +24,12 @@ pub fn in_order<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> 
         }
     };
     let mut answers: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        // A thread that cannot be had is done without.
+        let another = |_| {
+            let thread = std::thread::Builder::new().stack_size(STACK);
+            thread.spawn_scoped(scope, work).ok()
+        };
+        let others: Vec<_> = (1..threads).filter_map(another).collect();
         let mut answers = work();
         for other in others {
             match other.join() {
@@ -47,7 +52,7 @@ mod tests {
         for count in [0, 3, 1000] {
             let items: Vec<usize> = (0..count).collect();
             let doubled: Vec<usize> = items.iter().map(|item| item * 2).collect();
-            assert_eq!(in_order(&items, |item| item * 2), doubled);
+            assert_eq!(in_order(&items, 2, |item| item * 2), doubled);
         }
     }
 }

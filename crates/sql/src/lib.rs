@@ -5,6 +5,8 @@
 //! rule took which words, [`grammar`] puts the pieces together. So the grammar is always the right one, whichever Spark it is. Spark's parser then builds a
 //! plan of the tree, and refuses there what its grammar cannot say; what it refuses is in `refusals`, by the names Spark has for it.
 //!
+//! What does not depend on the text is found out once for a run: `machine` for the lexer, `moves` for the parser.
+//!
 //! Never: what Spark checks after parsing (tables, columns, types); nor any JVM.
 
 pub mod atn;

@@ -3,7 +3,7 @@
 //! Two ways: texts of a form that only a credential has ([`FORMS`]), and a plain value behind a name that asks for a secret one ([`named`]). Values that stand for
 //! another one (`${…}`, `<…>`, `changeme`) and references to Secrets are none. What is found is never shown: a finding tells the place, the kind and the length.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 use stoke_model::manifest::{Document, Node, Place, Severity, Source};
@@ -12,88 +12,128 @@ use super::Looked;
 use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 
-/// Forms of credentials: code, what it is, and the expression; its first group is the credential where it has one.
-const FORMS: [(&str, &str, &str); 17] = [
+/// A form of credentials: code, what it is, and the expression; its first group is the credential where it has one. Last what stands in every text that it
+/// matches, in lower case: one of each group.
+type Form = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static [&'static str]],
+);
+
+/// Forms of credentials. Making some of the expressions takes longer than reading a job, so each is made when a file has what it needs.
+const FORMS: [Form; 17] = [
     (
         "secret-private-key",
         "a private key",
         r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
+        &[&["-----begin "]],
     ),
     (
         "secret-aws-key",
         "the id of an AWS access key",
         r"\b((?:AKIA|ASIA)[0-9A-Z]{16})\b",
+        &[&["akia", "asia"]],
     ),
     (
         "secret-aws-key",
         "an AWS secret access key",
-        r#"(?i)aws[\w.\-]{0,30}secret[\w.\-]{0,20}["']?\s*[=:,]\s*["']?([A-Za-z0-9/+]{40})\b"#,
+        r#"(?i)aws[[:word:].\-]{0,30}secret[[:word:].\-]{0,20}["']?\s*[=:,]\s*["']?([A-Za-z0-9/+]{40})\b"#,
+        &[&["aws"], &["secret"]],
     ),
     (
         "secret-azure-key",
         "an Azure storage key",
         r"\b(?i:AccountKey)=([A-Za-z0-9+/]{86}==)",
+        &[&["accountkey="]],
     ),
     (
         "secret-azure-key",
         "an Azure shared access signature",
         r"[?&]sv=[0-9-]{10}&[^\s\x22']*\bsig=([A-Za-z0-9%+/]{43,})",
+        &[&["sv="], &["sig="]],
     ),
-    ("secret-google-key", "a Google API key", r"\b(AIza[0-9A-Za-z_\-]{35})"),
+    (
+        "secret-google-key",
+        "a Google API key",
+        r"\b(AIza[0-9A-Za-z_\-]{35})",
+        &[&["aiza"]],
+    ),
     (
         "secret-github-token",
         "a GitHub token",
         r"\b(gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{60,})",
+        &[&["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"]],
     ),
     (
         "secret-gitlab-token",
         "a GitLab token",
         r"\b(glpat-[A-Za-z0-9_\-]{20,})",
+        &[&["glpat-"]],
     ),
     (
         "secret-slack-token",
         "a Slack token",
         r"\b(xox[abeoprs]-[A-Za-z0-9-]{10,})",
+        &[&["xox"]],
     ),
     (
         "secret-databricks-token",
         "a Databricks token",
         r"\b(dapi[0-9a-f]{32})\b",
+        &[&["dapi"]],
     ),
     (
         "secret-hugging-face-token",
         "a Hugging Face token",
         r"\b(hf_[A-Za-z0-9]{34,})\b",
+        &[&["hf_"]],
     ),
-    ("secret-npm-token", "an npm token", r"\b(npm_[A-Za-z0-9]{36})\b"),
+    (
+        "secret-npm-token",
+        "an npm token",
+        r"\b(npm_[A-Za-z0-9]{36})\b",
+        &[&["npm_"]],
+    ),
     (
         "secret-pypi-token",
         "a PyPI token",
         r"\b(pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_\-]{50,})",
+        &[&["pypi-"]],
     ),
-    ("secret-stripe-key", "a Stripe key", r"\b([sr]k_live_[0-9A-Za-z]{20,})"),
+    (
+        "secret-stripe-key",
+        "a Stripe key",
+        r"\b([sr]k_live_[0-9A-Za-z]{20,})",
+        &[&["k_live_"]],
+    ),
     (
         "secret-jwt",
         "a JSON Web Token",
         r"\b(eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{20,})",
+        &[&["eyj"]],
     ),
     (
         "secret-in-url",
         "a password in a URL",
         r#"\b[a-z][a-z0-9+.\-]{1,20}://[^\s/:@"'<>{}$]+:([^\s/:@"'<>{}$]{3,})@[\w.\-]+"#,
+        &[&["://"]],
     ),
     (
         "secret-in-url",
         "a password in a JDBC URL",
         r#"\bjdbc:[^\s"']*[?;&](?i:password)=([^\s;&"'<>{}$]{3,})"#,
+        &[&["jdbc:"], &["password="]],
     ),
 ];
 
 /// Names whose value is a secret, at the end of a key.
 const NAMES: &str = r"(?:password|passwd|passphrase|secret|secret[._-]?key|secret[._-]?access[._-]?key|access[._-]?token|auth[._-]?token|api[._-]?key|api[._-]?token|private[._-]?key|client[._-]?secret|account[._-]?key|sas[._-]?token|oauth2?[._-]?token|session[._-]?token|bearer[._-]?token)";
 
-static EXPRESSIONS: LazyLock<Vec<Option<Regex>>> =
-    LazyLock::new(|| FORMS.iter().map(|(_, _, form)| Regex::new(form).ok()).collect());
+/// What stands in every name of [`NAMES`], in lower case.
+const IN_NAMES: [&str; 5] = ["passw", "passphrase", "secret", "key", "token"];
+
+static EXPRESSIONS: [OnceLock<Option<Regex>>; FORMS.len()] = [const { OnceLock::new() }; FORMS.len()];
 /// `key: value`, `key=value`, `key value` of configuration.
 static SETTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(
@@ -128,11 +168,20 @@ pub(super) fn look(job: &Job) -> Looked {
 
 fn of_file(file: &File, findings: &mut Vec<Finding>) {
     let source = &file.source;
+    let lower = lowered(source.text());
+    let forms: Vec<usize> = (0..FORMS.len())
+        .filter(|form| may_have(&lower, FORMS[*form].3))
+        .collect();
     let mut lines: Vec<usize> = Vec::new();
     let mut at = 0;
     for (number, line) in source.text().split_inclusive('\n').enumerate() {
         let text = line.trim_end_matches(['\n', '\r']);
-        if let Some((code, what, range)) = form(text).or_else(|| setting(file, text)) {
+        let named = || {
+            may_have(&lowered(text), &[&IN_NAMES])
+                .then(|| setting(file, text))
+                .flatten()
+        };
+        if let Some((code, what, range)) = form(&forms, text).or_else(named) {
             lines.push(number + 1);
             findings.push(finding(source, code, &what, at + range.start..at + range.end));
         }
@@ -145,16 +194,29 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A credential by its form.
-fn form(line: &str) -> Option<(&'static str, String, std::ops::Range<usize>)> {
-    FORMS
-        .iter()
-        .zip(EXPRESSIONS.iter())
-        .find_map(|((code, what, _), expression)| {
-            let found = expression.as_ref()?.captures(line)?;
-            let range = found.get(1).or_else(|| found.get(0))?.range();
-            (!stands_for_another(&line[range.clone()])).then(|| (*code, (*what).to_owned(), range))
-        })
+/// A text for [`may_have`]: in lower case, where the only letters beyond ASCII that are those of ASCII in another case (the long s and the sign of Kelvin) are so too.
+fn lowered(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    if lower.is_ascii() {
+        return lower;
+    }
+    lower.replace('\u{17f}', "s").replace('\u{212a}', "k")
+}
+
+/// Whether a text in lower case has one of each group.
+fn may_have(lower: &str, needs: &[&[&str]]) -> bool {
+    needs.iter().all(|group| group.iter().any(|need| lower.contains(need)))
+}
+
+/// A credential by its form, of those that the file may have.
+fn form(forms: &[usize], line: &str) -> Option<(&'static str, String, std::ops::Range<usize>)> {
+    forms.iter().find_map(|number| {
+        let (code, what, form, _) = FORMS[*number];
+        let expression = EXPRESSIONS[*number].get_or_init(|| Regex::new(form).ok());
+        let found = expression.as_ref()?.captures(line)?;
+        let range = found.get(1).or_else(|| found.get(0))?.range();
+        (!stands_for_another(&line[range.clone()])).then(|| (code, what.to_owned(), range))
+    })
 }
 
 /// A plain value behind a name that asks for a secret one.

@@ -54,6 +54,9 @@ struct Grammars {
     missing: Vec<(String, String)>,
 }
 
+/// Statements that take about as long as a thread takes to learn the grammar.
+const WORTH_A_THREAD: usize = 32;
+
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let mut findings = Vec::new();
     let mut texts = Vec::new();
@@ -106,7 +109,10 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         };
         cuts.extend(ranges.into_iter().map(|range| (*text, tokens.as_slice(), range)));
     }
-    let mut judged = in_order(&cuts, |(text, tokens, range)| look.at(text, &tokens[range.clone()])).into_iter();
+    let mut judged = in_order(&cuts, WORTH_A_THREAD, |(text, tokens, range)| {
+        look.at(text, &tokens[range.clone()])
+    })
+    .into_iter();
     let (mut count, mut number) = (0, 0);
     while let (Some((text, tokens, range)), Some(mut first)) = (cuts.get(number), judged.next()) {
         (count, number) = (count + 1, number + 1);
