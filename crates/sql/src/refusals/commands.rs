@@ -246,7 +246,8 @@ fn zone(node: Node<'_>, rest: &[&str], found: &mut Refusals) {
     if let Some(interval) = node.kid("interval") {
         let months = |unit: &Node<'_>| {
             let name = unit.text().to_ascii_uppercase();
-            unit.rule().starts_with("unitIn") && (name.starts_with("YEAR") || name.starts_with("MONTH"))
+            let some = interval.text().contains(|c: char| matches!(c, '1'..='9'));
+            some && unit.rule().starts_with("unitIn") && (name.starts_with("YEAR") || name.starts_with("MONTH"))
         };
         let months = interval.below().iter().any(months);
         let length = match intervals::length(interval) {

@@ -28,6 +28,8 @@ mod tables;
 mod types;
 mod values;
 
+use std::ops::Range;
+
 use crate::grammar::SyntaxError;
 use crate::parsed::{Node, Parsed};
 
@@ -51,7 +53,9 @@ impl Refusals {
 /// The first thing that Spark refuses of a text.
 pub fn first(parsed: &Parsed<'_>) -> Option<SyntaxError> {
     let mut found = Refusals::default();
-    for node in parsed.nodes() {
+    let bodies = bodies(parsed);
+    let told = |node: &Node<'_>| !bodies.iter().any(|body| body.contains(&node.first()));
+    for node in parsed.nodes().filter(told) {
         look_at_name(node, &mut found);
         literals::look(node, &mut found);
         types::look(node, &mut found);
@@ -111,6 +115,21 @@ fn unescape(text: &str, quote: char, into: &mut String) {
             _ => into.push(character),
         }
     }
+}
+
+/// What a function in SQL is made of, its value and its defaults, by their tokens: Spark keeps them as a text and parses them when the function is made.
+fn bodies(parsed: &Parsed<'_>) -> Vec<Range<usize>> {
+    let creates = |node: &Node<'_>| node.is("statement") && begins(*node, &["CREATE"]) && node.has("FUNCTION");
+    let mut bodies = Vec::new();
+    for statement in parsed.nodes().filter(creates) {
+        let of = |node: &Node<'_>| match node.rule() {
+            "query" | "expression" => node.parent().is_some_and(|parent| parent.is("statement")),
+            rule => rule == "defaultExpression",
+        };
+        let range = |node: Node<'_>| node.first()..node.first() + node.words().count();
+        bodies.extend(statement.below().into_iter().filter(of).map(range));
+    }
+    bodies
 }
 
 /// The name in `IDENTIFIER('…')`, which some Sparks read while they parse.

@@ -33,6 +33,8 @@ struct Text {
     single: bool,
     /// What it is.
     entry: Entry,
+    /// Whether a type, or the fields of a structure, are as good as what it is.
+    ddl: bool,
 }
 
 /// Grammars by the version they were asked for.
@@ -236,6 +238,13 @@ impl Grammars {
             let Err(error) = grammar.check_as(text.entry, &written) else {
                 continue;
             };
+            let fields = || format!("struct<{written}>");
+            if text.ddl
+                && (grammar.check_as(Entry::DataType, &written).is_ok()
+                    || grammar.check_as(Entry::DataType, &fields()).is_ok())
+            {
+                continue;
+            }
             let at = from + character(&written, error.line, error.column);
             match wrong.iter_mut().find(|known| known.0 == at && known.1 == error.message) {
                 Some(known) => known.2.push(version),
@@ -303,6 +312,7 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) -> Option<Text> {
         offsets: Vec::new(),
         single: false,
         entry: Entry::Statement,
+        ddl: false,
     })
 }
 
@@ -314,11 +324,13 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
                 characters: found.sql.chars().collect(),
                 offsets: found.offsets,
                 single: true,
-                entry: if found.expression {
-                    Entry::Expression
-                } else {
-                    Entry::Statement
+                entry: match found.kind {
+                    python::Form::Statement => Entry::Statement,
+                    python::Form::Expression => Entry::Expression,
+                    python::Form::Schema | python::Form::Ddl => Entry::TableSchema,
+                    python::Form::Type => Entry::DataType,
                 },
+                ddl: found.kind == python::Form::Ddl,
             };
             found.into_iter().map(text).collect()
         }
