@@ -142,14 +142,14 @@ const IN_NAMES: &[Row] = &[
         "",
     ),
     (
-        "ON t.city = s.city WHEN",
-        "ON t.town = s.city WHEN",
+        "ON x.city = y.city WHEN",
+        "ON x.town = y.city WHEN",
         "sql-unknown-column",
         "",
     ),
     (
-        "MERGE INTO shop.totals",
-        "MERGE INTO shop.total",
+        "MERGE INTO shop.totals AS x",
+        "MERGE INTO shop.total AS x",
         "sql-unknown-table",
         "",
     ),

@@ -116,6 +116,10 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
                 found.add(word, "INVALID_SQL_SYNTAX.ANALYZE_TABLE_UNEXPECTED_NOSCAN", message);
             }
         }
+        ["SHOW", "TABLE", "EXTENDED", ..] if has("JSON") && node.kid("partitionSpec").is_some() => {
+            let condition = "UNSUPPORTED_FEATURE.SHOW_TABLE_EXTENDED_JSON_WITH_PARTITION";
+            found.add(node, condition, "a partition is not shown AS JSON");
+        }
         ["SHOW", ..] if has("FUNCTIONS") => functions(node, found),
         ["DESC" | "DESCRIBE", ..] => describe(node, found),
         ["COMMENT", "ON", "COLUMN", ..] if node.version() >= (4, 2) => {
