@@ -4,6 +4,8 @@
 //! that cannot go wrong: a literal (also adjacent ones, f-strings and `.format`), or a name that is given one such text and nothing else in its file. What is put
 //! together while the program runs is not known before, and is left out.
 
+mod frames;
+
 use std::collections::HashMap;
 
 use tree_sitter::{Node, Parser, Tree};
@@ -17,8 +19,23 @@ pub struct SqlString {
     pub offsets: Vec<usize>,
     /// Where the call stands, in bytes.
     pub call: usize,
-    /// True for an expression: what `expr` and `selectExpr` are given.
-    pub expression: bool,
+    /// What it is.
+    pub kind: Form,
+}
+
+/// What a text is to Spark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A statement.
+    Statement,
+    /// An expression: what `expr`, `selectExpr` and the `filter` of a frame are given.
+    Expression,
+    /// Columns and their types: what a reader's `schema` is given.
+    Schema,
+    /// Either of columns and types, and a type: what `createDataFrame`, `from_json` and functions of Python are given.
+    Ddl,
+    /// A type: what `cast` is given.
+    Type,
 }
 
 /// Why a program cannot be read.
@@ -29,7 +46,7 @@ pub struct NoPython {
     pub at: usize,
 }
 
-/// The texts that a program gives to a Spark session's `sql`, to `functions.expr` and to `selectExpr`.
+/// The texts that a program gives to a Spark session's `sql`, to `functions.expr`, `selectExpr` and `filter`, and its types and schemas in DDL.
 ///
 /// # Errors
 /// Where the program is no Python. What could be read of it is not returned, since it may be read wrongly.
@@ -67,6 +84,8 @@ fn first_error(node: Node<'_>) -> Option<usize> {
 /// What is known of names in a program.
 struct Program<'a> {
     text: &'a str,
+    /// Everything that names are given; `None` where it is not known.
+    given: HashMap<&'a str, Vec<Option<Node<'a>>>>,
     /// Names that are given a value once, and the value; `None` for those that are given more than one.
     values: HashMap<&'a str, Option<Node<'a>>>,
 }
@@ -75,6 +94,7 @@ impl<'a> Program<'a> {
     fn of(root: Node<'a>, text: &'a str) -> Program<'a> {
         let mut program = Program {
             text,
+            given: HashMap::new(),
             values: HashMap::new(),
         };
         program.names(root);
@@ -117,6 +137,7 @@ impl<'a> Program<'a> {
                     };
                     if let Some(name) = name.filter(|name| name.kind() == "identifier") {
                         self.values.insert(self.written(name), None);
+                        self.given.entry(self.written(name)).or_default().push(None);
                     }
                 }
             }
@@ -131,6 +152,7 @@ impl<'a> Program<'a> {
     fn given(&mut self, left: Node<'a>, value: Option<Node<'a>>) {
         if left.kind() == "identifier" {
             let name = self.written(left);
+            self.given.entry(name).or_default().push(value);
             self.values
                 .entry(name)
                 .and_modify(|known| *known = None)
@@ -140,6 +162,7 @@ impl<'a> Program<'a> {
             for name in left.named_children(&mut cursor) {
                 if name.kind() == "identifier" {
                     self.values.insert(self.written(name), None);
+                    self.given.entry(self.written(name)).or_default().push(None);
                 }
             }
         }
@@ -156,38 +179,45 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// The texts of `F.expr("…")` and `frame.selectExpr("…", "…")`. What is put together of parts is left out: a part may be anything.
+    /// The texts of `F.expr("…")`, `frame.selectExpr("…", "…")`, `frame.filter("…")`, and of types and schemas. What is put together of parts is left
+    /// out: a part may be anything.
     fn expressions(&self, call: Node<'a>, found: &mut Vec<SqlString>) {
-        let Some(function) = call
-            .child_by_field_name("function")
-            .filter(|node| node.kind() == "attribute")
-        else {
+        let (Some(function), Some(arguments)) = (
+            call.child_by_field_name("function"),
+            call.child_by_field_name("arguments"),
+        ) else {
             return;
         };
-        let method = function.child_by_field_name("attribute").map(|node| self.written(node));
-        let object = function.child_by_field_name("object").map(|node| self.written(node));
-        let all = match (method, object) {
-            (Some("expr"), Some("F" | "f" | "functions" | "fn" | "sf" | "psf")) => false,
-            (Some("selectExpr"), _) => true,
-            _ => return,
-        };
-        let Some(arguments) = call.child_by_field_name("arguments") else {
+        let Some((form, first, count, keyword)) = self.takes(function) else {
             return;
         };
         let mut cursor = arguments.walk();
-        let given = arguments
+        let given: Vec<Node<'a>> = arguments
             .named_children(&mut cursor)
-            .filter(|node| node.kind() != "comment");
-        for argument in given.take(if all { usize::MAX } else { 1 }) {
+            .filter(|node| node.kind() != "comment")
+            .collect();
+        let named = given
+            .iter()
+            .filter(|node| node.kind() == "keyword_argument")
+            .filter_map(|node| {
+                let name = node.child_by_field_name("name")?;
+                node.child_by_field_name("value")
+                    .filter(|_| self.written(name) == keyword)
+            });
+        for argument in given.iter().copied().skip(first).take(count).chain(named) {
             let mut text = SqlString {
                 sql: String::new(),
                 offsets: Vec::new(),
                 call: call.start_byte(),
-                expression: true,
+                kind: form,
             };
             let literal = matches!(argument.kind(), "string" | "concatenated_string");
             if literal && self.text_of(argument, false, &mut text, 0).is_some() && !text.sql.contains("${") {
-                found.push(text);
+                // A schema may be JSON, too.
+                let json = form == Form::Ddl && text.sql.trim_start().starts_with(['{', '"']);
+                if !json {
+                    found.push(text);
+                }
             }
         }
     }
@@ -227,7 +257,7 @@ impl<'a> Program<'a> {
             sql: String::new(),
             offsets: Vec::new(),
             call: call.start_byte(),
-            expression: false,
+            kind: Form::Statement,
         };
         self.text_of(first, filled, &mut text, 0)?;
         Some(text)
@@ -522,7 +552,12 @@ mod tests {
             ("F.expr(text)", vec![]),
         ] {
             assert_eq!(sql(text), expected, "{text}");
-            assert!(sql_strings(text).unwrap().iter().all(|found| found.expression));
+            assert!(
+                sql_strings(text)
+                    .unwrap()
+                    .iter()
+                    .all(|found| found.kind == Form::Expression)
+            );
         }
     }
 

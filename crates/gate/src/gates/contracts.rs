@@ -95,36 +95,29 @@ fn in_config_maps<'a>(job: &'a Job, settings: &Settings) -> Vec<(&'a Document, &
 
 /// A finding in a text that is a value of a manifest, where it stands in the manifest: line by line in a literal block, else at the value.
 fn placed(finding: Finding, source: &Source, value: Place) -> Finding {
-    let is_block = source.written(value).starts_with('|') && finding.line > 0;
-    let first = value.line + finding.line;
-    let line = source.text().lines().nth(first.saturating_sub(1)).filter(|_| is_block);
-    let Some(line) = line else {
-        return Finding {
-            line: value.line,
-            column: value.column,
-            excerpt: source.excerpt(value),
-            ..finding
-        };
+    let text = source.text();
+    let before = text[..value.start.min(text.len())].trim_end();
+    // `|`, with `-`, `+` or an indentation after it.
+    let is_block = before
+        .trim_end_matches(|c: char| "-+".contains(c) || c.is_ascii_digit())
+        .ends_with('|');
+    let number = value.line + finding.line.saturating_sub(1);
+    let lines = text.split_inclusive('\n');
+    let line = lines.clone().nth(number.saturating_sub(1));
+    let Some(line) = line.filter(|_| is_block && finding.line > 0) else {
+        return at(finding, source, value);
     };
-    let start = source
-        .text()
-        .lines()
-        .take(first - 1)
-        .map(|line| line.len() + 1)
-        .sum::<usize>();
+    let start: usize = lines.take(number - 1).map(str::len).sum();
     // Every line of a block has the indentation of its first one.
-    let indented = |line: &str| line.len() - line.trim_start().len();
-    let block = source
-        .text()
-        .lines()
-        .skip(value.line)
-        .find(|line| !line.trim().is_empty());
-    let offset = (block.map_or(0, indented) + finding.column.saturating_sub(1)).min(line.len());
-    let mut at = start + offset;
-    while !source.text().is_char_boundary(at) {
-        at -= 1;
-    }
-    let place = source.place_at(at);
+    let column = value.column + finding.column.saturating_sub(1);
+    let offset = line
+        .char_indices()
+        .nth(column.saturating_sub(1))
+        .map_or(line.trim_end().len(), |(offset, _)| offset);
+    at(finding, source, source.place_at(start + offset))
+}
+
+fn at(finding: Finding, source: &Source, place: Place) -> Finding {
     Finding {
         line: place.line,
         column: place.column,

@@ -67,6 +67,13 @@ fn insert(node: Node<'_>, found: &mut Refusals) {
         let condition = "INSERT_REPLACE_WHERE_TABLE_ALIAS_NOT_ALLOWED";
         found.add(alias, condition, "REPLACE WHERE takes no alias of the table");
     }
+    if node.has("REPLACE")
+        && node.has("ON")
+        && let Some(columns) = node.kid("identifierList")
+    {
+        let condition = "INSERT_REPLACE_ON_COLUMN_LIST_NOT_ALLOWED";
+        found.add(columns, condition, "REPLACE ON takes no list of columns");
+    }
     if !node.has("DIRECTORY") {
         return;
     }

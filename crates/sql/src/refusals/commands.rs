@@ -116,6 +116,10 @@ fn statement(node: Node<'_>, text: &[char], found: &mut Refusals) {
                 found.add(word, "INVALID_SQL_SYNTAX.ANALYZE_TABLE_UNEXPECTED_NOSCAN", message);
             }
         }
+        ["SHOW", "TABLE", "EXTENDED", ..] if has("JSON") && node.kid("partitionSpec").is_some() => {
+            let condition = "UNSUPPORTED_FEATURE.SHOW_TABLE_EXTENDED_JSON_WITH_PARTITION";
+            found.add(node, condition, "a partition is not shown AS JSON");
+        }
         ["SHOW", ..] if has("FUNCTIONS") => functions(node, found),
         ["DESC" | "DESCRIBE", ..] => describe(node, found),
         ["COMMENT", "ON", "COLUMN", ..] if node.version() >= (4, 2) => {
@@ -246,7 +250,8 @@ fn zone(node: Node<'_>, rest: &[&str], found: &mut Refusals) {
     if let Some(interval) = node.kid("interval") {
         let months = |unit: &Node<'_>| {
             let name = unit.text().to_ascii_uppercase();
-            unit.rule().starts_with("unitIn") && (name.starts_with("YEAR") || name.starts_with("MONTH"))
+            let some = interval.text().contains(|c: char| matches!(c, '1'..='9'));
+            some && unit.rule().starts_with("unitIn") && (name.starts_with("YEAR") || name.starts_with("MONTH"))
         };
         let months = interval.below().iter().any(months);
         let length = match intervals::length(interval) {

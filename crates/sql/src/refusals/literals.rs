@@ -31,6 +31,7 @@ fn typed(node: Node<'_>, found: &mut Refusals) {
         "DATE" => moments::is_date(&value),
         "TIMESTAMP" | "TIMESTAMP_LTZ" => moments::is_timestamp(&value, true),
         "TIMESTAMP_NTZ" => moments::is_timestamp(&value, false),
+        "TIME" if version >= (4, 2) && fraction(&value) > 9 => false,
         "TIME" if version >= (4, 1) => moments::is_time(&value),
         "TIME" if version == (0, 0) => true,
         "INTERVAL" => {
@@ -63,6 +64,12 @@ fn typed(node: Node<'_>, found: &mut Refusals) {
         let message = format!("'{value}' is no {name}");
         found.add(node, "INVALID_TYPED_LITERAL", message);
     }
+}
+
+/// How many digits stand behind the point of a second.
+fn fraction(text: &str) -> usize {
+    let behind = text.split_once('.').map_or("", |(_, behind)| behind);
+    behind.chars().take_while(char::is_ascii_digit).count()
 }
 
 fn number(node: Node<'_>, found: &mut Refusals) {

@@ -3,7 +3,7 @@
 //! When the text is a sentence of the grammar, Spark's parser builds a plan of the tree, and there it refuses more: dates that are none, clauses given twice,
 //! types that do not exist. Each refusal here stands for one of Spark's error conditions and has its name (where Spark has only a number for it, the name of
 //! its kind); what it looks at are rules of the grammar by name, so what a version does not have does not apply. What was refused was asked of Spark 3.5, 4.0, 4.1
-//! and 4.3 themselves. A rule that hangs on the session's configuration (but for the `SWITCHES`), on the catalog or on values that are not known is left out: what is told is refused.
+//! and 4.3 themselves; `tests/conditions.txt` goes through the places where they throw, one by one. A rule that hangs on the session's configuration (but for the `SWITCHES`), on the catalog or on values that are not known is left out: what is told is refused.
 //!
 //! - [`literals`], [`moments`], [`intervals`]: numbers, dates, times, lengths of time
 //! - [`types`]: data types and collations
@@ -28,6 +28,8 @@ mod tables;
 mod types;
 mod values;
 
+use std::ops::Range;
+
 use crate::grammar::SyntaxError;
 use crate::parsed::{Node, Parsed};
 
@@ -51,7 +53,9 @@ impl Refusals {
 /// The first thing that Spark refuses of a text.
 pub fn first(parsed: &Parsed<'_>) -> Option<SyntaxError> {
     let mut found = Refusals::default();
-    for node in parsed.nodes() {
+    let bodies = bodies(parsed);
+    let told = |node: &Node<'_>| !bodies.iter().any(|body| body.contains(&node.first()));
+    for node in parsed.nodes().filter(told) {
         look_at_name(node, &mut found);
         literals::look(node, &mut found);
         types::look(node, &mut found);
@@ -111,6 +115,21 @@ fn unescape(text: &str, quote: char, into: &mut String) {
             _ => into.push(character),
         }
     }
+}
+
+/// What a function in SQL is made of, its value and its defaults, by their tokens: Spark keeps them as a text and parses them when the function is made.
+fn bodies(parsed: &Parsed<'_>) -> Vec<Range<usize>> {
+    let creates = |node: &Node<'_>| node.is("statement") && begins(*node, &["CREATE"]) && node.has("FUNCTION");
+    let mut bodies = Vec::new();
+    for statement in parsed.nodes().filter(creates) {
+        let of = |node: &Node<'_>| match node.rule() {
+            "query" | "expression" => node.parent().is_some_and(|parent| parent.is("statement")),
+            rule => rule == "defaultExpression",
+        };
+        let range = |node: Node<'_>| node.first()..node.first() + node.words().count();
+        bodies.extend(statement.below().into_iter().filter(of).map(range));
+    }
+    bodies
 }
 
 /// The name in `IDENTIFIER('…')`, which some Sparks read while they parse.

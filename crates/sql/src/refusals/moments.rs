@@ -172,6 +172,22 @@ pub fn is_time(text: &str) -> bool {
     right && clock.contains(':') && time(clock).is_some_and(str::is_empty)
 }
 
+/// Whether it is a moment as `t@20240229235959999` has it.
+pub fn is_compact(text: &str) -> bool {
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+    let spelled = format!(
+        "{}-{}-{} {}:{}:{}.{}",
+        part(0, 4),
+        part(4, 6),
+        part(6, 8),
+        part(8, 10),
+        part(10, 12),
+        part(12, 14),
+        part(14, 17)
+    );
+    text.len() == 17 && text.chars().all(|c| c.is_ascii_digit()) && is_timestamp(&spelled, false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

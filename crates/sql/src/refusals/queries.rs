@@ -1,6 +1,6 @@
 //! `SELECT`, its clauses, and what stands behind `|>`.
 
-use super::{NOT_ALLOWED, Refusals, begins, text_of, twice};
+use super::{NOT_ALLOWED, Refusals, begins, moments, text_of, twice};
 use crate::parsed::{Node, Piece};
 
 /// Functions that take a unit of time as a word.
@@ -34,6 +34,20 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
             let first = node.parent().and_then(|from| from.kid("relation"));
             if first.is_none_or(|first| first.first() != node.first()) {
                 lateral(node, found);
+            }
+        }
+        "temporalTableIdentifierReference" if node.has("AT_SIGN") => {
+            let moment = node.own().find(|word| word.kind() == "INTEGER_VALUE");
+            if let Some(moment) = moment.filter(|moment| !moments::is_compact(&moment.text())) {
+                let message = format!("{} is no moment: `@` takes yyyyMMddHHmmssSSS", moment.text());
+                found.add(node, "INVALID_TIME_TRAVEL_TIMESTAMP_FORMAT", message);
+            }
+        }
+        "relationPrimary" if node.kid("temporalClause").is_some() => {
+            let table = node.kid("temporalTableIdentifierReference");
+            if let Some(table) = table.filter(|table| table.kids().count() > 1 || table.own().next().is_some()) {
+                let message = "the moment of a table is said twice";
+                found.add(table, "MULTIPLE_TIME_TRAVEL_SPEC", message);
             }
         }
         "fromClause" => from(node, found),

@@ -35,6 +35,8 @@ struct Text {
     single: bool,
     /// What it is.
     entry: Entry,
+    /// Whether a type, or the fields of a structure, are as good as what it is.
+    ddl: bool,
 }
 
 /// What the grammars say of a statement.
@@ -315,6 +317,13 @@ impl Grammars {
                 said.parsed = read.parsed.map(|parsed| (from, parsed));
             }
             let Some(error) = read.error else { continue };
+            let fields = || format!("struct<{written}>");
+            if text.ddl
+                && (grammar.check_as(Entry::DataType, &written).is_ok()
+                    || grammar.check_as(Entry::DataType, &fields()).is_ok())
+            {
+                continue;
+            }
             let at = from + character(&written, error.line, error.column);
             if stopped {
                 said.stopped = Some(said.stopped.map_or(at, |first| first.min(at)));
@@ -370,6 +379,7 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) -> Option<Text> {
         offsets: Vec::new(),
         single: false,
         entry: Entry::Statement,
+        ddl: false,
     })
 }
 
@@ -381,11 +391,13 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
                 characters: found.sql.chars().collect(),
                 offsets: found.offsets,
                 single: true,
-                entry: if found.expression {
-                    Entry::Expression
-                } else {
-                    Entry::Statement
+                entry: match found.kind {
+                    python::Form::Statement => Entry::Statement,
+                    python::Form::Expression => Entry::Expression,
+                    python::Form::Schema | python::Form::Ddl => Entry::TableSchema,
+                    python::Form::Type => Entry::DataType,
                 },
+                ddl: found.kind == python::Form::Ddl,
             };
             found.into_iter().map(text).collect()
         }

@@ -96,6 +96,11 @@ impl Look<'_> {
             if let Some(ctes) = holder.kid("ctes") {
                 self.with(ctes, &mut with, None);
             }
+            let changes = |kind: &str| matches!(kind, "UPDATE" | "DELETE" | "MERGE");
+            if holder.own().next().is_some_and(|word| changes(word.kind())) {
+                self.change(holder, &with);
+                continue;
+            }
             for query in holder.kids().filter(|kid| kid.rule() == "query") {
                 self.query(query, &with, None);
             }
@@ -116,6 +121,82 @@ impl Look<'_> {
         for written in names {
             if !columns.contains(&written.name().to_lowercase()) {
                 self.column(written, &written.name(), &[&name], &columns);
+            }
+        }
+    }
+
+    /// The names in `UPDATE`, `DELETE` and `MERGE`: what is set is of the target, all else of the target and the source.
+    fn change(&mut self, node: Node<'_>, with: &With) {
+        let mut scope = Scope {
+            relations: Vec::new(),
+            others: vec!["default".to_owned()],
+            outer: None,
+        };
+        let mut parts = Vec::new();
+        for kid in node.kids() {
+            match kid.rule() {
+                "identifierReference" | "multipartIdentifier" => {
+                    let name = kid.inner_name().map(names_of).unwrap_or_default();
+                    let table = name.join(".");
+                    // The target is a table, the source may be of `WITH`.
+                    let known = with.get(&table).filter(|_| !scope.relations.is_empty());
+                    let columns = match known {
+                        Some(columns) => columns.clone(),
+                        None => {
+                            if !table.is_empty() {
+                                self.table(kid, &table);
+                            }
+                            self.schema.columns(&table)
+                        }
+                    };
+                    scope.relations.push(Relation { name, columns });
+                }
+                "query" => {
+                    let columns = self.query(kid, with, None);
+                    scope.relations.push(Relation {
+                        name: Vec::new(),
+                        columns,
+                    });
+                }
+                "relationPrimary" => {
+                    let relation = self.relation(kid, with, &scope);
+                    scope.relations.push(relation);
+                }
+                "tableAlias" => {
+                    let alias = kid.kid("strictIdentifier").map(|name| name.name().to_lowercase());
+                    if let (Some(alias), Some(last)) = (alias, scope.relations.last_mut()) {
+                        last.name = vec![alias];
+                    }
+                }
+                "ctes" => {}
+                _ => parts.push(kid),
+            }
+        }
+        // With schema evolution a MERGE may name columns that are yet to come.
+        let evolves = node.own().any(|word| word.kind() == "EVOLUTION");
+        let target = Scope {
+            relations: scope.relations.iter().take(1).cloned().collect(),
+            others: Vec::new(),
+            outer: None,
+        };
+        for part in parts {
+            self.names(part, with, &scope);
+            for set in own_below(part) {
+                let keys: Vec<Node<'_>> = match set.rule() {
+                    "assignment" => set.kids().next().into_iter().collect(),
+                    "multipartIdentifierList" => set.kids().collect(),
+                    _ => continue,
+                };
+                for key in keys.into_iter().filter(|_| !evolves) {
+                    let names: Vec<String> = key
+                        .kids()
+                        .filter(|kid| kid.rule() == "errorCapturingIdentifier")
+                        .map(Node::name)
+                        .collect();
+                    if !names.is_empty() {
+                        self.name(key, &names, &target);
+                    }
+                }
             }
         }
     }

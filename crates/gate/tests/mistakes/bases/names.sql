@@ -33,3 +33,8 @@ FROM shop.orders |> WHERE amount > 10 |> AGGREGATE sum(amount) AS s GROUP BY id 
 INSERT INTO shop.totals (city, total) SELECT c.city, sum(o.amount) FROM shop.orders o JOIN shop.customers c ON o.id = c.id GROUP BY c.city;
 MERGE INTO shop.totals t USING (SELECT city, amount FROM shop.orders o JOIN shop.customers c ON o.id = c.id) s ON t.city = s.city WHEN MATCHED THEN UPDATE SET total = s.amount;
 UPDATE shop.totals SET total = 0 WHERE city = 'x';
+DELETE FROM shop.totals WHERE total < 0;
+MERGE INTO shop.totals AS x USING shop.customers AS y ON x.city = y.city WHEN MATCHED AND y.name IS NULL THEN DELETE WHEN NOT MATCHED THEN INSERT (city, total) VALUES (y.city, DEFAULT);
+MERGE WITH SCHEMA EVOLUTION INTO shop.totals t USING other.unknown s ON t.city = s.city WHEN MATCHED THEN UPDATE SET newer = s.newer;
+WITH s AS (SELECT city AS town FROM shop.customers) MERGE INTO shop.totals t USING s ON t.city = s.town WHEN MATCHED THEN DELETE;
+UPDATE shop.orders AS o SET customer.id = o.id, amount = DEFAULT WHERE o.id IN (SELECT c.id FROM shop.customers c WHERE c.name = o.tags['a']);
