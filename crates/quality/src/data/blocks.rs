@@ -174,9 +174,11 @@ mod tests {
             for row in 0..batch.num_rows() {
                 let values = batch.columns().iter().map(|column| {
                     let column = arrow_array::cast::AsArray::as_string::<i32>(column.as_ref());
-                    arrow_array::Array::is_valid(column, row)
-                        .then(|| column.value(row).to_owned())
-                        .unwrap_or_default()
+                    if arrow_array::Array::is_valid(column, row) {
+                        column.value(row).to_owned()
+                    } else {
+                        String::new()
+                    }
                 });
                 records.push(values.collect());
             }

@@ -179,6 +179,10 @@ impl Dataset {
             }
         }
         if let [first, ..] = strange.as_slice() {
+            if first.to_ascii_lowercase().ends_with(".orc") {
+                let cause = format!("{first} is ORC by its name, which is not read");
+                return Err(failed(cause, "write the data as Parquet"));
+            }
             let cause = format!("{first} is neither Parquet, CSV nor JSON lines by its name");
             return Err(failed(
                 cause,

@@ -199,7 +199,7 @@ def matrix(rows):
             "sparse.notnull()", "word.isnull()", "(small >= 1) & (small <= 3)", "flag", 'word in ["DE", ""]', "`sparse` != 1", "2 < small", "no == 1",
         ]
     ] + [
-        ("great_expectations", text) for text in [
+        ("great_expectations__experimental__" if LEGACY else "great_expectations", text) for text in [
             'col("id") > 3', 'col("word") == "DE"', 'col("word") != "DE"', 'col("sparse").notNull()', 'col("holes") <= 0.5', 'col("id") < -1',
         ]
     ]
@@ -225,6 +225,9 @@ def matrix(rows):
 def of_suite_legacy(name, frame, cases):
     """Results by case, and the cases whose arguments are refused; as 0.18 has it."""
     from great_expectations.core import ExpectationConfiguration
+    # What pandas had for times when this library was written.
+    for column in ["at", "zoned"]:
+        frame[column] = frame[column].dt.as_unit("ns")
     asset = context.sources.add_pandas(name).add_dataframe_asset(name)
     suite = context.add_expectation_suite(name)
     validator = context.get_validator(batch_request=asset.build_batch_request(dataframe=frame), expectation_suite=suite)
@@ -272,7 +275,7 @@ with open(os.path.join(directory, "cases.jsonl"), "w") as out:
         cases = [case for case in matrix(rows) if case[0] in known]
         found, refused = (of_suite_legacy if LEGACY else of_suite)(name, frame, cases)
         for number, (kind, kwargs) in enumerate(cases):
-            case = {"data": name, "type": kind, "kwargs": kwargs, "refused": number in refused, "success": False}
+            case = {"data": name, "type": kind, "kwargs": kwargs, "refused": number in refused, "success": False, "older": LEGACY}
             if number in found:
                 result = found[number]
                 info = result.exception_info or {}
