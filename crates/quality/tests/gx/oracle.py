@@ -13,6 +13,7 @@ import sys
 import warnings
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
+os.environ["TQDM_DISABLE"] = "1"
 warnings.filterwarnings("ignore")
 logging.disable(logging.CRITICAL)
 
