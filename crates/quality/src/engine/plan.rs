@@ -14,6 +14,7 @@ use super::set::{self, Set};
 use crate::column::{Class, Column};
 use crate::contract::{Check, Contract, Format, Kind, Metric, Partition, SetRule};
 use crate::data::{Batch, Content, DataFile, Dataset, Unit};
+use crate::distribution::Method;
 
 /// How a check is computed.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +65,13 @@ impl Task {
                 Metric::Distinct | Metric::DistinctShare => Self::Keys,
                 other => Self::Gather(Needs::of(*other)),
             },
-            Kind::Quantiles { .. } | Kind::Distribution { .. } => Self::Gather(Needs {
+            Kind::Quantiles { .. } => Self::Gather(Needs {
                 all: true,
+                ..Needs::default()
+            }),
+            Kind::Distribution { method, .. } => Self::Gather(Needs {
+                all: true,
+                categories: *method == Method::Psi,
                 ..Needs::default()
             }),
             Kind::Freshness { .. } => Self::Gather(Needs::of(Metric::Max)),
