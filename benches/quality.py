@@ -2,16 +2,25 @@
 """Seven checks over ten million rows: ours beside DuckDB, Polars, Great Expectations and pandera, in one run.
 
     cargo build --release -p stoke-quality --example check
-    benches/quality.py --work DIRECTORY [--check target/release/examples/check] [--rows 10000000] [--rounds 3] [--ids sequential|random]
+    benches/quality.py --work DIRECTORY [--check target/release/examples/check] [--rows 10000000] [--rounds 3] [--slow-rounds 1] [--cases NAME ...]
 
 Needs duckdb, polars, great_expectations, pandera, pandas and pyarrow in the Python that runs it. Makes the data under --work (kept, and used again): an
 integer id, an e-mail address that is unique, a double, a country of 20, a timestamp; snappy Parquet in row groups of a million.
 
 Checked are the number of rows, nulls of all columns, uniqueness of the id, the addresses by a regular expression, the countries by a set, the double
 by a range, and the age of the latest timestamp. DuckDB and Polars do it by one query written by hand. Each runs in a process of its own, reads the file
-itself, and must find the same: nothing wrong; then, in a copy with faults, so many faults.
+itself, and must find the same: nothing wrong; then, in a copy with faults, so many faults. The cases:
 
-Printed are the medians of wall time, processor time and peak memory, and their ratios to ours. No test depends on them.
+    sequential   ids that count up, in ten row groups
+    faults       the same with faults
+    one-group    ids that count up, all in one row group
+    random       ids all over 64 bits
+    ids          five columns of such ids, each of which must be unique
+    csv          as `sequential`, in CSV whose types are given to all
+
+Great Expectations and pandera hold the whole table as a frame of pandas; they run in `sequential`, `faults` and `ids`, --slow-rounds times each.
+
+Printed are the medians of wall time, processor time and peak memory, and the medians of their ratios to ours round by round. No test depends on them.
 """
 
 import argparse
@@ -22,6 +31,8 @@ import subprocess
 import sys
 import time
 
+COLUMNS = ["id", "email", "amount", "country", "at"]
+IDS = ["a", "b", "c", "d", "e"]
 COUNTRIES = ["DE", "FR", "US", "GB", "IT", "ES", "NL", "BE", "AT", "CH", "SE", "NO", "FI", "DK", "PL", "CZ", "PT", "IE", "GR", "HU"]
 EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 
@@ -29,27 +40,44 @@ CONTRACT = """
 name: benchmark
 rows: {min: 1}
 columns:
-  id: {required: true, unique: true}
-  email: {required: true, pattern: '%s'}
-  amount: {required: true, min: 0, max: 1000}
-  country: {required: true, in: [%s]}
-  at: {required: true, maxAge: 87600h, timezone: UTC}
+  id: {type: bigint, required: true, unique: true}
+  email: {type: string, required: true, pattern: '%s'}
+  amount: {type: double, required: true, min: 0, max: 1000}
+  country: {type: string, required: true, in: [%s]}
+  at: {type: timestamp_ntz, required: true, maxAge: 87600h, timezone: UTC}
 """ % (EMAIL.replace("'", "''"), ", ".join("'%s'" % c for c in COUNTRIES))
 
+IDS_CONTRACT = "name: ids\ncolumns:\n" + "".join("  %s: {unique: true}\n" % name for name in IDS)
 
-def make(path, rows, faults, ids):
+# Odd factors map the numbers of rows one to one to numbers all over 64 bits.
+FACTORS = [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F]
+
+
+def make_ids(path, rows):
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
-    if os.path.exists(path):
-        return
+    step = 1_000_000
+    writer = None
+    for first in range(0, rows, step):
+        number = np.arange(first, min(first + step, rows)).astype(np.uint64)
+        made = pa.table({name: (number * np.uint64(factor)).astype(np.int64) for name, factor in zip(IDS, FACTORS)})
+        writer = writer or pq.ParquetWriter(path, made.schema, compression="snappy")
+        writer.write_table(made, row_group_size=step)
+    writer.close()
+
+
+def make(path, rows, case):
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
     rng = np.random.default_rng(1)
     step = 1_000_000
     all_ids = np.arange(rows, dtype=np.int64)
-    if ids == "random":
-        # Different numbers all over 64 bits: an odd factor maps them one to one.
-        all_ids = (all_ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)).astype(np.int64)
-    writer = None
+    if case == "random":
+        all_ids = (all_ids.astype(np.uint64) * np.uint64(FACTORS[0])).astype(np.int64)
+    writer, kept = None, []
     for first in range(0, rows, step):
         n = min(step, rows - first)
         number = np.arange(first, first + n)
@@ -57,7 +85,7 @@ def make(path, rows, faults, ids):
         one = all_ids[first:first + n].copy()
         amount = rng.uniform(0, 1000, n)
         country = np.array(COUNTRIES)[rng.integers(0, 20, n)]
-        if faults:
+        if case == "faults":
             bad = number % 1000 == 7
             mail = pa.array(["nobody" if b else m for b, m in zip(bad, mail.to_pylist())])
             amount[number % 2000 == 3] = -1.0
@@ -65,32 +93,50 @@ def make(path, rows, faults, ids):
             one[number % 10000 == 13] = all_ids[0]
         at = pa.array((1_767_225_600_000_000 + number * 1000), pa.timestamp("us"))
         made = pa.table({"id": one, "email": mail, "amount": amount, "country": pa.array(country), "at": at})
-        writer = writer or pq.ParquetWriter(path + ".new", made.schema, compression="snappy")
-        writer.write_table(made, row_group_size=step)
-    writer.close()
-    os.rename(path + ".new", path)
+        if case == "one-group":
+            kept.append(made)
+        elif case == "csv":
+            writer = writer or pyarrow.csv.CSVWriter(path, made.schema, write_options=pyarrow.csv.WriteOptions(quoting_style="none"))
+            writer.write_table(made)
+        else:
+            writer = writer or pq.ParquetWriter(path, made.schema, compression="snappy")
+            writer.write_table(made, row_group_size=step)
+    if kept:
+        pq.write_table(pa.concat_tables(kept), path, compression="snappy", row_group_size=rows)
+    else:
+        writer.close()
 
 
-def duckdb_(path):
+def duckdb_(path, case):
     import duckdb
+    if case == "ids":
+        return list(duckdb.sql("select count(*), %s from '%s'" % (
+            ", ".join("count({0}) - count(distinct {0})".format(name) for name in IDS), path)).fetchall()[0])
+    types = dict(zip(COLUMNS, ["bigint", "varchar", "double", "varchar", "timestamp"]))
+    source = "read_csv('%s', header = true, columns = %s)" % (path, types) if case == "csv" else "'%s'" % path
     countries = ",".join("'%s'" % c for c in COUNTRIES)
     row = duckdb.sql("""select count(*), count(*) filter (id is null or email is null or amount is null or country is null or "at" is null),
         count(id) - count(distinct id), count(*) filter (not regexp_matches(email, '%s')), count(*) filter (country not in (%s)),
-        count(*) filter (not (amount between 0 and 1000)), max("at") from '%s'""" % (EMAIL, countries, path)).fetchall()[0]
+        count(*) filter (not (amount between 0 and 1000)), max("at") from %s""" % (EMAIL, countries, source)).fetchall()[0]
     return list(row[:6])
 
 
-def polars_(path):
+def polars_(path, case):
     import polars as pl
     c = pl.col
-    row = pl.scan_parquet(path).select(
+    if case == "ids":
+        return list(pl.scan_parquet(path).select(
+            pl.len().alias("rows"), *[(c(name).count() - c(name).n_unique()).alias(name) for name in IDS]).collect(engine="streaming").row(0))
+    types = dict(zip(COLUMNS, [pl.Int64, pl.String, pl.Float64, pl.String, pl.Datetime("us")]))
+    frame = pl.scan_csv(path, schema=types) if case == "csv" else pl.scan_parquet(path)
+    row = frame.select(
         pl.len().alias("rows"), pl.sum_horizontal(pl.all().null_count()).alias("nulls"), (c("id").count() - c("id").n_unique()).alias("twice"),
         (~c("email").str.contains(EMAIL)).sum().alias("mail"), (~c("country").is_in(COUNTRIES)).sum().alias("set"),
         (~c("amount").is_between(0, 1000)).sum().alias("range"), c("at").max().alias("at")).collect(engine="streaming").row(0)
     return list(row[:6])
 
 
-def gx_(path):
+def gx_(path, case):
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import logging
     import warnings
@@ -103,6 +149,10 @@ def gx_(path):
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     batch = context.data_sources.add_pandas("p").add_dataframe_asset("a").add_batch_definition_whole_dataframe("b").get_batch({"dataframe": frame})
+    if case == "ids":
+        suite = gx.ExpectationSuite(name="s", expectations=[gxe.ExpectColumnValuesToBeUnique(column=name) for name in IDS])
+        found = {r.expectation_config.kwargs["column"]: r.result["unexpected_count"] for r in batch.validate(suite, result_format="BASIC").results}
+        return [len(frame)] + [max(found[name] - 1, 0) for name in IDS]
     suite = gx.ExpectationSuite(name="s", expectations=[
         gxe.ExpectTableRowCountToBeBetween(min_value=1),
         *[gxe.ExpectColumnValuesToNotBeNull(column=c) for c in ["id", "email", "amount", "country", "at"]],
@@ -122,10 +172,13 @@ def gx_(path):
             count("expect_column_values_to_be_betweenamount")]
 
 
-def pandera_(path):
+def pandera_(path, case):
     import pandas as pd
     import pandera.pandas as pa
     frame = pd.read_parquet(path)
+    if case == "ids":
+        pa.DataFrameSchema({name: pa.Column("int64", unique=True) for name in IDS}).validate(frame, lazy=True)
+        return [len(frame)] + [0] * len(IDS)
     schema = pa.DataFrameSchema({
         "id": pa.Column("int64", unique=True), "email": pa.Column(checks=pa.Check.str_matches(EMAIL)),
         "amount": pa.Column("float64", pa.Check.in_range(0, 1000)), "country": pa.Column(checks=pa.Check.isin(COUNTRIES)),
@@ -140,13 +193,15 @@ def pandera_(path):
     return [len(frame), 0, 0, 0, 0, 0]
 
 
-def ours(check, contract, path):
-    done = subprocess.run([check, contract, path], check=True, stdout=subprocess.PIPE)
-    report = json.loads(done.stdout)
+def ours(out, case):
+    report = json.loads(out)
     by_id = {one["id"]: one for one in report["checks"]}
     assert all(one["verdict"] != "cannotTell" for one in report["checks"]), report
-    nulls = sum(by_id[c + ".required"]["unexpected"] for c in ["id", "email", "amount", "country", "at"])
-    return [report["data"]["rows"], nulls, by_id["id.unique"]["observed"]["duplicates"], by_id["email.pattern"]["unexpected"],
+    twice = lambda name: by_id[name + ".unique"]["observed"]["duplicates"]
+    if case == "ids":
+        return [report["data"]["rows"]] + [twice(name) for name in IDS]
+    nulls = sum(by_id[c + ".required"]["unexpected"] for c in COLUMNS)
+    return [report["data"]["rows"], nulls, twice("id"), by_id["email.pattern"]["unexpected"],
             by_id["country.in"]["unexpected"], by_id["amount.min"]["unexpected"]]
 
 
@@ -160,51 +215,62 @@ def measured(command):
     return time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out
 
 
+def compare(given, case, engines):
+    """One case: all engines in turn, round by round."""
+    path = os.path.join(given.work, "%s-%d.%s" % (case, given.rows, "csv" if case == "csv" else "parquet"))
+    if not os.path.exists(path):
+        new = os.path.join(given.work, "new." + path.rsplit(".", 1)[1])
+        make_ids(new, given.rows) if case == "ids" else make(new, given.rows, case)
+        os.rename(new, path)
+    contract = os.path.join(given.work, "%s.yaml" % case)
+    with open(contract, "w") as out:
+        out.write(IDS_CONTRACT if case == "ids" else CONTRACT)
+    runs = {name: [] for name in ["ours"] + engines}
+    answers = {}
+    for round in range(given.rounds):
+        for name in runs:
+            if name in SLOW and round >= given.slow_rounds:
+                continue
+            command = [given.check, contract, path] if name == "ours" else [
+                sys.executable, os.path.abspath(__file__), "--work", given.work, "--one", name, path, case]
+            wall, cpu, peak, out = measured(command)
+            runs[name].append((wall, cpu, peak))
+            answers[name] = ours(out, case) if name == "ours" else json.loads(out.splitlines()[-1])
+            if answers[name] != answers["ours"]:
+                raise SystemExit("%s found %s, ours %s" % (name, answers[name], answers["ours"]))
+    print("%s, %d rows, %d MB: %s" % (case, given.rows, os.path.getsize(path) / 1e6, answers["ours"]))
+    for name, own in runs.items():
+        medians = [statistics.median(run[i] for run in own) for i in range(3)]
+        ratios = [statistics.median(theirs[i] / mine[i] for theirs, mine in zip(own, runs["ours"])) for i in range(3)]
+        print("  %-20s wall %6.2f s (%5.2fx)  cpu %6.2f s (%5.2fx)  peak %6.0f MiB (%5.2fx)" % (
+            name, medians[0], ratios[0], medians[1], ratios[1], medians[2], ratios[2]), flush=True)
+
+
+CASES = ["sequential", "faults", "one-group", "random", "ids", "csv"]
+SLOW = ["great_expectations", "pandera"]
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--work", required=True)
     arguments.add_argument("--check", default="target/release/examples/check")
     arguments.add_argument("--rows", type=int, default=10_000_000)
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--ids", choices=["sequential", "random"], default="sequential")
+    arguments.add_argument("--slow-rounds", type=int, default=1)
+    arguments.add_argument("--cases", nargs="*", choices=CASES, default=CASES)
     arguments.add_argument("--only", nargs="*")
-    arguments.add_argument("--one", nargs=2)
+    arguments.add_argument("--one", nargs=3)
     given = arguments.parse_args()
     engines = {"duckdb": duckdb_, "polars": polars_, "great_expectations": gx_, "pandera": pandera_}
-    contract = os.path.join(given.work, "contract.yaml")
     if given.one:
-        name, path = given.one
-        print(json.dumps(engines[name](path)))
+        name, path, case = given.one
+        print(json.dumps(engines[name](path, case)))
         return
     os.makedirs(given.work, exist_ok=True)
-    with open(contract, "w") as out:
-        out.write(CONTRACT)
-    names = [name for name in engines if not given.only or name in given.only]
-    for faults in [False, True]:
-        path = os.path.join(given.work, "%s-%d-%s.parquet" % ("faults" if faults else "clean", given.rows, given.ids))
-        make(path, given.rows, faults, given.ids)
-        everyone = ["ours"] + names
-        runs = {name: [] for name in everyone}
-        answers = {}
-        for _ in range(given.rounds):
-            for name in everyone:
-                command = [given.check, contract, path] if name == "ours" else [
-                    sys.executable, os.path.abspath(__file__), "--work", given.work, "--one", name, path]
-                wall, cpu, peak, out = measured(command)
-                runs[name].append((wall, cpu, peak))
-                if name != "ours":
-                    answers[name] = json.loads(out.splitlines()[-1])
-        answers["ours"] = ours(given.check, contract, path)
-        for name, answer in answers.items():
-            if answer != answers["ours"]:
-                raise SystemExit("%s found %s, ours %s" % (name, answer, answers["ours"]))
-        print("%s, %d rows, %d MB: %s" % (os.path.basename(path), given.rows, os.path.getsize(path) / 1e6, answers["ours"]))
-        base = [statistics.median(run[i] for run in runs["ours"]) for i in range(3)]
-        for name in everyone:
-            medians = [statistics.median(run[i] for run in runs[name]) for i in range(3)]
-            ratios = [statistics.median(theirs[i] / mine[i] for theirs, mine in zip(runs[name], runs["ours"])) for i in range(3)]
-            print("  %-20s wall %6.2f s (%5.2fx)  cpu %6.2f s (%5.2fx)  peak %6.0f MiB (%5.2fx)" % (
-                name, medians[0], ratios[0], medians[1], ratios[1], medians[2], ratios[2]))
+    for case in given.cases:
+        slow = case in ["sequential", "faults", "ids"]
+        names = [name for name in engines if (slow or name not in SLOW) and (given.only is None or name in given.only)]
+        compare(given, case, names)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
 use arrow_select::filter::filter;
+use jiff::tz::TimeZone;
 use serde_json::Value;
+
+use crate::contract::moment;
 
 /// The most characters of a text that are shown.
 const SHOWN: usize = 120;
@@ -211,6 +214,33 @@ impl Column {
             }
         }
         Ok(column)
+    }
+
+    /// The class of texts that are read as dates and times.
+    pub const MOMENT: Class = Class::Timestamp(TimeUnit::Microsecond, false);
+
+    /// Texts as dates and times, as [`moment`] reads them.
+    ///
+    /// # Errors
+    /// When one is not read, in words.
+    pub fn dated(&self) -> Result<Self, String> {
+        let Values::Text(texts) = &self.values else {
+            return Err(format!("the column is {}", self.class.name()));
+        };
+        let micros = (0..self.rows).map(|row| {
+            if !self.is_valid(row) {
+                return Ok(0);
+            }
+            let text = texts.value(row);
+            let at = moment(text).and_then(|at| at.to_zoned(TimeZone::UTC).ok());
+            at.map(|at| at.timestamp().as_microsecond())
+                .ok_or_else(|| format!("{:?} is not read as a date here", shortened(text)))
+        });
+        Ok(Self {
+            class: Self::MOMENT,
+            values: Values::Long(micros.collect::<Result<Vec<i64>, String>>()?.into()),
+            ..self.clone()
+        })
     }
 
     /// The rows that are set in a mask.

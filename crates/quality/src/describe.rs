@@ -138,7 +138,7 @@ fn wanted(kind: &Kind) -> String {
             };
             format!("the {of} as usual{season}")
         }
-        Kind::Distribution { method, threshold, .. } => format!("numbers as usual: {method} <= {threshold}"),
+        Kind::Distribution { method, threshold, .. } => format!("spread as usual: {method} <= {threshold}"),
         Kind::Sql { query, limit } => {
             let query: Vec<&str> = query.split_whitespace().collect();
             format!("{} gives {limit}", query.join(" "))

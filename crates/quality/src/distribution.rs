@@ -1,4 +1,4 @@
-//! Whether the numbers of a column lie as they did in earlier runs.
+//! Whether the numbers of a column lie, or its texts are spread, as they did in earlier runs.
 //!
 //! Of each run a history keeps 101 numbers, the percentiles. Between them the share of values up to a number is taken to grow in proportion; so it is known to
 //! a hundredth, whatever the number of rows. Earlier runs count alike.
@@ -7,6 +7,7 @@
 //!   0.1 little has changed, above 0.2 or 0.25 much; no share is taken as less than 0.0001. Source: Siddiqi, Credit Risk Scorecards (2006).
 //! - The Kolmogorov-Smirnov distance is the largest difference between the shares of values up to a number, then and now: from 0 to 1.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Percentiles that are kept, the smallest and the largest value among them.
@@ -15,6 +16,49 @@ pub const POINTS: usize = 101;
 const BINS: usize = 10;
 /// The least share of a bin.
 const FLOOR: f64 = 0.0001;
+/// Most different texts of a column of categories.
+pub const CATEGORIES: usize = 10_000;
+/// Categories whose shares are kept of a run, the most frequent ones.
+const KEPT: usize = 50;
+/// Categories that are compared, those that were the most frequent; all others are one more.
+const COMPARED: usize = 20;
+
+/// The shares of the most frequent of counted texts.
+pub fn shares(counts: impl Iterator<Item = (Box<str>, u64)>) -> BTreeMap<String, f64> {
+    let mut counts: Vec<(Box<str>, u64)> = counts.collect();
+    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    counts.sort_by(|(one, few), (other, many)| many.cmp(few).then_with(|| one.cmp(other)));
+    counts.truncate(KEPT);
+    let share = |(text, count): (Box<str>, u64)| (text.into_string(), count as f64 / all as f64);
+    counts.into_iter().map(share).collect()
+}
+
+/// The population stability index of categories, given by their shares; infinite when there are none now or before.
+pub fn of_categories(earlier: &[&BTreeMap<String, f64>], now: &BTreeMap<String, f64>) -> f64 {
+    if now.is_empty() || earlier.iter().all(|run| run.is_empty()) {
+        return f64::INFINITY;
+    }
+    let mut before: BTreeMap<&str, f64> = BTreeMap::new();
+    for (text, share) in earlier.iter().flat_map(|run| run.iter()) {
+        *before.entry(text).or_default() += share / earlier.len() as f64;
+    }
+    let mut before: Vec<(&str, f64)> = before.into_iter().collect();
+    before.sort_by(|(one, few), (other, many)| many.total_cmp(few).then_with(|| one.cmp(other)));
+    before.truncate(COMPARED);
+    let mut pairs: Vec<(f64, f64)> = before
+        .iter()
+        .map(|(text, then)| (*then, now.get(*text).copied().unwrap_or(0.0)))
+        .collect();
+    let known = pairs
+        .iter()
+        .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    pairs.push((1.0 - known.0, 1.0 - known.1));
+    let part = |(then, now): (f64, f64)| {
+        let (then, now) = (then.max(FLOOR), now.max(FLOOR));
+        (now - then) * (now / then).ln()
+    };
+    pairs.into_iter().map(part).sum()
+}
 
 /// How distributions are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +157,29 @@ fn share(percentiles: &[f64], number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn categories_are_compared_by_their_shares() {
+        let of = |counts: &[(&str, u64)]| shares(counts.iter().map(|(text, count)| ((*text).into(), *count)));
+        let usual = of(&[("DE", 50), ("FR", 30), ("US", 20)]);
+        assert_eq!(usual["DE"], 0.5);
+        assert_eq!(of_categories(&[&usual, &usual], &usual), 0.0);
+        let little = of(&[("DE", 52), ("FR", 29), ("US", 19)]);
+        assert!(of_categories(&[&usual], &little) < 0.01);
+        // By hand: 0.3 * ln(0.8 / 0.5) + -0.2 * ln(0.1 / 0.3) + -0.1 * ln(0.1 / 0.2).
+        let much = of(&[("DE", 80), ("FR", 10), ("US", 10)]);
+        assert!((of_categories(&[&usual], &much) - 0.430_038_6).abs() < 1e-6);
+        // A text that is new is of the rest.
+        assert!(of_categories(&[&usual], &of(&[("XX", 1)])) > 1.0);
+        assert_eq!(of_categories(&[&usual], &of(&[])), f64::INFINITY);
+        // What is rare is one group, whatever it is.
+        let tail = |name: &str| {
+            let rare: Vec<(Box<str>, u64)> = (0..200).map(|at| (format!("{name}{at}").into(), 1)).collect();
+            shares(rare.into_iter().chain([("DE".into(), 10_000)]))
+        };
+        assert_eq!(tail("a").len(), 50);
+        assert!(of_categories(&[&tail("a")], &tail("b")) < 0.02);
+    }
 
     fn of(values: impl Iterator<Item = f64>) -> Vec<f64> {
         let mut values: Vec<f64> = values.collect();

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Season;
-use crate::distribution::Method;
+use crate::distribution::{Method, of_categories};
 use crate::error::QualityError;
 use crate::report::Verdict;
 
@@ -35,6 +35,9 @@ pub struct Record {
     /// Percentiles of columns whose distribution is checked, by the ids of the checks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub percentiles: BTreeMap<String, Vec<f64>>,
+    /// Shares of the most frequent texts of columns of categories, by the ids of the checks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub categories: BTreeMap<String, BTreeMap<String, f64>>,
     /// Whether the data were as the contract says.
     pub passed: bool,
     /// The score.
@@ -126,6 +129,12 @@ impl History {
             .collect()
     }
 
+    /// Earlier shares of the texts of a check's column, of the season of a moment.
+    pub fn categories(&self, check: &str, season: Season, now: Timestamp) -> Vec<&BTreeMap<String, f64>> {
+        let same = self.earlier(season, now);
+        same.filter_map(|record| record.categories.get(check)).collect()
+    }
+
     /// Earlier runs of the season of a moment.
     fn earlier(&self, season: Season, now: Timestamp) -> impl Iterator<Item = &Record> {
         let phase = move |at: Timestamp| {
@@ -172,16 +181,30 @@ pub fn judge_distribution(
     if let Some(reason) = too_few(earlier.len(), at_least) {
         return (Verdict::Learning, None, reason);
     }
-    let distance = method.distance(earlier, now);
+    judge_distance(method, method.distance(earlier, now), earlier.len(), threshold)
+}
+
+/// The same of texts, by their shares and the population stability index.
+pub fn judge_categories(
+    now: &BTreeMap<String, f64>,
+    earlier: &[&BTreeMap<String, f64>],
+    threshold: f64,
+    at_least: usize,
+) -> (Verdict, Option<f64>, String) {
+    if let Some(reason) = too_few(earlier.len(), at_least) {
+        return (Verdict::Learning, None, reason);
+    }
+    let distance = of_categories(earlier, now);
+    judge_distance(Method::Psi, distance, earlier.len(), threshold)
+}
+
+fn judge_distance(method: Method, distance: f64, earlier: usize, threshold: f64) -> (Verdict, Option<f64>, String) {
     let verdict = if distance <= threshold {
         Verdict::Pass
     } else {
         Verdict::Fail
     };
-    let reason = format!(
-        "the {method} to {} earlier runs is {distance:.4}, up to {threshold} is usual",
-        earlier.len()
-    );
+    let reason = format!("the {method} to {earlier} earlier runs is {distance:.4}, up to {threshold} is usual");
     (verdict, Some(distance), reason)
 }
 
@@ -245,6 +268,7 @@ mod tests {
                 rows: Some(rows as u64),
                 numbers: BTreeMap::from([("usual-rows".to_owned(), rows)]),
                 percentiles: BTreeMap::from([("amount.distribution".to_owned(), vec![0.0, rows])]),
+                categories: BTreeMap::new(),
                 passed: true,
                 score: Some(100.0),
             };

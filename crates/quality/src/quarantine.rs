@@ -25,7 +25,7 @@ use crate::engine::aggregate::Extreme;
 use crate::engine::keys::Repeated;
 use crate::engine::plan::{FilePlan, Plan, Task};
 use crate::engine::rows::is_left_out;
-use crate::engine::scan::in_order;
+use crate::engine::take::in_order;
 use crate::error::QualityError;
 use crate::report::QuarantineSummary;
 
@@ -233,7 +233,8 @@ impl Writing<'_> {
                 None => columns,
             };
             let rows = columns.first().map_or(0, Column::len);
-            let columns: Vec<&Column> = columns.iter().collect();
+            let columns = planned.seen(columns.iter().collect())?;
+            let columns: Vec<&Column> = columns.iter().map(AsRef::as_ref).collect();
             let bad: Vec<usize> = match &self.plan.tasks[separator.check] {
                 Task::Rows => match &planned.rule {
                     Some(rule) => rule.judge(&columns)?.bad.set_indices().collect(),

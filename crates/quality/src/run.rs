@@ -14,7 +14,8 @@ use crate::engine::finish::{Finished, finish};
 use crate::engine::keys::KeySet;
 use crate::engine::plan::Plan;
 use crate::engine::prior;
-use crate::engine::scan::{Limits, all_keys, scan};
+use crate::engine::reread::all_keys;
+use crate::engine::scan::{Limits, scan};
 use crate::error::QualityError;
 use crate::history::{self, History, Record};
 use crate::quarantine::{self, Separator};
@@ -130,6 +131,10 @@ pub fn run_with(
         .iter()
         .filter_map(|one| Some((one.result.id.clone(), one.percentiles.clone()?)))
         .collect();
+    let categories = finished
+        .iter()
+        .filter_map(|one| Some((one.result.id.clone(), one.categories.clone()?)))
+        .collect();
     let (quarantine, refused) = match &options.quarantine {
         None => (None, None),
         Some(directory) => match separators(&plan, &finished, rows) {
@@ -165,6 +170,7 @@ pub fn run_with(
             rows,
             numbers,
             percentiles,
+            categories,
             passed: report.passed(),
             score,
         })?;
@@ -248,6 +254,14 @@ fn compare_with_earlier(one: &mut Finished, kind: &Kind, history: Option<&Histor
     if let (Some(history), Some(lies), Kind::Distribution { method, .. }) = (history, &one.percentiles, kind) {
         let earlier = history.percentiles(id, *season, now);
         let (verdict, distance, reason) = history::judge_distribution(*method, lies, &earlier, *threshold, *at_least);
+        one.result.verdict = verdict;
+        one.result.observed = distance.map(Into::into);
+        one.result.reason = Some(reason);
+        return;
+    }
+    if let (Some(history), Some(shares)) = (history, &one.categories) {
+        let earlier = history.categories(id, *season, now);
+        let (verdict, distance, reason) = history::judge_categories(shares, &earlier, *threshold, *at_least);
         one.result.verdict = verdict;
         one.result.observed = distance.map(Into::into);
         one.result.reason = Some(reason);

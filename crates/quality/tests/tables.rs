@@ -1,8 +1,11 @@
 //! Tables that real Spark wrote, beside what Spark reads of them: Delta with deletion vectors, mapped columns and checkpoints of either version, Iceberg
 //! with deletes and evolved schemas.
 //!
-//! Spark fetches the two libraries of tables from Maven Central; where that is not possible, or there is no Spark 3.5 (`STOKE_TABLES_SPARK`), the tests are
-//! ignored with the reason.
+//! The Spark is the one of all tests, or the one that `STOKE_SPARK_HOME` names; it fetches the two libraries of tables from Maven Central into the home of
+//! the tests. Where that is not possible, the tests are ignored with the reason. The tables are made once, and again when the script that makes them changes.
+
+#[path = "../../sql/tests/support/spark.rs"]
+mod spark;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stoke_model::manifest::Source;
 use stoke_quality::{Options, Storage, Verdict, contract};
+use stoke_runtime::Runtimes;
 
 /// Tables that the script makes.
 const TABLES: [&str; 11] = [
@@ -48,24 +52,42 @@ fn main() {
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// The directory of tables; made once.
+/// The Spark that both libraries are of.
+const SPARK: &str = "3.5.9";
+/// Delta and Iceberg.
+const LIBRARIES: &str = "io.delta:delta-spark_2.12:3.2.1,org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0";
+/// What makes the tables.
+const SCRIPT: &str = include_str!("tables/make.py");
+
+/// The directory of tables.
 fn tables() -> Result<PathBuf, String> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tables");
-    if directory.join("done").exists() {
+    let made_by = directory.join("made-by.py");
+    if std::fs::read_to_string(&made_by).is_ok_and(|script| script == SCRIPT) {
         return Ok(directory);
     }
-    let spark = std::env::var("STOKE_TABLES_SPARK").map_err(|_| "STOKE_TABLES_SPARK names no Spark 3.5".to_owned())?;
+    let spark = spark::spark(SPARK)?;
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("stoke-test-home");
+    let java = Runtimes::new(&home).java(&spark.version, None);
+    let java = java.map_err(|error| error.to_string())?;
+    let python = spark
+        .python
+        .as_ref()
+        .map(|python| python.environment.join("bin/python3"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables/make.py");
-    let output = Command::new(Path::new(&spark).join("bin/spark-submit"))
-        .args(["--driver-memory", "1g", "--packages"])
-        .arg("io.delta:delta-spark_2.12:3.2.1,org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0")
+    let output = Command::new(spark.spark_home.join("bin/spark-submit"))
+        .args(["--driver-memory", "1g", "--packages", LIBRARIES, "--conf"])
+        .arg(format!("spark.jars.ivy={}", home.join("ivy").display()))
         .arg(script)
         .arg(&directory)
-        .env("SPARK_HOME", &spark)
-        .env("PYSPARK_PYTHON", "python3")
+        .env("SPARK_HOME", &spark.spark_home)
+        .env("JAVA_HOME", &java.home)
+        .env("PYSPARK_PYTHON", python.unwrap_or_else(|| "python3".into()))
+        .env_remove("SPARK_CONF_DIR")
         .output()
         .map_err(|error| format!("spark-submit: {error}"))?;
     if output.status.success() {
+        std::fs::write(&made_by, SCRIPT).map_err(|error| error.to_string())?;
         return Ok(directory);
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -8,6 +8,7 @@ pub mod condition;
 mod fields;
 pub mod gx;
 mod limit;
+mod loose;
 pub mod odcs;
 mod operators;
 mod pattern;
@@ -26,6 +27,7 @@ use crate::distribution::Method;
 pub use condition::{Condition, Operator};
 
 pub use limit::{Limit, Literal, Range};
+pub use loose::moment;
 pub use pattern::Pattern;
 pub use strptime::Strptime;
 pub use text::TextFormat;

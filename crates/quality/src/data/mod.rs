@@ -3,6 +3,7 @@
 //! A place is a file, a directory (with partitions in its paths), or a Delta or Iceberg table. Out come [`DataFile`]s, each with its columns and in [`Unit`]s that
 //! can be read beside each other: row groups of Parquet, whole files of CSV and JSON lines.
 
+mod blocks;
 mod delta;
 mod iceberg;
 mod mapped;
@@ -20,6 +21,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::Serialize;
 
 pub use self::parquet::ParquetFile;
+pub use blocks::{Block, Blocks};
 pub use mapped::{Deletes, EqualRows, Slot, Source};
 pub use storage::{Blob, Entry, Storage};
 pub use text::{CsvOptions, TextFile};
@@ -177,6 +179,10 @@ impl Dataset {
             }
         }
         if let [first, ..] = strange.as_slice() {
+            if first.to_ascii_lowercase().ends_with(".orc") {
+                let cause = format!("{first} is ORC by its name, which is not read");
+                return Err(failed(cause, "write the data as Parquet"));
+            }
             let cause = format!("{first} is neither Parquet, CSV nor JSON lines by its name");
             return Err(failed(
                 cause,
@@ -241,29 +247,64 @@ impl DataFile {
     /// # Errors
     /// Why it cannot be opened; each batch may fail, too.
     pub fn read(&self, unit: &Unit, columns: &[usize]) -> Result<Batches<'_>, String> {
-        let stored = self.schema.fields().len() - self.constants.len();
-        let own: Vec<usize> = columns.iter().copied().filter(|column| *column < stored).collect();
-        let constants: Vec<usize> = columns
-            .iter()
-            .filter(|column| **column >= stored)
-            .map(|column| column - stored)
-            .collect();
+        let (own, constants) = self.split(columns);
         let batches: Batches<'_> = match &self.content {
             Ok(Content::Parquet(parquet)) => parquet.read(unit.group, &own)?,
-            Ok(Content::Text(text)) => Box::new(text.read(&own)?),
+            Ok(Content::Text(text)) => text.read(&own)?,
             Err(reason) => return Err(reason.clone()),
         };
-        if constants.is_empty() {
-            return Ok(batches);
+        Ok(self.with_constants(batches, constants))
+    }
+
+    /// Reads a block of a file of text batch by batch, as [`DataFile::read`] reads all of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_block<'a>(&'a self, block: &'a Block, columns: &[usize]) -> Result<Batches<'a>, String> {
+        let (own, constants) = self.split(columns);
+        match &self.content {
+            Ok(Content::Text(text)) => Ok(self.with_constants(text.read_block(block, &own)?, constants)),
+            Ok(Content::Parquet(_)) => Err("Parquet has no blocks of text".into()),
+            Err(reason) => Err(reason.clone()),
         }
-        Ok(Box::new(batches.map(move |batch| {
+    }
+
+    /// Bytes of a column in a unit, compressed; 0 where that is not known.
+    pub fn bytes_of(&self, unit: &Unit, column: usize) -> u64 {
+        match &self.content {
+            Ok(Content::Parquet(parquet)) => parquet.bytes_of(unit.group, column),
+            _ => 0,
+        }
+    }
+
+    /// Its blocks, when it is a file of text.
+    pub fn blocks(&self) -> Option<Blocks> {
+        match &self.content {
+            Ok(Content::Text(text)) => Some(text.blocks()),
+            _ => None,
+        }
+    }
+
+    /// Columns of the file, and of its partitions.
+    fn split(&self, columns: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let stored = self.schema.fields().len() - self.constants.len();
+        let own = columns.iter().copied().filter(|column| *column < stored).collect();
+        let constants = columns.iter().filter(|column| **column >= stored);
+        (own, constants.map(|column| column - stored).collect())
+    }
+
+    fn with_constants<'a>(&'a self, batches: Batches<'a>, constants: Vec<usize>) -> Batches<'a> {
+        if constants.is_empty() {
+            return batches;
+        }
+        Box::new(batches.map(move |batch| {
             let mut batch = batch?;
             for position in &constants {
                 let (_, _, value) = &self.constants[*position];
                 batch.columns.push(text::constant(value.as_deref(), batch.rows));
             }
             Ok(batch)
-        })))
+        }))
     }
 }
 

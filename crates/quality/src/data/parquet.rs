@@ -153,6 +153,19 @@ impl ParquetFile {
         deleted.rank(of.end - 1) - before
     }
 
+    /// Compressed bytes of a column of a row group.
+    pub(super) fn bytes_of(&self, group: usize, column: usize) -> u64 {
+        let at = match &self.mapping {
+            Some(mapping) => mapping.position(column),
+            None => Some(column),
+        };
+        let parquet = self.metadata().file_metadata().schema_descr();
+        let group = self.metadata().row_group(group);
+        let leaves = (0..parquet.num_columns()).filter(|leaf| Some(parquet.get_column_root_idx(*leaf)) == at);
+        let bytes = leaves.map(|leaf| u64::try_from(group.column(leaf).compressed_size()).unwrap_or(0));
+        bytes.sum()
+    }
+
     /// What the footer says of a column, given by its position.
     pub fn footer(&self, group: usize, column: usize) -> Footer {
         let Some(mapping) = &self.mapping else {

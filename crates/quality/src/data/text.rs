@@ -10,6 +10,7 @@ use arrow_array::{ArrayRef, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use flate2::read::MultiGzDecoder;
 
+use super::blocks::{Block, Blocks};
 use super::{BATCH_ROWS, Batch, Blob, FileFormat, OpenOptions};
 
 /// How CSV is written.
@@ -52,12 +53,24 @@ impl CsvOptions {
 pub struct TextFile {
     blob: Blob,
     packed: bool,
-    csv: Option<(arrow_csv::reader::Format, regex::Regex)>,
+    csv: Option<Csv>,
     /// As the columns are meant.
     schema: SchemaRef,
     /// As they are read.
     texts: SchemaRef,
 }
+
+/// How a CSV file is read.
+#[derive(Debug)]
+struct Csv {
+    format: arrow_csv::reader::Format,
+    /// Texts that are null besides the empty one; none when it is only that.
+    nulls: Option<regex::Regex>,
+    delimiter: u8,
+}
+
+/// Batches of a stretch of text.
+type TextBatches<'a> = Box<dyn Iterator<Item = Result<Batch, String>> + Send + 'a>;
 
 impl TextFile {
     pub(super) fn open(blob: Blob, format: FileFormat, name: &str, options: &OpenOptions) -> Result<Self, String> {
@@ -75,7 +88,7 @@ impl TextFile {
             texts: Arc::new(Schema::empty()),
         };
         let found = match &file.csv {
-            Some((csv, _)) => {
+            Some(Csv { format: csv, .. }) => {
                 let declared = |schema: &Schema| {
                     schema
                         .fields()
@@ -149,21 +162,43 @@ impl TextFile {
         }
     }
 
+    /// Its blocks, for threads to take.
+    pub(super) fn blocks(&self) -> Blocks {
+        Blocks::new(self.bytes(), self.csv.as_ref().map(|csv| csv.delimiter))
+    }
+
     /// Batches of some columns. Rows are counted even when none is asked for.
-    pub(super) fn read(
+    pub(super) fn read(&self, columns: &[usize]) -> Result<TextBatches<'static>, String> {
+        self.parse(self.bytes(), true, columns)
+    }
+
+    /// Batches of some columns of a block.
+    pub(super) fn read_block<'a>(&self, block: &'a Block, columns: &[usize]) -> Result<TextBatches<'a>, String> {
+        self.parse(block.bytes.as_slice(), block.number == 0, columns)
+    }
+
+    /// Batches of some columns of a stretch of whole records; the first stretch has the header.
+    fn parse<'a>(
         &self,
+        bytes: impl Read + Send + 'a,
+        first: bool,
         columns: &[usize],
-    ) -> Result<Box<dyn Iterator<Item = Result<Batch, String>> + Send>, String> {
+    ) -> Result<TextBatches<'a>, String> {
         match &self.csv {
-            Some((format, nulls)) => {
+            Some(csv) => {
                 let projection = if columns.is_empty() { vec![0] } else { columns.to_vec() };
                 let keep = columns.len();
-                let reader = arrow_csv::ReaderBuilder::new(self.texts.clone())
-                    .with_format(format.clone())
-                    .with_null_regex(nulls.clone())
+                let mut builder = arrow_csv::ReaderBuilder::new(self.texts.clone()).with_format(csv.format.clone());
+                if !first {
+                    builder = builder.with_header(false);
+                }
+                if let Some(nulls) = &csv.nulls {
+                    builder = builder.with_null_regex(nulls.clone());
+                }
+                let reader = builder
                     .with_batch_size(BATCH_ROWS)
                     .with_projection(projection)
-                    .build(self.bytes())
+                    .build(bytes)
                     .map_err(|error| error.to_string())?;
                 Ok(Box::new(reader.map(move |batch| {
                     let mut batch = Batch::from(batch.map_err(|error| error.to_string())?);
@@ -176,7 +211,7 @@ impl TextFile {
                 let reader = arrow_json::ReaderBuilder::new(Arc::new(schema))
                     .with_coerce_primitive(true)
                     .with_batch_size(BATCH_ROWS)
-                    .build(BufReader::new(self.bytes()))
+                    .build(BufReader::new(bytes))
                     .map_err(|error| error.to_string())?;
                 Ok(Box::new(reader.map(|batch| {
                     batch.map(Batch::from).map_err(|error| error.to_string())
@@ -186,15 +221,23 @@ impl TextFile {
     }
 }
 
-fn csv_format(options: &CsvOptions, tabs: bool) -> Result<(arrow_csv::reader::Format, regex::Regex), String> {
+fn csv_format(options: &CsvOptions, tabs: bool) -> Result<Csv, String> {
     let all: Vec<String> = options.nulls.iter().map(|text| regex::escape(text)).collect();
     let nulls = regex::Regex::new(&format!("^(?:{})$", all.join("|"))).map_err(|error| error.to_string())?;
     let delimiter = if tabs { b'\t' } else { options.delimiter };
-    let format = arrow_csv::reader::Format::default()
+    let mut format = arrow_csv::reader::Format::default()
         .with_header(options.header)
-        .with_delimiter(delimiter)
-        .with_null_regex(nulls.clone());
-    Ok((format, nulls))
+        .with_delimiter(delimiter);
+    // The reader takes the empty text for null by itself, and faster.
+    let nulls = (options.nulls != [""]).then_some(nulls);
+    if let Some(nulls) = &nulls {
+        format = format.with_null_regex(nulls.clone());
+    }
+    Ok(Csv {
+        format,
+        nulls,
+        delimiter,
+    })
 }
 
 /// A column of one value.

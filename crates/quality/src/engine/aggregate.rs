@@ -3,12 +3,15 @@
 //! Whole numbers and decimals are summed exactly in 128 bits; floating-point numbers with the rounding error carried along (Neumaier), and the variance
 //! by Welford's recurrence, put together by Chan's. So the order in which row groups are read changes at most the last digit.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::bounds::integers;
 use super::rows::number;
 use crate::column::{Class, Column, Values, show_decimal, show_float, show_long};
 use crate::contract::{Interpolation, Limit, Literal, Metric, Range};
+use crate::distribution::CATEGORIES;
 
 /// The least or greatest value.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +47,10 @@ pub struct Gathered {
     moments: u64,
     /// All values, for medians and quantiles.
     all: Vec<f64>,
+    /// How often each text occurs; none any more when they are too many.
+    texts: Option<HashMap<Box<str>, u64>>,
+    /// True when there were too many different texts.
+    crowded: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +91,8 @@ pub struct Needs {
     pub moments: bool,
     /// All values.
     pub all: bool,
+    /// Of a column of texts, how often each occurs instead.
+    pub categories: bool,
 }
 
 impl Needs {
@@ -108,6 +117,9 @@ impl Needs {
                 class,
                 Class::Text | Class::Bool | Class::Date | Class::Time | Class::Timestamp(..)
             );
+        if self.categories && class == Class::Text {
+            return Ok(());
+        }
         // The share of what is true is a mean, too.
         let countable = numbers || (class == Class::Bool && !self.all);
         if (self.sum || self.moments || self.all) && !countable {
@@ -136,6 +148,12 @@ impl Gathered {
         if needs.sum {
             self.sums(column);
         }
+        if needs.categories
+            && let Values::Text(texts) = &column.values
+        {
+            let valid = (0..column.len()).filter(|row| column.is_valid(*row));
+            self.count(valid.map(|row| (texts.value(row), 1)));
+        }
         if needs.moments || needs.all {
             for value in (0..column.len()).filter_map(|row| number(column, row)) {
                 if needs.all {
@@ -162,6 +180,35 @@ impl Gathered {
             };
             keep(&mut self.min, extreme(min), false);
             keep(&mut self.max, extreme(max), true);
+        }
+    }
+
+    fn count<'t>(&mut self, texts: impl Iterator<Item = (&'t str, u64)>) {
+        if self.crowded {
+            return;
+        }
+        let counts = self.texts.get_or_insert_default();
+        for (text, more) in texts {
+            match counts.get_mut(text) {
+                Some(count) => *count += more,
+                None => {
+                    counts.insert(text.into(), more);
+                    if counts.len() > CATEGORIES {
+                        self.crowded = true;
+                        self.texts = None;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How often each text occurs, when that was gathered; none when there are too many.
+    pub fn texts(&mut self) -> Option<HashMap<Box<str>, u64>> {
+        if self.crowded {
+            None
+        } else {
+            Some(self.texts.take().unwrap_or_default())
         }
     }
 
@@ -253,6 +300,10 @@ impl Gathered {
             self.moments += other.moments;
         }
         self.all.append(&mut other.all);
+        self.crowded |= other.crowded;
+        if let Some(texts) = other.texts.take() {
+            self.count(texts.iter().map(|(text, count)| (text.as_ref(), *count)));
+        }
     }
 
     /// The least or greatest value.
@@ -445,6 +496,7 @@ mod tests {
         sum: true,
         moments: true,
         all: true,
+        categories: false,
     };
 
     fn gathered(arrays: Vec<ArrayRef>) -> (Gathered, Class) {

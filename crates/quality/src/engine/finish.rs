@@ -1,5 +1,7 @@
 //! Results of what a pass gathered.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -8,12 +10,14 @@ use super::aggregate::{Extreme, Gathered};
 use super::divergence;
 use super::keys::{Groups, Repeated, group, row_key};
 use super::plan::{Plan, Task};
+use super::reread::{examples, repeated_examples};
 use super::rows::accepts;
-use super::scan::{Scanned, State, examples, repeated_examples};
+use super::scan::{Scanned, State};
 use crate::column::{Class, Column, nanos_of};
 use crate::contract::{Accept, Check, Format, Kind, Limit, Literal, Metric, Partition, Range, SetRule};
 use crate::data::Content;
 use crate::describe::expected;
+use crate::distribution;
 use crate::report::{CheckResult, Verdict};
 
 /// A check's result, the number it found, and the keys that are repeated.
@@ -25,6 +29,8 @@ pub struct Finished {
     pub number: Option<f64>,
     /// The percentiles of the numbers, for histories.
     pub percentiles: Option<Vec<f64>>,
+    /// The shares of the most frequent texts, for histories.
+    pub categories: Option<BTreeMap<String, f64>>,
     /// For the quarantine.
     pub repeated: Option<Repeated>,
 }
@@ -56,6 +62,7 @@ fn one(plan: &Plan<'_>, at: usize, mut state: State, rows: Option<u64>, now: Tim
         },
         number: None,
         percentiles: None,
+        categories: None,
         repeated: None,
     };
     let reason = plan.reason(at).or(state.reason.take());
@@ -408,6 +415,19 @@ fn of_numbers(
         } => {
             let found = divergence::of_bins(gathered.values(), bins, weights);
             Ok(diverges_less(found, *threshold, result))
+        }
+        Kind::Distribution { .. } if class == Class::Text => {
+            let Some(texts) = gathered.texts() else {
+                return Err(format!(
+                    "the column has more than {} different texts, which are no categories",
+                    distribution::CATEGORIES
+                ));
+            };
+            if texts.is_empty() {
+                return Err("the column has no text".into());
+            }
+            finished.categories = Some(distribution::shares(texts.into_iter()));
+            Ok(true)
         }
         Kind::Distribution { .. } => {
             let found = gathered.percentiles();

@@ -1,5 +1,6 @@
 //! What each check needs of each file, and what its footers answer without reading.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_buffer::BooleanBuffer;
@@ -13,6 +14,7 @@ use super::set::{self, Set};
 use crate::column::{Class, Column};
 use crate::contract::{Check, Contract, Format, Kind, Metric, Partition, SetRule};
 use crate::data::{Batch, Content, DataFile, Dataset, Unit};
+use crate::distribution::Method;
 
 /// How a check is computed.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,8 +65,13 @@ impl Task {
                 Metric::Distinct | Metric::DistinctShare => Self::Keys,
                 other => Self::Gather(Needs::of(*other)),
             },
-            Kind::Quantiles { .. } | Kind::Distribution { .. } => Self::Gather(Needs {
+            Kind::Quantiles { .. } => Self::Gather(Needs {
                 all: true,
+                ..Needs::default()
+            }),
+            Kind::Distribution { method, .. } => Self::Gather(Needs {
+                all: true,
+                categories: *method == Method::Psi,
                 ..Needs::default()
             }),
             Kind::Freshness { .. } => Self::Gather(Needs::of(Metric::Max)),
@@ -91,9 +98,25 @@ pub struct FilePlan {
     pub set: Option<Set>,
     /// False when there is nothing to read for it in this file.
     pub reads: bool,
+    /// True when texts are read as dates and times, whatever the type of their column.
+    pub dated: bool,
 }
 
 impl FilePlan {
+    /// Its columns as the check sees them.
+    ///
+    /// # Errors
+    /// When a text is to be a date, and is not read as one.
+    pub fn seen<'c>(&self, columns: Vec<&'c Column>) -> Result<Vec<Cow<'c, Column>>, String> {
+        let seen = columns
+            .into_iter()
+            .map(|column| match self.dated && column.class == Class::Text {
+                true => column.dated().map(Cow::Owned),
+                false => Ok(Cow::Borrowed(column)),
+            });
+        seen.collect()
+    }
+
     /// The rows of a batch that the condition holds for, none when there is no condition. `read` are the positions of the columns of the batch.
     ///
     /// # Errors
@@ -121,6 +144,14 @@ impl FilePlan {
                 .ok_or_else(|| "a column was not read".to_owned())
         };
         filter.mask(batch.rows, &get).map(Some)
+    }
+}
+
+impl FilePlan {
+    /// Positions of its columns, and of those of its condition.
+    pub fn all_columns(&self) -> impl Iterator<Item = usize> {
+        let of_filter = self.filter.iter().flat_map(|filter| &filter.columns);
+        self.columns.iter().chain(of_filter).copied()
     }
 }
 
@@ -340,6 +371,7 @@ fn plan_file(
         filter: None,
         set: None,
         reads: false,
+        dated: false,
     };
     if *task == Task::Schema {
         return Ok(nothing);
@@ -371,11 +403,11 @@ fn plan_file(
             Filter::new(condition, &find).map_err(|reason| format!("the condition: {reason} ({})", file.path))?;
         plan.filter = Some(filter);
     }
-    if check.texts_are_dates && plan.classes.contains(&Class::Text) {
-        return Err(format!(
-            "`parse_strings_as_datetimes` reads texts as a date library guesses them to be dates, which is not done here; give the column a type ({})",
-            file.path
-        ));
+    if check.texts_are_dates {
+        for class in plan.classes.iter_mut().filter(|class| **class == Class::Text) {
+            *class = Column::MOMENT;
+            plan.dated = true;
+        }
     }
     let in_file = |reason: String| format!("{reason} ({})", file.path);
     match task {

@@ -262,3 +262,41 @@ fn events_carry_assertions_and_numbers() {
     );
     assert_eq!(event["run"]["runId"], names.run);
 }
+
+#[test]
+fn texts_are_spread_as_they_usually_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.parquet");
+    let history = directory.path().join("history");
+    std::fs::create_dir(&history).unwrap();
+    let text = "name: c\nusual:\n- {metric: distribution, column: country, season: none, atLeast: 2}\n";
+    let ran = |countries: &[(&str, usize)], day: i64| {
+        let all = countries
+            .iter()
+            .flat_map(|(country, rows)| std::iter::repeat_n(*country, *rows));
+        let all: StringArray = all.map(Some).chain([None]).collect();
+        parquet(&file, vec![("country", column(all))], 64);
+        let options = Options {
+            history: Some(history.clone()),
+            ..Options::at(options().now + jiff::Span::new().hours(24 * day))
+        };
+        let report = stoke_quality::run(&read(text), &Storage::local(&file), &options).unwrap();
+        (
+            report.checks[0].verdict,
+            report.checks[0].reason.clone().unwrap_or_default(),
+        )
+    };
+    let usual = [("DE", 500), ("FR", 300), ("US", 200)];
+    assert_eq!(ran(&usual, 0).0, Verdict::Learning);
+    assert_eq!(ran(&usual, 1).0, Verdict::Learning);
+    let (verdict, reason) = ran(&[("US", 210), ("FR", 290), ("DE", 500)], 2);
+    assert_eq!(verdict, Verdict::Pass, "{reason}");
+    let (verdict, reason) = ran(&[("DE", 500), ("XX", 500)], 3);
+    assert_eq!(verdict, Verdict::Fail, "{reason}");
+    assert!(reason.contains("population stability index"), "{reason}");
+    let many: Vec<String> = (0..10_001).map(|at| format!("text {at}")).collect();
+    let many: Vec<(&str, usize)> = many.iter().map(|text| (text.as_str(), 1)).collect();
+    let (verdict, reason) = ran(&many, 4);
+    assert_eq!(verdict, Verdict::CannotTell);
+    assert!(reason.contains("10000 different texts"), "{reason}");
+}

@@ -408,3 +408,15 @@ fn an_object_store_holds_data_as_a_disk_does() {
     let missing = stoke_quality::run(&contract, &open("lake/none"), &options()).unwrap_err();
     assert_eq!(missing.code(), "stoke::quality::data");
 }
+
+#[test]
+fn orc_is_refused_by_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    write(&directory.path().join("part-00000.snappy.orc"), "ORC");
+    let storage = Storage::local(directory.path());
+    let refused = stoke_quality::run(&read("rows: {min: 1}"), &storage, &options()).unwrap_err();
+    assert!(
+        refused.to_string().contains("part-00000.snappy.orc is ORC"),
+        "{refused}"
+    );
+}

@@ -3,6 +3,7 @@
 
 mod contracts;
 mod formats;
+mod pieces;
 mod quarantine;
 mod support;
 mod types;

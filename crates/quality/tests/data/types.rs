@@ -294,3 +294,60 @@ fn footers_answer_what_they_can() {
     assert_eq!((required.considered, required.unexpected), (Some(100), Some(1)));
     assert_eq!(required.examples[0].row, 56);
 }
+
+#[test]
+fn older_suites_read_texts_as_dates() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.parquet");
+    let days = StringArray::from(vec![
+        Some("Jan 1 2020"),
+        Some("2020-01-02"),
+        None,
+        Some("01/03/2020 10:00"),
+    ]);
+    let odd = StringArray::from(vec![Some("Jan 1 2020"), Some("yesterday"), None, None]);
+    parquet(&file, vec![("day", column(days)), ("odd", column(odd))], 2);
+    let verdict = |kind: &str, kwargs: &str| {
+        let suite = format!(
+            "{{\"expectation_suite_name\": \"s\", \"expectations\": [{{\"expectation_type\": \"{kind}\", \"kwargs\": {{\"parse_strings_as_datetimes\": true, {kwargs}}}}}]}}"
+        );
+        let report = run(&suite, &file);
+        (report.checks[0].verdict, report.checks[0].unexpected)
+    };
+    let between = "expect_column_values_to_be_between";
+    let day = "\"column\": \"day\"";
+    let both = |min: &str, max: &str| format!("{day}, \"min_value\": \"{min}\", \"max_value\": \"{max}\"");
+    assert_eq!(
+        verdict(between, &both("Jan 1 2020", "2020-01-04")),
+        (Verdict::Pass, Some(0))
+    );
+    assert_eq!(
+        verdict(between, &both("1/2/2020", "2020-01-03")),
+        (Verdict::Fail, Some(2))
+    );
+    assert_eq!(verdict(between, &both("soon", "tomorrow")).0, Verdict::CannotTell);
+    let odd = "\"column\": \"odd\", \"min_value\": \"2020-01-01\"";
+    assert_eq!(verdict(between, odd).0, Verdict::CannotTell);
+    assert_eq!(
+        verdict("expect_column_values_to_be_increasing", day),
+        (Verdict::Pass, Some(0))
+    );
+    assert_eq!(
+        verdict("expect_column_max_to_be_between", &both("Jan 3 2020", "Jan 4 2020")).0,
+        Verdict::Pass
+    );
+    let set = format!("{day}, \"value_set\": [\"2020-01-01\", \"2 Jan 2020\", \"2020-01-03T10:00:00\"]");
+    assert_eq!(
+        verdict("expect_column_values_to_be_in_set", &set),
+        (Verdict::Pass, Some(0))
+    );
+    assert_eq!(
+        verdict("expect_column_distinct_values_to_equal_set", &set).0,
+        Verdict::Pass
+    );
+    // It says nothing to what compares no values.
+    assert_eq!(
+        verdict("expect_column_values_to_be_unique", "\"column\": \"odd\"").0,
+        Verdict::Pass
+    );
+}

@@ -2,7 +2,7 @@
 
     spark-submit --packages … make.py DIRECTORY
 
-Makes Delta and Iceberg tables below the directory, for each a file `NAME.json` with its place, columns and rows, and at the end the file `done`.
+Makes Delta and Iceberg tables below the directory, and for each a file `NAME.json` with its place, columns and rows.
 """
 
 import json
@@ -144,5 +144,4 @@ iceberg("v1", 1, "copy-on-write")
 iceberg("v2m", 2, "merge-on-read")
 iceberg("v3m", 3, "merge-on-read")
 small()
-open(out + "/done", "w").close()
 spark.stop()

@@ -232,9 +232,14 @@ impl Arguments<'_, '_, '_> {
 
     fn range(&mut self) -> Option<Range> {
         let (node, path) = (self.node, self.path);
+        let dated = self.texts_are_dates();
+        let mut end = |key| {
+            let literal = self.fields.literal(node, key, path)?;
+            Some(if dated { super::dates::iso(literal) } else { literal })
+        };
         let range = Range {
-            min: self.fields.literal(node, "min_value", path),
-            max: self.fields.literal(node, "max_value", path),
+            min: end("min_value"),
+            max: end("max_value"),
             strict_min: self.fields.flag(node, "strict_min", path).unwrap_or(false),
             strict_max: self.fields.flag(node, "strict_max", path).unwrap_or(false),
         };

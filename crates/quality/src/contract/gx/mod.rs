@@ -7,6 +7,7 @@
 //! Known expectations that need an engine we have not become [`Kind::Refused`]; names that do not exist are errors.
 
 mod arguments;
+mod dates;
 mod names;
 mod partition;
 
@@ -104,7 +105,7 @@ pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields:
         };
         check.accept = Accept::Mostly(arguments.mostly());
         check.leave_out = arguments.leave_out();
-        check.texts_are_dates = arguments.texts_are_dates();
+        let dated = arguments.texts_are_dates();
         let condition = arguments.condition();
         check.kind = match (arguments.refused(), condition) {
             (Some(reason), _) | (None, Err(reason)) => Kind::Refused(reason),
@@ -113,6 +114,10 @@ pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields:
                 arguments.kind(&name)?
             }
         };
+        if dated {
+            check.texts_are_dates = dates::compares(&check.kind);
+            dates::read(&mut check.kind);
+        }
         if let Kind::ColumnOrder(_) | Kind::ColumnSet { .. } = check.kind {
             check.columns.clear();
         }
