@@ -6,7 +6,6 @@ use stoke_model::manifest::{Place, Severity};
 
 use self::junit::{Case, Outcome};
 use super::Looked;
-use super::conf::line_place;
 use crate::Settings;
 use crate::finding::{Finding, Gate};
 use crate::job::{File, Job};
@@ -107,9 +106,15 @@ fn judge(job: &Job, ran: &Ran) -> (Vec<Case>, Vec<Finding>) {
     (cases, found)
 }
 
-/// The last lines of an output, in one.
+/// The last lines of an output, in one, without stacks of the JVM: sbt and Maven print theirs behind what went wrong.
 fn tail(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_frame = |line: &str| {
+        let line = line.trim_start_matches("[error]").trim_start();
+        line.strip_prefix("at ")
+            .is_some_and(|call| call.ends_with(')') && call.contains('('))
+    };
+    let said = |line: &&str| !line.is_empty() && *line != "[error]" && !is_frame(line);
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(said).collect();
     lines[lines.len().saturating_sub(SHOWN)..].join(" | ")
 }
 
@@ -154,7 +159,7 @@ fn place<'a>(job: &'a Job, ran: &Ran, case: &Case) -> Option<(&'a File, Place)> 
         let path = plain(&ran.suite.directory.join(name));
         job.files.iter().find(|file| plain(&file.path) == path)
     };
-    let at = |file: &'a File, line: &str| Some((file, line_place(&file.source, line.parse().ok()?)));
+    let at = |file: &'a File, line: &str| Some((file, file.source.line_place(line.parse().ok()?)));
     // Python tells the innermost last: `tests/test_a.py:12: AssertionError`, or `File "…/a.py", line 3` of an import.
     let frames = case.text.lines().rev().filter_map(|line| {
         let line = line.trim_start_matches("E ").trim();
