@@ -197,7 +197,12 @@ fn place<'a>(job: &'a Job, ran: &Ran, case: &Case) -> Option<(&'a File, Place)> 
         } else {
             format!("{}/{name}", package.replace('.', "/"))
         };
-        let file = job.files.iter().find(|file| file.path.ends_with(&end))?;
+        // Files of Scala need not be in directories of their package: there the name has to be the only one.
+        let file = job.files.iter().find(|file| file.path.ends_with(&end)).or_else(|| {
+            let mut named = job.files.iter().filter(|file| file.path.ends_with(name));
+            let only = named.next()?;
+            (name.ends_with(".scala") && named.next().is_none()).then_some(only)
+        })?;
         at(file, number)
     });
     let mut all = frames.chain(jvm);
@@ -233,6 +238,10 @@ mod cases {
             (
                 "job/src/test/java/org/acme/ATest.java",
                 "class ATest {\n  void a() {}\n}\n",
+            ),
+            (
+                "job/src/test/scala/TotalsSuite.scala",
+                "class TotalsSuite {\n  test(\"a\") {}\n}\n",
             ),
         ];
         let job = Job {
@@ -305,6 +314,18 @@ mod cases {
             said(ran(Tool::Maven, ended(1, java))),
             [("test-failed".to_owned(), at.to_owned(), false)]
         );
+        let scala = "<testcase classname='team.TotalsSuite' name='a'><failure message='no'>x\n at org.scalatest.Assertions.fail(Assertions.scala:3)\n at team.TotalsSuite.$anonfun$new$2(TotalsSuite.scala:2)</failure></testcase>";
+        let at = "job/src/test/scala/TotalsSuite.scala:2:3";
+        assert_eq!(
+            said(ran(Tool::Sbt, ended(1, scala))),
+            [("test-failed".to_owned(), at.to_owned(), false)]
+        );
+    }
+
+    #[test]
+    fn stacks_are_no_last_words() {
+        let output = "[error] (update) not found: a\n[error] \tat a.b.C.d(C.scala:3)\n[error]\n\tat java.base/x.Y.z(Y.java)\ndone\n";
+        assert_eq!(tail(output), "[error] (update) not found: a | done");
     }
 
     #[test]
