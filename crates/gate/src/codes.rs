@@ -83,10 +83,11 @@ mod tests {
     fn every_code_that_is_said_is_explained() {
         let sources = [
             include_str!("gates/manifest.rs"),
-            include_str!("gates/conf/mod.rs"),
-            include_str!("gates/conf/start.rs"),
-            include_str!("gates/conf/effect.rs"),
-            include_str!("gates/conf/products.rs"),
+            include_str!("gates/conf.rs"),
+            include_str!("configuration/mod.rs"),
+            include_str!("configuration/start.rs"),
+            include_str!("configuration/effect.rs"),
+            include_str!("configuration/products.rs"),
             include_str!("gates/dependencies/archives.rs"),
             include_str!("gates/dependencies/builds.rs"),
             include_str!("gates/dependencies/fits.rs"),

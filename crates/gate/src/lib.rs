@@ -3,6 +3,7 @@
 //! In: the files of a job directory ([`job`]), what it is to run on ([`Settings`]), the waivers its owners wrote ([`waivers`]). Out: a [`Report`], for
 //! each gate a [`Verdict`] with findings that stand at a place in a file, as text, JSON, SARIF or JUnit ([`output`]).
 //! - [`gates`]: one file per gate, each a function from the job to findings
+//! - `configuration`: rules over a whole configuration, and which applications are sound
 //! - [`derived`], [`sizing`], [`nodes`], [`policies`]: the pods an application becomes, whether they fit their namespace and any node, and what policies
 //!   say of them; the operator's admission asks here too
 //! - [`runs`]: what only running shows (tests, an API server, a start of Spark): what is to be run, and what came of it
@@ -12,6 +13,7 @@
 //! the jars of the Sparks it is given, and the gate of dependencies archives, files that requirements include and the database of advisories; nothing else here reads a file, asks a cluster or looks at a clock (but for how long a gate took).
 
 pub mod codes;
+mod configuration;
 mod cores;
 pub mod derived;
 pub mod finding;

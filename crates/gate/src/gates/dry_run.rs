@@ -5,8 +5,9 @@ use k8s_openapi::api::core::v1::{Node, ResourceQuota};
 use stoke_model::manifest::{Document, Severity};
 use stoke_model::quantity::Quantity;
 
-use super::{Looked, pods, sound, unsound};
+use super::{Looked, pods, unsound};
 use crate::Settings;
+use crate::configuration::sound;
 use crate::derived;
 use crate::finding::{Finding, Gate};
 use crate::job::Job;

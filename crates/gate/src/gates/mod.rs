@@ -12,13 +12,12 @@ mod spark_dry_run;
 mod sql;
 mod tests;
 
-pub(crate) use pods::sound;
-
 use stoke_model::manifest::{Document, Severity};
 
 pub use dependencies::Advisories;
 
 use crate::Settings;
+use crate::configuration::sound;
 use crate::finding::{Finding, Gate};
 use crate::job::Job;
 

@@ -8,11 +8,12 @@ use serde_json::Value;
 use stoke_model::manifest::{Document, Node, Severity};
 use stoke_model::pod_security::{self, Level, Version};
 
-use super::{Looked, conf, unsound};
+use super::{Looked, unsound};
 use crate::Settings;
+use crate::configuration::sound;
 use crate::derived::{self, Derived, Remark};
 use crate::finding::Finding;
-use crate::job::{File, Job, Kind};
+use crate::job::Job;
 use crate::nodes;
 use crate::sizing::{self, Allowed};
 
@@ -43,18 +44,6 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         }
     }
     Looked::at(count, "pod", findings)
-}
-
-/// Our objects in a file that the gates of manifests and configuration have nothing against; of the others no pods would come, and why is told there.
-pub(crate) fn sound(file: &File) -> impl Iterator<Item = &Document> {
-    let (documents, complaints) = match &file.kind {
-        Kind::Manifest { documents, complaints } => (documents.as_slice(), complaints.as_slice()),
-        _ => (&[][..], &[][..]),
-    };
-    let wrong = stoke_model::manifest::has_errors(complaints);
-    documents
-        .iter()
-        .filter(move |document| !wrong && document.is_ours() && conf::is_sound(document))
 }
 
 pub(super) fn placed(document: &Document, remark: Remark) -> Finding {

@@ -6,8 +6,9 @@ use serde_json::Value;
 use stoke_model::manifest::{Document, Severity};
 use stoke_policy::{PolicySet, Problem};
 
-use super::{Looked, pods, unsound};
+use super::{Looked, unsound};
 use crate::Settings;
+use crate::configuration::sound;
 use crate::derived;
 use crate::finding::Finding;
 use crate::job::Job;
@@ -25,7 +26,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         }
     };
     let objects: Vec<Value> = job.documents().map(|document| document.value.clone()).collect();
-    let sound: Vec<&Document> = job.files.iter().flat_map(pods::sound).collect();
+    let sound: Vec<&Document> = job.files.iter().flat_map(sound).collect();
     let mut findings = unsound(job, settings);
     let mut count = 0;
     for document in job.documents().filter(|document| document.value.is_object()) {

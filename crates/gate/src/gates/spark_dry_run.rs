@@ -4,7 +4,6 @@ use std::path::Path;
 
 use stoke_model::manifest::{Document, Severity};
 
-use super::conf::line_place;
 use super::{Looked, unsound};
 use crate::Settings;
 use crate::finding::{Finding, Gate};
@@ -196,7 +195,7 @@ fn python(job: &Job, path: &Path, line: Option<usize>, problem: &str) -> Finding
             Severity::Error,
             "spark-no-python",
             &file.source,
-            line_place(&file.source, line),
+            file.source.line_place(line),
             "",
             message,
         ),

@@ -5,8 +5,8 @@ use serde_json::Value;
 use stoke_model::manifest::Document;
 
 use crate::Settings;
+use crate::configuration::sound;
 use crate::derived;
-use crate::gates::sound;
 use crate::job::Job;
 
 /// What an object is to the job.

@@ -11,8 +11,8 @@ use stoke_model::manifest::{Document, Node};
 use stoke_submit::argv::contents::local_path;
 
 use crate::Settings;
+use crate::configuration::sound;
 use crate::derived;
-use crate::gates::sound;
 use crate::job::Job;
 
 /// Keys, or beginnings of keys (those that end in a dot), that a local start leaves out.

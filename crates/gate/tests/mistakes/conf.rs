@@ -370,6 +370,18 @@ const IN_APP: &[Row] = &[
     ),
     (
         PARTITIONS,
+        "    spark.plugins: \"com.nvidia.spark.SQLPlugin\"",
+        "conf-rapids-gpu",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.rapids.sql.concurentGpuTasks: \"2\"\n    spark.plugins: \"com.nvidia.spark.SQLPlugin\"\n    spark.executor.resource.gpu.amount: \"1\"\n    spark.executor.resource.gpu.vendor: \"nvidia.com\"",
+        "conf-unknown-key",
+        "concurentGpuTasks",
+    ),
+    (
+        PARTITIONS,
         "    spark.shuffle.manager: \"org.apache.spark.shuffle.celeborn.SparkShuffleManager\"",
         "conf-celeborn-master",
         "",

@@ -1,4 +1,5 @@
-//! Configuration of products that are used beside Spark, by what they publish themselves: S3 through Hadoop, Iceberg, Delta Lake, Celeborn.
+//! Configuration of products that are used beside Spark, by what they publish themselves: S3 through Hadoop, Iceberg, Delta Lake, Celeborn,
+//! the RAPIDS Accelerator.
 //!
 //! `scripts/record-third-party-conf` makes `data/third-party-conf.tsv` of their own artifacts. A key that resembles one of theirs is a slip. Other keys
 //! that no recorded version has are let be: a newer version may have them, and most of these products hand options on to classes of others. A value is
@@ -112,6 +113,9 @@ fn asked<'a>(key: &'a str, conf: &[(&str, &str)]) -> Option<Asked<'a>> {
     if key.starts_with("spark.databricks.delta.") {
         return of("delta", "", key);
     }
+    if key.starts_with("spark.rapids.") {
+        return of("rapids", "", key);
+    }
     if let Some(plain) = key.strip_prefix("spark.").filter(|key| key.starts_with("celeborn.")) {
         return of("celeborn", "spark.", plain);
     }
@@ -173,6 +177,7 @@ fn name(product: &str) -> &'static str {
         "hadoop-aws" => "S3A",
         "delta" => "Delta Lake",
         "celeborn" => "Celeborn",
+        "rapids" => "the RAPIDS Accelerator",
         _ => "Iceberg",
     }
 }

@@ -46,6 +46,20 @@ impl Source {
         })
     }
 
+    /// The place of a line's text, without the blanks around it; lines count from 1, and beyond the last there is an empty one.
+    pub fn line_place(&self, line: usize) -> Place {
+        let before: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(line.saturating_sub(1))
+            .map(str::len)
+            .sum();
+        let text = self.text[before..].lines().next().unwrap_or_default();
+        let mut place = self.place_at(before + (text.len() - text.trim_start().len()));
+        place.end = before + text.trim_end().len();
+        place
+    }
+
     /// The name it is reported under.
     pub fn name(&self) -> &str {
         &self.name

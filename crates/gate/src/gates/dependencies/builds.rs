@@ -11,7 +11,6 @@ use roxmltree::Node;
 use stoke_advisories::Ecosystem;
 use stoke_model::manifest::{Place, Severity};
 
-use super::super::conf::line_place;
 use super::{Dependency, Found, locks, packages};
 use crate::job::File;
 
@@ -130,7 +129,7 @@ fn pom(file: &File, found: &mut Found) -> Vec<Artifact> {
     let document = match roxmltree::Document::parse(file.source.text()) {
         Ok(document) => document,
         Err(error) => {
-            let place = line_place(&file.source, error.pos().row as usize);
+            let place = file.source.line_place(error.pos().row as usize);
             locks::unreadable(file, place, &error.to_string(), found);
             return Vec::new();
         }
@@ -253,7 +252,7 @@ fn sbt(file: &File) -> Vec<Artifact> {
                 artifact: format!("{artifact}{suffix}"),
                 version: version.map(str::to_owned),
                 provided: scope == "provided",
-                place: line_place(&file.source, number),
+                place: file.source.line_place(number),
             });
         }
     }
@@ -282,7 +281,7 @@ fn gradle(file: &File) -> Vec<Artifact> {
                 artifact: found["artifact"].to_owned(),
                 version: Some(found["version"].to_owned()),
                 provided: &found["configuration"] == "compileOnly",
-                place: line_place(&file.source, number),
+                place: file.source.line_place(number),
             });
         }
     }
@@ -309,7 +308,7 @@ fn gradle_lock(file: &File) -> Vec<Artifact> {
                 artifact: artifact.to_owned(),
                 version: Some(version.to_owned()),
                 provided: false,
-                place: line_place(&file.source, number),
+                place: file.source.line_place(number),
             });
         }
     }

@@ -10,7 +10,6 @@ use stoke_advisories::Ecosystem;
 use stoke_model::manifest::{Place, Severity};
 use toml::Spanned;
 
-use super::super::conf::line_place;
 use super::marker::Marker;
 use super::{Dependency, Found, fits};
 use crate::job::File;
@@ -98,7 +97,7 @@ pub(super) fn unreadable(file: &File, place: Place, cause: &str, found: &mut Fou
 pub(super) fn place_at(file: &File, start: usize) -> Place {
     let text = file.source.text();
     let before = text.get(..start).unwrap_or(text);
-    line_place(&file.source, before.matches('\n').count() + 1)
+    file.source.line_place(before.matches('\n').count() + 1)
 }
 
 /// Says that a file wants a Python its Spark is not made for.
@@ -160,7 +159,7 @@ fn pipfile(file: &File, sparks: &[String], found: &mut Found) {
     let lock: Pipfile = match serde_json::from_str(text) {
         Ok(lock) => lock,
         Err(error) => {
-            let place = line_place(&file.source, error.line().max(1));
+            let place = file.source.line_place(error.line().max(1));
             return unreadable(file, place, &error.to_string(), found);
         }
     };

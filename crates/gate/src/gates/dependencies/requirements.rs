@@ -8,7 +8,6 @@ use std::sync::Arc;
 use stoke_advisories::Ecosystem;
 use stoke_model::manifest::{Place, Severity, Source};
 
-use super::super::conf::line_place;
 use super::requirement::{Pin, Requirement};
 use super::{Dependency, Found, fits};
 use crate::finding::Finding;
@@ -131,7 +130,7 @@ impl Reading<'_> {
 
     fn file(&mut self, path: &Path, source: &Arc<Source>) {
         for (number, line) in lines(source.text()) {
-            let place = line_place(source, number);
+            let place = source.line_place(number);
             match line_of(&line) {
                 Line::Else => {}
                 Line::Includes(name) => self.include(path, name, source, place),

@@ -6,7 +6,6 @@ use stoke_model::manifest::{Place, Severity};
 
 use self::junit::{Case, Outcome};
 use super::Looked;
-use super::conf::line_place;
 use crate::Settings;
 use crate::finding::{Finding, Gate};
 use crate::job::{File, Job};
@@ -107,9 +106,15 @@ fn judge(job: &Job, ran: &Ran) -> (Vec<Case>, Vec<Finding>) {
     (cases, found)
 }
 
-/// The last lines of an output, in one.
+/// The last lines of an output, in one, without stacks of the JVM: sbt and Maven print theirs behind what went wrong.
 fn tail(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_frame = |line: &str| {
+        let line = line.trim_start_matches("[error]").trim_start();
+        line.strip_prefix("at ")
+            .is_some_and(|call| call.ends_with(')') && call.contains('('))
+    };
+    let said = |line: &&str| !line.is_empty() && *line != "[error]" && !is_frame(line);
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(said).collect();
     lines[lines.len().saturating_sub(SHOWN)..].join(" | ")
 }
 
@@ -154,7 +159,7 @@ fn place<'a>(job: &'a Job, ran: &Ran, case: &Case) -> Option<(&'a File, Place)> 
         let path = plain(&ran.suite.directory.join(name));
         job.files.iter().find(|file| plain(&file.path) == path)
     };
-    let at = |file: &'a File, line: &str| Some((file, line_place(&file.source, line.parse().ok()?)));
+    let at = |file: &'a File, line: &str| Some((file, file.source.line_place(line.parse().ok()?)));
     // Python tells the innermost last: `tests/test_a.py:12: AssertionError`, or `File "…/a.py", line 3` of an import.
     let frames = case.text.lines().rev().filter_map(|line| {
         let line = line.trim_start_matches("E ").trim();
@@ -192,7 +197,12 @@ fn place<'a>(job: &'a Job, ran: &Ran, case: &Case) -> Option<(&'a File, Place)> 
         } else {
             format!("{}/{name}", package.replace('.', "/"))
         };
-        let file = job.files.iter().find(|file| file.path.ends_with(&end))?;
+        // Files of Scala need not be in directories of their package: there the name has to be the only one.
+        let file = job.files.iter().find(|file| file.path.ends_with(&end)).or_else(|| {
+            let mut named = job.files.iter().filter(|file| file.path.ends_with(name));
+            let only = named.next()?;
+            (name.ends_with(".scala") && named.next().is_none()).then_some(only)
+        })?;
         at(file, number)
     });
     let mut all = frames.chain(jvm);
@@ -228,6 +238,10 @@ mod cases {
             (
                 "job/src/test/java/org/acme/ATest.java",
                 "class ATest {\n  void a() {}\n}\n",
+            ),
+            (
+                "job/src/test/scala/TotalsSuite.scala",
+                "class TotalsSuite {\n  test(\"a\") {}\n}\n",
             ),
         ];
         let job = Job {
@@ -300,6 +314,18 @@ mod cases {
             said(ran(Tool::Maven, ended(1, java))),
             [("test-failed".to_owned(), at.to_owned(), false)]
         );
+        let scala = "<testcase classname='team.TotalsSuite' name='a'><failure message='no'>x\n at org.scalatest.Assertions.fail(Assertions.scala:3)\n at team.TotalsSuite.$anonfun$new$2(TotalsSuite.scala:2)</failure></testcase>";
+        let at = "job/src/test/scala/TotalsSuite.scala:2:3";
+        assert_eq!(
+            said(ran(Tool::Sbt, ended(1, scala))),
+            [("test-failed".to_owned(), at.to_owned(), false)]
+        );
+    }
+
+    #[test]
+    fn stacks_are_no_last_words() {
+        let output = "[error] (update) not found: a\n[error] \tat a.b.C.d(C.scala:3)\n[error]\n\tat java.base/x.Y.z(Y.java)\ndone\n";
+        assert_eq!(tail(output), "[error] (update) not found: a | done");
     }
 
     #[test]

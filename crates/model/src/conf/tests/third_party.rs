@@ -15,7 +15,7 @@ fn codes(spark: &str, conf: &[(&str, &str)]) -> Vec<(&'static str, String)> {
 }
 
 /// What the products' own guides set, which nobody may complain about.
-const GUIDES: [&[(&str, &str)]; 6] = [
+const GUIDES: [&[(&str, &str)]; 7] = [
     &[
         ("spark.hadoop.fs.s3a.endpoint", "https://minio:9000"),
         ("spark.hadoop.fs.s3a.path.style.access", "true"),
@@ -77,6 +77,16 @@ const GUIDES: [&[(&str, &str)]; 6] = [
         ("spark.celeborn.client.fetch.timeout", "600s"),
         ("spark.celeborn.client.spark.push.sort.memory.threshold", "64m"),
     ],
+    &[
+        ("spark.plugins", "com.nvidia.spark.SQLPlugin"),
+        ("spark.rapids.sql.concurrentGpuTasks", "2"),
+        ("spark.rapids.sql.explain", "NOT_ON_GPU"),
+        ("spark.rapids.memory.pinnedPool.size", "2g"),
+        ("spark.rapids.sql.batchSizeBytes", "512m"),
+        ("spark.rapids.sql.exec.CollectLimitExec", "true"),
+        ("spark.rapids.sql.expression.Upper", "false"),
+        ("spark.rapids.shuffle.mode", "MULTITHREADED"),
+    ],
     // The class of a catalog of others is not ours to judge.
     &[
         ("spark.sql.catalog.other", "com.example.Catalog"),
@@ -113,7 +123,10 @@ fn every_default_is_of_its_type() {
         } else {
             "4.3.0"
         };
-        let key = format!("{before}{}", key.replace("<module>", "rpc"));
+        let key = format!(
+            "{before}{}",
+            key.replace("<module>", "rpc").replace("<name>", "FilterExec")
+        );
         let conf = [
             ("spark.sql.catalog.c", "org.apache.iceberg.spark.SparkCatalog"),
             (key.as_str(), default),
@@ -122,6 +135,24 @@ fn every_default_is_of_its_type() {
             assert_eq!(codes(spark, &conf), [], "{line}");
         }
     }
+}
+
+#[test]
+fn slips_in_keys_of_rapids() {
+    let slip = |key, value| codes("3.5.9", &[(key, value)]);
+    assert_eq!(
+        slip("spark.rapids.sql.concurentGpuTasks", "2"),
+        [(
+            "conf-unknown-key",
+            "write spark.rapids.sql.concurrentGpuTasks".to_owned()
+        )]
+    );
+    assert_eq!(slip("spark.rapids.sql.enabled", "yes")[0].0, "conf-wrong-type");
+    assert_eq!(
+        slip("spark.rapids.memory.pinnedPool.size", "much")[0].0,
+        "conf-wrong-type"
+    );
+    assert_eq!(slip("spark.rapids.sql.something.new", "much"), []);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const REMAPPED: [&str; 3] = [
 ];
 
 /// The rules.
-pub(super) const RULES: [Rule; 13] = [
+pub(super) const RULES: [Rule; 14] = [
     ("conf-iceberg-catalog", ERROR, iceberg_catalog),
     ("conf-iceberg-incomplete", WARNING, iceberg_incomplete),
     ("conf-catalog-class", WARNING, catalog_class),
@@ -114,6 +114,26 @@ pub(super) const RULES: [Rule; 13] = [
             key.to_owned(),
             "the plugin of RAPIDS is not asked for: it has no effect",
             "add com.nvidia.spark.SQLPlugin to spark.plugins",
+        )
+    }),
+    // Its guide wants a GPU for each executor, asked for of Spark.
+    ("conf-rapids-gpu", WARNING, |conf| {
+        let plugins = "spark.plugins";
+        let resource = conf.get("spark.rapids.gpu.resourceName").unwrap_or("gpu");
+        let asked = conf
+            .get(&format!("spark.executor.resource.{resource}.amount"))
+            .is_some();
+        let template = conf.get("spark.kubernetes.executor.podTemplateFile").is_some();
+        if !names(conf, plugins, "com.nvidia.spark.SQLPlugin") || asked || template || conf.has_gpu || !conf.is_whole()
+        {
+            return None;
+        }
+        told(
+            plugins,
+            "the plugin of RAPIDS works on a GPU, and the executors ask for none",
+            format!(
+                "set spark.executor.resource.{resource}.amount=1, spark.executor.resource.{resource}.vendor=nvidia.com and a discoveryScript"
+            ),
         )
     }),
     ("conf-celeborn-master", WARNING, |conf| {

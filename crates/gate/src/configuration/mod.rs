@@ -1,8 +1,7 @@
-//! Spark configuration: keys and values by the catalogue of the job's Spark version, pairs that contradict each other, and what cannot work on Kubernetes.
+//! Whole configurations of Spark and what they cannot be: rules over all keys of an application or a file of properties.
 //!
-//! Of a manifest the keys are linted by `model` already; here they get the gate they belong to. A properties file (`spark-defaults.conf`) is linted the
-//! same way. Contradictions are rules over the whole of a configuration: [`start`] has those that keep Spark from starting, [`effect`] those that make
-//! a key useless, [`products`] those of other products.
+//! [`start`] has the contradictions that keep Spark from starting, [`effect`] those that make a key useless, [`products`] those of other products. Here
+//! too is which applications are [`sound`], and so would come to anything: gates and what is run for them both ask that.
 
 mod effect;
 mod products;
@@ -12,37 +11,36 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stoke_model::conf::{Catalogue, On, properties, third_party};
+use stoke_model::conf::third_party;
 use stoke_model::duration::{TimeUnit, parse_spark};
 use stoke_model::manifest::{Content, Document, Node, Place, Severity, Source, join};
 use stoke_model::memory::{ByteUnit, Memory};
 
-use super::Looked;
-use super::manifest::is_conf;
-use crate::Settings;
 use crate::finding::Finding;
-use crate::job::{File, Job, Kind};
+use crate::job::{File, Kind};
 
 /// A value of a configuration and where it is written.
-struct Pair {
-    value: String,
-    place: Place,
-    path: String,
+pub(crate) struct Pair {
+    pub value: String,
+    pub place: Place,
+    pub path: String,
 }
 
 /// A configuration with the places of its values.
-struct Conf {
-    source: Arc<Source>,
+pub(crate) struct Conf {
+    pub source: Arc<Source>,
     /// Path of the mapping in a manifest; empty for a file of properties, beside which there may be more that sets keys.
-    path: String,
+    pub path: String,
     /// Those of the configuration, and what fields of the application set.
-    pairs: BTreeMap<String, Pair>,
+    pub pairs: BTreeMap<String, Pair>,
     /// Paths of the driver at which volumes are mounted.
-    mounts: Vec<String>,
+    pub mounts: Vec<String>,
+    /// Whether fields of the application give the executors a GPU, or a template may.
+    pub has_gpu: bool,
     /// Packages and jars that fields of the application name.
-    artifacts: Vec<String>,
+    pub artifacts: Vec<String>,
     /// The version of Spark, where it is known.
-    version: Option<String>,
+    pub version: Option<String>,
 }
 
 impl Conf {
@@ -106,29 +104,8 @@ fn told(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: impl
     Some((key.into(), message.into(), fix.into()))
 }
 
-pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
-    let mut findings = Vec::new();
-    let mut count = 0;
-    for file in &job.files {
-        let confs = match &file.kind {
-            Kind::Manifest { documents, complaints } => {
-                let of_conf = complaints.iter().filter(|complaint| is_conf(complaint.code));
-                findings.extend(of_conf.cloned().map(Finding::from));
-                documents.iter().filter_map(of_document).collect()
-            }
-            Kind::Properties => vec![of_properties(file, job, settings, &mut findings)],
-            _ => Vec::new(),
-        };
-        count += confs.len();
-        for conf in confs {
-            findings.extend(contradictions(&conf));
-            findings.extend(other_products(&conf));
-        }
-    }
-    Looked::at(count, "configuration", findings)
-}
-
-fn contradictions(conf: &Conf) -> Vec<Finding> {
+/// What contradicts itself, has no effect or cannot work.
+pub(crate) fn contradictions(conf: &Conf) -> Vec<Finding> {
     let rules = start::RULES.iter().chain(&effect::RULES).chain(&products::RULES);
     let said = rules.filter_map(|(code, severity, rule)| {
         let (key, message, fix) = rule(conf)?;
@@ -143,7 +120,7 @@ fn contradictions(conf: &Conf) -> Vec<Finding> {
 }
 
 /// Keys and values of other products, by their own catalogues.
-fn other_products(conf: &Conf) -> Vec<Finding> {
+pub(crate) fn other_products(conf: &Conf) -> Vec<Finding> {
     let pairs: Vec<(&str, &str)> = conf
         .pairs
         .iter()
@@ -167,8 +144,20 @@ fn other_products(conf: &Conf) -> Vec<Finding> {
     findings.collect()
 }
 
+/// Our objects in a file that the gates of manifests and configuration have nothing against; of the others no pods would come, and why is told there.
+pub(crate) fn sound(file: &File) -> impl Iterator<Item = &Document> {
+    let (documents, complaints) = match &file.kind {
+        Kind::Manifest { documents, complaints } => (documents.as_slice(), complaints.as_slice()),
+        _ => (&[][..], &[][..]),
+    };
+    let wrong = stoke_model::manifest::has_errors(complaints);
+    documents
+        .iter()
+        .filter(move |document| !wrong && document.is_ours() && is_sound(document))
+}
+
 /// False for one of our objects whose configuration contradicts itself so that Spark would not start.
-pub(super) fn is_sound(document: &Document) -> bool {
+fn is_sound(document: &Document) -> bool {
     let found = of_document(document)
         .map(|conf| contradictions(&conf))
         .unwrap_or_default();
@@ -187,7 +176,7 @@ const FIELDS: [(&str, &str); 7] = [
 ];
 
 /// The configuration of one of our objects.
-fn of_document(document: &Document) -> Option<Conf> {
+pub(crate) fn of_document(document: &Document) -> Option<Conf> {
     if !document.is_ours() {
         return None;
     }
@@ -197,6 +186,9 @@ fn of_document(document: &Document) -> Option<Conf> {
         source: Arc::clone(&document.source),
         pairs: BTreeMap::new(),
         mounts: Vec::new(),
+        has_gpu: ["executor.gpu", "executor.template"]
+            .iter()
+            .any(|field| spec.lookup(field).is_some()),
         artifacts: Vec::new(),
         version: spec.lookup("sparkVersion").and_then(scalar),
         path,
@@ -240,59 +232,4 @@ fn scalar(node: &Node) -> Option<String> {
         Content::Bool(truth) => Some(truth.to_string()),
         _ => None,
     }
-}
-
-/// A properties file, linted by the catalogue of the job's Spark version.
-fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec<Finding>) -> Conf {
-    let source = Arc::clone(&file.source);
-    let mut conf = Conf {
-        source: Arc::clone(&source),
-        path: String::new(),
-        pairs: BTreeMap::new(),
-        mounts: Vec::new(),
-        artifacts: Vec::new(),
-        version: settings.spark_versions(job).first().map(ToString::to_string),
-    };
-    let pairs = match properties::read_pairs(source.text()) {
-        Ok(pairs) => pairs,
-        Err(cause) => {
-            let finding = Finding::of_file(Severity::Error, "conf-properties", &file.name, cause.to_string());
-            findings.push(finding.with_fix("write one `key value` on a line"));
-            return conf;
-        }
-    };
-    let version = conf.version.as_deref();
-    let catalogue = version.map_or_else(Catalogue::newest, Catalogue::for_version);
-    for pair in pairs {
-        let place = line_place(&source, pair.line);
-        for said in catalogue.lint([(pair.key.as_str(), pair.value.as_str())]) {
-            let severity = said.severity.into();
-            let about = match said.on {
-                On::Key => pair.key.clone(),
-                On::Value => format!("{}={}", pair.key, pair.value),
-            };
-            let message = format!("`{about}`: {}", said.message);
-            let mut finding = Finding::at(severity, said.code, &source, place, &pair.key, message);
-            finding.fix = said.suggestion.map(|suggestion| suggestion.to_string());
-            findings.push(finding);
-        }
-        let path = pair.key.clone();
-        let value = pair.value;
-        conf.pairs.insert(pair.key, Pair { value, place, path });
-    }
-    conf
-}
-
-/// The place of a line's text.
-pub(super) fn line_place(source: &Source, line: usize) -> Place {
-    let before: usize = source
-        .text()
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let text = source.text()[before..].lines().next().unwrap_or_default();
-    let mut place = source.place_at(before + (text.len() - text.trim_start().len()));
-    place.end = before + text.trim_end().len();
-    place
 }

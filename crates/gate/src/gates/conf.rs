@@ -1,0 +1,81 @@
+//! Spark configuration: keys and values by the catalogue of the job's Spark version, pairs that contradict each other, and what cannot work on Kubernetes.
+//!
+//! Of a manifest the keys are linted by `model` already; here they get the gate they belong to. A properties file (`spark-defaults.conf`) is linted the
+//! same way. The rules over the whole of a configuration are in [`configuration`](crate::configuration).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stoke_model::conf::{Catalogue, On, properties};
+use stoke_model::manifest::Severity;
+
+use super::Looked;
+use super::manifest::is_conf;
+use crate::Settings;
+use crate::configuration::{Conf, Pair, contradictions, of_document, other_products};
+use crate::finding::Finding;
+use crate::job::{File, Job, Kind};
+
+pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for file in &job.files {
+        let confs = match &file.kind {
+            Kind::Manifest { documents, complaints } => {
+                let of_conf = complaints.iter().filter(|complaint| is_conf(complaint.code));
+                findings.extend(of_conf.cloned().map(Finding::from));
+                documents.iter().filter_map(of_document).collect()
+            }
+            Kind::Properties => vec![of_properties(file, job, settings, &mut findings)],
+            _ => Vec::new(),
+        };
+        count += confs.len();
+        for conf in confs {
+            findings.extend(contradictions(&conf));
+            findings.extend(other_products(&conf));
+        }
+    }
+    Looked::at(count, "configuration", findings)
+}
+
+/// A properties file, linted by the catalogue of the job's Spark version.
+fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec<Finding>) -> Conf {
+    let source = Arc::clone(&file.source);
+    let mut conf = Conf {
+        source: Arc::clone(&source),
+        path: String::new(),
+        pairs: BTreeMap::new(),
+        mounts: Vec::new(),
+        has_gpu: false,
+        artifacts: Vec::new(),
+        version: settings.spark_versions(job).first().map(ToString::to_string),
+    };
+    let pairs = match properties::read_pairs(source.text()) {
+        Ok(pairs) => pairs,
+        Err(cause) => {
+            let finding = Finding::of_file(Severity::Error, "conf-properties", &file.name, cause.to_string());
+            findings.push(finding.with_fix("write one `key value` on a line"));
+            return conf;
+        }
+    };
+    let version = conf.version.as_deref();
+    let catalogue = version.map_or_else(Catalogue::newest, Catalogue::for_version);
+    for pair in pairs {
+        let place = source.line_place(pair.line);
+        for said in catalogue.lint([(pair.key.as_str(), pair.value.as_str())]) {
+            let severity = said.severity.into();
+            let about = match said.on {
+                On::Key => pair.key.clone(),
+                On::Value => format!("{}={}", pair.key, pair.value),
+            };
+            let message = format!("`{about}`: {}", said.message);
+            let mut finding = Finding::at(severity, said.code, &source, place, &pair.key, message);
+            finding.fix = said.suggestion.map(|suggestion| suggestion.to_string());
+            findings.push(finding);
+        }
+        let path = pair.key.clone();
+        let value = pair.value;
+        conf.pairs.insert(pair.key, Pair { value, place, path });
+    }
+    conf
+}
