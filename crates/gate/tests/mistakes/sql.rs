@@ -149,7 +149,7 @@ const IN_NAMES: &[Row] = &[
     ),
     (
         "MERGE INTO shop.totals AS x",
-        "MERGE INTO shop.total AS x",
+        "MERGE INTO shop.totlas AS x",
         "sql-unknown-table",
         "",
     ),

@@ -213,7 +213,11 @@ fn together(left: Value, operator: &str, right: Value) -> Value {
         "AMPERSAND" | "PIPE" | "HAT" if same && matches!(left, Type::Whole(_)) => Value::Of(left),
         "CONCAT_PIPE" if same && matches!(left, Type::Text | Type::Binary) => Value::Of(left),
         "shiftOperator" if matches!(left, Type::Whole(4 | 8)) && right == Type::Whole(4) => Value::Of(left),
-        "comparisonOperator" if same && !matches!(left, Type::Decimal | Type::Struct(_)) => Value::Of(Type::Boolean),
+        "comparisonOperator"
+            if same && !matches!(left, Type::Decimal | Type::Months | Type::Days | Type::Struct(_)) =>
+        {
+            Value::Of(Type::Boolean)
+        }
         "PLUS" | "MINUS" | "ASTERISK" | "PERCENT" | "SLASH" | "DIV" | "AMPERSAND" | "PIPE" | "HAT" | "CONCAT_PIPE" => {
             Value::Unresolved
         }
