@@ -18,6 +18,14 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             &[maven(), reached("repo1.maven.org:443")],
             maven_tests,
         ),
+        context.trial(
+            "check: sbt's tests",
+            &[
+                program("sbt", "see https://www.scala-sbt.org/download"),
+                reached("repo1.maven.org:443"),
+            ],
+            sbt_tests,
+        ),
         context.trial("check: a dry run of the API server", &[], dry_run),
         context.trial("check: a start of the job's Spark", &[spark()], spark_dry_run),
     ]
@@ -182,6 +190,35 @@ fn maven_tests(context: &Context) -> Result<(), Failed> {
         &check(context, job, &["--gate", "tests"])?,
         3,
         &["cannot tell[tests-not-run]", "Maven ended with exit code 1"],
+    )
+}
+
+/// A build of Scala whose Spark is provided, in the version that the build is told.
+const SBT: &str = "scalaVersion := \"2.12.20\"\nval sparkVersion = sys.props.getOrElse(\"spark.version\", \"3.5.9\")\nlibraryDependencies += \"org.apache.spark\" %% \"spark-catalyst\" % sparkVersion % Provided\nlibraryDependencies += \"org.scalatest\" %% \"scalatest\" % \"3.2.19\" % Test\n";
+
+fn sbt_tests(context: &Context) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let job = directory.path();
+    // Its file is not in a directory of its package, as Scala allows.
+    let test = "package team\n\nimport org.apache.spark.sql.types.StructType\nimport org.scalatest.funsuite.AnyFunSuite\n\nclass FieldsSuite extends AnyFunSuite {\n  private val fields = StructType.fromDDL(\"a INT, b STRING\")\n\n  test(\"both are there\") {\n    assert(fields.length == 3)\n  }\n\n  test(\"a is the first\") {\n    assert(fields.head.name == \"a\")\n  }\n}\n";
+    write(job, &[("build.sbt", SBT), ("src/test/scala/FieldsSuite.scala", test)])?;
+    let parts = [
+        "error[test-failed]: test `team.FieldsSuite.both are there` fails",
+        "--> src/test/scala/FieldsSuite.scala:10:5",
+        "2 tests, 1 error",
+    ];
+    expect(&check(context, job, &["--gate", "tests"])?, 1, &parts)?;
+    if job.join("target").exists() {
+        return Err("something was left in the job's directory".into());
+    }
+    write(
+        job,
+        &[("src/test/scala/FieldsSuite.scala", &test.replace("== 3", "== 2"))],
+    )?;
+    expect(
+        &check(context, job, &["--gate", "tests"])?,
+        0,
+        &["pass           tests         2 tests"],
     )
 }
 
