@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times `stoke check` on a job as teams have them, beside what they would put together instead, in one run, as ratios.
 
-    cargo build --release && python3 benches/check.py [--runs 5] [--stoke target/release/stoke] [--home DIR]
+    cargo build --release && python3 benches/check.py [--runs 5] [--stoke target/release/stoke] [--home DIR] [--make DIR]
 
 The job is made here: 12 manifests, 20 SQL files of 10 statements, 10 Python files with SQL, requirements, configuration. Beside it, each fetched from the
 Python package index: `sqlglot` for the SQL (Spark dialect), `detect-secrets` for secrets, `yamllint` for the manifests; none of them knows Spark's
@@ -99,7 +99,10 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--stoke", default=os.path.join(HERE, "..", "target", "release", "stoke"))
     parser.add_argument("--home", help="STOKE_HOME with a Spark 4.1.4")
+    parser.add_argument("--make", metavar="DIR", help="only make the job in this directory, for looking at it with something else")
     asked = parser.parse_args()
+    if asked.make:
+        return make(asked.make)
     if asked.home:
         os.environ["STOKE_HOME"] = asked.home
     with tempfile.TemporaryDirectory() as place:

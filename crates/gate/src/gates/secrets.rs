@@ -360,6 +360,14 @@ mod tests {
     use super::*;
     use crate::job::of_bytes;
 
+    #[test]
+    fn what_every_name_has() {
+        for name in NAMES.split('|') {
+            assert!(IN_NAMES.iter().any(|part| name.contains(part)), "{name}");
+        }
+        assert_eq!(lowered("PA\u{17f}\u{17f}WORD \u{212a}EY é"), "password key é");
+    }
+
     fn found(name: &str, text: &str) -> Vec<(String, usize)> {
         let job = Job {
             files: vec![of_bytes(name, text.as_bytes())],

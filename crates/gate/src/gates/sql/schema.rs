@@ -220,6 +220,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn statements_that_may_define_a_table() {
+        let may = |text: &str| {
+            let text: Vec<char> = text.chars().collect();
+            let tokens = crate::gates::sql::scan::tokens(&text).unwrap_or_default();
+            may_define(&text, &tokens)
+        };
+        for text in [
+            "create table t (a int)",
+            "EXPLAIN Replace TABLE t",
+            "BEGIN ALTER TABLE t",
+            "USE db",
+        ] {
+            assert!(may(text), "{text}");
+        }
+        for text in [
+            "SELECT created FROM t",
+            "SELECT 'create'",
+            "SELECT `use` -- create",
+            "INSERT INTO t VALUES (1)",
+        ] {
+            assert!(!may(text), "{text}");
+        }
+    }
+
+    #[test]
     fn slips_and_other_names() {
         for (written, meant) in [
             ("slaes", "sales"),
