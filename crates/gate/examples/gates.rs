@@ -1,6 +1,6 @@
 //! Runs the gates over a job as `stoke check` does, and says how long each took.
 //!
-//! `cargo run --release -p stoke-gate --example check -- SPARK_HOME VERSION DIRECTORY...`: what is at hand is the Spark in SPARK_HOME, of that version.
+//! `cargo run --release -p stoke-gate --example gates -- SPARK_HOME VERSION DIRECTORY...`: what is at hand is the Spark in SPARK_HOME, of that version.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use stoke_gate::{Settings, job};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
     let (Some(home), Some(version)) = (words.next(), words.next()) else {
-        return Err("usage: check SPARK_HOME VERSION DIRECTORY...".into());
+        return Err("usage: gates SPARK_HOME VERSION DIRECTORY...".into());
     };
     let paths: Vec<PathBuf> = words.map(PathBuf::from).collect();
     let mut out = std::io::stdout().lock();
