@@ -254,6 +254,40 @@ fn drivers_that_ended() {
 }
 
 #[test]
+fn a_driver_that_was_told_to_stop_may_end_in_any_way() {
+    let told = |message: &str| json!({"involvedObject": {"kind": "Pod", "name": "etl-driver"}, "type": "Normal", "reason": "Killing", "message": message});
+    let mut failed = application("FAILED", "driver container failed with ExitCode: 1, Reason: Error");
+    failed["status"]["driverInfo"] = json!({"podName": "etl-driver"});
+    let log = "Traceback (most recent call last):\n  File \"/opt/app/main.py\", line 6, in <module>\n    x()\npy4j.protocol.Py4JJavaError: An error occurred\n";
+    for (pods, message, id) in [
+        (
+            vec![],
+            "Stopping container spark-kubernetes-driver",
+            "driver-pod-deleted",
+        ),
+        (
+            vec![pod("driver", "", ended("spark-kubernetes-driver", "Error", 1))],
+            "Stopping container spark-kubernetes-driver",
+            "driver-pod-deleted",
+        ),
+        // A sidecar, after the driver had ended by itself.
+        (
+            vec![pod("driver", "", ended("spark-kubernetes-driver", "Error", 1))],
+            "Stopping container proxy",
+            "python-exception",
+        ),
+    ] {
+        let objects = Objects {
+            application: failed.clone(),
+            pods,
+            events: vec![told(message)],
+            ..Objects::default()
+        };
+        assert_eq!(first(objects, log, "").id, id, "{message}");
+    }
+}
+
+#[test]
 fn executors_that_were_evicted_or_taken_away() {
     for (status, id) in [
         (

@@ -5,6 +5,7 @@ use super::context::{Context, Outcome, exit_code};
 use super::losses::{Loss, Why};
 use super::memory_settings::{Asked, claim_for_local_data, conf_patch};
 use crate::doctor::{Evidence, Fix};
+use crate::facts::Cluster;
 use crate::facts::cluster::State;
 use crate::text::{count, short};
 
@@ -333,20 +334,44 @@ fn failure_limit(context: &Context<'_>, out: &mut Vec<Found>) {
     }
 }
 
+const WHO_DELETED: &str = "see who did it (the API server's audit log, a drain, an autoscaler); a restart policy (spec.restartPolicy) runs the application again";
+
+/// The kubelet's word that it ended a container that ran, because its pod was being deleted.
+fn stopped(cluster: &Cluster, pod: &str, container: &str) -> Option<Evidence> {
+    let said = format!("Stopping container {container}");
+    let event = cluster
+        .events_of("Pod", pod)
+        .find(|event| event.reason == "Killing" && event.message == said)?;
+    Some(Evidence::new(
+        format!("event {} of pod {pod}", event.reason),
+        event.message.clone(),
+    ))
+}
+
 fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
     let Some(cluster) = context.cluster() else { return };
     let status = &cluster.application["status"]["applicationState"];
     let told = status["errorMessage"].as_str().unwrap_or_default();
+    let deleted = |evidence| {
+        Found::new(
+            &DRIVER_LOST,
+            true,
+            "The driver's pod was deleted while the application ran",
+            evidence,
+            words(WHO_DELETED),
+        )
+    };
     let Some(pod) = cluster.driver() else {
-        if context.outcome == Outcome::Failed && told.contains("driver pod not found") {
-            let evidence = Evidence::new("status.applicationState.errorMessage", short(told, 300));
-            out.push(Found::new(
-                &DRIVER_LOST,
-                true,
-                "The driver's pod was deleted while the application ran",
-                evidence,
-                words("see who did it (the API server's audit log, a drain, an autoscaler); a restart policy (spec.restartPolicy) runs the application again"),
-            ));
+        let name = cluster.application["status"]["driverInfo"]["podName"].as_str();
+        // Its container may have ended otherwise in the seconds that are left to it, and been seen so before the pod was gone.
+        let stopped = name.and_then(|name| stopped(cluster, name, "spark-kubernetes-driver"));
+        let evidence = match (told.contains("driver pod not found"), stopped) {
+            (true, _) => Evidence::new("status.applicationState.errorMessage", short(told, 300)),
+            (false, Some(evidence)) if told.contains("driver container failed") => evidence,
+            _ => return,
+        };
+        if context.outcome == Outcome::Failed {
+            out.push(deleted(evidence));
         }
         return;
     };
@@ -392,6 +417,10 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
     if reason == "OOMKilled" {
         return;
     }
+    if let Some(evidence) = stopped(cluster, &pod.name, &container.name).filter(|_| ![134, 139].contains(&code)) {
+        out.push(deleted(evidence));
+        return;
+    }
     let asked = Asked::of(context, "driver");
     match code {
         134 | 139 => out.push(Found::new(
@@ -416,7 +445,7 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
             true,
             "The driver was asked to end (exit code 143, SIGTERM) while the application ran: its pod was deleted, or its node drained",
             evidence,
-            words("see who did it (the API server's audit log, a drain, an autoscaler); a restart policy (spec.restartPolicy) runs the application again"),
+            words(WHO_DELETED),
         )),
         code => out.push(Found::new(
             &DRIVER_EXIT,
