@@ -5,20 +5,7 @@
 
 use jiff::civil::{Date, DateTime, Time};
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
+use super::strptime::MONTHS;
 
 /// The moment that a text means; none where it is not read.
 pub fn moment(text: &str) -> Option<DateTime> {

@@ -21,7 +21,8 @@ impl PartialEq for Strptime {
 }
 
 const DAYS: &str = "monday|tuesday|wednesday|thursday|friday|saturday|sunday";
-const MONTHS: [&str; 12] = [
+/// Months by their English names.
+pub(super) const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",
