@@ -194,13 +194,7 @@ impl DriverPod {
         Self {
             name: pod.metadata.name.clone().unwrap_or_default(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
-            owners: pod
-                .metadata
-                .owner_references
-                .iter()
-                .flatten()
-                .map(|owner| owner.uid.clone())
-                .collect(),
+            owners: owners(pod),
             submission_id: label(names::LABEL_SUBMISSION_ID),
             application_id: label(names::LABEL_SPARK_APP_SELECTOR),
             containers: containers(pod, names::DRIVER_CONTAINER),
@@ -391,6 +385,12 @@ pub(crate) fn phase(pod: &Pod) -> &str {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     // A pod the node has not seen yet has no phase.
     phase.filter(|phase| !phase.is_empty()).unwrap_or("Pending")
+}
+
+/// UIDs of a pod's owners.
+pub(crate) fn owners(pod: &Pod) -> Vec<String> {
+    let all = pod.metadata.owner_references.iter().flatten();
+    all.map(|owner| owner.uid.clone()).collect()
 }
 
 fn label(pod: &Pod, key: &str) -> Option<String> {

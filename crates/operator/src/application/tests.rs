@@ -117,6 +117,18 @@ pub(super) fn state(decision: &Decision) -> State {
     decision.status.app_state.state
 }
 
+/// Value and reason of a condition.
+pub(super) fn condition(decision: &Decision, type_: &str) -> Option<(String, String)> {
+    let conditions = &decision.status.conditions;
+    let found = conditions.iter().find(|condition| condition.type_ == type_)?;
+    Some((found.status.clone(), found.reason.clone()))
+}
+
+/// What such a condition is to be.
+pub(super) fn is(status: &str, reason: &str) -> Option<(String, String)> {
+    Some((status.into(), reason.into()))
+}
+
 /// The states entered since the facts' status, in order.
 pub(super) fn path(facts: &Facts, decision: &Decision) -> Vec<State> {
     let known = facts.app.status.as_ref().map_or(0, |status| status.transitions.len());

@@ -8,7 +8,7 @@ use stoke_model::annotations::quality::Phase;
 
 use super::LABEL_PHASE;
 use crate::application::PendingReason;
-use crate::application::facts::{pending_reason, phase, pod_reason};
+use crate::application::facts::{owners, pending_reason, phase, pod_reason};
 
 /// The fields of such a pod that decisions depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,13 +83,7 @@ impl CheckPod {
         Self {
             name: pod.metadata.name.clone().unwrap_or_default(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
-            owners: pod
-                .metadata
-                .owner_references
-                .iter()
-                .flatten()
-                .map(|owner| owner.uid.clone())
-                .collect(),
+            owners: owners(pod),
             phase: Phase::ALL
                 .into_iter()
                 .find(|phase| label.is_some_and(|label| label == phase.word())),

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::Api;
 use kube::{Client, ResourceExt};
-use stoke_model::annotations::quality::{FileOf, Phase};
+use stoke_model::annotations::quality::{FileOf, Phase, Steps};
 use stoke_model::crd::SparkApplication;
 
 use super::{Refused, Runner, pod, pod_name, steps};
@@ -57,7 +57,8 @@ pub(crate) async fn make(
             return refused(message, false);
         }
     }
-    let name = pod_name(app, phase);
+    let submission = app.status.as_ref().and_then(|status| status.submission_id.as_deref());
+    let name = pod_name(app, submission, phase);
     let body = pod::pod(app, &plan, &steps, phase, runner, &name);
     match submission::create(client, &namespace, &body).await {
         Ok(pod) => Ok(Ok(pod)),
@@ -88,7 +89,7 @@ pub(crate) async fn make(
 }
 
 /// Name and key of each ConfigMap that the steps of a phase need.
-fn config_maps(steps: &stoke_model::annotations::quality::Steps, phase: Phase) -> Vec<(&str, &str)> {
+fn config_maps(steps: &Steps, phase: Phase) -> Vec<(&str, &str)> {
     let files = steps
         .of(phase)
         .iter()

@@ -60,10 +60,9 @@ pub fn steps(app: &SparkApplication) -> Result<Option<Steps>, String> {
         .map_err(|wanted| annotations::refusal(QUALITY, text, &wanted))
 }
 
-/// The name of the pod that checks a phase of the submission on record.
+/// The name of the pod that checks a phase of this submission.
 #[must_use]
-pub fn pod_name(app: &SparkApplication, phase: Phase) -> String {
-    let submission = app.status.as_ref().and_then(|status| status.submission_id.as_deref());
+pub fn pod_name(app: &SparkApplication, submission: Option<&str>, phase: Phase) -> String {
     let text = app.annotations().get(QUALITY).map(String::as_str);
     let digest = hex(format!("{}/{}", submission.unwrap_or_default(), text.unwrap_or_default()).as_bytes());
     short_name(&app.name_any(), &format!("{}-{}", phase.word(), &digest[..8]))
@@ -168,16 +167,14 @@ mod tests {
     #[test]
     fn names_tell_submissions_annotations_and_phases_apart_and_fit() {
         let mut app = SparkApplication::new(&"a".repeat(63), Default::default());
-        let name = |app: &SparkApplication| pod_name(app, Phase::Before);
-        app.status.get_or_insert_default().submission_id = Some("s1".into());
-        let first = name(&app);
+        let name = |app: &SparkApplication, submission| pod_name(app, Some(submission), Phase::Before);
+        let first = name(&app, "s1");
         assert!(first.len() <= 63 && first.contains("-before-"), "{first}");
-        assert_eq!(first, name(&app));
-        assert_ne!(first, pod_name(&app, Phase::After));
+        assert_eq!(first, name(&app, "s1"));
+        assert_ne!(first, pod_name(&app, Some("s1"), Phase::After));
         app.metadata.annotations = Some([(QUALITY.to_owned(), "x".to_owned())].into());
-        let edited = name(&app);
+        let edited = name(&app, "s1");
         assert_ne!(first, edited);
-        app.status.get_or_insert_default().submission_id = Some("s2".into());
-        assert_ne!(edited, name(&app));
+        assert_ne!(edited, name(&app, "s2"));
     }
 }

@@ -29,9 +29,7 @@ impl Round<'_> {
             }
             Err(message) => return Gate::Shut(message, true),
         };
-        let mut app = self.facts.app.clone();
-        app.status = Some(self.status.clone());
-        let name = quality::pod_name(&app, phase);
+        let name = quality::pod_name(&self.facts.app, self.status.submission_id.as_deref(), phase);
         let facts = self.facts;
         let of_phase = facts.checks.iter().filter(|pod| pod.phase == Some(phase));
         if let Some(old) = of_phase.clone().find(|pod| pod.name != name && !pod.deleting) {

@@ -11,16 +11,6 @@ fn pending(facts: &Facts, reason: &str, on_node: bool) -> Driver {
     driver(facts, Progress::Pending(Some(reason)))
 }
 
-fn condition(decision: &Decision, type_: &str) -> Option<(String, String)> {
-    let conditions = &decision.status.conditions;
-    let found = conditions.iter().find(|condition| condition.type_ == type_)?;
-    Some((found.status.clone(), found.reason.clone()))
-}
-
-fn is(status: &str, reason: &str) -> Option<(String, String)> {
-    Some((status.into(), reason.into()))
-}
-
 #[test]
 fn a_start_timeout_ends_what_a_node_cannot_start_and_says_why() {
     for reason in ["ImagePullBackOff", "CreateContainerConfigError", "InvalidImageName"] {

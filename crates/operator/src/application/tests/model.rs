@@ -150,7 +150,7 @@ impl World {
                     });
                 }
                 Action::Check(phase) => {
-                    let name = quality::pod_name(&facts.app, *phase);
+                    let name = quality::pod_name(&facts.app, self.status().submission_id.as_deref(), *phase);
                     let made = CheckPod {
                         name: name.clone(),
                         phase: Some(*phase),
@@ -296,9 +296,7 @@ fn check(before: &stoke_model::crd::SparkApplicationStatus, decision: &Decision,
         (Phase::After, is == State::Completed && was != is),
     ] {
         if passes && facts.app.metadata.annotations.is_some() {
-            let mut app = facts.app.clone();
-            app.status = Some(decision.status.clone());
-            let name = quality::pod_name(&app, phase);
+            let name = quality::pod_name(&facts.app, decision.status.submission_id.as_deref(), phase);
             let check = facts.checks.iter().find(|check| check.name == name);
             assert!(
                 check.is_some_and(|check| check.ended.values().all(|ended| ended.code == 0) && check.done),

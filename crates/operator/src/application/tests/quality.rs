@@ -25,24 +25,16 @@ fn check(facts: &Facts, phase: Phase, codes: &[i32]) -> CheckPod {
         };
         (crate::quality::pod::container(index), ended)
     };
+    let status = facts.app.status.as_ref();
+    let submission = status.and_then(|status| status.submission_id.as_deref());
     CheckPod {
-        name: pod_name(&facts.app, phase),
+        name: pod_name(&facts.app, submission, phase),
         phase: Some(phase),
         created: Some(at(0)),
         ended: codes.iter().enumerate().map(ended).collect(),
         done: !codes.is_empty(),
         ..CheckPod::default()
     }
-}
-
-fn condition(decision: &Decision, type_: &str) -> Option<(String, String)> {
-    let conditions = &decision.status.conditions;
-    let found = conditions.iter().find(|condition| condition.type_ == type_)?;
-    Some((found.status.clone(), found.reason.clone()))
-}
-
-fn is(status: &str, reason: &str) -> Option<(String, String)> {
-    Some((status.into(), reason.into()))
 }
 
 fn reasons(decision: &Decision) -> Vec<&str> {
