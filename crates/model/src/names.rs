@@ -50,8 +50,10 @@ pub const EXECUTOR_CONTAINER: &str = "spark-kubernetes-executor";
 pub const UI_PORT_NAME: &str = "spark-driver-ui-port";
 /// Port of the Spark UI unless `spark.ui.port` says otherwise.
 pub const UI_PORT: u16 = 4040;
-/// Name of the port of a Spark Connect server.
+/// Name of the port of a Spark Connect server's service.
 pub const CONNECT_PORT_NAME: &str = "spark-connect-server";
+/// Name of the same port in the server's container, where Kubernetes allows 15 characters.
+pub const CONNECT_CONTAINER_PORT_NAME: &str = "spark-connect";
 /// Port of a Spark Connect server.
 pub const CONNECT_PORT: u16 = 15002;
 /// Service account of drivers when the application names none.

@@ -332,19 +332,19 @@ fn deployment(options: &Options, account: &str) -> Value {
                 "serviceAccountName": account,
                 "terminationGracePeriodSeconds": 15,
                 "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+                // The operator itself writes nothing; libraries may want a place for temporary files, and the root is read-only.
+                "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}],
                 "containers": [{
                     "name": "spark-operator-controller",
                     "image": options.image,
                     "imagePullPolicy": "IfNotPresent",
                     "args": arguments,
-                    "env": [
-                        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-                        {"name": "STOKE_HOME", "value": "/tmp/stoke"},
-                    ],
+                    "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
                     "ports": ports,
                     "livenessProbe": probe("/healthz", 10),
                     "readinessProbe": probe("/readyz", 5),
                     "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}},
+                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
                     "securityContext": {
                         "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "privileged": false,
                         "readOnlyRootFilesystem": true, "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532,

@@ -147,6 +147,16 @@ pub struct Context {
     pub terminal: Terminal,
 }
 
+impl Command {
+    /// Commands that never touch the home, so that they run where nothing may be written: in a container with a read-only root.
+    fn keeps_nothing(&self) -> bool {
+        matches!(
+            self,
+            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_)
+        )
+    }
+}
+
 /// Parses the command line, runs the command, gives the exit code.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -159,7 +169,12 @@ pub fn run() -> ExitCode {
     if !matches!(cli.command, Command::Operator(commands::operator::Command::Run(_))) {
         logging();
     }
-    let home = match Home::find(cli.global.home.clone()) {
+    let home = if cli.command.keeps_nothing() {
+        Ok(Home::unused(cli.global.home.clone()))
+    } else {
+        Home::find(cli.global.home.clone()).and_then(|home| home.create().map(|()| home))
+    };
+    let home = match home {
         Ok(home) => home,
         Err(failure) => {
             terminal.failure(&failure);

@@ -11,7 +11,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// Finds the home: `STOKE_HOME`, else `$XDG_DATA_HOME/stoke`, else `~/.local/share/stoke`; creates it with mode 0700.
+    /// Finds the home: `STOKE_HOME`, else `$XDG_DATA_HOME/stoke`, else `~/.local/share/stoke`. Writes nothing.
     pub fn find(explicit: Option<PathBuf>) -> Outcome<Self> {
         let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let root = explicit
@@ -25,14 +25,26 @@ impl Home {
                 .fix("set STOKE_HOME to a directory you may write")
             })?;
         let root = std::path::absolute(&root)?;
-        create_private(&root).map_err(|error| {
+        Ok(Home { root })
+    }
+
+    /// The home of a command that keeps nothing: nobody has to have one, and it is not created.
+    pub fn unused(explicit: Option<PathBuf>) -> Self {
+        let nowhere = |_| Home {
+            root: std::env::temp_dir().join("stoke"),
+        };
+        Self::find(explicit).unwrap_or_else(nowhere)
+    }
+
+    /// Creates the directory with mode 0700, unless it is there.
+    pub fn create(&self) -> Outcome<()> {
+        create_private(&self.root).map_err(|error| {
             Failure::environment(
                 "stoke::home::not-writable",
-                format!("{} cannot be created: {error}", root.display()),
+                format!("{} cannot be created: {error}", self.root.display()),
             )
             .fix("set STOKE_HOME to a directory you may write")
-        })?;
-        Ok(Home { root })
+        })
     }
 
     /// The directory itself.

@@ -228,7 +228,7 @@ fn add_port_and_probe(pod: &mut Value, port: u16) {
     if let Some(ports) = ports.as_array_mut() {
         // Newer Sparks declare the port themselves, under a name of theirs.
         ports.retain(|declared| declared["containerPort"] != json!(port));
-        ports.push(json!({"name": names::CONNECT_PORT_NAME, "containerPort": port, "protocol": "TCP"}));
+        ports.push(json!({"name": names::CONNECT_CONTAINER_PORT_NAME, "containerPort": port, "protocol": "TCP"}));
     }
     container
         .entry("readinessProbe")
@@ -347,8 +347,12 @@ mod tests {
         let connect = ports.iter().filter(|port| port["containerPort"] == 15002);
         assert_eq!(
             connect.map(|port| &port["name"]).collect::<Vec<_>>(),
-            ["spark-connect-server"]
+            ["spark-connect"]
         );
+        for port in ports {
+            let name = port["name"].as_str().unwrap();
+            assert!(name.len() <= 15, "Kubernetes refuses {name}");
+        }
         assert_eq!(plan.submission.properties["spark.executor.instances"], "2");
         let executors = "spark.kubernetes.executor.label.sparkoperator.k8s.io/connect-name";
         assert_eq!(plan.submission.properties[executors], "lab");

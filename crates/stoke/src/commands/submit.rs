@@ -101,6 +101,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let own = own_options(arguments.arguments)?;
     if let Some(home) = &own.home {
         context.home = Home::find(Some(home.clone()))?;
+        context.home.create()?;
     }
     if own.json {
         context.terminal = Terminal::new(Format::Json);
