@@ -10,6 +10,7 @@
 
 mod bench;
 mod lifecycle;
+mod lives;
 mod misfits;
 mod speed;
 mod surroundings;
@@ -47,6 +48,7 @@ fn main() {
         lifecycle::hooks_run_before_and_after,
         lifecycle::a_new_node_is_honest_about_what_it_cannot_find,
         lifecycle::a_pod_can_be_deleted_while_its_image_is_fetched,
+        lives::pods_live_as_on_a_recorded_kubelet,
         surroundings::volumes_appear_where_they_are_mounted,
         surroundings::a_pod_waits_for_its_config_map,
         surroundings::services_resolve_as_they_come,

@@ -4,11 +4,13 @@
 //! - [`pods`]: a live look at a pod, and its deletion
 //! - [`status`]: the status, written as a patch that only the version it was decided on accepts
 //! - [`events`]: Kubernetes Events, each published once
+//! - [`unserved`]: what to say of a kind that the cluster does not have
 
 pub(crate) mod events;
 pub(crate) mod pods;
 pub(crate) mod status;
 pub(crate) mod submission;
+mod unserved;
 
 use kube::core::Status;
 use kube::{Client, Error};

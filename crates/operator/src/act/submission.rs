@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names as published;
 
-use super::{is_code, pods, refusal, send};
+use super::{is_code, pods, refusal, send, unserved};
 use crate::application::{Driver, Outcome, Submitted};
 use crate::controller::seen::SeenPod;
 use crate::names::{API_VERSION, COMPONENT};
@@ -63,7 +63,10 @@ pub(crate) async fn submit(
     let app_uid = app.uid().unwrap_or_default();
     for resource in &plan.before {
         if let Err(error) = apply(client, &namespace, resource).await {
-            return refused(&plan.driver_pod_name, error);
+            return match unserved::told(&error, resource) {
+                Some(message) => Ok(Answer::refused("NotServed", message, false)),
+                None => refused(&plan.driver_pod_name, error),
+            };
         }
     }
     let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
@@ -83,12 +86,15 @@ pub(crate) async fn submit(
     let applied = owned
         .iter()
         .map(|resource| apply_owned(client, &namespace, resource, &pod_uid, adopted));
-    if let Err((error, resource)) = try_join_all(applied).await {
+    if let Err((error, what, resource)) = try_join_all(applied).await {
         if refusal(&error).is_some() {
             // Without all it needs the driver could only hang: nothing of this attempt stays.
             pods::delete(client, &namespace, &plan.driver_pod_name, Some(&pod_uid), &app_uid).await?;
         }
-        return refused(&resource, error);
+        return match unserved::told(&error, resource) {
+            Some(message) => Ok(Answer::refused("NotServed", message, false)),
+            None => refused(&what, error),
+        };
     }
     Ok(Answer {
         outcome: Outcome::Submitted(Submitted {
@@ -185,13 +191,13 @@ fn driver_pod(app: &SparkApplication, plan: &Plan) -> Value {
 }
 
 /// Applies an object the pod owns. Found in the way after an adoption, it is the one an interrupted call of ours created.
-async fn apply_owned(
+async fn apply_owned<'a>(
     client: &Client,
     namespace: &str,
-    resource: &Value,
+    resource: &'a Value,
     pod_uid: &str,
     adopted: bool,
-) -> Result<(), (kube::Error, String)> {
+) -> Result<(), (kube::Error, String, &'a Value)> {
     let describe = |error| {
         (
             error,
@@ -200,6 +206,7 @@ async fn apply_owned(
                 resource["kind"].as_str().unwrap_or("object"),
                 name_of(resource)
             ),
+            resource,
         )
     };
     match apply(client, namespace, resource).await {

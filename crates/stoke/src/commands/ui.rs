@@ -17,7 +17,7 @@ use crate::terminal::Format;
 pub struct Arguments {
     /// The application
     application: String,
-    /// Local port when the cluster is not on this machine
+    /// Local port when the cluster is not on this machine; 0 for any that is free
     #[arg(long, default_value_t = 4040)]
     port: u16,
     #[command(flatten)]
@@ -65,11 +65,15 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     }
     // Pods of the embedded cluster have addresses of this machine.
     let url = format!("http://{}:{port}", status.pod_ip.as_deref().unwrap_or_default());
+    print(&url, context);
+    Ok(0)
+}
+
+fn print(url: &str, context: &mut Context) {
     match context.terminal.format() {
         Format::Text => context.terminal.out(url),
         Format::Json => context.terminal.json(&json!({ "url": url })),
     }
-    Ok(0)
 }
 
 async fn forward(pods: &Api<Pod>, driver: &str, remote: u16, local: u16, context: &mut Context) -> Outcome<u8> {
@@ -77,7 +81,7 @@ async fn forward(pods: &Api<Pod>, driver: &str, remote: u16, local: u16, context
         Failure::environment("stoke::ui::port", format!("port {local} cannot be used: {error}"))
             .fix("choose another with --port")
     })?;
-    context.terminal.out(format!("http://127.0.0.1:{local}"));
+    print(&format!("http://127.0.0.1:{}", listener.local_addr()?.port()), context);
     context.terminal.note("forwarding until interrupted (Ctrl-C)");
     loop {
         tokio::select! {

@@ -32,7 +32,7 @@ const CLIENT: [&str; 7] = [
 ];
 
 /// Counts, aggregates over two partitions, and says which Spark answered.
-const PROGRAM: &str = r#"
+pub const PROGRAM: &str = r#"
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
 print("client", type(spark).__module__)
@@ -205,18 +205,28 @@ fn use_and_leave(context: &Context) -> Result<(), Failed> {
 }
 
 fn client_is_there(context: &Context) -> bool {
-    let done = context.home().join("connect-client/installed");
+    client_is_in(context.home())
+}
+
+fn client_is_in(home: &Path) -> bool {
+    let done = home.join("connect-client/installed");
     std::fs::read_to_string(done).is_ok_and(|made_of| made_of == CLIENT.join("\n"))
 }
 
 /// Python with the client's libraries, made once.
 fn python(context: &Context) -> Result<PathBuf, Failed> {
-    let home = context.home().join("connect-client");
+    client_python(context.home())
+}
+
+/// Python with the client's libraries below this home.
+pub fn client_python(shared: &Path) -> Result<PathBuf, Failed> {
+    std::fs::create_dir_all(shared)?;
+    let home = shared.join("connect-client");
     let (python, done) = (home.join("bin/python3"), home.join("installed"));
     // Two tests at a time: one makes it, the other waits for it.
-    let lock = std::fs::File::create(context.home().join("connect-client.lock"))?;
+    let lock = std::fs::File::create(shared.join("connect-client.lock"))?;
     lock.lock()?;
-    if client_is_there(context) {
+    if client_is_in(shared) {
         return Ok(python);
     }
     let made = Command::new("python3")

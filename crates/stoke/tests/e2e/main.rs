@@ -36,6 +36,7 @@ mod policies;
 #[path = "../../../objectstore/tests/support/python.rs"]
 mod python;
 mod quality;
+mod real;
 mod recorder;
 mod spark_submit;
 mod up;
@@ -48,6 +49,14 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Every test starts JVMs; two at a time is what two cores bear.
     arguments.test_threads = arguments.test_threads.or(Some(2));
+    if arguments
+        .filter
+        .as_deref()
+        .is_some_and(|filter| filter.starts_with("real"))
+    {
+        // One node, and faults that are everybody's.
+        arguments.test_threads = Some(1);
+    }
     let context = if arguments.list {
         common::Context::empty()
     } else {
@@ -76,6 +85,7 @@ fn main() -> ExitCode {
         connect::trials(&context),
         behaviours::trials(&context),
         admission::trials(&context),
+        real::trials(&context),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

@@ -1,6 +1,7 @@
-//! The cluster that behaviours are shown on: an embedded one, or the one of `STOKE_TEST_CONTEXT`.
+//! The cluster that behaviours are shown on: an embedded one, the one of `STOKE_TEST_CONTEXT`, or a real one with our operator installed in it.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,7 +29,46 @@ pub fn image() -> String {
 enum Cluster {
     Embedded(Up),
     /// A context, and our operator in a process of ours, which works in namespaces with our label.
-    Given(String, Child),
+    Given(Given, Child),
+    /// Our operator is installed there, for namespaces with our label.
+    Installed(Given),
+}
+
+/// A cluster that is there.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Of the kubeconfig.
+    pub context: String,
+    /// The user's own when none.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+impl Given {
+    pub fn kubectl(&self) -> Command {
+        let mut command = Command::new("kubectl");
+        command.args(["--context", &self.context]);
+        if let Some(path) = &self.kubeconfig {
+            command.env("KUBECONFIG", path);
+        }
+        command
+    }
+
+    /// Our own program from outside, with a home of its own.
+    pub fn stoke(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stoke"));
+        // What comes after `--` is another program's.
+        let end = arguments.iter().position(|argument| *argument == "--");
+        let (own, others) = arguments.split_at(end.unwrap_or(arguments.len()));
+        command
+            .args(own)
+            .args(["--context", &self.context])
+            .args(others)
+            .stdin(Stdio::null());
+        if let Some(path) = &self.kubeconfig {
+            command.env("KUBECONFIG", path);
+        }
+        command
+    }
 }
 
 /// A cluster with our operator; it ends with the last behaviour.
@@ -57,8 +97,13 @@ impl Ground {
         let cluster = match given() {
             None => Cluster::Embedded(Up::start(context)?),
             Some(name) => {
+                let given = Given {
+                    context: name.clone(),
+                    kubeconfig: None,
+                };
                 let definitions = repository().join("deploy/chart/crds");
-                let applied = given_kubectl(&name)
+                let applied = given
+                    .kubectl()
                     .args(["apply", "--server-side", "--force-conflicts", "-f"])
                     .arg(definitions)
                     .output()?;
@@ -70,7 +115,7 @@ impl Ground {
                     .arg(format!("stoke.dev/test={label}"))
                     .stdin(Stdio::null())
                     .spawn()?;
-                Cluster::Given(name, operator)
+                Cluster::Given(given, operator)
             }
         };
         Ok(Ground {
@@ -78,6 +123,15 @@ impl Ground {
             label,
             namespaces: AtomicU32::new(0),
         })
+    }
+
+    /// A cluster with our operator installed in it, which works in namespaces with the label `stoke.dev/test` of this value.
+    pub fn installed(given: Given, label: &str) -> Ground {
+        Ground {
+            cluster: Cluster::Installed(given),
+            label: label.to_owned(),
+            namespaces: AtomicU32::new(0),
+        }
     }
 
     /// Where a behaviour is shown: a namespace of its own, with a service account for drivers.
@@ -113,19 +167,20 @@ impl Ground {
     fn kubectl(&self, arguments: &[&str]) -> Command {
         match &self.cluster {
             Cluster::Embedded(up) => up.kubectl(arguments),
-            Cluster::Given(context, _) => {
-                let mut command = given_kubectl(context);
+            Cluster::Given(given, _) | Cluster::Installed(given) => {
+                let mut command = given.kubectl();
                 command.args(arguments);
                 command
             }
         }
     }
-}
 
-fn given_kubectl(context: &str) -> Command {
-    let mut command = Command::new("kubectl");
-    command.args(["--context", context]);
-    command
+    fn stoke(&self, arguments: &[&str]) -> Command {
+        match &self.cluster {
+            Cluster::Embedded(up) => up.stoke(arguments),
+            Cluster::Given(given, _) | Cluster::Installed(given) => given.stoke(arguments),
+        }
+    }
 }
 
 impl Drop for Ground {
@@ -229,17 +284,26 @@ impl Stage<'_> {
 
     /// What `stoke doctor` answers about an application.
     pub fn doctor(&self, name: &str) -> Result<Value, Failed> {
-        let arguments = ["doctor", name, "-o", "json", "-n", &self.namespace];
-        let mut command = match &self.ground.cluster {
-            Cluster::Embedded(up) => up.stoke(&arguments),
-            Cluster::Given(context, _) => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_stoke"));
-                command.args(arguments).args(["--context", context]);
-                command
-            }
-        };
-        let output = command.output()?;
+        let output = self
+            .ground
+            .stoke(&["doctor", name, "-o", "json", "-n", &self.namespace])
+            .output()?;
         expect_code(&output, 0)?;
         Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Our own program, from outside.
+    pub fn stoke(&self, arguments: &[&str]) -> Command {
+        self.ground.stoke(arguments)
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// `kubectl` in the namespace, as it ended.
+    pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<Output, Failed> {
+        self.output(arguments, input)
     }
 }

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use crate::common::{Context, expect_parts, program};
 use ground::{Shared, Stage};
 
-type Behaviour = fn(&Stage<'_>) -> Result<(), Failed>;
+pub type Behaviour = fn(&Stage<'_>) -> Result<(), Failed>;
 
-const BEHAVIOURS: [(&str, Behaviour); 11] = [
+pub const BEHAVIOURS: [(&str, Behaviour); 11] = [
     ("an application completes and its log has the result", completes),
     ("one that fails is tried again as often as told", retried),
     (
@@ -59,7 +59,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
 }
 
 /// Counts in executors, then waits as many seconds as the first argument says.
-const WAIT: &str = "import sys, time\nfrom pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n\
+pub const WAIT: &str = "import sys, time\nfrom pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n\
                     print('counted', spark.sparkContext.parallelize(range(100), 2).count(), sys.argv[1:], flush=True)\n\
                     time.sleep(float(sys.argv[1]))\nspark.stop()\n";
 
@@ -68,6 +68,11 @@ pub fn application(stage: &Stage<'_>, name: &str, code: &str, more: Value) -> Re
     stage.apply(
         &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "code"}, "data": {"main.py": code}}),
     )?;
+    Ok(application_of(name, more))
+}
+
+/// An application of the program in the ConfigMap `code`.
+pub fn application_of(name: &str, more: Value) -> Value {
     let mut app = json!({
         "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": name},
         "spec": {
@@ -79,7 +84,7 @@ pub fn application(stage: &Stage<'_>, name: &str, code: &str, more: Value) -> Re
         },
     });
     merge(&mut app["spec"], more);
-    Ok(app)
+    app
 }
 
 /// RFC 7386, without deletion.
@@ -94,11 +99,11 @@ pub fn merge(into: &mut Value, more: Value) {
     }
 }
 
-fn driver(stage: &Stage<'_>, name: &str) -> Result<Value, Failed> {
+pub fn driver(stage: &Stage<'_>, name: &str) -> Result<Value, Failed> {
     stage.get("pod", &format!("{name}-driver"))
 }
 
-fn of(name: &str) -> String {
+pub fn of(name: &str) -> String {
     format!("sparkoperator.k8s.io/app-name={name}")
 }
 

@@ -1,0 +1,312 @@
+//! What breaks in production: nothing is doubled, nothing is stuck, nothing is left behind, and the doctor names the cause.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use super::rig::Rig;
+use super::{OPERATOR, operator_pods};
+use crate::behaviours::ground::Stage;
+use crate::behaviours::{WAIT, application, driver, of};
+use crate::common::{eventually, expect_code, expect_parts, text};
+
+type Fault = fn(&Rig, &Stage<'_>) -> Result<(), Failed>;
+
+/// Each with its name.
+pub const FAULTS: [(&str, Fault); 14] = [
+    ("the operator is killed in mid-run, and again", operator_killed),
+    ("the driver's JVM is killed", driver_killed),
+    ("an executor is killed", executor_killed),
+    ("the driver runs out of memory", driver_memory),
+    ("executors run out of memory", executor_memory),
+    ("an image that cannot be pulled", image_missing),
+    ("a quota that shrinks in mid-run", quota_shrinks),
+    ("the namespace is deleted", namespace_deleted),
+    ("the API server is away for a minute", api_server_away),
+    ("etcd restarts", etcd_restarts),
+    ("the operator is cut off for two minutes", operator_cut_off),
+    ("the kubelet is away for a while", kubelet_away),
+    ("the node is drained", node_drained),
+    ("the definitions are deleted and restored", definitions_deleted),
+];
+
+/// How long the operator may take to act after what it waited for is back.
+const BACK: Duration = Duration::from_secs(20);
+
+fn retried(seconds: &str) -> Value {
+    let policy = json!({"type": "OnFailure", "onFailureRetries": 3, "onFailureRetryInterval": 1});
+    json!({"arguments": [seconds], "restartPolicy": policy})
+}
+
+/// One driver, this one, after an end in COMPLETED with so many attempts.
+fn ended_once(stage: &Stage<'_>, name: &str, attempts: u64) -> Result<(), Failed> {
+    let status = stage.until_state(name, "COMPLETED")?;
+    if status["executionAttempts"] != attempts {
+        return Err(format!("not {attempts} attempts: {status:#}").into());
+    }
+    let drivers = stage.list("pods", &format!("{},spark-role=driver", of(name)))?;
+    if drivers.len() != 1 {
+        return Err(format!("{} drivers", drivers.len()).into());
+    }
+    Ok(())
+}
+
+/// The first finding of the doctor.
+fn first_cause(stage: &Stage<'_>, name: &str, any: &[&str]) -> Result<(), Failed> {
+    let told = stage.doctor(name)?;
+    let first = told["findings"][0]["id"].as_str().unwrap_or_default();
+    if any.contains(&first) {
+        return Ok(());
+    }
+    Err(format!("the doctor's first cause is `{first}`, not one of {any:?}: {told:#}").into())
+}
+
+fn kill_in(stage: &Stage<'_>, pod: &str, container: &str) -> Result<(), Failed> {
+    // The JVM, not the init process of the container.
+    let script = "kill -9 $(pgrep -x java)";
+    stage
+        .kubectl(&["exec", pod, "-c", container, "--", "bash", "-c", script])
+        .map(drop)
+}
+
+fn operator_killed(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "steady", WAIT, json!({"arguments": ["20"]}))?)?;
+    for _ in 0..2 {
+        for pod in operator_pods(rig)? {
+            rig.kubectl(&["delete", "-n", OPERATOR, &pod, "--grace-period=0", "--force"])?;
+        }
+        std::thread::sleep(Duration::from_secs(3));
+    }
+    ended_once(stage, "steady", 1)
+}
+
+fn driver_killed(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "struck", WAIT, retried("15"))?)?;
+    stage.until_printed("struck", "counted 100")?;
+    kill_in(stage, "struck-driver", "spark-kubernetes-driver")?;
+    ended_once(stage, "struck", 2)
+}
+
+fn executor_killed(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let code = "import time\nfrom pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n\
+                print('begun', flush=True)\nprint('sum', spark.sparkContext.parallelize(range(4), 4).map(lambda i: time.sleep(6) or i).sum())\nspark.stop()\n";
+    stage.apply(&application(stage, "replaced", code, json!({}))?)?;
+    let executors = format!("{},spark-role=executor", of("replaced"));
+    stage.until("an executor runs", |stage| {
+        Ok(stage
+            .list("pods", &executors)?
+            .iter()
+            .any(|pod| pod["status"]["phase"] == "Running"))
+    })?;
+    stage.until_printed("replaced", "begun")?;
+    let pod = stage.list("pods", &executors)?[0]["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    kill_in(stage, &pod, "spark-kubernetes-executor")?;
+    ended_once(stage, "replaced", 1)?;
+    expect_parts(&stage.kubectl(&["logs", "replaced-driver"])?, &["sum 6"])
+}
+
+fn driver_memory(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let code = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\nheld = []\n\
+                [held.append(bytearray(64 << 20)) for _ in range(40)]\n";
+    stage.apply(&application(stage, "greedy", code, json!({}))?)?;
+    let status = stage.until_state("greedy", "FAILED")?;
+    expect_parts(
+        &status["applicationState"]["errorMessage"].to_string(),
+        &["driver container failed"],
+    )?;
+    first_cause(
+        stage,
+        "greedy",
+        &["driver-oom-killed", "driver-out-of-memory", "driver-python-memory"],
+    )
+}
+
+fn executor_memory(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let code = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n\
+                def eat(_):\n    held = []\n    [held.append(bytearray(64 << 20)) for _ in range(40)]\n    return 1\n\
+                print(spark.sparkContext.parallelize([0], 1).map(eat).sum())\n";
+    let more = json!({"sparkConf": {"spark.task.maxFailures": "1"}});
+    stage.apply(&application(stage, "hungry", code, more)?)?;
+    stage.until_state("hungry", "FAILED")?;
+    first_cause(
+        stage,
+        "hungry",
+        &["executor-oom-killed", "executor-out-of-memory", "python-worker-memory"],
+    )
+}
+
+fn image_missing(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let mut app = application(stage, "pulls", WAIT, json!({"image": "registry.invalid/nothing:1"}))?;
+    app["metadata"]["annotations"] = json!({"stoke.dev/pending-timeout": "60s"});
+    stage.apply(&app)?;
+    let status = stage.until_state("pulls", "FAILED")?;
+    expect_parts(
+        &status["applicationState"]["errorMessage"].to_string(),
+        &["registry.invalid/nothing:1"],
+    )?;
+    first_cause(stage, "pulls", &["image-pull", "image-not-found", "image-pull-failed"])
+}
+
+fn quota_shrinks(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let quota = |pods: &str| {
+        stage.apply(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": pods}}}))
+    };
+    quota("10")?;
+    let more = json!({"arguments": ["25"], "executor": {"instances": 2}});
+    stage.apply(&application(stage, "squeezed", WAIT, more)?)?;
+    stage.until("a driver", |stage| Ok(!driver(stage, "squeezed")?.is_null()))?;
+    quota("1")?;
+    // Without executors Spark waits; with room again it goes on.
+    std::thread::sleep(Duration::from_secs(10));
+    quota("10")?;
+    ended_once(stage, "squeezed", 1)
+}
+
+fn namespace_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "doomed", WAIT, json!({"arguments": ["600"]}))?)?;
+    stage.until_state("doomed", "RUNNING")?;
+    let gone = rig.kubectl(&["delete", "namespace", stage.namespace(), "--timeout=120s"])?;
+    expect_parts(&gone, &["deleted"])?;
+    // The operator goes on with the others, and has not died of it.
+    let restarts = "-o=jsonpath={.items[*].status.containerStatuses[0].restartCount}";
+    let restarts = rig.kubectl(&["get", "pods", "-n", OPERATOR, restarts])?;
+    if restarts.split_whitespace().any(|count| count != "0") {
+        return Err(format!("the operator was restarted: {restarts}").into());
+    }
+    Ok(())
+}
+
+/// Applies an application and waits until it was looked at; from the moment on at which the API server answers.
+fn acts_within(rig: &Rig, stage: &Stage<'_>, name: &str) -> Result<(), Failed> {
+    let app = application(stage, name, WAIT, json!({"arguments": ["0"]}))?;
+    stage.apply(&app)?;
+    let begun = Instant::now();
+    eventually("the operator acts", BACK, || {
+        stage
+            .get("sparkapplication", name)
+            .is_ok_and(|app| app["status"]["applicationState"]["state"].is_string())
+    })?;
+    let report = crate::common::target_directory().join("real-report.tsv");
+    let mut report = std::fs::File::options().create(true).append(true).open(report)?;
+    std::io::Write::write_all(
+        &mut report,
+        format!(
+            "figure\t{:.1}\tseconds to the first look at {name} after it was back\n",
+            begun.elapsed().as_secs_f32()
+        )
+        .as_bytes(),
+    )?;
+    let _ = rig;
+    stage.until_state(name, "COMPLETED").map(drop)
+}
+
+fn api_server_away(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "through", WAIT, json!({"arguments": ["90"]}))?)?;
+    stage.until_state("through", "RUNNING")?;
+    rig.kill(&["apiserver"])?;
+    std::thread::sleep(Duration::from_secs(70));
+    rig.up()?;
+    acts_within(rig, stage, "after")?;
+    ended_once(stage, "through", 1)
+}
+
+fn etcd_restarts(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "kept", WAIT, json!({"arguments": ["30"]}))?)?;
+    stage.until_state("kept", "RUNNING")?;
+    rig.kill(&["etcd"])?;
+    std::thread::sleep(Duration::from_secs(5));
+    rig.up()?;
+    eventually("the API server is ready", Duration::from_secs(60), || {
+        rig.given
+            .kubectl()
+            .args(["get", "--raw", "/readyz"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    })?;
+    acts_within(rig, stage, "after-etcd")?;
+    ended_once(stage, "kept", 1)
+}
+
+fn operator_cut_off(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let path = "-o=jsonpath={.items[0].status.podIP}";
+    stage.apply(&application(stage, "unseen", WAIT, json!({"arguments": ["100"]}))?)?;
+    stage.until_state("unseen", "RUNNING")?;
+    let address = rig.kubectl(&["get", "pods", "-n", OPERATOR, path])?;
+    rig.cut(&address, true)?;
+    // Nobody looks at it meanwhile.
+    std::thread::sleep(Duration::from_secs(120));
+    rig.cut(&address, false)?;
+    acts_within(rig, stage, "after-cut")?;
+    ended_once(stage, "unseen", 1)
+}
+
+fn kubelet_away(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "alone", WAIT, json!({"arguments": ["20"]}))?)?;
+    stage.until_state("alone", "RUNNING")?;
+    rig.kill(&["kubelet"])?;
+    std::thread::sleep(Duration::from_secs(30));
+    rig.up()?;
+    ended_once(stage, "alone", 1)
+}
+
+fn node_drained(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "moved", WAIT, retried("25"))?)?;
+    stage.until_printed("moved", "counted 100")?;
+    let before = driver(stage, "moved")?["metadata"]["uid"].clone();
+    rig.kubectl(&["cordon", "node1"])?;
+    let evict = stage.try_kubectl(&["delete", "pod", "moved-driver", "--wait=false"], "");
+    std::thread::sleep(Duration::from_secs(5));
+    rig.kubectl(&["uncordon", "node1"])?;
+    expect_code(&evict?, 0)?;
+    ended_once(stage, "moved", 2)?;
+    if driver(stage, "moved")?["metadata"]["uid"] == before {
+        return Err("the same driver".into());
+    }
+    Ok(())
+}
+
+fn definitions_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let definitions = rig.given.stoke(&["operator", "manifests"]);
+    drop(definitions);
+    rig.kubectl(&[
+        "delete",
+        "crd",
+        "sparkapplications.sparkoperator.k8s.io",
+        "--timeout=60s",
+    ])?;
+    std::thread::sleep(Duration::from_secs(20));
+    let restored = rig
+        .given
+        .kubectl()
+        .args(["apply", "--server-side", "--force-conflicts", "-f"])
+        .arg(crate::common::repository().join("deploy/crds/sparkoperator.k8s.io_sparkapplications.yaml"))
+        .output()?;
+    expect_code(&restored, 0)?;
+    rig.kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "crd/sparkapplications.sparkoperator.k8s.io",
+        "--timeout=30s",
+    ])?;
+    acts_within(rig, stage, "after-definitions")?;
+    let log = rig
+        .given
+        .kubectl()
+        .args([
+            "logs",
+            "-n",
+            OPERATOR,
+            "deployment/stoke-test-controller",
+            "--since=60s",
+        ])
+        .output()?;
+    let lines = text(&log).lines().count();
+    if lines > 400 {
+        return Err(format!("{lines} lines of log in a minute").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Tier `real`: what we promise, installed on a real Kubernetes with a kubelet (`STOKE_TESTS=real`, as root; elsewhere each is shown as skipped).
+//!
+//! - [`rig`]: the cluster of `scripts/real-kubernetes` with our image in it
+//! - [`behaviours`](crate::behaviours): the same as on the embedded cluster, with the operator installed
+//! - [`more`]: what needs a kubelet or an installed operator to be shown
+//! - [`install`]: three ways in and out again
+//! - [`cli`]: our commands from outside
+//! - [`faults`]: what breaks in production
+//!
+//! Each writes a line to `target/real-report.tsv`: outcome, seconds, name.
+
+mod cli;
+mod faults;
+mod install;
+mod more;
+pub mod rig;
+
+use std::io::Write;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::behaviours::ground::{Ground, Stage};
+use crate::behaviours::{BEHAVIOURS, Behaviour};
+use crate::common::{Context, eventually, expect_code, target_directory};
+use rig::{IMAGE, Rig};
+
+/// Name and namespace of the operator that behaviours use.
+pub const OPERATOR: &str = "stoke-test";
+/// Label of the namespaces it works in.
+pub const LABEL: &str = "real";
+
+pub fn trials(context: &Context) -> Vec<Trial> {
+    let needs = [rig::needs()];
+    let mut trials = Vec::new();
+    for (name, run) in install::WAYS {
+        trials.push(reported(context, &needs, format!("real install: {name}"), move || {
+            run(&Rig::get()?)
+        }));
+    }
+    let behaviours = BEHAVIOURS.into_iter().chain(more::BEHAVIOURS);
+    for (name, run) in behaviours.chain(cli::BEHAVIOURS) {
+        let name = format!("real behaviour: {name}");
+        trials.push(reported(context, &needs, name, move || run(&stage()?)));
+    }
+    for (name, run) in faults::FAULTS {
+        let run: fn(&Rig, &Stage<'_>) -> Result<(), Failed> = run;
+        let name = format!("real fault: {name}");
+        trials.push(reported(context, &needs, name, move || run(&Rig::get()?, &stage()?)));
+    }
+    trials
+}
+
+fn reported(
+    context: &Context,
+    needs: &[Result<(), String>],
+    name: String,
+    run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let line = name.clone();
+    context.trial(&name, needs, move |_| {
+        let begun = Instant::now();
+        let ended = run();
+        let report = target_directory().join("real-report.tsv");
+        let mut report = std::fs::File::options().create(true).append(true).open(report)?;
+        let outcome = if ended.is_ok() { "ok" } else { "failed" };
+        writeln!(report, "{outcome}\t{:.1}\t{line}", begun.elapsed().as_secs_f32())?;
+        ended
+    })
+}
+
+/// A namespace on the rig, served by the operator that is installed there, by the first who asks.
+fn stage() -> Result<Stage<'static>, Failed> {
+    static GROUND: OnceLock<Result<Ground, String>> = OnceLock::new();
+    let ground = GROUND.get_or_init(|| {
+        let made = Rig::get().and_then(|rig| {
+            install_operator(&rig)?;
+            Ok(Ground::installed(rig.given, LABEL))
+        });
+        made.map_err(|failed| failed.message().unwrap_or("?").to_owned())
+    });
+    match ground {
+        Ok(ground) => ground.stage(),
+        Err(why) => Err(why.clone().into()),
+    }
+}
+
+/// The operator as `stoke operator install` installs it, for all namespaces with our label.
+fn install_operator(rig: &Rig) -> Result<(), Failed> {
+    let selector = format!("--job-namespace-selector=stoke.dev/test={LABEL}");
+    let arguments = [
+        "operator",
+        "install",
+        "--name",
+        OPERATOR,
+        "--namespace",
+        OPERATOR,
+        "--image",
+        IMAGE,
+        &selector,
+    ];
+    expect_code(&rig.given.stoke(&arguments).output()?, 0)?;
+    // An image of the same name is another program now.
+    rig.kubectl(&["rollout", "restart", "deployment", "-n", OPERATOR])?;
+    rig.kubectl(&["rollout", "status", "deployment", "-n", OPERATOR, "--timeout=120s"])?;
+    eventually("one operator", std::time::Duration::from_secs(60), || {
+        operator_pods(rig).is_ok_and(|pods| pods.len() == 1)
+    })
+}
+
+/// Names of the operator's pods.
+pub fn operator_pods(rig: &Rig) -> Result<Vec<String>, Failed> {
+    let names = rig.kubectl(&["get", "pods", "-n", OPERATOR, "-o", "name"])?;
+    Ok(names.lines().map(str::to_owned).collect())
+}
+
+/// The type of a behaviour, for the tables of the modules here.
+pub type Row = (&'static str, Behaviour);
