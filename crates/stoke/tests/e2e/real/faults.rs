@@ -14,7 +14,7 @@ use crate::common::{eventually, expect_code, expect_parts, text};
 type Fault = fn(&Rig, &Stage<'_>) -> Result<(), Failed>;
 
 /// Each with its name.
-pub const FAULTS: [(&str, Fault); 14] = [
+pub const FAULTS: [(&str, Fault); 15] = [
     ("the operator is killed in mid-run, and again", operator_killed),
     ("the driver's JVM is killed", driver_killed),
     ("an executor is killed", executor_killed),
@@ -29,6 +29,7 @@ pub const FAULTS: [(&str, Fault); 14] = [
     ("the kubelet is away for a while", kubelet_away),
     ("the node is drained", node_drained),
     ("the definitions are deleted and restored", definitions_deleted),
+    ("the webhook's certificates are lost", certificates_lost),
 ];
 
 /// How long the operator may take to act after what it waited for is back.
@@ -232,16 +233,37 @@ fn etcd_restarts(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
 }
 
 fn operator_cut_off(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
-    let path = "-o=jsonpath={.items[0].status.podIP}";
+    let deployment = format!("deployment/{OPERATOR}-controller");
+    let scale = |replicas: &str| {
+        rig.kubectl(&["scale", "-n", OPERATOR, &deployment, replicas])?;
+        rig.kubectl(&["rollout", "status", "-n", OPERATOR, &deployment, "--timeout=60s"])
+    };
+    let holder = || -> Result<String, Failed> {
+        let path = "-o=jsonpath={.spec.holderIdentity}";
+        let identity = rig.kubectl(&["get", "lease", "-n", OPERATOR, "spark-operator-controller-lock", path])?;
+        Ok(identity.split('_').next().unwrap_or_default().to_owned())
+    };
+    scale("--replicas=2")?;
     stage.apply(&application(stage, "unseen", WAIT, json!({"arguments": ["100"]}))?)?;
     stage.until_state("unseen", "RUNNING")?;
-    let address = rig.kubectl(&["get", "pods", "-n", OPERATOR, path])?;
+    let leader = holder()?;
+    let path = "-o=jsonpath={.status.podIP}";
+    let address = rig.kubectl(&["get", "pod", "-n", OPERATOR, &leader, path])?;
     rig.cut(&address, true)?;
-    // Nobody looks at it meanwhile.
-    std::thread::sleep(Duration::from_secs(120));
+    let other = (|| {
+        let begun = Instant::now();
+        eventually("the other has the lease", Duration::from_secs(60), || {
+            holder().is_ok_and(|now| now != leader && !now.is_empty())
+        })?;
+        acts_within(rig, stage, "by-the-other")?;
+        std::thread::sleep(Duration::from_secs(120).saturating_sub(begun.elapsed()));
+        Ok::<(), Failed>(())
+    })();
     rig.cut(&address, false)?;
+    other?;
     acts_within(rig, stage, "after-cut")?;
-    ended_once(stage, "unseen", 1)
+    ended_once(stage, "unseen", 1)?;
+    scale("--replicas=1").map(drop)
 }
 
 fn kubelet_away(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
@@ -309,4 +331,31 @@ fn definitions_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
         return Err(format!("{lines} lines of log in a minute").into());
     }
     Ok(())
+}
+
+fn certificates_lost(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let secret = format!("{OPERATOR}-webhook-certs");
+    let authority = || {
+        let path = "-o=jsonpath={.webhooks[0].clientConfig.caBundle}";
+        rig.kubectl(&[
+            "get",
+            "validatingwebhookconfiguration",
+            &format!("{OPERATOR}-webhook"),
+            path,
+        ])
+    };
+    let before = authority()?;
+    rig.kubectl(&["delete", "secret", "-n", OPERATOR, &secret])?;
+    let wrong = application(
+        stage,
+        "wrong",
+        WAIT,
+        json!({"sparkConf": {"spark.executor.memry": "1g"}}),
+    )?;
+    // New ones are made, and the API server trusts them.
+    eventually("other certificates serve", Duration::from_secs(120), || {
+        let refused = stage.try_kubectl(&["apply", "--dry-run=server", "-f", "-"], &wrong.to_string());
+        authority().is_ok_and(|now| now != before)
+            && refused.is_ok_and(|output| text(&output).contains("denied the request"))
+    })
 }

@@ -15,6 +15,7 @@ mod install;
 mod more;
 pub mod rig;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -23,7 +24,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::behaviours::ground::{Ground, Stage};
 use crate::behaviours::{BEHAVIOURS, Behaviour};
-use crate::common::{Context, eventually, expect_code, target_directory};
+use crate::common::{Context, eventually, expect_code, repository, target_directory};
 use rig::{IMAGE, Rig};
 
 /// Name and namespace of the operator that behaviours use.
@@ -33,7 +34,11 @@ pub const LABEL: &str = "real";
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let needs = [rig::needs()];
-    let mut trials = Vec::new();
+    let mut trials = vec![
+        context.trial("documents: production.md names what tier real runs", &[], |_| {
+            documented()
+        }),
+    ];
     for (name, run) in install::WAYS {
         trials.push(reported(context, &needs, format!("real install: {name}"), move || {
             run(&Rig::get()?)
@@ -117,3 +122,21 @@ pub fn operator_pods(rig: &Rig) -> Result<Vec<String>, Failed> {
 
 /// The type of a behaviour, for the tables of the modules here.
 pub type Row = (&'static str, Behaviour);
+
+/// The page for production names exactly what is run.
+fn documented() -> Result<(), Failed> {
+    let page = std::fs::read_to_string(repository().join("docs/production.md"))?;
+    let told: BTreeSet<&str> = page
+        .lines()
+        .take_while(|line| *line != "## What was not run")
+        .filter_map(|line| line.strip_prefix("- "))
+        .collect();
+    let ways = install::WAYS.iter().map(|(name, _)| *name);
+    let behaviours = BEHAVIOURS.iter().chain(&more::BEHAVIOURS).chain(&cli::BEHAVIOURS);
+    let faults = faults::FAULTS.iter().map(|(name, _)| *name);
+    let run: BTreeSet<&str> = ways.chain(behaviours.map(|(name, _)| *name)).chain(faults).collect();
+    match run.symmetric_difference(&told).next() {
+        None => Ok(()),
+        Some(name) => Err(format!("`{name}` is in one of docs/production.md and the tests").into()),
+    }
+}
