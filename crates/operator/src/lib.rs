@@ -14,6 +14,7 @@
 //! - [`install`]: the objects that a cluster must hold for it
 //! - [`lease`]: which operator works, when there are several; [`Gate`] is where that is asked
 //! - [`metrics`]: what is counted; [`Health`]: whether the operator lives
+//! - [`Reach`]: whether the API server answers, and who asks when it does not
 //! - [`serve`]: all of it as a service, with probes
 //! - [`policies`]: what the team's rules say of what is submitted
 //! - [`quality`]: what data contracts say of a run's data, before and after it
@@ -39,6 +40,7 @@ pub mod names;
 pub mod plan;
 pub mod policies;
 pub mod quality;
+mod reach;
 pub mod schedule;
 pub mod serve;
 
@@ -47,4 +49,5 @@ pub use gate::{Gate, GateControl};
 pub use health::Health;
 pub use plan::{NativePlanner, Plan, Planner, Refusal};
 pub use policies::Policies;
+pub use reach::Reach;
 pub use stoke_submit::application::{IngressSettings, Settings};

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod api;
+mod away;
 mod chaos;
 mod crashes;
 mod embedded;
