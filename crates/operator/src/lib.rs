@@ -10,6 +10,7 @@
 //! - `companions`: what stands beside a run and ends with it
 //! - [`logs`]: what drivers and executors said, kept after their pods are gone
 //! - `act`: what a decision asks for, done at the API server
+//! - [`client()`]: connections that notice when the API server is gone
 //! - `controller`: watches, cache and work queue; when to decide
 //! - [`install`]: the objects that a cluster must hold for it
 //! - [`lease`]: which operator works, when there are several; [`Gate`] is where that is asked
@@ -27,6 +28,7 @@ mod act;
 pub mod admission;
 pub mod adopt;
 pub mod application;
+mod client;
 mod companions;
 pub mod connect;
 mod controller;
@@ -44,6 +46,7 @@ mod reach;
 pub mod schedule;
 pub mod serve;
 
+pub use client::client;
 pub use controller::{Clock, Operator, OperatorConfig};
 pub use gate::{Gate, GateControl};
 pub use health::Health;

@@ -13,6 +13,7 @@ mod kept;
 mod leases;
 mod life;
 mod load;
+mod network;
 mod planner;
 mod policies;
 mod requests;
