@@ -10,10 +10,12 @@
 //! - `companions`: what stands beside a run and ends with it
 //! - [`logs`]: what drivers and executors said, kept after their pods are gone
 //! - `act`: what a decision asks for, done at the API server
+//! - [`client()`]: connections that notice when the API server is gone
 //! - `controller`: watches, cache and work queue; when to decide
 //! - [`install`]: the objects that a cluster must hold for it
 //! - [`lease`]: which operator works, when there are several; [`Gate`] is where that is asked
 //! - [`metrics`]: what is counted; [`Health`]: whether the operator lives
+//! - [`Reach`]: whether the API server answers, and who asks when it does not
 //! - [`serve`]: all of it as a service, with probes
 //! - [`policies`]: what the team's rules say of what is submitted
 //! - [`quality`]: what data contracts say of a run's data, before and after it
@@ -26,6 +28,7 @@ mod act;
 pub mod admission;
 pub mod adopt;
 pub mod application;
+mod client;
 mod companions;
 pub mod connect;
 mod controller;
@@ -39,12 +42,15 @@ pub mod names;
 pub mod plan;
 pub mod policies;
 pub mod quality;
+mod reach;
 pub mod schedule;
 pub mod serve;
 
+pub use client::client;
 pub use controller::{Clock, Operator, OperatorConfig};
 pub use gate::{Gate, GateControl};
 pub use health::Health;
 pub use plan::{NativePlanner, Plan, Planner, Refusal};
 pub use policies::Policies;
+pub use reach::Reach;
 pub use stoke_submit::application::{IngressSettings, Settings};

@@ -36,6 +36,7 @@ use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::names::spec_digest;
 use crate::policies::{At, Case, Policies, With};
+use crate::reach::Reach;
 
 /// API version of the resource.
 const API_VERSION: &str = "sparkoperator.k8s.io/v1alpha1";
@@ -62,6 +63,7 @@ pub(crate) struct Context {
     clock: Clock,
     metrics: Metrics,
     visits: Visits,
+    reach: Reach,
     cache: Cache,
 }
 
@@ -78,6 +80,7 @@ impl Context {
             clock: operator.clock.clone(),
             metrics: operator.metrics.clone(),
             visits,
+            reach: operator.reach.clone(),
             cache: Cache::default(),
         }
     }
@@ -126,6 +129,7 @@ async fn work(context: Context, mut touched: mpsc::UnboundedReceiver<Key>) {
 async fn attend(context: Context, key: Key, mut woken: mpsc::UnboundedReceiver<()>) {
     let mut due: Option<Duration> = None;
     let mut failures = 0_u32;
+    let mut returns = context.reach.returns();
     loop {
         let wait = async {
             match due {
@@ -161,10 +165,14 @@ async fn attend(context: Context, key: Key, mut woken: mpsc::UnboundedReceiver<(
                 if let Ok(Err(error)) = failed {
                     tracing::warn!(%error, "the API server did not do what was asked; trying again");
                 }
+                if returns.has_changed().unwrap_or_default() {
+                    returns.mark_unchanged();
+                    failures = 0;
+                }
                 let wait = BACK_OFF.0.saturating_mul(1 << failures.min(10)).min(BACK_OFF.1);
                 failures = failures.saturating_add(1);
-                // What wakes it meanwhile would meet the same trouble.
-                tokio::time::sleep(wait).await;
+                // What wakes it meanwhile would meet the same trouble, unless it is that the server is back.
+                let _ = tokio::time::timeout(wait, returns.changed()).await;
                 due = Some(Duration::ZERO);
             }
         }
@@ -412,10 +420,14 @@ async fn watch_all(context: Context, touch: mpsc::UnboundedSender<Key>) {
     for scope in context.scopes.iter() {
         let (of_objects, of_pods) = (scope.clone(), scope.clone());
         let objects = follow::objects(&context.client, scope, &resource());
-        told.push(follow(objects, watcher::Config::default(), move |event| {
-            Told::Object(of_objects.clone(), Box::new(event))
-        }));
         told.push(follow(
+            &context.reach,
+            objects,
+            watcher::Config::default(),
+            move |event| Told::Object(of_objects.clone(), Box::new(event)),
+        ));
+        told.push(follow(
+            &context.reach,
             follow::pods(&context.client, scope),
             servers.clone(),
             move |event| Told::Pod(of_pods.clone(), Box::new(event)),
@@ -424,12 +436,8 @@ async fn watch_all(context: Context, touch: mpsc::UnboundedSender<Key>) {
     let mut listing = Listing::default();
     while let Some(told) = told.next().await {
         let keys = match told {
-            Ok(Told::Object(scope, event)) => listing.object(&context.cache, &scope, *event),
-            Ok(Told::Pod(scope, event)) => listing.pod(&context.cache, &scope, *event),
-            Err(error) => {
-                tracing::warn!(%error, "a watch of SparkConnect was interrupted and begins again");
-                Vec::new()
-            }
+            Told::Object(scope, event) => listing.object(&context.cache, &scope, *event),
+            Told::Pod(scope, event) => listing.pod(&context.cache, &scope, *event),
         };
         if keys.into_iter().any(|key| touch.send(key).is_err()) {
             return;

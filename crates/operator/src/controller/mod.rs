@@ -31,6 +31,7 @@ use crate::metrics::{self, Metrics};
 use crate::plan::{NativePlanner, Planner};
 use crate::policies::{self, Policies};
 use crate::quality::Runner;
+use crate::reach::Reach;
 use cache::Cache;
 pub use clock::Clock;
 use gathering::Gathering;
@@ -94,6 +95,8 @@ pub struct OperatorConfig {
     pub policies: Policies,
     /// Where pods that check data get `stoke` from; without it no check can be made.
     pub quality: Option<Runner>,
+    /// Where it is told whether the API server answers.
+    pub reach: Reach,
 }
 
 impl Default for OperatorConfig {
@@ -116,6 +119,7 @@ impl Default for OperatorConfig {
             logs: None,
             policies: Policies::default(),
             quality: None,
+            reach: Reach::default(),
         }
     }
 }
@@ -138,6 +142,7 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    pub(crate) reach: Reach,
     pub(crate) logs: Option<Keeper>,
 }
 
@@ -187,11 +192,13 @@ impl Operator {
 
     /// Works until `stop` turns true or its sender is dropped. What is under way is cut off; whoever starts next takes it up.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let (publisher, publishing) = Publisher::new(
-            self.client.clone(),
-            self.config.identity.clone(),
-            self.config.clock.clone(),
-        );
+        let told = self.config.reach.over(&self.client);
+        self.run_with(told, stop).await;
+    }
+
+    async fn run_with(self, client: Client, stop: watch::Receiver<bool>) {
+        let (publisher, publishing) =
+            Publisher::new(client.clone(), self.config.identity.clone(), self.config.clock.clone());
         let scopes = match self.config.namespaces.is_empty() {
             true => vec![String::new()],
             false => self.config.namespaces.clone(),
@@ -203,16 +210,17 @@ impl Operator {
             logs,
             policies,
             quality,
+            reach,
             ..
         } = self.config;
         let (applications, touched) = mpsc::unbounded_channel();
         let keeping = logs.map(|logs| {
-            let (client, publisher) = (self.client.clone(), publisher.clone());
+            let (client, publisher) = (client.clone(), publisher.clone());
             Keeper::new(logs, client, publisher, metrics.clone(), applications.clone())
         });
         let (keeper, keeping) = keeping.unzip();
         let context = Context {
-            client: metrics::counted(&self.client, &metrics, None),
+            client: metrics::counted(&client, &metrics, None),
             cache: Cache::default(),
             publisher,
             planner: self.planner,
@@ -226,6 +234,7 @@ impl Operator {
             gate,
             metrics,
             health,
+            reach,
             logs: keeper,
         };
         context.metrics.attach(&context.cache, &context.gate);
@@ -253,6 +262,7 @@ impl Operator {
         let counting = |queue| queue::Counting {
             queue,
             metrics: context.metrics.clone(),
+            returns: context.reach.returns(),
         };
         let working = queue::run(touched, stop.clone(), self.config.workers, counting(APPLICATIONS), {
             let context = context.clone();
@@ -274,6 +284,7 @@ impl Operator {
             publisher: context.publisher.clone(),
             metrics: context.metrics.clone(),
             health: context.health.clone(),
+            reach: context.reach.clone(),
         };
         let ruling = policies::follow(policies, context.client.clone(), told);
         let keeping = async {

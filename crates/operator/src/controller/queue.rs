@@ -30,10 +30,12 @@ pub(crate) enum Worked {
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Where the queue's length and waits are counted, and under which name.
+/// What surrounds a queue: where its length and waits are counted, and under which name.
 pub(crate) struct Counting {
     pub(crate) queue: &'static str,
     pub(crate) metrics: Metrics,
+    /// Changes when the API server is back: what failed for want of it need not wait any longer.
+    pub(crate) returns: watch::Receiver<u64>,
 }
 
 /// Turns that new keys have in a row while others wait.
@@ -103,6 +105,7 @@ pub(crate) async fn run<W, F>(
 {
     let mut slots: HashMap<Key, Slot> = HashMap::new();
     let mut timers: BTreeSet<(Instant, Key)> = BTreeSet::new();
+    let mut returns = counting.returns.clone();
     let mut ready = Ready::new(counting);
     let mut heard: Vec<Key> = Vec::new();
     let mut tasks: JoinSet<(Key, Worked)> = JoinSet::new();
@@ -165,6 +168,16 @@ pub(crate) async fn run<W, F>(
                     slots.remove(&key);
                 }
             }
+            Ok(()) = returns.changed() => {
+                for (key, slot) in &mut slots {
+                    let failed = std::mem::take(&mut slot.failures) > 0;
+                    if failed && !slot.touched && let Some(due) = slot.due.take() {
+                        timers.remove(&(due, key.clone()));
+                        slot.touched = true;
+                        ready.push(key.clone(), false);
+                    }
+                }
+            }
             () = until(next) => {
                 let now = Instant::now();
                 while timers.first().is_some_and(|(due, _)| *due <= now)
@@ -211,9 +224,11 @@ mod tests {
         for name in touches {
             send.send(key(name)).unwrap();
         }
+        let returns = watch::Sender::new(0);
         let counting = Counting {
             queue: "test",
             metrics: Metrics::default(),
+            returns: returns.subscribe(),
         };
         let queue = run(touched, stop, 2, counting, |key: Key| {
             let (log, work) = (log.clone(), work.clone());
@@ -247,6 +262,7 @@ mod tests {
         let mut ready = Ready::new(Counting {
             queue: "test",
             metrics: Metrics::default(),
+            returns: watch::Sender::new(0).subscribe(),
         });
         for name in ["a", "b"] {
             ready.push(key(name), false);
@@ -295,5 +311,51 @@ mod tests {
         })
         .await;
         assert_eq!(starts, [("a".into(), 0), ("b".into(), 0), ("a".into(), 50)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_goes_on_when_the_server_is_back_and_what_waits_for_its_time_does_not() {
+        let (send, touched) = mpsc::unbounded_channel();
+        let (_keep, stop) = watch::channel(false);
+        let returns = watch::Sender::new(0);
+        let counting = Counting {
+            queue: "test",
+            metrics: Metrics::default(),
+            returns: returns.subscribe(),
+        };
+        let (begun, back) = (Instant::now(), Duration::from_secs(40));
+        let log: Arc<Mutex<Vec<(String, u128)>>> = Arc::default();
+        for name in ["fails", "waits"] {
+            send.send(key(name)).unwrap();
+        }
+        let queue = run(touched, stop, 2, counting, |key: Key| {
+            let log = log.clone();
+            async move {
+                log.lock()
+                    .unwrap()
+                    .push((key.name.clone(), begun.elapsed().as_millis()));
+                match key.name.as_str() {
+                    "waits" => Worked::Done(Some(Duration::from_secs(50))),
+                    _ if begun.elapsed() < back + Duration::from_millis(30) => Worked::Failed,
+                    _ => Worked::Done(None),
+                }
+            }
+        });
+        let returning = async {
+            tokio::time::sleep(back).await;
+            returns.send_modify(|returns| *returns += 1);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        };
+        tokio::select! {
+            () = queue => {}
+            () = returning => {}
+        }
+        let log = log.lock().unwrap();
+        let of = |name: &str| -> Vec<u128> { log.iter().filter(|one| one.0 == name).map(|one| one.1).collect() };
+        assert!(matches!(of("waits")[..], [0, 50_000..=50_005]), "{log:?}");
+        // Without the return the turn after 25.6 s would be the one after 51 s. The first wait afterwards is the first one again.
+        let fails = of("fails");
+        let late = &fails[fails.len() - 2..];
+        assert!(matches!(late, [40_000..=40_005, 40_050..=40_060]), "{fails:?}");
     }
 }

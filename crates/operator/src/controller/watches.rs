@@ -63,16 +63,19 @@ pub(crate) async fn run(context: Context, touch: Touch) {
         let custom = |resource| follow::objects(&context.client, scope, &resource);
         let (of_apps, of_schedules, of_pods) = (scope.clone(), scope.clone(), scope.clone());
         told.push(follow(
+            &context.reach,
             custom(schedules::resource()),
             watcher::Config::default(),
             move |event| Told::Schedule(of_schedules.clone(), event),
         ));
         told.push(follow(
+            &context.reach,
             custom(applications()),
             watcher::Config::default(),
             move |event| Told::App(of_apps.clone(), event),
         ));
         told.push(follow(
+            &context.reach,
             follow::pods(&context.client, scope),
             launched.clone(),
             move |event| Told::Pod(of_pods.clone(), Box::new(event)),
@@ -92,14 +95,14 @@ pub(crate) async fn run(context: Context, touch: Touch) {
         };
         let Some(told) = told else { return };
         let sent = match told {
-            Ok(Told::App(scope, event)) => {
+            Told::App(scope, event) => {
                 let parent = parent_of(&event);
                 let whole = matches!(event, Event::InitDone);
                 let keys = listing.app(&context, &scope, event);
                 let parent_sent = parent.into_iter().try_for_each(|key| touch.schedules.send(key));
                 parent_sent.and_then(|()| listing.send(&touch, &scope, keys, whole))
             }
-            Ok(Told::Pod(scope, event)) => {
+            Told::Pod(scope, event) => {
                 let whole = matches!(*event, Event::InitDone);
                 let (now, gathered) = listing.pod(&context, &scope, *event);
                 let known = listing.is_known(&scope);
@@ -111,13 +114,9 @@ pub(crate) async fn run(context: Context, touch: Touch) {
                 gathered.into_iter().filter(|_| known).for_each(|key| later.put(key));
                 listing.send(&touch, &scope, keys, whole)
             }
-            Ok(Told::Schedule(scope, event)) => {
+            Told::Schedule(scope, event) => {
                 let key = listing.schedule(&context, &scope, event);
                 key.into_iter().try_for_each(|key| touch.schedules.send(key))
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a watch was interrupted and begins again");
-                Ok(())
             }
         };
         if sent.is_err() {

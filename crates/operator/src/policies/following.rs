@@ -15,12 +15,14 @@ use crate::application::EventNote;
 use crate::controller::follow;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::reach::Reach;
 
 /// Whom a change is told.
 pub(crate) struct Told {
     pub(crate) publisher: Publisher,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    pub(crate) reach: Reach,
 }
 
 /// Keeps the set up to date with the ConfigMaps. Never ends.
@@ -39,7 +41,7 @@ pub(crate) async fn follow(policies: Policies, client: Client, told: Told) {
     )));
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
     let labelled = watcher::Config::default().labels(&format!("{LABEL}=true"));
-    let mut events = follow::follow(api, labelled, |event| event);
+    let mut events = follow::follow(&told.reach, api, labelled, |event| event);
     let mut following = Following {
         shared,
         namespace,
@@ -49,10 +51,7 @@ pub(crate) async fn follow(policies: Policies, client: Client, told: Told) {
         loaded: None,
     };
     while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => following.take(event).await,
-            Err(error) => tracing::warn!(%error, "the watch of policies was interrupted and begins again"),
-        }
+        following.take(event).await;
     }
     std::future::pending().await
 }

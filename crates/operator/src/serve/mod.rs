@@ -58,6 +58,8 @@ pub enum ServeError {
 pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bool>) -> Result<(), ServeError> {
     let (control, gate) = Gate::new(config.election.as_ref().map_or(0, |election| election.shards));
     let mut operator = config.operator;
+    // What leases and namespaces are answered tells the controller, too, and the other way round.
+    let (reach, told_client) = (operator.reach.clone(), operator.reach.over(&client));
     operator.gate = gate;
     let (metrics, health) = (operator.metrics.clone(), operator.health.clone());
     let webhook = match config.webhook {
@@ -83,12 +85,12 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
         .map(|(listener, router)| http::answer(listener, router, stop.clone()));
     let selecting = async {
         if let Some(selector) = &config.namespace_selector {
-            namespaces::select(client.clone(), selector, &control, stop.clone()).await;
+            namespaces::select(told_client.clone(), &reach, selector, &control, stop.clone()).await;
         }
     };
     let leading = async {
         if let Some(election) = config.election {
-            keep(client.clone(), election, &control, stop.clone()).await;
+            keep(told_client.clone(), election, &control, stop.clone()).await;
         }
     };
     let working = Operator::new(client.clone(), operator).run(stop.clone());

@@ -5,22 +5,24 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, ResourceExt};
 
+use crate::controller::follow::follow;
 use crate::controller::stopped;
 use crate::gate::GateControl;
+use crate::reach::Reach;
 
 /// Opens `gate` for the selected namespaces only, until `stop` turns true. A namespace labelled later is taken up with what is in it.
 pub(super) async fn select(
     client: Client,
+    reach: &Reach,
     selector: &str,
     gate: &GateControl,
     mut stop: tokio::sync::watch::Receiver<bool>,
 ) {
     gate.select(Some(BTreeSet::new()));
     let config = watcher::Config::default().labels(selector);
-    let mut told = watch(Api::<Namespace>::all(client), config).default_backoff().boxed();
+    let mut told = follow(reach, Api::<Namespace>::all(client), config, |event| event);
     let mut selected = BTreeSet::new();
     let mut listed = None;
     loop {
@@ -28,17 +30,12 @@ pub(super) async fn select(
             () = stopped(&mut stop) => return,
             event = told.next() => event,
         };
-        match event {
-            None => return,
-            Some(Err(error)) => tracing::warn!(%error, "the watch of namespaces was interrupted and begins again"),
-            Some(Ok(event)) => {
-                let before = selected.clone();
-                apply(event, &mut selected, &mut listed);
-                if selected != before {
-                    tracing::info!(namespaces = ?selected, "namespaces selected");
-                    gate.select(Some(selected.clone()));
-                }
-            }
+        let Some(event) = event else { return };
+        let before = selected.clone();
+        apply(event, &mut selected, &mut listed);
+        if selected != before {
+            tracing::info!(namespaces = ?selected, "namespaces selected");
+            gate.select(Some(selected.clone()));
         }
     }
 }

@@ -291,6 +291,8 @@ impl FakeApi {
         let reason = match code {
             401 => "Unauthorized",
             404 => "NotFound",
+            429 => "TooManyRequests",
+            500.. => "InternalError",
             _ => "Forbidden",
         };
         Some(failure(*code, reason, message))

@@ -117,36 +117,6 @@ async fn a_slow_api_server_delays_each_application_by_its_own_requests_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_server_that_is_down_for_a_minute_is_caught_up_with() {
-    let api = FakeApi::default();
-    let operator = Running::start_at(&api, clock());
-    api.put("sparkapplications", application(json!({})));
-    until_state(&api, "SUBMITTED").await;
-    phase(&api, "pi-driver", "Running", None);
-    until_state(&api, "RUNNING").await;
-    api.set_down(true);
-    let before = api.asked();
-    phase(&api, "pi-driver", "Succeeded", Some(0));
-    api.put("sparkapplications", named("late"));
-    pass(60).await;
-    let asked = api.asked() - before;
-    assert!(
-        asked < 60,
-        "nobody hammers a server that is down: {asked} requests in a minute"
-    );
-    assert_eq!(state(&api), "RUNNING");
-    api.set_down(false);
-    let back = tokio::time::Instant::now();
-    until_state(&api, "COMPLETED").await;
-    until(&api, "the late one's driver", || {
-        api.get("pods", "late-driver").is_some()
-    })
-    .await;
-    assert!(back.elapsed() < Duration::from_secs(61), "{:?}", back.elapsed());
-    operator.kill().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn expired_credentials_are_waited_out() {
     let api = FakeApi::default();
     let operator = Running::start_at(&api, clock());

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod api;
+mod away;
 mod chaos;
 mod crashes;
 mod embedded;
@@ -12,6 +13,7 @@ mod kept;
 mod leases;
 mod life;
 mod load;
+mod network;
 mod planner;
 mod policies;
 mod requests;

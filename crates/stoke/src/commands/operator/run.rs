@@ -6,7 +6,6 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use stoke_operator::OperatorConfig;
 use stoke_operator::lease::{Election, Terms};
@@ -188,7 +187,7 @@ pub async fn run(arguments: Arguments, _context: &mut Context) -> Outcome<u8> {
     log(&arguments)?;
     let config = kube_config(arguments.kubeconfig.as_ref(), arguments.context.as_ref()).await?;
     let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config)?;
+    let client = stoke_operator::client(config)?;
     let config = serve_config(&arguments, namespace)?;
     let (stop, stopped) = watch::channel(false);
     // Heard from the first moment on, so that a stop during the start is one too.
@@ -390,7 +389,8 @@ fn unique() -> String {
 
 fn log(arguments: &Arguments) -> Outcome<()> {
     let level = std::env::var("STOKE_LOG").unwrap_or_else(|_| arguments.log_level.clone());
-    let filter = tracing_subscriber::EnvFilter::try_new(&level)
+    // Watches tell their troubles themselves, once per half minute; kube says them again every time.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("kube_runtime::watcher=error,{level}"))
         .map_err(|error| Failure::input("stoke::cli::log-level", format!("--log-level {level}: {error}")))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
