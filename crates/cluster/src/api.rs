@@ -3,7 +3,6 @@
 //! This is a cluster without a node; [`crate::Cluster`] adds one.
 
 use std::fs::{self, File, TryLockError};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,7 +14,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceBuilder;
 
@@ -25,14 +23,11 @@ use crate::apiserver::tls::{Pki, PkiError};
 use crate::apiserver::{bootstrap, listen};
 use crate::controllers;
 use crate::kubelet::Kubelet;
+use crate::place;
 use crate::store::{DiskError, Store};
 
-/// Port of the API server on its own loopback address.
-pub const PORT: u16 = 6443;
 /// Name of the database in the cluster's directory.
 pub(crate) const DATABASE: &str = "cluster.db";
-/// Subnets tried: 127.64.0.0/16 to 127.250.0.0/16.
-const SUBNETS: std::ops::RangeInclusive<u8> = 64..=250;
 
 /// What a cluster is started with.
 #[derive(Clone, Debug)]
@@ -58,7 +53,7 @@ pub enum ClusterError {
         cause: io::Error,
     },
     /// No loopback address is free.
-    #[error("no loopback address from 127.64.0.1 to 127.250.0.1 has port 6443 free: {0}")]
+    #[error("no loopback address from 127.64.0.1 to 127.250.0.1 has one of the ports {ports} free: {0}", ports = ports())]
     NoAddress(io::Error),
     /// The database cannot be used.
     #[error(transparent)]
@@ -100,16 +95,15 @@ impl ApiServer {
             .create(home)
             .map_err(unusable(home))?;
         let lock = lock(home)?;
-        let (listener, subnet) = claim(home).await?;
-        let address = Ipv4Addr::new(127, subnet, 0, 1);
-        let pki = Pki::load_or_create(&home.join("pki"), address)?;
+        let (listener, place) = place::claim(home).await?;
+        let pki = Pki::load_or_create(&home.join("pki"), *place.ip())?;
         let store = if config.in_memory {
             Store::in_memory()
         } else {
             Store::open(&home.join(DATABASE))?
         };
         let settings = Settings {
-            subnet,
+            place,
             authority_pem: pki.authority.clone(),
             tokens: Tokens::new(&pki.token_key),
         };
@@ -156,9 +150,14 @@ impl ApiServer {
         self.server.address()
     }
 
+    /// Port of the API server.
+    pub fn port(&self) -> u16 {
+        self.server.settings.place.port()
+    }
+
     /// Second byte of the cluster's subnet 127.X.0.0/16.
     pub fn subnet(&self) -> u8 {
-        self.server.settings.subnet
+        self.server.settings.subnet()
     }
 
     /// The cluster's directory.
@@ -168,7 +167,7 @@ impl ApiServer {
 
     /// URL of the API server.
     pub fn url(&self) -> String {
-        format!("https://{}:{PORT}", self.address())
+        format!("https://{}", self.server.settings.place)
     }
 
     /// The authority's certificate, PEM.
@@ -211,6 +210,10 @@ impl ApiServer {
     }
 }
 
+fn ports() -> String {
+    place::PORTS.map(|port| port.to_string()).join(", ")
+}
+
 /// Takes the one lock of a home.
 pub(crate) fn lock(home: &Path) -> Result<File, ClusterError> {
     let path = home.join("lock");
@@ -229,22 +232,4 @@ pub(crate) fn lock(home: &Path) -> Result<File, ClusterError> {
         Err(TryLockError::WouldBlock) => Err(ClusterError::Locked(home.display().to_string())),
         Err(TryLockError::Error(cause)) => Err(unusable(cause)),
     }
-}
-
-/// Claims a subnet by binding its API address: the first free one, from a place that depends on the home.
-async fn claim(home: &Path) -> Result<(TcpListener, u8), ClusterError> {
-    let mut hasher = DefaultHasher::new();
-    home.hash(&mut hasher);
-    let count = u64::from(SUBNETS.end() - SUBNETS.start()) + 1;
-    let start = hasher.finish() % count;
-    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
-    for step in 0..count {
-        let offset = u8::try_from((start + step) % count).unwrap_or_default();
-        let subnet = SUBNETS.start() + offset;
-        match TcpListener::bind((Ipv4Addr::new(127, subnet, 0, 1), PORT)).await {
-            Ok(listener) => return Ok((listener, subnet)),
-            Err(error) => last = error,
-        }
-    }
-    Err(ClusterError::NoAddress(last))
 }

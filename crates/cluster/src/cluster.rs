@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::{Api, Client};
 use stoke_runtime::Runtimes;
 
-use crate::api::{ApiConfig, ApiServer, ClusterError, PORT};
+use crate::api::{ApiConfig, ApiServer, ClusterError};
 use crate::node::{Capacity, Launcher, Node, NodeConfig, RuntimeImages, node_name};
 use crate::scheduler::Scheduler;
 
@@ -77,7 +77,7 @@ impl Cluster {
                 directory: home,
                 uploads: Some(uploads),
                 subnet: api.subnet(),
-                port: PORT,
+                port: api.port(),
                 capacity,
                 images: Arc::new(RuntimeImages::new(runtimes)),
                 launcher: executable.map_or_else(Launcher::default, Launcher::with_program),

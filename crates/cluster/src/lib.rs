@@ -20,12 +20,13 @@ mod controllers;
 pub mod fuzz;
 pub mod kubelet;
 pub mod node;
+mod place;
 pub mod scheduler;
 pub mod snapshot;
 mod store;
 mod watched;
 
-pub use api::{ApiConfig, ApiServer, ClusterError, PORT};
+pub use api::{ApiConfig, ApiServer, ClusterError};
 pub use apiserver::tls::PkiError;
 pub use cluster::{Cluster, ClusterConfig};
 pub use store::DiskError;

@@ -195,7 +195,7 @@ async fn raw(server: &ApiServer, request: Vec<u8>) -> String {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
-    let stream = tokio::net::TcpStream::connect((server.address(), stoke_cluster::PORT))
+    let stream = tokio::net::TcpStream::connect((server.address(), server.port()))
         .await
         .unwrap();
     let name = rustls::pki_types::ServerName::from(std::net::IpAddr::from(server.address()));

@@ -31,10 +31,10 @@ use crate::store::objects::NewObject;
 use crate::store::record::Record;
 use crate::store::{buckets, list, now, objects};
 
-/// The port, when it is free.
-pub const PORT: u16 = 9000;
+/// The port, when it is free. None that usual programs have: one that listens on all addresses could not start beside this one.
+pub const PORT: u16 = 26_900;
 /// Ports tried after it, when another program has it on all addresses.
-const OTHER_PORTS: std::ops::Range<u16> = 9001..9010;
+const OTHER_PORTS: std::ops::Range<u16> = 26_901..26_910;
 /// Largest XML body: a thousand keys of 1,024 bytes, escaped.
 const MOST_XML: usize = 8 << 20;
 /// Connections served at once; more wait to be accepted.
@@ -53,7 +53,7 @@ pub struct Config {
     pub directory: PathBuf,
     /// The loopback address to listen at.
     pub address: Ipv4Addr,
-    /// The port; `None`: 9000, or the next that is free.
+    /// The port; `None`: [`PORT`], or the next that is free.
     pub port: Option<u16>,
     /// Buckets that shall exist.
     pub buckets: Vec<String>,

@@ -1,5 +1,6 @@
 //! The objects every cluster starts with. Those that exist already are left as they are, so that a restart keeps what users changed.
 
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -55,23 +56,11 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
         "kubernetes.io/description": "Directories of this machine, below the cluster's home."}},
         "provisioner": "stoke.dev/local", "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"});
     put("storage.k8s.io", "storageclasses", "", class).await?;
-    let address = server.address().to_string();
-    put(
-        "",
-        "services",
-        "default",
-        json!({"metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
-        "spec": {"clusterIP": address, "ports": [{"name": "https", "port": 443, "targetPort": 6443}]}}),
-    )
-    .await?;
-    let endpoints = json!({"metadata": {"name": "kubernetes"},
-        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]}]});
-    put("", "endpoints", "default", endpoints).await?;
-    let slice = json!({"metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]});
-    put("discovery.k8s.io", "endpointslices", "default", slice).await?;
+    for (group, plural, value) in own_service(server.settings.place) {
+        put(group, plural, "default", value).await?;
+    }
     readdress(server).await;
+    report_place(server).await;
     for definition in stoke_model::crd::definitions() {
         install_definition(server, definition).await?;
     }
@@ -79,9 +68,55 @@ pub async fn fill(server: &Arc<Server>) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The Service `kubernetes` and what stands behind it, by group and plural.
+fn own_service(place: SocketAddrV4) -> [(&'static str, &'static str, Value); 3] {
+    let (address, port) = (place.ip().to_string(), place.port());
+    let ports = json!([{"name": "https", "port": port, "protocol": "TCP"}]);
+    let service = json!({"metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {"clusterIP": address, "ports": [{"name": "https", "port": 443, "targetPort": port}]}});
+    let endpoints =
+        json!({"metadata": {"name": "kubernetes"}, "subsets": [{"addresses": [{"ip": address}], "ports": ports}]});
+    let slice = json!({"metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": true}}], "ports": ports});
+    [
+        ("", "services", service),
+        ("", "endpoints", endpoints),
+        ("discovery.k8s.io", "endpointslices", slice),
+    ]
+}
+
+/// Brings what stands behind the Service `kubernetes` up to date: the server may be at another place than before.
+async fn report_place(server: &Arc<Server>) {
+    for (group, plural, wanted) in own_service(server.settings.place) {
+        let Some(resource) = server.registry().find(group, "v1", plural) else {
+            continue;
+        };
+        let Some(stored) = server.store.get(&Key::new(&resource.key, "default", "kubernetes")) else {
+            continue;
+        };
+        let mut value = stored.value();
+        let before = value.clone();
+        match plural {
+            "services" => value["spec"]["ports"][0]["targetPort"] = wanted["spec"]["ports"][0]["targetPort"].clone(),
+            "endpoints" => value["subsets"] = wanted["subsets"].clone(),
+            _ => ["endpoints", "ports"]
+                .into_iter()
+                .for_each(|part| value[part] = wanted[part].clone()),
+        }
+        if value == before {
+            continue;
+        }
+        let expected = stored.revision;
+        let write = Write::new(stored.key.clone(), WriteKind::Update { expected }, &mut value);
+        if let Err(error) = server.store.write(write).await {
+            tracing::warn!(%error, plural, "the Service kubernetes tells an old address");
+        }
+    }
+}
+
 /// Gives Services addresses of the present subnet: another one than before is used when a program has taken that one's.
 async fn readdress(server: &Arc<Server>) {
-    let subnet = server.settings.subnet;
+    let subnet = server.settings.subnet();
     let elsewhere = |address: &str| {
         let address: Option<std::net::Ipv4Addr> = address.parse().ok();
         address.is_some_and(|address| address.octets()[..2] != [127, subnet])

@@ -1,7 +1,7 @@
 //! The server's state, and the way of a request from the socket to its handler.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -37,12 +37,19 @@ const BODY_TAKES: Duration = Duration::from_secs(60);
 
 /// What a server is made of.
 pub struct Settings {
-    /// Second byte of the cluster's loopback subnet, 127.X.0.0/16.
-    pub subnet: u8,
+    /// Where it listens: 127.X.0.1, of the cluster's loopback subnet 127.X.0.0/16, and a port.
+    pub place: SocketAddrV4,
     /// Certificate of the cluster's authority, PEM.
     pub authority_pem: String,
     /// Issuer and checker of bearer tokens.
     pub tokens: Tokens,
+}
+
+impl Settings {
+    /// Second byte of the cluster's loopback subnet.
+    pub fn subnet(&self) -> u8 {
+        self.place.ip().octets()[1]
+    }
 }
 
 /// The API server. Shared by every connection and by the in-process client.
@@ -142,7 +149,7 @@ impl Server {
 
     /// Address of the API server.
     pub fn address(&self) -> Ipv4Addr {
-        Ipv4Addr::new(127, self.settings.subnet, 0, 1)
+        *self.settings.place.ip()
     }
 
     /// The HTTP service.

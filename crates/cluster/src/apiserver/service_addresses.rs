@@ -74,7 +74,7 @@ impl ServiceAddresses {
             let error = FieldError::invalid("spec.clusterIPs", &json!([asked]), &detail);
             Err(ApiError::invalid("", "Service", &name, &[error]))
         };
-        let subnet = server.settings.subnet;
+        let subnet = server.settings.subnet();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let state = state.get_or_insert_with(|| State::of(server));
         let address = if asked.is_empty() {

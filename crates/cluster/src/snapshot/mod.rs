@@ -26,9 +26,10 @@ const FORMAT: u32 = 1;
 /// Name of the description, the first entry of the file.
 const DESCRIPTION: &str = "snapshot.json";
 /// What belongs to a running cluster and not to its state.
-const LEFT_OUT: [&str; 7] = [
+const LEFT_OUT: [&str; 8] = [
     "pods",
     "kubeconfig",
+    crate::place::FILE,
     "pid",
     "stoke.log",
     "lock",

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use stoke_cluster::kubelet::{Kubelet, LogOptions, LogRequest};
 use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig};
 use stoke_cluster::scheduler::Scheduler;
-use stoke_cluster::{ApiConfig, ApiServer, PORT};
+use stoke_cluster::{ApiConfig, ApiServer};
 
 /// `shell` is there, `slow` must be fetched, anything else is nothing.
 struct Shell;
@@ -50,7 +50,7 @@ pub struct Bench {
     pub directory: PathBuf,
     pub node: Arc<Node>,
     _scheduler: Scheduler,
-    api: ApiServer,
+    pub api: ApiServer,
 }
 
 impl Bench {
@@ -83,7 +83,7 @@ impl Bench {
             directory: home.clone(),
             uploads: None,
             subnet: api.subnet(),
-            port: PORT,
+            port: api.port(),
             capacity: Capacity {
                 millicores: 4000,
                 memory: 8 << 30,

@@ -139,7 +139,7 @@ pub async fn services_resolve_as_they_come(bench: &Bench) {
         .to_owned();
     assert_eq!(
         bench.log(&client, "main").await,
-        format!("{host}\n{host}:6443\n{address}\n10.1.2.3\n")
+        format!("{host}\n{host}:{}\n{address}\n10.1.2.3\n", bench.api.port())
     );
     bench.delete(server.metadata.name.as_deref().unwrap(), 0).await;
 }

@@ -195,14 +195,14 @@ pub struct Beside {
     serving: JoinHandle<()>,
 }
 
-/// The port of Spark's own History Server.
-const PORT: u16 = 18080;
+/// Beside a cluster: not the port of Spark's own History Server, which could not start on all addresses while somebody has it.
+const PORT: u16 = 26_080;
 /// How often event logs of this machine are looked at.
 const OFTEN: Duration = Duration::from_secs(2);
 
 impl Beside {
-    /// Serves the event logs of `directory` at Spark's usual port of this machine's own address, or at any free one when something is
-    /// there already.
+    /// Serves the event logs of `directory` at this machine's own address, at [`PORT`] or, when something is there already,
+    /// at any free one.
     pub async fn start(home: &Home, directory: &Path) -> Outcome<Beside> {
         let source = Source::directory(directory);
         let cache = Cache::open(cache_of(&home.root().join("history"), &source.place()))?;

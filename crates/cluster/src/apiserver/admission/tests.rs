@@ -6,7 +6,7 @@ use crate::store::Store;
 
 fn server() -> std::sync::Arc<Server> {
     let settings = crate::apiserver::server::Settings {
-        subnet: 64,
+        place: "127.64.0.1:26473".parse().unwrap(),
         authority_pem: String::new(),
         tokens: crate::apiserver::auth::Tokens::new(&[7; 32]),
     };
