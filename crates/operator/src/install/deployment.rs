@@ -1,5 +1,7 @@
 //! The Deployment: arguments, ports and pod out of the values.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{Options, filled, object};
@@ -164,7 +166,7 @@ impl Line<'_> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Array(items) if items.iter().all(Value::is_string) => self.options.values.texts(path).join(","),
-            other => other.to_string(),
+            other => sorted(other).to_string(),
         };
         self.flag(name, text);
     }
@@ -182,6 +184,18 @@ impl Line<'_> {
         if number != usual {
             self.flag(name, number);
         }
+    }
+}
+
+/// With the keys of mappings in order, as helm writes JSON.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, Value> = map.iter().map(|(key, value)| (key, sorted(value))).collect();
+            sorted.into_iter().map(|(key, value)| (key.clone(), value)).collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
     }
 }
 
