@@ -79,17 +79,51 @@ pub async fn create_application(client: &Client, namespace: &str, object: &Value
     ))
 }
 
-/// Deletes one object of any kind; none when it, or its kind, was not there.
-pub async fn delete_any(client: &Client, object: &Value, parameters: &DeleteParams) -> Outcome<Option<DynamicObject>> {
+/// Applies one object server-side from the beginning, so that what it no longer says goes.
+pub async fn apply_whole(client: &Client, object: &Value) -> Outcome<DynamicObject> {
+    let (resource, capabilities) = kind_of(client, object).await?;
+    let object = dynamic(object)?;
+    let api = api_for(client, "default", &resource, &capabilities, &object);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    Ok(api
+        .patch(&object.name_any(), &parameters, &Patch::Apply(&object))
+        .await?)
+}
+
+/// Creates one object; none when it was there.
+pub async fn create_new(client: &Client, object: &Value) -> Outcome<Option<DynamicObject>> {
+    let (resource, capabilities) = kind_of(client, object).await?;
+    let object = dynamic(object)?;
+    let api = api_for(client, "default", &resource, &capabilities, &object);
+    // Who may not create it may still find it.
+    if api.get_opt(&object.name_any()).await.is_ok_and(|there| there.is_some()) {
+        return Ok(None);
+    }
+    match api.create(&PostParams::default(), &object).await {
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(None),
+        created => Ok(Some(created?)),
+    }
+}
+
+fn dynamic(object: &Value) -> Outcome<DynamicObject> {
+    serde_json::from_value(object.clone())
+        .map_err(|error| Failure::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))
+}
+
+/// Deletes one object of any kind, and says where it was: it may be there for a while. None when it, or its kind, was not there.
+pub async fn delete_one(
+    client: &Client,
+    object: &Value,
+    parameters: &DeleteParams,
+) -> Outcome<Option<(Api<DynamicObject>, DynamicObject)>> {
     // A cluster without the kind has no object of it.
     let Ok((resource, capabilities)) = kind_of(client, object).await else {
         return Ok(None);
     };
-    let object: DynamicObject = serde_json::from_value(object.clone())
-        .map_err(|error| Failure::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))?;
+    let object = dynamic(object)?;
     let api = api_for(client, "default", &resource, &capabilities, &object);
     match api.delete(&object.name_any(), parameters).await {
-        Ok(_) => Ok(Some(object)),
+        Ok(_) => Ok(Some((api, object))),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error.into()),
     }

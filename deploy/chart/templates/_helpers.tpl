@@ -1,16 +1,29 @@
+{{- define "spark-operator.chart-name" -}}
+{{- default "spark-operator" .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* What the names of all objects begin with, as the published chart has it. */}}
 {{- define "spark-operator.name" -}}
-{{- default .Release.Name .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- $chart := include "spark-operator.chart-name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains $chart .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $chart | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
 {{- end }}
 
 {{- define "spark-operator.selector" -}}
-app.kubernetes.io/name: spark-operator
+app.kubernetes.io/name: {{ include "spark-operator.chart-name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: controller
 {{- end }}
 
+{{/* Labels of objects: ours before those that the values give. */}}
 {{- define "spark-operator.labels" -}}
-{{ include "spark-operator.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- $ours := include "spark-operator.selector" . | fromYaml -}}
+{{- toYaml (mergeOverwrite (deepCopy .Values.commonLabels) $ours (dict "app.kubernetes.io/version" .Chart.AppVersion)) -}}
 {{- end }}
 
 {{/* Name of the webhook's configurations; Secret and service begin with it. */}}
@@ -19,45 +32,114 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
 {{- define "spark-operator.webhook-labels" -}}
-{{- include "spark-operator.labels" . | replace "component: controller" "component: webhook" -}}
+{{- toYaml (mergeOverwrite (include "spark-operator.labels" . | fromYaml) (dict "app.kubernetes.io/component" "webhook")) -}}
 {{- end }}
 
-{{/* The namespaces of applications as a label selector, indented by four. */}}
-{{- define "spark-operator.namespaces" -}}
-{{- if .Values.spark.jobNamespaceSelector }}
-    namespaceSelector:
-      matchExpressions:
-        {{- range regexFindAll "[^,(]+(\\([^)]*\\))?" .Values.spark.jobNamespaceSelector -1 }}
-        {{- $part := trim . }}
-        {{- if contains "(" $part }}
-        - key: {{ regexReplaceAll "\\s.*$" $part "" | quote }}
-          operator: {{ ternary "NotIn" "In" (regexMatch "\\snotin\\s*\\(" $part) }}
-          values:
-            {{- range splitList "," (regexReplaceAll "^.*\\((.*)\\).*$" $part "${1}") }}
-            - {{ trim . | quote }}
-            {{- end }}
-        {{- else if contains "=" $part }}
-        - key: {{ regexReplaceAll "\\s*!?=.*$" $part "" | quote }}
-          operator: {{ ternary "NotIn" "In" (contains "!=" $part) }}
-          values:
-            - {{ regexReplaceAll "^[^=]*==?\\s*" $part "" | quote }}
-        {{- else if hasPrefix "!" $part }}
-        - key: {{ trimPrefix "!" $part | trim | quote }}
-          operator: DoesNotExist
-        {{- else if $part }}
-        - key: {{ $part | quote }}
-          operator: Exists
-        {{- end }}
-        {{- end }}
-{{- else if include "spark-operator.everywhere" . }}
-    namespaceSelector: {}
-{{- else }}
-    namespaceSelector:
-      matchExpressions:
-        - key: kubernetes.io/metadata.name
-          operator: In
-          values:
-            {{- toYaml .Values.spark.jobNamespaces | nindent 12 }}
+{{/* The labels of namespaces of applications as a text: the values may have an object. */}}
+{{- define "spark-operator.job-selector" -}}
+{{- $given := .Values.spark.jobNamespaceSelector -}}
+{{- if kindIs "map" $given -}}
+{{- $parts := list -}}
+{{- range $key, $value := $given.matchLabels -}}
+{{- $parts = append $parts (printf "%s=%s" $key $value) -}}
+{{- end -}}
+{{- range $given.matchExpressions -}}
+{{- if eq .operator "In" -}}
+{{- $parts = append $parts (printf "%s in (%s)" .key (join "," .values)) -}}
+{{- else if eq .operator "NotIn" -}}
+{{- $parts = append $parts (printf "%s notin (%s)" .key (join "," .values)) -}}
+{{- else if eq .operator "DoesNotExist" -}}
+{{- $parts = append $parts (printf "!%s" .key) -}}
+{{- else -}}
+{{- $parts = append $parts .key -}}
+{{- end -}}
+{{- end -}}
+{{- join "," $parts -}}
+{{- else -}}
+{{- default "" $given -}}
+{{- end -}}
+{{- end }}
+
+{{/* "yes" when applications may be in any namespace of the cluster. */}}
+{{- define "spark-operator.everywhere" -}}
+{{- $names := .Values.spark.jobNamespaces -}}
+{{- if or (has "" $names) (and (not $names) (not (include "spark-operator.job-selector" .))) }}yes{{ end -}}
+{{- end }}
+
+{{/* "yes" when namespaces are selected by their labels. */}}
+{{- define "spark-operator.selected" -}}
+{{- if and (include "spark-operator.job-selector" .) (not (include "spark-operator.everywhere" .)) }}yes{{ end -}}
+{{- end }}
+
+{{/* The selected namespaces as expressions. Those that are named are left out: their objects are reviewed once. */}}
+{{- define "spark-operator.expressions" -}}
+{{- range regexFindAll "[^,(]+(\\([^)]*\\))?" (include "spark-operator.job-selector" .) -1 }}
+{{- $part := trim . }}
+{{- if contains "(" $part }}
+- key: {{ regexReplaceAll "\\s.*$" $part "" | quote }}
+  operator: {{ ternary "NotIn" "In" (regexMatch "\\snotin\\s*\\(" $part) }}
+  values:
+    {{- range splitList "," (regexReplaceAll "^.*\\((.*)\\).*$" $part "${1}") }}
+    - {{ trim . | quote }}
+    {{- end }}
+{{- else if contains "=" $part }}
+- key: {{ regexReplaceAll "\\s*!?=.*$" $part "" | quote }}
+  operator: {{ ternary "NotIn" "In" (contains "!=" $part) }}
+  values:
+    - {{ regexReplaceAll "^[^=]*==?\\s*" $part "" | quote }}
+{{- else if hasPrefix "!" $part }}
+- key: {{ trimPrefix "!" $part | trim | quote }}
+  operator: DoesNotExist
+{{- else if $part }}
+- key: {{ $part | quote }}
+  operator: Exists
+{{- end }}
+{{- end }}
+{{- with .Values.spark.jobNamespaces }}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/*
+Entries of a webhook's configuration, out of a dict of "root", "name", "path" and "rules": one for the namespaces that are named, and one
+for those with the labels. A label selector cannot say "or".
+*/}}
+{{- define "spark-operator.entries" -}}
+{{- $root := .root -}}
+{{- $names := $root.Values.spark.jobNamespaces -}}
+{{- $selectors := list -}}
+{{- if include "spark-operator.everywhere" $root -}}
+{{- $selectors = list (dict "name" .name "selector" (dict)) -}}
+{{- else -}}
+{{- if $names -}}
+{{- $named := dict "key" "kubernetes.io/metadata.name" "operator" "In" "values" $names -}}
+{{- $selectors = append $selectors (dict "name" .name "selector" (dict "matchExpressions" (list $named))) -}}
+{{- end -}}
+{{- if include "spark-operator.selected" $root -}}
+{{- $name := ternary (printf "%s-selected" .name) .name (not (empty $names)) -}}
+{{- $expressions := include "spark-operator.expressions" $root | fromYamlArray -}}
+{{- $selectors = append $selectors (dict "name" $name "selector" (dict "matchExpressions" $expressions)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $selectors }}
+- name: {{ .name }}.sparkoperator.k8s.io
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: {{ $root.Values.webhook.failurePolicy }}
+  timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
+  namespaceSelector:
+    {{- toYaml .selector | nindent 4 }}
+  clientConfig:
+    service:
+      namespace: {{ $root.Release.Namespace }}
+      name: {{ include "spark-operator.webhook" $root }}-svc
+      path: {{ $.path }}
+      port: 443
+  rules:
+    {{- toYaml $.rules | nindent 4 }}
 {{- end }}
 {{- end }}
 
@@ -69,13 +151,50 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- default (printf "%s-spark" (include "spark-operator.name" .)) .Values.spark.serviceAccount.name -}}
 {{- end }}
 
+{{/* The image; where a values file names the published operator's, ours. */}}
 {{- define "spark-operator.image" -}}
-{{- with .Values.image -}}
-{{- if .registry }}{{ trimSuffix "/" .registry }}/{{ end }}{{ .repository }}:{{ default $.Chart.AppVersion .tag -}}
-{{- end -}}
+{{- $published := (.Files.Get "files/published.yaml" | fromYaml).images -}}
+{{- $image := .Values.image -}}
+{{- $theirs := has $image.repository $published.repositories -}}
+{{- $registry := ternary "" $image.registry (and $theirs (has $image.registry $published.registries)) -}}
+{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end -}}
+{{- if $theirs }}stoke:{{ .Chart.AppVersion }}{{ else }}{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}{{ end -}}
 {{- end }}
 
-{{/* "yes" when applications may be in any namespace of the cluster. */}}
-{{- define "spark-operator.everywhere" -}}
-{{- if or .Values.spark.jobNamespaceSelector (not .Values.spark.jobNamespaces) (has "" .Values.spark.jobNamespaces) }}yes{{ end -}}
+{{/* Operators side by side: as many as work or answer reviews; none when the controller is scaled to none. */}}
+{{- define "spark-operator.replicas" -}}
+{{- $asked := int .Values.controller.replicas -}}
+{{- if and (gt $asked 0) .Values.webhook.enable }}{{ max $asked (int .Values.webhook.replicas) }}{{ else }}{{ $asked }}{{ end -}}
+{{- end }}
+
+{{/* What of the values has no effect here, as lines "key: why". */}}
+{{- define "spark-operator.without-effect" -}}
+{{- $values := .Values -}}
+{{- $published := .Files.Get "files/published.yaml" | fromYaml -}}
+{{- if has .Values.image.repository $published.images.repositories }}
+image.repository: {{ $published.images.why }}
+{{- end }}
+{{- include "spark-operator.refusable" . }}
+{{- end }}
+
+{{- define "spark-operator.refusable" -}}
+{{- $values := .Values -}}
+{{- range (.Files.Get "files/published.yaml" | fromYaml).keys }}
+{{- $entry := . }}
+{{- $found := $values }}
+{{- range splitList "." .key }}
+{{- if and (kindIs "map" $found) (hasKey $found .) }}{{ $found = get $found . }}{{ else }}{{ $found = "absent-here" }}{{ end }}
+{{- end }}
+{{- $effective := false }}
+{{- if kindIs "invalid" $found }}
+{{- else if $entry.item }}
+{{- if kindIs "slice" $found }}{{ range $found }}{{ if get . $entry.item }}{{ $effective = true }}{{ end }}{{ end }}{{ end }}
+{{- else if ne (toJson $found) "\"absent-here\"" }}
+{{- $effective = true }}
+{{- range $entry.published }}{{ if eq (toJson .) (toJson $found) }}{{ $effective = false }}{{ end }}{{ end }}
+{{- end }}
+{{- if $effective }}
+{{ $entry.key }}: {{ $entry.why }}
+{{- end }}
+{{- end }}
 {{- end }}

@@ -98,7 +98,8 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
         }
     };
     round.status.observed_generation = facts.app.metadata.generation;
-    executors::update(&mut round.status, &facts.executors, &mut round.events);
+    let kept = round.limits.executors;
+    executors::update(&mut round.status, &facts.executors, kept, &mut round.events);
     conditions::update(&mut round.status, facts, round.because, now, &mut round.events);
     let (actions, requeue_at) = match next {
         Next::Ask(action) => (vec![action], Some(now + SOON)),
@@ -423,12 +424,12 @@ impl Round<'_> {
             return next;
         }
         let ended_at = self.status.termination_time.get_or_insert_with(|| seconds(self.now)).0;
-        let Some(ttl) = self.facts.app.spec.time_to_live_seconds else {
+        let given = self.facts.app.spec.time_to_live_seconds;
+        let given = given.map(|seconds| SignedDuration::from_secs(seconds.max(0)));
+        let Some(time_to_live) = given.or(self.limits.time_to_live) else {
             return Next::Rest;
         };
-        let expires = ended_at
-            .saturating_add(SignedDuration::from_secs(ttl.max(0)))
-            .unwrap_or(Timestamp::MAX);
+        let expires = ended_at.saturating_add(time_to_live).unwrap_or(Timestamp::MAX);
         if self.now > expires {
             return Next::Ask(Action::DeleteApplication);
         }

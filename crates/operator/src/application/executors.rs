@@ -8,11 +8,16 @@ use super::decide::{shows_executors, vanished};
 use super::facts::ExecutorPod;
 use super::note::EventNote;
 
-/// Executors kept in the status. Live ones are always kept, even beyond this number.
+/// Executors kept in the status when nothing else is said. Live ones are always kept, even beyond this number.
 pub const KEPT_EXECUTORS: usize = 1000;
 
 /// Brings the map up to date with the pods seen and notes what changed.
-pub(super) fn update(status: &mut SparkApplicationStatus, pods: &[ExecutorPod], events: &mut Vec<EventNote>) {
+pub(super) fn update(
+    status: &mut SparkApplicationStatus,
+    pods: &[ExecutorPod],
+    kept: Option<usize>,
+    events: &mut Vec<EventNote>,
+) {
     let state = status.app_state.state;
     if !shows_executors(state) {
         return;
@@ -37,7 +42,7 @@ pub(super) fn update(status: &mut SparkApplicationStatus, pods: &[ExecutorPod], 
         status.executor_state.insert((*name).to_owned(), pod.state);
         changed.push(*pod);
     }
-    prune(status, &mine);
+    prune(status, &mine, kept.unwrap_or(KEPT_EXECUTORS));
     // An ended executor beyond the bound comes and goes in every round; it is not news.
     changed.retain(|pod| status.executor_state.contains_key(&pod.name));
     for state in STATES {
@@ -59,8 +64,8 @@ fn is_final(state: ExecutorState) -> bool {
 }
 
 /// Drops ended executors, the oldest first, until the map is within its bound.
-fn prune(status: &mut SparkApplicationStatus, pods: &BTreeMap<&str, &ExecutorPod>) {
-    let surplus = status.executor_state.len().saturating_sub(KEPT_EXECUTORS);
+fn prune(status: &mut SparkApplicationStatus, pods: &BTreeMap<&str, &ExecutorPod>, kept: usize) {
+    let surplus = status.executor_state.len().saturating_sub(kept);
     if surplus == 0 {
         return;
     }

@@ -14,6 +14,10 @@ pub struct Limits {
     pub start: Option<SignedDuration>,
     /// How long the application may be active in all, retries included, counted from its first submission.
     pub active: Option<SignedDuration>,
+    /// How long after its end an application is deleted that does not say it in its spec.
+    pub time_to_live: Option<SignedDuration>,
+    /// Executors kept in the status; [`KEPT_EXECUTORS`](super::KEPT_EXECUTORS) when none. Live ones are always kept.
+    pub executors: Option<usize>,
 }
 
 impl Limits {
@@ -30,6 +34,7 @@ impl Limits {
                 ACTIVE_DEADLINE,
             )?
             .or(defaults.active),
+            ..defaults
         })
     }
 }

@@ -2,26 +2,12 @@
 //!
 //! The configurations are applied without authorities; the operator writes those.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stoke_model::names;
 
-use super::{Options, Webhook, object};
+use super::rules::{self, named, rules_of};
+use super::{Grant, Options, Rights, object};
 use crate::admission::{CHECKING_PATH, DEFAULTING_PATH};
-
-/// What the operator may do in the namespaces of applications, besides the rest.
-pub const JOB_RULES: [(&str, &[&str], &[&str]); 1] = [("", &["limitranges", "resourcequotas"], &["list"])];
-
-/// What it may do with its Secret. It is not there at first, and a name cannot be demanded of what is created.
-pub const SECRET_RULES: [(&str, &[&str], &[&str]); 1] = [("", &["secrets"], &["get", "update"])];
-/// See [`SECRET_RULES`].
-pub const NEW_SECRET_RULES: [(&str, &[&str], &[&str]); 1] = [("", &["secrets"], &["create"])];
-
-/// What it may do with its configurations, in the whole cluster.
-pub const CONFIGURATION_RULES: [(&str, &[&str], &[&str]); 1] = [(
-    "admissionregistration.k8s.io",
-    &["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
-    &["get", "patch"],
-)];
 
 /// Port of the service.
 const PORT: u16 = 443;
@@ -30,69 +16,78 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 impl Options {
     /// Name of both configurations.
-    pub(super) fn webhook_name(&self) -> String {
-        format!("{}-webhook", self.name)
+    #[must_use]
+    pub fn webhook_name(&self) -> String {
+        self.named("webhook")
     }
 
     /// Name of the Secret.
     #[must_use]
     pub fn webhook_secret(&self) -> String {
-        format!("{}-webhook-certs", self.name)
+        self.named("webhook-certs")
     }
 
-    fn webhook_service(&self) -> String {
-        format!("{}-webhook-svc", self.name)
-    }
-
-    /// Arguments of the operator.
-    pub(super) fn webhook_arguments(&self, webhook: &Webhook) -> Vec<String> {
-        vec![
-            "--enable-webhook=true".to_owned(),
-            format!("--webhook-port={}", webhook.port),
-            format!("--webhook-secret-name={}", self.webhook_secret()),
-            format!("--webhook-service-name={}", self.webhook_service()),
-            format!("--mutating-webhook-name={}", self.webhook_name()),
-            format!("--validating-webhook-name={}", self.webhook_name()),
-        ]
+    pub(super) fn webhook_service(&self) -> String {
+        self.named("webhook-svc")
     }
 }
 
-/// Rules for objects of these names only.
-pub(super) fn named(rules: Value, names: &[String]) -> Value {
-    let mut rules = rules;
-    for rule in rules.as_array_mut().into_iter().flatten() {
-        rule["resourceNames"] = json!(names);
-    }
-    rules
+/// Rights to the Secret and the configurations, by name.
+pub(super) fn rights(rights: &mut Rights<'_>, me: &Value) {
+    let options = rights.options;
+    let name = options.webhook_name();
+    let grant = |namespace| Grant {
+        name: &name,
+        namespace,
+        component: "webhook",
+        annotations: "webhook.rbac.annotations",
+    };
+    let secret = [options.webhook_secret()];
+    let secrets = if options.values.is("certManager.enable") {
+        // Somebody else fills it.
+        named(rules_of(&[("", &["secrets"], &["get"])]), &secret)
+    } else {
+        let mut secrets = named(rules_of(&rules::SECRET_RULES), &secret);
+        super::extend(&mut secrets, rules_of(&rules::NEW_SECRET_RULES));
+        secrets
+    };
+    rights.allow(&grant(Some(&options.namespace)), secrets, me);
+    let configurations = named(rules_of(&rules::CONFIGURATION_RULES), std::slice::from_ref(&name));
+    rights.allow(&grant(None), configurations, me);
 }
 
 /// The service and the configurations.
-pub(super) fn objects(options: &Options, webhook: &Webhook) -> Vec<Value> {
-    let ports = json!([{"name": "webhook", "port": PORT, "targetPort": "webhook", "protocol": "TCP"}]);
-    let service = json!({"spec": {"selector": super::selector(options), "ports": ports}});
+pub(super) fn objects(options: &Options) -> Vec<Value> {
+    let values = &options.values;
+    let port = values.get("webhook.portName");
+    let ports = json!([{"name": port, "port": PORT, "targetPort": port, "protocol": "TCP"}]);
+    let service = json!({"spec": {"selector": options.selector(), "ports": ports}});
     let own = Some(options.namespace.as_str());
-    let configuration = |kind: &str, webhook: Value| {
-        let body = json!({"webhooks": [webhook]});
+    let selectors = namespaces(options);
+    let configuration = |kind: &str, name: &str, path: &str, rules: Value| {
+        let entry = |(suffix, selector): &(&str, Value)| {
+            json!({
+                "name": format!("{name}{suffix}.{}", names::GROUP),
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": values.get("webhook.failurePolicy"),
+                "timeoutSeconds": values.get("webhook.timeoutSeconds"),
+                "namespaceSelector": selector,
+                "clientConfig": {"service": {"namespace": options.namespace, "name": options.webhook_service(), "path": path, "port": PORT}},
+                "rules": rules,
+            })
+        };
+        let kind = format!("{kind}WebhookConfiguration");
+        let kind = ("admissionregistration.k8s.io/v1", kind.as_str());
+        let entries: Vec<Value> = selectors.iter().map(entry).collect();
         object(
             options,
-            "admissionregistration.k8s.io/v1",
-            &format!("{kind}WebhookConfiguration"),
+            kind,
             &options.webhook_name(),
             None,
-            body,
+            "webhook",
+            json!({ "webhooks": entries }),
         )
-    };
-    let entry = |name: &str, path: &str, rules: Value| {
-        json!({
-            "name": format!("{name}.{}", names::GROUP),
-            "admissionReviewVersions": ["v1"],
-            "sideEffects": "None",
-            "failurePolicy": webhook.failure_policy,
-            "timeoutSeconds": webhook.timeout_seconds,
-            "namespaceSelector": namespaces(options),
-            "clientConfig": {"service": {"namespace": options.namespace, "name": options.webhook_service(), "path": path, "port": PORT}},
-            "rules": rules,
-        })
     };
     let rule = |version: &str, resources: &[&str]| {
         json!({"apiGroups": [names::GROUP], "apiVersions": [version], "operations": ["CREATE", "UPDATE"],
@@ -101,22 +96,69 @@ pub(super) fn objects(options: &Options, webhook: &Webhook) -> Vec<Value> {
     let applications = rule("v1beta2", &["sparkapplications", "scheduledsparkapplications"]);
     let servers = rule("v1alpha1", &["sparkconnects"]);
     vec![
-        object(options, "v1", "Service", &options.webhook_service(), own, service),
-        configuration("Mutating", entry("default", DEFAULTING_PATH, json!([applications]))),
-        configuration(
-            "Validating",
-            entry("check", CHECKING_PATH, json!([applications, servers])),
+        object(
+            options,
+            ("v1", "Service"),
+            &options.webhook_service(),
+            own,
+            "webhook",
+            service,
         ),
+        configuration("Mutating", "default", DEFAULTING_PATH, json!([applications])),
+        configuration("Validating", "check", CHECKING_PATH, json!([applications, servers])),
     ]
 }
 
-/// The namespaces of applications, as a label selector.
-fn namespaces(options: &Options) -> Value {
-    match &options.namespace_selector {
-        Some(selector) => json!({"matchExpressions": expressions(selector)}),
-        None if options.job_namespaces.is_empty() => json!({}),
-        None => json!({"matchExpressions": [{"key": NAME_LABEL, "operator": "In", "values": options.job_namespaces}]}),
+/// The namespaces of applications as label selectors, each with what its entry's name ends with. A label selector cannot say "or", so
+/// names and labels are two entries; the second leaves the named ones out, so that every object is reviewed once.
+fn namespaces(options: &Options) -> Vec<(&'static str, Value)> {
+    let names = options.job_namespaces();
+    let by_name = |operator: &str| json!({"key": NAME_LABEL, "operator": operator, "values": names});
+    if options.everywhere() {
+        return vec![("", json!({}))];
     }
+    let mut selectors = Vec::new();
+    if !names.is_empty() {
+        selectors.push(("", json!({"matchExpressions": [by_name("In")]})));
+    }
+    if options.selected() {
+        let mut labels = expressions(&options.job_selector());
+        if !names.is_empty() {
+            labels.push(by_name("NotIn"));
+        }
+        let suffix = if names.is_empty() { "" } else { "-selected" };
+        selectors.push((suffix, json!({"matchExpressions": labels})));
+    }
+    selectors
+}
+
+/// A selector as a text, out of one as objects write it.
+pub(super) fn selector_text(selector: &Map<String, Value>) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let labels = selector.get("matchLabels").and_then(Value::as_object);
+    let mut parts: Vec<String> = labels
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", text(value)))
+        .collect();
+    parts.sort();
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    parts.extend(expressions.into_iter().flatten().map(|expression| {
+        let key = text(&expression["key"]);
+        let values: Vec<String> = expression["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect();
+        match expression["operator"].as_str() {
+            Some("In") => format!("{key} in ({})", values.join(",")),
+            Some("NotIn") => format!("{key} notin ({})", values.join(",")),
+            Some("DoesNotExist") => format!("!{key}"),
+            _ => key,
+        }
+    }));
+    parts.join(",")
 }
 
 /// `a=b,c in (d,e),!f,g!=h` as an object writes it. What is wrong in it, the API server says.
@@ -189,15 +231,36 @@ mod tests {
     }
 
     #[test]
+    fn selectors_of_both_forms_mean_the_same() {
+        let object = json!({"matchLabels": {"b": "2", "a": "1"}, "matchExpressions": [
+            {"key": "c", "operator": "In", "values": ["x", "y"]}, {"key": "d", "operator": "NotIn", "values": ["z"]},
+            {"key": "e", "operator": "Exists"}, {"key": "f", "operator": "DoesNotExist"}]});
+        let text = selector_text(object.as_object().unwrap());
+        assert_eq!(text, "a=1,b=2,c in (x,y),d notin (z),e,!f");
+        assert_eq!(json!(expressions(&text)[2..]), object["matchExpressions"]);
+    }
+
+    #[test]
     fn the_namespaces_are_those_of_applications() {
-        let options = |names: &[&str], selector: Option<&str>| Options {
-            job_namespaces: names.iter().map(|name| (*name).to_owned()).collect(),
-            namespace_selector: selector.map(str::to_owned),
-            ..Options::default()
+        let entries = |names: &[&str], selector: &str| {
+            let options = Options::default()
+                .with("spark.jobNamespaces", json!(names))
+                .with("spark.jobNamespaceSelector", selector);
+            namespaces(&options)
         };
-        let keys = |options: &Options| namespaces(options)["matchExpressions"][0]["key"].clone();
-        assert_eq!(keys(&options(&["a"], None)), NAME_LABEL);
-        assert_eq!(keys(&options(&["a"], Some("spark=yes"))), "spark");
-        assert_eq!(namespaces(&options(&[], None)), json!({}));
+        let by = |key: &str, operator: &str, value: &str| json!({"key": key, "operator": operator, "values": [value]});
+        let of = |expressions: Vec<Value>| json!({ "matchExpressions": expressions });
+        assert_eq!(entries(&["a"], ""), [("", of(vec![by(NAME_LABEL, "In", "a")]))]);
+        assert_eq!(entries(&[], "spark=yes"), [("", of(vec![by("spark", "In", "yes")]))]);
+        let both = [
+            ("", of(vec![by(NAME_LABEL, "In", "a")])),
+            (
+                "-selected",
+                of(vec![by("spark", "In", "yes"), by(NAME_LABEL, "NotIn", "a")]),
+            ),
+        ];
+        assert_eq!(entries(&["a"], "spark=yes"), both);
+        assert_eq!(entries(&[], ""), [("", json!({}))]);
+        assert_eq!(entries(&["", "a"], "spark=yes"), [("", json!({}))]);
     }
 }

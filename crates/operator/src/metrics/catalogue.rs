@@ -117,4 +117,13 @@ catalogue! {
     RECONCILE_ERRORS = "controller_runtime_reconcile_errors_total", Counter, &["controller"], "Pieces of work that failed.";
     RECONCILE_TIME = "controller_runtime_reconcile_time_seconds", Histogram, &["controller"], "Seconds that a piece of work took.";
     REQUESTS = "rest_client_requests_total", Counter, &["code", "method"], "Requests to the API server, by answer.";
+    PROCESS_CPU = "process_cpu_seconds_total", Counter, &[], "Seconds of CPU the operator has taken, of the user and of the system.";
+    PROCESS_RESIDENT = "process_resident_memory_bytes", Gauge, &[], "Bytes of memory the operator has in RAM.";
+    PROCESS_VIRTUAL = "process_virtual_memory_bytes", Gauge, &[], "Bytes of address space the operator has.";
+    PROCESS_VIRTUAL_MAX = "process_virtual_memory_max_bytes", Gauge, &[], "Most bytes of address space it may have; 1.8e19 for no limit.";
+    PROCESS_OPEN_FILES = "process_open_fds", Gauge, &[], "Files and connections the operator has open.";
+    PROCESS_MAX_FILES = "process_max_fds", Gauge, &[], "Most files and connections it may have open.";
+    PROCESS_START = "process_start_time_seconds", Gauge, &[], "When the operator began, in seconds since 1970.";
+    PROCESS_RECEIVED = "process_network_receive_bytes_total", Counter, &[], "Bytes that the network interfaces of the operator's pod received.";
+    PROCESS_SENT = "process_network_transmit_bytes_total", Counter, &[], "Bytes that the network interfaces of the operator's pod sent.";
 }

@@ -10,6 +10,7 @@
 //! - `logs`: kept logs
 //! - `policies`: what policies said, and whether they could be asked
 //! - `requests`: requests to the API server, in all and per application
+//! - `process`: CPU, memory, files and network of the process, from `/proc`
 //!
 //! Counting never waits and never fails; a scrape costs one pass over the cache, O(applications).
 
@@ -18,6 +19,7 @@ mod applications;
 pub mod catalogue;
 mod logs;
 mod policies;
+mod process;
 mod registry;
 mod requests;
 mod servers;
@@ -107,6 +109,7 @@ impl Metrics {
         self.observe_work();
         self.observe_states();
         self.observe_servers();
+        self.observe_process();
         self.with(|registry| registry.text())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! In: a client and [`ServeConfig`]. Out: a process that works until it is told to stop, then hands its leases back.
 //! - [`namespaces`]: which namespaces a label selector selects, as they come and go
+//! - [`throttle`]: how many requests the API server gets, where somebody wants a limit
 //! - [`http`]: `/metrics`, `/healthz`, `/readyz`
 //! - [`crate::admission`]: early answers, when there is a webhook
 //!
@@ -9,7 +10,9 @@
 
 mod http;
 mod namespaces;
+mod throttle;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use kube::Client;
@@ -21,13 +24,17 @@ use crate::gate::Gate;
 use crate::lease::{Election, keep};
 use crate::{Operator, OperatorConfig};
 
+pub use throttle::RequestLimit;
+
 /// What is served, and where.
 #[derive(Clone, Debug, Default)]
 pub struct ServeConfig {
     /// The controller. Its gate is made here.
     pub operator: OperatorConfig,
-    /// Label selector of the namespaces to work in, besides `operator.namespaces`; needs the right to list namespaces.
+    /// Label selector of the namespaces to work in, besides `operator.namespaces`; needs the right to list namespaces, and rights in all.
     pub namespace_selector: Option<String>,
+    /// Most requests for applications; without one the API server's priority and fairness decide. Leases, reviews and watches have none.
+    pub requests: Option<RequestLimit>,
     /// Leases; none when this is the only operator.
     pub election: Option<Election>,
     /// Where `/healthz` and `/readyz` are answered.
@@ -61,6 +68,11 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
     // What leases and namespaces are answered tells the controller, too, and the other way round.
     let (reach, told_client) = (operator.reach.clone(), operator.reach.over(&client));
     operator.gate = gate;
+    let mut named = BTreeSet::new();
+    if config.namespace_selector.is_some() {
+        // Namespaces can be selected at any time: all are watched, and the gate is open for these.
+        named.extend(std::mem::take(&mut operator.namespaces));
+    }
     let (metrics, health) = (operator.metrics.clone(), operator.health.clone());
     let webhook = match config.webhook {
         Some(webhook) => Some((listen(webhook.address).await?, webhook)),
@@ -85,7 +97,7 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
         .map(|(listener, router)| http::answer(listener, router, stop.clone()));
     let selecting = async {
         if let Some(selector) = &config.namespace_selector {
-            namespaces::select(told_client.clone(), &reach, selector, &control, stop.clone()).await;
+            namespaces::select(told_client.clone(), &reach, selector, &named, &control, stop.clone()).await;
         }
     };
     let leading = async {
@@ -93,7 +105,8 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
             keep(told_client.clone(), election, &control, stop.clone()).await;
         }
     };
-    let working = Operator::new(client.clone(), operator).run(stop.clone());
+    let asking = config.requests.map(|limit| throttle::throttled(&client, limit));
+    let working = Operator::new(asking.unwrap_or_else(|| client.clone()), operator).run(stop.clone());
     // All of them end when `stop` turns true; the leases are handed back when the work is cut off.
     tokio::join!(
         working,

@@ -1,4 +1,4 @@
-//! The namespaces that a label selector selects, kept up to date by one watch.
+//! The namespaces that are named or that a label selector selects, kept up to date by one watch.
 
 use std::collections::BTreeSet;
 
@@ -12,15 +12,16 @@ use crate::controller::stopped;
 use crate::gate::GateControl;
 use crate::reach::Reach;
 
-/// Opens `gate` for the selected namespaces only, until `stop` turns true. A namespace labelled later is taken up with what is in it.
+/// Opens `gate` for the named and the selected namespaces only, until `stop` turns true. A namespace labelled later is taken up with what is in it.
 pub(super) async fn select(
     client: Client,
     reach: &Reach,
     selector: &str,
+    named: &BTreeSet<String>,
     gate: &GateControl,
     mut stop: tokio::sync::watch::Receiver<bool>,
 ) {
-    gate.select(Some(BTreeSet::new()));
+    gate.select(Some(named.clone()));
     let config = watcher::Config::default().labels(selector);
     let mut told = follow(reach, Api::<Namespace>::all(client), config, |event| event);
     let mut selected = BTreeSet::new();
@@ -35,7 +36,7 @@ pub(super) async fn select(
         apply(event, &mut selected, &mut listed);
         if selected != before {
             tracing::info!(namespaces = ?selected, "namespaces selected");
-            gate.select(Some(selected.clone()));
+            gate.select(Some(selected.union(named).cloned().collect()));
         }
     }
 }

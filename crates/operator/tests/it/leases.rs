@@ -54,6 +54,10 @@ impl World {
     }
 
     fn serve(&self, name: &str, shards: usize, selector: Option<&str>) -> Service {
+        self.serve_in(name, shards, &[], selector)
+    }
+
+    fn serve_in(&self, name: &str, shards: usize, named: &[&str], selector: Option<&str>) -> Service {
         let (writes, writer) = (self.writes.clone(), name.to_owned());
         let inner = self.server.client();
         let service = tower::service_fn(move |request: Request<Body>| {
@@ -67,6 +71,7 @@ impl World {
         });
         let operator = OperatorConfig {
             identity: name.to_owned(),
+            namespaces: named.iter().map(|name| (*name).to_owned()).collect(),
             ..OperatorConfig::default()
         };
         let (metrics, health) = (operator.metrics.clone(), operator.health.clone());
@@ -305,5 +310,32 @@ async fn a_namespace_labelled_later_is_taken_up_with_the_applications_in_it() {
     ] {
         until(line, async || service.metrics.text().lines().any(|known| known == line)).await;
     }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_and_labels_of_namespaces_together_mean_either() {
+    let world = World::start().await;
+    let namespaces: Api<Namespace> = Api::all(world.server.client());
+    for (name, labels) in [
+        ("named", json!({})),
+        ("labelled", json!({"spark": "yes"})),
+        ("both", json!({"spark": "yes"})),
+        ("neither", json!({})),
+    ] {
+        let namespace = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap();
+        namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+        world.create(name, "pi").await;
+    }
+    let service = world.serve_in("a", 0, &["named", "both"], Some("spark=yes"));
+    for namespace in ["named", "labelled", "both"] {
+        world.until_submitted(namespace, 1).await;
+    }
+    // A name stays when its label goes.
+    let label = Patch::Merge(json!({"metadata": {"labels": {"spark": null}}}));
+    namespaces.patch("both", &PatchParams::default(), &label).await.unwrap();
+    world.create("both", "again").await;
+    world.until_submitted("both", 2).await;
+    world.until_submitted("neither", 0).await;
     service.stop().await;
 }

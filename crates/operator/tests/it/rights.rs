@@ -265,7 +265,7 @@ async fn world(change: impl Fn(&mut Value)) -> World {
         operator: OperatorConfig {
             health: health.clone(),
             policies: Policies::new(Vec::new(), Some(OWN.into())).unwrap(),
-            namespaces: options.job_namespaces,
+            namespaces: vec!["default".to_owned()],
             settings,
             // There is no node whose logs could be read: asking is what counts.
             logs: Some(KeepLogs {

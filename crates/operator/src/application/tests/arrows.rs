@@ -339,6 +339,20 @@ fn an_ended_application_is_deleted_when_its_time_to_live_is_strictly_over() {
 }
 
 #[test]
+fn the_operator_gives_a_time_to_live_to_those_that_say_none() {
+    let after = |spec: serde_json::Value, seconds: i64| {
+        let mut facts = fresh(spec);
+        facts.limits.time_to_live = Some(SignedDuration::from_secs(60));
+        set_state(&mut facts, State::Completed);
+        facts.app.status.as_mut().unwrap().termination_time = time(0);
+        decide(&facts, at(seconds)).actions
+    };
+    assert_eq!(after(never(), 61), [Action::DeleteApplication]);
+    assert_eq!(after(never(), 60), []);
+    assert_eq!(after(json!({"timeToLiveSeconds": 600}), 61), [], "the spec's own");
+}
+
+#[test]
 fn an_ended_application_without_a_time_to_live_rests() {
     let mut facts = fresh(never());
     set_state(&mut facts, State::Completed);

@@ -360,6 +360,9 @@ fn executor_state_is_bounded_and_never_hides_a_live_executor() {
     let decision = decide(&facts, at(20));
     let map = &decision.status.executor_state;
     assert_eq!(map.len(), KEPT_EXECUTORS);
+    let mut few = facts.clone();
+    few.limits.executors = Some(50);
+    assert_eq!(decide(&few, at(20)).status.executor_state.len(), 101, "the live ones");
     assert_eq!(
         map.values().filter(|state| **state == ExecutorState::Running).count(),
         101

@@ -317,7 +317,12 @@ fn specs() -> impl Strategy<Value = Value> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let limit = || prop::option::of((1i64..100_000).prop_map(SignedDuration::from_secs));
-    (limit(), limit(), limit()).prop_map(|(pending, start, active)| Limits { pending, start, active })
+    (limit(), limit(), limit()).prop_map(|(pending, start, active)| Limits {
+        pending,
+        start,
+        active,
+        ..Limits::default()
+    })
 }
 
 proptest! {

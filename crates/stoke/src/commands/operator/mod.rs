@@ -23,11 +23,11 @@ pub enum Command {
     /// Take over applications that another operator of the same API left running, without restarting them
     Adopt(adopt::Arguments),
     /// Print the objects that `install` applies
-    Manifests(install::Arguments),
-    /// Install the operator and its CRDs in a cluster
-    Install(install::Arguments),
+    Manifests(Box<install::Arguments>),
+    /// Install the operator and its CRDs in a cluster, and wait until it works
+    Install(Box<install::Install>),
     /// Remove the operator from a cluster; applications and CRDs stay unless told otherwise
-    Uninstall(install::Uninstall),
+    Uninstall(Box<install::Uninstall>),
 }
 
 /// Runs the command.

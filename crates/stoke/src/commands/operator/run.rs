@@ -6,13 +6,15 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use stoke_operator::OperatorConfig;
+use stoke_operator::application::KEPT_EXECUTORS;
 use stoke_operator::lease::{Election, Terms};
 use stoke_operator::logs::{KeepLogs, Place, Which};
 use stoke_operator::metrics::{Metrics, MetricsConfig};
 use stoke_operator::quality::Runner;
-use stoke_operator::serve::{ServeConfig, serve};
+use stoke_operator::serve::{RequestLimit, ServeConfig, serve};
 use stoke_submit::application::{GatewayReference, IngressSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -35,19 +37,26 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
     /// Namespaces to work in, comma-separated [default: all]; needs rights in those only
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_name = "NAMES",
-        conflicts_with = "namespace_selector"
-    )]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     namespaces: Vec<String>,
-    /// Work in the namespaces with these labels, also those labelled later
+    /// Work in the namespaces with these labels too, also those labelled later; needs rights in the whole cluster
     #[arg(long, value_name = "LABELS")]
     namespace_selector: Option<String>,
     /// Applications worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 64)]
     controller_threads: usize,
+    /// Most requests to the API server per second, without watches and leases; 0 leaves that to its priority and fairness
+    #[arg(long, value_name = "N", default_value_t = 0.0)]
+    kube_api_qps: f64,
+    /// Requests that may come at once after a pause [default: as many as in a second]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    kube_api_burst: u32,
+    /// Executors in an application's status; the oldest ended ones go first, live ones always stay
+    #[arg(long, value_name = "N", default_value_t = KEPT_EXECUTORS)]
+    max_tracked_executor_per_app: usize,
+    /// Seconds after its end in which an application without timeToLiveSeconds is deleted; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    default_time_to_live_seconds: u32,
     /// Image of applications that name none
     #[arg(long, value_name = "IMAGE")]
     default_image: Option<String>,
@@ -268,6 +277,9 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
             image: Some(image),
             program: IN_IMAGE.to_owned(),
         });
+    operator.limits.executors = Some(arguments.max_tracked_executor_per_app);
+    let time_to_live = i64::from(arguments.default_time_to_live_seconds);
+    operator.limits.time_to_live = (time_to_live > 0).then(|| SignedDuration::from_secs(time_to_live));
     operator.policies = arguments.rules.load(arguments.policy_namespace.as_deref())?;
     let settings = &mut operator.settings;
     settings.default_image.clone_from(&arguments.default_image);
@@ -305,6 +317,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
             .namespace_selector
             .clone()
             .filter(|selector| !selector.is_empty()),
+        requests: RequestLimit::of(arguments.kube_api_qps, arguments.kube_api_burst),
         election: arguments.leader_election.then_some(election),
         probes: Some(arguments.health_probe_bind_address),
         webhook: arguments.webhook.config(&own_namespace)?,

@@ -8,6 +8,8 @@
     reason = "a test, though without the harness"
 )]
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,11 +19,11 @@ use kube::api::{Api, PostParams};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use stoke_model::crd::{self, SparkApplication};
-use stoke_operator::install::{self, Options, Policies, Webhook, objects};
+use stoke_operator::install::{self, Options, objects};
 use stoke_operator::{Operator, OperatorConfig};
 
 /// The version of helm that is built.
-const HELM: &str = "v3.19.0";
+const HELM: &str = "v3.19.5";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -29,10 +31,21 @@ fn main() -> ExitCode {
     let kubectl = found("kubectl");
     let trials = vec![
         Trial::test("generated files do not drift", || generated().map_err(Failed::from)),
+        Trial::test("the documentation names what has no effect", || {
+            values::documented().map_err(Failed::from)
+        }),
+        Trial::test("kubectl apply can keep its annotation", || {
+            applicable().map_err(Failed::from)
+        }),
         trial("helm lints the chart", &helm, lint),
-        trial("helm renders what the binary installs", &helm, charts),
-        trial("helm refuses values that have no effect", &helm, refusals),
-        trial("helm renders every value", &helm, every_value),
+        trial("helm renders what the binary installs", &helm, values::charts),
+        trial("helm and the binary refuse the same values", &helm, values::refusals),
+        trial("the published values file is taken", &helm, values::published_defaults),
+        trial(
+            "every published value is served or named",
+            &helm,
+            values::every_published_value,
+        ),
         trial("helm renders certificates of cert-manager", &helm, certificates),
         trial(
             "kubectl kustomize renders what the binary installs",
@@ -184,6 +197,22 @@ fn generated() -> Result<(), String> {
     }
 }
 
+/// All annotations of an object together: `kubectl apply` writes the whole object into one.
+const MOST_ANNOTATIONS: usize = 262_144;
+
+/// Client-side `kubectl apply` keeps every object as JSON in an annotation of it.
+fn applicable() -> Result<(), String> {
+    let largest = crd::definitions().into_iter().chain(objects(&Options::default()));
+    let sizes = largest.map(|object| (object.to_string().len() + 1024, object["metadata"]["name"].to_string()));
+    match sizes.max() {
+        Some((size, name)) if size > MOST_ANNOTATIONS => Err(format!(
+            "{name} has {size} bytes; kubectl apply keeps {MOST_ANNOTATIONS}"
+        )),
+        Some(_) => Ok(()),
+        None => Err("there are no objects".to_owned()),
+    }
+}
+
 fn lint(helm: &Path) -> Result<(), String> {
     let said = output(
         Command::new(helm)
@@ -228,27 +257,6 @@ fn read(stream: &str) -> Vec<Value> {
     values.filter(|value| !value.is_null()).collect()
 }
 
-fn same(rendered: &str, options: &Options) -> Result<(), String> {
-    let (rendered, installed) = (by_name(read(rendered)), by_name(objects(options)));
-    if rendered.keys().ne(installed.keys()) {
-        return Err(format!(
-            "rendered {:#?}\ninstalled {:#?}",
-            rendered.keys(),
-            installed.keys()
-        ));
-    }
-    for (name, object) in &installed {
-        if rendered[name] != *object {
-            return Err(format!(
-                "{name} differs: rendered\n{}\ninstalled\n{}",
-                yaml(&rendered[name]),
-                yaml(object)
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn template(helm: &Path, sets: &[&str]) -> Result<String, String> {
     let mut command = Command::new(helm);
     command
@@ -259,114 +267,6 @@ fn template(helm: &Path, sets: &[&str]) -> Result<String, String> {
         command.args(["--set-json", set]);
     }
     output(&mut command)
-}
-
-fn charts(helm: &Path) -> Result<(), String> {
-    let default = Options::default;
-    let cases: [(&[&str], Options); 10] = [
-        (&[], default()),
-        (
-            &[r#"spark.jobNamespaces=["a","b"]"#],
-            Options {
-                job_namespaces: vec!["a".into(), "b".into()],
-                ..default()
-            },
-        ),
-        (
-            &[r#"spark.jobNamespaces=[""]"#],
-            Options {
-                job_namespaces: Vec::new(),
-                ..default()
-            },
-        ),
-        (
-            &[r#"spark.jobNamespaceSelector="spark=yes""#],
-            Options {
-                namespace_selector: Some("spark=yes".into()),
-                ..default()
-            },
-        ),
-        (
-            &[r#"spark.jobNamespaceSelector="a==b, c!=d,e in (x, y),f notin (z),g,!h""#],
-            Options {
-                namespace_selector: Some("a==b, c!=d,e in (x, y),f notin (z),g,!h".into()),
-                ..default()
-            },
-        ),
-        (
-            &["policies.configMaps=false"],
-            Options {
-                policies: Policies {
-                    config_maps: false,
-                    ..Policies::default()
-                },
-                ..default()
-            },
-        ),
-        (
-            &[r#"policies={"packs":["registries","limits"],"directories":["/policies"]}"#],
-            Options {
-                policies: Policies {
-                    packs: vec!["registries".into(), "limits".into()],
-                    directories: vec!["/policies".into()],
-                    ..Policies::default()
-                },
-                ..default()
-            },
-        ),
-        (
-            &["webhook.enable=false"],
-            Options {
-                webhook: None,
-                ..default()
-            },
-        ),
-        (
-            &[r#"webhook={"port":9444,"failurePolicy":"Fail","timeoutSeconds":3}"#],
-            Options {
-                webhook: Some(Webhook {
-                    port: 9444,
-                    failure_policy: "Fail".into(),
-                    timeout_seconds: 3,
-                }),
-                ..default()
-            },
-        ),
-        (
-            &[
-                "controller.replicas=2",
-                "controller.shards=4",
-                r#"image={"registry":"r.example.com/x/","repository":"s","tag":"1"}"#,
-            ],
-            Options {
-                replicas: 2,
-                shards: 4,
-                image: "r.example.com/x/s:1".into(),
-                ..default()
-            },
-        ),
-    ];
-    cases
-        .iter()
-        .try_for_each(|(sets, options)| same(&template(helm, sets)?, options).map_err(|why| format!("{sets:?}: {why}")))
-}
-
-fn refusals(helm: &Path) -> Result<(), String> {
-    for set in [
-        "webhook.replicas=2",
-        "webhook.failurePolicy=\"Maybe\"",
-        "webhook.timeoutSeconds=31",
-        "certManager.enabled=true",
-        "certManager={\"enable\":true,\"issuerRef\":{\"nam\":\"x\"}}",
-        "controller.replicas=\"two\"",
-        "controller.worker=3",
-        "image.pullPolicy=\"Sometimes\"",
-    ] {
-        if let Ok(rendered) = template(helm, &[set]) {
-            return Err(format!("{set} is taken: {rendered}"));
-        }
-    }
-    template(helm, &["webhook.enable=false", "certManager.enable=false"]).map(drop)
 }
 
 /// With cert-manager the Secret is filled by it: the operator only reads what it serves.
@@ -421,71 +321,6 @@ fn certificates(helm: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Values that are off by default, and where they must be seen.
-fn every_value(helm: &Path) -> Result<(), String> {
-    let cases = [
-        (
-            r#"controller.uiIngress={"enable":true,"urlFormat":"{{$appName}}.x","ingressClassName":"c","tls":[{"secretName":"t"}],"annotations":{"a":"b"}}"#,
-            "--ingress-tls=[{\"secretName\":\"t\"}]",
-        ),
-        ("controller.uiService.enable=false", "--enable-ui-service=false"),
-        ("controller.workers=5", "--controller-threads=5"),
-        (
-            r#"controller.keepLogs={"url":"s3://logs/spark","of":"all"}"#,
-            "--keep-logs-of=all",
-        ),
-        ("controller.leaderElection.enable=false", "--leader-election=false"),
-        (
-            r#"controller.batchScheduler.default="volcano""#,
-            "--default-batch-scheduler=volcano",
-        ),
-        (
-            "controller.driverPodDisruptionBudget.enable=true",
-            "--enable-driver-pdb=true",
-        ),
-        ("prometheus.metrics.enable=false", "--enable-metrics=false"),
-        (
-            r#"prometheus.metrics={"port":9,"endpoint":"/m","prefix":"p_","labels":"a,b","jobStartLatencyBuckets":"1,2"}"#,
-            "--metrics-labels=a,b",
-        ),
-        (
-            r#"prometheus.podMonitor={"create":true,"labels":{"release":"p"}}"#,
-            "kind: PodMonitor",
-        ),
-        (
-            "controller.podDisruptionBudget.enable=true",
-            "kind: PodDisruptionBudget",
-        ),
-        (
-            r#"controller.tolerations=[{"key":"k","operator":"Exists"}]"#,
-            "tolerations:",
-        ),
-        (r#"controller.nodeSelector={"disk":"ssd"}"#, "disk: ssd"),
-        (r#"controller.priorityClassName="high""#, "priorityClassName: high"),
-        (r#"image.pullSecrets=[{"name":"regcred"}]"#, "name: regcred"),
-        (r#"controller.env=[{"name":"A","value":"b"}]"#, "name: A"),
-        (r#"controller.sidecars=[{"name":"side","image":"i"}]"#, "name: side"),
-        (r#"fullnameOverride="other""#, "name: other-controller"),
-        (
-            r#"controller.serviceAccount={"name":"mine"}"#,
-            "serviceAccountName: mine",
-        ),
-        (r#"spark.serviceAccount={"name":"drivers"}"#, "name: drivers"),
-        (
-            r#"policies.packs=["registries","limits"]"#,
-            "--policy-pack=registries,limits",
-        ),
-    ];
-    for (set, part) in cases {
-        let rendered = template(helm, &[set])?;
-        read(&rendered);
-        if !rendered.contains(part) {
-            return Err(format!("{set}: {part} is not in\n{rendered}"));
-        }
-    }
-    Ok(())
-}
-
 fn kustomized(kubectl: &Path) -> Result<(), String> {
     let rendered = output(Command::new(kubectl).arg("kustomize").arg(deploy().join("kustomize")))?;
     let definitions = rendered.matches("\nkind: CustomResourceDefinition").count()
@@ -494,11 +329,7 @@ fn kustomized(kubectl: &Path) -> Result<(), String> {
         return Err(format!("{definitions} definitions instead of {}", crd::KINDS.len()));
     }
     let without_crds = read(&rendered);
-    let stream: Vec<String> = without_crds
-        .iter()
-        .map(|object| format!("---\n{}", yaml(object)))
-        .collect();
-    same(&stream.join("\n"), &Options::default())
+    values::compare(without_crds, &Options::default())
 }
 
 /// The metrics of an operator that has worked. Names that are published keep what promtool would rather have otherwise; ours do not.
@@ -523,6 +354,19 @@ fn metrics(promtool: &Path) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_start_time_seconds",
+    ] {
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        if !value.is_some_and(|value| value > 0.0) {
+            return Err(format!("{name} is {value:?}"));
+        }
+    }
     let published = |line: &str| line.starts_with("spark_application_") || line.starts_with("spark_executor_");
     // 3: taken, with remarks.
     match output.status.code() {
