@@ -19,6 +19,7 @@
 //! - [`serve`]: all of it as a service, with probes
 //! - [`policies`]: what the team's rules say of what is submitted
 //! - [`quality`]: what data contracts say of a run's data, before and after it
+//! - [`own`]: the pod it is in itself
 //! - [`names`]: names that make doing a thing twice safe
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
@@ -39,6 +40,7 @@ pub mod lease;
 pub mod logs;
 pub mod metrics;
 pub mod names;
+pub mod own;
 pub mod plan;
 pub mod policies;
 pub mod quality;

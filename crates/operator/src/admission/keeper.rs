@@ -270,6 +270,7 @@ fn secret(stored: Option<Secret>, config: &WebhookConfig, bundle: &Bundle) -> Se
         };
         new.metadata.name = Some(config.secret.clone());
         new.metadata.namespace = Some(config.namespace.clone());
+        new.metadata.owner_references = config.owner.clone().map(|owner| vec![owner]);
         let label = ("app.kubernetes.io/managed-by".to_owned(), COMPONENT.to_owned());
         new.metadata.labels = Some(BTreeMap::from([label]));
         new
@@ -302,6 +303,7 @@ mod tests {
             mutating: "m".into(),
             validating: "v".into(),
             external: false,
+            owner: None,
             terms: super::super::Terms::default(),
         };
         let now = Timestamp::from_second(1_800_000_000).unwrap();

@@ -21,6 +21,7 @@ mod server;
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use stoke_submit::application::Settings;
 use tokio::net::TcpListener;
@@ -32,7 +33,7 @@ use crate::policies::Policies;
 pub use certificates::Terms;
 
 /// What is served, and under which names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WebhookConfig {
     /// Where reviews are answered.
     pub address: std::net::SocketAddr,
@@ -48,6 +49,8 @@ pub struct WebhookConfig {
     pub validating: String,
     /// Whether somebody else fills the Secret.
     pub external: bool,
+    /// With what a new Secret goes.
+    pub owner: Option<OwnerReference>,
     /// Life of the certificates.
     pub terms: Terms,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::{Client, ResourceExt};
 use tokio::sync::watch;
@@ -26,6 +26,8 @@ pub struct Election {
     pub identity: String,
     /// How many shards there are; the same for all operators of this name.
     pub shards: usize,
+    /// With what new leases go.
+    pub owner: Option<OwnerReference>,
     /// Times.
     pub terms: Terms,
 }
@@ -165,6 +167,7 @@ impl Keeper {
             .unwrap_or_else(|| Lease {
                 metadata: ObjectMeta {
                     name: Some(name.to_owned()),
+                    owner_references: self.election.owner.clone().map(|owner| vec![owner]),
                     ..ObjectMeta::default()
                 },
                 spec: None,

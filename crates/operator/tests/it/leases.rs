@@ -80,6 +80,7 @@ impl World {
             namespace: "default".to_owned(),
             identity: format!("{name}_{name}"),
             shards,
+            owner: None,
             terms: Terms {
                 duration: Duration::from_secs(3),
                 renew_deadline: Duration::from_secs(2),

@@ -216,6 +216,7 @@ async fn world(change: impl Fn(&mut Value)) -> World {
         mutating: "spark-operator-webhook".into(),
         validating: "spark-operator-webhook".into(),
         external: false,
+        owner: None,
         // A rotation begins after four seconds.
         terms: CertificateTerms {
             lifetime: jiff::SignedDuration::from_secs(20),
@@ -283,6 +284,7 @@ async fn world(change: impl Fn(&mut Value)) -> World {
             namespace: options.namespace,
             identity: "me_1".into(),
             shards: 2,
+            owner: None,
             terms: Terms::default(),
         }),
         webhook: Some(webhook),

@@ -296,6 +296,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
         namespace: arguments.leader_election_lock_namespace.clone().unwrap_or(namespace),
         identity: format!("{pod}_{}", unique()),
         shards: usize::from(arguments.shards),
+        owner: stoke_operator::own::service_account(),
         terms: Terms {
             duration: arguments.leader_election_lease_duration,
             renew_deadline: arguments.leader_election_renew_deadline,

@@ -70,6 +70,7 @@ impl Webhook {
             mutating: self.mutating_webhook_name.clone(),
             validating: self.validating_webhook_name.clone(),
             external: !self.webhook_make_certificates,
+            owner: stoke_operator::own::service_account(),
             terms,
         }))
     }
