@@ -345,10 +345,7 @@ mod tests {
         assert_eq!(container["readinessProbe"]["tcpSocket"]["port"], 15002);
         let ports = container["ports"].as_array().unwrap();
         let connect = ports.iter().filter(|port| port["containerPort"] == 15002);
-        assert_eq!(
-            connect.map(|port| &port["name"]).collect::<Vec<_>>(),
-            ["spark-connect"]
-        );
+        assert_eq!(connect.map(|port| &port["name"]).collect::<Vec<_>>(), ["spark-connect"]);
         for port in ports {
             let name = port["name"].as_str().unwrap();
             assert!(name.len() <= 15, "Kubernetes refuses {name}");
