@@ -126,7 +126,7 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const WORD: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 fn is_word(text: &str) -> bool {
@@ -156,12 +156,25 @@ pub fn check_labels(labels: &Value, field: &str) -> Vec<FieldError> {
 /// Complaints about one qualified name, `prefix/name`.
 pub fn check_qualified(key: &str, field: &str) -> Vec<FieldError> {
     let value = Value::from(key);
+    let mut errors = Vec::new();
     let (prefix, name) = key
         .split_once('/')
         .map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let mut errors = Vec::new();
-    if prefix.is_some_and(|prefix| !prefix.split('.').all(is_label)) {
-        errors.push(FieldError::invalid(field, &value, &format!("prefix part {SUBDOMAIN}")));
+    if name.contains('/') {
+        let detail = format!(
+            "a qualified name {WORD} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        );
+        return vec![FieldError::invalid(field, &value, &detail)];
+    }
+    match prefix {
+        Some("") => errors.push(FieldError::invalid(field, &value, "prefix part must be non-empty")),
+        Some(prefix) if !prefix.split('.').all(is_label) => {
+            errors.push(FieldError::invalid(field, &value, &format!("prefix part {SUBDOMAIN}")));
+        }
+        _ => {}
+    }
+    if name.is_empty() {
+        errors.push(FieldError::invalid(field, &value, "name part must be non-empty"));
     }
     if name.len() > 63 {
         errors.push(FieldError::invalid(
@@ -171,7 +184,7 @@ pub fn check_qualified(key: &str, field: &str) -> Vec<FieldError> {
         ));
     }
     if !is_word(name) {
-        errors.push(FieldError::invalid(field, &value, QUALIFIED));
+        errors.push(FieldError::invalid(field, &value, &format!("name part {WORD}")));
     }
     errors
 }

@@ -35,4 +35,5 @@ pub mod streaming;
 pub mod strict;
 pub mod table;
 pub mod tls;
+pub mod validation;
 pub mod watch;

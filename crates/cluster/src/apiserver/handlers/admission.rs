@@ -335,6 +335,12 @@ fn set_priority(server: &Server, pod: &str, spec: &mut Value) -> Result<(), ApiE
         spec["priorityClassName"] = class["metadata"]["name"].clone();
     }
     let policy = class["preemptionPolicy"].as_str().unwrap_or("PreemptLowerPriority");
+    if let Some(given) = spec["preemptionPolicy"].as_str().filter(|given| *given != policy) {
+        let why = format!(
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {policy} from the given PriorityClass name"
+        );
+        return Err(ApiError::forbidden("pods", pod, why));
+    }
     spec["preemptionPolicy"] = policy.into();
     Ok(())
 }

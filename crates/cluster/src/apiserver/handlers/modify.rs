@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::create::{attempt_namespace, create_value, settle};
 use super::objects::{
-    check_fields, check_kind, check_types, converts, default, from_storage, in_order, object_response, parse_body,
-    parse_yaml, schema_of, to_storage, validate, value_response,
+    check_fields, check_kind, check_types, converts, decode, default, from_storage, in_order, object_response,
+    parse_body, parse_yaml, schema_of, to_storage, validate, value_response,
 };
 use super::respond;
 use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
@@ -16,7 +16,6 @@ use crate::apiserver::apply;
 use crate::apiserver::fields::{self, Manager};
 use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
 use crate::apiserver::resources::Resource;
-use crate::apiserver::schema::Path;
 use crate::apiserver::server::Call;
 use crate::apiserver::status::{ApiError, FieldError};
 use crate::apiserver::strict;
@@ -114,8 +113,7 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
             warnings = complaints;
         }
         if resource.custom.is_none() {
-            crate::apiserver::quantity::canonicalise(schema, &mut new, &Path::ROOT)
-                .map_err(|path| ApiError::bad_request(format!("{path}: not a quantity")))?;
+            decode(&resource, schema, &mut new)?;
         }
         Ok(new)
     })

@@ -75,9 +75,24 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
         ));
     }
     let expected = resource.api_version();
+    for field in ["apiVersion", "kind"] {
+        if !matches!(value[field], Value::Null | Value::String(_)) {
+            return Err(unrecognised(resource, field, value));
+        }
+    }
+    let unregistered = |version: &str, kind: &str| {
+        let short = version.rsplit('/').next().unwrap_or_default();
+        ApiError::bad_request(format!(
+            "{kind} in version {short:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:110\"",
+            resource.kind
+        ))
+    };
     match value["apiVersion"].as_str() {
-        None | Some("") => value["apiVersion"] = expected.into(),
+        None | Some("") => value["apiVersion"] = expected.clone().into(),
         Some(found) if found != expected => {
+            if resource.custom.is_none() && !protobuf::go::is_version(found) {
+                return Err(unregistered(found, value["kind"].as_str().unwrap_or(&resource.kind)));
+            }
             let message =
                 format!("the API version in the data ({found}) does not match the expected API version ({expected})");
             return Err(ApiError::bad_request(message));
@@ -87,6 +102,9 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
     match value["kind"].as_str() {
         None | Some("") => value["kind"] = resource.kind.clone().into(),
         Some(found) if found != resource.kind => {
+            if resource.custom.is_none() && !protobuf::go::is_kind(&expected, found) {
+                return Err(unregistered(&expected, found));
+            }
             let message = format!(
                 "the kind in the data ({found}) does not match the expected kind ({})",
                 resource.kind
@@ -95,10 +113,29 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
         }
         Some(_) => {}
     }
-    if !value["metadata"].is_object() {
+    // Of a built-in kind a wrong type is told with all other types.
+    if value["metadata"].is_null() || resource.custom.is_some() && !value["metadata"].is_object() {
         value["metadata"] = json!({});
     }
     Ok(())
+}
+
+/// A body whose version or kind is no text.
+fn unrecognised(resource: &Resource, field: &str, value: &Value) -> ApiError {
+    let found = match &value[field] {
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+        Value::Array(_) => "array",
+        _ => "object",
+    };
+    let text = value.to_string();
+    let end = text.char_indices().nth(32).map_or(text.len(), |(end, _)| end);
+    let why = format!("json: cannot unmarshal {found} into Go struct field .{field} of type string");
+    ApiError::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({} ...)",
+        resource.kind,
+        &text[..end]
+    ))
 }
 
 /// Removes unknown fields and answers them, and fields that come twice, as the request's `fieldValidation` says; refuses values of wrong
@@ -120,17 +157,29 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
         call.warnings.extend(complaints);
     }
     if resource.custom.is_none() {
-        quantity::canonicalise(schema, value, &Path::ROOT).map_err(|path| {
-            let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-            cannot_handle(&resource, &format!("{path}: {detail}"))
-        })?;
+        decode(&resource, schema, value)?;
     }
+    Ok(())
+}
+
+/// What decoding into the structures of a built-in kind does: quantities get their form, zero values go.
+pub(super) fn decode(resource: &Resource, schema: &Schema, value: &mut Value) -> Result<(), ApiError> {
+    quantity::canonicalise(schema, value, &Path::ROOT).map_err(|_| {
+        let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+        cannot_handle(resource, detail)
+    })?;
+    protobuf::zero::leave_out(&resource.api_version(), &resource.kind, value);
     Ok(())
 }
 
 /// Refuses the first value of a wrong type in Go's words: they are what people search for.
 pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -> Result<(), ApiError> {
-    let Some(schema::Mismatch { path, found }) = schema::mismatch(schema, value, &Path::ROOT) else {
+    let mismatch = schema::mismatch(schema, value, &Path::ROOT).or_else(|| {
+        let (path, number) = protobuf::zero::too_large(&resource.api_version(), &resource.kind, value)?;
+        let found = format!("number {number}");
+        Some(schema::Mismatch { path, found })
+    });
+    let Some(schema::Mismatch { path, found }) = mismatch else {
         return Ok(());
     };
     let why = match protobuf::go::field_at(&resource.api_version(), &resource.kind, &path) {
@@ -177,9 +226,10 @@ pub(super) fn validate(resource: &Resource, old: Option<&Value>, new: &Value) ->
         }
     }
     errors.extend(kinds::validate(resource, new));
-    if let Some(old) = old {
-        errors.extend(kinds::validate_update(resource, old, new));
-    }
+    errors.extend(match old {
+        Some(old) => kinds::validate_update(resource, old, new),
+        None => kinds::validate_create(resource, new),
+    });
     if errors.is_empty() {
         return Ok(());
     }
@@ -196,6 +246,12 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
         )],
         Some(name) => check_name(name_rule(&resource.key), "metadata.name", name),
     };
+    if let Some(prefix) = metadata["generateName"].as_str().filter(|prefix| !prefix.is_empty()) {
+        let prefix = prefix
+            .strip_suffix('-')
+            .map_or(prefix.to_owned(), |prefix| format!("{prefix}a"));
+        errors.extend(check_name(name_rule(&resource.key), "metadata.generateName", &prefix));
+    }
     errors.extend(check_labels(&metadata["labels"], "metadata.labels"));
     let annotations = metadata["annotations"].as_object();
     for key in annotations.into_iter().flatten().map(|(key, _)| key) {
@@ -212,23 +268,82 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
             "may not be more than 262144 bytes",
         ));
     }
-    for (index, finalizer) in metadata["finalizers"].as_array().into_iter().flatten().enumerate() {
+    // Finalizers of Kubernetes' own kinds have to be somebody's; those of definitions and of what they define need not.
+    let strict = resource.custom.is_none() && &*resource.key != crate::apiserver::crd::DEFINITIONS;
+    check_references(metadata, strict, &mut errors);
+    errors
+}
+
+fn check_references(metadata: &Value, strict: bool, errors: &mut Vec<FieldError>) {
+    let finalizers = metadata["finalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (index, finalizer) in finalizers.iter().enumerate() {
         let text = finalizer.as_str().unwrap_or_default();
-        errors.extend(check_qualified(text, &format!("metadata.finalizers[{index}]")));
+        errors.extend(check_qualified(text, "metadata.finalizers"));
+        if strict && !text.contains('/') && !matches!(text, "orphan" | "foregroundDeletion" | "kubernetes") {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(
+                &format!("metadata.finalizers[{index}]"),
+                finalizer,
+                detail,
+            ));
+        }
     }
-    for (index, owner) in metadata["ownerReferences"].as_array().into_iter().flatten().enumerate() {
-        for field in ["apiVersion", "kind", "name", "uid"] {
-            if owner[field].as_str().is_none_or(str::is_empty) {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
+    let both = ["orphan", "foregroundDeletion"]
+        .iter()
+        .all(|name| finalizers.iter().any(|finalizer| finalizer == name));
+    if both {
+        let detail = "finalizer orphan and foregroundDeletion cannot be both set";
+        errors.push(FieldError::invalid(
+            "metadata.finalizers",
+            &metadata["finalizers"],
+            detail,
+        ));
+    }
+    let mut controller: Option<&Value> = None;
+    for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
+        let text = |field: &str| owner[field].as_str().unwrap_or_default();
+        for (field, detail) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
+            if text(field).is_empty() || field == "apiVersion" && text(field).matches('/').count() > 1 {
                 errors.push(FieldError::invalid(
-                    &path,
-                    &owner[field],
-                    &format!("{field} must not be empty"),
+                    &format!("metadata.ownerReferences.{field}"),
+                    &text(field).into(),
+                    detail,
                 ));
             }
         }
+        if text("apiVersion") == "v1" && text("kind") == "Event" {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            errors.push(FieldError::invalid("metadata.ownerReferences", owner, detail));
+        }
+        if owner["controller"] != true {
+            continue;
+        }
+        if let Some(first) = controller {
+            let name = |owner: &Value| {
+                format!(
+                    "{}/{}",
+                    owner["kind"].as_str().unwrap_or_default(),
+                    owner["name"].as_str().unwrap_or_default()
+                )
+            };
+            let detail = format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
+                name(first),
+                name(owner)
+            );
+            errors.push(FieldError::invalid(
+                "metadata.ownerReferences",
+                &metadata["ownerReferences"],
+                &detail,
+            ));
+        }
+        controller = Some(owner);
     }
-    errors
 }
 
 /// Puts `kind`, `apiVersion` and `metadata` first, as clients expect to read them.

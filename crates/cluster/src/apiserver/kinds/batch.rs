@@ -6,8 +6,10 @@ use stoke_model::cron::Schedule;
 use super::workload_validation::{at_least_zero, check_template, one_of};
 use super::workloads::default_template;
 use super::{items_mut, set_missing};
+use crate::apiserver::meta::check_qualified;
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::status::FieldError;
+use crate::apiserver::validation::words;
 use crate::store::fields_of;
 
 /// Labels of a Job's pods that hold its UID, new and legacy.
@@ -78,7 +80,7 @@ pub(super) fn generate_selector(job: &mut Value) {
     let name = job["metadata"]["name"].clone();
     let uid = job["metadata"]["uid"].clone();
     let spec = &mut job["spec"];
-    if !spec["template"].is_object() || spec["manualSelector"] == true {
+    if spec["manualSelector"] == true {
         return;
     }
     let labels = &mut spec["template"]["metadata"]["labels"];
@@ -104,6 +106,7 @@ pub(super) fn generate_selector(job: &mut Value) {
 pub(super) fn validate_job(job: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let spec = &job["spec"];
+    check_pod_names(job, &mut errors);
     if spec["selector"].is_null() {
         errors.push(FieldError::required("spec.selector", ""));
     } else if !LabelSelector::from_selector(&spec["selector"]).matches(&fields_of(&spec["template"])) {
@@ -120,6 +123,21 @@ pub(super) fn validate_job(job: &Value) -> Vec<FieldError> {
     }
     check_job_spec(spec, "spec", &mut errors);
     errors
+}
+
+/// The pods of an indexed Job have its name and their index for a host name.
+fn check_pod_names(job: &Value, errors: &mut Vec<FieldError>) {
+    let spec = &job["spec"];
+    let name = job["metadata"]["name"].as_str().unwrap_or_default();
+    let last = spec["completions"].as_i64().unwrap_or(0) - 1;
+    if spec["completionMode"] != "Indexed" || last < 0 || name.is_empty() {
+        return;
+    }
+    let host = format!("{name}-{last}");
+    if !words::label(&host).is_empty() {
+        let detail = format!("will not able to create pod with invalid DNS label: {host}");
+        errors.push(FieldError::invalid("metadata.name", &name.into(), &detail));
+    }
 }
 
 fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
@@ -191,24 +209,51 @@ fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
                 "at least one of succeededCount or succeededIndexes must be specified",
             ));
         }
-        let most = spec["completions"].as_i64().unwrap_or(0);
-        if rule["succeededCount"]
-            .as_i64()
-            .is_some_and(|count| count < 1 || count > most)
-        {
-            let detail = format!("must be between 1 and {most} (the number of specified completions)");
-            errors.push(FieldError::invalid(
-                &format!("{place}.succeededCount"),
-                &rule["succeededCount"],
-                &detail,
-            ));
-        }
+        check_success_rule(rule, spec, &place, errors);
     }
     if spec["managedBy"].as_str().is_some_and(|name| !name.contains('/')) {
         let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
         errors.push(FieldError::invalid(&at("managedBy"), &spec["managedBy"], detail));
     }
     check_template(spec, &at("template"), &["OnFailure", "Never"], errors);
+}
+
+fn check_success_rule(rule: &Value, spec: &Value, place: &str, errors: &mut Vec<FieldError>) {
+    let most = spec["completions"].as_i64().unwrap_or(0);
+    at_least_zero(rule, &["succeededCount"], place, errors);
+    if rule["succeededCount"].as_i64().is_some_and(|count| count > most) {
+        let path = format!("{place}.succeededCount");
+        let detail = format!("must be less than or equal to {most} (the number of specified completions)");
+        errors.push(FieldError::invalid(&path, &rule["succeededCount"], &detail));
+    }
+    let Some(indexes) = rule["succeededIndexes"].as_str() else {
+        return;
+    };
+    if let Err(why) = parse_indexes(indexes, most) {
+        let path = format!("{place}.succeededIndexes");
+        let detail = format!("error parsing succeededIndexes: {why}");
+        errors.push(FieldError::invalid(&path, &indexes.into(), &detail));
+    }
+}
+
+/// `0,2-4`: rising, and below the number of completions.
+fn parse_indexes(text: &str, most: i64) -> Result<(), String> {
+    let mut previous: Option<i64> = None;
+    for part in text.split(',').filter(|_| !text.is_empty()) {
+        for number in part.splitn(2, '-') {
+            let index: i64 = number
+                .parse()
+                .map_err(|_| format!("cannot convert string to integer for index: {number:?}"))?;
+            if index >= most {
+                return Err(format!("too large index: {number:?}"));
+            }
+            if let Some(previous) = previous.filter(|previous| *previous >= index) {
+                return Err(format!("non-increasing order, previous: {previous}, current: {index}"));
+            }
+            previous = Some(index);
+        }
+    }
+    Ok(())
 }
 
 fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
@@ -242,7 +287,9 @@ fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) 
             } else {
                 "specifying one of OnExitCodes and OnPodConditions is required"
             };
-            errors.push(FieldError::invalid(&place, rule, detail));
+            let mut error = FieldError::invalid(&place, &Value::Null, "");
+            error.message = format!("Invalid value: {detail}");
+            errors.push(error);
         }
         if rule["action"] == "FailIndex" && spec["backoffLimitPerIndex"].is_null() {
             let detail = "requires the backoffLimitPerIndex to be set";
@@ -267,15 +314,48 @@ fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) 
                     "at least one value is required",
                 ));
             }
-            if operator == "In" && values.iter().any(|value| *value == 0) {
-                let detail = "must not be 0 for the In operator";
-                errors.push(FieldError::invalid(
-                    &format!("{place}.onExitCodes.values[0]"),
-                    &json!(0),
-                    detail,
-                ));
-            }
+            check_exit_codes(&rule["onExitCodes"], spec, &format!("{place}.onExitCodes"), errors);
         }
+        for (index, pattern) in rule["onPodConditions"].as_array().into_iter().flatten().enumerate() {
+            let place = format!("{place}.onPodConditions[{index}]");
+            let kind = pattern["type"].as_str().unwrap_or_default();
+            errors.extend(check_qualified(kind, &format!("{place}.type")));
+            let allowed = ["False", "True", "Unknown"];
+            one_of(&pattern["status"], &format!("{place}.status"), &allowed, errors);
+        }
+    }
+}
+
+fn check_exit_codes(codes: &Value, spec: &Value, place: &str, errors: &mut Vec<FieldError>) {
+    let values = codes["values"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (index, value) in values.iter().enumerate() {
+        let path = format!("{place}.values[{index}]");
+        if codes["operator"] == "In" && *value == 0 {
+            let detail = "must not be 0 for the In operator";
+            errors.push(FieldError::invalid(&path, value, detail));
+        } else if values[..index].contains(value) {
+            errors.push(FieldError::duplicate(&path, value));
+        }
+    }
+    if values.windows(2).any(|pair| pair[0].as_i64() > pair[1].as_i64()) {
+        let path = format!("{place}.values");
+        errors.push(FieldError::invalid(&path, &codes["values"], "must be ordered"));
+    }
+    let Some(name) = codes["containerName"].as_str() else {
+        return;
+    };
+    let template = &spec["template"]["spec"];
+    let known = ["containers", "initContainers"].iter().any(|list| {
+        let mut containers = template[*list].as_array().into_iter().flatten();
+        containers.any(|container| container["name"] == name)
+    });
+    if !known {
+        let detail = "must be one of the container or initContainer names in the pod template";
+        errors.push(FieldError::invalid(
+            &format!("{place}.containerName"),
+            &name.into(),
+            detail,
+        ));
     }
 }
 

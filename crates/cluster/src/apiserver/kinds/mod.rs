@@ -5,8 +5,7 @@
 
 pub mod autoscaler;
 mod batch;
-mod pod;
-mod pod_validation;
+mod pod_defaults;
 mod policy;
 mod service;
 mod storage;
@@ -15,12 +14,15 @@ mod workloads;
 
 use serde_json::{Value, json};
 
-pub use pod::quality_of_service;
+pub use pod_defaults::quality_of_service;
 
 use super::allowance::{limits, security};
 use super::resources::Resource;
+use super::schema::Path;
 use super::status::FieldError;
-use super::{admission, crd};
+use super::validation::service as service_rules;
+use super::validation::{Complaints, access, claim, config, pod};
+use super::{admission, crd, meta};
 
 /// Store key of HorizontalPodAutoscalers, of both versions.
 pub const AUTOSCALERS: &str = "horizontalpodautoscalers.autoscaling";
@@ -30,8 +32,9 @@ pub fn default(resource: &Resource, object: &mut Value) {
     if resource.custom.is_some() {
         return;
     }
+    give_structures(&resource.key, object);
     match &*resource.key {
-        "pods" => pod::default(object),
+        "pods" => pod_defaults::default(object),
         "services" => service::default(object),
         "persistentvolumeclaims" => storage::default_claim(object),
         "persistentvolumes" => storage::default_volume(object),
@@ -50,9 +53,32 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "cronjobs.batch" => batch::default_cron_job(object),
         crd::DEFINITIONS => crd::prepare(object),
         "secrets" => default_secret(object),
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            default_binding(object);
+        }
         key if key.ends_with(".admissionregistration.k8s.io") => admission::check::default(&resource.kind, object),
         "namespaces" => default_namespace(object),
         _ => {}
+    }
+}
+
+/// Structures that a decoded object has, whether they were written or not.
+fn give_structures(key: &str, object: &mut Value) {
+    let paths: &[&str] = match key {
+        "deployments.apps" | "replicasets.apps" | "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" => {
+            &["spec", "template", "spec"]
+        }
+        "cronjobs.batch" => &["spec", "jobTemplate", "spec", "template", "spec"],
+        "persistentvolumeclaims" => &["spec"],
+        _ => return,
+    };
+    let mut at = object;
+    for field in paths {
+        if !at.is_object() {
+            return;
+        }
+        set_missing(at, field, || json!({}));
+        at = &mut at[*field];
     }
 }
 
@@ -74,14 +100,14 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
     }
     match &*resource.key {
         "pods" => {
-            let qos = pod::quality_of_service(&object["spec"]);
+            let qos = pod_defaults::quality_of_service(&object["spec"]);
             object["status"] = json!({"phase": "Pending", "qosClass": qos});
             if object["spec"]["schedulingGates"]
                 .as_array()
                 .is_some_and(|gates| !gates.is_empty())
             {
                 object["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
-                    "message": "Scheduling is blocked due to non-empty scheduling gates", "lastProbeTime": null, "lastTransitionTime": null}]);
+                    "message": "Scheduling is blocked due to non-empty scheduling gates", "lastProbeTime": null, "lastTransitionTime": meta::now()}]);
             }
         }
         "services" => object["status"] = json!({"loadBalancer": {}}),
@@ -104,9 +130,9 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         return Vec::new();
     }
     match &*resource.key {
-        "pods" => pod_validation::validate(object),
-        "services" => service::validate(object),
-        "persistentvolumeclaims" => storage::validate_claim(object),
+        "pods" => complaints(|said| pod::check(object, &Path::Start("spec"), said)),
+        "services" => complaints(|said| service_rules::check(object, said)),
+        "persistentvolumeclaims" => complaints(|said| claim::check(&object["spec"], &Path::Start("spec"), said)),
         "deployments.apps" => workload_validation::validate_deployment(object),
         "replicasets.apps" => workload_validation::validate_replica_set(object),
         "replicationcontrollers" => workload_validation::validate_replication_controller(object),
@@ -115,12 +141,15 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "jobs.batch" => batch::validate_job(object),
         "cronjobs.batch" => batch::validate_cron_job(object),
         "namespaces" => security::check_labels(object),
-        "configmaps" => validate_keys(object),
-        "secrets" => [validate_keys(object), validate_secret_type(object)].concat(),
+        "configmaps" => complaints(|said| config::check_map(object, said)),
+        "secrets" => complaints(|said| config::check_secret(object, said)),
         crd::DEFINITIONS => crd::validate(object),
         key if key.ends_with(".admissionregistration.k8s.io") => admission::check::validate(&resource.kind, object),
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
+            complaints(|said| access::check_role(object, resource.namespaced, said))
+        }
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
-            validate_binding(object)
+            complaints(|said| access::check_binding(object, resource.namespaced, said))
         }
         "storageclasses.storage.k8s.io" if object["provisioner"].as_str().is_none_or(str::is_empty) => {
             vec![FieldError::required("provisioner", "")]
@@ -132,6 +161,20 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "poddisruptionbudgets.policy" => policy::validate_budget(object),
         _ => Vec::new(),
     }
+}
+
+/// Complaints about an object that is new, besides [`validate`]'s.
+pub fn validate_create(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    match &*resource.key {
+        "pods" => complaints(|said| pod::check_create(object, said)),
+        _ => Vec::new(),
+    }
+}
+
+fn complaints(check: impl FnOnce(&mut Complaints)) -> Vec<FieldError> {
+    let mut said = Complaints::default();
+    check(&mut said);
+    said.0
 }
 
 /// What the author of an object should know of it, though it is taken.
@@ -148,7 +191,7 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
         return Vec::new();
     }
     match &*resource.key {
-        "pods" => pod_validation::validate_update(old, new),
+        "pods" => complaints(|said| pod::check_update(old, new, said)),
         "services" => service::validate_update(old, new),
         "persistentvolumeclaims" => storage::validate_claim_update(old, new),
         "deployments.apps" | "replicasets.apps" | "daemonsets.apps" => workload_validation::same_selector(old, new),
@@ -194,6 +237,23 @@ fn default_secret(secret: &mut Value) {
     }
 }
 
+fn default_binding(binding: &mut Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    if binding["roleRef"].is_object() {
+        set_missing(&mut binding["roleRef"], "apiGroup", || GROUP.into());
+    }
+    let namespace = binding["metadata"]["namespace"].clone();
+    for subject in items_mut(binding, "/subjects") {
+        match subject["kind"].as_str() {
+            Some("User" | "Group") => set_missing(subject, "apiGroup", || GROUP.into()),
+            Some("ServiceAccount") if namespace.is_string() => {
+                set_missing(subject, "namespace", || namespace.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
 fn default_namespace(namespace: &mut Value) {
     let name = namespace["metadata"]["name"].clone();
     if name.is_string() {
@@ -202,46 +262,6 @@ fn default_namespace(namespace: &mut Value) {
     if namespace["spec"]["finalizers"].is_null() && namespace["metadata"]["deletionTimestamp"].is_null() {
         namespace["spec"]["finalizers"] = json!(["kubernetes"]);
     }
-}
-
-fn validate_keys(object: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let mut size = 0;
-    for part in ["data", "binaryData"] {
-        for (key, value) in object[part].as_object().into_iter().flatten() {
-            size += key.len() + value.as_str().map_or(0, str::len);
-            let allowed = key
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-            if key.is_empty() || key.len() > 253 || !allowed || key == "." || key == ".." {
-                let detail = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                errors.push(FieldError::invalid(
-                    &format!("{part}[{key}]"),
-                    &Value::from(key.as_str()),
-                    detail,
-                ));
-            }
-        }
-    }
-    if size > 1 << 20 {
-        errors.push(FieldError::too_long("", "may not be more than 1048576 bytes"));
-    }
-    errors
-}
-
-/// Types of secrets promise keys.
-fn validate_secret_type(secret: &Value) -> Vec<FieldError> {
-    let required: &[&str] = match secret["type"].as_str() {
-        Some("kubernetes.io/tls") => &["tls.crt", "tls.key"],
-        Some("kubernetes.io/ssh-auth") => &["ssh-privatekey"],
-        Some("kubernetes.io/dockercfg") => &[".dockercfg"],
-        Some("kubernetes.io/dockerconfigjson") => &[".dockerconfigjson"],
-        _ => &[],
-    };
-    let missing = required.iter().filter(|key| secret["data"].get(**key).is_none());
-    missing
-        .map(|key| FieldError::required(&format!("data[{key}]"), ""))
-        .collect()
 }
 
 fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
@@ -266,22 +286,6 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn validate_binding(binding: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if binding["roleRef"]["name"].as_str().is_none_or(str::is_empty) {
-        errors.push(FieldError::required("roleRef.name", ""));
-    }
-    for (index, subject) in binding["subjects"].as_array().into_iter().flatten().enumerate() {
-        if subject["name"].as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(&format!("subjects[{index}].name"), ""));
-        }
-        if subject["kind"] == "ServiceAccount" && subject["namespace"].as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(&format!("subjects[{index}].namespace"), ""));
-        }
-    }
-    errors
-}
-
 /// Sets a field that is missing or null.
 pub(super) fn set_missing(object: &mut Value, field: &str, value: impl FnOnce() -> Value) {
     if let Some(fields) = object.as_object_mut()
@@ -292,7 +296,7 @@ pub(super) fn set_missing(object: &mut Value, field: &str, value: impl FnOnce() 
 }
 
 /// Items of the list at a JSON pointer; none if there is no list. (Indexing a `Value` for writing would create the path.)
-pub(super) fn items_mut<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
+pub fn items_mut<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
     value
         .pointer_mut(pointer)
         .and_then(Value::as_array_mut)

@@ -23,77 +23,27 @@ pub(super) fn default(service: &mut Value) {
         set_missing(spec, "ipFamilies", || json!(["IPv4"]));
         set_missing(spec, "ipFamilyPolicy", || "SingleStack".into());
     }
+    if spec["sessionAffinity"] == "ClientIP" {
+        set_missing(
+            spec,
+            "sessionAffinityConfig",
+            || json!({"clientIP": {"timeoutSeconds": 10_800}}),
+        );
+    } else if let Some(fields) = spec.as_object_mut() {
+        fields.shift_remove("sessionAffinityConfig");
+    }
+    let outside = matches!(spec["type"].as_str(), Some("NodePort" | "LoadBalancer"))
+        || spec["type"] == "ClusterIP" && spec["externalIPs"].is_array();
+    if outside {
+        set_missing(spec, "externalTrafficPolicy", || "Cluster".into());
+    }
+    if spec["type"] == "LoadBalancer" {
+        set_missing(spec, "allocateLoadBalancerNodePorts", || true.into());
+    }
     if spec["clusterIP"].is_string() {
         let address = spec["clusterIP"].clone();
         set_missing(spec, "clusterIPs", || json!([address]));
     }
-}
-
-/// Complaints about a service.
-pub(super) fn validate(service: &Value) -> Vec<FieldError> {
-    let spec = &service["spec"];
-    let mut errors = Vec::new();
-    let kind = spec["type"].as_str().unwrap_or_default();
-    if !matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName") {
-        let allowed = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].map(Value::from);
-        errors.push(FieldError::not_supported("spec.type", &spec["type"], &allowed));
-    }
-    let ports = spec["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if ports.is_empty() && kind != "ExternalName" && spec["clusterIP"] != "None" {
-        errors.push(FieldError::required("spec.ports", ""));
-    }
-    let affinity = &spec["sessionAffinity"];
-    if !matches!(affinity.as_str(), None | Some("None" | "ClientIP")) {
-        let allowed = ["ClientIP", "None"].map(Value::from);
-        errors.push(FieldError::not_supported("spec.sessionAffinity", affinity, &allowed));
-    }
-    if kind == "ExternalName" && spec["externalName"].as_str().is_none_or(str::is_empty) {
-        errors.push(FieldError::required("spec.externalName", ""));
-    }
-    for (index, port) in ports.iter().enumerate() {
-        let path = format!("spec.ports[{index}]");
-        if !port["port"]
-            .as_i64()
-            .is_some_and(|number| (1..=65535).contains(&number))
-        {
-            errors.push(FieldError::invalid(
-                &format!("{path}.port"),
-                &port["port"],
-                "must be between 1 and 65535, inclusive",
-            ));
-        }
-        if ports.len() > 1 && port["name"].as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(&format!("{path}.name"), ""));
-        }
-        if protocol_matters(spec) && port["protocol"] != "TCP" {
-            let detail = "Stoke's embedded node forwards TCP only; a headless Service (clusterIP: None) resolves to its pods, \
-                          whatever their protocol";
-            errors.push(FieldError::invalid(
-                &format!("{path}.protocol"),
-                &port["protocol"],
-                detail,
-            ));
-        }
-        let same = |other: &Value| other["port"] == port["port"] && other["protocol"] == port["protocol"];
-        if ports[..index].iter().any(same) {
-            errors.push(FieldError::duplicate(
-                &path,
-                &json!({"protocol": port["protocol"], "port": port["port"]}),
-            ));
-        }
-        if ports[..index]
-            .iter()
-            .any(|other| !other["name"].is_null() && other["name"] == port["name"])
-        {
-            errors.push(FieldError::duplicate(&format!("{path}.name"), &port["name"]));
-        }
-    }
-    errors
-}
-
-/// Whether connections to the service are to be forwarded.
-fn protocol_matters(spec: &Value) -> bool {
-    spec["type"] != "ExternalName" && spec["clusterIP"] != "None"
 }
 
 /// What a service asks for beyond what is done for it.

@@ -26,27 +26,6 @@ pub(super) fn default_class(class: &mut Value) {
     set_missing(class, "volumeBindingMode", || "Immediate".into());
 }
 
-/// Complaints about a claim.
-pub(super) fn validate_claim(claim: &Value) -> Vec<FieldError> {
-    let spec = &claim["spec"];
-    let mut errors = Vec::new();
-    let modes = spec["accessModes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if modes.is_empty() {
-        errors.push(FieldError::required(
-            "spec.accessModes",
-            "at least 1 access mode is required",
-        ));
-    }
-    let allowed = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"].map(Value::from);
-    for mode in modes.iter().filter(|mode| !allowed.contains(mode)) {
-        errors.push(FieldError::not_supported("spec.accessModes", mode, &allowed));
-    }
-    if spec["resources"]["requests"]["storage"].is_null() {
-        errors.push(FieldError::required("spec.resources[storage]", ""));
-    }
-    errors
-}
-
 /// Complaints about a change of a claim: after creation only its size, its class's parameters and, while unbound, its volume may change.
 pub(super) fn validate_claim_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let strip = |claim: &Value| {

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::pod_validation;
 use crate::apiserver::meta::{check_labels, check_qualified};
+use crate::apiserver::schema::Path;
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::status::FieldError;
+use crate::apiserver::validation::{Complaints, pod, scheduling};
 use crate::store::fields_of;
 
 /// Complaints about a Deployment.
@@ -33,8 +34,8 @@ pub(super) fn validate_deployment(deployment: &Value) -> Vec<FieldError> {
         _ => {
             let allowed = ["Recreate", "RollingUpdate"].map(Value::from);
             errors.push(FieldError::not_supported(
-                "spec.strategy.type",
-                &strategy["type"],
+                "spec.strategy",
+                &json!({"Type": strategy["type"], "RollingUpdate": strategy["rollingUpdate"]}),
                 &allowed,
             ));
         }
@@ -48,6 +49,7 @@ pub(super) fn validate_deployment(deployment: &Value) -> Vec<FieldError> {
         }
     }
     check_template(spec, "spec.template", &["Always"], &mut errors);
+    no_deadline(spec, "ReplicaSet", &mut errors);
     errors
 }
 
@@ -237,60 +239,44 @@ pub(super) fn one_of(value: &Value, path: &str, allowed: &[&str], errors: &mut V
 fn check_selector(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
     if !spec["selector"].is_object() {
         errors.push(FieldError::required("spec.selector", ""));
+        // What selects nothing matches no labels.
+        let labels = spec["template"]["metadata"]["labels"].clone();
+        let detail = "`selector` does not match template `labels`";
+        errors.push(FieldError::invalid("spec.template.metadata.labels", &labels, detail));
         return;
     }
-    errors.extend(selector_errors(&spec["selector"], "spec.selector"));
+    let wrong = selector_errors(&spec["selector"], "spec.selector");
+    let right = wrong.is_empty();
+    errors.extend(wrong);
     let selector = LabelSelector::from_selector(&spec["selector"]);
     if selector.is_empty() {
         let detail = format!("empty selector is invalid for {kind}");
         errors.push(FieldError::invalid("spec.selector", &spec["selector"], &detail));
-    } else {
+    } else if right {
         template_matches(spec, &selector, errors);
+    } else {
+        let detail = if kind == "statefulset" {
+            ""
+        } else {
+            "invalid label selector"
+        };
+        errors.push(FieldError::invalid("spec.selector", &spec["selector"], detail));
     }
 }
 
 /// Complaints about the conditions of a structured selector.
 pub(super) fn selector_errors(selector: &Value, path: &str) -> Vec<FieldError> {
-    let mut errors = check_labels(&selector["matchLabels"], &format!("{path}.matchLabels"));
-    for (index, expression) in selector["matchExpressions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let place = format!("{path}.matchExpressions[{index}]");
-        let count = expression["values"].as_array().map_or(0, Vec::len);
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" | "NotIn" if count == 0 => errors.push(FieldError::required(
-                &format!("{place}.values"),
-                "must be specified when `operator` is 'In' or 'NotIn'",
-            )),
-            "Exists" | "DoesNotExist" if count > 0 => errors.push(FieldError::forbidden(
-                &format!("{place}.values"),
-                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-            )),
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            _ => errors.push(FieldError::invalid(
-                &format!("{place}.operator"),
-                &expression["operator"],
-                "not a valid selector operator",
-            )),
-        }
-        let key = expression["key"].as_str().unwrap_or_default();
-        errors.extend(check_qualified(key, &format!("{place}.key")));
-    }
-    errors
+    let mut said = Complaints::default();
+    scheduling::check_selector(selector, &Path::Start(path), &mut said);
+    said.0
 }
 
 fn template_matches(spec: &Value, selector: &LabelSelector, errors: &mut Vec<FieldError>) {
-    if !spec["template"].is_object() || selector.is_empty() {
+    if selector.is_empty() {
         return;
     }
     if !selector.matches(&fields_of(&spec["template"])) {
-        let labels = match &spec["template"]["metadata"]["labels"] {
-            Value::Null => json!({}),
-            labels => labels.clone(),
-        };
+        let labels = spec["template"]["metadata"]["labels"].clone();
         let detail = "`selector` does not match template `labels`";
         errors.push(FieldError::invalid("spec.template.metadata.labels", &labels, detail));
     }
@@ -300,16 +286,23 @@ fn template_matches(spec: &Value, selector: &LabelSelector, errors: &mut Vec<Fie
 pub(super) fn check_template(spec: &Value, path: &str, policies: &[&str], errors: &mut Vec<FieldError>) {
     let template = &spec["template"];
     errors.extend(check_labels(&template["metadata"]["labels"], &format!("{path}.labels")));
-    let policy = &template["spec"]["restartPolicy"];
-    if !policy.as_str().is_some_and(|policy| policies.contains(&policy)) {
-        let allowed: Vec<Value> = policies.iter().map(|text| Value::from(*text)).collect();
-        let place = format!("{path}.spec.restartPolicy");
-        errors.push(FieldError::not_supported(&place, policy, &allowed));
+    let annotations = template["metadata"]["annotations"].as_object();
+    for (key, _) in annotations.into_iter().flatten() {
+        errors.extend(check_qualified(key, &format!("{path}.annotations")));
     }
-    errors.extend(pod_validation::validate(template).into_iter().map(|mut error| {
-        error.field = format!("{path}.{}", error.field);
-        error
-    }));
+    let policy = template["spec"]["restartPolicy"].as_str().unwrap_or_default();
+    let place = format!("{path}.spec.restartPolicy");
+    if !policies.contains(&policy) {
+        if policies.len() > 1 && matches!(policy, "" | "Always") {
+            errors.push(FieldError::required(&place, "valid values: \"OnFailure\", \"Never\""));
+        } else {
+            let allowed: Vec<Value> = policies.iter().map(|text| Value::from(*text)).collect();
+            errors.push(FieldError::not_supported(&place, &policy.into(), &allowed));
+        }
+    }
+    let mut said = Complaints::default();
+    pod::check(template, &Path::Field(&Path::Start(path), "spec"), &mut said);
+    errors.append(&mut said.0);
 }
 
 fn no_deadline(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{items_mut, pod, set_missing, storage};
+use super::{items_mut, pod_defaults, set_missing, storage};
 
 /// Fills what a Deployment may leave out.
 pub(super) fn default_deployment(deployment: &mut Value) {
@@ -109,6 +109,6 @@ fn spec_of(object: &mut Value) -> Option<&mut Value> {
 /// Fills what the template of a workload's pods may leave out.
 pub(super) fn default_template(spec: &mut Value) {
     if spec["template"].is_object() {
-        pod::default(&mut spec["template"]);
+        pod_defaults::default(&mut spec["template"]);
     }
 }

@@ -11,6 +11,7 @@ pub mod go;
 mod special;
 mod table;
 mod wire;
+pub mod zero;
 
 use serde_json::{Value, json};
 

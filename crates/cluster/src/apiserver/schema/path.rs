@@ -13,11 +13,28 @@ pub enum Path<'a> {
     Key(&'a Path<'a>, &'a str),
     /// An item of a list: `args[0]`.
     Item(&'a Path<'a>, usize),
+    /// A key of a map, as validation writes it: `limits[cpu]`.
+    Named(&'a Path<'a>, &'a str),
 }
 
 impl Path<'_> {
     /// The beginning of an object.
     pub const ROOT: Path<'static> = Path::Start("");
+
+    /// A field of what is here.
+    pub fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
+        Path::Field(self, name)
+    }
+
+    /// An item of the list that is here.
+    pub fn item(&self, index: usize) -> Path<'_> {
+        Path::Item(self, index)
+    }
+
+    /// A key of the map that is here.
+    pub fn named<'b>(&'b self, key: &'b str) -> Path<'b> {
+        Path::Named(self, key)
+    }
 }
 
 impl fmt::Display for Path<'_> {
@@ -27,6 +44,7 @@ impl fmt::Display for Path<'_> {
             Path::Field(Path::Start(""), name) => out.write_str(name),
             Path::Field(before, name) | Path::Key(before, name) => write!(out, "{before}.{name}"),
             Path::Item(before, index) => write!(out, "{before}[{index}]"),
+            Path::Named(before, key) => write!(out, "{before}[{key}]"),
         }
     }
 }

@@ -52,6 +52,9 @@ fn default_container(container: &mut Value, host_network: bool) {
         }
     }
     for variable in items_mut(container, "/env") {
+        if variable["valueFrom"]["resourceFieldRef"].is_object() {
+            set_missing(&mut variable["valueFrom"]["resourceFieldRef"], "divisor", || "0".into());
+        }
         if variable["valueFrom"]["fieldRef"].is_object() {
             set_missing(&mut variable["valueFrom"]["fieldRef"], "apiVersion", || "v1".into());
         }
@@ -113,19 +116,24 @@ fn default_volume(volume: &mut Value) {
         set_missing(&mut volume["hostPath"], "type", || "".into());
     }
     for item in items_mut(volume, "/downwardAPI/items") {
-        if item["fieldRef"].is_object() {
-            set_missing(&mut item["fieldRef"], "apiVersion", || "v1".into());
-        }
+        default_shown(item);
     }
     for source in items_mut(volume, "/projected/sources") {
         if source["serviceAccountToken"].is_object() {
             set_missing(&mut source["serviceAccountToken"], "expirationSeconds", || 3600.into());
         }
         for item in items_mut(source, "/downwardAPI/items") {
-            if item["fieldRef"].is_object() {
-                set_missing(&mut item["fieldRef"], "apiVersion", || "v1".into());
-            }
+            default_shown(item);
         }
+    }
+}
+
+fn default_shown(item: &mut Value) {
+    if item["fieldRef"].is_object() {
+        set_missing(&mut item["fieldRef"], "apiVersion", || "v1".into());
+    }
+    if item["resourceFieldRef"].is_object() {
+        set_missing(&mut item["resourceFieldRef"], "divisor", || "0".into());
     }
 }
 
