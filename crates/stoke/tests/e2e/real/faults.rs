@@ -122,7 +122,7 @@ fn driver_memory(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     first_cause(
         stage,
         "greedy",
-        &["driver-oom-killed", "driver-out-of-memory", "driver-python-memory"],
+        &["driver-oom-killed", "driver-heap-oom", "python-memory"],
     )
 }
 
@@ -136,7 +136,7 @@ fn executor_memory(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     first_cause(
         stage,
         "hungry",
-        &["executor-oom-killed", "executor-out-of-memory", "python-worker-memory"],
+        &["executor-oom-killed", "python-memory", "python-worker-crashed"],
     )
 }
 
@@ -149,7 +149,7 @@ fn image_missing(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
         &status["applicationState"]["errorMessage"].to_string(),
         &["registry.invalid/nothing:1"],
     )?;
-    first_cause(stage, "pulls", &["image-pull", "image-not-found", "image-pull-failed"])
+    first_cause(stage, "pulls", &["registry-unreachable"])
 }
 
 fn quota_shrinks(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
