@@ -68,12 +68,13 @@ pub enum NameRule {
 /// The rule of a resource.
 pub fn name_rule(resource: &str) -> NameRule {
     match resource {
-        "namespaces" => NameRule::Label,
+        "namespaces" | "statefulsets.apps" => NameRule::Label,
         "services" => NameRule::Label1035,
         "roles.rbac.authorization.k8s.io"
         | "rolebindings.rbac.authorization.k8s.io"
         | "clusterroles.rbac.authorization.k8s.io"
-        | "clusterrolebindings.rbac.authorization.k8s.io" => NameRule::PathSegment,
+        | "clusterrolebindings.rbac.authorization.k8s.io"
+        | "poddisruptionbudgets.policy" => NameRule::PathSegment,
         _ => NameRule::Subdomain,
     }
 }

@@ -305,7 +305,7 @@ fn patterns() -> &'static [(regex::Regex, &'static str)] {
             (r"\b(10\.96|127\.[0-9]+)\.[0-9]+\.[0-9]+\b", "<address>"),
             (r#""nodePort":3[0-9]{4}"#, r#""nodePort":"<port>""#),
             (r#""(lastTransitionTime|lastProbeTime)":"[^"]*""#, r#""$1":"<time>""#),
-            (r"UID in object meta: [-0-9a-f]{36}", "UID in object meta: <uid>"),
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         ]
         .into_iter()
         .map(|(pattern, instead)| (regex::Regex::new(pattern).unwrap(), instead))

@@ -116,8 +116,8 @@ fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
     if versions.is_empty() {
         let detail = "must specify one of v1, v1beta1";
         errors.push(FieldError::required(&format!("{path}.admissionReviewVersions"), detail));
-    } else if !versions.iter().any(|version| version == "v1") {
-        let detail = "must include at least one of v1";
+    } else if !versions.iter().any(|version| version == "v1" || version == "v1beta1") {
+        let detail = "must include at least one of v1, v1beta1";
         let value = Value::from(versions.to_vec());
         errors.push(FieldError::invalid(
             &format!("{path}.admissionReviewVersions"),

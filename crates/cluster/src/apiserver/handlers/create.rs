@@ -203,6 +203,9 @@ fn begin(
     if resource.namespaced {
         metadata["namespace"] = namespace.into();
     }
+    if &*resource.key == "limitranges" && metadata["name"].as_str().is_none_or(str::is_empty) {
+        metadata["name"] = uid().into();
+    }
     metadata["uid"] = uid().into();
     metadata["creationTimestamp"] = now().into();
     if resource.has_generation() {

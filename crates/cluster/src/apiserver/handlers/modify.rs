@@ -38,7 +38,25 @@ pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
         );
         return Err(ApiError::bad_request(message));
     }
+    let namespace = value["metadata"]["namespace"].as_str().unwrap_or_default();
+    if !namespace.is_empty() && resource.namespaced && namespace != call.namespace() {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiError::bad_request(message));
+    }
     let version = value["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    let needed = matches!(
+        &*resource.key,
+        "leases.coordination.k8s.io" | "poddisruptionbudgets.policy"
+    );
+    if needed && version.is_empty() && call.server.store.get(&call.key()).is_some() {
+        let error = FieldError::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
+        return Err(ApiError::invalid(
+            &resource.group,
+            &resource.plural,
+            call.name(),
+            &[error],
+        ));
+    }
     if resource.custom.is_some() && version.is_empty() && call.server.store.get(&call.key()).is_some() {
         let mut error = FieldError::invalid("metadata.resourceVersion", &0.into(), "");
         error.message = "Invalid value: 0x0: must be specified for an update".into();

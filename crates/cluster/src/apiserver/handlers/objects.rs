@@ -129,7 +129,7 @@ fn unrecognised(resource: &Resource, field: &str, value: &Value) -> ApiError {
         _ => "object",
     };
     let text = value.to_string();
-    let end = text.char_indices().nth(32).map_or(text.len(), |(end, _)| end);
+    let end = text.char_indices().nth(30).map_or(text.len(), |(end, _)| end);
     let why = format!("json: cannot unmarshal {found} into Go struct field .{field} of type string");
     ApiError::bad_request(format!(
         "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({} ...)",
@@ -168,8 +168,28 @@ pub(super) fn decode(resource: &Resource, schema: &Schema, value: &mut Value) ->
         let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
         cannot_handle(resource, detail)
     })?;
+    if let Some(byte) = protobuf::zero::not_base64(&resource.api_version(), &resource.kind, value) {
+        return Err(cannot_handle(
+            resource,
+            &format!("illegal base64 data at input byte {byte}"),
+        ));
+    }
     protobuf::zero::leave_out(&resource.api_version(), &resource.kind, value);
+    one_of_each(&mut value["metadata"]);
     Ok(())
+}
+
+/// Owners that are named twice are named once.
+fn one_of_each(metadata: &mut Value) {
+    let owners = metadata.get_mut("ownerReferences").and_then(Value::as_array_mut);
+    if let Some(owners) = owners.filter(|owners| owners.len() > 1) {
+        let all = std::mem::take(owners);
+        for owner in all {
+            if !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        }
+    }
 }
 
 /// Refuses the first value of a wrong type in Go's words: they are what people search for.

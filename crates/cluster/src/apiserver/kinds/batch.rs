@@ -70,6 +70,9 @@ pub(super) fn default_cron_job(cron: &mut Value) {
 fn default_patterns(spec: &mut Value) {
     for rule in items_mut(spec, "/podFailurePolicy/rules") {
         for pattern in items_mut(rule, "/onPodConditions") {
+            if pattern["status"] == "" {
+                pattern["status"] = "True".into();
+            }
             set_missing(pattern, "status", || "True".into());
         }
     }
@@ -90,9 +93,8 @@ pub(super) fn generate_selector(job: &mut Value) {
     for label in UID_LABELS {
         labels[label] = uid.clone();
     }
-    if spec["selector"].is_null() {
-        spec["selector"] = json!({"matchLabels": {UID_LABELS[0]: uid}});
-    }
+    spec["selector"]["matchLabels"][UID_LABELS[0]] = uid;
+    set_missing(spec, "manualSelector", || false.into());
     let labels = spec["template"]["metadata"]["labels"].clone();
     if job["metadata"]["labels"]
         .as_object()

@@ -20,8 +20,9 @@ use super::allowance::{limits, security};
 use super::resources::Resource;
 use super::schema::Path;
 use super::status::FieldError;
-use super::validation::service as service_rules;
-use super::validation::{Complaints, access, claim, config, pod};
+use super::validation::{
+    Complaints, access, claim, config, network, pod, service as service_rules, storage as storage_rules,
+};
 use super::{admission, crd, meta};
 
 /// Store key of HorizontalPodAutoscalers, of both versions.
@@ -34,7 +35,10 @@ pub fn default(resource: &Resource, object: &mut Value) {
     }
     give_structures(&resource.key, object);
     match &*resource.key {
-        "pods" => pod_defaults::default(object),
+        "pods" => {
+            pod_defaults::default(object);
+            pod_defaults::default_pod(object);
+        }
         "services" => service::default(object),
         "persistentvolumeclaims" => storage::default_claim(object),
         "persistentvolumes" => storage::default_volume(object),
@@ -53,6 +57,8 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "cronjobs.batch" => batch::default_cron_job(object),
         crd::DEFINITIONS => crd::prepare(object),
         "secrets" => default_secret(object),
+        "networkpolicies.networking.k8s.io" => default_policy(object),
+        "endpointslices.discovery.k8s.io" => default_slice(object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             default_binding(object);
         }
@@ -110,7 +116,12 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
                     "message": "Scheduling is blocked due to non-empty scheduling gates", "lastProbeTime": null, "lastTransitionTime": meta::now()}]);
             }
         }
-        "services" => object["status"] = json!({"loadBalancer": {}}),
+        "services" | "ingresses.networking.k8s.io" => object["status"] = json!({"loadBalancer": {}}),
+        "resourcequotas" => object["status"] = json!({}),
+        "poddisruptionbudgets.policy" => {
+            object["status"] =
+                json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
+        }
         "persistentvolumeclaims" | "persistentvolumes" => object["status"] = json!({"phase": "Pending"}),
         "namespaces" => object["status"] = json!({"phase": "Active"}),
         key => {
@@ -151,9 +162,12 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             complaints(|said| access::check_binding(object, resource.namespaced, said))
         }
-        "storageclasses.storage.k8s.io" if object["provisioner"].as_str().is_none_or(str::is_empty) => {
-            vec![FieldError::required("provisioner", "")]
-        }
+        "storageclasses.storage.k8s.io" => complaints(|said| storage_rules::check_class(object, said)),
+        "persistentvolumes" => complaints(|said| storage_rules::check_volume(object, said)),
+        "ingresses.networking.k8s.io" => complaints(|said| network::check_ingress(object, said)),
+        "networkpolicies.networking.k8s.io" => complaints(|said| network::check_policy(object, said)),
+        "endpointslices.discovery.k8s.io" => complaints(|said| network::check_slice(object, said)),
+        "leases.coordination.k8s.io" => complaints(|said| network::check_lease(object, said)),
         "priorityclasses.scheduling.k8s.io" => policy::validate_priority_class(object),
         "resourcequotas" => policy::validate_quota(object),
         "limitranges" => policy::validate_limit_range(object),
@@ -208,7 +222,16 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
         "controllerrevisions.apps" if old["data"] != new["data"] => {
             vec![FieldError::invalid("data", &new["data"], "field is immutable")]
         }
-        "configmaps" | "secrets" => validate_immutable(old, new),
+        "configmaps" => validate_immutable(old, new),
+        "secrets" => {
+            let mut errors = validate_immutable(old, new);
+            if old["type"] != new["type"] {
+                errors.push(FieldError::invalid("type", &new["type"], "field is immutable"));
+            }
+            errors
+        }
+        "storageclasses.storage.k8s.io" => complaints(|said| storage_rules::check_class_update(old, new, said)),
+        "endpointslices.discovery.k8s.io" => complaints(|said| network::check_slice_update(old, new, said)),
         crd::DEFINITIONS => crd::validate_update(old, new),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
             if old["roleRef"] != new["roleRef"] =>
@@ -237,10 +260,44 @@ fn default_secret(secret: &mut Value) {
     }
 }
 
+fn default_policy(policy: &mut Value) {
+    for rules in ["ingress", "egress"] {
+        for rule in items_mut(policy, &format!("/spec/{rules}")) {
+            for port in items_mut(rule, "/ports") {
+                set_missing(port, "protocol", || "TCP".into());
+            }
+        }
+    }
+    if !policy["spec"].is_object() {
+        return;
+    }
+    let spec = &mut policy["spec"];
+    let egress = spec["egress"].as_array().is_some_and(|rules| !rules.is_empty());
+    set_missing(spec, "policyTypes", || {
+        if egress {
+            json!(["Ingress", "Egress"])
+        } else {
+            json!(["Ingress"])
+        }
+    });
+    set_missing(spec, "podSelector", || json!({}));
+}
+
+fn default_slice(slice: &mut Value) {
+    for port in items_mut(slice, "/ports") {
+        set_missing(port, "name", || "".into());
+        set_missing(port, "protocol", || "TCP".into());
+    }
+}
+
 fn default_binding(binding: &mut Value) {
     const GROUP: &str = "rbac.authorization.k8s.io";
     if binding["roleRef"].is_object() {
-        set_missing(&mut binding["roleRef"], "apiGroup", || GROUP.into());
+        let role = &mut binding["roleRef"];
+        if role["apiGroup"] == "" {
+            role["apiGroup"] = GROUP.into();
+        }
+        set_missing(role, "apiGroup", || GROUP.into());
     }
     let namespace = binding["metadata"]["namespace"].clone();
     for subject in items_mut(binding, "/subjects") {
@@ -275,7 +332,7 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
             "field is immutable when `immutable` is set",
         ));
     }
-    for part in ["data", "binaryData", "type"] {
+    for part in ["data", "binaryData"] {
         if old[part] != new[part] {
             errors.push(FieldError::forbidden(
                 part,

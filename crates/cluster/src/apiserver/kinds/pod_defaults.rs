@@ -16,10 +16,27 @@ pub(super) fn default(pod: &mut Value) {
     for list in ["initContainers", "containers"] {
         for container in items_mut(spec, &format!("/{list}")) {
             default_container(container, host_network);
+            // Restart rules of single containers are not in force; what they say is dropped.
+            if container["restartPolicy"] != "Always" || list == "containers" {
+                container
+                    .as_object_mut()
+                    .map(|fields| fields.shift_remove("restartPolicy"));
+            }
         }
     }
     for volume in items_mut(spec, "/volumes") {
         default_volume(volume);
+    }
+}
+
+/// Fills what a pod has and a template leaves to its pods.
+pub(super) fn default_pod(pod: &mut Value) {
+    let spec = &mut pod["spec"];
+    set_missing(spec, "enableServiceLinks", || true.into());
+    for list in ["initContainers", "containers"] {
+        for container in items_mut(spec, &format!("/{list}")) {
+            default_requests(&mut container["resources"]);
+        }
     }
 }
 
@@ -35,7 +52,6 @@ fn default_spec(spec: &mut Value) {
     }
     set_missing(spec, "securityContext", || json!({}));
     set_missing(spec, "schedulerName", || "default-scheduler".into());
-    set_missing(spec, "enableServiceLinks", || true.into());
 }
 
 fn default_container(container: &mut Value, host_network: bool) {
@@ -60,7 +76,11 @@ fn default_container(container: &mut Value, host_network: bool) {
         }
     }
     set_missing(container, "resources", || json!({}));
-    default_requests(&mut container["resources"]);
+    for hook in ["postStart", "preStop"] {
+        if container["lifecycle"][hook].is_object() {
+            default_http(&mut container["lifecycle"][hook]);
+        }
+    }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if container[probe].is_object() {
             default_probe(&mut container[probe]);
@@ -95,9 +115,13 @@ fn default_probe(probe: &mut Value) {
     ] {
         set_missing(probe, field, || value.into());
     }
-    if probe["httpGet"].is_object() {
-        set_missing(&mut probe["httpGet"], "scheme", || "HTTP".into());
-        set_missing(&mut probe["httpGet"], "path", || "/".into());
+    default_http(probe);
+}
+
+fn default_http(handler: &mut Value) {
+    if handler["httpGet"].is_object() {
+        set_missing(&mut handler["httpGet"], "scheme", || "HTTP".into());
+        set_missing(&mut handler["httpGet"], "path", || "/".into());
     }
 }
 
@@ -111,6 +135,10 @@ fn default_volume(volume: &mut Value) {
         if volume[source].is_object() {
             set_missing(&mut volume[source], "defaultMode", mode);
         }
+    }
+    if volume["ephemeral"]["volumeClaimTemplate"]["spec"].is_object() {
+        let spec = &mut volume["ephemeral"]["volumeClaimTemplate"]["spec"];
+        set_missing(spec, "volumeMode", || "Filesystem".into());
     }
     if volume["hostPath"].is_object() {
         set_missing(&mut volume["hostPath"], "type", || "".into());

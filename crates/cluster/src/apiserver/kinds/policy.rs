@@ -17,9 +17,7 @@ const SYSTEM_CLASSES: [(&str, i64); 2] = [
 pub(super) fn validate_priority_class(class: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let name = class["metadata"]["name"].as_str().unwrap_or_default();
-    let Some(value) = class["value"].as_i64() else {
-        return vec![FieldError::required("value", "")];
-    };
+    let value = class["value"].as_i64().unwrap_or(0);
     if name.starts_with("system-") {
         let known = SYSTEM_CLASSES.contains(&(name, value)) && class["globalDefault"] != true;
         if !known {
@@ -176,7 +174,22 @@ pub(super) fn validate_budget(budget: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null() {
         let detail = "minAvailable and maxUnavailable cannot be both set";
-        errors.push(FieldError::invalid("spec", &json!({}), detail));
+        let value = json!({"MinAvailable": spec["minAvailable"], "Selector": spec["selector"],
+            "MaxUnavailable": spec["maxUnavailable"], "UnhealthyPodEvictionPolicy": spec["unhealthyPodEvictionPolicy"]});
+        errors.push(FieldError::invalid("spec", &value, detail));
+    }
+    for field in ["minAvailable", "maxUnavailable"] {
+        let percent = spec[field]
+            .as_str()
+            .and_then(|text| text.strip_suffix('%')?.parse::<u64>().ok());
+        if percent.is_some_and(|percent| percent > 100) {
+            let path = format!("spec.{field}");
+            errors.push(FieldError::invalid(
+                &path,
+                &spec[field],
+                "must not be greater than 100%",
+            ));
+        }
     }
     number_or_percent(&spec["minAvailable"], "spec.minAvailable", &mut errors);
     number_or_percent(&spec["maxUnavailable"], "spec.maxUnavailable", &mut errors);

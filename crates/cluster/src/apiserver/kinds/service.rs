@@ -16,6 +16,9 @@ pub(super) fn default(service: &mut Value) {
     for port in items_mut(spec, "/ports") {
         set_missing(port, "protocol", || "TCP".into());
         let number = port["port"].clone();
+        if port["targetPort"] == 0 || port["targetPort"] == "" {
+            port["targetPort"] = number.clone();
+        }
         set_missing(port, "targetPort", || number);
     }
     if spec["type"] != "ExternalName" {

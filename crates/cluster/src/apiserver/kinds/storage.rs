@@ -9,6 +9,31 @@ use crate::apiserver::status::FieldError;
 pub(super) fn default_claim(claim: &mut Value) {
     if claim["spec"].is_object() {
         set_missing(&mut claim["spec"], "volumeMode", || "Filesystem".into());
+        keep_sources(&mut claim["spec"]);
+    }
+}
+
+/// A source that nothing can fill a volume from is dropped; the old and the new field say the same.
+fn keep_sources(spec: &mut Value) {
+    let source = &spec["dataSource"];
+    let group = source["apiGroup"].as_str().unwrap_or_default();
+    let known = matches!(
+        (group, source["kind"].as_str().unwrap_or_default()),
+        ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot")
+    );
+    if source.is_object() && !known {
+        spec.as_object_mut().map(|fields| fields.shift_remove("dataSource"));
+    }
+    let (old, new) = (spec["dataSource"].clone(), spec["dataSourceRef"].clone());
+    if old.is_object() && new.is_null() {
+        spec["dataSourceRef"] = old;
+    } else if new.is_object() && old.is_null() && new["namespace"].is_null() {
+        spec["dataSource"] = new;
+    }
+    for field in ["dataSource", "dataSourceRef"] {
+        if spec[field].is_object() {
+            set_missing(&mut spec[field], "apiGroup", || Value::Null);
+        }
     }
 }
 
@@ -30,7 +55,7 @@ pub(super) fn default_class(class: &mut Value) {
 pub(super) fn validate_claim_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let strip = |claim: &Value| {
         let mut spec = claim["spec"].clone();
-        spec["resources"] = json!(null);
+        spec["resources"]["requests"] = json!(null);
         spec["volumeAttributesClassName"] = json!(null);
         if old["spec"]["volumeName"].as_str().is_none_or(str::is_empty) {
             spec["volumeName"] = json!(null);

@@ -127,12 +127,18 @@ pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
         let value = &spec["persistentVolumeClaimRetentionPolicy"][moment];
         one_of(value, &path, &["Delete", "Retain"], &mut errors);
     }
-    at_least_zero(
-        spec,
-        &["replicas", "minReadySeconds", "revisionHistoryLimit"],
-        "spec",
-        &mut errors,
-    );
+    at_least_zero(spec, &["replicas", "minReadySeconds"], "spec", &mut errors);
+    for (index, claim) in spec["volumeClaimTemplates"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let place = format!("spec.volumeClaimTemplates[{index}].spec");
+        let mut said = Complaints::default();
+        crate::apiserver::validation::claim::check(&claim["spec"], &Path::Start(&place), &mut said);
+        errors.append(&mut said.0);
+    }
     at_least_zero(&spec["ordinals"], &["start"], "spec.ordinals", &mut errors);
     check_selector(spec, "statefulset", &mut errors);
     // Volumes of claim templates are added to each pod; a mount of one is no mount of nothing.
@@ -288,7 +294,7 @@ pub(super) fn check_template(spec: &Value, path: &str, policies: &[&str], errors
     errors.extend(check_labels(&template["metadata"]["labels"], &format!("{path}.labels")));
     let annotations = template["metadata"]["annotations"].as_object();
     for (key, _) in annotations.into_iter().flatten() {
-        errors.extend(check_qualified(key, &format!("{path}.annotations")));
+        errors.extend(check_qualified(&key.to_lowercase(), &format!("{path}.annotations")));
     }
     let policy = template["spec"]["restartPolicy"].as_str().unwrap_or_default();
     let place = format!("{path}.spec.restartPolicy");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::table::{Field, Kind, Message, Shape, Table};
+use super::table::{Field, Kind, Message, Shape, Special, Table};
 use crate::apiserver::schema::Path;
 
 /// Leaves out what the JSON of Go's structures leaves out. Unknown kinds stay as they are.
@@ -78,6 +78,11 @@ fn too_large_in(table: &Table, message: &Message, object: &Value, at: &Path<'_>)
             Kind::Message(id) if table.message(id).special.is_none() => {
                 too_large_in(table, table.message(id), value, place)
             }
+            Kind::Message(id) if table.message(id).special == Some(Special::IntOrString) => {
+                let number = value.as_number()?;
+                let fits = number.as_i64().is_some_and(|number| i32::try_from(number).is_ok());
+                (!fits).then(|| (place.to_string(), number.to_string()))
+            }
             _ => None,
         };
         match (field.shape, value) {
@@ -89,6 +94,47 @@ fn too_large_in(table: &Table, message: &Message, object: &Value, at: &Path<'_>)
             _ => None,
         }
     })
+}
+
+/// Where the first text that should be base64 is not, as Go counts it.
+pub fn not_base64(api_version: &str, kind: &str, object: &Value) -> Option<usize> {
+    let table = Table::get();
+    let message = table.of_kind(api_version, kind)?;
+    let fields = message.fields.iter().filter(|field| field.kind == Kind::Bytes);
+    fields
+        .filter_map(|field| object.get(field.name))
+        .find_map(|value| match value {
+            Value::Object(map) => map.values().filter_map(Value::as_str).find_map(stops),
+            Value::String(text) => stops(text),
+            _ => None,
+        })
+}
+
+/// The byte at which a decoder of base64 gives up.
+fn stops(text: &str) -> Option<usize> {
+    let bytes: Vec<(usize, u8)> = text
+        .bytes()
+        .enumerate()
+        .filter(|(_, byte)| !b"\r\n".contains(byte))
+        .collect();
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    let mut taken = 0;
+    for (index, (at, byte)) in bytes.iter().enumerate() {
+        if *byte == b'=' {
+            return match (taken % 4, bytes.get(index + 1)) {
+                (0 | 1, _) => Some(*at),
+                (2, None) => Some(text.len()),
+                (2, Some((_, b'='))) => bytes.get(index + 2).map(|(at, _)| *at),
+                (2, Some(_)) => Some(*at),
+                (_, next) => next.map(|(at, _)| *at),
+            };
+        }
+        if !known(*byte) {
+            return Some(*at);
+        }
+        taken += 1;
+    }
+    (taken % 4 != 0).then(|| text.len() - taken % 4)
 }
 
 #[cfg(test)]
@@ -106,6 +152,13 @@ mod tests {
             pod,
             json!({"metadata": {"name": "a"}, "spec": {"shareProcessNamespace": false, "containers": [{"name": "", "args": [""]}]}})
         );
+    }
+
+    #[test]
+    fn base64_is_read_as_go_reads_it() {
+        let found = ["AAEC", "not base64!", "AAECx", "-x", "YQ==", "YQ=", "", "a b"].map(stops);
+        let expected = [None, Some(3), Some(4), Some(0), None, Some(3), None, Some(1)];
+        assert_eq!(found, expected);
     }
 
     #[test]

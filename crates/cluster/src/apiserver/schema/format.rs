@@ -17,8 +17,6 @@ pub enum Format {
     Duration,
     /// Base64.
     Byte,
-    /// Fits 32 bits.
-    Int32,
     /// Any other that is checked, by its name.
     Named(&'static str),
 }
@@ -57,7 +55,6 @@ impl Format {
             "date-time" | "datetime" => Format::DateTime,
             "duration" => Format::Duration,
             "byte" => Format::Byte,
-            "int32" => Format::Int32,
             name => NAMED
                 .iter()
                 .find(|known| **known == name)
@@ -72,7 +69,6 @@ impl Format {
             Format::DateTime => "date-time",
             Format::Duration => "duration",
             Format::Byte => "byte",
-            Format::Int32 => "int32",
             Format::Named(name) => name,
         }
     }
@@ -80,7 +76,7 @@ impl Format {
     /// Whether a text is of this format.
     pub fn holds(self, text: &str) -> bool {
         match self {
-            Format::None | Format::Int32 => true,
+            Format::None => true,
             Format::DateTime => is_date_time(text),
             Format::Duration => crate::apiserver::cel::parse_duration(text).is_some(),
             Format::Byte => base64::engine::general_purpose::STANDARD.decode(text).is_ok(),

@@ -165,12 +165,6 @@ fn check_duplicates(list: &ListType, elements: &[Value], path: &Path<'_>, errors
 fn check_format(format: Format, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     match (format, value) {
         (Format::None, _) => {}
-        (Format::Int32, Value::Number(number))
-            if !number.is_f64() && number.as_i64().is_none_or(|number| i32::try_from(number).is_err()) =>
-        {
-            let message = format!("{path} in body must be of type int32: {number}");
-            errors.push(FieldError::invalid(&path.to_string(), value, &message));
-        }
         (format, Value::String(text)) if !format.holds(text) => {
             let message = format!("{path} in body must be of type {}: {text:?}", format.name());
             errors.push(FieldError::invalid(&path.to_string(), value, &message));

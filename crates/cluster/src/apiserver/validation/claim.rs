@@ -38,6 +38,14 @@ pub fn check(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
     if !class.is_empty() {
         said.text(&at.field("storageClassName"), class, words::subdomain(class));
     }
+    let attributes = text(&spec["volumeAttributesClassName"]);
+    if !attributes.is_empty() {
+        said.text(
+            &at.field("volumeAttributesClassName"),
+            attributes,
+            words::subdomain(attributes),
+        );
+    }
     said.one_of(&at.field("volumeMode"), &spec["volumeMode"], &["Block", "Filesystem"]);
     for field in ["dataSource", "dataSourceRef"] {
         let source = &spec[field];
@@ -45,7 +53,7 @@ pub fn check(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
             let at = at.field(field);
             said.text_required(&at.field("name"), &source["name"]);
             said.text_required(&at.field("kind"), &source["kind"]);
-            if text(&source["apiGroup"]).is_empty() && !matches!(text(&source["kind"]), "" | "PersistentVolumeClaim") {
+            if text(&source["apiGroup"]).is_empty() && text(&source["kind"]) != "PersistentVolumeClaim" {
                 let detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
                 said.invalid(&at, source["kind"].clone(), detail);
             }

@@ -66,17 +66,17 @@ fn check(container: &Value, first: bool, around: &Around<'_>, at: &Path<'_>, sai
         &container["terminationMessagePolicy"],
         &["File", "FallbackToLogsOnError"],
     );
-    let policy = &container["restartPolicy"];
-    if first {
-        said.one_of(&at.field("restartPolicy"), policy, &["Always"]);
-    } else if !policy.is_null() {
-        said.forbidden(&at.field("restartPolicy"), "may not be set for non-init containers");
-    }
     check_ports(container, at, said);
     environment::check(container, at, said);
     check_mounts(container, around.volumes, at, said);
     let grace = around.spec["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
-    probes::check(container, at, !first || policy == "Always", grace, said);
+    probes::check(
+        container,
+        at,
+        !first || container["restartPolicy"] == "Always",
+        grace,
+        said,
+    );
     resources::check(container, around.spec, at, said);
     check_resizes(container, around.spec, at, said);
     security::check_container(

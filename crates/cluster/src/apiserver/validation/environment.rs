@@ -113,7 +113,8 @@ fn check_source(variable: &Value, at: &Path<'_>, said: &mut Complaints) {
         }
         sources += 1;
         let at = at.field(field);
-        named(&reference["name"], &at.field("name"), said);
+        let name = text(&reference["name"]);
+        said.text(&at.field("name"), name, words::subdomain(name));
         if let Some(key) = said.text_required(&at.field("key"), &reference["key"]) {
             said.text(&at.field("key"), key, words::config_key(key));
         }
@@ -138,6 +139,7 @@ pub(super) fn check_field(reference: &Value, at: &Path<'_>, shown: &[&str], said
         said.required(&at.field("apiVersion"), "");
         return;
     }
+    let whole = at;
     let at = at.field("fieldPath");
     let Some(path) = said.text_required(&at, &reference["fieldPath"]) else {
         return;
@@ -150,8 +152,8 @@ pub(super) fn check_field(reference: &Value, at: &Path<'_>, shown: &[&str], said
     let subscript = path.strip_suffix("']").and_then(|path| path.split_once("['"));
     if let Some((map, key)) = subscript {
         match map {
-            "metadata.annotations" => said.text(&at, &key.to_lowercase(), words::qualified(&key.to_lowercase())),
-            "metadata.labels" => said.text(&at, key, words::qualified(key)),
+            "metadata.annotations" => said.text(whole, &key.to_lowercase(), words::qualified(&key.to_lowercase())),
+            "metadata.labels" => said.text(whole, key, words::qualified(key)),
             _ => {
                 let detail = format!("error converting fieldPath: field label does not support subscript: {path}");
                 said.invalid(&at, path, &detail);
@@ -200,7 +202,7 @@ pub(super) fn check_resource(reference: &Value, at: &Path<'_>, own: bool, said: 
     };
     if !allowed.contains(&divisor) {
         let detail = format!("only divisor's values {words} are supported with the {what} resource");
-        said.invalid(&at.field("divisor"), divisor, &detail);
+        said.invalid(&at.field("divisor"), resource, &detail);
     }
 }
 

@@ -8,6 +8,7 @@ pub mod claim;
 pub mod config;
 mod container;
 mod environment;
+pub mod network;
 pub mod pod;
 mod pod_update;
 mod probes;
@@ -16,6 +17,7 @@ pub mod scheduling;
 mod security;
 pub mod service;
 mod sources;
+pub mod storage;
 mod volumes;
 pub mod words;
 

@@ -28,7 +28,7 @@ pub fn check(pod: &Value, at: &Path<'_>, said: &mut Complaints) {
     check_gates(spec, at, said);
     security::check_pod(spec, &at.field("securityContext"), said);
     check_labels(&spec["nodeSelector"], &at.field("nodeSelector"), said);
-    scheduling::check_affinity(&spec["affinity"], pod, &at.field("affinity"), said);
+    scheduling::check_affinity(&spec["affinity"], &at.field("affinity"), said);
     scheduling::check_tolerations(&spec["tolerations"], &at.field("tolerations"), said);
     let spread = at.field("topologySpreadConstraints");
     scheduling::check_spread(&spec["topologySpreadConstraints"], &spread, said);

@@ -37,18 +37,11 @@ pub fn check_selector(selector: &Value, at: &Path<'_>, said: &mut Complaints) {
 }
 
 /// `spec.affinity`.
-pub(super) fn check_affinity(affinity: &Value, pod: &Value, at: &Path<'_>, said: &mut Complaints) {
+pub(super) fn check_affinity(affinity: &Value, at: &Path<'_>, said: &mut Complaints) {
     let node = &affinity["nodeAffinity"];
     let place = at.field("nodeAffinity");
     if node[REQUIRED].is_object() {
-        let at = place.field(REQUIRED);
-        let at = at.field("nodeSelectorTerms");
-        if is_empty(&node[REQUIRED]["nodeSelectorTerms"]) {
-            said.required(&at, "must have at least one node selector term");
-        }
-        for (index, term) in items(&node[REQUIRED]["nodeSelectorTerms"]) {
-            check_term(term, true, &at.item(index), said);
-        }
+        check_node_selector(&node[REQUIRED], &place.field(REQUIRED), said);
     }
     let list = place.field(PREFERRED);
     for (index, preference) in items(&node[PREFERRED]) {
@@ -60,14 +53,25 @@ pub(super) fn check_affinity(affinity: &Value, pod: &Value, at: &Path<'_>, said:
         let place = at.field(kind);
         let list = place.field(REQUIRED);
         for (index, term) in items(&affinity[kind][REQUIRED]) {
-            check_pod_term(term, pod, &list.item(index), said);
+            check_pod_term(term, &list.item(index), said);
         }
         let list = place.field(PREFERRED);
         for (index, term) in items(&affinity[kind][PREFERRED]) {
             let at = list.item(index);
             check_weight(&term["weight"], &at.field("weight"), said);
-            check_pod_term(&term["podAffinityTerm"], pod, &at.field("podAffinityTerm"), said);
+            check_pod_term(&term["podAffinityTerm"], &at.field("podAffinityTerm"), said);
         }
+    }
+}
+
+/// Terms of which a node has to meet one.
+pub(super) fn check_node_selector(selector: &Value, at: &Path<'_>, said: &mut Complaints) {
+    let at = at.field("nodeSelectorTerms");
+    if is_empty(&selector["nodeSelectorTerms"]) {
+        said.required(&at, "must have at least one node selector term");
+    }
+    for (index, term) in items(&selector["nodeSelectorTerms"]) {
+        check_term(term, true, &at.item(index), said);
     }
 }
 
@@ -136,7 +140,7 @@ fn check_field(requirement: &Value, at: &Path<'_>, said: &mut Complaints) {
     }
 }
 
-fn check_pod_term(term: &Value, pod: &Value, at: &Path<'_>, said: &mut Complaints) {
+fn check_pod_term(term: &Value, at: &Path<'_>, said: &mut Complaints) {
     for field in ["labelSelector", "namespaceSelector"] {
         if term[field].is_object() {
             check_selector(&term[field], &at.field(field), said);
@@ -146,7 +150,6 @@ fn check_pod_term(term: &Value, pod: &Value, at: &Path<'_>, said: &mut Complaint
         let name = text(namespace);
         said.text(&at.field("namespace"), name, words::label(name));
     }
-    let _ = pod;
     let keys = at.field("matchLabelKeys");
     for field in ["matchLabelKeys", "mismatchLabelKeys"] {
         let list = at.field(field);

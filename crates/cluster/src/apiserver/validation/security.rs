@@ -29,7 +29,6 @@ const NOT_ON_WINDOWS_PODS: &[&str] = &[
     "runAsGroup",
     "supplementalGroups",
     "supplementalGroupsPolicy",
-    "shareProcessNamespace",
 ];
 
 /// The pod's.
@@ -89,6 +88,12 @@ pub(super) fn check_pod(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
     check_profiles(context, at, said);
     if spec["os"]["name"] == "windows" {
         forbid(context, NOT_ON_WINDOWS_PODS, at, said);
+        if !spec["shareProcessNamespace"].is_null() {
+            said.forbidden(
+                &Path::Start("spec.shareProcessNamespace"),
+                "cannot be set for a windows pod",
+            );
+        }
     }
 }
 
@@ -131,7 +136,7 @@ fn check_profiles(context: &Value, at: &Path<'_>, said: &mut Complaints) {
         let local = &profile["localhostProfile"];
         let place = at.field("localhostProfile");
         if kind == "Localhost" {
-            if text(local).is_empty() {
+            if local.is_null() || field != "seccompProfile" && text(local).is_empty() {
                 said.required(&place, &format!("must be set when {name} type is Localhost"));
             } else if field == "seccompProfile" {
                 said.text(&place, text(local), words::inner_path(text(local)));

@@ -202,16 +202,17 @@ fn check_projected(source: &Value, at: &Path<'_>, said: &mut Complaints) {
                 }
                 "downwardAPI" => {
                     items(&inner["items"]).for_each(|(_, item)| check_shown(item, &place, said));
-                    unique(
-                        "downwardAPI",
-                        items(&inner["items"]).map(|(_, item)| text(&item["path"])),
-                        &mut paths,
-                        at,
-                        said,
-                    );
+                    for (_, item) in items(&inner["items"]) {
+                        let path = text(&item["path"]);
+                        unique(path, [path].into_iter(), &mut paths, at, said);
+                    }
                 }
                 "serviceAccountToken" => {
                     check_token(inner, &place, at, said);
+                    // The path of a token may come twice.
+                    if paths.contains(text(&inner["path"])) {
+                        continue;
+                    }
                     unique(
                         "serviceAccountToken",
                         [text(&inner["path"])].into_iter(),

@@ -31,7 +31,7 @@ pub(super) fn check<'v>(pod: &'v Value, at: &Path<'_>, said: &mut Complaints) ->
         check_sources(volume, &at, said);
         // The name of a claim that is made for the volume tells nothing of the volume.
         let right = said.0.len() == before;
-        if volume["ephemeral"].is_object() && !owner.is_empty() {
+        if volume["ephemeral"].is_object() && !owner.is_empty() && !text(&volume["name"]).is_empty() {
             let claim = format!("{owner}-{}", text(&volume["name"]));
             for rule in words::subdomain(&claim) {
                 let detail = format!("PVC name {claim:?}: {rule}");
