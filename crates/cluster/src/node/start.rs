@@ -92,7 +92,10 @@ async fn image(context: &Arc<Context>, order: &Order) -> Result<Image, NotStarte
             );
             Ok(image)
         }
-        Err(message) => Err(failed(message)),
+        Err(message) => {
+            event(false, "Pulling", format!("Pulling image \"{name}\""));
+            Err(failed(message))
+        }
         Ok(None) if order.container.image_pull_policy.as_deref() == Some("Never") => {
             let message = format!("Container image \"{name}\" is not present with pull policy of Never");
             event(true, "ErrImageNeverPull", message.clone());

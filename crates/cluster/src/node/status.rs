@@ -32,7 +32,7 @@ pub(crate) fn status(pod: &Pod, facts: &PodFacts, place: Where<'_>, previous: &P
         Some(container_status(
             container,
             facts,
-            facts.role == Role::Main && !initialized,
+            spec.init_containers.as_ref().is_some_and(|list| !list.is_empty()),
         ))
     };
     let unready: Vec<&str> = facts
@@ -103,7 +103,8 @@ pub(crate) fn status(pod: &Pod, facts: &PodFacts, place: Where<'_>, previous: &P
     let address = place.pod_address.map(str::to_owned);
     PodStatus {
         conditions: Some(conditions),
-        container_statuses: Some(spec.containers.iter().filter_map(&container_status).collect()),
+        // A kubelet lists them by name, and init containers as they run.
+        container_statuses: Some(sorted(spec.containers.iter().filter_map(&container_status).collect())),
         init_container_statuses: spec
             .init_containers
             .as_ref()
@@ -125,13 +126,18 @@ pub(crate) fn status(pod: &Pod, facts: &PodFacts, place: Where<'_>, previous: &P
     }
 }
 
-fn container_status(container: &Container, facts: &ContainerFacts, initializing: bool) -> ContainerStatus {
+fn sorted(mut statuses: Vec<ContainerStatus>) -> Vec<ContainerStatus> {
+    statuses.sort_by(|one, other| one.name.cmp(&other.name));
+    statuses
+}
+
+fn container_status(container: &Container, facts: &ContainerFacts, has_init: bool) -> ContainerStatus {
     let running = matches!(facts.state, State::Running(_));
     let begun = running || facts.ended().is_some();
     let mut state = ContainerState::default();
     match &facts.state {
         State::Waiting(reason) => {
-            let usual = if initializing || facts.role == Role::Init {
+            let usual = if has_init {
                 "PodInitializing"
             } else {
                 "ContainerCreating"

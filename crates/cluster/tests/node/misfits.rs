@@ -26,8 +26,9 @@ pub async fn images_that_cannot_be_had(bench: &Bench) {
         format!("Back-off pulling image \"nothing:1\": ErrImagePull: {cause}")
     );
     assert_eq!(
-        bench.events(&none, 5).await[1..],
+        bench.events(&none, 6).await[1..],
         [
+            "Pulling: Pulling image \"nothing:1\"".to_owned(),
             format!("Failed: Failed to pull image \"nothing:1\": {cause}"),
             "Failed: Error: ErrImagePull".to_owned(),
             "BackOff: Back-off pulling image \"nothing:1\"".to_owned(),
