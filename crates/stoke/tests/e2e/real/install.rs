@@ -51,7 +51,7 @@ fn chart(rig: &Rig) -> Result<(), Failed> {
     // helm leaves what is in the chart's folder `crds`.
     rig.kubectl(&[
         "delete",
-        "-f",
+        "-k",
         &repository().join("deploy/crds").to_string_lossy(),
         "--ignore-not-found",
     ])
