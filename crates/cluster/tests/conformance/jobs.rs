@@ -307,9 +307,8 @@ fn wording(ground: &Ground) -> Result<(), String> {
     let namespace = ground.namespace();
     let run = |text: &str| ground.kubectl(&namespace, &["apply", "-f", "-"], text);
     let text = manifest("j", "true", "  suspend: true\n");
-    run(&text.replace("restartPolicy: Never", "restartPolicy: Always")).refused_with(
-        "spec.template.spec.restartPolicy: Unsupported value: \"Always\": supported values: \"OnFailure\", \"Never\"",
-    )?;
+    run(&text.replace("restartPolicy: Never", "restartPolicy: Always"))
+        .refused_with("spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"")?;
     run(&text.replace("  suspend", "  completionMode: Indexed\n  parallelism: 1\n  suspend"))
         .refused_with("spec.completions: Required value: when completion mode is Indexed")?;
     run(&text).ok()?;

@@ -11,7 +11,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use crate::generate::{BASE, Case, Form, Kind, Request, hash};
-use crate::mutate::{places, set};
+use crate::mutate::{REMOVE, places, set};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 8;
@@ -91,6 +91,8 @@ fn based(kind: &Kind) -> Value {
     if !kind.own_name {
         set(&mut object, "metadata.name", &json!(BASE));
     }
+    // Where controllers run, what nobody owns would be removed.
+    set(&mut object, "metadata.ownerReferences", &json!(REMOVE));
     object
 }
 
@@ -303,8 +305,11 @@ fn patterns() -> &'static [(regex::Regex, &'static str)] {
         [
             (r"kube-api-access-[a-z0-9]{5}", "kube-api-access-<random>"),
             (r"\b(10\.96|127\.[0-9]+)\.[0-9]+\.[0-9]+\b", "<address>"),
-            (r#""nodePort":3[0-9]{4}"#, r#""nodePort":"<port>""#),
-            (r#""(lastTransitionTime|lastProbeTime)":"[^"]*""#, r#""$1":"<time>""#),
+            (r#""(nodePort|healthCheckNodePort)":3[0-9]{4}"#, r#""$1":"<port>""#),
+            (
+                r#""(lastTransitionTime|lastProbeTime|lastPhaseTransitionTime)":"[^"]*""#,
+                r#""$1":"<time>""#,
+            ),
             (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         ]
         .into_iter()

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use crate::apiserver::cel::Program;
 use crate::apiserver::cel::check::Type;
+use crate::apiserver::meta::{NameRule, check_name};
+use crate::apiserver::schema::Path;
 use crate::apiserver::status::FieldError;
+use crate::apiserver::validation::{Complaints, items, scheduling, text, words};
 
 /// Fills what may be left out.
 pub fn default(kind: &str, object: &mut Value) {
@@ -89,6 +92,42 @@ fn one_of(value: &Value, path: &str, allowed: &[&str], errors: &mut Vec<FieldErr
     }
 }
 
+/// Names of conditions and versions: each once, each of its form.
+fn check_names(webhook: &Value, at: &Path<'_>, said: &mut Complaints) {
+    let list = at.field("matchConditions");
+    let mut known = Vec::new();
+    for (index, condition) in items(&webhook["matchConditions"]) {
+        let (name, at) = (text(&condition["name"]), list.item(index));
+        if !name.is_empty() {
+            said.text(&at.field("name"), name, words::qualified(name));
+            if known.contains(&name) {
+                said.duplicate(&at.field("name"), name);
+            }
+        }
+        known.push(name);
+    }
+    let list = at.field("admissionReviewVersions");
+    let mut known = Vec::new();
+    for (index, version) in items(&webhook["admissionReviewVersions"]) {
+        let (version, place) = (text(version), list.item(index));
+        said.0
+            .extend(check_name(NameRule::Label1035, &place.to_string(), version));
+        if known.contains(&version) {
+            said.invalid(&place, version, "duplicate version");
+        }
+        known.push(version);
+    }
+    let (service, at) = (&webhook["clientConfig"]["service"], at.field("clientConfig"));
+    let at = at.field("service");
+    if service["path"].as_str().is_some_and(|path| !path.starts_with('/')) {
+        said.invalid(&at.field("path"), text(&service["path"]), "must start with a '/'");
+    }
+    if let Some(port) = service["port"].as_i64().filter(|port| !(1..=65_535).contains(port)) {
+        let detail = "port is not valid: must be between 1 and 65535, inclusive";
+        said.invalid(&at.field("port"), port, detail);
+    }
+}
+
 fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let name = webhook["name"].as_str().unwrap_or_default();
     if name.is_empty() {
@@ -109,6 +148,13 @@ fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
             errors,
         ),
     }
+    let mut said = Complaints::default();
+    let at = Path::Start(path);
+    for field in ["namespaceSelector", "objectSelector"] {
+        scheduling::check_selector(&webhook[field], &at.field(field), &mut said);
+    }
+    check_names(webhook, &at, &mut said);
+    errors.append(&mut said.0);
     let versions = webhook["admissionReviewVersions"]
         .as_array()
         .map(Vec::as_slice)

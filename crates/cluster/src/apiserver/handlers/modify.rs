@@ -14,6 +14,7 @@ use super::respond;
 use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
 use crate::apiserver::apply;
 use crate::apiserver::fields::{self, Manager};
+use crate::apiserver::kinds;
 use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
 use crate::apiserver::resources::Resource;
 use crate::apiserver::server::Call;
@@ -31,6 +32,13 @@ pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
     check_kind(&resource, &mut value)?;
     check_fields(&mut call, &mut value)?;
     let given = value["metadata"]["name"].as_str().unwrap_or_default();
+    if given.is_empty() {
+        let message = format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name()
+        );
+        return Err(ApiError::bad_request(message));
+    }
     if given != call.name() {
         let message = format!(
             "the name of the object ({given}) does not match the name on the URL ({})",
@@ -44,25 +52,16 @@ pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
         return Err(ApiError::bad_request(message));
     }
     let version = value["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-    let needed = matches!(
-        &*resource.key,
-        "leases.coordination.k8s.io" | "poddisruptionbudgets.policy"
-    );
+    let needed = resource.custom.is_some()
+        || matches!(
+            &*resource.key,
+            "leases.coordination.k8s.io" | "poddisruptionbudgets.policy"
+        );
     if needed && version.is_empty() && call.server.store.get(&call.key()).is_some() {
         let error = FieldError::invalid("metadata.resourceVersion", &0.into(), "must be specified for an update");
         return Err(ApiError::invalid(
             &resource.group,
             &resource.plural,
-            call.name(),
-            &[error],
-        ));
-    }
-    if resource.custom.is_some() && version.is_empty() && call.server.store.get(&call.key()).is_some() {
-        let mut error = FieldError::invalid("metadata.resourceVersion", &0.into(), "");
-        error.message = "Invalid value: 0x0: must be specified for an update".into();
-        return Err(ApiError::invalid(
-            &resource.group,
-            &resource.kind,
             call.name(),
             &[error],
         ));
@@ -273,6 +272,12 @@ pub(super) async fn modify(
         }
         keep_identity(old, &mut new);
         restrict(resource, call.target.subresource.as_deref(), old, &mut new);
+        if &*resource.key == "pods" && new["spec"].is_object() && new["spec"]["preemptionPolicy"].is_null() {
+            restore(&old["spec"], &mut new["spec"], "preemptionPolicy");
+        }
+        if &*resource.key == "services" {
+            kinds::drop_of_other_type(old, &mut new);
+        }
         default(resource, &mut new);
         if &*resource.key == "services" {
             call.server.service_addresses.keep(&call.server, old, &mut new)?;

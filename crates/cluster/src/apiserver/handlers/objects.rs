@@ -168,6 +168,9 @@ pub(super) fn decode(resource: &Resource, schema: &Schema, value: &mut Value) ->
         let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
         cannot_handle(resource, detail)
     })?;
+    if let Some(why) = protobuf::zero::not_a_time(&resource.api_version(), &resource.kind, value) {
+        return Err(cannot_handle(resource, &why));
+    }
     if let Some(byte) = protobuf::zero::not_base64(&resource.api_version(), &resource.kind, value) {
         return Err(cannot_handle(
             resource,

@@ -180,6 +180,19 @@ fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
             }
         }
     }
+    if spec["successPolicy"].is_object() && spec["successPolicy"]["rules"].as_array().is_none_or(Vec::is_empty) {
+        let detail = "at least one rules must be specified when the successPolicy is specified";
+        errors.push(FieldError::required(&at("successPolicy.rules"), detail));
+    }
+    let most = spec["completions"].as_i64().unwrap_or(i64::MAX);
+    if spec["maxFailedIndexes"].as_i64().is_some_and(|count| count > most) {
+        let detail = "must be less than or equal to completions";
+        errors.push(FieldError::invalid(
+            &at("maxFailedIndexes"),
+            &spec["maxFailedIndexes"],
+            detail,
+        ));
+    }
     if !spec["maxFailedIndexes"].is_null() && spec["backoffLimitPerIndex"].is_null() {
         errors.push(FieldError::required(
             &at("backoffLimitPerIndex"),
@@ -259,7 +272,7 @@ fn parse_indexes(text: &str, most: i64) -> Result<(), String> {
 }
 
 fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if spec["template"]["spec"]["restartPolicy"] != "Never" {
+    if spec["template"]["spec"]["restartPolicy"] == "OnFailure" {
         errors.push(FieldError::invalid(
             &format!("{path}.template.spec.restartPolicy"),
             &spec["template"]["spec"]["restartPolicy"],
@@ -274,13 +287,15 @@ fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) 
     {
         let place = format!("{path}.podFailurePolicy.rules[{index}]");
         let actions = ["Count", "FailIndex", "FailJob", "Ignore"];
-        if rule["action"].is_null() {
+        if rule["action"].as_str().is_none_or(str::is_empty) {
             errors.push(FieldError::required(
                 &format!("{place}.action"),
                 "valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]",
             ));
         }
-        one_of(&rule["action"], &format!("{place}.action"), &actions, errors);
+        if rule["action"] != "" {
+            one_of(&rule["action"], &format!("{place}.action"), &actions, errors);
+        }
         let codes = rule["onExitCodes"].is_object();
         let conditions = rule["onPodConditions"].as_array().is_some_and(|list| !list.is_empty());
         if codes == conditions {
@@ -299,6 +314,10 @@ fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) 
         }
         if codes {
             let operator = &rule["onExitCodes"]["operator"];
+            if operator.is_null() {
+                let path = format!("{place}.onExitCodes.operator");
+                errors.push(FieldError::required(&path, "valid values: [\"In\" \"NotIn\"]"));
+            }
             one_of(
                 operator,
                 &format!("{place}.onExitCodes.operator"),

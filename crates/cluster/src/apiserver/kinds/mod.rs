@@ -15,6 +15,7 @@ mod workloads;
 use serde_json::{Value, json};
 
 pub use pod_defaults::quality_of_service;
+pub use service::drop_of_other_type;
 
 use super::allowance::{limits, security};
 use super::resources::Resource;

@@ -43,6 +43,13 @@ pub(super) fn default_pod(pod: &mut Value) {
 fn default_spec(spec: &mut Value) {
     set_missing(spec, "restartPolicy", || "Always".into());
     set_missing(spec, "terminationGracePeriodSeconds", || 30.into());
+    // A time below zero has always meant the shortest there is.
+    if spec["terminationGracePeriodSeconds"]
+        .as_i64()
+        .is_some_and(|seconds| seconds < 0)
+    {
+        spec["terminationGracePeriodSeconds"] = 1.into();
+    }
     set_missing(spec, "dnsPolicy", || "ClusterFirst".into());
     if let Some(account) = spec["serviceAccount"].as_str().map(str::to_owned) {
         set_missing(spec, "serviceAccountName", || account.into());

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::workload_validation::{number_or_percent, one_of, selector_errors};
+use crate::apiserver::meta::check_qualified;
 use crate::apiserver::quantity;
 use crate::apiserver::status::FieldError;
 
@@ -11,6 +12,16 @@ const HIGHEST_OF_USERS: i64 = 1_000_000_000;
 const SYSTEM_CLASSES: [(&str, i64); 2] = [
     ("system-cluster-critical", 2_000_000_000),
     ("system-node-critical", 2_000_001_000),
+];
+
+/// Which pods a quota can be about.
+const SCOPES: [&str; 6] = [
+    "BestEffort",
+    "CrossNamespacePodAffinity",
+    "NotBestEffort",
+    "NotTerminating",
+    "PriorityClass",
+    "Terminating",
 ];
 
 /// Complaints about a PriorityClass.
@@ -61,6 +72,19 @@ pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
         if nanos < 0 {
             errors.push(FieldError::invalid(&path, amount, "must be greater than or equal to 0"));
         }
+        errors.extend(check_qualified(name, &path));
+        if !name.contains('/') && !is_counted(name) {
+            let value = name.as_str().into();
+            errors.push(FieldError::invalid(
+                &path,
+                &value,
+                "must be a standard resource for quota",
+            ));
+            if check_qualified(name, &path).is_empty() && !name.contains('.') {
+                let detail = "must be a standard resource type or fully qualified";
+                errors.push(FieldError::invalid(&path, &value, detail));
+            }
+        }
         let whole = name.starts_with("count/")
             || !name.contains('.') && !matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage");
         if whole && nanos % 1_000_000_000 != 0 {
@@ -68,16 +92,8 @@ pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
         }
     }
     let scopes = spec["scopes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let allowed = [
-        "BestEffort",
-        "CrossNamespacePodAffinity",
-        "NotBestEffort",
-        "NotTerminating",
-        "PriorityClass",
-        "Terminating",
-    ];
     for scope in scopes {
-        if !scope.as_str().is_some_and(|scope| allowed.contains(&scope)) {
+        if !scope.as_str().is_some_and(|scope| SCOPES.contains(&scope)) {
             errors.push(FieldError::invalid("spec.scopes", scope, "unsupported scope"));
         }
     }
@@ -90,29 +106,78 @@ pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
             ));
         }
     }
-    for (index, expression) in spec["scopeSelector"]["matchExpressions"]
+    check_scope_selector(spec, &mut errors);
+    errors
+}
+
+/// What a quota of this name, without a group, counts.
+fn is_counted(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "cpu",
+        "memory",
+        "ephemeral-storage",
+        "requests.cpu",
+        "requests.memory",
+        "requests.storage",
+        "requests.ephemeral-storage",
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+        "pods",
+        "services",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+        "services.nodeports",
+        "services.loadbalancers",
+    ];
+    NAMES.contains(&name) || name.starts_with("hugepages-") || name.starts_with("requests.hugepages-")
+}
+
+/// The conditions of a quota on the pods it counts; the real server does not say which of them it means.
+fn check_scope_selector(spec: &Value, errors: &mut Vec<FieldError>) {
+    let path = "spec.scopeSelector.matchExpressions";
+    for expression in spec["scopeSelector"]["matchExpressions"]
         .as_array()
         .into_iter()
         .flatten()
-        .enumerate()
     {
-        let path = format!("spec.scopeSelector.matchExpressions[{index}]");
-        let has_values = expression["values"].as_array().is_some_and(|values| !values.is_empty());
-        let operator = expression["operator"].as_str().unwrap_or_default();
-        if matches!(operator, "In" | "NotIn") && !has_values {
-            let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
-            errors.push(FieldError::required(&format!("{path}.values"), detail));
+        let scope = expression["scopeName"].as_str().unwrap_or_default();
+        let known = SCOPES.contains(&scope);
+        if !known {
+            let place = format!("{path}.scopeName");
+            errors.push(FieldError::invalid(&place, &scope.into(), "unsupported scope"));
         }
-        if expression["scopeName"] != "PriorityClass" && operator != "Exists" {
+        let filled = expression["values"].as_array().is_some_and(|values| !values.is_empty());
+        let place = format!("{path}.values");
+        let operator = expression["operator"].as_str().unwrap_or_default();
+        match operator {
+            "In" | "NotIn" if !filled => {
+                let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+                errors.push(FieldError::required(&place, detail));
+            }
+            "Exists" | "DoesNotExist" if filled => {
+                let detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+                errors.push(FieldError::invalid(&place, &expression["values"], detail));
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            other => {
+                let place = format!("{path}.operator");
+                errors.push(FieldError::invalid(
+                    &place,
+                    &other.into(),
+                    "not a valid selector operator",
+                ));
+            }
+        }
+        if known && scope != "PriorityClass" && matches!(operator, "In" | "NotIn" | "DoesNotExist") {
             let detail = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
-            errors.push(FieldError::invalid(
-                &format!("{path}.operator"),
-                &expression["operator"],
-                detail,
-            ));
+            let place = format!("{path}.operator");
+            errors.push(FieldError::invalid(&place, &expression["operator"], detail));
         }
     }
-    errors
 }
 
 /// Complaints about a LimitRange.
@@ -122,6 +187,8 @@ pub(super) fn validate_limit_range(range: &Value) -> Vec<FieldError> {
     for (index, item) in range["spec"]["limits"].as_array().into_iter().flatten().enumerate() {
         let path = format!("spec.limits[{index}]");
         let kind = item["type"].as_str().unwrap_or_default();
+        check_limit_kind(range, index, kind, &path, &mut errors);
+        check_limit_names(item, kind, &path, &mut errors);
         if kind == "Pod" {
             for field in ["default", "defaultRequest"] {
                 if item[field].as_object().is_some_and(|map| !map.is_empty()) {
@@ -166,6 +233,47 @@ pub(super) fn validate_limit_range(range: &Value) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+fn check_limit_kind(range: &Value, index: usize, kind: &str, path: &str, errors: &mut Vec<FieldError>) {
+    let place = format!("{path}.type");
+    let wrong = check_qualified(kind, &place);
+    let right = wrong.is_empty();
+    errors.extend(wrong);
+    if right && !kind.contains('/') && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim") {
+        let detail = "must be a standard limit type or fully qualified";
+        errors.push(FieldError::invalid(&place, &kind.into(), detail));
+    }
+    let before = range["spec"]["limits"].as_array().into_iter().flatten().take(index);
+    if before.into_iter().any(|item| item["type"] == kind) {
+        errors.push(FieldError::duplicate(&place, &kind.into()));
+    }
+}
+
+/// Resources that a limit of this kind can be about, and the ratio of a limit to its request.
+fn check_limit_names(item: &Value, kind: &str, path: &str, errors: &mut Vec<FieldError>) {
+    for field in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
+        for (name, value) in item[field].as_object().into_iter().flatten() {
+            let place = format!("{path}.{field}[{name}]");
+            errors.extend(check_qualified(name, &place));
+            let own = matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
+            if !name.contains('/') && check_qualified(name, &place).is_empty() {
+                if !own && !is_counted(name) && name != "storage" {
+                    let detail = "must be a standard resource type or fully qualified";
+                    errors.push(FieldError::invalid(&place, &name.as_str().into(), detail));
+                }
+                if !own && matches!(kind, "Pod" | "Container") {
+                    let detail = "must be a standard resource for containers";
+                    errors.push(FieldError::invalid(&place, &name.as_str().into(), detail));
+                }
+            }
+            let ratio = value.as_str().and_then(quantity::parse);
+            if field == "maxLimitRequestRatio" && ratio.is_some_and(|ratio| ratio < 1_000_000_000) {
+                let detail = format!("ratio {} is less than 1", value.as_str().unwrap_or_default());
+                errors.push(FieldError::invalid(&place, value, &detail));
+            }
+        }
+    }
 }
 
 /// Complaints about a PodDisruptionBudget.

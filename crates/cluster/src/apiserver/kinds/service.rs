@@ -27,17 +27,15 @@ pub(super) fn default(service: &mut Value) {
         set_missing(spec, "ipFamilyPolicy", || "SingleStack".into());
     }
     if spec["sessionAffinity"] == "ClientIP" {
-        set_missing(
-            spec,
-            "sessionAffinityConfig",
-            || json!({"clientIP": {"timeoutSeconds": 10_800}}),
-        );
+        set_missing(spec, "sessionAffinityConfig", || json!({}));
+        set_missing(&mut spec["sessionAffinityConfig"], "clientIP", || json!({}));
+        set_missing(&mut spec["sessionAffinityConfig"]["clientIP"], "timeoutSeconds", || {
+            10_800.into()
+        });
     } else if let Some(fields) = spec.as_object_mut() {
         fields.shift_remove("sessionAffinityConfig");
     }
-    let outside = matches!(spec["type"].as_str(), Some("NodePort" | "LoadBalancer"))
-        || spec["type"] == "ClusterIP" && spec["externalIPs"].is_array();
-    if outside {
+    if is_outside(spec) {
         set_missing(spec, "externalTrafficPolicy", || "Cluster".into());
     }
     if spec["type"] == "LoadBalancer" {
@@ -46,6 +44,51 @@ pub(super) fn default(service: &mut Value) {
     if spec["clusterIP"].is_string() {
         let address = spec["clusterIP"].clone();
         set_missing(spec, "clusterIPs", || json!([address]));
+    }
+}
+
+/// Whether something outside of the cluster can reach a Service.
+fn is_outside(spec: &Value) -> bool {
+    matches!(spec["type"].as_str(), Some("NodePort" | "LoadBalancer"))
+        || spec["type"] == "ClusterIP" && spec["externalIPs"].as_array().is_some_and(|list| !list.is_empty())
+}
+
+/// Drops what the server had filled in for the type that a Service had: whoever changes the type need not know of it.
+pub fn drop_of_other_type(old: &Value, new: &mut Value) {
+    let (before, after) = (&old["spec"], &mut new["spec"]);
+    let mut gone: Vec<&str> = Vec::new();
+    if is_outside(before) && !is_outside(after) {
+        gone.extend(["externalTrafficPolicy", "healthCheckNodePort"]);
+    }
+    if before["type"] == "LoadBalancer" && after["type"] != "LoadBalancer" {
+        gone.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    }
+    if before["type"] != "ExternalName" && after["type"] == "ExternalName" {
+        let own = [
+            "clusterIP",
+            "clusterIPs",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "internalTrafficPolicy",
+        ];
+        gone.extend(own);
+    }
+    for field in gone {
+        if before[field] == after[field]
+            && let Some(fields) = after.as_object_mut()
+        {
+            fields.shift_remove(field);
+        }
+    }
+    let has_ports = |spec: &Value| matches!(spec["type"].as_str(), Some("NodePort" | "LoadBalancer"));
+    if has_ports(before) && !has_ports(after) {
+        let given = before["ports"].as_array().cloned().unwrap_or_default();
+        for port in items_mut(after, "/ports") {
+            let known = given.iter().any(|old| old["nodePort"] == port["nodePort"]);
+            if let Some(fields) = port.as_object_mut().filter(|_| known) {
+                fields.shift_remove("nodePort");
+            }
+        }
     }
 }
 

@@ -98,3 +98,24 @@ fn string_data_of_a_secret_is_stored_encoded() {
     default(&resource("secrets"), &mut secret);
     assert_eq!(secret, json!({"type": "Opaque", "data": {"a": "Yg=="}}));
 }
+
+#[test]
+fn a_service_that_changes_its_type_loses_what_the_old_one_brought() {
+    let service = |kind: &str| {
+        json!({"spec": {"type": kind, "clusterIP": "127.1.192.1", "clusterIPs": ["127.1.192.1"], "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack", "internalTrafficPolicy": "Cluster", "externalTrafficPolicy": "Cluster",
+            "ports": [{"port": 80, "nodePort": 30_080}]}})
+    };
+    for (kind, kept, dropped) in [
+        ("ClusterIP", "clusterIP", "externalTrafficPolicy"),
+        ("ExternalName", "ports", "clusterIP"),
+    ] {
+        let mut new = service(kind);
+        drop_of_other_type(&service("NodePort"), &mut new);
+        assert!(
+            new["spec"][kept] != json!(null) && new["spec"].get(dropped).is_none(),
+            "{kind}: {new}"
+        );
+        assert!(new["spec"]["ports"][0].get("nodePort").is_none());
+    }
+}

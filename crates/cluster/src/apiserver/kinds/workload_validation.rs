@@ -244,7 +244,9 @@ pub(super) fn one_of(value: &Value, path: &str, allowed: &[&str], errors: &mut V
 
 fn check_selector(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
     if !spec["selector"].is_object() {
-        errors.push(FieldError::required("spec.selector", ""));
+        if kind != "daemonset" {
+            errors.push(FieldError::required("spec.selector", ""));
+        }
         // What selects nothing matches no labels.
         let labels = spec["template"]["metadata"]["labels"].clone();
         let detail = "`selector` does not match template `labels`";

@@ -96,6 +96,49 @@ fn too_large_in(table: &Table, message: &Message, object: &Value, at: &Path<'_>)
     })
 }
 
+/// The first text that should be a time and is none, as Go's parser of times tells it.
+pub fn not_a_time(api_version: &str, kind: &str, object: &Value) -> Option<String> {
+    let table = Table::get();
+    not_a_time_in(table, table.of_kind(api_version, kind)?, object)
+}
+
+fn not_a_time_in(table: &Table, message: &Message, object: &Value) -> Option<String> {
+    message.fields.iter().find_map(|field| {
+        let Kind::Message(id) = field.kind else { return None };
+        let inner = table.message(id);
+        let value = if field.inline { object } else { object.get(field.name)? };
+        match (inner.special, field.shape, value) {
+            (Some(Special::Time), Shape::One, Value::String(text)) => broken_time(text, "2006-01-02T15:04:05Z07:00"),
+            (Some(Special::MicroTime), Shape::One, Value::String(text)) => {
+                broken_time(text, "2006-01-02T15:04:05.000000Z07:00")
+            }
+            (Some(_), ..) => None,
+            (None, Shape::List, Value::Array(list)) => list.iter().find_map(|item| not_a_time_in(table, inner, item)),
+            (None, Shape::One, value) => not_a_time_in(table, inner, value),
+            _ => None,
+        }
+    })
+}
+
+fn broken_time(text: &str, form: &str) -> Option<String> {
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return None;
+    }
+    let year = text.len() >= 4 && text.bytes().take(4).all(|byte| byte.is_ascii_digit());
+    let whole = text
+        .char_indices()
+        .map(|(end, _)| end)
+        .find(|end| text[..*end].parse::<jiff::Timestamp>().is_ok());
+    Some(match whole {
+        Some(end) => format!("parsing time {text:?}: extra text: {:?}", &text[end..]),
+        None if !year => format!("parsing time {text:?} as {form:?}: cannot parse {text:?} as \"2006\""),
+        None => format!(
+            "parsing time {text:?} as {form:?}: cannot parse {:?} as \"-\"",
+            &text[4..]
+        ),
+    })
+}
+
 /// Where the first text that should be base64 is not, as Go counts it.
 pub fn not_base64(api_version: &str, kind: &str, object: &Value) -> Option<usize> {
     let table = Table::get();

@@ -32,10 +32,6 @@ pub fn check(pod: &Value, at: &Path<'_>, said: &mut Complaints) {
     scheduling::check_tolerations(&spec["tolerations"], &at.field("tolerations"), said);
     let spread = at.field("topologySpreadConstraints");
     scheduling::check_spread(&spec["topologySpreadConstraints"], &spread, said);
-    said.at_least_zero(
-        &at.field("terminationGracePeriodSeconds"),
-        &spec["terminationGracePeriodSeconds"],
-    );
     if let Some(seconds) = spec["activeDeadlineSeconds"].as_i64()
         && !(1..=i64::from(i32::MAX)).contains(&seconds)
     {

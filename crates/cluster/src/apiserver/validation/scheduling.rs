@@ -207,7 +207,12 @@ pub(super) fn check_tolerations(list: &Value, at: &Path<'_>, said: &mut Complain
 
 /// `spec.topologySpreadConstraints`.
 pub(super) fn check_spread(list: &Value, at: &Path<'_>, said: &mut Complaints) {
-    let mut known = Vec::new();
+    let pair = |constraint: &Value| {
+        (
+            constraint["topologyKey"].clone(),
+            constraint["whenUnsatisfiable"].clone(),
+        )
+    };
     for (index, constraint) in items(list) {
         let at = at.item(index);
         let (key, action) = (text(&constraint["topologyKey"]), text(&constraint["whenUnsatisfiable"]));
@@ -222,11 +227,13 @@ pub(super) fn check_spread(list: &Value, at: &Path<'_>, said: &mut Complaints) {
             let words = ["DoNotSchedule", "ScheduleAnyway"];
             said.unsupported(&at.field("whenUnsatisfiable"), action, &words);
         }
-        if known.contains(&(key, action)) {
+        if items(list)
+            .skip(index + 1)
+            .any(|(_, later)| pair(later) == pair(constraint))
+        {
             let pair = format!("{{{key}, {action}}}");
             said.duplicate(&at.field("{topologyKey, whenUnsatisfiable}"), pair);
         }
-        known.push((key, action));
         if let Some(domains) = constraint["minDomains"].as_i64() {
             let at = at.field("minDomains");
             if domains <= 0 {
