@@ -310,6 +310,14 @@ fn patterns() -> &'static [(regex::Regex, &'static str)] {
                 r#""(lastTransitionTime|lastProbeTime|lastPhaseTransitionTime)":"[^"]*""#,
                 r#""$1":"<time>""#,
             ),
+            (r"20(2[5-9]|[3-9][0-9])-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "<time>"),
+            (r#"(resourceVersion\\*":\\*")[0-9]+"#, "$1<version>"),
+            (r"in record \([0-9]+\)", "in record (<version>)"),
+            (
+                r"version: [0-9]+, current: [0-9]+",
+                "version: <version>, current: <version>",
+            ),
+            (r"\bX_[a-z0-9]{5}\b", "X_<random>"),
             (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         ]
         .into_iter()
