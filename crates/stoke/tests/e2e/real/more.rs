@@ -213,7 +213,7 @@ fn admission(stage: &Stage<'_>) -> Result<(), Failed> {
     expect_parts(
         &text(&refused),
         &[
-            "check.sparkoperator.k8s.io",
+            "sparkoperator.k8s.io",
             "denied the request",
             "spark.executor.memry",
             "spark.executor.memory",
