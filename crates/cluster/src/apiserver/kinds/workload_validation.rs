@@ -156,6 +156,10 @@ pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
         let kept = own.into_iter().filter(|volume| !replaced(volume));
         completed["template"]["spec"]["volumes"] = kept.chain(volumes.clone()).collect();
     }
+    // Pods of a set are called after it, so the real server takes any hostname; Spark's allocator writes one with capitals.
+    if let Some(pod) = completed["template"]["spec"].as_object_mut() {
+        pod.remove("hostname");
+    }
     check_template(&completed, "spec.template", &["Always"], &mut errors);
     no_deadline(spec, "StatefulSet", &mut errors);
     errors
