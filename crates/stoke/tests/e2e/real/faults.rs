@@ -293,8 +293,6 @@ fn node_drained(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
 }
 
 fn definitions_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
-    let definitions = rig.given.stoke(&["operator", "manifests"]);
-    drop(definitions);
     rig.kubectl(&[
         "delete",
         "crd",
@@ -309,12 +307,20 @@ fn definitions_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
         .arg(crate::common::repository().join("deploy/crds/sparkoperator.k8s.io_sparkapplications.yaml"))
         .output()?;
     expect_code(&restored, 0)?;
-    rig.kubectl(&[
+    // Just made it has no conditions at all, which kubectl takes for an error.
+    let established = [
         "wait",
         "--for=condition=Established",
         "crd/sparkapplications.sparkoperator.k8s.io",
-        "--timeout=30s",
-    ])?;
+        "--timeout=5s",
+    ];
+    eventually("the definition is established", Duration::from_secs(30), || {
+        rig.given
+            .kubectl()
+            .args(established)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    })?;
     acts_within(rig, stage, "after-definitions")?;
     let log = rig
         .given
