@@ -165,7 +165,7 @@ pub(super) fn settle(resource: &Resource, new: &mut Value) {
     let schema = schema_of(resource);
     crate::apiserver::schema::prune(schema, new);
     default(resource, new);
-    // What is no quantity is told by validation.
+    // Validation complains about what is not a quantity.
     let _ = crate::apiserver::quantity::canonicalise(schema, new, &crate::apiserver::schema::Path::ROOT);
 }
 

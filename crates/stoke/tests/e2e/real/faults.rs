@@ -6,7 +6,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::rig::Rig;
-use super::{OPERATOR, operator_pods};
+use super::{OPERATOR, operator_pods, report};
 use crate::behaviours::ground::Stage;
 use crate::behaviours::{WAIT, application, driver, of};
 use crate::common::{eventually, expect_code, expect_parts, text};
@@ -181,8 +181,8 @@ fn namespace_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Applies an application and waits until it was looked at; from the moment on at which the API server answers.
-fn acts_within(rig: &Rig, stage: &Stage<'_>, name: &str) -> Result<(), Failed> {
+/// Applies an application, waits until the operator has looked at it, and reports after how many seconds.
+fn acts_within(stage: &Stage<'_>, name: &str) -> Result<(), Failed> {
     let app = application(stage, name, WAIT, json!({"arguments": ["0"]}))?;
     stage.apply(&app)?;
     let begun = Instant::now();
@@ -191,17 +191,8 @@ fn acts_within(rig: &Rig, stage: &Stage<'_>, name: &str) -> Result<(), Failed> {
             .get("sparkapplication", name)
             .is_ok_and(|app| app["status"]["applicationState"]["state"].is_string())
     })?;
-    let report = crate::common::target_directory().join("real-report.tsv");
-    let mut report = std::fs::File::options().create(true).append(true).open(report)?;
-    std::io::Write::write_all(
-        &mut report,
-        format!(
-            "figure\t{:.1}\tseconds to the first look at {name} after it was back\n",
-            begun.elapsed().as_secs_f32()
-        )
-        .as_bytes(),
-    )?;
-    let _ = rig;
+    let what = format!("from the creation of {name} to its first status");
+    report("figure", begun.elapsed(), &what)?;
     stage.until_state(name, "COMPLETED").map(drop)
 }
 
@@ -212,7 +203,7 @@ fn api_server_away(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     rig.kill(&["apiserver"])?;
     std::thread::sleep(Duration::from_secs(70));
     rig.up()?;
-    acts_within(rig, stage, "after")?;
+    acts_within(stage, "after")?;
     ended_once(stage, "through", 1)
 }
 
@@ -229,7 +220,7 @@ fn etcd_restarts(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
             .output()
             .is_ok_and(|output| output.status.success())
     })?;
-    acts_within(rig, stage, "after-etcd")?;
+    acts_within(stage, "after-etcd")?;
     ended_once(stage, "kept", 1)
 }
 
@@ -256,13 +247,13 @@ fn operator_cut_off(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
         eventually("the other has the lease", Duration::from_secs(60), || {
             holder().is_ok_and(|now| now != leader && !now.is_empty())
         })?;
-        acts_within(rig, stage, "by-the-other")?;
+        acts_within(stage, "by-the-other")?;
         std::thread::sleep(Duration::from_secs(120).saturating_sub(begun.elapsed()));
         Ok::<(), Failed>(())
     })();
     rig.cut(&address, false)?;
     other?;
-    acts_within(rig, stage, "after-cut")?;
+    acts_within(stage, "after-cut")?;
     ended_once(stage, "unseen", 1)?;
     scale("--replicas=1").map(drop)
 }
@@ -321,7 +312,7 @@ fn definitions_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
             .output()
             .is_ok_and(|output| output.status.success())
     })?;
-    acts_within(rig, stage, "after-definitions")?;
+    acts_within(stage, "after-definitions")?;
     let log = rig
         .given
         .kubectl()

@@ -18,7 +18,7 @@ pub mod rig;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -67,12 +67,17 @@ fn reported(
     context.trial(&name, needs, move |_| {
         let begun = Instant::now();
         let ended = run();
-        let report = target_directory().join("real-report.tsv");
-        let mut report = std::fs::File::options().create(true).append(true).open(report)?;
-        let outcome = if ended.is_ok() { "ok" } else { "failed" };
-        writeln!(report, "{outcome}\t{:.1}\t{line}", begun.elapsed().as_secs_f32())?;
+        report(if ended.is_ok() { "ok" } else { "failed" }, begun.elapsed(), &line)?;
         ended
     })
+}
+
+/// A line of the report.
+fn report(what: &str, took: Duration, name: &str) -> Result<(), Failed> {
+    let path = target_directory().join("real-report.tsv");
+    let mut file = std::fs::File::options().create(true).append(true).open(path)?;
+    writeln!(file, "{what}\t{:.1}\t{name}", took.as_secs_f32())?;
+    Ok(())
 }
 
 /// A namespace on the rig, served by the operator that is installed there, by the first who asks.
@@ -109,7 +114,7 @@ fn install_operator(rig: &Rig) -> Result<(), Failed> {
     // An image of the same name is another program now.
     rig.kubectl(&["rollout", "restart", "deployment", "-n", OPERATOR])?;
     rig.kubectl(&["rollout", "status", "deployment", "-n", OPERATOR, "--timeout=120s"])?;
-    eventually("one operator", std::time::Duration::from_secs(60), || {
+    eventually("one operator", Duration::from_secs(60), || {
         operator_pods(rig).is_ok_and(|pods| pods.len() == 1)
     })
 }

@@ -219,9 +219,8 @@ fn admission(stage: &Stage<'_>) -> Result<(), Failed> {
             "spark.executor.memory",
         ],
     )?;
+    // What is right is taken.
     wrong["spec"]["sparkConf"] = json!({});
-    wrong["spec"]["mode"] = Value::Null;
-    stage.kubectl(&["get", "pods"])?;
     let taken = stage.try_kubectl(
         &["apply", "--dry-run=server", "-o", "json", "-f", "-"],
         &wrong.to_string(),
