@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use http::{Request, Response};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -60,4 +61,16 @@ pub fn client(config: Config) -> Result<Client, Error> {
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service, config.default_namespace))
+}
+
+/// A client whose requests go through `each`, which sends them on with the client that it is given. Costs a small task per call of this function.
+pub(crate) fn through<F, A>(client: &Client, each: F) -> Client
+where
+    F: Fn(Client, Request<Body>) -> A + Clone + Send + 'static,
+    A: Future<Output = Result<Response<Body>, BoxError>> + Send + 'static,
+{
+    let inner = client.clone();
+    // Readiness is waited for where it holds up one request only.
+    let service = tower::service_fn(move |request| each(inner.clone(), request));
+    Client::new(service, client.default_namespace())
 }

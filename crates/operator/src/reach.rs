@@ -4,16 +4,14 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use http::{Request, Response};
 use kube::Client;
-use kube::client::Body;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tower::{BoxError, Service};
+use tower::BoxError;
+
+use crate::client::through;
 
 /// Waits that double with every failure up to a longest one.
 pub(crate) struct Pauses {
@@ -79,12 +77,19 @@ impl Reach {
 
     /// A client whose requests tell whether the server answers.
     pub(crate) fn over(&self, client: &Client) -> Client {
-        let namespace = client.default_namespace().to_owned();
-        let telling = Telling {
-            inner: client.clone(),
-            reach: self.clone(),
-        };
-        Client::new(telling, namespace)
+        let reach = self.clone();
+        through(client, move |inner, request| {
+            let reach = reach.clone();
+            async move {
+                let answer = inner.send(request).await;
+                match &answer {
+                    Ok(response) if is_answer(response.status().as_u16()) => reach.answered(),
+                    Ok(response) => reach.unanswered(|| response.status().to_string()),
+                    Err(error) => reach.unanswered(|| error.to_string()),
+                }
+                answer.map_err(BoxError::from)
+            }
+        })
     }
 
     /// Returns when a question may be asked: at once while the server answers; else in turn, or when it has answered somebody.
@@ -169,37 +174,6 @@ impl Away {
             );
         }
         true
-    }
-}
-
-/// A client that listens to its server's answers.
-#[derive(Clone)]
-struct Telling {
-    inner: Client,
-    reach: Reach,
-}
-
-impl Service<Request<Body>> for Telling {
-    type Response = Response<Body>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Response<Body>, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        // Readiness is waited for where it holds up this request only.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move {
-            let answer = this.inner.send(request).await;
-            match &answer {
-                Ok(response) if is_answer(response.status().as_u16()) => this.reach.answered(),
-                Ok(response) => this.reach.unanswered(|| response.status().to_string()),
-                Err(error) => this.reach.unanswered(|| error.to_string()),
-            }
-            answer.map_err(BoxError::from)
-        })
     }
 }
 

@@ -1,15 +1,12 @@
 //! A bound on the requests to the API server, as clients of other operators have one: a bucket of tokens.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use http::{Request, Response};
 use kube::Client;
-use kube::client::Body;
 use tokio::time::Instant;
-use tower::Service;
+
+use crate::client::through;
 
 /// Most requests in a second over a long time, and how many at once after a pause.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,52 +59,32 @@ impl Bucket {
     }
 }
 
-#[derive(Clone)]
-struct Throttled {
-    inner: Client,
-    bucket: Arc<Mutex<Bucket>>,
-}
-
 /// The client whose requests wait for their token, in the order in which they came. A watch is one long answer and takes none.
 pub(super) fn throttled(client: &Client, limit: RequestLimit) -> Client {
-    let namespace = client.default_namespace().to_owned();
     let bucket = Arc::new(Mutex::new(Bucket::new(limit, Instant::now())));
-    let inner = client.clone();
-    Client::new(Throttled { inner, bucket }, namespace)
-}
-
-impl Service<Request<Body>> for Throttled {
-    type Response = Response<Body>;
-    type Error = tower::BoxError;
-    type Future = BoxFuture<'static, Result<Response<Body>, tower::BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), tower::BoxError>> {
-        // Readiness is waited for where it holds up this request only.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let this = self.clone();
-        Box::pin(async move {
+    through(client, move |inner, request| {
+        let bucket = bucket.clone();
+        async move {
             let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             if !is_watch {
-                let wait = this
-                    .bucket
+                let wait = bucket
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .take(Instant::now());
                 tokio::time::sleep(wait).await;
             }
-            this.inner.send(request).await.map_err(tower::BoxError::from)
-        })
-    }
+            inner.send(request).await.map_err(tower::BoxError::from)
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{Request, Response};
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::Api;
     use kube::api::{ListParams, WatchParams};
+    use kube::client::Body;
 
     use super::*;
 

@@ -6,6 +6,7 @@ use super::workload_validation::{number_or_percent, one_of, selector_errors};
 use crate::apiserver::meta::check_qualified;
 use crate::apiserver::quantity;
 use crate::apiserver::status::FieldError;
+use crate::apiserver::validation::resources::is_standard;
 
 /// Priorities above this are the system's.
 const HIGHEST_OF_USERS: i64 = 1_000_000_000;
@@ -112,28 +113,7 @@ pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
 
 /// What a quota of this name, without a group, counts.
 fn is_counted(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "cpu",
-        "memory",
-        "ephemeral-storage",
-        "requests.cpu",
-        "requests.memory",
-        "requests.storage",
-        "requests.ephemeral-storage",
-        "limits.cpu",
-        "limits.memory",
-        "limits.ephemeral-storage",
-        "pods",
-        "services",
-        "replicationcontrollers",
-        "resourcequotas",
-        "secrets",
-        "configmaps",
-        "persistentvolumeclaims",
-        "services.nodeports",
-        "services.loadbalancers",
-    ];
-    NAMES.contains(&name) || name.starts_with("hugepages-") || name.starts_with("requests.hugepages-")
+    name != "storage" && is_standard(name)
 }
 
 /// The conditions of a quota on the pods it counts; the real server does not say which of them it means.

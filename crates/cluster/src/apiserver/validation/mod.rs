@@ -12,7 +12,7 @@ pub mod network;
 pub mod pod;
 mod pod_update;
 mod probes;
-mod resources;
+pub mod resources;
 pub mod scheduling;
 mod security;
 pub mod service;

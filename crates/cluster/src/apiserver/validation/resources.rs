@@ -96,7 +96,7 @@ pub(super) fn check_one(name: &str, quantity: &Value, at: &Path<'_>, said: &mut 
     }
 }
 
-/// Billionths; `None` where it is no quantity, which decoding tells.
+/// Billionths; `None` for what is not a quantity: decoding refuses it.
 pub(super) fn amount(quantity: &Value) -> Option<i128> {
     match quantity {
         Value::String(text) => quantity::parse(text),
@@ -116,7 +116,8 @@ fn is_container_resource(name: &str) -> bool {
     matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-")
 }
 
-fn is_standard(name: &str) -> bool {
+/// Names without a group that Kubernetes knows, of containers, claims or quotas.
+pub fn is_standard(name: &str) -> bool {
     const OTHERS: &[&str] = &[
         "pods",
         "storage",
