@@ -16,11 +16,11 @@ const RECORDED: &str = include_str!("lives.recorded.json");
 const DIFFERENCES: [(&str, &str); 4] = [
     (
         "crash-loop",
-        "a container that waits to be started again is told as ContainerCreating for a moment",
+        "a container that is restarted for the first time shows ContainerCreating for a moment",
     ),
     (
         "deadline",
-        "the reason DeadlineExceeded is told before the containers have ended",
+        "the reason DeadlineExceeded is set before the containers have ended",
     ),
     (
         "image-missing",

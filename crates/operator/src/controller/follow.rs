@@ -1,6 +1,6 @@
 //! A watch of one scope (a namespace, or an empty name for all) that begins again by itself, as every watch of the operator is made.
 //!
-//! How soon depends on what ended it: one that fell behind lists anew at once, one whose server does not answer asks in turn with all others
+//! How soon depends on what ended it: one that fell behind lists again at once, one whose server does not answer asks in turn with all others
 //! ([`Reach`]), one that was refused asks every few seconds.
 
 use std::time::Duration;

@@ -120,7 +120,7 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
     Ok(())
 }
 
-/// A body whose version or kind is no text.
+/// A body whose version or kind is not a string.
 fn unrecognised(resource: &Resource, field: &str, value: &Value) -> ApiError {
     let found = match &value[field] {
         Value::Number(_) => "number",

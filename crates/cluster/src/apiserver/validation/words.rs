@@ -16,7 +16,7 @@ fn details(errors: Vec<FieldError>, value: &str) -> Vec<String> {
     errors.into_iter().map(stripped).collect()
 }
 
-/// RFC 1123 label, as a name of something within an object: a dot is told by itself.
+/// RFC 1123 label, as a name of something within an object: a dot has a message of its own.
 pub fn label(text: &str) -> Vec<String> {
     let broken = details(check_name(NameRule::Label, "", text), text);
     let without = || text.replace('.', "");

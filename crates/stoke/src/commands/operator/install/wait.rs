@@ -176,7 +176,7 @@ async fn failure(client: &Client, options: &Options, patience: &Patience, troubl
     let (name, namespace) = (options.controller(), &options.namespace);
     let Some(trouble) = trouble else {
         let message = format!(
-            "the operator {name} in {namespace} does not answer after {}, and nobody says why",
+            "the operator {name} in {namespace} is not ready after {}, and neither its pods nor their events give a cause",
             patience.text()
         );
         return Failure::environment("stoke::install::slow", message).fix(format!(
