@@ -231,7 +231,10 @@ pub(super) async fn kube_config(kubeconfig: Option<&PathBuf>, context: Option<&S
             "stoke::operator::kubeconfig",
             format!("no cluster to work for: {error}"),
         )
-        .fix("give --kubeconfig and --context; `stoke kubeconfig --path` names the embedded cluster's")
+        .fix(
+            "give --context, or name a file in KUBECONFIG: `kubectl config get-contexts` lists the contexts there are, \
+             `stoke kubeconfig --path` names the embedded cluster's file",
+        )
     };
     if let Some(path) = kubeconfig {
         let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(&error))?;

@@ -10,11 +10,11 @@ mod wait;
 
 use kube::Client;
 use kube::api::DynamicObject;
-use kube::config::KubeConfigOptions;
 use serde_json::{Value, json};
 use stoke_model::crd;
 use stoke_operator::install::{Options, objects};
 
+use super::run::kube_config;
 use crate::apply;
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -40,24 +40,7 @@ pub struct Install {
 }
 
 async fn client(arguments: &Arguments) -> Outcome<Client> {
-    let options = KubeConfigOptions {
-        context: arguments.context.clone(),
-        ..KubeConfigOptions::default()
-    };
-    let config = match &arguments.context {
-        Some(_) => kube::Config::from_kubeconfig(&options)
-            .await
-            .map_err(|error| error.to_string()),
-        None => kube::Config::infer().await.map_err(|error| error.to_string()),
-    };
-    let config = config.map_err(|error| {
-        Failure::input(
-            "stoke::operator::kubeconfig",
-            format!("no cluster to install in: {error}"),
-        )
-        .fix("`kubectl config get-contexts` lists the contexts there are")
-    })?;
-    Ok(Client::try_from(config)?)
+    Ok(Client::try_from(kube_config(None, arguments.context.as_ref()).await?)?)
 }
 
 /// Prints the objects: a YAML stream, or a JSON List with `--output json`.
