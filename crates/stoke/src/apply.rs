@@ -110,7 +110,8 @@ fn dynamic(object: &Value) -> Outcome<DynamicObject> {
         .map_err(|error| Failure::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))
 }
 
-/// Deletes one object of any kind, and says where it was: it may be there for a while. None when it, or its kind, was not there.
+/// Deletes one object of any kind, and says where it was and its UID: it may be there for a while, or another one of its name. None when it,
+/// or its kind, was not there.
 pub async fn delete_one(
     client: &Client,
     object: &Value,
@@ -120,10 +121,16 @@ pub async fn delete_one(
     let Ok((resource, capabilities)) = kind_of(client, object).await else {
         return Ok(None);
     };
-    let object = dynamic(object)?;
+    let mut object = dynamic(object)?;
     let api = api_for(client, "default", &resource, &capabilities, &object);
     match api.delete(&object.name_any(), parameters).await {
-        Ok(_) => Ok(Some((api, object))),
+        Ok(answer) => {
+            object.metadata.uid = answer.either(
+                |marked| marked.metadata.uid,
+                |status| status.details.map(|details| details.uid).filter(|uid| !uid.is_empty()),
+            );
+            Ok(Some((api, object)))
+        }
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error.into()),
     }

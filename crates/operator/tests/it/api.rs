@@ -352,6 +352,10 @@ impl FakeApi {
                 answer(201, &state.create(id, body))
             }
             ("DELETE", Some(mut known)) => {
+                let wanted = &body["preconditions"]["uid"];
+                if !wanted.is_null() && *wanted != known["metadata"]["uid"] {
+                    return failure(409, "Conflict", "the UID in the precondition is another's");
+                }
                 if state.lingering && resource == "pods" {
                     known["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
                     known = state.store(id, known);

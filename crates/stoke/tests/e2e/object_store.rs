@@ -246,7 +246,7 @@ fn known(context: &Context) -> Result<(), Failed> {
     expect_code(&output, 0)?;
     let env: Value = serde_json::from_slice(&output.stdout)?;
     let endpoint = env["AWS_ENDPOINT_URL"].as_str().ok_or("no endpoint")?.to_string();
-    expect_parts(&endpoint, &["http://127.", ".0.1:90"])?;
+    expect_parts(&endpoint, &["http://127.", ".0.1:269"])?;
     let lines = text(&up.stoke(&["env"]).output()?);
     expect_parts(
         &lines,
