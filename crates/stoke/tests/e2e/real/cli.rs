@@ -1,9 +1,13 @@
 //! Our commands from outside a cluster: `--context`, and nothing else in common with it.
 
+use std::path::PathBuf;
+use std::process::Command;
+
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::Row;
+use super::rig::Rig;
 use crate::behaviours::ground::{Stage, image};
 use crate::behaviours::{WAIT, application};
 use crate::common::{expect_code, expect_parts, repository, text};
@@ -17,6 +21,55 @@ pub const BEHAVIOURS: [Row; 6] = [
     ("stoke submit takes the line of spark-submit", submit),
     ("stoke convert makes what runs", convert),
 ];
+
+/// What [`spark_submit`] shows.
+pub const SPARK_SUBMIT: &str = "spark-submit of three versions, and the operator leaves its drivers alone";
+
+/// Spark's own client beside the operator, with each version's image.
+pub fn spark_submit(rig: &Rig, stage: &Stage<'_>, homes: &[(&str, Option<PathBuf>)]) -> Result<(), Failed> {
+    let server = rig.kubectl(&[
+        "config",
+        "view",
+        "--minify",
+        "-o=jsonpath={.clusters[0].cluster.server}",
+    ])?;
+    let kubeconfig = rig.given.kubeconfig.as_deref().ok_or("no kubeconfig")?;
+    for (version, home) in homes {
+        rig.spark_image(version)?;
+        let home = home.as_ref().ok_or("this Spark is not installed")?;
+        let name = format!("sent-by-{}", version.replace('.', "-"));
+        let conf = [
+            "spark.kubernetes.context=real".to_owned(),
+            format!("spark.kubernetes.namespace={}", stage.namespace()),
+            format!("spark.kubernetes.container.image=docker.io/apache/spark:{version}"),
+            format!("spark.kubernetes.driver.pod.name={name}"),
+            "spark.kubernetes.authenticate.driver.serviceAccountName=spark".to_owned(),
+            "spark.executor.instances=1".to_owned(),
+            "spark.kubernetes.driver.request.cores=200m".to_owned(),
+            "spark.kubernetes.executor.request.cores=200m".to_owned(),
+        ];
+        let mut command = Command::new(home.join("bin/spark-submit"));
+        command
+            .args(["--master", &format!("k8s://{server}"), "--deploy-mode", "cluster"])
+            .args(["--driver-memory", "512m", "--executor-memory", "512m"])
+            .args(conf.iter().flat_map(|pair| ["--conf", pair]))
+            .args(["local:///opt/spark/examples/src/main/python/pi.py", "2"])
+            .env("KUBECONFIG", kubeconfig)
+            .env("SPARK_HOME", home);
+        let output = command.output()?;
+        expect_code(&output, 0)?;
+        expect_parts(&stage.kubectl(&["logs", &name])?, &["Pi is roughly 3.1"])?;
+        let pod = stage.get("pod", &name)?;
+        if pod["status"]["phase"] != "Succeeded" {
+            return Err(format!("Spark {version}: {pod:#}").into());
+        }
+    }
+    let told = stoke(stage, &["ps", "-n", stage.namespace()], 0)?;
+    match told.contains("sent-by") {
+        true => Err(format!("the operator took a driver of spark-submit: {told}").into()),
+        false => Ok(()),
+    }
+}
 
 /// The output of our command in the stage's namespace; it ends with this code.
 fn stoke(stage: &Stage<'_>, arguments: &[&str], code: i32) -> Result<String, Failed> {
@@ -90,9 +143,7 @@ fn ui(stage: &Stage<'_>) -> Result<(), Failed> {
     });
     let answered = address.map(|address| {
         let url = format!("{}/api/v1/applications", address.trim_end_matches('/'));
-        std::process::Command::new("curl")
-            .args(["-sf", "--max-time", "20", &url])
-            .output()
+        Command::new("curl").args(["-sf", "--max-time", "20", &url]).output()
     });
     forward.kill()?;
     forward.wait()?;
@@ -163,7 +214,7 @@ fn convert(stage: &Stage<'_>) -> Result<(), Failed> {
     );
     std::fs::write(script.path(), line)?;
     let home = tempfile::tempdir()?;
-    let made = std::process::Command::new(env!("CARGO_BIN_EXE_stoke"))
+    let made = Command::new(env!("CARGO_BIN_EXE_stoke"))
         .args(["convert", &script.path().to_string_lossy()])
         .env("STOKE_HOME", home.path())
         .output()?;

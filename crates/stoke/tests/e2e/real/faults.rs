@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use libtest_mimic::Failed;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 use super::rig::Rig;
@@ -14,7 +17,7 @@ use crate::common::{eventually, expect_code, expect_parts, text};
 type Fault = fn(&Rig, &Stage<'_>) -> Result<(), Failed>;
 
 /// Each with its name.
-pub const FAULTS: [(&str, Fault); 15] = [
+pub const FAULTS: [(&str, Fault); 18] = [
     ("the operator is killed in mid-run, and again", operator_killed),
     ("the driver's JVM is killed", driver_killed),
     ("an executor is killed", executor_killed),
@@ -23,13 +26,16 @@ pub const FAULTS: [(&str, Fault); 15] = [
     ("an image that cannot be pulled", image_missing),
     ("a quota that shrinks in mid-run", quota_shrinks),
     ("the namespace is deleted", namespace_deleted),
-    ("the API server is away for a minute", api_server_away),
+    ("the API server is away for two minutes", api_server_away),
     ("etcd restarts", etcd_restarts),
     ("the operator is cut off for two minutes", operator_cut_off),
     ("the kubelet is away for a while", kubelet_away),
     ("the node is drained", node_drained),
+    ("the node is lost", node_lost),
+    ("the node's disk is full", disk_full),
     ("the definitions are deleted and restored", definitions_deleted),
     ("the webhook's certificates are lost", certificates_lost),
+    ("the webhook's certificates expire", certificates_expired),
 ];
 
 /// How long the operator may take to act after what it waited for is back.
@@ -197,11 +203,11 @@ fn acts_within(stage: &Stage<'_>, name: &str) -> Result<(), Failed> {
 }
 
 fn api_server_away(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
-    stage.apply(&application(stage, "through", WAIT, json!({"arguments": ["90"]}))?)?;
+    stage.apply(&application(stage, "through", WAIT, json!({"arguments": ["150"]}))?)?;
     // A driver that is still asking for executors would end without the API server; one that works goes on.
     stage.until_printed("through", "counted 100")?;
     rig.kill(&["apiserver"])?;
-    std::thread::sleep(Duration::from_secs(70));
+    std::thread::sleep(Duration::from_secs(120));
     rig.up()?;
     acts_within(stage, "after")?;
     ended_once(stage, "through", 1)
@@ -271,16 +277,71 @@ fn node_drained(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     stage.apply(&application(stage, "moved", WAIT, retried("25"))?)?;
     stage.until_printed("moved", "counted 100")?;
     let before = driver(stage, "moved")?["metadata"]["uid"].clone();
-    rig.kubectl(&["cordon", "node1"])?;
-    let evict = stage.try_kubectl(&["delete", "pod", "moved-driver", "--wait=false"], "");
-    std::thread::sleep(Duration::from_secs(5));
+    // Only the pods of this application, so that the operator is still there to be watched.
+    let selector = format!("--pod-selector={}", of("moved"));
+    let drain = [
+        "drain",
+        "node1",
+        &selector,
+        "--force",
+        "--delete-emptydir-data",
+        "--timeout=60s",
+    ];
+    let drained = rig.kubectl(&drain);
+    let waits = stage.until("the next driver waits for a node", |stage| {
+        let pod = driver(stage, "moved")?;
+        Ok(pod["metadata"]["uid"] != before && pod["status"]["conditions"][0]["reason"] == "Unschedulable")
+    });
     rig.kubectl(&["uncordon", "node1"])?;
-    expect_code(&evict?, 0)?;
-    ended_once(stage, "moved", 2)?;
-    if driver(stage, "moved")?["metadata"]["uid"] == before {
-        return Err("the same driver".into());
-    }
-    Ok(())
+    drained?;
+    waits?;
+    ended_once(stage, "moved", 2)
+}
+
+/// Its kubelet falls silent, and its Node is deleted, as a cloud does with a machine that is gone.
+fn node_lost(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "orphaned", WAIT, retried("40"))?)?;
+    stage.until_printed("orphaned", "counted 100")?;
+    let before = driver(stage, "orphaned")?["metadata"]["uid"].clone();
+    rig.kill(&["kubelet"])?;
+    let lost = rig.kubectl(&["delete", "node", "node1"]).and_then(|_| {
+        stage.until("another driver", |stage| {
+            let uid = driver(stage, "orphaned")?["metadata"]["uid"].clone();
+            Ok(!uid.is_null() && uid != before)
+        })
+    });
+    rig.up()?;
+    lost?;
+    ended_once(stage, "orphaned", 2)?;
+    operator_is_back(rig)
+}
+
+/// The operator's own pod went, too.
+fn operator_is_back(rig: &Rig) -> Result<(), Failed> {
+    rig.kubectl(&["delete", "pods", "-n", OPERATOR, "--field-selector=status.phase=Failed"])?;
+    let deployment = format!("deployment/{OPERATOR}-controller");
+    let rolled_out = ["rollout", "status", "-n", OPERATOR, &deployment, "--timeout=120s"];
+    rig.kubectl(&rolled_out).map(drop)
+}
+
+fn disk_full(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    stage.apply(&application(stage, "evicted", WAIT, json!({"arguments": ["600"]}))?)?;
+    stage.until_printed("evicted", "counted 100")?;
+    rig.kubelet_that_needs("99%")?;
+    let told = eventually("the driver is evicted", Duration::from_secs(180), || {
+        driver(stage, "evicted").is_ok_and(|pod| pod["status"]["reason"] == "Evicted")
+    });
+    rig.kubelet_that_needs("1%")?;
+    told?;
+    operator_is_back(rig)?;
+    let status = stage.until_state("evicted", "FAILED")?;
+    expect_parts(
+        &status["applicationState"]["errorMessage"].to_string(),
+        &["low on resource"],
+    )?;
+    first_cause(stage, "evicted", &["driver-evicted"])?;
+    stage.apply(&application(stage, "later", WAIT, json!({"arguments": ["0"]}))?)?;
+    ended_once(stage, "later", 1)
 }
 
 fn definitions_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
@@ -331,29 +392,87 @@ fn definitions_deleted(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn certificates_lost(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
-    let secret = format!("{OPERATOR}-webhook-certs");
-    let authority = || {
-        let path = "-o=jsonpath={.webhooks[0].clientConfig.caBundle}";
-        rig.kubectl(&[
-            "get",
-            "validatingwebhookconfiguration",
-            &format!("{OPERATOR}-webhook"),
-            path,
-        ])
-    };
-    let before = authority()?;
-    rig.kubectl(&["delete", "secret", "-n", OPERATOR, &secret])?;
+/// What is wrong is refused by the webhook, whose authorities are not `before` any more.
+fn other_certificates(rig: &Rig, stage: &Stage<'_>, before: &str) -> Result<(), Failed> {
     let wrong = application(
         stage,
         "wrong",
         WAIT,
         json!({"sparkConf": {"spark.executor.memry": "1g"}}),
     )?;
-    // New ones are made, and the API server trusts them.
     eventually("other certificates serve", Duration::from_secs(120), || {
         let refused = stage.try_kubectl(&["apply", "--dry-run=server", "-f", "-"], &wrong.to_string());
-        authority().is_ok_and(|now| now != before)
+        authorities(rig).is_ok_and(|now| now != before)
             && refused.is_ok_and(|output| text(&output).contains("denied the request"))
     })
+}
+
+/// Whom the API server trusts to be the webhook.
+fn authorities(rig: &Rig) -> Result<String, Failed> {
+    let configuration = format!("{OPERATOR}-webhook");
+    let path = "-o=jsonpath={.webhooks[0].clientConfig.caBundle}";
+    rig.kubectl(&["get", "validatingwebhookconfiguration", &configuration, path])
+}
+
+fn certificates_lost(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let before = authorities(rig)?;
+    rig.kubectl(&["delete", "secret", "-n", OPERATOR, &format!("{OPERATOR}-webhook-certs")])?;
+    other_certificates(rig, stage, &before)
+}
+
+/// As after an operator that was off for a year: authority and certificate have ended, and the API server knows them.
+fn certificates_expired(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
+    let deployment = format!("deployment/{OPERATOR}-controller");
+    let scale = |replicas: &str| rig.kubectl(&["scale", "-n", OPERATOR, &deployment, replicas]);
+    scale("--replicas=0")?;
+    let (authority, certificate) = expired()?;
+    let encode = |pem: &str| BASE64_STANDARD.encode(pem);
+    let data = json!({"data": {
+        "ca.crt": encode(&authority.chain), "ca.key": encode(&authority.key),
+        "tls.crt": encode(&certificate.chain), "tls.key": encode(&certificate.key),
+    }});
+    let patched = rig.kubectl(&[
+        "patch",
+        "secret",
+        "-n",
+        OPERATOR,
+        &format!("{OPERATOR}-webhook-certs"),
+        "-p",
+        &data.to_string(),
+    ]);
+    scale("--replicas=1")?;
+    patched?;
+    other_certificates(rig, stage, &encode(&authority.chain))
+}
+
+/// In PEM.
+struct Pair {
+    chain: String,
+    key: String,
+}
+
+/// An authority and a certificate of it that have ended.
+fn expired() -> Result<(Pair, Pair), Failed> {
+    let ended = |names: Vec<String>| -> Result<CertificateParams, rcgen::Error> {
+        let mut parameters = CertificateParams::new(names)?;
+        parameters.not_before = rcgen::date_time_ymd(2024, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2025, 1, 1);
+        Ok(parameters)
+    };
+    let mut parameters = ended(Vec::new())?;
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate()?;
+    let authority = parameters.self_signed(&authority_key)?;
+    let authority = Pair {
+        chain: authority.pem(),
+        key: authority_key.serialize_pem(),
+    };
+    let issuer = Issuer::new(parameters, authority_key);
+    let key = KeyPair::generate()?;
+    let name = format!("{OPERATOR}-webhook-svc.{OPERATOR}.svc");
+    let certificate = Pair {
+        chain: ended(vec![name])?.signed_by(&key, &issuer)?.pem(),
+        key: key.serialize_pem(),
+    };
+    Ok((authority, certificate))
 }

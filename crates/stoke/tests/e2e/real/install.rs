@@ -10,7 +10,7 @@ use serde_json::json;
 use super::OPERATOR;
 use super::rig::{IMAGE, NEXT_IMAGE, Rig};
 use crate::behaviours::{WAIT, application_of};
-use crate::common::{eventually, expect_code, repository, target_directory};
+use crate::common::{eventually, expect_code, expect_parts, repository, target_directory};
 
 type Way = fn(&Rig) -> Result<(), Failed>;
 
@@ -44,7 +44,20 @@ fn chart(rig: &Rig) -> Result<(), Failed> {
         expect_code(&command.output()?, 0)
     };
     run(&["install", NAME, "-n", NAME, "--create-namespace"], Some(IMAGE))?;
-    works(rig, || run(&["upgrade", NAME, "-n", NAME], Some(NEXT_IMAGE)))?;
+    works(rig, || {
+        // helm never upgrades what is in the folder `crds`; the chart's Job does.
+        let definition = "sparkapplications.sparkoperator.k8s.io";
+        let field = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/timeToLiveSeconds";
+        let older = json!([{"op": "remove", "path": field}]).to_string();
+        rig.kubectl(&["patch", "crd", definition, "--type=json", "-p", &older])?;
+        run(
+            &["upgrade", NAME, "-n", NAME, "--set", "hook.upgradeCrd=true"],
+            Some(NEXT_IMAGE),
+        )?;
+        let path =
+            "-o=jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.timeToLiveSeconds.type}";
+        expect_parts(&rig.kubectl(&["get", "crd", definition, path])?, &["integer"])
+    })?;
     run(&["uninstall", NAME, "-n", NAME, "--wait"], None)?;
     nothing_left(rig)?;
     rig.kubectl(&["delete", "namespace", NAME, "--timeout=60s"])?;

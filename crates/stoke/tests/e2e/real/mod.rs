@@ -24,7 +24,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::behaviours::ground::{Ground, Stage};
 use crate::behaviours::{BEHAVIOURS, Behaviour};
-use crate::common::{Context, eventually, expect_code, repository, target_directory};
+use crate::common::{Context, VERSIONS, eventually, expect_code, repository, target_directory};
 use rig::{IMAGE, Rig};
 
 /// Name and namespace of the operator that behaviours use.
@@ -49,6 +49,16 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         let name = format!("real behaviour: {name}");
         trials.push(reported(context, &needs, name, move || run(&stage()?)));
     }
+    let homes = VERSIONS.map(|version| (version, context.spark_home(version)));
+    let sparks: Vec<_> = VERSIONS
+        .iter()
+        .map(|version| context.spark(version))
+        .chain(needs.clone())
+        .collect();
+    let name = format!("real behaviour: {}", cli::SPARK_SUBMIT);
+    trials.push(reported(context, &sparks, name, move || {
+        cli::spark_submit(&Rig::get()?, &stage()?, &homes)
+    }));
     for (name, run) in faults::FAULTS {
         let run: fn(&Rig, &Stage<'_>) -> Result<(), Failed> = run;
         let name = format!("real fault: {name}");
@@ -85,7 +95,7 @@ fn stage() -> Result<Stage<'static>, Failed> {
     static GROUND: OnceLock<Result<Ground, String>> = OnceLock::new();
     let ground = GROUND.get_or_init(|| {
         let made = Rig::get().and_then(|rig| {
-            install_operator(&rig)?;
+            install_operator(&rig, &[])?;
             Ok(Ground::installed(rig.given, LABEL))
         });
         made.map_err(|failed| failed.message().unwrap_or("?").to_owned())
@@ -97,7 +107,7 @@ fn stage() -> Result<Stage<'static>, Failed> {
 }
 
 /// The operator as `stoke operator install` installs it, for all namespaces with our label.
-fn install_operator(rig: &Rig) -> Result<(), Failed> {
+fn install_operator(rig: &Rig, more: &[&str]) -> Result<(), Failed> {
     let selector = format!("--job-namespace-selector=stoke.dev/test={LABEL}");
     let arguments = [
         "operator",
@@ -110,7 +120,7 @@ fn install_operator(rig: &Rig) -> Result<(), Failed> {
         IMAGE,
         &selector,
     ];
-    expect_code(&rig.given.stoke(&arguments).output()?, 0)?;
+    expect_code(&rig.given.stoke(&[&arguments, more].concat()).output()?, 0)?;
     // An image of the same name is another program now.
     rig.kubectl(&["rollout", "restart", "deployment", "-n", OPERATOR])?;
     rig.kubectl(&["rollout", "status", "deployment", "-n", OPERATOR, "--timeout=120s"])?;
@@ -139,7 +149,11 @@ fn documented() -> Result<(), Failed> {
     let ways = install::WAYS.iter().map(|(name, _)| *name);
     let behaviours = BEHAVIOURS.iter().chain(&more::BEHAVIOURS).chain(&cli::BEHAVIOURS);
     let faults = faults::FAULTS.iter().map(|(name, _)| *name);
-    let run: BTreeSet<&str> = ways.chain(behaviours.map(|(name, _)| *name)).chain(faults).collect();
+    let run: BTreeSet<&str> = ways
+        .chain(behaviours.map(|(name, _)| *name))
+        .chain([cli::SPARK_SUBMIT])
+        .chain(faults)
+        .collect();
     match run.symmetric_difference(&told).next() {
         None => Ok(()),
         Some(name) => Err(format!("`{name}` is in one of docs/production.md and the tests").into()),

@@ -3,15 +3,15 @@
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::Row;
-use super::rig::Rig;
+use super::rig::{Rig, S3};
+use super::{Row, install_operator};
 use crate::behaviours::ground::{Stage, image};
 use crate::behaviours::{WAIT, application, driver, of};
 use crate::common::{expect_code, expect_parts, repository, target_directory, text};
 use crate::connect;
 
 /// Each with its name.
-pub const BEHAVIOURS: [Row; 10] = [
+pub const BEHAVIOURS: [Row; 11] = [
     ("init containers and sidecars run beside driver and executors", sidecars),
     ("volumes of each kind are mounted in driver and executors", volumes),
     ("a pod template is kept", template),
@@ -21,6 +21,7 @@ pub const BEHAVIOURS: [Row; 10] = [
     ("a Connect server answers the PySpark client", connected),
     ("what is wrong is refused by the webhook, with the field", admission),
     ("data is checked before and after", quality),
+    ("logs are kept on an S3 and read when their pods are gone", kept_logs),
     (
         "PodGroups of a batch scheduler are made, and told when nobody serves them",
         batch,
@@ -83,6 +84,47 @@ fn volumes(stage: &Stage<'_>) -> Result<(), Failed> {
     ended?;
     let line = format!("from-map from-secret {} from-map True True True", stage.namespace());
     expect_parts(&log?, &[&format!("driver {line}"), &format!("executor {line}")])
+}
+
+/// The operator is installed again with the place; Spark's own pods know nothing of it.
+fn kept_logs(stage: &Stage<'_>) -> Result<(), Failed> {
+    let rig = Rig::get()?;
+    let folder = tempfile::tempdir()?;
+    let s3 = S3::start(folder.path())?;
+    let variables: Vec<Value> = s3
+        .variables()
+        .iter()
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect();
+    let values = folder.path().join("values.yaml");
+    std::fs::write(&values, json!({"controller": {"env": variables}}).to_string())?;
+    let values = values.to_string_lossy();
+    install_operator(&rig, &["--keep-logs", "s3://spark/kept", "--values", &values])?;
+    let kept = (|| {
+        let more = json!({"arguments": ["0"], "timeToLiveSeconds": 5});
+        let mut app = application(stage, "said", WAIT, more)?;
+        app["metadata"]["annotations"] = json!({"stoke.dev/keep-logs": "all"});
+        stage.apply(&app)?;
+        stage.until("its pods are gone", |stage| {
+            let has_ended = stage.get("sparkapplication", "said")?.is_null();
+            Ok(has_ended && stage.list("pods", &of("said"))?.is_empty())
+        })?;
+        let home = tempfile::tempdir()?;
+        let mut command = stage.stoke(&[
+            "logs",
+            "said",
+            "--all",
+            "-n",
+            stage.namespace(),
+            "--kept",
+            "s3://spark/kept",
+        ]);
+        let output = command.env("STOKE_HOME", home.path()).envs(s3.variables()).output()?;
+        expect_code(&output, 0)?;
+        expect_parts(&text(&output), &["counted 100", "said-driver", "-exec-1"])
+    })();
+    install_operator(&rig, &[])?;
+    kept
 }
 
 fn template(stage: &Stage<'_>) -> Result<(), Failed> {

@@ -1,10 +1,15 @@
 //! The real Kubernetes of `scripts/real-kubernetes`, with our image in it.
 
-use std::path::PathBuf;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use libtest_mimic::Failed;
+use stoke_objectstore::{Config, ObjectStore};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 
 use crate::behaviours::ground::Given;
 use crate::common::{expect_code, repository, target_directory, text};
@@ -59,11 +64,7 @@ impl Rig {
                 kubeconfig: Some(kubeconfig.into()),
             },
         };
-        let home = PathBuf::from(kubeconfig);
-        let home = home.parent().and_then(|conf| conf.parent()).ok_or("no home")?;
-        if !home.join(format!("images/spark-{SPARK}.tar")).exists() {
-            run(&["spark-image", SPARK])?;
-        }
+        rig.spark_image(SPARK)?;
         for name in [IMAGE, NEXT_IMAGE] {
             let tag = name.rsplit(':').next().unwrap_or_default();
             let archive = target_directory().join(format!("operator-image-{tag}.tar"));
@@ -83,6 +84,20 @@ impl Rig {
         Ok(rig)
     }
 
+    /// Makes the image of this Spark, once.
+    pub fn spark_image(&self, version: &str) -> Result<(), Failed> {
+        let home = self
+            .given
+            .kubeconfig
+            .as_deref()
+            .and_then(|file| file.parent()?.parent());
+        let archive = home.ok_or("no home")?.join(format!("images/spark-{version}.tar"));
+        if archive.exists() {
+            return Ok(());
+        }
+        run(&["spark-image", version]).map(drop)
+    }
+
     /// `kubectl`; it must succeed.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Failed> {
         let output = self.given.kubectl().args(arguments).output()?;
@@ -100,15 +115,89 @@ impl Rig {
         run(&["up"]).map(drop)
     }
 
+    /// Starts the kubelet again, for which a disk is full that has less than this free.
+    pub fn kubelet_that_needs(&self, free: &str) -> Result<(), Failed> {
+        self.kill(&["kubelet"])?;
+        let up = Command::new(script())
+            .arg("up")
+            .env("NODEFS_AVAILABLE", free)
+            .output()?;
+        expect_code(&up, 0)
+    }
+
     /// Loses the packets between a pod and the API server, or lets them through again.
     pub fn cut(&self, address: &str, lost: bool) -> Result<(), Failed> {
         run(&[if lost { "cut" } else { "mend" }, address]).map(drop)
     }
 }
 
+/// Our object store at the node's address, where pods reach it.
+pub struct S3 {
+    store: Option<ObjectStore>,
+    runtime: Runtime,
+    port: u16,
+}
+
+/// The node, as pods see it.
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
+
+impl S3 {
+    pub fn start(directory: &Path) -> Result<S3, Failed> {
+        let runtime = Runtime::new()?;
+        let config = Config::new(directory.join("store"), Ipv4Addr::LOCALHOST);
+        let store = runtime.block_on(ObjectStore::start(Config {
+            port: Some(0),
+            ..config
+        }))?;
+        let to = store.address();
+        // The store itself listens on loopback only.
+        let listener = runtime.block_on(TcpListener::bind((NODE, 0)))?;
+        let port = listener.local_addr()?.port();
+        runtime.spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut to = TcpStream::connect(to).await?;
+                    copy_bidirectional(&mut from, &mut to).await
+                });
+            }
+        });
+        Ok(S3 {
+            store: Some(store),
+            runtime,
+            port,
+        })
+    }
+
+    /// How programs find it.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let credentials = self.store.as_ref().map(ObjectStore::credentials);
+        let (id, secret) = credentials
+            .map(|known| (known.access_key_id.clone(), known.secret_access_key.clone()))
+            .unwrap_or_default();
+        vec![
+            ("AWS_ENDPOINT_URL", format!("http://{NODE}:{}", self.port)),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", id),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+        ]
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        if let Some(store) = self.store.take() {
+            self.runtime.block_on(store.stop());
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    repository().join("scripts/real-kubernetes/real-kubernetes")
+}
+
 fn run(arguments: &[&str]) -> Result<Output, Failed> {
-    let script = repository().join("scripts/real-kubernetes/real-kubernetes");
-    let output = Command::new(script).args(arguments).output()?;
+    let output = Command::new(script()).args(arguments).output()?;
     expect_code(&output, 0)?;
     Ok(output)
 }
