@@ -276,16 +276,29 @@ pub(super) const RULES: &[TextRule] = &[
             &["PYTHON_WORKER_CRASH"],
             &["Python worker process terminated"],
         ],
-        |_| {
-            Some((
+        |told| match worker_end(told.line) {
+            WorkerEnd::Killed => None,
+            WorkerEnd::Crashed(signal) => Some((
+                format!("A Python worker crashed in native code (a C extension): {signal}"),
+                words("the stack below the error in the executor's log names the Python line; update or replace the library it calls"),
+            )),
+            WorkerEnd::Unknown => Some((
                 "A Python worker ended in the middle of a task without an exception: it was killed, or crashed in native code (a C extension)".into(),
                 patch(
-                    "run once more with the fault handler on: a crash in native code then leaves its Python stack in the executor's log; when the node's kernel log names the worker, it was killed for memory",
+                    "run once more with the fault handler on: the error then tells a crash in native code, with its Python stack, from a worker that was killed for memory",
                     conf_patch([("spark.python.worker.faulthandler.enabled", "true".into())]),
                 ),
-            ))
+            )),
         },
     ),
+    ends(&PYTHON_MEMORY, &[&["Python worker exited unexpectedly (crashed):"]], |told| {
+        (worker_end(told.line) == WorkerEnd::Killed).then(|| {
+            python_memory(
+                told.context,
+                "A Python worker was killed (SIGKILL: Python's fault handler was on and saw no crash), which the kernel does when a container's memory is used up",
+            )
+        })
+    }),
     ends(&TASK_RESULT_LOST, &[&["TaskResultLost"]], |_| {
         Some((
             "The result of a task was lost with its executor before the driver had it".into(),
@@ -295,6 +308,28 @@ pub(super) const RULES: &[TextRule] = &[
         ))
     }),
 ];
+
+/// How a Python worker ended, as far as Spark's sentence tells.
+#[derive(Debug, PartialEq)]
+enum WorkerEnd<'a> {
+    /// The fault handler was off.
+    Unknown,
+    /// It was on and told nothing: it is told of every signal but SIGKILL.
+    Killed,
+    /// It told this.
+    Crashed(&'a str),
+}
+
+/// With the fault handler on, what it wrote follows a colon: nothing, when the worker was killed.
+fn worker_end(line: &str) -> WorkerEnd<'_> {
+    match line.split_once("Python worker exited unexpectedly (crashed):") {
+        None => WorkerEnd::Unknown,
+        Some((_, told)) => match told.trim().trim_start_matches("Fatal Python error:").trim() {
+            "" => WorkerEnd::Killed,
+            signal => WorkerEnd::Crashed(signal),
+        },
+    }
+}
 
 /// What pods and lost executors tell of memory.
 pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {

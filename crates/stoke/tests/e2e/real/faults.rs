@@ -136,14 +136,11 @@ fn executor_memory(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     let code = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n\
                 def eat(_):\n    held = []\n    [held.append(bytearray(64 << 20)) for _ in range(40)]\n    return 1\n\
                 print(spark.sparkContext.parallelize([0], 1).map(eat).sum())\n";
-    let more = json!({"sparkConf": {"spark.task.maxFailures": "1"}});
+    // With cgroups of version 1 the kernel may end the Python worker alone, and nothing in the API says so.
+    let more = json!({"sparkConf": {"spark.task.maxFailures": "1", "spark.python.worker.faulthandler.enabled": "true"}});
     stage.apply(&application(stage, "hungry", code, more)?)?;
     stage.until_state("hungry", "FAILED")?;
-    first_cause(
-        stage,
-        "hungry",
-        &["executor-oom-killed", "python-memory", "python-worker-crashed"],
-    )
+    first_cause(stage, "hungry", &["executor-oom-killed", "python-memory"])
 }
 
 fn image_missing(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
