@@ -83,7 +83,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("python-module", "python-module-missing", "no_such_module_of_ours"),
     ("python-crash", "python-worker-crashed", "without an exception"),
     ("python-killed", "python-memory", "was killed (SIGKILL"),
-    ("python-segfault", "python-worker-crashed", "native code (a C extension): Segmentation fault"),
+    (
+        "python-segfault",
+        "python-worker-crashed",
+        "native code (a C extension): Segmentation fault",
+    ),
     ("decode", "sql-runtime-error", "alformed"),
 ];
 

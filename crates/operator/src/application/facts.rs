@@ -270,9 +270,12 @@ fn progress(pod: &Pod) -> Progress {
                 "driver container failed with ExitCode: {}, Reason: {reason}",
                 ended.exit_code
             );
-            if let Some(text) = ended.message.as_deref().filter(|text| !text.trim().is_empty()) {
-                message.push_str(": ");
-                message.push_str(text.trim());
+            // The container's own last words, and why its pod was ended (an eviction, a node that shuts down).
+            for text in [ended.message.as_deref().unwrap_or_default(), &pod_reason(pod)] {
+                if !text.trim().is_empty() {
+                    message.push_str(": ");
+                    message.push_str(text.trim());
+                }
             }
             Progress::Failed {
                 at: ended.finished_at.as_ref().map(|t| t.0),

@@ -276,7 +276,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["PYTHON_WORKER_CRASH"],
             &["Python worker process terminated"],
         ],
-        |told| match worker_end(told.line) {
+        |told| {
+            match worker_end(told.line) {
             WorkerEnd::Killed => None,
             WorkerEnd::Crashed(signal) => Some((
                 format!("A Python worker crashed in native code (a C extension): {signal}"),
@@ -289,16 +290,21 @@ pub(super) const RULES: &[TextRule] = &[
                     conf_patch([("spark.python.worker.faulthandler.enabled", "true".into())]),
                 ),
             )),
+        }
         },
     ),
-    ends(&PYTHON_MEMORY, &[&["Python worker exited unexpectedly (crashed):"]], |told| {
-        (worker_end(told.line) == WorkerEnd::Killed).then(|| {
+    ends(
+        &PYTHON_MEMORY,
+        &[&["Python worker exited unexpectedly (crashed):"]],
+        |told| {
+            (worker_end(told.line) == WorkerEnd::Killed).then(|| {
             python_memory(
                 told.context,
                 "A Python worker was killed (SIGKILL: Python's fault handler was on and saw no crash), which the kernel does when a container's memory is used up",
             )
         })
-    }),
+        },
+    ),
     ends(&TASK_RESULT_LOST, &[&["TaskResultLost"]], |_| {
         Some((
             "The result of a task was lost with its executor before the driver had it".into(),

@@ -137,7 +137,8 @@ fn executor_memory(_: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
                 def eat(_):\n    held = []\n    [held.append(bytearray(64 << 20)) for _ in range(40)]\n    return 1\n\
                 print(spark.sparkContext.parallelize([0], 1).map(eat).sum())\n";
     // With cgroups of version 1 the kernel may end the Python worker alone, and nothing in the API says so.
-    let more = json!({"sparkConf": {"spark.task.maxFailures": "1", "spark.python.worker.faulthandler.enabled": "true"}});
+    let more =
+        json!({"sparkConf": {"spark.task.maxFailures": "1", "spark.python.worker.faulthandler.enabled": "true"}});
     stage.apply(&application(stage, "hungry", code, more)?)?;
     stage.until_state("hungry", "FAILED")?;
     first_cause(stage, "hungry", &["executor-oom-killed", "python-memory"])
@@ -315,7 +316,8 @@ fn node_lost(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
 
 /// The operator's own pod went, too.
 fn operator_is_back(rig: &Rig) -> Result<(), Failed> {
-    rig.kubectl(&["delete", "pods", "-n", OPERATOR, "--field-selector=status.phase=Failed"])?;
+    let ended = "--field-selector=status.phase!=Running,status.phase!=Pending";
+    rig.kubectl(&["delete", "pods", "-n", OPERATOR, ended])?;
     let deployment = format!("deployment/{OPERATOR}-controller");
     let rolled_out = ["rollout", "status", "-n", OPERATOR, &deployment, "--timeout=120s"];
     rig.kubectl(&rolled_out).map(drop)
@@ -417,29 +419,36 @@ fn certificates_lost(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     other_certificates(rig, stage, &before)
 }
 
-/// As after an operator that was off for a year: authority and certificate have ended, and the API server knows them.
+/// As after an operator that was off for a year: authority and certificate have ended, and the API server trusts no other.
 fn certificates_expired(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     let deployment = format!("deployment/{OPERATOR}-controller");
     let scale = |replicas: &str| rig.kubectl(&["scale", "-n", OPERATOR, &deployment, replicas]);
     scale("--replicas=0")?;
+    eventually("the operator is gone", Duration::from_secs(60), || {
+        operator_pods(rig).is_ok_and(|pods| pods.is_empty())
+    })?;
     let (authority, certificate) = expired()?;
     let encode = |pem: &str| BASE64_STANDARD.encode(pem);
+    let before = encode(&authority.chain);
     let data = json!({"data": {
-        "ca.crt": encode(&authority.chain), "ca.key": encode(&authority.key),
+        "ca.crt": before, "ca.key": encode(&authority.key),
         "tls.crt": encode(&certificate.chain), "tls.key": encode(&certificate.key),
     }});
-    let patched = rig.kubectl(&[
+    let secret = format!("{OPERATOR}-webhook-certs");
+    let patched = rig.kubectl(&["patch", "secret", "-n", OPERATOR, &secret, "-p", &data.to_string()]);
+    let trusted = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": before}]);
+    let webhook = format!("{OPERATOR}-webhook");
+    let configured = rig.kubectl(&[
         "patch",
-        "secret",
-        "-n",
-        OPERATOR,
-        &format!("{OPERATOR}-webhook-certs"),
+        "validatingwebhookconfiguration",
+        &webhook,
+        "--type=json",
         "-p",
-        &data.to_string(),
+        &trusted.to_string(),
     ]);
     scale("--replicas=1")?;
-    patched?;
-    other_certificates(rig, stage, &encode(&authority.chain))
+    patched.and(configured)?;
+    other_certificates(rig, stage, &before)
 }
 
 /// In PEM.
