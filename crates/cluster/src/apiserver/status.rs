@@ -81,7 +81,7 @@ impl FieldError {
     }
 
     /// `Too many: …`.
-    pub fn too_many(field: &str, found: usize, most: u64) -> FieldError {
+    pub fn too_many(field: &str, found: usize, most: i64) -> FieldError {
         let head = format!("Too many: {found}");
         FieldError::new(
             "FieldValueTooMany",

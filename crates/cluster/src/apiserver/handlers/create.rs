@@ -129,6 +129,9 @@ pub(super) async fn create_value(
             {
                 return Err(ApiError::already_exists(&resource.qualified(), &name));
             }
+            if &*resource.key == crd::DEFINITIONS {
+                crd::before_acceptance(&mut new);
+            }
             return Ok(respond(call, 201, value_response(call, &new)));
         }
         let key = Key::new(&resource.key, &namespace, &name);

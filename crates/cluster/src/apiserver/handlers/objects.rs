@@ -203,7 +203,9 @@ pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -
         Some(schema::Mismatch { path, found })
     });
     let Some(schema::Mismatch { path, found }) = mismatch else {
-        return Ok(());
+        let definition = &*resource.key == crate::apiserver::crd::DEFINITIONS;
+        let wrong = definition.then(|| protobuf::schemas::wrong_in_definition(value)).flatten();
+        return wrong.map_or(Ok(()), |why| Err(cannot_handle(resource, &why)));
     };
     let why = match protobuf::go::field_at(&resource.api_version(), &resource.kind, &path) {
         Some((structure, fields, wanted)) => {

@@ -31,6 +31,11 @@ pub fn subdomain(text: &str) -> Vec<String> {
     details(check_name(NameRule::Subdomain, "", text), text)
 }
 
+/// RFC 1035 label: it starts with a letter.
+pub fn label_1035(text: &str) -> Vec<String> {
+    details(check_name(NameRule::Label1035, "", text), text)
+}
+
 /// `prefix/name` of labels, taints and conditions.
 pub fn qualified(text: &str) -> Vec<String> {
     details(check_qualified(text, ""), text)
