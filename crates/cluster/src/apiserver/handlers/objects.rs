@@ -146,7 +146,10 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
     if resource.custom.is_none() {
         check_types(&resource, schema, value)?;
     }
-    let unknown = schema::prune(schema, value);
+    let mut unknown = schema::prune(schema, value);
+    if &*resource.key == crate::apiserver::crd::DEFINITIONS {
+        unknown.extend(protobuf::schemas::prune(value));
+    }
     let validation = call.query.get("fieldValidation").unwrap_or("Warn");
     if validation != "Ignore" {
         let complaints = strict::complaints(&call.body, &unknown);
@@ -280,7 +283,13 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
     errors.extend(check_labels(&metadata["labels"], "metadata.labels"));
     let annotations = metadata["annotations"].as_object();
     for key in annotations.into_iter().flatten().map(|(key, _)| key) {
-        errors.extend(check_qualified(&key.to_lowercase(), "metadata.annotations"));
+        // Keys may have capitals before the slash too; they are told as they came.
+        let lower = key.to_lowercase();
+        let told = |error: FieldError| FieldError {
+            message: error.message.replacen(&lower, key, 1),
+            ..error
+        };
+        errors.extend(check_qualified(&lower, "metadata.annotations").into_iter().map(told));
     }
     let size: usize = annotations
         .into_iter()

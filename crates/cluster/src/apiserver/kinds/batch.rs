@@ -5,7 +5,7 @@ use stoke_model::cron::Schedule;
 
 use super::workload_validation::{at_least_zero, check_template, one_of};
 use super::workloads::default_template;
-use super::{items_mut, set_missing};
+use super::{items_mut, schedule, set_missing, sorted};
 use crate::apiserver::meta::check_qualified;
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::status::FieldError;
@@ -111,20 +111,73 @@ pub(super) fn validate_job(job: &Value) -> Vec<FieldError> {
     check_pod_names(job, &mut errors);
     if spec["selector"].is_null() {
         errors.push(FieldError::required("spec.selector", ""));
-    } else if !LabelSelector::from_selector(&spec["selector"]).matches(&fields_of(&spec["template"])) {
-        let labels = &spec["template"]["metadata"]["labels"];
-        let detail = "`selector` does not match template `labels`";
-        errors.push(FieldError::invalid("spec.template.metadata.labels", labels, detail));
     }
-    if spec["manualSelector"] != true && spec["selector"]["matchLabels"][UID_LABELS[0]] != job["metadata"]["uid"] {
-        errors.push(FieldError::invalid(
-            "spec.selector",
-            &spec["selector"],
-            "`selector` not auto-generated",
-        ));
+    let selects = LabelSelector::from_selector(&spec["selector"]).matches(&fields_of(&spec["template"]));
+    if spec["selector"].is_null() || !selects {
+        let labels = sorted(&spec["template"]["metadata"]["labels"]);
+        let detail = "`selector` does not match template `labels`";
+        errors.push(FieldError::invalid("spec.template.metadata.labels", &labels, detail));
+    }
+    if spec["manualSelector"] != true {
+        check_generated(job, &mut errors);
     }
     check_job_spec(spec, "spec", &mut errors);
     errors
+}
+
+/// The selector of a Job and the labels of its pods, where the server has made them.
+fn check_generated(job: &Value, errors: &mut Vec<FieldError>) {
+    let (spec, uid) = (&job["spec"], &job["metadata"]["uid"]);
+    let labels = UID_LABELS.map(|label| (label, uid));
+    for (label, value) in labels.into_iter().chain(NAME_LABELS.map(|label| (label, &job["metadata"]["name"]))) {
+        let path = format!("spec.template.metadata.labels[{label}]");
+        let detail = format!("must be '{}'", value.as_str().unwrap_or_default());
+        match &spec["template"]["metadata"]["labels"][label] {
+            Value::Null => errors.push(FieldError::required(&path, &detail)),
+            found if found != value => errors.push(FieldError::invalid(&path, found, &detail)),
+            _ => {}
+        }
+    }
+    let generated = |label: &str| spec["selector"] == json!({"matchLabels": {label: uid}});
+    if !UID_LABELS.into_iter().any(generated) {
+        let mut told = json!({});
+        if !spec["selector"]["matchLabels"].is_null() {
+            told["matchLabels"] = sorted(&spec["selector"]["matchLabels"]);
+        }
+        if !spec["selector"]["matchExpressions"].is_null() {
+            told["matchExpressions"] = spec["selector"]["matchExpressions"].clone();
+        }
+        let told = if spec["selector"].is_null() { Value::Null } else { told };
+        errors.push(FieldError::invalid("spec.selector", &told, "`selector` not auto-generated"));
+    }
+}
+
+/// A policy as the real server tells it: by the names of its structures. What is no policy stays as it is.
+fn told_policy(policy: &Value) -> Value {
+    let Some(rules) = policy.as_object().map(|policy| policy.get("rules")) else {
+        return policy.clone();
+    };
+    let condition = |condition: &Value| {
+        let text = |field: &str| condition[field].as_str().unwrap_or_default();
+        json!({"Type": text("type"), "Status": text("status")})
+    };
+    let rule = |rule: &Value| {
+        let of_success = ["succeededIndexes", "succeededCount"].iter().any(|field| !rule[*field].is_null());
+        if of_success {
+            return json!({"SucceededIndexes": rule["succeededIndexes"], "SucceededCount": rule["succeededCount"]});
+        }
+        let codes = &rule["onExitCodes"];
+        let codes = codes.is_object().then(|| {
+            let operator = codes["operator"].as_str().unwrap_or_default();
+            json!({"ContainerName": codes["containerName"], "Operator": operator, "Values": codes["values"]})
+        });
+        let conditions = rule["onPodConditions"].as_array();
+        let conditions = conditions.map(|list| list.iter().map(condition).collect::<Vec<_>>());
+        let action = rule["action"].as_str().unwrap_or_default();
+        json!({"Action": action, "OnExitCodes": codes, "OnPodConditions": conditions})
+    };
+    let rules = rules.and_then(Value::as_array);
+    json!({"Rules": rules.map(|rules| rules.iter().map(rule).collect::<Vec<_>>())})
 }
 
 /// The pods of an indexed Job have its name and their index for a host name.
@@ -132,7 +185,7 @@ fn check_pod_names(job: &Value, errors: &mut Vec<FieldError>) {
     let spec = &job["spec"];
     let name = job["metadata"]["name"].as_str().unwrap_or_default();
     let last = spec["completions"].as_i64().unwrap_or(0) - 1;
-    if spec["completionMode"] != "Indexed" || last < 0 || name.is_empty() {
+    if spec["completionMode"] != "Indexed" || last < 0 {
         return;
     }
     let host = format!("{name}-{last}");
@@ -157,7 +210,7 @@ fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     one_of(
         &spec["completionMode"],
         &at("completionMode"),
-        &["Indexed", "NonIndexed"],
+        &["NonIndexed", "Indexed"],
         errors,
     );
     let indexed = spec["completionMode"] == "Indexed";
@@ -173,10 +226,12 @@ fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid(&at("parallelism"), &spec["parallelism"], detail));
         }
     } else {
+        // A mode that is none is not held to be the other one, but for the success policy.
+        let plain = spec["completionMode"] == "NonIndexed";
         for field in ["backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"] {
-            if !spec[field].is_null() {
+            if !spec[field].is_null() && (plain || field == "successPolicy") {
                 let detail = "requires indexed completion mode";
-                errors.push(FieldError::invalid(&at(field), &spec[field], detail));
+                errors.push(FieldError::invalid(&at(field), &told_policy(&spec[field]), detail));
             }
         }
     }
@@ -244,17 +299,28 @@ fn check_success_rule(rule: &Value, spec: &Value, place: &str, errors: &mut Vec<
     let Some(indexes) = rule["succeededIndexes"].as_str() else {
         return;
     };
-    if let Err(why) = parse_indexes(indexes, most) {
+    let parsed = parse_indexes(indexes, most);
+    if let Err(why) = &parsed {
         let path = format!("{place}.succeededIndexes");
         let detail = format!("error parsing succeededIndexes: {why}");
         errors.push(FieldError::invalid(&path, &indexes.into(), &detail));
     }
+    let named = parsed.unwrap_or(0);
+    if rule["succeededCount"].as_i64().is_some_and(|count| count > named) {
+        let path = format!("{place}.succeededCount");
+        let detail = format!(
+            "must be less than or equal to {named} (the number of indexes in the specified succeededIndexes field)"
+        );
+        errors.push(FieldError::invalid(&path, &rule["succeededCount"], &detail));
+    }
 }
 
-/// `0,2-4`: rising, and below the number of completions.
-fn parse_indexes(text: &str, most: i64) -> Result<(), String> {
+/// `0,2-4`: rising, and below the number of completions; answers how many they are.
+fn parse_indexes(text: &str, most: i64) -> Result<i64, String> {
     let mut previous: Option<i64> = None;
+    let mut count = 0;
     for part in text.split(',').filter(|_| !text.is_empty()) {
+        let mut first = None;
         for number in part.splitn(2, '-') {
             let index: i64 = number
                 .parse()
@@ -266,9 +332,11 @@ fn parse_indexes(text: &str, most: i64) -> Result<(), String> {
                 return Err(format!("non-increasing order, previous: {previous}, current: {index}"));
             }
             previous = Some(index);
+            first.get_or_insert(index);
         }
+        count += previous.zip(first).map_or(0, |(last, first)| last - first + 1);
     }
-    Ok(())
+    Ok(count)
 }
 
 fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
@@ -314,16 +382,14 @@ fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) 
         }
         if codes {
             let operator = &rule["onExitCodes"]["operator"];
-            if operator.is_null() {
+            if operator.as_str().is_none_or(str::is_empty) {
                 let path = format!("{place}.onExitCodes.operator");
                 errors.push(FieldError::required(&path, "valid values: [\"In\" \"NotIn\"]"));
             }
-            one_of(
-                operator,
-                &format!("{place}.onExitCodes.operator"),
-                &["In", "NotIn"],
-                errors,
-            );
+            if *operator != "" {
+                let place = format!("{place}.onExitCodes.operator");
+                one_of(operator, &place, &["In", "NotIn"], errors);
+            }
             let values = rule["onExitCodes"]["values"]
                 .as_array()
                 .map(Vec::as_slice)
@@ -394,11 +460,11 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
     ];
     for field in fields {
         if before[field] != after[field] {
-            errors.push(FieldError::invalid(
-                &format!("spec.{field}"),
-                &after[field],
-                "field is immutable",
-            ));
+            let told = match field {
+                "podFailurePolicy" | "successPolicy" => told_policy(&after[field]),
+                _ => after[field].clone(),
+            };
+            errors.push(FieldError::invalid(&format!("spec.{field}"), &told, "field is immutable"));
         }
     }
     if before["completions"] != after["completions"] {
@@ -454,7 +520,8 @@ pub(super) fn validate_cron_job(cron: &Value) -> Vec<FieldError> {
         let detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
         errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], detail));
     } else if let Err(error) = Schedule::parse(schedule, "UTC") {
-        errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], &error.reason));
+        let why = schedule::complaint(schedule).unwrap_or(error.reason);
+        errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], &why));
     }
     match zone {
         Some("") => {

@@ -7,6 +7,7 @@ pub mod autoscaler;
 mod batch;
 mod pod_defaults;
 mod policy;
+mod schedule;
 mod service;
 mod storage;
 mod workload_validation;
@@ -152,7 +153,11 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "daemonsets.apps" => workload_validation::validate_daemon_set(object),
         "jobs.batch" => batch::validate_job(object),
         "cronjobs.batch" => batch::validate_cron_job(object),
-        "namespaces" => security::check_labels(object),
+        "namespaces" => {
+            let mut errors = security::check_labels(object);
+            errors.extend(complaints(|said| config::check_finalizers(object, said)));
+            errors
+        }
         "configmaps" => complaints(|said| config::check_map(object, said)),
         "secrets" => complaints(|said| config::check_secret(object, said)),
         crd::DEFINITIONS => crd::validate(object),
@@ -182,6 +187,7 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
 pub fn validate_create(resource: &Resource, object: &Value) -> Vec<FieldError> {
     match &*resource.key {
         "pods" => complaints(|said| pod::check_create(object, said)),
+        "statefulsets.apps" => workload_validation::validate_new_stateful_set(object),
         _ => Vec::new(),
     }
 }
@@ -237,7 +243,9 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
             if old["roleRef"] != new["roleRef"] =>
         {
-            vec![FieldError::invalid("roleRef", &new["roleRef"], "cannot change roleRef")]
+            let word = |field: &str| new["roleRef"][field].as_str().unwrap_or_default();
+            let told = json!({"APIGroup": word("apiGroup"), "Kind": word("kind"), "Name": word("name")});
+            vec![FieldError::invalid("roleRef", &told, "cannot change roleRef")]
         }
         _ => Vec::new(),
     }
@@ -293,6 +301,9 @@ fn default_slice(slice: &mut Value) {
 
 fn default_binding(binding: &mut Value) {
     const GROUP: &str = "rbac.authorization.k8s.io";
+    if binding["roleRef"].is_null() {
+        binding["roleRef"] = json!({});
+    }
     if binding["roleRef"].is_object() {
         let role = &mut binding["roleRef"];
         if role["apiGroup"] == "" {
@@ -342,6 +353,16 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+/// A map in the order of its keys, as Go tells maps.
+pub(super) fn sorted(map: &Value) -> Value {
+    let Some(fields) = map.as_object() else {
+        return map.clone();
+    };
+    let ordered: std::collections::BTreeMap<&String, &Value> = fields.iter().collect();
+    let ordered = ordered.into_iter().map(|(key, value)| (key.clone(), value.clone()));
+    Value::Object(ordered.collect())
 }
 
 /// Sets a field that is missing or null.

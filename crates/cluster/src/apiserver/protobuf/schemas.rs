@@ -67,6 +67,72 @@ fn wrong_in(table: &Table, message: &Message, object: &Value, at: &At) -> Option
     })
 }
 
+/// Takes out what no schema knows, and answers where it was. What is read by a decoder of its own is not told.
+pub fn prune(definition: &mut Value) -> Vec<String> {
+    let table = Table::get();
+    let mut unknown = Vec::new();
+    let Some(message) = table.named("apiextensions/v1", "JSONSchemaProps") else {
+        return unknown;
+    };
+    let versions = definition.pointer_mut("/spec/versions").and_then(Value::as_array_mut);
+    for (index, version) in versions.into_iter().flatten().enumerate() {
+        if let Some(schema) = version.pointer_mut("/schema/openAPIV3Schema") {
+            let at = At {
+                names: format!("spec.versions[{index}].schema.openAPIV3Schema"),
+                told: false,
+            };
+            prune_in(table, message, schema, &at, &mut unknown);
+        }
+    }
+    unknown
+}
+
+fn prune_in(table: &Table, message: &Message, object: &mut Value, at: &At, unknown: &mut Vec<String>) {
+    let Some(fields) = object.as_object_mut() else { return };
+    fields.retain(|name, value| {
+        let at = at.below(name);
+        let Some(field) = message.fields.iter().find(|field| field.name == name) else {
+            if !at.told {
+                unknown.push(at.names);
+            }
+            return false;
+        };
+        // No value is no field.
+        if value.is_null() {
+            return false;
+        }
+        let Kind::Message(id) = field.kind else { return true };
+        let inner = table.message(id);
+        let (inner, told) = match inner.special {
+            None => (inner, at.told),
+            Some(Special::SchemaOrArray | Special::SchemaOrBool | Special::SchemaOrTexts) => (message, true),
+            Some(_) => return true,
+        };
+        let at = At {
+            names: at.names,
+            told,
+        };
+        match value {
+            Value::Array(list) => {
+                for (index, item) in list.iter_mut().enumerate() {
+                    let at = At {
+                        names: format!("{}[{index}]", at.names),
+                        told,
+                    };
+                    prune_in(table, inner, item, &at, unknown);
+                }
+            }
+            Value::Object(map) if field.shape == Shape::Map => {
+                for (key, item) in map.iter_mut() {
+                    prune_in(table, inner, item, &at.below(key), unknown);
+                }
+            }
+            value => prune_in(table, inner, value, &at, unknown),
+        }
+        true
+    });
+}
+
 fn fits(table: &Table, field: &Field, value: &Value) -> bool {
     match field.kind {
         Kind::Text | Kind::Bytes => value.is_string() || value.is_null(),

@@ -47,7 +47,11 @@ pub fn check_role(role: &Value, namespaced: bool, said: &mut Complaints) {
         );
     }
     for (index, selector) in items(&role["aggregationRule"]["clusterRoleSelectors"]) {
+        let before = said.0.len();
         super::scheduling::check_selector(selector, &list.item(index), said);
+        if said.0.len() > before {
+            said.invalid(&list.item(index), Value::Null, "invalid label selector.");
+        }
     }
 }
 
