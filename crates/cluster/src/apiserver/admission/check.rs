@@ -132,7 +132,9 @@ fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let name = webhook["name"].as_str().unwrap_or_default();
     if name.is_empty() {
         errors.push(FieldError::required(&format!("{path}.name"), ""));
-    } else if name.split('.').filter(|part| !part.is_empty()).count() < 3 {
+    } else if !words::subdomain(name).is_empty() {
+        errors.extend(check_name(NameRule::Subdomain, &format!("{path}.name"), name));
+    } else if name.split('.').count() < 3 {
         let detail = "should be a domain with at least three segments separated by dots";
         errors.push(FieldError::invalid(&format!("{path}.name"), &webhook["name"], detail));
     }
@@ -356,8 +358,7 @@ fn check_expression(value: &Value, path: &str, names: &[&str], wanted: Option<&s
         Err(error) => Some(format!("compilation failed: {}", error.describe(text))),
         Ok(found) => match (wanted, found) {
             (Some("bool"), Type::Bool | Type::Dyn) | (Some("string"), Type::Text | Type::Dyn) | (None, _) => None,
-            (Some("string"), _) => Some("must evaluate to string".to_owned()),
-            _ => Some("must evaluate to bool".to_owned()),
+            (Some(wanted), found) => Some(format!("must evaluate to {wanted} but got {}", found.name())),
         },
     };
     if let Some(complaint) = complaint {

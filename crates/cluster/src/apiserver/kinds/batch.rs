@@ -5,7 +5,7 @@ use stoke_model::cron::Schedule;
 
 use super::workload_validation::{at_least_zero, check_template, one_of};
 use super::workloads::default_template;
-use super::{items_mut, schedule, set_missing, sorted};
+use super::{items_mut, schedule, set_missing, sorted, told_selector};
 use crate::apiserver::meta::check_qualified;
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::status::FieldError;
@@ -80,7 +80,7 @@ fn default_patterns(spec: &mut Value) {
 
 /// Gives a new Job the selector and the labels by which it knows its pods.
 pub(super) fn generate_selector(job: &mut Value) {
-    let name = job["metadata"]["name"].clone();
+    let name = Value::from(job["metadata"]["name"].as_str().unwrap_or_default());
     let uid = job["metadata"]["uid"].clone();
     let spec = &mut job["spec"];
     if spec["manualSelector"] == true {
@@ -140,14 +140,7 @@ fn check_generated(job: &Value, errors: &mut Vec<FieldError>) {
     }
     let generated = |label: &str| spec["selector"] == json!({"matchLabels": {label: uid}});
     if !UID_LABELS.into_iter().any(generated) {
-        let mut told = json!({});
-        if !spec["selector"]["matchLabels"].is_null() {
-            told["matchLabels"] = sorted(&spec["selector"]["matchLabels"]);
-        }
-        if !spec["selector"]["matchExpressions"].is_null() {
-            told["matchExpressions"] = spec["selector"]["matchExpressions"].clone();
-        }
-        let told = if spec["selector"].is_null() { Value::Null } else { told };
+        let told = told_selector(&spec["selector"]);
         errors.push(FieldError::invalid("spec.selector", &told, "`selector` not auto-generated"));
     }
 }
@@ -495,6 +488,10 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
                     .as_object_mut()
                     .map(|fields| fields.shift_remove(field));
             }
+            let metadata = template["metadata"].as_object();
+            if metadata.is_some_and(|fields| fields.values().all(Value::is_null)) {
+                template.as_object_mut().map(|fields| fields.shift_remove("metadata"));
+            }
         }
         template
     };
@@ -506,6 +503,12 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
         ));
     }
     errors
+}
+
+/// Whether there is a time zone of this name, written as it is.
+fn is_time_zone(name: &str) -> bool {
+    let zone = jiff::tz::TimeZone::get(name);
+    zone.is_ok_and(|zone| zone.iana_name().is_none_or(|known| known == name)) && Schedule::parse("0 0 * * *", name).is_ok()
 }
 
 /// Complaints about a CronJob.
@@ -528,11 +531,15 @@ pub(super) fn validate_cron_job(cron: &Value) -> Vec<FieldError> {
             let detail = "timeZone must be nil or non-empty string";
             errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], detail));
         }
-        Some("Local" | "local") => {
+        Some(local) if local.eq_ignore_ascii_case("local") => {
             let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
             errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], detail));
+            if local != "Local" {
+                let detail = format!("unknown time zone {local}");
+                errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], &detail));
+            }
         }
-        Some(name) if Schedule::parse("0 0 * * *", name).is_err() => {
+        Some(name) if !is_time_zone(name) => {
             let detail = format!("unknown time zone {name}");
             errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], &detail));
         }

@@ -23,7 +23,7 @@ use super::resources::Resource;
 use super::schema::Path;
 use super::status::FieldError;
 use super::validation::{
-    Complaints, access, claim, config, network, pod, service as service_rules, storage as storage_rules,
+    Complaints, warnings, access, claim, config, network, pod, service as service_rules, storage as storage_rules,
 };
 use super::{admission, crd, meta};
 
@@ -188,6 +188,7 @@ pub fn validate_create(resource: &Resource, object: &Value) -> Vec<FieldError> {
     match &*resource.key {
         "pods" => complaints(|said| pod::check_create(object, said)),
         "statefulsets.apps" => workload_validation::validate_new_stateful_set(object),
+        "priorityclasses.scheduling.k8s.io" => policy::validate_new_priority_class(object),
         _ => Vec::new(),
     }
 }
@@ -199,11 +200,54 @@ fn complaints(check: impl FnOnce(&mut Complaints)) -> Vec<FieldError> {
 }
 
 /// What the author of an object should know of it, though it is taken.
-pub fn warnings(resource: &Resource, object: &Value) -> Option<&'static str> {
-    match &*resource.key {
-        "services" => service::warnings(object),
-        _ => None,
+pub fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
+    const PODS: &str = "Pod names and hostnames";
+    let mut told = warnings::Warnings::default();
+    if resource.custom.is_some() {
+        return told.0;
     }
+    let template = |told: &mut warnings::Warnings| {
+        let at = Path::Start("spec.template.spec");
+        warnings::pod(&object["spec"]["template"]["spec"], &at, told);
+    };
+    match &*resource.key {
+        "pods" => {
+            warnings::name(object, "the Pod's hostname", &mut told);
+            warnings::pod(&object["spec"], &Path::Start("spec"), &mut told);
+        }
+        "deployments.apps" | "replicasets.apps" | "replicationcontrollers" => {
+            warnings::name(object, PODS, &mut told);
+            template(&mut told);
+        }
+        "jobs.batch" => {
+            // Its own words ask for a label where its pods have one.
+            if object["spec"]["completionMode"] != "Indexed" {
+                warnings::name(object, PODS, &mut told);
+            }
+            template(&mut told);
+        }
+        "daemonsets.apps" => template(&mut told),
+        "statefulsets.apps" => {
+            template(&mut told);
+            warnings::stateful_set(object, &mut told);
+        }
+        "cronjobs.batch" => {
+            warnings::name(object, PODS, &mut told);
+            let template = &object["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+            warnings::pod(template, &Path::Start("spec.jobTemplate.spec.template.spec"), &mut told);
+        }
+        "persistentvolumeclaims" => warnings::claim(&object["spec"], &Path::Start("spec"), &mut told),
+        "persistentvolumes" => warnings::volume(object, &mut told),
+        "secrets" => warnings::secret(object, &mut told),
+        "endpointslices.discovery.k8s.io" => warnings::slice(object, &mut told),
+        "ingresses.networking.k8s.io" => warnings::ingress(object, &mut told),
+        "services" => {
+            told.0.extend(service::warnings(object).map(str::to_owned));
+            warnings::service(object, &mut told);
+        }
+        _ => {}
+    }
+    told.0
 }
 
 /// Complaints about a change.
@@ -355,8 +399,32 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
     errors
 }
 
+/// A selector as it is told: its labels in their order, its conditions whole.
+pub(super) fn told_selector(selector: &Value) -> Value {
+    if !selector.is_object() {
+        return selector.clone();
+    }
+    let mut told = json!({});
+    let labels = &selector["matchLabels"];
+    if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
+        told["matchLabels"] = sorted(labels);
+    }
+    let condition = |condition: &Value| {
+        let word = |field: &str| condition[field].as_str().unwrap_or_default();
+        let mut told = json!({"key": word("key"), "operator": word("operator")});
+        if condition["values"].as_array().is_some_and(|values| !values.is_empty()) {
+            told["values"] = condition["values"].clone();
+        }
+        told
+    };
+    if let Some(list) = selector["matchExpressions"].as_array().filter(|list| !list.is_empty()) {
+        told["matchExpressions"] = list.iter().map(condition).collect();
+    }
+    told
+}
+
 /// A map in the order of its keys, as Go tells maps.
-pub(super) fn sorted(map: &Value) -> Value {
+pub fn sorted(map: &Value) -> Value {
     let Some(fields) = map.as_object() else {
         return map.clone();
     };

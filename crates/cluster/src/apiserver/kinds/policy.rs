@@ -31,10 +31,18 @@ pub(super) fn validate_priority_class(class: &Value) -> Vec<FieldError> {
     let name = class["metadata"]["name"].as_str().unwrap_or_default();
     let value = class["value"].as_i64().unwrap_or(0);
     if name.starts_with("system-") {
-        let known = SYSTEM_CLASSES.contains(&(name, value)) && class["globalDefault"] != true;
-        if !known {
+        let known = SYSTEM_CLASSES.iter().find(|(known, _)| *known == name);
+        let why = match known {
+            None => Some(format!("{name} is not a known system priority class")),
+            Some((_, own)) if *own != value => Some(format!("value of {name} PriorityClass must be {own}")),
+            Some(_) if class["globalDefault"] == true => {
+                Some(format!("globalDefault of {name} PriorityClass must be false"))
+            }
+            Some(_) => None,
+        };
+        if let Some(why) = why {
             let detail = format!(
-                "priority class names with 'system-' prefix are reserved for system use only. error: {name} is not a known system priority class"
+                "priority class names with 'system-' prefix are reserved for system use only. error: {why}"
             );
             errors.push(FieldError::forbidden("metadata.name", &detail));
         }
@@ -42,6 +50,12 @@ pub(super) fn validate_priority_class(class: &Value) -> Vec<FieldError> {
         let detail = format!("maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}");
         errors.push(FieldError::forbidden("value", &detail));
     }
+    errors
+}
+
+/// Complaints about a PriorityClass that is new, besides.
+pub(super) fn validate_new_priority_class(class: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
     if class["preemptionPolicy"] == "" {
         errors.push(FieldError::required("preemptionPolicy", ""));
     } else {
@@ -99,7 +113,7 @@ pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
     let scopes = spec["scopes"].as_array().map(Vec::as_slice).unwrap_or_default();
     for scope in scopes {
         if !scope.as_str().is_some_and(|scope| SCOPES.contains(&scope)) {
-            errors.push(FieldError::invalid("spec.scopes", scope, "unsupported scope"));
+            errors.push(FieldError::invalid("spec.scopes", &spec["scopes"], "unsupported scope"));
         }
     }
     for (one, other) in [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")] {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::told_selector;
 use crate::apiserver::meta::{check_labels, check_qualified};
 use crate::apiserver::schema::Path;
 use crate::apiserver::selectors::LabelSelector;
@@ -35,7 +36,7 @@ pub(super) fn validate_deployment(deployment: &Value) -> Vec<FieldError> {
             let allowed = ["Recreate", "RollingUpdate"].map(Value::from);
             errors.push(FieldError::not_supported(
                 "spec.strategy",
-                &json!({"Type": strategy["type"], "RollingUpdate": strategy["rollingUpdate"]}),
+                &told_strategy(strategy, &["maxUnavailable", "maxSurge"]),
                 &allowed,
             ));
         }
@@ -121,7 +122,7 @@ pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
     for moment in ["whenDeleted", "whenScaled"] {
         let path = format!("spec.persistentVolumeClaimRetentionPolicy.{moment}");
         let value = &spec["persistentVolumeClaimRetentionPolicy"][moment];
-        one_of(value, &path, &["Delete", "Retain"], &mut errors);
+        one_of(value, &path, &["Retain", "Delete"], &mut errors);
     }
     at_least_zero(spec, &["replicas", "minReadySeconds"], "spec", &mut errors);
     at_least_zero(&spec["ordinals"], &["start"], "spec.ordinals", &mut errors);
@@ -208,7 +209,7 @@ pub(super) fn same_selector(old: &Value, new: &Value) -> Vec<FieldError> {
     }
     vec![FieldError::invalid(
         "spec.selector",
-        &new["spec"]["selector"],
+        &told_selector(&new["spec"]["selector"]),
         "field is immutable",
     )]
 }
@@ -276,6 +277,8 @@ fn check_selector(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
     errors.extend(wrong);
     let selector = LabelSelector::from_selector(&spec["selector"]);
     if selector.is_empty() {
+        // The real server says so of a ReplicaSet too.
+        let kind = if kind == "replicaset" { "deployment" } else { kind };
         let detail = format!("empty selector is invalid for {kind}");
         errors.push(FieldError::invalid("spec.selector", &spec["selector"], &detail));
     } else if right {
@@ -286,7 +289,7 @@ fn check_selector(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
         } else {
             "invalid label selector"
         };
-        errors.push(FieldError::invalid("spec.selector", &spec["selector"], detail));
+        errors.push(FieldError::invalid("spec.selector", &told_selector(&spec["selector"]), detail));
     }
 }
 
