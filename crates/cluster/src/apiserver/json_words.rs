@@ -27,7 +27,10 @@ pub fn why(body: &[u8], error: &serde_json::Error) -> String {
     match at.copied().unwrap_or_default() {
         b'\'' => format!("invalid character '\\'' {place}"),
         byte if byte.is_ascii_graphic() || byte == b' ' => format!("invalid character '{}' {place}", char::from(byte)),
-        byte => format!("invalid character '\\x{byte:02x}' {place}"),
+        byte if byte < 0x80 => format!("invalid character '\\x{byte:02x}' {place}"),
+        // Bytes are taken for characters.
+        byte if byte < 0xa0 || byte == 0xad => format!("invalid character '\\u{byte:04x}' {place}"),
+        byte => format!("invalid character '{}' {place}", char::from(byte)),
     }
 }
 

@@ -146,8 +146,7 @@ pub fn canonicalise(schema: &Schema, value: &mut Value, path: &Path<'_>) -> Resu
             Ok(())
         }
         // Of resources nothing less than a thousandth is kept: what is over is a whole one.
-        (Kind::Object(object), Value::Object(fields))
-            if matches!(&object.additional, Some(known) if matches!(known.resolve().kind, Kind::Quantity)) =>
+        (Kind::Object(object), Value::Object(fields)) if matches!(&object.additional, Some(known) if matches!(known.resolve().kind, Kind::Quantity)) =>
         {
             for (name, field) in fields.iter_mut() {
                 let text = field.as_str().map_or_else(|| field.to_string(), str::to_owned);

@@ -119,7 +119,11 @@ fn number(text: Option<&str>) -> Option<i64> {
 fn misread(part: &str) -> String {
     if let Some((_, list)) = part.split_once('(') {
         let closed = list.trim_end().ends_with(')');
-        let found = if closed { list.trim_end_matches(')').rsplit(',').next().unwrap_or_default().trim() } else { "" };
+        let found = if closed {
+            list.trim_end_matches(')').rsplit(',').next().unwrap_or_default().trim()
+        } else {
+            ""
+        };
         return format!("found '{found}', expected: ',' or ')'");
     }
     let mut words = part.split_whitespace();
@@ -127,7 +131,10 @@ fn misread(part: &str) -> String {
         (Some(first), Some(second)) if is_key(first) => {
             format!("found '{second}', expected: in, notin, =, ==, !=, gt, lt")
         }
-        (first, _) => format!("found '{}', expected: !, identifier, or 'end of string'", first.unwrap_or_default()),
+        (first, _) => format!(
+            "found '{}', expected: !, identifier, or 'end of string'",
+            first.unwrap_or_default()
+        ),
     }
 }
 

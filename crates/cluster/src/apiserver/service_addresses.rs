@@ -70,7 +70,9 @@ impl ServiceAddresses {
             return Ok(());
         }
         // What is no address of this family, or not told as it has to be, is complained of when the Service is checked.
-        let listed = service["spec"]["clusterIPs"].as_array().is_some_and(|list| !list.is_empty());
+        let listed = service["spec"]["clusterIPs"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty());
         if asked.is_empty() && listed || !asked.is_empty() && asked.parse::<Ipv4Addr>().is_err() {
             return Ok(());
         }

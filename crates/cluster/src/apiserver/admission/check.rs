@@ -240,7 +240,11 @@ fn check_url(url: &str, path: &str, errors: &mut Vec<FieldError>) {
     say(host.is_empty(), host, &format!("host must be specified{FORM}"));
     say(!user.is_empty(), user, "user information is not permitted in the URL");
     say(!fragment.is_empty(), fragment, "fragments are not permitted in the URL");
-    say(!query.is_empty(), query, "query parameters are not permitted in the URL");
+    say(
+        !query.is_empty(),
+        query,
+        "query parameters are not permitted in the URL",
+    );
 }
 
 fn check_rules(rules: &Value, path: &str, errors: &mut Vec<FieldError>) {
@@ -308,10 +312,18 @@ fn check_resources(resources: &Value, path: &str, errors: &mut Vec<FieldError>) 
             continue;
         };
         let place = format!("{path}[{index}]");
-        if subresource == "*" && names.iter().any(|other| other != name && other.starts_with(&format!("{resource}/"))) {
+        if subresource == "*"
+            && names
+                .iter()
+                .any(|other| other != name && other.starts_with(&format!("{resource}/")))
+        {
             let detail = format!("if '{resource}/*' is present, must not specify {resource}/subresource");
             errors.push(FieldError::invalid(&place, &(*name).into(), &detail));
-        } else if resource == "*" && names.iter().any(|other| other != name && other.ends_with(&format!("/{subresource}"))) {
+        } else if resource == "*"
+            && names
+                .iter()
+                .any(|other| other != name && other.ends_with(&format!("/{subresource}")))
+        {
             let detail = format!("if '*/{subresource}' is present, must not specify resource/{subresource}");
             errors.push(FieldError::invalid(&place, &(*name).into(), &detail));
         }

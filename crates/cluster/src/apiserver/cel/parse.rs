@@ -11,7 +11,8 @@ use super::tree::{Expr, Fold, FoldKind, Node, Operator};
 const MOST_DEPTH: usize = 100;
 
 /// What an operand may begin with.
-const OPERAND: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+const OPERAND: &str =
+    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 
 /// Parses a whole text.
 pub(super) fn parse(text: &str) -> Result<Node, CompileError> {
@@ -403,7 +404,16 @@ impl Parser {
             },
             _ => {
                 self.at -= 1;
-                return Err(self.unexpected("mismatched input", OPERAND));
+                // A call may have no arguments.
+                let before = |back: usize| self.at.checked_sub(back).and_then(|at| self.tokens.get(at));
+                let called =
+                    matches!(before(1), Some((_, Token::Sign("(")))) && matches!(before(2), Some((_, Token::Name(_))));
+                let expected = if called {
+                    OPERAND.replacen("'(', ", "'(', ')', ", 1)
+                } else {
+                    OPERAND.to_owned()
+                };
+                return Err(self.unexpected("mismatched input", &expected));
             }
         };
         Ok(Node { place, expr })

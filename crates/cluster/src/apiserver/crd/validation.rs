@@ -143,7 +143,11 @@ fn check_versions(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
     if again {
         said.invalid(&list, told(versions), "must contain unique version names");
     }
-    if items(versions).filter(|(_, version)| version["storage"] == true).count() != 1 {
+    if items(versions)
+        .filter(|(_, version)| version["storage"] == true)
+        .count()
+        != 1
+    {
         let detail = "must have exactly one version marked as storage version";
         said.invalid(&list, told(versions), detail);
     }
@@ -212,7 +216,8 @@ fn check_schema(version: &Value, at: &Path<'_>, said: &mut Complaints) {
     said.0.extend(check_structural(schema, &at.to_string()));
     let kind = text(&schema["type"]);
     if version["subresources"]["status"].is_object() && !matches!(kind, "" | "object") {
-        let detail = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
+        let detail =
+            "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
         said.invalid(&at.field("type"), kind, detail);
     }
 }
@@ -267,7 +272,11 @@ fn check_column(column: &Value, at: &Path<'_>, said: &mut Complaints) {
     match text(&column["jsonPath"]) {
         "" => said.required(&at.field("JSONPath"), ""),
         path if !path.starts_with('.') => {
-            said.invalid(&at.field("JSONPath"), path, "must be a simple json path starting with .");
+            said.invalid(
+                &at.field("JSONPath"),
+                path,
+                "must be a simple json path starting with .",
+            );
         }
         _ => {}
     }

@@ -16,7 +16,7 @@ use crate::apiserver::apply;
 use crate::apiserver::fields::{self, Manager};
 use crate::apiserver::json_words;
 use crate::apiserver::kinds;
-use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
+use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch, unknown_directive};
 use crate::apiserver::resources::Resource;
 use crate::apiserver::schema::Schema;
 use crate::apiserver::server::Call;
@@ -103,6 +103,9 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
             }
             "application/strategic-merge-patch+json" if resource.custom.is_none() => {
                 let mut new = old.clone();
+                if let Some(why) = unknown_directive(&patch) {
+                    return Err(ApiError::new(500, "", why));
+                }
                 strategic_merge_patch(&mut new, &patch, schema);
                 new
             }
@@ -177,7 +180,9 @@ fn not_patched(new: &Value, why: &str) -> ApiError {
 
 async fn server_side_apply(mut call: Call) -> Result<Response, ApiError> {
     let mut applied = parse_yaml(&call.body).map_err(|cause| {
-        ApiError::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {cause}"))
+        ApiError::bad_request(format!(
+            "error decoding YAML: error converting YAML to JSON: yaml: {cause}"
+        ))
     })?;
     let resource = call.target.resource.clone();
     let name = call.query.get("fieldManager").unwrap_or_default().to_owned();
@@ -390,6 +395,7 @@ pub(super) async fn modify(
             kinds::drop_of_other_type(old, &mut new);
         }
         default(resource, &mut new);
+        kinds::prepare_update(resource, old, &mut new);
         if &*resource.key == "services" {
             call.server.service_addresses.keep(&call.server, old, &mut new)?;
         }
@@ -417,7 +423,10 @@ pub(super) async fn modify(
             };
             user_admission::mutate(&attempt, &mut new, settled, &mut said).await?;
         }
-        if resource.has_generation() && spec_changed(old, &new) {
+        // What a slice belongs to is told by its labels.
+        let slice = &*resource.key == "endpointslices.discovery.k8s.io";
+        let moved = slice && old["metadata"]["labels"] != new["metadata"]["labels"];
+        if resource.has_generation() && (spec_changed(old, &new) || moved) {
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
         validate(resource, Some(old), &new)?;
@@ -431,7 +440,11 @@ pub(super) async fn modify(
         }
         // Only what the change brings is told.
         let before = kinds::warnings(resource, old);
-        said.extend(kinds::warnings(resource, &new).into_iter().filter(|told| !before.contains(told)));
+        said.extend(
+            kinds::warnings(resource, &new)
+                .into_iter()
+                .filter(|told| !before.contains(told)),
+        );
         *call.admitted.lock().unwrap_or_else(PoisonError::into_inner) = said;
         if same(old, &new) {
             return Ok(Changed::Stored(current));

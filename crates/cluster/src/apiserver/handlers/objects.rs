@@ -264,7 +264,9 @@ pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -
     });
     let Some(schema::Mismatch { path, found }) = mismatch else {
         let definition = &*resource.key == crate::apiserver::crd::DEFINITIONS;
-        let wrong = definition.then(|| protobuf::schemas::wrong_in_definition(value)).flatten();
+        let wrong = definition
+            .then(|| protobuf::schemas::wrong_in_definition(value))
+            .flatten();
         return wrong.map_or(Ok(()), |why| Err(cannot_handle(resource, &why)));
     };
     let why = match protobuf::go::field_at(&resource.api_version(), &resource.kind, &path) {
@@ -280,7 +282,8 @@ pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -
 
 /// Of a custom resource only its metadata is a structure; the rest is held against its schema.
 fn check_metadata_types(resource: &Resource, metadata: &Value) -> Result<(), ApiError> {
-    let Some(schema::Mismatch { path, found }) = schema::mismatch(schema::builtin::object_meta(), metadata, &Path::ROOT)
+    let Some(schema::Mismatch { path, found }) =
+        schema::mismatch(schema::builtin::object_meta(), metadata, &Path::ROOT)
     else {
         return Ok(());
     };
@@ -293,8 +296,7 @@ fn check_metadata_types(resource: &Resource, metadata: &Value) -> Result<(), Api
     Err(cannot_handle(resource, &why))
 }
 
-const NO_QUANTITY: &str =
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const NO_QUANTITY: &str = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 fn cannot_handle(resource: &Resource, why: &str) -> ApiError {
     ApiError::bad_request(format!(

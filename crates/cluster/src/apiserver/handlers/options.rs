@@ -54,7 +54,8 @@ impl ListOptions {
             .filter(|limit| *limit > 0)
             .unwrap_or(usize::MAX);
         let asked = query.get("resourceVersion").map(|text| {
-            revision(text).map_err(|error| ApiError::bad_request(format!("invalid resource version: {}", error.message)))
+            revision(text)
+                .map_err(|error| ApiError::bad_request(format!("invalid resource version: {}", error.message)))
         });
         let asked = asked.transpose()?;
         if let Some(token) = query.get("continue") {
@@ -171,7 +172,11 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
         Some(value) if !allowed.contains(&value) => {
             let supported: Vec<Value> = allowed.iter().map(|value| Value::from(*value)).collect();
             // How often it may come is its own matter; it is told as a list.
-            let told = if field == "dryRun" { json!([value]) } else { value.into() };
+            let told = if field == "dryRun" {
+                json!([value])
+            } else {
+                value.into()
+            };
             Err(invalid(kind, FieldError::not_supported(field, &told, &supported)))
         }
         _ => Ok(()),
@@ -183,7 +188,11 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
             let error = FieldError::too_long("fieldManager", &format!("may not be more than {MOST_MANAGER} bytes"));
             return Err(invalid(kind, error));
         }
-        if let Some((place, character)) = manager.chars().enumerate().find(|(_, character)| character.is_control()) {
+        if let Some((place, character)) = manager
+            .chars()
+            .enumerate()
+            .find(|(_, character)| character.is_control())
+        {
             let code = u32::from(character);
             let mut error = FieldError::invalid("fieldManager", &Value::Null, "");
             error.message = format!(
@@ -193,7 +202,10 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
             return Err(invalid(kind, error));
         }
     }
-    if verb == "patch" && call.content_type.starts_with("application/apply-patch") && call.query.get("fieldManager").is_none() {
+    if verb == "patch"
+        && call.content_type.starts_with("application/apply-patch")
+        && call.query.get("fieldManager").is_none()
+    {
         let error = FieldError::required("fieldManager", "is required for apply patch");
         return Err(invalid(kind, error));
     }
@@ -246,7 +258,10 @@ fn read_continue(text: &str) -> Result<(i64, Place, Option<usize>), ApiError> {
         .decode(text.trim_end_matches('='))
         .map_err(|_| wrong("illegal base64 data"))?
         .into();
-    let value: Value = serde_json::from_slice(&bytes).map_err(|_| wrong("it was not given by this server"))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let why = json_words::why(&bytes, &error);
+        ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+    })?;
     let version = value["rv"].as_i64().filter(|version| *version == -1 || *version > 0);
     match (
         value["v"] == "meta.k8s.io/v1",

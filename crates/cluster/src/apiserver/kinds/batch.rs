@@ -24,6 +24,12 @@ pub(super) fn default_job(job: &mut Value) {
     if job["spec"].is_object() {
         default_job_spec(&mut job["spec"]);
     }
+    // Those of a new Job come when its selector is made.
+    let labels = job["spec"]["template"]["metadata"]["labels"].clone();
+    let own = job["metadata"]["labels"].as_object();
+    if own.is_none_or(serde_json::Map::is_empty) && !labels[UID_LABELS[0]].is_null() {
+        job["metadata"]["labels"] = labels;
+    }
 }
 
 fn default_job_spec(spec: &mut Value) {
@@ -60,8 +66,14 @@ pub(super) fn default_cron_job(cron: &mut Value) {
     set_missing(spec, "successfulJobsHistoryLimit", || 3.into());
     set_missing(spec, "failedJobsHistoryLimit", || 1.into());
     // A template is no Job yet: how its pods are made complete, the rest is left to the Jobs made of it.
+    if spec["jobTemplate"].is_object() {
+        set_missing(&mut spec["jobTemplate"], "metadata", || json!({}));
+    }
     let template = &mut spec["jobTemplate"]["spec"];
     if template.is_object() {
+        if template["template"].is_object() {
+            set_missing(&mut template["template"], "metadata", || json!({}));
+        }
         default_patterns(template);
         default_template(template);
     }
@@ -129,19 +141,28 @@ pub(super) fn validate_job(job: &Value) -> Vec<FieldError> {
 fn check_generated(job: &Value, errors: &mut Vec<FieldError>) {
     let (spec, uid) = (&job["spec"], &job["metadata"]["uid"]);
     let labels = UID_LABELS.map(|label| (label, uid));
-    for (label, value) in labels.into_iter().chain(NAME_LABELS.map(|label| (label, &job["metadata"]["name"]))) {
+    for (label, value) in labels
+        .into_iter()
+        .chain(NAME_LABELS.map(|label| (label, &job["metadata"]["name"])))
+    {
         let path = format!("spec.template.metadata.labels[{label}]");
         let detail = format!("must be '{}'", value.as_str().unwrap_or_default());
         match &spec["template"]["metadata"]["labels"][label] {
             Value::Null => errors.push(FieldError::required(&path, &detail)),
-            found if found != value => errors.push(FieldError::invalid(&path, found, &detail)),
+            found if found.as_str() != Some(value.as_str().unwrap_or_default()) => {
+                errors.push(FieldError::invalid(&path, found, &detail))
+            }
             _ => {}
         }
     }
     let generated = |label: &str| spec["selector"] == json!({"matchLabels": {label: uid}});
     if !UID_LABELS.into_iter().any(generated) {
         let told = told_selector(&spec["selector"]);
-        errors.push(FieldError::invalid("spec.selector", &told, "`selector` not auto-generated"));
+        errors.push(FieldError::invalid(
+            "spec.selector",
+            &told,
+            "`selector` not auto-generated",
+        ));
     }
 }
 
@@ -155,7 +176,9 @@ fn told_policy(policy: &Value) -> Value {
         json!({"Type": text("type"), "Status": text("status")})
     };
     let rule = |rule: &Value| {
-        let of_success = ["succeededIndexes", "succeededCount"].iter().any(|field| !rule[*field].is_null());
+        let of_success = ["succeededIndexes", "succeededCount"]
+            .iter()
+            .any(|field| !rule[*field].is_null());
         if of_success {
             return json!({"SucceededIndexes": rule["succeededIndexes"], "SucceededCount": rule["succeededCount"]});
         }
@@ -457,7 +480,11 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
                 "podFailurePolicy" | "successPolicy" => told_policy(&after[field]),
                 _ => after[field].clone(),
             };
-            errors.push(FieldError::invalid(&format!("spec.{field}"), &told, "field is immutable"));
+            errors.push(FieldError::invalid(
+                &format!("spec.{field}"),
+                &told,
+                "field is immutable",
+            ));
         }
     }
     if before["completions"] != after["completions"] {
@@ -489,7 +516,7 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
                     .map(|fields| fields.shift_remove(field));
             }
             let metadata = template["metadata"].as_object();
-            if metadata.is_some_and(|fields| fields.values().all(Value::is_null)) {
+            if metadata.is_none_or(|fields| fields.values().all(Value::is_null)) {
                 template.as_object_mut().map(|fields| fields.shift_remove("metadata"));
             }
         }
@@ -508,7 +535,8 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
 /// Whether there is a time zone of this name, written as it is.
 fn is_time_zone(name: &str) -> bool {
     let zone = jiff::tz::TimeZone::get(name);
-    zone.is_ok_and(|zone| zone.iana_name().is_none_or(|known| known == name)) && Schedule::parse("0 0 * * *", name).is_ok()
+    zone.is_ok_and(|zone| zone.iana_name().is_none_or(|known| known == name))
+        && Schedule::parse("0 0 * * *", name).is_ok()
 }
 
 /// Complaints about a CronJob.

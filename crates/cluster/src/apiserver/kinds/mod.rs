@@ -23,7 +23,7 @@ use super::resources::Resource;
 use super::schema::Path;
 use super::status::FieldError;
 use super::validation::{
-    Complaints, warnings, access, claim, config, network, pod, service as service_rules, storage as storage_rules,
+    Complaints, access, claim, config, network, pod, service as service_rules, storage as storage_rules, warnings,
 };
 use super::{admission, crd, meta};
 
@@ -59,6 +59,9 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "cronjobs.batch" => batch::default_cron_job(object),
         crd::DEFINITIONS => crd::prepare(object),
         "secrets" => default_secret(object),
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
+            write_empty(object, "rules");
+        }
         "networkpolicies.networking.k8s.io" => default_policy(object),
         "endpointslices.discovery.k8s.io" => default_slice(object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
@@ -77,7 +80,12 @@ fn give_structures(key: &str, object: &mut Value) {
             &["spec", "template", "spec"]
         }
         "cronjobs.batch" => &["spec", "jobTemplate", "spec", "template", "spec"],
-        "persistentvolumeclaims" => &["spec"],
+        "persistentvolumeclaims"
+        | "networkpolicies.networking.k8s.io"
+        | "leases.coordination.k8s.io"
+        | "resourcequotas"
+        | "poddisruptionbudgets.policy"
+        | "limitranges" => &["spec"],
         _ => return,
     };
     let mut at = object;
@@ -129,6 +137,9 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
         key => {
             if key == "jobs.batch" {
                 batch::generate_selector(object);
+            }
+            if key == "daemonsets.apps" {
+                object["metadata"]["annotations"]["deprecated.daemonset.template.generation"] = "1".into();
             }
             if let Some(status) = workloads::first_status(key) {
                 object["status"] = status;
@@ -337,6 +348,11 @@ fn default_policy(policy: &mut Value) {
 }
 
 fn default_slice(slice: &mut Value) {
+    write_empty(slice, "endpoints");
+    write_empty(slice, "ports");
+    for endpoint in items_mut(slice, "/endpoints") {
+        set_missing(endpoint, "conditions", || json!({}));
+    }
     for port in items_mut(slice, "/ports") {
         set_missing(port, "name", || "".into());
         set_missing(port, "protocol", || "TCP".into());
@@ -355,13 +371,9 @@ fn default_binding(binding: &mut Value) {
         }
         set_missing(role, "apiGroup", || GROUP.into());
     }
-    let namespace = binding["metadata"]["namespace"].clone();
     for subject in items_mut(binding, "/subjects") {
         match subject["kind"].as_str() {
             Some("User" | "Group") => set_missing(subject, "apiGroup", || GROUP.into()),
-            Some("ServiceAccount") if namespace.is_string() => {
-                set_missing(subject, "namespace", || namespace.clone());
-            }
             _ => {}
         }
     }
@@ -397,6 +409,26 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+/// Writes that there is nothing in a list: some are never left out.
+pub fn write_empty(object: &mut Value, field: &str) {
+    if let Some(fields) = object.as_object_mut()
+        && fields.get(field).and_then(Value::as_array).is_none_or(Vec::is_empty)
+    {
+        fields.insert(field.to_owned(), Value::Null);
+    }
+}
+
+/// Brings a changed object into the state its predecessor leaves it in.
+pub fn prepare_update(resource: &Resource, old: &Value, new: &mut Value) {
+    const GENERATION: &str = "deprecated.daemonset.template.generation";
+    if &*resource.key == "daemonsets.apps" && new["metadata"].is_object() {
+        let before = old["metadata"]["annotations"][GENERATION].as_str();
+        let before: i64 = before.and_then(|text| text.parse().ok()).unwrap_or(1);
+        let changed = old["spec"]["template"] != new["spec"]["template"];
+        new["metadata"]["annotations"][GENERATION] = (before + i64::from(changed)).to_string().into();
+    }
 }
 
 /// A selector as it is told: its labels in their order, its conditions whole.

@@ -41,9 +41,8 @@ pub(super) fn validate_priority_class(class: &Value) -> Vec<FieldError> {
             Some(_) => None,
         };
         if let Some(why) = why {
-            let detail = format!(
-                "priority class names with 'system-' prefix are reserved for system use only. error: {why}"
-            );
+            let detail =
+                format!("priority class names with 'system-' prefix are reserved for system use only. error: {why}");
             errors.push(FieldError::forbidden("metadata.name", &detail));
         }
     } else if value > HIGHEST_OF_USERS {
@@ -164,7 +163,11 @@ fn check_scoped_resources(spec: &Value, errors: &mut Vec<FieldError>) {
     if list.iter().any(|expression| beside(&expression["scopeName"])) {
         let told = |expression: &Value| json!({"ScopeName": expression["scopeName"], "Operator": expression["operator"], "Values": expression["values"]});
         let told = json!({"MatchExpressions": list.iter().map(told).collect::<Vec<_>>()});
-        errors.push(FieldError::invalid("spec.scopeSelector.matchExpressions", &told, detail));
+        errors.push(FieldError::invalid(
+            "spec.scopeSelector.matchExpressions",
+            &told,
+            detail,
+        ));
     }
 }
 

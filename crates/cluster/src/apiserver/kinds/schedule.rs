@@ -59,7 +59,9 @@ fn check(range: &str, least: i64, most: i64, names: &[&str]) -> Result<(), Strin
         return Err(format!("end of range ({end}) above maximum ({most}): {range}"));
     }
     if start > end {
-        return Err(format!("beginning of range ({start}) beyond end of range ({end}): {range}"));
+        return Err(format!(
+            "beginning of range ({start}) beyond end of range ({end}): {range}"
+        ));
     }
     if step == 0 {
         return Err(format!("step of range should be a positive number: {range}"));

@@ -94,7 +94,10 @@ pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
         errors.push(FieldError::invalid("spec.podManagementPolicy", policy, detail));
     }
     let rolling = &spec["updateStrategy"]["rollingUpdate"];
-    if !["OnDelete", "RollingUpdate"].iter().any(|kind| spec["updateStrategy"]["type"] == *kind) {
+    if !["OnDelete", "RollingUpdate"]
+        .iter()
+        .any(|kind| spec["updateStrategy"]["type"] == *kind)
+    {
         let told = told_strategy(&spec["updateStrategy"], &["partition", "maxUnavailable"]);
         let detail = "must be 'RollingUpdate' or 'OnDelete'";
         errors.push(FieldError::invalid("spec.updateStrategy", &told, detail));
@@ -177,8 +180,17 @@ pub(super) fn validate_new_stateful_set(set: &Value) -> Vec<FieldError> {
 fn told_strategy(strategy: &Value, fields: &[&str]) -> Value {
     let rolling = &strategy["rollingUpdate"];
     let capital = |field: &str| field[..1].to_uppercase() + &field[1..];
-    let inner = || fields.iter().map(|field| (capital(field), rolling[*field].clone())).collect();
-    let rolling = if rolling.is_object() { Value::Object(inner()) } else { Value::Null };
+    let inner = || {
+        fields
+            .iter()
+            .map(|field| (capital(field), rolling[*field].clone()))
+            .collect()
+    };
+    let rolling = if rolling.is_object() {
+        Value::Object(inner())
+    } else {
+        Value::Null
+    };
     json!({"Type": strategy["type"], "RollingUpdate": rolling})
 }
 
@@ -289,7 +301,11 @@ fn check_selector(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
         } else {
             "invalid label selector"
         };
-        errors.push(FieldError::invalid("spec.selector", &told_selector(&spec["selector"]), detail));
+        errors.push(FieldError::invalid(
+            "spec.selector",
+            &told_selector(&spec["selector"]),
+            detail,
+        ));
     }
 }
 
@@ -367,7 +383,10 @@ fn check_rolling_daemons(rolling: &Value, errors: &mut Vec<FieldError>) {
     }
     for field in ["maxUnavailable", "maxSurge"] {
         let text = rolling[field].as_str().and_then(|text| text.strip_suffix('%'));
-        if text.and_then(|text| text.parse::<i64>().ok()).is_some_and(|percent| percent > 100) {
+        if text
+            .and_then(|text| text.parse::<i64>().ok())
+            .is_some_and(|percent| percent > 100)
+        {
             let detail = "must not be greater than 100%";
             errors.push(FieldError::invalid(&path(field), &rolling[field], detail));
         }

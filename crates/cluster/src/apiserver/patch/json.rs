@@ -10,14 +10,12 @@ const MOST_OPERATIONS: usize = 10_000;
 
 /// Applies the operations in order; none is applied if one fails.
 pub fn json_patch(target: &Value, patch: &Value) -> Result<Value, ApiError> {
-    let operations = patch
-        .as_array()
-        .ok_or_else(|| {
-            let found = json_words::called(patch);
-            ApiError::bad_request(format!(
-                "error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
-            ))
-        })?;
+    let operations = patch.as_array().ok_or_else(|| {
+        let found = json_words::called(patch);
+        ApiError::bad_request(format!(
+            "error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
+        ))
+    })?;
     if operations.len() > MOST_OPERATIONS {
         let message = format!(
             "The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {}",
@@ -39,9 +37,7 @@ pub fn json_patch(target: &Value, patch: &Value) -> Result<Value, ApiError> {
 
 /// A test of a missing field against null holds: finalizer code relies on it.
 fn test(value: &Value, operation: &Value) -> Result<(), ApiError> {
-    let path = operation["path"]
-        .as_str()
-        .ok_or_else(rejected)?;
+    let path = operation["path"].as_str().ok_or_else(rejected)?;
     if value.pointer(path).unwrap_or(&Value::Null) == &operation["value"] {
         return Ok(());
     }

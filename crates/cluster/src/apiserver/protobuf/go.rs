@@ -93,11 +93,6 @@ pub fn may_be_absent(package: &str, message: &str, field: &str) -> bool {
         .is_some_and(|field| field.omit_zero)
 }
 
-/// Whether any built-in kind has this version.
-pub fn is_version(api_version: &str) -> bool {
-    Table::get().has_version(api_version)
-}
-
 /// Whether there is a built-in kind of this name in this version.
 pub fn is_kind(api_version: &str, kind: &str) -> bool {
     Table::get().of_kind(api_version, kind).is_some()

@@ -108,10 +108,7 @@ fn prune_in(table: &Table, message: &Message, object: &mut Value, at: &At, unkno
             Some(Special::SchemaOrArray | Special::SchemaOrBool | Special::SchemaOrTexts) => (message, true),
             Some(_) => return true,
         };
-        let at = At {
-            names: at.names,
-            told,
-        };
+        let at = At { names: at.names, told };
         match value {
             Value::Array(list) => {
                 for (index, item) in list.iter_mut().enumerate() {
@@ -150,11 +147,7 @@ fn below(table: &Table, field: &Field, value: &Value, at: &At) -> Option<String>
     if message.special.is_none() {
         return wrong_in(table, message, value, at);
     }
-    let own = [
-        Special::SchemaOrArray,
-        Special::SchemaOrBool,
-        Special::SchemaOrTexts,
-    ];
+    let own = [Special::SchemaOrArray, Special::SchemaOrBool, Special::SchemaOrTexts];
     if !message.special.is_some_and(|special| own.contains(&special)) {
         return None;
     }

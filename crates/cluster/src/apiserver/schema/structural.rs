@@ -152,7 +152,9 @@ fn wrong_pattern(pattern: &str, error: &str) -> String {
         }
     }
     if error.contains("repetition operator missing expression") {
-        let operator = pattern.find(['*', '+', '?']).map_or("", |place| &pattern[place..=place]);
+        let operator = pattern
+            .find(['*', '+', '?'])
+            .map_or("", |place| &pattern[place..=place]);
         return format!("missing argument to repetition operator: `{operator}`");
     }
     format!("`{pattern}`")
@@ -244,7 +246,12 @@ fn check_list(json: &Value, path: &str, kind: &str, errors: &mut Vec<FieldError>
 fn check_keyed_list(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let at = |name: &str| format!("{path}.{name}");
     let (keys, items) = (&json["x-kubernetes-list-map-keys"], &json["items"]);
-    let names: Vec<&str> = keys.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let names: Vec<&str> = keys
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if names.is_empty() {
         let detail = "must not be empty if x-kubernetes-list-type is map";
         errors.push(FieldError::required(&at("x-kubernetes-list-map-keys"), detail));
@@ -283,7 +290,8 @@ fn check_keyed_list(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
         let listed = items["required"].as_array().into_iter().flatten();
         let required = listed.into_iter().any(|listed| listed == name);
         if property.is_object() && !required && property["default"].is_null() {
-            let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+            let detail =
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
             errors.push(FieldError::required(&format!("{here}.default"), detail));
         }
         if matches!(property["type"].as_str(), Some("array" | "object")) {
@@ -362,14 +370,21 @@ fn check_default(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
     }
     apply_defaults(&schema, &mut pruned);
     let kind = json["type"].as_str().unwrap_or_default();
-    if !matches!(kind, "" | "object" | "array" | "string" | "integer" | "number" | "boolean") {
+    if !matches!(
+        kind,
+        "" | "object" | "array" | "string" | "integer" | "number" | "boolean"
+    ) {
         let found = Value::from(super::validate::type_name(default));
         let detail = format!(" in body must be of type {kind}: {found}");
         errors.push(FieldError::type_invalid(&here, &found, &detail));
     }
     // The words tell places from the default on, the field where the default stands.
     errors.extend(validate(&schema, &pruned, "").into_iter().map(|error| {
-        let dot = if error.field.is_empty() || error.field.starts_with('[') { "" } else { "." };
+        let dot = if error.field.is_empty() || error.field.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
         FieldError {
             field: format!("{here}{dot}{}", error.field),
             ..error

@@ -89,7 +89,8 @@ pub fn check_binding(binding: &Value, namespaced: bool, said: &mut Complaints) {
                 if !name.is_empty() {
                     said.text(&at.field("name"), name, words::subdomain(name));
                 }
-                if text(&subject["namespace"]).is_empty() {
+                // Of a RoleBinding it is the binding's own.
+                if !namespaced && text(&subject["namespace"]).is_empty() {
                     said.required(&at.field("namespace"), "");
                 }
                 ""

@@ -188,7 +188,10 @@ fn check_shares(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
     for (index, container) in items(&spec["containers"]) {
         for (name, most) in entries(limits) {
             let own = &container["resources"]["limits"][name];
-            if resources::amount(own).zip(resources::amount(most)).is_some_and(|(own, most)| own > most) {
+            if resources::amount(own)
+                .zip(resources::amount(most))
+                .is_some_and(|(own, most)| own > most)
+            {
                 let detail = format!("must be less than or equal to pod limits of {}", text(most));
                 let at = place.item(index);
                 said.invalid(&at.named(name).field("limits"), own.clone(), &detail);

@@ -155,7 +155,10 @@ fn fractions(amounts: &Value, at: &Path<'_>, told: &mut Warnings) {
     for (name, amount) in entries(amounts) {
         let bytes = matches!(name, "memory" | "ephemeral-storage" | "storage");
         if bytes && resources::amount(amount).is_some_and(|nanos| nanos % 1_000_000_000 != 0) {
-            let why = format!("fractional byte value {:?} is invalid, must be an integer", text(amount));
+            let why = format!(
+                "fractional byte value {:?} is invalid, must be an integer",
+                text(amount)
+            );
             told.say(&at.named(name), why);
         }
     }
@@ -182,12 +185,8 @@ fn ports(spec: &Value, at: &Path<'_>, told: &mut Warnings) {
                     told.say(&at, why);
                 }
                 if let Some((other, place)) = known.iter().find(|(other, _)| same_port(other, port)) {
-                    let address = |port: &Value| {
-                        (
-                            port["hostPort"].as_i64().unwrap_or(0),
-                            text(&port["hostIP"]).to_owned(),
-                        )
-                    };
+                    let address =
+                        |port: &Value| (port["hostPort"].as_i64().unwrap_or(0), text(&port["hostIP"]).to_owned());
                     let what = if address(other) == address(port) {
                         "duplicate"
                     } else {
@@ -218,9 +217,16 @@ fn of_volume(volume: &Value, at: &Path<'_>, told: &mut Warnings) {
     if projected.is_object() {
         let place = format!("volume {name:?} (Projected)");
         let sources: Vec<&Value> = items(&projected["sources"]).map(|(_, source)| source).collect();
-        let kinds = ["configMap", "secret", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate"];
+        let kinds = [
+            "configMap",
+            "secret",
+            "downwardAPI",
+            "serviceAccountToken",
+            "clusterTrustBundle",
+            "podCertificate",
+        ];
         let empty = |source: &&Value| kinds.iter().all(|kind| source[*kind].is_null());
-        if sources.is_empty() || sources.iter().any(empty) {
+        if sources.iter().any(empty) {
             told.0.push(format!("{place} has no sources provided"));
         }
         let paths: Vec<(String, String)> = sources.iter().flat_map(|source| projected_paths(source)).collect();
