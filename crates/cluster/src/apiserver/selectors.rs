@@ -260,7 +260,7 @@ impl FieldSelector {
                 || custom.is_some_and(|fields| fields.iter().any(|known| known == field));
             if !known {
                 let message = format!("field label not supported: {field}");
-                let message = if custom.is_none() && !supported(resource).is_empty() {
+                let message = if custom.is_some() || !supported(resource).is_empty() {
                     message
                 } else {
                     format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")

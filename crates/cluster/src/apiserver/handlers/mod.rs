@@ -15,6 +15,7 @@ mod pods;
 mod read;
 mod reviews;
 mod scale;
+mod typed;
 
 pub use create::store_new;
 pub use delete::finish_deletion;

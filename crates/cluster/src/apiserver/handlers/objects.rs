@@ -182,6 +182,7 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
     let resource = call.target.resource.clone();
     let schema = schema_of(&resource);
     check_types(&resource, schema, value)?;
+    write_nothing(&resource, value);
     let mut unknown = schema::prune(schema, value);
     if &*resource.key == crate::apiserver::crd::DEFINITIONS {
         unknown.extend(protobuf::schemas::prune(value));
@@ -200,8 +201,25 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
     }
     if resource.custom.is_none() {
         decode(&resource, schema, value)?;
+    } else {
+        protobuf::zero::leave_out("v1", "ObjectMeta", &mut value["metadata"]);
     }
     Ok(())
+}
+
+/// No value of a key of a ConfigMap or a Secret is an empty one.
+fn write_nothing(resource: &Resource, value: &mut Value) {
+    if !matches!(&*resource.key, "configmaps" | "secrets") {
+        return;
+    }
+    for field in ["data", "binaryData", "stringData"] {
+        let map = value.get_mut(field).and_then(Value::as_object_mut);
+        let nothing = map
+            .into_iter()
+            .flat_map(|map| map.values_mut())
+            .filter(|value| value.is_null());
+        nothing.for_each(|value| *value = "".into());
+    }
 }
 
 /// Owners that are named more than once are told.

@@ -5,6 +5,7 @@
 
 pub mod autoscaler;
 mod batch;
+mod job_policies;
 mod pod_defaults;
 mod policy;
 mod schedule;
@@ -64,6 +65,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
         }
         "networkpolicies.networking.k8s.io" => default_policy(object),
         "endpointslices.discovery.k8s.io" => default_slice(object),
+        "ingresses.networking.k8s.io" => default_ingress(object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             default_binding(object);
         }
@@ -359,6 +361,21 @@ fn default_slice(slice: &mut Value) {
     }
 }
 
+/// A backend of another kind names its group, if only to say that it has none.
+fn default_ingress(ingress: &mut Value) {
+    let complete = |backend: Option<&mut Value>| {
+        if let Some(resource) = backend.and_then(|backend| backend.get_mut("resource")) {
+            set_missing(resource, "apiGroup", || Value::Null);
+        }
+    };
+    complete(ingress.pointer_mut("/spec/defaultBackend"));
+    for rule in items_mut(ingress, "/spec/rules") {
+        for path in items_mut(rule, "/http/paths") {
+            complete(path.get_mut("backend"));
+        }
+    }
+}
+
 fn default_binding(binding: &mut Value) {
     const GROUP: &str = "rbac.authorization.k8s.io";
     if binding["roleRef"].is_null() {
@@ -372,9 +389,8 @@ fn default_binding(binding: &mut Value) {
         set_missing(role, "apiGroup", || GROUP.into());
     }
     for subject in items_mut(binding, "/subjects") {
-        match subject["kind"].as_str() {
-            Some("User" | "Group") => set_missing(subject, "apiGroup", || GROUP.into()),
-            _ => {}
+        if matches!(subject["kind"].as_str(), Some("User" | "Group")) {
+            set_missing(subject, "apiGroup", || GROUP.into());
         }
     }
 }

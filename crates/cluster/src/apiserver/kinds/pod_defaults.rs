@@ -10,6 +10,7 @@ pub(super) fn default(pod: &mut Value) {
     if !pod["spec"].is_object() {
         pod["spec"] = json!({});
     }
+    drop_gated(&mut pod["spec"]);
     let host_network = pod["spec"]["hostNetwork"] == true;
     let spec = &mut pod["spec"];
     default_spec(spec);
@@ -26,6 +27,26 @@ pub(super) fn default(pod: &mut Value) {
     }
     for volume in items_mut(spec, "/volumes") {
         default_volume(volume);
+    }
+}
+
+/// Fields whose features are not switched on are dropped without a word.
+fn drop_gated(spec: &mut Value) {
+    let drop = |object: Option<&mut Value>, field: &str| {
+        if let Some(fields) = object.and_then(Value::as_object_mut) {
+            fields.shift_remove(field);
+        }
+    };
+    drop(Some(spec), "hostnameOverride");
+    for list in ["/initContainers", "/containers"] {
+        for container in items_mut(spec, list) {
+            drop(container.get_mut("lifecycle"), "stopSignal");
+        }
+    }
+    for volume in items_mut(spec, "/volumes") {
+        for source in items_mut(volume, "/projected/sources") {
+            drop(Some(source), "clusterTrustBundle");
+        }
     }
 }
 

@@ -76,7 +76,7 @@ mod tests {
             json_patch(&target, &json!([{"op": "fly", "path": "/a"}]))
                 .unwrap_err()
                 .code,
-            400
+            422
         );
         assert_eq!(
             json_patch(&target, &json!([{"op": "remove", "path": "/b"}]))
