@@ -46,7 +46,7 @@ pub fn selectors(text: &str) {
             "{text:?} is printed as {printed:?}"
         );
     }
-    let _ = FieldSelector::parse(text, "pods", "Pod", None);
+    let _ = FieldSelector::parse(text, "pods", None);
 }
 
 /// Applies a patch of every type; a merge patch applied twice changes nothing more.

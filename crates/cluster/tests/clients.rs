@@ -360,7 +360,7 @@ async fn a_custom_resource_is_pruned_defaulted_and_checked() {
     let strict = http::Request::post("/apis/example.com/v1/namespaces/default/things?fieldValidation=Strict")
         .header("content-type", "application/json")
         .body(
-            json!({"metadata": {"name": "u"}, "spec": {"size": 1, "sise": 2}})
+            json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "u"}, "spec": {"size": 1, "sise": 2}})
                 .to_string()
                 .into_bytes(),
         )

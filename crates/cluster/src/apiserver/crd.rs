@@ -1,20 +1,21 @@
 //! CustomResourceDefinitions: from the object to the resources it adds, and the conditions it is answered with.
 
+mod validation;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::meta::{NameRule, check_name, now};
+use super::meta::now;
 use super::resources::{Resource, Treatment, qualified};
-use super::schema::{Kind, Schema, check_structural};
-use super::status::FieldError;
+use super::schema::{Kind, Schema};
+
+pub use validation::{validate, validate_update};
 
 /// Holds a definition back until its objects are gone.
 pub const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 /// Where definitions are stored.
 pub const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
-/// Versions a definition may have at most: each is a schema in memory.
-const MOST_VERSIONS: usize = 64;
 
 /// A printer column of a custom resource.
 #[derive(Clone, Debug)]
@@ -272,7 +273,7 @@ pub fn prepare(definition: &mut Value) {
         .unwrap_or_default()
         .to_owned();
     let names = &mut definition["spec"]["names"];
-    if names.is_object() {
+    if names.is_object() && !kind.is_empty() {
         if names["singular"].is_null() {
             names["singular"] = kind.to_lowercase().into();
         }
@@ -296,308 +297,27 @@ pub fn prepare(definition: &mut Value) {
         .into_iter()
         .flatten()
         .find(|version| version["storage"] == true);
-    let storage = storage.map(|version| version["name"].clone()).unwrap_or_default();
+    let storage = storage.map(|version| Value::from(version["name"].as_str().unwrap_or_default()));
     let stored = definition["status"]["storedVersions"]
         .as_array()
         .cloned()
         .unwrap_or_default();
-    if !stored.contains(&storage) {
+    if let Some(storage) = storage.filter(|storage| !stored.contains(storage)) {
         definition["status"]["storedVersions"] = stored.into_iter().chain([storage]).collect();
     }
 }
 
-/// What is wrong with a definition.
-pub fn validate(definition: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let spec = &definition["spec"];
-    for (path, value) in [
-        ("spec.group", &spec["group"]),
-        ("spec.scope", &spec["scope"]),
-        ("spec.names.plural", &spec["names"]["plural"]),
-        ("spec.names.kind", &spec["names"]["kind"]),
-    ] {
-        if value.as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(path, ""));
-        }
+/// The definition as a client is answered before anybody has acted on it: its names are not accepted yet, nothing holds it back.
+pub fn before_acceptance(definition: &mut Value) {
+    definition["status"]["conditions"] = Value::Null;
+    definition["status"]["acceptedNames"] = json!({"plural": "", "kind": ""});
+    let metadata = &mut definition["metadata"];
+    if let Some(finalizers) = metadata["finalizers"].as_array_mut() {
+        finalizers.retain(|name| name != CLEANUP);
     }
-    if !matches!(spec["scope"].as_str(), None | Some("Namespaced" | "Cluster")) {
-        errors.push(FieldError::not_supported(
-            "spec.scope",
-            &spec["scope"],
-            &["Cluster".into(), "Namespaced".into()],
-        ));
+    if metadata["finalizers"].as_array().is_some_and(Vec::is_empty) {
+        metadata.as_object_mut().map(|fields| fields.shift_remove("finalizers"));
     }
-    let (plural, group) = (
-        spec["names"]["plural"].as_str().unwrap_or_default(),
-        spec["group"].as_str().unwrap_or_default(),
-    );
-    let name = &definition["metadata"]["name"];
-    if *name != format!("{plural}.{group}") {
-        errors.push(FieldError::invalid(
-            "metadata.name",
-            name,
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
-    }
-    let names = &spec["names"];
-    for (field, text) in ["plural", "singular"]
-        .iter()
-        .map(|field| (*field, &names[*field]))
-        .chain(
-            names["shortNames"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|name| ("shortNames", name)),
-        )
-    {
-        if let Some(text) = text.as_str().filter(|text| !text.is_empty()) {
-            errors.extend(check_name(NameRule::Label1035, &format!("spec.names.{field}"), text));
-        }
-    }
-    for field in ["kind", "listKind"] {
-        if let Some(text) = names[field].as_str().filter(|text| !text.is_empty()) {
-            let found = check_name(
-                NameRule::Label1035,
-                &format!("spec.names.{field}"),
-                &text.to_lowercase(),
-            );
-            errors.extend(found.into_iter().map(|error| FieldError {
-                message: error.message.replacen(&text.to_lowercase(), text, 1),
-                ..error
-            }));
-        }
-    }
-    if !group.is_empty() {
-        errors.extend(check_name(NameRule::Subdomain, "spec.group", group));
-        if group.split('.').count() < 2 {
-            let value = Value::from(group);
-            errors.push(FieldError::invalid(
-                "spec.group",
-                &value,
-                "should be a domain with at least one dot",
-            ));
-        }
-        let reserved = group.ends_with(".k8s.io") || group.ends_with(".kubernetes.io");
-        let approval = "api-approved.kubernetes.io";
-        if reserved
-            && definition["metadata"]["annotations"][approval]
-                .as_str()
-                .is_none_or(str::is_empty)
-        {
-            let field = format!("metadata.annotations[{approval}]");
-            let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
-            errors.push(FieldError::required(&field, detail));
-        }
-    }
-    if spec["preserveUnknownFields"] == true {
-        let detail =
-            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
-        errors.push(FieldError::invalid("spec.preserveUnknownFields", &true.into(), detail));
-    }
-    let versions = spec["versions"].as_array().cloned().unwrap_or_default();
-    if versions.len() > MOST_VERSIONS {
-        errors.push(FieldError::too_many(
-            "spec.versions",
-            versions.len(),
-            MOST_VERSIONS as u64,
-        ));
-        return errors;
-    }
-    if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
-        let versions = Value::from(
-            versions
-                .iter()
-                .map(|version| version["name"].clone())
-                .collect::<Vec<_>>(),
-        );
-        errors.push(FieldError::invalid(
-            "spec.versions",
-            &versions,
-            "must have exactly one version marked as storage version",
-        ));
-    }
-    let mut seen = Vec::new();
-    for (index, version) in versions.iter().enumerate() {
-        let here = format!("spec.versions[{index}]");
-        if seen.contains(&&version["name"]) {
-            errors.push(FieldError::invalid(
-                "spec.versions",
-                &version["name"],
-                "must contain unique version names",
-            ));
-        }
-        seen.push(&version["name"]);
-        let name = version["name"].as_str().unwrap_or_default();
-        errors.extend(check_name(NameRule::Label1035, &format!("{here}.name"), name));
-        validate_version(version, &here, &mut errors);
-    }
-    let served = versions.iter().filter(|version| version["served"] == true).count();
-    match spec["conversion"]["strategy"].as_str() {
-        None | Some("None") => {}
-        // With one served version there is nothing to convert.
-        Some("Webhook") if served <= 1 => {}
-        Some("Webhook") => {
-            let detail = "conversion by webhook is not done by this cluster: serve one version only, or use the strategy None (versions that differ in nothing but their name)";
-            errors.push(FieldError::invalid(
-                "spec.conversion.strategy",
-                &spec["conversion"]["strategy"],
-                detail,
-            ));
-        }
-        Some(_) => errors.push(FieldError::not_supported(
-            "spec.conversion.strategy",
-            &spec["conversion"]["strategy"],
-            &["None".into(), "Webhook".into()],
-        )),
-    }
-    errors
-}
-
-fn validate_version(version: &Value, here: &str, errors: &mut Vec<FieldError>) {
-    let schema = &version["schema"]["openAPIV3Schema"];
-    let path = format!("{here}.schema.openAPIV3Schema");
-    if schema.is_null() {
-        errors.push(FieldError::required(&path, "schemas are required"));
-        return;
-    }
-    errors.extend(check_structural(schema, &path));
-    for (index, column) in version["additionalPrinterColumns"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let path = format!("{here}.additionalPrinterColumns[{index}]");
-        for field in ["name", "type", "jsonPath"] {
-            if column[field].as_str().is_none_or(str::is_empty) {
-                errors.push(FieldError::required(&format!("{path}.{field}"), ""));
-            }
-        }
-        let kinds = ["boolean", "date", "integer", "number", "string"];
-        if column["type"]
-            .as_str()
-            .is_some_and(|kind| !kind.is_empty() && !kinds.contains(&kind))
-        {
-            let kinds = kinds.map(Value::from);
-            errors.push(FieldError::not_supported(
-                &format!("{path}.type"),
-                &column["type"],
-                &kinds,
-            ));
-        }
-        if column["jsonPath"]
-            .as_str()
-            .is_some_and(|text| !text.is_empty() && !text.starts_with(['.', '[']))
-        {
-            let detail = "is an invalid path: must start with a dot";
-            errors.push(FieldError::invalid(
-                &format!("{path}.jsonPath"),
-                &column["jsonPath"],
-                detail,
-            ));
-        }
-    }
-    let scale = &version["subresources"]["scale"];
-    if scale.is_object() {
-        for (field, starts, required) in [
-            ("specReplicasPath", vec![".spec."], true),
-            ("statusReplicasPath", vec![".status."], true),
-            ("labelSelectorPath", vec![".spec.", ".status."], false),
-        ] {
-            let path = format!("{here}.subresources.scale.{field}");
-            match scale[field].as_str().filter(|text| !text.is_empty()) {
-                None if required => errors.push(FieldError::required(&path, "")),
-                None => {}
-                Some(text) if text.contains('[') || !starts.iter().any(|start| text.starts_with(start)) => {
-                    let what: Vec<&str> = starts.iter().map(|start| start.trim_end_matches('.')).collect();
-                    let detail = format!("should be a json path under {}", what.join(" or "));
-                    errors.push(FieldError::invalid(&path, &scale[field], &detail));
-                }
-                Some(_) => {}
-            }
-        }
-    }
-    let parsed = Schema::parse(schema, &|_| None);
-    let selectable = version["selectableFields"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    if selectable.len() > 8 {
-        errors.push(FieldError::too_many(
-            &format!("{here}.selectableFields"),
-            selectable.len(),
-            8,
-        ));
-    }
-    for (index, field) in selectable.iter().enumerate() {
-        let path = format!("{here}.selectableFields[{index}].jsonPath");
-        let text = field["jsonPath"].as_str().unwrap_or_default();
-        let found = text
-            .trim_start_matches('.')
-            .split('.')
-            .try_fold(&parsed, |schema, name| schema.field(name));
-        let scalar = |schema: &Schema| matches!(schema.kind, Kind::String | Kind::Boolean | Kind::Integer);
-        if text.is_empty() {
-            errors.push(FieldError::required(&path, ""));
-        } else if text.contains('[')
-            || !text.starts_with('.')
-            || text.starts_with(".metadata")
-            || !found.is_some_and(scalar)
-        {
-            let detail = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
-            errors.push(FieldError::invalid(&path, &field["jsonPath"], detail));
-        }
-    }
-}
-
-/// What may not change about a definition.
-pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for (path, old, new) in [
-        ("spec.group", &old["spec"]["group"], &new["spec"]["group"]),
-        (
-            "spec.names.plural",
-            &old["spec"]["names"]["plural"],
-            &new["spec"]["names"]["plural"],
-        ),
-        ("spec.scope", &old["spec"]["scope"], &new["spec"]["scope"]),
-        (
-            "spec.names.kind",
-            &old["spec"]["names"]["kind"],
-            &new["spec"]["names"]["kind"],
-        ),
-    ] {
-        if old != new {
-            errors.push(FieldError::invalid(path, new, "field is immutable"));
-        }
-    }
-    let named = |definition: &Value| -> Vec<Value> {
-        let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
-        versions.map(|version| version["name"].clone()).collect()
-    };
-    let kept = named(new);
-    for (index, stored) in new["status"]["storedVersions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        if !kept.contains(stored) && named(old).contains(stored) {
-            let detail = format!(
-                "missing from spec.versions; {} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {} and removes {} from status.storedVersions",
-                stored.as_str().unwrap_or_default(),
-                stored.as_str().unwrap_or_default(),
-                stored.as_str().unwrap_or_default()
-            );
-            errors.push(FieldError::invalid(
-                &format!("status.storedVersions[{index}]"),
-                stored,
-                &detail,
-            ));
-        }
-    }
-    errors
 }
 
 #[cfg(test)]

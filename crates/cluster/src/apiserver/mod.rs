@@ -15,6 +15,7 @@ pub mod crd;
 pub mod fields;
 pub mod handlers;
 pub mod impersonate;
+mod json_words;
 pub mod kinds;
 pub mod listen;
 pub mod media;

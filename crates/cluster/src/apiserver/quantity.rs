@@ -122,6 +122,18 @@ pub fn canonical(text: &str) -> Option<String> {
     None
 }
 
+/// The canonical form, in thousandths or more.
+fn rounded(text: &str) -> Option<String> {
+    const THOUSANDTH: i128 = 1_000_000;
+    let nanos = read(text)?.nanos;
+    if nanos % THOUSANDTH == 0 {
+        return canonical(text);
+    }
+    // Away from zero, whichever side it is on.
+    let count = nanos / THOUSANDTH + nanos.signum();
+    canonical(&format!("{count}m"))
+}
+
 /// Writes every quantity of an object canonically; returns the path of the first that is none.
 pub fn canonicalise(schema: &Schema, value: &mut Value, path: &Path<'_>) -> Result<(), String> {
     match (&schema.resolve().kind, value) {
@@ -131,6 +143,16 @@ pub fn canonicalise(schema: &Schema, value: &mut Value, path: &Path<'_>) -> Resu
                 other => other.to_string(),
             };
             *value = canonical(&text).ok_or_else(|| path.to_string())?.into();
+            Ok(())
+        }
+        // Of resources nothing less than a thousandth is kept: what is over is a whole one.
+        (Kind::Object(object), Value::Object(fields)) if matches!(&object.additional, Some(known) if matches!(known.resolve().kind, Kind::Quantity)) =>
+        {
+            for (name, field) in fields.iter_mut() {
+                let text = field.as_str().map_or_else(|| field.to_string(), str::to_owned);
+                let rounded = rounded(&text).ok_or_else(|| Path::Field(path, name).to_string())?;
+                *field = rounded.into();
+            }
             Ok(())
         }
         (Kind::Object(object), Value::Object(fields)) => {

@@ -42,9 +42,13 @@ impl Target {
             [plural, name, subresource] => (*plural, Some(*name), Some(*subresource)),
             _ => return Err(ApiError::no_such_path()),
         };
-        let resource = registry
-            .find(group, version, plural)
-            .ok_or_else(ApiError::no_such_path)?;
+        let resource = registry.find(group, version, plural).ok_or_else(|| {
+            if group.is_empty() || registry.has_group(group) {
+                ApiError::no_such_path()
+            } else {
+                ApiError::no_such_group()
+            }
+        })?;
         if namespace.is_some() && !resource.namespaced {
             return Err(ApiError::no_such_path());
         }
@@ -103,7 +107,9 @@ impl Query {
 
     /// Whether a parameter is true.
     pub fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("true" | "1" | "True" | "TRUE"))
+        // As Go reads it from a query: what is not plainly untrue is true.
+        self.get(name)
+            .is_some_and(|value| !matches!(value.to_lowercase().as_str(), "false" | "0"))
     }
 
     /// Whether nothing shall be stored.

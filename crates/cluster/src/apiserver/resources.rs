@@ -207,6 +207,11 @@ impl Registry {
             .cloned()
     }
 
+    /// Whether anything of a group is served.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.resources.keys().any(|(known, ..)| known == group)
+    }
+
     /// The preferred version of a resource, by its store key.
     pub fn by_key(&self, key: &str) -> Option<Arc<Resource>> {
         let found = self.resources.values().filter(|resource| &*resource.key == key);

@@ -32,7 +32,9 @@ impl LabelSelector {
                 }
                 return Err(complain(format!("found '', expected: identifier in {text:?}")));
             }
-            conditions.push(condition(part).ok_or_else(|| complain(format!("cannot understand {part:?}")))?);
+            let condition = condition(part).ok_or_else(|| complain(misread(part)))?;
+            check_condition(&condition).map_err(complain)?;
+            conditions.push(condition);
         }
         Ok(LabelSelector(conditions))
     }
@@ -111,6 +113,50 @@ impl std::fmt::Display for LabelSelector {
 
 fn number(text: Option<&str>) -> Option<i64> {
     text?.parse().ok()
+}
+
+/// What a condition goes on with where it cannot be read.
+fn misread(part: &str) -> String {
+    if let Some((_, list)) = part.split_once('(') {
+        let closed = list.trim_end().ends_with(')');
+        let found = if closed {
+            list.trim_end_matches(')').rsplit(',').next().unwrap_or_default().trim()
+        } else {
+            ""
+        };
+        return format!("found '{found}', expected: ',' or ')'");
+    }
+    let mut words = part.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some(first), Some(second)) if is_key(first) => {
+            format!("found '{second}', expected: in, notin, =, ==, !=, gt, lt")
+        }
+        (first, _) => format!(
+            "found '{}', expected: !, identifier, or 'end of string'",
+            first.unwrap_or_default()
+        ),
+    }
+}
+
+/// Keys and values of a condition have the form of those of labels.
+fn check_condition(condition: &Condition) -> Result<(), String> {
+    let (key, values): (&str, &[String]) = match condition {
+        Condition::In(key, values) | Condition::NotIn(key, values) => (key, values),
+        Condition::Exists(key) | Condition::Missing(key) | Condition::Greater(key, _) | Condition::Less(key, _) => {
+            (key, &[])
+        }
+    };
+    if let Some(error) = super::meta::check_qualified(key, "<nil>").first() {
+        return Err(error.to_string());
+    }
+    for (index, value) in values.iter().enumerate() {
+        let labels = serde_json::json!({key: value});
+        let place = format!("values[{index}][{key}]");
+        if let Some(error) = super::meta::check_labels(&labels, &place).first() {
+            return Err(error.to_string());
+        }
+    }
+    Ok(())
 }
 
 fn split_outside_parentheses(text: &str) -> Vec<&str> {
@@ -195,7 +241,7 @@ pub struct FieldSelector(Vec<(String, bool, String)>);
 
 impl FieldSelector {
     /// Parses `metadata.name=a,status.phase!=Running` and checks that the resource supports the fields.
-    pub fn parse(text: &str, resource: &str, kind: &str, custom: Option<&[String]>) -> Result<FieldSelector, ApiError> {
+    pub fn parse(text: &str, resource: &str, custom: Option<&[String]>) -> Result<FieldSelector, ApiError> {
         let mut conditions = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (field, wanted, value) = if let Some((field, value)) = part.split_once("!=") {
@@ -214,12 +260,10 @@ impl FieldSelector {
                 || custom.is_some_and(|fields| fields.iter().any(|known| known == field));
             if !known {
                 let message = format!("field label not supported: {field}");
-                let message = if custom.is_none() && !supported(resource).is_empty() {
+                let message = if custom.is_some() || !supported(resource).is_empty() {
                     message
                 } else {
-                    format!(
-                        "{message:?} is not a known field selector of {kind}: only \"metadata.name\", \"metadata.namespace\""
-                    )
+                    format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
                 };
                 return Err(ApiError::bad_request(message));
             }
@@ -366,8 +410,8 @@ mod tests {
 
     #[test]
     fn field_selectors_refuse_fields_the_resource_does_not_have() {
-        assert!(FieldSelector::parse("status.phase=Running,metadata.name!=x", "pods", "Pod", None).is_ok());
-        let error = FieldSelector::parse("spec.nope=1", "pods", "Pod", None).unwrap_err();
+        assert!(FieldSelector::parse("status.phase=Running,metadata.name!=x", "pods", None).is_ok());
+        let error = FieldSelector::parse("spec.nope=1", "pods", None).unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str()),
             (400, "field label not supported: spec.nope")

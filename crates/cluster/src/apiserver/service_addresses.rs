@@ -69,6 +69,13 @@ impl ServiceAddresses {
         if service["spec"]["type"] == "ExternalName" || asked == "None" || asked == server.address().to_string() {
             return Ok(());
         }
+        // What is no address of this family, or not told as it has to be, is complained of when the Service is checked.
+        let listed = service["spec"]["clusterIPs"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty());
+        if asked.is_empty() && listed || !asked.is_empty() && asked.parse::<Ipv4Addr>().is_err() {
+            return Ok(());
+        }
         let refuse = |why: &str| {
             let detail = format!("failed to allocate IP {asked}: {why}");
             let error = FieldError::invalid("spec.clusterIPs", &json!([asked]), &detail);

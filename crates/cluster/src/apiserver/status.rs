@@ -81,7 +81,7 @@ impl FieldError {
     }
 
     /// `Too many: …`.
-    pub fn too_many(field: &str, found: usize, most: u64) -> FieldError {
+    pub fn too_many(field: &str, found: usize, most: i64) -> FieldError {
         let head = format!("Too many: {found}");
         FieldError::new(
             "FieldValueTooMany",
@@ -187,6 +187,11 @@ impl ApiError {
         error
     }
 
+    /// 404 for a path below a group that nothing serves: no answer of an API at all.
+    pub fn no_such_group() -> ApiError {
+        ApiError::new(404, "", "404 page not found\n")
+    }
+
     /// 405.
     pub fn method_not_allowed() -> ApiError {
         ApiError::new(
@@ -220,7 +225,13 @@ impl ApiError {
 
     /// 422 with every complaint.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> ApiError {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        // What is found twice is told once.
+        let mut texts: Vec<String> = Vec::new();
+        for text in errors.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let text = if texts.len() == 1 {
             texts.concat()
         } else {
@@ -304,12 +315,18 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.status().to_string()));
+        let plain = self.code == 404 && self.reason.is_empty();
+        let (body, kind) = if plain {
+            (self.message.clone(), "text/plain; charset=utf-8")
+        } else {
+            (self.status().to_string(), "application/json")
+        };
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() =
             http::StatusCode::from_u16(self.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         response
             .headers_mut()
-            .insert("content-type", http::HeaderValue::from_static("application/json"));
+            .insert("content-type", http::HeaderValue::from_static(kind));
         response
     }
 }

@@ -104,11 +104,13 @@ impl Watcher {
         let fields = match call.target.name.take() {
             Some(name) => {
                 let resource = call.resource();
-                FieldSelector::parse(&format!("metadata.name={name}"), &resource.key, &resource.kind, None)?
+                FieldSelector::parse(&format!("metadata.name={name}"), &resource.key, None)?
             }
             None => fields,
         };
-        let asked = call.query.get("resourceVersion").map(read_revision).transpose()?;
+        let asked = call.query.get("resourceVersion").map(read_revision).transpose();
+        // The real server takes this for a fault of its own.
+        let asked = asked.map_err(|error| ApiError::new(500, "", error.message))?;
         let initial = call.query.flag("sendInitialEvents");
         let seconds = call
             .query

@@ -490,7 +490,7 @@ fn patch_and_replace(ground: &Ground) -> Result<(), String> {
     data(r#"{"k":"a","y":"2"}"#)?;
     shell.refuses(
         r#"patch configmap m --type=json -p '[{"op":"test","path":"/data/k","value":"no"}]'"#,
-        "testing value /data/k failed",
+        "the server rejected our request due to an error in our request",
     )?;
     let map = PAIR.split("---\n").next().unwrap();
     shell.answer("replace -f -", map).has("configmap/m replaced")?;

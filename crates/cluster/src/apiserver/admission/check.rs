@@ -132,7 +132,9 @@ fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let name = webhook["name"].as_str().unwrap_or_default();
     if name.is_empty() {
         errors.push(FieldError::required(&format!("{path}.name"), ""));
-    } else if name.split('.').filter(|part| !part.is_empty()).count() < 3 {
+    } else if !words::subdomain(name).is_empty() {
+        errors.extend(check_name(NameRule::Subdomain, &format!("{path}.name"), name));
+    } else if name.split('.').count() < 3 {
         let detail = "should be a domain with at least three segments separated by dots";
         errors.push(FieldError::invalid(&format!("{path}.name"), &webhook["name"], detail));
     }
@@ -202,19 +204,13 @@ fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::required(&here, "exactly one of url or service is required"));
         }
         (Some(url), false) => {
-            if !url.starts_with("https://") {
-                let detail = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
-                errors.push(FieldError::invalid(&format!("{here}.url"), &client["url"], detail));
-            } else if url.contains(['#', '?', '@']) {
-                let detail = "fragments, query parameters and user information are not permitted in the URL; desired format: https://host[/path]";
-                errors.push(FieldError::invalid(&format!("{here}.url"), &client["url"], detail));
-            }
+            check_url(url, &format!("{here}.url"), errors);
         }
         (None, true) => {
-            for field in ["name", "namespace"] {
-                if client["service"][field].as_str().is_none_or(str::is_empty) {
-                    errors.push(FieldError::required(&format!("{here}.service.{field}"), ""));
-                }
+            // The real server blames the name for a namespace that is missing too.
+            let missing = |field: &str| client["service"][field].as_str().is_none_or(str::is_empty);
+            if missing("name") || missing("namespace") {
+                errors.push(FieldError::required(&format!("{here}.service.name"), ""));
             }
         }
     }
@@ -226,6 +222,31 @@ fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
     );
 }
 
+/// The address of a webhook: of each part that is wrong, the part is told.
+fn check_url(url: &str, path: &str, errors: &mut Vec<FieldError>) {
+    const FORM: &str = "; desired format: https://host[/path]";
+    let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (scheme, rest) = rest.split_once("://").unwrap_or(("", ""));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let mut say = |wrong: bool, part: &str, detail: &str| {
+        if wrong {
+            errors.push(FieldError::invalid(path, &part.into(), detail));
+        }
+    };
+    let https = format!("'https' is the only allowed URL scheme{FORM}");
+    say(scheme != "https", scheme, &https);
+    say(host.is_empty(), host, &format!("host must be specified{FORM}"));
+    say(!user.is_empty(), user, "user information is not permitted in the URL");
+    say(!fragment.is_empty(), fragment, "fragments are not permitted in the URL");
+    say(
+        !query.is_empty(),
+        query,
+        "query parameters are not permitted in the URL",
+    );
+}
+
 fn check_rules(rules: &Value, path: &str, errors: &mut Vec<FieldError>) {
     for (index, rule) in rules.as_array().into_iter().flatten().enumerate() {
         for field in ["operations", "apiGroups", "apiVersions", "resources"] {
@@ -233,6 +254,28 @@ fn check_rules(rules: &Value, path: &str, errors: &mut Vec<FieldError>) {
                 errors.push(FieldError::required(&format!("{path}[{index}].{field}"), ""));
             }
         }
+        for field in ["apiGroups", "apiVersions", "resources"] {
+            let list = rule[field].as_array().map(Vec::as_slice).unwrap_or_default();
+            let path = format!("{path}[{index}].{field}");
+            for (place, name) in list.iter().enumerate() {
+                // The group of the core is called nothing.
+                if name == "" && field != "apiGroups" {
+                    errors.push(FieldError::required(&format!("{path}[{place}]"), ""));
+                }
+            }
+            if field != "resources" && list.len() > 1 && list.iter().any(|name| name == "*") {
+                let detail = "if '*' is present, must not specify other API groups";
+                let detail = detail.replace("groups", if field == "apiVersions" { "versions" } else { "groups" });
+                errors.push(FieldError::invalid(&path, &rule[field], &detail));
+            }
+        }
+        let operations = rule["operations"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if operations.len() > 1 && operations.iter().any(|operation| operation == "*") {
+            let detail = "if '*' is present, must not specify other operations";
+            let path = format!("{path}[{index}].operations");
+            errors.push(FieldError::invalid(&path, &rule["operations"], detail));
+        }
+        check_resources(&rule["resources"], &format!("{path}[{index}].resources"), errors);
         for (place, operation) in rule["operations"].as_array().into_iter().flatten().enumerate() {
             let path = format!("{path}[{index}].operations[{place}]");
             one_of(
@@ -248,6 +291,42 @@ fn check_rules(rules: &Value, path: &str, errors: &mut Vec<FieldError>) {
             &["*", "Cluster", "Namespaced"],
             errors,
         );
+    }
+}
+
+/// Resources that stand for all leave no room for others.
+fn check_resources(resources: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let names: Vec<&str> = items(resources).map(|(_, name)| text(name)).collect();
+    let has = |wanted: &str| names.contains(&wanted);
+    if has("*/*") && names.len() > 1 {
+        let detail = "if '*/*' is present, must not specify other resources";
+        errors.push(FieldError::invalid(path, resources, detail));
+        return;
+    }
+    if has("*") && names.iter().any(|name| *name != "*" && !name.contains('/')) {
+        let detail = "if '*' is present, must not specify other resources without subresources";
+        errors.push(FieldError::invalid(path, resources, detail));
+    }
+    for (index, name) in names.iter().enumerate() {
+        let Some((resource, subresource)) = name.split_once('/') else {
+            continue;
+        };
+        let place = format!("{path}[{index}]");
+        if subresource == "*"
+            && names
+                .iter()
+                .any(|other| other != name && other.starts_with(&format!("{resource}/")))
+        {
+            let detail = format!("if '{resource}/*' is present, must not specify {resource}/subresource");
+            errors.push(FieldError::invalid(&place, &(*name).into(), &detail));
+        } else if resource == "*"
+            && names
+                .iter()
+                .any(|other| other != name && other.ends_with(&format!("/{subresource}")))
+        {
+            let detail = format!("if '*/{subresource}' is present, must not specify resource/{subresource}");
+            errors.push(FieldError::invalid(&place, &(*name).into(), &detail));
+        }
     }
 }
 
@@ -291,8 +370,7 @@ fn check_expression(value: &Value, path: &str, names: &[&str], wanted: Option<&s
         Err(error) => Some(format!("compilation failed: {}", error.describe(text))),
         Ok(found) => match (wanted, found) {
             (Some("bool"), Type::Bool | Type::Dyn) | (Some("string"), Type::Text | Type::Dyn) | (None, _) => None,
-            (Some("string"), _) => Some("must evaluate to string".to_owned()),
-            _ => Some("must evaluate to bool".to_owned()),
+            (Some(wanted), found) => Some(format!("must evaluate to {wanted} but got {}", found.name())),
         },
     };
     if let Some(complaint) = complaint {

@@ -3,9 +3,13 @@
 use serde_json::{Value, json};
 
 use super::resources::{Amounts, of_pod, read, written};
+use crate::apiserver::kinds::write_empty;
 
 /// Fills what a LimitRange may leave out: a default limit is the maximum, a default request the default limit or the minimum.
 pub fn default(range: &mut Value) {
+    if range["spec"].is_object() {
+        write_empty(&mut range["spec"], "limits");
+    }
     for item in range
         .pointer_mut("/spec/limits")
         .and_then(Value::as_array_mut)

@@ -90,7 +90,8 @@ impl<'s> Type<'s> {
         }
     }
 
-    fn name(&self) -> String {
+    /// What the type is called.
+    pub fn name(&self) -> String {
         match self {
             Type::Dyn => "dyn".into(),
             Type::Null => "null".into(),

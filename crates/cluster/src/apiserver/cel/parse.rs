@@ -10,6 +10,10 @@ use super::tree::{Expr, Fold, FoldKind, Node, Operator};
 /// Deepest nesting.
 const MOST_DEPTH: usize = 100;
 
+/// What an operand may begin with.
+const OPERAND: &str =
+    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+
 /// Parses a whole text.
 pub(super) fn parse(text: &str) -> Result<Node, CompileError> {
     let mut parser = Parser {
@@ -19,7 +23,13 @@ pub(super) fn parse(text: &str) -> Result<Node, CompileError> {
     };
     let node = parser.expression()?;
     if *parser.peek() != Token::End {
-        return Err(parser.unexpected());
+        // One token too many is told apart from several.
+        let what = if matches!(parser.tokens.get(parser.at + 1), Some((_, Token::End)) | None) {
+            "extraneous input"
+        } else {
+            "mismatched input"
+        };
+        return Err(parser.unexpected(what, "<EOF>"));
     }
     Ok(node)
 }
@@ -57,11 +67,11 @@ impl Parser {
         if self.takes(sign) {
             Ok(())
         } else {
-            Err(self.unexpected())
+            Err(self.unexpected("mismatched input", &format!("'{sign}'")))
         }
     }
 
-    fn unexpected(&self) -> CompileError {
+    fn unexpected(&self, what: &str, expected: &str) -> CompileError {
         let found = match self.peek() {
             Token::End => "<EOF>".to_owned(),
             Token::Name(name) => name.clone(),
@@ -71,7 +81,7 @@ impl Parser {
             Token::Double(number) => number.to_string(),
             Token::Bytes(_) => "bytes".to_owned(),
         };
-        self.error(format!("Syntax error: mismatched input '{found}'"))
+        self.error(format!("Syntax error: {what} '{found}' expecting {expected}"))
     }
 
     fn error(&self, message: impl Into<String>) -> CompileError {
@@ -272,7 +282,7 @@ impl Parser {
             if self.takes(".") || self.takes(".?") {
                 let Token::Name(name) = self.next() else {
                     self.at -= 1;
-                    return Err(self.unexpected());
+                    return Err(self.unexpected("mismatched input", "IDENTIFIER"));
                 };
                 if !optional && self.takes("(") {
                     let arguments = self.arguments(")")?;
@@ -394,7 +404,16 @@ impl Parser {
             },
             _ => {
                 self.at -= 1;
-                return Err(self.unexpected());
+                // A call may have no arguments.
+                let before = |back: usize| self.at.checked_sub(back).and_then(|at| self.tokens.get(at));
+                let called =
+                    matches!(before(1), Some((_, Token::Sign("(")))) && matches!(before(2), Some((_, Token::Name(_))));
+                let expected = if called {
+                    OPERAND.replacen("'(', ", "'(', ')', ", 1)
+                } else {
+                    OPERAND.to_owned()
+                };
+                return Err(self.unexpected("mismatched input", &expected));
             }
         };
         Ok(Node { place, expr })

@@ -130,11 +130,11 @@ fn wrong_texts_are_refused_with_their_place() {
     for (text, expected) in [
         (
             "self.name ==",
-            "ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>'\n | self.name ==\n | ............^",
+            "ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | self.name ==\n | ............^",
         ),
         (
             "a b",
-            "ERROR: <input>:1:3: Syntax error: mismatched input 'b'\n | a b\n | ..^",
+            "ERROR: <input>:1:3: Syntax error: extraneous input 'b' expecting <EOF>\n | a b\n | ..^",
         ),
         (
             "1 +\n#",

@@ -46,6 +46,7 @@ pub(super) fn admit_create(server: &Server, resource: &Resource, object: &mut Va
     }
     match &*resource.key {
         "pods" => {
+            check_runtime(object)?;
             admit_pod(server, object)?;
             keep_limits(server, object)
         }
@@ -148,6 +149,19 @@ pub(super) fn keep_secure(server: &Server, resource: &Resource, object: &Value) 
         return Err(ApiError::forbidden("pods", name, why));
     }
     Ok(says("warn").map(|why| format!("would {why}")))
+}
+
+/// There are no runtime classes here: what needs one is refused as where one is missing.
+fn check_runtime(pod: &Value) -> Result<(), ApiError> {
+    let why = match (&pod["spec"]["runtimeClassName"], &pod["spec"]["overhead"]) {
+        (Value::String(name), _) => format!("pod rejected: RuntimeClass {name:?} not found"),
+        (_, Value::Object(_)) => {
+            "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    Err(ApiError::forbidden("pods", name, why))
 }
 
 /// Refuses a second priority class that is the default of all pods.

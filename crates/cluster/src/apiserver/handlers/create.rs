@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::objects::{
@@ -25,26 +25,32 @@ const MOST_NAMES: usize = 8;
 
 /// Handles a POST to a collection.
 pub(super) async fn create(mut call: Call) -> Result<Response, ApiError> {
-    let mut value = parse_body(&call)?;
+    match create_of(&mut call).await {
+        // What was found on the way is told, whatever came of it.
+        Err(error) => Ok(respond(&call, error.code, error.into_response())),
+        created => created,
+    }
+}
+
+async fn create_of(call: &mut Call) -> Result<Response, ApiError> {
+    let mut value = parse_body(call)?;
     let resource = call.target.resource.clone();
     check_kind(&resource, &mut value)?;
-    check_fields(&mut call, &mut value)?;
+    check_fields(call, &mut value)?;
     if call.target.namespace.is_none() && resource.namespaced {
-        return Err(ApiError::bad_request(format!(
-            "an empty namespace may not be set during creation of {}",
-            resource.plural
-        )));
+        return Err(ApiError::method_not_allowed());
     }
     if value["metadata"]["resourceVersion"]
         .as_str()
-        .is_some_and(|version| !version.is_empty())
+        .is_some_and(|version| !version.is_empty() && !call.query.dry_run())
     {
+        // The real server looks at it only when it stores an object.
         return Err(ApiError::bad_request(
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    let manager = fields::manager_of(&call, "Update");
-    create_value(&mut call, value, |_, new| {
+    let manager = fields::manager_of(call, "Update");
+    create_value(call, value, |_, new| {
         fields::record_update(&resource, None, new, &manager)
     })
     .await
@@ -104,9 +110,7 @@ pub(super) async fn create_value(
         }
         validate(&resource, None, &new)?;
         call.server.check_escalation(call, None, &new)?;
-        if let Some(warning) = kinds::warnings(&resource, &new) {
-            call.warnings.push(warning.to_owned());
-        }
+        call.warnings.extend(kinds::warnings(&resource, &new));
         if configured {
             user_admission::validate(&attempt, Some(&new), &mut said).await?;
         }
@@ -128,6 +132,9 @@ pub(super) async fn create_value(
                 .is_some()
             {
                 return Err(ApiError::already_exists(&resource.qualified(), &name));
+            }
+            if &*resource.key == crd::DEFINITIONS {
+                crd::before_acceptance(&mut new);
             }
             return Ok(respond(call, 201, value_response(call, &new)));
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::create::attempt_namespace;
 use super::objects::{from_storage, json_response, object_response, parse_body};
-use super::options::{ListOptions, check_deletion};
+use super::options::{ListOptions, check_deletion, number};
 use super::{read, respond};
 use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
 use crate::apiserver::auth::Identity;
@@ -40,9 +40,8 @@ fn options(call: &Call) -> Result<Options, ApiError> {
     };
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let query = |name: &str| call.query.get(name).map(str::to_owned);
-    let grace = query("gracePeriodSeconds")
-        .and_then(|seconds| seconds.parse().ok())
-        .or(body["gracePeriodSeconds"].as_i64());
+    let grace = query("gracePeriodSeconds").map(|text| number(&text)).transpose()?;
+    let grace = grace.or(body["gracePeriodSeconds"].as_i64());
     if grace.is_some_and(|seconds| seconds < 0) {
         return Err(ApiError::bad_request(
             "gracePeriodSeconds: Invalid value: must be greater than or equal to 0",
@@ -164,12 +163,14 @@ async fn remove(
             .store
             .get(key)
             .ok_or_else(|| ApiError::not_found(&qualified, &key.name))?;
+        // The real server names the kind here, not the resource.
+        let told = crate::apiserver::resources::qualified(&resource.kind, &resource.group);
         if let Some(uid) = options.uid.as_ref().filter(|uid| ***uid != *current.fields.uid) {
             let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
                 current.fields.uid
             );
-            return Err(ApiError::conflict(&qualified, &key.name, why));
+            return Err(ApiError::conflict(&told, &key.name, why));
         }
         if let Some(version) = options
             .resource_version
@@ -177,10 +178,10 @@ async fn remove(
             .filter(|version| **version != current.revision.to_string())
         {
             let why = format!(
-                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
+                "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
                 current.revision
             );
-            return Err(ApiError::conflict(&qualified, &key.name, why));
+            return Err(ApiError::conflict(&told, &key.name, why));
         }
         let mut object = current.value();
         if user_admission::is_configured(server) {
@@ -204,7 +205,11 @@ async fn remove(
         }
         let step = next_step(resource, &mut object, options, crate::clock::now());
         if options.dry_run {
-            return Ok(Removed::Waiting(current));
+            return Ok(if step == Step::Remove {
+                Removed::Gone(current)
+            } else {
+                Removed::Waiting(current)
+            });
         }
         let expected = current.revision;
         let kind = match step {

@@ -15,6 +15,7 @@ mod pods;
 mod read;
 mod reviews;
 mod scale;
+mod typed;
 
 pub use create::store_new;
 pub use delete::finish_deletion;
@@ -60,7 +61,7 @@ pub fn verb(method: &Method, call: &Call) -> Result<&'static str, ApiError> {
 }
 
 /// Handles an authorised call.
-pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgrade>) -> Result<Response, ApiError> {
+pub async fn dispatch(verb: &str, call: Call, upgrade: Option<WebSocketUpgrade>) -> Result<Response, ApiError> {
     let subresource = call.target.subresource.clone();
     if let Some(name) = &subresource {
         let known = call.resource().subresources().iter().any(|(known, ..)| known == name);
@@ -87,15 +88,15 @@ pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgra
         };
     }
     let writes = !matches!(verb, "get" | "list" | "watch");
-    if writes && call.resource().treatment == Treatment::StoredOnly {
-        let warning = format!(
+    let stored_only = writes && call.resource().treatment == Treatment::StoredOnly;
+    let notice = stored_only.then(|| {
+        format!(
             "{} objects are stored, not enforced here: this cluster does nothing with them",
             call.qualified()
-        );
-        call.warnings.push(warning);
-    }
+        )
+    });
     options::check_write(verb, &call)?;
-    match verb {
+    let response = match verb {
         "get" => read::get(&call),
         "list" => read::list(&call),
         "watch" => watch::serve(call, upgrade).await,
@@ -105,7 +106,12 @@ pub async fn dispatch(verb: &str, mut call: Call, upgrade: Option<WebSocketUpgra
         "delete" => delete::delete(call).await,
         "deletecollection" => delete::delete_collection(call).await,
         _ => Err(ApiError::method_not_allowed()),
-    }
+    }?;
+    // What is refused is not stored either.
+    Ok(match notice.filter(|_| response.status().is_success()) {
+        Some(notice) => with_warnings(response, &[notice]),
+        None => response,
+    })
 }
 
 fn respond(call: &Call, code: u16, response: Response) -> Response {

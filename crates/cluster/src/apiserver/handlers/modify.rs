@@ -11,11 +11,13 @@ use super::objects::{
     parse_body, parse_yaml, schema_of, to_storage, validate, value_response,
 };
 use super::respond;
+use super::typed::{check_applied, not_patched};
 use crate::apiserver::admission::{self as user_admission, Attempt, Operation};
 use crate::apiserver::apply;
 use crate::apiserver::fields::{self, Manager};
+use crate::apiserver::json_words;
 use crate::apiserver::kinds;
-use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch};
+use crate::apiserver::patch::{json_patch, merge_patch, strategic_merge_patch, unknown_directive};
 use crate::apiserver::resources::Resource;
 use crate::apiserver::server::Call;
 use crate::apiserver::status::{ApiError, FieldError};
@@ -29,7 +31,11 @@ const MOST_TRIES: usize = 20;
 pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
     let mut value = parse_body(&call)?;
     let resource = call.target.resource.clone();
-    check_kind(&resource, &mut value)?;
+    // A custom resource of another kind is told when everything else is right.
+    let kind = match check_kind(&resource, &mut value) {
+        Err(error) if error.code != 422 => return Err(error),
+        kind => kind,
+    };
     check_fields(&mut call, &mut value)?;
     let given = value["metadata"]["name"].as_str().unwrap_or_default();
     if given.is_empty() {
@@ -66,6 +72,7 @@ pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
             &[error],
         ));
     }
+    kind?;
     let manager = fields::manager_of(&call, "Update");
     let changed = modify(&call, Some(&manager), |_, _| Ok(value.clone())).await?;
     Ok(changed.into_response(&call))
@@ -78,8 +85,10 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
     if content_type == "application/apply-patch+yaml" || content_type == "application/apply-patch+cbor" {
         return server_side_apply(call).await;
     }
-    let patch: Value = serde_json::from_slice(&call.body)
-        .map_err(|cause| ApiError::bad_request(format!("error decoding patch: {cause}")))?;
+    let patch: Value = serde_json::from_slice(&call.body).map_err(|cause| {
+        let why = json_words::why(&call.body, &cause);
+        ApiError::bad_request(format!("error decoding patch: {why}"))
+    })?;
     let manager = fields::manager_of(&call, "Update");
     let validation = call.query.get("fieldValidation").unwrap_or("Warn").to_owned();
     let schema = schema_of(&resource);
@@ -94,38 +103,42 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
             }
             "application/strategic-merge-patch+json" if resource.custom.is_none() => {
                 let mut new = old.clone();
+                if let Some(why) = unknown_directive(&patch) {
+                    return Err(ApiError::new(500, "", why));
+                }
                 strategic_merge_patch(&mut new, &patch, schema);
                 new
             }
-            _ => {
-                let mut types =
-                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-                        .to_owned();
-                if resource.custom.is_none() {
-                    types = types.replace(
-                        "application/apply",
-                        "application/strategic-merge-patch+json, application/apply",
-                    );
-                }
+            "application/strategic-merge-patch+json" => {
+                let types = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
                 let message =
                     format!("the body of the request was in an unknown format - accepted media types include: {types}");
                 return Err(ApiError::new(415, "UnsupportedMediaType", message));
             }
+            _ => {
+                let message = "415: Unsupported Media Type";
+                return Err(ApiError::new(415, "UnsupportedMediaType", message));
+            }
         };
-        check_kind(&resource, &mut new)?;
-        if resource.custom.is_none() {
-            check_types(&resource, schema, &new)?;
+        if resource.custom.is_some() {
+            check_kind(&resource, &mut new)?;
+        }
+        let decoded = check_kind(&resource, &mut new).and_then(|()| check_types(&resource, schema, &new));
+        decoded.map_err(|why| not_patched(&new, &why.message))?;
+        let given = new["metadata"]["name"].as_str().unwrap_or_default();
+        if given != call.name() {
+            let message = format!(
+                "the name of the object ({given}) does not match the name on the URL ({})",
+                call.name()
+            );
+            return Err(ApiError::bad_request(message));
         }
         let unknown = crate::apiserver::schema::prune(schema, &mut new);
         let complaints = strict::complaints(&call.body, &unknown);
         if !complaints.is_empty() {
             if validation == "Strict" {
-                let error = crate::apiserver::status::FieldError::invalid(
-                    "patch",
-                    &new.to_string().into(),
-                    &format!("strict decoding error: {}", complaints.join(", ")),
-                );
-                return Err(ApiError::invalid("", "", "", &[error]));
+                let why = format!("strict decoding error: {}", complaints.join(", "));
+                return Err(not_patched(&new, &why));
             }
             warnings = complaints;
         }
@@ -142,14 +155,24 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, ApiError> {
 }
 
 async fn server_side_apply(mut call: Call) -> Result<Response, ApiError> {
-    let mut applied = parse_yaml(&call.body)?;
+    let mut applied = parse_yaml(&call.body).map_err(|cause| {
+        ApiError::bad_request(format!(
+            "error decoding YAML: error converting YAML to JSON: yaml: {cause}"
+        ))
+    })?;
     let resource = call.target.resource.clone();
-    let Some(name) = call.query.get("fieldManager").map(str::to_owned) else {
-        let message =
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-        return Err(ApiError::new(422, "Invalid", message));
-    };
+    let name = call.query.get("fieldManager").unwrap_or_default().to_owned();
+    let word = |field: &str| applied[field].as_str().unwrap_or_default().to_owned();
+    let (version, kind) = (word("apiVersion"), word("kind"));
+    let (group, version) = version.split_once('/').unwrap_or(("", &version));
+    if version.is_empty() || kind != resource.kind && resource.custom.is_none() {
+        let message = format!("invalid object type: {group}/{version}, Kind={kind}");
+        return Err(ApiError::bad_request(message));
+    }
     check_kind(&resource, &mut applied)?;
+    if resource.custom.is_none() {
+        check_applied(&resource, schema_of(&resource), &applied)?;
+    }
     check_fields(&mut call, &mut applied)?;
     if applied["metadata"]["managedFields"]
         .as_array()
@@ -165,7 +188,15 @@ async fn server_side_apply(mut call: Call) -> Result<Response, ApiError> {
             );
             return Err(ApiError::bad_request(message));
         }
-        _ => applied["metadata"]["name"] = call.name().into(),
+        Some(_) => {}
+        None if call.server.store.get(&call.key()).is_none() => {
+            let message = format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                call.name()
+            );
+            return Err(ApiError::bad_request(message));
+        }
+        None => applied["metadata"]["name"] = call.name().into(),
     }
     let force = call.query.flag("force");
     let manager = Manager {
@@ -258,6 +289,10 @@ pub(super) async fn modify(
             .as_str()
             .unwrap_or_default()
             .to_owned();
+        if !required.is_empty() && required.parse::<u64>().is_err() {
+            let message = format!("strconv.ParseUint: parsing {required:?}: invalid syntax");
+            return Err(ApiError::new(500, "", message));
+        }
         let pinned = !required.is_empty() && required != old["metadata"]["resourceVersion"];
         if pinned {
             return Err(ApiError::modified(&qualified, call.name()));
@@ -265,7 +300,10 @@ pub(super) async fn modify(
         let uid = new["metadata"]["uid"].as_str().unwrap_or_default();
         if !uid.is_empty() && uid != &*current.fields.uid {
             let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                "StorageError: invalid object, Code: 4, Key: /{}/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                resource.plural,
+                call.namespace(),
+                call.name(),
                 current.fields.uid
             );
             return Err(ApiError::conflict(&qualified, call.name(), why));
@@ -279,6 +317,7 @@ pub(super) async fn modify(
             kinds::drop_of_other_type(old, &mut new);
         }
         default(resource, &mut new);
+        kinds::prepare_update(resource, old, &mut new);
         if &*resource.key == "services" {
             call.server.service_addresses.keep(&call.server, old, &mut new)?;
         }
@@ -306,7 +345,10 @@ pub(super) async fn modify(
             };
             user_admission::mutate(&attempt, &mut new, settled, &mut said).await?;
         }
-        if resource.has_generation() && spec_changed(old, &new) {
+        // What a slice belongs to is told by its labels.
+        let slice = &*resource.key == "endpointslices.discovery.k8s.io";
+        let moved = slice && old["metadata"]["labels"] != new["metadata"]["labels"];
+        if resource.has_generation() && (spec_changed(old, &new) || moved) {
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
         validate(resource, Some(old), &new)?;
@@ -318,6 +360,13 @@ pub(super) async fn modify(
             let new_scale = scale.as_ref().map(|paths| super::scale::scale_of(&new, paths));
             user_admission::validate(&attempt, new_scale.as_ref().or(Some(&new)), &mut said).await?;
         }
+        // Only what the change brings is told.
+        let before = kinds::warnings(resource, old);
+        said.extend(
+            kinds::warnings(resource, &new)
+                .into_iter()
+                .filter(|told| !before.contains(told)),
+        );
         *call.admitted.lock().unwrap_or_else(PoisonError::into_inner) = said;
         if same(old, &new) {
             return Ok(Changed::Stored(current));

@@ -12,7 +12,7 @@ use crate::apiserver::resources::Resource;
 use crate::apiserver::schema::{self, Path, Schema};
 use crate::apiserver::server::Call;
 use crate::apiserver::status::{ApiError, FieldError};
-use crate::apiserver::{kinds, protobuf, quantity, strict};
+use crate::apiserver::{json_words, kinds, protobuf, quantity, strict};
 use crate::store::Object;
 
 /// A JSON answer, 200.
@@ -33,30 +33,35 @@ pub(super) fn bytes_response(json: Bytes) -> Response {
 pub(super) fn parse_body(call: &Call) -> Result<Value, ApiError> {
     match call.content_type.as_str() {
         "" | "application/json" | "*/*" => {
-            serde_json::from_slice(&call.body).map_err(|cause| unreadable(&cause.to_string()))
+            serde_json::from_slice(&call.body).map_err(|cause| unreadable(call, &json_words::why(&call.body, &cause)))
         }
-        "application/yaml" | "application/x-yaml" | "text/yaml" => parse_yaml(&call.body),
-        other => Err(ApiError::new(
+        "application/yaml" | "application/x-yaml" | "text/yaml" => {
+            parse_yaml(&call.body).map_err(|cause| unreadable(call, &cause))
+        }
+        _ => Err(ApiError::new(
             415,
             "UnsupportedMediaType",
-            format!(
-                "the body of the request was in an unknown format ({other}) - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"
-            ),
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
         )),
     }
 }
 
 /// Parses YAML (or JSON, which is YAML).
-pub(super) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
+pub(super) fn parse_yaml(body: &[u8]) -> Result<Value, String> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
-    let text = std::str::from_utf8(body).map_err(|cause| unreadable(&cause.to_string()))?;
-    strict::parse_yaml(text).map_err(|cause| unreadable(&cause.to_string()))
+    let text = std::str::from_utf8(body).map_err(|cause| cause.to_string())?;
+    strict::parse_yaml(text).map_err(|cause| cause.to_string())
 }
 
-fn unreadable(cause: &str) -> ApiError {
-    ApiError::bad_request(format!("couldn't get version/kind; json parse error: {cause}"))
+/// A body that does not say what it is.
+fn unreadable(call: &Call, cause: &str) -> ApiError {
+    let beginning = json_words::beginning(&call.body);
+    ApiError::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {cause} ({beginning})",
+        call.resource().kind
+    ))
 }
 
 /// The schema of a resource's objects.
@@ -69,10 +74,19 @@ pub(super) fn schema_of(resource: &Resource) -> &Schema {
 
 /// Checks that a body is an object of this resource, and sets `apiVersion` and `kind` if it left them out.
 pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), ApiError> {
+    if value.is_null() {
+        *value = json!({});
+    }
     if !value.is_object() {
-        return Err(ApiError::bad_request(
-            "the body of the request is not a Kubernetes object",
-        ));
+        let why = format!(
+            "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
+            json_words::called(value)
+        );
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({})",
+            resource.kind,
+            json_words::beginning(value.to_string().as_bytes())
+        )));
     }
     let expected = resource.api_version();
     for field in ["apiVersion", "kind"] {
@@ -87,10 +101,24 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
             resource.kind
         ))
     };
+    if resource.custom.is_some() && value["kind"].as_str().is_none_or(str::is_empty) {
+        let text = value.to_string();
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{text}' ({})",
+            resource.kind,
+            json_words::beginning(text.as_bytes())
+        )));
+    }
     match value["apiVersion"].as_str() {
+        None | Some("") if resource.custom.is_some() => {
+            let message =
+                format!("the API version in the data () does not match the expected API version ({expected})");
+            return Err(ApiError::bad_request(message));
+        }
         None | Some("") => value["apiVersion"] = expected.clone().into(),
         Some(found) if found != expected => {
-            if resource.custom.is_none() && !protobuf::go::is_version(found) {
+            let kind = value["kind"].as_str().unwrap_or(&resource.kind);
+            if resource.custom.is_none() && !protobuf::go::is_kind(found, kind) {
                 return Err(unregistered(found, value["kind"].as_str().unwrap_or(&resource.kind)));
             }
             let message =
@@ -101,20 +129,30 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
     }
     match value["kind"].as_str() {
         None | Some("") => value["kind"] = resource.kind.clone().into(),
+        Some(found) if found != resource.kind && resource.custom.is_some() => {
+            let name = value["metadata"]["name"].as_str().unwrap_or_default();
+            let detail = format!("must be {}", resource.kind);
+            let error = FieldError::invalid("kind", &found.into(), &detail);
+            return Err(ApiError::invalid(&resource.group, found, name, &[error]));
+        }
         Some(found) if found != resource.kind => {
             if resource.custom.is_none() && !protobuf::go::is_kind(&expected, found) {
                 return Err(unregistered(&expected, found));
             }
+            let inner = match resource.group.split('.').next() {
+                Some("") | None => "core",
+                Some(group) => group,
+            };
             let message = format!(
-                "the kind in the data ({found}) does not match the expected kind ({})",
-                resource.kind
+                "{found} in version {0:?} cannot be handled as a {1}: converting ({0}.{found}) to ({inner}.{1}): unknown conversion",
+                resource.version, resource.kind
             );
             return Err(ApiError::bad_request(message));
         }
         Some(_) => {}
     }
-    // Of a built-in kind a wrong type is told with all other types.
-    if value["metadata"].is_null() || resource.custom.is_some() && !value["metadata"].is_object() {
+    // A wrong type is told with all other types.
+    if value["metadata"].is_null() {
         value["metadata"] = json!({});
     }
     Ok(())
@@ -143,10 +181,12 @@ fn unrecognised(resource: &Resource, field: &str, value: &Value) -> ApiError {
 pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), ApiError> {
     let resource = call.target.resource.clone();
     let schema = schema_of(&resource);
-    if resource.custom.is_none() {
-        check_types(&resource, schema, value)?;
+    check_types(&resource, schema, value)?;
+    write_nothing(&resource, value);
+    let mut unknown = schema::prune(schema, value);
+    if &*resource.key == crate::apiserver::crd::DEFINITIONS {
+        unknown.extend(protobuf::schemas::prune(value));
     }
-    let unknown = schema::prune(schema, value);
     let validation = call.query.get("fieldValidation").unwrap_or("Warn");
     if validation != "Ignore" {
         let complaints = strict::complaints(&call.body, &unknown);
@@ -156,18 +196,53 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Api
         }
         call.warnings.extend(complaints);
     }
+    if let Some(warning) = named_twice(&value["metadata"]) {
+        call.warnings.push(warning);
+    }
     if resource.custom.is_none() {
         decode(&resource, schema, value)?;
+    } else {
+        protobuf::zero::leave_out("v1", "ObjectMeta", &mut value["metadata"]);
     }
     Ok(())
 }
 
+/// No value of a key of a ConfigMap or a Secret is an empty one.
+fn write_nothing(resource: &Resource, value: &mut Value) {
+    if !matches!(&*resource.key, "configmaps" | "secrets") {
+        return;
+    }
+    for field in ["data", "binaryData", "stringData"] {
+        let map = value.get_mut(field).and_then(Value::as_object_mut);
+        let nothing = map
+            .into_iter()
+            .flat_map(|map| map.values_mut())
+            .filter(|value| value.is_null());
+        nothing.for_each(|value| *value = "".into());
+    }
+}
+
+/// Owners that are named more than once are told.
+fn named_twice(metadata: &Value) -> Option<String> {
+    let owners = metadata["ownerReferences"].as_array()?;
+    let mut twice: Vec<&str> = Vec::new();
+    for (index, owner) in owners.iter().enumerate() {
+        let uid = owner["uid"].as_str().unwrap_or_default();
+        if owners[..index].contains(owner) && !twice.contains(&uid) {
+            twice.push(uid);
+        }
+    }
+    (!twice.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            twice.join(", ")
+        )
+    })
+}
+
 /// What decoding into the structures of a built-in kind does: quantities get their form, zero values go.
 pub(super) fn decode(resource: &Resource, schema: &Schema, value: &mut Value) -> Result<(), ApiError> {
-    quantity::canonicalise(schema, value, &Path::ROOT).map_err(|_| {
-        let detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-        cannot_handle(resource, detail)
-    })?;
+    quantity::canonicalise(schema, value, &Path::ROOT).map_err(|_| cannot_handle(resource, NO_QUANTITY))?;
     if let Some(why) = protobuf::zero::not_a_time(&resource.api_version(), &resource.kind, value) {
         return Err(cannot_handle(resource, &why));
     }
@@ -197,15 +272,24 @@ fn one_of_each(metadata: &mut Value) {
 
 /// Refuses the first value of a wrong type in Go's words: they are what people search for.
 pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -> Result<(), ApiError> {
+    if resource.custom.is_some() {
+        return check_metadata_types(resource, &value["metadata"]);
+    }
     let mismatch = schema::mismatch(schema, value, &Path::ROOT).or_else(|| {
         let (path, number) = protobuf::zero::too_large(&resource.api_version(), &resource.kind, value)?;
         let found = format!("number {number}");
         Some(schema::Mismatch { path, found })
     });
     let Some(schema::Mismatch { path, found }) = mismatch else {
-        return Ok(());
+        let definition = &*resource.key == crate::apiserver::crd::DEFINITIONS;
+        let wrong = definition
+            .then(|| protobuf::schemas::wrong_in_definition(value))
+            .flatten();
+        return wrong.map_or(Ok(()), |why| Err(cannot_handle(resource, &why)));
     };
     let why = match protobuf::go::field_at(&resource.api_version(), &resource.kind, &path) {
+        // An amount is read by a reader of its own.
+        Some((.., wanted)) if wanted == "resource.Quantity" => NO_QUANTITY.to_owned(),
         Some((structure, fields, wanted)) => {
             format!("json: cannot unmarshal {found} into Go struct field {structure}.{fields} of type {wanted}")
         }
@@ -213,6 +297,24 @@ pub(super) fn check_types(resource: &Resource, schema: &Schema, value: &Value) -
     };
     Err(cannot_handle(resource, &why))
 }
+
+/// Of a custom resource only its metadata is a structure; the rest is held against its schema.
+fn check_metadata_types(resource: &Resource, metadata: &Value) -> Result<(), ApiError> {
+    let Some(schema::Mismatch { path, found }) =
+        schema::mismatch(schema::builtin::object_meta(), metadata, &Path::ROOT)
+    else {
+        return Ok(());
+    };
+    let why = match protobuf::go::field_at("v1", "ObjectMeta", &path) {
+        Some((structure, fields, wanted)) => {
+            format!("json: cannot unmarshal {found} into Go struct field {structure}.{fields} of type {wanted}")
+        }
+        None => format!("json: cannot unmarshal {found} into Go value of type v1.ObjectMeta"),
+    };
+    Err(cannot_handle(resource, &why))
+}
+
+const NO_QUANTITY: &str = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 fn cannot_handle(resource: &Resource, why: &str) -> ApiError {
     ApiError::bad_request(format!(
@@ -278,7 +380,13 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
     errors.extend(check_labels(&metadata["labels"], "metadata.labels"));
     let annotations = metadata["annotations"].as_object();
     for key in annotations.into_iter().flatten().map(|(key, _)| key) {
-        errors.extend(check_qualified(&key.to_lowercase(), "metadata.annotations"));
+        // Keys may have capitals before the slash too; they are told as they came.
+        let lower = key.to_lowercase();
+        let told = |error: FieldError| FieldError {
+            message: error.message.replacen(&lower, key, 1),
+            ..error
+        };
+        errors.extend(check_qualified(&lower, "metadata.annotations").into_iter().map(told));
     }
     let size: usize = annotations
         .into_iter()

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::read::revision;
+use crate::apiserver::json_words;
 use crate::apiserver::request::Query;
 use crate::apiserver::server::Call;
 use crate::apiserver::status::{ApiError, FieldError};
@@ -46,17 +47,17 @@ impl ListOptions {
         check_versions(query, false)?;
         let limit = match query.get("limit") {
             None => 0,
-            Some(text) => text.parse::<i64>().map_err(|_| {
-                ApiError::bad_request(format!(
-                    "limit: Invalid value: {text:?}: strconv.ParseInt: parsing {text:?}: invalid syntax"
-                ))
-            })?,
+            Some(text) => number(text)?,
         };
         let limit = usize::try_from(limit)
             .ok()
             .filter(|limit| *limit > 0)
             .unwrap_or(usize::MAX);
-        let asked = query.get("resourceVersion").map(revision).transpose()?;
+        let asked = query.get("resourceVersion").map(|text| {
+            revision(text)
+                .map_err(|error| ApiError::bad_request(format!("invalid resource version: {}", error.message)))
+        });
+        let asked = asked.transpose()?;
         if let Some(token) = query.get("continue") {
             if asked.is_some_and(|asked| asked != 0) {
                 return Err(ApiError::bad_request(
@@ -91,6 +92,12 @@ impl ListOptions {
     }
 }
 
+/// A number of a query, as Go reads it.
+pub(super) fn number(text: &str) -> Result<i64, ApiError> {
+    text.parse()
+        .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
+}
+
 fn invalid(kind: &str, error: FieldError) -> ApiError {
     ApiError::invalid("meta.k8s.io", kind, "", &[error])
 }
@@ -106,6 +113,17 @@ pub(super) fn check_versions(query: &Query, watch: bool) -> Result<(), ApiError>
         return Err(invalid("ListOptions", error));
     }
     if watch {
+        query.get("limit").map(number).transpose()?;
+        if initial.is_none() && matching == Some("Exact") {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            let field = "resourceVersionMatch";
+            let only = ["NotOlderThan".into()];
+            let errors = [
+                FieldError::forbidden(field, why),
+                FieldError::not_supported(field, &"Exact".into(), &only),
+            ];
+            return Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &errors));
+        }
         return match (initial, matching) {
             (Some(_), Some("NotOlderThan")) | (None, None) => Ok(()),
             (Some(_), _) => forbidden(
@@ -153,28 +171,43 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
     let one_of = |field: &str, allowed: &[&str]| match call.query.get(field) {
         Some(value) if !allowed.contains(&value) => {
             let supported: Vec<Value> = allowed.iter().map(|value| Value::from(*value)).collect();
-            Err(invalid(
-                kind,
-                FieldError::not_supported(field, &value.into(), &supported),
-            ))
+            // How often it may come is its own matter; it is told as a list.
+            let told = if field == "dryRun" {
+                json!([value])
+            } else {
+                value.into()
+            };
+            Err(invalid(kind, FieldError::not_supported(field, &told, &supported)))
         }
         _ => Ok(()),
     };
     one_of("dryRun", &["All"])?;
-    one_of("fieldValidation", &["Ignore", "Strict", "Warn"])?;
+    one_of("fieldValidation", &["", "Ignore", "Strict", "Warn"])?;
     if let Some(manager) = call.query.get("fieldManager") {
         if manager.chars().count() > MOST_MANAGER {
             let error = FieldError::too_long("fieldManager", &format!("may not be more than {MOST_MANAGER} bytes"));
             return Err(invalid(kind, error));
         }
-        if manager.chars().any(|character| character.is_control()) {
-            let error = FieldError::invalid(
-                "fieldManager",
-                &manager.into(),
-                "should only contain printable characters",
+        if let Some((place, character)) = manager
+            .chars()
+            .enumerate()
+            .find(|(_, character)| character.is_control())
+        {
+            let code = u32::from(character);
+            let mut error = FieldError::invalid("fieldManager", &Value::Null, "");
+            error.message = format!(
+                "Invalid value: {}: invalid character U+{code:04X} (at position {place})",
+                json_words::quoted(manager)
             );
             return Err(invalid(kind, error));
         }
+    }
+    if verb == "patch"
+        && call.content_type.starts_with("application/apply-patch")
+        && call.query.get("fieldManager").is_none()
+    {
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(invalid(kind, error));
     }
     if verb == "patch" && call.query.get("force").is_some() && !call.content_type.starts_with("application/apply-patch")
     {
@@ -195,7 +228,7 @@ pub(super) fn check_deletion(propagation: Option<&str>, orphan: Option<bool>, dr
             ));
         }
         if !matches!(policy, "Foreground" | "Background" | "Orphan") {
-            let supported = ["Background", "Foreground", "Orphan", "nil"].map(Value::from);
+            let supported = ["Foreground", "Background", "Orphan", "nil"].map(Value::from);
             let error = FieldError::not_supported("propagationPolicy", &policy.into(), &supported);
             return Err(invalid("DeleteOptions", error));
         }
@@ -225,7 +258,10 @@ fn read_continue(text: &str) -> Result<(i64, Place, Option<usize>), ApiError> {
         .decode(text.trim_end_matches('='))
         .map_err(|_| wrong("illegal base64 data"))?
         .into();
-    let value: Value = serde_json::from_slice(&bytes).map_err(|_| wrong("it was not given by this server"))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        let why = json_words::why(&bytes, &error);
+        ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+    })?;
     let version = value["rv"].as_i64().filter(|version| *version == -1 || *version > 0);
     match (
         value["v"] == "meta.k8s.io/v1",

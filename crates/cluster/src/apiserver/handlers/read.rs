@@ -23,7 +23,7 @@ pub(crate) fn selectors(call: &Call) -> Result<(LabelSelector, FieldSelector), A
     let labels = LabelSelector::parse(call.query.get("labelSelector").unwrap_or_default())?;
     let custom = resource.custom.as_ref().map(|custom| custom.selectable.as_slice());
     let fields = call.query.get("fieldSelector").unwrap_or_default();
-    let fields = FieldSelector::parse(fields, &resource.key, &resource.kind, custom)?;
+    let fields = FieldSelector::parse(fields, &resource.key, custom)?;
     Ok((labels, fields))
 }
 

@@ -60,7 +60,8 @@ pub(super) async fn handle(verb: &str, call: Call) -> Result<Response, ApiError>
             change(call, &paths, move |_| Ok(wanted.clone())).await
         }
         "patch" => {
-            let patch = parse_yaml(&call.body)?;
+            let patch = parse_yaml(&call.body)
+                .map_err(|cause| ApiError::bad_request(format!("error decoding patch: {cause}")))?;
             let kind = call.content_type.clone();
             change(call, &paths, move |scale| match kind.as_str() {
                 "application/json-patch+json" => json_patch(scale, &patch),

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use stoke_model::cron::Schedule;
 
+use super::job_policies::{check_failure_policy, check_success_rule, told_policy};
 use super::workload_validation::{at_least_zero, check_template, one_of};
 use super::workloads::default_template;
-use super::{items_mut, set_missing};
-use crate::apiserver::meta::check_qualified;
+use super::{items_mut, schedule, set_missing, sorted, told_selector, write_empty};
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::status::FieldError;
 use crate::apiserver::validation::words;
@@ -23,6 +23,12 @@ const LONGEST_CRON_NAME: usize = 52;
 pub(super) fn default_job(job: &mut Value) {
     if job["spec"].is_object() {
         default_job_spec(&mut job["spec"]);
+    }
+    // Those of a new Job come when its selector is made.
+    let labels = job["spec"]["template"]["metadata"]["labels"].clone();
+    let own = job["metadata"]["labels"].as_object();
+    if own.is_none_or(serde_json::Map::is_empty) && !labels[UID_LABELS[0]].is_null() {
+        job["metadata"]["labels"] = labels;
     }
 }
 
@@ -45,6 +51,9 @@ fn default_job_spec(spec: &mut Value) {
         "TerminatingOrFailed"
     };
     set_missing(spec, "podReplacementPolicy", || policy.into());
+    if spec["podFailurePolicy"].is_object() {
+        write_empty(&mut spec["podFailurePolicy"], "rules");
+    }
     default_patterns(spec);
     default_template(spec);
 }
@@ -60,8 +69,14 @@ pub(super) fn default_cron_job(cron: &mut Value) {
     set_missing(spec, "successfulJobsHistoryLimit", || 3.into());
     set_missing(spec, "failedJobsHistoryLimit", || 1.into());
     // A template is no Job yet: how its pods are made complete, the rest is left to the Jobs made of it.
+    if spec["jobTemplate"].is_object() {
+        set_missing(&mut spec["jobTemplate"], "metadata", || json!({}));
+    }
     let template = &mut spec["jobTemplate"]["spec"];
     if template.is_object() {
+        if template["template"].is_object() {
+            set_missing(&mut template["template"], "metadata", || json!({}));
+        }
         default_patterns(template);
         default_template(template);
     }
@@ -80,7 +95,7 @@ fn default_patterns(spec: &mut Value) {
 
 /// Gives a new Job the selector and the labels by which it knows its pods.
 pub(super) fn generate_selector(job: &mut Value) {
-    let name = job["metadata"]["name"].clone();
+    let name = Value::from(job["metadata"]["name"].as_str().unwrap_or_default());
     let uid = job["metadata"]["uid"].clone();
     let spec = &mut job["spec"];
     if spec["manualSelector"] == true {
@@ -111,20 +126,47 @@ pub(super) fn validate_job(job: &Value) -> Vec<FieldError> {
     check_pod_names(job, &mut errors);
     if spec["selector"].is_null() {
         errors.push(FieldError::required("spec.selector", ""));
-    } else if !LabelSelector::from_selector(&spec["selector"]).matches(&fields_of(&spec["template"])) {
-        let labels = &spec["template"]["metadata"]["labels"];
-        let detail = "`selector` does not match template `labels`";
-        errors.push(FieldError::invalid("spec.template.metadata.labels", labels, detail));
     }
-    if spec["manualSelector"] != true && spec["selector"]["matchLabels"][UID_LABELS[0]] != job["metadata"]["uid"] {
-        errors.push(FieldError::invalid(
-            "spec.selector",
-            &spec["selector"],
-            "`selector` not auto-generated",
-        ));
+    let selects = LabelSelector::from_selector(&spec["selector"]).matches(&fields_of(&spec["template"]));
+    if spec["selector"].is_null() || !selects {
+        let labels = sorted(&spec["template"]["metadata"]["labels"]);
+        let detail = "`selector` does not match template `labels`";
+        errors.push(FieldError::invalid("spec.template.metadata.labels", &labels, detail));
+    }
+    if spec["manualSelector"] != true {
+        check_generated(job, &mut errors);
     }
     check_job_spec(spec, "spec", &mut errors);
     errors
+}
+
+/// The selector of a Job and the labels of its pods, where the server has made them.
+fn check_generated(job: &Value, errors: &mut Vec<FieldError>) {
+    let (spec, uid) = (&job["spec"], &job["metadata"]["uid"]);
+    let labels = UID_LABELS.map(|label| (label, uid));
+    for (label, value) in labels
+        .into_iter()
+        .chain(NAME_LABELS.map(|label| (label, &job["metadata"]["name"])))
+    {
+        let path = format!("spec.template.metadata.labels[{label}]");
+        let detail = format!("must be '{}'", value.as_str().unwrap_or_default());
+        match &spec["template"]["metadata"]["labels"][label] {
+            Value::Null => errors.push(FieldError::required(&path, &detail)),
+            found if found.as_str() != Some(value.as_str().unwrap_or_default()) => {
+                errors.push(FieldError::invalid(&path, found, &detail))
+            }
+            _ => {}
+        }
+    }
+    let generated = |label: &str| spec["selector"] == json!({"matchLabels": {label: uid}});
+    if !UID_LABELS.into_iter().any(generated) {
+        let told = told_selector(&spec["selector"]);
+        errors.push(FieldError::invalid(
+            "spec.selector",
+            &told,
+            "`selector` not auto-generated",
+        ));
+    }
 }
 
 /// The pods of an indexed Job have its name and their index for a host name.
@@ -132,7 +174,7 @@ fn check_pod_names(job: &Value, errors: &mut Vec<FieldError>) {
     let spec = &job["spec"];
     let name = job["metadata"]["name"].as_str().unwrap_or_default();
     let last = spec["completions"].as_i64().unwrap_or(0) - 1;
-    if spec["completionMode"] != "Indexed" || last < 0 || name.is_empty() {
+    if spec["completionMode"] != "Indexed" || last < 0 {
         return;
     }
     let host = format!("{name}-{last}");
@@ -157,7 +199,7 @@ fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     one_of(
         &spec["completionMode"],
         &at("completionMode"),
-        &["Indexed", "NonIndexed"],
+        &["NonIndexed", "Indexed"],
         errors,
     );
     let indexed = spec["completionMode"] == "Indexed";
@@ -173,10 +215,12 @@ fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid(&at("parallelism"), &spec["parallelism"], detail));
         }
     } else {
+        // A mode that is none is not held to be the other one, but for the success policy.
+        let plain = spec["completionMode"] == "NonIndexed";
         for field in ["backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"] {
-            if !spec[field].is_null() {
+            if !spec[field].is_null() && (plain || field == "successPolicy") {
                 let detail = "requires indexed completion mode";
-                errors.push(FieldError::invalid(&at(field), &spec[field], detail));
+                errors.push(FieldError::invalid(&at(field), &told_policy(&spec[field]), detail));
             }
         }
     }
@@ -233,153 +277,6 @@ fn check_job_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     check_template(spec, &at("template"), &["OnFailure", "Never"], errors);
 }
 
-fn check_success_rule(rule: &Value, spec: &Value, place: &str, errors: &mut Vec<FieldError>) {
-    let most = spec["completions"].as_i64().unwrap_or(0);
-    at_least_zero(rule, &["succeededCount"], place, errors);
-    if rule["succeededCount"].as_i64().is_some_and(|count| count > most) {
-        let path = format!("{place}.succeededCount");
-        let detail = format!("must be less than or equal to {most} (the number of specified completions)");
-        errors.push(FieldError::invalid(&path, &rule["succeededCount"], &detail));
-    }
-    let Some(indexes) = rule["succeededIndexes"].as_str() else {
-        return;
-    };
-    if let Err(why) = parse_indexes(indexes, most) {
-        let path = format!("{place}.succeededIndexes");
-        let detail = format!("error parsing succeededIndexes: {why}");
-        errors.push(FieldError::invalid(&path, &indexes.into(), &detail));
-    }
-}
-
-/// `0,2-4`: rising, and below the number of completions.
-fn parse_indexes(text: &str, most: i64) -> Result<(), String> {
-    let mut previous: Option<i64> = None;
-    for part in text.split(',').filter(|_| !text.is_empty()) {
-        for number in part.splitn(2, '-') {
-            let index: i64 = number
-                .parse()
-                .map_err(|_| format!("cannot convert string to integer for index: {number:?}"))?;
-            if index >= most {
-                return Err(format!("too large index: {number:?}"));
-            }
-            if let Some(previous) = previous.filter(|previous| *previous >= index) {
-                return Err(format!("non-increasing order, previous: {previous}, current: {index}"));
-            }
-            previous = Some(index);
-        }
-    }
-    Ok(())
-}
-
-fn check_failure_policy(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if spec["template"]["spec"]["restartPolicy"] == "OnFailure" {
-        errors.push(FieldError::invalid(
-            &format!("{path}.template.spec.restartPolicy"),
-            &spec["template"]["spec"]["restartPolicy"],
-            "only \"Never\" is supported when podFailurePolicy is specified",
-        ));
-    }
-    for (index, rule) in spec["podFailurePolicy"]["rules"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let place = format!("{path}.podFailurePolicy.rules[{index}]");
-        let actions = ["Count", "FailIndex", "FailJob", "Ignore"];
-        if rule["action"].as_str().is_none_or(str::is_empty) {
-            errors.push(FieldError::required(
-                &format!("{place}.action"),
-                "valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]",
-            ));
-        }
-        if rule["action"] != "" {
-            one_of(&rule["action"], &format!("{place}.action"), &actions, errors);
-        }
-        let codes = rule["onExitCodes"].is_object();
-        let conditions = rule["onPodConditions"].as_array().is_some_and(|list| !list.is_empty());
-        if codes == conditions {
-            let detail = if codes {
-                "specifying both OnExitCodes and OnPodConditions is not supported"
-            } else {
-                "specifying one of OnExitCodes and OnPodConditions is required"
-            };
-            let mut error = FieldError::invalid(&place, &Value::Null, "");
-            error.message = format!("Invalid value: {detail}");
-            errors.push(error);
-        }
-        if rule["action"] == "FailIndex" && spec["backoffLimitPerIndex"].is_null() {
-            let detail = "requires the backoffLimitPerIndex to be set";
-            errors.push(FieldError::invalid(&format!("{place}.action"), &rule["action"], detail));
-        }
-        if codes {
-            let operator = &rule["onExitCodes"]["operator"];
-            if operator.is_null() {
-                let path = format!("{place}.onExitCodes.operator");
-                errors.push(FieldError::required(&path, "valid values: [\"In\" \"NotIn\"]"));
-            }
-            one_of(
-                operator,
-                &format!("{place}.onExitCodes.operator"),
-                &["In", "NotIn"],
-                errors,
-            );
-            let values = rule["onExitCodes"]["values"]
-                .as_array()
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            if values.is_empty() {
-                errors.push(FieldError::invalid(
-                    &format!("{place}.onExitCodes.values"),
-                    &rule["onExitCodes"]["values"],
-                    "at least one value is required",
-                ));
-            }
-            check_exit_codes(&rule["onExitCodes"], spec, &format!("{place}.onExitCodes"), errors);
-        }
-        for (index, pattern) in rule["onPodConditions"].as_array().into_iter().flatten().enumerate() {
-            let place = format!("{place}.onPodConditions[{index}]");
-            let kind = pattern["type"].as_str().unwrap_or_default();
-            errors.extend(check_qualified(kind, &format!("{place}.type")));
-            let allowed = ["False", "True", "Unknown"];
-            one_of(&pattern["status"], &format!("{place}.status"), &allowed, errors);
-        }
-    }
-}
-
-fn check_exit_codes(codes: &Value, spec: &Value, place: &str, errors: &mut Vec<FieldError>) {
-    let values = codes["values"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for (index, value) in values.iter().enumerate() {
-        let path = format!("{place}.values[{index}]");
-        if codes["operator"] == "In" && *value == 0 {
-            let detail = "must not be 0 for the In operator";
-            errors.push(FieldError::invalid(&path, value, detail));
-        } else if values[..index].contains(value) {
-            errors.push(FieldError::duplicate(&path, value));
-        }
-    }
-    if values.windows(2).any(|pair| pair[0].as_i64() > pair[1].as_i64()) {
-        let path = format!("{place}.values");
-        errors.push(FieldError::invalid(&path, &codes["values"], "must be ordered"));
-    }
-    let Some(name) = codes["containerName"].as_str() else {
-        return;
-    };
-    let template = &spec["template"]["spec"];
-    let known = ["containers", "initContainers"].iter().any(|list| {
-        let mut containers = template[*list].as_array().into_iter().flatten();
-        containers.any(|container| container["name"] == name)
-    });
-    if !known {
-        let detail = "must be one of the container or initContainer names in the pod template";
-        errors.push(FieldError::invalid(
-            &format!("{place}.containerName"),
-            &name.into(),
-            detail,
-        ));
-    }
-}
-
 /// Complaints about a change of a Job.
 pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -394,9 +291,13 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
     ];
     for field in fields {
         if before[field] != after[field] {
+            let told = match field {
+                "podFailurePolicy" | "successPolicy" => told_policy(&after[field]),
+                _ => after[field].clone(),
+            };
             errors.push(FieldError::invalid(
                 &format!("spec.{field}"),
-                &after[field],
+                &told,
                 "field is immutable",
             ));
         }
@@ -429,6 +330,10 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
                     .as_object_mut()
                     .map(|fields| fields.shift_remove(field));
             }
+            let metadata = template["metadata"].as_object();
+            if metadata.is_none_or(|fields| fields.values().all(Value::is_null)) {
+                template.as_object_mut().map(|fields| fields.shift_remove("metadata"));
+            }
         }
         template
     };
@@ -440,6 +345,13 @@ pub(super) fn validate_job_update(old: &Value, new: &Value) -> Vec<FieldError> {
         ));
     }
     errors
+}
+
+/// Whether there is a time zone of this name, written as it is.
+fn is_time_zone(name: &str) -> bool {
+    let zone = jiff::tz::TimeZone::get(name);
+    zone.is_ok_and(|zone| zone.iana_name().is_none_or(|known| known == name))
+        && Schedule::parse("0 0 * * *", name).is_ok()
 }
 
 /// Complaints about a CronJob.
@@ -454,18 +366,23 @@ pub(super) fn validate_cron_job(cron: &Value) -> Vec<FieldError> {
         let detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
         errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], detail));
     } else if let Err(error) = Schedule::parse(schedule, "UTC") {
-        errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], &error.reason));
+        let why = schedule::complaint(schedule).unwrap_or(error.reason);
+        errors.push(FieldError::invalid("spec.schedule", &spec["schedule"], &why));
     }
     match zone {
         Some("") => {
             let detail = "timeZone must be nil or non-empty string";
             errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], detail));
         }
-        Some("Local" | "local") => {
+        Some(local) if local.eq_ignore_ascii_case("local") => {
             let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
             errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], detail));
+            if local != "Local" {
+                let detail = format!("unknown time zone {local}");
+                errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], &detail));
+            }
         }
-        Some(name) if Schedule::parse("0 0 * * *", name).is_err() => {
+        Some(name) if !is_time_zone(name) => {
             let detail = format!("unknown time zone {name}");
             errors.push(FieldError::invalid("spec.timeZone", &spec["timeZone"], &detail));
         }

@@ -5,8 +5,10 @@
 
 pub mod autoscaler;
 mod batch;
+mod job_policies;
 mod pod_defaults;
 mod policy;
+mod schedule;
 mod service;
 mod storage;
 mod workload_validation;
@@ -22,7 +24,7 @@ use super::resources::Resource;
 use super::schema::Path;
 use super::status::FieldError;
 use super::validation::{
-    Complaints, access, claim, config, network, pod, service as service_rules, storage as storage_rules,
+    Complaints, access, claim, config, network, pod, service as service_rules, storage as storage_rules, warnings,
 };
 use super::{admission, crd, meta};
 
@@ -58,8 +60,12 @@ pub fn default(resource: &Resource, object: &mut Value) {
         "cronjobs.batch" => batch::default_cron_job(object),
         crd::DEFINITIONS => crd::prepare(object),
         "secrets" => default_secret(object),
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
+            write_empty(object, "rules");
+        }
         "networkpolicies.networking.k8s.io" => default_policy(object),
         "endpointslices.discovery.k8s.io" => default_slice(object),
+        "ingresses.networking.k8s.io" => default_ingress(object),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             default_binding(object);
         }
@@ -76,7 +82,12 @@ fn give_structures(key: &str, object: &mut Value) {
             &["spec", "template", "spec"]
         }
         "cronjobs.batch" => &["spec", "jobTemplate", "spec", "template", "spec"],
-        "persistentvolumeclaims" => &["spec"],
+        "persistentvolumeclaims"
+        | "networkpolicies.networking.k8s.io"
+        | "leases.coordination.k8s.io"
+        | "resourcequotas"
+        | "poddisruptionbudgets.policy"
+        | "limitranges" => &["spec"],
         _ => return,
     };
     let mut at = object;
@@ -129,6 +140,9 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
             if key == "jobs.batch" {
                 batch::generate_selector(object);
             }
+            if key == "daemonsets.apps" {
+                object["metadata"]["annotations"]["deprecated.daemonset.template.generation"] = "1".into();
+            }
             if let Some(status) = workloads::first_status(key) {
                 object["status"] = status;
             }
@@ -152,7 +166,11 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         "daemonsets.apps" => workload_validation::validate_daemon_set(object),
         "jobs.batch" => batch::validate_job(object),
         "cronjobs.batch" => batch::validate_cron_job(object),
-        "namespaces" => security::check_labels(object),
+        "namespaces" => {
+            let mut errors = security::check_labels(object);
+            errors.extend(complaints(|said| config::check_finalizers(object, said)));
+            errors
+        }
         "configmaps" => complaints(|said| config::check_map(object, said)),
         "secrets" => complaints(|said| config::check_secret(object, said)),
         crd::DEFINITIONS => crd::validate(object),
@@ -182,6 +200,8 @@ pub fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
 pub fn validate_create(resource: &Resource, object: &Value) -> Vec<FieldError> {
     match &*resource.key {
         "pods" => complaints(|said| pod::check_create(object, said)),
+        "statefulsets.apps" => workload_validation::validate_new_stateful_set(object),
+        "priorityclasses.scheduling.k8s.io" => policy::validate_new_priority_class(object),
         _ => Vec::new(),
     }
 }
@@ -193,11 +213,54 @@ fn complaints(check: impl FnOnce(&mut Complaints)) -> Vec<FieldError> {
 }
 
 /// What the author of an object should know of it, though it is taken.
-pub fn warnings(resource: &Resource, object: &Value) -> Option<&'static str> {
-    match &*resource.key {
-        "services" => service::warnings(object),
-        _ => None,
+pub fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
+    const PODS: &str = "Pod names and hostnames";
+    let mut told = warnings::Warnings::default();
+    if resource.custom.is_some() {
+        return told.0;
     }
+    let template = |told: &mut warnings::Warnings| {
+        let at = Path::Start("spec.template.spec");
+        warnings::pod(&object["spec"]["template"]["spec"], &at, told);
+    };
+    match &*resource.key {
+        "pods" => {
+            warnings::name(object, "the Pod's hostname", &mut told);
+            warnings::pod(&object["spec"], &Path::Start("spec"), &mut told);
+        }
+        "deployments.apps" | "replicasets.apps" | "replicationcontrollers" => {
+            warnings::name(object, PODS, &mut told);
+            template(&mut told);
+        }
+        "jobs.batch" => {
+            // Its own words ask for a label where its pods have one.
+            if object["spec"]["completionMode"] != "Indexed" {
+                warnings::name(object, PODS, &mut told);
+            }
+            template(&mut told);
+        }
+        "daemonsets.apps" => template(&mut told),
+        "statefulsets.apps" => {
+            template(&mut told);
+            warnings::stateful_set(object, &mut told);
+        }
+        "cronjobs.batch" => {
+            warnings::name(object, PODS, &mut told);
+            let template = &object["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+            warnings::pod(template, &Path::Start("spec.jobTemplate.spec.template.spec"), &mut told);
+        }
+        "persistentvolumeclaims" => warnings::claim(&object["spec"], &Path::Start("spec"), &mut told),
+        "persistentvolumes" => warnings::volume(object, &mut told),
+        "secrets" => warnings::secret(object, &mut told),
+        "endpointslices.discovery.k8s.io" => warnings::slice(object, &mut told),
+        "ingresses.networking.k8s.io" => warnings::ingress(object, &mut told),
+        "services" => {
+            told.0.extend(service::warnings(object).map(str::to_owned));
+            warnings::service(object, &mut told);
+        }
+        _ => {}
+    }
+    told.0
 }
 
 /// Complaints about a change.
@@ -237,7 +300,9 @@ pub fn validate_update(resource: &Resource, old: &Value, new: &Value) -> Vec<Fie
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
             if old["roleRef"] != new["roleRef"] =>
         {
-            vec![FieldError::invalid("roleRef", &new["roleRef"], "cannot change roleRef")]
+            let word = |field: &str| new["roleRef"][field].as_str().unwrap_or_default();
+            let told = json!({"APIGroup": word("apiGroup"), "Kind": word("kind"), "Name": word("name")});
+            vec![FieldError::invalid("roleRef", &told, "cannot change roleRef")]
         }
         _ => Vec::new(),
     }
@@ -285,14 +350,37 @@ fn default_policy(policy: &mut Value) {
 }
 
 fn default_slice(slice: &mut Value) {
+    write_empty(slice, "endpoints");
+    write_empty(slice, "ports");
+    for endpoint in items_mut(slice, "/endpoints") {
+        set_missing(endpoint, "conditions", || json!({}));
+    }
     for port in items_mut(slice, "/ports") {
         set_missing(port, "name", || "".into());
         set_missing(port, "protocol", || "TCP".into());
     }
 }
 
+/// A backend of another kind names its group, if only to say that it has none.
+fn default_ingress(ingress: &mut Value) {
+    let complete = |backend: Option<&mut Value>| {
+        if let Some(resource) = backend.and_then(|backend| backend.get_mut("resource")) {
+            set_missing(resource, "apiGroup", || Value::Null);
+        }
+    };
+    complete(ingress.pointer_mut("/spec/defaultBackend"));
+    for rule in items_mut(ingress, "/spec/rules") {
+        for path in items_mut(rule, "/http/paths") {
+            complete(path.get_mut("backend"));
+        }
+    }
+}
+
 fn default_binding(binding: &mut Value) {
     const GROUP: &str = "rbac.authorization.k8s.io";
+    if binding["roleRef"].is_null() {
+        binding["roleRef"] = json!({});
+    }
     if binding["roleRef"].is_object() {
         let role = &mut binding["roleRef"];
         if role["apiGroup"] == "" {
@@ -300,14 +388,9 @@ fn default_binding(binding: &mut Value) {
         }
         set_missing(role, "apiGroup", || GROUP.into());
     }
-    let namespace = binding["metadata"]["namespace"].clone();
     for subject in items_mut(binding, "/subjects") {
-        match subject["kind"].as_str() {
-            Some("User" | "Group") => set_missing(subject, "apiGroup", || GROUP.into()),
-            Some("ServiceAccount") if namespace.is_string() => {
-                set_missing(subject, "namespace", || namespace.clone());
-            }
-            _ => {}
+        if matches!(subject["kind"].as_str(), Some("User" | "Group")) {
+            set_missing(subject, "apiGroup", || GROUP.into());
         }
     }
 }
@@ -342,6 +425,60 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+/// Writes that there is nothing in a list: some are never left out.
+pub fn write_empty(object: &mut Value, field: &str) {
+    if let Some(fields) = object.as_object_mut()
+        && fields.get(field).and_then(Value::as_array).is_none_or(Vec::is_empty)
+    {
+        fields.insert(field.to_owned(), Value::Null);
+    }
+}
+
+/// Brings a changed object into the state its predecessor leaves it in.
+pub fn prepare_update(resource: &Resource, old: &Value, new: &mut Value) {
+    const GENERATION: &str = "deprecated.daemonset.template.generation";
+    if &*resource.key == "daemonsets.apps" && new["metadata"].is_object() {
+        let before = old["metadata"]["annotations"][GENERATION].as_str();
+        let before: i64 = before.and_then(|text| text.parse().ok()).unwrap_or(1);
+        let changed = old["spec"]["template"] != new["spec"]["template"];
+        new["metadata"]["annotations"][GENERATION] = (before + i64::from(changed)).to_string().into();
+    }
+}
+
+/// A selector as it is told: its labels in their order, its conditions whole.
+pub(super) fn told_selector(selector: &Value) -> Value {
+    if !selector.is_object() {
+        return selector.clone();
+    }
+    let mut told = json!({});
+    let labels = &selector["matchLabels"];
+    if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
+        told["matchLabels"] = sorted(labels);
+    }
+    let condition = |condition: &Value| {
+        let word = |field: &str| condition[field].as_str().unwrap_or_default();
+        let mut told = json!({"key": word("key"), "operator": word("operator")});
+        if condition["values"].as_array().is_some_and(|values| !values.is_empty()) {
+            told["values"] = condition["values"].clone();
+        }
+        told
+    };
+    if let Some(list) = selector["matchExpressions"].as_array().filter(|list| !list.is_empty()) {
+        told["matchExpressions"] = list.iter().map(condition).collect();
+    }
+    told
+}
+
+/// A map in the order of its keys, as Go tells maps.
+pub fn sorted(map: &Value) -> Value {
+    let Some(fields) = map.as_object() else {
+        return map.clone();
+    };
+    let ordered: std::collections::BTreeMap<&String, &Value> = fields.iter().collect();
+    let ordered = ordered.into_iter().map(|(key, value)| (key.clone(), value.clone()));
+    Value::Object(ordered.collect())
 }
 
 /// Sets a field that is missing or null.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{items_mut, set_missing};
+use super::{items_mut, set_missing, write_empty};
 
 /// Fills every field the API server fills.
 pub(super) fn default(pod: &mut Value) {
@@ -10,6 +10,7 @@ pub(super) fn default(pod: &mut Value) {
     if !pod["spec"].is_object() {
         pod["spec"] = json!({});
     }
+    drop_gated(&mut pod["spec"]);
     let host_network = pod["spec"]["hostNetwork"] == true;
     let spec = &mut pod["spec"];
     default_spec(spec);
@@ -26,6 +27,26 @@ pub(super) fn default(pod: &mut Value) {
     }
     for volume in items_mut(spec, "/volumes") {
         default_volume(volume);
+    }
+}
+
+/// Fields whose features are not switched on are dropped without a word.
+fn drop_gated(spec: &mut Value) {
+    let drop = |object: Option<&mut Value>, field: &str| {
+        if let Some(fields) = object.and_then(Value::as_object_mut) {
+            fields.shift_remove(field);
+        }
+    };
+    drop(Some(spec), "hostnameOverride");
+    for list in ["/initContainers", "/containers"] {
+        for container in items_mut(spec, list) {
+            drop(container.get_mut("lifecycle"), "stopSignal");
+        }
+    }
+    for volume in items_mut(spec, "/volumes") {
+        for source in items_mut(volume, "/projected/sources") {
+            drop(Some(source), "clusterTrustBundle");
+        }
     }
 }
 
@@ -58,6 +79,13 @@ fn default_spec(spec: &mut Value) {
         spec["serviceAccount"] = account.into();
     }
     set_missing(spec, "securityContext", || json!({}));
+    for sysctl in items_mut(spec, "/securityContext/sysctls") {
+        set_missing(sysctl, "value", || "".into());
+    }
+    let preferred = "/affinity/nodeAffinity/preferredDuringSchedulingIgnoredDuringExecution";
+    for term in items_mut(spec, preferred) {
+        set_missing(term, "preference", || json!({}));
+    }
     set_missing(spec, "schedulerName", || "default-scheduler".into());
 }
 
@@ -65,6 +93,8 @@ fn default_container(container: &mut Value, host_network: bool) {
     let image = container["image"].as_str().unwrap_or_default();
     let latest = match image.rsplit_once('/').map_or(image, |(_, last)| last) {
         _ if image.contains('@') => false,
+        // What cannot be read as a name has no tag either.
+        last if last.split(':').next().is_some_and(|name| !name.bytes().all(is_of_name)) => false,
         last => last.rsplit_once(':').is_none_or(|(_, tag)| tag == "latest"),
     };
     for port in items_mut(container, "/ports") {
@@ -100,6 +130,10 @@ fn default_container(container: &mut Value, host_network: bool) {
     });
 }
 
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte)
+}
+
 /// A limit without a request is a request too.
 fn default_requests(resources: &mut Value) {
     let Some(limits) = resources["limits"].as_object().cloned() else {
@@ -122,6 +156,9 @@ fn default_probe(probe: &mut Value) {
     ] {
         set_missing(probe, field, || value.into());
     }
+    if probe["grpc"].is_object() {
+        set_missing(&mut probe["grpc"], "service", || "".into());
+    }
     default_http(probe);
 }
 
@@ -129,6 +166,12 @@ fn default_http(handler: &mut Value) {
     if handler["httpGet"].is_object() {
         set_missing(&mut handler["httpGet"], "scheme", || "HTTP".into());
         set_missing(&mut handler["httpGet"], "path", || "/".into());
+        for header in items_mut(handler, "/httpGet/httpHeaders") {
+            set_missing(header, "value", || "".into());
+        }
+    }
+    if handler["sleep"].is_object() {
+        set_missing(&mut handler["sleep"], "seconds", || 0.into());
     }
 }
 
@@ -146,6 +189,16 @@ fn default_volume(volume: &mut Value) {
     if volume["ephemeral"]["volumeClaimTemplate"]["spec"].is_object() {
         let spec = &mut volume["ephemeral"]["volumeClaimTemplate"]["spec"];
         set_missing(spec, "volumeMode", || "Filesystem".into());
+    }
+    if volume["ephemeral"]["volumeClaimTemplate"].is_object() {
+        set_missing(
+            &mut volume["ephemeral"]["volumeClaimTemplate"],
+            "metadata",
+            || json!({}),
+        );
+    }
+    if volume["projected"].is_object() {
+        write_empty(&mut volume["projected"], "sources");
     }
     if volume["hostPath"].is_object() {
         set_missing(&mut volume["hostPath"], "type", || "".into());

@@ -31,19 +31,36 @@ pub(super) fn validate_priority_class(class: &Value) -> Vec<FieldError> {
     let name = class["metadata"]["name"].as_str().unwrap_or_default();
     let value = class["value"].as_i64().unwrap_or(0);
     if name.starts_with("system-") {
-        let known = SYSTEM_CLASSES.contains(&(name, value)) && class["globalDefault"] != true;
-        if !known {
-            let detail = format!(
-                "priority class names with 'system-' prefix are reserved for system use only. error: {name} is not a known system priority class"
-            );
+        let known = SYSTEM_CLASSES.iter().find(|(known, _)| *known == name);
+        let why = match known {
+            None => Some(format!("{name} is not a known system priority class")),
+            Some((_, own)) if *own != value => Some(format!("value of {name} PriorityClass must be {own}")),
+            Some(_) if class["globalDefault"] == true => {
+                Some(format!("globalDefault of {name} PriorityClass must be false"))
+            }
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            let detail =
+                format!("priority class names with 'system-' prefix are reserved for system use only. error: {why}");
             errors.push(FieldError::forbidden("metadata.name", &detail));
         }
     } else if value > HIGHEST_OF_USERS {
         let detail = format!("maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}");
         errors.push(FieldError::forbidden("value", &detail));
     }
-    let policies = ["Never", "PreemptLowerPriority"];
-    one_of(&class["preemptionPolicy"], "preemptionPolicy", &policies, &mut errors);
+    errors
+}
+
+/// Complaints about a PriorityClass that is new, besides.
+pub(super) fn validate_new_priority_class(class: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if class["preemptionPolicy"] == "" {
+        errors.push(FieldError::required("preemptionPolicy", ""));
+    } else {
+        let policies = ["PreemptLowerPriority", "Never"];
+        one_of(&class["preemptionPolicy"], "preemptionPolicy", &policies, &mut errors);
+    }
     errors
 }
 
@@ -95,7 +112,7 @@ pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
     let scopes = spec["scopes"].as_array().map(Vec::as_slice).unwrap_or_default();
     for scope in scopes {
         if !scope.as_str().is_some_and(|scope| SCOPES.contains(&scope)) {
-            errors.push(FieldError::invalid("spec.scopes", scope, "unsupported scope"));
+            errors.push(FieldError::invalid("spec.scopes", &spec["scopes"], "unsupported scope"));
         }
     }
     for (one, other) in [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")] {
@@ -108,7 +125,50 @@ pub(super) fn validate_quota(quota: &Value) -> Vec<FieldError> {
         }
     }
     check_scope_selector(spec, &mut errors);
+    check_scoped_resources(spec, &mut errors);
     errors
+}
+
+/// Whether a scope says anything of a resource: those that pods ask for have scopes.
+fn is_scoped(scope: &str, resource: &str) -> bool {
+    let of_pods = ["pods", "count/pods"].contains(&resource);
+    match scope {
+        "BestEffort" => of_pods,
+        "Terminating" | "NotTerminating" | "NotBestEffort" | "PriorityClass" | "CrossNamespacePodAffinity" => {
+            let name = resource
+                .strip_prefix("requests.")
+                .or_else(|| resource.strip_prefix("limits."))
+                .unwrap_or(resource);
+            of_pods || matches!(name, "cpu" | "memory")
+        }
+        _ => true,
+    }
+}
+
+/// Scopes that say nothing of a resource the quota is about. Counts of objects of any kind are left alone.
+fn check_scoped_resources(spec: &Value, errors: &mut Vec<FieldError>) {
+    let detail = "unsupported scope applied to resource";
+    let names = spec["hard"].as_object().into_iter().flatten().map(|(name, _)| name);
+    let names: Vec<&String> = names.filter(|name| is_standard(name)).collect();
+    let beside = |scope: &Value| {
+        let scope = scope.as_str().unwrap_or_default();
+        names.iter().any(|name| !is_scoped(scope, name))
+    };
+    let scopes = spec["scopes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if scopes.iter().any(beside) {
+        errors.push(FieldError::invalid("spec.scopes", &spec["scopes"], detail));
+    }
+    let list = spec["scopeSelector"]["matchExpressions"].as_array();
+    let list = list.map(Vec::as_slice).unwrap_or_default();
+    if list.iter().any(|expression| beside(&expression["scopeName"])) {
+        let told = |expression: &Value| json!({"ScopeName": expression["scopeName"], "Operator": expression["operator"], "Values": expression["values"]});
+        let told = json!({"MatchExpressions": list.iter().map(told).collect::<Vec<_>>()});
+        errors.push(FieldError::invalid(
+            "spec.scopeSelector.matchExpressions",
+            &told,
+            detail,
+        ));
+    }
 }
 
 /// What a quota of this name, without a group, counts.
@@ -153,7 +213,7 @@ fn check_scope_selector(spec: &Value, errors: &mut Vec<FieldError>) {
             }
         }
         if known && scope != "PriorityClass" && matches!(operator, "In" | "NotIn" | "DoesNotExist") {
-            let detail = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+            let detail = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
             let place = format!("{path}.operator");
             errors.push(FieldError::invalid(&place, &expression["operator"], detail));
         }
@@ -181,6 +241,7 @@ pub(super) fn validate_limit_range(range: &Value) -> Vec<FieldError> {
             let detail = "either minimum or maximum storage value is required, but neither was provided";
             errors.push(FieldError::required(&format!("{path}.limits"), detail));
         }
+        check_ratio(item, &path, &mut errors);
         let orders = [
             ("min", "max", "min", "max"),
             ("min", "defaultRequest", "min", "default request"),
@@ -202,17 +263,37 @@ pub(super) fn validate_limit_range(range: &Value) -> Vec<FieldError> {
                         text(lower),
                         text(upper)
                     );
-                    let field = if low == "min" || low == "defaultRequest" && high != "max" {
-                        low
-                    } else {
-                        high
+                    // Which of the two is blamed, and with which value, is as the real server has it.
+                    let (field, value) = match (low, high) {
+                        ("min", "defaultRequest") => (high, upper),
+                        ("min", "default") => (high, lower),
+                        ("default", "max") => (low, upper),
+                        _ => (low, lower),
                     };
-                    errors.push(FieldError::invalid(&format!("{path}.{field}[{name}]"), lower, &detail));
+                    errors.push(FieldError::invalid(&format!("{path}.{field}[{name}]"), value, &detail));
                 }
             }
         }
     }
     errors
+}
+
+/// A ratio of a limit to its request that smallest and largest leave no room for.
+fn check_ratio(item: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let amount = |value: &Value| value.as_str().and_then(quantity::parse).map(|nanos| nanos as f64);
+    for (name, ratio) in item["maxLimitRequestRatio"].as_object().into_iter().flatten() {
+        let (least, most) = (amount(&item["min"][name]), amount(&item["max"][name]));
+        let (Some(wanted), Some(least), Some(most)) = (amount(ratio), least, most) else {
+            continue;
+        };
+        let room = most / least;
+        if wanted / 1e9 > room {
+            let text = ratio.as_str().unwrap_or_default();
+            let detail = format!("ratio {text} is greater than max/min = {room:.6}");
+            let place = format!("{path}.maxLimitRequestRatio[{name}]");
+            errors.push(FieldError::invalid(&place, ratio, &detail));
+        }
+    }
 }
 
 fn check_limit_kind(range: &Value, index: usize, kind: &str, path: &str, errors: &mut Vec<FieldError>) {

@@ -117,7 +117,7 @@ pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     if fixed {
         vec![FieldError::invalid(
             "spec.clusterIPs[0]",
-            after,
+            &json!([after]),
             "may not change once set",
         )]
     } else {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::set_missing;
 use crate::apiserver::status::FieldError;
+use crate::apiserver::validation::resources;
 
 /// Fills what a claim may leave out.
 pub(super) fn default_claim(claim: &mut Value) {
@@ -55,8 +56,10 @@ pub(super) fn default_class(class: &mut Value) {
 pub(super) fn validate_claim_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let strip = |claim: &Value| {
         let mut spec = claim["spec"].clone();
-        spec["resources"]["requests"] = json!(null);
-        spec["volumeAttributesClassName"] = json!(null);
+        if old["status"]["phase"] == "Bound" {
+            spec["resources"]["requests"] = json!(null);
+            spec["volumeAttributesClassName"] = json!(null);
+        }
         if old["spec"]["volumeName"].as_str().is_none_or(str::is_empty) {
             spec["volumeName"] = json!(null);
         }
@@ -65,10 +68,21 @@ pub(super) fn validate_claim_update(old: &Value, new: &Value) -> Vec<FieldError>
         }
         spec
     };
-    if strip(old) == strip(new) {
-        return Vec::new();
+    let mut errors = Vec::new();
+    if strip(old) != strip(new) {
+        let detail =
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        errors.push(FieldError::forbidden("spec", detail));
     }
-    let detail =
-        "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
-    vec![FieldError::forbidden("spec", detail)]
+    let asked = |claim: &Value| resources::amount(&claim["spec"]["resources"]["requests"]["storage"]).unwrap_or(0);
+    let given = resources::amount(&old["status"]["capacity"]["storage"]).unwrap_or(0);
+    if asked(new) < asked(old) && asked(new) <= given {
+        let detail = "field can not be less than status.capacity";
+        errors.push(FieldError::forbidden("spec.resources.requests.storage", detail));
+    }
+    if old["spec"]["volumeMode"] != new["spec"]["volumeMode"] {
+        let value = &new["spec"]["volumeMode"];
+        errors.push(FieldError::invalid("volumeMode", value, "field is immutable"));
+    }
+    errors
 }

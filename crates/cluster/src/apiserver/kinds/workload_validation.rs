@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::told_selector;
 use crate::apiserver::meta::{check_labels, check_qualified};
 use crate::apiserver::schema::Path;
 use crate::apiserver::selectors::LabelSelector;
 use crate::apiserver::status::FieldError;
-use crate::apiserver::validation::{Complaints, pod, scheduling};
+use crate::apiserver::validation::{Complaints, claim, items, pod, scheduling, words};
 use crate::store::fields_of;
 
 /// Complaints about a Deployment.
@@ -35,7 +36,7 @@ pub(super) fn validate_deployment(deployment: &Value) -> Vec<FieldError> {
             let allowed = ["Recreate", "RollingUpdate"].map(Value::from);
             errors.push(FieldError::not_supported(
                 "spec.strategy",
-                &json!({"Type": strategy["type"], "RollingUpdate": strategy["rollingUpdate"]}),
+                &told_strategy(strategy, &["maxUnavailable", "maxSurge"]),
                 &allowed,
             ));
         }
@@ -87,21 +88,20 @@ pub(super) fn validate_replication_controller(controller: &Value) -> Vec<FieldEr
 pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
     let spec = &set["spec"];
     let mut errors = Vec::new();
-    let policies = ["OrderedReady", "Parallel"];
-    one_of(
-        &spec["podManagementPolicy"],
-        "spec.podManagementPolicy",
-        &policies,
-        &mut errors,
-    );
-    let strategies = ["OnDelete", "RollingUpdate"];
-    one_of(
-        &spec["updateStrategy"]["type"],
-        "spec.updateStrategy.type",
-        &strategies,
-        &mut errors,
-    );
+    let policy = &spec["podManagementPolicy"];
+    if *policy != "OrderedReady" && *policy != "Parallel" {
+        let detail = "must be 'OrderedReady' or 'Parallel'";
+        errors.push(FieldError::invalid("spec.podManagementPolicy", policy, detail));
+    }
     let rolling = &spec["updateStrategy"]["rollingUpdate"];
+    if !["OnDelete", "RollingUpdate"]
+        .iter()
+        .any(|kind| spec["updateStrategy"]["type"] == *kind)
+    {
+        let told = told_strategy(&spec["updateStrategy"], &["partition", "maxUnavailable"]);
+        let detail = "must be 'RollingUpdate' or 'OnDelete'";
+        errors.push(FieldError::invalid("spec.updateStrategy", &told, detail));
+    }
     if spec["updateStrategy"]["type"] == "OnDelete" && rolling.is_object() {
         errors.push(FieldError::invalid(
             "spec.updateStrategy.rollingUpdate",
@@ -125,28 +125,24 @@ pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
     for moment in ["whenDeleted", "whenScaled"] {
         let path = format!("spec.persistentVolumeClaimRetentionPolicy.{moment}");
         let value = &spec["persistentVolumeClaimRetentionPolicy"][moment];
-        one_of(value, &path, &["Delete", "Retain"], &mut errors);
+        one_of(value, &path, &["Retain", "Delete"], &mut errors);
     }
     at_least_zero(spec, &["replicas", "minReadySeconds"], "spec", &mut errors);
-    for (index, claim) in spec["volumeClaimTemplates"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let place = format!("spec.volumeClaimTemplates[{index}].spec");
-        let mut said = Complaints::default();
-        crate::apiserver::validation::claim::check(&claim["spec"], &Path::Start(&place), &mut said);
-        errors.append(&mut said.0);
-    }
     at_least_zero(&spec["ordinals"], &["start"], "spec.ordinals", &mut errors);
     check_selector(spec, "statefulset", &mut errors);
     // Volumes of claim templates are added to each pod; a mount of one is no mount of nothing.
     let mut completed = spec.clone();
     let claims = spec["volumeClaimTemplates"].as_array().into_iter().flatten();
-    let volumes: Vec<Value> = claims
+    let mut volumes: Vec<Value> = claims
         .map(|claim| json!({"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}))
         .collect();
+    // Of two templates of a name the real server says nothing.
+    let mut names: Vec<Value> = Vec::new();
+    volumes.retain(|volume| {
+        let new = !names.contains(&volume["name"]);
+        names.push(volume["name"].clone());
+        new
+    });
     if !volumes.is_empty() && completed["template"]["spec"].is_object() {
         let own = spec["template"]["spec"]["volumes"]
             .as_array()
@@ -165,20 +161,51 @@ pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
     errors
 }
 
+/// Complaints about a StatefulSet that is new: what may not change is not looked at again.
+pub(super) fn validate_new_stateful_set(set: &Value) -> Vec<FieldError> {
+    let mut said = Complaints::default();
+    let at = Path::Start("spec");
+    let service = set["spec"]["serviceName"].as_str().unwrap_or_default();
+    if !service.is_empty() {
+        said.text(&at.field("serviceName"), service, words::label(service));
+    }
+    let list = at.field("volumeClaimTemplates");
+    for (index, claim) in items(&set["spec"]["volumeClaimTemplates"]) {
+        claim::check(&claim["spec"], &list.item(index).field("spec"), &mut said);
+    }
+    said.0
+}
+
+/// An update strategy as the real server tells it: by the names of its structures.
+fn told_strategy(strategy: &Value, fields: &[&str]) -> Value {
+    let rolling = &strategy["rollingUpdate"];
+    let capital = |field: &str| field[..1].to_uppercase() + &field[1..];
+    let inner = || {
+        fields
+            .iter()
+            .map(|field| (capital(field), rolling[*field].clone()))
+            .collect()
+    };
+    let rolling = if rolling.is_object() {
+        Value::Object(inner())
+    } else {
+        Value::Null
+    };
+    json!({"Type": strategy["type"], "RollingUpdate": rolling})
+}
+
 /// Complaints about a DaemonSet.
 pub(super) fn validate_daemon_set(set: &Value) -> Vec<FieldError> {
     let spec = &set["spec"];
     let mut errors = Vec::new();
-    let strategies = ["OnDelete", "RollingUpdate"];
-    one_of(
-        &spec["updateStrategy"]["type"],
-        "spec.updateStrategy.type",
-        &strategies,
-        &mut errors,
-    );
-    if spec["updateStrategy"]["type"] == "RollingUpdate" {
-        let path = "spec.updateStrategy.rollingUpdate";
-        check_rolling(&spec["updateStrategy"]["rollingUpdate"], path, &mut errors);
+    match spec["updateStrategy"]["type"].as_str() {
+        Some("OnDelete") => {}
+        Some("RollingUpdate") => check_rolling_daemons(&spec["updateStrategy"]["rollingUpdate"], &mut errors),
+        _ => {
+            let told = told_strategy(&spec["updateStrategy"], &["maxUnavailable", "maxSurge"]);
+            let allowed = ["RollingUpdate", "OnDelete"].map(Value::from);
+            errors.push(FieldError::not_supported("spec.updateStrategy", &told, &allowed));
+        }
     }
     at_least_zero(spec, &["minReadySeconds", "revisionHistoryLimit"], "spec", &mut errors);
     check_selector(spec, "daemonset", &mut errors);
@@ -194,7 +221,7 @@ pub(super) fn same_selector(old: &Value, new: &Value) -> Vec<FieldError> {
     }
     vec![FieldError::invalid(
         "spec.selector",
-        &new["spec"]["selector"],
+        &told_selector(&new["spec"]["selector"]),
         "field is immutable",
     )]
 }
@@ -262,17 +289,23 @@ fn check_selector(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
     errors.extend(wrong);
     let selector = LabelSelector::from_selector(&spec["selector"]);
     if selector.is_empty() {
+        // The real server says so of a ReplicaSet too.
+        let kind = if kind == "replicaset" { "deployment" } else { kind };
         let detail = format!("empty selector is invalid for {kind}");
         errors.push(FieldError::invalid("spec.selector", &spec["selector"], &detail));
     } else if right {
         template_matches(spec, &selector, errors);
-    } else {
+    } else if kind != "daemonset" {
         let detail = if kind == "statefulset" {
             ""
         } else {
             "invalid label selector"
         };
-        errors.push(FieldError::invalid("spec.selector", &spec["selector"], detail));
+        errors.push(FieldError::invalid(
+            "spec.selector",
+            &told_selector(&spec["selector"]),
+            detail,
+        ));
     }
 }
 
@@ -324,6 +357,39 @@ fn no_deadline(spec: &Value, kind: &str, errors: &mut Vec<FieldError>) {
             "spec.template.spec.activeDeadlineSeconds",
             &detail,
         ));
+    }
+}
+
+/// Of a DaemonSet either some pods are missing meanwhile, or there are some more, on each node.
+fn check_rolling_daemons(rolling: &Value, errors: &mut Vec<FieldError>) {
+    let path = |field: &str| format!("spec.updateStrategy.rollingUpdate.{field}");
+    let some = |value: &Value| {
+        let text = value.as_str().and_then(|text| text.strip_suffix('%'));
+        value.as_i64().or_else(|| text?.parse().ok()).unwrap_or(0) != 0
+    };
+    let (missing, more) = (&rolling["maxUnavailable"], &rolling["maxSurge"]);
+    number_or_percent(missing, &path("maxUnavailable"), errors);
+    number_or_percent(more, &path("maxSurge"), errors);
+    match (some(missing), some(more)) {
+        (false, false) => {
+            let detail = "cannot be 0 when maxSurge is 0";
+            errors.push(FieldError::required(&path("maxUnavailable"), detail));
+        }
+        (true, true) => {
+            let detail = "may not be set when maxUnavailable is non-zero";
+            errors.push(FieldError::invalid(&path("maxSurge"), more, detail));
+        }
+        _ => {}
+    }
+    for field in ["maxUnavailable", "maxSurge"] {
+        let text = rolling[field].as_str().and_then(|text| text.strip_suffix('%'));
+        if text
+            .and_then(|text| text.parse::<i64>().ok())
+            .is_some_and(|percent| percent > 100)
+        {
+            let detail = "must not be greater than 100%";
+            errors.push(FieldError::invalid(&path(field), &rolling[field], detail));
+        }
     }
 }
 

@@ -52,11 +52,19 @@ pub(super) fn default_stateful_set(set: &mut Value) {
     let Some(spec) = spec_of(set) else { return };
     set_missing(spec, "replicas", || 1.into());
     set_missing(spec, "podManagementPolicy", || "OrderedReady".into());
+    set_missing(spec, "serviceName", || "".into());
+    if spec["ordinals"].is_object() {
+        set_missing(&mut spec["ordinals"], "start", || 0.into());
+    }
     set_missing(spec, "updateStrategy", || json!({}));
-    set_missing(&mut spec["updateStrategy"], "type", || "RollingUpdate".into());
-    if spec["updateStrategy"]["type"] == "RollingUpdate" {
-        set_missing(&mut spec["updateStrategy"], "rollingUpdate", || json!({}));
-        set_missing(&mut spec["updateStrategy"]["rollingUpdate"], "partition", || 0.into());
+    let strategy = &mut spec["updateStrategy"];
+    // Only a strategy that is not named is given whole.
+    if strategy["type"].is_null() {
+        strategy["type"] = "RollingUpdate".into();
+        set_missing(strategy, "rollingUpdate", || json!({}));
+    }
+    if strategy["type"] == "RollingUpdate" && strategy["rollingUpdate"].is_object() {
+        set_missing(&mut strategy["rollingUpdate"], "partition", || 0.into());
     }
     set_missing(spec, "revisionHistoryLimit", || 10.into());
     set_missing(spec, "persistentVolumeClaimRetentionPolicy", || json!({}));

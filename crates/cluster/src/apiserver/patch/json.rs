@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::apiserver::json_words;
 use crate::apiserver::status::ApiError;
 
 /// Operations accepted in one patch.
@@ -9,9 +10,12 @@ const MOST_OPERATIONS: usize = 10_000;
 
 /// Applies the operations in order; none is applied if one fails.
 pub fn json_patch(target: &Value, patch: &Value) -> Result<Value, ApiError> {
-    let operations = patch
-        .as_array()
-        .ok_or_else(|| ApiError::bad_request("error decoding patch: a JSON patch is a list"))?;
+    let operations = patch.as_array().ok_or_else(|| {
+        let found = json_words::called(patch);
+        ApiError::bad_request(format!(
+            "error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
+        ))
+    })?;
     if operations.len() > MOST_OPERATIONS {
         let message = format!(
             "The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {}",
@@ -25,27 +29,28 @@ pub fn json_patch(target: &Value, patch: &Value) -> Result<Value, ApiError> {
             test(&value, operation)?;
             continue;
         }
-        let decoded: json_patch::PatchOperation = serde_json::from_value(operation.clone())
-            .map_err(|cause| ApiError::bad_request(format!("error decoding patch: {cause}")))?;
-        json_patch::patch(&mut value, std::slice::from_ref(&decoded)).map_err(|cause| rejected(&cause.to_string()))?;
+        let decoded: json_patch::PatchOperation = serde_json::from_value(operation.clone()).map_err(|_| rejected())?;
+        json_patch::patch(&mut value, std::slice::from_ref(&decoded)).map_err(|_| rejected())?;
     }
     Ok(value)
 }
 
 /// A test of a missing field against null holds: finalizer code relies on it.
 fn test(value: &Value, operation: &Value) -> Result<(), ApiError> {
-    let path = operation["path"]
-        .as_str()
-        .ok_or_else(|| ApiError::bad_request("error decoding patch: test without path"))?;
+    let path = operation["path"].as_str().ok_or_else(rejected)?;
     if value.pointer(path).unwrap_or(&Value::Null) == &operation["value"] {
         return Ok(());
     }
-    Err(rejected(&format!("testing value {path} failed")))
+    Err(rejected())
 }
 
-fn rejected(cause: &str) -> ApiError {
-    let message = format!("the server rejected our request due to an error in our request: {cause}");
-    ApiError::new(422, "Invalid", message)
+/// The real server does not say which operation it was, nor what was wrong with it.
+fn rejected() -> ApiError {
+    ApiError::new(
+        422,
+        "Invalid",
+        "the server rejected our request due to an error in our request",
+    )
 }
 
 #[cfg(test)]
@@ -71,7 +76,7 @@ mod tests {
             json_patch(&target, &json!([{"op": "fly", "path": "/a"}]))
                 .unwrap_err()
                 .code,
-            400
+            422
         );
         assert_eq!(
             json_patch(&target, &json!([{"op": "remove", "path": "/b"}]))

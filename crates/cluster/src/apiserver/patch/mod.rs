@@ -8,4 +8,4 @@ mod strategic;
 
 pub use json::json_patch;
 pub use merge::merge_patch;
-pub use strategic::strategic_merge_patch;
+pub use strategic::{strategic_merge_patch, unknown_directive};

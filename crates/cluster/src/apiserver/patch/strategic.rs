@@ -10,6 +10,35 @@ pub fn strategic_merge_patch(target: &mut Value, patch: &Value, schema: &Schema)
     merge_value(target, patch, Some(schema));
 }
 
+/// A `$patch` that is none, as the real server tells it.
+pub fn unknown_directive(patch: &Value) -> Option<String> {
+    match patch {
+        Value::Object(fields) => {
+            let directive = fields.get("$patch").and_then(Value::as_str);
+            let unknown = directive.filter(|word| !matches!(*word, "replace" | "delete" | "merge"));
+            let told = unknown.map(|word| format!("unknown patch type: {word} in map: {}", shown(patch)));
+            told.or_else(|| fields.values().find_map(unknown_directive))
+        }
+        Value::Array(list) => list.iter().find_map(unknown_directive),
+        _ => None,
+    }
+}
+
+/// A value as Go prints it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let ordered: std::collections::BTreeMap<&String, &Value> = fields.iter().collect();
+            let each = ordered.iter().map(|(name, field)| format!("{name}:{}", shown(field)));
+            format!("map[{}]", each.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
 fn merge_value(target: &mut Value, patch: &Value, schema: Option<&Schema>) {
     let Value::Object(fields) = patch else {
         *target = patch.clone();

@@ -1,5 +1,6 @@
 //! What Go calls a field: clients show, and people search for, the words of Go's JSON decoder.
 
+use super::named::text_type;
 use super::table::{Field, Kind, Message, Shape, Special, Table};
 
 /// The field at a path (`spec.containers[0].image`) of a kind: its Go structure, its path without indexes and keys of maps, and its Go
@@ -29,7 +30,7 @@ pub fn field_at(api_version: &str, kind: &str, path: &str) -> Option<(&'static s
             }
         }
         if last {
-            return Some((message.name, names.join("."), go_type(table, field, inner)));
+            return Some((message.name, names.join("."), go_type(table, message, field, inner)));
         }
         match field.kind {
             Kind::Message(id) => message = table.message(id),
@@ -47,9 +48,10 @@ fn named<'a>(table: &'a Table, message: &'a Message, name: &str) -> Option<&'a F
     })
 }
 
-fn go_type(table: &Table, field: &Field, inner: bool) -> String {
+/// The Go type of a field, or of one value of it.
+pub(super) fn go_type(table: &Table, structure: &Message, field: &Field, inner: bool) -> String {
     let one = match field.kind {
-        Kind::Text => "string".to_owned(),
+        Kind::Text => text_type(structure.name, field.name).to_owned(),
         Kind::Truth => "bool".to_owned(),
         Kind::Whole => "int32".to_owned(),
         Kind::Long => "int64".to_owned(),
@@ -58,8 +60,15 @@ fn go_type(table: &Table, field: &Field, inner: bool) -> String {
         Kind::Message(id) => {
             let message = table.message(id);
             match message.special {
+                Some(Special::Quantity) if field.shape == Shape::Map && !inner => return "v1.ResourceList".to_owned(),
                 Some(Special::Quantity) => "resource.Quantity".to_owned(),
-                Some(Special::IntOrString) => "intstr.IntOrString".to_owned(),
+                // What is no text is read as a number, and a time is read as a text.
+                Some(Special::IntOrString) => "int32".to_owned(),
+                Some(Special::Time | Special::MicroTime) => "string".to_owned(),
+                // A type of its own for the list.
+                None if message.name == "ValidationRule" && field.shape == Shape::List && !inner => {
+                    return "v1.ValidationRules".to_owned();
+                }
                 _ => format!(
                     "{}.{}",
                     message.package.rsplit('/').next().unwrap_or_default(),
@@ -82,11 +91,6 @@ pub fn may_be_absent(package: &str, message: &str, field: &str) -> bool {
     message
         .and_then(|message| named(table, message, field))
         .is_some_and(|field| field.omit_zero)
-}
-
-/// Whether any built-in kind has this version.
-pub fn is_version(api_version: &str) -> bool {
-    Table::get().has_version(api_version)
 }
 
 /// Whether there is a built-in kind of this name in this version.

@@ -8,6 +8,8 @@
 mod decode;
 mod encode;
 pub mod go;
+mod named;
+pub mod schemas;
 mod special;
 mod table;
 mod wire;

@@ -157,17 +157,6 @@ impl Table {
         Some(self.message(*id)).filter(|message| message.special.is_none())
     }
 
-    /// Whether a version of a group is known.
-    pub(super) fn has_version(&self, api_version: &str) -> bool {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let group = match group.split('.').next().unwrap_or_default() {
-            "" => "core",
-            first => first,
-        };
-        let package = format!("{group}/{version}");
-        self.messages.iter().any(|message| message.package == package)
-    }
-
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Message)> {
         self.names.iter().map(|(name, id)| (name.as_str(), self.message(*id)))

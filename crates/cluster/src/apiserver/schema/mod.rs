@@ -125,9 +125,9 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range {
     /// Fewest.
-    pub least: Option<u64>,
-    /// Most.
-    pub most: Option<u64>,
+    pub least: Option<i64>,
+    /// Most; below zero there is never few enough.
+    pub most: Option<i64>,
 }
 
 /// A schema node.
@@ -326,8 +326,8 @@ fn limits(json: &Value, parse: &dyn Fn(&Value) -> Schema) -> Option<Box<Limits>>
     }
     let number = |key: &str, excluded: &str| json[key].as_f64().map(|limit| (limit, json[excluded] == true));
     let range = |least: &str, most: &str| Range {
-        least: json[least].as_u64(),
-        most: json[most].as_u64(),
+        least: json[least].as_i64(),
+        most: json[most].as_i64(),
     };
     let several = |key: &str| json[key].as_array().into_iter().flatten().map(parse).collect();
     let rules = json["x-kubernetes-validations"].as_array().into_iter().flatten();

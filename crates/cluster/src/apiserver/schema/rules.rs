@@ -59,7 +59,7 @@ impl Rule {
             )
         })?;
         if !matches!(found, Type::Bool | Type::Dyn) {
-            return Err(("rule", "compilation failed: must evaluate to a bool".to_owned()));
+            return Err(("rule", "cel expression must evaluate to a bool".to_owned()));
         }
         if let Some(program) = &self.message_program {
             let found = program.check(&variables).map_err(|error| {

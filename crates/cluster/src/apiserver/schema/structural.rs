@@ -91,9 +91,10 @@ fn walk(json: &Value, path: &str, place: Place, depth: usize, errors: &mut Vec<F
     }
     check_list(json, path, kind, errors);
     if let Some(pattern) = json["pattern"].as_str()
-        && regex::Regex::new(pattern).is_err()
+        && let Err(error) = regex::Regex::new(pattern)
     {
-        let detail = format!("must be a valid regular expression, but isn't: error parsing regexp: `{pattern}`");
+        let why = wrong_pattern(pattern, &error.to_string());
+        let detail = format!("must be a valid regular expression, but isn't: error parsing regexp: {why}");
         errors.push(FieldError::invalid(&at("pattern"), &json["pattern"], &detail));
     }
     for name in ["allOf", "anyOf", "oneOf"] {
@@ -133,9 +134,30 @@ fn walk(json: &Value, path: &str, place: Place, depth: usize, errors: &mut Vec<F
     }
     if json["items"].is_object() {
         walk(&json["items"], &at("items"), Place::Item, depth + 1, errors);
-    } else if kind == "array" && json["items"].is_null() {
+    } else if kind == "array" && !json["items"].is_object() {
         errors.push(FieldError::required(&at("items"), "must be specified"));
     }
+}
+
+/// What Go says of a pattern that does not compile, for what people most often get wrong.
+fn wrong_pattern(pattern: &str, error: &str) -> String {
+    let open = pattern.rfind('[').map_or(pattern, |place| &pattern[place..]);
+    for (ours, theirs) in [
+        ("unclosed group", format!("missing closing ): `{pattern}`")),
+        ("unopened group", format!("unexpected ): `{pattern}`")),
+        ("unclosed character class", format!("missing closing ]: `{open}`")),
+    ] {
+        if error.contains(ours) {
+            return theirs;
+        }
+    }
+    if error.contains("repetition operator missing expression") {
+        let operator = pattern
+            .find(['*', '+', '?'])
+            .map_or("", |place| &pattern[place..=place]);
+        return format!("missing argument to repetition operator: `{operator}`");
+    }
+    format!("`{pattern}`")
 }
 
 /// What no schema of a definition may use.
@@ -170,7 +192,7 @@ fn check_forbidden(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
         let detail = "additionalProperties and properties are mutual exclusive";
         errors.push(FieldError::forbidden(&at("additionalProperties"), detail));
     }
-    if json["items"].is_array() {
+    if json["items"].as_array().is_some_and(|list| !list.is_empty()) {
         errors.push(FieldError::forbidden(
             &at("items"),
             "items must be a schema object and not an array",
@@ -180,86 +202,102 @@ fn check_forbidden(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
 
 fn check_list(json: &Value, path: &str, kind: &str, errors: &mut Vec<FieldError>) {
     let at = |name: &str| format!("{path}.{name}");
-    if let Some(list) = json["x-kubernetes-list-type"].as_str() {
+    // A type that is missing is told as such.
+    let must_be = |wanted: &str, why: &str, errors: &mut Vec<FieldError>| {
+        let detail = format!("must be {wanted} if {why} is specified");
+        if kind.is_empty() {
+            errors.push(FieldError::required(&at("type"), &detail));
+        } else if kind != wanted {
+            errors.push(FieldError::invalid(&at("type"), &json["type"], &detail));
+        }
+    };
+    let list_type = &json["x-kubernetes-list-type"];
+    if let Some(list) = list_type.as_str() {
         if !matches!(list, "atomic" | "map" | "set") {
-            let supported = ["atomic", "map", "set"].map(Value::from);
-            errors.push(FieldError::not_supported(
-                &at("x-kubernetes-list-type"),
-                &list.into(),
-                &supported,
-            ));
+            let supported = ["atomic", "set", "map"].map(Value::from);
+            let place = at("x-kubernetes-list-type");
+            errors.push(FieldError::not_supported(&place, list_type, &supported));
         }
-        if kind != "array" {
-            errors.push(FieldError::invalid(
-                &at("type"),
-                &json["type"],
-                "must be array if x-kubernetes-list-type is specified",
-            ));
-        }
+        must_be("array", "x-kubernetes-list-type", errors);
     }
     let map_type = &json["x-kubernetes-map-type"];
-    if map_type.is_string() && *map_type != "granular" && *map_type != "atomic" {
-        let supported = ["atomic", "granular"].map(Value::from);
-        errors.push(FieldError::not_supported(
-            &at("x-kubernetes-map-type"),
-            map_type,
-            &supported,
-        ));
+    if map_type.is_string() {
+        if *map_type != "granular" && *map_type != "atomic" {
+            let supported = ["granular", "atomic"].map(Value::from);
+            let place = at("x-kubernetes-map-type");
+            errors.push(FieldError::not_supported(&place, map_type, &supported));
+        }
+        must_be("object", "x-kubernetes-map-type", errors);
     }
-    if map_type.is_string() && kind != "object" {
-        errors.push(FieldError::invalid(
-            &at("type"),
-            &json["type"],
-            "must be object if x-kubernetes-map-type is specified",
-        ));
+    let keys = &json["x-kubernetes-list-map-keys"];
+    if list_type == "map" {
+        check_keyed_list(json, path, errors);
+    } else if keys.as_array().is_some_and(|keys| !keys.is_empty()) {
+        let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
+        let place = at("x-kubernetes-list-type");
+        errors.push(match list_type {
+            Value::Null => FieldError::required(&place, detail),
+            _ => FieldError::invalid(&place, list_type, detail),
+        });
     }
-    let keys: Vec<&str> = json["x-kubernetes-list-map-keys"]
+}
+
+/// A list whose items are named by some of their fields.
+fn check_keyed_list(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let at = |name: &str| format!("{path}.{name}");
+    let (keys, items) = (&json["x-kubernetes-list-map-keys"], &json["items"]);
+    let names: Vec<&str> = keys
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let items = &json["items"];
-    if json["x-kubernetes-list-type"] == "map" {
-        if keys.is_empty() {
-            let detail = "must not be empty if x-kubernetes-list-type is map";
-            errors.push(FieldError::required(&at("x-kubernetes-list-map-keys"), detail));
-        }
-        if items["type"] != "object" {
+    if names.is_empty() {
+        let detail = "must not be empty if x-kubernetes-list-type is map";
+        errors.push(FieldError::required(&at("x-kubernetes-list-map-keys"), detail));
+    }
+    if (1..names.len()).any(|index| names[..index].contains(&names[index])) {
+        let detail = "must not contain duplicate entries";
+        errors.push(FieldError::invalid(&at("x-kubernetes-list-map-keys"), keys, detail));
+    }
+    match items {
+        Value::Object(_) if items["type"] == "object" => {}
+        Value::Object(_) => {
+            let kind = items["type"].as_str().unwrap_or_default();
             let detail = "must be object if parent array's x-kubernetes-list-type is map";
-            errors.push(FieldError::invalid(&at("items.type"), &items["type"], detail));
+            errors.push(FieldError::invalid(&at("items.type"), &kind.into(), detail));
+            return;
         }
-        for key in keys {
-            let property = &items["properties"][key];
-            let here = format!("{path}.items.properties[{key}]");
-            if property.is_null() {
-                let detail = "entries must all be names of item properties";
-                errors.push(FieldError::invalid(
-                    &at("x-kubernetes-list-map-keys"),
-                    &key.into(),
-                    detail,
-                ));
-                continue;
-            }
-            let required = items["required"]
-                .as_array()
-                .is_some_and(|names| names.iter().any(|name| name == key));
-            if !required && property["default"].is_null() {
-                let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
-                errors.push(FieldError::required(&format!("{here}.default"), detail));
-            }
-            if matches!(property["type"].as_str(), Some("array" | "object")) {
-                let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-                errors.push(FieldError::invalid(&format!("{here}.type"), &property["type"], detail));
-            }
+        Value::Array(_) => {
+            let detail = "must only have a single schema if x-kubernetes-list-type is map";
+            let value = serde_json::json!({"Schema": null, "JSONSchemas": items});
+            errors.push(FieldError::invalid(&at("items"), &value, detail));
+            return;
         }
-    } else if !keys.is_empty() {
-        let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
-        errors.push(FieldError::invalid(
-            &at("x-kubernetes-list-type"),
-            &json["x-kubernetes-list-type"],
-            detail,
-        ));
+        _ => {
+            let detail = "must have a schema if x-kubernetes-list-type is map";
+            errors.push(FieldError::required(&at("items"), detail));
+            return;
+        }
+    }
+    if names.iter().any(|name| items["properties"][*name].is_null()) {
+        let detail = "entries must all be names of item properties";
+        errors.push(FieldError::invalid(&at("x-kubernetes-list-map-keys"), keys, detail));
+    }
+    for name in names {
+        let property = &items["properties"][name];
+        let here = format!("{path}.items.properties[{name}]");
+        let listed = items["required"].as_array().into_iter().flatten();
+        let required = listed.into_iter().any(|listed| listed == name);
+        if property.is_object() && !required && property["default"].is_null() {
+            let detail =
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+            errors.push(FieldError::required(&format!("{here}.default"), detail));
+        }
+        if matches!(property["type"].as_str(), Some("array" | "object")) {
+            let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
+            errors.push(FieldError::invalid(&format!("{here}.type"), &property["type"], detail));
+        }
     }
 }
 
@@ -331,7 +369,27 @@ fn check_default(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::invalid(&here, default, "must not have unknown fields"));
     }
     apply_defaults(&schema, &mut pruned);
-    errors.extend(validate(&schema, &pruned, &here));
+    let kind = json["type"].as_str().unwrap_or_default();
+    if !matches!(
+        kind,
+        "" | "object" | "array" | "string" | "integer" | "number" | "boolean"
+    ) {
+        let found = Value::from(super::validate::type_name(default));
+        let detail = format!(" in body must be of type {kind}: {found}");
+        errors.push(FieldError::type_invalid(&here, &found, &detail));
+    }
+    // The words tell places from the default on, the field where the default stands.
+    errors.extend(validate(&schema, &pruned, "").into_iter().map(|error| {
+        let dot = if error.field.is_empty() || error.field.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        FieldError {
+            field: format!("{here}{dot}{}", error.field),
+            ..error
+        }
+    }));
     errors.extend(super::check_rules(&schema, &pruned, None, &here));
 }
 
@@ -392,9 +450,25 @@ fn check_rules_of(json: &Value, path: &str, root: bool, errors: &mut Vec<FieldEr
             }
         };
         if let Some((name, text)) = complaint {
-            errors.push(FieldError::invalid(&format!("{here}.{name}"), &rule[name], &text));
+            let place = format!("{here}.{name}");
+            let mut error = FieldError::invalid(&place, &Value::Null, "");
+            error.message = format!("Invalid value: {}: {text}", told(rule));
+            errors.push(error);
         }
     }
+}
+
+/// A rule as the real server tells it: by the names of its structure, and with what HTML would take for its own escaped.
+fn told(rule: &Value) -> String {
+    let text = |name: &str| rule[name].as_str().unwrap_or_default();
+    let whole = serde_json::json!({"Rule": text("rule"), "Message": text("message"),
+        "MessageExpression": text("messageExpression"), "Reason": rule["reason"], "FieldPath": text("fieldPath"),
+        "OptionalOldSelf": rule["optionalOldSelf"]});
+    let mut told = whole.to_string();
+    for (character, escaped) in [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026")] {
+        told = told.replace(character, escaped);
+    }
+    told
 }
 
 #[cfg(test)]
@@ -436,7 +510,7 @@ mod tests {
             ),
             (
                 json!({"a": {"type": "string", "default": 5}}),
-                "s.properties[a].default: Invalid value: \"integer\": s.properties[a].default in body must be of type string: \"integer\"",
+                "s.properties[a].default: Invalid value: \"integer\":  in body must be of type string: \"integer\"",
             ),
             (
                 json!({"a": {"type": "array", "x-kubernetes-list-type": "map", "items": {"type": "object", "properties": {"n": {"type": "string"}}}}}),

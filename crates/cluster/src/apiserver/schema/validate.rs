@@ -19,7 +19,7 @@ pub fn validate_update(schema: &Schema, value: &Value, old: &Value, path: &str) 
     errors
 }
 
-fn type_name(value: &Value) -> &'static str {
+pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -68,6 +68,9 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &Path<'_>, e
         let found = Value::from(type_name(value));
         let message = format!("{path} in body must be of type {wanted}: {found}");
         errors.push(FieldError::type_invalid(&path.to_string(), &found, &message));
+        if let Some(limits) = &schema.limits {
+            check_enumeration(limits, value, path, errors);
+        }
         return;
     }
     check_format(format, value, path, errors);
@@ -205,7 +208,9 @@ fn check_limits(limits: &Limits, value: &Value, path: &Path<'_>, errors: &mut Ve
         Value::Object(fields) => (fields.len(), limits.properties, "have", "properties"),
         _ => (0, super::Range::default(), "", ""),
     };
-    if let Some(least) = range.least.filter(|least| (size as u64) < *least) {
+    let count = size;
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    if let Some(least) = range.least.filter(|least| size < *least) {
         complain(format!("{path} in body should {verb} at least {least} {unit}"));
     }
     if let (Some((pattern, Some(expression))), Some(text)) = (&limits.pattern, value.as_str())
@@ -213,15 +218,31 @@ fn check_limits(limits: &Limits, value: &Value, path: &Path<'_>, errors: &mut Ve
     {
         complain(format!("{path} in body should match '{pattern}'"));
     }
-    if let Some(most) = range.most.filter(|most| (size as u64) > *most) {
+    if let Some(most) = range.most.filter(|most| size > *most) {
         errors.push(match value {
-            Value::String(_) => FieldError::too_long(&path.to_string(), &format!("may not be more than {most} bytes")),
-            _ => FieldError::too_many(&path.to_string(), size, most),
+            Value::String(_) => FieldError::too_long(&path.to_string(), &too_long(most)),
+            _ => FieldError::too_many(&path.to_string(), count, most),
         });
     }
-    if !limits.enumeration.is_empty() && !limits.enumeration.contains(value) {
-        errors.push(FieldError::not_supported(&path.to_string(), value, &limits.enumeration));
+    check_enumeration(limits, value, path, errors);
+}
+
+fn too_long(most: i64) -> String {
+    if most < 0 {
+        return "value is too long".to_owned();
     }
+    let unit = if most == 1 { "byte" } else { "bytes" };
+    format!("may not be more than {most} {unit}")
+}
+
+/// The values there may be, which are told as texts whatever they are.
+fn check_enumeration(limits: &Limits, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if limits.enumeration.is_empty() || limits.enumeration.contains(value) {
+        return;
+    }
+    let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let texts: Vec<Value> = limits.enumeration.iter().map(|value| as_text(value).into()).collect();
+    errors.push(FieldError::not_supported(&path.to_string(), value, &texts));
 }
 
 /// `allOf`, `anyOf`, `oneOf`, `not`.

@@ -47,7 +47,11 @@ pub fn check_role(role: &Value, namespaced: bool, said: &mut Complaints) {
         );
     }
     for (index, selector) in items(&role["aggregationRule"]["clusterRoleSelectors"]) {
+        let before = said.0.len();
         super::scheduling::check_selector(selector, &list.item(index), said);
+        if said.0.len() > before {
+            said.invalid(&list.item(index), Value::Null, "invalid label selector.");
+        }
     }
 }
 
@@ -85,7 +89,8 @@ pub fn check_binding(binding: &Value, namespaced: bool, said: &mut Complaints) {
                 if !name.is_empty() {
                     said.text(&at.field("name"), name, words::subdomain(name));
                 }
-                if text(&subject["namespace"]).is_empty() {
+                // Of a RoleBinding it is the binding's own.
+                if !namespaced && text(&subject["namespace"]).is_empty() {
                     said.required(&at.field("namespace"), "");
                 }
                 ""

@@ -55,7 +55,7 @@ pub fn check(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
             said.text_required(&at.field("kind"), &source["kind"]);
             if text(&source["apiGroup"]).is_empty() && text(&source["kind"]) != "PersistentVolumeClaim" {
                 let detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
-                said.invalid(&at, source["kind"].clone(), detail);
+                said.invalid(&at, text(&source["kind"]), detail);
             }
         }
     }

@@ -4,12 +4,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Complaints, entries, text, words};
+use super::{Complaints, entries, items, text, words};
 use crate::apiserver::schema::Path;
 use crate::apiserver::status::FieldError;
 
 /// The most that one of them holds, in bytes.
 const MOST: usize = 1 << 20;
+
+/// Finalizers of a namespace: they have to be somebody's.
+pub fn check_finalizers(namespace: &Value, said: &mut Complaints) {
+    let at = Path::Start("spec.finalizers");
+    for (_, finalizer) in items(&namespace["spec"]["finalizers"]) {
+        let name = text(finalizer);
+        said.text(&at, name, words::qualified(name));
+        if !name.contains('/') && !matches!(name, "orphan" | "foregroundDeletion" | "kubernetes") {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            said.invalid(&at, name, detail);
+        }
+    }
+}
 
 /// A ConfigMap.
 pub fn check_map(map: &Value, said: &mut Complaints) {

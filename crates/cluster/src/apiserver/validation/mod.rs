@@ -19,6 +19,7 @@ pub mod service;
 mod sources;
 pub mod storage;
 mod volumes;
+pub mod warnings;
 pub mod words;
 
 use serde_json::Value;

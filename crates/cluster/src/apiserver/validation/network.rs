@@ -74,7 +74,11 @@ fn check_path(path: &Value, at: &Path<'_>, said: &mut Complaints) {
     let place = at.field("path");
     let given = text(&path["path"]);
     match path["pathType"].as_str() {
-        None => said.required(&at.field("pathType"), "pathType must be specified"),
+        // Without it nothing more is looked at.
+        None => {
+            said.required(&at.field("pathType"), "pathType must be specified");
+            return;
+        }
         Some("Exact" | "Prefix") => {
             if !given.starts_with('/') {
                 said.invalid(&place, given, "must be an absolute path");

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::container::{Around, check_all};
 use super::environment::check_labels;
 pub use super::pod_update::check_update;
-use super::{Complaints, entries, items, scheduling, security, text, volumes, words};
+use super::{Complaints, entries, items, resources, scheduling, security, text, volumes, words};
 use crate::apiserver::schema::Path;
 
 /// A pod, or a template, of which `at` is the place of its `spec`.
@@ -38,10 +38,7 @@ pub fn check(pod: &Value, at: &Path<'_>, said: &mut Complaints) {
         let detail = "must be between 1 and 2147483647, inclusive";
         said.invalid(&at.field("activeDeadlineSeconds"), seconds, detail);
     }
-    if spec["runtimeClassName"].is_string() {
-        let detail = "this cluster has no runtimes to choose from: leave runtimeClassName out";
-        said.invalid(&at.field("runtimeClassName"), spec["runtimeClassName"].clone(), detail);
-    }
+    check_shares(spec, at, said);
 }
 
 fn check_names(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
@@ -181,16 +178,34 @@ fn check_gates(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
         }
         known.push(name);
     }
-    if let Some((name, _)) = entries(spec).find(|(name, _)| *name == "ephemeralContainers")
-        && !super::is_empty(&spec[name])
-    {
-        said.forbidden(&at.field(name), "cannot be set on create");
+}
+
+/// No container may have more than its pod.
+fn check_shares(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
+    let limits = &spec["resources"]["limits"];
+    let place = at.field("resources");
+    let place = place.field("containers");
+    for (index, container) in items(&spec["containers"]) {
+        for (name, most) in entries(limits) {
+            let own = &container["resources"]["limits"][name];
+            if resources::amount(own)
+                .zip(resources::amount(most))
+                .is_some_and(|(own, most)| own > most)
+            {
+                let detail = format!("must be less than or equal to pod limits of {}", text(most));
+                let at = place.item(index);
+                said.invalid(&at.named(name).field("limits"), own.clone(), &detail);
+            }
+        }
     }
 }
 
 /// What is wrong with a pod that is new.
 pub fn check_create(pod: &Value, said: &mut Complaints) {
     let spec = &pod["spec"];
+    if !super::is_empty(&spec["ephemeralContainers"]) {
+        said.forbidden(&Path::Start("spec.ephemeralContainers"), "cannot be set on create");
+    }
     if !super::is_empty(&spec["schedulingGates"]) && !text(&spec["nodeName"]).is_empty() {
         let detail = "cannot be set until all schedulingGates have been cleared";
         said.forbidden(&Path::Start("spec.nodeName"), detail);

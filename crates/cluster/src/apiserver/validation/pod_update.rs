@@ -15,6 +15,12 @@ pub fn check_update(old: &Value, new: &Value, said: &mut Complaints) {
     if before == after {
         return;
     }
+    let policies = ["PreemptLowerPriority", "Never"];
+    said.one_of(
+        &Path::Start("spec.preemptionPolicy"),
+        &after["preemptionPolicy"],
+        &policies,
+    );
     for list in ["containers", "initContainers"] {
         if items(&before[list]).count() != items(&after[list]).count() {
             let detail = "pod updates may not add or remove containers";

@@ -97,7 +97,7 @@ pub(super) fn check_one(name: &str, quantity: &Value, at: &Path<'_>, said: &mut 
 }
 
 /// Billionths; `None` for what is not a quantity: decoding refuses it.
-pub(super) fn amount(quantity: &Value) -> Option<i128> {
+pub fn amount(quantity: &Value) -> Option<i128> {
     match quantity {
         Value::String(text) => quantity::parse(text),
         Value::Number(number) => quantity::parse(&number.to_string()),

@@ -86,6 +86,7 @@ pub(super) fn check_pod(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
         known.push(name);
     }
     check_profiles(context, at, said);
+    check_windows(&context["windowsOptions"], &at.field("windowsOptions"), said);
     if spec["os"]["name"] == "windows" {
         forbid(context, NOT_ON_WINDOWS_PODS, at, said);
         if !spec["shareProcessNamespace"].is_null() {
@@ -154,6 +155,25 @@ fn check_profiles(context: &Value, at: &Path<'_>, said: &mut Complaints) {
     }
 }
 
+/// Whom a container runs as on Windows: `DOMAIN\\USER`.
+fn check_windows(options: &Value, at: &Path<'_>, said: &mut Complaints) {
+    let Some(name) = options["runAsUserName"].as_str() else {
+        return;
+    };
+    let at = at.field("runAsUserName");
+    let (_, user) = name.split_once('\\').unwrap_or(("", name));
+    if name.chars().any(char::is_control) {
+        said.invalid(&at, name, "runAsUserName cannot contain control characters");
+    } else if user.contains('\\') {
+        said.invalid(&at, name, "runAsUserName cannot contain more than one backslash");
+    } else if user.contains([
+        '"', '/', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']',
+    ]) {
+        let detail = "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]";
+        said.invalid(&at, name, detail);
+    }
+}
+
 /// A container's.
 pub(super) fn check_container(context: &Value, spec: &Value, at: &Path<'_>, said: &mut Complaints) {
     if !context.is_object() {
@@ -168,6 +188,7 @@ pub(super) fn check_container(context: &Value, spec: &Value, at: &Path<'_>, said
         said.invalid(&at.field("procMount"), "Unmasked", detail);
     }
     check_profiles(context, at, said);
+    check_windows(&context["windowsOptions"], &at.field("windowsOptions"), said);
     if context["allowPrivilegeEscalation"] == false {
         if context["privileged"] == true {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";

@@ -130,7 +130,7 @@ fn check_affinity(spec: &Value, at: &Path<'_>, said: &mut Complaints) {
         let seconds = &config["clientIP"]["timeoutSeconds"];
         let place = place.field("clientIP");
         if let Some(number) = seconds.as_i64().filter(|number| !(1..=86_400).contains(number)) {
-            let detail = "must be greater than 0 and less than or equal to 86400";
+            let detail = "must be greater than 0 and less than 86400";
             said.invalid(&place.field("timeoutSeconds"), number, detail);
         }
     } else if !config.is_null() {

@@ -1,5 +1,7 @@
 //! Persistent volumes and classes of storage.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::sources::check_source;
@@ -82,13 +84,47 @@ pub fn check_class(class: &Value, said: &mut Complaints) {
     for (key, _) in entries(&class["parameters"]).filter(|(key, _)| key.is_empty()) {
         said.invalid(&at, key, "field can not be empty.");
     }
-    said.one_of(
-        &Path::Start("reclaimPolicy"),
-        &class["reclaimPolicy"],
-        &["Delete", "Retain"],
-    );
+    if class["reclaimPolicy"] != "" {
+        let at = Path::Start("reclaimPolicy");
+        said.one_of(&at, &class["reclaimPolicy"], &["Delete", "Retain"]);
+    }
+    check_topologies(&class["allowedTopologies"], said);
     let modes = ["Immediate", "WaitForFirstConsumer"];
     said.one_of(&Path::Start("volumeBindingMode"), &class["volumeBindingMode"], &modes);
+}
+
+/// Where volumes of a class may be: each place once, and named.
+fn check_topologies(topologies: &Value, said: &mut Complaints) {
+    let list = Path::Start("allowedTopologies");
+    let mut known: Vec<BTreeMap<&str, BTreeSet<&str>>> = vec![BTreeMap::new()];
+    for (index, topology) in items(topologies) {
+        let mut place: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let item = list.item(index);
+        let list = item.field("matchLabelExpressions");
+        for (index, expression) in items(&topology["matchLabelExpressions"]) {
+            let at = list.item(index);
+            let key = text(&expression["key"]);
+            if is_empty(&expression["values"]) {
+                said.required(&at.field("values"), "");
+            }
+            let mut values = BTreeSet::new();
+            let all = at.field("values");
+            for (index, value) in items(&expression["values"]) {
+                if !values.insert(text(value)) {
+                    said.duplicate(&all.item(index), text(value));
+                }
+            }
+            said.text(&at.field("key"), key, words::qualified(key));
+            if place.insert(key, values).is_some() {
+                said.duplicate(&at.field("key"), key);
+            }
+        }
+        // A place without conditions is that of no topologies at all.
+        if known.contains(&place) {
+            said.duplicate(&list, "");
+        }
+        known.push(place);
+    }
 }
 
 /// What of a StorageClass may not change.

@@ -31,6 +31,11 @@ pub fn subdomain(text: &str) -> Vec<String> {
     details(check_name(NameRule::Subdomain, "", text), text)
 }
 
+/// RFC 1035 label: it starts with a letter.
+pub fn label_1035(text: &str) -> Vec<String> {
+    details(check_name(NameRule::Label1035, "", text), text)
+}
+
 /// `prefix/name` of labels, taints and conditions.
 pub fn qualified(text: &str) -> Vec<String> {
     details(check_qualified(text, ""), text)
@@ -121,18 +126,15 @@ pub fn address(text: &str) -> Vec<String> {
     vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()]
 }
 
-const SEARCH: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9_]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9_]([-_a-z0-9]*[a-z0-9])?)*')";
+const SEARCH: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
 
 /// Domain to search names in: underscores are in use.
 pub fn search(text: &str) -> Vec<String> {
     let text = text.strip_suffix('.').unwrap_or(text);
     let part = |part: &str| {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-        !part.is_empty()
-            && part.bytes().all(inner)
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-            && (part.len() == 1 || !part.ends_with('_'))
+        let part = part.strip_prefix('_').unwrap_or(part);
+        !part.is_empty() && part.bytes().all(inner) && !part.starts_with(['-', '_']) && !part.ends_with(['-', '_'])
     };
     let mut broken = Vec::new();
     if text.len() > 253 {

@@ -23,7 +23,7 @@ pub fn deletion(ground: &Ground) -> Result<(), String> {
     has(
         "another UID",
         &refused,
-        "Precondition failed: UID in precondition: nope",
+        "the UID in the precondition (nope) does not match the UID in record",
     )?;
     same(
         "another version",
@@ -35,7 +35,7 @@ pub fn deletion(ground: &Ground) -> Result<(), String> {
     has(
         "an unknown policy",
         &refused,
-        "supported values: \\\"Background\\\", \\\"Foreground\\\", \\\"Orphan\\\"",
+        "supported values: \\\"Foreground\\\", \\\"Background\\\", \\\"Orphan\\\"",
     )?;
     same(
         "two policies",

@@ -70,7 +70,7 @@ pub fn dry_run(ground: &Ground) -> Result<(), String> {
     has(
         "another word",
         &refused,
-        "dryRun: Unsupported value: \\\"Some\\\": supported values: \\\"All\\\"",
+        "dryRun: Unsupported value: [\\\"Some\\\"]: supported values: \\\"All\\\"",
     )?;
     same("nothing changed", get(ground, &format!("{path}/a")).1, before)?;
     same("nothing came", get(ground, &format!("{path}/b")).0, 404)
