@@ -74,8 +74,10 @@ fn a_pod_ended_from_outside_says_by_whom() {
         "driver container failed: Evicted: The node was low on memory."
     );
     assert_eq!(
-        message(json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage. ",
-            "containerStatuses": [alive("sidecar"), ended("spark-kubernetes-driver", 143, "Error")]})),
+        message(
+            json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage. ",
+            "containerStatuses": [alive("sidecar"), ended("spark-kubernetes-driver", 143, "Error")]})
+        ),
         "driver container failed with ExitCode: 143, Reason: Error: Evicted: The node was low on resource: ephemeral-storage."
     );
     assert_eq!(
