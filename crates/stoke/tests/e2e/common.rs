@@ -40,7 +40,7 @@ impl Context {
         if filter.is_some_and(|filter| filter.starts_with("real")) {
             return Self::empty();
         }
-        let home = target_directory().join("stoke-test-home");
+        let home = test_home();
         let sparks = VERSIONS.map(|version| (version, install(&home, version)));
         Context(Arc::new(Found {
             home,
@@ -158,6 +158,16 @@ pub fn repository() -> PathBuf {
 
 pub fn target_directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
+}
+
+/// The home that holds the Sparks, kept from run to run.
+fn test_home() -> PathBuf {
+    target_directory().join("stoke-test-home")
+}
+
+/// `SPARK_HOME` of a version, installed when it is not there: for tests that run where nothing else needs one.
+pub fn spark_home(version: &str) -> Result<PathBuf, String> {
+    install(&test_home(), version)
 }
 
 fn install(home: &Path, version: &str) -> Result<PathBuf, String> {

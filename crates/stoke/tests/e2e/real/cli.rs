@@ -1,6 +1,5 @@
 //! Our commands from outside a cluster: `--context`, and nothing else in common with it.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::Failed;
@@ -10,7 +9,7 @@ use super::Row;
 use super::rig::Rig;
 use crate::behaviours::ground::{Stage, image};
 use crate::behaviours::{WAIT, application};
-use crate::common::{expect_code, expect_parts, repository, text};
+use crate::common::{VERSIONS, expect_code, expect_parts, repository, spark_home, text};
 
 /// Each with its name.
 pub const BEHAVIOURS: [Row; 6] = [
@@ -26,7 +25,7 @@ pub const BEHAVIOURS: [Row; 6] = [
 pub const SPARK_SUBMIT: &str = "spark-submit of three versions, and the operator leaves its drivers alone";
 
 /// Spark's own client beside the operator, with each version's image.
-pub fn spark_submit(rig: &Rig, stage: &Stage<'_>, homes: &[(&str, Option<PathBuf>)]) -> Result<(), Failed> {
+pub fn spark_submit(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     let server = rig.kubectl(&[
         "config",
         "view",
@@ -34,9 +33,9 @@ pub fn spark_submit(rig: &Rig, stage: &Stage<'_>, homes: &[(&str, Option<PathBuf
         "-o=jsonpath={.clusters[0].cluster.server}",
     ])?;
     let kubeconfig = rig.given.kubeconfig.as_deref().ok_or("no kubeconfig")?;
-    for (version, home) in homes {
+    for version in VERSIONS {
         rig.spark_image(version)?;
-        let home = home.as_ref().ok_or("this Spark is not installed")?;
+        let home = spark_home(version)?;
         let name = format!("sent-by-{}", version.replace('.', "-"));
         let conf = [
             "spark.kubernetes.context=real".to_owned(),
@@ -55,7 +54,7 @@ pub fn spark_submit(rig: &Rig, stage: &Stage<'_>, homes: &[(&str, Option<PathBuf
             .args(conf.iter().flat_map(|pair| ["--conf", pair]))
             .args(["local:///opt/spark/examples/src/main/python/pi.py", "2"])
             .env("KUBECONFIG", kubeconfig)
-            .env("SPARK_HOME", home);
+            .env("SPARK_HOME", &home);
         let output = command.output()?;
         expect_code(&output, 0)?;
         expect_parts(&stage.kubectl(&["logs", &name])?, &["Pi is roughly 3.1"])?;

@@ -24,7 +24,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::behaviours::ground::{Ground, Stage};
 use crate::behaviours::{BEHAVIOURS, Behaviour};
-use crate::common::{Context, VERSIONS, eventually, expect_code, repository, target_directory};
+use crate::common::{Context, eventually, expect_code, repository, target_directory};
 use rig::{IMAGE, Rig};
 
 /// Name and namespace of the operator that behaviours use.
@@ -49,15 +49,9 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         let name = format!("real behaviour: {name}");
         trials.push(reported(context, &needs, name, move || run(&stage()?)));
     }
-    let homes = VERSIONS.map(|version| (version, context.spark_home(version)));
-    let sparks: Vec<_> = VERSIONS
-        .iter()
-        .map(|version| context.spark(version))
-        .chain(needs.clone())
-        .collect();
     let name = format!("real behaviour: {}", cli::SPARK_SUBMIT);
-    trials.push(reported(context, &sparks, name, move || {
-        cli::spark_submit(&Rig::get()?, &stage()?, &homes)
+    trials.push(reported(context, &needs, name, move || {
+        cli::spark_submit(&Rig::get()?, &stage()?)
     }));
     for (name, run) in faults::FAULTS {
         let run: fn(&Rig, &Stage<'_>) -> Result<(), Failed> = run;
