@@ -334,10 +334,7 @@ fn disk_full(rig: &Rig, stage: &Stage<'_>) -> Result<(), Failed> {
     told?;
     operator_is_back(rig)?;
     let status = stage.until_state("evicted", "FAILED")?;
-    expect_parts(
-        &status["applicationState"]["errorMessage"].to_string(),
-        &["low on resource"],
-    )?;
+    expect_parts(&status["applicationState"]["errorMessage"].to_string(), &["Evicted: "])?;
     first_cause(stage, "evicted", &["driver-evicted"])?;
     stage.apply(&application(stage, "later", WAIT, json!({"arguments": ["0"]}))?)?;
     ended_once(stage, "later", 1)
