@@ -48,10 +48,43 @@ pub struct InvalidSchedule {
 /// Searches end after so many years, as in the published parser: such a date never comes.
 const HORIZON_YEARS: i64 = 5;
 
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+/// What a field of a schedule may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// What it counts.
+    pub name: &'static str,
+    /// Its smallest value.
+    pub least: u32,
+    /// Its largest value.
+    pub most: u32,
+    /// The names of its values in lower case, from the smallest on; empty where there are none.
+    pub words: &'static [&'static str],
+}
+
+const fn counts(name: &'static str, least: u32, most: u32, words: &'static [&'static str]) -> Field {
+    Field {
+        name,
+        least,
+        most,
+        words,
+    }
+}
+
+/// The fields of a schedule, in their order.
+pub const FIELDS: [Field; 5] = [
+    counts("minute", 0, 59, &[]),
+    counts("hour", 0, 23, &[]),
+    counts("day", 1, 31, &[]),
+    counts(
+        "month",
+        1,
+        12,
+        &[
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ],
+    ),
+    counts("weekday", 0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 ];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Schedule {
     /// Reads a schedule. A zone in its prefix wins over `zone`, an IANA name, `Local`, or empty for `Local`.
@@ -226,31 +259,36 @@ fn times(text: &str) -> Result<Times, String> {
         fields => fields,
     };
     let parts: Vec<&str> = text.split_whitespace().collect();
-    let [minute, hour, day, month, weekday] = parts.as_slice() else {
+    if parts.len() != FIELDS.len() {
         return Err(format!(
             "five fields are needed (minute hour day month weekday), {} are there",
             parts.len()
         ));
-    };
+    }
+    let mut read = [(0, false); FIELDS.len()];
+    for ((read, part), of) in read.iter_mut().zip(parts).zip(&FIELDS) {
+        *read = field(part, of)?;
+    }
+    let [minute, hour, day, month, weekday] = read;
     let fields = Fields {
-        minute: field("minute", minute, 0, 59, &[])?.0,
-        hour: field("hour", hour, 0, 23, &[])?.0,
-        day: field("day", day, 1, 31, &[])?.0,
-        month: field("month", month, 1, 12, &MONTHS)?.0,
-        weekday: field("weekday", weekday, 0, 6, &WEEKDAYS)?.0,
-        any_day: field("day", day, 1, 31, &[])?.1,
-        any_weekday: field("weekday", weekday, 0, 6, &WEEKDAYS)?.1,
+        minute: minute.0,
+        hour: hour.0,
+        day: day.0,
+        month: month.0,
+        weekday: weekday.0,
+        any_day: day.1,
+        any_weekday: weekday.1,
     };
     Ok(Times::Fields(Box::new(fields)))
 }
 
 /// A comma-separated field: the matching values, and whether it says "any".
-fn field(name: &str, text: &str, min: u32, max: u32, words: &[&str]) -> Result<(u64, bool), String> {
+fn field(text: &str, of: &Field) -> Result<(u64, bool), String> {
+    let name = of.name;
     let mut bits = 0;
     let mut any = false;
     for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (part_bits, part_any) =
-            range(part, min, max, words).map_err(|reason| format!("{name} {part:?}: {reason}"))?;
+        let (part_bits, part_any) = range(part, of).map_err(|reason| format!("{name} {part:?}: {reason}"))?;
         bits |= part_bits;
         any |= part_any;
     }
@@ -261,7 +299,8 @@ fn field(name: &str, text: &str, min: u32, max: u32, words: &[&str]) -> Result<(
 }
 
 /// `*`, `?`, `5`, `5-9`, each with an optional `/step`; `5/2` means from 5 on.
-fn range(text: &str, min: u32, max: u32, words: &[&str]) -> Result<(u64, bool), String> {
+fn range(text: &str, of: &Field) -> Result<(u64, bool), String> {
+    let (min, max, words) = (of.least, of.most, of.words);
     let (span, step) = match text.split_once('/') {
         Some((span, step)) => (span, Some(number(step)?)),
         None => (text, None),

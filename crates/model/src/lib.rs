@@ -11,6 +11,7 @@
 //! - [`kubernetes`]: Kubernetes' own kinds and fields by release, and what was removed
 //! - [`pod_security`]: what the Pod Security Standards forbid of a pod
 //! - [`annotations`]: what people may ask for beyond the published fields
+//! - [`go`]: values as Go writes them in messages
 //! - [`names`]: object names, labels, annotations other programs depend on
 
 pub mod annotations;
@@ -20,6 +21,7 @@ pub mod cron;
 pub mod defaults;
 pub mod distribution;
 pub mod duration;
+pub mod go;
 pub mod kubernetes;
 pub mod manifest;
 pub mod memory;

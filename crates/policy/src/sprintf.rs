@@ -9,6 +9,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use regorus::Value;
+use stoke_model::go::quoted;
 
 /// An argument, as OPA hands it to Go: everything but numbers is a text.
 enum Argument {
@@ -377,31 +378,6 @@ fn general(float: f64, precision: Option<usize>) -> String {
         }
     };
     format!("{sign}{plain}")
-}
-
-/// A text in quotes, with what cannot be printed escaped.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '\u{c}' => quoted.push_str("\\f"),
-            control if control.is_control() && u32::from(control) < 0x80 => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
-            }
-            control if control.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(control))),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! What Go's JSON decoder says of a body that is no JSON, which is what people know and search for.
+//! What Go's JSON decoder says of a body that is not valid JSON: the words that people know and search for.
 
 use serde_json::Value;
 
-/// Beginning of a body that is told with a complaint about it, in bytes.
+/// How much of a body a complaint shows, in bytes.
 const SHOWN: usize = 30;
 
-/// Why a text is no JSON.
+/// Why a text is not valid JSON.
 pub fn why(body: &[u8], error: &serde_json::Error) -> String {
     if error.is_eof() {
         return "unexpected end of JSON input".to_owned();
@@ -34,7 +34,7 @@ pub fn why(body: &[u8], error: &serde_json::Error) -> String {
     }
 }
 
-/// The beginning of a body as it is told: text where it may be an object, numbers otherwise.
+/// The beginning of a body as a complaint shows it: text where it may be an object, hexadecimal numbers otherwise.
 pub fn beginning(body: &[u8]) -> String {
     let (shown, more) = match body.get(..SHOWN) {
         Some(shown) if body.len() > SHOWN => (shown, " ..."),
@@ -62,29 +62,6 @@ pub fn called(value: &Value) -> &'static str {
     }
 }
 
-/// A text in quotes as Go writes them.
-pub fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for character in text.chars() {
-        match character {
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if u32::from(control) < 0x20 || control == '\u{7f}' => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +84,5 @@ mod tests {
         assert_eq!(beginning(b""), "<empty>");
         assert_eq!(beginning(b"[]"), "5b5d");
         assert_eq!(beginning(&[b'{'; 40]), format!("{} ...", "{".repeat(30)));
-        assert_eq!(quoted("a\u{7}\""), "\"a\\a\\\"\"");
     }
 }

@@ -69,7 +69,7 @@ impl ServiceAddresses {
         if service["spec"]["type"] == "ExternalName" || asked == "None" || asked == server.address().to_string() {
             return Ok(());
         }
-        // What is no address of this family, or not told as it has to be, is complained of when the Service is checked.
+        // What is not an IPv4 address in its canonical form is refused when the Service is checked.
         let listed = service["spec"]["clusterIPs"]
             .as_array()
             .is_some_and(|list| !list.is_empty());

@@ -225,7 +225,7 @@ impl ApiError {
 
     /// 422 with every complaint.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> ApiError {
-        // What is found twice is told once.
+        // The same complaint is given once.
         let mut texts: Vec<String> = Vec::new();
         for text in errors.iter().map(ToString::to_string) {
             if !texts.contains(&text) {

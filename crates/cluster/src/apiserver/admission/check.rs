@@ -222,7 +222,7 @@ fn check_webhook(webhook: &Value, path: &str, errors: &mut Vec<FieldError>) {
     );
 }
 
-/// The address of a webhook: of each part that is wrong, the part is told.
+/// The address of a webhook: a complaint for each part that is wrong, with that part.
 fn check_url(url: &str, path: &str, errors: &mut Vec<FieldError>) {
     const FORM: &str = "; desired format: https://host[/path]";
     let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));

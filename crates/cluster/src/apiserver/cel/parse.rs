@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Result<Node, CompileError> {
     };
     let node = parser.expression()?;
     if *parser.peek() != Token::End {
-        // One token too many is told apart from several.
+        // One token too many has other words than several.
         let what = if matches!(parser.tokens.get(parser.at + 1), Some((_, Token::End)) | None) {
             "extraneous input"
         } else {

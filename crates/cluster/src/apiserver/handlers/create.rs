@@ -26,7 +26,7 @@ const MOST_NAMES: usize = 8;
 /// Handles a POST to a collection.
 pub(super) async fn create(mut call: Call) -> Result<Response, ApiError> {
     match create_of(&mut call).await {
-        // What was found on the way is told, whatever came of it.
+        // A refusal carries the warnings that were found before it.
         Err(error) => Ok(respond(&call, error.code, error.into_response())),
         created => created,
     }

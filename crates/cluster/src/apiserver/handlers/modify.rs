@@ -31,7 +31,7 @@ const MOST_TRIES: usize = 20;
 pub(super) async fn update(mut call: Call) -> Result<Response, ApiError> {
     let mut value = parse_body(&call)?;
     let resource = call.target.resource.clone();
-    // A custom resource of another kind is told when everything else is right.
+    // For a custom resource the wrong kind comes last, when everything else is right.
     let kind = match check_kind(&resource, &mut value) {
         Err(error) if error.code != 422 => return Err(error),
         kind => kind,
@@ -345,7 +345,7 @@ pub(super) async fn modify(
             };
             user_admission::mutate(&attempt, &mut new, settled, &mut said).await?;
         }
-        // What a slice belongs to is told by its labels.
+        // The labels of a slice say what it belongs to.
         let slice = &*resource.key == "endpointslices.discovery.k8s.io";
         let moved = slice && old["metadata"]["labels"] != new["metadata"]["labels"];
         if resource.has_generation() && (spec_changed(old, &new) || moved) {
@@ -360,13 +360,13 @@ pub(super) async fn modify(
             let new_scale = scale.as_ref().map(|paths| super::scale::scale_of(&new, paths));
             user_admission::validate(&attempt, new_scale.as_ref().or(Some(&new)), &mut said).await?;
         }
-        // Only what the change brings is told.
-        let before = kinds::warnings(resource, old);
-        said.extend(
-            kinds::warnings(resource, &new)
-                .into_iter()
-                .filter(|told| !before.contains(told)),
-        );
+        // An update warns only of what it brings.
+        let mut brought = kinds::warnings(resource, &new);
+        if !brought.is_empty() {
+            let before = kinds::warnings(resource, old);
+            brought.retain(|warning| !before.contains(warning));
+        }
+        said.extend(brought);
         *call.admitted.lock().unwrap_or_else(PoisonError::into_inner) = said;
         if same(old, &new) {
             return Ok(Changed::Stored(current));

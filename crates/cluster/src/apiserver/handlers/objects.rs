@@ -151,7 +151,7 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
         }
         Some(_) => {}
     }
-    // A wrong type is told with all other types.
+    // All wrong types are in one complaint.
     if value["metadata"].is_null() {
         value["metadata"] = json!({});
     }
@@ -222,7 +222,7 @@ fn write_nothing(resource: &Resource, value: &mut Value) {
     }
 }
 
-/// Owners that are named more than once are told.
+/// Complains of owners that are named more than once.
 fn named_twice(metadata: &Value) -> Option<String> {
     let owners = metadata["ownerReferences"].as_array()?;
     let mut twice: Vec<&str> = Vec::new();
@@ -380,7 +380,7 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
     errors.extend(check_labels(&metadata["labels"], "metadata.labels"));
     let annotations = metadata["annotations"].as_object();
     for key in annotations.into_iter().flatten().map(|(key, _)| key) {
-        // Keys may have capitals before the slash too; they are told as they came.
+        // Keys may have capitals before the slash, too; complaints show them unchanged.
         let lower = key.to_lowercase();
         let told = |error: FieldError| FieldError {
             message: error.message.replacen(&lower, key, 1),

@@ -171,7 +171,7 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
     let one_of = |field: &str, allowed: &[&str]| match call.query.get(field) {
         Some(value) if !allowed.contains(&value) => {
             let supported: Vec<Value> = allowed.iter().map(|value| Value::from(*value)).collect();
-            // How often it may come is its own matter; it is told as a list.
+            // How often it may come is checked elsewhere; the complaint shows a list.
             let told = if field == "dryRun" {
                 json!([value])
             } else {
@@ -197,7 +197,7 @@ pub(super) fn check_write(verb: &str, call: &Call) -> Result<(), ApiError> {
             let mut error = FieldError::invalid("fieldManager", &Value::Null, "");
             error.message = format!(
                 "Invalid value: {}: invalid character U+{code:04X} (at position {place})",
-                json_words::quoted(manager)
+                stoke_model::go::quoted(manager)
             );
             return Err(invalid(kind, error));
         }

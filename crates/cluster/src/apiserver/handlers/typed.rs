@@ -7,7 +7,7 @@ use crate::apiserver::resources::Resource;
 use crate::apiserver::schema::{Kind, Schema};
 use crate::apiserver::status::{ApiError, FieldError};
 
-/// What a patch made cannot be taken: told with all of it, in the order in which Go writes it.
+/// The result of a patch is refused: the complaint shows all of it, in Go's order of fields.
 pub(super) fn not_patched(new: &Value, why: &str) -> ApiError {
     const METADATA: [&str; 8] = [
         "name",
@@ -31,7 +31,7 @@ pub(super) fn not_patched(new: &Value, why: &str) -> ApiError {
     ApiError::invalid("", "", "", &[error])
 }
 
-/// What is applied has to be of its kind's schema: what it does not know, or is of another shape, belongs to nobody.
+/// What is applied must fit the schema of its kind: no field can be managed that the schema does not have, or that has another shape.
 pub(super) fn check_applied(resource: &Resource, schema: &Schema, applied: &Value) -> Result<(), ApiError> {
     let Some(why) = not_of(schema, applied, &mut String::new()) else {
         return Ok(());

@@ -6,7 +6,7 @@ use super::workload_validation::{at_least_zero, one_of};
 use crate::apiserver::meta::check_qualified;
 use crate::apiserver::status::FieldError;
 
-/// A policy as the real server tells it: by the names of its structures. What is no policy stays as it is.
+/// A policy as the real server shows it: by the names of Go's structures. Any other value stays as it is.
 pub(super) fn told_policy(policy: &Value) -> Value {
     let Some(rules) = policy.as_object().map(|policy| policy.get("rules")) else {
         return policy.clone();

@@ -447,7 +447,7 @@ pub fn prepare_update(resource: &Resource, old: &Value, new: &mut Value) {
     }
 }
 
-/// A selector as it is told: its labels in their order, its conditions whole.
+/// A selector as complaints show it: labels sorted, conditions with all their fields.
 pub(super) fn told_selector(selector: &Value) -> Value {
     if !selector.is_object() {
         return selector.clone();
@@ -471,7 +471,7 @@ pub(super) fn told_selector(selector: &Value) -> Value {
     told
 }
 
-/// A map in the order of its keys, as Go tells maps.
+/// A map sorted by its keys, as Go writes maps.
 pub fn sorted(map: &Value) -> Value {
     let Some(fields) = map.as_object() else {
         return map.clone();

@@ -1,19 +1,6 @@
-//! What is wrong with a schedule, in the words of the parser that CronJobs are read by everywhere else (`robfig/cron`).
+//! What is wrong with a schedule that [`stoke_model::cron`] does not read, in the words that Kubernetes answers with (those of `robfig/cron`).
 
-/// Smallest and largest value of each field, and the names its values go by.
-const FIELDS: [(i64, i64, &[&str]); 5] = [
-    (0, 59, &[]),
-    (0, 23, &[]),
-    (1, 31, &[]),
-    (
-        1,
-        12,
-        &[
-            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-        ],
-    ),
-    (0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
-];
+use stoke_model::cron::{FIELDS, Field};
 
 /// The first complaint about a schedule; `None` if that parser has none.
 pub(super) fn complaint(schedule: &str) -> Option<String> {
@@ -30,13 +17,14 @@ pub(super) fn complaint(schedule: &str) -> Option<String> {
             fields.join(" ")
         ));
     }
-    fields.iter().zip(FIELDS).find_map(|(text, (least, most, names))| {
+    fields.iter().zip(FIELDS).find_map(|(text, field)| {
         let mut ranges = text.split(',').filter(|range| !range.is_empty());
-        ranges.find_map(|range| check(range, least, most, names).err())
+        ranges.find_map(|range| check(range, &field).err())
     })
 }
 
-fn check(range: &str, least: i64, most: i64, names: &[&str]) -> Result<(), String> {
+fn check(range: &str, field: &Field) -> Result<(), String> {
+    let (least, most, names) = (i64::from(field.least), i64::from(field.most), field.words);
     let (ends, step) = match range.split('/').collect::<Vec<_>>()[..] {
         [ends] => (ends, None),
         [ends, step] => (ends, Some(step)),

@@ -62,7 +62,7 @@ pub(super) fn go_type(table: &Table, structure: &Message, field: &Field, inner: 
             match message.special {
                 Some(Special::Quantity) if field.shape == Shape::Map && !inner => return "v1.ResourceList".to_owned(),
                 Some(Special::Quantity) => "resource.Quantity".to_owned(),
-                // What is no text is read as a number, and a time is read as a text.
+                // Anything but a string is read as a number, and a time is read as a string.
                 Some(Special::IntOrString) => "int32".to_owned(),
                 Some(Special::Time | Special::MicroTime) => "string".to_owned(),
                 // A type of its own for the list.

@@ -1,4 +1,4 @@
-//! Texts for which Go's structures have a type of their own: a decoder tells that type where the value is no text. From the published
+//! Strings for which Go's structures have a type of their own: a decoder names that type where the value is not a string. From the published
 //! reference of the packages of `k8s.io/api`.
 
 /// The Go type of a field whose JSON is a text, or a list of texts; `string` for most.

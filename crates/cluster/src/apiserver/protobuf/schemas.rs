@@ -97,7 +97,7 @@ fn prune_in(table: &Table, message: &Message, object: &mut Value, at: &At, unkno
             }
             return false;
         };
-        // No value is no field.
+        // A field without a value counts as absent.
         if value.is_null() {
             return false;
         }

@@ -202,7 +202,7 @@ fn check_forbidden(json: &Value, path: &str, errors: &mut Vec<FieldError>) {
 
 fn check_list(json: &Value, path: &str, kind: &str, errors: &mut Vec<FieldError>) {
     let at = |name: &str| format!("{path}.{name}");
-    // A type that is missing is told as such.
+    // A missing type has its own complaint.
     let must_be = |wanted: &str, why: &str, errors: &mut Vec<FieldError>| {
         let detail = format!("must be {wanted} if {why} is specified");
         if kind.is_empty() {

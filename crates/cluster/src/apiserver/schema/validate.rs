@@ -235,7 +235,7 @@ fn too_long(most: i64) -> String {
     format!("may not be more than {most} {unit}")
 }
 
-/// The values there may be, which are told as texts whatever they are.
+/// The allowed values, which complaints show as strings whatever they are.
 fn check_enumeration(limits: &Limits, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if limits.enumeration.is_empty() || limits.enumeration.contains(value) {
         return;

@@ -1,4 +1,4 @@
-//! What the author of an object should know of it, though it is taken.
+//! Warnings: what the author of an object should know about it, although it is accepted.
 
 use serde_json::Value;
 
@@ -238,7 +238,7 @@ fn of_volume(volume: &Value, at: &Path<'_>, told: &mut Warnings) {
     claim(template, &at.field("spec"), told);
 }
 
-/// Where the items of a source go, and what is told of them besides.
+/// Where the items of a source go, and the kind of source to name in a warning.
 fn paths_of(source: &Value, kind: &str) -> Vec<(String, String)> {
     items(&source["items"])
         .map(|(_, item)| (text(&item["path"]).to_owned(), kind.to_owned()))

@@ -300,7 +300,7 @@ pub(super) const RULES: &[TextRule] = &[
             (worker_end(told.line) == WorkerEnd::Killed).then(|| {
             python_memory(
                 told.context,
-                "A Python worker was killed (SIGKILL: Python's fault handler was on and saw no crash), which the kernel does when a container's memory is used up",
+                "A Python worker ended at once and did not crash in native code (Python's fault handler was on and saw nothing): it was killed (SIGKILL), which the kernel does when a container's memory is used up, unless the code itself ended it (os._exit)",
             )
         })
         },
@@ -320,7 +320,7 @@ pub(super) const RULES: &[TextRule] = &[
 enum WorkerEnd<'a> {
     /// The fault handler was off.
     Unknown,
-    /// It was on and told nothing: it is told of every signal but SIGKILL.
+    /// It was on and wrote nothing: no crash in native code. SIGKILL and SIGTERM leave nothing, and neither does `os._exit`.
     Killed,
     /// It told this.
     Crashed(&'a str),
