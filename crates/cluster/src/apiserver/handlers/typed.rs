@@ -26,7 +26,10 @@ pub(super) fn not_patched(new: &Value, why: &str) -> ApiError {
         metadata.extend(fields.shift_remove_entry(name));
     }
     metadata.extend(fields);
-    told["metadata"] = Value::Object(metadata);
+    // A merge patch may have made anything of it, a number too.
+    if let Some(fields) = told.as_object_mut() {
+        fields.insert("metadata".to_owned(), Value::Object(metadata));
+    }
     let error = FieldError::invalid("patch", &told.to_string().into(), why);
     ApiError::invalid("", "", "", &[error])
 }
@@ -81,5 +84,29 @@ fn not_of(schema: &Schema, value: &Value, path: &mut String) -> Option<String> {
         (Kind::Integer | Kind::Number, Value::String(_) | Value::Bool(_)) => wrong("numeric (int or float)", path),
         (Kind::Boolean, Value::String(_) | Value::Number(_)) => wrong("boolean", path),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whatever_a_patch_made_can_be_shown() {
+        for (new, shown) in [
+            (json!(1), "1"),
+            (json!("x"), "\\\"x\\\""),
+            (json!([null]), "[null]"),
+            (
+                json!({"spec": 1, "metadata": {"uid": "u", "name": "n"}}),
+                "{\\\"metadata\\\":{\\\"name\\\":\\\"n\\\",\\\"uid\\\":\\\"u\\\"},\\\"spec\\\":1}",
+            ),
+            (json!({"metadata": "x"}), "{\\\"metadata\\\":{}}"),
+        ] {
+            let message = not_patched(&new, "why").message;
+            assert!(message.contains(shown), "{message}");
+        }
     }
 }
