@@ -401,7 +401,13 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
             };
             found.into_iter().map(text).collect()
         }
-        Err(python::NoPython { at }) => {
+        Err(cause @ python::NoPython::TooMuch { at }) => {
+            let place = file.source.place_at(at);
+            let finding = Finding::at(Severity::Error, "too-much", &file.source, place, "", cause.to_string());
+            findings.push(finding.unknown().with_fix("keep SQL of that size in files of its own"));
+            Vec::new()
+        }
+        Err(python::NoPython::Syntax { at }) => {
             let place = file.source.place_at(at);
             let message = "this is no Python from here on; SQL in it cannot be told";
             findings.push(

@@ -1,7 +1,9 @@
 //! `stoke check`: every reason a job would fail or be refused, before it runs.
 //!
-//! The room `gate` judges; here its files are read, and what was asked to be run is run: [`tests`], [`dry_run`] and [`spark`].
+//! The room `gate` judges; here its files are read, charts are rendered ([`chart`]), and what was asked to be run is run: [`tests`], [`dry_run`] and
+//! [`spark`].
 
+mod chart;
 mod contracts;
 mod dry_run;
 mod spark;
@@ -70,6 +72,9 @@ pub struct Arguments {
     /// File of licences that the job may have [default: `stoke-licences.yaml` in the job]
     #[arg(long, value_name = "FILE")]
     licences: Option<PathBuf>,
+    /// File of values for the job's Helm charts, which are rendered with `helm template` where there is one; may be given again
+    #[arg(long, value_name = "FILE")]
+    helm_values: Vec<PathBuf>,
     /// File of nodes that pods must fit on: what `kubectl get nodes -o yaml` prints
     #[arg(long, value_name = "FILE")]
     nodes: Option<PathBuf>,
@@ -150,7 +155,8 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if let Some(code) = &arguments.explain {
         return explain(code, context);
     }
-    let job = read(&arguments.paths)?;
+    let mut job = read(&arguments.paths)?;
+    chart::render(&mut job, &arguments.helm_values, std::ffi::OsStr::new("helm")).await;
     let mut settings = Settings {
         kubernetes: arguments.kubernetes,
         spark: arguments.spark.clone(),
@@ -304,7 +310,12 @@ fn read(paths: &[String]) -> Outcome<Job> {
     })?;
     if !inputs.is_empty() {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes)?;
+        std::io::stdin().take(job::MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > job::MOST_BYTES {
+            let most = job::MOST_BYTES >> 20;
+            let message = format!("standard input goes beyond {most} MiB; nothing was checked");
+            return Err(Failure::input("stoke::check::unreadable", message).fix("give it in parts"));
+        }
         let mut file = job::of_bytes("<stdin>.yaml", &bytes);
         file.name = "<stdin>".to_owned();
         job.files.push(file);
