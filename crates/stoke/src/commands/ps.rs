@@ -37,7 +37,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
                 .iter()
                 .map(|app| json!({ "name": app.name_any(), "namespace": app.namespace(), "status": app.status }))
                 .collect();
-            context.terminal.json(&json!(rows));
+            context.terminal.json(&rows);
         }
         Format::Text if applications.is_empty() => context.terminal.note("no applications"),
         Format::Text => {

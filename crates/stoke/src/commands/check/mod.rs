@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
-use serde_json::json;
 use stoke_advisories::Database;
 use stoke_gate::gates::Advisories;
 use stoke_gate::output::{self, Tone};
@@ -440,7 +439,7 @@ fn explain(code: &str, context: &mut Context) -> Outcome<u8> {
         });
     };
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!(known)),
+        Format::Json => context.terminal.json(&known),
         Format::Text => {
             let gate =
                 Gate::named(known.gate).map_or(known.gate.to_owned(), |gate| format!("{gate}: {}", gate.about()));
