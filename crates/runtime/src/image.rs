@@ -76,6 +76,7 @@ impl Mount {
 impl Image {
     pub(crate) fn new(name: &str, runtime: Runtime, java: Java, launch: &Launch, rule: Option<&Rule>) -> Image {
         let mut mounts = spark_mounts(&runtime);
+        mounts.extend(crate::examples::mounts(&runtime.spark_home, &launch.examples));
         mounts.extend(python_mounts(&runtime));
         if !java.home.starts_with("/usr") {
             mounts.push(Mount::read_only(&java.home, &java.home));
@@ -139,12 +140,12 @@ fn environment(runtime: &Runtime, java: &Java) -> Vec<(String, String)> {
 }
 
 /// Entries of a `SPARK_HOME` that belong into an image. Others are other programs' or a running Spark's own (logs, work).
-const SPARK_ENTRIES: [&str; 14] = [
+/// `examples` has a rule of its own.
+const SPARK_ENTRIES: [&str; 13] = [
     "bin",
     "sbin",
     "jars",
     "data",
-    "examples",
     "licenses",
     "conf",
     "R",
