@@ -11,6 +11,9 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod, PodCondition};
 /// Reasons of a waiting container that are part of every normal start.
 pub const NORMAL_WAITING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
+/// The reason of a pod whose node is at work on it, or says nothing: events may tell more.
+pub const ON_NODE: &str = "NodeNotReporting";
+
 /// A scheduler that is there looks at a pod at once.
 const UNCLAIMED: SignedDuration = SignedDuration::from_secs(5);
 /// Pulling an image, mounting and an init container may take a while.
@@ -79,23 +82,17 @@ pub fn of_pod(pod: &Pod, events: &[Event]) -> Option<Waiting> {
     let Some(node) = node.filter(|node| !node.is_empty()) else {
         return scheduled.is_none().then(|| unclaimed(pod, &place));
     };
-    if let Some(waiting) = of_events(&place, events) {
-        return Some(waiting);
-    }
     if let Some(waiting) = containers(pod).find_map(|container| initializing(container, &place)) {
         return Some(waiting);
     }
+    if let Some(waiting) = of_events(&place, events) {
+        return Some(waiting);
+    }
     let message = format!("node {node} has not made its image, volumes and network ready");
-    Some(place.waiting(
-        "NodeNotReporting",
-        message,
-        scheduled_at,
-        later(scheduled_at, PREPARING * 2),
-    ))
+    Some(place.waiting(ON_NODE, message, scheduled_at, later(scheduled_at, PREPARING * 2)))
 }
 
 /// Where a pod is.
-#[derive(Default)]
 struct Place {
     namespace: String,
     pod: String,
@@ -225,7 +222,17 @@ pub fn no_scheduler(name: &str) -> String {
     }
 }
 
-/// What a node could not do for a pod, as its events say, the last one first.
+/// What the events about a pod say when its status says [`ON_NODE`] and no more.
+#[must_use]
+pub fn told(namespace: &str, pod: &str, events: &[Event]) -> Option<Waiting> {
+    let place = Place {
+        namespace: namespace.to_owned(),
+        pod: pod.to_owned(),
+    };
+    of_events(&place, events)
+}
+
+/// What a node could not do for a pod, as the last of its events says.
 fn of_events(place: &Place, events: &[Event]) -> Option<Waiting> {
     const TOLD: [&str; 7] = [
         "FailedMount",
