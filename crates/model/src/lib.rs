@@ -28,4 +28,5 @@ pub mod memory;
 pub mod names;
 pub mod pod_security;
 pub mod quantity;
+pub mod redaction;
 pub mod schema;
