@@ -159,3 +159,104 @@ fn a_directory_leads_to_no_file_outside_of_it() {
         "stoke::bundle::damaged"
     );
 }
+
+/// Names of secrets, as configurations and environments have them.
+const NAMES: [&str; 20] = [
+    "spark.my.secret",
+    "spark.ssl.keyPassword",
+    "spark.db.token",
+    "spark.hadoop.fs.s3a.access.key",
+    "spark.hadoop.fs.s3a.accessKey",
+    "spark.azure.account.key",
+    "spark.x.api-key",
+    "spark.hadoop.fs.gs.credential.x",
+    "spark.my.credentials",
+    "spark.kubernetes.driverEnv.MY_CREDENTIAL",
+    "AWS_SECRET_ACCESS_KEY",
+    "GITHUB_TOKEN",
+    "DB_PASSWORD",
+    "PGPASSWD",
+    "APP_CREDENTIALS",
+    "X_API_KEY",
+    "DB_PWD",
+    "PRIVATE_KEY",
+    "KEY_PASSPHRASE",
+    "STORAGE_CONNECTION_STRING",
+];
+
+/// Places a value of a name may stand at.
+fn plant(contents: &mut Contents<'_>, name: &str, planted: &mut dyn FnMut() -> String, events: &mut String) {
+    let objects = contents.objects.as_mut().unwrap();
+    let conf = &mut objects.application["spec"]["sparkConf"];
+    conf[name] = json!(planted());
+    let pod = &mut objects.pods[0];
+    let container = &mut pod["spec"]["containers"][0];
+    container["env"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": name, "value": planted()}));
+    let mut arguments = container["args"].as_array().cloned().unwrap_or_default();
+    arguments.push(json!(format!("--{name}={}", planted())));
+    arguments.push(json!(format!("-D{name}={}", planted())));
+    container["args"] = json!(arguments);
+    let annotation = json!({"spec": {"sparkConf": {name: planted()}}}).to_string();
+    pod["metadata"]["annotations"][format!("example.com/{name}")] = json!(annotation);
+    let said = planted();
+    objects
+        .events
+        .push(json!({"reason": "Failed", "message": format!("Error: {name}={said} was refused")}));
+    let lines = [
+        format!("{name}={}", planted()),
+        format!("26/11/22 03:10:00 INFO Main: --conf {name}={} --class A", planted()),
+        format!("export {name}='{}'", planted()),
+        format!("{{\"{name}\": \"{}\"}}", planted()),
+        format!("{name}: {}", planted()),
+    ];
+    contents
+        .logs
+        .push(Log::of_lines(Role::Executor(name.to_owned()), name, lines));
+    // One line of the log each: an environment, as Spark tells it in two forms.
+    events.push_str(&json!({"Event": "SparkListenerEnvironmentUpdate", "Spark Properties": {name: planted()}, "System Properties": {"sun.java.command": format!("SparkSubmit --conf {name}={} x.py", planted())}}).to_string());
+    events.push('\n');
+    for _ in 0..3 {
+        events.push_str(&json!({"Event": "SparkListenerJobStart", "Properties": {name: planted()}}).to_string());
+        events.push('\n');
+    }
+    events.push_str(&json!({"Event": "Other", "Pairs": [[name, planted()]], "Hadoop": {format!("x.{name}.y"): planted()}, "List": {name: [planted(), planted()]}, "Environment": [{"name": format!("{name}_1"), "value": planted()}]}).to_string());
+    events.push('\n');
+    for _ in 0..30 {
+        let line = format!("{name}={}", planted());
+        contents.notes.push(format!("could not read {line}"));
+    }
+}
+
+/// In configurations, environments, arguments, annotations, events, logs, notes and the event log: not one of a thousand is in the file.
+#[test]
+fn none_of_a_thousand_planted_secrets_leaves() {
+    let mut count = 0;
+    let mut planted = || {
+        count += 1;
+        format!("planted{count}x")
+    };
+    let mut contents = contents();
+    let mut events = String::new();
+    for name in NAMES {
+        plant(&mut contents, name, &mut planted, &mut events);
+    }
+    assert!(count >= 1_000, "{count}");
+    contents.event_log = vec![Box::new(Cursor::new(events.into_bytes()))];
+    let mut file = Cursor::new(Vec::new());
+    bundle::write(contents, &mut file).unwrap();
+    let mut archive = zip::ZipArchive::new(file).unwrap();
+    let mut left = Vec::new();
+    for place in 0..archive.len() {
+        let mut text = String::new();
+        let mut entry = archive.by_index(place).unwrap();
+        entry.read_to_string(&mut text).unwrap();
+        left.extend(text.match_indices("planted").map(|(at, _)| {
+            text[text.floor_char_boundary(at.saturating_sub(90))..text.ceil_char_boundary((at + 20).min(text.len()))]
+                .to_owned()
+        }));
+    }
+    assert!(left.is_empty(), "{} of {count}:\n{}", left.len(), left.join("\n"));
+}

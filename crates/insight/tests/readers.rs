@@ -72,6 +72,7 @@ fn focus_rows(python: &Path) -> Result<(), Failed> {
     let shift = (middle / DAY + 1) * DAY - middle;
     run.started += shift;
     run.ended = run.ended.map(|time| time + shift);
+    run.name = "Übersicht 日次".to_owned();
     run.last_event += shift;
     for executor in &mut run.executors {
         executor.added += shift;
@@ -84,9 +85,10 @@ fn focus_rows(python: &Path) -> Result<(), Failed> {
     }
     let text = "
 currency: EUR
-provider: Example Cloud
+provider: Große Wolke
 region: eu-central-1
-account: '4711'
+account: '0012345678'
+invoices: [{month: 2026-11, id: 0017}]
 prices: [{cpuHour: 0.0425, gibHour: 0.0046}]
 discounts: [{percent: 12.5}]
 ";

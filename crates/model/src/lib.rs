@@ -29,5 +29,6 @@ pub mod memory;
 pub mod names;
 pub mod pod_security;
 pub mod quantity;
+pub mod redaction;
 pub mod schema;
 pub mod waiting;

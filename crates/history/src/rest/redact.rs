@@ -1,25 +1,11 @@
-//! Secrets are not shown: Spark's own rule (`spark.redaction.regex`, `Utils.redact`).
+//! Secrets are not shown: Spark's own rule (`spark.redaction.regex`, `Utils.redact`), with the names of every version and of ours.
+
+use stoke_model::redaction::is_secret;
 
 use crate::model::data::Pairs;
 
 /// What a secret is replaced by.
 const HIDDEN: &str = "*********(redacted)";
-/// Parts of names and values the default of `spark.redaction.regex` looks for, `(?i)secret|password|token|access[.]?key`, and
-/// since 4.0 also `api[.]?key`.
-const SECRET: [&str; 7] = [
-    "secret",
-    "password",
-    "token",
-    "accesskey",
-    "access.key",
-    "apikey",
-    "api.key",
-];
-
-fn is_secret(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    SECRET.iter().any(|part| lower.contains(part))
-}
 
 /// The pairs as they may be shown.
 pub(super) fn redacted(pairs: &Pairs, hide: bool) -> impl Iterator<Item = (&str, &str)> {
@@ -42,5 +28,50 @@ mod tests {
         ];
         let shown: Vec<_> = redacted(&pairs, true).map(|(_, value)| value).collect();
         assert_eq!(shown, [HIDDEN, "plain", HIDDEN]);
+    }
+
+    #[test]
+    fn none_of_a_thousand_planted_secrets_is_shown() {
+        let words = [
+            "secret",
+            "password",
+            "token",
+            "access.key",
+            "accessKey",
+            "api_key",
+            "CREDENTIAL",
+            "credentials",
+            "PASSWD",
+            "passphrase",
+        ];
+        let forms = [
+            "spark.WORD",
+            "spark.hadoop.fs.s3a.WORD",
+            "WORD",
+            "spark.my.WORD.file",
+            "spark.kubernetes.driverEnv.MY_WORD",
+            "spark.executorEnv.WORD_1",
+            "hive.WORD.x",
+            "a.b-WORD",
+            "X_WORD",
+            "WORDs",
+        ];
+        let mut pairs: Pairs = Vec::new();
+        for (place, form) in (0..10).flat_map(|round| forms.map(|form| (round, form))) {
+            for word in words {
+                let name = form.replace("WORD", word);
+                pairs.push(match place % 2 {
+                    0 => (format!("{name}{place}"), format!("planted-{}", pairs.len())),
+                    // Behind a name that says nothing, in the options of a JVM.
+                    _ => (
+                        format!("spark.driver.defaultJavaOptions{place}"),
+                        format!("-Xss4m -D{name}=planted-{}", pairs.len()),
+                    ),
+                });
+            }
+        }
+        assert_eq!(pairs.len(), 1_000);
+        let shown = redacted(&pairs, true).filter(|(_, value)| value.contains("planted-"));
+        assert_eq!(shown.collect::<Vec<_>>(), []);
     }
 }

@@ -1,7 +1,7 @@
 //! What must not leave the cluster is taken out.
 //!
-//! Redacted are: values whose key has `secret`, `password`, `token` or `access.key` in it (Spark's own rule, `spark.redaction.regex`),
-//! `passwd`, `passphrase`, `api key`, `account key` or `private key`, in configurations, environments, JSON, command lines and log
+//! Redacted are: values whose name is in the one list of such names ([`stoke_model::redaction`]: those of `spark.redaction.regex` of every Spark,
+//! and further ones), in configurations, environments, JSON, command lines and log
 //! lines; the data of Secrets; Authorization headers and bearer tokens; AWS access keys; passwords in addresses; signatures of
 //! presigned addresses; JSON Web Tokens; private keys in PEM. Names of Secrets stay: they say what is missing. A secret that nothing
 //! marks as one (in a free text, under another key) is not recognised.
@@ -11,15 +11,13 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 use serde_json::Value;
+use stoke_model::redaction;
 
 /// What stands where a secret was.
 pub const REDACTED: &str = "REDACTED";
 
-/// Words of a key whose value is secret.
-const KEY: &str =
-    r"(?:secret|password|passwd|passphrase|token|access[._-]?key|api[._-]?key|account[._-]?key|private[._-]?key)";
 /// Keys that have such a word and hold names, not secrets.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 10] = [
     "secretname",
     "secrettype",
     "secretref",
@@ -27,16 +25,20 @@ const NAMES: [&str; 7] = [
     "tokenexpirationseconds",
     "imagepullsecrets",
     "automountserviceaccounttoken",
+    "gmsacredentialspecname",
+    "secretnames",
+    "secrets",
 ];
 /// Rounds until nothing changes; one rule may uncover another's text, and never more than a few times.
 const ROUNDS: usize = 8;
 
 struct Rules {
-    key: Regex,
     /// A quick look whether any rule may match.
     any: Regex,
     /// `"key": "value"`, also within a JSON text, where quotes are escaped.
     pair: Regex,
+    /// `["key", "value"]`, `"key": ["value", …]` and `"name": "key", "value": "…"`.
+    listed: [Regex; 3],
     /// `key=value`, `key: value`, `(key,value)`, `--key value`.
     assignment: Regex,
     /// The whole match is secret but for the first group.
@@ -56,16 +58,27 @@ fn rules() -> Result<Rules, regex::Error> {
         r"()\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?",
         r"(?i)([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|X-Goog-Signature|X-Goog-Credential|sig|signature)=)[^&\s\x22'<>]+",
     ];
+    let key = redaction::expression();
     Ok(Rules {
-        key: Regex::new(&format!("(?i){KEY}"))?,
         any: Regex::new(&format!(
-            "(?i){KEY}|authorization|bearer|basic|AKIA|ASIA|AIDA|AROA|://|eyJ|PRIVATE KEY|[?&](?:X-|sig)"
+            "(?i){key}|authorization|bearer|basic|AKIA|ASIA|AIDA|AROA|://|eyJ|PRIVATE KEY|[?&](?:X-|sig)"
         ))?,
         pair: Regex::new(&format!(
-            r#"(?i)(\\*")([^"\\]*{KEY}[^"\\]*)(\\*"\s*:\s*)(\\*")((?:[^"\\]|\\[^"\\])*)(\\*")"#
+            r#"(?i)(\\*")([^"\\]*{key}[^"\\]*)(\\*"\s*:\s*)(\\*")((?:[^"\\]|\\[^"\\])*)(\\*")"#
         ))?,
+        listed: [
+            Regex::new(&format!(
+                r#"(?i)(\[\s*\\*"([^"\\]*{key}[^"\\]*)\\*"\s*,\s*\\*")(?:[^"\\]|\\[^"\\])+(\\*"\s*\])"#
+            ))?,
+            Regex::new(&format!(
+                r#"(?i)(\\*"([^"\\]*{key}[^"\\]*)\\*"\s*:\s*\[\s*\\*")[^\[\]{{}}]+?(\\*"\s*\])"#
+            ))?,
+            Regex::new(&format!(
+                r#"(?i)(\\*"name\\*"\s*:\s*\\*"([^"\\]*{key}[^"\\]*)\\*"\s*,\s*\\*"value\\*"\s*:\s*\\*")(?:[^"\\]|\\[^"\\])+(\\*")"#
+            ))?,
+        ],
         assignment: Regex::new(&format!(
-            r#"(?i)([\w.-]*{KEY}[\w.-]*)(\s*[=:]\s*|,|\s+)("[^"]*"|'[^']*'|[^\s,;&"')\]}}]+)"#
+            r#"(?i)([\w.-]*{key}[\w.-]*)(\s*[=:]\s*|,|\s+)("[^"]*"|'[^']*'|[^\s,;&"')\]}}]+)"#
         ))?,
         whole: whole.into_iter().map(Regex::new).collect::<Result<_, _>>()?,
     })
@@ -74,8 +87,7 @@ fn rules() -> Result<Rules, regex::Error> {
 /// Whether the value of this key is secret.
 pub fn is_secret(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
-    // Without its rules nothing may pass.
-    RULES.as_ref().is_none_or(|rules| rules.key.is_match(key)) && !NAMES.contains(&lower.as_str())
+    redaction::is_secret(key) && !NAMES.contains(&lower.as_str())
 }
 
 /// A text without its secrets. Doing it again changes nothing.
@@ -118,7 +130,17 @@ fn once(rules: &Rules, text: &str) -> String {
             false => found[0].to_owned(),
         }
     });
-    let assigned = rules.assignment.replace_all(&pairs, |found: &Captures<'_>| {
+    let mut lists = pairs.into_owned();
+    for rule in &rules.listed {
+        let changed = rule.replace_all(&lists, |found: &Captures<'_>| match is_secret(&found[2]) {
+            true => format!("{}{REDACTED}{}", &found[1], &found[3]),
+            false => found[0].to_owned(),
+        });
+        if let Cow::Owned(changed) = changed {
+            lists = changed;
+        }
+    }
+    let assigned = rules.assignment.replace_all(&lists, |found: &Captures<'_>| {
         let (key, sign) = (&found[1], &found[2]);
         let flag = sign.trim().is_empty();
         let is_option = key.starts_with("--");
@@ -179,6 +201,8 @@ fn hide(value: &mut Value, all: bool) {
         Value::String(_) | Value::Number(_) => *value = REDACTED.into(),
         Value::Object(fields) if all => fields.values_mut().for_each(|value| hide(value, true)),
         Value::Array(items) if all => items.iter_mut().for_each(|value| hide(value, true)),
+        // A list of secrets; a list of objects that name Secrets is looked into.
+        Value::Array(items) => items.iter_mut().for_each(|value| hide(value, false)),
         other => json(other),
     }
 }

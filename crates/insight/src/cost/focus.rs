@@ -46,7 +46,7 @@ const fn column(name: &'static str, kind: Kind, nullable: bool) -> Column {
 }
 
 /// The columns, in the order of every row.
-pub const COLUMNS: [Column; 44] = [
+pub const COLUMNS: [Column; 45] = [
     column("BilledCost", Kind::Decimal, false),
     column("BillingAccountId", Kind::Text, false),
     column("BillingAccountName", Kind::Text, true),
@@ -64,6 +64,7 @@ pub const COLUMNS: [Column; 44] = [
     column("ContractedCost", Kind::Decimal, false),
     column("ContractedUnitPrice", Kind::Decimal, true),
     column("EffectiveCost", Kind::Decimal, false),
+    column("InvoiceId", Kind::Text, true),
     column("InvoiceIssuerName", Kind::Text, false),
     column("ListCost", Kind::Decimal, false),
     column("ListUnitPrice", Kind::Decimal, true),
@@ -142,6 +143,10 @@ fn row(bill: &Bill, line: &Line, prices: &Prices) -> Vec<Value> {
         .clone()
         .unwrap_or_else(|| format!("{}-{}", bill.application, line.holder));
     let month = month(line.period.from);
+    let invoice = Timestamp::from_millisecond(month.0)
+        .map(|first| first.strftime("%Y-%m").to_string())
+        .ok()
+        .and_then(|name| prices.invoices.get(&name));
     let namespace = bill.namespace.as_deref();
     let mut details = serde_json::Map::new();
     if let Some(shape) = &line.shape {
@@ -171,6 +176,7 @@ fn row(bill: &Bill, line: &Line, prices: &Prices) -> Vec<Value> {
         decimal(line.cost),
         decimal(line.price),
         decimal(line.cost),
+        optional(invoice.map(String::as_str)),
         text(&prices.provider),
         decimal(line.list_cost),
         decimal(line.list_price),
@@ -227,16 +233,24 @@ fn month(time: i64) -> (i64, i64) {
     )
 }
 
-/// The rows as CSV (RFC 4180) with a head. Nulls are empty.
+/// The rows as CSV (RFC 4180, UTF-8) with a head. Texts are in quotes, so that a reader who asks for that keeps an account's number a text and tells an empty
+/// text from a null; nulls are empty.
 pub fn csv(rows: &[Vec<Value>]) -> String {
     let mut text = COLUMNS.map(|column| column.name).join(",");
     text.push_str("\r\n");
     for row in rows {
-        let fields: Vec<String> = row.iter().map(|value| csv_field(&written(value))).collect();
+        let fields: Vec<String> = row.iter().map(field).collect();
         text.push_str(&fields.join(","));
         text.push_str("\r\n");
     }
     text
+}
+
+fn field(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("\"{}\"", text.replace('"', "\"\"")),
+        other => csv_field(&written(other)),
+    }
 }
 
 fn written(value: &Value) -> String {

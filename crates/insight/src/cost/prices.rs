@@ -2,6 +2,8 @@
 //!
 //! A table is YAML or JSON; `docs/cost.md` shows one. There is none built in: prices are the reader's own.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Money;
@@ -42,6 +44,8 @@ pub struct Prices {
     pub region: Option<String>,
     /// The account that is billed, for the showback.
     pub account: String,
+    /// Numbers of the invoices of months whose billing is closed, by month (`2026-10`), for the showback.
+    pub invoices: BTreeMap<String, String>,
     /// Prices.
     pub rates: Vec<Rate>,
     /// Discounts; the first that applies is taken.

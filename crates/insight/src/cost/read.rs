@@ -1,5 +1,7 @@
 //! Reads price tables and says what is wrong with them, with file, line and fix.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -9,7 +11,16 @@ use stoke_model::quantity::Quantity;
 use super::Money;
 use super::prices::{Capacity, Discount, Prices, Rate, Tariff, Time};
 
-const TABLE: &[&str] = &["currency", "provider", "region", "account", "prices", "discounts"];
+const TABLE: &[&str] = &[
+    "currency",
+    "provider",
+    "region",
+    "account",
+    "invoices",
+    "prices",
+    "discounts",
+];
+const INVOICE: &[&str] = &["month", "id"];
 const RATE: &[&str] = &[
     "shape",
     "capacity",
@@ -123,6 +134,7 @@ impl Reader<'_> {
                 .text(node, "", "provider")
                 .unwrap_or_else(|| "Kubernetes".to_owned()),
             region: self.text(node, "", "region"),
+            invoices: self.invoices(node),
             account: self.text(node, "", "account").unwrap_or_else(|| "default".to_owned()),
             rates,
             discounts,
@@ -235,6 +247,34 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Invoices by month. A month has one: with two, which it is would be a matter of order.
+    fn invoices(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let mut invoices = BTreeMap::new();
+        for (path, item) in self.list(node, "invoices") {
+            self.keys(&item, &path, INVOICE);
+            let month = self.text(&item, &path, "month");
+            let first = |month: &String| time(&format!("{month}-01")).is_some() && month.len() == "2026-10".len();
+            match (
+                month.filter(first),
+                self.text(&item, &path, "id").filter(|id| !id.trim().is_empty()),
+            ) {
+                (Some(month), Some(id)) if !invoices.contains_key(&month) => {
+                    invoices.insert(month, id);
+                }
+                (Some(month), Some(_)) => {
+                    let message = format!("{month} has an invoice already");
+                    self.complain(&item, "double-invoice", &path, message, Some("leave one of both out"));
+                }
+                _ => {
+                    let message = "an invoice has a `month` and an `id`".to_owned();
+                    let fix = "write `- {month: 2026-10, id: \"R-2026-17\"}` for a month whose billing is closed";
+                    self.complain(&item, "bad-invoice", &path, message, Some(fix));
+                }
+            }
+        }
+        invoices
     }
 
     fn keys(&mut self, node: &Node, path: &str, known: &[&str]) {
@@ -413,6 +453,25 @@ mod tests {
             gpu: None,
         };
         assert_eq!(prices.rates[0].tariff, expected);
+    }
+
+    #[test]
+    fn invoices_and_accounts_are_texts_as_written() {
+        let text = "currency: EUR\naccount: 0012345678\nprices: []\ninvoices: [{month: 2026-10, id: 0017}, {month: 2026-11, id: Rechnung-ä}]";
+        let prices = Prices::read("p.yaml", text).unwrap();
+        assert_eq!(prices.account, "0012345678");
+        assert_eq!(prices.invoices["2026-10"], "0017");
+        assert_eq!(prices.invoices["2026-11"], "Rechnung-ä");
+        for (item, code) in [
+            ("{month: 2026-13, id: a}", "bad-invoice"),
+            ("{month: 2026-1, id: a}", "bad-invoice"),
+            ("{id: a}", "bad-invoice"),
+            ("{month: 2026-10}", "bad-invoice"),
+            ("{month: 2026-10, id: a}, {month: 2026-10, id: b}", "double-invoice"),
+        ] {
+            let text = format!("currency: EUR\nprices: []\ninvoices: [{item}]");
+            assert_eq!(wrong(&text)[0].1, code, "{item}");
+        }
     }
 
     #[test]

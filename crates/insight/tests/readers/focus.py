@@ -36,6 +36,15 @@ for field in table.schema:
         assert pa.types.is_string(field.type), field
 
 rows = table.to_pylist()
+# As written: digits of an account stay a text, names keep their letters, a month whose billing is closed has its invoice.
+for row in rows:
+    assert row["BillingAccountId"] == "0012345678" and row["ProviderName"] == "Große Wolke", row
+    assert row["x_ApplicationName"] == "Übersicht 日次", row
+    closed = row["BillingPeriodStart"].strftime("%Y-%m") == "2026-11"
+    assert row["InvoiceId"] == ("0017" if closed else None), row
+with open(sys.argv[2], newline="", encoding="utf-8") as file:
+    written = file.read()
+assert '"0012345678"' in written and ",0012345678," not in written
 assert len(rows) == 4, len(rows)  # a driver's CPU and memory on two days
 for row in rows:
     for name in MANDATORY:
