@@ -27,8 +27,11 @@ fn around(count: usize, begin: &str, middle: &str, end: &str) -> String {
     format!("{}{middle}{}", begin.repeat(count), end.repeat(count))
 }
 
+/// A kind of text, by how much of it; and how much.
+type Deep = (&'static str, fn(usize) -> String, usize);
+
 /// Texts that are given up: the work stays below so many steps, and it is told. Spark's own parser ends there with a full stack.
-const GIVEN_UP: [(&str, fn(usize) -> String, usize); 4] = [
+const GIVEN_UP: [Deep; 4] = [
     (
         "too many NOTs",
         |n| format!("SELECT {}a FROM t", "NOT ".repeat(n)),

@@ -358,7 +358,8 @@ fn documents(contract: &Contract, check: &Check, file: &DataFile, classes: &[Cla
     };
     let texts = matches!(file.content, Ok(Content::Text(_)));
     let declared = contract.types.get(column).is_some_and(|of| of.documents().is_some());
-    if !(texts && declared) && !names.iter().any(TypeName::is_json) {
+    let may_be_text = (texts && declared) || names.iter().any(TypeName::is_json);
+    if !may_be_text {
         return None;
     }
     let format = names.iter().find_map(TypeName::documents)?;
