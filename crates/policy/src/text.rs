@@ -79,10 +79,7 @@ fn separated(bare: &str) -> Vec<(usize, Option<char>, String)> {
     for (at, _) in bare.match_indices('(') {
         let before = bare[..at].trim_end();
         let blank = &bare[before.len()..at];
-        let name_from = before
-            .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .map_or(0, |at| at + 1);
-        let name = &before[name_from..];
+        let name = &before[before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len()..];
         let ends = before.ends_with(']') || (!name.is_empty() && !GOES_ON.contains(&name));
         if !blank.contains('\n') || !ends {
             continue;
@@ -124,7 +121,8 @@ fn chained(bare: &str, text: &str) -> Vec<(usize, Option<char>, String)> {
                     let written = bare[begun..end].trim_end();
                     let is_set = written.ends_with(']') || written.contains(" contains ");
                     if is_set && !otherwise && !written.ends_with(" if") {
-                        let again = text[begun..begun + written.len()].replace(['\n', '\r'], " ");
+                        let again = text.get(begun..begun + written.len()).unwrap_or(written);
+                        let again = again.replace(['\n', '\r'], " ");
                         found.push((at, None, format!("{again} ")));
                     }
                 }
@@ -197,6 +195,10 @@ mod tests {
             ("x {\n  a\n(c)\n}", "x {\n  a\n;(c)\n}"),
             ("x {\n  f(c)\n  not\n  (c)\n}", "x {\n  f(c)\n  not\n  (c)\n}"),
             ("x {\n  1 +\n  (c)\n}", "x {\n  1 +\n  (c)\n}"),
+            (
+                "x {\n  \u{102e81}\n(c) # \u{102e81}\n}",
+                "x {\n  \u{102e81}\n(c) # \u{102e81}\n}",
+            ),
             ("x { f (c); `a\n(b)` }", "x { f (c); `a\n(b)` }"),
         ] {
             assert_eq!(mended(text), expected, "{text}");

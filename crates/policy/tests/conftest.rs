@@ -167,6 +167,18 @@ fn what_cannot_be_decided_is_a_problem() {
             "rego-evaluation",
             "recursion",
         ),
+        (
+            "package a\ndeny contains \"a\" if count(numbers.range(1, 100000000)) > 0",
+            0,
+            "rego-evaluation",
+            "a range of 100000000 numbers",
+        ),
+        (
+            "package a\nf(x) := count(numbers.range_step(0, x, 2))\ndeny contains \"a\" if f(100000000) == 0",
+            0,
+            "rego-evaluation",
+            "a range of 50000001 numbers",
+        ),
     ] {
         let set = load(&[("a.rego", text)]).unwrap_or_else(|error| panic!("{text}: {error}"));
         let outcome = judge(&set, &json!({"two": true}));

@@ -22,8 +22,8 @@ use crate::quarantine::{self, Separator};
 use crate::report::{CheckResult, DataSummary, Report, Verdict};
 use crate::sql;
 
-/// Bytes of keys that stay in memory unless something else is said: a sixteenth of a billion rows' keys.
-const KEY_MEMORY: usize = 1 << 30;
+/// Bytes of keys that stay in memory unless something else is said: half of what a check of many random ids may take.
+const KEY_MEMORY: usize = 64 << 20;
 
 /// How a run is made.
 #[derive(Clone, Debug)]
@@ -94,6 +94,7 @@ pub fn run_with(
             Format::Odcs | Format::Short => CsvOptions::default(),
         }),
         types: contract.types.clone(),
+        optional: contract.optional.clone(),
         format: options.file_format,
     };
     let dataset = Dataset::open(storage, &open)?;

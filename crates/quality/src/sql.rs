@@ -11,7 +11,7 @@ use arrow_schema::DataType;
 use serde::Serialize;
 
 use crate::contract::{Contract, Kind};
-use crate::data::{CsvOptions, Dataset, Storage, partition};
+use crate::data::{Content, CsvOptions, DataFile, Dataset, Storage, partition};
 use crate::engine::finish::{Finished, number_value};
 use crate::report::Verdict;
 
@@ -126,6 +126,10 @@ fn table(dataset: &Dataset, storage: &Storage, csv: &CsvOptions) -> Result<Table
             "the rule is SQL, which is not run over {} tables; write the table as Parquet to check it",
             dataset.layout
         ));
+    }
+    let documents = |file: &DataFile| matches!(&file.content, Ok(Content::Text(text)) if text.is_documents());
+    if dataset.files.iter().any(documents) {
+        return Err("the rule is SQL, which is run over JSON lines only; write one object a line to check it".into());
     }
     let place = std::path::absolute(place).map_err(|error| error.to_string())?;
     let whole = place.is_file();

@@ -159,7 +159,7 @@ impl SyntaxError {
 pub const TOO_COMPLEX: &str = "FAILED_TO_PARSE_TOO_COMPLEX";
 
 fn too_complex(text: &[char], at: usize) -> SyntaxError {
-    let message = "what stands before this can be read in too many ways, or is too deep: it was not read on";
+    let message = "the statement is too deep, or can be read in too many ways: from here on it was not read";
     SyntaxError::at(text, at, TOO_COMPLEX, message.to_owned())
 }
 
@@ -559,6 +559,7 @@ impl Grammar {
                 "UNCLOSED_BRACKETED_COMMENT",
                 "a comment begins here and does not end".to_owned(),
             ),
+            LexerError::DeepComment(index) => too_complex(text, index),
             LexerError::Unknown(what) => stopped(0, format!("this Spark's lexer has something unknown: {what}")),
         })?;
         self.refuse_names(text, &mut tokens);

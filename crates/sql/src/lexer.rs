@@ -25,8 +25,29 @@ pub enum LexerError {
     Nothing(usize),
     /// A comment begins here and does not end.
     UnclosedComment(usize),
+    /// A comment begins here that holds comments in comments, deeper than is read.
+    DeepComment(usize),
     /// A condition or action of the grammar that this room does not know.
     Unknown(String),
+}
+
+/// How deep comments may stand in each other: the work grows faster than they do.
+const MOST_COMMENTS: usize = 100;
+
+/// Whether a comment in brackets begins here that is deeper than is read.
+fn is_deep_comment(text: &[char]) -> bool {
+    let (mut depth, mut at) = (0usize, 0);
+    while let Some([one, two]) = text.get(at..at + 2) {
+        match (one, two) {
+            ('/', '*') => (depth, at) = (depth + 1, at + 2),
+            ('*', '/') => (depth, at) = (depth.saturating_sub(1), at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 || depth > MOST_COMMENTS {
+            return depth > MOST_COMMENTS;
+        }
+    }
+    false
 }
 
 /// With what tokens may begin, for each mode: its alternatives by the first character, the last for all beyond ASCII and for the end.
@@ -148,6 +169,9 @@ pub fn tokens(rules: &Rules<'_>, machine: &mut Machine, text: &[char]) -> Result
     while at < text.len() {
         if !more {
             lexer.begin = at;
+        }
+        if is_deep_comment(&text[at..]) {
+            return Err(LexerError::DeepComment(at));
         }
         let mode = *modes.last().unwrap_or(&0);
         let (accepted, end) = lexer.longest(machine, mode, at)?;

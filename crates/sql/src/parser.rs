@@ -62,6 +62,8 @@ pub struct Ends {
     next: Vec<(StateId, u32)>,
     /// States looked at so far, of all texts.
     pub looked: u64,
+    /// Links of the lists gone along.
+    walked: u64,
 }
 
 /// Entries that all lists together may have for a text, some 160 MB; and states that may be looked at, besides those for each token. What people write needs
@@ -69,6 +71,8 @@ pub struct Ends {
 const MOST_ENTRIES: usize = 12 << 20;
 const MOST_LOOKED: u64 = 4 << 20;
 const MOST_LOOKED_A_TOKEN: u64 = 4_000;
+/// Links of lists that may be gone along for each state that may be looked at.
+const LINKS: u64 = 8;
 
 /// Why tokens are not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +130,7 @@ impl Ends {
         }
         let mut link = entered.visited;
         while let Some(known) = self.visited.get(link as usize) {
+            self.walked += 1;
             if known.number == state {
                 return false;
             }
@@ -140,6 +145,7 @@ impl Ends {
     fn wait(&mut self, entered: u32, to: StateId, inside: u32) -> bool {
         let mut link = self.entered[entered as usize].waiting;
         while let Some(known) = self.waiting.get(link as usize) {
+            self.walked += 1;
             if known.to == to && known.inside == inside {
                 return false;
             }
@@ -219,7 +225,8 @@ pub fn accepts(
     rule: usize,
     tokens: &[Token],
 ) -> Result<(), Stopped> {
-    let most = ends.looked + MOST_LOOKED + MOST_LOOKED_A_TOKEN * tokens.len() as u64;
+    let budget = MOST_LOOKED + MOST_LOOKED_A_TOKEN * tokens.len() as u64;
+    let (most, most_walked) = (ends.looked + budget, ends.walked + budget * LINKS);
     ends.clear(network.calls.len());
     let outermost = ends.enter(NONE);
     ends.next.push((network.start(rule), outermost));
@@ -236,7 +243,7 @@ pub fn accepts(
                 continue;
             }
             ends.looked += 1;
-            if ends.looked > most || ends.entries() > MOST_ENTRIES {
+            if ends.looked > most || ends.walked > most_walked || ends.entries() > MOST_ENTRIES {
                 return Err(Stopped::Budget(place.min(tokens.len().saturating_sub(1))));
             }
             for number in moves.of(network, state, column) {
@@ -269,6 +276,7 @@ pub fn accepts(
                         ends.end(inside, at);
                         let mut link = ends.entered[inside as usize].waiting;
                         while let Some(waiting) = ends.waiting.get(link as usize) {
+                            ends.walked += 1;
                             if network.may(waiting.to, column) {
                                 ends.now.push((waiting.to, waiting.inside));
                             }

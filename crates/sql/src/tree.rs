@@ -86,9 +86,15 @@ impl Ended {
         Ended::FirstFirst(all.into_iter())
     }
 
-    fn next(&mut self, ends: &Ends, to: usize) -> Option<usize> {
+    fn next(&mut self, ends: &Ends, to: usize, count: &mut u64) -> Option<usize> {
         match self {
-            Ended::LastFirst(end) => std::iter::from_fn(|| end.next(ends)).find(|end| *end <= to),
+            Ended::LastFirst(end) => {
+                let mut counted = || {
+                    *count += 1;
+                    end.next(ends)
+                };
+                std::iter::from_fn(&mut counted).find(|end| *end <= to)
+            }
             Ended::FirstFirst(all) => all.next(),
         }
     }
@@ -225,7 +231,7 @@ impl Read<'_> {
                         let shy = self.network.is_shy(self.network.calls[call as usize].rule);
                         Ended::of(self.ends, call, at, to, shy)
                     });
-                    match ended.next(self.ends, to) {
+                    match ended.next(self.ends, to, &mut self.steps.count) {
                         None => here.ended = None,
                         Some(end) => {
                             // The move is tried again with the next place, should this one lead nowhere.

@@ -27,6 +27,33 @@ fn around(count: usize, begin: &str, middle: &str, end: &str) -> String {
     format!("{}{middle}{}", begin.repeat(count), end.repeat(count))
 }
 
+/// A kind of text, by how much of it; and how much.
+type Deep = (&'static str, fn(usize) -> String, usize);
+
+/// Texts that are given up: the work stays below so many steps, and it is told. Spark's own parser ends there with a full stack.
+const GIVEN_UP: [Deep; 4] = [
+    (
+        "too many NOTs",
+        |n| format!("SELECT {}a FROM t", "NOT ".repeat(n)),
+        50_000,
+    ),
+    (
+        "too deep CASEs",
+        |n| format!("SELECT {} FROM t", around(n, "CASE WHEN a THEN ", "1", " END")),
+        4_000,
+    ),
+    (
+        "too deep comments",
+        |n| format!("SELECT {}1", around(n, "/* ", "", "*/ ")),
+        2_000,
+    ),
+    (
+        "too deep comments that are not closed",
+        |n| format!("SELECT 1 {}", "/* ".repeat(n)),
+        2_000,
+    ),
+];
+
 /// A kind of text, by how much of it; how much; and whether Spark's grammar takes it.
 type Case = (&'static str, fn(usize) -> String, usize, bool);
 
@@ -107,6 +134,13 @@ fn main() {
     } else {
         support::spark("4.1.4").map(|spark| spark.spark_home)
     };
+    let given_up = GIVEN_UP.into_iter().map(|(name, text, count)| match &home {
+        Ok(home) => {
+            let home = home.clone();
+            Trial::test(name, move || is_given_up(&home, &text(count)))
+        }
+        Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
+    });
     let trials = CASES
         .into_iter()
         .map(|(name, text, count, taken)| match &home {
@@ -116,8 +150,23 @@ fn main() {
             }
             Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
         })
+        .chain(given_up)
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// That a text is given up, and soon.
+fn is_given_up(home: &Path, text: &str) -> Result<(), Failed> {
+    let grammar = Grammar::of_spark(home)?;
+    let said = grammar.read_as(Entry::Statement, text);
+    let condition = said.error.map(|error| error.condition);
+    if condition != Some(stoke_sql::TOO_COMPLEX) || said.parsed.is_some() {
+        return Err(format!("{condition:?}").into());
+    }
+    match grammar.work() {
+        0..500_000_000 => Ok(()),
+        work => Err(format!("a work of {work}").into()),
+    }
 }
 
 /// The work of reading a text.

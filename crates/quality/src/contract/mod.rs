@@ -18,7 +18,7 @@ mod text;
 mod types;
 pub mod waiver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use stoke_model::manifest::{self, Complaint, Place, Severity as Level, Source, has_errors};
@@ -49,6 +49,8 @@ pub struct Contract {
     pub waivers: Vec<Waiver>,
     /// Types the contract gives its columns; columns of CSV are read as these.
     pub types: BTreeMap<String, TypeName>,
+    /// Columns that need not be in files of JSON, which leave out what is null.
+    pub optional: BTreeSet<String>,
     /// True when a floating-point `NaN` counts as null, as pandas has it.
     pub nan_is_null: bool,
 }

@@ -116,6 +116,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
         checks,
         waivers,
         types: types.into_iter().collect(),
+        optional: std::collections::BTreeSet::new(),
         nan_is_null: false,
     })
 }

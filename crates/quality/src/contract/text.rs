@@ -21,6 +21,10 @@ pub enum TextFormat {
     Hostname,
     /// JSON.
     Json,
+    /// A JSON object; it has no name in contracts.
+    JsonObject,
+    /// A JSON array; it has no name in contracts.
+    JsonArray,
     /// A date as `2026-01-31`.
     Date,
     /// A timestamp in ISO 8601 with a zone or without.
@@ -69,6 +73,8 @@ impl TextFormat {
             Self::Ipv6 => "ipv6",
             Self::Hostname => "hostname",
             Self::Json => "json",
+            Self::JsonObject => "a JSON object",
+            Self::JsonArray => "a JSON array",
             Self::Date => "date",
             Self::DateTime => "date-time",
             Self::Strptime(format) => format.as_str(),
@@ -84,12 +90,18 @@ impl TextFormat {
             Self::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
             Self::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
             Self::Hostname => is_hostname(text),
-            Self::Json => serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(),
+            Self::Json => is_json(text),
+            Self::JsonObject => text.trim_start().starts_with('{') && is_json(text),
+            Self::JsonArray => text.trim_start().starts_with('[') && is_json(text),
             Self::Date => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
             Self::DateTime => text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok(),
             Self::Strptime(format) => format.takes(text),
         }
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn is_email(text: &str) -> bool {

@@ -5,6 +5,8 @@
 use arrow_schema::{DataType, TimeUnit};
 use stoke_model::manifest::nearest;
 
+use super::TextFormat;
+
 /// A type a contract asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeName {
@@ -33,6 +35,8 @@ enum Wanted {
     Binary,
     Object,
     Array,
+    /// JSON, as databases have a type for it: a text in files, or what is nested.
+    Json,
     Null,
 }
 
@@ -102,6 +106,9 @@ const NAMES: &[(&str, Wanted)] = &[
     ("struct", Wanted::Object),
     ("array", Wanted::Array),
     ("list", Wanted::Array),
+    ("json", Wanted::Json),
+    ("jsonb", Wanted::Json),
+    ("variant", Wanted::Json),
     ("null", Wanted::Null),
 ];
 
@@ -189,14 +196,31 @@ impl TypeName {
                 of,
                 DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_) | DataType::FixedSizeList(..)
             ),
+            Wanted::Json => of.is_nested() || matches!(of, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
             Wanted::Null => matches!(of, DataType::Null),
         }
+    }
+
+    /// Whether it is JSON as databases have a type for it.
+    pub fn is_json(&self) -> bool {
+        self.kind == Wanted::Json
+    }
+
+    /// What a text must be to hold a value of a nested type; none for types that are not.
+    pub fn documents(&self) -> Option<TextFormat> {
+        Some(match self.kind {
+            Wanted::Object => TextFormat::JsonObject,
+            Wanted::Array => TextFormat::JsonArray,
+            Wanted::Json => TextFormat::Json,
+            _ => return None,
+        })
     }
 
     /// The type a column of text (CSV) is read as.
     pub fn read_as(&self) -> Option<DataType> {
         Some(match self.kind {
-            Wanted::Text => DataType::Utf8View,
+            // What is nested is written as JSON.
+            Wanted::Text | Wanted::Object | Wanted::Array | Wanted::Json => DataType::Utf8View,
             Wanted::Bool => DataType::Boolean,
             Wanted::Bits(bits, signed) => match (bits, signed) {
                 (8, true) => DataType::Int8,
@@ -219,7 +243,7 @@ impl TypeName {
             Wanted::Time => DataType::Time64(TimeUnit::Microsecond),
             Wanted::Timestamp(Some(true)) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Wanted::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
-            Wanted::Binary | Wanted::Object | Wanted::Array | Wanted::Null => return None,
+            Wanted::Binary | Wanted::Null => return None,
         })
     }
 }

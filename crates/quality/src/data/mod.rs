@@ -5,6 +5,7 @@
 
 mod blocks;
 mod delta;
+mod documents;
 mod iceberg;
 mod mapped;
 mod parquet;
@@ -40,7 +41,7 @@ pub enum FileFormat {
     Parquet,
     /// Comma-separated values, RFC 4180.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object a line, an array of objects, or objects one behind the other.
     Json,
 }
 
@@ -129,6 +130,8 @@ pub struct OpenOptions {
     pub csv: CsvOptions,
     /// Types of columns of text.
     pub types: BTreeMap<String, TypeName>,
+    /// Columns that files of JSON may leave out: they are null there.
+    pub optional: BTreeSet<String>,
     /// The format, when names of files do not tell.
     pub format: Option<FileFormat>,
 }

@@ -1,4 +1,4 @@
-//! CSV and JSON lines.
+//! CSV, JSON lines and JSON documents.
 //!
 //! Every value is read as its text; its type is the contract's, or else the one all values of the file have. So a value that is no number is a row that
 //! can be shown and set aside, not a file that cannot be read. Where the contract gives each column a type, a CSV file is read once, else twice.
@@ -11,6 +11,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use flate2::read::MultiGzDecoder;
 
 use super::blocks::{Block, Blocks};
+use super::documents::{self, Documents};
 use super::{BATCH_ROWS, Batch, Blob, FileFormat, OpenOptions};
 
 /// How CSV is written.
@@ -48,11 +49,16 @@ impl CsvOptions {
     }
 }
 
+/// Values that a batch of CSV may have: its reader has room for all of them, whatever they are.
+const BATCH_VALUES: usize = 1 << 20;
+
 /// An open file of text.
 #[derive(Debug)]
 pub struct TextFile {
     blob: Blob,
     packed: bool,
+    /// Whether it is JSON documents, which are read as lines.
+    documents: bool,
     csv: Option<Csv>,
     /// As the columns are meant.
     schema: SchemaRef,
@@ -83,10 +89,15 @@ impl TextFile {
         let mut file = Self {
             blob,
             packed,
+            documents: false,
             csv,
             schema: Arc::new(Schema::empty()),
             texts: Arc::new(Schema::empty()),
         };
+        if file.csv.is_none() {
+            let text = BufReader::new(file.bytes());
+            file.documents = documents::are_documents(text).map_err(|error| error.to_string())?;
+        }
         let found = match &file.csv {
             Some(Csv { format: csv, .. }) => {
                 let declared = |schema: &Schema| {
@@ -114,7 +125,16 @@ impl TextFile {
                     .0
             }
         };
-        let fields = found.fields().iter();
+        let mut all: Vec<Field> = found.fields().iter().map(|field| field.as_ref().clone()).collect();
+        // What no object of a file has is null in all of them.
+        if file.csv.is_none() {
+            let absent = options
+                .optional
+                .iter()
+                .filter(|name| found.field_with_name(name).is_err());
+            all.extend(absent.map(|name| Field::new(name, DataType::Null, true)));
+        }
+        let fields = all.iter();
         let meant: Vec<Field> = fields
             .clone()
             .map(|field| {
@@ -155,11 +175,20 @@ impl TextFile {
 
     fn bytes(&self) -> Box<dyn Read + Send> {
         let raw = self.blob.reader(0);
-        if self.packed {
+        let text: Box<dyn Read + Send> = if self.packed {
             Box::new(MultiGzDecoder::new(BufReader::new(raw)))
         } else {
             Box::new(raw)
+        };
+        match self.documents {
+            true => Box::new(Documents::new(BufReader::with_capacity(64 << 10, text))),
+            false => text,
         }
+    }
+
+    /// Whether it is JSON documents and not lines.
+    pub fn is_documents(&self) -> bool {
+        self.documents
     }
 
     /// Its blocks, for threads to take.
@@ -195,8 +224,9 @@ impl TextFile {
                 if let Some(nulls) = &csv.nulls {
                     builder = builder.with_null_regex(nulls.clone());
                 }
+                let rows = BATCH_VALUES / self.texts.fields().len().max(1);
                 let reader = builder
-                    .with_batch_size(BATCH_ROWS)
+                    .with_batch_size(rows.clamp(1, BATCH_ROWS))
                     .with_projection(projection)
                     .build(bytes)
                     .map_err(|error| error.to_string())?;

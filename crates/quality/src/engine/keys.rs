@@ -19,6 +19,9 @@ pub const PARTS: usize = 256;
 /// Most values that bits stand for: 512 MiB of them for each thread and set.
 const MOST_BITS: u64 = 1 << 32;
 
+/// How many times the limit keys may take where no file can be made.
+const WITHOUT_FILE: usize = 16;
+
 /// Seed of the hash. What is hashed is data, not requests; whoever could choose values to collide could as well leave them out.
 const SEED: u64 = 0x5374_6f6b_6551_7561;
 
@@ -161,8 +164,9 @@ pub struct Parts {
 struct Chunks<T>(Vec<Vec<T>>);
 
 impl<T> Chunks<T> {
-    /// Values of a chunk.
+    /// Values of a chunk; the first ones are smaller, for lists of few.
     const SIZE: usize = 2048;
+    const FIRST: usize = 16;
 
     fn new() -> Self {
         Self(Vec::new())
@@ -170,9 +174,10 @@ impl<T> Chunks<T> {
 
     fn push(&mut self, value: T) {
         match self.0.last_mut() {
-            Some(last) if last.len() < Self::SIZE => last.push(value),
+            Some(last) if last.len() < last.capacity() => last.push(value),
             _ => {
-                let mut chunk = Vec::with_capacity(Self::SIZE);
+                let size = Self::FIRST << self.0.len().min(7);
+                let mut chunk = Vec::with_capacity(size.min(Self::SIZE));
                 chunk.push(value);
                 self.0.push(chunk);
             }
@@ -303,7 +308,12 @@ impl Parts {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(tempfile::tempfile()?),
+            none => match tempfile::tempfile() {
+                Ok(file) => none.insert(file),
+                // With no place to write, more of the memory is taken.
+                Err(_) if self.kept <= self.limit.saturating_mul(WITHOUT_FILE) => return Ok(()),
+                Err(error) => return Err(error),
+            },
         };
         for part in 0..PARTS {
             let bytes: Vec<u8> = if self.wide {

@@ -12,7 +12,7 @@ use super::keys::KeySet;
 use super::rows::RowRule;
 use super::set::{self, Set};
 use crate::column::{Class, Column};
-use crate::contract::{Check, Contract, Format, Kind, Metric, Partition, SetRule};
+use crate::contract::{Check, Contract, Format, Kind, Metric, Partition, SetRule, TypeName};
 use crate::data::{Batch, Content, DataFile, Dataset, Unit};
 use crate::distribution::Method;
 
@@ -351,6 +351,24 @@ pub enum Answer {
     },
 }
 
+/// The check that texts hold JSON, in place of one that a column is nested: where files can only have texts, or the contract says that it is JSON.
+fn documents(contract: &Contract, check: &Check, file: &DataFile, classes: &[Class]) -> Option<Check> {
+    let (Kind::ColumnType(names), [Class::Text], [column]) = (&check.kind, classes, check.columns.as_slice()) else {
+        return None;
+    };
+    let texts = matches!(file.content, Ok(Content::Text(_)));
+    let declared = contract.types.get(column).is_some_and(|of| of.documents().is_some());
+    let may_be_text = (texts && declared) || names.iter().any(TypeName::is_json);
+    if !may_be_text {
+        return None;
+    }
+    let format = names.iter().find_map(TypeName::documents)?;
+    Some(Check {
+        kind: Kind::Format(format),
+        ..check.clone()
+    })
+}
+
 fn plan_file(
     file: &DataFile,
     contract: &Contract,
@@ -427,7 +445,9 @@ fn plan_file(
                 Some(Err(reason)) => return Err(reason.clone()),
                 None => None,
             };
-            plan.rule = RowRule::new(check, &plan.classes, known).map_err(in_file)?;
+            let documents = documents(contract, check, file, &plan.classes);
+            plan.reads |= documents.is_some();
+            plan.rule = RowRule::new(documents.as_ref().unwrap_or(check), &plan.classes, known).map_err(in_file)?;
         }
         Task::Keys | Task::Found | Task::Order => {
             let unordered = |class: &&Class| matches!(class, Class::Nested | Class::Other);

@@ -47,6 +47,9 @@ pub struct Scanned {
     pub rows: Option<u64>,
 }
 
+/// Bytes of keys that each thread has at least for each check: with less, it would write to its file all the time.
+const LEAST_KEYS: usize = 256 << 10;
+
 /// Limits of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -66,7 +69,7 @@ pub fn scan(plan: &Plan<'_>, limits: Limits) -> Scanned {
     let broken = plan.dataset.files.iter().any(|file| file.content.is_err());
     let next = AtomicUsize::new(0);
     let keys = plan.tasks.iter().filter(|task| **task == Task::Keys).count().max(1);
-    let memory = limits.key_memory / keys / threads;
+    let memory = (limits.key_memory / keys / threads).max(LEAST_KEYS.min(limits.key_memory));
     let ranges: Vec<Option<(i64, i64)>> = (0..plan.tasks.len())
         .map(|check| {
             // Bits do not count how often; the most frequent value is asked for by its count.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod contracts;
+mod documents;
 mod formats;
 mod pieces;
 mod quarantine;

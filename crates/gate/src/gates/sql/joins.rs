@@ -137,6 +137,26 @@ impl Statement<'_> {
         relations
     }
 
+    /// Whether some name, or a function, is compared with another.
+    fn compares_names(&self, tokens: Range<usize>) -> bool {
+        let named = |at: usize| {
+            let literal = ["DATE", "TIMESTAMP", "INTERVAL", "NULL", "TRUE", "FALSE"];
+            let name = self
+                .name(at)
+                .is_some_and(|(name, _)| !name.starts_with(|c: char| c.is_ascii_digit()));
+            name && !literal.contains(&self.word(at))
+        };
+        let compares = |at: &usize| ['=', '<', '>'].into_iter().any(|sign| self.sign(*at, sign));
+        tokens.filter(compares).any(|at| {
+            let after = (at + 1..).find(|next| !compares(next));
+            // A parenthesis ends a call, or what is reckoned.
+            let before = at
+                .checked_sub(1)
+                .is_some_and(|before| named(before) || self.sign(before, ')'));
+            before && after.is_some_and(|after| named(after) || self.sign(after, '('))
+        })
+    }
+
     /// Whether a table has few rows, or goes by the row of another.
     fn is_small_table(&self, tokens: &Range<usize>, small: &Small, deep: usize) -> bool {
         let first = tokens.start;
@@ -256,20 +276,16 @@ impl Statement<'_> {
 /// The joins of a `FROM` in which every row meets every row.
 pub(super) fn look(statement: &Statement<'_>, from: usize, small: &Small, found: &mut Vec<Habit>) {
     let depth = statement.depths[from];
-    // What a condition behind the tables says of them is not looked into.
-    let end = statement.end_of_query(from);
-    let tables_end = statement.end_of_tables(from);
     let relations = statement.relations(from);
     if relations.iter().all(|relation| relation.crosses.is_none()) {
         return;
     }
-    let filtered = statement
-        .find(tables_end..end, depth, &["WHERE"])
-        .is_some_and(|filter| {
-            let next = statement.find(tables_end..end, depth, &SETS);
-            next.is_none_or(|next| filter < next)
-        });
-    if filtered {
+    // Behind commas, any condition is taken for one between the tables; behind a join, one that compares two names is.
+    let end = statement.end_of_query(from);
+    let tables_end = statement.end_of_tables(from);
+    let stop = statement.find(tables_end..end, depth, &SETS).unwrap_or(end);
+    let filter = statement.find(tables_end..stop, depth, &["WHERE"]);
+    if filter.is_some_and(|filter| statement.compares_names(filter..stop)) {
         return;
     }
     let mut large = false;
@@ -278,6 +294,7 @@ pub(super) fn look(statement: &Statement<'_>, from: usize, small: &Small, found:
         if let (Some(by), Some(how)) = (relation.by, relation.crosses)
             && large
             && is_large
+            && !(statement.sign(by, ',') && filter.is_some())
         {
             found.push(Habit {
                 code: "sql-cross-join",
@@ -388,6 +405,13 @@ mod tests {
                 0,
             ),
             ("SELECT * FROM a CROSS JOIN b WHERE a.id = b.id", 0),
+            ("SELECT * FROM a CROSS JOIN b WHERE lower(a.id) <=> lower(b.id)", 0),
+            (
+                "SELECT * FROM a CROSS JOIN b WHERE a.id > 0 AND b.dt >= DATE '2026-01-01'",
+                1,
+            ),
+            ("SELECT * FROM a JOIN b WHERE a.id = 'x'", 1),
+            ("SELECT * FROM a, b WHERE a.id = 'x'", 0),
             ("SELECT * FROM a, b UNION SELECT * FROM c WHERE c.id = 1", 1),
             ("FROM a |> EXTEND x, y |> AGGREGATE count(*), sum(x) GROUP BY y", 0),
             ("FROM VALUES (1), (2) AS t(x) SELECT x, x + 1", 0),

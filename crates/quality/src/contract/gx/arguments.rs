@@ -168,6 +168,14 @@ impl Arguments<'_, '_, '_> {
                 self.patterns(rule)?
             }
             "expect_column_values_to_not_match_regex_list" => self.patterns(MatchRule::None)?,
+            "expect_column_values_to_match_like_pattern" => self.likes(false, MatchRule::All)?,
+            "expect_column_values_to_not_match_like_pattern" => self.likes(false, MatchRule::None)?,
+            "expect_column_values_to_match_like_pattern_list" => {
+                let rules = [("any", MatchRule::Any), ("all", MatchRule::All)];
+                let rule = self.fields.word(node, "match_on", path, &rules);
+                self.likes(true, rule.unwrap_or(MatchRule::Any))?
+            }
+            "expect_column_values_to_not_match_like_pattern_list" => self.likes(true, MatchRule::None)?,
             "expect_column_value_lengths_to_equal" => Kind::Length(self.equal()?),
             "expect_column_value_lengths_to_be_between" => {
                 let range = self.range(Ends::Whole)?;
@@ -352,6 +360,33 @@ impl Arguments<'_, '_, '_> {
         Some(Kind::Matches { patterns, rule })
     }
 
+    /// Patterns of `LIKE`, which the library has for databases only; as Spark has them.
+    fn likes(&mut self, list: bool, rule: MatchRule) -> Option<Kind> {
+        let written = match list {
+            true => self.needed_texts("like_pattern_list")?,
+            false => vec![
+                self.fields
+                    .needed_text(self.node, "like_pattern", self.path)?
+                    .to_owned(),
+            ],
+        };
+        if written.is_empty() {
+            return Some(Kind::Refused("the list has no pattern".into()));
+        }
+        let mut patterns = Vec::new();
+        for written in written {
+            match like(&written).and_then(|pattern| Pattern::new(&pattern)) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(reason) => {
+                    return Some(Kind::Refused(format!(
+                        "the pattern {written:?} is none of LIKE: {reason}"
+                    )));
+                }
+            }
+        }
+        Some(Kind::Matches { patterns, rule })
+    }
+
     /// A name as numpy and pandas mean it: their `int` has 64 bits.
     fn type_name(&mut self, written: &str) -> Option<TypeName> {
         let meant = match written {
@@ -453,6 +488,25 @@ impl Arguments<'_, '_, '_> {
     }
 }
 
+/// A pattern of Spark's `LIKE` as a regular expression: `%` is any text, `_` one character, and `\\` before them, or before itself, takes them as they are.
+fn like(written: &str) -> Result<String, String> {
+    let mut pattern = String::from("(?s)\\A");
+    let mut rest = written.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '%' => pattern.push_str(".*"),
+            '_' => pattern.push('.'),
+            '\\' => match rest.next() {
+                Some(literal @ ('%' | '_' | '\\')) => pattern.push_str(&regex::escape(&literal.to_string())),
+                _ => return Err("`\\` stands before `%`, `_` or `\\` only".to_owned()),
+            },
+            other => pattern.push_str(&regex::escape(&other.to_string())),
+        }
+    }
+    pattern.push_str("\\z");
+    Ok(pattern)
+}
+
 /// What the library takes for a number, though it is written as a text or a truth value.
 fn number_like(literal: &Literal) -> Option<Literal> {
     match literal {
@@ -486,4 +540,37 @@ fn metric(name: &str) -> Option<Metric> {
         "expect_column_proportion_of_non_null_values_to_be_between" => Metric::NonNullShare,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_like_are_those_of_spark() {
+        for (written, text, expected) in [
+            ("a%", "abc", true),
+            ("a%", "ba", false),
+            ("%b%", "a\nb\nc", true),
+            ("_", "é", true),
+            ("_", "", false),
+            ("__", "a", false),
+            ("", "", true),
+            ("", "a", false),
+            ("A", "a", false),
+            ("a.c", "abc", false),
+            ("a\\%", "a%", true),
+            ("a\\%", "ab", false),
+            ("a\\_b", "a_b", true),
+            ("a\\\\%", "a\\bc", true),
+            ("%(x)[y]%", "a(x)[y]b", true),
+            ("a", "a\n", false),
+        ] {
+            let pattern = Pattern::new(&like(written).unwrap()).unwrap();
+            assert_eq!(pattern.find(text), Some(expected), "{written} {text:?}");
+        }
+        for written in ["\\", "a\\b", "%\\"] {
+            assert!(like(written).is_err(), "{written}");
+        }
+    }
 }

@@ -50,6 +50,7 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
         checks,
         waivers: Vec::new(),
         types: std::collections::BTreeMap::new(),
+        optional: std::collections::BTreeSet::new(),
         nan_is_null: true,
     })
 }
@@ -186,4 +187,99 @@ fn columns(kwargs: &Node, path: &str, outer: Option<&str>, fields: &mut Fields<'
         columns.extend(outer.map(str::to_owned));
     }
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+    use stoke_model::manifest::{Source, has_errors};
+
+    use super::names::{COMMON, KNOWN, REFUSED};
+    use crate::contract;
+
+    /// A value that an argument may have.
+    fn usual(argument: &str) -> Value {
+        match argument {
+            "column_list" | "column_set" | "regex_list" | "like_pattern_list" | "type_list" | "value_set" => {
+                json!(["a", "b"])
+            }
+            "value_pairs_set" => json!([["a", "b"]]),
+            "quantile_ranges" => json!({ "quantiles": [0.5], "value_ranges": [[0, 1]] }),
+            "partition_object" => json!({ "values": ["a"], "weights": [1.0] }),
+            "type_" => json!("int64"),
+            "strftime_format" => json!("%Y"),
+            "match_on" => json!("any"),
+            "method" => json!("iqr"),
+            "allow_relative_error"
+            | "strictly"
+            | "or_equal"
+            | "ties_okay"
+            | "double_sided"
+            | "exact_match"
+            | "strict_min"
+            | "strict_max"
+            | "bucketize_data" => json!(true),
+            "column" | "column_A" | "column_B" | "regex" | "like_pattern" => json!("a"),
+            "tail_weight_holdout" | "internal_weight_holdout" => json!(0),
+            _ => json!(1),
+        }
+    }
+
+    #[test]
+    fn no_expectation_is_left_out_whatever_its_arguments() {
+        let values = [
+            json!(null),
+            json!(true),
+            json!(-1),
+            json!(1.5),
+            json!(1e300),
+            json!("1000"),
+            json!(" 1 "),
+            json!("quack"),
+            json!(""),
+            json!("(("),
+            json!("2026-01-31"),
+            json!([]),
+            json!([1]),
+            json!(["a", {}]),
+            json!([[]]),
+            json!({}),
+            json!({ "a": 1 }),
+            json!({ "$PARAMETER": "x" }),
+        ];
+        let mut tried = 0;
+        for (name, own) in KNOWN {
+            let all: Map<String, Value> = own.iter().map(|key| ((*key).to_owned(), usual(key))).collect();
+            for argument in own.iter().chain(COMMON) {
+                for value in values.iter().map(Some).chain([None]) {
+                    let mut kwargs = all.clone();
+                    match value {
+                        Some(value) => kwargs.insert((*argument).to_owned(), value.clone()),
+                        None => kwargs.remove(*argument),
+                    };
+                    let suite = json!({ "name": "s", "expectations": [{ "type": name, "kwargs": kwargs }] });
+                    let (contract, complaints) = contract::read(&Source::new("s.json", &suite.to_string()), None);
+                    match contract {
+                        Some(contract) => assert_eq!(contract.checks.len(), 1, "{suite}"),
+                        None => assert!(has_errors(&complaints), "{suite}"),
+                    }
+                    tried += 1;
+                }
+            }
+        }
+        assert!(tried > 20_000, "{tried}");
+        assert_eq!(REFUSED.len() + KNOWN.len(), 64);
+    }
+
+    #[test]
+    fn a_suite_that_checks_nothing_is_an_error() {
+        for suite in [
+            json!({ "name": "s", "expectations": [] }),
+            json!({ "expectation_suite_name": "s", "expectations": [], "meta": {} }),
+        ] {
+            let (contract, complaints) = contract::read(&Source::new("s.json", &suite.to_string()), None);
+            assert!(contract.is_none());
+            assert_eq!(complaints[0].code, "no-checks");
+        }
+    }
 }

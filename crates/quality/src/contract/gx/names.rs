@@ -99,6 +99,22 @@ pub(super) const KNOWN: &[(&str, &[&str])] = &[
         "expect_column_values_to_match_strftime_format",
         &["column", "strftime_format"],
     ),
+    (
+        "expect_column_values_to_match_like_pattern",
+        &["column", "like_pattern"],
+    ),
+    (
+        "expect_column_values_to_not_match_like_pattern",
+        &["column", "like_pattern"],
+    ),
+    (
+        "expect_column_values_to_match_like_pattern_list",
+        &["column", "like_pattern_list", "match_on"],
+    ),
+    (
+        "expect_column_values_to_not_match_like_pattern_list",
+        &["column", "like_pattern_list"],
+    ),
     ("expect_column_values_to_be_json_parseable", &["column"]),
     ("expect_column_values_to_be_increasing", &["column", "strictly"]),
     ("expect_column_values_to_be_decreasing", &["column", "strictly"]),
@@ -186,22 +202,6 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     (
         "expect_column_values_to_match_json_schema",
         "JSON schemas of values are not evaluated",
-    ),
-    (
-        "expect_column_values_to_match_like_pattern",
-        "the library has it for databases only",
-    ),
-    (
-        "expect_column_values_to_match_like_pattern_list",
-        "the library has it for databases only",
-    ),
-    (
-        "expect_column_values_to_not_match_like_pattern",
-        "the library has it for databases only",
-    ),
-    (
-        "expect_column_values_to_not_match_like_pattern_list",
-        "the library has it for databases only",
     ),
     (
         "expect_query_results_to_match_comparison",

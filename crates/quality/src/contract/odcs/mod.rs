@@ -123,6 +123,7 @@ pub(super) fn read(node: &Node, object: Option<&str>, fields: &mut Fields<'_>) -
         types: Vec::new(),
         zones: Vec::new(),
         keys: Vec::new(),
+        optional: Vec::new(),
         object: object.to_owned(),
     };
     let mut names = vec![object.to_owned()];
@@ -135,7 +136,12 @@ pub(super) fn read(node: &Node, object: Option<&str>, fields: &mut Fields<'_>) -
     );
     odcs.object(chosen, path);
     odcs.service_levels(node, object);
-    let Odcs { mut checks, types, .. } = odcs;
+    let Odcs {
+        mut checks,
+        types,
+        optional,
+        ..
+    } = odcs;
     number(&mut checks);
     Some(Contract {
         name,
@@ -144,6 +150,7 @@ pub(super) fn read(node: &Node, object: Option<&str>, fields: &mut Fields<'_>) -
         checks,
         waivers: Vec::new(),
         types: types.into_iter().collect(),
+        optional: optional.into_iter().collect(),
         nan_is_null: false,
     })
 }
@@ -196,6 +203,8 @@ struct Odcs<'f, 'a> {
     zones: Vec<(String, String)>,
     /// Columns of the primary key: position, column, place.
     keys: Vec<(i64, String, Place)>,
+    /// Columns that are not required.
+    optional: Vec<String>,
     /// Name of the object.
     object: String,
 }
@@ -258,6 +267,10 @@ impl Odcs<'_, '_> {
             node.place_of("name"),
         );
         self.types_of(node, path, &column);
+        let is_key = self.fields.flag(node, "primaryKey", path) == Some(true);
+        if !is_key && self.fields.flag(node, "required", path) != Some(true) {
+            self.optional.push(column.clone());
+        }
         if self.fields.flag(node, "required", path) == Some(true) {
             self.add("required", one(), Kind::NotNull, Accept::ALL, node.place_of("required"));
         }
@@ -315,7 +328,11 @@ impl Odcs<'_, '_> {
             .and_then(|name| TypeName::parse(name).ok());
         for (key, name) in [("logicalType", &logical), ("physicalType", &physical)] {
             if let Some(name) = name {
-                let kind = Kind::ColumnType(vec![name.clone()]);
+                // A document in a column of JSON is a text in most files.
+                let in_text = physical
+                    .as_ref()
+                    .filter(|physical| physical.is_json() && name.documents().is_some());
+                let kind = Kind::ColumnType(std::iter::once(name).chain(in_text).cloned().collect());
                 self.add(key, vec![column.to_owned()], kind, Accept::ALL, node.place_of(key));
             }
         }
