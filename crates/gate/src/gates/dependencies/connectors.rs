@@ -366,12 +366,12 @@ impl Brought {
 }
 
 fn brings(connector: &Connector, artifact: &str) -> bool {
-    let begins = |known: &&str| {
-        artifact.strip_prefix(*known).is_some_and(|rest| {
+    let begins = |known: &str| {
+        artifact.strip_prefix(known).is_some_and(|rest| {
             rest.is_empty() || rest.starts_with(['-', '_', '.']) || rest.starts_with(|c: char| c.is_ascii_digit())
         })
     };
-    connector.artifacts.iter().any(|known| begins(&known))
+    connector.artifacts.iter().any(|known| begins(known))
 }
 
 fn plain(artifact: &str) -> String {
