@@ -73,9 +73,17 @@ pub struct Settings {
     pub namespace: String,
     /// What was run for the job.
     pub runs: runs::Runs,
+    /// When to stop looking, and to tell what was not looked at. None: never.
+    pub until: Option<std::time::Instant>,
 }
 
 impl Settings {
+    /// Whether the time for looking is over.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| std::time::Instant::now() >= until)
+    }
+
     /// The namespace a document's object goes into.
     #[must_use]
     pub fn namespace_of<'a>(&'a self, document: &'a Document) -> &'a str {
@@ -116,6 +124,7 @@ impl Default for Settings {
             nodes: Vec::new(),
             namespace: "default".to_owned(),
             runs: runs::Runs::default(),
+            until: None,
         }
     }
 }

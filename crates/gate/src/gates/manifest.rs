@@ -172,14 +172,17 @@ fn references(job: &Job, settings: &Settings) -> Vec<Finding> {
 /// Service accounts that are named and that the job does not define, in namespaces whose accounts it does define. Of other namespaces nothing is known.
 fn service_accounts(job: &Job, settings: &Settings) -> Vec<Finding> {
     let mut found = Vec::new();
+    let mut accounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for account in job.documents().filter(|document| document.kind == "ServiceAccount") {
+        let namespace = settings.namespace_of(account);
+        accounts.entry(namespace).or_default().push(&account.name);
+    }
     for document in job.documents() {
         let namespace = settings.namespace_of(document);
-        let defined: Vec<&str> = job
-            .documents()
-            .filter(|other| other.kind == "ServiceAccount" && settings.namespace_of(other) == namespace)
-            .map(|other| other.name.as_str())
-            .collect();
-        if defined.is_empty() || matches!(document.kind.as_str(), "ServiceAccount" | "CustomResourceDefinition") {
+        let Some(defined) = accounts.get(namespace) else {
+            continue;
+        };
+        if matches!(document.kind.as_str(), "ServiceAccount" | "CustomResourceDefinition") {
             continue;
         }
         walk(&document.node, &mut |field, node| {

@@ -49,6 +49,14 @@ impl Looked {
         }
     }
 
+    /// So many of its things were not looked at, since the time was over.
+    fn late(left: usize, one: &str) -> Option<Finding> {
+        let what = Looked::at(left, one, Vec::new()).what;
+        let message = format!("the time for this check is over, and {what} were not looked at");
+        let finding = Finding::cannot_tell("too-much", "", message);
+        (left > 0).then(|| finding.with_fix("give it more with --time-limit, or check parts of the job one by one"))
+    }
+
     /// Nobody asked this gate to run what it judges.
     fn not_asked(gate: Gate) -> Looked {
         Looked {
@@ -95,7 +103,7 @@ pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
         Gate::Sql => sql::look(job, settings),
         Gate::Contracts => contracts::look(job, settings),
         Gate::Dependencies => dependencies::look(job, settings),
-        Gate::Secrets => secrets::look(job),
+        Gate::Secrets => secrets::look(job, settings),
         Gate::Tests => tests::look(job, settings),
         Gate::DryRun => dry_run::look(job, settings),
         Gate::SparkDryRun => spark_dry_run::look(job, settings),

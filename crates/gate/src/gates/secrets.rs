@@ -10,6 +10,7 @@ use regex::Regex;
 use stoke_model::manifest::{Document, Node, Place, Severity, Source};
 
 use super::Looked;
+use crate::Settings;
 use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 
@@ -158,20 +159,25 @@ static ASSIGNMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"(?i)(?:^|[._\-\w]){NAMES}$")).ok());
 
-pub(super) fn look(job: &Job) -> Looked {
+pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let mut findings = Vec::new();
-    let mut count = 0;
+    let (mut count, mut left) = (0, 0);
     for file in job
         .files
         .iter()
         .filter(|file| !matches!(file.kind, Kind::Archive | Kind::Binary))
     {
+        if settings.is_late() {
+            left += 1;
+            continue;
+        }
         count += 1;
         match file.kind {
             Kind::Large => of_large(file, &mut findings),
             _ => of_file(file, &mut findings),
         }
     }
+    findings.extend(Looked::late(left, "file"));
     Looked::at(count, "file", findings)
 }
 
@@ -433,7 +439,7 @@ mod tests {
             files: vec![of_bytes(name, text.as_bytes())],
             ..Job::default()
         };
-        look(&job)
+        look(&job, &Settings::default())
             .findings
             .into_iter()
             .map(|finding| (finding.code.to_string(), finding.line))
@@ -546,7 +552,7 @@ mod tests {
         // Latin-1.
         std::fs::write(&path, text.chars().map(|c| c as u8).collect::<Vec<u8>>()).unwrap();
         let job = crate::job::read(&[path]).unwrap();
-        let found = look(&job).findings;
+        let found = look(&job, &Settings::default()).findings;
         let places: Vec<_> = found
             .iter()
             .map(|one| (one.code.as_ref(), one.line, one.column))
@@ -555,12 +561,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_time_does_not_reach_is_told() {
+        let job = Job {
+            files: vec![of_bytes("a.conf", b"x"), of_bytes("b.conf", b"y")],
+            ..Job::default()
+        };
+        let settings = Settings {
+            until: Some(std::time::Instant::now()),
+            ..Settings::default()
+        };
+        let looked = look(&job, &settings);
+        assert_eq!(looked.findings.len(), 1);
+        assert!(looked.findings[0].cannot_tell && looked.findings[0].message.contains("2 files"));
+    }
+
+    #[test]
     fn what_is_found_is_not_shown() {
         let job = Job {
             files: vec![of_bytes("a.conf", b"spark.x.password hunter22")],
             ..Job::default()
         };
-        let shown = format!("{:?}", look(&job).findings);
+        let shown = format!("{:?}", look(&job, &Settings::default()).findings);
         assert!(!shown.contains("hunter22"), "{shown}");
     }
 }

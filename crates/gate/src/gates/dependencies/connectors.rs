@@ -262,6 +262,7 @@ pub(super) fn judge(job: &Job, found: &mut Found) {
             let certain = is_main(file, application);
             uses.extend(in_file(file, certain));
         }
+        uses.extend(in_config_maps(job, application));
         for one in uses {
             let connector = one.connector;
             let key = (one.source.name().to_owned(), one.place.line, connector.name);
@@ -365,12 +366,12 @@ impl Brought {
 }
 
 fn brings(connector: &Connector, artifact: &str) -> bool {
-    let begins = |known: &&str| {
-        artifact.strip_prefix(*known).is_some_and(|rest| {
+    let begins = |known: &str| {
+        artifact.strip_prefix(known).is_some_and(|rest| {
             rest.is_empty() || rest.starts_with(['-', '_', '.']) || rest.starts_with(|c: char| c.is_ascii_digit())
         })
     };
-    connector.artifacts.iter().any(|known| begins(&known))
+    connector.artifacts.iter().any(|known| begins(known))
 }
 
 fn plain(artifact: &str) -> String {
@@ -468,6 +469,39 @@ fn in_file(file: &File, certain: bool) -> Vec<Use> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Code and SQL in the job's ConfigMaps, which an application mounts.
+fn in_config_maps(job: &Job, application: &Document) -> Vec<Use> {
+    let main = format!("{}.mainApplicationFile", application.spec_path());
+    let main = application
+        .node
+        .lookup(&main)
+        .and_then(Node::as_str)
+        .unwrap_or_default();
+    let main = main.rsplit('/').next().unwrap_or(main);
+    let maps = job.documents().filter(|document| document.kind == "ConfigMap");
+    let mut found = Vec::new();
+    for (map, data) in maps.filter_map(|map| Some((map, map.node.get("data")?))) {
+        for entry in data.entries() {
+            let Some(text) = entry.value.as_str() else { continue };
+            let used = match entry.key.rsplit_once('.') {
+                // Of other programs it is not known whose they are.
+                Some((_, "py")) if entry.key == main => in_python(text),
+                Some((_, "sql")) => in_sql(text),
+                _ => continue,
+            };
+            found.extend(used.into_iter().map(|(connector, written, _)| Use {
+                connector,
+                written: shown(&written),
+                source: Arc::clone(&map.source),
+                place: entry.key_place,
+                path: join("data", &entry.key),
+                certain: entry.key == main,
+            }));
+        }
+    }
+    found
 }
 
 /// Methods whose first argument is a format.

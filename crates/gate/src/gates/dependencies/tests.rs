@@ -388,3 +388,38 @@ fn without_what_it_needs_the_gate_cannot_tell() {
         (0, "1 dependency; known vulnerabilities were not looked up")
     );
 }
+
+/// A list may name anything of the machine; what is not of the repository is neither read nor shown.
+#[test]
+fn requirements_stay_within_the_repository() {
+    let directory = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    put("outside.txt", "hunter22==1\n");
+    put("repository/.git/HEAD", "");
+    put("repository/base.txt", "pandas==2.2.3\n");
+    let mut job = Job::default();
+    for name in [
+        "/etc/passwd",
+        "/proc/kmsg",
+        "/dev/zero",
+        "../../outside.txt",
+        "../base.txt",
+    ] {
+        for option in ["-r", "-c"] {
+            let list = put("repository/jobs/requirements.txt", &format!("{option} {name}\n"));
+            job = crate::job::read(&[list]).unwrap();
+            let found = gather(&job, &Settings::default());
+            let unread: Vec<_> = found.findings.iter().filter(|one| one.code == "file-unread").collect();
+            assert_eq!(unread.len(), usize::from(name != "../base.txt"), "{option} {name}");
+            assert!(unread.iter().all(|one| one.cannot_tell));
+            let shown = format!("{:?} {:?}", found.findings, found.dependencies);
+            assert!(!shown.contains("root:x") && !shown.contains("hunter22"), "{shown}");
+        }
+    }
+    assert_eq!(job.files.len(), 1);
+}

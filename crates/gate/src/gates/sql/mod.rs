@@ -116,10 +116,12 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         };
         cuts.extend(ranges.into_iter().map(|range| (*text, tokens.as_slice(), range)));
     }
-    let mut judged = in_order(&cuts, WORTH_A_THREAD, |(text, tokens, range)| {
-        look.at(text, &tokens[range.clone()])
-    })
-    .into_iter();
+    let judged = in_order(&cuts, WORTH_A_THREAD, |(text, tokens, range)| {
+        (!settings.is_late()).then(|| look.at(text, &tokens[range.clone()]))
+    });
+    let left = judged.iter().filter(|judged| judged.is_none()).count();
+    findings.extend(Looked::late(left, "statement"));
+    let mut judged = judged.into_iter().map(Option::unwrap_or_default);
     let (mut count, mut number) = (0, 0);
     while let (Some((text, tokens, range)), Some(mut first)) = (cuts.get(number), judged.next()) {
         (count, number) = (count + 1, number + 1);

@@ -71,6 +71,9 @@ pub struct Arguments {
     /// File of licences that the job may have [default: `stoke-licences.yaml` in the job]
     #[arg(long, value_name = "FILE")]
     licences: Option<PathBuf>,
+    /// How long looking may take, in seconds; what is not reached by then is told, and does not pass
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    time_limit: u64,
     /// File of values for the job's Helm charts, which are rendered with `helm template` where there is one; may be given again
     #[arg(long, value_name = "FILE")]
     helm_values: Vec<PathBuf>,
@@ -177,6 +180,7 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     };
     let waivers = waivers_of(arguments, &mut context.terminal)?;
     settings.runs = runs(arguments, &job, &mut settings, context).await?;
+    settings.until = std::time::Instant::now().checked_add(Duration::from_secs(arguments.time_limit));
     let mut report = stoke_gate::check(&job, &settings, &waivers);
     if arguments.strict {
         report.be_strict();
