@@ -4,6 +4,8 @@
 //! something else (a values file, a pipeline) is not judged, only looked through for secrets. What cannot be read is told by the gate that would have
 //! ([`Unread`]): nothing passes that nobody read.
 
+mod charts;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -204,49 +206,6 @@ impl Job {
         self.files.iter().flat_map(File::documents)
     }
 
-    /// Directories of charts of Helm that are none of another chart's, by their cards.
-    #[must_use]
-    pub fn charts(&self) -> Vec<PathBuf> {
-        let card = |file: &&File| file.path.ends_with("Chart.yaml") && matches!(file.kind, Kind::Text);
-        let cards = self.files.iter().filter(card);
-        let all: Vec<&Path> = cards.filter_map(|file| file.path.parent()).collect();
-        let within = |directory: &Path| {
-            let above = |other: &&&Path| **other != directory && directory.starts_with(other.join("charts"));
-            all.iter().any(|other| above(&other))
-        };
-        all.iter()
-            .filter(|directory| !within(directory))
-            .map(|directory| directory.to_path_buf())
-            .collect()
-    }
-
-    /// Takes what a chart's templates become in place of them, or says why they could not be rendered.
-    pub fn rendered(&mut self, chart: &Path, result: Result<&[u8], &str>) {
-        let templates = |file: &&mut File| {
-            let of_chart = file.path.strip_prefix(chart).unwrap_or(Path::new(""));
-            of_chart.components().any(|part| part.as_os_str() == "templates")
-        };
-        let mut own = self.files.iter_mut().filter(templates);
-        match result {
-            Ok(bytes) => {
-                own.filter(|file| matches!(file.kind, Kind::Template | Kind::Manifest { .. }))
-                    .for_each(|file| file.kind = Kind::Text);
-                let path = chart.join("templates.rendered.yaml");
-                let mut file = of_bytes(&path.display().to_string(), bytes);
-                file.path = path;
-                self.files.push(file);
-                self.files.sort_by(|one, other| one.name.cmp(&other.name));
-            }
-            Err(why) => {
-                if let Some(file) = own.find(|file| matches!(file.kind, Kind::Template)) {
-                    let message = format!("`helm template` does not render this chart: {why}");
-                    let fix = "give the values it needs with --helm-values";
-                    file.was_not_read("manifest-template", message, fix);
-                }
-            }
-        }
-    }
-
     /// The versions of Spark its applications name, each once.
     #[must_use]
     pub fn spark_versions(&self) -> Vec<String> {
@@ -299,6 +258,7 @@ fn read_within(paths: &[PathBuf], mut left: u64) -> Result<Job, JobError> {
     }
     job.files.sort_by(|one, other| one.name.cmp(&other.name));
     job.files.dedup_by(|one, other| one.path == other.path);
+    charts::leave_values(&mut job.files);
     job.absent = job.files.iter().flat_map(absent).collect();
     Ok(job)
 }
@@ -564,6 +524,11 @@ fn is_archive(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
+/// True for an object of Kubernetes, however wrong.
+fn is_object(document: &Document) -> bool {
+    !document.api_version.is_empty() && !document.kind.is_empty()
+}
+
 /// What a YAML or JSON file is.
 fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Kind {
     let source = Arc::clone(&file.source);
@@ -590,7 +555,6 @@ fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Ki
         return Kind::Contract;
     }
     let card = name == "Chart.yaml" || name.ends_with("/Chart.yaml");
-    let is_object = |document: &Document| !document.api_version.is_empty() && !document.kind.is_empty();
     if card && !documents.iter().any(is_object) {
         return Kind::Text;
     }

@@ -330,6 +330,9 @@ mod tests {
 
     use super::*;
 
+    /// Pod, events; reason, words of the whole text, seconds from which on it counts.
+    type Case = (Pod, Vec<Event>, &'static str, &'static [&'static str], i64);
+
     fn pod(spec: Value, status: Value) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "pi-driver", "namespace": "jobs", "creationTimestamp": "2026-01-01T00:00:00Z"},
@@ -374,7 +377,6 @@ mod tests {
         )
     }
 
-    /// Pod, events; reason, words of the whole text, seconds from which on it counts.
     #[test]
     fn what_a_pod_waits_for_has_a_reason_a_time_and_a_fix() {
         let creating = || on_node(json!([waits("ContainerCreating", "")]), Value::Null);
@@ -385,7 +387,7 @@ mod tests {
                 json!({"phase": "Pending"}),
             )
         };
-        let cases: Vec<(Pod, Vec<Event>, &str, &[&str], i64)> = vec![
+        let cases: Vec<Case> = vec![
             (
                 scheduler("yunikorn"),
                 vec![],

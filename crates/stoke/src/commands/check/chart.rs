@@ -96,8 +96,8 @@ mod tests {
             (OsStr::new("/nowhere/helm"), "manifest-template", "this is a template"),
         ];
         for (helm, code, words) in rows {
-            let mut job = job::read(&[chart.clone()]).unwrap();
-            assert_eq!(job.charts(), [chart.clone()]);
+            let mut job = job::read(std::slice::from_ref(&chart)).unwrap();
+            assert_eq!(job.charts(), std::slice::from_ref(&chart));
             render(&mut job, &[], helm).await;
             let report = stoke_gate::check(&job, &Settings::default(), &Waivers::default());
             let failing: Vec<_> = report
