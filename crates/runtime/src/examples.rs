@@ -86,14 +86,16 @@ mod tests {
         root
     }
 
+    /// The files of a home; what is below `/opt/spark/examples`, and the file each comes from.
+    type Case = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+
     #[test]
     fn the_jar_is_at_both_names_and_one_of_their_own_comes_first() {
         const CORE: &str = "jars/spark-core_2.13-4.1.4.jar";
         const PY: &str = "examples/src/main/python/pi.py";
         const LONG: &str = "jars/spark-examples_2.13-4.1.4.jar";
         const SHORT: &str = "jars/spark-examples.jar";
-        // The files of a home; what is below `/opt/spark/examples`, and the file each comes from.
-        let cases: [(&[&str], &[(&str, &str)]); 5] = [
+        let cases: [Case; 5] = [
             (&[CORE, PY], &[("src", "src"), (SHORT, "ours"), (LONG, "ours")]),
             (&[CORE], &[(SHORT, "ours"), (LONG, "ours")]),
             (

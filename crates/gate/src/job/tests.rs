@@ -203,7 +203,10 @@ fn what_is_named_is_read_or_told() {
     ] {
         let path = large(name);
         assert_eq!(codes(&path), expected, "{name}");
-        assert!(matches!(read(&[path.clone()]).unwrap().files[0].kind, Kind::Large));
+        assert!(matches!(
+            read(std::slice::from_ref(&path)).unwrap().files[0].kind,
+            Kind::Large
+        ));
         std::fs::remove_file(path).unwrap();
     }
     // A directory has data beside its job; what is no text is told only where it is named.
