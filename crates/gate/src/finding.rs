@@ -180,6 +180,14 @@ impl Finding {
         finding
     }
 
+    /// The same as something that could not be told, which does not pass.
+    #[must_use]
+    pub fn unknown(mut self) -> Finding {
+        self.severity = Severity::Error;
+        self.cannot_tell = true;
+        self
+    }
+
     /// The same with a fix.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Finding {

@@ -1,14 +1,18 @@
 //! The files of a job, and what each of them is.
 //!
 //! What a file is follows from its name and its content: YAML and JSON are manifests when a document of theirs has `apiVersion` and `kind`; a file of
-//! something else (a values file, a pipeline) is not judged, only looked through for secrets.
+//! something else (a values file, a pipeline) is not judged, only looked through for secrets. What cannot be read is told by the gate that would have
+//! ([`Unread`]): nothing passes that nobody read.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stoke_model::manifest::{self, Complaint, Document, Node, Source, join_index};
+use stoke_model::manifest::{self, Complaint, Document, Node, Place, Severity, Source, join_index};
 use stoke_submit::argv::contents::local_path;
+
+use crate::finding::{Finding, Gate};
+use crate::text;
 
 /// Directories nobody keeps a job in.
 const LEFT_OUT: [&str; 11] = [
@@ -27,8 +31,12 @@ const LEFT_OUT: [&str; 11] = [
 ];
 /// Complaints about a text that is no YAML, or none that anybody meant.
 const UNREAD: [&str; 3] = ["yaml-syntax", "bad-key", "unknown-tag"];
+/// Complaints after which nothing more of a text is read.
+const STOPS: [&str; 3] = ["yaml-syntax", "too-deep", "too-large"];
 /// Largest file that is read as text, in bytes.
 pub const MOST_BYTES: u64 = 8 << 20;
+/// Most bytes of text of a whole job.
+pub const MOST_TEXT: u64 = 512 << 20;
 /// Most files of a job.
 pub const MOST_FILES: usize = 20_000;
 
@@ -58,8 +66,29 @@ pub enum Kind {
     Archive,
     /// Any other text.
     Text,
+    /// Text that is too long to be held; it is looked through for secrets piece by piece.
+    Large,
     /// What is no text.
     Binary,
+}
+
+/// Something of a file that was not read, or not as it stands.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// The gate that would have read it.
+    pub gate: Gate,
+    /// Stable code.
+    pub code: &'static str,
+    /// An error where its own reader fails, or nothing can be told of it; a warning where the reader goes on.
+    pub severity: Severity,
+    /// False where it is known what its reader does.
+    pub cannot_tell: bool,
+    /// Where; the default for the file as a whole.
+    pub place: Place,
+    /// What.
+    pub message: String,
+    /// What to do about it.
+    pub fix: &'static str,
 }
 
 /// One file.
@@ -73,6 +102,8 @@ pub struct File {
     pub source: Arc<Source>,
     /// What it is.
     pub kind: Kind,
+    /// What of it was not read.
+    pub unread: Vec<Unread>,
 }
 
 /// The files of a job.
@@ -108,6 +139,12 @@ pub enum JobError {
         /// Why.
         cause: std::io::Error,
     },
+    /// A device, a pipe or a socket: reading it could wait for ever, or tell what is nobody's.
+    #[error("{path} is a device, a pipe or a socket, and no file")]
+    NoFile {
+        /// The path.
+        path: String,
+    },
     /// More files than any job has.
     #[error("{path} has more than {MOST_FILES} files")]
     TooMany {
@@ -125,12 +162,89 @@ impl File {
             _ => &[],
         }
     }
+
+    /// What a gate has to say of what it could not read.
+    pub(crate) fn unread_by(&self, gate: Gate) -> impl Iterator<Item = Finding> {
+        let of_gate = self.unread.iter().filter(move |unread| unread.gate == gate);
+        of_gate.map(|unread| {
+            let mut finding = match unread.place.line {
+                0 => Finding::of_file(unread.severity, unread.code, &self.name, &*unread.message),
+                _ => Finding::at(
+                    unread.severity,
+                    unread.code,
+                    &self.source,
+                    unread.place,
+                    "",
+                    &*unread.message,
+                ),
+            };
+            finding.cannot_tell = unread.cannot_tell;
+            finding.with_fix(unread.fix)
+        })
+    }
+
+    /// Notes that it was not looked at at all.
+    fn was_not_read(&mut self, code: &'static str, message: String, fix: &'static str) {
+        let gate = reader(&self.name).unwrap_or(Gate::Secrets);
+        self.unread = vec![Unread {
+            gate,
+            code,
+            severity: Severity::Error,
+            cannot_tell: true,
+            place: Place::default(),
+            message,
+            fix,
+        }];
+    }
 }
 
 impl Job {
     /// Its objects with their files.
     pub fn documents(&self) -> impl Iterator<Item = &Document> {
         self.files.iter().flat_map(File::documents)
+    }
+
+    /// Directories of charts of Helm that are none of another chart's, by their cards.
+    #[must_use]
+    pub fn charts(&self) -> Vec<PathBuf> {
+        let card = |file: &&File| file.path.ends_with("Chart.yaml") && matches!(file.kind, Kind::Text);
+        let cards = self.files.iter().filter(card);
+        let all: Vec<&Path> = cards.filter_map(|file| file.path.parent()).collect();
+        let within = |directory: &Path| {
+            let above = |other: &&&Path| **other != directory && directory.starts_with(other.join("charts"));
+            all.iter().any(|other| above(&other))
+        };
+        all.iter()
+            .filter(|directory| !within(directory))
+            .map(|directory| directory.to_path_buf())
+            .collect()
+    }
+
+    /// Takes what a chart's templates become in place of them, or says why they could not be rendered.
+    pub fn rendered(&mut self, chart: &Path, result: Result<&[u8], &str>) {
+        let templates = |file: &&mut File| {
+            let of_chart = file.path.strip_prefix(chart).unwrap_or(Path::new(""));
+            of_chart.components().any(|part| part.as_os_str() == "templates")
+        };
+        let mut own = self.files.iter_mut().filter(templates);
+        match result {
+            Ok(bytes) => {
+                own.filter(|file| matches!(file.kind, Kind::Template | Kind::Manifest { .. }))
+                    .for_each(|file| file.kind = Kind::Text);
+                let path = chart.join("templates.rendered.yaml");
+                let mut file = of_bytes(&path.display().to_string(), bytes);
+                file.path = path;
+                self.files.push(file);
+                self.files.sort_by(|one, other| one.name.cmp(&other.name));
+            }
+            Err(why) => {
+                if let Some(file) = own.find(|file| matches!(file.kind, Kind::Template)) {
+                    let message = format!("`helm template` does not render this chart: {why}");
+                    let fix = "give the values it needs with --helm-values";
+                    file.was_not_read("manifest-template", message, fix);
+                }
+            }
+        }
     }
 
     /// The versions of Spark its applications name, each once.
@@ -153,16 +267,34 @@ impl Job {
 /// # Errors
 /// When a path cannot be read; a job that is half seen would half pass.
 pub fn read(paths: &[PathBuf]) -> Result<Job, JobError> {
+    read_within(paths, MOST_TEXT)
+}
+
+/// The same with so many bytes of text in all.
+fn read_within(paths: &[PathBuf], mut left: u64) -> Result<Job, JobError> {
     let mut job = Job::default();
     for path in paths {
         let unreadable = |cause| JobError::Unreadable {
             path: path.display().to_string(),
             cause,
         };
-        if std::fs::metadata(path).map_err(unreadable)?.is_dir() {
-            walk(path, &mut job)?;
+        let kind = std::fs::metadata(path).map_err(unreadable)?;
+        if kind.is_dir() {
+            walk(path, &mut job, &mut left)?;
+        } else if kind.is_file() {
+            let mut file = read_file(path, &mut left)?;
+            if matches!(file.kind, Kind::Binary) && file.unread.is_empty() {
+                let message = "this is no text, and no archive that is known: nothing in it was looked at";
+                file.was_not_read(
+                    "file-unread",
+                    message.to_owned(),
+                    "name the files that the job is made of",
+                );
+            }
+            job.files.push(file);
         } else {
-            job.files.push(read_file(path)?);
+            let path = path.display().to_string();
+            return Err(JobError::NoFile { path });
         }
     }
     job.files.sort_by(|one, other| one.name.cmp(&other.name));
@@ -217,7 +349,7 @@ fn absent(file: &File) -> Vec<Absent> {
     found
 }
 
-fn walk(directory: &Path, job: &mut Job) -> Result<(), JobError> {
+fn walk(directory: &Path, job: &mut Job, left: &mut u64) -> Result<(), JobError> {
     let unreadable = |cause| JobError::Unreadable {
         path: directory.display().to_string(),
         cause,
@@ -232,38 +364,99 @@ fn walk(directory: &Path, job: &mut Job) -> Result<(), JobError> {
         let name = name.to_string_lossy();
         if kind.is_dir() {
             if !name.starts_with('.') && !LEFT_OUT.contains(&&*name) {
-                walk(&path, job)?;
+                walk(&path, job, left)?;
             }
         } else if kind.is_file() && (!name.starts_with('.') || name.starts_with(".env")) {
             if job.files.len() >= MOST_FILES {
                 let path = directory.display().to_string();
                 return Err(JobError::TooMany { path });
             }
-            job.files.push(read_file(&path)?);
+            job.files.push(read_file(&path, left)?);
         }
     }
     Ok(())
 }
 
-fn read_file(path: &Path) -> Result<File, JobError> {
+/// Reads a file; `left`: how many bytes of text the job may still have.
+fn read_file(path: &Path, left: &mut u64) -> Result<File, JobError> {
     let shown = path.strip_prefix("./").unwrap_or(path).display().to_string();
     let unreadable = |cause| JobError::Unreadable {
         path: shown.clone(),
         cause,
     };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    let mut bytes = Vec::new();
     let archive = is_archive(&shown);
-    if !archive && size <= MOST_BYTES {
+    let large = size > MOST_BYTES;
+    let mut bytes = Vec::new();
+    if !archive && (large || size <= *left) {
         let file = std::fs::File::open(path).map_err(unreadable)?;
-        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+        // The beginning of a large file tells what it is.
+        let most = if large { 64 << 10 } else { MOST_BYTES };
+        file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
     }
-    let mut file = of_bytes(&shown, &bytes);
-    if !archive && size > MOST_BYTES {
+    let mut file = match large && !archive {
+        true => large_file(&shown, size, &bytes),
+        false => of_bytes(&shown, &bytes),
+    };
+    if !archive && !large && size > *left {
+        file = of_bytes(&shown, &[]);
         file.kind = Kind::Binary;
+        let message = format!(
+            "a job may have {} MiB of text, and this file goes beyond",
+            MOST_TEXT >> 20
+        );
+        file.was_not_read(
+            "too-much",
+            message,
+            "check the parts of the job one by one, or name its files",
+        );
+    } else if !archive && !large {
+        *left -= size;
     }
     file.path = path.to_owned();
     Ok(file)
+}
+
+/// A file that is not held, by its beginning.
+fn large_file(name: &str, size: u64, beginning: &[u8]) -> File {
+    // A character may be cut in two at the end.
+    let text = text::decode(&beginning[..beginning.len().saturating_sub(4)]);
+    let json = name.to_ascii_lowercase().ends_with(".json");
+    // Data lie beside a job as JSON, too.
+    let is_data = json && !text.as_ref().is_some_and(|found| looks_like_object(&found.text));
+    let mut file = File {
+        name: name.to_owned(),
+        path: PathBuf::from(name),
+        source: Source::new(name, ""),
+        kind: if text.is_some() { Kind::Large } else { Kind::Binary },
+        unread: Vec::new(),
+    };
+    if reader(name).is_some() && !is_data {
+        let message = format!(
+            "the file has {} MiB; more than {} are looked through for secrets only",
+            size >> 20,
+            MOST_BYTES >> 20
+        );
+        file.was_not_read(
+            "file-unread",
+            message,
+            "divide it, or keep it apart from the job when it is none of it",
+        );
+    }
+    file
+}
+
+/// The gate that reads a file of a name, where its name tells.
+fn reader(name: &str) -> Option<Gate> {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    let extension = base.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match extension.to_ascii_lowercase().as_str() {
+        "yaml" | "yml" | "json" => Some(Gate::Manifest),
+        "sql" | "hql" | "py" => Some(Gate::Sql),
+        "conf" | "properties" if base.starts_with("spark") => Some(Gate::Conf),
+        "txt" | "in" if base.starts_with("requirements") || base.starts_with("constraints") => Some(Gate::Dependencies),
+        _ => None,
+    }
 }
 
 /// The file of a name and its content.
@@ -274,27 +467,95 @@ pub fn of_bytes(name: &str, bytes: &[u8]) -> File {
         .rsplit_once('.')
         .map_or("", |(_, extension)| extension)
         .to_ascii_lowercase();
-    let text = std::str::from_utf8(bytes).ok();
-    let kind = match extension.as_str() {
-        _ if is_archive(name) => Kind::Archive,
-        "yaml" | "yml" | "json" => manifest(name, bytes),
-        _ if text.is_none() || bytes.contains(&0) => Kind::Binary,
-        "sql" | "hql" => Kind::Sql,
-        "py" => Kind::Python,
-        "txt" | "in" if base.starts_with("requirements") || base.starts_with("constraints") => Kind::Requirements,
-        "conf" | "properties" if base.starts_with("spark") => Kind::Properties,
-        _ => Kind::Text,
-    };
-    let text = match &kind {
-        Kind::Archive | Kind::Binary => "",
-        _ => text.unwrap_or_default(),
-    };
-    File {
+    let archive = is_archive(name);
+    let decoded = if archive { None } else { text::decode(bytes) };
+    let mut file = File {
         name: name.to_owned(),
         path: PathBuf::from(name),
-        source: Source::new(name, text),
-        kind,
+        source: Source::new(name, decoded.as_ref().map_or("", |found| &found.text)),
+        kind: match archive {
+            true => Kind::Archive,
+            false => Kind::Binary,
+        },
+        unread: Vec::new(),
+    };
+    let Some(decoded) = decoded else {
+        if !archive && reader(name).is_some() {
+            let message = "this is no text, whatever its name says: nothing in it was looked at".to_owned();
+            file.was_not_read("file-unread", message, "save it as text in UTF-8, or remove it");
+        }
+        return file;
+    };
+    file.kind = match extension.as_str() {
+        "yaml" | "yml" | "json" => manifest(name, bytes, decoded.odd, &mut file),
+        "sql" | "hql" => Kind::Sql,
+        "py" => Kind::Python,
+        "txt" | "in" if reader(name).is_some() => Kind::Requirements,
+        "conf" | "properties" if reader(name).is_some() => Kind::Properties,
+        _ => Kind::Text,
+    };
+    if let Some(at) = decoded.odd {
+        encoding(&mut file, bytes, at, decoded.encoding);
     }
+    file
+}
+
+/// What comes of an encoding that is not UTF-8, by who reads such a file.
+fn encoding(file: &mut File, bytes: &[u8], at: usize, encoding: &str) {
+    let (gate, code, severity, cannot_tell, message, fix) = match &file.kind {
+        Kind::Python => {
+            let declared = text::declared(bytes);
+            if declared.as_deref().is_some_and(text::is_single_byte) {
+                return;
+            }
+            match declared.filter(|declared| !declared.starts_with("utf")) {
+                Some(declared) => (
+                    Gate::Sql,
+                    "file-unread",
+                    Severity::Error,
+                    true,
+                    format!("the text is in {declared}, which is not read here"),
+                    "save it as UTF-8",
+                ),
+                None => (
+                    Gate::Sql,
+                    "python-syntax",
+                    Severity::Error,
+                    false,
+                    format!("Python does not read this: it is {encoding}, and no encoding is declared"),
+                    "save it as UTF-8",
+                ),
+            }
+        }
+        // Spark opens both as UTF-8.
+        Kind::Sql | Kind::Properties => (
+            if matches!(file.kind, Kind::Sql) {
+                Gate::Sql
+            } else {
+                Gate::Conf
+            },
+            "not-utf8",
+            Severity::Warning,
+            false,
+            format!("this is {encoding}; Spark reads UTF-8, and other characters instead of these"),
+            "save the file as UTF-8",
+        ),
+        _ => return,
+    };
+    file.unread.push(Unread {
+        gate,
+        code,
+        severity,
+        cannot_tell,
+        place: file.source.place_at(before(bytes, at)),
+        message,
+        fix,
+    });
+}
+
+/// Where a byte of a file stands in the text that is made of it: every byte became a character.
+fn before(bytes: &[u8], at: usize) -> usize {
+    bytes[..at].iter().map(|byte| char::from(*byte).len_utf8()).sum()
 }
 
 fn is_archive(name: &str) -> bool {
@@ -304,14 +565,22 @@ fn is_archive(name: &str) -> bool {
 }
 
 /// What a YAML or JSON file is.
-fn manifest(name: &str, bytes: &[u8]) -> Kind {
-    let text = String::from_utf8_lossy(bytes);
-    let (documents, complaints) = manifest::check_bytes(name, bytes);
+fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Kind {
+    let source = Arc::clone(&file.source);
+    let text = source.text();
+    let (documents, mut complaints) = manifest::check(name, text);
+    // What is no object need not be UTF-8.
+    if let Some(at) = odd.filter(|_| looks_like_object(text)) {
+        let place = source.place_at(before(bytes, at));
+        let message = "the text is not UTF-8 from here on";
+        let complaint = Complaint::new(Severity::Error, "not-utf8", &source, place, "", message.to_owned());
+        complaints.push(complaint.with_suggestion("save the file as UTF-8"));
+    }
     let unread = complaints.iter().any(|complaint| UNREAD.contains(&complaint.code));
     // Templates of Helm and Jinja stand where YAML has no meaning for them, or in the directory where Helm looks for them; in a text they are just text.
     let chart = name.split('/').rev().skip(1).any(|directory| directory == "templates");
     if text.contains("{{") && (unread || chart) {
-        return if looks_like_object(&text) {
+        return if looks_like_object(text) {
             Kind::Template
         } else {
             Kind::Text
@@ -320,16 +589,49 @@ fn manifest(name: &str, bytes: &[u8]) -> Kind {
     if is_contract(name, &documents) {
         return Kind::Contract;
     }
-    let mut objects = documents.iter();
-    if objects.any(|document| !document.api_version.is_empty() && !document.kind.is_empty())
-        || (looks_like_object(&text) && manifest::has_errors(&complaints))
-    {
+    let card = name == "Chart.yaml" || name.ends_with("/Chart.yaml");
+    let is_object = |document: &Document| !document.api_version.is_empty() && !document.kind.is_empty();
+    if card && !documents.iter().any(is_object) {
+        return Kind::Text;
+    }
+    if documents.iter().any(is_object) || (looks_like_object(text) && manifest::has_errors(&complaints)) {
         return Kind::Manifest { documents, complaints };
     }
-    if std::str::from_utf8(bytes).is_err() {
-        return Kind::Binary;
+    let stopped = complaints
+        .into_iter()
+        .find(|complaint| complaint.is_error() && STOPS.contains(&complaint.code));
+    if let Some(complaint) = stopped.filter(|_| is_meant(name, text, bytes)) {
+        file.unread.push(Unread {
+            gate: Gate::Manifest,
+            code: "yaml-unread",
+            severity: Severity::Error,
+            cannot_tell: true,
+            place: file.source.line_place(complaint.line),
+            message: format!(
+                "this cannot be read to its end, so that nobody knows what it is: {}",
+                complaint.message
+            ),
+            fix: "mend it, or keep it apart from the job when it is none of it",
+        });
     }
     Kind::Text
+}
+
+/// Whether a text that cannot be read as YAML or JSON was meant to be: of JSON there are dialects (records one after the other, comments) that are nobody's
+/// manifest.
+fn is_meant(name: &str, text: &str, bytes: &[u8]) -> bool {
+    if text.contains("{%") {
+        return false;
+    }
+    if !name.to_ascii_lowercase().ends_with(".json") {
+        return true;
+    }
+    let contract = name.split('/').rev().skip(1).any(|directory| directory == "contracts");
+    let records = || {
+        let mut all = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>();
+        all.all(|record| record.is_ok())
+    };
+    (contract || text.contains("apiVersion") || text.contains("\"expectations\"")) && !records()
 }
 
 /// True for a data contract: one of the Open Data Contract Standard, a suite of Great Expectations, or a short one where contracts are kept.
@@ -360,95 +662,4 @@ fn looks_like_object(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kind(name: &str, text: &str) -> &'static str {
-        match of_bytes(name, text.as_bytes()).kind {
-            Kind::Manifest { .. } => "manifest",
-            Kind::Template => "template",
-            Kind::Contract => "contract",
-            Kind::Sql => "sql",
-            Kind::Python => "python",
-            Kind::Requirements => "requirements",
-            Kind::Properties => "properties",
-            Kind::Archive => "archive",
-            Kind::Text => "text",
-            Kind::Binary => "binary",
-        }
-    }
-
-    #[test]
-    fn a_file_is_what_its_name_and_content_say() {
-        let cases = [
-            ("a.yaml", "apiVersion: v1\nkind: Pod\n", "manifest"),
-            ("a.yml", "image: {tag: 1}\n", "text"),
-            ("a.json", "{\"apiVersion\": \"v1\", \"kind\": \"Pod\"}", "manifest"),
-            ("a.json", "{\"a\": 1}", "text"),
-            // Somebody's manifest that no longer parses.
-            ("a.yaml", "apiVersion: v1\nkind: [\n", "manifest"),
-            ("a.yaml", "on: [push\n", "text"),
-            (
-                "t/a.yaml",
-                "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Values.name }}\n",
-                "template",
-            ),
-            (
-                "t/a.yaml",
-                "{{- if .Values.x }}\napiVersion: v1\nkind: Pod\n{{- end }}\n",
-                "template",
-            ),
-            (
-                "a.yaml",
-                "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {x: '{{ kept }}'}}\n",
-                "manifest",
-            ),
-            (
-                "a.yaml",
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  page: |\n    {{ title }}\n",
-                "manifest",
-            ),
-            (
-                "chart/templates/a.yaml",
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{ .Values.name }}\"}\n",
-                "template",
-            ),
-            ("a.yaml", "apiVersion: v3.1.0\nkind: DataContract\nid: x\n", "contract"),
-            ("a.json", "{\"name\": \"s\", \"expectations\": []}", "contract"),
-            ("contracts/a.yaml", "columns: {id: {}}\n", "contract"),
-            ("a.contract.yaml", "rows: {min: 1}\n", "contract"),
-            ("a.yaml", "columns: {id: {}}\n", "text"),
-            ("q.sql", "SELECT 1", "sql"),
-            ("q.hql", "SELECT 1", "sql"),
-            ("m.py", "", "python"),
-            ("requirements-dev.txt", "x", "requirements"),
-            ("notes.txt", "x", "text"),
-            ("spark-defaults.conf", "a b", "properties"),
-            ("nginx.conf", "a b", "text"),
-            ("a.jar", "PK", "archive"),
-            ("a.bin", "\0", "binary"),
-        ];
-        for (name, text, expected) in cases {
-            assert_eq!(kind(name, text), expected, "{name}: {text}");
-        }
-        assert!(matches!(of_bytes("a.py", b"\xff").kind, Kind::Binary));
-    }
-
-    #[test]
-    fn a_directory_is_read_in_order_without_what_is_not_of_the_job() {
-        let directory = tempfile::tempdir().unwrap();
-        for name in ["b.sql", "a/c.py", ".git/config", "venv/x.py", ".env", ".hidden.yaml"] {
-            let path = directory.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "x").unwrap();
-        }
-        let job = read(&[directory.path().to_owned(), directory.path().join("b.sql")]).unwrap();
-        let names: Vec<_> = job
-            .files
-            .iter()
-            .map(|file| file.path.strip_prefix(directory.path()).unwrap().display().to_string())
-            .collect();
-        assert_eq!(names, [".env", "a/c.py", "b.sql"]);
-        assert!(matches!(read(&["/nowhere".into()]), Err(JobError::Unreadable { .. })));
-    }
-}
+mod tests;

@@ -25,6 +25,7 @@ pub mod policies;
 pub mod python;
 pub mod runs;
 pub mod sizing;
+pub mod text;
 pub mod verdict;
 pub mod waivers;
 

@@ -5,10 +5,17 @@
 //! together while the program runs is not known before, and is left out.
 
 mod frames;
+mod literals;
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 use tree_sitter::{Node, Parser, Tree};
+
+pub use literals::{Literal, literals};
+
+/// Most characters of SQL in a program, in all; names that are put together of names may stand for any number.
+const MOST_SQL: usize = 4 << 20;
 
 /// A text of SQL in a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +47,19 @@ pub enum Form {
 
 /// Why a program cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no Python from here on")]
-pub struct NoPython {
-    /// The first byte that is not understood.
-    pub at: usize,
+pub enum NoPython {
+    /// What is no Python.
+    #[error("this is no Python from here on")]
+    Syntax {
+        /// The first byte that is not understood.
+        at: usize,
+    },
+    /// More SQL than is followed.
+    #[error("the SQL of this program is put together to more than {} MiB by here", MOST_SQL >> 20)]
+    TooMuch {
+        /// Where the call stands with which it is too much.
+        at: usize,
+    },
 }
 
 /// The texts that a program gives to a Spark session's `sql`, to `functions.expr`, `selectExpr` and `filter`, and its types and schemas in DDL.
@@ -51,16 +67,29 @@ pub struct NoPython {
 /// # Errors
 /// Where the program is no Python. What could be read of it is not returned, since it may be read wrongly.
 pub fn sql_strings(text: &str) -> Result<Vec<SqlString>, NoPython> {
-    let Some(tree) = parse(text) else {
-        return Err(NoPython { at: 0 });
-    };
-    if let Some(at) = first_error(tree.root_node()) {
-        return Err(NoPython { at });
-    }
+    let tree = tree(text)?;
     let program = Program::of(tree.root_node(), text);
     let mut found = Vec::new();
-    program.calls(tree.root_node(), &mut found);
+    let mut length = 0;
+    for node in nodes(tree.root_node()).filter(|node| node.kind() == "call") {
+        let before = found.len();
+        found.extend(program.call(node));
+        program.expressions(node, &mut found);
+        length += found[before..].iter().map(|found| found.offsets.len()).sum::<usize>();
+        if length > MOST_SQL {
+            return Err(NoPython::TooMuch { at: node.start_byte() });
+        }
+    }
     Ok(found)
+}
+
+/// The syntax of a program.
+fn tree(text: &str) -> Result<Tree, NoPython> {
+    let tree = parse(text).ok_or(NoPython::Syntax { at: 0 })?;
+    match first_error(tree.root_node()) {
+        Some(at) => Err(NoPython::Syntax { at }),
+        None => Ok(tree),
+    }
 }
 
 fn parse(text: &str) -> Option<Tree> {
@@ -69,16 +98,27 @@ fn parse(text: &str) -> Option<Tree> {
     parser.parse(text, None)
 }
 
-fn first_error(node: Node<'_>) -> Option<usize> {
-    if node.is_error() || node.is_missing() {
-        return Some(node.start_byte());
-    }
-    if !node.has_error() {
+/// A node and everything below it, in the order of the text. A program may be nested deeper than a stack is.
+fn nodes(root: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    let mut cursor = root.walk();
+    let mut next = Some(root);
+    std::iter::from_fn(move || {
+        let node = next?;
+        let mut more = cursor.goto_first_child() || cursor.goto_next_sibling();
+        while !more && cursor.goto_parent() {
+            more = cursor.goto_next_sibling();
+        }
+        next = more.then(|| cursor.node());
+        Some(node)
+    })
+}
+
+fn first_error(root: Node<'_>) -> Option<usize> {
+    if !root.has_error() {
         return None;
     }
-    let mut cursor = node.walk();
-    let found = node.children(&mut cursor).find_map(first_error);
-    found.or(Some(node.start_byte()))
+    let wrong = nodes(root).find(|node| node.is_error() || node.is_missing());
+    Some(wrong.unwrap_or(root).start_byte())
 }
 
 /// What is known of names in a program.
@@ -88,6 +128,14 @@ struct Program<'a> {
     given: HashMap<&'a str, Vec<Option<Node<'a>>>>,
     /// Names that are given a value once, and the value; `None` for those that are given more than one.
     values: HashMap<&'a str, Option<Node<'a>>>,
+    /// Names that are imported from Spark's functions.
+    imported: HashSet<&'a str>,
+    /// Names of the program's own functions.
+    defined: HashSet<&'a str>,
+    /// Whether the text speaks of Spark.
+    of_spark: bool,
+    /// Names that are looked at or have been, and whether they are frames.
+    frames: RefCell<HashMap<&'a str, bool>>,
 }
 
 impl<'a> Program<'a> {
@@ -96,8 +144,14 @@ impl<'a> Program<'a> {
             text,
             given: HashMap::new(),
             values: HashMap::new(),
+            imported: frames::imported(text),
+            defined: HashSet::new(),
+            of_spark: text.contains("pyspark"),
+            frames: RefCell::default(),
         };
-        program.names(root);
+        for node in nodes(root) {
+            program.name(node);
+        }
         program
     }
 
@@ -105,9 +159,14 @@ impl<'a> Program<'a> {
         self.text.get(node.byte_range()).unwrap_or_default()
     }
 
-    /// Collects what names are given, wherever that is.
-    fn names(&mut self, node: Node<'a>) {
+    /// Notes what a name is given.
+    fn name(&mut self, node: Node<'a>) {
         match node.kind() {
+            "function_definition" => {
+                if let Some(name) = node.child_by_field_name("name") {
+                    self.defined.insert(self.written(name));
+                }
+            }
             "assignment" => {
                 if let Some(left) = node.child_by_field_name("left") {
                     self.given(left, node.child_by_field_name("right"));
@@ -143,10 +202,6 @@ impl<'a> Program<'a> {
             }
             _ => {}
         }
-        let mut cursor = node.walk();
-        for child in node.children(&mut cursor) {
-            self.names(child);
-        }
     }
 
     fn given(&mut self, left: Node<'a>, value: Option<Node<'a>>) {
@@ -165,17 +220,6 @@ impl<'a> Program<'a> {
                     self.given.entry(self.written(name)).or_default().push(None);
                 }
             }
-        }
-    }
-
-    fn calls(&self, node: Node<'a>, found: &mut Vec<SqlString>) {
-        if node.kind() == "call" {
-            found.extend(self.call(node));
-            self.expressions(node, found);
-        }
-        let mut cursor = node.walk();
-        for child in node.children(&mut cursor) {
-            self.calls(child, found);
         }
     }
 
@@ -285,14 +329,14 @@ impl<'a> Program<'a> {
             }
             "parenthesized_expression" => node
                 .named_child(0)
-                .is_some_and(|inner| self.is_session(inner, depth + 1)),
+                .is_some_and(|inner| depth < 32 && self.is_session(inner, depth + 1)),
             _ => false,
         }
     }
 
     /// Adds the text of an expression; `None` when it is not known. `filled`: braces stand for what is filled in.
     fn text_of(&self, node: Node<'a>, filled: bool, text: &mut SqlString, depth: usize) -> Option<()> {
-        if depth > 16 {
+        if depth > 16 || text.offsets.len() > MOST_SQL {
             return None;
         }
         match node.kind() {
@@ -448,122 +492,4 @@ impl SqlString {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sql(text: &str) -> Vec<String> {
-        sql_strings(text).unwrap().into_iter().map(|found| found.sql).collect()
-    }
-
-    #[test]
-    fn literals_of_every_form() {
-        let cases = [
-            ("spark.sql('SELECT 1')", vec!["SELECT 1"]),
-            ("spark.sql(\"\"\"SELECT\n1\"\"\")", vec!["SELECT\n1"]),
-            ("spark.sql('SELECT ' 'a' \"b\")", vec!["SELECT ab"]),
-            ("spark.sql(('SELECT '\n  # why\n  '1'))", vec!["SELECT 1"]),
-            ("spark.sql('a\\nb\\'c\\\\d')", vec!["a\nb'c\\d"]),
-            ("spark.sql(r'a\\nb')", vec!["a\\nb"]),
-            ("spark.sql('a\\\nb')", vec!["ab"]),
-            (
-                "spark.sql(f'SELECT {x} FROM {t:>{w}} {{k}}')",
-                vec!["SELECT ${} FROM ${} {k}"],
-            ),
-            (
-                "spark.sql('SELECT {} {a} {{b}}'.format(1, a=2))",
-                vec!["SELECT ${} ${} {b}"],
-            ),
-            ("spark.sql('SELECT * FROM {df}', df=df)", vec!["SELECT * FROM ${}"]),
-            ("spark.sql('SELECT :a', args={'a': 1})", vec!["SELECT :a"]),
-            ("spark.sql('SELECT ' + 'b')", vec!["SELECT b"]),
-            ("spark.sql(sqlQuery='SELECT 1')", vec!["SELECT 1"]),
-            ("spark.sql('''a'''.strip())", vec!["a"]),
-            ("spark.sql('\\u00e9x')", vec!["?x"]),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(sql(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_session_is_known_by_its_name_or_its_making() {
-        for text in [
-            "self.spark.sql('x')",
-            "get(1).spark_session.sql('x')",
-            "sqlContext.sql('x')",
-            "s = SparkSession.builder.getOrCreate()\ns.sql('x')",
-            "SparkSession.builder.appName('a').getOrCreate().sql('x')",
-        ] {
-            assert_eq!(sql(text), ["x"], "{text}");
-        }
-        for text in [
-            "duckdb.sql('x')",
-            "con.sql('x')",
-            "sql('x')",
-            "spark.table('x')",
-            "db.session.sql('x')",
-        ] {
-            assert_eq!(sql(text), [] as [&str; 0], "{text}");
-        }
-    }
-
-    #[test]
-    fn names_are_followed_only_when_they_have_one_value() {
-        assert_eq!(sql("Q = 'SELECT 1'\nspark.sql(Q)"), ["SELECT 1"]);
-        assert_eq!(
-            sql("def f():\n    q = f'SELECT {x}'\n    return spark.sql(q)"),
-            ["SELECT ${}"]
-        );
-        for text in [
-            "Q = 'a'\nQ = 'b'\nspark.sql(Q)",
-            "Q = 'a'\nQ += 'b'\nspark.sql(Q)",
-            "def f(Q):\n    spark.sql(Q)\nQ = 'a'",
-            "for Q in ['a']:\n    spark.sql(Q)",
-            "spark.sql(open('x').read())",
-            "spark.sql('a %s' % b)",
-            "Q = Q\nspark.sql(Q)",
-        ] {
-            assert_eq!(sql(text), [] as [&str; 0], "{text}");
-        }
-    }
-
-    #[test]
-    fn places_lead_back_to_the_file() {
-        let text = "x = 1\nspark.sql('''SELECT\n  é \\'b''')";
-        let found = &sql_strings(text).unwrap()[0];
-        assert_eq!(found.sql, "SELECT\n  é 'b");
-        let at = |what: char| found.sql.chars().position(|c| c == what).unwrap();
-        assert_eq!(&text[found.offset(at('é'))..][.."é".len()], "é");
-        assert_eq!(&text[found.offset(at('b'))..][..1], "b");
-        assert_eq!(&text[found.call..][..9], "spark.sql");
-        assert!(found.offset(1000) < text.len());
-    }
-
-    #[test]
-    fn expressions_are_literals() {
-        for (text, expected) in [
-            ("df.select(F.expr('a + 1'))", vec!["a + 1"]),
-            (
-                "df.selectExpr('a', \"b + 1 AS c\", f'{x} + 1', y)",
-                vec!["a", "b + 1 AS c"],
-            ),
-            ("df.withColumn('a', functions.expr('b' ' + 1'))", vec!["b + 1"]),
-            ("pl.expr('a')", vec![]),
-            ("F.expr(text)", vec![]),
-        ] {
-            assert_eq!(sql(text), expected, "{text}");
-            assert!(
-                sql_strings(text)
-                    .unwrap()
-                    .iter()
-                    .all(|found| found.kind == Form::Expression)
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_python_says_where() {
-        assert_eq!(sql_strings("x = 1\ndef f(:\n"), Err(NoPython { at: 12 }));
-        assert!(sql_strings("").unwrap().is_empty());
-    }
-}
+mod tests;

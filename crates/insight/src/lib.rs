@@ -13,6 +13,8 @@ pub mod bundle;
 pub mod compare;
 pub mod cost;
 pub mod doctor;
+#[cfg(test)]
+mod extremes;
 pub mod facts;
 pub mod size;
 mod text;

@@ -76,6 +76,33 @@ fn first(objects: Objects, driver_log: &str, executor_log: &str) -> Finding {
 }
 
 #[test]
+fn a_driver_whose_scheduler_is_not_there() {
+    for (scheduler, status, found) in [
+        ("yunikorn", json!({"phase": "Pending"}), true),
+        ("default-scheduler", json!({"phase": "Pending"}), false),
+        (
+            "yunikorn",
+            json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}),
+            false,
+        ),
+    ] {
+        let mut driver = pod("driver", "", status);
+        driver["spec"]["schedulerName"] = json!(scheduler);
+        let objects = Objects {
+            application: application("SUBMITTED", ""),
+            pods: vec![driver],
+            ..Objects::default()
+        };
+        let findings = failures::findings(&facts(objects, "", ""));
+        let told = findings.iter().find(|finding| finding.id == "scheduler-missing");
+        assert_eq!(told.is_some(), found, "{scheduler}");
+        assert!(told.is_none_or(
+            |told| told.cause.contains("the scheduler yunikorn") && told.fix.text.contains("spec.batchScheduler")
+        ));
+    }
+}
+
+#[test]
 fn a_driver_that_waits() {
     let pending = |message: &str| json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]});
     for (status, id) in [

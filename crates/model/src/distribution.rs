@@ -48,6 +48,29 @@ pub fn nearest(version: &str) -> &'static Distribution {
     of(version).unwrap_or(if before { oldest } else { newest })
 }
 
+/// Whether an image is one that Spark's project publishes, of which is known what is in it: `apache/spark` and Docker's own `spark`. What a mirror or
+/// anybody else's image holds is not known.
+///
+/// ```
+/// use stoke_model::distribution::is_official;
+/// assert!(is_official("docker.io/apache/spark:4.1.4-python3") && is_official("spark:4.1.4"));
+/// assert!(!is_official("registry.example.com/apache/spark:4.1.4") && !is_official("acme/spark:4.1.4"));
+/// ```
+#[must_use]
+pub fn is_official(image: &str) -> bool {
+    let image = image.trim().split('@').next().unwrap_or_default();
+    let tagged = image.rfind(':').filter(|colon| !image[*colon..].contains('/'));
+    let repository = tagged.map_or(image, |colon| &image[..colon]);
+    let plain = ["docker.io/", "index.docker.io/", "registry-1.docker.io/"]
+        .iter()
+        .find_map(|host| repository.strip_prefix(host))
+        .unwrap_or(repository);
+    matches!(
+        plain,
+        "spark" | "library/spark" | "apache/spark" | "apache/spark-py" | "apache/spark-r"
+    )
+}
+
 /// `4.1` of `4.1.4`.
 #[must_use]
 pub fn minor(version: &str) -> &str {

@@ -12,6 +12,7 @@
 //! - [`pod_security`]: what the Pod Security Standards forbid of a pod
 //! - [`annotations`]: what people may ask for beyond the published fields
 //! - [`go`]: values as Go writes them in messages
+//! - [`waiting`]: what a pod that does not start waits for, and who can change it
 //! - [`names`]: object names, labels, annotations other programs depend on
 
 pub mod annotations;
@@ -29,3 +30,4 @@ pub mod names;
 pub mod pod_security;
 pub mod quantity;
 pub mod schema;
+pub mod waiting;

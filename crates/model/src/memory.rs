@@ -92,6 +92,16 @@ impl MemoryError {
         "bad-memory"
     }
 
+    /// What is wrong, without what to write instead: for who tells that of its own.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Fraction { text, .. } => {
+                format!("`{text}` is not a memory string: Spark takes whole numbers only")
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What to write instead, when that can be told.
     pub fn instead(&self) -> Option<&str> {
         match self {

@@ -1,5 +1,6 @@
 //! One Rego file: which version of the language it is of, and what it says.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use regorus::Engine;
@@ -34,6 +35,10 @@ impl Module {
     /// Parses a file as Rego v1, or else as v0.
     pub fn parse(source: &Arc<Source>) -> Result<Self, Box<Problem>> {
         let start = place(source, 1, 1);
+        let source = &match text::mended(source.text()) {
+            Cow::Borrowed(_) => Arc::clone(source),
+            Cow::Owned(mended) => Source::new(source.name(), &mended),
+        };
         if let Some(offset) = text::endless_reference(source.text()) {
             let message = "the reference has more than 64 steps";
             return Err(at(source, source.place_at(offset), "rego-syntax", message).into());

@@ -1,5 +1,7 @@
 //! What can be told of Rego before it is parsed.
 
+use std::borrow::Cow;
+
 /// Steps a reference may have. The interpreter goes down each of them, on the stack.
 const MAX_STEPS: usize = 64;
 
@@ -41,6 +43,101 @@ fn bare(text: &str) -> String {
         }
     }
     bare
+}
+
+/// Words after which a parenthesis on the next line goes on with what was begun.
+const GOES_ON: [&str; 13] = [
+    "as", "contains", "default", "else", "every", "if", "import", "in", "not", "package", "some", "with", "null",
+];
+
+/// The text as the interpreter has to have it to read it as OPA does. Lines stay; so do columns, but for the rest of a line where something was put in.
+///
+/// - To OPA a call has its parenthesis right behind the name; the interpreter also takes one on the next line, which begins an expression of its own.
+/// - Rego v0 chains bodies (`head { … } { … }`), which the interpreter does not take behind a set: the head is written again.
+pub(crate) fn mended(text: &str) -> Cow<'_, str> {
+    let bare = bare(text);
+    let mut put: Vec<(usize, Option<char>, String)> = separated(&bare);
+    put.extend(chained(&bare, text));
+    if put.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    put.sort_by_key(|(at, ..)| *at);
+    let mut mended = String::with_capacity(text.len() + put.len() * 32);
+    let mut from = 0;
+    for (at, instead, what) in put {
+        mended.push_str(text.get(from..at).unwrap_or_default());
+        mended.push_str(&what);
+        from = at + instead.map_or(0, char::len_utf8);
+    }
+    mended.push_str(text.get(from..).unwrap_or_default());
+    Cow::Owned(mended)
+}
+
+/// Where a semicolon parts a reference from a parenthesis on a later line, and the blank it stands for.
+fn separated(bare: &str) -> Vec<(usize, Option<char>, String)> {
+    let mut found = Vec::new();
+    for (at, _) in bare.match_indices('(') {
+        let before = bare[..at].trim_end();
+        let blank = &bare[before.len()..at];
+        let name_from = before
+            .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .map_or(0, |at| at + 1);
+        let name = &before[name_from..];
+        let ends = before.ends_with(']') || (!name.is_empty() && !GOES_ON.contains(&name));
+        if !blank.contains('\n') || !ends {
+            continue;
+        }
+        match blank.chars().next_back().filter(|last| matches!(last, ' ' | '\t')) {
+            Some(last) => found.push((at - last.len_utf8(), Some(last), ";".to_owned())),
+            None => found.push((at, None, ";".to_owned())),
+        }
+    }
+    found
+}
+
+/// Where a further body of a set begins, and the head it is given.
+fn chained(bare: &str, text: &str) -> Vec<(usize, Option<char>, String)> {
+    let mut found = Vec::new();
+    let mut depth = 0usize;
+    // Where the head began; where it ended, once its first body was met.
+    let (mut begun, mut head, mut otherwise) = (0, None::<usize>, false);
+    let (mut line_begins, mut last) = (true, ' ');
+    for (at, character) in bare.char_indices() {
+        if character == '\n' {
+            line_begins = true;
+            continue;
+        }
+        if character.is_whitespace() {
+            continue;
+        }
+        let body = character == '{' && depth == 0 && !matches!(last, '=' | ':' | ',');
+        if depth == 0 && !body && (line_begins || (last == '}' && head.is_some())) {
+            otherwise = bare[at..].starts_with("else");
+            if !otherwise {
+                (begun, head) = (at, None);
+            }
+        }
+        if body {
+            match head {
+                None => head = Some(at),
+                Some(end) => {
+                    let written = bare[begun..end].trim_end();
+                    let is_set = written.ends_with(']') || written.contains(" contains ");
+                    if is_set && !otherwise && !written.ends_with(" if") {
+                        let again = text[begun..begun + written.len()].replace(['\n', '\r'], " ");
+                        found.push((at, None, format!("{again} ")));
+                    }
+                }
+            }
+        }
+        match character {
+            '{' | '[' | '(' => depth += 1,
+            '}' | ']' | ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (line_begins, last) = (false, character);
+    }
+    found
 }
 
 /// True for a text that uses words of Rego v1 without importing them: it is not meant to be v0, in which they are names.
@@ -90,6 +187,47 @@ mod tests {
         );
         assert_eq!(bare("ä := \"ö\""), "ä := \"__\"");
         assert_eq!(bare("\"open\nif"), "\"____\nif");
+    }
+
+    #[test]
+    fn parentheses_on_a_line_of_their_own_are_no_calls() {
+        for (text, expected) in [
+            ("x {\n  a.b\n  (c)\n}", "x {\n  a.b\n ;(c)\n}"),
+            ("x {\n  a[_] # (d)\n\n\t(c)\n}", "x {\n  a[_] # (d)\n\n;(c)\n}"),
+            ("x {\n  a\n(c)\n}", "x {\n  a\n;(c)\n}"),
+            ("x {\n  f(c)\n  not\n  (c)\n}", "x {\n  f(c)\n  not\n  (c)\n}"),
+            ("x {\n  1 +\n  (c)\n}", "x {\n  1 +\n  (c)\n}"),
+            ("x { f (c); `a\n(b)` }", "x { f (c); `a\n(b)` }"),
+        ] {
+            assert_eq!(mended(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn chained_bodies_of_sets_have_their_head_again() {
+        for (text, expected) in [
+            (
+                "v[{\"m\": m}] {\n a\n} {\n b\n}\nw[x] { c }",
+                "v[{\"m\": m}] {\n a\n} v[{\"m\": m}] {\n b\n}\nw[x] { c }",
+            ),
+            (
+                "v[x] { a }\n{ b }\n# c\n{ d }",
+                "v[x] { a }\nv[x] { b }\n# c\nv[x] { d }",
+            ),
+            ("v[x] { a } w[y] { b } { c }", "v[x] { a } w[y] { b } w[y] { c }"),
+            ("f(x) { a } { b }", "f(x) { a } { b }"),
+            ("f[x] = y { a } else = z { b }", "f[x] = y { a } else = z { b }"),
+            (
+                "x = {\"a\"}\ny := {z | z := 1} { a }",
+                "x = {\"a\"}\ny := {z | z := 1} { a }",
+            ),
+            (
+                "package a\nimport data.b\nv[x] { a } { b }",
+                "package a\nimport data.b\nv[x] { a } v[x] { b }",
+            ),
+        ] {
+            assert_eq!(mended(text), expected, "{text}");
+        }
     }
 
     #[test]

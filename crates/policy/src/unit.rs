@@ -12,10 +12,11 @@ use stoke_model::manifest::Source;
 
 use crate::ast::{Definition, Kind};
 use crate::data::{INVENTORY, OURS};
+use crate::extensions::{self, budget};
 use crate::module::{Module, reference};
 use crate::problem::{Problem, Said, at};
 use crate::rules::{self, RuleInfo};
-use crate::{check, extensions, names};
+use crate::{check, names};
 
 /// The package of the rules through which others are asked when they are to see more than `input`.
 pub(crate) const ENTRY: &str = "stoke_entry";
@@ -286,7 +287,15 @@ impl Asked<'_> {
     fn evaluate(&mut self, entry: &str, rule: &Rule) -> Result<Value, Box<Problem>> {
         self.set_input(rule.wide);
         let fail = |text: &str| self.unit.problem("rego-evaluation", Said::parse(text), Some(rule));
-        match self.engine.eval_rule(entry.to_owned()) {
+        budget::begin();
+        let came = self.engine.eval_rule(entry.to_owned());
+        if let Some(refused) = budget::refused() {
+            return Err(self
+                .unit
+                .problem("rego-evaluation", Said::parse(&refused), Some(rule))
+                .into());
+        }
+        match came {
             Ok(regorus::Value::Undefined) => Ok(Value::Null),
             Ok(value) => serde_json::to_value(&value).map_err(|error| fail(&error.to_string()).into()),
             Err(error) => Err(fail(&error.to_string()).into()),

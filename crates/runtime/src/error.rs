@@ -50,6 +50,14 @@ pub enum ImageError {
         /// What is missing there.
         reason: String,
     },
+    /// The directory with which containers of this Spark start cannot be written.
+    #[error("{} cannot be made ready: {source}", .directory.display())]
+    Launch {
+        /// The directory.
+        directory: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// No suitable Java.
     #[error("{0}")]
     Java(#[from] JavaError),
@@ -65,6 +73,7 @@ impl ImageError {
             ImageError::NotInstalled(_) => "stoke::runtime::not-installed",
             ImageError::Corrupt(_) => "stoke::runtime::corrupt",
             ImageError::NotASpark { .. } => "stoke::runtime::not-a-spark",
+            ImageError::Launch { .. } => "stoke::runtime::launch",
             ImageError::Java(error) => error.code(),
         }
     }

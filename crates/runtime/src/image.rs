@@ -76,6 +76,7 @@ impl Mount {
 impl Image {
     pub(crate) fn new(name: &str, runtime: Runtime, java: Java, launch: &Launch, rule: Option<&Rule>) -> Image {
         let mut mounts = spark_mounts(&runtime);
+        mounts.extend(crate::examples::mounts(&runtime.spark_home, &launch.examples));
         mounts.extend(python_mounts(&runtime));
         if !java.home.starts_with("/usr") {
             mounts.push(Mount::read_only(&java.home, &java.home));
@@ -115,6 +116,39 @@ impl Image {
     }
 }
 
+impl Image {
+    /// Whether a file that an application names below [`SPARK_HOME`] is in this image; what is there beside it when it is not. None for files
+    /// elsewhere, which volumes bring.
+    pub fn lacks(&self, file: &Path) -> Option<Vec<String>> {
+        if !file.starts_with(SPARK_HOME) || self.scratch.iter().any(|directory| file.starts_with(directory)) {
+            return None;
+        }
+        let covering = |path: &Path| {
+            let mounts = self.mounts.iter().filter(|mount| path.starts_with(&mount.target));
+            let mount = mounts.max_by_key(|mount| mount.target.components().count())?;
+            Some(mount.host.join(path.strip_prefix(&mount.target).ok()?))
+        };
+        let exact = self
+            .mounts
+            .iter()
+            .any(|mount| mount.target == file && mount.host.exists());
+        if exact || covering(file).is_some_and(|host| host.exists()) {
+            return None;
+        }
+        let directory = file.parent()?;
+        let entries = covering(directory).and_then(|host| std::fs::read_dir(host).ok());
+        let listed = entries.into_iter().flatten().flatten();
+        let listed = listed.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mounted = self
+            .mounts
+            .iter()
+            .filter(|mount| mount.target.parent() == Some(directory));
+        let mounted = mounted.filter_map(|mount| Some(mount.target.file_name()?.to_string_lossy().into_owned()));
+        let beside: std::collections::BTreeSet<String> = listed.chain(mounted).collect();
+        Some(beside.into_iter().collect())
+    }
+}
+
 /// The environment of the official images, with this machine's Java and Python.
 fn environment(runtime: &Runtime, java: &Java) -> Vec<(String, String)> {
     let python = runtime
@@ -139,12 +173,12 @@ fn environment(runtime: &Runtime, java: &Java) -> Vec<(String, String)> {
 }
 
 /// Entries of a `SPARK_HOME` that belong into an image. Others are other programs' or a running Spark's own (logs, work).
-const SPARK_ENTRIES: [&str; 14] = [
+/// `examples` has a rule of its own.
+const SPARK_ENTRIES: [&str; 13] = [
     "bin",
     "sbin",
     "jars",
     "data",
-    "examples",
     "licenses",
     "conf",
     "R",
@@ -242,5 +276,68 @@ impl Preparation {
             read_only: false,
         };
         Some(Preparation { command, mount })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Origin;
+
+    #[test]
+    fn what_an_image_lacks_is_told_with_what_is_beside_it() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("src/main")).unwrap();
+        for file in ["src/main/pi.py", "src/main/sort.py", "ours.jar"] {
+            std::fs::write(root.path().join(file), "").unwrap();
+        }
+        let image = Image {
+            name: "spark:4.1.4".into(),
+            id: String::new(),
+            runtime: Runtime {
+                version: "4.1.4".parse().unwrap(),
+                spark_home: root.path().into(),
+                python: None,
+                origin: Origin::Installed,
+            },
+            java: Java {
+                home: "/java".into(),
+                version: "17".into(),
+                major: 17,
+                build: String::new(),
+                modules: Vec::new(),
+            },
+            mounts: vec![
+                Mount::read_only(root.path().join("src"), "/opt/spark/examples/src"),
+                Mount::read_only(
+                    root.path().join("ours.jar"),
+                    "/opt/spark/examples/jars/spark-examples.jar",
+                ),
+            ],
+            scratch: vec![WORK_DIRECTORY.into()],
+            environment: Vec::new(),
+            entrypoint: Vec::new(),
+            working_directory: WORK_DIRECTORY.into(),
+            user: SPARK_USER,
+            launch_directory: root.path().into(),
+            missing: Vec::new(),
+        };
+        let cases: [(&str, Option<&[&str]>); 7] = [
+            ("/opt/spark/examples/src/main/pi.py", None),
+            ("/opt/spark/examples/src/main/pie.py", Some(&["pi.py", "sort.py"])),
+            ("/opt/spark/examples/jars/spark-examples.jar", None),
+            (
+                "/opt/spark/examples/jars/spark-examples_2.12-3.1.1.jar",
+                Some(&["spark-examples.jar"]),
+            ),
+            ("/opt/spark/nowhere/a.jar", Some(&[])),
+            ("/opt/spark/work-dir/a.jar", None),
+            ("/app/a.jar", None),
+        ];
+        for (file, expected) in cases {
+            let lacks = image.lacks(Path::new(file));
+            let expected = expected.map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+            assert_eq!(lacks, expected, "{file}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -78,6 +79,8 @@ pub struct Launch {
     pub key: String,
     /// The program that is the containers' entrypoint.
     pub program: PathBuf,
+    /// The examples jar for a Spark that has none.
+    pub examples: PathBuf,
     archives_possible: bool,
 }
 
@@ -87,13 +90,13 @@ impl Launch {
     /// Errors: the jars or the directory cannot be read or written.
     pub fn open(runtimes: &Path, runtime: &Runtime, java: &Java, program: Option<&Path>) -> Result<Launch, ImageError> {
         let failed = |path: &Path| {
-            let home = path.to_owned();
-            move |error: std::io::Error| ImageError::NotASpark {
-                home,
-                reason: error.to_string(),
-            }
+            let directory = path.to_owned();
+            move |source: std::io::Error| ImageError::Launch { directory, source }
         };
-        let jars = Jar::all(&runtime.spark_home.join("jars")).map_err(failed(&runtime.spark_home))?;
+        let jars = Jar::all(&runtime.spark_home.join("jars")).map_err(|error| ImageError::NotASpark {
+            home: runtime.spark_home.clone(),
+            reason: error.to_string(),
+        })?;
         let key = key(runtime, java, &jars);
         let directory = runtimes.join("launch").join(format!("{}-{key}", runtime.version));
         let program = match program {
@@ -120,6 +123,7 @@ impl Launch {
             }
         };
         Ok(Launch {
+            examples: crate::examples::place(&directory).map_err(failed(&directory))?,
             directory,
             key,
             program,
@@ -150,14 +154,22 @@ const ENTRYPOINT: &str = "#!/bin/sh\nexec /opt/stoke/bin/stoke __entrypoint \"$@
 /// What Spark's executors have as their pre-stop hook when decommissioning is on.
 const DECOMMISSION: &str = "#!/bin/sh\nexec /opt/stoke/bin/stoke __entrypoint __decommission \"$@\"\n";
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all, whoever else writes it at the same time: in another process, or for another pod in this one.
 pub(crate) fn write(directory: &Path, name: &str, content: &[u8], mode: u32) -> std::io::Result<()> {
-    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
-    let mut file = std::fs::File::create(&temporary)?;
-    file.write_all(content)?;
-    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, directory.join(name))
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let count = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = directory.join(format!(".{name}.{}.{count}", std::process::id()));
+    let written = (|| {
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(content)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, directory.join(name))
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
 }
 
 /// A jar of Spark's.
@@ -296,6 +308,26 @@ mod tests {
             Some(vec!["-XX:+A".to_owned(), "-Db=c d".to_owned()])
         );
         assert_eq!(own_options("\0\nusage: nothing\0"), None);
+    }
+
+    #[test]
+    fn many_may_write_one_file_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let writers: Vec<_> = (0..16)
+            .map(|_| {
+                let directory = root.path().to_owned();
+                std::thread::spawn(move || (0..20).try_for_each(|_| write(&directory, "a", b"whole", 0o644)))
+            })
+            .collect();
+        for writer in writers {
+            writer.join().unwrap().unwrap();
+        }
+        let left: Vec<_> = std::fs::read_dir(root.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
+        assert_eq!(left, ["a"]);
     }
 
     #[test]

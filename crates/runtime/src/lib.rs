@@ -12,6 +12,7 @@
 
 pub mod entrypoint;
 pub mod error;
+mod examples;
 pub mod image;
 pub mod install;
 mod jar;

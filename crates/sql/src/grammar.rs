@@ -13,9 +13,9 @@ use crate::lexer::{self, Beginnings, LexerError, Rules, Token};
 use crate::machine::Machine;
 use crate::moves::{Moves, Network};
 use crate::parsed::Parsed;
-use crate::parser::{self, Ends};
+use crate::parser::{self, Ends, Stopped};
 use crate::refusals;
-use crate::tree::{Read as ReadTree, Steps, Tree};
+use crate::tree::{NoTree, Read as ReadTree, Steps, Tree};
 
 /// Classes in the jar.
 const LEXER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseLexer.class";
@@ -26,23 +26,68 @@ const MOST_CLASS: u64 = 16 << 20;
 /// Kinds of tokens a grammar may have; that of Spark 4.3 has some 500.
 const MOST_KINDS: usize = 1 << 16;
 
-/// What the parser's conditions ask of the session's configuration, with Spark's defaults (`SQLConf`, `AbstractParser.configureParser`).
-const SETTINGS: [(&str, bool); 7] = [
-    // spark.sql.legacy.setopsPrecedence.enabled
-    ("legacy_setops_precedence_enabled", false),
-    // spark.sql.legacy.exponentLiteralAsDecimal.enabled
-    ("legacy_exponent_literal_as_decimal_enabled", false),
-    // spark.sql.ansi.enforceReservedKeywords
-    ("SQL_standard_keyword_behavior", false),
-    // spark.sql.ansi.doubleQuotedIdentifiers
-    ("double_quoted_identifiers", false),
-    // spark.sql.legacy.parameterSubstitution.constantsOnly
-    ("parameter_substitution_enabled", true),
-    // spark.sql.legacy.identifierClause
-    ("legacy_identifier_clause_only", false),
-    // spark.sql.operatorPipeSyntax.singleCharacterEnabled
-    ("single_character_pipe_operator_enabled", true),
+/// What the parser's conditions ask of the session's configuration: the name they have for it, its key, and Spark's default (`SQLConf`,
+/// `AbstractParser.configureParser`).
+const SETTINGS: [(&str, &str, Set); 7] = [
+    (
+        "legacy_setops_precedence_enabled",
+        "spark.sql.legacy.setopsPrecedence.enabled",
+        Set::No,
+    ),
+    (
+        "legacy_exponent_literal_as_decimal_enabled",
+        "spark.sql.legacy.exponentLiteralAsDecimal.enabled",
+        Set::No,
+    ),
+    (
+        "SQL_standard_keyword_behavior",
+        "spark.sql.ansi.enforceReservedKeywords",
+        Set::No,
+    ),
+    ("double_quoted_identifiers", DOUBLE_QUOTED, Set::No),
+    (
+        "parameter_substitution_enabled",
+        "spark.sql.legacy.parameterSubstitution.constantsOnly",
+        Set::Yes,
+    ),
+    (
+        "legacy_identifier_clause_only",
+        "spark.sql.legacy.identifierClause",
+        Set::No,
+    ),
+    (
+        "single_character_pipe_operator_enabled",
+        "spark.sql.operatorPipeSyntax.singleCharacterEnabled",
+        Set::Yes,
+    ),
 ];
+
+/// The key that makes names of what is in double quotes; in ANSI mode only.
+pub const DOUBLE_QUOTED: &str = "spark.sql.ansi.doubleQuotedIdentifiers";
+/// The key of ANSI mode, which is on by default since Spark 4.0.
+pub const ANSI: &str = "spark.sql.ansi.enabled";
+
+/// What is known of a key of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// It is off.
+    No,
+    /// It is on.
+    Yes,
+    /// It may be either: what one of the two takes is taken.
+    Maybe,
+}
+
+impl Set {
+    /// Both of two.
+    fn and(self, other: Set) -> Set {
+        match (self, other) {
+            (Set::No, _) | (_, Set::No) => Set::No,
+            (Set::Yes, Set::Yes) => Set::Yes,
+            _ => Set::Maybe,
+        }
+    }
+}
 
 /// Rules that take what Spark's parser then refuses with an error of its own: an identifier with a hyphen that is not quoted.
 const ERRORS: [&str; 1] = ["errorCapturingIdentifierExtra"];
@@ -110,6 +155,14 @@ impl SyntaxError {
     }
 }
 
+/// The condition of a text that may be SQL, and is not read: it would take too long. Spark's own parser has the same when its stack is full.
+pub const TOO_COMPLEX: &str = "FAILED_TO_PARSE_TOO_COMPLEX";
+
+fn too_complex(text: &[char], at: usize) -> SyntaxError {
+    let message = "what stands before this can be read in too many ways, or is too deep: it was not read on";
+    SyntaxError::at(text, at, TOO_COMPLEX, message.to_owned())
+}
+
 /// What a text is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
@@ -171,6 +224,14 @@ impl Grammar {
     /// # Errors
     /// When its jar cannot be read, or its grammar has something this Stoke does not know.
     pub fn of_spark(home: &Path) -> Result<Grammar, GrammarError> {
+        Grammar::of_spark_with(home, &[])
+    }
+
+    /// The same where some keys of the configuration are set: [`DOUBLE_QUOTED`] and [`ANSI`].
+    ///
+    /// # Errors
+    /// As [`Grammar::of_spark`].
+    pub fn of_spark_with(home: &Path, known: &[(&str, Set)]) -> Result<Grammar, GrammarError> {
         let jars = home.join("jars");
         let named = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -178,14 +239,11 @@ impl Grammar {
         };
         let entries = std::fs::read_dir(&jars).into_iter().flatten().flatten();
         let jar = entries.map(|entry| entry.path()).find(named);
-        Grammar::of_jar(&jar.ok_or(GrammarError::NoJar(jars))?)
+        Grammar::of_jar(&jar.ok_or(GrammarError::NoJar(jars))?, known)
     }
 
     /// That in this `spark-sql-api` jar.
-    ///
-    /// # Errors
-    /// As [`Grammar::of_spark`].
-    pub fn of_jar(jar: &Path) -> Result<Grammar, GrammarError> {
+    fn of_jar(jar: &Path, known: &[(&str, Set)]) -> Result<Grammar, GrammarError> {
         let failed = |cause: String| GrammarError::Jar {
             place: jar.display().to_string(),
             cause,
@@ -203,21 +261,27 @@ impl Grammar {
             Ok(bytes)
         };
         let (lexer, parser) = (class(LEXER)?, class(PARSER)?);
-        let mut grammar = Grammar::of_classes(&lexer, &parser)?;
         let name = jar.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         let version = name.rsplit_once('-').map_or("", |(_, version)| version);
         let mut numbers = version.split('.').map_while(|part| part.parse().ok());
-        if let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) {
-            grammar.version = (major, minor);
-        }
+        let version = numbers.next().zip(numbers.next());
+        let set = |key: &str, default: Set| known.iter().find(|(of, _)| *of == key).map_or(default, |(_, set)| *set);
+        let ansi = set(
+            ANSI,
+            if version.unwrap_or_default() >= (4, 0) {
+                Set::Yes
+            } else {
+                Set::No
+            },
+        );
+        let mut grammar = Grammar::of_classes(&lexer, &parser, set(DOUBLE_QUOTED, Set::No).and(ansi))?;
+        // Where it is not known which Spark it is, what only some versions refuse is taken.
+        grammar.version = version.unwrap_or_default();
         Ok(grammar)
     }
 
-    /// That of a compiled lexer and parser. Which Spark they are of is not known then: what only some versions refuse is taken.
-    ///
-    /// # Errors
-    /// As [`Grammar::of_spark`].
-    pub fn of_classes(lexer: &[u8], parser: &[u8]) -> Result<Grammar, GrammarError> {
+    /// That of a compiled lexer and parser.
+    fn of_classes(lexer: &[u8], parser: &[u8], double_quoted: Set) -> Result<Grammar, GrammarError> {
         let read = |place: &'static str, bytes: &[u8]| -> Result<(Recognizer, Atn), GrammarError> {
             let class = class::read(bytes).map_err(|cause| GrammarError::Class { place, cause })?;
             let atn = Atn::decode(&class.tables).map_err(|cause| GrammarError::Tables { place, cause })?;
@@ -237,10 +301,12 @@ impl Grammar {
         let (lexer_class, lexer, beginnings) = lexer?;
         let (parser_class, parser) = parser?;
         let setting = |name: &str| {
-            SETTINGS
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| *value)
+            let found = SETTINGS.iter().find(|(known, ..)| *known == name)?;
+            Some(if found.1 == DOUBLE_QUOTED {
+                double_quoted
+            } else {
+                found.2
+            })
         };
         let (mut never, mut aheads) = (Vec::new(), HashMap::new());
         for (number, predicate) in &parser_class.predicates {
@@ -249,14 +315,15 @@ impl Grammar {
                 // Those of precedences are ways of their own in the network.
                 Predicate::Asks { what, .. } if what.contains("precpred") => true,
                 Predicate::Asks { what, negated } => match (setting(what), parser_class.aheads.get(what)) {
-                    (Some(value), _) => value != *negated,
+                    (Some(Set::Maybe), _) => true,
+                    (Some(value), _) => (value == Set::Yes) != *negated,
                     (None, Some(ahead)) => {
                         let on = ahead.settings.iter().map(|name| setting(name).ok_or(name));
-                        let on: Result<Vec<bool>, _> = on.collect();
+                        let on: Result<Vec<Set>, _> = on.collect();
                         let on = on
                             .map_err(|name| GrammarError::Condition(name.clone()))?
                             .into_iter()
-                            .all(|on| on);
+                            .all(|on| on != Set::No);
                         if on {
                             aheads.insert(*number, (ahead.clone(), *negated));
                         }
@@ -374,7 +441,8 @@ impl Grammar {
     /// not known, the text is taken where it is right with nothing, a name or a number in their place.
     ///
     /// Cost: linear in the text for what people write and for long lists, joins and parentheses, some 15 µs for a statement of twenty words; more than linear
-    /// for thousands of `CASE`s, `NOT`s, lambdas or comments inside each other, which the grammar lets be read in many ways.
+    /// for thousands of `CASE`s, `NOT`s or lambdas inside each other, which the grammar lets be read in many ways. What takes more than a budget is not
+    /// read to its end, and is an error of the condition [`TOO_COMPLEX`].
     ///
     /// # Errors
     /// Where it stops.
@@ -494,7 +562,11 @@ impl Grammar {
             LexerError::Unknown(what) => stopped(0, format!("this Spark's lexer has something unknown: {what}")),
         })?;
         self.refuse_names(text, &mut tokens);
-        parser::accepts(&self.parser, moves, ends, start, &tokens).map_err(|index| {
+        parser::accepts(&self.parser, moves, ends, start, &tokens).map_err(|why| {
+            let index = match why {
+                Stopped::At(index) => index,
+                Stopped::Budget(index) => return too_complex(text, tokens[index].from),
+            };
             let token = tokens[index];
             match token.from == token.to {
                 true => stopped(token.from, "the statement ends too early".to_owned()),
@@ -512,7 +584,11 @@ impl Grammar {
             steps,
         };
         // There is a way, as the parser takes it; were there none, nothing would be said of the tree.
-        let tree = read.tree(start).unwrap_or_default();
+        let tree = match read.tree(start) {
+            Ok(tree) => tree,
+            Err(NoTree::NoWay) => Tree::default(),
+            Err(NoTree::Budget) => return Err(too_complex(text, 0)),
+        };
         Ok((tokens, tree))
     }
 
@@ -588,7 +664,7 @@ mod tests {
         assert!(said(Grammar::of_spark(directory.path()).err()).contains("9.9.9.jar"));
         zip::ZipWriter::new(File::create(&jar).unwrap()).finish().unwrap();
         assert!(said(Grammar::of_spark(directory.path()).err()).contains("SqlBaseLexer.class"));
-        assert!(said(Grammar::of_classes(b"no class", b"").err()).contains("cannot be read"));
+        assert!(said(Grammar::of_classes(b"no class", b"", Set::No).err()).contains("cannot be read"));
     }
 
     #[test]

@@ -22,5 +22,7 @@ pub mod parser;
 mod refusals;
 pub mod tree;
 
-pub use grammar::{Entry, Grammar, GrammarError, Reading, SWITCHES, SyntaxError};
+pub use grammar::{
+    ANSI, DOUBLE_QUOTED, Entry, Grammar, GrammarError, Reading, SWITCHES, Set, SyntaxError, TOO_COMPLEX,
+};
 pub use parsed::{Node, Parsed, Piece, Word};

@@ -203,12 +203,15 @@ impl<'p> Node<'p> {
         self.parsed.tokens.get(self.taken().from).map_or(0, |token| token.from)
     }
 
-    /// The name it is: what is in backquotes without them, else as it is written.
+    /// The name it is: what is in backquotes without them, or in double quotes where these make names; else as it is written.
     pub fn name(self) -> String {
         let text = self.text();
-        match text.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
-            Some(inner) => inner.replace("``", "`"),
-            None => text,
+        let within = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+        let is_name = || self.below().iter().any(|node| node.is("quotedIdentifier"));
+        match (within('`'), within('"')) {
+            (Some(inner), _) => inner.replace("``", "`"),
+            (_, Some(inner)) if is_name() => inner.replace("\"\"", "\""),
+            _ => text,
         }
     }
 

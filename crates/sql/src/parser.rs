@@ -64,6 +64,21 @@ pub struct Ends {
     pub looked: u64,
 }
 
+/// Entries that all lists together may have for a text, some 160 MB; and states that may be looked at, besides those for each token. What people write needs
+/// some hundreds of each for a token.
+const MOST_ENTRIES: usize = 12 << 20;
+const MOST_LOOKED: u64 = 4 << 20;
+const MOST_LOOKED_A_TOKEN: u64 = 4_000;
+
+/// Why tokens are not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// No way takes the token of this index.
+    At(usize),
+    /// The budget was used up at this one: there are too many ways to take what is before it.
+    Budget(usize),
+}
+
 /// Entries a list may keep from one text for the next.
 const KEPT: usize = 1 << 16;
 
@@ -84,6 +99,11 @@ impl Ends {
         emptied(&mut self.next);
         self.by_call.clear();
         self.by_call.resize(calls, (0, 0));
+    }
+
+    /// Entries of all lists.
+    fn entries(&self) -> usize {
+        self.entered.len() + self.waiting.len() + self.ended.len() + self.visited.len()
     }
 
     fn enter(&mut self, call: u32) -> u32 {
@@ -191,14 +211,15 @@ fn index(number: usize) -> u32 {
 /// Whether the tokens are what this rule takes, all of them; `ends` says then where the rules on the way ended.
 ///
 /// # Errors
-/// The index of the first token that no way takes.
+/// The index of the first token that no way takes, or where the budget was used up.
 pub fn accepts(
     network: &Network,
     moves: &mut Moves,
     ends: &mut Ends,
     rule: usize,
     tokens: &[Token],
-) -> Result<(), usize> {
+) -> Result<(), Stopped> {
+    let most = ends.looked + MOST_LOOKED + MOST_LOOKED_A_TOKEN * tokens.len() as u64;
     ends.clear(network.calls.len());
     let outermost = ends.enter(NONE);
     ends.next.push((network.start(rule), outermost));
@@ -215,6 +236,9 @@ pub fn accepts(
                 continue;
             }
             ends.looked += 1;
+            if ends.looked > most || ends.entries() > MOST_ENTRIES {
+                return Err(Stopped::Budget(place.min(tokens.len().saturating_sub(1))));
+            }
             for number in moves.of(network, state, column) {
                 match moves.list[number] {
                     Move::Token { to } => {
@@ -271,9 +295,9 @@ pub fn accepts(
             return Ok(());
         }
         if !taken {
-            return Err(place.min(tokens.len().saturating_sub(1)));
+            return Err(Stopped::At(place.min(tokens.len().saturating_sub(1))));
         }
         column = after;
     }
-    Err(tokens.len().saturating_sub(1))
+    Err(Stopped::At(tokens.len().saturating_sub(1)))
 }

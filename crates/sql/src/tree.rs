@@ -94,6 +94,19 @@ impl Ended {
     }
 }
 
+/// Steps that may be taken for a text, besides those for each token. What people write needs some hundred for a token.
+const MOST_STEPS: u64 = 4 << 20;
+const MOST_STEPS_A_TOKEN: u64 = 4_000;
+
+/// Why there is no tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoTree {
+    /// There is no way through the grammar.
+    NoWay,
+    /// The budget was used up.
+    Budget,
+}
+
 /// Room for finding ways, which is used again for the next.
 #[derive(Debug, Default)]
 pub struct Steps {
@@ -141,7 +154,8 @@ pub struct Read<'a> {
 
 impl Read<'_> {
     /// The tree of a rule over all tokens; `None` where there is no way, which does not happen for what the parser takes.
-    pub fn tree(&mut self, rule: usize) -> Option<Tree> {
+    pub fn tree(&mut self, rule: usize) -> Result<Tree, NoTree> {
+        let most = self.steps.count + MOST_STEPS + MOST_STEPS_A_TOKEN * self.tokens.len() as u64;
         let mut tree = Tree::default();
         tree.nodes.push(Taken {
             rule,
@@ -153,8 +167,8 @@ impl Read<'_> {
         let mut waiting = vec![(0, 0)];
         while let Some((node, precedence)) = waiting.pop() {
             let Taken { rule, from, to, .. } = tree.nodes[node];
-            if !self.way(rule, precedence, from, to) {
-                return None;
+            if !self.way(rule, precedence, from, to, most)? {
+                return Err(NoTree::NoWay);
             }
             let first = tree.parts.len();
             for step in &self.steps.taken {
@@ -177,15 +191,19 @@ impl Read<'_> {
             }
             tree.nodes[node].parts = first..tree.parts.len();
         }
-        Some(tree)
+        Ok(tree)
     }
 
     /// Finds the first way through a rule from one token to another: the steps that are taken then. Whether there is one.
-    fn way(&mut self, rule: usize, precedence: i32, from: usize, to: usize) -> bool {
+    fn way(&mut self, rule: usize, precedence: i32, from: usize, to: usize, most: u64) -> Result<bool, NoTree> {
         self.steps.seen = None;
         self.steps.taken.clear();
         self.come_by(self.network.start(rule), from, What::Nothing);
         while let Some(here) = self.steps.taken.last_mut() {
+            self.steps.count += 1;
+            if self.steps.count > most {
+                return Err(NoTree::Budget);
+            }
             let at = here.at;
             let Some(number) = here.moves.next() else {
                 self.steps.go_back();
@@ -194,7 +212,7 @@ impl Read<'_> {
             match self.moves.list[number] {
                 Move::End => {
                     if at == to {
-                        return true;
+                        return Ok(true);
                     }
                 }
                 Move::Token { to: state } => {
@@ -236,13 +254,12 @@ impl Read<'_> {
                 }
             }
         }
-        false
+        Ok(false)
     }
 
     /// Takes a step unless its place was come by already.
     fn come_by(&mut self, state: StateId, at: usize, takes: What) {
         if self.steps.come_by(state, at) {
-            self.steps.count += 1;
             let column = self.network.column(self.tokens.get(at));
             self.steps.taken.push(Step {
                 state,

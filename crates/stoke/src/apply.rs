@@ -117,9 +117,11 @@ pub async fn delete_one(
     object: &Value,
     parameters: &DeleteParams,
 ) -> Outcome<Option<(Api<DynamicObject>, DynamicObject)>> {
-    // A cluster without the kind has no object of it.
-    let Ok((resource, capabilities)) = kind_of(client, object).await else {
-        return Ok(None);
+    let (resource, capabilities) = match kind_of(client, object).await {
+        Ok(found) => found,
+        // A cluster without the kind has no object of it.
+        Err(failure) if failure.code == NO_KIND => return Ok(None),
+        Err(failure) => return Err(failure),
     };
     let mut object = dynamic(object)?;
     let api = api_for(client, "default", &resource, &capabilities, &object);
@@ -185,16 +187,24 @@ pub async fn kind_of(client: &Client, object: &Value) -> Outcome<(ApiResource, A
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
     let kind = GroupVersionKind::gvk(group, version, text("kind"));
-    kube::discovery::pinned_kind(client, &kind).await.map_err(|error| {
-        Failure::input(
-            "stoke::manifest::kind",
-            format!(
-                "the cluster does not serve {} {}: {error}",
-                text("apiVersion"),
-                text("kind")
-            ),
-        )
-    })
+    let found = kube::discovery::pinned_kind(client, &kind).await;
+    found.map_err(|error| no_kind(error, text("apiVersion"), text("kind")))
+}
+
+/// The code of a kind that the cluster does not serve.
+const NO_KIND: &str = "stoke::manifest::kind";
+
+/// Why a kind was not found: only a cluster that answers can lack it.
+fn no_kind(error: kube::Error, version: &str, kind: &str) -> Failure {
+    let is_absent = match &error {
+        kube::Error::Discovery(_) => true,
+        kube::Error::Api(status) => status.code == 404,
+        _ => false,
+    };
+    if !is_absent {
+        return error.into();
+    }
+    Failure::input(NO_KIND, format!("the cluster does not serve {version} {kind}: {error}"))
 }
 
 /// Where objects of a kind are, in the namespace they name or another.
@@ -212,5 +222,36 @@ pub fn api_for(
             object.metadata.namespace.as_deref().unwrap_or(namespace),
             resource,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+    use kube::error::DiscoveryError;
+
+    #[test]
+    fn only_a_cluster_that_answers_lacks_a_kind() {
+        let answered = |code: u16, message: &str| {
+            let status = serde_json::json!({"status": "Failure", "code": code, "message": message, "reason": ""});
+            kube::Error::Api(serde_json::from_value::<Box<Status>>(status).unwrap())
+        };
+        let cases = [
+            (
+                kube::Error::Service("connection refused".into()),
+                "stoke::api::unreachable",
+            ),
+            (kube::Error::Discovery(DiscoveryError::MissingKind("K".into())), NO_KIND),
+            (answered(404, "404 page not found"), NO_KIND),
+            (answered(401, "Unauthorized"), "stoke::api::refused"),
+            (answered(403, "forbidden"), "stoke::api::refused"),
+            (answered(503, "starting"), "stoke::api::refused"),
+        ];
+        for (error, code) in cases {
+            let failure = no_kind(error, "a/v1", "K");
+            assert_eq!(failure.code, code, "{}", failure.message);
+            assert_eq!(failure.message.contains("does not serve a/v1 K"), code == NO_KIND);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Follows one application until it ends: its states, its pods, its driver's log.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,16 @@ use stoke_operator::quality;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::awaited::Awaited;
 use crate::failure::{Failure, Outcome};
 use crate::progress::{Progress, Voice};
 use crate::terminal::{Format, Terminal, dim, duration};
 
 /// Lines of the driver's log kept for the summary.
 const TAIL: usize = 2_000;
+
+/// How often pods that do not start are looked at.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// Lines of a report of data quality that are shown.
 const REPORT: i64 = 60;
@@ -74,13 +78,17 @@ pub async fn follow(
         application: application.clone(),
         shown: None,
         waiting: String::new(),
+        waits: BTreeSet::new(),
         told: Vec::new(),
         submission: None,
         log: None,
         progress: Progress::default(),
         tail: VecDeque::new(),
         executors: BTreeMap::new(),
+        awaited: Awaited::default(),
     };
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             // Lines first: what the driver said before it ended is shown before its end.
@@ -101,8 +109,13 @@ pub async fn follow(
                 Some(Err(error)) => follower.terminal.status(format!("waiting for the API server: {error}")),
                 None => return Err(Failure::environment("stoke::run::watch", "the API server ended the watch")),
             },
-            Some(event) = pod_events.next() => if let Ok(Event::Apply(pod) | Event::InitApply(pod)) = event {
-                follower.pod(&pod);
+            Some(event) = pod_events.next() => match event {
+                Ok(Event::Apply(pod) | Event::InitApply(pod)) => follower.pod(&pod),
+                Ok(Event::Delete(pod)) => follower.awaited.gone(&pod),
+                _ => {}
+            },
+            _ = looks.tick() => for text in follower.awaited.look(client).await {
+                follower.wait(&text);
             },
             () = at(deadline) => {
                 let timeout = duration(options.timeout.unwrap_or_default());
@@ -174,7 +187,9 @@ struct Follower<'a> {
     started: Instant,
     application: SparkApplication,
     shown: Option<ApplicationStateType>,
+    /// What was waited for last, and all that was.
     waiting: String,
+    waits: BTreeSet<String>,
     /// What was said of data quality.
     told: Vec<String>,
     submission: Option<String>,
@@ -182,6 +197,7 @@ struct Follower<'a> {
     progress: Progress,
     tail: VecDeque<String>,
     executors: BTreeMap<String, Option<String>>,
+    awaited: Awaited,
 }
 
 impl Follower<'_> {
@@ -261,9 +277,7 @@ impl Follower<'_> {
                 *entry = Some(reason);
             }
         }
-        if let Some(reason) = unschedulable(pod) {
-            self.wait(&reason);
-        }
+        self.awaited.see(pod);
     }
 
     /// Shows what the steps of data quality reported that do not hold: their pods may be gone with the cluster.
@@ -298,7 +312,7 @@ impl Follower<'_> {
     }
 
     fn wait(&mut self, reason: &str) {
-        if self.waiting != reason {
+        if self.waits.insert(reason.to_string()) {
             self.waiting = reason.to_string();
             self.note(&format!("waiting: {reason}"));
         }
@@ -363,16 +377,4 @@ fn bad_end(pod: &Pod) -> Option<String> {
         _ => (status.phase.as_deref() == Some("Failed"))
             .then(|| status.reason.clone().unwrap_or_else(|| "Failed".into())),
     }
-}
-
-/// Why a pod finds no node.
-fn unschedulable(pod: &Pod) -> Option<String> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions
-        .iter()
-        .find(|c| c.type_ == "PodScheduled" && c.reason.as_deref() == Some("Unschedulable"))?;
-    condition
-        .message
-        .as_ref()
-        .map(|message| format!("pod {} cannot be scheduled: {message}", pod.name_any()))
 }

@@ -48,6 +48,11 @@ pub fn read(file: &str, changes: &Changes<'_>, terminal: &mut Terminal) -> Outco
     };
     let (mut documents, complaints) = manifest::check_bytes(&source, &text);
     report(&complaints, terminal)?;
+    if documents.iter().all(|document| document.kind != "SparkApplication") {
+        for told in documents.iter_mut().filter_map(run_of_schedule) {
+            terminal.note(told);
+        }
+    }
     for document in documents
         .iter_mut()
         .filter(|document| document.kind == "SparkApplication")
@@ -66,6 +71,25 @@ pub fn read(file: &str, changes: &Changes<'_>, terminal: &mut Terminal) -> Outco
         }
     }
     Ok(Manifest { documents, directory })
+}
+
+/// Makes a schedule the application that one run of it is, and says so; none for what is no schedule.
+fn run_of_schedule(document: &mut Document) -> Option<String> {
+    if document.kind != "ScheduledSparkApplication" {
+        return None;
+    }
+    let value = &mut document.value;
+    let schedule = value["spec"]["schedule"].as_str().unwrap_or_default().to_owned();
+    value["kind"] = "SparkApplication".into();
+    value["spec"] = value["spec"]["template"].take();
+    if let Some(whole) = value.as_object_mut() {
+        whole.remove("status");
+    }
+    document.kind = "SparkApplication".into();
+    Some(format!(
+        "{} is a schedule ({schedule}): its template runs once, now; the schedule itself is made with `kubectl apply -f`",
+        document.name
+    ))
 }
 
 /// Prints complaints; an error among them is a failure.
@@ -324,6 +348,28 @@ mod tests {
                 .contains("no item 7")
         );
         assert!(set(&mut value, &keys("spec.arguments.0.x"), json!(1), "x").is_err());
+    }
+
+    #[test]
+    fn a_schedule_is_run_as_its_template() {
+        let text = "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: ScheduledSparkApplication\nmetadata: {name: nightly, namespace: jobs}\nspec:\n  \
+            schedule: '0 2 * * *'\n  template: {type: Python, mainApplicationFile: 'local:///a.py'}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
+        let (mut documents, _) = manifest::check("a.yaml", text);
+        let told = run_of_schedule(&mut documents[0]).unwrap();
+        assert!(
+            told.contains("nightly is a schedule (0 2 * * *): its template runs once, now"),
+            "{told}"
+        );
+        assert_eq!(run_of_schedule(&mut documents[1]), None);
+        assert_eq!(
+            documents[0].value,
+            json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+                "metadata": {"name": "nightly", "namespace": "jobs"}, "spec": {"type": "Python", "mainApplicationFile": "local:///a.py"}})
+        );
+        assert_eq!(
+            (documents[0].kind.as_str(), documents[0].name.as_str()),
+            ("SparkApplication", "nightly")
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod apply;
 mod asked;
+mod awaited;
 mod cli;
 mod commands;
 mod edges;

@@ -80,8 +80,9 @@ impl Terminal {
         self.draw_status();
     }
 
-    /// A JSON document of the result, on standard output.
-    pub fn json(&mut self, value: &serde_json::Value) {
+    /// A JSON document of the result, on standard output. It is written as it is serialized, not by way of a [`serde_json::Value`], which holds no
+    /// number beyond 64 bits (`json!` of such a result would panic).
+    pub fn json(&mut self, value: &impl serde::Serialize) {
         let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
         self.out(text);
     }

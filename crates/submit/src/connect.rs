@@ -145,12 +145,19 @@ fn as_application(connect: &SparkConnect) -> Result<SparkApplication, Applicatio
             ),
         ));
     }
+    // As the published operator takes it: the image of the template's container, where the spec names none. Executors without one of their own run the server's.
+    let image = spec.image.or_else(|| template_image(spec.server.pod.template.as_ref()));
+    let mut executor_pod = spec.executor.pod;
+    if executor_pod.image.is_none() {
+        executor_pod.image = template_image(executor_pod.template.as_ref());
+    }
     let mut app = SparkApplication::new(
         &name,
         defaults::application(SparkApplicationSpec {
             type_: Some(ApplicationType::Scala),
             spark_version: Some(spec.spark_version).filter(|version| !version.is_empty()),
-            image: spec.image,
+            image,
+            deps: spec.deps,
             hadoop_conf: spec.hadoop_conf,
             spark_conf: spec.spark_conf,
             main_class: Some(SERVER_CLASS.to_owned()),
@@ -161,7 +168,7 @@ fn as_application(connect: &SparkConnect) -> Result<SparkApplication, Applicatio
                 ..DriverSpec::default()
             }),
             executor: Some(ExecutorSpec {
-                pod: spec.executor.pod,
+                pod: executor_pod,
                 instances: spec.executor.instances,
                 ..ExecutorSpec::default()
             }),
@@ -171,6 +178,17 @@ fn as_application(connect: &SparkConnect) -> Result<SparkApplication, Applicatio
     );
     app.metadata = metadata;
     Ok(app)
+}
+
+/// The image of Spark's container in a pod template: that of its name, else the first.
+fn template_image(template: Option<&Value>) -> Option<String> {
+    let containers = template?["spec"]["containers"].as_array()?;
+    let named = |container: &&Value| {
+        let name = container["name"].as_str().unwrap_or_default();
+        name.starts_with("spark-kubernetes-")
+    };
+    let container = containers.iter().find(named).or(containers.first())?;
+    Some(container["image"].as_str()?.to_owned())
 }
 
 /// The labels of a server's pods: it is no application, and whoever looks for those must not find it.
@@ -326,6 +344,32 @@ mod tests {
         let mut spec = least();
         spec[field] = value;
         spec
+    }
+
+    #[test]
+    fn the_image_may_stand_in_the_pod_templates() {
+        let template = |name: &str, image: &str| json!({"spec": {"containers": [{"name": "side", "image": "x"}, {"name": name, "image": image}]}});
+        let mut spec = least();
+        spec.as_object_mut().unwrap().remove("image");
+        assert!(planned(spec.clone()).is_err());
+        spec["server"] = json!({"template": template("spark-kubernetes-driver", "spark:a")});
+        spec["executor"] = json!({"template": template("spark-kubernetes-executor", "spark:b")});
+        let plan = planned(spec.clone()).unwrap();
+        let properties = &plan.submission.properties;
+        assert_eq!(properties["spark.kubernetes.container.image"], "spark:a");
+        assert_eq!(properties["spark.kubernetes.executor.container.image"], "spark:b");
+        spec["image"] = json!("spark:c");
+        let plan = planned(spec).unwrap();
+        assert_eq!(
+            plan.submission.properties["spark.kubernetes.container.image"],
+            "spark:c"
+        );
+    }
+
+    #[test]
+    fn dependencies_are_those_of_an_application() {
+        let plan = planned(with("deps", json!({"packages": ["org.acme:a:1"]}))).unwrap();
+        assert_eq!(plan.submission.properties["spark.jars.packages"], "org.acme:a:1");
     }
 
     #[test]

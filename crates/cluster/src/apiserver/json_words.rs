@@ -62,6 +62,14 @@ pub fn called(value: &Value) -> &'static str {
     }
 }
 
+/// The same where a whole number is wanted: a number comes with its value, because its value is what does not fit.
+pub fn called_for(whole: bool, value: &Value) -> String {
+    match value {
+        Value::Number(number) if whole => format!("number {number}"),
+        value => called(value).to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stoke_model::conf::third_party;
+use stoke_model::distribution;
 use stoke_model::duration::{TimeUnit, parse_spark};
 use stoke_model::manifest::{Content, Document, Node, Place, Severity, Source, join};
 use stoke_model::memory::{ByteUnit, Memory};
@@ -39,6 +40,8 @@ pub(crate) struct Conf {
     pub has_gpu: bool,
     /// Packages and jars that fields of the application name.
     pub artifacts: Vec<String>,
+    /// Whether the driver's image is one of Spark's own project, of which is known what is in it.
+    pub official: bool,
     /// The version of Spark, where it is known.
     pub version: Option<String>,
 }
@@ -190,6 +193,10 @@ pub(crate) fn of_document(document: &Document) -> Option<Conf> {
             .iter()
             .any(|field| spec.lookup(field).is_some()),
         artifacts: Vec::new(),
+        official: ["driver.image", "image"]
+            .iter()
+            .find_map(|field| spec.lookup(field)?.as_str())
+            .is_some_and(distribution::is_official),
         version: spec.lookup("sparkVersion").and_then(scalar),
         path,
     };

@@ -20,7 +20,7 @@ const REMAPPED: [&str; 3] = [
 ];
 
 /// The rules.
-pub(super) const RULES: [Rule; 14] = [
+pub(super) const RULES: [Rule; 17] = [
     ("conf-iceberg-catalog", ERROR, iceberg_catalog),
     ("conf-iceberg-incomplete", WARNING, iceberg_incomplete),
     ("conf-catalog-class", WARNING, catalog_class),
@@ -60,35 +60,13 @@ pub(super) const RULES: [Rule; 14] = [
         )
     }),
     ("conf-package-missing", WARNING, package_missing),
+    // HiveMetaStoreClient, and the clients of Iceberg's catalogs.
+    ("conf-catalog-address", ERROR, catalog_address),
+    ("conf-class-gone", WARNING, class_gone),
     // V1ToV2AwsCredentialProviderAdapter needs the first SDK, which Hadoop no longer brings.
-    ("conf-aws-sdk", ERROR, |conf| {
-        let version = conf.version.as_deref()?;
-        let second = numbers(distribution::of(version)?.hadoop) >= (3, 4);
-        s3a(conf, CREDENTIALS).find_map(|(key, value)| {
-            value.split(',').map(str::trim).find_map(|class| {
-                let of_first = class.starts_with("com.amazonaws.");
-                if second
-                    && of_first
-                    && !REMAPPED.contains(&class)
-                    && !class.contains("InstanceProfileCredentialsProvider")
-                {
-                    return told(
-                        key.to_owned(),
-                        format!("`{class}` is of the AWS SDK 1; the Hadoop of Spark {version} comes with SDK 2"),
-                        "name its successor of `software.amazon.awssdk.auth.credentials` or `org.apache.hadoop.fs.s3a`",
-                    );
-                }
-                if !second && class.starts_with("software.amazon.awssdk.") {
-                    return told(
-                        key.to_owned(),
-                        format!("`{class}` is of the AWS SDK 2; the Hadoop of Spark {version} comes with SDK 1"),
-                        "name its predecessor of `com.amazonaws.auth`",
-                    );
-                }
-                None
-            })
-        })
-    }),
+    ("conf-aws-sdk", ERROR, |conf| aws_sdk(conf).filter(|_| conf.official)),
+    // What Hadoop another image has is known to its builder.
+    ("conf-aws-sdk", WARNING, |conf| aws_sdk(conf).filter(|_| !conf.official)),
     ("conf-committer", WARNING, |conf| {
         let (key, value) = s3a(conf, "fs.s3a.committer.name").next()?;
         if value == "file" || conf.get("spark.sql.sources.commitProtocolClass").is_some() || !conf.is_whole() {
@@ -173,6 +151,122 @@ pub(super) const RULES: [Rule; 14] = [
         )
     }),
 ];
+
+/// A provider of credentials that is of another AWS SDK than the one at hand.
+fn aws_sdk(conf: &Conf) -> Option<Said> {
+    let spark = conf.version.as_deref()?;
+    let packages = conf
+        .get("spark.jars.packages")
+        .into_iter()
+        .flat_map(|list| list.split(','));
+    let named = packages
+        .chain(conf.artifacts.iter().map(String::as_str))
+        .find_map(|package| package.trim().strip_prefix("org.apache.hadoop:hadoop-aws:"));
+    let hadoop = named.or(distribution::of(spark).map(|known| known.hadoop))?;
+    let second = numbers(hadoop) >= (3, 4);
+    s3a(conf, CREDENTIALS).find_map(|(key, value)| {
+        value.split(',').map(str::trim).find_map(|class| {
+            let of_first = class.starts_with("com.amazonaws.");
+            if second && of_first && !REMAPPED.contains(&class) && !class.contains("InstanceProfileCredentialsProvider")
+            {
+                return told(
+                    key.to_owned(),
+                    format!("`{class}` is of the AWS SDK 1; the Hadoop of Spark {spark}, {hadoop}, comes with SDK 2"),
+                    "name its successor of `software.amazon.awssdk.auth.credentials` or `org.apache.hadoop.fs.s3a`",
+                );
+            }
+            if !second && class.starts_with("software.amazon.awssdk.") {
+                return told(
+                    key.to_owned(),
+                    format!("`{class}` is of the AWS SDK 2; the Hadoop of Spark {spark}, {hadoop}, comes with SDK 1"),
+                    "name its predecessor of `com.amazonaws.auth`",
+                );
+            }
+            None
+        })
+    })
+}
+
+/// An address of a metastore or a catalog without the scheme that its client wants: `host:9083` has the scheme `host`.
+fn catalog_address(conf: &Conf) -> Option<Said> {
+    conf.iter().find_map(|(key, value)| {
+        let kind = match key {
+            "spark.hadoop.hive.metastore.uris" | "spark.hive.metastore.uris" => "hive".to_owned(),
+            _ => {
+                let name = key.strip_prefix("spark.sql.catalog.")?.strip_suffix(".uri")?;
+                conf.get(&format!("spark.sql.catalog.{name}.type"))?
+                    .to_ascii_lowercase()
+            }
+        };
+        let schemes: &[&str] = match kind.as_str() {
+            "hive" => &["thrift://"],
+            "rest" | "nessie" => &["http://", "https://"],
+            "jdbc" => &["jdbc:"],
+            _ => return None,
+        };
+        let wrong = |one: &&str| {
+            let known = schemes.iter().any(|scheme| one.starts_with(scheme));
+            !one.is_empty() && !known && !one.contains('$') && !one.contains("{{")
+        };
+        let one = value.split(',').map(str::trim).find(wrong)?;
+        let bare = one.split_once("://").map_or(one, |(_, rest)| rest);
+        told(
+            key.to_owned(),
+            format!(
+                "`{one}` does not begin with {}: nothing is reached by it",
+                schemes.join(" or ")
+            ),
+            format!("write {}{bare}", schemes.last().unwrap_or(&"")),
+        )
+    })
+}
+
+/// Classes that their products have taken away, since when, and what stands in their place.
+const GONE: [(&str, &str, &str); 7] = [
+    (
+        "org.apache.spark.shuffle.celeborn.RssShuffleManager",
+        "Celeborn renamed it with 0.3, and later versions do not have the old name",
+        "write org.apache.spark.shuffle.celeborn.SparkShuffleManager",
+    ),
+    (
+        "org.apache.hadoop.fs.s3a.s3guard.",
+        "S3 is consistent by itself, and Hadoop 3.4 has no S3Guard",
+        "remove the key",
+    ),
+    (
+        "org.apache.hadoop.fs.s3native.",
+        "Hadoop 3 does not have it",
+        "remove the key, and write addresses as s3a://",
+    ),
+    (
+        "org.apache.hadoop.fs.s3.S3FileSystem",
+        "Hadoop 3 does not have it",
+        "remove the key, and write addresses as s3a://",
+    ),
+    (
+        "com.databricks.spark.csv",
+        "Spark reads CSV itself since 2.0",
+        "write csv",
+    ),
+    (
+        "com.databricks.spark.avro",
+        "the package went into Spark with 2.4",
+        "write avro, and name the package org.apache.spark:spark-avro",
+    ),
+    (
+        "org.apache.spark.shuffle.hash.HashShuffleManager",
+        "Spark does not have it since 2.0",
+        "remove the key",
+    ),
+];
+
+fn class_gone(conf: &Conf) -> Option<Said> {
+    conf.iter().find_map(|(key, value)| {
+        let of_value = |class: &str| value.split(',').any(|one| one.trim().starts_with(class));
+        let (_, why, fix) = GONE.iter().find(|(class, ..)| of_value(class))?;
+        told(key.to_owned(), format!("`{value}` is gone: {why}"), *fix)
+    })
+}
 
 fn names(conf: &Conf, key: &str, class: &str) -> bool {
     conf.get(key)
@@ -300,6 +394,10 @@ fn catalog_class(conf: &Conf) -> Option<Said> {
 /// Classes of a product that no package brings. An image may have them, so that this can be told only where other packages are named: who names some
 /// names all, or says so.
 fn package_missing(conf: &Conf) -> Option<Said> {
+    // What the official image lacks the gate of dependencies tells, with the package that fits.
+    if conf.official {
+        return None;
+    }
     let mut named: Vec<&str> = conf.artifacts.iter().map(String::as_str).collect();
     for key in ["spark.jars.packages", "spark.jars"] {
         named.extend(conf.get(key).into_iter().flat_map(|value| value.split(',')));
@@ -329,4 +427,79 @@ fn package_missing(conf: &Conf) -> Option<Said> {
             format!("add {package}, unless the image has it"),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::{contradictions, of_document};
+    use stoke_model::manifest::Severity;
+
+    fn said(image: &str, conf: &[(&str, &str)]) -> Vec<(String, Severity)> {
+        let pairs: String = conf
+            .iter()
+            .map(|(key, value)| format!("    {key}: \"{value}\"\n"))
+            .collect();
+        let text = format!(
+            "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {{name: a}}\nspec:\n  sparkVersion: 4.1.4\n  image: {image}\n  sparkConf:\n{pairs}"
+        );
+        let (documents, _) = stoke_model::manifest::check("a.yaml", &text);
+        let conf = of_document(&documents[0]).unwrap();
+        let found = contradictions(&conf).into_iter();
+        found.map(|one| (one.code.to_string(), one.severity)).collect()
+    }
+
+    #[test]
+    fn only_the_official_image_is_known_to_have_its_hadoop() {
+        let key = "spark.hadoop.fs.s3a.aws.credentials.provider";
+        let first = [(key, "com.amazonaws.auth.profile.ProfileCredentialsProvider")];
+        let code = "conf-aws-sdk".to_owned();
+        assert_eq!(said("apache/spark:4.1.4", &first), [(code.clone(), Severity::Error)]);
+        assert_eq!(said("acme/spark:4.1.4", &first), [(code, Severity::Warning)]);
+        let old = ("spark.jars.packages", "org.apache.hadoop:hadoop-aws:3.3.4");
+        assert_eq!(said("acme/spark:4.1.4", &[first[0], old]), []);
+    }
+
+    #[test]
+    fn addresses_have_the_scheme_that_their_client_wants() {
+        for (kind, address, wrong) in [
+            ("hive", "metastore:9083", true),
+            ("hive", "thrift://metastore:9083", false),
+            ("hive", "thrift://a:9083,b:9083", true),
+            ("rest", "catalog:8181", true),
+            ("rest", "https://catalog:8181", false),
+            ("jdbc", "postgresql://h/d", true),
+            ("jdbc", "jdbc:postgresql://h/d", false),
+            ("hive", "${spark.x}", false),
+            ("glue", "anything", false),
+        ] {
+            let conf = [
+                ("spark.sql.catalog.c", "org.apache.iceberg.spark.SparkCatalog"),
+                ("spark.sql.catalog.c.type", kind),
+                ("spark.sql.catalog.c.warehouse", "x"),
+                ("spark.sql.catalog.c.uri", address),
+            ];
+            let found = said("acme/spark:1", &conf);
+            let told = found.iter().any(|(code, _)| code == "conf-catalog-address");
+            assert_eq!(told, wrong, "{kind} {address}: {found:?}");
+        }
+        let found = said(
+            "acme/spark:1",
+            &[("spark.hadoop.hive.metastore.uris", "metastore:9083")],
+        );
+        assert_eq!(found, [("conf-catalog-address".to_owned(), Severity::Error)]);
+    }
+
+    #[test]
+    fn classes_that_are_gone_are_told() {
+        for (class, _, _) in GONE {
+            let found = said("acme/spark:1", &[("spark.some.key", class)]);
+            assert!(found.iter().any(|(code, _)| code == "conf-class-gone"), "{class}");
+        }
+        let kept = [(
+            "spark.some.key",
+            "org.apache.spark.shuffle.celeborn.SparkShuffleManager",
+        )];
+        assert_eq!(said("acme/spark:1", &kept), []);
+    }
 }

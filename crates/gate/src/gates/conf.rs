@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stoke_model::conf::{Catalogue, On, properties};
-use stoke_model::manifest::Severity;
+use stoke_model::conf::{Catalogue, MOST_PAIRS, On, properties};
+use stoke_model::manifest::{Severity, Step, parse_path};
 
 use super::Looked;
 use super::manifest::is_conf;
@@ -23,6 +23,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         let confs = match &file.kind {
             Kind::Manifest { documents, complaints } => {
                 let of_conf = complaints.iter().filter(|complaint| is_conf(complaint.code));
+                let of_conf = of_conf.filter(|complaint| !is_own(job, complaint.code, &complaint.path));
                 findings.extend(of_conf.cloned().map(Finding::from));
                 documents.iter().filter_map(of_document).collect()
             }
@@ -48,6 +49,7 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
         mounts: Vec::new(),
         has_gpu: false,
         artifacts: Vec::new(),
+        official: false,
         version: settings.spark_versions(job).first().map(ToString::to_string),
     };
     let pairs = match properties::read_pairs(source.text()) {
@@ -60,7 +62,15 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
     };
     let version = conf.version.as_deref();
     let catalogue = version.map_or_else(Catalogue::newest, Catalogue::for_version);
-    for pair in pairs {
+    if pairs.len() > MOST_PAIRS {
+        let message = format!(
+            "the file has {} pairs; the first {MOST_PAIRS} were looked at",
+            pairs.len()
+        );
+        let finding = Finding::cannot_tell("too-much", &file.name, message);
+        findings.push(finding.with_fix("remove what is no configuration of Spark"));
+    }
+    for pair in pairs.into_iter().take(MOST_PAIRS) {
         let place = source.line_place(pair.line);
         for said in catalogue.lint([(pair.key.as_str(), pair.value.as_str())]) {
             let severity = said.severity.into();
@@ -78,4 +88,38 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
         conf.pairs.insert(pair.key, Pair { value, place, path });
     }
     conf
+}
+
+/// Whether a key that Spark does not know is one that a program of the job asks for itself.
+fn is_own(job: &Job, code: &str, path: &str) -> bool {
+    if code != "conf-unknown-key" && code != "conf-unknown-namespace" {
+        return false;
+    }
+    let Some(Step::Key(key)) = parse_path(path).pop() else {
+        return false;
+    };
+    let quoted = [format!("\"{key}\""), format!("'{key}'")];
+    let is_program = |file: &&File| {
+        let ends = [".scala", ".java", ".R", ".r", ".kt"];
+        matches!(file.kind, Kind::Python) || ends.iter().any(|end| file.name.ends_with(end))
+    };
+    let asks = |text: &str, at: usize| {
+        let call = text[..at].trim_end().strip_suffix('(').map_or("", str::trim_end);
+        let methods = [
+            ".get",
+            ".getOption",
+            ".getInt",
+            ".getLong",
+            ".getBoolean",
+            ".getDouble",
+            ".contains",
+        ];
+        methods.iter().any(|method| call.ends_with(method))
+    };
+    // A program that sets a misspelt key asks for nothing.
+    job.files.iter().filter(is_program).any(|file| {
+        let text = file.source.text();
+        let places = quoted.iter().flat_map(|quoted| text.match_indices(quoted.as_str()));
+        places.into_iter().any(|(at, _)| asks(text, at))
+    })
 }

@@ -45,6 +45,8 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     findings.extend(absent(job));
     findings.extend(twice(job));
     findings.extend(references(job, settings));
+    findings.extend(service_accounts(job, settings));
+    findings.extend(job.documents().flat_map(environment));
     Looked::at(count, "document", findings)
 }
 
@@ -167,6 +169,78 @@ fn references(job: &Job, settings: &Settings) -> Vec<Finding> {
     found
 }
 
+/// Service accounts that are named and that the job does not define, in namespaces whose accounts it does define. Of other namespaces nothing is known.
+fn service_accounts(job: &Job, settings: &Settings) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for document in job.documents() {
+        let namespace = settings.namespace_of(document);
+        let defined: Vec<&str> = job
+            .documents()
+            .filter(|other| other.kind == "ServiceAccount" && settings.namespace_of(other) == namespace)
+            .map(|other| other.name.as_str())
+            .collect();
+        if defined.is_empty() || matches!(document.kind.as_str(), "ServiceAccount" | "CustomResourceDefinition") {
+            continue;
+        }
+        walk(&document.node, &mut |field, node| {
+            let Some(name) = node
+                .as_str()
+                .filter(|_| matches!(field, "serviceAccount" | "serviceAccountName"))
+            else {
+                return;
+            };
+            if name == "default" || name.is_empty() || name.contains('$') || defined.contains(&name) {
+                return;
+            }
+            let message = format!(
+                "the job defines service accounts of `{namespace}`, and none of them is `{name}`: the pod is refused until there is one"
+            );
+            let fix = match stoke_model::manifest::nearest(name, defined.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("define it, or write one of {}", defined.join(", ")),
+            };
+            let finding = Finding::at(
+                Severity::Warning,
+                "missing-service-account",
+                &document.source,
+                node.place,
+                "",
+                message,
+            );
+            found.push(finding.with_fix(fix));
+        });
+    }
+    found
+}
+
+/// Environment variables that a container is given twice: the later one counts.
+fn environment(document: &Document) -> Vec<Finding> {
+    let mut found = Vec::new();
+    walk(&document.node, &mut |field, node| {
+        if field != "env" {
+            return;
+        }
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in node.items().iter().filter_map(|item| item.get("name")) {
+            let Some(text) = name.as_str() else { continue };
+            let Some(first) = seen.insert(text, name.place.line) else {
+                continue;
+            };
+            let message = format!("the variable `{text}` is given twice, first in line {first}: this one counts");
+            let finding = Finding::at(
+                Severity::Warning,
+                "duplicate-env",
+                &document.source,
+                name.place,
+                "",
+                message,
+            );
+            found.push(finding.with_fix("keep one of them"));
+        }
+    });
+    found
+}
+
 /// Calls for each field of a tree.
 fn walk(node: &Node, each: &mut dyn FnMut(&str, &Node)) {
     for entry in node.entries() {
@@ -229,5 +303,28 @@ mod tests {
         );
         // Of a Secret that is elsewhere nothing is known.
         assert_eq!(codes(&[("a.yaml", &app("pasword"))]), []);
+    }
+
+    #[test]
+    fn accounts_that_nobody_defines_and_variables_given_twice() {
+        let workload = |account: &str| {
+            format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d, namespace: sales}}\nspec:\n  selector: {{matchLabels: {{a: b}}}}\n  template:\n    metadata: {{labels: {{a: b}}}}\n    spec:\n      serviceAccountName: {account}\n      containers: [{{name: c, image: x, env: [{{name: A, value: b}}, {{name: B, value: b}}]}}]\n"
+            )
+        };
+        let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: spark, namespace: sales}\n";
+        let elsewhere = account.replace("sales", "other");
+        for (accounts, named, expected) in [
+            (account, "spark", vec![]),
+            (account, "default", vec![]),
+            (account, "sparc", vec![at("missing-service-account", "d.yaml:9:27")]),
+            // Of a namespace of which the job defines no account nothing is known.
+            (&elsewhere, "sparc", vec![]),
+        ] {
+            let found = codes(&[("a.yaml", accounts), ("d.yaml", &workload(named))]);
+            assert_eq!(found, expected, "{named}");
+        }
+        let twice = workload("x").replace("name: B", "name: A");
+        assert_eq!(codes(&[("d.yaml", &twice)]), [at("duplicate-env", "d.yaml:10:74")]);
     }
 }

@@ -87,7 +87,7 @@ fn unsound(job: &Job, settings: &Settings) -> Vec<Finding> {
 /// Lets a gate look at a job.
 #[must_use]
 pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
-    match gate {
+    let mut looked = match gate {
         Gate::Manifest => manifest::look(job, settings),
         Gate::Conf => conf::look(job, settings),
         Gate::Pods => pods::look(job, settings),
@@ -99,7 +99,11 @@ pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
         Gate::Tests => tests::look(job, settings),
         Gate::DryRun => dry_run::look(job, settings),
         Gate::SparkDryRun => spark_dry_run::look(job, settings),
-    }
+    };
+    looked
+        .findings
+        .extend(job.files.iter().flat_map(|file| file.unread_by(gate)));
+    looked
 }
 
 /// What a gate finds in files of these names and texts.

@@ -3,6 +3,7 @@
 //! Two ways: texts of a form that only a credential has ([`FORMS`]), and a plain value behind a name that asks for a secret one ([`named`]). Values that stand for
 //! another one (`${…}`, `<…>`, `changeme`) and references to Secrets are none. What is found is never shown: a finding tells the place, the kind and the length.
 
+use std::io::{BufRead, Read};
 use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
@@ -127,6 +128,11 @@ const FORMS: [Form; 17] = [
     ),
 ];
 
+/// How much of a large file is looked at in one go, in bytes.
+const PIECE: usize = 4 << 20;
+/// Most of one file that is looked through, in bytes.
+const MOST_STREAMED: u64 = 512 << 20;
+
 /// Names whose value is a secret, at the end of a key.
 const NAMES: &str = r"(?:password|passwd|passphrase|secret|secret[._-]?key|secret[._-]?access[._-]?key|access[._-]?token|auth[._-]?token|api[._-]?key|api[._-]?token|private[._-]?key|client[._-]?secret|account[._-]?key|sas[._-]?token|oauth2?[._-]?token|session[._-]?token|bearer[._-]?token)";
 
@@ -161,9 +167,58 @@ pub(super) fn look(job: &Job) -> Looked {
         .filter(|file| !matches!(file.kind, Kind::Archive | Kind::Binary))
     {
         count += 1;
-        of_file(file, &mut findings);
+        match file.kind {
+            Kind::Large => of_large(file, &mut findings),
+            _ => of_file(file, &mut findings),
+        }
     }
     Looked::at(count, "file", findings)
+}
+
+/// Looks through a file that is too large to be held, piece by piece, each of whole lines where they are of any usual length.
+fn of_large(file: &File, findings: &mut Vec<Finding>) {
+    let unread = |cause: std::io::Error| {
+        let finding = Finding::cannot_tell("file-unread", &file.name, format!("it cannot be read: {cause}"));
+        finding.with_fix("make it readable, or keep it apart from the job")
+    };
+    let mut reader = match std::fs::File::open(&file.path) {
+        Ok(reader) => std::io::BufReader::new(reader),
+        Err(cause) => return findings.push(unread(cause)),
+    };
+    let (mut line, mut read) = (0, 0);
+    loop {
+        let mut piece = Vec::with_capacity(PIECE + 4096);
+        let taken = (&mut reader).take(PIECE as u64).read_to_end(&mut piece);
+        let rest = taken.and_then(|_| (&mut reader).take(PIECE as u64).read_until(b'\n', &mut piece));
+        if let Err(cause) = rest {
+            return findings.push(unread(cause));
+        }
+        if piece.is_empty() {
+            return;
+        }
+        read += piece.len() as u64;
+        if read > MOST_STREAMED {
+            let message = format!(
+                "the first {} MiB were looked through, and not what follows",
+                MOST_STREAMED >> 20
+            );
+            let finding = Finding::cannot_tell("too-much", &file.name, message);
+            return findings.push(finding.with_fix("keep data of that size apart from the job"));
+        }
+        let text: String = match std::str::from_utf8(&piece) {
+            Ok(text) => text.to_owned(),
+            Err(_) => piece.iter().map(|byte| char::from(*byte)).collect(),
+        };
+        let mut part = file.clone();
+        part.source = Source::new(&file.name, &text);
+        part.kind = Kind::Text;
+        let before = findings.len();
+        of_file(&part, findings);
+        for finding in &mut findings[before..] {
+            finding.line += line;
+        }
+        line += text.bytes().filter(|byte| *byte == b'\n').count();
+    }
 }
 
 fn of_file(file: &File, findings: &mut Vec<Finding>) {
@@ -293,7 +348,12 @@ fn named(name: &str) -> bool {
 /// Names that end like a secret's and hold the name of one.
 fn is_reference(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.contains("secretkeyref") || name.contains(".secrets.") || name.contains("secretname")
+    // Of charts: `existingSecret: name`, `auth.existing_secret`, `imagePullSecret`, `tls-secret`, which are names of objects.
+    let compact = name.replace(['-', '_', '.'], "");
+    let names_one = ["existingsecret", "pullsecret", "tlssecret"]
+        .iter()
+        .any(|end| compact.ends_with(end));
+    names_one || name.contains("secretkeyref") || name.contains(".secrets.") || name.contains("secretname")
 }
 
 /// A value that is used as it stands.
@@ -464,10 +524,34 @@ mod tests {
                 "a.yaml",
                 "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: ${PASSWORD}}",
             ),
+            ("values.yaml", "auth:\n  existingSecret: spark-credentials-of-sales\n"),
+            (
+                "values.yaml",
+                "auth:\n  existing_secret: pg-main\nimagePullSecret: registry-key",
+            ),
             ("a.txt", "https://example.com:8080/a@b"),
         ] {
             assert_eq!(found(name, text), [], "{name}: {text}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_found_anywhere_in_a_large_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dump.csv");
+        let line = "a,b,c,d,e,f,g,h,i,j\n";
+        let lines = (9 << 20) / line.len();
+        let mut text = line.repeat(lines);
+        text.push_str(&made(&["caf\u{e9},AKIA", "QWERTYUIOPASDFGH\n"]));
+        // Latin-1.
+        std::fs::write(&path, text.chars().map(|c| c as u8).collect::<Vec<u8>>()).unwrap();
+        let job = crate::job::read(&[path]).unwrap();
+        let found = look(&job).findings;
+        let places: Vec<_> = found
+            .iter()
+            .map(|one| (one.code.as_ref(), one.line, one.column))
+            .collect();
+        assert_eq!(places, [("secret-aws-key", lines + 1, 6)]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Only what comes of a session or of Spark's functions counts: `filter("…")` of anything else is not Spark's.
 
+use std::collections::HashSet;
+
 use tree_sitter::Node;
 
 use super::{Form, Program};
@@ -51,6 +53,17 @@ const OF_FRAMES: [&str; 36] = [
 const OF_READERS: [&str; 4] = ["option", "options", "format", "schema"];
 const LOADS: [&str; 8] = ["load", "parquet", "csv", "json", "orc", "table", "text", "jdbc"];
 
+/// Names that a text imports from Spark's functions.
+pub(super) fn imported(text: &str) -> HashSet<&str> {
+    let lists = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("from pyspark.sql.functions import"));
+    lists
+        .flat_map(|list| list.split([',', ' ', '(', ')']))
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
 impl<'a> Program<'a> {
     /// Which arguments of a function are SQL: of which form, from which on, how many, and under which name.
     pub(super) fn takes(&self, function: Node<'a>) -> Option<(Form, usize, usize, &'static str)> {
@@ -76,21 +89,14 @@ impl<'a> Program<'a> {
             "createDataFrame" if self.is_session(object, 0) => Some((Form::Ddl, 1, 1, "schema")),
             "fromDDL" if self.written(object).ends_with("StructType") => Some((Form::Ddl, 0, 1, "ddl")),
             "applyInPandas" | "mapInPandas" | "applyInArrow" | "mapInArrow" => Some((Form::Ddl, 1, 1, "schema")),
-            "cast" | "astype" if self.text.contains("pyspark") && self.is_column(object, 0) => {
-                Some((Form::Type, 0, 1, "dataType"))
-            }
+            "cast" | "astype" if self.of_spark && self.is_column(object, 0) => Some((Form::Type, 0, 1, "dataType")),
             _ => None,
         }
     }
 
     /// Whether a name is imported from Spark's functions, and nothing else is called so.
     fn imports(&self, name: &str) -> bool {
-        let mut imports = self
-            .text
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix("from pyspark.sql.functions import"));
-        let named = |list: &str| list.split([',', ' ', '(', ')']).any(|word| word == name);
-        !self.given.contains_key(name) && !self.text.contains(&format!("def {name}(")) && imports.any(named)
+        self.imported.contains(name) && !self.given.contains_key(name) && !self.defined.contains(name)
     }
 
     /// The method that a call is of, and what it is called on.
@@ -121,10 +127,17 @@ impl<'a> Program<'a> {
                     }
                     root.kind() == "identifier" && self.written(root) == name && root.id() != value.id()
                 };
+                // While a name is looked at it is none: what is only made of itself comes of nowhere.
+                if let Some(known) = self.frames.borrow().get(name) {
+                    return *known;
+                }
+                self.frames.borrow_mut().insert(name, false);
                 let values = self.given.get(name).map(Vec::as_slice).unwrap_or_default();
                 let known =
                     |value: &Option<Node<'a>>| value.is_some_and(|value| own(value) || self.is_frame(value, depth + 8));
-                values.iter().all(known) && values.iter().flatten().any(|value| !own(*value))
+                let frame = values.iter().all(known) && values.iter().flatten().any(|value| !own(*value));
+                self.frames.borrow_mut().insert(name, frame);
+                frame
             }
             "call" => self.method(node).is_some_and(|(method, object)| {
                 (OF_FRAMES.contains(&method) && self.is_frame(object, depth + 1))

@@ -358,6 +358,24 @@ const IN_APP: &[Row] = &[
     ),
     (
         PARTITIONS,
+        "    spark.hadoop.hive.metastore.uris: \"metastore:9083\"",
+        "conf-catalog-address",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.shuffle.manager: \"org.apache.spark.shuffle.celeborn.RssShuffleManager\"\n    spark.celeborn.master.endpoints: \"c:9097\"",
+        "conf-class-gone",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.sql.iceberg.v2.enabled: \"true\"",
+        "conf-unknown-key",
+        "",
+    ),
+    (
+        PARTITIONS,
         "    spark.hadoop.fs.s3a.committer.name: \"magic\"",
         "conf-committer",
         "",

@@ -184,8 +184,8 @@ const IN_SCHEDULE: &[Row] = &[
         "",
     ),
     (
-        "    image: apache/spark:4.1.4\n",
-        "    images: apache/spark:4.1.4\n    image: apache/spark:4.1.4\n",
+        "    image: registry.example.com/spark:4.1.4\n",
+        "    images: registry.example.com/spark:4.1.4\n    image: registry.example.com/spark:4.1.4\n",
         "unknown-field",
         "",
     ),

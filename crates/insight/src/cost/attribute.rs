@@ -75,30 +75,32 @@ pub struct Busy {
 /// Core-milliseconds of an executor within a window, by what they were for, in the order of [`Use`].
 ///
 /// `life` is from when to when it was there, `slots` the cores it offered. Tasks are cut to its life. Where tasks took more cores than there
-/// were (the log's clocks are of two machines), nothing was idle.
+/// were (the log's clocks are of two machines), nothing was idle. The numbers are weights: times of a broken log that do not fit stay at the
+/// greatest number.
 pub fn core_time(life: (i64, i64), slots: u32, busy: &[Busy], window: (i64, i64)) -> Vec<(Use, u64)> {
     let cut = |from: i64, until: i64| {
         let from = from.max(life.0).max(window.0);
         let until = until.min(life.1).min(window.1);
-        u64::try_from(until - from).unwrap_or(0)
+        u64::try_from(until.saturating_sub(from)).unwrap_or(0)
     };
     let slots = u64::from(slots);
     let inside = |task: &&Busy| task.from < life.1 && task.until > life.0;
     let first = busy.iter().filter(inside).map(|task| task.from).min();
     let last = busy.iter().filter(inside).map(|task| task.until).max();
     let (Some(first), Some(last)) = (first, last) else {
-        return vec![(Use::Unused, slots * cut(life.0, life.1))];
+        return vec![(Use::Unused, slots.saturating_mul(cut(life.0, life.1)))];
     };
     let mut uses = BTreeMap::new();
-    let mut taken = 0;
+    let mut taken: u64 = 0;
     for task in busy {
-        let time = u64::from(task.cores) * cut(task.from, task.until);
-        taken += time;
-        *uses.entry(task.what).or_insert(0) += time;
+        let time = u64::from(task.cores).saturating_mul(cut(task.from, task.until));
+        taken = taken.saturating_add(time);
+        let sum: &mut u64 = uses.entry(task.what).or_default();
+        *sum = sum.saturating_add(time);
     }
-    uses.insert(Use::StartUp, slots * cut(life.0, first));
-    uses.insert(Use::Tail, slots * cut(last, life.1));
-    uses.insert(Use::Idle, (slots * cut(first, last)).saturating_sub(taken));
+    uses.insert(Use::StartUp, slots.saturating_mul(cut(life.0, first)));
+    uses.insert(Use::Tail, slots.saturating_mul(cut(last, life.1)));
+    uses.insert(Use::Idle, slots.saturating_mul(cut(first, last)).saturating_sub(taken));
     uses.into_iter().filter(|(_, time)| *time > 0).collect()
 }
 

@@ -36,7 +36,8 @@ pub struct Amounts {
     pub cost: Money,
     /// The same at list prices, before discounts.
     pub list_cost: Money,
-    /// Thousandths of a core times milliseconds: a core-second is 1,000,000.
+    /// Thousandths of a core times milliseconds: a core-second is 1,000,000. These four are whole numbers of any size, also in JSON: 150 executors of
+    /// 28 GiB pass 64 bits of byte-milliseconds within 70 minutes.
     pub millicore_milliseconds: i128,
     /// Bytes of memory times milliseconds: a GiB-second is 1,073,741,824,000.
     pub memory_byte_milliseconds: i128,

@@ -184,7 +184,7 @@ impl Collector {
                 .collect(),
             truncated: report.truncated.is_some(),
         };
-        self.run
+        self.run.bounded()
     }
 
     fn seen(&mut self, time: i64) {

@@ -382,7 +382,106 @@ impl Plan {
     }
 }
 
+/// The largest time (milliseconds since 1970) and the largest amount of bytes that is taken from a log: the year 4199, 64 TiB in one task. What is
+/// beyond is a broken log; up to here times, and products of times and cores, can be added and subtracted.
+pub const LARGEST: i64 = 1 << 46;
+/// The most cores of one executor that are taken from a log.
+pub const MOST_CORES: u32 = 1 << 14;
+
+/// Keeps numbers within their bounds and counts what was beyond them.
+#[derive(Default)]
+struct Bounds {
+    beyond: usize,
+}
+
+impl Bounds {
+    fn keep<T: Ord + Copy>(&mut self, number: &mut T, least: T, most: T) {
+        let kept = (*number).clamp(least, most);
+        self.beyond += usize::from(kept != *number);
+        *number = kept;
+    }
+
+    fn signed<'a>(&mut self, numbers: impl IntoIterator<Item = &'a mut i64>) {
+        numbers
+            .into_iter()
+            .for_each(|number| self.keep(number, -LARGEST, LARGEST));
+    }
+
+    fn unsigned<'a>(&mut self, numbers: impl IntoIterator<Item = &'a mut u64>) {
+        numbers
+            .into_iter()
+            .for_each(|number| self.keep(number, 0, LARGEST.unsigned_abs()));
+    }
+
+    fn stage(&mut self, stage: &mut Stage) {
+        self.signed(stage.submitted.iter_mut().chain(&mut stage.completed));
+        self.signed(stage.failures.iter_mut().map(|failure| &mut failure.time));
+        for task in &mut stage.tasks {
+            self.unsigned([
+                &mut task.launched,
+                &mut task.input,
+                &mut task.shuffle_read,
+                &mut task.shuffle_write,
+                &mut task.output,
+                &mut task.records,
+                &mut task.memory_spilled,
+                &mut task.disk_spilled,
+                &mut task.peak_execution_memory,
+                &mut task.result_size,
+            ]);
+        }
+        let totals = &mut stage.totals;
+        self.unsigned([
+            &mut totals.duration,
+            &mut totals.run_time,
+            &mut totals.cpu_time,
+            &mut totals.gc_time,
+            &mut totals.deserialize_time,
+            &mut totals.fetch_wait,
+            &mut totals.input,
+            &mut totals.input_records,
+            &mut totals.shuffle_read,
+            &mut totals.shuffle_remote_to_disk,
+            &mut totals.shuffle_read_records,
+            &mut totals.shuffle_write,
+            &mut totals.shuffle_write_records,
+            &mut totals.output,
+            &mut totals.output_records,
+            &mut totals.memory_spilled,
+            &mut totals.disk_spilled,
+            &mut totals.result_size,
+        ]);
+    }
+}
+
 impl Run {
+    /// The run with numbers that can be reckoned with: a broken log may tell of any. What was beyond is told in [`Run::reading`].
+    pub fn bounded(mut self) -> Run {
+        let mut bounds = Bounds::default();
+        bounds.signed([&mut self.started, &mut self.last_event]);
+        bounds.signed(&mut self.ended);
+        for executor in &mut self.executors {
+            bounds.signed([&mut executor.added, &mut executor.max_memory]);
+            bounds.signed(executor.removed.iter_mut().chain(&mut executor.peaks.0));
+            bounds.keep(&mut executor.cores, 0, MOST_CORES);
+        }
+        bounds.signed(&mut self.driver_peaks.0);
+        for job in self.jobs.values_mut() {
+            bounds.signed([&mut job.started].into_iter().chain(&mut job.ended));
+        }
+        for query in self.queries.values_mut() {
+            bounds.signed([&mut query.started].into_iter().chain(&mut query.ended));
+        }
+        self.stages.values_mut().for_each(|stage| bounds.stage(stage));
+        if bounds.beyond > 0 {
+            self.reading.faults.push(format!(
+                "{} times or amounts are beyond all reason (more than {LARGEST} ms or bytes, or {MOST_CORES} cores of an executor); they count as that much",
+                bounds.beyond
+            ));
+        }
+        self
+    }
+
     /// A property, as the driver saw it.
     pub fn property(&self, key: &str) -> Option<&str> {
         self.spark.get(key).map(String::as_str)

@@ -216,7 +216,7 @@ const QUARTER: u64 = 256 << 20;
 impl Sizing {
     /// Bytes of an executor's container.
     pub fn container(&self) -> u64 {
-        self.heap + self.overhead
+        self.heap.saturating_add(self.overhead)
     }
 
     /// The size as lines for people.
@@ -243,7 +243,7 @@ impl Sizing {
             format!(
                 "in all             {} cores, {}",
                 count(u64::from(self.executors) * u64::from(self.cores)),
-                bytes(u64::from(self.executors) * self.container())
+                bytes(u64::from(self.executors).saturating_mul(self.container()))
             ),
         ];
         lines.extend(self.packing.iter().flat_map(Packing::lines));

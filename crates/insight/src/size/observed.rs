@@ -47,9 +47,10 @@ pub fn for_run(run: &Run, options: &Options) -> Result<Sizing, SizeError> {
     let heap = heap(run, cores, had, local, &mut reasons, &mut missing);
     let overhead = overhead(run, heap, options, &mut reasons, &mut missing);
     let (bytes_shuffled, tasks) = used.largest_shuffle;
+    let slots = u64::from(executors) * u64::from(cores);
     let partitions = match bytes_shuffled {
-        0 => u64::from(executors * cores) * 3,
-        shuffled => shuffled.div_ceil(PARTITION).max(u64::from(executors * cores)),
+        0 => slots.saturating_mul(3),
+        shuffled => shuffled.div_ceil(PARTITION).max(slots),
     };
     reasons.push(match bytes_shuffled {
         0 => format!(
@@ -69,7 +70,7 @@ pub fn for_run(run: &Run, options: &Options) -> Result<Sizing, SizeError> {
         .as_ref()
         .map(|node| {
             let reserve = node.reserve(options.daemonset_cpu, options.daemonset_memory);
-            pack(node, reserve, core_request, heap + overhead, executors)
+            pack(node, reserve, core_request, heap.saturating_add(overhead), executors)
         })
         .transpose()?;
     let (driver_cores, driver_heap) = driver(partitions, executors);
@@ -107,7 +108,7 @@ impl Used {
         let tasks = || run.stages.values().flat_map(|stage| &stage.tasks);
         tasks().find(|task| task.outcome == Outcome::Succeeded)?;
         let spans = performance::busy(run);
-        let working: u64 = spans.iter().map(|(from, to)| to - from).sum();
+        let working: u64 = spans.iter().map(|(from, to)| to.saturating_sub(*from)).sum();
         let busy: u64 = tasks().map(|task| u64::from(task.duration)).sum();
         let largest_shuffle = run
             .stages
@@ -184,9 +185,9 @@ fn overhead(run: &Run, heap: u64, options: &Options, reasons: &mut Vec<String>, 
         .workers()
         .map(|(_, worker)| {
             let jvm = peak(&worker.peaks, "ProcessTreeJVMRSSMemory");
-            let others =
-                peak(&worker.peaks, "ProcessTreePythonRSSMemory") + peak(&worker.peaks, "ProcessTreeOtherRSSMemory");
-            (jvm > 0).then(|| jvm.saturating_sub(given) + others)
+            let others = peak(&worker.peaks, "ProcessTreePythonRSSMemory")
+                .saturating_add(peak(&worker.peaks, "ProcessTreeOtherRSSMemory"));
+            (jvm > 0).then(|| jvm.saturating_sub(given).saturating_add(others))
         })
         .collect::<Option<Vec<u64>>>();
     let off_heap = run
@@ -197,7 +198,7 @@ fn overhead(run: &Run, heap: u64, options: &Options, reasons: &mut Vec<String>, 
     let by_factor = options.overhead(heap);
     match beyond.and_then(|beyond| beyond.into_iter().max()) {
         Some(most) => {
-            let wanted = (((most + off_heap) as f64 * HEADROOM) as u64)
+            let wanted = ((most.saturating_add(off_heap) as f64 * HEADROOM) as u64)
                 .max(super::LEAST_OVERHEAD)
                 .next_multiple_of(64 << 20);
             reasons.push(format!(

@@ -5,6 +5,12 @@ use super::suggest;
 use super::table::{Default, Entry, Kind};
 use super::value::{Refusal, Rule, Scalar, ValueType, java_trim, parse_bool};
 
+/// From so many keys on a word after `spark.` is Spark's alone: `spark.executor.`, not `spark.checkpoint.` or `spark.app.`.
+const SPARKS_OWN: usize = 10;
+/// Most pairs of a configuration that are looked at; no Spark has a fifth as many keys.
+pub const MOST_PAIRS: usize = 10_000;
+const OF_OTHERS: &str = "keep it only if your own code or a library reads it";
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -255,10 +261,28 @@ impl Catalogue {
             return finding("conf-no-prefix", Severity::Warning, key, On::Key, message, suggestion);
         }
         let segment = trimmed.split('.').nth(1).unwrap_or_default();
-        let own = self
+        let keys = self
             .entries()
-            .any(|entry| entry.place != "python" && entry.key.split('.').nth(1) == Some(segment));
-        if own || guess.is_some() {
+            .filter(|entry| entry.place != "python" && entry.key.split('.').nth(1) == Some(segment))
+            .take(SPARKS_OWN)
+            .count();
+        // A word with few keys of Spark's is one that applications use for keys of their own, too.
+        if guess.is_none() && (1..SPARKS_OWN).contains(&keys) {
+            let message = format!(
+                "Spark {} does not know this key, and none of its keys below spark.{segment} resembles it",
+                self.name()
+            );
+            let advice = Suggestion::Text(OF_OTHERS.to_owned());
+            return finding(
+                "conf-unknown-key",
+                Severity::Warning,
+                key,
+                On::Key,
+                message,
+                Some(advice),
+            );
+        }
+        if keys > 0 || guess.is_some() {
             let message = format!("Spark {} does not know this key", self.name());
             return finding(
                 "conf-unknown-key",
@@ -270,7 +294,7 @@ impl Catalogue {
             );
         }
         let message = format!("Spark {} reads nothing under spark.{segment}", self.name());
-        let advice = "keep it only if your own code or a library reads it".to_owned();
+        let advice = OF_OTHERS.to_owned();
         finding(
             "conf-unknown-namespace",
             Severity::Warning,

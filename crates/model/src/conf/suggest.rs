@@ -1,5 +1,7 @@
 //! What the author may have meant: near keys and corrected values.
 
+use std::sync::LazyLock;
+
 use super::catalogue::{Catalogue, recommendable};
 use super::family::Family;
 use super::lint::meant_bool;
@@ -62,8 +64,9 @@ pub(super) fn near_misses(catalogue: &Catalogue, key: &str) -> Vec<String> {
     let wanted = Shape::of(key);
     let letters = Letters::of(key);
     let mut found: Vec<(f64, String)> = Vec::new();
-    for entry in catalogue.entries().filter(|entry| recommendable(entry)) {
-        if !letters.near(&Letters::of(entry.key)) {
+    let all = Catalogue::table().entries.iter().zip(LETTERS.iter());
+    for (entry, known) in all.filter(|(entry, _)| entry.versions & catalogue.bit() != 0 && recommendable(entry)) {
+        if !letters.near(known) {
             continue;
         }
         let mut score = wanted.similarity(&Shape::of(entry.key), THRESHOLD);
@@ -150,6 +153,12 @@ pub(super) fn with_prefix(catalogue: &Catalogue, key: &str) -> Option<String> {
         .then(|| format!("spark.hadoop.{key}"))
 }
 
+/// The letters of every key of the table, in its order.
+static LETTERS: LazyLock<Vec<Letters>> = LazyLock::new(|| {
+    let keys = Catalogue::table().entries.iter();
+    keys.map(|entry| Letters::of(entry.key)).collect()
+});
+
 /// How often each letter or digit occurs: a bound on the edit distance that is cheap to compute.
 struct Letters {
     counts: [i16; 36],
@@ -176,13 +185,17 @@ impl Letters {
 
     /// Whether two keys can be similar at all.
     fn near(&self, other: &Letters) -> bool {
+        let longest = self.total.max(other.total) as f64;
+        let most = ((1.0 - THRESHOLD) * longest).max(3.0);
+        if self.total.abs_diff(other.total) as f64 > most {
+            return false;
+        }
         let (mut more, mut less) = (0, 0);
         for (a, b) in self.counts.iter().zip(other.counts) {
             more += usize::try_from(a - b).unwrap_or_default();
             less += usize::try_from(b - a).unwrap_or_default();
         }
-        let longest = self.total.max(other.total) as f64;
-        more.max(less) as f64 <= ((1.0 - THRESHOLD) * longest).max(3.0)
+        more.max(less) as f64 <= most
     }
 }
 

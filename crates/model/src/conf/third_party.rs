@@ -1,10 +1,11 @@
 //! Configuration of products that are used beside Spark, by what they publish themselves: S3 through Hadoop, Iceberg, Delta Lake, Celeborn,
 //! the RAPIDS Accelerator.
 //!
-//! `scripts/record-third-party-conf` makes `data/third-party-conf.tsv` of their own artifacts. A key that resembles one of theirs is a slip. Other keys
-//! that no recorded version has are let be: a newer version may have them, and most of these products hand options on to classes of others. A value is
+//! `scripts/record-third-party-conf` makes `data/third-party-conf.tsv` of their own artifacts. A key that resembles one of theirs is a slip; one that
+//! resembles none is told with the versions that were asked, where the product does not hand keys on to classes of others ([`OPEN`]). A value is
 //! judged where all versions that may be meant agree on its type: of Hadoop that of the job's Spark, of others all that are recorded.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::lint::{Finding, On, Severity, Suggestion, has_reference};
@@ -14,6 +15,22 @@ use crate::distribution;
 
 /// Types of catalogs that Iceberg makes itself: `CatalogUtil.ICEBERG_CATALOG_TYPE_*` of 1.10.
 pub const ICEBERG_TYPES: [&str; 7] = ["bigquery", "glue", "hadoop", "hive", "jdbc", "nessie", "rest"];
+
+/// Beginnings of keys behind which anything may stand: names of expressions and operators, properties of tables.
+const OPEN: [&str; 11] = [
+    "spark.rapids.sql.command.",
+    "spark.rapids.sql.exec.",
+    "spark.rapids.sql.expression.",
+    "spark.rapids.sql.input.",
+    "spark.rapids.sql.output.",
+    "spark.rapids.sql.partitioning.",
+    "spark.rapids.sql.test.",
+    "spark.rapids.test.",
+    "spark.databricks.delta.properties.defaults.",
+    // Of versions before those that are recorded; guides still name them.
+    "spark.databricks.delta.preview.enabled",
+    "spark.sql.iceberg.handle-timestamp-without-timezone",
+];
 
 /// One line of the table.
 struct Row {
@@ -83,14 +100,15 @@ pub fn without_bucket(key: &str) -> String {
 #[must_use]
 pub fn lint(spark: Option<&str>, conf: &[(&str, &str)]) -> Vec<Finding> {
     let hadoop = spark.and_then(distribution::of).map(|spark| spark.hadoop);
+    let all: HashMap<&str, &str> = conf.iter().copied().collect();
     let found = conf
         .iter()
-        .filter_map(|(key, value)| judge(&asked(key, conf)?, hadoop, key, value));
+        .filter_map(|(key, value)| judge(&asked(key, &all)?, hadoop, key, value));
     found.collect()
 }
 
 /// Whose key it is.
-fn asked<'a>(key: &'a str, conf: &[(&str, &str)]) -> Option<Asked<'a>> {
+fn asked<'a>(key: &'a str, conf: &HashMap<&str, &str>) -> Option<Asked<'a>> {
     let of = |product, before: &str, key| {
         Some(Asked {
             product,
@@ -121,7 +139,7 @@ fn asked<'a>(key: &'a str, conf: &[(&str, &str)]) -> Option<Asked<'a>> {
     }
     let (name, option) = key.strip_prefix("spark.sql.catalog.")?.split_once('.')?;
     let class = format!("spark.sql.catalog.{name}");
-    let (_, class) = conf.iter().find(|(key, _)| *key == class)?;
+    let class = conf.get(class.as_str())?;
     let before = &key[..key.len() - option.len()];
     is_iceberg(class.trim()).then(|| of("iceberg-catalog", before, option))?
 }
@@ -137,7 +155,9 @@ fn judge(asked: &Asked<'_>, hadoop: Option<&str>, written: &str, value: &str) ->
     let rows: Vec<&Row> = of_product().filter(|row| matches(row.key, &key)).collect();
     if rows.is_empty() {
         let known = of_product().filter(|row| !row.key.contains('<')).map(|row| row.key);
-        let meant = suggest::slip_of(&key, known)?;
+        let Some(meant) = suggest::slip_of(&key, known) else {
+            return nobodys(asked.product, &key, written);
+        };
         let meant = if of_hadoop {
             meant.strip_prefix("fs.s3a.")?
         } else {
@@ -169,6 +189,32 @@ fn judge(asked: &Asked<'_>, hadoop: Option<&str>, written: &str, value: &str) ->
             .then(|| super::lint::meant_bool(value))
             .flatten()
             .map(|meant| Suggestion::ReplaceValue(meant.to_string())),
+    })
+}
+
+/// A key that no recorded version of its product has.
+fn nobodys(product: &'static str, key: &str, written: &str) -> Option<Finding> {
+    // Options of a catalog and of S3A go to classes that may be anybody's.
+    if matches!(product, "iceberg-catalog" | "hadoop-aws") || OPEN.iter().any(|open| key.starts_with(open)) {
+        return None;
+    }
+    let mut versions: Vec<&str> = ROWS
+        .iter()
+        .filter(|row| row.product == product)
+        .flat_map(|row| row.versions.split(','))
+        .collect();
+    versions.sort_unstable();
+    versions.dedup();
+    let asked = format!("{} {}", name(product), versions.join(", "));
+    Some(Finding {
+        code: "conf-unknown-key",
+        severity: Severity::Warning,
+        key: written.to_owned(),
+        on: On::Key,
+        message: format!("{asked} does not know this key, nor one like it: it has no effect there"),
+        suggestion: Some(Suggestion::Text(
+            "remove it, or keep it if the documentation of your version has it".to_owned(),
+        )),
     })
 }
 

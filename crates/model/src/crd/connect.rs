@@ -8,7 +8,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DynamicAllocation, SparkPodSpec};
+use super::{Dependencies, DynamicAllocation, SparkPodSpec};
 
 /// A Spark Connect server.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,9 @@ pub struct SparkConnectSpec {
     pub server: ConnectServerSpec,
     /// The executor pods.
     pub executor: ConnectExecutorSpec,
+    /// Files, jars and packages the server and its executors need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deps: Option<Dependencies>,
     /// Dynamic allocation of executors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamic_allocation: Option<DynamicAllocation>,

@@ -4,6 +4,7 @@
 //! types, missing and forbidden values, and API versions or fields that this release does not have, with what stands in their place.
 //! [`selection`] tells which nodes a pod may be on. The facts are in `api.txt`, from the OpenAPI that Kubernetes publishes for each release (`scripts/record-kubernetes-api`).
 
+mod cluster;
 mod others;
 mod release;
 pub mod selection;
@@ -27,6 +28,7 @@ pub fn check(document: &Document, release: Release) -> Option<Vec<Complaint>> {
     match table::standing(api_version, kind, release) {
         Standing::Served { alpha } => {
             let mut found = fields(document, release);
+            found.extend(cluster::in_namespace(document));
             if alpha {
                 let message =
                     format!("`{api_version}` is an alpha API: a cluster serves it only where it is turned on");

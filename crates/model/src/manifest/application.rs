@@ -467,6 +467,15 @@ impl<'a> Check<'a> {
                 self.at_key(Severity::Warning, "no-effect", field, message, "use `restartPolicy`");
             }
         }
+        if self.spec.get("batchSchedulerOptions").is_some() && self.spec.get("batchScheduler").is_none() {
+            self.at_key(
+                Severity::Warning,
+                "no-effect",
+                "batchSchedulerOptions",
+                "`batchSchedulerOptions` has no effect without `batchScheduler`",
+                "name the `batchScheduler` they are for, or remove them",
+            );
+        }
         if let Some(version) = self.text("pythonVersion") {
             let message = format!("`pythonVersion: \"{version}\"` has no effect since Spark 3.1; the image decides");
             self.at_key(Severity::Warning, "no-effect", "pythonVersion", message, "remove it");

@@ -1,6 +1,6 @@
 //! What each kind is checked against.
 
-use crate::conf::{Catalogue, On};
+use crate::conf::{Catalogue, MOST_PAIRS, On};
 use crate::crd::{self, KINDS};
 use crate::{annotations, names, schema};
 
@@ -175,7 +175,15 @@ fn spark_conf(document: &Document, path: &str) -> Vec<Complaint> {
     };
     let catalogue = Catalogue::for_version(&version);
     let mut complaints = Vec::new();
-    for entry in conf.entries() {
+    if conf.entries().len() > MOST_PAIRS {
+        let message = format!(
+            "{} keys of Spark are more than are looked at ({MOST_PAIRS})",
+            conf.entries().len()
+        );
+        let path = join(path, "sparkConf");
+        complaints.push(document.complain(Severity::Error, "too-large", &path, message));
+    }
+    for entry in conf.entries().iter().take(MOST_PAIRS) {
         // What is not a text the schema has complained about; what is refused needs no second complaint.
         let Some(value) = entry.value.as_str() else { continue };
         if refused_spark_conf(&entry.key, value, document.namespace.as_deref()).is_some() {

@@ -24,12 +24,13 @@ impl Check<'_> {
                         .instead()
                         .map(|instead| format!("write `{instead}`"))
                         .unwrap_or_default();
-                    self.at_value(Severity::Error, error.code(), &path, error.to_string(), help);
+                    self.at_value(Severity::Error, error.code(), &path, error.cause(), help);
                 }
                 Ok(memory)
                     if field == "memory"
                         && memory.bytes() < LEAST_HEAP
-                        && self.conf("spark.testing.memory").is_none() =>
+                        && self.conf("spark.testing.memory").is_none()
+                        && self.conf("spark.testing.reservedMemory").is_none() =>
                 {
                     let message = format!("Spark does not start with {memory} of heap; it needs at least 450m");
                     self.at_value(

@@ -5,9 +5,10 @@
 //! also has (YAML keeps the key, kubectl takes the merged one). Depth, size and the size after aliases are expanded are limited, so that no text can exhaust
 //! the machine; no text panics.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::complaint::{Complaint, Severity};
 use super::node::{Content, Entry, Node, join, join_index};
@@ -20,6 +21,10 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub const MAX_DEPTH: usize = 100;
 /// Most values in a text, aliases expanded; long scalars count as several.
 pub const MAX_NODES: usize = 500_000;
+/// Most lines of quoted scalars that are moved to the right; each takes one more reading.
+const MAX_MOVED: usize = 256;
+/// By how many columns: more than any collection is indented.
+const MOVED_BY: usize = 1024;
 
 /// Reads a text into the trees of its documents; empty documents are left out.
 ///
@@ -41,29 +46,82 @@ pub fn read(source: &Source) -> (Vec<Node>, Vec<Complaint>) {
         ));
         return (Vec::new(), complaints);
     }
-    let mut options = Options::default();
-    options.set_emit_comments(false);
-    options.flow_nesting_limit = MAX_DEPTH;
-    options.block_nesting_limit = MAX_DEPTH;
-    let mut reader = Reader {
-        source,
-        complaints,
-        documents: Vec::new(),
-        stack: Vec::new(),
-        anchors: HashMap::new(),
-        total: 0,
-    };
-    for event in Parser::new_from_str_with_options(source.text(), options) {
-        let step = match event {
-            Ok((event, span)) => reader.event(event, span),
-            Err(error) => Err(Box::new(reader.syntax(&error))),
+    // A line that goes on with a quoted scalar may stand anywhere for Go and Python, whose readers leave its indentation out; this parser wants it
+    // further right than the key. So it is read as if it stood there.
+    let mut moved = Moved::default();
+    loop {
+        let mut reader = Reader {
+            source,
+            complaints: Vec::new(),
+            documents: Vec::new(),
+            stack: Vec::new(),
+            anchors: HashMap::new(),
+            total: 0,
+            moved: &moved,
         };
-        if let Err(stop) = step {
-            reader.complaints.push(*stop);
-            break;
+        let Some(line) = reader.read() else {
+            return (reader.documents, reader.complaints);
+        };
+        moved.add(line);
+    }
+}
+
+/// Lines of a text that are read as if they stood further right: the offsets they begin at, ascending.
+#[derive(Default)]
+struct Moved(Vec<usize>);
+
+impl Moved {
+    fn add(&mut self, line: usize) {
+        let at = self.0.partition_point(|known| *known < line);
+        self.0.insert(at, line);
+    }
+
+    /// The text with these lines moved.
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.0.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut with = String::with_capacity(text.len() + self.0.len() * MOVED_BY);
+        let mut from = 0;
+        for line in &self.0 {
+            with.push_str(text.get(from..*line).unwrap_or_default());
+            with.extend(std::iter::repeat_n(' ', MOVED_BY));
+            from = *line;
+        }
+        with.push_str(text.get(from..).unwrap_or_default());
+        Cow::Owned(with)
+    }
+
+    /// Where an offset of the moved text is in the text, and whether its line was moved.
+    fn back(&self, text: &str, offset: usize) -> (usize, bool) {
+        let (mut offset, mut last) = (offset, None);
+        for line in &self.0 {
+            if offset <= *line {
+                break;
+            }
+            offset = (*line).max(offset.saturating_sub(MOVED_BY));
+            last = Some(*line);
+        }
+        let same_line = last.is_some_and(|line| !text.get(line..offset).unwrap_or_default().contains('\n'));
+        (offset, same_line)
+    }
+
+    /// The place that one of the moved text has in the text.
+    fn place(&self, text: &str, place: Place) -> Place {
+        if self.0.is_empty() {
+            return place;
+        }
+        let (start, same_line) = self.back(text, place.start);
+        Place {
+            start,
+            end: self.back(text, place.end).0,
+            column: match same_line {
+                true => place.column.saturating_sub(MOVED_BY).max(1),
+                false => place.column,
+            },
+            ..place
         }
     }
-    (reader.documents, reader.complaints)
 }
 
 /// A complaint after which nothing more can be read.
@@ -115,11 +173,56 @@ struct Reader<'a> {
     stack: Vec<Frame>,
     anchors: HashMap<usize, Built>,
     total: usize,
+    moved: &'a Moved,
 }
 
 impl Reader<'_> {
+    /// Reads the text; or says where a line begins that must be moved first.
+    fn read(&mut self) -> Option<usize> {
+        let mut options = Options::default();
+        options.set_emit_comments(false);
+        options.flow_nesting_limit = MAX_DEPTH;
+        options.block_nesting_limit = MAX_DEPTH;
+        let text = self.moved.text(self.source.text());
+        for event in Parser::new_from_str_with_options(&text, options) {
+            let step = match event {
+                Ok((event, span)) => self.event(event, span),
+                Err(error) => {
+                    let line = (*error.kind() == ErrorKind::InvalidQuotedScalarIndent)
+                        .then(|| self.line_to_move(self.at(error.marker()).start));
+                    if let Some(line) = line.flatten() {
+                        return Some(line);
+                    }
+                    Err(Box::new(self.syntax(&error)))
+                }
+            };
+            if let Err(stop) = step {
+                self.complaints.push(*stop);
+                break;
+            }
+        }
+        None
+    }
+
+    /// Where the line of an offset begins, if it may be moved: a mark between documents may not.
+    fn line_to_move(&self, offset: usize) -> Option<usize> {
+        let text = self.source.text();
+        let line = text.get(..offset)?.rfind('\n')? + 1;
+        let mark = |mark| {
+            let rest = text.get(line..).and_then(|rest| rest.strip_prefix(mark));
+            rest.is_some_and(|rest: &str| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        };
+        let may = !self.moved.0.contains(&line) && self.moved.0.len() < MAX_MOVED;
+        (may && !mark("---") && !mark("...")).then_some(line)
+    }
+
+    /// The place of a marker in the text as it is written.
+    fn at(&self, marker: &Marker) -> Place {
+        self.moved.place(self.source.text(), marker_place(marker))
+    }
+
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
-        let place = place(&span);
+        let place = self.moved.place(self.source.text(), place(&span));
         match event {
             Event::DocumentStart(..) => {
                 self.anchors.clear();
@@ -438,7 +541,7 @@ impl Reader<'_> {
     }
 
     fn syntax(&self, error: &ScanError) -> Complaint {
-        let at = marker_place(error.marker());
+        let at = self.at(error.marker());
         let complaint = Complaint::new(
             Severity::Error,
             "yaml-syntax",

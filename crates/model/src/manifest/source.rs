@@ -1,6 +1,6 @@
 //! A manifest's text with its name, and places in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The longest piece of a line that is shown.
 const SHOWN: usize = 140;
@@ -10,6 +10,8 @@ const SHOWN: usize = 140;
 pub struct Source {
     name: String,
     text: String,
+    /// Where its lines begin; made when a place is first asked for, since there may be as many places as lines.
+    lines: OnceLock<Vec<usize>>,
 }
 
 /// A stretch of a [`Source`].
@@ -43,17 +45,21 @@ impl Source {
         Arc::new(Self {
             name: name.to_owned(),
             text: text.to_owned(),
+            lines: OnceLock::new(),
+        })
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(end, _)| end + 1)).collect()
         })
     }
 
     /// The place of a line's text, without the blanks around it; lines count from 1, and beyond the last there is an empty one.
     pub fn line_place(&self, line: usize) -> Place {
-        let before: usize = self
-            .text
-            .split_inclusive('\n')
-            .take(line.saturating_sub(1))
-            .map(str::len)
-            .sum();
+        let before = self.lines().get(line.saturating_sub(1)).copied();
+        let before = before.unwrap_or(self.text.len());
         let text = self.text[before..].lines().next().unwrap_or_default();
         let mut place = self.place_at(before + (text.len() - text.trim_start().len()));
         place.end = before + text.trim_end().len();
@@ -123,13 +129,13 @@ impl Source {
         while !self.text.is_char_boundary(start) {
             start -= 1;
         }
-        let head = &self.text[..start];
-        let line_start = head.rfind('\n').map_or(0, |at| at + 1);
+        let number = self.lines().partition_point(|begin| *begin <= start).max(1);
+        let line_start = self.lines().get(number - 1).copied().unwrap_or(0);
         Place {
             start,
             end: start,
-            line: head.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: head[line_start..].chars().count() + 1,
+            line: number,
+            column: self.text[line_start..start].chars().count() + 1,
         }
     }
 }
@@ -201,5 +207,19 @@ mod tests {
                 column: 1,
             });
         }
+    }
+
+    /// A place for each line of a long text costs no walk over the text each.
+    #[test]
+    fn places_of_many_lines_are_found_at_once() {
+        let text = "spark.some.key value\n".repeat(100_000);
+        let source = Source::new("a", &text);
+        let began = std::time::Instant::now();
+        for line in 1..=100_000 {
+            let place = source.line_place(line);
+            assert_eq!((place.line, place.column, place.start), (line, 1, (line - 1) * 21));
+        }
+        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+        assert_eq!(source.line_place(200_000).start, text.len());
     }
 }

@@ -44,6 +44,33 @@ fn lists_are_taken_apart() {
 }
 
 #[test]
+fn quoted_texts_go_on_wherever_their_lines_stand() {
+    for indentation in ["", " ", "  ", "    ", "          "] {
+        for (quote, inner) in [('"', "k: v # no comment"), ('\'', "it''s - a"), ('"', "\\\"{[")] {
+            for between in ["\n", "\n\n", " \n", "\n\n\n"] {
+                let text = format!(
+                    "a:\n  b:\n    c: {quote}one{between}{indentation}{inner}\n{indentation}end{quote}\n    d: 1\n"
+                );
+                let folded = match between.matches('\n').count() {
+                    1 => " ".to_owned(),
+                    lines => "\n".repeat(lines - 1),
+                };
+                let meant = inner.replace("''", "'").replace("\\\"", "\"");
+                let expected = json!({"a": {"b": {"c": format!("one{folded}{meant} end"), "d": 1}}});
+                assert_eq!(values(&text), [expected], "{text}");
+            }
+        }
+    }
+    // Places are those of the text as it is written.
+    let text = "a:\n  b: \"one\ntwo\"\n  c: {x: 1, x: 2}\n";
+    assert_eq!(said(text), [("duplicate-key", 4, 13)]);
+    assert_eq!(said("a:\n  b: \"one\ntwo\" c\n")[0].1, 3);
+    assert_eq!(said("a: \"one\n---\ntwo\"\n")[0].0, "yaml-syntax");
+    let endless = format!("a:\n  b: \"{}\"\n", "x\n".repeat(2_000));
+    assert_eq!(said(&endless)[0].0, "yaml-syntax");
+}
+
+#[test]
 fn anchors_and_merges() {
     let text = "base: &b {x: 1, w: 2}\nmore: &m {w: 3, z: 4}\none:\n  <<: *b\n  w: 9\ntwo:\n  <<: [*b, *m]\nthree: *b\nkey: {\"<<\": 1}\n";
     assert_eq!(

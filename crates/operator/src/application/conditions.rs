@@ -98,8 +98,9 @@ fn driver_ready(
     match (status.app_state.state, &facts.driver) {
         (State::Running, Driver::Present(pod)) if pod.ready => (true, "DriverReady".into(), String::new()),
         (State::Running, _) => not("DriverNotReady"),
-        (State::Submitted, Driver::Present(pod)) => match &pod.progress {
-            Progress::Pending(Some(reason)) => (false, reason_word(&reason.reason), reason.message.clone()),
+        (State::Submitted, Driver::Present(pod)) => match (facts.driver_waits(now), &pod.progress) {
+            (Some(waits), _) => (false, reason_word(&waits.reason), waits.message.clone()),
+            (None, Progress::Pending(Some(reason))) => (false, reason_word(&reason.reason), reason.message.clone()),
             _ => not("DriverPending"),
         },
         (State::Submitted, _) => not("DriverPending"),

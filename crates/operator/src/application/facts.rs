@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 use stoke_model::crd::{ExecutorState, SparkApplication};
 use stoke_model::names;
+use stoke_model::waiting::{self, NORMAL_WAITING, Waiting};
 
 use super::limits::Limits;
 use crate::quality::{CheckPod, Refused};
@@ -21,6 +22,8 @@ pub struct Facts {
     pub limits: Limits,
     /// The driver pod.
     pub driver: Driver,
+    /// What Kubernetes' events say of a driver that does not start, where they were asked for.
+    pub told: Option<Waiting>,
     /// The executor pods of this application, of every attempt, in any order.
     pub executors: Vec<ExecutorPod>,
     /// The answer to [`Action::Submit`](super::Action::Submit), in the round that follows it.
@@ -30,6 +33,32 @@ pub struct Facts {
     /// Why the check that was asked for could not be made, in the round that follows.
     pub check_refused: Option<Refused>,
 }
+
+impl Facts {
+    /// What a driver that does not run waits for, when it is worth telling at this time.
+    #[must_use]
+    pub fn driver_waits(&self, now: Timestamp) -> Option<&Waiting> {
+        let Driver::Present(pod) = &self.driver else {
+            return None;
+        };
+        let told = self.told.as_ref().filter(|_| pod.is_on_node());
+        let waits = told.or(pod.waits.as_deref());
+        waits.filter(|waits| matches!(pod.progress, Progress::Pending(_)) && waits.counts(now))
+    }
+
+    /// The driver's pod, when only events can say why its node has not started it for a while.
+    pub(crate) fn asks_for_events(&self, now: Timestamp) -> Option<&str> {
+        let Driver::Present(pod) = &self.driver else {
+            return None;
+        };
+        let quiet = pod.scheduled_at.and_then(|at| at.checked_add(QUIET).ok());
+        let is_due = pod.is_on_node() && quiet.is_some_and(|quiet| quiet <= now);
+        is_due.then_some(pod.name.as_str())
+    }
+}
+
+/// How long a start may say nothing before events are asked for.
+pub(crate) const QUIET: SignedDuration = SignedDuration::from_secs(5);
 
 /// What is known about the driver pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,6 +99,8 @@ pub struct DriverPod {
     pub scheduled_at: Option<Timestamp>,
     /// True when its node says that volumes, network or sandbox are not ready for its containers (`PodReadyToStartContainers`, Kubernetes 1.29).
     pub unprepared: bool,
+    /// What it waits for, by its status alone.
+    pub waits: Option<Box<Waiting>>,
     /// True when its deletion was asked for.
     pub deleting: bool,
     /// When it should be gone, its grace period over.
@@ -183,10 +214,17 @@ pub struct Submitted {
     pub web_ui_ingress: Option<(String, String)>,
 }
 
-/// Reasons of a waiting container that are part of every normal start.
-const NORMAL_WAITING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
-
 impl DriverPod {
+    /// True when its node has it and its status does not say why it does not run.
+    pub(crate) fn is_on_node(&self) -> bool {
+        let is_pending = matches!(self.progress, Progress::Pending(None));
+        is_pending
+            && self
+                .waits
+                .as_ref()
+                .is_some_and(|waits| waits.reason == waiting::ON_NODE)
+    }
+
     /// Reads a driver pod as the API server stores it.
     #[must_use]
     pub fn read(pod: &Pod) -> Self {
@@ -205,6 +243,7 @@ impl DriverPod {
                 .and_then(|scheduled| scheduled.last_transition_time.as_ref())
                 .map(|time| time.0),
             unprepared: condition(pod, "PodReadyToStartContainers").is_some_and(|ready| ready.status == "False"),
+            waits: waiting::of_pod(pod, &[]).map(Box::new),
             deleting: pod.metadata.deletion_timestamp.is_some(),
             gone_by: pod.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             held_by: held_by(pod),

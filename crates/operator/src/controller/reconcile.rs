@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Api, DeleteParams, Preconditions};
+use k8s_openapi::api::core::v1::{Event, ObjectReference};
+use kube::api::{Api, DeleteParams, ListParams, Preconditions};
 use serde_json::Value;
 use stoke_model::crd::{ApplicationStateType, SparkApplication, SparkApplicationStatus};
+use stoke_model::waiting::{self, Waiting};
 use tracing::{Instrument, field};
 
 use super::cache::Folded;
@@ -72,6 +73,9 @@ impl Turn<'_> {
             identify(status);
         }
         self.keep_logs_of_executors(&facts);
+        if let Some(pod) = facts.asks_for_events(self.context.clock.now()) {
+            facts.told = self.told_of(pod).await;
+        }
         for _ in 0..ROUNDS {
             let now = self.context.clock.now();
             let decision = decide(&facts, now);
@@ -100,6 +104,20 @@ impl Turn<'_> {
         }
         tracing::warn!("no rest after {ROUNDS} decisions; looking again soon");
         Ok(Some(self.context.clock.now() + jiff::SignedDuration::from_secs(5)))
+    }
+
+    /// What events say of a pod. Who may not read them says less; that is no reason to stop.
+    async fn told_of(&self, pod: &str) -> Option<Waiting> {
+        let namespace = &self.key.namespace;
+        let events: Api<Event> = Api::namespaced(self.context.client.clone(), namespace);
+        let about = format!("involvedObject.kind=Pod,involvedObject.name={pod}");
+        match events.list(&ListParams::default().fields(&about)).await {
+            Ok(list) => waiting::told(namespace, pod, &list.items),
+            Err(error) => {
+                tracing::debug!(%error, pod, "events cannot be read");
+                None
+            }
+        }
     }
 
     /// Writes the status if it changed, then tells people.

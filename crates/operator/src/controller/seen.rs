@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug)]
 pub(crate) struct Seen(DynamicObject);
 
-/// A pod with the fields that decisions read: metadata but for managed fields, its node, the names of its containers, its status.
+/// A pod with the fields that decisions read: metadata but for managed fields, its node, its scheduler, the names of its containers, its status.
 #[derive(Clone, Debug)]
 pub(crate) struct SeenPod {
     pod: Pod,
@@ -162,6 +162,7 @@ impl<'de> Deserialize<'de> for SeenPod {
         #[serde(rename_all = "camelCase", default)]
         struct Spec {
             node_name: Option<String>,
+            scheduler_name: Option<String>,
             containers: Vec<Named>,
         }
         #[derive(Default, Deserialize)]
@@ -185,6 +186,7 @@ impl<'de> Deserialize<'de> for SeenPod {
             metadata: metadata.into(),
             spec: Some(PodSpec {
                 node_name: spec.node_name,
+                scheduler_name: spec.scheduler_name,
                 containers: spec.containers.into_iter().map(container).collect(),
                 ..PodSpec::default()
             }),
@@ -263,6 +265,15 @@ mod tests {
         assert_eq!(DriverPod::read(&seen), DriverPod::read(&whole));
         assert!(!DriverPod::read(&seen).containers.is_empty() && !DriverPod::read(&seen).held_by.is_empty());
         assert_eq!(ExecutorPod::read(&seen), ExecutorPod::read(&whole));
+        let mut waiting = pod.clone();
+        waiting["metadata"]["deletionTimestamp"] = Value::Null;
+        waiting["spec"] = json!({"schedulerName": "mine", "containers": []});
+        waiting["status"] = json!({"phase": "Pending"});
+        let whole: Pod = serde_json::from_value(waiting.clone()).unwrap();
+        let seen: SeenPod = serde_json::from_str(&waiting.to_string()).unwrap();
+        let seen = DriverPod::read(&seen.well_formed().unwrap());
+        assert_eq!(seen, DriverPod::read(&whole));
+        assert!(seen.waits.is_some_and(|waits| waits.message.contains("mine")));
         let young: SeenPod = serde_json::from_str(r#"{"metadata": {"name": "a"}}"#).unwrap();
         assert!(young.well_formed().unwrap().status.is_none());
     }

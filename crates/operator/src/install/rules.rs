@@ -31,7 +31,8 @@ pub const RULES: [(&str, &[&str], &[&str]); 18] = [
     ("", &["configmaps"], &["get", "create", "patch"]),
     ("", &["services"], &["create", "patch", "delete"]),
     ("", &["secrets", "persistentvolumeclaims"], &["create", "patch"]),
-    ("", &["events"], &["create"]),
+    // Read only of a driver that does not start.
+    ("", &["events"], &["list", "create"]),
     ("networking.k8s.io", &["ingresses"], &["create", "patch", "delete"]),
     (
         "gateway.networking.k8s.io",

@@ -2,10 +2,12 @@
 //!
 //! - [`patterns`]: regular expressions and globs of Go
 //! - [`strings`], [`numbers`], [`objects`], [`encoding`], [`time`], [`net`], [`crypto`]: one file for each kind of builtin
+//! - [`budget`]: how much they may make in one evaluation
 //! - `sprintf.rs`, beside this folder: formats
 //!
 //! As in OPA, a call with arguments of the wrong type is undefined. What each does is held against what the real OPA does (`tests/opa.rs`).
 
+pub(crate) mod budget;
 mod crypto;
 mod encoding;
 mod net;
@@ -47,6 +49,7 @@ const BOTH: &[(&str, u8, Builtin)] = &[
     ("net.cidr_intersects", 2, net::cidr_intersects),
     ("net.cidr_is_valid", 1, net::cidr_is_valid),
     ("net.cidr_merge", 1, net::cidr_merge),
+    ("numbers.range", 2, numbers::range),
     ("numbers.range_step", 3, numbers::range_step),
     ("object.subset", 2, objects::subset),
     (

@@ -2,10 +2,7 @@
 
 use regorus::Value;
 
-use super::{text, whole};
-
-/// The most numbers of a range.
-const MOST: usize = 1_000_000;
+use super::{budget, text, whole};
 
 /// As Go reads a number, and so `+1`, `.5` and `007` too; nothing around it.
 pub(super) fn to_number(arguments: &[Value]) -> Option<Value> {
@@ -27,19 +24,29 @@ pub(super) fn to_number(arguments: &[Value]) -> Option<Value> {
     }
 }
 
+pub(super) fn range(arguments: &[Value]) -> Option<Value> {
+    let [from, to] = arguments else { return None };
+    numbers(from, to, 1)
+}
+
 pub(super) fn range_step(arguments: &[Value]) -> Option<Value> {
     let [from, to, step] = arguments else { return None };
-    let (from, to) = (whole(from)?, whole(to)?);
     let step = usize::try_from(whole(step)?).ok().filter(|step| *step > 0)?;
-    let numbers = |range: &mut dyn Iterator<Item = i64>| {
-        let numbers: Vec<Value> = range.take(MOST).map(Value::from).collect();
-        Some(Value::from(numbers))
-    };
-    if from <= to {
-        numbers(&mut (from..=to).step_by(step))
-    } else {
-        numbers(&mut (to..=from).rev().step_by(step))
+    numbers(from, to, step)
+}
+
+/// Numbers from one to another, up or down; none where they are more than the budget has left, which is then told.
+fn numbers(from: &Value, to: &Value, step: usize) -> Option<Value> {
+    let (from, to) = (whole(from)?, whole(to)?);
+    let count = (from.abs_diff(to) / (step as u64)).saturating_add(1);
+    if !budget::take(count) {
+        return None;
     }
+    let list = |range: &mut dyn Iterator<Item = i64>| Value::from(range.map(Value::from).collect::<Vec<_>>());
+    Some(match from <= to {
+        true => list(&mut (from..=to).step_by(step)),
+        false => list(&mut (to..=from).rev().step_by(step)),
+    })
 }
 
 /// Bytes, of `1.5Gi`, `10MB`, `8g`; what is less than a byte is left off.

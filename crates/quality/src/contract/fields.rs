@@ -24,6 +24,12 @@ impl<'a> Fields<'a> {
         self.complaints
     }
 
+    /// How many errors were told so far.
+    pub(super) fn errors(&self) -> usize {
+        let errors = self.complaints.iter();
+        errors.filter(|complaint| complaint.severity == Severity::Error).count()
+    }
+
     /// Complains; the fix may be empty.
     pub(super) fn complain(&mut self, code: &'static str, place: Place, path: &str, message: String, fix: &str) {
         self.push(Severity::Error, code, place, path, message, fix);

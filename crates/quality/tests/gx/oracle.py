@@ -217,6 +217,33 @@ def matrix(rows):
             ("expect_table_row_count_to_be_between", {"min_value": 2, "max_value": 100}),
         ]:
             cases.append((kind, {**kwargs, "row_condition": condition, "condition_parser": parser}))
+    # Arguments of types that are not those of the documentation: some are taken for what they could mean, the others refused.
+    for written in ["1000", "1", " 2 ", "1.5", "1e1", "quack", True, 1.5, [1], {"a": 1}, None, "$x", "2026-01-01", ""]:
+        # A number of things, or a position, that has something behind the point is refused when a suite is read here.
+        if not isinstance(written, (bool, float)) and written not in ["1.5", "1e1"]:
+            cases += [
+                of("expect_table_row_count_to_equal", value=written),
+                of("expect_table_column_count_to_equal", value=written),
+                of("expect_column_value_lengths_to_equal", column="word", value=written),
+                of("expect_column_to_exist", column="twice", column_index=written),
+                of(value + "match_regex", column="mail", regex=written),
+            ]
+        cases += [
+            of("expect_table_row_count_to_be_between", min_value=written),
+            of("expect_table_row_count_to_be_between", min_value=0, max_value=written),
+            of("expect_table_column_count_to_be_between", min_value=written),
+            of("expect_column_value_lengths_to_be_between", column="mail", min_value=written),
+            of("expect_column_value_lengths_to_be_between", column="mail", min_value=1, max_value=written),
+            of(value + "be_between", column="small", min_value=written),
+            of(value + "be_between", column="small", min_value=-1, max_value=written, mostly=0.3),
+            of(value + "be_in_set", column="small", value_set=written),
+            of(value + "not_be_null", column="sparse", mostly=written),
+            of("expect_multicolumn_sum_to_equal", column_list=["small", "id"], sum_total=written),
+            of("expect_column_value_z_scores_to_be_less_than", column="number", threshold=written, double_sided=True),
+        ]
+        for metric in ["min", "max", "mean", "median", "stdev", "sum", "unique_value_count", "proportion_of_unique_values",
+                       "proportion_of_non_null_values"]:
+            cases.append(of("expect_column_%s_to_be_between" % metric, column="small", min_value=written))
     for column, name in [("id", "int64"), ("id", "int32"), ("small", "int32"), ("number", "float64"), ("number", "int"), ("flag", "bool"), ("id", "int")]:
         cases.append(of("expect_column_values_to_be_of_type", column=column, type_=name))
         cases.append(of("expect_column_values_to_be_in_type_list", column=column, type_list=[name, "float64"]))

@@ -77,6 +77,17 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
                 message,
             );
         }
+        // Only `|> AGGREGATE` gives what it groups by a name.
+        "aggregationClause" if node.parent().is_none_or(|above| !above.is("operatorPipeRightSide")) => {
+            let items = node.kids().filter(|item| item.is("namedExpression"));
+            for alias in items.filter_map(|item| item.kids().find(|kid| !kid.is("expression"))) {
+                found.add(
+                    alias,
+                    "PARSE_SYNTAX_ERROR",
+                    "what GROUP BY groups by takes no other name",
+                );
+            }
+        }
         "groupingAnalytics" if node.has("ROLLUP") || node.has("CUBE") => {
             let empty = |set: &Node<'_>| set.kids().next().is_none();
             if let Some(set) = node.all("groupingSet").find(empty) {

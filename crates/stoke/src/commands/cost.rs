@@ -6,7 +6,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use object_store::{ObjectStoreExt, PutPayload};
-use serde_json::json;
 use stoke_eventlog::{Options, Source, glance::glance};
 use stoke_insight::cost::showback::{self, Report};
 use stoke_insight::cost::{Bill, Prices, Window, focus};
@@ -113,7 +112,7 @@ async fn of_one(asked: &Asked, target: &Target, prices: Option<&Prices>, context
     let known = asked.known(target, context).await?;
     let bill = stoke_insight::cost::of(known.run()?, known.facts.cluster.as_ref(), prices).map_err(failed)?;
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!(bill)),
+        Format::Json => context.terminal.json(&bill),
         Format::Text => bill.lines().iter().for_each(|line| context.terminal.out(line)),
     }
     Ok(0)
@@ -180,7 +179,7 @@ async fn of_many(arguments: &Arguments, prices: Option<&Prices>, context: &mut C
     }
     let reports = showback::by_label(&bills, &arguments.by);
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!(reports)),
+        Format::Json => context.terminal.json(&reports),
         Format::Text if reports.is_empty() => context.terminal.out("no runs"),
         Format::Text => {
             for line in reports.iter().flat_map(Report::lines) {

@@ -1,6 +1,5 @@
 //! `stoke env`: what a shell needs to use the embedded cluster and its object store.
 
-use serde_json::json;
 use stoke_objectstore::Credentials;
 
 use crate::cli::Context;
@@ -22,7 +21,7 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
     let kubeconfig = cluster.join("kubeconfig").display().to_string();
     variables.insert("KUBECONFIG".into(), kubeconfig);
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!(variables)),
+        Format::Json => context.terminal.json(&variables),
         Format::Text => {
             for (name, value) in variables {
                 context.terminal.out(format!("export {name}={}", quoted(&value)));

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
 use stoke_gate::{Settings, derived};
 use stoke_model::manifest;
 use stoke_policy::test::{self, Derived, Options};
@@ -38,7 +37,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         Command::List => {
             let names = pack::names();
             match context.terminal.format() {
-                Format::Json => context.terminal.json(&json!(names)),
+                Format::Json => context.terminal.json(&names),
                 Format::Text => names.into_iter().for_each(|name| context.terminal.out(name)),
             }
             Ok(0)

@@ -37,19 +37,34 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
                 .iter()
                 .map(|app| json!({ "name": app.name_any(), "namespace": app.namespace(), "status": app.status }))
                 .collect();
-            context.terminal.json(&json!(rows));
+            context.terminal.json(&rows);
         }
         Format::Text if applications.is_empty() => context.terminal.note("no applications"),
         Format::Text => {
             let heading = ["NAMESPACE", "NAME", "STATE", "ATTEMPTS", "EXECUTORS", "DURATION", "AGE"];
             let mut rows = vec![heading.map(String::from).to_vec()];
             rows.extend(applications.iter().map(|application| row(application, now)));
+            let waits: Vec<&str> = applications.iter().map(waits_for).collect();
+            if waits.iter().any(|waits| !waits.is_empty()) {
+                let column = std::iter::once("WAITS FOR").chain(waits);
+                rows.iter_mut()
+                    .zip(column)
+                    .for_each(|(row, text)| row.push(text.to_owned()));
+            }
             for line in table(&rows) {
                 context.terminal.out(line);
             }
         }
     }
     Ok(0)
+}
+
+/// What stands in the way of one that has not ended.
+fn waits_for(application: &SparkApplication) -> &str {
+    let state = application.status.as_ref().map(|status| &status.app_state);
+    state
+        .filter(|state| !state.state.is_terminal())
+        .map_or("", |state| state.error_message.as_str())
 }
 
 fn row(application: &SparkApplication, now: Timestamp) -> Vec<String> {

@@ -1,10 +1,13 @@
 //! `stoke run`: a manifest in, its application's result and exit code out.
 
+use std::path::Path;
 use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::api::Api;
+use serde_json::Value;
 use stoke_model::crd::SparkApplication;
+use stoke_runtime::Runtimes;
 
 use crate::apply;
 use crate::cli::{Context, Size, Target};
@@ -94,6 +97,9 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         for image in manifest.images() {
             ensure(&context.home, &image, terminal).await?;
         }
+        manifest
+            .applications()
+            .try_for_each(|application| main_file(&application.value, &context.home))?;
     }
     // Ctrl-C while the cluster starts is heard by `follow`, which ends what was begun in order.
     listen()?;
@@ -107,6 +113,63 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         }
     }
     result
+}
+
+/// A main file that the application's own image lacks is told before anything is started. Volumes and pod templates may bring one: then it is
+/// not known.
+fn main_file(application: &Value, home: &Home) -> Outcome<()> {
+    let spec = &application["spec"];
+    let text = |value: &Value| value.as_str().map(str::to_owned).filter(|text| !text.is_empty());
+    let Some(file) = text(&spec["mainApplicationFile"]) else {
+        return Ok(());
+    };
+    let Some(path) = file.strip_prefix("local://") else {
+        return Ok(());
+    };
+    let Some(name) = text(&spec["driver"]["image"]).or_else(|| text(&spec["image"])) else {
+        return Ok(());
+    };
+    let of_volumes =
+        |key: &String| key.starts_with("spark.kubernetes.driver.volumes.") || key.ends_with("podTemplateFile");
+    let may_be_brought = spec["driver"]["volumeMounts"]
+        .as_array()
+        .is_some_and(|mounts| !mounts.is_empty())
+        || spec["driver"]["template"].is_object()
+        || spec["sparkConf"]
+            .as_object()
+            .is_some_and(|conf| conf.keys().any(of_volumes));
+    let Ok(image) = Runtimes::new(home.root()).resolve(&name) else {
+        return Ok(());
+    };
+    let Some(beside) = image.lacks(Path::new(path)).filter(|_| !may_be_brought) else {
+        return Ok(());
+    };
+    let directory = Path::new(path).parent().unwrap_or(Path::new("/")).display();
+    let failure = Failure::input(
+        "stoke::run::main-file-missing",
+        format!("mainApplicationFile {file} is not in the image {name}"),
+    );
+    Err(match beside.is_empty() {
+        true => failure.fix(format!(
+            "the image has no directory {directory}; name a file that it has, or one of this machine by its path"
+        )),
+        false => failure.fix(format!("{directory} has {}", shortened(&beside))),
+    })
+}
+
+/// The first names of a list.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        Some(more) => format!("{shown} and {more} more"),
+        None => shown,
+    }
 }
 
 async fn with_session(

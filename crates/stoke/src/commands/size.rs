@@ -1,6 +1,5 @@
 //! `stoke size`: executors, cores, memory and partitions, from the size of the data or from an earlier run.
 
-use serde_json::json;
 use stoke_insight::size::{DataSize, NodeShape, Options, SizeError, for_data, for_run};
 
 use crate::asked::Asked;
@@ -80,7 +79,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     };
     let sizing = sizing.map_err(failed)?;
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!(sizing)),
+        Format::Json => context.terminal.json(&sizing),
         Format::Text => sizing.lines().iter().for_each(|line| context.terminal.out(line)),
     }
     Ok(0)

@@ -156,7 +156,7 @@ fn list(context: &mut Context) -> Outcome<()> {
             let rows = described.iter().map(
                 |(name, path, size, saved)| json!({ "name": name, "file": path, "bytes": size, "savedAt": saved }),
             );
-            context.terminal.json(&rows.collect());
+            context.terminal.json(&rows.collect::<Vec<_>>());
         }
         Format::Text if described.is_empty() => context
             .terminal

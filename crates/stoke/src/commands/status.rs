@@ -7,6 +7,7 @@ use serde_json::json;
 
 use stoke_model::crd::SparkApplication;
 
+use crate::awaited::of_pods;
 use crate::cli::Context;
 use crate::commands::down::process_of;
 use crate::commands::up::history_of;
@@ -54,6 +55,11 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
         .filter(|node| !ready(node))
         .map(ResourceExt::name_any)
         .collect();
+    let pending: Vec<&Pod> = pods
+        .iter()
+        .filter(|pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Pending"))
+        .collect();
+    let waiting = of_pods(&client, &pending, jiff::Timestamp::now()).await;
     let objects = object_store::endpoint(&directory).await;
     let history = history_of(&directory);
     match terminal.format() {
@@ -63,6 +69,10 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
             "history": history,
             "nodesNotReady": sick,
             "pods": { "running": phase("Running"), "pending": phase("Pending") },
+            "waiting": waiting.iter().map(|(pod, waits)| json!({
+                "pod": pod.name_any(), "namespace": pod.namespace(), "reason": waits.reason, "message": waits.message,
+                "since": waits.since.map(|since| since.to_string()), "fix": waits.fix,
+            })).collect::<Vec<_>>(),
             "applications": { "active": active, "all": applications.len() },
             "kubeconfig": directory.join("kubeconfig"),
         })),
@@ -78,6 +88,13 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
                 phase("Running"),
                 phase("Pending")
             ));
+            for (pod, waits) in &waiting {
+                terminal.out(format!(
+                    "pod {}/{} waits: {waits}",
+                    pod.namespace().unwrap_or_default(),
+                    pod.name_any()
+                ));
+            }
             for node in &nodes {
                 let state = if ready(node) { "ready" } else { "not ready" };
                 let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());

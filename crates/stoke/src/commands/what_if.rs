@@ -1,6 +1,5 @@
 //! `stoke what-if`: how long a run would have taken with other executors.
 
-use serde_json::json;
 use stoke_insight::whatif::{Plan, what_if};
 
 use crate::asked::Asked;
@@ -34,7 +33,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     };
     let outcome = what_if(known.run()?, plan).map_err(|error| Failure::input(error.code(), error))?;
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!(outcome)),
+        Format::Json => context.terminal.json(&outcome),
         Format::Text => outcome.lines().iter().for_each(|line| context.terminal.out(line)),
     }
     Ok(0)

@@ -33,6 +33,7 @@ mod manifests;
 mod object_store;
 mod packages;
 mod policies;
+mod published;
 #[path = "../../../objectstore/tests/support/python.rs"]
 mod python;
 mod quality;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         object_store::trials(&context),
         packages::trials(&context),
         policies::trials(&context),
+        published::trials(&context),
         quality::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),

@@ -115,14 +115,15 @@ pub fn request_from_application(
         object_store::add_configuration(store, &mut conf);
     }
     let templates = template::templates(app, &mut conf, settings, store)?;
+    let proxy_user = spec.proxy_user.clone().filter(|user| !user.is_empty());
     Ok(SubmitRequest {
         master: settings.master.clone(),
         main_class: spec.main_class.clone().filter(|class| !class.is_empty()),
         resource: main_resource(spec)?,
         args: spec.arguments.clone().unwrap_or_default(),
-        proxy_user: spec.proxy_user.clone().filter(|user| !user.is_empty()),
+        user: proxy_user.clone().unwrap_or_else(|| settings.user.clone()),
+        proxy_user,
         conf,
-        user: settings.user.clone(),
         working_dir: "/".to_owned(),
         files: SubmitFiles {
             driver_template: templates.driver,

@@ -93,17 +93,19 @@ pub fn read_line(
         }
         other => (line.value("--class").map(str::to_owned), other),
     };
+    let proxy_user = line.value("--proxy-user").map(str::to_owned);
     let request = SubmitRequest {
         spark_version: version.clone(),
         master: configuration.master,
         main_class,
         resource,
         args: line.application_arguments.clone(),
-        proxy_user: line.value("--proxy-user").map(str::to_owned),
+        proxy_user: proxy_user.clone(),
         files: contents::gather(&configuration.conf, files)?,
         conf: configuration.conf,
         user: files
             .env("SPARK_USER")
+            .or(proxy_user)
             .or_else(|| files.env("HADOOP_USER_NAME"))
             .unwrap_or_else(|| files.user_name()),
         working_dir: files.working_dir(),

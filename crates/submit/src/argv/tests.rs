@@ -38,6 +38,40 @@ fn every_option_that_sets_a_key_sets_it_in_both_forms() {
     }
 }
 
+/// As recorded from spark-submit of the three versions.
+#[test]
+fn the_proxy_user_is_the_user_unless_the_environment_names_one() {
+    let cases = [
+        ("", &[][..], "4.1.4", "somebody"),
+        ("", &[("HADOOP_USER_NAME", "carol")], "4.1.4", "carol"),
+        ("--proxy-user bob", &[], "3.5.9", "bob"),
+        ("--proxy-user bob", &[], "4.1.4", "bob"),
+        ("--proxy-user bob", &[], "4.3.0", "bob"),
+        ("--proxy-user bob", &[("HADOOP_USER_NAME", "carol")], "3.5.9", "bob"),
+        ("--proxy-user bob", &[("SPARK_USER", "alice")], "3.5.9", "alice"),
+        ("--proxy-user bob", &[("SPARK_USER", "alice")], "4.1.4", "alice"),
+        ("--proxy-user bob", &[("SPARK_USER", "alice")], "4.3.0", "bob"),
+    ];
+    for (option, environment, version, user) in cases {
+        let files = environment.iter().fold(MemoryFiles::default(), |files, (name, value)| {
+            files.variable(name, value)
+        });
+        let line = words(&format!(
+            "{MASTER} --conf spark.kubernetes.container.image=i {option} local:///a.py"
+        ));
+        let request = read(&line, &files, version).unwrap().request;
+        let pod = crate::plan(&request).unwrap().driver_pod;
+        let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+        let found = env.iter().find(|variable| variable["name"] == "SPARK_USER").unwrap();
+        let expected = if user == "somebody" {
+            files.user_name()
+        } else {
+            user.to_owned()
+        };
+        assert_eq!(found["value"], expected, "{option} {environment:?} {version}");
+    }
+}
+
 #[test]
 fn options_beat_conf_beats_extra_files_beat_the_file_beats_defaults_beat_environment() {
     let files = MemoryFiles::default()

@@ -160,12 +160,7 @@ pub(super) fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), A
 
 /// A body whose version or kind is not a string.
 fn unrecognised(resource: &Resource, field: &str, value: &Value) -> ApiError {
-    let found = match &value[field] {
-        Value::Number(_) => "number",
-        Value::Bool(_) => "bool",
-        Value::Array(_) => "array",
-        _ => "object",
-    };
+    let found = json_words::called(&value[field]);
     let text = value.to_string();
     let end = text.char_indices().nth(30).map_or(text.len(), |(end, _)| end);
     let why = format!("json: cannot unmarshal {found} into Go struct field .{field} of type string");

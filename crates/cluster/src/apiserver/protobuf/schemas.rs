@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::go::go_type;
 use super::table::{Field, Kind, Message, Shape, Special, Table};
+use crate::apiserver::json_words;
 
 /// Where a decoder is: the names so far, or the last it tells, because what is below is read by a decoder of its own.
 struct At {
@@ -45,7 +46,7 @@ fn wrong_in(table: &Table, message: &Message, object: &Value, at: &At) -> Option
             let kind = go_type(table, message, field, inner);
             Some(format!(
                 "json: cannot unmarshal {} into Go struct field {}.{} of type {kind}",
-                called(field, value),
+                json_words::called_for(matches!(field.kind, Kind::Whole | Kind::Long), value),
                 message.name,
                 at.names
             ))
@@ -159,18 +160,6 @@ fn below(table: &Table, field: &Field, value: &Value, at: &At) -> Option<String>
     match value {
         Value::Array(list) => list.iter().find_map(|item| wrong_in(table, schema, item, &at)),
         value => wrong_in(table, schema, value, &at),
-    }
-}
-
-fn called(field: &Field, value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(_) => "bool".to_owned(),
-        Value::Number(number) if matches!(field.kind, Kind::Whole | Kind::Long) => format!("number {number}"),
-        Value::Number(_) => "number".to_owned(),
-        Value::String(_) => "string".to_owned(),
-        Value::Array(_) => "array".to_owned(),
-        Value::Object(_) => "object".to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Kind, Path, Schema};
+use crate::apiserver::json_words;
 
 /// A value that is not of its field's type.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,16 +35,7 @@ pub fn mismatch(schema: &Schema, value: &Value, path: &Path<'_>) -> Option<Misma
             .find_map(|(index, item)| mismatch(items, item, &Path::Item(path, index))),
         _ => Some(Mismatch {
             path: path.to_string(),
-            found: match value {
-                Value::Null => "null".to_owned(),
-                Value::Bool(_) => "bool".to_owned(),
-                // A number is told with its value where its value is what does not fit.
-                Value::Number(number) if matches!(schema.kind, Kind::Integer) => format!("number {number}"),
-                Value::Number(_) => "number".to_owned(),
-                Value::String(_) => "string".to_owned(),
-                Value::Array(_) => "array".to_owned(),
-                Value::Object(_) => "object".to_owned(),
-            },
+            found: json_words::called_for(matches!(schema.kind, Kind::Integer), value),
         }),
     }
 }

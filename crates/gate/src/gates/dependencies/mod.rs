@@ -6,6 +6,7 @@
 //! - [`locks`]: lock files of Python; [`projects`]: `pyproject.toml`, `environment.yml`
 //! - [`builds`]: projects of the JVM, `pom.xml`, `build.sbt` and Gradle's
 //! - [`packages`]: Maven coordinates of an application; [`archives`]: jars and wheels
+//! - [`connectors`]: what code, SQL and configuration use and no package brings
 //! - [`fits`]: whether versions go with the job's Spark; [`shipped`]: what Spark brings itself
 //! - [`vulnerable`]: what is known of versions; [`licences`]: what the job may be made of
 //!
@@ -13,6 +14,7 @@
 
 mod archives;
 mod builds;
+mod connectors;
 mod fits;
 mod licences;
 mod locks;
@@ -156,6 +158,7 @@ fn gather(job: &Job, settings: &Settings) -> Found {
             archives::read(&file, &sparks, &mut found);
         }
     }
+    connectors::judge(job, &mut found);
     for dependency in &found.dependencies {
         found.findings.extend(fits::judge(dependency));
         found.findings.extend(shipped::judge(dependency, settings));

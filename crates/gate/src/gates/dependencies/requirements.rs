@@ -120,7 +120,7 @@ impl Reading<'_> {
             return Some((path, Arc::clone(&file.source)));
         }
         let size = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?.len();
-        if size > MOST_BYTES {
+        if size > MOST_BYTES || outside(from, &path) {
             return None;
         }
         let text = std::fs::read_to_string(&path).ok()?;
@@ -136,7 +136,7 @@ impl Reading<'_> {
                 Line::Includes(name) => self.include(path, name, source, place),
                 Line::Constrains(name) => {
                     if !name.contains("://") && self.open(path, name).is_none() {
-                        self.absent(name, source, place);
+                        self.absent(path, name, source, place);
                     }
                 }
                 Line::Requires(text, hashed) => self.requirement(text, hashed, source, place),
@@ -154,7 +154,7 @@ impl Reading<'_> {
             return;
         }
         let Some((path, included)) = self.open(path, name) else {
-            self.absent(name, source, place);
+            self.absent(path, name, source, place);
             return;
         };
         // Files that are looked at by themselves need not be looked at twice.
@@ -165,7 +165,15 @@ impl Reading<'_> {
         }
     }
 
-    fn absent(&mut self, name: &str, source: &Arc<Source>, place: Place) {
+    fn absent(&mut self, path: &Path, name: &str, source: &Arc<Source>, place: Place) {
+        let there = path.parent().unwrap_or(Path::new("")).join(name);
+        if there.exists() {
+            let message = format!("`{name}` is not read: it lies outside of the job, is no file, or is too large");
+            let finding = Finding::at(Severity::Error, "file-unread", source, place, "", message);
+            let fix = "keep the file in the repository of the job";
+            self.found.findings.push(finding.unknown().with_fix(fix));
+            return;
+        }
         let message = format!("there is no file `{name}`: the installation fails");
         let finding = Finding::at(Severity::Error, "dependency-absent", source, place, "", message);
         self.found
@@ -232,6 +240,20 @@ impl Reading<'_> {
             licence: None,
         });
     }
+}
+
+/// Whether a file lies outside of the repository of the one that names it; without a repository, of the directory above. What is there is nobody's to show:
+/// a password file, a device, a pipe of the kernel that waits.
+fn outside(from: &Path, path: &Path) -> bool {
+    let directory = from.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(directory) = directory.unwrap_or(Path::new(".")).canonicalize() else {
+        return true;
+    };
+    let repository = directory.ancestors().find(|ancestor| ancestor.join(".git").exists());
+    let root = repository.or(directory.parent()).unwrap_or(&directory);
+    // The root of the machine holds everything.
+    let root = if root.parent().is_none() { &directory } else { root };
+    path.canonicalize().map_or(true, |path| !path.starts_with(root))
 }
 
 fn without_comment(line: &str) -> &str {

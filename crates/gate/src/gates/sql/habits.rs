@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::joins::{self, Small};
 use super::scan::{Kind, Token};
 
 /// A habit in a statement.
@@ -31,81 +32,71 @@ const RANDOM: [&str; 6] = [
     "SHUFFLE",
     "MONOTONICALLY_INCREASING_ID",
 ];
-/// Words that end the tables of a `FROM`; behind `LATERAL VIEW` come names of columns.
-const AFTER_TABLES: [&str; 18] = [
-    "WHERE",
-    "GROUP",
-    "HAVING",
-    "ORDER",
-    "LIMIT",
-    "OFFSET",
-    "UNION",
-    "EXCEPT",
-    "MINUS",
-    "INTERSECT",
-    "WINDOW",
-    "CLUSTER",
-    "DISTRIBUTE",
-    "SORT",
-    "SELECT",
-    "QUALIFY",
-    "INSERT",
-    "VIEW",
-];
-
 /// A statement, for looking at.
 pub struct Statement<'a> {
     text: &'a [char],
     tokens: &'a [Token],
-    /// Of each token: its depth in parentheses.
-    depths: Vec<usize>,
+    /// Of each token: its depth in parentheses; a parenthesis is where it stands.
+    pub(super) depths: Vec<usize>,
+    /// Of each token: the parenthesis that opens what it is in.
+    inside: Vec<Option<usize>>,
+    /// Of each parenthesis that opens: the one that closes it, or the end.
+    closing: BTreeMap<usize, usize>,
+    /// Of each token that is a word: it in upper case.
+    words: Vec<String>,
 }
 
 impl<'a> Statement<'a> {
     /// A statement of a text by its tokens.
     pub fn new(text: &'a [char], tokens: &'a [Token]) -> Self {
-        let mut depth = 0usize;
-        let depths = tokens.iter().map(|token| match token.kind {
-            Kind::Sign('(') => {
-                depth += 1;
-                depth - 1
+        let (mut depths, mut inside) = (Vec::new(), Vec::new());
+        let (mut open, mut closing) = (Vec::new(), BTreeMap::new());
+        for (index, token) in tokens.iter().enumerate() {
+            if token.kind == Kind::Sign(')')
+                && let Some(opening) = open.pop()
+            {
+                closing.insert(opening, index);
             }
-            Kind::Sign(')') => {
-                depth = depth.saturating_sub(1);
-                depth
+            depths.push(open.len());
+            inside.push(open.last().copied());
+            if token.kind == Kind::Sign('(') {
+                open.push(index);
             }
-            _ => depth,
-        });
+        }
+        let word = |token: &Token| match token.kind {
+            Kind::Word => text[token.from..token.to]
+                .iter()
+                .map(char::to_ascii_uppercase)
+                .collect(),
+            _ => String::new(),
+        };
         Statement {
             text,
             tokens,
-            depths: depths.collect(),
+            depths,
+            inside,
+            closing,
+            words: tokens.iter().map(word).collect(),
         }
     }
 
     /// A word in upper case; empty for what is none.
-    fn word(&self, index: usize) -> String {
-        match self.tokens.get(index) {
-            Some(token) if token.kind == Kind::Word => self.text[token.from..token.to]
-                .iter()
-                .collect::<String>()
-                .to_ascii_uppercase(),
-            _ => String::new(),
-        }
+    pub(super) fn word(&self, index: usize) -> &str {
+        self.words.get(index).map_or("", String::as_str)
     }
 
-    fn sign(&self, index: usize, sign: char) -> bool {
+    pub(super) fn sign(&self, index: usize, sign: char) -> bool {
         self.tokens
             .get(index)
             .is_some_and(|token| token.kind == Kind::Sign(sign))
     }
 
-    fn at(&self, index: usize) -> usize {
+    pub(super) fn at(&self, index: usize) -> usize {
         self.tokens.get(index).map_or(0, |token| token.from)
     }
 
     /// A name, perhaps of several parts, from a token on, in lower case without backquotes; and the token after it.
-    fn name(&self, mut index: usize) -> Option<(String, usize)> {
+    pub(super) fn name(&self, mut index: usize) -> Option<(String, usize)> {
         let mut name = String::new();
         loop {
             let token = self.tokens.get(index)?;
@@ -125,40 +116,45 @@ impl<'a> Statement<'a> {
     }
 
     /// The index of a word at a depth, within a range.
-    fn find(&self, range: std::ops::Range<usize>, depth: usize, words: &[&str]) -> Option<usize> {
+    pub(super) fn find(&self, range: std::ops::Range<usize>, depth: usize, words: &[&str]) -> Option<usize> {
         range
             .into_iter()
-            .find(|index| self.depths.get(*index) == Some(&depth) && words.contains(&self.word(*index).as_str()))
+            .find(|index| self.depths.get(*index) == Some(&depth) && words.contains(&self.word(*index)))
     }
 
     /// Where the query that a token is in ends: its closing parenthesis, or the statement's end.
-    fn end_of_query(&self, index: usize) -> usize {
-        let depth = self.depths[index];
-        let closing = |at: &usize| depth > 0 && self.depths[*at] + 1 == depth && self.sign(*at, ')');
-        (index..self.tokens.len()).find(closing).unwrap_or(self.tokens.len())
+    pub(super) fn end_of_query(&self, index: usize) -> usize {
+        let opening = self.inside.get(index).copied().flatten();
+        let closing = opening.and_then(|opening| self.closing.get(&opening));
+        closing.copied().unwrap_or(self.tokens.len())
+    }
+
+    /// The parenthesis that another one closes.
+    pub(super) fn opening(&self, closing: usize) -> Option<usize> {
+        self.closing
+            .iter()
+            .find(|(_, at)| **at == closing)
+            .map(|(opening, _)| *opening)
     }
 
     /// True where a `FROM` is that of a query: `EXTRACT(DAY FROM d)` and `IS DISTINCT FROM` are not.
     fn is_from(&self, index: usize) -> bool {
         if self.word(index) != "FROM"
             || matches!(
-                index.checked_sub(1).map(|before| self.word(before)).as_deref(),
+                index.checked_sub(1).map(|before| self.word(before)),
                 Some("DISTINCT" | "DELETE")
             )
         {
             return false;
         }
-        let depth = self.depths[index];
-        let opening = (0..index)
-            .rev()
-            .find(|at| self.sign(*at, '(') && self.depths[*at] + 1 == depth);
-        opening.is_none_or(|opening| ["SELECT", "WITH", "FROM"].contains(&self.word(opening + 1).as_str()))
+        let opening = self.inside[index];
+        opening.is_none_or(|opening| ["SELECT", "WITH", "FROM"].contains(&self.word(opening + 1)))
     }
 
     /// The first word that says what it does, behind `WITH …`.
     fn writes(&self) -> Option<usize> {
         let first = self.find(0..self.tokens.len(), 0, &["INSERT", "CREATE", "REPLACE", "MERGE"])?;
-        match self.word(first).as_str() {
+        match self.word(first) {
             "INSERT" | "MERGE" => Some(first),
             // `CREATE TABLE … AS SELECT`; a view holds no rows.
             _ => {
@@ -175,7 +171,7 @@ impl<'a> Statement<'a> {
         let create = self.find(0..self.tokens.len().min(3), 0, &["CREATE"])?;
         let table = self.find(create..self.tokens.len().min(create + 6), 0, &["TABLE"])?;
         let mut at = table + 1;
-        while ["IF", "NOT", "EXISTS"].contains(&self.word(at).as_str()) {
+        while ["IF", "NOT", "EXISTS"].contains(&self.word(at)) {
             at += 1;
         }
         let (name, after) = self.name(at)?;
@@ -192,14 +188,15 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The habits of a statement.
-pub fn habits(statement: &Statement<'_>, partitions: &Partitions) -> Vec<Habit> {
+/// The habits of a statement; `small` are views of few rows.
+pub fn habits(statement: &Statement<'_>, partitions: &Partitions, small: &Small) -> Vec<Habit> {
     let mut found = Vec::new();
+    let small = statement.with_common(small);
     let froms: Vec<usize> = (0..statement.tokens.len())
         .filter(|index| statement.is_from(*index))
         .collect();
     for from in froms {
-        joins(statement, from, &mut found);
+        joins::look(statement, from, &small, &mut found);
         partition_filter(statement, from, partitions, &mut found);
     }
     if let Some(writes) = statement.writes() {
@@ -210,54 +207,11 @@ pub fn habits(statement: &Statement<'_>, partitions: &Partitions) -> Vec<Habit> 
     found
 }
 
-fn joins(statement: &Statement<'_>, from: usize, found: &mut Vec<Habit>) {
-    let depth = statement.depths[from];
-    let end = statement.end_of_query(from);
-    let tables_end = statement.find(from + 1..end, depth, &AFTER_TABLES).unwrap_or(end);
-    let mut cross = |index: usize, how: &str| {
-        found.push(Habit {
-            code: "sql-cross-join",
-            at: statement.at(index),
-            message: format!("{how}: every row of one side meets every row of the other"),
-            fix: "say on which columns they meet (`ON`, `USING`); where it is meant, waive it".to_owned(),
-        });
-    };
-    let here = |index: &usize| statement.depths[*index] == depth;
-    for index in (from + 1..tables_end).filter(here) {
-        if statement.word(index) == "JOIN" {
-            let before = |back: usize| index.checked_sub(back).map(|at| statement.word(at)).unwrap_or_default();
-            let kinds = [before(1), before(2), before(3)];
-            let lateral = statement.word(index + 1) == "LATERAL" || statement.word(index + 1) == "UNNEST";
-            if lateral || kinds.iter().any(|kind| kind == "NATURAL") {
-                continue;
-            }
-            // Up to the next join or comma: does it say on what?
-            let next = (index + 1..tables_end)
-                .filter(here)
-                .find(|at| statement.word(*at) == "JOIN" || statement.sign(*at, ','));
-            let on = statement.find(index + 1..next.unwrap_or(tables_end), depth, &["ON", "USING"]);
-            // `a JOIN b JOIN c ON … ON …`: the conditions stand behind.
-            let later = statement.find(index + 1..tables_end, depth, &["ON", "USING"]);
-            match (kinds[0] == "CROSS", on, later) {
-                (true, ..) => cross(index - 1, "a cross join"),
-                (false, None, None) => cross(index, "a join without a condition"),
-                _ => {}
-            }
-        } else if statement.sign(index, ',') {
-            let lateral = ["LATERAL", "UNNEST"].contains(&statement.word(index + 1).as_str());
-            let filtered = statement.word(tables_end) == "WHERE" && statement.depths.get(tables_end) == Some(&depth);
-            if !lateral && !filtered {
-                cross(index, "two tables without a condition between them");
-            }
-        }
-    }
-}
-
 /// A table that is known to be partitioned, read with no mention of what it is partitioned by.
 fn partition_filter(statement: &Statement<'_>, from: usize, partitions: &Partitions, found: &mut Vec<Habit>) {
     let depth = statement.depths[from];
     let end = statement.end_of_query(from);
-    let tables_end = statement.find(from + 1..end, depth, &AFTER_TABLES).unwrap_or(end);
+    let tables_end = statement.end_of_tables(from);
     let begins = |at: &usize| *at == from + 1 || statement.word(at - 1) == "JOIN" || statement.sign(at - 1, ',');
     for index in (from + 1..tables_end)
         .filter(|at| statement.depths[*at] == depth)
@@ -303,7 +257,7 @@ fn stars(statement: &Statement<'_>, writes: usize, found: &mut Vec<Habit>) {
             || statement.word(index - 1) == "DISTINCT";
         let last = index + 1 >= end
             || statement.sign(index + 1, ',')
-            || ["FROM", "EXCEPT"].contains(&statement.word(index + 1).as_str());
+            || ["FROM", "EXCEPT"].contains(&statement.word(index + 1));
         if first && last {
             found.push(Habit {
                 code: "sql-star-into-table",
@@ -321,7 +275,7 @@ fn random(statement: &Statement<'_>, writes: usize, found: &mut Vec<Habit>) {
         let word = statement.word(index);
         let called = statement.sign(index + 1, '(') && statement.sign(index + 2, ')');
         let shuffled = word == "SHUFFLE" && statement.sign(index + 1, '(');
-        if RANDOM.contains(&word.as_str()) && (called || shuffled) {
+        if RANDOM.contains(&word) && (called || shuffled) {
             found.push(Habit {
                 code: "sql-nondeterministic-write",
                 at: statement.at(index),
@@ -361,7 +315,7 @@ mod tests {
         let text: Vec<char> = sql.chars().collect();
         let tokens = tokens(&text).unwrap();
         let partitions = Partitions::from([("sales".to_owned(), vec!["dt".to_owned()])]);
-        habits(&Statement::new(&text, &tokens), &partitions)
+        habits(&Statement::new(&text, &tokens), &partitions, &Small::new())
             .into_iter()
             .map(|habit| habit.code)
             .collect()

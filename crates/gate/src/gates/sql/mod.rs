@@ -4,6 +4,7 @@
 //! any version ([`weak`]). [`habits`] of statements are warnings. [`names`] of tables and columns are looked at against the [`schema`] that the job gives.
 
 mod habits;
+mod joins;
 mod names;
 mod scan;
 pub mod schema;
@@ -13,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use stoke_model::manifest::{Place, Severity, Source};
-use stoke_sql::{Entry, Grammar, Parsed};
+use stoke_sql::{Entry, Grammar, Parsed, Set};
 
 use self::habits::{Partitions, Statement};
 use self::scan::Token;
@@ -44,6 +45,8 @@ struct Text {
 struct Said<'g> {
     /// Where, and what.
     wrong: Vec<(usize, String)>,
+    /// Where reading was given up, and why.
+    unread: Option<(usize, String)>,
     /// The first place where a parser stops.
     stopped: Option<usize>,
     /// The statement's first character, and its tree.
@@ -97,10 +100,12 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
             ranges.filter_map(|range| Statement::new(&text.characters, &tokens[range]).partitions())
         })
         .collect();
+    let small = small_views(&read);
     let schema = schema_of(job, &read, &grammars);
     let look = Look {
         grammars: &grammars,
         partitions: &partitions,
+        small: &small,
         schema: &schema,
     };
     let mut cuts: Vec<(&Text, &[Token], Range<usize>)> = Vec::new();
@@ -163,10 +168,23 @@ fn schema_of(job: &Job, read: &[(&Text, Vec<Token>)], grammars: &Grammars) -> Sc
     schema
 }
 
+/// Views of few rows that the job makes.
+fn small_views(read: &[(&Text, Vec<Token>)]) -> joins::Small {
+    let mut small = joins::Small::new();
+    for (text, tokens) in read {
+        for range in scan::statements(tokens) {
+            let view = Statement::new(&text.characters, &tokens[range]).small_view(&small);
+            small.extend(view);
+        }
+    }
+    small
+}
+
 /// What statements are looked at with.
 struct Look<'a> {
     grammars: &'a Grammars,
     partitions: &'a Partitions,
+    small: &'a joins::Small,
     schema: &'a Schema,
 }
 
@@ -174,6 +192,7 @@ struct Look<'a> {
 #[derive(Clone, Default)]
 struct Judged {
     wrong: Vec<(usize, String)>,
+    unread: Option<(usize, String)>,
     unknown: Vec<names::Unknown>,
     habits: Vec<habits::Habit>,
 }
@@ -204,10 +223,16 @@ impl Look<'_> {
     }
 
     fn at(&self, text: &Text, tokens: &[Token]) -> Judged {
-        let Said { mut wrong, parsed, .. } = self.grammars.read(text, tokens);
-        if text.entry != Entry::Statement {
+        let Said {
+            mut wrong,
+            parsed,
+            unread,
+            ..
+        } = self.grammars.read(text, tokens);
+        if text.entry != Entry::Statement || unread.is_some() {
             return Judged {
                 wrong,
+                unread,
                 ..Judged::default()
             };
         }
@@ -223,7 +248,7 @@ impl Look<'_> {
                 judged.unknown = names::unknown(&parsed, self.schema);
                 judged.unknown.iter_mut().for_each(|unknown| unknown.at += from);
             }
-            judged.habits = habits::habits(&Statement::new(&text.characters, tokens), self.partitions);
+            judged.habits = habits::habits(&Statement::new(&text.characters, tokens), self.partitions, self.small);
         }
         judged
     }
@@ -244,10 +269,47 @@ impl Judged {
             let finding = text.finding(Severity::Warning, habit.code, habit.at, habit.message);
             finding.with_fix(habit.fix)
         });
+        let unread = self.unread.into_iter().map(|(at, message)| {
+            let mut finding = text.finding(Severity::Error, "sql-too-complex", at, message);
+            finding.cannot_tell = true;
+            finding.with_fix(
+                "write it flat: a list for `IN`, a table to join for thousands of `CASE`s, several statements",
+            )
+        });
         let wrong = self.wrong.into_iter();
         let wrong = wrong.map(|(at, message)| text.finding(Severity::Error, "sql-syntax", at, message));
-        unknown.chain(habits).chain(wrong)
+        unknown.chain(habits).chain(unread).chain(wrong)
     }
+}
+
+/// What a job says of a key of the configuration; none where it does not name it. What a program sets may hold for some of the statements only.
+fn said_of(job: &Job, key: &str) -> Option<Set> {
+    let mut said: Option<Set> = None;
+    for file in &job.files {
+        let for_all = matches!(file.kind, Kind::Manifest { .. } | Kind::Properties);
+        for (at, _) in file.source.text().match_indices(key) {
+            let rest = &file.source.text()[at + key.len()..];
+            let value = rest.trim_start_matches(|c: char| c.is_whitespace() || "\"'`:=,".contains(c));
+            let word = value
+                .split(|c: char| !c.is_ascii_alphanumeric())
+                .next()
+                .unwrap_or_default();
+            // A longer key, or what is only named.
+            if rest.starts_with(|c: char| c.is_alphanumeric() || c == '.') {
+                continue;
+            }
+            let set = match word.to_ascii_lowercase().as_str() {
+                "true" if for_all => Set::Yes,
+                "false" if for_all => Set::No,
+                _ => Set::Maybe,
+            };
+            said = Some(match said {
+                Some(before) if before != set => Set::Maybe,
+                _ => set,
+            });
+        }
+    }
+    said
 }
 
 fn begins_block(text: &Text, tokens: &[Token]) -> bool {
@@ -281,6 +343,10 @@ impl Grammars {
         // Wherever a job names one of them, in its configuration or in a program, it may be set.
         let named = |key: &&str| job.files.iter().any(|file| file.source.text().contains(*key));
         let switches: Vec<&'static str> = stoke_sql::SWITCHES.into_iter().filter(named).collect();
+        let set: Vec<(&str, Set)> = [stoke_sql::DOUBLE_QUOTED, stoke_sql::ANSI]
+            .into_iter()
+            .filter_map(|key| Some((key, said_of(job, key)?)))
+            .collect();
         for version in versions {
             // A patch release does not change the grammar.
             let minor = |text: &str| numbers(text).into_iter().take(2).collect::<Vec<_>>();
@@ -291,7 +357,7 @@ impl Grammars {
                     .iter()
                     .find(|(at_hand, _)| minor(at_hand) == minor(&version))
             };
-            match exact.or_else(near).map(|(_, home)| Grammar::of_spark(home)) {
+            match exact.or_else(near).map(|(_, home)| Grammar::of_spark_with(home, &set)) {
                 Some(Ok(grammar)) => grammars.known.push((version, grammar.switched(switches.clone()))),
                 Some(Err(cause)) => grammars.missing.push((version, cause.to_string())),
                 None => grammars
@@ -325,6 +391,10 @@ impl Grammars {
                 continue;
             }
             let at = from + character(&written, error.line, error.column);
+            if error.condition == stoke_sql::TOO_COMPLEX {
+                said.unread = Some((at, error.message));
+                continue;
+            }
             if stopped {
                 said.stopped = Some(said.stopped.map_or(at, |first| first.min(at)));
             }
@@ -401,7 +471,13 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
             };
             found.into_iter().map(text).collect()
         }
-        Err(python::NoPython { at }) => {
+        Err(cause @ python::NoPython::TooMuch { at }) => {
+            let place = file.source.place_at(at);
+            let finding = Finding::at(Severity::Error, "too-much", &file.source, place, "", cause.to_string());
+            findings.push(finding.unknown().with_fix("keep SQL of that size in files of its own"));
+            Vec::new()
+        }
+        Err(python::NoPython::Syntax { at }) => {
             let place = file.source.place_at(at);
             let message = "this is no Python from here on; SQL in it cannot be told";
             findings.push(

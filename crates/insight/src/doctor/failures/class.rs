@@ -42,7 +42,16 @@ pub(super) const END: &[&str] = &[
     "submission-failed",
 ];
 /// What an exception in somebody's code looks like when it is another one's fault.
-pub(super) const THROWN: &[&str] = &["python-exception", "jvm-exception", "sql-runtime-error"];
+pub(super) const THROWN: &[&str] = &[
+    "python-exception",
+    "jvm-exception",
+    "sql-runtime-error",
+    "context-stopped",
+    "job-cancelled",
+    "spark-internal-error",
+    "stream-failed",
+    "write-failed",
+];
 /// What follows when executors go.
 pub(super) const LOST: &[&str] = &[
     "executor-lost",

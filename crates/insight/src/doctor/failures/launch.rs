@@ -23,10 +23,14 @@ static MAIN_CLASS: Class = class(
 );
 static MAIN_FILE: Class = class(
     "main-file-missing",
-    860,
+    861,
     "spec.mainApplicationFile must exist: local:// in the image, other schemes where they point to",
     SUBMITTING,
-    &[END, THROWN, &["path-not-found"]],
+    &[
+        END,
+        THROWN,
+        &["path-not-found", "main-class-missing", "class-not-found"],
+    ],
 );
 static CONFIGURATION_INVALID: Class = class(
     "configuration-invalid",
@@ -105,21 +109,10 @@ pub(super) const RULES: &[TextRule] = &[
             &["does not exist, skipping"],
             &["Cannot load main class from JAR"],
             &["ClassNotFoundException: org.apache.spark.deploy.PythonRunner"],
+            &["NoSuchFileException"],
+            &["FileNotFoundException"],
         ],
-        |told| {
-            let file = between(told.line, "can't open file '", "'")
-                .or_else(|| between(told.line, "from JAR ", " "))
-                .or_else(|| after(told.line, "from JAR "))
-                .map(str::to_owned)
-                .or_else(|| told.context.spec("/mainApplicationFile")?.as_str().map(str::to_owned))
-                .unwrap_or_default();
-            Some((
-                format!("The main application file {file} does not exist where the driver looks for it"),
-                words(
-                    "correct spec.mainApplicationFile: local:///path for a file of the image, or the address of an object store",
-                ),
-            ))
-        },
+        main_file,
     ),
     ends(
         &DYNAMIC_ALLOCATION,
@@ -222,6 +215,55 @@ pub(super) const RULES: &[TextRule] = &[
         },
     ),
 ];
+
+/// A file that `spark-submit` in the driver wants and that is not there: the main one, or one of the dependencies.
+fn main_file(told: &Told<'_>) -> Option<(String, Fix)> {
+    let line = told.line;
+    // Anybody's code misses files: only what spark-submit itself misses is meant.
+    if line.contains("FileException") || line.contains("FileNotFoundException") {
+        let in_submit = [
+            "prepareSubmitEnvironment",
+            "downloadResourcesToCurrentDirectory",
+            "deploy.DependencyUtils",
+        ];
+        let text = &told.block.text;
+        if !in_submit.iter().any(|frame| text.contains(frame)) {
+            return None;
+        }
+    }
+    let named = between(line, "can't open file '", "'")
+        .or_else(|| between(line, "from JAR ", " "))
+        .or_else(|| after(line, "from JAR "))
+        .or_else(|| between(line, "Local jar ", " does not exist"))
+        .or_else(|| after(line, "NoSuchFileException: "))
+        .or_else(|| after(line, "FileNotFoundException: "))
+        .map(|file| {
+            file.trim()
+                .split(" (No such")
+                .next()
+                .unwrap_or(file)
+                .trim_start_matches("File ")
+        })
+        .map(|file| file.split(" does not exist").next().unwrap_or(file));
+    let main = told.context.spec("/mainApplicationFile").and_then(|file| file.as_str());
+    let file = named.or(main).unwrap_or_default();
+    // The manifest tells which of both it is.
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    match main {
+        Some(main) if name(main) != name(file) => Some((
+            format!("The file {file}, which the application brings, does not exist where the driver looks for it"),
+            words(
+                "correct its path in spec.deps (jars, files, pyFiles, archives) or spec.sparkConf (spark.jars, spark.files): local:///path for a file of the image, or the address of an object store",
+            ),
+        )),
+        _ => Some((
+            format!("The main application file {file} does not exist where the driver looks for it"),
+            words(
+                "correct spec.mainApplicationFile: local:///path for a file of the image, or the address of an object store",
+            ),
+        )),
+    }
+}
 
 /// A key of Spark's in a text.
 fn key_in(text: &str) -> Option<&str> {

@@ -10,6 +10,7 @@ mod blocks;
 mod class;
 mod classpath;
 mod code;
+mod conditions;
 mod context;
 mod executors;
 mod launch;
@@ -23,6 +24,7 @@ mod progress;
 mod scheduling;
 mod shuffle;
 mod sql;
+mod start;
 mod storage;
 mod texts;
 
@@ -37,6 +39,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     let context = Context::new(facts);
     let mut found: Vec<Found> = Vec::new();
     pods::look(&context, &mut found);
+    start::look(&context, &mut found);
     memory::look(&context, &mut found);
     storage::look(&context, &mut found);
     executors::look(&context, &mut found);
@@ -68,10 +71,11 @@ pub fn codes() -> Vec<&'static str> {
 }
 
 fn classes() -> impl Iterator<Item = &'static Class> {
-    let families: [&'static [&'static Class]; 12] = [
+    let families: [&'static [&'static Class]; 14] = [
         &access::CLASSES,
         &classpath::CLASSES,
         &code::CLASSES,
+        &conditions::CLASSES,
         &executors::CLASSES,
         &launch::CLASSES,
         &memory::CLASSES,
@@ -81,6 +85,7 @@ fn classes() -> impl Iterator<Item = &'static Class> {
         &scheduling::CLASSES,
         &shuffle::CLASSES,
         &sql::CLASSES,
+        &start::CLASSES,
     ];
     families.into_iter().flatten().chain(&storage::CLASSES).copied()
 }

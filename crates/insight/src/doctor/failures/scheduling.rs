@@ -85,10 +85,17 @@ static CLAIM_UNBOUND: Class = class(
     CLAIMS,
     FOLLOWS,
 );
+static SCHEDULER: Class = class(
+    "scheduler-missing",
+    906,
+    "a pod waits until the scheduler its schedulerName names takes it; when none of that name runs, nobody says a word",
+    "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-multiple-schedulers/",
+    FOLLOWS,
+);
 static UNKNOWN: Class = class("unschedulable", 890, "the scheduler found no node", ASSIGN, FOLLOWS);
 
 /// The classes of this family.
-pub(super) static CLASSES: [&Class; 11] = [
+pub(super) static CLASSES: [&Class; 12] = [
     &CPU,
     &MEMORY,
     &OTHER,
@@ -99,6 +106,7 @@ pub(super) static CLASSES: [&Class; 11] = [
     &CORDONED,
     &CLAIM_MISSING,
     &CLAIM_UNBOUND,
+    &SCHEDULER,
     &UNKNOWN,
 ];
 
@@ -136,10 +144,39 @@ pub(super) fn look(context: &Context<'_>, waiting: &Waiting<'_>, out: &mut Vec<F
                 )
             });
     }
-    let Some((message, evidence)) = said else { return };
+    let Some((message, evidence)) = said else {
+        out.extend(waiting.pod.and_then(|pod| unclaimed(context, pod, waiting.fatal)));
+        return;
+    };
     if let Some((class, cause, fix)) = explain(context, waiting.pod, message) {
         out.push(Found::new(class, waiting.fatal, cause, evidence, fix));
     }
+}
+
+/// A pod of another scheduler than Kubernetes' own that nobody has looked at: neither a condition nor an event of a scheduler.
+fn unclaimed(context: &Context<'_>, pod: &Pod, fatal: bool) -> Option<Found> {
+    let name = pod.spec["schedulerName"].as_str()?;
+    let is_looked_at = pod.node.is_some() || pod.conditions.iter().any(|condition| condition.kind == "PodScheduled");
+    let cluster = context.cluster()?;
+    let is_scheduled = cluster
+        .events_of("Pod", &pod.name)
+        .any(|event| event.reason == "Scheduled");
+    if name.is_empty() || name == "default-scheduler" || is_looked_at || is_scheduled {
+        return None;
+    }
+    let who = match pod.role {
+        Role::Driver => "The driver",
+        Role::Executor(_) => "An executor",
+    };
+    let cause = format!(
+        "{who} waits for the scheduler {name}, which has not looked at it: no such scheduler runs in this cluster"
+    );
+    let evidence = Evidence::new(
+        format!("pod {}", pod.name),
+        format!("schedulerName {name}; no condition PodScheduled, no event of a scheduler"),
+    );
+    let fix = words(stoke_model::waiting::no_scheduler(name));
+    Some(Found::new(&SCHEDULER, fatal, cause, evidence, fix))
 }
 
 /// What the scheduler's words mean: the obstacle most nodes have, with those first that no node gets over by waiting.

@@ -1,8 +1,7 @@
 //! SQL that cannot be analysed, and SQL that fails on its data.
 
-use super::class::{Class, END, THROWN, class, patch, words};
+use super::class::{Class, END, THROWN, class, words};
 use super::code;
-use super::memory_settings::conf_patch;
 use super::texts::{TextRule, Told, ends};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
@@ -102,7 +101,7 @@ fn runtime(told: &Told<'_>) -> Option<(String, Fix)> {
         .find('[')
         .or_else(|| told.line.find("Exception: ").map(|at| at + "Exception: ".len()))
         .unwrap_or(0);
-    let (class, said) = error_class(&told.line[at..]);
+    let (_, said) = error_class(&told.line[at..]);
     let said = said
         .split(" If necessary set")
         .next()
@@ -112,21 +111,8 @@ fn runtime(told: &Told<'_>) -> Option<(String, Fix)> {
         .unwrap_or(&said)
         .to_owned();
     let position = position(told);
-    let class = class.unwrap_or_default();
-    let fix = match class.as_str() {
-        "DIVIDE_BY_ZERO" => words("guard the division: try_divide(a, b), or nullif(b, 0) as the divisor"),
-        "CAST_INVALID_INPUT" => {
-            words("clean the values before, or use try_cast, which gives NULL for what cannot be read")
-        }
-        "CAST_OVERFLOW" | "ARITHMETIC_OVERFLOW" | "NUMERIC_VALUE_OUT_OF_RANGE" => {
-            words("compute in a wider type (bigint, decimal), or use try_add, try_multiply and try_cast")
-        }
-        _ if told.line.contains("SparkUpgradeException") => patch(
-            "the message names two policies; the one that reads as Spark 3 and newer do is CORRECTED",
-            conf_patch([("spark.sql.legacy.timeParserPolicy", "CORRECTED".into())]),
-        ),
-        _ => words("clean the values before, or guard the expression with its try_ variant"),
-    };
+    // Spark's own name of the error, where it has one, is told by the conditions: this is for older messages.
+    let fix = words("clean the values before, or guard the expression with its try_ variant");
     Some((format!("A value broke the query: {}{position}", short(&said, 220)), fix))
 }
 
@@ -147,7 +133,7 @@ fn error_class(text: &str) -> (Option<String>, String) {
 }
 
 /// `== SQL (line 1, position 12) ==` and the text marked by carets; `(line 1, pos 14)`; `; line 2 pos 5`.
-fn position(told: &Told<'_>) -> String {
+pub(super) fn position(told: &Told<'_>) -> String {
     let text = &told.block.text;
     let mut found = between(text, "== SQL (", ") ==").map(|at| at.replace("position", "pos"));
     found = found.or_else(|| {

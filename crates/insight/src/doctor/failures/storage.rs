@@ -115,7 +115,7 @@ static PATH_EXISTS: Class = class(
 static FILE_CHANGED: Class = class(
     "file-changed",
     470,
-    "files that are read must not be removed or replaced meanwhile (FAILED_READ_FILE, 'underlying files have been updated')",
+    "files that are read must not be removed or replaced meanwhile (FAILED_READ_FILE.FILE_NOT_EXIST, 'underlying files have been updated')",
     ERRORS,
     &[END, THROWN],
 );
@@ -272,21 +272,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["Failed to connect to the MetaStore Server"],
             &["MetaException(message:Could not connect"],
         ],
-        |told| {
-            let uris = [
-                "spark.hadoop.hive.metastore.uris",
-                "hive.metastore.uris",
-                "spark.hive.metastore.uris",
-            ];
-            let uri = uris.iter().find_map(|key| told.context.facts.property(key));
-            let uri = uri.map(|uri| format!(" at {uri}")).unwrap_or_default();
-            Some((
-                format!("The Hive metastore{uri} could not be reached"),
-                words(
-                    "see that it runs and can be reached from the driver's namespace (service name, port 9083, network policies), and correct spark.hadoop.hive.metastore.uris",
-                ),
-            ))
-        },
+        |told| Some(metastore(told)),
     ),
     ends(
         &S3_ENDPOINT,
@@ -318,7 +304,6 @@ pub(super) const RULES: &[TextRule] = &[
         &FILE_CHANGED,
         &[
             &["underlying files have been updated"],
-            &["FAILED_READ_FILE"],
             &["It is possible the underlying files"],
         ],
         |told| {
@@ -427,6 +412,55 @@ pub(super) const RULES: &[TextRule] = &[
         },
     ),
 ];
+
+/// Which metastore, why not, and what that asks for.
+fn metastore(told: &Told<'_>) -> (String, Fix) {
+    let keys = [
+        "spark.hadoop.hive.metastore.uris",
+        "hive.metastore.uris",
+        "spark.hive.metastore.uris",
+    ];
+    let facts = told.context.facts;
+    let property = keys.iter().find_map(|key| facts.property(key));
+    let tried = || {
+        let line = facts.driver_log()?.find_last(&["connect to metastore with URI "])?;
+        after(&line.text, "with URI ").map(|uri| uri.split(' ').next().unwrap_or(uri).trim_matches(['(', ')']))
+    };
+    let uri = property.or_else(tried);
+    let named = uri.map(|uri| format!(" at {uri}")).unwrap_or_default();
+    let logs = facts
+        .logs
+        .iter()
+        .flat_map(|log| &log.lines)
+        .map(|line| line.text.as_str());
+    let mut texts = told.block.text.lines().chain(logs);
+    let has = |words: &'static str| move |line: &str| line.contains(words);
+    let (why, fix) = if uri.is_some_and(|uri| !uri.contains("://")) {
+        (
+            "its address has no scheme",
+            "write spark.hadoop.hive.metastore.uris as thrift://HOST:9083",
+        )
+    } else if texts.clone().any(has("UnknownHostException")) {
+        (
+            "its host's name is not known",
+            "correct the host in spark.hadoop.hive.metastore.uris (of a service in another namespace: thrift://name.namespace.svc:9083), and see that pods may ask the cluster's DNS",
+        )
+    } else if texts.any(has("Connection refused")) {
+        (
+            "the connection was refused",
+            "see that the metastore runs and listens at that port (9083 unless configured), and correct spark.hadoop.hive.metastore.uris",
+        )
+    } else {
+        (
+            "it does not answer",
+            "see that it runs and can be reached from the driver's namespace (service name, port 9083, network policies), and correct spark.hadoop.hive.metastore.uris",
+        )
+    };
+    (
+        format!("The Hive metastore{named} could not be reached: {why}"),
+        words(fix),
+    )
+}
 
 /// Executors that had no room for their local directories.
 pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {

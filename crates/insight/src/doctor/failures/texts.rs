@@ -3,7 +3,7 @@
 use super::blocks::{Block, Level, Origin};
 use super::class::{Class, Found};
 use super::context::{Context, Outcome, line};
-use super::{access, classpath, code, launch, memory, network, shuffle, sql, storage};
+use super::{access, classpath, code, conditions, launch, memory, network, shuffle, sql, start, storage};
 use crate::doctor::Fix;
 
 /// What a text must have: a line with all words of one of these.
@@ -55,18 +55,16 @@ pub(super) const fn hurts(
     }
 }
 
-/// Families in the order their rules are tried.
-const FAMILIES: [&[TextRule]; 9] = [
+/// Families in the order their rules are tried: those that know more than Spark's own name of an error, then those that know less.
+const SPECIAL: [&[TextRule]; 5] = [
     memory::RULES,
+    start::RULES,
     launch::RULES,
     access::RULES,
     classpath::RULES,
-    storage::RULES,
-    shuffle::RULES,
-    network::RULES,
-    sql::RULES,
-    code::RULES,
 ];
+const OUTSIDE: [&[TextRule]; 3] = [storage::RULES, shuffle::RULES, network::RULES];
+const GENERAL: [&[TextRule]; 2] = [sql::RULES, code::RULES];
 
 /// What the texts tell.
 pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
@@ -82,15 +80,43 @@ fn of_block(context: &Context<'_>, block: &Block) -> Option<Found> {
     if block.level == Level::Warn && block.text.contains("TaskKilled") {
         return None;
     }
-    let survived = context.outcome != Outcome::Failed;
-    let rules = FAMILIES.iter().copied().flatten();
-    for rule in rules.filter(|rule| rule.survived || !survived) {
-        // What anybody's code throws is only a finding where it ended something.
-        if rule.class.rank < code::GENERAL && !matches!(block.origin, Origin::Final | Origin::Run { .. } | Origin::Told)
-        {
-            continue;
-        }
-        if !rule.survived && block.origin == (Origin::Run { ended_job: false }) {
+    let said = || conditions::look(context, block);
+    of_rules(context, block, &SPECIAL)
+        // Files and checkpoints: what is below them (a file that is not there) follows from them.
+        .or_else(|| of_condition(context, block, said()?, true))
+        .or_else(|| of_rules(context, block, &OUTSIDE))
+        .or_else(|| of_condition(context, block, said()?, false))
+        .or_else(|| of_rules(context, block, &GENERAL))
+}
+
+/// Whether a class may be told of a block at all.
+fn may_tell(context: &Context<'_>, block: &Block, class: &Class, survived: bool) -> bool {
+    // What anybody's code throws is only a finding where it ended something.
+    let ended = matches!(block.origin, Origin::Final | Origin::Run { .. } | Origin::Told);
+    (survived || context.outcome == Outcome::Failed)
+        && (class.rank >= code::GENERAL || ended)
+        && (survived || block.origin != (Origin::Run { ended_job: false }))
+}
+
+fn of_condition(context: &Context<'_>, block: &Block, said: conditions::Said<'_>, own: bool) -> Option<Found> {
+    let early =
+        said.class.rank >= conditions::EARLY && conditions::CLASSES.iter().any(|class| class.id == said.class.id);
+    if early != own || !may_tell(context, block, said.class, false) {
+        return None;
+    }
+    let evidence = line(block, &[said.line]);
+    Some(Found::new(
+        said.class,
+        context.is_end(block),
+        said.cause,
+        evidence,
+        said.fix,
+    ))
+}
+
+fn of_rules(context: &Context<'_>, block: &Block, families: &[&'static [TextRule]]) -> Option<Found> {
+    for rule in families.iter().copied().flatten() {
+        if !may_tell(context, block, rule.class, rule.survived) {
             continue;
         }
         for words in rule.words {

@@ -1,3 +1,4 @@
+use super::super::Severity;
 use super::super::third_party::{ICEBERG_TYPES, lint, without_bucket};
 
 const TABLE: &str = include_str!("../../../data/third-party-conf.tsv");
@@ -152,7 +153,33 @@ fn slips_in_keys_of_rapids() {
         slip("spark.rapids.memory.pinnedPool.size", "much")[0].0,
         "conf-wrong-type"
     );
-    assert_eq!(slip("spark.rapids.sql.something.new", "much"), []);
+}
+
+#[test]
+fn keys_that_no_recorded_version_has_are_told_where_a_product_hands_none_on() {
+    for key in [
+        "spark.sql.iceberg.v2.enabled",
+        "spark.rapids.sql.fallback.enabled",
+        "spark.rapids.sql.something.new",
+        "spark.databricks.delta.magic.level",
+        "spark.celeborn.shuffle.turbo",
+    ] {
+        let found = lint(Some("4.1.4"), &[(key, "true")]);
+        let codes: Vec<&str> = found.iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["conf-unknown-key"], "{key}");
+        assert_eq!(found[0].severity, Severity::Warning);
+    }
+    for key in [
+        "spark.rapids.sql.expression.Add",
+        "spark.rapids.sql.exec.ProjectExec",
+        "spark.databricks.delta.properties.defaults.my.own",
+        "spark.hadoop.fs.s3a.custom.thing",
+        "spark.sql.catalog.lake.anything",
+        "spark.hadoop.fs.gs.anything",
+    ] {
+        let catalog = ("spark.sql.catalog.lake", "org.apache.iceberg.spark.SparkCatalog");
+        assert_eq!(lint(Some("4.1.4"), &[catalog, (key, "true")]), [], "{key}");
+    }
 }
 
 #[test]

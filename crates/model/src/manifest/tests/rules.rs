@@ -482,3 +482,76 @@ fn retries() {
         "3.1",
     );
 }
+
+#[test]
+fn options_of_a_scheduler_that_is_not_named_have_no_effect() {
+    let options = "batchSchedulerOptions: {queue: a}";
+    assert_said(
+        &with(options),
+        Warning,
+        "no-effect",
+        "batchSchedulerOptions",
+        "without `batchScheduler`",
+    );
+    assert_eq!(said(&with(&format!("batchScheduler: volcano\n{options}"))), []);
+}
+
+#[test]
+fn what_spark_reserves_may_be_less_than_usual() {
+    let little = instead("memory: 512m", "memory: 300m");
+    assert_said(&little, Error, "too-little-memory", "300m", "at least 450m");
+    let key = "spark.sql.shuffle.partitions: \"8\"";
+    for set in [
+        "spark.testing.reservedMemory: \"0\"",
+        "spark.testing.memory: \"300000000\"",
+    ] {
+        assert_eq!(said(&little.replace(key, set)), [], "{set}");
+    }
+}
+
+#[test]
+fn a_fix_is_said_once() {
+    for written in ["1.5g", "2.5t", "4Gi"] {
+        let found = said(&instead("memory: 512m", &format!("memory: {written}")));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].3.matches("write `").count() == 1, "{found:?}");
+    }
+}
+
+/// A word with few keys of Spark's is one that applications use for keys of their own, too.
+#[test]
+fn keys_of_ones_own_are_warnings_and_slips_are_errors() {
+    for (key, severity) in [
+        ("spark.checkpoint.directory", Warning),
+        ("spark.app.retries", Warning),
+        ("spark.job.owner", Warning),
+        ("spark.task.retries.most", Warning),
+        ("spark.executor.frobnicate.level", Error),
+        ("spark.sql.frobnicate.level", Error),
+        ("spark.checkpoint.compres", Error),
+    ] {
+        let found = said(&GOOD.replace("spark.sql.shuffle.partitions", key));
+        let conf: Vec<_> = found
+            .iter()
+            .filter(|one| one.1 == "conf-unknown-key")
+            .map(|one| one.0)
+            .collect();
+        assert_eq!(conf, [severity], "{key}: {found:?}");
+    }
+}
+
+#[test]
+fn a_configuration_has_a_most() {
+    let keys: String = (0..20_000)
+        .map(|number| format!("    spark.frob{number}.x: \"1\"\n"))
+        .collect();
+    let text = GOOD.replace("    spark.sql.shuffle.partitions: \"8\"\n", &keys);
+    let began = std::time::Instant::now();
+    let (_, complaints) = check("app.yaml", &text);
+    assert!(complaints.iter().any(|one| one.code == "too-large"));
+    assert!(
+        complaints.len() < 11_000 && began.elapsed().as_secs() < 60,
+        "{:?}",
+        began.elapsed()
+    );
+}

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use stoke_model::annotations;
 use stoke_model::crd::ApplicationStateType as State;
 
-use super::super::facts::{Driver, DriverPod, PendingReason, Progress};
+use super::super::facts::{Driver, DriverPod, PendingReason, Progress, QUIET};
 use super::super::limits;
 use super::{Action, HEARTBEAT, Next, Round, SOON};
 
@@ -39,7 +39,8 @@ impl Round<'_> {
 
     /// A driver that does not run yet: for how long it may, and what stands in its way.
     fn pending(&mut self, pod: &DriverPod, reason: Option<&PendingReason>) -> Next {
-        let waits_for = reason.map(ToString::to_string).unwrap_or_default();
+        let waits = self.facts.driver_waits(self.now).map(ToString::to_string);
+        let waits_for = waits.or_else(|| reason.map(ToString::to_string)).unwrap_or_default();
         let begun = self.status.last_submission_attempt_time.as_ref();
         let begun = begun.map_or(self.now, |time| time.0);
         let scheduled = pod.scheduled_at.map_or(begun, |at| at.max(begun));
@@ -59,19 +60,19 @@ impl Round<'_> {
                 self.limits.start.filter(|_| on_node),
             ),
         ];
-        let mut look_again = self.now + HEARTBEAT;
+        let mut look_again = self.look_again_at(pod, scheduled);
         for (word, annotation, since, limit) in limits {
             let (Some(limit), Some(end)) = (limit, limits::end(since, limit)) else {
                 continue;
             };
             if self.now >= end {
                 let why = match reason {
-                    Some(_) => waits_for,
+                    _ if !waits_for.is_empty() => waits_for,
                     None if pod.unprepared => format!(
                         "its node has not made its volumes, network or sandbox ready; `kubectl get events --field-selector involvedObject.name={}` says why",
                         pod.name
                     ),
-                    None => "no reason was given".to_owned(),
+                    _ => "no reason was given".to_owned(),
                 };
                 self.because = Some(word);
                 return self.fail(
@@ -85,6 +86,19 @@ impl Round<'_> {
             Next::Wait(_) => Next::Wait(look_again),
             next => next,
         }
+    }
+
+    /// When a driver that does not run yet may have more to say: a silence is looked into soon, and ever later while it lasts.
+    fn look_again_at(&self, pod: &DriverPod, scheduled: Timestamp) -> Timestamp {
+        let heartbeat = self.now + HEARTBEAT;
+        let silence = self.now.duration_since(scheduled) / 2;
+        let of_node = pod.is_on_node().then(|| self.now + silence.clamp(QUIET, HEARTBEAT));
+        let of_status = pod
+            .waits
+            .as_ref()
+            .and_then(|waits| waits.after)
+            .filter(|after| *after > self.now);
+        of_node.into_iter().chain(of_status).fold(heartbeat, Timestamp::min)
     }
 
     /// Stays in or goes to `state`, saying `message`.

@@ -1,5 +1,7 @@
 //! Faults of other operators, each with the test that shows we do not have it.
 
+use k8s_openapi::api::core::v1::Pod;
+
 use super::*;
 use stoke_model::crd::ExecutorState;
 
@@ -81,6 +83,77 @@ fn the_reason_for_waiting_is_shown_and_goes_when_the_driver_runs() {
     write(&mut facts, &decision);
     facts.driver = driver(&facts, Progress::Running);
     assert_eq!(decide(&facts, at(30)).status.app_state.error_message, "");
+}
+
+/// A driver pod that nothing was done for since it was made, or bound.
+fn stalled(facts: &Facts, spec: Value, status: Value) -> Driver {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "pi-driver", "namespace": "default", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": spec, "status": status,
+    }))
+    .unwrap();
+    let Driver::Present(known) = driver(facts, Progress::Pending(None)) else {
+        unreachable!()
+    };
+    Driver::Present(DriverPod {
+        submission_id: known.submission_id,
+        ..DriverPod::read(&pod)
+    })
+}
+
+#[test]
+fn a_scheduler_that_is_not_there_is_told_after_seconds() {
+    let mut facts = submitted(never());
+    facts.driver = stalled(
+        &facts,
+        json!({"containers": [], "schedulerName": "yunikorn"}),
+        json!({"phase": "Pending"}),
+    );
+    let decision = decide(&facts, at(1));
+    assert_eq!(decision.status.app_state.error_message, "");
+    assert_eq!(decision.requeue_at, wait(5), "looks again when it is worth telling");
+    assert_eq!(facts.asks_for_events(at(100)), None);
+    let decision = decide(&facts, at(5));
+    let message = &decision.status.app_state.error_message;
+    assert!(
+        message.starts_with("NoScheduler: no scheduler by the name yunikorn"),
+        "{message}"
+    );
+    assert_eq!(condition(&decision, "DriverReady"), is("False", "NoScheduler"));
+    assert_eq!(
+        decide(&facts, at(65)).status.app_state.error_message,
+        *message,
+        "the same words are written once"
+    );
+}
+
+#[test]
+fn what_only_events_tell_is_asked_for_soon_and_ever_later() {
+    let mut facts = submitted(never());
+    let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let status = json!({"phase": "Pending", "conditions": [scheduled]});
+    facts.driver = stalled(&facts, json!({"containers": [], "nodeName": "n"}), status);
+    for (now, next) in [(0, 5), (5, 10), (20, 30), (60, 90), (600, 660)] {
+        assert_eq!(decide(&facts, at(now)).requeue_at, wait(next), "{now}");
+        assert_eq!(facts.asks_for_events(at(now)).is_some(), now >= 5, "{now}");
+    }
+    let event = json!({"metadata": {}, "type": "Warning", "reason": "FailedMount", "message": "configmap \"c\" not found",
+        "involvedObject": {"kind": "Pod", "name": "pi-driver"}, "lastTimestamp": "2026-01-01T00:00:03Z"});
+    facts.told = stoke_model::waiting::told("default", "pi-driver", &[serde_json::from_value(event).unwrap()]);
+    let decision = decide(&facts, at(6));
+    let message = &decision.status.app_state.error_message;
+    assert!(
+        message.contains("FailedMount: configmap \"c\" not found")
+            && message.contains("create the ConfigMap c in the namespace default"),
+        "{message}"
+    );
+    assert_eq!(condition(&decision, "DriverReady"), is("False", "FailedMount"));
+    facts.driver = driver(&facts, Progress::Running);
+    assert_eq!(
+        decide(&facts, at(7)).status.app_state.error_message,
+        "",
+        "what was told of a start is over with it"
+    );
 }
 
 #[test]

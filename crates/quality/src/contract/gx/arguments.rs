@@ -9,6 +9,16 @@ use super::super::{
 };
 use crate::contract::fields::Fields;
 
+/// What the ends of a range are. The library takes a text that is a number for that number, and refuses other texts where it wants one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// Numbers, dates and texts.
+    Values,
+    Numbers,
+    /// Numbers without what stands behind the point.
+    Whole,
+}
+
 /// The arguments of an expectation.
 pub(super) struct Arguments<'n, 'f, 'a> {
     pub(super) node: &'n Node,
@@ -65,7 +75,7 @@ impl Arguments<'_, '_, '_> {
     }
 
     pub(super) fn mostly(&mut self) -> f64 {
-        let share = self.fields.number(self.node, "mostly", self.path).unwrap_or(1.0);
+        let share = self.number("mostly").unwrap_or(1.0);
         if (0.0..=1.0).contains(&share) {
             return share;
         }
@@ -97,9 +107,9 @@ impl Arguments<'_, '_, '_> {
     pub(super) fn kind(&mut self, name: &str) -> Option<Kind> {
         let (node, path) = (self.node, self.path);
         Some(match name {
-            "expect_table_row_count_to_be_between" => Kind::RowCount(self.range()?.as_limit()?),
+            "expect_table_row_count_to_be_between" => Kind::RowCount(self.range(Ends::Whole)?.as_limit()?),
             "expect_table_row_count_to_equal" => Kind::RowCount(self.equal()?),
-            "expect_table_column_count_to_be_between" => Kind::ColumnCount(self.range()?.as_limit()?),
+            "expect_table_column_count_to_be_between" => Kind::ColumnCount(self.range(Ends::Numbers)?.as_limit()?),
             "expect_table_column_count_to_equal" => Kind::ColumnCount(self.equal()?),
             "expect_table_columns_to_match_ordered_list" => {
                 Kind::ColumnOrder(self.fields.texts(node, "column_list", path).unwrap_or_default())
@@ -109,11 +119,9 @@ impl Arguments<'_, '_, '_> {
                 exact: self.fields.flag(node, "exact_match", path).unwrap_or(true),
             },
             // The library takes a position of 0 for none.
-            "expect_column_to_exist" => Kind::ColumnExists(
-                self.fields
-                    .whole(node, "column_index", path)
-                    .filter(|position| *position != 0),
-            ),
+            "expect_column_to_exist" => {
+                Kind::ColumnExists(self.whole("column_index").filter(|position| *position != 0))
+            }
             "expect_column_type_to_be" | "expect_column_values_to_be_of_type" => {
                 let written = self.fields.needed_text(node, "type_", path)?.to_owned();
                 Kind::ColumnType(vec![self.type_name(&written)?])
@@ -131,7 +139,7 @@ impl Arguments<'_, '_, '_> {
             "expect_column_values_to_be_null" => Kind::IsNull,
             "expect_column_values_to_be_unique" | "expect_compound_columns_to_be_unique" => Kind::Unique,
             "expect_column_values_to_be_between" => {
-                let range = self.range()?;
+                let range = self.range(Ends::Values)?;
                 if range.is_open() {
                     self.fields.missing(node, "min_value", path);
                 }
@@ -139,7 +147,11 @@ impl Arguments<'_, '_, '_> {
             }
             "expect_column_values_to_be_in_set" => Kind::InSet(self.values()?),
             "expect_column_values_to_not_be_in_set" => Kind::NotInSet(self.values()?),
-            "expect_column_values_to_match_regex" => pattern(self.fields.text(node, "regex", path).unwrap_or("(?s).*")),
+            // A pattern that is left out is one of any text to the library; null is none.
+            "expect_column_values_to_match_regex" => match node.entry("regex") {
+                None => pattern("(?s).*"),
+                Some(_) => pattern(self.fields.needed_text(node, "regex", path)?),
+            },
             "expect_column_values_to_not_match_regex" => match pattern(self.fields.needed_text(node, "regex", path)?) {
                 Kind::Matches { patterns, .. } => Kind::Matches {
                     patterns,
@@ -158,7 +170,7 @@ impl Arguments<'_, '_, '_> {
             "expect_column_values_to_not_match_regex_list" => self.patterns(MatchRule::None)?,
             "expect_column_value_lengths_to_equal" => Kind::Length(self.equal()?),
             "expect_column_value_lengths_to_be_between" => {
-                let range = self.range()?;
+                let range = self.range(Ends::Whole)?;
                 if range.is_open() {
                     self.fields.missing(node, "min_value", path);
                 }
@@ -189,7 +201,7 @@ impl Arguments<'_, '_, '_> {
                 if node.get("sum_total").is_none() {
                     self.fields.missing(node, "sum_total", path);
                 }
-                Kind::RowSum(self.fields.number(node, "sum_total", path)?)
+                Kind::RowSum(self.number("sum_total")?)
             }
             "expect_select_column_values_to_be_unique_within_record" | "expect_multicolumn_values_to_be_unique" => {
                 Kind::DifferentWithinRow
@@ -211,7 +223,7 @@ impl Arguments<'_, '_, '_> {
                     self.fields.missing(node, "threshold", path);
                 }
                 Kind::ZScore {
-                    threshold: self.fields.number(node, "threshold", path)?,
+                    threshold: self.number("threshold")?,
                     double_sided: self.fields.flag(node, "double_sided", path).unwrap_or(true),
                 }
             }
@@ -220,26 +232,26 @@ impl Arguments<'_, '_, '_> {
                     .fields
                     .word(node, "method", path, &[("iqr", true), ("std", false)])
                     .unwrap_or(true),
-                multiplier: self.fields.number(node, "multiplier", path).unwrap_or(1.5),
+                multiplier: self.number("multiplier").unwrap_or(1.5),
             },
             "expect_column_kl_divergence_to_be_less_than" => super::partition::divergence(self)?,
-            other => Kind::Aggregate {
-                metric: metric(other)?,
-                range: self.range()?,
-            },
+            other => {
+                let metric = metric(other)?;
+                let range = self.range(match metric {
+                    Metric::Distinct => Ends::Whole,
+                    Metric::Stdev | Metric::DistinctShare | Metric::NonNullShare => Ends::Numbers,
+                    _ => Ends::Values,
+                })?;
+                Kind::Aggregate { metric, range }
+            }
         })
     }
 
-    fn range(&mut self) -> Option<Range> {
+    fn range(&mut self, ends: Ends) -> Option<Range> {
         let (node, path) = (self.node, self.path);
-        let dated = self.texts_are_dates();
-        let mut end = |key| {
-            let literal = self.fields.literal(node, key, path)?;
-            Some(if dated { super::dates::iso(literal) } else { literal })
-        };
         let range = Range {
-            min: end("min_value"),
-            max: end("max_value"),
+            min: self.end("min_value", ends)?,
+            max: self.end("max_value", ends)?,
             strict_min: self.fields.flag(node, "strict_min", path).unwrap_or(false),
             strict_max: self.fields.flag(node, "strict_max", path).unwrap_or(false),
         };
@@ -247,12 +259,61 @@ impl Arguments<'_, '_, '_> {
         Some(range)
     }
 
+    /// An end of a range; inner none where it is open, outer none where it cannot be used.
+    fn end(&mut self, key: &str, ends: Ends) -> Option<Option<Literal>> {
+        if self.node.get(key).is_none() {
+            return Some(None);
+        }
+        let written = self.fields.literal(self.node, key, self.path)?;
+        let dated = self.texts_are_dates();
+        let literal = match number_like(&written) {
+            // A text of a whole number is one; that of another is none.
+            Some(number) if ends != Ends::Whole || matches!(number, Literal::Int(_)) => number,
+            _ => written,
+        };
+        Some(Some(match (literal, ends) {
+            (Literal::Float(value), Ends::Whole) if value.is_finite() => Literal::Int(value.trunc() as i128),
+            (Literal::Float(value), Ends::Values | Ends::Numbers) if !value.is_nan() => Literal::Float(value),
+            (literal @ Literal::Text(_), Ends::Values) => match dated {
+                true => super::dates::iso(literal),
+                false => literal,
+            },
+            (literal @ Literal::Int(_), _) => literal,
+            (literal, _) => {
+                let place = self.node.place_of(key);
+                let message = format!("{literal} is no number");
+                let fix = "write a number; a range of texts or dates has no meaning here";
+                self.fields
+                    .complain("wrong-type", place, &join(self.path, key), message, fix);
+                return None;
+            }
+        }))
+    }
+
     fn equal(&mut self) -> Option<Limit> {
         if self.node.get("value").is_none() {
             self.fields.missing(self.node, "value", self.path);
         }
-        let value = self.fields.whole(self.node, "value", self.path)?;
+        let value = self.whole("value")?;
         Some(whole_limit(Some(value), Some(value)))
+    }
+
+    /// A number, as the library takes one: a text that is one, and a truth value, are too.
+    pub(super) fn number(&mut self, key: &str) -> Option<f64> {
+        let written = self.node.get(key).and_then(Literal::of);
+        match written.as_ref().and_then(number_like) {
+            Some(number) => number.number(),
+            None => self.fields.number(self.node, key, self.path),
+        }
+    }
+
+    /// The same, whole.
+    fn whole(&mut self, key: &str) -> Option<i64> {
+        let written = self.node.get(key).and_then(Literal::of);
+        match written.as_ref().and_then(number_like) {
+            Some(Literal::Int(number)) => i64::try_from(number).ok(),
+            _ => self.fields.whole(self.node, key, self.path),
+        }
     }
 
     fn values(&mut self) -> Option<Vec<Literal>> {
@@ -389,6 +450,26 @@ impl Arguments<'_, '_, '_> {
             wanted.push((quantile, range));
         }
         Some(Kind::Quantiles { wanted, between })
+    }
+}
+
+/// What the library takes for a number, though it is written as a text or a truth value.
+fn number_like(literal: &Literal) -> Option<Literal> {
+    match literal {
+        Literal::Bool(value) => Some(Literal::Int((*value).into())),
+        Literal::Text(text) => number_of(text),
+        _ => None,
+    }
+}
+
+/// A text that is a number, as Python and the library read it.
+fn number_of(text: &str) -> Option<Literal> {
+    let text = text.trim();
+    let looks = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    match text.parse::<i128>() {
+        Ok(number) => Some(Literal::Int(number)),
+        Err(_) if looks => text.parse().ok().map(Literal::Float),
+        Err(_) => None,
     }
 }
 

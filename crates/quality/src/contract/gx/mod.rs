@@ -31,6 +31,17 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
     for (path, item) in fields.list(node, "expectations", "") {
         checks.extend(expectation(item, &path, None, fields));
     }
+    if checks.is_empty() && fields.errors() == 0 {
+        let fix = "write expectations, or leave the suite out";
+        let place = node.place_of("expectations");
+        fields.complain(
+            "no-checks",
+            place,
+            "expectations",
+            "the suite checks nothing".into(),
+            fix,
+        );
+    }
     number(&mut checks);
     Some(Contract {
         names: vec![name.clone()],
@@ -43,8 +54,19 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
     })
 }
 
-/// Reads one expectation; `column` is the one it is written under in another format.
+/// Reads one expectation; `column` is the one it is written under in another format. What comes to nothing is an error: no expectation is left out in silence.
 pub(super) fn expectation(node: &Node, path: &str, column: Option<&str>, fields: &mut Fields<'_>) -> Option<Check> {
+    let before = fields.errors();
+    let check = one(node, path, column, fields);
+    if check.is_none() && fields.errors() == before {
+        let message = "the expectation cannot be checked with these arguments".to_owned();
+        let fix = "give it the arguments that its documentation names, of the types named there";
+        fields.complain("wrong-type", node.place, path, message, fix);
+    }
+    check
+}
+
+fn one(node: &Node, path: &str, column: Option<&str>, fields: &mut Fields<'_>) -> Option<Check> {
     if !fields.keys(node, path, EXPECTATION) {
         return None;
     }

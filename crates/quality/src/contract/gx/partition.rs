@@ -11,15 +11,9 @@ const NEARLY: f64 = 1e-5 + 1e-8;
 /// The check of `expect_column_kl_divergence_to_be_less_than`. What the library stumbles over is refused with the reason.
 pub(super) fn divergence(arguments: &mut Arguments<'_, '_, '_>) -> Option<Kind> {
     let (node, path) = (arguments.node, arguments.path);
-    let threshold = arguments.fields.number(node, "threshold", path);
-    let tails = arguments
-        .fields
-        .number(node, "tail_weight_holdout", path)
-        .unwrap_or(0.0);
-    let inner = arguments
-        .fields
-        .number(node, "internal_weight_holdout", path)
-        .unwrap_or(0.0);
+    let threshold = arguments.number("threshold");
+    let tails = arguments.number("tail_weight_holdout").unwrap_or(0.0);
+    let inner = arguments.number("internal_weight_holdout").unwrap_or(0.0);
     let bucketize = arguments.fields.flag(node, "bucketize_data", path).unwrap_or(true);
     let refused = |reason: &str| Some(Kind::Refused(reason.to_owned()));
     if threshold.is_some_and(|threshold| threshold < 0.0) {

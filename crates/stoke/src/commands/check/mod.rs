@@ -1,7 +1,9 @@
 //! `stoke check`: every reason a job would fail or be refused, before it runs.
 //!
-//! The room `gate` judges; here its files are read, and what was asked to be run is run: [`tests`], [`dry_run`] and [`spark`].
+//! The room `gate` judges; here its files are read, charts are rendered ([`chart`]), and what was asked to be run is run: [`tests`], [`dry_run`] and
+//! [`spark`].
 
+mod chart;
 mod contracts;
 mod dry_run;
 mod spark;
@@ -13,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
-use serde_json::json;
 use stoke_advisories::Database;
 use stoke_gate::gates::Advisories;
 use stoke_gate::output::{self, Tone};
@@ -70,6 +71,9 @@ pub struct Arguments {
     /// File of licences that the job may have [default: `stoke-licences.yaml` in the job]
     #[arg(long, value_name = "FILE")]
     licences: Option<PathBuf>,
+    /// File of values for the job's Helm charts, which are rendered with `helm template` where there is one; may be given again
+    #[arg(long, value_name = "FILE")]
+    helm_values: Vec<PathBuf>,
     /// File of nodes that pods must fit on: what `kubectl get nodes -o yaml` prints
     #[arg(long, value_name = "FILE")]
     nodes: Option<PathBuf>,
@@ -150,7 +154,8 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if let Some(code) = &arguments.explain {
         return explain(code, context);
     }
-    let job = read(&arguments.paths)?;
+    let mut job = read(&arguments.paths)?;
+    chart::render(&mut job, &arguments.helm_values, std::ffi::OsStr::new("helm")).await;
     let mut settings = Settings {
         kubernetes: arguments.kubernetes,
         spark: arguments.spark.clone(),
@@ -304,7 +309,12 @@ fn read(paths: &[String]) -> Outcome<Job> {
     })?;
     if !inputs.is_empty() {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes)?;
+        std::io::stdin().take(job::MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > job::MOST_BYTES {
+            let most = job::MOST_BYTES >> 20;
+            let message = format!("standard input goes beyond {most} MiB; nothing was checked");
+            return Err(Failure::input("stoke::check::unreadable", message).fix("give it in parts"));
+        }
         let mut file = job::of_bytes("<stdin>.yaml", &bytes);
         file.name = "<stdin>".to_owned();
         job.files.push(file);
@@ -429,7 +439,7 @@ fn explain(code: &str, context: &mut Context) -> Outcome<u8> {
         });
     };
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!(known)),
+        Format::Json => context.terminal.json(&known),
         Format::Text => {
             let gate =
                 Gate::named(known.gate).map_or(known.gate.to_owned(), |gate| format!("{gate}: {}", gate.about()));

@@ -382,6 +382,18 @@ fn an_ingress_with_a_path_tells_spark_and_rewrites() {
 }
 
 #[test]
+fn the_proxy_user_is_the_user() {
+    for version in ["3.5.9", "4.1.4", "4.3.0"] {
+        let spec = with(&[("proxyUser", json!("bob")), ("sparkVersion", json!(version))]);
+        let plan = plan_application(&application(&spec), 1, &settings()).unwrap();
+        let driver = container(&plan.submission.driver_pod, names::DRIVER_CONTAINER);
+        let env = driver["env"].as_array().unwrap();
+        let user = env.iter().find(|variable| variable["name"] == "SPARK_USER").unwrap();
+        assert_eq!(user["value"], "bob", "{version}");
+    }
+}
+
+#[test]
 fn settings_show() {
     let settings = Settings {
         cpu_limits: true,

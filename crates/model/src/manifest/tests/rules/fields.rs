@@ -103,7 +103,7 @@ fn values_of_the_wrong_type() {
         "`cores` is at least 1",
     );
     assert_said(
-        &with("batchSchedulerOptions: {resources: {cpu: 2x}}"),
+        &with("batchScheduler: volcano\nbatchSchedulerOptions: {resources: {cpu: 2x}}"),
         Error,
         "bad-quantity",
         "2x",
