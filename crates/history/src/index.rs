@@ -193,7 +193,15 @@ impl Index {
             match before.get(&log.path) {
                 Some(known) if known.stamp == stamp && known.trouble.is_none() => {
                     let (found, trouble) = (known.found.clone(), None);
-                    now.insert(log.path.clone(), Known { log, stamp, found, trouble });
+                    now.insert(
+                        log.path.clone(),
+                        Known {
+                            log,
+                            stamp,
+                            found,
+                            trouble,
+                        },
+                    );
                 }
                 _ => looked_at.push((log, stamp)),
             }
@@ -209,7 +217,15 @@ impl Index {
             changed |= new;
             scan.changed += usize::from(new);
             scan.unreadable.extend(trouble.clone().filter(|_| new));
-            now.insert(log.path.clone(), Known { log, stamp, found, trouble });
+            now.insert(
+                log.path.clone(),
+                Known {
+                    log,
+                    stamp,
+                    found,
+                    trouble,
+                },
+            );
         }
         let gone = before.keys().any(|path| !now.contains_key(path));
         let listed = match changed || gone {
@@ -323,38 +339,37 @@ impl Index {
         let (log, options) = (&known.log, self.settings.options);
         let before = lock(&self.loaded).remove(lasting(path));
         let before = before.filter(|before| before.position.can_resume(&self.source, log));
-        let (replayed, kept) =
-            match before {
-                Some(Loaded {
-                    view, position, kept, ..
-                }) => {
-                    // Who is still being answered keeps the view as it was.
-                    let application = Arc::try_unwrap(view).map_or_else(|view| view.application(), View::into_application);
-                    (resume(&self.source, log, application, &position, options)?, kept)
-                }
-                None => {
-                    let new = self.new_application();
-                    match self
-                        .cache
-                        .as_ref()
-                        .and_then(|cache| cache.application(lasting(path), &new))
-                    {
-                        Some((application, stamp, position)) if stamp == known.stamp => {
-                            let replayed = Replayed {
-                                application,
-                                position,
-                                ..Replayed::default()
-                            };
-                            return Ok((replayed, stamp.bytes()));
-                        }
-                        Some((application, stamp, position)) if position.can_resume(&self.source, log) => {
-                            let replayed = resume(&self.source, log, application, &position, options)?;
-                            (replayed, stamp.bytes())
-                        }
-                        _ => (begin(&self.source, log, new, options)?, 0),
+        let (replayed, kept) = match before {
+            Some(Loaded {
+                view, position, kept, ..
+            }) => {
+                // Who is still being answered keeps the view as it was.
+                let application = Arc::try_unwrap(view).map_or_else(|view| view.application(), View::into_application);
+                (resume(&self.source, log, application, &position, options)?, kept)
+            }
+            None => {
+                let new = self.new_application();
+                match self
+                    .cache
+                    .as_ref()
+                    .and_then(|cache| cache.application(lasting(path), &new))
+                {
+                    Some((application, stamp, position)) if stamp == known.stamp => {
+                        let replayed = Replayed {
+                            application,
+                            position,
+                            ..Replayed::default()
+                        };
+                        return Ok((replayed, stamp.bytes()));
                     }
+                    Some((application, stamp, position)) if position.can_resume(&self.source, log) => {
+                        let replayed = resume(&self.source, log, application, &position, options)?;
+                        (replayed, stamp.bytes())
+                    }
+                    _ => (begin(&self.source, log, new, options)?, 0),
                 }
-            };
+            }
+        };
         tell(log, &replayed);
         let size = known.stamp.bytes();
         match &self.cache {

@@ -130,7 +130,7 @@ impl Application {
         for executor in self
             .live_executors
             .values_mut()
-            .filter(|executor| executor.hostname() == host.as_str())
+            .filter(|executor| executor.hostname() == host.as_str() && executor.id != "driver")
         {
             executor.excluded = excluded;
         }

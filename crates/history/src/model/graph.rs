@@ -72,6 +72,18 @@ impl Graph {
     }
 }
 
+/// Whether Spark takes two plans for the same (`SparkPlanInfo.equals`): what they measure does not count.
+fn same(one: &PlanInfo, other: &PlanInfo) -> bool {
+    one.name == other.name
+        && one.text == other.text
+        && one.children.len() == other.children.len()
+        && one
+            .children
+            .iter()
+            .zip(&other.children)
+            .all(|(one, other)| same(one, other))
+}
+
 /// `3` of `WholeStageCodegen (3)`.
 fn codegen_number(name: &str) -> Option<i64> {
     name.trim()
@@ -92,7 +104,7 @@ impl<'a> Builder<'a> {
         self.exchanges
             .iter()
             .rev()
-            .find(|(known, _)| *known == plan)
+            .find(|(known, _)| same(known, plan))
             .map(|(_, node)| *node)
     }
 
@@ -110,15 +122,18 @@ impl<'a> Builder<'a> {
                 self.add(child, parent, Some(place), depth + 1);
             }
             ("InputAdapter", Some(child)) => self.add(child, parent, None, depth + 1),
-            (
-                "BroadcastQueryStage" | "ResultQueryStage" | "ShuffleQueryStage" | "TableCacheQueryStage",
-                Some(child),
-            ) => match (self.reused(child), parent) {
+            ("ResultQueryStage" | "TableCacheQueryStage", Some(child)) => self.add(child, parent, None, depth + 1),
+            ("BroadcastQueryStage" | "ShuffleQueryStage", Some(child)) => match (self.reused(child), parent) {
                 (Some(node), Some(parent)) => self.edges.push((node, parent)),
                 _ => self.add(child, parent, None, depth + 1),
             },
             ("Subquery", _) if cluster.is_some() => self.add(plan, parent, None, depth + 1),
-            ("Subquery", _) if self.reused(plan).is_some() => self.edge(self.reused(plan), parent),
+            ("Subquery", _) if self.reused(plan).is_some() => {
+                let edge = self.reused(plan).zip(parent);
+                if let Some(edge) = edge.filter(|edge| !self.edges.contains(edge)) {
+                    self.edges.push(edge);
+                }
+            }
             ("ReusedSubquery", Some(child)) => self.add(child, parent, cluster, depth + 1),
             ("ReusedExchange", Some(child)) if self.reused(child).is_some() => self.edge(self.reused(child), parent),
             (name, _) => {
@@ -153,5 +168,54 @@ impl<'a> Builder<'a> {
             metrics: plan.metrics.clone(),
             codegen: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, text: &str, accumulator: i64, children: Vec<PlanInfo>) -> PlanInfo {
+        PlanInfo {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            children,
+            metrics: vec![PlanMetric {
+                name: "rows".to_owned(),
+                accumulator,
+                kind: "sum".to_owned(),
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_but_for_its_metrics_is_drawn_once() {
+        let exchange = |accumulator| node("Exchange", "Exchange a", accumulator, Vec::new());
+        for stage in ["ShuffleQueryStage", "BroadcastQueryStage", "ReusedExchange"] {
+            let plan = node(
+                "Union",
+                "Union",
+                1,
+                vec![exchange(2), node(stage, "again", 3, vec![exchange(4)])],
+            );
+            let graph = Graph::of(&plan);
+            assert_eq!((graph.nodes.len(), graph.edges), (2, vec![(1, 0), (1, 0)]), "{stage}");
+        }
+        let other = node(
+            "ShuffleQueryStage",
+            "again",
+            3,
+            vec![node("Exchange", "Exchange b", 2, Vec::new())],
+        );
+        let graph = Graph::of(&node("Union", "Union", 1, vec![exchange(2), other]));
+        assert_eq!(graph.edges, [(1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn a_subquery_feeds_a_node_once() {
+        let subquery = |accumulator| node("Subquery", "Subquery a", accumulator, Vec::new());
+        let again = node("ReusedSubquery", "again", 3, vec![subquery(4)]);
+        let graph = Graph::of(&node("Filter", "Filter", 1, vec![subquery(2), again]));
+        assert_eq!((graph.nodes.len(), graph.edges), (2, vec![(1, 0)]));
     }
 }
