@@ -86,10 +86,15 @@ struct Shelf {
 impl Shelf {
     /// A log by its path, also when it has ended since the path was told.
     fn log(&self, path: &str) -> Option<&Known> {
-        let ended = lasting(path);
-        let known = self.known.get(path).or_else(|| self.known.get(ended));
-        known.or_else(|| self.known.get(&format!("{ended}{IN_PROGRESS}")))
+        under_any_name(&self.known, path)
     }
+}
+
+/// A log by its path, or by the name it has after or before its application has ended.
+fn under_any_name<'a>(known: &'a HashMap<String, Known>, path: &str) -> Option<&'a Known> {
+    let ended = lasting(path);
+    let found = known.get(path).or_else(|| known.get(ended));
+    found.or_else(|| known.get(&format!("{ended}{IN_PROGRESS}")))
 }
 
 #[derive(Debug)]
@@ -211,7 +216,10 @@ impl Index {
             let known = before.get(&log.path);
             let (found, trouble) = match seen {
                 Ok(seen) => (found(&log, &seen, &place, self.now()), None),
-                Err(error) => (known.and_then(|known| known.found.clone()), Some(error.to_string())),
+                Err(error) => {
+                    let known = under_any_name(before, &log.path);
+                    (known.and_then(|known| known.found.clone()), Some(error.to_string()))
+                }
             };
             let new = known.is_none_or(|known| known.stamp != stamp || known.trouble != trouble);
             changed |= new;
