@@ -15,7 +15,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
-use crate::layout::{self, Entry, Log, Part};
+use crate::layout::{self, Entry, IN_PROGRESS, Log, Part};
 
 /// What went wrong at a source.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +130,7 @@ impl Source {
         };
         match &self.0 {
             Kind::Directory(path) => {
-                let mut file = File::open(path.join(&entry.path)).map_err(failed)?;
+                let mut file = opened(path, &entry.path).map_err(failed)?;
                 if offset > 0 {
                     file.seek(SeekFrom::Start(offset)).map_err(failed)?;
                 }
@@ -201,15 +201,40 @@ fn below(prefix: &Path, path: &str) -> Path {
     Path::from_iter(prefix.parts().chain(Path::from(path).parts()))
 }
 
+/// Opens a file, also when its application has ended since it was listed: Spark takes the end off its name then.
+fn opened(root: &std::path::Path, path: &str) -> io::Result<File> {
+    let file = File::open(root.join(path));
+    match (&file, path.strip_suffix(IN_PROGRESS)) {
+        (Err(error), Some(ended)) if error.kind() == io::ErrorKind::NotFound => File::open(root.join(ended)).or(file),
+        _ => file,
+    }
+}
+
+/// A listing is made anew when a file was renamed meanwhile: it may have missed both names. So often at most.
+const LISTINGS: usize = 5;
+
 fn list_directory(root: &std::path::Path) -> io::Result<Vec<Entry>> {
+    for _ in 1..LISTINGS {
+        let (entries, vanished) = list_once(root)?;
+        if !vanished {
+            return Ok(entries);
+        }
+    }
+    list_once(root).map(|(entries, _)| entries)
+}
+
+/// What is there, and whether an unfinished log vanished while it was listed.
+fn list_once(root: &std::path::Path) -> io::Result<(Vec<Entry>, bool)> {
     let mut entries = Vec::new();
+    let mut vanished = false;
     for file in std::fs::read_dir(root)? {
         let file = file?;
         let Ok(name) = file.file_name().into_string() else {
             continue;
         };
-        // Symbolic links are followed; what vanishes meanwhile is not there.
+        // Symbolic links are followed; what vanishes meanwhile is not there, unless it has another name now.
         let Ok(meta) = std::fs::metadata(file.path()) else {
+            vanished |= name.ends_with(IN_PROGRESS);
             continue;
         };
         if meta.is_file() {
@@ -227,7 +252,7 @@ fn list_directory(root: &std::path::Path) -> io::Result<Vec<Entry>> {
             }
         }
     }
-    Ok(entries)
+    Ok((entries, vanished))
 }
 
 fn entry(path: String, meta: &std::fs::Metadata) -> Entry {

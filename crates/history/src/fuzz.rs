@@ -20,8 +20,8 @@ impl Library for One {
         self.listed.clone()
     }
 
-    fn view(&self, _attempt: &Attempt) -> Result<Arc<View>, String> {
-        Ok(self.view.clone())
+    fn view(&self, _attempt: &Attempt) -> Result<Option<Arc<View>>, String> {
+        Ok(Some(self.view.clone()))
     }
 
     fn answers_as(&self) -> Option<String> {

@@ -72,6 +72,29 @@ struct Known {
     log: Log,
     stamp: Stamp,
     found: Option<Found>,
+    /// Why the last look at it failed: it is looked at again, and `found` is what was found before.
+    trouble: Option<String>,
+}
+
+/// What there is, as of one scan. A scan makes another one beside it and puts it in its place when it is whole.
+#[derive(Debug, Default)]
+struct Shelf {
+    known: HashMap<String, Known>,
+    listed: Arc<Vec<Listed>>,
+}
+
+impl Shelf {
+    /// A log by its path, also when it has ended since the path was told.
+    fn log(&self, path: &str) -> Option<&Known> {
+        under_any_name(&self.known, path)
+    }
+}
+
+/// A log by its path, or by the name it has after or before its application has ended.
+fn under_any_name<'a>(known: &'a HashMap<String, Known>, path: &str) -> Option<&'a Known> {
+    let ended = lasting(path);
+    let found = known.get(path).or_else(|| known.get(ended));
+    found.or_else(|| known.get(&format!("{ended}{IN_PROGRESS}")))
 }
 
 #[derive(Debug)]
@@ -104,8 +127,9 @@ pub struct Index {
     source: Source,
     settings: Settings,
     cache: Option<Cache>,
-    known: Mutex<HashMap<String, Known>>,
-    listed: Mutex<Arc<Vec<Listed>>>,
+    shelf: Mutex<Arc<Shelf>>,
+    /// One scan at a time: each begins with what the one before found.
+    scanning: Mutex<bool>,
     loaded: Mutex<HashMap<String, Loaded>>,
     /// One log is replayed at a time: replaying takes all cores already.
     replaying: Mutex<()>,
@@ -123,8 +147,8 @@ impl Index {
             source,
             settings,
             cache,
-            known: Mutex::default(),
-            listed: Mutex::default(),
+            shelf: Mutex::default(),
+            scanning: Mutex::default(),
             loaded: Mutex::default(),
             replaying: Mutex::default(),
         }
@@ -135,62 +159,101 @@ impl Index {
         &self.source
     }
 
-    /// Looks what logs there are, and at those that are new or have changed.
+    fn shelf(&self) -> Arc<Shelf> {
+        lock(&self.shelf).clone()
+    }
+
+    /// Looks what logs there are, and at those that are new or have changed. What is known stays as it is until the scan has ended.
     ///
     /// # Errors
     /// When the place cannot be listed.
     pub fn scan(&self) -> Result<Scan, SourceError> {
+        let mut scanned = lock(&self.scanning);
         let place = self.source.place();
-        let logs = self.source.logs()?;
+        let mut logs = self.source.logs()?;
         let mut scan = Scan {
             logs: logs.len(),
             ..Scan::default()
         };
-        let mut before = std::mem::take(&mut *lock(&self.known));
-        let first = before.is_empty();
-        if first && let Some(cache) = &self.cache {
-            before = cache
-                .listing()
-                .into_iter()
-                .map(|(path, stamp, found)| (path, known_before(stamp, found)))
-                .collect();
+        let shelf = self.shelf();
+        let first = !std::mem::replace(&mut *scanned, true);
+        let kept = self.cache.as_ref().filter(|_| first).map(Cache::listing);
+        let kept: HashMap<String, Known> = kept
+            .into_iter()
+            .flatten()
+            .map(|(path, stamp, found)| (path, known_before(stamp, found)))
+            .collect();
+        let before = if first { &kept } else { &shelf.known };
+        // A log that is renamed while the place is listed may be missing under both names: what is gone is gone in two listings.
+        let there: HashSet<&str> = logs.iter().map(|log| lasting(&log.path)).collect();
+        if before.keys().any(|path| !there.contains(lasting(path))) {
+            drop(there);
+            logs = self.source.logs()?;
+            scan.logs = logs.len();
         }
         let mut now = HashMap::with_capacity(logs.len());
         let mut looked_at = Vec::new();
         for log in logs {
             let stamp = Stamp::of(&log);
-            match before.remove(&log.path) {
-                Some(known) if known.stamp == stamp => {
-                    now.insert(log.path.clone(), Known { log, ..known });
+            match before.get(&log.path) {
+                Some(known) if known.stamp == stamp && known.trouble.is_none() => {
+                    let (found, trouble) = (known.found.clone(), None);
+                    now.insert(
+                        log.path.clone(),
+                        Known {
+                            log,
+                            stamp,
+                            found,
+                            trouble,
+                        },
+                    );
                 }
                 _ => looked_at.push((log, stamp)),
             }
         }
-        scan.changed = looked_at.len();
-        let gone = !before.is_empty();
+        let mut changed = first;
         for (log, stamp, seen) in self.look(looked_at) {
-            let found = match seen {
-                Ok(seen) => found(&log, &seen, &place, self.now()),
+            let known = before.get(&log.path);
+            let (found, trouble) = match seen {
+                Ok(seen) => (found(&log, &seen, &place, self.now()), None),
                 Err(error) => {
-                    scan.unreadable.push(error.to_string());
-                    None
+                    let known = under_any_name(before, &log.path);
+                    (known.and_then(|known| known.found.clone()), Some(error.to_string()))
                 }
             };
-            now.insert(log.path.clone(), Known { log, stamp, found });
+            let new = known.is_none_or(|known| known.stamp != stamp || known.trouble != trouble);
+            changed |= new;
+            scan.changed += usize::from(new);
+            scan.unreadable.extend(trouble.clone().filter(|_| new));
+            now.insert(
+                log.path.clone(),
+                Known {
+                    log,
+                    stamp,
+                    found,
+                    trouble,
+                },
+            );
         }
-        let changed = scan.changed > 0 || gone || first;
-        if changed {
-            *lock(&self.listed) = Arc::new(listed(now.values().filter_map(|known| known.found.clone())));
-            if let Some(cache) = &self.cache {
-                cache.keep_listing(now.iter().map(|(path, known)| (path, &known.stamp, &known.found)));
-            }
+        let gone = before.keys().any(|path| !now.contains_key(path));
+        let listed = match changed || gone {
+            true => Arc::new(listed(now.values().filter_map(|known| known.found.clone()))),
+            false => shelf.listed.clone(),
+        };
+        if (changed || gone)
+            && let Some(cache) = &self.cache
+        {
+            // What could not be looked at is looked at again by the next run.
+            let readable = now.iter().filter(|(_, known)| known.trouble.is_none());
+            cache.keep_listing(readable.map(|(path, known)| (path, &known.stamp, &known.found)));
         }
         let names: HashSet<&str> = now.keys().map(|path| lasting(path)).collect();
         if gone && let Some(cache) = &self.cache {
             cache.keep_only(|name| names.contains(name));
         }
         lock(&self.loaded).retain(|name, _| names.contains(name.as_str()));
-        *lock(&self.known) = now;
+        drop(names);
+        *lock(&self.shelf) = Arc::new(Shelf { known: now, listed });
         Ok(scan)
     }
 
@@ -218,13 +281,13 @@ impl Index {
 
     /// The log of an attempt.
     pub fn log(&self, attempt: &Attempt) -> Option<Log> {
-        lock(&self.known).get(&attempt.log).map(|known| known.log.clone())
+        self.shelf().log(&attempt.log).map(|known| known.log.clone())
     }
 
     /// Every log that is known, with its attempt where it has one.
     pub fn logs(&self) -> Vec<(Log, Option<Attempt>)> {
-        let known = lock(&self.known);
-        known
+        self.shelf()
+            .known
             .values()
             .map(|known| {
                 (
@@ -242,10 +305,18 @@ impl Index {
         Some(one.view.clone())
     }
 
+    /// An attempt that is in memory as its log is now, so that nothing is to be replayed for it.
+    pub fn at_hand(&self, attempt: &Attempt) -> Option<Arc<View>> {
+        let shelf = self.shelf();
+        let known = shelf.log(&attempt.log)?;
+        self.in_memory(&known.log.path, &known.stamp)
+    }
+
     fn load(&self, path: &str) -> Result<Option<Arc<View>>, SourceError> {
-        let Some(known) = lock(&self.known).get(path).cloned() else {
+        let Some(known) = self.shelf().log(path).cloned() else {
             return Ok(None);
         };
+        let path = known.log.path.as_str();
         if let Some(view) = self.in_memory(path, &known.stamp) {
             return Ok(Some(view));
         }
@@ -261,7 +332,7 @@ impl Index {
         let (replayed, kept) = self.replayed(path, &known)?;
         let one = Loaded {
             view: Arc::new(replayed.application.into_view(now)),
-            stamp: known.stamp,
+            stamp: known.stamp.clone(),
             position: replayed.position,
             kept,
             used: Instant::now(),
@@ -276,35 +347,37 @@ impl Index {
         let (log, options) = (&known.log, self.settings.options);
         let before = lock(&self.loaded).remove(lasting(path));
         let before = before.filter(|before| before.position.can_resume(&self.source, log));
-        let (replayed, kept) =
-            match before.and_then(|before| Some((Arc::into_inner(before.view)?, before.position, before.kept))) {
-                Some((view, position, kept)) => {
-                    let application = view.into_application();
-                    (resume(&self.source, log, application, &position, options)?, kept)
-                }
-                None => {
-                    let new = self.new_application();
-                    match self
-                        .cache
-                        .as_ref()
-                        .and_then(|cache| cache.application(lasting(path), &new))
-                    {
-                        Some((application, stamp, position)) if stamp == known.stamp => {
-                            let replayed = Replayed {
-                                application,
-                                position,
-                                ..Replayed::default()
-                            };
-                            return Ok((replayed, stamp.bytes()));
-                        }
-                        Some((application, stamp, position)) if position.can_resume(&self.source, log) => {
-                            let replayed = resume(&self.source, log, application, &position, options)?;
-                            (replayed, stamp.bytes())
-                        }
-                        _ => (begin(&self.source, log, new, options)?, 0),
+        let (replayed, kept) = match before {
+            Some(Loaded {
+                view, position, kept, ..
+            }) => {
+                // Who is still being answered keeps the view as it was.
+                let application = Arc::try_unwrap(view).map_or_else(|view| view.application(), View::into_application);
+                (resume(&self.source, log, application, &position, options)?, kept)
+            }
+            None => {
+                let new = self.new_application();
+                match self
+                    .cache
+                    .as_ref()
+                    .and_then(|cache| cache.application(lasting(path), &new))
+                {
+                    Some((application, stamp, position)) if stamp == known.stamp => {
+                        let replayed = Replayed {
+                            application,
+                            position,
+                            ..Replayed::default()
+                        };
+                        return Ok((replayed, stamp.bytes()));
                     }
+                    Some((application, stamp, position)) if position.can_resume(&self.source, log) => {
+                        let replayed = resume(&self.source, log, application, &position, options)?;
+                        (replayed, stamp.bytes())
+                    }
+                    _ => (begin(&self.source, log, new, options)?, 0),
                 }
-            };
+            }
+        };
         tell(log, &replayed);
         let size = known.stamp.bytes();
         match &self.cache {
@@ -389,20 +462,26 @@ fn known_before(stamp: Stamp, found: Option<Found>) -> Known {
         in_progress: false,
         missing: Vec::new(),
     };
-    Known { log, stamp, found }
+    Known {
+        log,
+        stamp,
+        found,
+        trouble: None,
+    }
 }
 
 impl Library for Index {
     fn listed(&self) -> Arc<Vec<Listed>> {
-        lock(&self.listed).clone()
+        self.shelf().listed.clone()
     }
 
-    fn view(&self, attempt: &Attempt) -> Result<Arc<View>, String> {
-        match self.load(&attempt.log) {
-            Ok(Some(view)) => Ok(view),
-            Ok(None) => Err(format!("the log {} is gone", attempt.log)),
-            Err(error) => Err(error.to_string()),
-        }
+    fn view(&self, attempt: &Attempt) -> Result<Option<Arc<View>>, String> {
+        let again = match self.load(&attempt.log) {
+            Ok(view) => return Ok(view),
+            // Since the last scan it may have been renamed, compacted or deleted.
+            Err(error) => self.scan().map_err(|_| error).and_then(|_| self.load(&attempt.log)),
+        };
+        again.map_err(|error| error.to_string())
     }
 
     fn answers_as(&self) -> Option<String> {

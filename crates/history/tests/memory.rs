@@ -131,8 +131,8 @@ impl Library for One {
         self.0.clone()
     }
 
-    fn view(&self, _attempt: &Attempt) -> Result<Arc<View>, String> {
-        Ok(self.1.clone())
+    fn view(&self, _attempt: &Attempt) -> Result<Option<Arc<View>>, String> {
+        Ok(Some(self.1.clone()))
     }
 
     fn answers_as(&self) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Accumulators' updates and values (`AccumulableInfo`).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -40,46 +41,68 @@ const SQL: &str = "sql";
 
 /// One entry as written.
 #[derive(Default)]
-struct Raw {
+struct Raw<'de> {
     id: i64,
-    name: Option<String>,
-    update: Option<Scalar>,
-    value: Option<Scalar>,
+    name: Option<Text<'de>>,
+    update: Option<Scalar<'de>>,
+    value: Option<Scalar<'de>>,
     internal: bool,
     sql: bool,
 }
 
-impl Raw {
+impl Raw<'_> {
     /// One of Spark's internal metrics. Logs before 2.0 do not say which are internal: Spark takes them for the user's then.
     fn is_metric(&self) -> bool {
         self.internal
             && self
                 .name
                 .as_ref()
-                .is_some_and(|name| name.starts_with("internal.metrics."))
+                .is_some_and(|name| name.0.starts_with("internal.metrics."))
     }
 
     fn named(self) -> NamedAccumulable {
         NamedAccumulable {
             id: self.id,
-            name: self.name,
+            name: self.name.map(|name| name.0.into_owned()),
             update: self.update.map(Scalar::text),
             value: self.value.map(Scalar::text),
         }
     }
 }
 
-/// A value that is a number or a text.
-enum Scalar {
-    Number(i64),
-    Text(String),
+/// A text, where it is in the line when it has no escapes.
+struct Text<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Text<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a text")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        from.deserialize_str(Any)
+    }
 }
 
-impl Scalar {
+/// A value that is a number or a text.
+enum Scalar<'de> {
+    Number(i64),
+    Text(Cow<'de, str>),
+}
+
+impl Scalar<'_> {
     fn text(self) -> String {
         match self {
             Scalar::Number(number) => number.to_string(),
-            Scalar::Text(text) => text,
+            Scalar::Text(text) => text.into_owned(),
         }
     }
 
@@ -92,40 +115,39 @@ impl Scalar {
     }
 }
 
-impl<'de> Deserialize<'de> for Scalar {
+impl<'de> Deserialize<'de> for Scalar<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
-            type Value = Scalar;
+            type Value = Scalar<'de>;
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str("a number, a text or a list")
             }
-            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+            fn visit_i64<E>(self, number: i64) -> Result<Scalar<'de>, E> {
                 Ok(Scalar::Number(number))
             }
-            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+            fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
                 Ok(Scalar::Number(number.cast_signed()))
             }
-            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
-                Ok(Scalar::Text(number.to_string()))
+            fn visit_f64<E>(self, number: f64) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(number.to_string().into()))
             }
-            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Text(value.to_string()))
+            fn visit_bool<E>(self, value: bool) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(value.to_string().into()))
             }
-            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-                // The updates of SQL metrics are texts of whole numbers: no memory is taken for them.
-                match text.parse::<i64>() {
-                    Ok(number) if number.to_string().len() == text.len() => Ok(Scalar::Number(number)),
-                    _ => Ok(Scalar::Text(text.to_owned())),
-                }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(Cow::Borrowed(text)))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
+            fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar<'de>, A::Error> {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Text(String::new()))
+                Ok(Scalar::Text(Cow::Borrowed("")))
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Text(String::new()))
+                Ok(Scalar::Text(Cow::Borrowed("")))
             }
         }
         from.deserialize_any(Either)
@@ -169,18 +191,18 @@ impl<'de> Deserialize<'de> for Key {
 
 struct Entry;
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for Raw<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_map(Entry)
     }
 }
 
 impl<'de> Visitor<'de> for Entry {
-    type Value = Raw;
+    type Value = Raw<'de>;
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an accumulable")
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
         let mut raw = Raw::default();
         while let Some(key) = map.next_key()? {
             match key {
@@ -190,7 +212,7 @@ impl<'de> Visitor<'de> for Entry {
                 Key::Value => raw.value = map.next_value()?,
                 Key::Internal => raw.internal = map.next_value()?,
                 Key::Metadata => {
-                    raw.sql = map.next_value::<Option<std::borrow::Cow<'_, str>>>()?.as_deref() == Some(SQL)
+                    raw.sql = map.next_value::<Option<Text<'_>>>()?.is_some_and(|text| text.0 == SQL);
                 }
                 Key::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -211,7 +233,7 @@ impl<'de> Deserialize<'de> for Accumulables {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Accumulables, A::Error> {
                 let mut all = Accumulables::default();
-                while let Some(raw) = list.next_element::<Raw>()? {
+                while let Some(raw) = list.next_element::<Raw<'_>>()? {
                     if let Some(update) = raw.update.as_ref().and_then(Scalar::number)
                         && !raw.is_metric()
                     {

@@ -46,9 +46,18 @@ impl<'de> Deserialize<'de> for ExecutorMetrics {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ExecutorMetrics, A::Error> {
                 let mut metrics = ExecutorMetrics::default();
+                let mut next = 0;
                 while let Some(key) = map.next_key::<compact_str::CompactString>()? {
-                    match EXECUTOR_METRICS.iter().position(|name| *name == key) {
-                        Some(place) => metrics.0[place] = map.next_value()?,
+                    // Most have the names in the order we have them.
+                    let place = match EXECUTOR_METRICS.get(next) {
+                        Some(expected) if *expected == key => Some(next),
+                        _ => EXECUTOR_METRICS.iter().position(|name| *name == key),
+                    };
+                    match place {
+                        Some(place) => {
+                            metrics.0[place] = map.next_value()?;
+                            next = place + 1;
+                        }
                         None => {
                             map.next_value::<IgnoredAny>()?;
                         }

@@ -178,11 +178,16 @@ const USUAL: usize = 120;
 /// Bytes of stack that are enough for the deepest line.
 const STACK: usize = 64 << 20;
 
-/// Reads a line that may nest deeper than usual; such a line gets a stack of its own.
+/// Reads a line that may nest deeper than usual; such a line gets a stack of its own. How deep it nests is looked at only when the usual
+/// reader gave up: few lines do, and looking takes as long as reading.
 fn deep<T: DeserializeOwned + Send>(line: &str) -> Result<T, serde_json::Error> {
+    let error = match read(line) {
+        Err(error) if error.is_syntax() => error,
+        done => return done,
+    };
     let depth = depth_of(line);
     if depth <= USUAL || depth > DEEPEST {
-        return read(line);
+        return Err(error);
     }
     let parse = || {
         let mut from = serde_json::Deserializer::from_str(line);
@@ -196,8 +201,8 @@ fn deep<T: DeserializeOwned + Send>(line: &str) -> Result<T, serde_json::Error> 
             .map(|thread| thread.join());
         match parsed {
             Ok(Ok(parsed)) => parsed,
-            // Without a thread the line is read as far as it can be: not at all, with an error that says so.
-            _ => read(line),
+            // Without a thread the line is not read, with an error that says so.
+            _ => Err(error),
         }
     })
 }

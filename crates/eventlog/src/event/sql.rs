@@ -1,5 +1,6 @@
 //! SQL executions: their plans and what the driver measured.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::application::Pairs;
@@ -25,13 +26,13 @@ pub struct PlanInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlanMetric {
     /// Its name.
-    pub name: String,
+    pub name: CompactString,
     /// The accumulator that carries it.
     #[serde(rename = "accumulatorId")]
     pub accumulator: i64,
     /// How values are put together: `sum`, `size`, `timing`, `nsTiming`, `average` (and others of user code).
     #[serde(rename = "metricType")]
-    pub kind: String,
+    pub kind: CompactString,
 }
 
 /// `SparkListenerSQLExecutionStart`.

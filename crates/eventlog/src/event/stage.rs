@@ -1,13 +1,83 @@
 //! Jobs and stages.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::accumulable::StageAccumulable;
-use super::application::Pairs;
 use super::storage::StorageLevel;
 
-/// The local properties a job or a stage was submitted with.
-pub type Properties = Pairs;
+/// The local properties that are kept. Spark writes the whole session's configuration with every job and every stage.
+const KEPT: [&str; 5] = [
+    "spark.job.description",
+    "spark.job.tags",
+    "spark.jobGroup.id",
+    "spark.scheduler.pool",
+    "spark.sql.execution.id",
+];
+
+/// The local properties a job or a stage was submitted with: those of [`KEPT`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Properties([Option<String>; KEPT.len()]);
+
+impl Properties {
+    /// The value of a key, which is one of those that are kept.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        debug_assert!(KEPT.contains(&key), "{key} is not kept");
+        let place = KEPT.iter().position(|kept| *kept == key)?;
+        self.0[place].as_deref()
+    }
+}
+
+/// A key's place in [`KEPT`].
+struct Place(Option<usize>);
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Key;
+        impl Visitor<'_> for Key {
+            type Value = Place;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("the name of a property")
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Place, E> {
+                Ok(Place(KEPT.iter().position(|kept| *kept == key)))
+            }
+        }
+        from.deserialize_identifier(Key)
+    }
+}
+
+impl<'de> Deserialize<'de> for Properties {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Properties;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object of texts")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
+                let mut properties = Properties::default();
+                while let Some(Place(place)) = map.next_key()? {
+                    match place {
+                        Some(place) => {
+                            properties.0[place] = Some(map.next_value::<Option<String>>()?.unwrap_or_default())
+                        }
+                        None => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(properties)
+            }
+            fn visit_unit<E>(self) -> Result<Properties, E> {
+                Ok(Properties::default())
+            }
+        }
+        from.deserialize_any(Object)
+    }
+}
 
 /// `SparkListenerJobStart`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -1,6 +1,7 @@
 //! What is in memory while it is small, and a piece of a file otherwise.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io;
 
 use serde::de::DeserializeOwned;
@@ -10,6 +11,21 @@ use crate::pieces::{Piece, Pieces};
 
 /// What takes more bytes than this is put away.
 const SMALL: usize = 4 << 10;
+
+thread_local! {
+    /// Making one takes as long as compressing a value.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|known| {
+        let compressor = match known {
+            Some(compressor) => compressor,
+            none => none.insert(zstd::bulk::Compressor::new(1)?),
+        };
+        compressor.compress(bytes)
+    })
+}
 
 /// A value, here or put away.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,7 +42,7 @@ impl<T: Clone + Serialize + DeserializeOwned> Away<T> {
         }
         let packed = postcard::to_stdvec(&value)
             .map_err(io::Error::other)
-            .and_then(|bytes| Ok((zstd::bulk::compress(&bytes, 1)?, bytes.len() as u64)));
+            .and_then(|bytes| Ok((compressed(&bytes)?, bytes.len() as u64)));
         match packed {
             Ok((packed, size)) => Away::There {
                 piece: pieces.put(&packed),

@@ -101,13 +101,17 @@ impl Application {
     /// Keeps [`super::Limits::dead_executors`] executors that are gone, as Spark counts them: what was written out less what is live, whether
     /// that was written out or not.
     fn trim_executors(&mut self) {
+        let count = |gone: usize| (gone + self.written_executors.len()).saturating_sub(self.live_executors.len());
+        // Most times not even all of them are too many.
+        if surplus(count(self.executors.len()), self.limits.dead_executors) == 0 {
+            return;
+        }
         let gone = self
             .executors
             .keys()
             .filter(|id| !self.written_executors.contains(*id))
             .count();
-        let dead = (gone + self.written_executors.len()).saturating_sub(self.live_executors.len());
-        let surplus = surplus(dead, self.limits.dead_executors);
+        let surplus = surplus(count(gone), self.limits.dead_executors);
         let gone: Vec<CompactString> = self
             .executors
             .iter()
@@ -130,7 +134,7 @@ impl Application {
         for executor in self
             .live_executors
             .values_mut()
-            .filter(|executor| executor.hostname() == host.as_str())
+            .filter(|executor| executor.hostname() == host.as_str() && executor.id != "driver")
         {
             executor.excluded = excluded;
         }

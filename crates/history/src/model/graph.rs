@@ -1,6 +1,9 @@
 //! The graph Spark draws of a physical plan (`SparkPlanGraph`): nodes numbered as they are met, what code generation put together as
 //! clusters, and exchanges that are used twice drawn once.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::{PlanInfo, PlanMetric};
 
@@ -28,12 +31,29 @@ pub struct Node {
     pub codegen: Option<i64>,
 }
 
+/// A plan's operator. Operators are in one list, those that feed the same one side by side.
+struct Operator {
+    name: String,
+    text: String,
+    metrics: Vec<PlanMetric>,
+    children: Range<usize>,
+}
+
+/// A node that will be drawn for the operator at `place`.
+struct Drawn {
+    id: i64,
+    place: usize,
+    codegen: Option<i64>,
+}
+
 struct Builder<'a> {
+    operators: &'a [Operator],
     next: i64,
     /// Nodes outside clusters, and clusters with their nodes.
-    top: Vec<(Node, Vec<Node>)>,
+    top: Vec<(Drawn, Vec<Drawn>)>,
     edges: Vec<(i64, i64)>,
-    exchanges: Vec<(&'a PlanInfo, i64)>,
+    /// Operators that may be used again, by place, and their nodes.
+    exchanges: Vec<(usize, i64)>,
 }
 
 /// Plans deeper than this are cut: no plan of Spark's is, and a damaged line must not exhaust the stack.
@@ -42,27 +62,41 @@ const CODEGEN: &str = "WholeStageCodegen";
 
 impl Graph {
     /// The graph of a plan.
-    pub fn of(plan: &PlanInfo) -> Graph {
+    pub fn of(plan: PlanInfo) -> Graph {
+        let mut operators = in_one_list(plan);
         let mut builder = Builder {
+            operators: &operators,
             next: 0,
             top: Vec::new(),
             edges: Vec::new(),
             exchanges: Vec::new(),
         };
-        builder.add(plan, None, None, 0);
-        let mut nodes = Vec::new();
-        for (mut node, mut inner) in builder.top {
-            let number = codegen_number(&node.name);
-            if node.name.trim().starts_with(CODEGEN) {
+        builder.add(0, None, None, 0);
+        let Builder { top, edges, .. } = builder;
+        let mut drawn = Vec::new();
+        for (node, mut inner) in top {
+            let name = operators[node.place].name.trim();
+            if name.starts_with(CODEGEN) {
+                let number = codegen_number(name);
                 inner.iter_mut().for_each(|node| node.codegen = number);
             }
-            nodes.append(&mut inner);
-            node.codegen = None;
-            nodes.push(node);
+            drawn.append(&mut inner);
+            drawn.push(node);
         }
+        // An operator has one node at most: its texts are moved, not copied.
+        let node = |drawn: Drawn| {
+            let operator = &mut operators[drawn.place];
+            Node {
+                id: drawn.id,
+                name: std::mem::take(&mut operator.name),
+                text: std::mem::take(&mut operator.text),
+                metrics: std::mem::take(&mut operator.metrics),
+                codegen: drawn.codegen,
+            }
+        };
         Graph {
-            nodes,
-            edges: builder.edges,
+            nodes: drawn.into_iter().map(node).collect(),
+            edges,
         }
     }
 
@@ -70,6 +104,23 @@ impl Graph {
     pub fn metrics(&self) -> impl Iterator<Item = &PlanMetric> {
         self.nodes.iter().flat_map(|node| &node.metrics)
     }
+}
+
+/// The operators of a plan, level after level.
+fn in_one_list(plan: PlanInfo) -> Vec<Operator> {
+    let mut operators = Vec::new();
+    let mut waiting = VecDeque::from([plan]);
+    while let Some(plan) = waiting.pop_front() {
+        let begin = operators.len() + 1 + waiting.len();
+        operators.push(Operator {
+            name: plan.name,
+            text: plan.text,
+            metrics: plan.metrics,
+            children: begin..begin + plan.children.len(),
+        });
+        waiting.extend(plan.children);
+    }
+    operators
 }
 
 /// `3` of `WholeStageCodegen (3)`.
@@ -81,28 +132,37 @@ fn codegen_number(name: &str) -> Option<i64> {
         .ok()
 }
 
-impl<'a> Builder<'a> {
-    fn number(&mut self) -> i64 {
-        let number = self.next;
-        self.next += 1;
-        number
+impl Builder<'_> {
+    /// Whether Spark takes two plans for the same (`SparkPlanInfo.equals`): what they measure does not count.
+    fn same(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.operators[one], &self.operators[other]);
+        one.name == other.name
+            && one.text == other.text
+            && one.children.len() == other.children.len()
+            && one
+                .children
+                .clone()
+                .zip(other.children.clone())
+                .all(|(one, other)| self.same(one, other))
     }
 
-    fn reused(&self, plan: &PlanInfo) -> Option<i64> {
+    fn reused(&self, plan: usize) -> Option<i64> {
         self.exchanges
             .iter()
             .rev()
-            .find(|(known, _)| *known == plan)
+            .find(|(known, _)| self.same(*known, plan))
             .map(|(_, node)| *node)
     }
 
     /// `parent` is the node that uses this one, `cluster` the place of the cluster it belongs to.
-    fn add(&mut self, plan: &'a PlanInfo, parent: Option<i64>, cluster: Option<usize>, depth: usize) {
+    fn add(&mut self, plan: usize, parent: Option<i64>, cluster: Option<usize>, depth: usize) {
         if depth > DEEPEST {
             return;
         }
-        let child = plan.children.first();
-        match (plan.name.as_str(), child) {
+        let operators = self.operators;
+        let operator = &operators[plan];
+        let child = operator.children.clone().next();
+        match (operator.name.as_str(), child) {
             (name, Some(child)) if name.starts_with(CODEGEN) => {
                 let node = self.node(plan);
                 self.top.push((node, Vec::new()));
@@ -110,15 +170,18 @@ impl<'a> Builder<'a> {
                 self.add(child, parent, Some(place), depth + 1);
             }
             ("InputAdapter", Some(child)) => self.add(child, parent, None, depth + 1),
-            (
-                "BroadcastQueryStage" | "ResultQueryStage" | "ShuffleQueryStage" | "TableCacheQueryStage",
-                Some(child),
-            ) => match (self.reused(child), parent) {
+            ("ResultQueryStage" | "TableCacheQueryStage", Some(child)) => self.add(child, parent, None, depth + 1),
+            ("BroadcastQueryStage" | "ShuffleQueryStage", Some(child)) => match (self.reused(child), parent) {
                 (Some(node), Some(parent)) => self.edges.push((node, parent)),
                 _ => self.add(child, parent, None, depth + 1),
             },
             ("Subquery", _) if cluster.is_some() => self.add(plan, parent, None, depth + 1),
-            ("Subquery", _) if self.reused(plan).is_some() => self.edge(self.reused(plan), parent),
+            ("Subquery", _) if self.reused(plan).is_some() => {
+                let edge = self.reused(plan).zip(parent);
+                if let Some(edge) = edge.filter(|edge| !self.edges.contains(edge)) {
+                    self.edges.push(edge);
+                }
+            }
             ("ReusedSubquery", Some(child)) => self.add(child, parent, cluster, depth + 1),
             ("ReusedExchange", Some(child)) if self.reused(child).is_some() => self.edge(self.reused(child), parent),
             (name, _) => {
@@ -132,7 +195,7 @@ impl<'a> Builder<'a> {
                     self.exchanges.push((plan, id));
                 }
                 self.edge(Some(id), parent);
-                for child in &plan.children {
+                for child in operator.children.clone() {
                     self.add(child, Some(id), cluster, depth + 1);
                 }
             }
@@ -145,13 +208,62 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn node(&mut self, plan: &PlanInfo) -> Node {
-        Node {
-            id: self.number(),
-            name: plan.name.clone(),
-            text: plan.text.clone(),
-            metrics: plan.metrics.clone(),
+    fn node(&mut self, place: usize) -> Drawn {
+        let id = self.next;
+        self.next += 1;
+        Drawn {
+            id,
+            place,
             codegen: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, text: &str, accumulator: i64, children: Vec<PlanInfo>) -> PlanInfo {
+        PlanInfo {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            children,
+            metrics: vec![PlanMetric {
+                name: "rows".into(),
+                accumulator,
+                kind: "sum".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_but_for_its_metrics_is_drawn_once() {
+        let exchange = |accumulator| node("Exchange", "Exchange a", accumulator, Vec::new());
+        for stage in ["ShuffleQueryStage", "BroadcastQueryStage", "ReusedExchange"] {
+            let plan = node(
+                "Union",
+                "Union",
+                1,
+                vec![exchange(2), node(stage, "again", 3, vec![exchange(4)])],
+            );
+            let graph = Graph::of(plan);
+            assert_eq!((graph.nodes.len(), graph.edges), (2, vec![(1, 0), (1, 0)]), "{stage}");
+        }
+        let other = node(
+            "ShuffleQueryStage",
+            "again",
+            3,
+            vec![node("Exchange", "Exchange b", 2, Vec::new())],
+        );
+        let graph = Graph::of(node("Union", "Union", 1, vec![exchange(2), other]));
+        assert_eq!(graph.edges, [(1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn a_subquery_feeds_a_node_once() {
+        let subquery = |accumulator| node("Subquery", "Subquery a", accumulator, Vec::new());
+        let again = node("ReusedSubquery", "again", 3, vec![subquery(4)]);
+        let graph = Graph::of(node("Filter", "Filter", 1, vec![subquery(2), again]));
+        assert_eq!((graph.nodes.len(), graph.edges), (2, vec![(1, 0)]));
     }
 }

@@ -225,8 +225,9 @@ impl Application {
         }
     }
 
-    fn write_stage(&mut self, key: StageKey, stage: LiveStage) {
-        self.stages.insert(key, stage.view());
+    fn write_stage(&mut self, key: StageKey, mut stage: LiveStage) {
+        stage.stage.completed_indices = stage.indices.len();
+        self.stages.insert(key, stage.stage);
         if let Some(speculation) = stage.speculation {
             self.speculation.insert(key, speculation);
         }

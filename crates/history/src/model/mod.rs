@@ -9,6 +9,7 @@ pub mod data;
 mod executors;
 pub mod graph;
 mod jobs;
+mod kinds;
 mod live;
 pub mod metrics;
 mod rows;

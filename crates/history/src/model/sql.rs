@@ -5,21 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::{
-    AdaptiveMetrics, AdaptivePlan, DriverAccumUpdates, JobEnd, JobStart, PlanMetric, SqlExecutionEnd,
-    SqlExecutionStart, StageInfo, TaskEnd,
+    AdaptiveMetrics, AdaptivePlan, DriverAccumUpdates, JobEnd, JobStart, SqlExecutionEnd, SqlExecutionStart, StageInfo,
+    TaskEnd,
 };
 
 use super::EXECUTION;
 use super::away::Away;
 use super::data::{JobStatus, Sql};
 use super::graph::Graph;
+use super::kinds::{Kinds, SUM};
 use super::live::Indices;
 use super::values::Values;
 use crate::numbers::{Greatest, metric_text};
 use crate::pieces::{Piece, Pieces};
-
-/// The kind of metrics of which only the sum is shown.
-const SUM: &str = "sum";
 
 /// All executions of an application.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -41,7 +39,7 @@ struct Written {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct LiveExecution {
     sql: Sql,
-    metrics: Vec<PlanMetric>,
+    kinds: Kinds,
     stages: BTreeSet<i32>,
     driver_updates: Vec<(i64, i64)>,
     /// Filled once the execution has ended.
@@ -57,8 +55,8 @@ struct StageMetrics {
     attempt: i32,
     tasks: i32,
     execution: i64,
-    /// Metrics of the plan as it was when the job began.
-    kinds: HashMap<i64, String>,
+    /// Metrics of the plan as it was when the job began, and what it measured later.
+    kinds: Kinds,
     done: Indices,
     /// Numbers by task.
     values: BTreeMap<i64, Values>,
@@ -67,7 +65,7 @@ struct StageMetrics {
 }
 
 impl StageMetrics {
-    fn new(execution: i64, attempt: i32, tasks: i32, kinds: HashMap<i64, String>) -> Self {
+    fn new(execution: i64, attempt: i32, tasks: i32, kinds: Kinds) -> Self {
         StageMetrics {
             attempt,
             tasks,
@@ -111,7 +109,7 @@ impl Executions {
                 metric_values: BTreeMap::new(),
                 graph: None,
             },
-            metrics: Vec::new(),
+            kinds: Kinds::default(),
             stages: BTreeSet::new(),
             driver_updates: Vec::new(),
             values: None,
@@ -121,9 +119,9 @@ impl Executions {
     }
 
     pub(super) fn on_start(&mut self, event: SqlExecutionStart, limit: usize) {
-        let graph = Graph::of(&event.plan);
+        let graph = Graph::of(event.plan);
         let execution = self.execution(event.id);
-        execution.metrics = distinct(&graph);
+        execution.kinds = kinds_of(&graph);
         let sql = &mut execution.sql;
         sql.root = event.root.unwrap_or(event.id);
         sql.description = event.description;
@@ -137,16 +135,16 @@ impl Executions {
     }
 
     pub(super) fn on_plan(&mut self, event: AdaptivePlan) {
-        let graph = Graph::of(&event.plan);
+        let graph = Graph::of(event.plan);
         let execution = self.execution(event.id);
         execution.sql.plan_text = event.plan_text;
-        add_metrics(&mut execution.metrics, distinct(&graph));
+        execution.kinds.add(graph.metrics());
         execution.sql.graph = Some(graph);
         self.share_metrics(event.id);
     }
 
     pub(super) fn on_metrics(&mut self, event: AdaptiveMetrics) {
-        add_metrics(&mut self.execution(event.id).metrics, event.metrics);
+        self.execution(event.id).kinds.add(event.metrics.iter());
         self.share_metrics(event.id);
     }
 
@@ -155,11 +153,17 @@ impl Executions {
         let Some(execution) = self.live.get(&id) else {
             return;
         };
+        // Stages of an execution have the same kinds, mostly: what was put together for one is there for the next.
+        let mut before: Option<(Kinds, Kinds)> = None;
         for stage in self.stages.values_mut().filter(|stage| stage.execution == id) {
-            for metric in &execution.metrics {
-                let kind = stage.kinds.entry(metric.accumulator);
-                kind.or_insert_with(|| metric.kind.clone());
-            }
+            stage.kinds = match &before {
+                Some((known, shared)) if known.is(&stage.kinds) => shared.clone(),
+                _ => {
+                    let shared = stage.kinds.and(&execution.kinds);
+                    before = Some((stage.kinds.clone(), shared.clone()));
+                    shared
+                }
+            };
         }
     }
 
@@ -194,7 +198,7 @@ impl Executions {
         {
             // A job of an execution that has ended is added to what was written of it.
             let again = LiveExecution {
-                metrics: sql.graph.as_ref().map(distinct).unwrap_or_default(),
+                kinds: sql.graph.as_ref().map(kinds_of).unwrap_or_default(),
                 stages: sql.stages.iter().copied().collect(),
                 driver_updates: Vec::new(),
                 values: Some(sql.metric_values.clone()),
@@ -209,11 +213,7 @@ impl Executions {
             self.live.insert(id, again);
         }
         let execution = self.execution(id);
-        let kinds: HashMap<i64, String> = execution
-            .metrics
-            .iter()
-            .map(|metric| (metric.accumulator, metric.kind.clone()))
-            .collect();
+        let kinds = execution.kinds.clone();
         set_job(&mut execution.sql.jobs, event.id, JobStatus::Running);
         execution.stages.extend(&event.stage_ids);
         if !kinds.is_empty() {
@@ -268,7 +268,7 @@ impl Executions {
         let done = event.info.successful();
         let updates = &event.info.accumulables.sql;
         for (place, (id, update)) in updates.iter().enumerate() {
-            let Some(kind) = stage.kinds.get(id) else {
+            let Some(kind) = stage.kinds.get(*id) else {
                 continue;
             };
             // Of a metric that comes twice the last number counts.
@@ -289,11 +289,7 @@ impl Executions {
     }
 
     fn aggregate(&self, execution: &LiveExecution) -> BTreeMap<i64, String> {
-        let kinds: HashMap<i64, &str> = execution
-            .metrics
-            .iter()
-            .map(|metric| (metric.accumulator, metric.kind.as_str()))
-            .collect();
+        let kinds = &execution.kinds;
         // Numbers, and how many tasks reported none.
         let mut all: BTreeMap<i64, (Vec<i64>, usize)> = BTreeMap::new();
         let mut greatest: HashMap<i64, Greatest> = HashMap::new();
@@ -302,9 +298,9 @@ impl Executions {
             .iter()
             .filter_map(|id| self.stages.get(id).map(|stage| (*id, stage)))
         {
-            for (metric, values) in stage.values.iter().filter(|(metric, _)| kinds.contains_key(metric)) {
+            for (metric, values) in stage.values.iter().filter(|(metric, _)| kinds.get(**metric).is_some()) {
                 let (numbers, zeros) = all.entry(*metric).or_default();
-                let only_sum = stage.kinds.get(metric).is_some_and(|kind| kind == SUM);
+                let only_sum = stage.kinds.get(*metric).is_some_and(|kind| kind == SUM);
                 if let Err(error) = values.add_to(numbers, only_sum, &self.pieces) {
                     tracing::warn!(%error, metric, "a metric of a SQL execution lacks numbers");
                 }
@@ -326,13 +322,13 @@ impl Executions {
         for (metric, value) in execution
             .driver_updates
             .iter()
-            .filter(|(metric, _)| kinds.contains_key(metric))
+            .filter(|(metric, _)| kinds.get(*metric).is_some())
         {
             all.entry(*metric).or_default().0.push(*value);
         }
         all.into_iter()
             .filter_map(|(metric, (values, zeros))| {
-                let kind = kinds.get(&metric)?;
+                let kind = kinds.get(metric)?;
                 Some((metric, metric_text(kind, values, zeros, greatest.get(&metric).copied())))
             })
             .collect()
@@ -350,10 +346,11 @@ impl Executions {
         let mut first = false;
         if let Some(execution) = self.live.remove(&id) {
             first = !execution.stored;
-            let sql = execution.view(|execution| execution.values.clone().unwrap_or_default());
+            let sql = execution.into_sql();
+            let about = about(&sql);
             let written = Written {
                 completed: sql.completed,
-                sql: Away::new(sql, about(&execution.sql), &self.pieces),
+                sql: Away::new(sql, about, &self.pieces),
             };
             self.written.insert(id, written);
         }
@@ -422,6 +419,15 @@ impl Executions {
 }
 
 impl LiveExecution {
+    /// What is written of it once it has ended.
+    fn into_sql(self) -> Sql {
+        Sql {
+            stages: self.stages.into_iter().collect(),
+            metric_values: self.values.unwrap_or_default(),
+            ..self.sql
+        }
+    }
+
     fn view(&self, values: impl Fn(&LiveExecution) -> BTreeMap<i64, String>) -> Sql {
         Sql {
             stages: self.stages.iter().copied().collect(),
@@ -437,27 +443,10 @@ fn about(sql: &Sql) -> usize {
     sql.plan_text.len() + sql.details.len() + sql.description.len() + graph
 }
 
-fn distinct(graph: &Graph) -> Vec<PlanMetric> {
-    let mut metrics = Vec::new();
-    add_metrics(&mut metrics, graph.metrics().cloned().collect());
-    metrics
-}
-
-fn add_metrics(metrics: &mut Vec<PlanMetric>, more: Vec<PlanMetric>) {
-    let mut known: HashMap<i64, usize> = metrics
-        .iter()
-        .enumerate()
-        .map(|(place, metric)| (metric.accumulator, place))
-        .collect();
-    for metric in more {
-        match known.get(&metric.accumulator) {
-            Some(place) => metrics[*place] = metric,
-            None => {
-                known.insert(metric.accumulator, metrics.len());
-                metrics.push(metric);
-            }
-        }
-    }
+fn kinds_of(graph: &Graph) -> Kinds {
+    let mut kinds = Kinds::default();
+    kinds.add(graph.metrics());
+    kinds
 }
 
 fn set_job(jobs: &mut Vec<(i32, JobStatus)>, id: i32, status: JobStatus) {

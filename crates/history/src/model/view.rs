@@ -56,6 +56,11 @@ impl View {
         self.application
     }
 
+    /// A copy of the application behind it, where somebody else still looks at the view.
+    pub fn application(&self) -> Application {
+        self.application.clone()
+    }
+
     /// The Spark whose fields are shown: the one that wrote the log, unless another was asked for.
     pub fn spark_version(&self) -> &str {
         self.application.answers_as().unwrap_or(&self.application.spark_version)

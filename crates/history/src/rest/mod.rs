@@ -29,7 +29,7 @@ pub trait Library: Send + Sync {
     ///
     /// # Errors
     /// Why its log cannot be read.
-    fn view(&self, attempt: &Attempt) -> Result<Arc<View>, String>;
+    fn view(&self, attempt: &Attempt) -> Result<Option<Arc<View>>, String>;
     /// The Spark whose fields all answers have, where it is not to be the one that wrote each log.
     fn answers_as(&self) -> Option<String>;
     /// The Spark version this server answers as.
@@ -207,11 +207,14 @@ fn resource(
     if rest == ["logs"] {
         return logs(library, id, attempt);
     }
-    let Some(known) = known else {
+    let nobody = || {
         let name = attempt.map_or_else(|| id.to_owned(), |attempt| format!("{id}/{attempt}"));
-        return Err(Failure::NotFound(format!("no such app: {name}")));
+        Failure::NotFound(format!("no such app: {name}"))
     };
-    let view = || library.view(&known).map_err(Failure::Broken);
+    let Some(known) = known else {
+        return Err(nobody());
+    };
+    let view = || library.view(&known).map_err(Failure::Broken)?.ok_or_else(nobody);
     match rest {
         ["jobs"] => {
             let wanted = query.names("status", &JOB_STATUSES)?;
@@ -483,7 +486,8 @@ fn one_stage(view: Arc<View>, key: (i32, i32), rest: &[&str], query: &Query) -> 
 
 fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, Failure> {
     let (offset, length) = (query.int("offset", 0)?, query.int("length", 20)?);
-    let sort = query.first("sortBy").unwrap_or("ID").to_lowercase();
+    let sort = query.first("sortBy").filter(|sort| !sort.is_empty());
+    let sort = sort.unwrap_or("ID").to_lowercase();
     let (by_time, descending) = match sort.as_str() {
         "id" => (false, false),
         "runtime" | "+runtime" | "increasing_runtime" => (true, false),
@@ -491,6 +495,15 @@ fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, 
         _ => return Err(Failure::NoPage),
     };
     let statuses = query.names("status", &TASK_STATUSES)?;
+    // Spark asks its store for a page of all tasks, which takes no page of nothing, and cuts a page of some of them out of all.
+    let (offset, length) = match statuses.is_empty() {
+        true if length <= 0 => return Err(Failure::Broken("max must be positive.".to_owned())),
+        true => (offset.max(0), length),
+        false => {
+            let end = offset.wrapping_add(length).max(0);
+            (offset.max(0), end.saturating_sub(offset.max(0)))
+        }
+    };
     let (offset, length) = (
         usize::try_from(offset).unwrap_or(0),
         usize::try_from(length).unwrap_or(0),

@@ -419,7 +419,7 @@ impl Collector {
                 .into_iter()
                 .map(|metric| {
                     let value = self.metrics.get(&metric.accumulator).copied();
-                    (metric.name, metric.kind, value)
+                    (metric.name.into(), metric.kind.into(), value)
                 })
                 .collect(),
             name: info.name,

@@ -1,0 +1,110 @@
+//! How the values of SQL metrics are put together, by accumulator.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use stoke_eventlog::event::PlanMetric;
+
+/// The kind of metrics of which only the sum is shown.
+pub(super) const SUM: &str = "sum";
+
+/// Kinds of metrics, sorted by accumulator. The stages of an execution share them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Kinds(Arc<Vec<(i64, CompactString)>>);
+
+impl Kinds {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn get(&self, accumulator: i64) -> Option<&str> {
+        let place = self.0.binary_search_by_key(&accumulator, |(id, _)| *id).ok()?;
+        self.0.get(place).map(|(_, kind)| kind.as_str())
+    }
+
+    /// Takes further metrics over. Of an accumulator that is known already the later kind counts.
+    pub(super) fn add<'a>(&mut self, metrics: impl Iterator<Item = &'a PlanMetric>) {
+        let more = metrics.filter(|metric| self.get(metric.accumulator) != Some(metric.kind.as_str()));
+        let more: Vec<_> = more.map(|metric| (metric.accumulator, metric.kind.clone())).collect();
+        if !more.is_empty() {
+            *self = self.with(more);
+        }
+    }
+
+    /// These, and what `other` has besides them.
+    pub(super) fn and(&self, other: &Kinds) -> Kinds {
+        let differs = |(id, kind): &&(i64, CompactString)| other.get(*id) != Some(kind.as_str());
+        let own: Vec<_> = self.0.iter().filter(differs).cloned().collect();
+        match own.is_empty() {
+            true => other.clone(),
+            false => other.with(own),
+        }
+    }
+
+    fn with(&self, more: Vec<(i64, CompactString)>) -> Kinds {
+        let mut all: Vec<_> = self.0.iter().cloned().chain(more).collect();
+        all.sort_by_key(|(id, _)| *id);
+        all.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        Kinds(Arc::new(all))
+    }
+
+    /// Whether they are the same in memory.
+    pub(super) fn is(&self, other: &Kinds) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Serialize for Kinds {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kinds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Vec::deserialize(from).map(|all| Kinds(Arc::new(all)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(all: &[(i64, &str)]) -> Vec<PlanMetric> {
+        let metric = |(accumulator, kind): &(i64, &str)| PlanMetric {
+            name: "rows".into(),
+            accumulator: *accumulator,
+            kind: (*kind).into(),
+        };
+        all.iter().map(metric).collect()
+    }
+
+    #[test]
+    fn the_later_kind_counts_and_what_is_known_stays_shared() {
+        let mut kinds = Kinds::default();
+        kinds.add(metrics(&[(7, "sum"), (3, "size"), (7, "timing")]).iter());
+        assert_eq!(
+            (kinds.get(3), kinds.get(7), kinds.get(5)),
+            (Some("size"), Some("timing"), None)
+        );
+        let stage = kinds.clone();
+        kinds.add(metrics(&[(3, "size")]).iter());
+        assert!(kinds.is(&stage), "nothing is new");
+        kinds.add(metrics(&[(3, "sum"), (9, "average")]).iter());
+        assert_eq!((kinds.get(3), stage.get(3)), (Some("sum"), Some("size")));
+        let both = stage.and(&kinds);
+        assert_eq!(
+            (both.get(3), both.get(9)),
+            (Some("size"), Some("average")),
+            "what the stage knew stays"
+        );
+        assert!(both.and(&both.clone()).is(&both) && stage.and(&both).is(&both));
+    }
+}
