@@ -210,7 +210,7 @@ fn opened(root: &std::path::Path, path: &str) -> io::Result<File> {
     }
 }
 
-/// A listing is made anew when a file was renamed meanwhile: it may have missed both names. So often at most.
+/// A listing is repeated when a file was renamed meanwhile, because it may have missed both names. This is how often at most.
 const LISTINGS: usize = 5;
 
 fn list_directory(root: &std::path::Path) -> io::Result<Vec<Entry>> {

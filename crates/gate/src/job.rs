@@ -243,7 +243,7 @@ fn read_within(paths: &[PathBuf], mut left: u64) -> Result<Job, JobError> {
         } else if kind.is_file() {
             let mut file = read_file(path, &mut left)?;
             if matches!(file.kind, Kind::Binary) && file.unread.is_empty() {
-                let message = "this is no text, and no archive that is known: nothing in it was looked at";
+                let message = "this is neither text nor a known archive: nothing in it was checked";
                 file.was_not_read(
                     "file-unread",
                     message.to_owned(),
@@ -400,7 +400,7 @@ fn large_file(name: &str, size: u64, beginning: &[u8]) -> File {
         file.was_not_read(
             "file-unread",
             message,
-            "divide it, or keep it apart from the job when it is none of it",
+            "split it, or move it out of the job's directory if it does not belong to the job",
         );
     }
     file
@@ -441,7 +441,7 @@ pub fn of_bytes(name: &str, bytes: &[u8]) -> File {
     };
     let Some(decoded) = decoded else {
         if !archive && reader(name).is_some() {
-            let message = "this is no text, whatever its name says: nothing in it was looked at".to_owned();
+            let message = "this is not text, although its name says so: nothing in it was checked".to_owned();
             file.was_not_read("file-unread", message, "save it as text in UTF-8, or remove it");
         }
         return file;
@@ -572,10 +572,10 @@ fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Ki
             cannot_tell: true,
             place: file.source.line_place(complaint.line),
             message: format!(
-                "this cannot be read to its end, so that nobody knows what it is: {}",
+                "this cannot be read to its end, so what it is cannot be told: {}",
                 complaint.message
             ),
-            fix: "mend it, or keep it apart from the job when it is none of it",
+            fix: "fix it, or move it out of the job's directory if it does not belong to the job",
         });
     }
     Kind::Text

@@ -49,7 +49,7 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPython {
     /// What is no Python.
-    #[error("this is no Python from here on")]
+    #[error("this is not valid Python from here on")]
     Syntax {
         /// The first byte that is not understood.
         at: usize,

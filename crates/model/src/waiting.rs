@@ -304,9 +304,9 @@ fn fix(reason: &str, message: &str, place: &Place) -> String {
     } else if reason == "Unschedulable" {
         "ask for less in the manifest, wait until others end, or have nodes added"
     } else if matches!(reason, "FailedCreatePodSandBox" | "NetworkNotReady") {
-        "the node's network or container runtime must be mended (the cluster's administrator can)"
+        "the node's network or container runtime must be fixed (by the cluster's administrator)"
     } else if matches!(reason, "FailedAttachVolume" | "FailedMapVolume") {
-        "the volume must be freed or its storage mended (`kubectl describe pvc`; the cluster's administrator can)"
+        "the volume must be released or its storage fixed (`kubectl describe pvc`; by the cluster's administrator)"
     } else {
         return format!("`kubectl describe pod -n {namespace} {}` shows its events", place.pod);
     };

@@ -178,6 +178,6 @@ mod tests {
         let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let line = format!("Sources-SHA-256: {}", &digest[..40]);
         let is_in = JAR.windows(line.len()).any(|window| window == line.as_bytes());
-        assert!(is_in, "crates/runtime/examples/build.py makes the jar anew");
+        assert!(is_in, "run crates/runtime/examples/build.py to rebuild the jar");
     }
 }

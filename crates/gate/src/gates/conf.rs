@@ -68,7 +68,7 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
             pairs.len()
         );
         let finding = Finding::cannot_tell("too-much", &file.name, message);
-        findings.push(finding.with_fix("remove what is no configuration of Spark"));
+        findings.push(finding.with_fix("remove keys that Spark does not have"));
     }
     for pair in pairs.into_iter().take(MOST_PAIRS) {
         let place = source.line_place(pair.line);

@@ -53,7 +53,7 @@ impl Next {
             Self::First | Self::Another => {
                 "JSON is read as objects, or as one array of objects, and here stands something else"
             }
-            Self::Item { .. } => "an item of the JSON array is no object",
+            Self::Item { .. } => "an item of the JSON array is not an object",
             Self::Comma => "a comma, or the end of the JSON array, is missing behind an object",
             Self::End => "something stands behind the end of the JSON array",
         }

@@ -168,7 +168,7 @@ impl Reading<'_> {
     fn absent(&mut self, path: &Path, name: &str, source: &Arc<Source>, place: Place) {
         let there = path.parent().unwrap_or(Path::new("")).join(name);
         if there.exists() {
-            let message = format!("`{name}` is not read: it lies outside of the job, is no file, or is too large");
+            let message = format!("`{name}` is not read: it is outside the job, not a regular file, or too large");
             let finding = Finding::at(Severity::Error, "file-unread", source, place, "", message);
             let fix = "keep the file in the repository of the job";
             self.found.findings.push(finding.unknown().with_fix(fix));

@@ -481,7 +481,7 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
         }
         Err(python::NoPython::Syntax { at }) => {
             let place = file.source.place_at(at);
-            let message = "this is no Python from here on; SQL in it cannot be told";
+            let message = "this is not valid Python from here on; SQL in it cannot be told";
             findings.push(
                 Finding::at(Severity::Error, "python-syntax", &file.source, place, "", message)
                     .with_fix("`python3 -m py_compile FILE` tells what Python says of it"),

@@ -88,7 +88,7 @@ static CLAIM_UNBOUND: Class = class(
 static SCHEDULER: Class = class(
     "scheduler-missing",
     906,
-    "a pod waits until the scheduler its schedulerName names takes it; when none of that name runs, nobody says a word",
+    "a pod waits for the scheduler that its schedulerName names; when no such scheduler runs, there is no event and no message",
     "https://kubernetes.io/docs/tasks/extend-kubernetes/configure-multiple-schedulers/",
     FOLLOWS,
 );

@@ -110,7 +110,7 @@ pub(super) const RULES: &[TextRule] = &[
             Some((
                 format!("The application used its SparkContext after it was stopped{line}"),
                 words(
-                    "call stop() last, once, after every action (and not in a function that others use); where nobody called it, the context ended itself: look for the first ERROR of the driver's log",
+                    "call stop() last, once, after every action (and not in a function that others use); if your code does not call it, the context ended by itself: look for the first ERROR of the driver's log",
                 ),
             ))
         },

@@ -289,7 +289,7 @@ impl Arguments<'_, '_, '_> {
             (literal @ Literal::Int(_), _) => literal,
             (literal, _) => {
                 let place = self.node.place_of(key);
-                let message = format!("{literal} is no number");
+                let message = format!("{literal} is not a number");
                 let fix = "write a number; a range of texts or dates has no meaning here";
                 self.fields
                     .complain("wrong-type", place, &join(self.path, key), message, fix);
@@ -379,7 +379,7 @@ impl Arguments<'_, '_, '_> {
                 Ok(pattern) => patterns.push(pattern),
                 Err(reason) => {
                     return Some(Kind::Refused(format!(
-                        "the pattern {written:?} is none of LIKE: {reason}"
+                        "the pattern {written:?} is not valid for LIKE: {reason}"
                     )));
                 }
             }
