@@ -29,6 +29,9 @@ const WORDS: [&[&str]; 21] = [
     &[".pwd"],
 ];
 
+/// How many of them are Spark's own.
+const OF_SPARK: usize = 6;
+
 const BETWEEN: [char; 4] = ['.', '_', '-', ' '];
 
 /// Whether the value behind this name is secret. Asked of a value, whether it has such a name within, as `-Ddb.password=…` has.
@@ -37,10 +40,14 @@ const BETWEEN: [char; 4] = ['.', '_', '-', ' '];
 /// use stoke_model::redaction::is_secret;
 /// assert!(is_secret("spark.hadoop.fs.s3a.access.key") && is_secret("DB_CREDENTIALS") && is_secret("apiKey"));
 /// assert!(!is_secret("spark.app.name") && !is_secret("PWD"));
+/// assert!(!is_secret("/etc/security/keytab/jhs.service.keytab"));
 /// ```
 pub fn is_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    WORDS.iter().any(|parts| has(&lower, parts))
+    // A keytab's path is no secret, and `service.keytab` the usual end of one.
+    let own = lower.replace("keytab", "");
+    let (of_spark, others) = WORDS.split_at(OF_SPARK);
+    of_spark.iter().any(|parts| has(&lower, parts)) || others.iter().any(|parts| has(&own, parts))
 }
 
 /// Whether the parts stand in a text one after the other, with at most one sign between them.
