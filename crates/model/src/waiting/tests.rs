@@ -188,7 +188,7 @@ fn what_a_pod_waits_for_has_a_reason_a_time_and_a_fix() {
                 "2026-01-01T00:00:09Z",
             )],
             "FailedAttachVolume",
-            &["freed"],
+            &["released"],
             0,
         ),
         (

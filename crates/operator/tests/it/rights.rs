@@ -25,6 +25,9 @@ use tokio::sync::watch;
 /// `group/resource verb`, as rules write it.
 type Rights = BTreeSet<String>;
 
+/// The application whose driver its node does not start.
+const SILENT: &str = "silent";
+
 /// Granted, and not used by the scenario below, with the reason.
 const NOT_SEEN: [(&str, &str); 11] = [
     (
@@ -355,6 +358,9 @@ impl World {
             "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "pi"}, "spec": spec}))
         .unwrap();
         self.create(&app).await;
+        let mut silent = app.clone();
+        silent.metadata.name = Some(SILENT.into());
+        self.create(&silent).await;
         let schedule: ScheduledSparkApplication = serde_json::from_value(json!({
             "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "ScheduledSparkApplication", "metadata": {"name": "report"},
             "spec": {"schedule": "@every 1s", "template": spec}}))
@@ -386,6 +392,21 @@ impl World {
                 .and_then(|status| status.phase.as_deref())
                 .unwrap_or("Pending");
             if phase != "Pending" {
+                continue;
+            }
+            if name.starts_with(SILENT) {
+                // On its node, which says nothing of it: only Events can tell why.
+                let status = json!({"status": {"phase": "Pending",
+                    "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
+                if failed.insert(name.clone(), true).is_none() {
+                    let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
+                        "target": {"apiVersion": "v1", "kind": "Node", "name": "n1"}});
+                    let bound = pods.create_subresource("binding", &name, &PostParams::default(), &binding);
+                    let _: Value = bound.await.unwrap();
+                    let _ = pods
+                        .patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
+                        .await;
+                }
                 continue;
             }
             let again = std::mem::replace(failed.entry(name.clone()).or_insert(false), true);

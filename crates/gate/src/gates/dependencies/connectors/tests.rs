@@ -139,7 +139,10 @@ fn manifests_sql_and_jars() {
         assert_eq!(said(OFFICIAL, spec, nothing).len(), line, "{spec}");
     }
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: code}\ndata:\n  main.py: |\n    spark.read.load('s3a://b')\n  other.py: |\n    spark.read.load('gs://b')\n";
-    let found = said(OFFICIAL, "", ("map.yaml", map));
+    let named = "  volumes: [{name: v, configMap: {name: code}}]\n";
+    // It is another application's.
+    assert_eq!(said(OFFICIAL, "", ("map.yaml", map)), []);
+    let found = said(OFFICIAL, named, ("map.yaml", map));
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!((found[0].0, found[0].1.as_str()), (Severity::Error, "map.yaml"));
     let sql = ("q.sql", "CREATE TABLE t USING delta LOCATION 's3a://b/t'");
