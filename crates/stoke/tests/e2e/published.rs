@@ -143,7 +143,7 @@ static CASES: &[Case] = &[
         .ends(124, &["NoScheduler: no scheduler by the name yunikorn", "leave out spec.batchScheduler"]),
     Case::new("scheduler-plugins", SCALA).spec("\n  batchScheduler: kube-scheduler").ends(
         1,
-        &["this cluster does not serve PodGroup of scheduling.x-k8s.io/v1alpha1: install the coscheduling plugin"],
+        &["does not serve PodGroup of scheduling.x-k8s.io", "install the coscheduling plugin"],
     ),
     Case::new("a scheduler of one's own", SCALA)
         .pods("\n    schedulerName: mine", "")

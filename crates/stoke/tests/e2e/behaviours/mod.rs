@@ -145,7 +145,7 @@ fn never_starts(stage: &Stage<'_>) -> Result<(), Failed> {
             json!({"image": "registry.invalid/is-not-there:1"}),
             "ImagePull",
         ),
-        ("mounts", missing, "volumes"),
+        ("mounts", missing, "is-not-there"),
     ];
     for (name, more, _) in &cases {
         let mut app = application(stage, name, WAIT, more.clone())?;
