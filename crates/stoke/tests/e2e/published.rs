@@ -141,10 +141,6 @@ static CASES: &[Case] = &[
         .spec("\n  batchScheduler: yunikorn")
         .with(WAIT)
         .ends(124, &["NoScheduler: no scheduler by the name yunikorn", "leave out spec.batchScheduler"]),
-    Case::new("scheduler-plugins", SCALA).spec("\n  batchScheduler: kube-scheduler").ends(
-        1,
-        &["does not serve PodGroup of scheduling.x-k8s.io", "install the coscheduling plugin"],
-    ),
     Case::new("a scheduler of one's own", SCALA)
         .pods("\n    schedulerName: mine", "")
         .with(WAIT)
