@@ -1,8 +1,8 @@
 //! The files of a job, and what each of them is.
 //!
 //! What a file is follows from its name and its content: YAML and JSON are manifests when a document of theirs has `apiVersion` and `kind`; a file of
-//! something else (a values file, a pipeline) is not judged, only looked through for secrets. What cannot be read is told by the gate that would have
-//! ([`Unread`]): nothing passes that nobody read.
+//! something else (a values file, a pipeline) is not judged, only looked through for secrets. What cannot be read is reported by the gate that would have
+//! read it ([`Unread`]): nothing passes unread.
 
 mod charts;
 
@@ -141,7 +141,7 @@ pub enum JobError {
         /// Why.
         cause: std::io::Error,
     },
-    /// A device, a pipe or a socket: reading it could wait for ever, or tell what is nobody's.
+    /// A device, a pipe or a socket: reading it could block for ever.
     #[error("{path} is a device, a pipe or a socket, and no file")]
     NoFile {
         /// The path.
@@ -229,7 +229,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Job, JobError> {
     read_within(paths, MOST_TEXT)
 }
 
-/// The same with so many bytes of text in all.
+/// The same with a limit on the bytes of text in all.
 fn read_within(paths: &[PathBuf], mut left: u64) -> Result<Job, JobError> {
     let mut job = Job::default();
     for path in paths {
@@ -534,7 +534,7 @@ fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Ki
     let source = Arc::clone(&file.source);
     let text = source.text();
     let (documents, mut complaints) = manifest::check(name, text);
-    // What is no object need not be UTF-8.
+    // Only objects must be UTF-8.
     if let Some(at) = odd.filter(|_| looks_like_object(text)) {
         let place = source.place_at(before(bytes, at));
         let message = "the text is not UTF-8 from here on";
@@ -581,7 +581,7 @@ fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Ki
     Kind::Text
 }
 
-/// Whether a text that cannot be read as YAML or JSON was meant to be: of JSON there are dialects (records one after the other, comments) that are nobody's
+/// Whether a text that cannot be read as YAML or JSON was meant to be: of JSON there are dialects (records one after the other, comments) that are no
 /// manifest.
 fn is_meant(name: &str, text: &str, bytes: &[u8]) -> bool {
     if text.contains("{%") {

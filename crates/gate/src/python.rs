@@ -48,7 +48,7 @@ pub enum Form {
 /// Why a program cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPython {
-    /// What is no Python.
+    /// It is not valid Python.
     #[error("this is not valid Python from here on")]
     Syntax {
         /// The first byte that is not understood.

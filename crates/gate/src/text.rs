@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// The name of UTF-16 in messages.
+pub const UTF_16: &str = "UTF-16";
+
 /// A text and what is odd about its encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
@@ -13,14 +16,14 @@ pub struct Decoded<'a> {
     pub encoding: &'static str,
 }
 
-/// The text of some bytes; `None` for what is no text.
+/// The text of some bytes; `None` for what is not text.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<Decoded<'_>> {
     if let Some(text) = utf16(bytes) {
         return Some(Decoded {
             text: Cow::Owned(text),
             odd: Some(0),
-            encoding: "UTF-16",
+            encoding: UTF_16,
         });
     }
     if bytes.contains(&0) {

@@ -176,7 +176,7 @@ fn cannot_start(
 /// An init container that runs.
 fn initializing((container, init): (&ContainerStatus, bool), place: &Place) -> Option<Waiting> {
     let running = container.state.as_ref()?.running.as_ref().filter(|_| init)?;
-    // One that runs beside the others (a sidecar) holds up nobody once it has started.
+    // One that runs beside the others (a sidecar) delays nothing once it has started.
     if container.started == Some(true) {
         return None;
     }

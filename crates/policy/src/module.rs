@@ -35,9 +35,9 @@ impl Module {
     /// Parses a file as Rego v1, or else as v0.
     pub fn parse(source: &Arc<Source>) -> Result<Self, Box<Problem>> {
         let start = place(source, 1, 1);
-        let source = &match text::mended(source.text()) {
+        let source = &match text::as_opa_reads(source.text()) {
             Cow::Borrowed(_) => Arc::clone(source),
-            Cow::Owned(mended) => Source::new(source.name(), &mended),
+            Cow::Owned(text) => Source::new(source.name(), &text),
         };
         if let Some(offset) = text::endless_reference(source.text()) {
             let message = "the reference has more than 64 steps";

@@ -54,7 +54,7 @@ const GOES_ON: [&str; 13] = [
 ///
 /// - To OPA a call has its parenthesis right behind the name; the interpreter also takes one on the next line, which begins an expression of its own.
 /// - Rego v0 chains bodies (`head { … } { … }`), which the interpreter does not take behind a set: the head is written again.
-pub(crate) fn mended(text: &str) -> Cow<'_, str> {
+pub(crate) fn as_opa_reads(text: &str) -> Cow<'_, str> {
     let bare = bare(text);
     let mut put: Vec<(usize, Option<char>, String)> = separated(&bare);
     put.extend(chained(&bare, text));
@@ -62,15 +62,15 @@ pub(crate) fn mended(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     put.sort_by_key(|(at, ..)| *at);
-    let mut mended = String::with_capacity(text.len() + put.len() * 32);
+    let mut rewritten = String::with_capacity(text.len() + put.len() * 32);
     let mut from = 0;
     for (at, instead, what) in put {
-        mended.push_str(text.get(from..at).unwrap_or_default());
-        mended.push_str(&what);
+        rewritten.push_str(text.get(from..at).unwrap_or_default());
+        rewritten.push_str(&what);
         from = at + instead.map_or(0, char::len_utf8);
     }
-    mended.push_str(text.get(from..).unwrap_or_default());
-    Cow::Owned(mended)
+    rewritten.push_str(text.get(from..).unwrap_or_default());
+    Cow::Owned(rewritten)
 }
 
 /// Where a semicolon parts a reference from a parenthesis on a later line, and the blank it stands for.
@@ -201,7 +201,7 @@ mod tests {
             ),
             ("x { f (c); `a\n(b)` }", "x { f (c); `a\n(b)` }"),
         ] {
-            assert_eq!(mended(text), expected, "{text}");
+            assert_eq!(as_opa_reads(text), expected, "{text}");
         }
     }
 
@@ -228,7 +228,7 @@ mod tests {
                 "package a\nimport data.b\nv[x] { a } v[x] { b }",
             ),
         ] {
-            assert_eq!(mended(text), expected, "{text}");
+            assert_eq!(as_opa_reads(text), expected, "{text}");
         }
     }
 

@@ -30,7 +30,7 @@ fn around(count: usize, begin: &str, middle: &str, end: &str) -> String {
 /// A kind of text, by how much of it; and how much.
 type Deep = (&'static str, fn(usize) -> String, usize);
 
-/// Texts that are given up: the work stays below so many steps, and it is told. Spark's own parser ends there with a full stack.
+/// Texts that are given up: the work stays below a number of steps, and this is reported. Spark's own parser ends there with a full stack.
 const GIVEN_UP: [Deep; 4] = [
     (
         "too many NOTs",

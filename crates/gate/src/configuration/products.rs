@@ -152,7 +152,7 @@ pub(super) const RULES: [Rule; 17] = [
     }),
 ];
 
-/// A provider of credentials that is of another AWS SDK than the one at hand.
+/// A provider of credentials that is of another AWS SDK than the one its Hadoop uses.
 fn aws_sdk(conf: &Conf) -> Option<Said> {
     let spark = conf.version.as_deref()?;
     let packages = conf
@@ -221,11 +221,11 @@ fn catalog_address(conf: &Conf) -> Option<Said> {
     })
 }
 
-/// Classes that their products have taken away, since when, and what stands in their place.
+/// Classes that their products removed, since when, and what replaces them (each product's migration guide).
 const GONE: [(&str, &str, &str); 7] = [
     (
         "org.apache.spark.shuffle.celeborn.RssShuffleManager",
-        "Celeborn renamed it with 0.3, and later versions do not have the old name",
+        "Celeborn does not support it since 0.4",
         "write org.apache.spark.shuffle.celeborn.SparkShuffleManager",
     ),
     (

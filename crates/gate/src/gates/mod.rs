@@ -49,7 +49,7 @@ impl Looked {
         }
     }
 
-    /// So many of its things were not looked at, since the time was over.
+    /// This many of its things were not checked within the time limit.
     fn late(left: usize, one: &str) -> Option<Finding> {
         let what = Looked::at(left, one, Vec::new()).what;
         let message = format!("the time for this check is over, and {what} were not looked at");

@@ -69,10 +69,9 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 fn template(document: &Document) -> Option<(&'static str, &'static str)> {
     match document.kind.as_str() {
         "Pod" => Some(("", "pod")),
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "ReplicationController" => {
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "ReplicationController" | "Job" => {
             Some(("spec.template", "pods"))
         }
-        "Job" => Some(("spec.template", "pods")),
         "CronJob" => Some(("spec.jobTemplate.spec.template", "pods")),
         "PodTemplate" => Some(("template", "pods")),
         _ => None,

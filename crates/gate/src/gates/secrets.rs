@@ -13,6 +13,7 @@ use super::Looked;
 use crate::Settings;
 use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
+use crate::text;
 
 /// A form of credentials: code, what it is, and the expression; its first group is the credential where it has one. Last what stands in every text that it
 /// matches, in lower case: one of each group.
@@ -210,6 +211,12 @@ fn of_large(file: &File, findings: &mut Vec<Finding>) {
             );
             let finding = Finding::cannot_tell("too-much", &file.name, message);
             return findings.push(finding.with_fix("keep data of that size apart from the job"));
+        }
+        // Read byte by byte, a text of two bytes a character hides everything.
+        if text::decode(&piece).is_some_and(|found| found.encoding == text::UTF_16) {
+            let message = "a file of this size is not read in UTF-16: nothing in it was looked at";
+            let finding = Finding::cannot_tell("file-unread", &file.name, message.to_owned());
+            return findings.push(finding.with_fix("save it as UTF-8, or move it out of the job's directory"));
         }
         let text: String = match std::str::from_utf8(&piece) {
             Ok(text) => text.to_owned(),
@@ -558,6 +565,22 @@ mod tests {
             .map(|one| (one.code.as_ref(), one.line, one.column))
             .collect();
         assert_eq!(places, [("secret-aws-key", lines + 1, 6)]);
+    }
+
+    #[test]
+    fn a_large_file_in_utf_16_does_not_pass() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dump.csv");
+        let text = "a,b,c,d,e,f,g,h,i,j\n".repeat((5 << 20) / 20);
+        std::fs::write(
+            &path,
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+        )
+        .unwrap();
+        let job = crate::job::read(&[path]).unwrap();
+        let found = look(&job, &Settings::default()).findings;
+        let codes: Vec<_> = found.iter().map(|one| (one.code.as_ref(), one.cannot_tell)).collect();
+        assert_eq!(codes, [("file-unread", true)]);
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn what_is_named_is_read_or_told() {
         ));
         std::fs::remove_file(path).unwrap();
     }
-    // A directory has data beside its job; what is no text is told only where it is named.
+    // A directory has data beside its job; what is not text is reported only where it is named.
     assert_eq!(codes(&directory.path().to_owned()), [""; 0]);
     assert!(matches!(read(&["/dev/null".into()]), Err(JobError::NoFile { .. })));
 }

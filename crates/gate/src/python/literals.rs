@@ -18,7 +18,7 @@ pub struct Literal<'a> {
 /// The texts that are written in a program, those on lines of their own (which explain) left out.
 ///
 /// # Errors
-/// Where the program is no Python.
+/// Where the program is not valid Python.
 pub fn literals(text: &str) -> Result<Vec<Literal<'_>>, NoPython> {
     let tree = tree(text)?;
     let written = |node: tree_sitter::Node<'_>| text.get(node.byte_range()).unwrap_or_default();

@@ -207,14 +207,14 @@ fn resource(
     if rest == ["logs"] {
         return logs(library, id, attempt);
     }
-    let nobody = || {
+    let absent = || {
         let name = attempt.map_or_else(|| id.to_owned(), |attempt| format!("{id}/{attempt}"));
         Failure::NotFound(format!("no such app: {name}"))
     };
     let Some(known) = known else {
-        return Err(nobody());
+        return Err(absent());
     };
-    let view = || library.view(&known).map_err(Failure::Broken)?.ok_or_else(nobody);
+    let view = || library.view(&known).map_err(Failure::Broken)?.ok_or_else(absent);
     match rest {
         ["jobs"] => {
             let wanted = query.names("status", &JOB_STATUSES)?;

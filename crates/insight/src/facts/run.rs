@@ -455,7 +455,7 @@ impl Bounds {
 }
 
 impl Run {
-    /// The run with numbers that can be reckoned with: a broken log may tell of any. What was beyond is told in [`Run::reading`].
+    /// The run with its numbers limited to what can be summed: a broken log may have any. What was beyond is reported in [`Run::reading`].
     pub fn bounded(mut self) -> Run {
         let mut bounds = Bounds::default();
         bounds.signed([&mut self.started, &mut self.last_event]);

@@ -5,7 +5,7 @@ use super::suggest;
 use super::table::{Default, Entry, Kind};
 use super::value::{Refusal, Rule, Scalar, ValueType, java_trim, parse_bool};
 
-/// From so many keys on a word after `spark.` is Spark's alone: `spark.executor.`, not `spark.checkpoint.` or `spark.app.`.
+/// From this many keys on, a word after `spark.` is Spark's alone: `spark.executor.`, not `spark.checkpoint.` or `spark.app.`.
 const SPARKS_OWN: usize = 10;
 /// Most pairs of a configuration that are looked at; no Spark has a fifth as many keys.
 pub const MOST_PAIRS: usize = 10_000;

@@ -2,7 +2,7 @@
 //! the RAPIDS Accelerator.
 //!
 //! `scripts/record-third-party-conf` makes `data/third-party-conf.tsv` of their own artifacts. A key that resembles one of theirs is a slip; one that
-//! resembles none is told with the versions that were asked, where the product does not hand keys on to classes of others ([`OPEN`]). A value is
+//! resembles none is reported with the versions that were asked, where the product does not hand keys on to classes of others ([`OPEN`]). A value is
 //! judged where all versions that may be meant agree on its type: of Hadoop that of the job's Spark, of others all that are recorded.
 
 use std::collections::HashMap;

@@ -64,7 +64,7 @@ impl Next {
 pub(super) struct Documents<R> {
     text: R,
     next: Next,
-    /// Brackets that are open in the document at hand.
+    /// Brackets that are open in the present document.
     depth: usize,
     quoted: bool,
     escaped: bool,

@@ -115,7 +115,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     result
 }
 
-/// A main file that the application's own image lacks is told before anything is started. Volumes and pod templates may bring one: then it is
+/// A main file that the application's own image lacks is an error before anything starts. Volumes and pod templates may bring one: then it is
 /// not known.
 fn main_file(application: &Value, home: &Home) -> Outcome<()> {
     let spec = &application["spec"];

@@ -32,15 +32,13 @@ struct Use {
 pub(super) fn judge(job: &Job, found: &mut Found) {
     let applications: Vec<&Document> = job.documents().filter(|document| document.is_ours()).collect();
     let mut said: Vec<(String, usize, &'static str)> = Vec::new();
-    let brought_by_any: Vec<Brought> = applications
-        .iter()
-        .filter_map(|application| Some(Brought::of(application.node.lookup(application.spec_path())?, job)))
-        .collect();
-    for application in &applications {
+    let specs = applications.iter().filter_map(|application| {
+        let spec = application.node.lookup(application.spec_path())?;
+        Some((*application, spec, Brought::of(spec, job)))
+    });
+    let specs: Vec<(&Document, &Node, Brought)> = specs.collect();
+    for (application, spec_node, brought) in &specs {
         let spec = application.spec_path();
-        let Some(spec_node) = application.node.lookup(spec) else {
-            continue;
-        };
         let text = |path: &str| spec_node.lookup(path).and_then(Node::as_str);
         let (Some(image), Some(spark)) = (text("driver.image").or_else(|| text("image")), text("sparkVersion")) else {
             continue;
@@ -48,7 +46,6 @@ pub(super) fn judge(job: &Job, found: &mut Found) {
         let Some(with) = distribution::of(spark).filter(|_| distribution::is_official(image)) else {
             continue;
         };
-        let brought = Brought::of(spec_node, job);
         let mut uses = in_manifest(application, spec, spec_node);
         for file in job
             .files
@@ -65,7 +62,7 @@ pub(super) fn judge(job: &Job, found: &mut Found) {
             // Whose code it is that is no main file is not known: one application that brings it is enough.
             let is_brought = match one.certain {
                 true => brought.has(connector),
-                false => brought_by_any.iter().any(|brought| brought.has(connector)),
+                false => specs.iter().any(|(.., brought)| brought.has(connector)),
             };
             if is_brought || said.contains(&key) {
                 continue;
@@ -143,9 +140,9 @@ impl Brought {
             .chain(paths.iter().flat_map(|path| path.split(':')));
         let mut may_have_more = false;
         for jar in jars.map(str::trim).filter(|jar| !jar.is_empty()) {
-            let file = jar.rsplit('/').next().unwrap_or(jar);
-            artifacts.push(plain(file));
-            let known = CONNECTORS.iter().any(|connector| brings(connector, &plain(file)));
+            let artifact = plain(base(jar));
+            let known = CONNECTORS.iter().any(|connector| brings(connector, &artifact));
+            artifacts.push(artifact);
             may_have_more |= !known;
         }
         // Jars of the job are put into some image or named by an address.
@@ -153,7 +150,7 @@ impl Brought {
             .files
             .iter()
             .filter(|file| matches!(file.kind, Kind::Archive) && file.name.ends_with(".jar"));
-        artifacts.extend(own.map(|file| plain(file.name.rsplit('/').next().unwrap_or(&file.name))));
+        artifacts.extend(own.map(|file| plain(base(&file.name))));
         // Volumes and Ivy settings may hold jars, but Spark looks for none there by itself.
         Brought {
             artifacts,
@@ -179,15 +176,23 @@ fn plain(artifact: &str) -> String {
     without_scala(artifact).0.to_ascii_lowercase()
 }
 
-/// Whether a file is the main file of an application.
-fn is_main(file: &File, application: &Document) -> bool {
-    let main = format!("{}.mainApplicationFile", application.spec_path());
-    let base = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
-    let main = application.node.lookup(&main).and_then(Node::as_str);
-    main.is_some_and(|main| base(main) == base(&file.name))
+/// The name of an application's main file, without its directory.
+fn main_file(application: &Document) -> &str {
+    let path = format!("{}.mainApplicationFile", application.spec_path());
+    let main = application.node.lookup(&path).and_then(Node::as_str);
+    base(main.unwrap_or_default())
 }
 
-/// Whether a file of code or SQL is of an application: its main file, and what is nobody's main file.
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a file is the main file of an application.
+fn is_main(file: &File, application: &Document) -> bool {
+    main_file(application) == base(&file.name)
+}
+
+/// Whether a file of code or SQL is of an application: its main file, and what is no application's main file.
 fn belongs(file: &File, application: &Document, all: &[&Document]) -> bool {
     matches!(file.kind, Kind::Python | Kind::Sql | Kind::Properties)
         && (is_main(file, application) || !all.iter().any(|other| is_main(file, other)))
@@ -234,7 +239,7 @@ fn in_manifest(application: &Document, spec: &str, spec_node: &Node) -> Vec<Use>
     }
     for conf in ["sparkConf", "hadoopConf"] {
         for entry in spec_node.get(conf).map_or(&[][..], Node::entries) {
-            // What is only said of a file system that nobody uses does nothing; that it is set for S3A is no use of it.
+            // Settings of a file system do not use it.
             let only_set =
                 entry.key.contains("fs.s3a.") || entry.key.contains("fs.azure.") || entry.key.contains("fs.gs.");
             let options =
@@ -284,13 +289,7 @@ fn has_text(value: &Value, text: &str) -> bool {
 
 /// Code and SQL in the ConfigMaps that an application names.
 fn in_config_maps(job: &Job, application: &Document) -> Vec<Use> {
-    let main = format!("{}.mainApplicationFile", application.spec_path());
-    let main = application
-        .node
-        .lookup(&main)
-        .and_then(Node::as_str)
-        .unwrap_or_default();
-    let main = main.rsplit('/').next().unwrap_or(main);
+    let main = main_file(application);
     let maps = job.documents().filter(|document| document.kind == "ConfigMap");
     let maps = maps.filter(|map| has_text(&application.value, &map.name));
     let mut found = Vec::new();
@@ -321,7 +320,7 @@ const FORMATS: [&str; 3] = ["format", "provider", "source"];
 
 /// What a program uses: connector, what is written, and where.
 fn in_python(text: &str) -> Vec<(&'static Connector, String, usize)> {
-    // What is no Python the gate of SQL tells.
+    // The SQL gate reports Python that does not parse.
     let Ok(literals) = python::literals(text) else {
         return Vec::new();
     };
@@ -330,7 +329,7 @@ fn in_python(text: &str) -> Vec<(&'static Connector, String, usize)> {
         let format = FORMATS.contains(&literal.given_to);
         let connector = match format {
             true => of_format(literal.text),
-            // Packages that the session itself is told to fetch are another matter, and so is what is set for them.
+            // Packages that the program fetches itself, and settings for them, do not count.
             false if literal.after.contains("spark.jars") => None,
             false => of_address(literal.text).or_else(|| of_class(literal.text).filter(|_| literal.after == "driver")),
         };
@@ -352,7 +351,7 @@ fn in_python(text: &str) -> Vec<(&'static Connector, String, usize)> {
             .or_else(|| text.find(&format!("import {module}")));
         found.extend(import.and_then(|at| Some((of_class(class)?, module.to_owned(), at))));
     }
-    // A session that is told to fetch packages brings them itself.
+    // A session that fetches packages brings them itself.
     let fetched = text.contains("spark.jars.packages") || text.contains("configure_spark_with_delta_pip");
     if fetched { Vec::new() } else { found }
 }

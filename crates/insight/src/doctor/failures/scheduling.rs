@@ -153,7 +153,7 @@ pub(super) fn look(context: &Context<'_>, waiting: &Waiting<'_>, out: &mut Vec<F
     }
 }
 
-/// A pod of another scheduler than Kubernetes' own that nobody has looked at: neither a condition nor an event of a scheduler.
+/// A pod of another scheduler than Kubernetes' own that no scheduler has looked at: neither a condition nor an event of a scheduler.
 fn unclaimed(context: &Context<'_>, pod: &Pod, fatal: bool) -> Option<Found> {
     let name = pod.spec["schedulerName"].as_str()?;
     let is_looked_at = pod.node.is_some() || pod.conditions.iter().any(|condition| condition.kind == "PodScheduled");

@@ -111,7 +111,7 @@ fn runtime(told: &Told<'_>) -> Option<(String, Fix)> {
         .unwrap_or(&said)
         .to_owned();
     let position = position(told);
-    // Spark's own name of the error, where it has one, is told by the conditions: this is for older messages.
+    // Spark's own name of the error, where it has one, is reported by the conditions: this is for older messages.
     let fix = words("clean the values before, or guard the expression with its try_ variant");
     Some((format!("A value broke the query: {}{position}", short(&said, 220)), fix))
 }

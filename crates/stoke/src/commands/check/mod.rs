@@ -71,7 +71,7 @@ pub struct Arguments {
     /// File of licences that the job may have [default: `stoke-licences.yaml` in the job]
     #[arg(long, value_name = "FILE")]
     licences: Option<PathBuf>,
-    /// How long looking may take, in seconds; what is not reached by then is told, and does not pass
+    /// How long the check may take, in seconds; what it does not reach is reported and does not pass
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     time_limit: u64,
     /// File of values for the job's Helm charts, which are rendered with `helm template` where there is one; may be given again

@@ -14,7 +14,7 @@ pub(super) struct Connector {
     pub classes: &'static [&'static str],
     /// Artifacts that bring it, without the versions of Spark and Scala in their names.
     pub artifacts: &'static [&'static str],
-    /// The coordinate that fits a Spark; none where nobody has published one.
+    /// The coordinate that fits a Spark; none where none is published.
     pub package: fn(&str, &Distribution) -> Option<String>,
 }
 

@@ -132,7 +132,7 @@ struct Decision {
     finding: Option<&'static str>,
     /// Whether what the message offers to set is the patch.
     offered: bool,
-    /// Whether the cause is below it, where one is told.
+    /// Whether the cause is below it, where there is one.
     wraps: bool,
     says: &'static str,
     fix: &'static str,
@@ -270,7 +270,7 @@ pub(super) fn look<'a>(context: &Context<'a>, block: &'a Block) -> Option<Said<'
     let says = |condition: &&Condition<'_>| condition.decision.finding.is_some();
     let told = found.iter().filter(says).rfind(|condition| !condition.decision.wraps);
     let told = told.or_else(|| found.iter().rfind(says))?;
-    // A function of the user's that failed in a batch or a write is told by the user's own line.
+    // A function of the user's that failed in a batch or a write is reported at the user's own line.
     if told.decision.wraps && found.iter().any(|below| below.decision.finding.is_none()) {
         return None;
     }
