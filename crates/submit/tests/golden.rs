@@ -48,7 +48,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The input files, at `/inputs`, which is the working directory too.
+/// The input files, at `/inputs`, which is the working directory too; `SPARK_USER` is `root`, as the recorder sets it.
 fn inputs() -> MemoryFiles {
     fn add(directory: &Path, at: &str, files: &mut MemoryFiles) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -68,7 +68,7 @@ fn inputs() -> MemoryFiles {
         ..MemoryFiles::default()
     };
     add(&golden().join("inputs"), "/inputs", &mut files);
-    files
+    files.variable("SPARK_USER", "root")
 }
 
 fn identity() -> Identity {
