@@ -1,4 +1,7 @@
 //! What the gate of configuration says that Spark refuses to start with, real Sparks refuse; what it lets pass, they start with.
+//!
+//! What real Sparks do is recorded in `refused/`; by default the records are replayed. `STOKE_TESTS=full` starts the Sparks and fails where a record has drifted;
+//! `STOKE_WRITE_RECORDS=1` beside it writes the records.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,16 +11,14 @@
     clippy::print_stderr
 )]
 
-#[path = "../../sql/tests/support/spark.rs"]
-mod support;
-
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, check, job};
 use stoke_model::manifest::Severity;
+use stoke_testkit::{Tier, trial};
 
 const VERSIONS: [&str; 2] = ["3.5.9", "4.1.4"];
 const DYNAMIC: &str = "spark.dynamicAllocation.enabled=true";
@@ -130,23 +131,52 @@ for case in json.loads(sys.argv[1]):
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials = VERSIONS.into_iter().map(|version| {
-        let found = if arguments.list {
-            Err(String::new())
-        } else {
-            support::spark(version)
-        };
-        let python = found.and_then(|runtime| {
-            let python = runtime.python.ok_or("its Python environment is not known")?;
-            Ok(python.environment.join("bin/python3"))
-        });
-        let name = format!("Spark {version} refuses what the gate says it refuses");
-        match python {
-            Ok(python) => Trial::test(name, move || agrees(&python)),
-            Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-        }
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let mut trials: Vec<Trial> = Vec::new();
+    for version in VERSIONS {
+        let name = format!("as recorded, Spark {version} refuses what the gate says it refuses");
+        trials.push(trial(
+            &name,
+            Tier::Default,
+            || Ok(()),
+            move || agrees(&recorded(version)?),
+        ));
+        let name = format!("Spark {version} refuses what is recorded");
+        let needs = move || python(version).map(|_| ());
+        trials.push(trial(&name, Tier::Full, needs, move || as_recorded(version)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn python(version: &str) -> Result<PathBuf, String> {
+    let runtime = stoke_testkit::spark::spark(version)?;
+    let python = runtime.python.ok_or("its Python environment is not known")?;
+    Ok(python.environment.join("bin/python3"))
+}
+
+fn record(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/refused/{version}.txt"))
+}
+
+/// What a Spark did with each case: `started` or `refused`, and the case.
+fn recorded(version: &str) -> Result<Vec<String>, Failed> {
+    let text = std::fs::read_to_string(record(version))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+fn as_recorded(version: &str) -> Result<(), Failed> {
+    let live = asked(&python(version)?)?;
+    if std::env::var_os("STOKE_WRITE_RECORDS").is_some() {
+        std::fs::write(record(version), live.join("\n") + "\n")?;
+    }
+    if live == recorded(version)? {
+        return Ok(());
+    }
+    let renew = "STOKE_TESTS=full STOKE_WRITE_RECORDS=1 cargo test -p stoke-gate --test refused";
+    Err(format!(
+        "{} is not what Spark does; {renew} writes it",
+        record(version).display()
+    )
+    .into())
 }
 
 /// Whether the gate finds an error in a configuration.
@@ -169,27 +199,36 @@ fn is_refused(case: &[&str]) -> bool {
         .any(|(_, finding)| finding.severity == Severity::Error)
 }
 
-fn agrees(python: &Path) -> Result<(), Failed> {
+/// Asks a real Spark.
+fn asked(python: &Path) -> Result<Vec<String>, Failed> {
     let cases = serde_json::to_string(CASES.as_slice())?;
     let output = Command::new(python)
         .args(["-c", SCRIPT, &cases])
         .env_remove("SPARK_HOME")
         .output()?;
-    let said: Vec<String> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    if said.len() != CASES.len() {
-        return Err(Failed::from(format!(
-            "{said:?}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        )));
+    let said = String::from_utf8_lossy(&output.stdout);
+    if said.lines().count() != CASES.len() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        return Err(Failed::from(format!("{said}\n{error}")));
     }
-    let differing: Vec<String> = CASES
+    let lines = CASES.iter().zip(said.lines());
+    Ok(lines.map(|(case, said)| format!("{said} {}", case.join(" "))).collect())
+}
+
+fn agrees(recorded: &[String]) -> Result<(), Failed> {
+    let judged = CASES.iter().map(|case| {
+        let said = if is_refused(case) { "refused" } else { "started" };
+        format!("{said} {}", case.join(" "))
+    });
+    let judged: Vec<String> = judged.collect();
+    if judged.len() != recorded.len() {
+        return Err(format!("{} cases, {} recorded", judged.len(), recorded.len()).into());
+    }
+    let differing: Vec<String> = judged
         .iter()
-        .zip(&said)
-        .filter(|(case, said)| is_refused(case) != (said.as_str() == "refused"))
-        .map(|(case, said)| format!("{case:?}: Spark {said}, the gate says otherwise"))
+        .zip(recorded)
+        .filter(|(judged, recorded)| judged != recorded)
+        .map(|(judged, recorded)| format!("the gate says {judged}; Spark: {recorded}"))
         .collect();
     if differing.is_empty() {
         Ok(())

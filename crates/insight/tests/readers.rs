@@ -8,41 +8,29 @@
     clippy::print_stderr
 )]
 
-#[path = "../../objectstore/tests/support/python.rs"]
-mod python;
-
 use std::path::Path;
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use stoke_eventlog::{Options, Source};
 use stoke_insight::cost::showback::daily;
 use stoke_insight::cost::{Prices, Window, focus};
 use stoke_insight::facts::{Run, collect};
 use stoke_insight::trace;
+use stoke_testkit::{Tier, python, trial};
 
 const PACKAGES: [&str; 2] = ["pyarrow", "opentelemetry-proto"];
 
 fn main() {
     let arguments = Arguments::from_args();
-    let python = if arguments.list {
-        Err(String::new())
-    } else {
-        python::environment("insight-readers", &PACKAGES)
-    };
+    let python = || python::environment("insight-readers", &PACKAGES);
     let trials = [
         ("focus", focus_rows as fn(&Path) -> Result<(), Failed>),
         ("trace", spans),
     ]
     .map(|(name, test)| {
-        let python = python.clone();
-        let reason = python.as_ref().err().cloned().unwrap_or_default();
-        let missing = python.is_err();
-        let trial = Trial::test(name, move || test(&python.map_err(Failed::from)?)).with_ignored_flag(missing);
-        match reason.is_empty() {
-            true => trial,
-            false => trial.with_kind(format!("no reader: {reason}")),
-        }
+        let needs = move || python().map(|_| ());
+        trial(name, Tier::Default, needs, move || test(&python()?))
     });
     libtest_mimic::run(&arguments, trials.into()).exit();
 }

@@ -1,16 +1,13 @@
 //! Clients as people have them, against a store on a socket. Each is a script in `tests/clients`, run with nothing but the environment
 //! variables that AWS's SDKs read; they are installed into the target directory, and ignored with the reason when that is not possible.
 
-#[path = "support/python.rs"]
-mod python;
-
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use stoke_objectstore::{Config, ObjectStore};
+use stoke_testkit::{Tier, python, trial};
 
 /// What the scripts need from the Python package index.
 const PACKAGES: [&str; 5] = ["boto3", "awscli", "pyarrow", "polars", "deltalake"];
@@ -24,25 +21,12 @@ fn main() {
         ("polars", "polars_client.py"),
         ("delta_rs", "delta_client.py"),
     ];
-    let python = if arguments.list {
-        Err(String::new())
-    } else {
-        python::environment("object-store-clients", &PACKAGES)
-    };
-    let reason = python.as_ref().err().cloned().unwrap_or_default();
-    let python = Arc::new(python.unwrap_or_default());
+    let python = || python::environment("object-store-clients", &PACKAGES);
     let trials = scripts
         .into_iter()
         .map(|(name, script)| {
-            let python = python.clone();
-            let missing = python.as_os_str().is_empty();
-            let trial = Trial::test(name, move || run(&python, script)).with_ignored_flag(missing);
-            // Shown before the name, so that nobody takes an ignored client for a proven one.
-            if missing && !reason.is_empty() {
-                trial.with_kind(format!("no client: {reason}"))
-            } else {
-                trial
-            }
+            let needs = move || python().map(|_| ());
+            trial(name, Tier::Default, needs, move || run(&python()?, script))
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit();

@@ -2,9 +2,6 @@
 //!
 //! The library is installed into the target directory; where that is not possible the test is ignored with the reason.
 
-#[path = "../../objectstore/tests/support/python.rs"]
-mod python;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -13,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stoke_model::manifest::{Source, has_errors};
 use stoke_quality::{Options, Storage, Verdict, contract};
+use stoke_testkit::python;
 
 /// What the script needs from the Python package index.
 const PACKAGES: [&str; 3] = ["great_expectations==1.24.1", "pandas==3.1.1", "pyarrow"];

@@ -4,18 +4,17 @@
 //! The Spark is the one of all tests, or the one that `STOKE_SPARK_HOME` names; it fetches the two libraries of tables from Maven Central into the home of
 //! the tests. Where that is not possible, the tests are ignored with the reason. The tables are made once, and again when the script that makes them changes.
 
-#[path = "../../sql/tests/support/spark.rs"]
-mod spark;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, LazyLock};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stoke_model::manifest::Source;
 use stoke_quality::{Options, Storage, Verdict, contract};
 use stoke_runtime::Runtimes;
+use stoke_testkit::{Tier, trial};
 
 /// Tables that the script makes.
 const TABLES: [&str; 11] = [
@@ -37,17 +36,13 @@ struct Expected {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let made = if arguments.list { Err(String::new()) } else { tables() };
+    let made = Arc::new(LazyLock::new(tables));
     let trials = TABLES.iter().map(|name| {
-        let (made, missing) = (made.clone(), made.is_err());
-        let reason = made.as_ref().err().cloned().unwrap_or_default();
-        let trial =
-            Trial::test(format!("as_spark_reads_{name}"), move || compare(&made?, name)).with_ignored_flag(missing);
-        if missing && !reason.is_empty() {
-            trial.with_kind(format!("no tables: {reason}"))
-        } else {
-            trial
-        }
+        let (needed, made) = (Arc::clone(&made), Arc::clone(&made));
+        let needs = move || LazyLock::force(&needed).clone().map(|_| ());
+        trial(&format!("as_spark_reads_{name}"), Tier::Full, needs, move || {
+            compare(&LazyLock::force(&made).clone()?, name)
+        })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
@@ -66,8 +61,8 @@ fn tables() -> Result<PathBuf, String> {
     if std::fs::read_to_string(&made_by).is_ok_and(|script| script == SCRIPT) {
         return Ok(directory);
     }
-    let spark = spark::spark(SPARK)?;
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("stoke-test-home");
+    let spark = stoke_testkit::spark::spark(SPARK)?;
+    let home = stoke_testkit::spark::home();
     let java = Runtimes::new(&home).java(&spark.version, None);
     let java = java.map_err(|error| error.to_string())?;
     let python = spark

@@ -12,9 +12,6 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-#[path = "../../cluster/tests/conformance/limit.rs"]
-mod limit;
-
 use stoke_sandbox::{Exec, Input, Launcher, Mount, Sandbox, Spec, system_mounts};
 
 fn main() {
@@ -72,7 +69,7 @@ fn main() {
     for (name, test) in tests {
         if filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
             let start = Instant::now();
-            let done: Result<(), String> = limit::limited(move || {
+            let done: Result<(), String> = stoke_testkit::limited(move || {
                 test();
                 Ok(())
             });

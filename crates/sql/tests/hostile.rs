@@ -8,13 +8,11 @@
     clippy::print_stderr
 )]
 
-#[path = "support/spark.rs"]
-mod support;
-
 use std::path::Path;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use stoke_sql::{Entry, Grammar};
+use stoke_testkit::{Tier, trial};
 
 /// How much more work twice the text may be, in percent: four times would be quadratic.
 const MOST: u64 = 220;
@@ -129,26 +127,17 @@ const CASES: [Case; 11] = [
 
 fn main() {
     let arguments = Arguments::from_args();
-    let home = if arguments.list {
-        Err(String::new())
-    } else {
-        support::spark("4.1.4").map(|spark| spark.spark_home)
-    };
-    let given_up = GIVEN_UP.into_iter().map(|(name, text, count)| match &home {
-        Ok(home) => {
-            let home = home.clone();
-            Trial::test(name, move || is_given_up(&home, &text(count)))
-        }
-        Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-    });
+    let home = || stoke_testkit::spark::spark("4.1.4").map(|spark| spark.spark_home);
+    let needs = move || home().map(|_| ());
+    let given_up = GIVEN_UP
+        .into_iter()
+        .map(|(name, text, count)| trial(name, Tier::Default, needs, move || is_given_up(&home()?, &text(count))));
     let trials = CASES
         .into_iter()
-        .map(|(name, text, count, taken)| match &home {
-            Ok(home) => {
-                let home = home.clone();
-                Trial::test(name, move || answers(&home, text, count, taken))
-            }
-            Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
+        .map(|(name, text, count, taken)| {
+            trial(name, Tier::Default, needs, move || {
+                answers(&home()?, text, count, taken)
+            })
         })
         .chain(given_up)
         .collect();

@@ -24,7 +24,6 @@ mod crds;
 mod exec;
 mod jobs;
 mod kubectl;
-mod limit;
 mod machinery;
 mod operators;
 mod pods;
@@ -85,8 +84,8 @@ fn main() -> ExitCode {
         let name = format!("{}: {} ({})", case.area, case.behaviour, case.client.name());
         let run = case.run;
         trials.push(match (case.client.missing(), ground.clone()) {
-            (Some(why), _) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-            (None, Some(ground)) => Trial::test(name, move || Ok(limit::limited(move || run(&ground))?)),
+            (Some(why), _) => stoke_testkit::skipped(&name, &why),
+            (None, Some(ground)) => Trial::test(name, move || Ok(stoke_testkit::limited(move || run(&ground))?)),
             (None, None) => Trial::test(name, || Ok(())),
         });
     }

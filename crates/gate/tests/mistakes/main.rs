@@ -18,14 +18,14 @@ mod manifest;
 mod pods;
 mod secrets;
 mod sql;
-#[path = "../../../sql/tests/support/spark.rs"]
-mod support;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, check, job};
+use stoke_testkit::{Tier, trial};
 
 /// One mistake.
 pub struct Mistake {
@@ -98,11 +98,6 @@ const LEAST: usize = 150;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let home = if arguments.list {
-        Err(String::new())
-    } else {
-        support::spark(SPARK).map(|runtime| runtime.spark_home)
-    };
     let mistakes = [
         manifest::all(),
         conf::all(),
@@ -123,20 +118,15 @@ fn main() {
         }
     })];
     for (name, text) in BASES.into_iter().chain(dependencies::BASES) {
-        let home = home.clone();
-        trials.push(trial(
-            format!("{name} is right"),
-            name.ends_with(".sql") || name.ends_with(".py"),
-            &home,
-            move |settings| {
-                let found = findings(&[(name, text)], settings);
-                if found.is_empty() {
-                    Ok(())
-                } else {
-                    Err(Failed::from(format!("{found:#?}")))
-                }
-            },
-        ));
+        let needs = name.ends_with(".sql") || name.ends_with(".py");
+        trials.push(with_settings(&format!("{name} is right"), needs, move |settings| {
+            let found = findings(&[(name, text)], settings);
+            if found.is_empty() {
+                Ok(())
+            } else {
+                Err(Failed::from(format!("{found:#?}")))
+            }
+        }));
     }
     for (number, mistake) in mistakes.into_iter().enumerate() {
         let name = format!(
@@ -146,7 +136,9 @@ fn main() {
             mistake.base.0
         );
         let needs = mistake.gate == Gate::Sql;
-        trials.push(trial(name, needs, &home, move |settings| is_found(&mistake, settings)));
+        trials.push(with_settings(&name, needs, move |settings| {
+            is_found(&mistake, settings)
+        }));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -161,24 +153,28 @@ impl<const N: usize> Concatenated for [Vec<Mistake>; N] {
     }
 }
 
-fn trial(
-    name: String,
+/// The Spark whose grammar and functions the job is held against, looked for once.
+fn spark() -> Result<PathBuf, String> {
+    static HOME: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let find = || stoke_testkit::spark::spark(SPARK).map(|runtime| runtime.spark_home);
+    HOME.get_or_init(find).clone()
+}
+
+fn with_settings(
+    name: &str,
     needs: bool,
-    home: &Result<PathBuf, String>,
     test: impl FnOnce(&Settings) -> Result<(), Failed> + Send + 'static,
 ) -> Trial {
-    match (needs, home) {
-        (true, Err(why)) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-        (_, home) => {
-            let mut settings = Settings {
-                spark: None,
-                ..Settings::default()
-            };
-            settings.advisories = dependencies::advisories();
-            settings.runtimes = home.iter().map(|home| (SPARK.to_owned(), home.clone())).collect();
-            Trial::test(name, move || test(&settings))
-        }
-    }
+    let spark_is_there = move || if needs { spark().map(|_| ()) } else { Ok(()) };
+    trial(name, Tier::Default, spark_is_there, move || {
+        let settings = Settings {
+            spark: None,
+            advisories: dependencies::advisories(),
+            runtimes: spark().into_iter().map(|home| (SPARK.to_owned(), home)).collect(),
+            ..Settings::default()
+        };
+        test(&settings)
+    })
 }
 
 /// Gate, code, file and line of everything that is found.

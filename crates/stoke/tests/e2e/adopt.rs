@@ -21,13 +21,13 @@ use stoke_model::defaults;
 use stoke_runtime::Runtimes;
 use stoke_submit::application::{Settings, plan_application};
 
-use crate::common::{Context, VERSIONS, expect_code, expect_parts, stoke, text};
+use crate::common::{Context, VERSIONS, expect_code, expect_parts, full, stoke, text};
 
 const NAMESPACE: &str = "default";
 const WITHIN: Duration = Duration::from_secs(240);
 
 pub fn trials(context: &Context) -> Vec<Trial> {
-    let needs = [context.spark(VERSIONS[0])];
+    let needs = [full(), context.spark(VERSIONS[0])];
     vec![context.trial(
         "adopt: drivers left running go on under our operator",
         &needs,

@@ -4,12 +4,16 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, VERSIONS, eventually, expect_code, expect_parts, program, text};
+use crate::common::{Context, VERSIONS, eventually, expect_code, expect_parts, full, program, text};
 use crate::up::{Up, spark_submit};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let of = |allocator: &'static str, resource: &'static str, version: &'static str| {
-        let needs = [context.spark(version), program("kubectl", "see `Install kubectl`")];
+        let needs = [
+            full(),
+            context.spark(version),
+            program("kubectl", "see `Install kubectl`"),
+        ];
         let name = format!("up: Spark {version} with the pod allocator `{allocator}`");
         context.trial(&name, &needs, move |context| run(context, version, allocator, resource))
     };

@@ -5,29 +5,30 @@ use std::process::Output;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, expect_code, expect_parts, program, reached, text};
+use crate::common::{Context, expect_code, expect_parts, full, program, reached, text};
 use crate::up::Up;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let spark = || context.spark("4.1.4");
     let maven = || program("mvn", "apt-get install maven");
     vec![
-        context.trial("check: pytest with the job's Spark", &[spark()], pytest),
+        context.trial("check: pytest with the job's Spark", &[full(), spark()], pytest),
         context.trial(
             "check: Maven's tests",
-            &[maven(), reached("repo1.maven.org:443")],
+            &[full(), maven(), reached("repo1.maven.org:443")],
             maven_tests,
         ),
         context.trial(
             "check: sbt's tests",
             &[
+                full(),
                 program("sbt", "see https://www.scala-sbt.org/download"),
                 reached("repo1.maven.org:443"),
             ],
             sbt_tests,
         ),
         context.trial("check: a dry run of the API server", &[], dry_run),
-        context.trial("check: a start of the job's Spark", &[spark()], spark_dry_run),
+        context.trial("check: a start of the job's Spark", &[full(), spark()], spark_dry_run),
     ]
 }
 

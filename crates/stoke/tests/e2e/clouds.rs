@@ -10,8 +10,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, eventually, expect_code, expect_parts, program, repository, stoke, text};
-use crate::python;
+use crate::common::{Context, eventually, expect_code, expect_parts, full, program, repository, stoke, text};
 
 /// Emulator of Azure Blob Storage.
 const AZURITE: &str = "azurite@3.35.0";
@@ -43,14 +42,18 @@ for path in sys.argv[2:]:
 ";
 
 pub fn trials(context: &Context) -> Vec<Trial> {
-    let azure = program("npm", "apt-get install npm").and(program("node", "apt-get install nodejs"));
+    let azure = [
+        full(),
+        program("npm", "apt-get install npm"),
+        program("node", "apt-get install nodejs"),
+    ];
     let google = program(
         "fake-gcs-server",
         "go install github.com/fsouza/fake-gcs-server@latest, and $(go env GOPATH)/bin on the PATH",
     );
     vec![
-        context.trial("clouds: event logs in Azure Blob Storage", &[azure], |context| {
-            let (script, python) = (azurite()?, python::environment("azure-client", &[AZURE_CLIENT])?);
+        context.trial("clouds: event logs in Azure Blob Storage", &azure, |context| {
+            let (script, python) = (azurite()?, stoke_testkit::python::environment("azure-client", &[AZURE_CLIENT])?);
             let port = free_port()?;
             let directory = tempfile::tempdir()?;
             let _emulator = Server::start(
@@ -76,7 +79,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             ];
             read_and_cleaned(context, "abfs://spark-logs/events", &variables)
         }),
-        context.trial("clouds: event logs in Google Cloud Storage", &[google], |context| {
+        context.trial("clouds: event logs in Google Cloud Storage", &[full(), google], |context| {
             let port = free_port()?;
             let _emulator = Server::start(
                 Command::new("fake-gcs-server")

@@ -1,56 +1,97 @@
 //! What the tests stand on: the binary, a home shared by all tests, the Sparks in it, and programs that may or may not be there.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use stoke_testkit::Tier;
 
-use crate::limit::limited;
-
-/// Sparks the tests run, the one most tests use first.
+/// Sparks the tests run: the one of the default tier, and those of tier `full`.
 pub const VERSIONS: [&str; 3] = ["4.1.4", "3.5.9", "4.3.0"];
 
-/// What was found on this machine.
+/// What the tests share.
 #[derive(Clone)]
 pub struct Context(Arc<Found>);
 
 struct Found {
     home: PathBuf,
-    sparks: BTreeMap<&'static str, Result<PathBuf, String>>,
+    /// Each is installed when the first test that needs it is selected.
+    sparks: [OnceLock<Result<PathBuf, String>>; VERSIONS.len()],
+}
+
+/// What a test needs to run; what is missing is the reason it is ignored.
+#[derive(Clone)]
+pub enum Need {
+    /// A Spark, installed into the shared home. One of another version than the first needs [`Tier::Full`].
+    Spark(&'static str),
+    /// A tier that is asked for.
+    Tier(Tier),
+    /// An address (`name:port`) that takes connections.
+    Address(String),
+    /// A Maven package (`group:artifact:version`), kept from an earlier run or to be fetched.
+    Package(String),
+    /// Something that was looked for.
+    Found(Result<(), String>),
+}
+
+impl Need {
+    fn tier(&self) -> Tier {
+        match self {
+            Need::Spark(version) if *version != VERSIONS[0] => Tier::Full,
+            Need::Tier(tier) => *tier,
+            _ => Tier::Default,
+        }
+    }
+
+    fn check(self, context: &Context) -> Result<(), String> {
+        match self {
+            Need::Spark(version) => context.installed(version).map(|_| ()),
+            Need::Tier(_) => Ok(()),
+            Need::Address(address) => stoke_testkit::reached(&address),
+            Need::Package(coordinates) => context.kept(&coordinates),
+            Need::Found(found) => found,
+        }
+    }
+}
+
+/// What takes minutes, or is held by records in the default tier.
+pub fn full() -> Need {
+    Need::Tier(Tier::Full)
+}
+
+/// A program on the PATH, and how to install it.
+pub fn program(name: &str, how: &str) -> Need {
+    Need::Found(stoke_testkit::program(name, how))
+}
+
+/// An address (`name:port`) that takes connections.
+pub fn reached(address: &str) -> Need {
+    Need::Address(address.to_owned())
 }
 
 impl Context {
-    /// Nothing was looked for: enough to list the tests.
-    pub fn empty() -> Self {
+    /// The shared home, in the target directory.
+    pub fn new() -> Self {
         Context(Arc::new(Found {
-            home: PathBuf::new(),
-            sparks: BTreeMap::new(),
-        }))
-    }
-
-    /// Installs the Sparks (once; they stay in the target directory) and looks for programs.
-    ///
-    /// The behaviours on a real Kubernetes alone (`-- real`) need none of it.
-    pub fn prepare(filter: Option<&str>) -> Self {
-        if filter.is_some_and(|filter| filter.starts_with("real")) {
-            return Self::empty();
-        }
-        let home = test_home();
-        let sparks = VERSIONS.map(|version| (version, install(&home, version)));
-        Context(Arc::new(Found {
-            home,
-            sparks: sparks.into_iter().collect(),
+            home: test_home(),
+            sparks: Default::default(),
         }))
     }
 
     /// `SPARK_HOME` of a version.
     pub fn spark_home(&self, version: &str) -> Option<PathBuf> {
-        self.0.sparks.get(version)?.as_ref().ok().cloned()
+        self.installed(version).ok()
+    }
+
+    /// `SPARK_HOME` of a version, installed at the first call.
+    fn installed(&self, version: &str) -> Result<PathBuf, String> {
+        let at = VERSIONS.iter().position(|known| *known == version);
+        let at = at.ok_or_else(|| format!("Spark {version} is none of the tests'"))?;
+        let found = self.0.sparks[at].get_or_init(|| install(&self.0.home, version));
+        found.clone().map_err(|why| format!("Spark {version}: {why}"))
     }
 
     /// The home that holds the Sparks. Tests that start `stoke up` take [`Context::private_home`].
@@ -61,25 +102,24 @@ impl Context {
     /// A home of a test's own that shares the installed Sparks and fetched packages.
     pub fn private_home(&self) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(self.0.home.join("packages")).unwrap();
-        std::os::unix::fs::symlink(self.0.home.join("packages"), home.path().join("packages")).unwrap();
-        std::os::unix::fs::symlink(self.0.home.join("runtimes"), home.path().join("runtimes")).unwrap();
+        for shared in ["packages", "runtimes"] {
+            std::fs::create_dir_all(self.0.home.join(shared)).unwrap();
+            std::os::unix::fs::symlink(self.0.home.join(shared), home.path().join(shared)).unwrap();
+        }
         home
     }
 
-    /// `Ok` when this Spark is installed, else why not.
-    pub fn spark(&self, version: &str) -> Result<(), String> {
-        match self.0.sparks.get(version) {
-            Some(found) => found
-                .as_ref()
-                .map(|_| ())
-                .map_err(|why| format!("Spark {version}: {why}")),
-            None => Ok(()),
-        }
+    /// A Spark that a test needs.
+    pub fn spark(&self, version: &'static str) -> Need {
+        Need::Spark(version)
     }
 
-    /// `Ok` when a Maven package (`group:artifact:version`) is kept from an earlier run or can be fetched.
-    pub fn package(&self, coordinates: &str) -> Result<(), String> {
+    /// A Maven package (`group:artifact:version`) that a test needs.
+    pub fn package(&self, coordinates: &str) -> Need {
+        Need::Package(coordinates.to_owned())
+    }
+
+    fn kept(&self, coordinates: &str) -> Result<(), String> {
         let kept = match coordinates.split(':').collect::<Vec<_>>()[..] {
             [group, artifact, version] => format!("packages/cache/{group}/{artifact}/jars/{artifact}-{version}.jar"),
             _ => return Err(format!("{coordinates} is not group:artifact:version")),
@@ -87,7 +127,7 @@ impl Context {
         if self.home().join(kept).exists() {
             Ok(())
         } else {
-            reached("repo1.maven.org:443")
+            stoke_testkit::reached("repo1.maven.org:443")
         }
     }
 
@@ -95,15 +135,14 @@ impl Context {
     pub fn trial(
         &self,
         name: &str,
-        needs: &[Result<(), String>],
+        needs: &[Need],
         test: impl FnOnce(&Context) -> Result<(), Failed> + Send + 'static,
     ) -> Trial {
-        let missing = needs.iter().find_map(|need| need.as_ref().err());
-        let context = self.clone();
-        match missing {
-            Some(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-            None => Trial::test(name, move || limited(move || test(&context))),
-        }
+        let needs = needs.to_vec();
+        let tier = needs.iter().map(Need::tier).find(|tier| *tier != Tier::Default);
+        let (context, checked) = (self.clone(), self.clone());
+        let needs = move || needs.into_iter().try_for_each(|need| need.check(&checked));
+        stoke_testkit::trial(name, tier.unwrap_or(Tier::Default), needs, move || test(&context))
     }
 
     /// The `stoke` binary with the shared home.
@@ -124,30 +163,6 @@ pub fn stoke<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S
     command
 }
 
-/// `Ok` when an address (`name:port`) takes connections.
-pub fn reached(address: &str) -> Result<(), String> {
-    let mut addresses = address
-        .to_socket_addrs()
-        .map_err(|error| format!("{address}: {error}"))?;
-    let within = Duration::from_secs(5);
-    if addresses.any(|address| TcpStream::connect_timeout(&address, within).is_ok()) {
-        Ok(())
-    } else {
-        Err(format!("{address} is out of reach"))
-    }
-}
-
-/// `Ok` when a program is on the PATH.
-pub fn program(name: &str, how: &str) -> Result<(), String> {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .any(|directory| directory.join(name).is_file());
-    if found {
-        Ok(())
-    } else {
-        Err(format!("{name} is not installed ({how})"))
-    }
-}
-
 /// The repository's root.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -156,13 +171,9 @@ pub fn repository() -> PathBuf {
         .unwrap()
 }
 
-pub fn target_directory() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
-}
-
 /// The home that holds the Sparks, kept from run to run.
 fn test_home() -> PathBuf {
-    target_directory().join("stoke-test-home")
+    stoke_testkit::spark::home()
 }
 
 /// `SPARK_HOME` of a version, installed when it is not there: for tests that run where nothing else needs one.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, eventually, expect_code, expect_parts, reached, text};
+use crate::common::{Context, Need, eventually, expect_code, expect_parts, full, reached, text};
 use crate::up::Up;
 
 /// Versions of server and client, the server's port, and what a server needs that does not have Connect built in.
@@ -66,7 +66,7 @@ const BOTH: &str = "4.1.4";
 pub fn trials(context: &Context) -> Vec<Trial> {
     let client = || {
         if client_is_there(context) {
-            Ok(())
+            Need::Found(Ok(()))
         } else {
             reached("pypi.org:443")
         }
@@ -75,8 +75,9 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         .into_iter()
         .map(|(version, port, package)| {
             let needs = [
+                full(),
                 context.spark(version),
-                package.map_or(Ok(()), |package| context.package(package)),
+                package.map_or(Need::Found(Ok(())), |package| context.package(package)),
                 client(),
             ];
             context.trial(
@@ -88,7 +89,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         .collect();
     trials.push(context.trial(
         &format!("connect: two servers of {BOTH} at one port, counted, stopped unused and woken"),
-        &[context.spark(BOTH), client()],
+        &[full(), context.spark(BOTH), client()],
         use_and_leave,
     ));
     trials

@@ -8,7 +8,10 @@ use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, VERSIONS, expect_code, program, repository, stoke};
+use crate::common::{Context, VERSIONS, expect_code, full, program, repository, stoke};
+
+/// Those whose commands take seconds, and the README; the others are executed in tier `full`.
+const BY_DEFAULT: [&str; 4] = ["README.md", "advisories.md", "check.md", "policy.md"];
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let mut documents = vec![repository().join("README.md")];
@@ -27,6 +30,12 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     with_blocks
         .map(|path| {
             let mut needs = needs.to_vec();
+            if path
+                .file_name()
+                .is_none_or(|name| !BY_DEFAULT.iter().any(|default| name == *default))
+            {
+                needs.insert(0, full());
+            }
             if blocks(&path).iter().any(|block| block.contains("curl ")) {
                 needs.push(program("curl", "apt-get install curl"));
             }

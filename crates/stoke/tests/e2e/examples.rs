@@ -4,10 +4,11 @@ use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, VERSIONS, expect_code, expect_parts, processes_of, program, repository, text};
+use crate::common::{Context, VERSIONS, expect_code, expect_parts, full, processes_of, program, repository, text};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let spark = [context.spark(VERSIONS[0])];
+    let long = [full(), context.spark(VERSIONS[0])];
     let mut trials = vec![
         context.trial("example: pi", &spark, |context| {
             run(context, "pi.yaml", &[], 0, &["Pi is roughly 3.1", "COMPLETED"])
@@ -30,7 +31,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
                 &["Dynamic allocation checked", "COMPLETED"],
             )
         }),
-        context.trial("example: streaming", &spark, |context| {
+        context.trial("example: streaming", &long, |context| {
             run(context, "streaming.yaml", &[], 0, &["Streaming checked", "COMPLETED"])
         }),
         context.trial("example: quality", &spark, |context| {
@@ -77,6 +78,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     trials.push(context.trial(
         "example: java",
         &[
+            full(),
             context.spark(VERSIONS[0]),
             program("javac", "apt-get install openjdk-17-jdk-headless"),
         ],

@@ -8,26 +8,27 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 
 use crate::common::{
-    Context, VERSIONS, eventually, expect_code, expect_parts, processes_of, program, repository, stoke, text,
+    Context, VERSIONS, eventually, expect_code, expect_parts, full, processes_of, program, repository, stoke, text,
 };
 use crate::examples::nothing_left;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let spark = [context.spark(VERSIONS[0])];
+    let long = [full(), context.spark(VERSIONS[0])];
     vec![
         context.trial(
             "fault: the executor is killed, another takes over, the result is right",
             &spark,
             executor_killed,
         ),
-        context.trial("fault: the driver is killed", &spark, driver_killed),
-        context.trial("fault: Ctrl-C at ten moments leaves nothing", &spark, |context| {
+        context.trial("fault: the driver is killed", &long, driver_killed),
+        context.trial("fault: Ctrl-C at ten moments leaves nothing", &long, |context| {
             ended_at_ten_moments(context, "INT", true)
         }),
-        context.trial("fault: kill -9 at ten moments leaves no process", &spark, |context| {
+        context.trial("fault: kill -9 at ten moments leaves no process", &long, |context| {
             ended_at_ten_moments(context, "KILL", false)
         }),
-        context.trial("fault: two runs at once", &spark, two_at_once),
+        context.trial("fault: two runs at once", &long, two_at_once),
         context.trial(
             "fault: no Java",
             &[

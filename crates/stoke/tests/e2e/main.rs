@@ -27,15 +27,11 @@ mod endurance;
 mod examples;
 mod faults;
 mod insight;
-#[path = "../../../cluster/tests/conformance/limit.rs"]
-mod limit;
 mod manifests;
 mod object_store;
 mod packages;
 mod policies;
 mod published;
-#[path = "../../../objectstore/tests/support/python.rs"]
-mod python;
 mod quality;
 mod real;
 mod recorder;
@@ -58,11 +54,7 @@ fn main() -> ExitCode {
         // One node, and faults that are everybody's.
         arguments.test_threads = Some(1);
     }
-    let context = if arguments.list {
-        common::Context::empty()
-    } else {
-        common::Context::prepare(arguments.filter.as_deref())
-    };
+    let context = common::Context::new();
     let trials = [
         manifests::trials(&context),
         examples::trials(&context),

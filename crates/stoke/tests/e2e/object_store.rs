@@ -6,7 +6,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, eventually, expect_code, expect_parts, program, repository, stoke, text};
+use crate::common::{Context, Need, eventually, expect_code, expect_parts, full, program, repository, stoke, text};
 use crate::examples::nothing_left;
 use crate::up::Up;
 
@@ -38,13 +38,13 @@ const EXCLUDED: [&str; 19] = [
 pub fn trials(context: &Context) -> Vec<Trial> {
     let mut trials = vec![context.trial(
         "object store: etl-s3",
-        &[context.spark("4.1.4"), packages(context, "3.4.2")],
+        &[full(), context.spark("4.1.4"), packages(context, "3.4.2")],
         etl,
     )];
     for (spark, hadoop, cloud) in S3A {
         trials.push(context.trial(
             &format!("object store: S3A committers on Spark {spark}"),
-            &[context.spark(spark), packages(context, hadoop)],
+            &[full(), context.spark(spark), packages(context, hadoop)],
             move |context| committers(context, spark, hadoop, cloud),
         ));
     }
@@ -64,7 +64,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     ));
     trials.push(context.trial(
         "object store: down, an application ends without its logs and says so",
-        &[context.spark("4.1.4"), kubectl()],
+        &[full(), context.spark("4.1.4"), kubectl()],
         store_down,
     ));
     trials
@@ -187,7 +187,7 @@ fn store_down(context: &Context) -> Result<(), Failed> {
 }
 
 /// hadoop-aws is kept from an earlier run, or can be fetched.
-fn packages(context: &Context, hadoop: &str) -> Result<(), String> {
+fn packages(context: &Context, hadoop: &str) -> Need {
     context.package(&format!("org.apache.hadoop:hadoop-aws:{hadoop}"))
 }
 

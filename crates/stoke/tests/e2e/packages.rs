@@ -2,7 +2,7 @@
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, VERSIONS, expect_code, expect_parts, reached, stoke, text};
+use crate::common::{Context, VERSIONS, expect_code, expect_parts, full, reached, stoke, text};
 use crate::examples::nothing_left;
 
 const MANIFEST: &str = include_str!("packages.yaml");
@@ -10,7 +10,7 @@ const MANIFEST: &str = include_str!("packages.yaml");
 pub fn trials(context: &Context) -> Vec<Trial> {
     vec![context.trial(
         "packages: fetched by two at once, kept for the third",
-        &[context.spark(VERSIONS[0]), reached("repo1.maven.org:443")],
+        &[full(), context.spark(VERSIONS[0]), reached("repo1.maven.org:443")],
         shared,
     )]
 }

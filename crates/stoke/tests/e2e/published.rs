@@ -2,7 +2,7 @@
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, VERSIONS, expect_code, expect_parts, stoke, text};
+use crate::common::{Context, VERSIONS, expect_code, expect_parts, full, stoke, text};
 use crate::examples::nothing_left;
 
 const SCALA: &str = "type: Scala
@@ -150,13 +150,21 @@ static CASES: &[Case] = &[
         .ends(2, &["is not in the image spark:4.1.4", "has spark-examples.jar, spark-examples_2.13-4.1.4.jar"]),
 ];
 
+/// Those that run at every change.
+const BY_DEFAULT: [&str; 3] = [
+    "pi in Scala",
+    "a ConfigMap that is not there",
+    "a jar that is not there",
+];
+
 pub fn trials(context: &Context) -> Vec<Trial> {
-    let spark = [context.spark(VERSIONS[0])];
+    let spark = [full(), context.spark(VERSIONS[0])];
     let mut trials: Vec<Trial> = CASES
         .iter()
         .map(|case| {
             let name = format!("published: {}", case.name);
-            context.trial(&name, &spark, move |context| {
+            let spark = &spark[usize::from(BY_DEFAULT.contains(&case.name))..];
+            context.trial(&name, spark, move |context| {
                 let options: Vec<String> = case.options.iter().map(|option| (*option).to_owned()).collect();
                 run(context, &case.manifest(), &options, case.code, case.parts)
             })

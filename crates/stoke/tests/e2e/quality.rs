@@ -8,12 +8,12 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::admission::apply;
-use crate::common::{Context, eventually, expect_code, expect_parts, program, stoke, text};
+use crate::common::{Context, eventually, expect_code, expect_parts, full, program, stoke, text};
 use crate::up::Up;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     vec![
-        context.trial("quality: rules in SQL", &[context.spark("4.1.4")], rules),
+        context.trial("quality: rules in SQL", &[full(), context.spark("4.1.4")], rules),
         context.trial("quality: rules in SQL without a Spark", &[], without),
         context.trial(
             "quality: contracts before and after a run",

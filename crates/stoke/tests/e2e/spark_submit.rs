@@ -1,8 +1,8 @@
 //! `stoke submit` against real `spark-submit`: the same command line, the same objects, field by field.
 //!
 //! Real `spark-submit` talks to [`Recorder`]; `stoke submit --dry-run` prints what it would create. What is drawn at random and the time are
-//! masked on both sides; owners are left out, because only the API server knows the UID. A dozen cases run by default; with
-//! `STOKE_SUBMIT_CASES=all` all of them do, each about two seconds of a JVM.
+//! masked on both sides; owners are left out, because only the API server knows the UID. Tier `full`: each case is two seconds of a JVM. By default the
+//! records of the room `submit` (`tests/golden`) are replayed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,14 +14,12 @@ use serde_json::Value;
 
 use compare::{by_name, differences};
 
-use crate::common::{self, Context};
+use crate::common::{self, Context, full};
 use crate::recorder::Recorder;
 
 /// A command line, without master, deploy mode, image and "do not wait", which all share.
 struct Case {
     name: &'static str,
-    /// Runs without being asked for.
-    by_default: bool,
     arguments: &'static [&'static str],
     env: &'static [(&'static str, &'static str)],
     /// `spark-submit` refuses it, and so must we.
@@ -33,7 +31,6 @@ struct Case {
 const fn case(name: &'static str, arguments: &'static [&'static str]) -> Case {
     Case {
         name,
-        by_default: false,
         arguments,
         env: &[],
         refused: false,
@@ -42,13 +39,6 @@ const fn case(name: &'static str, arguments: &'static [&'static str]) -> Case {
 }
 
 impl Case {
-    const fn by_default(self) -> Self {
-        Self {
-            by_default: true,
-            ..self
-        }
-    }
-
     const fn env(self, env: &'static [(&'static str, &'static str)]) -> Self {
         Self { env, ..self }
     }
@@ -69,7 +59,7 @@ const PY: &str = "local:///opt/spark/examples/src/main/python/pi.py";
 const JAR: &str = "local:///opt/spark/examples/jars/app.jar";
 
 const CASES: &[Case] = &[
-    case("python", &["--name", "pi", PY, "10", "--flag", "a b"]).by_default(),
+    case("python", &["--name", "pi", PY, "10", "--flag", "a b"]),
     case(
         "java",
         &[
@@ -80,12 +70,11 @@ const CASES: &[Case] = &[
             JAR,
             "1000",
         ],
-    )
-    .by_default(),
+    ),
     case("r", &["local:///opt/app/main.R", "x"]),
     case("internal", &["--class", "org.example.Main", "spark-internal"]),
     case("name-from-class", &["--class", "org.example.Main", JAR]),
-    case("name-of-many-signs", &["--name", "2024 Report: Ünï_code/№1", PY]).by_default(),
+    case("name-of-many-signs", &["--name", "2024 Report: Ünï_code/№1", PY]),
     case(
         "name-too-long",
         &[
@@ -121,8 +110,7 @@ const CASES: &[Case] = &[
             "--conf=spark.z=1",
             PY,
         ],
-    )
-    .by_default(),
+    ),
     case(
         "memory",
         &[
@@ -144,13 +132,11 @@ const CASES: &[Case] = &[
             "spark.kubernetes.driver.limit.cores=2",
             PY,
         ],
-    )
-    .by_default(),
+    ),
     case(
         "properties-file",
         &["--properties-file", "job.conf", "--conf", "spark.a=command-line", PY],
     )
-    .by_default()
     .env(&[("SPARK_CONF_DIR", "conf")]),
     case("defaults", &[PY]).env(&[
         ("SPARK_CONF_DIR", "conf"),
@@ -189,8 +175,7 @@ const CASES: &[Case] = &[
             "spark.jars.ivy=/tmp/ivy",
             PY,
         ],
-    )
-    .by_default(),
+    ),
     case(
         "uploads",
         &[
@@ -203,8 +188,7 @@ const CASES: &[Case] = &[
             "main.py",
             "1",
         ],
-    )
-    .by_default(),
+    ),
     case(
         "labels",
         &[
@@ -238,8 +222,7 @@ const CASES: &[Case] = &[
             "spark.redaction.regex=(?i)nothing",
             PY,
         ],
-    )
-    .by_default(),
+    ),
     case(
         "volumes",
         &[
@@ -271,8 +254,7 @@ const CASES: &[Case] = &[
             "spark.kubernetes.driver.volumes.persistentVolumeClaim.d.options.sizeLimit=5Gi",
             PY,
         ],
-    )
-    .by_default(),
+    ),
     case(
         "local-directories",
         &[
@@ -298,8 +280,7 @@ const CASES: &[Case] = &[
             "spark.kubernetes.executor.podTemplateFile=executor.yaml",
             PY,
         ],
-    )
-    .by_default(),
+    ),
     case(
         "placement",
         &[
@@ -360,9 +341,7 @@ const CASES: &[Case] = &[
             PY,
         ],
     ),
-    case("hadoop-directory", &[PY])
-        .by_default()
-        .env(&[("HADOOP_CONF_DIR", "hadoop")]),
+    case("hadoop-directory", &[PY]).env(&[("HADOOP_CONF_DIR", "hadoop")]),
     case(
         "hadoop-configmap",
         &["--conf", "spark.kubernetes.hadoop.configMapName=cm", PY],
@@ -463,14 +442,14 @@ const INPUTS: &[(&str, &str)] = &[
 
 /// One test per case and version.
 pub fn trials(context: &Context) -> Vec<Trial> {
-    let all = std::env::var("STOKE_SUBMIT_CASES").is_ok_and(|cases| cases == "all");
-    let chosen = CASES.iter().filter(|case| all || case.by_default);
-    let pairs = chosen.flat_map(|case| common::VERSIONS.map(|version| (case, version)));
+    let pairs = CASES
+        .iter()
+        .flat_map(|case| common::VERSIONS.map(|version| (case, version)));
     let known = pairs.filter(|(case, version)| line_of(version) >= case.since);
     known
         .map(|(case, version)| {
             let name = format!("spark_submit::{version}::{}", case.name);
-            context.trial(&name, &[context.spark(version)], move |context| {
+            context.trial(&name, &[full(), context.spark(version)], move |context| {
                 compare(context, case, version)
             })
         })

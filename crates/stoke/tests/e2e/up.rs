@@ -7,7 +7,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 
 use crate::common::{
-    Context, VERSIONS, eventually, expect_code, expect_parts, processes_of, program, repository, stoke, text,
+    Context, VERSIONS, eventually, expect_code, expect_parts, full, processes_of, program, repository, stoke, text,
 };
 
 /// A cluster that is up while the value lives.
@@ -96,7 +96,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         ));
         trials.push(context.trial(
             &format!("up: spark-submit {version}, client mode"),
-            &[context.spark(version)],
+            &[full(), context.spark(version)],
             move |c| submit(c, version, "client"),
         ));
         trials.push(context.trial(

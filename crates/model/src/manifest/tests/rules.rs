@@ -546,12 +546,7 @@ fn a_configuration_has_a_most() {
         .map(|number| format!("    spark.frob{number}.x: \"1\"\n"))
         .collect();
     let text = GOOD.replace("    spark.sql.shuffle.partitions: \"8\"\n", &keys);
-    let began = std::time::Instant::now();
     let (_, complaints) = check("app.yaml", &text);
     assert!(complaints.iter().any(|one| one.code == "too-large"));
-    assert!(
-        complaints.len() < 11_000 && began.elapsed().as_secs() < 60,
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(complaints.len() < 11_000, "{}", complaints.len());
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use crate::common::{Context, expect_parts, program};
+use crate::common::{Context, Need, expect_parts, full, program};
 use ground::{Shared, Stage};
 
 pub type Behaviour = fn(&Stage<'_>) -> Result<(), Failed>;
@@ -37,21 +37,31 @@ pub const BEHAVIOURS: [(&str, Behaviour); 11] = [
     ("an ended application goes after its time to live", short_lived),
 ];
 
+/// Those of tier `full`; on a cluster that `STOKE_TEST_CONTEXT` names all of them run.
+const FULL: [&str; 6] = [
+    "secrets, ConfigMaps and variables are where they should be",
+    "an edit ends the run and begins another",
+    "a driver that is deleted is replaced by one",
+    "executors come with work, and the status counts them",
+    "a schedule starts runs, keeps its history short, and can be suspended",
+    "an ended application goes after its time to live",
+];
+
 pub fn trials(context: &Context) -> Vec<Trial> {
     let spark = match ground::given() {
-        Some(_) => Ok(()),
+        Some(_) => Need::Found(Ok(())),
         None => context.spark("4.1.4"),
     };
-    let needs = [
-        spark,
-        program("kubectl", "see the Kubernetes documentation, `Install kubectl`"),
-    ];
+    let kubectl = program("kubectl", "see the Kubernetes documentation, `Install kubectl`");
+    let needs = [full(), spark, kubectl];
     let shared = Arc::new(Shared::default());
     BEHAVIOURS
         .into_iter()
         .map(|(name, run)| {
             let shared = Arc::clone(&shared);
-            context.trial(&format!("behaviour: {name}"), &needs, move |context| {
+            let by_default = ground::given().is_some() || !FULL.contains(&name);
+            let needs = &needs[usize::from(by_default)..];
+            context.trial(&format!("behaviour: {name}"), needs, move |context| {
                 run(&shared.get(context)?.stage()?)
             })
         })

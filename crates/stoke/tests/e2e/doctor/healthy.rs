@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::behaviours::application;
 use crate::behaviours::ground::{Shared, Stage};
-use crate::common::Context;
+use crate::common::{Context, Need};
 
 /// Healthy programs, run by one driver after the other in local mode: what each writes is a run of its own.
 const PROGRAMS: &str = include_str!("healthy.py");
@@ -36,7 +36,7 @@ const IN_CLUSTER: [(&str, &str); 6] = [
     ),
 ];
 
-pub fn trials(context: &Context, needs: &[Result<(), String>], shared: &Arc<Shared>) -> Vec<Trial> {
+pub fn trials(context: &Context, needs: &[Need], shared: &Arc<Shared>) -> Vec<Trial> {
     let mut trials: Vec<Trial> = IN_CLUSTER
         .into_iter()
         .map(|(name, code)| {

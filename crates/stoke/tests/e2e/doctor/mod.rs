@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::behaviours::ground::{Shared, Stage, given};
 use crate::behaviours::{application, merge};
-use crate::common::{Context, program};
+use crate::common::{Context, Need, full, program};
 use faults::Fault;
 
 /// How long a fault may take to show on a slow machine.
@@ -19,10 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let spark = match given() {
-        Some(_) => Ok(()),
+        Some(_) => Need::Found(Ok(())),
         None => context.spark("4.1.4"),
     };
     let needs = [
+        full(),
         spark,
         program("kubectl", "see the Kubernetes documentation, `Install kubectl`"),
     ];

@@ -11,10 +11,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use crate::common::{Context, VERSIONS};
+use crate::common::{Context, VERSIONS, full};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
-    let spark = [context.spark(VERSIONS[0])];
+    let spark = [full(), context.spark(VERSIONS[0])];
     vec![
         context.trial(
             "endurance: of two starts at once one is told that the other runs",
@@ -43,10 +43,14 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         ),
         context.trial(
             "endurance: many objects are listed in chunks, whole, and watched",
-            &[],
+            &[full()],
             many::many,
         ),
-        context.trial("endurance: a slow watcher costs no memory", &[], many::slow_watcher),
+        context.trial(
+            "endurance: a slow watcher costs no memory",
+            &[full()],
+            many::slow_watcher,
+        ),
     ]
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::OPERATOR;
 use super::rig::{IMAGE, NEXT_IMAGE, Rig};
 use crate::behaviours::{WAIT, application_of};
-use crate::common::{eventually, expect_code, expect_parts, repository, target_directory};
+use crate::common::{eventually, expect_code, expect_parts, repository};
 
 type Way = fn(&Rig) -> Result<(), Failed>;
 
@@ -85,7 +85,7 @@ fn kustomize(rig: &Rig) -> Result<(), Failed> {
     let made = made.to_string_lossy();
     rig.kubectl(&["apply", "--server-side", "-k", &made])?;
     works(rig, || {
-        let patched = tempfile::tempdir_in(target_directory())?;
+        let patched = tempfile::tempdir_in(stoke_testkit::target_directory())?;
         let deploy = patched.path().join("deploy");
         expect_code(
             &Command::new("cp")
@@ -237,7 +237,7 @@ fn helm() -> Result<PathBuf, Failed> {
     {
         return Ok(found);
     }
-    let folder = target_directory().join("helm");
+    let folder = stoke_testkit::target_directory().join("helm");
     let helm = folder.join("helm");
     if !helm.exists() {
         let mut build = Command::new("go");

@@ -24,7 +24,9 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::behaviours::ground::{Ground, Stage};
 use crate::behaviours::{BEHAVIOURS, Behaviour};
-use crate::common::{Context, eventually, expect_code, repository, target_directory};
+use stoke_testkit::{Tier, target_directory};
+
+use crate::common::{Context, Need, eventually, expect_code, repository};
 use rig::{IMAGE, Rig};
 
 /// Name and namespace of the operator that behaviours use.
@@ -33,7 +35,7 @@ pub const OPERATOR: &str = "stoke-test";
 pub const LABEL: &str = "real";
 
 pub fn trials(context: &Context) -> Vec<Trial> {
-    let needs = [rig::needs()];
+    let needs = [Need::Tier(Tier::Real), Need::Found(rig::needs())];
     let mut trials = vec![
         context.trial("documents: production.md names what tier real runs", &[], |_| {
             documented()
@@ -63,7 +65,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
 
 fn reported(
     context: &Context,
-    needs: &[Result<(), String>],
+    needs: &[Need],
     name: String,
     run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
 ) -> Trial {

@@ -7,7 +7,7 @@ use super::rig::{Rig, S3};
 use super::{Row, install_operator};
 use crate::behaviours::ground::{Stage, image};
 use crate::behaviours::{WAIT, application, driver, of};
-use crate::common::{expect_code, expect_parts, repository, target_directory, text};
+use crate::common::{expect_code, expect_parts, repository, text};
 use crate::connect;
 
 /// Each with its name.
@@ -203,7 +203,7 @@ fn restricted(stage: &Stage<'_>) -> Result<(), Failed> {
 
 fn connected(stage: &Stage<'_>) -> Result<(), Failed> {
     let rig = Rig::get()?;
-    let python = connect::client_python(&target_directory().join("stoke-test-home"))?;
+    let python = connect::client_python(&stoke_testkit::spark::home())?;
     let manifest = json!({"apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": "lab"}, "spec": {
         "sparkVersion": "4.1.4", "image": image(),
         "server": {"cores": 1, "memory": "1g", "serviceAccount": "spark"},

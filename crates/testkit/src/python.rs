@@ -1,11 +1,13 @@
-//! Python environments of tests, in the target directory. Other rooms' tests take this file by its path.
+//! Python environments of tests, in the target directory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
+
+use crate::target_directory;
 
 /// A virtual environment with these packages: its Python. Made once for each list of packages.
 pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let directory = target_directory().join("tmp").join(name);
     let python = directory.join("bin/python");
     let done = directory.join("done");
     let wanted = packages.join(" ");

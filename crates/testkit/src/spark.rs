@@ -1,15 +1,19 @@
 //! A Spark for tests that read its jars or run it, from the home that all tests share.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use stoke_runtime::{Runtime, Runtimes, Version};
 
+use crate::target_directory;
+
+/// The home that all tests share: its Sparks stay from run to run.
+pub fn home() -> PathBuf {
+    target_directory().join("stoke-test-home")
+}
+
 /// The Spark of a version, installed from the Python package index where it is not there yet; or the reason why it cannot be had.
 pub fn spark(version: &str) -> Result<Runtime, String> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .ok_or("no target directory")?;
-    let runtimes = Runtimes::new(target.join("stoke-test-home"));
+    let runtimes = Runtimes::new(home());
     let wanted: Version = version.parse().map_err(|error| format!("{error}"))?;
     match runtimes.find(&wanted).map_err(|error| error.to_string())? {
         Some(runtime) => Ok(runtime),

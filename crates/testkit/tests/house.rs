@@ -1,0 +1,152 @@
+//! The house is as its documents say: rooms and what they use, test programs and their tiers, the paths that ARCHITECTURE.md names.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
+}
+
+/// Each room with the rooms it depends on; those of tests are left out.
+fn rooms() -> BTreeMap<String, Vec<String>> {
+    let crates = std::fs::read_dir(repository().join("crates")).unwrap().flatten();
+    let rooms = crates.filter(|entry| entry.path().join("Cargo.toml").exists());
+    rooms
+        .map(|entry| {
+            let room = entry.file_name().into_string().unwrap();
+            let manifest = read(&format!("crates/{room}/Cargo.toml"));
+            let (_, after) = manifest.split_once("[dependencies]").unwrap_or_default();
+            let lines = after.lines().take_while(|line| !line.starts_with('['));
+            let names = lines.filter_map(|line| line.strip_prefix("stoke-")?.split(['.', ' ']).next());
+            let mut used: Vec<String> = names.map(str::to_owned).collect();
+            used.sort();
+            (room, used)
+        })
+        .collect()
+}
+
+/// Rows of a table of Markdown that begin with a link or a code span: its text, and the other cells.
+fn rows(text: &str) -> impl Iterator<Item = (String, Vec<&str>)> {
+    text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix('|')?.trim_end_matches('|').split('|').map(str::trim);
+        let first = cells.next()?;
+        let name = match first.strip_prefix('[') {
+            Some(link) => link.split(']').next()?,
+            None => first.strip_prefix('`')?.strip_suffix('`')?,
+        };
+        Some((name.to_owned(), cells.collect()))
+    })
+}
+
+#[test]
+fn every_room_is_in_the_list_with_what_it_uses() {
+    let text = read("crates/README.md");
+    let mut listed: BTreeMap<String, Vec<String>> = rows(&text)
+        .map(|(room, cells)| {
+            let used = cells[1].split(", ").filter(|name| !name.is_empty());
+            (room, used.map(str::to_owned).collect())
+        })
+        .collect();
+    let mut rooms = rooms();
+    // It uses all of them, and says so.
+    assert_eq!(listed.remove("stoke").unwrap(), ["all but testkit"]);
+    let used = rooms.remove("stoke").unwrap();
+    assert!(!used.contains(&"testkit".to_owned()), "{used:?}");
+    assert_eq!(listed, rooms);
+}
+
+#[test]
+fn arrows_point_down_in_the_map() {
+    let text = read("ARCHITECTURE.md");
+    let map = text.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut floor = 0;
+    let mut floors: BTreeMap<&str, usize> = BTreeMap::new();
+    let rooms = rooms();
+    for line in map.lines() {
+        floor += usize::from(line.is_empty());
+        for word in line.split_whitespace() {
+            if rooms.contains_key(word) {
+                floors.entry(word).or_insert(floor);
+            }
+        }
+    }
+    // The floor of the tests is the lowest of the picture, and what it uses is above it.
+    for (room, used) in rooms.iter().filter(|(room, _)| *room != "testkit") {
+        let own = floors[room.as_str()];
+        for other in used {
+            assert!(
+                floors[other.as_str()] >= own,
+                "{room} uses {other}, which the map shows above it"
+            );
+        }
+    }
+    assert_eq!(floors.len(), rooms.len(), "rooms that the map does not show");
+}
+
+#[test]
+fn every_test_program_has_its_tiers_written_down() {
+    let text = read("CONTRIBUTING.md");
+    let mut listed: Vec<String> = rows(&text).map(|(program, _)| program).collect();
+    listed.retain(|program| program.contains('/'));
+    let mut programs = Vec::new();
+    for room in rooms().keys() {
+        let tests = repository().join("crates").join(room).join("tests");
+        for entry in std::fs::read_dir(tests).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if let Some(program) = name.strip_suffix(".rs") {
+                programs.push(format!("{room}/{program}"));
+            } else if path.join("main.rs").exists() {
+                programs.push(format!("{room}/{name}"));
+            }
+        }
+    }
+    programs.sort();
+    listed.sort();
+    assert_eq!(listed, programs);
+}
+
+#[test]
+fn paths_in_the_architecture_exist() {
+    let text = read("ARCHITECTURE.md");
+    let spans = text.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> = spans
+        .filter(|span| span.starts_with("crates/") || span.starts_with("docs/"))
+        .filter(|span| !span.contains(['<', ' ']))
+        .collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    for path in paths {
+        assert!(repository().join(path).exists(), "{path} is not there");
+    }
+}
+
+#[test]
+fn no_room_takes_a_file_of_another_by_its_path() {
+    fn files(directory: &Path, into: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                files(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push(path);
+            }
+        }
+    }
+    for room in rooms().keys() {
+        let (root, mut found) = (repository().join("crates").join(room), Vec::new());
+        files(&root, &mut found);
+        let root = root.canonicalize().unwrap();
+        for file in found {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for line in text.lines().filter_map(|line| line.trim().strip_prefix("#[path = \"")) {
+                let target = file.parent().unwrap().join(line.split('"').next().unwrap());
+                let target = target.canonicalize().unwrap();
+                assert!(target.starts_with(&root), "{}: {line}", file.display());
+            }
+        }
+    }
+}
