@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use crate::cost::{self, Prices, Window, focus, showback};
+use crate::doctor::examine;
 use crate::doctor::performance::fixture;
-use crate::facts::Run;
-use crate::facts::run::{Outcome, Task};
+use crate::facts::run::{Outcome, Plan as Node, Query, Task};
+use crate::facts::{Facts, Run};
 use crate::size::{self, Options};
 use crate::whatif::{Plan, what_if};
 
@@ -43,7 +44,12 @@ fn task() -> impl Strategy<Value = Task> {
             duration,
             run_time: duration,
             cpu_time: index,
-            gc_time: duration,
+            gc_time: duration / 2,
+            deserialize_time: index,
+            fetch_wait: duration,
+            attempt: (index % 3) as u16,
+            output: bytes,
+            records: bytes,
             input: bytes,
             shuffle_read: bytes,
             shuffle_write: bytes,
@@ -56,15 +62,63 @@ fn task() -> impl Strategy<Value = Task> {
     )
 }
 
+/// A plan of what rules look for, with the metrics they read, all of one amount.
+fn plan(amount: i64) -> Node {
+    const METRICS: [&str; 18] = [
+        "number of files read",
+        "size of files read",
+        "number of written files",
+        "written output",
+        "job commit time",
+        "sort time",
+        "shuffle write time",
+        "shuffle bytes written",
+        "data size",
+        "time to collect",
+        "time to build",
+        "time to broadcast",
+        "number of output rows",
+        "data sent to Python workers",
+        "data returned from Python workers",
+        "time to run Python workers",
+        "records read",
+        "spill size",
+    ];
+    let node = |name: &str, children: Vec<Node>| Node {
+        name: name.to_owned(),
+        text: format!("{name} [id#1], Location: InMemoryFileIndex[s3a://b/t], SinglePartition"),
+        metrics: METRICS
+            .iter()
+            .map(|name| ((*name).to_owned(), "sum".to_owned(), Some(amount)))
+            .collect(),
+        children,
+    };
+    let side = || node("Sort", vec![node("Exchange", vec![node("Scan parquet", vec![])])]);
+    let join = node("SortMergeJoin", vec![side(), side()]);
+    let broadcast = node("BroadcastHashJoin", vec![node("BroadcastExchange", vec![join])]);
+    let python = node(
+        "BatchEvalPython",
+        vec![node("CartesianProduct", vec![broadcast, side()])],
+    );
+    node("Execute InsertIntoHadoopFsRelationCommand", vec![python])
+}
+
 fn run() -> impl Strategy<Value = Run> {
     (
         (time(), time(), time(), small()),
         prop::collection::vec((time(), prop::option::of(time()), small(), time()), 1..4),
         prop::collection::vec(prop::collection::vec(task(), 0..4), 0..3),
-        (memory(), memory(), amount()),
+        (memory(), memory(), amount(), 0..9usize),
     )
         .prop_map(
-            |((started, ended, last, cpus), executors, stages, (heap, overhead, total))| {
+            |((started, ended, last, cpus), executors, stages, (heap, overhead, total, times))| {
+                // Sums go beyond what one number may be.
+                let executors: Vec<_> = executors
+                    .iter()
+                    .cycle()
+                    .take(executors.len() << times)
+                    .copied()
+                    .collect();
                 let mut run = fixture::run(executors.len(), 1, 1_000);
                 (run.started, run.ended, run.last_event) = (started, Some(ended), last);
                 for (executor, (added, removed, cores, peak)) in run.executors.iter_mut().zip(executors) {
@@ -79,6 +133,27 @@ fn run() -> impl Strategy<Value = Run> {
                     stage.totals.shuffle_read = total;
                     stage.totals.disk_spilled = total;
                     stage.totals.input = total;
+                    stage.totals.output = total;
+                    stage.totals.shuffle_write = total;
+                    stage.totals.result_size = total;
+                    stage.totals.run_time = total / 2;
+                    stage.totals.gc_time = total / 2;
+                    stage.totals.fetch_wait = total;
+                    stage.totals.duration = total;
+                    stage.query = Some(1);
+                    let job = run.jobs.entry(id).or_default();
+                    (job.started, job.ended, job.query) = (started, Some(ended), Some(1));
+                }
+                let query = Query {
+                    started: last,
+                    ended: Some(ended),
+                    jobs: run.jobs.keys().copied().collect(),
+                    plan: plan(total as i64),
+                    ..Query::default()
+                };
+                run.queries.insert(1, query);
+                if times % 2 == 0 {
+                    run.ended = None;
                 }
                 run.spark.insert("spark.executor.memory".to_owned(), heap);
                 run.spark.insert("spark.executor.memoryOverhead".to_owned(), overhead);
@@ -123,6 +198,10 @@ proptest! {
                     report.csv();
                 }
             }
+        }
+        let facts = Facts { run: Some(run.clone()), ..Facts::default() };
+        for finding in examine(&facts) {
+            serde_json::to_string(&finding).unwrap();
         }
         if let Ok(size) = size::for_run(&run, &Options::default()) {
             serde_json::to_string(&size).unwrap();

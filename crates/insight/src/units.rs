@@ -14,7 +14,7 @@ pub fn bytes(bytes: u64) -> String {
 
 /// Milliseconds: `850 ms`, `12.5 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(milliseconds: u64) -> String {
-    let seconds = (milliseconds + 500) / 1000;
+    let seconds = milliseconds.saturating_add(500) / 1000;
     match milliseconds {
         0..1_000 => format!("{milliseconds} ms"),
         1_000..60_000 => format!("{} s", short(milliseconds as f64 / 1000.0)),
@@ -48,6 +48,11 @@ pub fn short(value: f64) -> String {
         true => format!("{rounded:.0}"),
         false => format!("{rounded:.1}"),
     }
+}
+
+/// The next multiple of a step that is no less; the largest number where there is none.
+pub fn up_to_multiple(number: u64, step: u64) -> u64 {
+    number.checked_next_multiple_of(step).unwrap_or(u64::MAX)
 }
 
 /// A size Spark's configuration takes: `768m`, `4g`; whole MiB, rounded up.

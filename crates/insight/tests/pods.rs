@@ -347,6 +347,111 @@ fn executors_that_were_evicted_or_taken_away() {
     }
 }
 
+/// An executor whose pod is gone, as a drain leaves it; what is seen of its node, words of the cause.
+#[test]
+fn an_executor_that_went_with_its_node() {
+    let log = "26/11/23 16:28:50 ERROR TaskSchedulerImpl: Lost executor 1 on 10.0.0.7: The executor with id 1 was deleted by a user or the framework.\n26/11/23 16:28:50 WARN TaskSetManager: Lost task 0.0 in stage 0.0 (TID 0) (10.0.0.7 executor 1): ExecutorLostFailure (executor 1 exited unrelated to the running tasks) Reason: The executor with id 1 was deleted by a user or the framework.\n";
+    let of_node = |name: &str, reason: &str, message: &str| json!({"involvedObject": {"kind": "Node", "name": name}, "type": "Normal", "reason": reason, "message": message});
+    let assigned = json!({"involvedObject": {"kind": "Pod", "name": "etl-0123456789abcdef-exec-1"}, "type": "Normal", "reason": "Scheduled",
+        "message": "Successfully assigned team-a/etl-0123456789abcdef-exec-1 to n1"});
+    let node = |spec: Value| json!({"metadata": {"name": "n1"}, "spec": spec});
+    for (nodes, event, id, words) in [
+        (
+            vec![node(json!({"unschedulable": true}))],
+            None,
+            "executor-preempted",
+            "drained",
+        ),
+        (
+            vec![node(
+                json!({"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]}),
+            )],
+            None,
+            "executor-preempted",
+            "taken out of service",
+        ),
+        (
+            vec![],
+            Some(of_node("n1", "SpotInterruption", "Spot Interruption event received")),
+            "executor-preempted",
+            "spot or preemptible",
+        ),
+        (
+            vec![],
+            Some(of_node(
+                "n1",
+                "NodeNotSchedulable",
+                "Node n1 status is now: NodeNotSchedulable",
+            )),
+            "executor-preempted",
+            "drained",
+        ),
+        // Another node's trouble is none of its.
+        (
+            vec![],
+            Some(of_node("n2", "NodeNotSchedulable", "")),
+            "executor-pod-deleted",
+            "somebody",
+        ),
+        (
+            vec![node(json!({}))],
+            Some(of_node("n1", "NodeReady", "")),
+            "executor-pod-deleted",
+            "somebody",
+        ),
+    ] {
+        let objects = Objects {
+            application: application("FAILED", "driver container failed"),
+            events: [Some(assigned.clone()), event.clone()].into_iter().flatten().collect(),
+            nodes,
+            ..Objects::default()
+        };
+        let found = first(objects, log, "");
+        assert_eq!(found.id, id, "{event:?}: {}", found.cause);
+        assert!(found.cause.contains(words), "{event:?}: {}", found.cause);
+    }
+}
+
+#[test]
+fn a_volume_that_held_too_much_is_named_and_only_sparks_own_is_patched() {
+    for (message, words, patched) in [
+        (
+            "Usage of EmptyDir volume \"data\" exceeds the limit \"20Mi\". ",
+            "the volume data held more than its limit of 20Mi",
+            false,
+        ),
+        (
+            "Usage of EmptyDir volume \"spark-local-dir-1\" exceeds the limit \"1Gi\". ",
+            "the volume spark-local-dir-1 held more than its limit of 1Gi",
+            true,
+        ),
+        (
+            "Container spark-kubernetes-executor exceeded its local ephemeral storage limit \"2Gi\". ",
+            "more than its limit of 2Gi",
+            true,
+        ),
+        (
+            "The node was low on resource: ephemeral-storage. ",
+            "or the node's disk ran full",
+            true,
+        ),
+    ] {
+        let objects = Objects {
+            application: application("RUNNING", ""),
+            pods: vec![pod(
+                "executor",
+                "1",
+                json!({"phase": "Failed", "reason": "Evicted", "message": message}),
+            )],
+            ..Objects::default()
+        };
+        let found = first(objects, "", "");
+        assert_eq!(found.id, "executor-evicted-storage");
+        assert!(found.cause.contains(words), "{}", found.cause);
+        assert_eq!(found.fix.patch.is_some(), patched, "{message}");
+    }
+}
+
 #[test]
 fn the_driver_that_may_not_make_executors() {
     let log = "26/11/22 03:10:00 ERROR SparkContext: Error initializing SparkContext.\norg.apache.spark.SparkException: External scheduler cannot be instantiated\n\tat org.apache.spark.SparkContext$.createTaskScheduler(SparkContext.scala:3204)\nCaused by: io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: GET at: https://kubernetes.default.svc/api/v1/namespaces/team-a/pods/etl-driver. Message: pods \"etl-driver\" is forbidden: User \"system:serviceaccount:team-a:default\" cannot get resource \"pods\" in API group \"\" in the namespace \"team-a\". Received status: Status(apiVersion=v1, code=403)\n\tat io.fabric8.kubernetes.client.dsl.internal.OperationSupport.requestFailure(OperationSupport.java:1)\nException in thread \"main\" org.apache.spark.SparkException: External scheduler cannot be instantiated\n\tat org.apache.spark.SparkContext$.createTaskScheduler(SparkContext.scala:3204)\nCaused by: io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: GET at: https://kubernetes.default.svc/api/v1/namespaces/team-a/pods/etl-driver. Message: pods \"etl-driver\" is forbidden: User \"system:serviceaccount:team-a:default\" cannot get resource \"pods\" in API group \"\" in the namespace \"team-a\". Received status: Status(apiVersion=v1, code=403)\n";

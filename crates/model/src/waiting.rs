@@ -1,4 +1,4 @@
-//! What a pod that does not start waits for, since when, and who can change it.
+//! What a pod that does not start waits for, since when, and who can change it; and what [executors that are not even made](refused) do.
 //!
 //! In: the pod, and events about it where they were asked for. Out: a [`Waiting`], or none while all goes as always. The clock stays outside: a
 //! [`Waiting`] says from when on it is worth telling.
@@ -7,6 +7,8 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod, PodCondition};
+
+pub mod refused;
 
 /// Reasons of a waiting container that are part of every normal start.
 pub const NORMAL_WAITING: [&str; 2] = ["ContainerCreating", "PodInitializing"];

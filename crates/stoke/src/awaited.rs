@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt};
 use stoke_model::names;
+use stoke_model::waiting::refused::Refusals;
 use stoke_model::waiting::{self, Waiting};
 
 /// Pods whose events are asked for in one look: what holds up many of one application is the same for all.
 const ASKED: usize = 3;
+/// Drivers whose logs are read in one look.
+const READ: usize = 8;
+/// Lines of a driver's log that are read for what it was refused: a refusal has some forty, and there is one with each try.
+const LINES: i64 = 20_000;
 /// An answer that takes longer is not waited for: there is another look.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -83,6 +88,46 @@ pub async fn of_pods<'a>(client: &Client, pods: &[&'a Pod], now: Timestamp) -> V
         }
     }
     found
+}
+
+/// Drivers that run and may not have the executors they ask for, those with the fewest executors first: only their logs tell.
+pub async fn of_refused<'a>(client: &Client, pods: &'a [Pod]) -> Vec<(&'a Pod, Waiting)> {
+    let mut found = Vec::new();
+    for pod in drivers(pods).into_iter().take(READ) {
+        let namespace = pod.namespace().unwrap_or_default();
+        let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+        let parameters = LogParams {
+            container: Some(names::DRIVER_CONTAINER.to_owned()),
+            tail_lines: Some(LINES),
+            timestamps: true,
+            ..LogParams::default()
+        };
+        let name = pod.name_any();
+        let log = tokio::time::timeout(PATIENCE, api.logs(&name, &parameters)).await;
+        let Ok(Ok(log)) = log else { continue };
+        if let Some(waits) = Refusals::of_log(&log, &namespace).standing() {
+            found.push((pod, waits.clone()));
+        }
+    }
+    found
+}
+
+/// Drivers that run, those with the fewest executors that do first.
+fn drivers(pods: &[Pod]) -> Vec<&Pod> {
+    let label = |pod: &Pod, name: &str| pod.labels().get(name).cloned();
+    let runs = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+    let of = |role: &'static str| {
+        let of_role = move |pod: &&Pod| label(pod, names::LABEL_SPARK_ROLE).as_deref() == Some(role);
+        pods.iter().filter(runs).filter(of_role)
+    };
+    let key = |pod: &Pod| (pod.namespace(), label(pod, names::LABEL_SPARK_APP_SELECTOR));
+    let mut executors: BTreeMap<_, usize> = BTreeMap::new();
+    for executor in of(names::ROLE_EXECUTOR) {
+        *executors.entry(key(executor)).or_default() += 1;
+    }
+    let mut drivers: Vec<&Pod> = of(names::ROLE_DRIVER).collect();
+    drivers.sort_by_key(|pod| executors.get(&key(pod)).copied().unwrap_or_default());
+    drivers
 }
 
 /// Who may not read them learns less.

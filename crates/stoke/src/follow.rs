@@ -5,12 +5,14 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, LogParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use stoke_model::crd::{ApplicationStateType, SparkApplication};
 use stoke_model::names;
+use stoke_model::waiting::refused::Refusals;
 use stoke_operator::quality;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -86,6 +88,7 @@ pub async fn follow(
         tail: VecDeque::new(),
         executors: BTreeMap::new(),
         awaited: Awaited::default(),
+        refusals: Refusals::default(),
     };
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -198,6 +201,8 @@ struct Follower<'a> {
     tail: VecDeque<String>,
     executors: BTreeMap<String, Option<String>>,
     awaited: Awaited,
+    /// Executors the API server refused to make.
+    refusals: Refusals,
 }
 
 impl Follower<'_> {
@@ -255,6 +260,11 @@ impl Follower<'_> {
     }
 
     fn line(&mut self, line: String) {
+        let namespace = self.application.namespace().unwrap_or_default();
+        let refused = self.refusals.line(&line, Some(Timestamp::now()), &namespace);
+        if let Some(text) = refused.map(|waits| format!("executors: {waits}")) {
+            self.wait(&text);
+        }
         let voice = self.progress.line(&line);
         match voice {
             Voice::Application if self.terminal.format() == Format::Text => self.terminal.out(&line),

@@ -471,6 +471,11 @@ impl Run {
         }
         for query in self.queries.values_mut() {
             bounds.signed([&mut query.started].into_iter().chain(&mut query.ended));
+            let mut nodes = vec![&mut query.plan];
+            while let Some(node) = nodes.pop() {
+                bounds.signed(node.metrics.iter_mut().filter_map(|(.., value)| value.as_mut()));
+                nodes.extend(&mut node.children);
+            }
         }
         self.stages.values_mut().for_each(|stage| bounds.stage(stage));
         if bounds.beyond > 0 {

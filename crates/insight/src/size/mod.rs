@@ -14,7 +14,7 @@ pub use data::{DataSize, for_data};
 pub use node::{DAEMONSET_CPU, DAEMONSET_MEMORY, NodeShape, Packing, Provider, Reserve, pack};
 pub use observed::for_run;
 
-use crate::units::{bytes, count, memory, short};
+use crate::units::{bytes, count, memory, short, up_to_multiple};
 
 /// Cores an executor has at most: with more, tasks of one JVM get in each other's way at the heap and at the storage client (the rule comes
 /// from measurements of HDFS clients, five streams each; it is kept as an upper bound).
@@ -198,9 +198,7 @@ impl Options {
 
     /// What a container has beside a heap.
     fn overhead(&self, heap: u64) -> u64 {
-        ((heap as f64 * self.factor()) as u64)
-            .max(LEAST_OVERHEAD)
-            .next_multiple_of(1 << 20)
+        up_to_multiple(((heap as f64 * self.factor()) as u64).max(LEAST_OVERHEAD), 1 << 20)
     }
 
     /// The largest heap of a container, in whole quarters of a GiB.

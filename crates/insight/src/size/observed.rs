@@ -4,7 +4,7 @@ use super::{MOST_CORES, Options, PARTITION, SizeError, Sizing, driver, pack};
 use crate::doctor::performance::{self, peak};
 use crate::facts::Run;
 use crate::facts::run::{DRIVER, Outcome};
-use crate::units::{bytes, count, duration, percent, short};
+use crate::units::{bytes, count, duration, percent, short, up_to_multiple};
 
 /// Room above the highest heap that was seen. Ours: data of the next run may be larger by as much.
 const HEADROOM: f64 = 1.3;
@@ -150,14 +150,14 @@ fn heap(run: &Run, cores: u32, had: u32, local: bool, reasons: &mut Vec<String>,
             peaks.len()
         ));
         reasons.push(format!("{} of heap, as it was", bytes(given)));
-        return scaled(given).max(LEAST_HEAP).next_multiple_of(256 << 20);
+        return up_to_multiple(scaled(given).max(LEAST_HEAP), 256 << 20);
     }
     // The heap was full of what could be collected as well: the peak cannot tell more than what was given.
     let wanted = match spilled {
         0 => (highest as f64 * HEADROOM) as u64,
         _ => given.saturating_add(spilled_by_task.saturating_mul(had.into())),
     };
-    let heap = scaled(wanted).max(LEAST_HEAP).next_multiple_of(256 << 20);
+    let heap = up_to_multiple(scaled(wanted).max(LEAST_HEAP), 256 << 20);
     reasons.push(match spilled {
         0 => format!(
             "{} of heap: the highest of {} executors' peaks was {} of {}{}, and 30 % of room (the peak counts garbage too, so less may do)",
@@ -198,9 +198,8 @@ fn overhead(run: &Run, heap: u64, options: &Options, reasons: &mut Vec<String>, 
     let by_factor = options.overhead(heap);
     match beyond.and_then(|beyond| beyond.into_iter().max()) {
         Some(most) => {
-            let wanted = ((most.saturating_add(off_heap) as f64 * HEADROOM) as u64)
-                .max(super::LEAST_OVERHEAD)
-                .next_multiple_of(64 << 20);
+            let wanted = ((most.saturating_add(off_heap) as f64 * HEADROOM) as u64).max(super::LEAST_OVERHEAD);
+            let wanted = up_to_multiple(wanted, 64 << 20);
             reasons.push(format!(
                 "{} of overhead: processes came to {} beside the heap, the JVM's own off-heap memory to {}",
                 bytes(wanted),

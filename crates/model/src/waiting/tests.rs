@@ -320,3 +320,100 @@ fn what_is_over_is_not_told() {
     other.involved_object.name = Some("other".into());
     assert_eq!(of_pod(&pod, &[other]).unwrap().reason, "NodeNotReporting");
 }
+
+/// A line of Spark 4.1.4's driver, at a time, about this executor.
+fn refused_line(executor: u32, said: &str) -> String {
+    format!(
+        "io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: POST at: https://kubernetes.default.svc:443/api/v1/namespaces/jobs/pods. Message: pods \"pi-exec-{executor}\" is forbidden: {said}. Received status: Status(apiVersion=v1, code=403)."
+    )
+}
+
+const QUOTA: &str = "exceeded quota: team, requested: pods=1, used: pods=2, limited: pods=2";
+
+#[test]
+fn what_refuses_executors_is_told_with_who_can_change_it() {
+    for (line, reason, words) in [
+        (refused_line(1, QUOTA), "QuotaExceeded", &["limited: pods=2", "resourcequota team", "administers the namespace"][..]),
+        (
+            refused_line(1, "failed quota: team: must specify limits.memory for: spark-kubernetes-executor"),
+            "QuotaExceeded",
+            &["must specify limits.memory", "resourcequota team"],
+        ),
+        (
+            refused_line(1, "violates PodSecurity \"restricted:latest\": runAsNonRoot != true"),
+            "PodSecurityDenied",
+            &["runAsNonRoot", "security context"],
+        ),
+        (
+            refused_line(1, "maximum memory usage per Container is 256Mi, but limit is 896Mi"),
+            "LimitRangeExceeded",
+            &["256Mi", "LimitRange"],
+        ),
+        (
+            "Caused by: Failure executing: POST at: https://k/api/v1/namespaces/jobs/pods. Message: admission webhook \"policy.corp\" denied the request: no team label. Received status: x".to_owned(),
+            "AdmissionDenied",
+            &["no team label", "make an exception"],
+        ),
+        (
+            "Failure executing: POST at: https://k/api/v1/namespaces/jobs/pods. Message: Internal error occurred: failed calling webhook \"policy.corp\": connection refused. Received status: x".to_owned(),
+            "WebhookFailed",
+            &["policy.corp", "brought back"],
+        ),
+        (
+            "Failure executing: POST at: https://k/api/v1/namespaces/jobs/pods. Message: pods is forbidden: User \"system:serviceaccount:jobs:spark\" cannot create resource \"pods\" in API group \"\" in the namespace \"jobs\". Received status: x".to_owned(),
+            "Forbidden",
+            &["system:serviceaccount:jobs:spark", "ServiceAccount"],
+        ),
+        // The structured log escapes its quotes.
+        (refused_line(1, QUOTA).replace('"', "\\\""), "QuotaExceeded", &["limited: pods=2"]),
+    ] {
+        let mut refusals = refused::Refusals::default();
+        let at = "2026-01-01T00:00:10Z".parse().ok();
+        let told = refusals.line(&line, at, "jobs").unwrap();
+        assert_eq!(told.reason, reason, "{line}");
+        let text = told.to_string();
+        for word in words.iter().chain(&["since 2026-01-01T00:00:10Z"]) {
+            assert!(text.contains(word), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_stands_until_an_executor_comes_and_is_told_once() {
+    let at = |second: i64| Timestamp::from_second(second).ok();
+    let mut refusals = refused::Refusals::default();
+    for (second, line, told, stands) in [
+        (1, "26/11/22 INFO SparkContext: Running Spark".to_owned(), false, None),
+        (2, refused_line(1, QUOTA), true, Some(2)),
+        // The next try fares the same, with other numbers: since when does not change.
+        (3, refused_line(2, &QUOTA.replace("used: pods=2", "used: pods=3")), false, Some(2)),
+        (4, refused_line(3, "exceeded quota: other, requested: a=1, used: a=1, limited: a=1"), true, Some(4)),
+        (
+            5,
+            "INFO KubernetesDriverEndpoint: Registered executor NettyRpcEndpointRef(spark-client://Executor) (10.0.0.7) with ID 1".to_owned(),
+            false,
+            None,
+        ),
+        (6, refused_line(4, QUOTA), true, Some(6)),
+        // Other objects, other verbs.
+        (7, refused_line(4, QUOTA).replace("/pods.", "/configmaps."), false, Some(6)),
+        (8, refused_line(4, QUOTA).replace("POST", "GET"), false, Some(6)),
+    ] {
+        assert_eq!(refusals.line(&line, at(second), "jobs").is_some(), told, "{second}");
+        let since = refusals.standing().and_then(|waits| waits.since);
+        assert_eq!(since, stands.and_then(at), "{second}");
+    }
+}
+
+#[test]
+fn a_log_with_times_tells_since_when() {
+    let log = format!(
+        "2026-01-01T00:00:01.5Z WARN ExecutorPodsSnapshotsStoreImpl: x\n2026-01-01T00:00:02.25Z {}\n2026-01-01T00:00:09Z \n\n2026-01-01T00:00:10Z {}",
+        refused_line(1, QUOTA),
+        refused_line(2, QUOTA)
+    );
+    let refusals = refused::Refusals::of_log(&log, "jobs");
+    let waits = refusals.standing().unwrap();
+    assert_eq!(waits.since, "2026-01-01T00:00:02.25Z".parse().ok());
+    assert_eq!(waits.message, QUOTA);
+}

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use stoke_model::crd::SparkApplication;
 
-use crate::awaited::of_pods;
+use crate::awaited::{of_pods, of_refused};
 use crate::cli::Context;
 use crate::commands::down::process_of;
 use crate::commands::up::history_of;
@@ -60,6 +60,7 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
         .filter(|pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Pending"))
         .collect();
     let waiting = of_pods(&client, &pending, jiff::Timestamp::now()).await;
+    let refused = of_refused(&client, &pods).await;
     let objects = object_store::endpoint(&directory).await;
     let history = history_of(&directory);
     match terminal.format() {
@@ -69,10 +70,12 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
             "history": history,
             "nodesNotReady": sick,
             "pods": { "running": phase("Running"), "pending": phase("Pending") },
-            "waiting": waiting.iter().map(|(pod, waits)| json!({
-                "pod": pod.name_any(), "namespace": pod.namespace(), "reason": waits.reason, "message": waits.message,
-                "since": waits.since.map(|since| since.to_string()), "fix": waits.fix,
-            })).collect::<Vec<_>>(),
+            "waiting": waiting.iter().map(|(pod, waits)| (pod, waits, "itself"))
+                .chain(refused.iter().map(|(pod, waits)| (pod, waits, "executors")))
+                .map(|(pod, waits, what)| json!({
+                    "pod": pod.name_any(), "namespace": pod.namespace(), "waitsFor": what, "reason": waits.reason, "message": waits.message,
+                    "since": waits.since.map(|since| since.to_string()), "fix": waits.fix,
+                })).collect::<Vec<_>>(),
             "applications": { "active": active, "all": applications.len() },
             "kubeconfig": directory.join("kubeconfig"),
         })),
@@ -91,6 +94,13 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
             for (pod, waits) in &waiting {
                 terminal.out(format!(
                     "pod {}/{} waits: {waits}",
+                    pod.namespace().unwrap_or_default(),
+                    pod.name_any()
+                ));
+            }
+            for (pod, waits) in &refused {
+                terminal.out(format!(
+                    "pod {}/{} waits for executors: {waits}",
                     pod.namespace().unwrap_or_default(),
                     pod.name_any()
                 ));

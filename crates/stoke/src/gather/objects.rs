@@ -33,13 +33,16 @@ pub async fn all(session: &Session, namespace: &str, name: &str) -> Outcome<Opti
         in_namespace("persistentvolumeclaims"),
     );
     let policies = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies");
-    let (pods, events, quotas, claims, policies, nodes) = tokio::join!(
+    // Events about nodes are kept in one namespace for all: a drain, a notice for a spot node.
+    let of_nodes = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.kind%3DNode";
+    let (pods, events, quotas, claims, policies, nodes, node_events) = tokio::join!(
         list(session, &pods),
         list(session, &events),
         list(session, &quotas),
         list(session, &claims),
         list(session, &policies),
         list(session, "/api/v1/nodes"),
+        list(session, of_nodes),
     );
     let mut notes = Vec::new();
     let mut seen = |what: &str, listed: Result<Vec<Value>, kube::Error>| match listed {
@@ -60,6 +63,8 @@ pub async fn all(session: &Session, namespace: &str, name: &str) -> Outcome<Opti
         nodes: seen("nodes", nodes)?,
         application,
     };
+    // Who may not see them is told nothing: nodes are others' business.
+    found.events.extend(node_events.unwrap_or_default());
     keep_own(&mut found, name);
     Ok(Some(Found { found, notes }))
 }
@@ -111,17 +116,16 @@ fn keep_own(objects: &mut Objects, name: &str) {
             false => &event["involvedObject"],
         };
         let of = text(&about["name"]);
+        // A name is used again by the next submission; times tell them apart, as text of one form.
+        let last = [&event["lastTimestamp"], &event["eventTime"], &event["firstTimestamp"]]
+            .into_iter()
+            .find_map(Value::as_str)
+            .unwrap_or_default();
+        let is_of_now = since.is_empty() || last.get(..19) >= since.get(..19);
         match about["kind"].as_str() {
             Some("SparkApplication") => of == name,
-            Some("Pod") => {
-                // A name is used again by the next submission; times tell them apart, as text of one form.
-                let last = [&event["lastTimestamp"], &event["eventTime"], &event["firstTimestamp"]]
-                    .into_iter()
-                    .find_map(Value::as_str)
-                    .unwrap_or_default();
-                (pods.contains(&of) || executor_of(&of, name))
-                    && (since.is_empty() || last.get(..19) >= since.get(..19))
-            }
+            Some("Pod") => (pods.contains(&of) || executor_of(&of, name)) && is_of_now,
+            Some("Node") => is_of_now,
             Some("PersistentVolumeClaim") => claims.contains(&of),
             _ => false,
         }
@@ -182,6 +186,8 @@ mod tests {
                 event("Pod", "etl-driver", "2026-01-02T00:00:00Z"),
                 event("Pod", "etl-0123456789abcdef-exec-1", "2026-01-02T00:00:09Z"),
                 event("Pod", "web", "2026-01-02T00:00:09Z"),
+                event("Node", "n1", "2026-01-01T00:00:09Z"),
+                event("Node", "n1", "2026-01-02T00:00:09Z"),
                 event("PersistentVolumeClaim", "data", "2026-01-02T00:00:09Z"),
             ],
             claims: vec![
@@ -197,6 +203,9 @@ mod tests {
             .iter()
             .map(|event| text(&event["involvedObject"]["name"]))
             .collect();
-        assert_eq!(names, ["etl", "etl-driver", "etl-0123456789abcdef-exec-1", "data"]);
+        assert_eq!(
+            names,
+            ["etl", "etl-driver", "etl-0123456789abcdef-exec-1", "n1", "data"]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Permissions: RBAC of the driver, quotas, admission webhooks, Pod Security.
 
+use stoke_model::waiting::refused::{self, quota_fix};
+
 use super::class::{Class, END, NONE_COME, THROWN, class, words};
 use super::texts::{TextRule, Told, hurts};
 use crate::doctor::Fix;
@@ -72,7 +74,7 @@ pub(super) static CLASSES: [&Class; 7] = [
 /// Its rules over texts.
 pub(super) const RULES: &[TextRule] = &[
     hurts(&QUOTA_EXCEEDED, &[&["exceeded quota"], &["failed quota"]], |told| {
-        Some(quota(told.line))
+        Some(quota(told.line, told.context.namespace()))
     }),
     hurts(&POD_SECURITY, &[&["violates PodSecurity"]], |told| {
         Some(pod_security(told.line))
@@ -124,10 +126,8 @@ pub(super) const RULES: &[TextRule] = &[
 ];
 
 /// Quota: name, requested, used, limited. Where several are exceeded the message has each with a comma.
-pub(super) fn quota(line: &str) -> (String, Fix) {
-    let name = after(line, "exceeded quota: ")
-        .or_else(|| after(line, "failed quota: "))
-        .and_then(|rest| rest.split([',', ':']).next());
+pub(super) fn quota(line: &str, namespace: &str) -> (String, Fix) {
+    let name = refused::quota(line);
     let part = |name: &str, end: &str| {
         let rest = after(line, name)?;
         Some(
@@ -139,7 +139,7 @@ pub(super) fn quota(line: &str) -> (String, Fix) {
                 .to_owned(),
         )
     };
-    let name = name.unwrap_or("?").trim();
+    let name = name.unwrap_or("?");
     if line.contains("must specify") {
         let what = part("must specify ", ". ").unwrap_or_default();
         return (
@@ -157,9 +157,7 @@ pub(super) fn quota(line: &str) -> (String, Fix) {
         format!(
             "The quota {name} does not allow another pod: requested {requested}, used {used}, limited to {limited}"
         ),
-        words(format!(
-            "ask for fewer or smaller executors, wait until others have ended, or have the quota raised: kubectl edit resourcequota {name}"
-        )),
+        words(quota_fix(name, namespace)),
     )
 }
 
@@ -193,9 +191,9 @@ fn limit_range(line: &str) -> (String, Fix) {
 }
 
 pub(super) fn admission(line: &str) -> (String, Fix) {
+    let line = &line.replace("\\\"", "\"");
     let name = between(line, "admission webhook \"", "\"")
         .or_else(|| between(line, "webhook \"", "\""))
-        .or_else(|| between(line, "admission webhook \\\"", "\\\""))
         .unwrap_or("?");
     if line.contains("failed calling webhook") {
         let why = after(line, "failed calling webhook").unwrap_or(line);
@@ -206,12 +204,23 @@ pub(super) fn admission(line: &str) -> (String, Fix) {
             )),
         );
     }
+    // A webhook "denied the request: why"; a ValidatingAdmissionPolicy 'x' with binding 'y' "denied request: why".
+    let policy =
+        between(line, "ValidatingAdmissionPolicy '", "'").or_else(|| between(line, "MutatingAdmissionPolicy '", "'"));
+    let who = match policy {
+        Some(policy) => format!("The admission policy {policy}"),
+        None => format!("The admission webhook {name}"),
+    };
     let why = after(line, "denied the request")
+        .or_else(|| after(line, "denied request"))
         .unwrap_or(line)
         .trim_start_matches([':', ' ']);
+    let why = why.split(". Received status").next().unwrap_or(why);
     (
-        format!("The admission webhook {name} refused an object: {}", short(why, 250)),
-        words("change the manifest as the message asks, or have the policy make an exception"),
+        format!("{who} refused an object: {}", short(why, 250)),
+        words(
+            "change the manifest as the message asks, or have the policy make an exception (whoever administers it can)",
+        ),
     )
 }
 
@@ -326,11 +335,31 @@ mod tests {
     #[test]
     fn a_quota_tells_its_numbers() {
         let line = r#"pods "etl-exec-3" is forbidden: exceeded quota: team, requested: limits.memory=4505Mi, used: limits.memory=14Gi, limited: limits.memory=16Gi. Received status: Status(…)"#;
-        let (cause, _) = quota(line);
+        let (cause, _) = quota(line, "default");
         assert_eq!(
             cause,
             "The quota team does not allow another pod: requested limits.memory=4505Mi, used limits.memory=14Gi, limited to limits.memory=16Gi"
         );
+    }
+
+    #[test]
+    fn who_denied_is_named_with_why() {
+        for (line, cause) in [
+            (
+                r#"Message: pods "adm-exec-1" is forbidden: ValidatingAdmissionPolicy 'costs' with binding 'costs-here' denied request: executors need a cost centre. Received status: Status(apiVersion=v1)"#,
+                "The admission policy costs refused an object: executors need a cost centre",
+            ),
+            (
+                r#"admission webhook "validate.policy.example.com" denied the request: images must come from registry.corp"#,
+                "The admission webhook validate.policy.example.com refused an object: images must come from registry.corp",
+            ),
+            (
+                r#"Message: admission webhook \"p.corp\" denied the request: [no-root] runs as root. Received status: Status(x)"#,
+                "The admission webhook p.corp refused an object: [no-root] runs as root",
+            ),
+        ] {
+            assert_eq!(admission(line).0, cause);
+        }
     }
 
     #[test]

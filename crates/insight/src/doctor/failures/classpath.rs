@@ -201,6 +201,24 @@ pub(super) const RULES: &[TextRule] = &[
             &["IllegalAccessError: class"],
         ],
         |told| {
+            let missing = between(told.line, "Error: '", "'").or_else(|| after(told.line, "Error: "));
+            if missing.is_some_and(|missing| missing.contains("org.apache.spark.")) {
+                let version = told.context.spark_version();
+                return Some((
+                    format!(
+                        "A jar was compiled against another version of Spark than runs it{}: {}",
+                        if version.is_empty() {
+                            version
+                        } else {
+                            format!(" ({version})")
+                        },
+                        short(told.line, 200)
+                    ),
+                    words(
+                        "build the application for this Spark and its Scala (scope provided), take connectors in the version made for it, or run the Spark it was built for (spec.image, spec.sparkVersion)",
+                    ),
+                ));
+            }
             Some((
                 format!(
                     "Code was compiled against another version of a library than is loaded: {}",
@@ -272,8 +290,11 @@ pub(super) const RULES: &[TextRule] = &[
     ),
 ];
 
-fn clean(text: &str) -> &str {
-    text.trim().trim_matches([':', '.', ',', ' ', '('])
+/// A version as it is written: `3.12`, or `(3, 12)`.
+fn clean(text: &str) -> String {
+    text.trim()
+        .trim_matches([':', '.', ',', ' ', '(', ')'])
+        .replace(", ", ".")
 }
 
 /// A connector by what fails without it: words of the error, artefact, how it is called.

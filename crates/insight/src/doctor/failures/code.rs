@@ -264,7 +264,7 @@ fn frame(line: &str) -> Option<(String, u32, String)> {
 }
 
 fn is_library(file: &str) -> bool {
-    const LIBRARIES: [&str; 9] = [
+    const LIBRARIES: [&str; 12] = [
         "/pyspark/",
         "/pyspark.zip/",
         "/py4j",
@@ -274,6 +274,9 @@ fn is_library(file: &str) -> bool {
         "/lib64/python",
         "<frozen ",
         "/cloudpickle/",
+        "/pandas/",
+        "/pyarrow/",
+        "/numpy/",
     ];
     LIBRARIES.iter().any(|library| file.contains(library))
 }
@@ -319,7 +322,8 @@ fn exception_in(line: &str) -> Option<&str> {
     };
     let class = line.split([':', ' ']).next().unwrap_or_default();
     let named = class.ends_with("Exception") || class.ends_with("Error") || class.ends_with("Failure");
-    (named && class.contains('.')).then_some(line)
+    // What py4j throws in Python only says that the JVM's exception follows.
+    (named && class.contains('.') && !class.starts_with("py4j.")).then_some(line)
 }
 
 fn is_platform(frame: &str) -> bool {
@@ -364,6 +368,16 @@ mod tests {
         assert_eq!(
             thrown.user_line.as_deref(),
             Some("com.example.Etl$.check(Etl.scala:21)")
+        );
+    }
+
+    #[test]
+    fn what_py4j_carries_counts_and_not_that_it_does() {
+        let text = "Traceback (most recent call last):\n  File \"/app/job.py\", line 3, in <module>\n    frame.load()\npy4j.protocol.Py4JJavaError: An error occurred while calling o157.load.\n: org.postgresql.util.PSQLException: FATAL: database \"nope\" does not exist\n\tat org.postgresql.core.v3.QueryExecutorImpl.a(QueryExecutorImpl.java:2733)";
+        let thrown = jvm(text).unwrap();
+        assert_eq!(
+            thrown.what,
+            "org.postgresql.util.PSQLException: FATAL: database \"nope\" does not exist"
         );
     }
 

@@ -2,12 +2,12 @@
 
 use super::class::{Class, END, Found, LOST, THROWN, class, patch, words};
 use super::context::{Context, Outcome, exit_code};
-use super::losses::{Loss, Why};
+use super::losses::{self, Loss, Why};
 use super::memory_settings::{Asked, claim_for_local_data, conf_patch};
 use crate::doctor::{Evidence, Fix};
 use crate::facts::Cluster;
 use crate::facts::cluster::State;
-use crate::text::{count, short};
+use crate::text::{between, count, short};
 
 const PRESSURE: &str = "https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/";
 const DISRUPTIONS: &str = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/";
@@ -201,13 +201,7 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
         ])
     };
     match id {
-        "executor-evicted-storage" => (
-            format!("{who} evicted for local data: more than the limit, or the node's disk ran full"),
-            patch(
-                "give shuffle data and spills a volume of their own (here an on-demand claim of 100Gi of the default storage class)",
-                claim_for_local_data(),
-            ),
-        ),
+        "executor-evicted-storage" => evicted_for_storage(&who, losses),
         "executor-evicted-memory" => (
             format!("{who} evicted because a node ran out of memory"),
             words(
@@ -219,9 +213,7 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
             words("the pod's message names the reason"),
         ),
         "executor-preempted" => (
-            format!(
-                "{who} preempted: a pod of a higher priority needed the room, or the node was drained or taken away (spot)"
-            ),
+            format!("{who} preempted: {}", preempted(context, losses)),
             patch(
                 "let executors that must go hand over their data first; keep the driver on nodes that stay",
                 decommission(),
@@ -241,20 +233,16 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
                     "{who} killed (exit code 137) without a reason being told; most often it is memory ({})",
                     asked.told()
                 ),
-                patch(
-                    format!(
-                        "see the pod's status or the node's kernel log; if it was memory, raise memoryOverhead from {} to {more} MiB",
-                        asked.overhead
-                    ),
-                    asked.patch("memoryOverhead", more),
-                ),
+                words(format!(
+                    "see the pod's status or the node's kernel log; if it was memory, raise memoryOverhead from {} to {more} MiB",
+                    asked.overhead
+                )),
             )
         }
         "executor-heartbeat-timeout" => (
             format!("{who} not heard of in time: a long garbage collection, an overloaded node, or the network"),
-            patch(
-                "see the executor's GC time; more memory or fewer cores for each help. Where the pauses are known and harmless, wait longer",
-                conf_patch([("spark.network.timeout", "300s".into())]),
+            words(
+                "see the executor's GC time; more memory or fewer cores for each help. Where the pauses are known and harmless, wait longer: spark.network.timeout=300s",
             ),
         ),
         "executor-pod-deleted" => (
@@ -279,6 +267,84 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
             )
         }
     }
+}
+
+/// Which limit was exceeded, and what raises it: a volume of its own for Spark's data mends what Spark wrote, and nothing else.
+fn evicted_for_storage(who: &str, losses: &[&Loss]) -> (String, Fix) {
+    let told = |mark: &str, end: &str| {
+        let found = losses.iter().find_map(|loss| between(&loss.evidence.seen, mark, end));
+        found.map(str::to_owned)
+    };
+    let own = || {
+        patch(
+            "give shuffle data and spills a volume of their own (here an on-demand claim of 100Gi of the default storage class)",
+            claim_for_local_data(),
+        )
+    };
+    if let Some(volume) = told("EmptyDir volume \"", "\"") {
+        let limit = told("exceeds the limit \"", "\"").unwrap_or_default();
+        let cause = format!("{who} evicted for local data: the volume {volume} held more than its limit of {limit}");
+        return match volume.starts_with("spark-local-dir") {
+            true => (cause, own()),
+            false => (
+                cause,
+                words(format!(
+                    "write less into {volume}, raise its sizeLimit in spec.volumes, or make it a claim"
+                )),
+            ),
+        };
+    }
+    if let Some(limit) =
+        told("local ephemeral storage limit \"", "\"").or_else(|| told("total limit of containers ", "."))
+    {
+        return (
+            format!(
+                "{who} evicted for local data: files, logs and volumes of the pod came to more than its limit of {limit}"
+            ),
+            own(),
+        );
+    }
+    (
+        format!("{who} evicted for local data: more than the limit, or the node's disk ran full"),
+        own(),
+    )
+}
+
+/// Who took the room away, as far as the evidence says.
+fn preempted(context: &Context<'_>, losses: &[&Loss]) -> String {
+    let seen: String = losses.iter().map(|loss| loss.evidence.seen.as_str()).collect();
+    let has = |words: &[&str]| words.iter().any(|word| seen.contains(word));
+    let events = context
+        .cluster()
+        .map(|cluster| cluster.events.as_slice())
+        .unwrap_or_default();
+    let node = events
+        .iter()
+        .filter(|event| event.kind == "Node")
+        .filter_map(|event| losses::takes_node(&event.reason, &event.message))
+        // A notice of the cloud says more than the drain that follows.
+        .max_by_key(|told| told.contains("spot"));
+    let told = if has(&["is cordoned", "has the taint"]) && node.is_none() {
+        "its node was drained or taken out of service"
+    } else if has(&[
+        "PreemptionByScheduler",
+        "Preempted: Preempted by",
+        "preempting to accommodate",
+        "Preempting",
+    ]) {
+        "a pod of a higher priority needed the room"
+    } else if let Some(node) = node {
+        node
+    } else if has(&["EvictionByEvictionAPI", "Eviction API"]) {
+        "it was evicted through the API, as kubectl drain and autoscalers do"
+    } else if has(&["shutdown", "Shutdown", "TerminationByKubelet"]) {
+        "its node was shut down"
+    } else if has(&["TaintManagerEviction", "ScaleDown", "Evicted pod"]) {
+        "its node was drained or taken out of service"
+    } else {
+        "a pod of a higher priority needed the room, or the node was drained or taken away (spot)"
+    };
+    told.to_owned()
 }
 
 /// `exit code 1 (uncaught exception …)` of those that have one.

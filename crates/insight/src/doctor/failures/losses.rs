@@ -87,6 +87,9 @@ pub(super) fn losses(facts: &Facts, outcome: Outcome) -> Vec<Loss> {
         }
     }
     let mut lost: Vec<Loss> = lost.into_values().collect();
+    if let Some(cluster) = &facts.cluster {
+        taken_with_nodes(cluster, &mut lost);
+    }
     // Signals that end an executor in the usual way matter where tasks failed with it; without an event log, where the run failed.
     lost.retain(|loss| match loss.why {
         Why::Deleted | Why::Unknown | Why::Exit(143) => {
@@ -153,11 +156,21 @@ fn of_cluster(cluster: &Cluster, add: &mut impl FnMut(&str, Why, Evidence)) {
         if let Some((why, seen)) = of_pod(pod) {
             add(id, why, Evidence::new(format!("pod {}", pod.name), seen));
         }
-        for event in cluster.events_of("Pod", &pod.name) {
-            if let Some(why) = of_event(&event.reason, &event.message) {
-                let seen = short(&format!("{}: {}", event.reason, event.message), SHOWN);
-                add(id, why, Evidence::new(format!("event {}", event.reason), seen));
-            }
+    }
+    // Also of pods that are gone: their names end in the executor's id.
+    for event in cluster.events.iter().filter(|event| event.kind == "Pod") {
+        let known = cluster.pods.iter().find(|pod| pod.name == event.name);
+        let id = match known.map(|pod| &pod.role) {
+            Some(Role::Executor(id)) => id.as_str(),
+            Some(Role::Driver) => continue,
+            None => match event.name.rsplit_once("-exec-") {
+                Some((_, id)) => id,
+                None => continue,
+            },
+        };
+        if let Some(why) = of_event(&event.reason, &event.message) {
+            let seen = short(&format!("{}: {}", event.reason, event.message), SHOWN);
+            add(id, why, Evidence::new(format!("event {}", event.reason), seen));
         }
     }
     // Pods that are gone already: the operator told of each.
@@ -238,11 +251,113 @@ fn of_pod(pod: &Pod) -> Option<(Why, String)> {
 
 fn of_event(reason: &str, message: &str) -> Option<Why> {
     match reason {
+        // The kubelet says of which resource; a node's autoscaler says the same word of pods it moves away.
+        "Evicted" if resource(message).is_empty() && message.starts_with("Evicted pod") => Some(Why::Preempted),
         "Evicted" => Some(Why::Evicted(resource(message))),
-        "Preempted" | "TaintManagerEviction" => Some(Why::Preempted),
+        "TaintManagerEviction" if message.starts_with("Cancelling") => None,
+        "Preempted" | "TaintManagerEviction" | "ScaleDown" => Some(Why::Preempted),
         "NodeNotReady" => Some(Why::NodeLost),
         _ => None,
     }
+}
+
+/// What a node's event says of pods that went with it: that it is drained, or taken away. Words of kubectl and the kubelet, of autoscalers and of
+/// the agents that pass on a cloud's notices.
+pub(super) fn takes_node(reason: &str, message: &str) -> Option<&'static str> {
+    const NOTICES: [&str; 9] = [
+        "SpotInterruption",
+        "SpotInterrupted",
+        "RebalanceRecommendation",
+        "PreemptScheduled",
+        "TerminateScheduled",
+        "InstanceTerminating",
+        "InstanceStopping",
+        "PreemptingNode",
+        "VMEventScheduled",
+    ];
+    const LEAVING: [&str; 8] = [
+        "NodeNotSchedulable",
+        "CordonStarting",
+        "Drain",
+        "NodeShutdown",
+        "Shutdown",
+        "ScaleDown",
+        "DeletingNode",
+        "Disruption",
+    ];
+    let starts = |words: &[&str]| words.iter().any(|word| reason.starts_with(word));
+    if starts(&NOTICES) || message.to_ascii_lowercase().contains("spot interruption") {
+        return Some("its node was taken away (a notice for a spot or preemptible node)");
+    }
+    starts(&LEAVING).then_some("its node was drained or taken out of service")
+}
+
+/// What a node's taints say of pods that went with it.
+const TAKEN: [&str; 6] = [
+    "ToBeDeletedByClusterAutoscaler",
+    "karpenter.sh/disrupt",
+    "aws-node-termination-handler/",
+    "cloud.google.com/impending-node-termination",
+    "remediation.medik8s.io/",
+    "node.kubernetes.io/out-of-service",
+];
+
+/// Pods that were deleted while their node was drained or taken away went with it.
+fn taken_with_nodes(cluster: &Cluster, lost: &mut [Loss]) {
+    for loss in lost
+        .iter_mut()
+        .filter(|loss| matches!(loss.why, Why::Deleted | Why::Exit(143)))
+    {
+        let Some(node) = node_of(cluster, &loss.executor) else {
+            continue;
+        };
+        let mut events = cluster
+            .events
+            .iter()
+            .rev()
+            .filter(|event| event.kind == "Node" && event.name == node);
+        let event = events.find(|event| takes_node(&event.reason, &event.message).is_some());
+        let now = cluster.nodes.iter().find(|known| known.name == node);
+        let state = now.and_then(|now| {
+            match now
+                .taints
+                .iter()
+                .find(|taint| TAKEN.iter().any(|word| taint.starts_with(word)))
+            {
+                Some(taint) => Some(format!("it has the taint {taint}")),
+                None => now
+                    .unschedulable
+                    .then(|| "it is cordoned (spec.unschedulable), as a drain begins".to_owned()),
+            }
+        });
+        loss.evidence = match (event, state) {
+            (Some(event), _) => {
+                let seen = short(&format!("node {node}: {}: {}", event.reason, event.message), SHOWN);
+                Evidence::new(format!("event {}", event.reason), seen)
+            }
+            (None, Some(state)) => Evidence::new(
+                format!("node {node}"),
+                short(&format!("{}; {state}", loss.evidence.seen), SHOWN),
+            ),
+            (None, None) => continue,
+        };
+        loss.why = Why::Preempted;
+    }
+}
+
+/// The node an executor was on: of its pod, or of the scheduler's event about it.
+fn node_of<'a>(cluster: &'a Cluster, executor: &str) -> Option<&'a str> {
+    let pod = cluster
+        .pods
+        .iter()
+        .find(|pod| matches!(&pod.role, Role::Executor(id) if id == executor));
+    if let Some(node) = pod.and_then(|pod| pod.node.as_deref()) {
+        return Some(node);
+    }
+    let ending = format!("-exec-{executor}");
+    let mut events = cluster.events.iter().rev();
+    let scheduled = events.find(|event| event.reason == "Scheduled" && event.name.ends_with(&ending))?;
+    scheduled.message.rsplit_once(" to ").map(|(_, node)| node.trim())
 }
 
 /// What an executor's end means; none when Spark itself wanted it.
@@ -262,7 +377,11 @@ pub(super) fn why(text: &str) -> Option<Why> {
     if has("Evicted") || has("low on resource") || has("ephemeral local storage usage exceeds") {
         return Some(Why::Evicted(resource(text)));
     }
-    if has("Preempt") {
+    if has("Preempt")
+        || has("EvictionByEvictionAPI")
+        || has("NodeShutdown")
+        || has("Pod was terminated in response to imminent node shutdown")
+    {
         return Some(Why::Preempted);
     }
     if has("NodeLost") || has("worker lost") || has("Worker shutting down") && !has("decommission") {
@@ -327,6 +446,75 @@ pub(super) fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_of_pods_and_nodes_tell_apart_why_a_pod_went() {
+        for (reason, message, expected) in [
+            (
+                "Evicted",
+                "The node was low on resource: ephemeral-storage. ",
+                Some(Why::Evicted("ephemeral-storage".into())),
+            ),
+            (
+                "Evicted",
+                "Usage of EmptyDir volume \"spark-local-dir-1\" exceeds the limit \"1Gi\". ",
+                Some(Why::Evicted("ephemeral-storage".into())),
+            ),
+            ("Evicted", "Evicted pod: SpotInterrupted", Some(Why::Preempted)),
+            ("ScaleDown", "deleting pod for node scale down", Some(Why::Preempted)),
+            (
+                "TaintManagerEviction",
+                "Marking for deletion Pod team-a/etl-exec-1",
+                Some(Why::Preempted),
+            ),
+            (
+                "TaintManagerEviction",
+                "Cancelling deletion of Pod team-a/etl-exec-1",
+                None,
+            ),
+            ("Preempted", "Preempted by pod 5b2d on node n1", Some(Why::Preempted)),
+            ("Killing", "Stopping container spark-kubernetes-executor", None),
+        ] {
+            assert_eq!(of_event(reason, message), expected, "{reason}: {message}");
+        }
+        for (reason, message, words) in [
+            (
+                "SpotInterruption",
+                "Spot Interruption event received. Instance will be interrupted at 2026-11-22T03:10:00Z",
+                Some("spot"),
+            ),
+            ("RebalanceRecommendation", "", Some("spot")),
+            (
+                "SpotInterrupted",
+                "Spot interruption warning was triggered",
+                Some("spot"),
+            ),
+            (
+                "NodeNotSchedulable",
+                "Node n1 status is now: NodeNotSchedulable",
+                Some("drained"),
+            ),
+            (
+                "NodeShutdown",
+                "Shutdown manager detected shutdown event",
+                Some("drained"),
+            ),
+            (
+                "DisruptionTerminating",
+                "Disrupting Node: Underutilized/Delete",
+                Some("drained"),
+            ),
+            ("NodeReady", "Node n1 status is now: NodeReady", None),
+            ("Starting", "Starting kubelet.", None),
+        ] {
+            let told = takes_node(reason, message);
+            assert_eq!(told.is_some(), words.is_some(), "{reason}");
+            assert!(
+                told.is_none_or(|told| words.is_some_and(|words| told.contains(words))),
+                "{reason}: {told:?}"
+            );
+        }
+    }
 
     #[test]
     fn ends_of_executors_as_spark_words_them() {

@@ -5,6 +5,7 @@ use stoke_eventlog::event::EXECUTOR_METRICS;
 use stoke_model::memory::{ByteUnit, Memory};
 
 use super::context::Context;
+use crate::units::up_to_multiple;
 
 /// Least overhead unless configured, MiB (`spark.executor.minMemoryOverhead`).
 const MIN_OVERHEAD_MIB: u64 = 384;
@@ -55,15 +56,15 @@ impl Asked {
     /// A larger overhead: for the most that was measured outside the heap with [`ROOM`], and at least twice of what it is.
     pub fn more_overhead(&self, measured_mib: Option<u64>) -> u64 {
         let measured = measured_mib.map_or(0, |mib| (mib as f64 * ROOM) as u64);
-        (self.overhead * 2)
-            .max(measured)
-            .max(MIN_OVERHEAD_MIB)
-            .next_multiple_of(STEP_MIB)
+        up_to_multiple(
+            self.overhead.saturating_mul(2).max(measured).max(MIN_OVERHEAD_MIB),
+            STEP_MIB,
+        )
     }
 
     /// A heap half as large again.
     pub fn more_heap(&self) -> u64 {
-        (self.heap + self.heap.div_ceil(2)).next_multiple_of(STEP_MIB)
+        up_to_multiple(self.heap.saturating_add(self.heap.div_ceil(2)), STEP_MIB)
     }
 
     /// A patch of one field of the role.
@@ -81,7 +82,7 @@ impl Asked {
             "{} MiB heap and {} MiB overhead, {} MiB in all",
             self.heap,
             self.overhead,
-            self.heap + self.overhead
+            self.heap.saturating_add(self.overhead)
         )
     }
 }

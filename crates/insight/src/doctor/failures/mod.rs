@@ -11,7 +11,9 @@ mod class;
 mod classpath;
 mod code;
 mod conditions;
+mod connections;
 mod context;
+mod environment;
 mod executors;
 mod launch;
 mod losses;
@@ -26,6 +28,7 @@ mod shuffle;
 mod sql;
 mod start;
 mod storage;
+mod tables;
 mod texts;
 
 use class::{Class, Found, settle};
@@ -71,11 +74,13 @@ pub fn codes() -> Vec<&'static str> {
 }
 
 fn classes() -> impl Iterator<Item = &'static Class> {
-    let families: [&'static [&'static Class]; 14] = [
+    let families: [&'static [&'static Class]; 17] = [
         &access::CLASSES,
         &classpath::CLASSES,
         &code::CLASSES,
         &conditions::CLASSES,
+        &connections::CLASSES,
+        &environment::CLASSES,
         &executors::CLASSES,
         &launch::CLASSES,
         &memory::CLASSES,
@@ -86,6 +91,7 @@ fn classes() -> impl Iterator<Item = &'static Class> {
         &shuffle::CLASSES,
         &sql::CLASSES,
         &start::CLASSES,
+        &tables::CLASSES,
     ];
     families.into_iter().flatten().chain(&storage::CLASSES).copied()
 }

@@ -167,7 +167,7 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
             .iter()
             .filter(|task| task.outcome == run::Outcome::Running)
             .count();
-        let since = now - last;
+        let since = now.saturating_sub(last);
         if since < STUCK_AFTER {
             continue;
         }
@@ -196,7 +196,7 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
             "event log",
             format!(
                 "its last event is {} minutes old; Spark writes task events when a job or stage begins or ends, or spark.eventLog.buffer.kb are full, so what ended since is not in it",
-                (now - run.last_event) / 60_000
+                now.saturating_sub(run.last_event) / 60_000
             ),
         ));
         out.push(found);

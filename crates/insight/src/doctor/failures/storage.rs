@@ -2,6 +2,7 @@
 
 use super::class::{Class, END, LOST, THROWN, class, words};
 use super::class::{Found, patch};
+use super::conditions::FILE_UNREADABLE;
 use super::context::Context;
 use super::losses::Why;
 use super::memory_settings::{claim_for_local_data, conf_patch};
@@ -255,8 +256,8 @@ pub(super) const RULES: &[TextRule] = &[
                     "use credentials that renew themselves (a role), or new ones",
                 ),
                 _ => (
-                    "the credentials may not do this",
-                    "allow s3:ListBucket on the bucket, s3:GetObject on what is read, s3:PutObject and s3:DeleteObject on what is written, for the role or user the pods have",
+                    "the credentials are wrong, or may not do this (to this request a store does not say which)",
+                    "see that key and secret are those of this store (endpoint), and allow s3:ListBucket on the bucket, s3:GetObject on what is read, s3:PutObject and s3:DeleteObject on what is written, for the role or user the pods have",
                 ),
             };
             Some((format!("The store answered 403 for {}: {why}", place(told)), words(fix)))
@@ -296,6 +297,36 @@ pub(super) const RULES: &[TextRule] = &[
                 ),
                 words(
                     "correct spark.hadoop.fs.s3a.endpoint (scheme, host, port; path.style.access for a store without bucket host names), and see that pods may reach it (DNS, network policies, proxy)",
+                ),
+            ))
+        },
+    ),
+    ends(
+        &FILE_UNREADABLE,
+        &[
+            &["could not read page"],
+            &["ParquetDecodingException"],
+            &["FAILED_TO_UNCOMPRESS"],
+            &["Malformed ORC file"],
+        ],
+        |told| {
+            let file =
+                between(&told.block.text, "reading file ", " ").or_else(|| between(&told.block.text, "in file ", "\n"));
+            let file = file
+                .map(|file| format!(" {}", file.trim_end_matches(['.', ':'])))
+                .unwrap_or_default();
+            let why = told
+                .block
+                .text
+                .lines()
+                .rfind(|line| line.trim_start().starts_with("Caused by: "));
+            let why = why
+                .map(|line| line.trim().trim_start_matches("Caused by: "))
+                .unwrap_or(told.line);
+            Some((
+                format!("A file{file} cannot be read: {}", short(why, 200)),
+                words(
+                    "see whether the file is whole and of the format it is read as (size, last writer), and bring it again; spark.sql.files.ignoreCorruptFiles=true leaves such files out, silently",
                 ),
             ))
         },
@@ -388,13 +419,13 @@ pub(super) const RULES: &[TextRule] = &[
     ends(
         &SERVICE_UNREACHABLE,
         &[
+            &["Connection to", "refused"],
             &["Connection refused"],
             &["ConnectException"],
             &["connect timed out"],
             &["Connection timed out"],
             &["CommunicationsException"],
             &["NoRouteToHostException"],
-            &["Connection to", "refused"],
         ],
         |told| {
             let whom = between(told.line, " to ", " failed")
@@ -486,12 +517,12 @@ fn disk_full(context: &Context<'_>, who: &str) -> (String, Fix) {
         let stages = run.stages.values();
         stages.fold((0, 0), |(spilled, shuffled), stage| {
             (
-                spilled + stage.totals.disk_spilled,
-                shuffled + stage.totals.shuffle_write,
+                stage.totals.disk_spilled.saturating_add(spilled),
+                stage.totals.shuffle_write.saturating_add(shuffled),
             )
         })
     });
-    let wrote = match spilled + shuffled {
+    let wrote = match spilled.saturating_add(shuffled) {
         0 => String::new(),
         _ => format!(
             "; the run wrote {} MiB of shuffle data and {} MiB of spills to local disks",

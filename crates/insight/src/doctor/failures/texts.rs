@@ -3,7 +3,10 @@
 use super::blocks::{Block, Level, Origin};
 use super::class::{Class, Found};
 use super::context::{Context, Outcome, line};
-use super::{access, classpath, code, conditions, launch, memory, network, shuffle, sql, start, storage};
+use super::{
+    access, classpath, code, conditions, connections, environment, launch, memory, network, shuffle, sql, start,
+    storage, tables,
+};
 use crate::doctor::Fix;
 
 /// What a text must have: a line with all words of one of these.
@@ -56,8 +59,11 @@ pub(super) const fn hurts(
 }
 
 /// Families in the order their rules are tried: those that know more than Spark's own name of an error, then those that know less.
-const SPECIAL: [&[TextRule]; 5] = [
+const SPECIAL: [&[TextRule]; 8] = [
     memory::RULES,
+    connections::RULES,
+    environment::RULES,
+    tables::RULES,
     start::RULES,
     launch::RULES,
     access::RULES,

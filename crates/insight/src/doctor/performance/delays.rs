@@ -30,7 +30,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             .then_some(totals.fetch_wait)
     });
     let delay = told(run, |ran| {
-        let sum: u64 = ran.tasks.iter().map(|task| outside(task)).sum();
+        let sum: u64 = ran.tasks.iter().map(|task| outside(task)).fold(0, u64::saturating_add);
         let long = measure::quantile(&ran.durations, 0.5) >= LONG_TASK;
         (long && sum as f64 >= DELAY_SHARE * ran.work() as f64).then_some(sum)
     });
@@ -56,7 +56,7 @@ fn told<'a>(run: &'a Run, of: impl Fn(&Ran<'a>) -> Option<u64>) -> Option<(u64, 
     let cost = stages
         .iter()
         .map(|(time, ran)| (*time as f64 / ran.slots.min(ran.tasks.len() as f64).max(1.0)) as u64)
-        .sum();
+        .fold(0, u64::saturating_add);
     worth::time(run, cost).then_some((cost, stages))
 }
 

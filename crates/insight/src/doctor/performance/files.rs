@@ -60,10 +60,10 @@ fn read(run: &Run) -> Option<Finding> {
                 query: *id,
             });
             place.scans += 1;
-            place.cost += cost;
+            place.cost = place.cost.saturating_add(cost);
         }
     }
-    let cost: u64 = places.values().map(|place| place.cost).sum();
+    let cost: u64 = places.values().map(|place| place.cost).fold(0, u64::saturating_add);
     if !worth::time(run, cost) {
         return None;
     }
@@ -114,7 +114,7 @@ fn scanning(run: &Run, query: &Query) -> u64 {
     stages(run, query)
         .filter(|ran| ran.stage.totals.input > 0)
         .map(|ran| ran.wall())
-        .sum()
+        .fold(0, u64::saturating_add)
 }
 
 fn stages<'a>(run: &'a Run, query: &'a Query) -> impl Iterator<Item = measure::Ran<'a>> {
@@ -138,8 +138,7 @@ fn written(run: &Run) -> Option<Finding> {
             let wall = stages(run, query)
                 .filter(|ran| ran.stage.totals.output > 0)
                 .map(|ran| ran.wall())
-                .sum::<u64>()
-                + told("job commit time");
+                .fold(told("job commit time"), u64::saturating_add);
             if files >= MANY
                 && size / files < SMALL
                 && worth::time(run, wall)

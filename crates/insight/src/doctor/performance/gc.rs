@@ -4,7 +4,7 @@ use super::measure::{self, Ran};
 use super::{heap, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use crate::units::{bytes, duration, memory, percent};
+use crate::units::{bytes, duration, memory, percent, up_to_multiple};
 
 /// Garbage collection over task time. Spark's executors page marks an executor from here on (`GCTimePercent` of `executorspage.js`).
 const SHARE: f64 = 0.1;
@@ -22,7 +22,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         .map(|ran| (saved(&ran), ran))
         .collect();
     stages.sort_by_key(|(saved, _)| std::cmp::Reverse(*saved));
-    let gain: u64 = stages.iter().map(|(saved, _)| saved).sum();
+    let gain: u64 = stages.iter().map(|(saved, _)| *saved).fold(0, u64::saturating_add);
     let (Some((_, worst)), true) = (stages.first(), worth::time(run, gain)) else {
         return Vec::new();
     };
@@ -42,7 +42,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         "heap",
         format!("{} for tasks on {} cores", bytes(heap(run)), cores(run)),
     ));
-    let wanted = (heap(run) * 2).next_multiple_of(1 << 30);
+    let wanted = up_to_multiple(heap(run).saturating_mul(2), 1 << 30);
     vec![Finding {
         id: "gc-pressure",
         severity: Severity::Advice,

@@ -59,19 +59,24 @@ fn cores(run: &Run, spans: &[(u64, u64)]) -> Cores {
     for (_, worker) in run.workers() {
         let from = measure::since(run, worker.added);
         let to = worker.removed.map_or(end, |time| measure::since(run, time)).min(end);
-        let within = |start: u64, stop: u64| u64::from(worker.cores) * stop.min(to).saturating_sub(start.max(from));
-        cores.had += within(from, to);
-        cores.before += within(0, first);
-        cores.after += within(last, end);
-        cores.between += gaps.iter().map(|gap| within(gap.0, gap.1)).sum::<u64>();
+        let within = |start: u64, stop: u64| {
+            u64::from(worker.cores).saturating_mul(stop.min(to).saturating_sub(start.max(from)))
+        };
+        cores.had = cores.had.saturating_add(within(from, to));
+        cores.before = cores.before.saturating_add(within(0, first));
+        cores.after = cores.after.saturating_add(within(last, end));
+        cores.between = gaps
+            .iter()
+            .map(|gap| within(gap.0, gap.1))
+            .fold(cores.between, u64::saturating_add);
     }
     for stage in run.stages.values() {
         let cpus = u64::from(measure::task_cpus(run, stage.profile));
-        cores.busy += stage
+        cores.busy = stage
             .tasks
             .iter()
-            .map(|task| cpus * u64::from(task.duration))
-            .sum::<u64>();
+            .map(|task| cpus.saturating_mul(u64::from(task.duration)))
+            .fold(cores.busy, u64::saturating_add);
     }
     cores
 }
@@ -88,7 +93,7 @@ fn idle(run: &Run) -> Option<Finding> {
     if idle < worth::WORTH_CORE_TIME || (idle as f64) < IDLE_SHARE * cores.had as f64 {
         return None;
     }
-    let partly = idle.saturating_sub(cores.before + cores.after + cores.between);
+    let partly = idle.saturating_sub(cores.before.saturating_add(cores.after).saturating_add(cores.between));
     let part = |time: u64| format!("{} ({})", core_time(time), percent(time as f64 / idle as f64));
     let evidence = vec![
         Evidence::new(
@@ -130,13 +135,23 @@ fn idle(run: &Run) -> Option<Finding> {
             milliseconds: None,
         }),
         // Money, not time: an hour of the run with all cores idle weighs as much as an hour of the run.
-        weight: idle / u64::from(workers.iter().map(|worker| worker.cores).sum::<u32>().max(1)),
+        weight: idle
+            / u64::from(
+                workers
+                    .iter()
+                    .map(|worker| worker.cores)
+                    .fold(0, u32::saturating_add)
+                    .max(1),
+            ),
     })
 }
 
 fn idle_fix(run: &Run, cores: &Cores, spans: &[(u64, u64)], beside: bool) -> Fix {
     let each = run.workers().map(|(_, worker)| worker.cores).max().unwrap_or(1).max(1);
-    let working: u64 = spans.iter().map(|span| span.1 - span.0).sum();
+    let working: u64 = spans
+        .iter()
+        .map(|span| span.1.saturating_sub(span.0))
+        .fold(0, u64::saturating_add);
     let needed = cores.busy as f64 / working.max(1) as f64 / FULL / f64::from(each);
     let executors = (needed.ceil() as usize).clamp(1, run.workers().count().max(1));
     let dynamic = on(run, "spark.dynamicAllocation.enabled", false);
@@ -181,7 +196,10 @@ fn driver_bound(run: &Run) -> Option<Finding> {
     let mut gaps: Vec<(u64, u64)> = spans.windows(2).map(|pair| (pair[0].1, pair[1].0)).collect();
     gaps.push((spans.last()?.1, end));
     gaps.retain(|(from, to)| to.saturating_sub(*from) >= LONG_GAP);
-    let waited: u64 = gaps.iter().map(|(from, to)| to - from).sum();
+    let waited: u64 = gaps
+        .iter()
+        .map(|(from, to)| to.saturating_sub(*from))
+        .fold(0, u64::saturating_add);
     if (waited as f64) < DRIVER_SHARE * end.saturating_sub(first) as f64 || !worth::time(run, waited) {
         return None;
     }
@@ -215,7 +233,7 @@ fn meanwhile(run: &Run, from: u64, to: u64) -> String {
     let over = |start: i64, end: Option<i64>| {
         let start = measure::since(run, start);
         let end = end.map_or(u64::MAX, |end| measure::since(run, end));
-        end.min(to).saturating_sub(start.max(from)) * 2 > to - from
+        end.min(to).saturating_sub(start.max(from)) > to.saturating_sub(from) / 2
     };
     let query = run.queries.iter().find(|(_, query)| over(query.started, query.ended));
     match query {

@@ -5,7 +5,7 @@ use super::{conf, size, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::{Plan, Query};
-use crate::units::{bytes, count, duration, memory};
+use crate::units::{bytes, count, duration, memory, up_to_multiple};
 use stoke_model::memory::ByteUnit;
 
 /// The largest side that is sensible to broadcast without knowing more. Ours: six times Spark's default of 10 MB; it is held in memory by
@@ -87,7 +87,7 @@ fn side(of: &Plan) -> Option<Side<'_>> {
                     sort_time,
                 });
             }
-            "Sort" => sort_time += told(node, "sort time"),
+            "Sort" => sort_time = sort_time.saturating_add(told(node, "sort time")),
             name if name.starts_with("WholeStageCodegen") => {}
             "InputAdapter" | "AQEShuffleRead" | "CustomShuffleReader" | "ShuffleQueryStage" | "Project" | "Filter" => {}
             _ => return None,
@@ -136,8 +136,10 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
         ByteUnit::Byte,
         DEFAULT_THRESHOLD,
     );
-    let wanted = (small * 3 / 2).next_multiple_of(1 << 20).max(DEFAULT_THRESHOLD);
-    let measured = large.sort_time + told(large.exchange, "shuffle write time") / 1_000_000;
+    let wanted = up_to_multiple(small.saturating_mul(3) / 2, 1 << 20).max(DEFAULT_THRESHOLD);
+    let measured = large
+        .sort_time
+        .saturating_add(told(large.exchange, "shuffle write time") / 1_000_000);
     let hint = "The broadcast hint in the code does the same for this join alone.";
     let fix = match threshold {
         Some(threshold) if threshold >= small => Fix {
@@ -200,7 +202,11 @@ fn shuffle_time(run: &Run, query: &Query, written: u64) -> u64 {
     let of_query = || stages(run, query);
     let writer = of_query().find(|ran| near(ran.stage.totals.shuffle_write));
     let reader = of_query().find(|ran| near(ran.stage.totals.shuffle_read));
-    writer.map_or(0, |ran| ran.wall()) + reader.map_or(0, |ran| ran.wall())
+    [writer, reader]
+        .iter()
+        .flatten()
+        .map(|ran| ran.wall())
+        .fold(0, u64::saturating_add)
 }
 
 /// Stages of a query that ran.
@@ -214,7 +220,7 @@ fn large_broadcast(run: &Run, id: i64, _: &Query, node: &Plan) -> Option<Finding
     }
     let table = told(node, "data size");
     let [collect, build, send] = ["time to collect", "time to build", "time to broadcast"].map(|name| told(node, name));
-    let time = collect + build + send;
+    let time = collect.saturating_add(build).saturating_add(send);
     if table < LARGE_BROADCAST || !worth::time(run, time) {
         return None;
     }

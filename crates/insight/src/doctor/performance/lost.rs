@@ -43,7 +43,11 @@ fn storm(run: &Run) -> Option<Finding> {
     let (mut copies, mut won, mut wasted, mut all) = (0usize, 0usize, 0u64, 0u64);
     let mut stages: Vec<(u64, &Stage, usize)> = Vec::new();
     for stage in run.stages.values() {
-        all += stage.tasks.iter().map(|task| u64::from(task.duration)).sum::<u64>();
+        all = stage
+            .tasks
+            .iter()
+            .map(|task| u64::from(task.duration))
+            .fold(all, u64::saturating_add);
         let (mut here, mut made) = (0, 0);
         for attempts in copied(stage).values() {
             for task in attempts {
@@ -57,7 +61,7 @@ fn storm(run: &Run) -> Option<Finding> {
             }
         }
         copies += made;
-        wasted += here;
+        wasted = here.saturating_add(wasted);
         if made > 0 {
             stages.push((here, stage, made));
         }
@@ -130,7 +134,7 @@ fn lost(run: &Run) -> Option<Finding> {
     for stage in run.stages.values() {
         let mut lost = Lost::default();
         let copied = copied(stage);
-        let repeated = stage.failure.is_some() && run.stages.contains_key(&(stage.id, stage.attempt + 1));
+        let repeated = stage.failure.is_some() && run.stages.contains_key(&(stage.id, stage.attempt.saturating_add(1)));
         let mut latest: BTreeMap<u32, u16> = BTreeMap::new();
         for task in &stage.tasks {
             let attempt = latest.entry(task.index).or_default();
@@ -149,12 +153,12 @@ fn lost(run: &Run) -> Option<Finding> {
         // A stage that comes back after a failed fetch runs only what is missing: all of its later attempt is extra work.
         let again = stage.attempt > 0;
         if again {
-            lost.time += stage
+            lost.time = stage
                 .tasks
                 .iter()
                 .filter(|task| task.outcome == Outcome::Succeeded)
                 .map(|task| u64::from(task.duration))
-                .sum::<u64>();
+                .fold(lost.time, u64::saturating_add);
         }
         if lost.time == 0 && !repeated {
             continue;
@@ -164,12 +168,15 @@ fn lost(run: &Run) -> Option<Finding> {
         lost.slots = measure::slots(run, stage.profile, from, to).min(f64::from(stage.task_count.max(1)));
         stages.push(((lost.time as f64 / lost.slots.max(1.0)) as u64, stage, lost));
     }
-    let cost: u64 = stages.iter().map(|(cost, ..)| cost).sum();
+    let cost: u64 = stages.iter().map(|(cost, ..)| *cost).fold(0, u64::saturating_add);
     if !worth::time(run, cost) {
         return None;
     }
     stages.sort_by_key(|(cost, ..)| std::cmp::Reverse(*cost));
-    let attempts: u64 = stages.iter().map(|(.., lost)| lost.attempts).sum();
+    let attempts: u64 = stages
+        .iter()
+        .map(|(.., lost)| lost.attempts)
+        .fold(0, u64::saturating_add);
     let mut evidence = Vec::new();
     for (_, stage, lost) in stages.iter().take(3) {
         let again = if stage.attempt > 0 {

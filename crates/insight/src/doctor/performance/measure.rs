@@ -92,7 +92,7 @@ impl<'a> Ran<'a> {
 
     /// Milliseconds of all its tasks that ended well.
     pub fn work(&self) -> u64 {
-        self.durations.iter().sum()
+        self.durations.iter().copied().fold(0, u64::saturating_add)
     }
 
     /// Its longest task.
@@ -212,7 +212,7 @@ pub fn others(run: &Run, stage: &Stage, from: u64, to: u64) -> u64 {
             let start = task.launched.max(from);
             task.ended().min(to).saturating_sub(start)
         })
-        .sum()
+        .fold(0, u64::saturating_add)
 }
 
 /// Whether the application stays for requests or streams, and so is idle by nature: a streaming query, a Spark Connect or Thrift server.

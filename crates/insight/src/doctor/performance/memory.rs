@@ -8,7 +8,7 @@ use super::{conf, heap, size};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use crate::units::{bytes, duration, memory, percent, short};
+use crate::units::{bytes, duration, memory, percent, short, up_to_multiple};
 
 /// The share of the heap a peak stays below to be told. Ours. The peak is what was in use including garbage, so it errs to the high side.
 const LITTLE: f64 = 0.4;
@@ -62,14 +62,14 @@ fn over(run: &Run) -> Option<Finding> {
     if !told || run.duration() < LONG_ENOUGH || used as f64 >= LITTLE * given as f64 {
         return None;
     }
-    let wanted = ((used as f64 * HEADROOM) as u64).max(LEAST).next_multiple_of(512 << 20);
+    let wanted = up_to_multiple(((used as f64 * HEADROOM) as u64).max(LEAST), 512 << 20);
     let time: u64 = workers
         .iter()
         .map(|worker| {
             let end = measure::since(run, worker.removed.unwrap_or(run.end()));
             end.saturating_sub(measure::since(run, worker.added))
         })
-        .sum();
+        .fold(0, u64::saturating_add);
     let unused = given.saturating_sub(wanted) as f64 / f64::from(1u32 << 30) * time as f64 / 3_600_000.0;
     if unused < WORTH {
         return None;
@@ -113,7 +113,7 @@ fn over(run: &Run) -> Option<Finding> {
 fn near(run: &Run) -> Option<Finding> {
     let resident = |peaks: &ExecutorMetrics| {
         let of = |what| peak(peaks, &format!("ProcessTree{what}RSSMemory"));
-        of("JVM") + of("Python") + of("Other")
+        of("JVM").saturating_add(of("Python")).saturating_add(of("Other"))
     };
     let most = run
         .workers()
@@ -128,10 +128,10 @@ fn near(run: &Run) -> Option<Finding> {
     let [jvm, python, other] =
         ["JVM", "Python", "Other"].map(|what| peak(&most.peaks, &format!("ProcessTree{what}RSSMemory")));
     // What is not heap: the heap may still grow to its limit.
-    let beyond = python + other + jvm.saturating_sub(heap(run));
-    let wanted = ((beyond as f64 * 1.3) as u64)
-        .max(LEAST_OVERHEAD)
-        .next_multiple_of(128 << 20);
+    let beyond = python
+        .saturating_add(other)
+        .saturating_add(jvm.saturating_sub(heap(run)));
+    let wanted = up_to_multiple(((beyond as f64 * 1.3) as u64).max(LEAST_OVERHEAD), 128 << 20);
     Some(Finding {
         id: "memory-near-limit",
         severity: Severity::Warning,
@@ -187,7 +187,7 @@ fn container(run: &Run) -> u64 {
         .iter()
         .zip([ByteUnit::Mib, ByteUnit::Byte])
         .filter_map(|(key, unit)| size(run, key, unit, 0));
-    heap + overhead + further.sum::<u64>()
+    further.fold(heap.saturating_add(overhead), u64::saturating_add)
 }
 
 #[cfg(test)]

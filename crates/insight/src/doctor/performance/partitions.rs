@@ -89,9 +89,17 @@ fn unused(run: &Run, ran: &Ran<'_>) -> Option<u64> {
 
 /// Whether there is data to split. Data that no metric counts (generated, or from a service) is judged by the CPU it took.
 fn worth_splitting(ran: &Ran<'_>) -> bool {
-    let data: u64 = ran.tasks.iter().map(|task| measure::read(task)).sum();
-    let records: u64 = ran.tasks.iter().map(|task| task.records).sum();
-    let cpu: u64 = ran.tasks.iter().map(|task| u64::from(task.cpu_time)).sum();
+    let data: u64 = ran
+        .tasks
+        .iter()
+        .map(|task| measure::read(task))
+        .fold(0, u64::saturating_add);
+    let records: u64 = ran.tasks.iter().map(|task| task.records).fold(0, u64::saturating_add);
+    let cpu: u64 = ran
+        .tasks
+        .iter()
+        .map(|task| u64::from(task.cpu_time))
+        .fold(0, u64::saturating_add);
     let counted = data > 0 || records > 0;
     data >= WORTH_BYTES || records >= WORTH_RECORDS || (!counted && cpu >= worth::WORTH_TIME)
 }
@@ -100,29 +108,37 @@ fn too_many(run: &Run) -> Option<Finding> {
     let mut stages: Vec<(u64, u64, Ran<'_>)> = Vec::new();
     for ran in measure::ran(run) {
         let tasks = ran.tasks.len();
-        let data: u64 = ran.tasks.iter().map(|task| measure::read(task)).sum();
+        let data: u64 = ran
+            .tasks
+            .iter()
+            .map(|task| measure::read(task))
+            .fold(0, u64::saturating_add);
         if measure::quantile(&ran.durations, 0.5) >= SHORT_TASK || data / tasks.max(1) as u64 >= TARGET {
             continue;
         }
         let wanted = data.div_ceil(TARGET).max((ran.slots * WAVES) as u64).max(1);
-        if tasks as u64 <= wanted * 2 {
+        if tasks as u64 <= wanted.saturating_mul(2) {
             continue;
         }
         let run_time = |task: &Task| u64::from(task.run_time);
-        let useful = ran.tasks.iter().map(|task| run_time(task)).sum::<u64>() as f64 / ran.slots;
+        let useful = ran.tasks.iter().map(|task| run_time(task)).fold(0, u64::saturating_add) as f64 / ran.slots;
         let overhead = (ran.wall() as f64 - useful).max(0.0);
         let saved = (overhead * (1.0 - wanted as f64 / tasks as f64)) as u64;
         stages.push((saved, wanted, ran));
     }
     let tasks: usize = stages.iter().map(|(.., ran)| ran.tasks.len()).sum();
-    let saved: u64 = stages.iter().map(|(saved, ..)| saved).sum();
+    let saved: u64 = stages.iter().map(|(saved, ..)| *saved).fold(0, u64::saturating_add);
     if tasks < MANY || !worth::time(run, saved) {
         return None;
     }
     stages.sort_by_key(|(saved, ..)| std::cmp::Reverse(*saved));
     let (_, wanted, worst) = stages.first()?;
     let evidence = stages.iter().take(3).map(|(saved, wanted, ran)| {
-        let data: u64 = ran.tasks.iter().map(|task| measure::read(task)).sum();
+        let data: u64 = ran
+            .tasks
+            .iter()
+            .map(|task| measure::read(task))
+            .fold(0, u64::saturating_add);
         Evidence::new(
             ran.place(),
             format!(
@@ -191,8 +207,12 @@ fn fewer(run: &Run, ran: &Ran<'_>, wanted: u64) -> Fix {
 
 fn alike_evidence(stages: &[(u64, Ran<'_>)]) -> Vec<Evidence> {
     let seen = stages.iter().take(3).map(|(saved, ran)| {
-        let data: u64 = ran.tasks.iter().map(|task| measure::read(task)).sum();
-        let records: u64 = ran.tasks.iter().map(|task| task.records).sum();
+        let data: u64 = ran
+            .tasks
+            .iter()
+            .map(|task| measure::read(task))
+            .fold(0, u64::saturating_add);
+        let records: u64 = ran.tasks.iter().map(|task| task.records).fold(0, u64::saturating_add);
         let data = match (data, records) {
             (0, 0) => String::new(),
             (0, records) => format!(" of {} records", count(records)),
@@ -221,7 +241,7 @@ fn even_gain(saved: u64) -> Option<Gain> {
 }
 
 fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
-    let saved: u64 = stages.iter().map(|(saved, _)| saved).sum();
+    let saved: u64 = stages.iter().map(|(saved, _)| *saved).fold(0, u64::saturating_add);
     let (_, worst) = &stages[0];
     let wanted = (worst.slots * WAVES) as u64;
     let fix = match worst.stage.totals.shuffle_read > 0 {
@@ -277,7 +297,7 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
 }
 
 fn single_task(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
-    let saved: u64 = stages.iter().map(|(saved, _)| saved).sum();
+    let saved: u64 = stages.iter().map(|(saved, _)| *saved).fold(0, u64::saturating_add);
     let (_, worst) = &stages[0];
     let plan = worst
         .stage

@@ -20,7 +20,10 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         let stages: Vec<_> = measure::ran(run)
             .filter(|ran| ran.stage.job.is_some_and(|job| query.jobs.contains(&job)))
             .collect();
-        let work: u64 = stages.iter().map(|ran| ran.stage.totals.run_time).sum();
+        let work: u64 = stages
+            .iter()
+            .map(|ran| ran.stage.totals.run_time)
+            .fold(0, u64::saturating_add);
         let slots = stages
             .iter()
             .map(|ran| ran.slots.min(ran.tasks.len() as f64))

@@ -26,8 +26,8 @@ struct Same<'a> {
 impl Same<'_> {
     /// The time after the first, less what reading a cache would cost, which no log tells.
     fn cost(&self) -> u64 {
-        let all: u64 = self.stages.iter().map(Ran::wall).sum();
-        all - self.stages.iter().map(Ran::wall).max().unwrap_or(0)
+        let all: u64 = self.stages.iter().map(Ran::wall).fold(0, u64::saturating_add);
+        all.saturating_sub(self.stages.iter().map(Ran::wall).max().unwrap_or(0))
     }
 }
 

@@ -4,7 +4,7 @@ use super::measure;
 use super::size;
 use crate::doctor::{Evidence, Finding, Fix, Rule, Severity};
 use crate::facts::Run;
-use crate::units::{bytes, memory, percent};
+use crate::units::{bytes, memory, percent, up_to_multiple};
 use stoke_model::memory::ByteUnit;
 
 /// `spark.driver.maxResultSize` by default.
@@ -51,7 +51,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         rule: RULE,
         fix: Fix {
             text: "Write the result to storage instead of collecting it, or collect less of it (limit, aggregate). A higher limit needs as much more memory in the driver.".to_owned(),
-            patch: Some(super::conf(&[("spark.driver.maxResultSize", memory((largest * 2).next_multiple_of(1 << 30)))])),
+            patch: Some(super::conf(&[("spark.driver.maxResultSize", memory(up_to_multiple(largest.saturating_mul(2), 1 << 30)))])),
         },
         gain: None,
         weight: largest >> 20,

@@ -167,7 +167,7 @@ impl<'a> Skew<'a> {
 fn told(run: &Run, mut skews: Vec<Skew<'_>>, data: bool) -> Option<Finding> {
     skews.sort_by_key(|skew| std::cmp::Reverse(skew.cost));
     let worst = skews.first()?;
-    let cost: u64 = skews.iter().map(|skew| skew.cost).sum();
+    let cost: u64 = skews.iter().map(|skew| skew.cost).fold(0, u64::saturating_add);
     let cost = cost.min(run.duration().max(0) as u64);
     let stages = match skews.len() {
         1 => worst.ran.place(),
@@ -235,7 +235,7 @@ fn data_fix(run: &Run, worst: &Skew<'_>) -> Fix {
             ])),
         },
         // Adaptive execution was on and did not split: the partition is below the threshold (256 MB without another one).
-        (true, false) if largest > 2 * usual => Fix {
+        (true, false) if largest / 2 > usual => Fix {
             text: format!(
                 "Adaptive execution split nothing, because it splits from spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes on (256 MB by default). Lower the threshold below {}, and let it cut into pieces of the usual partition's size.",
                 bytes(largest)
@@ -291,9 +291,9 @@ fn slow_executor(run: &Run) -> Option<Finding> {
             if ratio(mine, theirs) < SLOW || ratio(data(own), data(&rest)) > SAME {
                 continue;
             }
-            let lost = (mine - theirs) * own.len() as u64 / ran.slots.max(1.0) as u64;
+            let lost = mine.saturating_sub(theirs).saturating_mul(own.len() as u64) / ran.slots.max(1.0) as u64;
             let slowness = slow.entry(*executor).or_default();
-            slowness.lost += lost;
+            slowness.lost = slowness.lost.saturating_add(lost);
             slowness.stages.push(Evidence::new(
                 ran.place(),
                 format!(

@@ -4,7 +4,7 @@ use super::measure::{self, Ran};
 use super::{conf, heap, number, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use crate::units::{bytes, count, duration, memory, percent};
+use crate::units::{bytes, count, duration, memory, percent, up_to_multiple};
 
 /// Bytes on disk below which nothing is said. Ours: a second of a usual disk.
 const WORTH_BYTES: u64 = 256 << 20;
@@ -36,8 +36,11 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     let Some(worst) = stages.first() else {
         return Vec::new();
     };
-    let disk: u64 = stages.iter().map(|ran| ran.stage.totals.disk_spilled).sum();
-    let gain: u64 = stages.iter().map(|ran| waiting(ran)).sum();
+    let disk: u64 = stages
+        .iter()
+        .map(|ran| ran.stage.totals.disk_spilled)
+        .fold(0, u64::saturating_add);
+    let gain: u64 = stages.iter().map(|ran| waiting(ran)).fold(0, u64::saturating_add);
     vec![Finding {
         id: "spill",
         severity: Severity::Advice,
@@ -59,7 +62,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             },
             milliseconds: (gain > 0).then_some(gain),
         }),
-        weight: gain.max(stages.iter().map(Ran::wall).sum::<u64>() / 10),
+        weight: gain.max(stages.iter().map(Ran::wall).fold(0, u64::saturating_add) / 10),
     }]
 }
 
@@ -73,7 +76,7 @@ fn waiting(ran: &Ran<'_>) -> u64 {
             let known = u64::from(task.cpu_time) + u64::from(task.gc_time) + u64::from(task.fetch_wait);
             u64::from(task.run_time).saturating_sub(known)
         })
-        .sum();
+        .fold(0, u64::saturating_add);
     (total as f64 / ran.slots.min(ran.tasks.len() as f64).max(1.0)) as u64
 }
 
@@ -137,7 +140,7 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
     let wanted = (heap(run) as f64 * times.min(8.0)) as u64;
     let or_memory = format!(
         "or give executors about {} of memory",
-        memory(wanted.next_multiple_of(1 << 30))
+        memory(up_to_multiple(wanted, 1 << 30))
     );
     match ran.stage.totals.shuffle_read > 0 {
         true if super::adaptive(run) && number(run, "spark.sql.shuffle.partitions", 200) >= partitions => Fix {
@@ -168,9 +171,7 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
                 count(partitions),
                 count(ran.tasks.len() as u64)
             ),
-            patch: Some(
-                serde_json::json!({"spec": {"executor": {"memory": memory(wanted.next_multiple_of(1 << 30))}}}),
-            ),
+            patch: Some(serde_json::json!({"spec": {"executor": {"memory": memory(up_to_multiple(wanted, 1 << 30))}}})),
         },
     }
 }

@@ -132,6 +132,19 @@ fn scheduling() -> Vec<Fault> {
         Fault {
             before: |stage| {
                 stage.apply(
+                    &json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}),
+                )
+            },
+            ..stuck("quota-driver", "quota-exceeded", json!({})).ending()
+        },
+        Fault {
+            before: refuse_executors,
+            ends: false,
+            ..manifest("admission", "admission-denied", SLOW, json!({}))
+        },
+        Fault {
+            before: |stage| {
+                stage.apply(
                     &json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"},
                     "spec": {"limits": [{"type": "Container", "max": {"memory": "256Mi"}}]}}),
                 )
@@ -145,6 +158,30 @@ fn scheduling() -> Vec<Fault> {
         )
         .with(SLOW),
     ]
+}
+
+/// A policy that lets no executor into the namespace. It belongs to the namespace, and goes with it.
+fn refuse_executors(stage: &Stage<'_>) -> Result<(), Failed> {
+    let namespace = stage.namespace();
+    let owner = stage.get("namespace", namespace)?;
+    let metadata = json!({"name": format!("no-executors-{namespace}"), "ownerReferences": [
+        {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": owner["metadata"]["uid"]}]});
+    let here = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+    stage.apply(&json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": metadata,
+        "spec": {
+            "matchConstraints": {"namespaceSelector": here, "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
+            "validations": [{
+                "expression": "!has(object.metadata.labels) || !('spark-role' in object.metadata.labels) || object.metadata.labels['spark-role'] != 'executor'",
+                "message": "executors need a cost centre",
+            }],
+        },
+    }))?;
+    stage.apply(&json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": metadata,
+        "spec": {"policyName": metadata["name"], "validationActions": ["Deny"]},
+    }))
 }
 
 impl Fault {
@@ -465,6 +502,19 @@ fn losses() -> Vec<Fault> {
                 Ok(())
             },
             ..manifest("driver-deleted", "driver-pod-deleted", SLOW, json!({}))
+        },
+        Fault {
+            ends: false,
+            ..manifest(
+                "evicted",
+                "executor-evicted-storage",
+                // More than the volume may hold, kept until the kubelet has looked.
+                "sc.parallelize(range(1), 1).map(lambda x: (open('/data/x', 'wb').write(bytes(60 << 20)), time.sleep(90))).count()",
+                json!({
+                    "volumes": [{"name": "data", "emptyDir": {"sizeLimit": "20Mi"}}],
+                    "executor": {"volumeMounts": [{"name": "data", "mountPath": "/data"}]},
+                }),
+            )
         },
         manifest("deadline", "deadline-exceeded", "time.sleep(600)", json!({})),
     ]

@@ -21,7 +21,7 @@ use crate::text::{after, between, short};
 const ERRORS: &str = "https://spark.apache.org/docs/latest/sql-error-conditions.html";
 const STREAMING: &str = "https://spark.apache.org/docs/latest/structured-streaming-programming-guide.html#recovering-from-failures-with-checkpointing";
 
-static FILE_UNREADABLE: Class = class(
+pub(super) static FILE_UNREADABLE: Class = class(
     "file-unreadable",
     466,
     "a file that is there must be whole and of the format it is read as (FAILED_READ_FILE)",
@@ -70,7 +70,7 @@ static WRITE_FAILED: Class = class(
     ERRORS,
     &[END, &["python-exception", "jvm-exception"]],
 );
-static EXTERNAL: Class = class(
+pub(super) static EXTERNAL: Class = class(
     "external-system-error",
     232,
     "a database, catalog or other system that Spark asked refused or failed",
