@@ -380,15 +380,17 @@ impl Index {
         let (log, options) = (&known.log, self.settings.options);
         let before = lock(&self.loaded).remove(lasting(path));
         let before = before.filter(|before| before.position.can_resume(&self.source, log));
-        let before = before.and_then(|Loaded { view, position, kept, .. }| {
-            // Who is still being answered keeps the view as it was.
-            let application = Arc::try_unwrap(view).map_or_else(|view| view.application(), View::into_application);
-            Some((application.seen_as(self.answers_as())?, position, kept))
-        });
+        let before = before.and_then(
+            |Loaded {
+                 view, position, kept, ..
+             }| {
+                // Who is still being answered keeps the view as it was.
+                let application = Arc::try_unwrap(view).map_or_else(|view| view.application(), View::into_application);
+                Some((application.seen_as(self.answers_as())?, position, kept))
+            },
+        );
         let (replayed, kept) = match before {
-            Some((application, position, kept)) => {
-                (resume(&self.source, log, application, &position, options)?, kept)
-            }
+            Some((application, position, kept)) => (resume(&self.source, log, application, &position, options)?, kept),
             None => {
                 let new = self.new_application();
                 match self

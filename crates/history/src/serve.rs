@@ -1,8 +1,9 @@
 //! The status API over HTTP: answers are made and put aside before they are sent, logs are zipped while they are sent, and the place is
 //! looked at again and again. Whoever reads slowly holds no thread.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,13 +13,14 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connections;
 use crate::index::Index;
 use crate::json::Json;
 use crate::later::{Later, Steps};
 use crate::listing::Attempt;
+use crate::model::View;
 use crate::rest::{self, Answer, Failure, Library, Query, Write};
 use crate::spool::{Aside, Spool, Whole};
 use crate::zipped::Zipping;
@@ -28,6 +30,9 @@ const PUT_ASIDE: u64 = 2 << 30;
 /// Downloads of logs at a time: each of them compresses.
 const DOWNLOADS: usize = 32;
 
+/// Bytes of an answer after which it is a long one: those are made beside the others, which do not wait for them.
+const LONG: usize = 256 << 10;
+
 /// What the server works with.
 #[derive(Debug)]
 struct Serving {
@@ -35,6 +40,10 @@ struct Serving {
     spool: Arc<Spool>,
     /// Answers that are made at a time.
     answers: Arc<Semaphore>,
+    /// Long ones among them.
+    long: Arc<Semaphore>,
+    /// Long answers somebody still reads.
+    shared: Shared,
     /// Replays take all cores: one at a time, and who waits for it holds no thread.
     replays: Semaphore,
     downloads: Arc<Semaphore>,
@@ -45,6 +54,8 @@ pub fn router(index: Arc<Index>) -> Router {
     let serving = Serving {
         spool: Arc::new(Spool::new(index.temporary(), PUT_ASIDE)),
         answers: Arc::new(Semaphore::new(index.answers_at_once())),
+        long: Arc::new(Semaphore::new(index.answers_at_once())),
+        shared: Shared::default(),
         replays: Semaphore::new(1),
         downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         index,
@@ -105,8 +116,11 @@ async fn api(State(serving): State<Arc<Serving>>, request: Request) -> Response 
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned());
     }
-    let query = Query::parse(uri.query().unwrap_or_default());
-    match serving.made(path.to_owned(), query).await {
+    let asked = Question {
+        path: path.to_owned(),
+        query: uri.query().unwrap_or_default().to_owned(),
+    };
+    match serving.made(asked).await {
         Ok(Made::Json(Whole::Here(bytes))) => answer(StatusCode::OK, "application/json", Body::from(bytes)),
         Ok(Made::Json(Whole::Aside(aside))) => {
             let length = aside.length();
@@ -120,37 +134,122 @@ async fn api(State(serving): State<Arc<Serving>>, request: Request) -> Response 
     }
 }
 
+/// What is asked: below `/api/v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    path: String,
+    query: String,
+}
+
 /// An answer that is ready to be sent.
 enum Made {
     Json(Whole),
     Logs { name: String, attempts: Vec<Attempt> },
 }
 
+/// Long answers about applications that have ended, for as long as somebody reads them: who asks the same gets the same.
+#[derive(Debug, Default)]
+struct Shared(Mutex<HashMap<Question, (Weak<Aside>, Weak<View>)>>);
+
+impl Shared {
+    fn answers(&self) -> MutexGuard<'_, HashMap<Question, (Weak<Aside>, Weak<View>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, asked: &Question, view: &Arc<View>) -> Option<Arc<Aside>> {
+        let answers = self.answers();
+        let (aside, of) = answers.get(asked)?;
+        of.upgrade().filter(|of| Arc::ptr_eq(of, view))?;
+        aside.upgrade()
+    }
+
+    fn keep(&self, asked: &Question, view: &Arc<View>, aside: &Arc<Aside>) {
+        let mut answers = self.answers();
+        answers.retain(|_, (aside, _)| aside.strong_count() > 0);
+        answers.insert(asked.clone(), (Arc::downgrade(aside), Arc::downgrade(view)));
+    }
+}
+
+/// An answer that is longer than [`LONG`], where no long one may be made now.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is a long one")]
+struct TooLong;
+
 impl Serving {
     /// Makes an answer. What reads files and takes cores is done outside the threads that serve.
-    async fn made(&self, path: String, query: Query) -> Result<Made, Failure> {
-        let ended = |error: &dyn std::fmt::Display| Failure::Broken(format!("{error}\n"));
-        let attempt = rest::attempt_of(&*self.index, &path);
-        if let Some(attempt) = attempt.filter(|attempt| self.index.at_hand(attempt).is_none()) {
-            let _alone = self.replays.acquire().await.map_err(|error| ended(&error))?;
-            let index = self.index.clone();
-            let replayed = tokio::task::spawn_blocking(move || index.view(&attempt).map(drop));
-            // Why it cannot be read is told below.
-            let _ = replayed.await.map_err(|error| ended(&error))?;
+    async fn made(&self, asked: Question) -> Result<Made, Failure> {
+        let attempt = rest::attempt_of(&*self.index, &asked.path);
+        let view = match &attempt {
+            Some(attempt) => self.replayed(attempt).await?,
+            None => None,
+        };
+        // What an application that still runs shows changes with time.
+        let ended = attempt.is_some_and(|attempt| attempt.completed);
+        let view = view.filter(|_| ended);
+        let known = || Some(Made::Json(Whole::Aside(self.shared.get(&asked, view.as_ref()?)?)));
+        let first = match known() {
+            Some(made) => return Ok(made),
+            None => self.made_once(&asked, None).await?,
+        };
+        let made = match first {
+            Some(made) => made,
+            None => {
+                let permit = self
+                    .long
+                    .clone()
+                    .acquire_owned()
+                    .await
+                    .map_err(|error| broken(&error))?;
+                match known() {
+                    Some(made) => return Ok(made),
+                    None => self
+                        .made_once(&asked, Some(permit))
+                        .await?
+                        .ok_or_else(|| broken(&TooLong))?,
+                }
+            }
+        };
+        if let (Made::Json(Whole::Aside(aside)), Some(view)) = (&made, &view) {
+            self.shared.keep(&asked, view, aside);
         }
-        let permit = self.answers.clone().acquire_owned().await;
-        let permit = permit.map_err(|error| ended(&error))?;
-        let (index, spool) = (self.index.clone(), self.spool.clone());
+        Ok(made)
+    }
+
+    /// The application of an attempt. Nothing when its log cannot be read: why is told by who answers.
+    async fn replayed(&self, attempt: &Attempt) -> Result<Option<Arc<View>>, Failure> {
+        if let Some(view) = self.index.at_hand(attempt) {
+            return Ok(Some(view));
+        }
+        let _alone = self.replays.acquire().await.map_err(|error| broken(&error))?;
+        let (index, attempt) = (self.index.clone(), attempt.clone());
+        let replayed = tokio::task::spawn_blocking(move || index.view(&attempt));
+        Ok(replayed.await.map_err(|error| broken(&error))?.ok().flatten())
+    }
+
+    /// Makes an answer; nothing when it is a long one and must wait for its turn.
+    async fn made_once(&self, asked: &Question, long: Option<OwnedSemaphorePermit>) -> Result<Option<Made>, Failure> {
+        // A long one has waited already.
+        let permit = match long.is_some() {
+            true => None,
+            false => Some(
+                self.answers
+                    .clone()
+                    .acquire_owned()
+                    .await
+                    .map_err(|error| broken(&error))?,
+            ),
+        };
+        let (index, spool, turn) = (self.index.clone(), self.spool.clone(), self.long.clone());
         let asking = Arc::new(());
-        let asked = Arc::downgrade(&asking);
+        let (still_asked, asked) = (Arc::downgrade(&asking), asked.clone());
         let made = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            match rest::answer(&*index, &path, &query)? {
-                Answer::Json(write) => taken(&spool, write, &asked).map(Made::Json),
-                Answer::Logs { name, attempts } => Ok(Made::Logs { name, attempts }),
+            match rest::answer(&*index, &asked.path, &Query::parse(&asked.query))? {
+                Answer::Json(write) => Ok(taken(&spool, write, &still_asked, &turn, long)?.map(Made::Json)),
+                Answer::Logs { name, attempts } => Ok(Some(Made::Logs { name, attempts })),
             }
         });
-        let made = made.await.map_err(|error| ended(&error))?;
+        let made = made.await.map_err(|error| broken(&error))?;
         drop(asking);
         made
     }
@@ -168,17 +267,39 @@ impl Serving {
     }
 }
 
-/// Writes an answer and puts it aside; stops when nobody asks for it any more.
-fn taken(spool: &Spool, write: Write, asked: &Weak<()>) -> Result<Whole, Failure> {
+fn broken(error: &dyn std::fmt::Display) -> Failure {
+    Failure::Broken(error.to_string())
+}
+
+/// Writes an answer and puts it aside. Stops when nobody asks for it any more, and with nothing when it turns out to be a long one and all
+/// turns of long ones are taken.
+fn taken(
+    spool: &Spool,
+    write: Write,
+    asked: &Weak<()>,
+    turns: &Arc<Semaphore>,
+    mut long: Option<OwnedSemaphorePermit>,
+) -> Result<Option<Whole>, Failure> {
     let mut taking = spool.take();
-    let mut sink = |piece: Vec<u8>| match asked.strong_count() {
-        0 => Err(io::ErrorKind::BrokenPipe.into()),
-        _ => taking.piece(piece),
+    let mut length = 0;
+    let mut sink = |piece: Vec<u8>| {
+        length += piece.len();
+        if length > LONG && long.is_none() {
+            long = turns.clone().try_acquire_owned().ok();
+            if long.is_none() {
+                return Err(io::Error::other(TooLong));
+            }
+        }
+        match asked.strong_count() {
+            0 => Err(io::ErrorKind::BrokenPipe.into()),
+            _ => taking.piece(piece),
+        }
     };
     let mut json = Json::new(&mut sink);
     write(&mut json);
     match json.finish() {
-        Ok(()) => Ok(taking.whole()),
+        Ok(()) => Ok(Some(taking.whole())),
+        Err(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => Ok(None),
         Err(error) if error.get_ref().is_some_and(|inner| inner.is::<crate::spool::Full>()) => {
             Err(Failure::Unavailable(error.to_string()))
         }
@@ -193,7 +314,7 @@ fn taken(spool: &Spool, write: Write, asked: &Weak<()>) -> Result<Whole, Failure
 
 /// Reads an answer that was put aside.
 struct Reading {
-    aside: Aside,
+    aside: Arc<Aside>,
     next: usize,
 }
 
@@ -216,14 +337,22 @@ fn failed(failure: Failure) -> Response {
         }
         Failure::BadMessage => {
             let page = "<h1>Bad Message 400</h1><pre>reason: Ambiguous URI empty segment</pre>";
-            answer(StatusCode::BAD_REQUEST, "text/html;charset=iso-8859-1", Body::from(page))
+            answer(
+                StatusCode::BAD_REQUEST,
+                "text/html;charset=iso-8859-1",
+                Body::from(page),
+            )
         }
         Failure::Broken(why) => {
             let why = why.replace('&', "&amp;").replace('<', "&lt;");
             let page = format!(
                 "<html>\n<head><title>Error 500 Request failed.</title></head>\n<body><h2>HTTP ERROR 500 Request failed.</h2>\n<pre>{why}</pre></body>\n</html>\n"
             );
-            answer(StatusCode::INTERNAL_SERVER_ERROR, "text/html;charset=utf-8", Body::from(page))
+            answer(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "text/html;charset=utf-8",
+                Body::from(page),
+            )
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) enum Whole {
     /// In memory: it is short.
     Here(Bytes),
     /// In a file.
-    Aside(Aside),
+    Aside(Arc<Aside>),
 }
 
 /// There is no place for another answer.
@@ -167,7 +167,7 @@ impl Taking<'_> {
     /// The answer, which is whole.
     pub(crate) fn whole(self) -> Whole {
         match self.aside {
-            Some(aside) => Whole::Aside(aside),
+            Some(aside) => Whole::Aside(Arc::new(aside)),
             None => Whole::Here(Bytes::from(self.first.unwrap_or_default())),
         }
     }
@@ -229,7 +229,11 @@ mod tests {
         assert_eq!((read(&short), read(&one)), (b"short".to_vec(), pieces.concat()));
         assert_eq!(read(&other), pieces[7..].concat());
         assert!(matches!(&one, Whole::Aside(aside) if aside.length() == 150_000));
-        assert!((1..20_000).contains(&spool.used()), "{} bytes, compressed", spool.used());
+        assert!(
+            (1..20_000).contains(&spool.used()),
+            "{} bytes, compressed",
+            spool.used()
+        );
         drop(one);
         assert!(spool.used() > 0, "the other is in the same file");
         drop(other);

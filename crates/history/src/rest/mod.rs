@@ -3,6 +3,7 @@
 //! [`answer`] is a function of a path, a query and a [`Library`]; it knows no sockets. Texts and statuses of failures are those of Spark's
 //! History Server, because clients look at them.
 
+mod list;
 mod page;
 mod params;
 mod redact;
@@ -113,7 +114,7 @@ pub fn answer(library: &dyn Library, path: &str, query: &Query) -> Result<Answer
             let version = library.version();
             json(move |json| json.object(|o| o.put("spark", version)))
         }
-        ["applications"] => applications(library, query),
+        ["applications"] => list::applications(library, query),
         ["applications", id] => {
             let listed = library.listed();
             let Some(place) = listed.iter().position(|listed| listed.id == id) else {
@@ -177,7 +178,7 @@ fn below(
 ) -> Result<Answer, Failure> {
     match (split(library, rest), rest) {
         (Some((attempt, rest)), _) => resource(library, id, attempt, rest, query),
-        (None, [attempt]) => one_attempt(library, id, attempt),
+        (None, [attempt]) => list::one_attempt(library, id, attempt),
         (None, _) => Err(Failure::NotFound(uri())),
     }
 }
@@ -209,16 +210,6 @@ fn is_of_streaming(rest: &[&str]) -> bool {
     }
 }
 
-fn one_attempt(library: &dyn Library, id: &str, attempt: &str) -> Result<Answer, Failure> {
-    match known_attempt(library, id, Some(attempt)) {
-        Some(found) => {
-            let version = library.version();
-            json(move |json| show::attempt(json, &found, &version))
-        }
-        None => Err(Failure::NotFound(format!("unknown app {id}, attempt {attempt}"))),
-    }
-}
-
 fn resource(
     library: &dyn Library,
     id: &str,
@@ -227,7 +218,7 @@ fn resource(
     query: &Query,
 ) -> Result<Answer, Failure> {
     if rest == ["logs"] {
-        return logs(library, id, attempt);
+        return list::logs(library, id, attempt);
     }
     let absent = || {
         let name = attempt.map_or_else(|| id.to_owned(), |attempt| format!("{id}/{attempt}"));
@@ -336,64 +327,6 @@ fn threads(query: &Query) -> Result<Answer, Failure> {
             "Invalid executorId: neither 'driver' nor number.".to_owned(),
         )),
     }
-}
-
-fn logs(library: &dyn Library, id: &str, attempt: Option<&str>) -> Result<Answer, Failure> {
-    let listed = library.listed();
-    let attempts: Vec<Attempt> = listed
-        .iter()
-        .filter(|listed| listed.id == id)
-        .flat_map(|listed| &listed.attempts)
-        .filter(|known| attempt.is_none() || known.id.as_deref() == attempt)
-        .cloned()
-        .collect();
-    // Without an attempt Spark looks for the application, then for its first attempt.
-    let there = attempts
-        .iter()
-        .any(|known| attempt.is_some() || matches!(known.id.as_deref(), None | Some("1")));
-    match there {
-        true => Ok(Answer::Logs {
-            name: match attempt {
-                Some(attempt) => format!("eventLogs-{id}-{attempt}.zip"),
-                None => format!("eventLogs-{id}.zip"),
-            },
-            attempts,
-        }),
-        false => {
-            let name = attempt.map_or_else(|| format!("{id}/1"), |attempt| format!("{id}/{attempt}"));
-            Err(Failure::NotFound(format!("no such app: {name}")))
-        }
-    }
-}
-
-fn applications(library: &dyn Library, query: &Query) -> Result<Answer, Failure> {
-    let statuses = query.names("status", &["COMPLETED", "RUNNING"])?;
-    let limit = match query.first("limit") {
-        None | Some("") => usize::MAX,
-        Some(limit) => usize::try_from(limit.parse::<i32>().map_err(|_| Failure::NoPage)?).unwrap_or(0),
-    };
-    // 2010-01-01 and 3000-01-01
-    let (earliest, latest) = (1_262_304_000_000, 32_503_680_000_000);
-    let (start, until) = (query.date("minDate", earliest)?, query.date("maxDate", latest)?);
-    let (min_end, max_end) = (query.date("minEndDate", earliest)?, query.date("maxEndDate", latest)?);
-    let (listed, now) = (library.listed(), library.now());
-    let wanted = move |one: &Listed| {
-        let running = one.attempts.first().is_none_or(|attempt| !attempt.completed);
-        let name = if running { "RUNNING" } else { "COMPLETED" };
-        let in_range = |attempt: &Attempt| {
-            let end = match running {
-                true => max_end > now,
-                false => (min_end..=max_end).contains(&attempt.end),
-            };
-            (start..=until).contains(&attempt.start) && end
-        };
-        (statuses.is_empty() || statuses.contains(&name)) && one.attempts.iter().any(in_range)
-    };
-    let version = library.version();
-    json(move |json| {
-        let page = listed.iter().filter(|one| wanted(one)).take(limit);
-        json.list(page, |json, one| show::application(json, one, &version));
-    })
 }
 
 /// How stages are to be shown.
@@ -591,9 +524,7 @@ fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result
                 });
             })
         }
-        ["sqlTable"] if Version::of(view.spark_version()).has_sql_table() => {
-            table::executions(now, view, query)
-        }
+        ["sqlTable"] if Version::of(view.spark_version()).has_sql_table() => table::executions(now, view, query),
         [id] if is_number(id) => {
             let id: i64 = id.parse().map_err(|_| Failure::NoPage)?;
             match view.execution(id).is_some() {

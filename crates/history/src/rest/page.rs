@@ -69,10 +69,12 @@ impl Order {
 
     /// The tasks, a part of them in memory at a time.
     pub(super) fn tasks<'a>(&'a self, view: &'a View, key: StageKey) -> impl Iterator<Item = io::Result<Task>> + 'a {
-        self.0.chunks(AT_ONCE).flat_map(move |part| match of_ids(view, key, part) {
-            Ok(tasks) => tasks.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        })
+        self.0
+            .chunks(AT_ONCE)
+            .flat_map(move |part| match of_ids(view, key, part) {
+                Ok(tasks) => tasks.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
     }
 }
 

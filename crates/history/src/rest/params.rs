@@ -142,7 +142,8 @@ impl TableQuery {
 
     pub(super) fn number(&self, name: &str) -> Result<i32, Failure> {
         let text = self.needed(name)?;
-        text.parse().map_err(|_| Failure::Broken(format!("For input string: \"{text}\"")))
+        text.parse()
+            .map_err(|_| Failure::Broken(format!("For input string: \"{text}\"")))
     }
 
     pub(super) fn number_or(&self, name: &str, default: i32) -> Result<i32, Failure> {
@@ -314,7 +315,10 @@ mod tests {
         assert_eq!(query.int("n", 7).unwrap(), 7);
         assert_eq!(query.names("status", &["FAILED"]).unwrap(), [NO_NAME, "FAILED"]);
         assert_eq!(query.date("minDate", 3).unwrap(), 3);
-        assert!(matches!(Query::parse("status=x").names("status", &["FAILED"]), Err(Failure::NoPage)));
+        assert!(matches!(
+            Query::parse("status=x").names("status", &["FAILED"]),
+            Err(Failure::NoPage)
+        ));
     }
 
     #[test]
@@ -324,7 +328,14 @@ mod tests {
         assert_eq!(query.first("order[0][dir]"), Some("asc"));
         assert_eq!(query.first("search[value]"), Some("a b c"));
         assert!(query.number("start").is_err() && query.number("none").is_err());
-        assert_eq!((query.number_or("none", 3).unwrap(), query.flag("g"), query.flag("start")), (3, Some(true), None));
+        assert_eq!(
+            (
+                query.number_or("none", 3).unwrap(),
+                query.flag("g"),
+                query.flag("start")
+            ),
+            (3, Some(true), None)
+        );
         assert!(of("search[value]=%25").is_err());
     }
 }

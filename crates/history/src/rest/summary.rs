@@ -125,7 +125,10 @@ impl TaskSummary {
             }
             for (column, mut numbers) in columns.iter().zip(numbers) {
                 numbers.sort_unstable();
-                rows.push((*column, at_places(quantiles, succeeded, numbers.len(), |at| numbers[at])));
+                rows.push((
+                    *column,
+                    at_places(quantiles, succeeded, numbers.len(), |at| numbers[at]),
+                ));
             }
         }
         Ok(Some(TaskSummary {
@@ -264,7 +267,9 @@ pub(super) fn of_stage(o: &mut Object<'_, '_>, view: &View, key: StageKey, quant
     }
     // Spark does not expect a place before the first executor.
     let places = |count: usize| -> Option<Vec<usize>> {
-        let places = quantiles.iter().map(|quantile| usize::try_from(place(*quantile, count) as i32));
+        let places = quantiles
+            .iter()
+            .map(|quantile| usize::try_from(place(*quantile, count) as i32));
         places.collect::<Result<_, _>>().ok()
     };
     let peaks: Vec<_> = executors.iter().filter_map(|done| done.peaks.numbers()).collect();

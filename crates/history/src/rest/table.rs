@@ -89,12 +89,7 @@ impl Column {
     fn is_text(self) -> bool {
         matches!(
             self,
-            Column::Status
-                | Column::Locality
-                | Column::Executor
-                | Column::Host
-                | Column::Error
-                | Column::Accumulators
+            Column::Status | Column::Locality | Column::Executor | Column::Host | Column::Error | Column::Accumulators
         )
     }
 
@@ -148,7 +143,11 @@ pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -
     let total = query.number("numTasks")?;
     let searched = query.first("search[value]").filter(|text| !text.is_empty());
     let heading = query.needed("columnNameToSort")?;
-    let heading = if heading.eq_ignore_ascii_case("logs") { "Index" } else { heading };
+    let heading = if heading.eq_ignore_ascii_case("logs") {
+        "Index"
+    } else {
+        heading
+    };
     let ascending = |direction: &str| direction.eq_ignore_ascii_case("asc");
     let descending = !query.first("order[0][dir]").is_some_and(ascending);
     let (offset, length) = match searched {
@@ -377,7 +376,9 @@ pub(super) fn executions(now: i64, view: Arc<View>, query: &Query) -> Result<Ans
         let all: Vec<&Row> = rows.iter().collect();
         let wanted = |row: &&Row| {
             text.as_ref().is_none_or(|text| row.shows(text))
-                && status.as_ref().is_none_or(|status| row.status.eq_ignore_ascii_case(status))
+                && status
+                    .as_ref()
+                    .is_none_or(|status| row.status.eq_ignore_ascii_case(status))
         };
         let found: Vec<&Row> = all.iter().copied().filter(wanted).collect();
         let (mut top, below) = match grouped {

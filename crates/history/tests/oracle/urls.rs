@@ -72,7 +72,21 @@ const NAMES: [&str; 9] = [
     "%C4%B1",
 ];
 const QUANTILES: [&str; 16] = [
-    "", ",", "0.5,", ",0.5", "0.5,,0.7", "x", "NaN", "-1", "-0.5", "2", "1.0f", "%200.5%20", "-Infinity", "1e400", ".5",
+    "",
+    ",",
+    "0.5,",
+    ",0.5",
+    "0.5,,0.7",
+    "x",
+    "NaN",
+    "-1",
+    "-0.5",
+    "2",
+    "1.0f",
+    "%200.5%20",
+    "-Infinity",
+    "1e400",
+    ".5",
     "0.25,0.25",
 ];
 const DATES: [&str; 16] = [
@@ -191,8 +205,24 @@ const COLUMNS: [&str; 29] = [
 ];
 /// What is searched for in it: parts of numbers, times, sizes, names, and what is escaped once more.
 const SEARCHED: [&str; 18] = [
-    "0", "1", "success", "FAILED", "ms", "0.0%20b", "kib", "process_local", "false", "true", "d", "driver", "2026",
-    "zz", "%2520", "valueerror", "1.0", "x%252By",
+    "0",
+    "1",
+    "success",
+    "FAILED",
+    "ms",
+    "0.0%20b",
+    "kib",
+    "process_local",
+    "false",
+    "true",
+    "d",
+    "driver",
+    "2026",
+    "zz",
+    "%2520",
+    "valueerror",
+    "1.0",
+    "x%252By",
 ];
 
 /// Questions about a stage attempt as Spark's own page asks them, and with parameters that are missing or odd.
@@ -206,7 +236,10 @@ fn tables_of_stage(stage: &str) -> Vec<String> {
         "length=20",
     ];
     let with = |name: &str, other: Option<String>| {
-        let others = all.iter().filter(|one| !one.starts_with(name)).map(|one| (*one).to_owned());
+        let others = all
+            .iter()
+            .filter(|one| !one.starts_with(name))
+            .map(|one| (*one).to_owned());
         format!("{table}?{}", others.chain(other).collect::<Vec<_>>().join("&"))
     };
     let mut urls = Vec::new();
@@ -217,7 +250,13 @@ fn tables_of_stage(stage: &str) -> Vec<String> {
             ));
         }
     }
-    for name in ["numTasks", "columnNameToSort", "order%5B0%5D%5Bdir%5D", "start", "length"] {
+    for name in [
+        "numTasks",
+        "columnNameToSort",
+        "order%5B0%5D%5Bdir%5D",
+        "start",
+        "length",
+    ] {
         urls.push(with(name, None));
     }
     for name in ["numTasks", "start", "length"] {
@@ -244,7 +283,10 @@ fn tables_of_sql(base: &str) -> Vec<String> {
     urls.extend(odd(&table, "status", &NAMES));
     urls.extend(odd(&table, "search%5Bvalue%5D", &SEARCHED));
     for column in ["id", "status", "description", "submissionTime", "duration", "x", ""] {
-        for rest in ["asc&start=0&length=3", "desc&start=1&length=-1&search%5Bvalue%5D=o&groupSubExecution=false"] {
+        for rest in [
+            "asc&start=0&length=3",
+            "desc&start=1&length=-1&search%5Bvalue%5D=o&groupSubExecution=false",
+        ] {
             urls.push(format!(
                 "{table}?draw=3&columns%5B2%5D%5Bname%5D={column}&order%5B0%5D%5Bcolumn%5D=2&order%5B0%5D%5Bdir%5D={rest}"
             ));
@@ -259,15 +301,39 @@ fn odd_of_stage(stage: &str) -> Vec<String> {
     let list = format!("{stage}/taskList");
     for name in ["offset", "length"] {
         urls.extend(odd(&list, name, &NUMBERS));
-        urls.extend(NUMBERS.iter().map(|value| format!("{list}?status=success&{name}={value}")));
+        urls.extend(
+            NUMBERS
+                .iter()
+                .map(|value| format!("{list}?status=success&{name}={value}")),
+        );
     }
     urls.extend(odd(&list, "status", &NAMES));
-    let orders = ["", "id", "ID", "-id", "%2Bruntime", "Increasing_Runtime", "decreasing_runtime", "%20id"];
+    let orders = [
+        "",
+        "id",
+        "ID",
+        "-id",
+        "%2Bruntime",
+        "Increasing_Runtime",
+        "decreasing_runtime",
+        "%20id",
+    ];
     urls.extend(odd(&list, "sortBy", &orders));
-    urls.extend(["offset=-1&length=2", "offset=-5&length=10", "offset=2147483647&length=2147483647"].map(|page| format!("{list}?{page}")));
+    urls.extend(
+        [
+            "offset=-1&length=2",
+            "offset=-5&length=10",
+            "offset=2147483647&length=2147483647",
+        ]
+        .map(|page| format!("{list}?{page}")),
+    );
     urls.extend(odd(stage, "details", &FLAGS));
     urls.extend(odd(stage, "taskStatus", &NAMES));
-    urls.extend(QUANTILES.iter().map(|quantiles| format!("{stage}?withSummaries=true&quantiles={quantiles}")));
+    urls.extend(
+        QUANTILES
+            .iter()
+            .map(|quantiles| format!("{stage}?withSummaries=true&quantiles={quantiles}")),
+    );
     urls.extend(tables_of_stage(stage));
     urls
 }
