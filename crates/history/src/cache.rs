@@ -23,7 +23,7 @@ use crate::pieces::{Pieces, Spot};
 use crate::replay::Position;
 
 /// The format. The crate's version is part of it: rules of replaying may change with it.
-const FORMAT: &str = concat!("stoke-history 6 ", env!("CARGO_PKG_VERSION"), "\n");
+const FORMAT: &str = concat!("stoke-history 7 ", env!("CARGO_PKG_VERSION"), "\n");
 const LISTING: &str = "listing";
 /// Logs shorter than this, in bytes, are replayed as fast as the cache is read.
 const WORTH_KEEPING: u64 = 64 << 10;
@@ -40,7 +40,6 @@ struct Kept<A> {
     stamp: Stamp,
     position: Position,
     limits: Limits,
-    answers_as: Option<String>,
     pieces: Vec<Spot>,
     application: A,
 }
@@ -75,12 +74,12 @@ impl Cache {
     /// An application as it was replayed, when it was replayed into one like `new`; with the log's stamp then and how far it was read.
     pub fn application(&self, path: &str, new: &Application) -> Option<(Application, Stamp, Position)> {
         let (kept, file): (Kept<Application>, File) = self.read(&name_of(path))?;
-        let same_rules = kept.limits == new.limits() && kept.answers_as.as_deref() == new.answers_as();
-        if kept.path != path || !same_rules {
+        if kept.path != path || kept.limits != new.limits() {
             return None;
         }
+        let application = kept.application.seen_as(new.answers_as().map(str::to_owned))?;
         let pieces = Pieces::kept(file, kept.pieces, &self.directory);
-        Some((kept.application.with_pieces(pieces), kept.stamp, kept.position))
+        Some((application.with_pieces(pieces), kept.stamp, kept.position))
     }
 
     /// Keeps a replayed application, when its log is long enough.
@@ -95,7 +94,6 @@ impl Cache {
                 stamp: stamp.clone(),
                 position: position.clone(),
                 limits: application.limits(),
-                answers_as: application.answers_as().map(str::to_owned),
                 pieces,
                 application,
             };

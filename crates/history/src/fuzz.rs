@@ -24,10 +24,6 @@ impl Library for One {
         Ok(Some(self.view.clone()))
     }
 
-    fn answers_as(&self) -> Option<String> {
-        None
-    }
-
     fn version(&self) -> String {
         self.view.spark_version().to_owned()
     }

@@ -4,6 +4,7 @@
 //! in it. Applications stay in memory up to [`Settings::memory`], the ones asked for longest ago leave first.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,8 +26,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Bytes of memory loaded applications may take. One is always kept.
     pub memory: usize,
-    /// The Spark to answer as: its version and its fields. Else each application has the fields of the Spark that wrote its log, and the
-    /// version is the newest of them.
+    /// The Spark to answer as: its version, its fields and its orders. Else the newest Spark that wrote one of the logs.
     pub answer_as: Option<String>,
     /// How logs are read.
     pub options: Options,
@@ -81,9 +81,18 @@ struct Known {
 struct Shelf {
     known: HashMap<String, Known>,
     listed: Arc<Vec<Listed>>,
+    /// The newest Spark that wrote one of them.
+    newest: Option<String>,
 }
 
 impl Shelf {
+    fn new(known: HashMap<String, Known>, listed: Arc<Vec<Listed>>) -> Shelf {
+        let attempts = listed.iter().flat_map(|listed| &listed.attempts);
+        let versions = attempts.map(|attempt| attempt.spark_version.as_str());
+        let newest = newest(versions).map(str::to_owned);
+        Shelf { known, listed, newest }
+    }
+
     /// A log by its path, also when it has ended since the path was told.
     fn log(&self, path: &str) -> Option<&Known> {
         under_any_name(&self.known, path)
@@ -109,6 +118,9 @@ struct Loaded {
 
 /// A log that is still written is kept anew when it has grown by this part of its size.
 const GROWTH: u64 = 8;
+
+/// Bytes of memory an answer may take while it is made: lists of stages and tasks in order, and the numbers of a summary.
+const MEMORY_OF_AN_ANSWER: usize = 16 << 20;
 
 /// What a look at the place came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -157,6 +169,17 @@ impl Index {
     /// Where the logs are.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Where temporary files go, when not where the system keeps them.
+    pub(crate) fn temporary(&self) -> Option<PathBuf> {
+        self.cache.as_ref().map(|cache| cache.directory().to_owned())
+    }
+
+    /// How many answers are made at a time: an answer takes memory besides the application it is about.
+    pub(crate) fn answers_at_once(&self) -> usize {
+        let cores = self.settings.options.threads;
+        (self.settings.memory / MEMORY_OF_AN_ANSWER).clamp(2, 2 * cores.max(2))
     }
 
     fn shelf(&self) -> Arc<Shelf> {
@@ -253,7 +276,7 @@ impl Index {
         }
         lock(&self.loaded).retain(|name, _| names.contains(name.as_str()));
         drop(names);
-        *lock(&self.shelf) = Arc::new(Shelf { known: now, listed });
+        *lock(&self.shelf) = Arc::new(Shelf::new(now, listed));
         Ok(scan)
     }
 
@@ -298,9 +321,19 @@ impl Index {
             .collect()
     }
 
+    /// The Spark whose fields answers have.
+    fn answers_as(&self) -> Option<String> {
+        let asked = self.settings.answer_as.clone();
+        asked.or_else(|| self.shelf().newest.clone())
+    }
+
     fn in_memory(&self, path: &str, stamp: &Stamp) -> Option<Arc<View>> {
+        let version = self.answers_as();
         let mut loaded = lock(&self.loaded);
         let one = loaded.get_mut(lasting(path)).filter(|one| one.stamp == *stamp)?;
+        if one.view.answers_as() != version.as_deref() {
+            return None;
+        }
         one.used = Instant::now();
         Some(one.view.clone())
     }
@@ -347,14 +380,17 @@ impl Index {
         let (log, options) = (&known.log, self.settings.options);
         let before = lock(&self.loaded).remove(lasting(path));
         let before = before.filter(|before| before.position.can_resume(&self.source, log));
-        let (replayed, kept) = match before {
-            Some(Loaded {
-                view, position, kept, ..
-            }) => {
+        let before = before.and_then(
+            |Loaded {
+                 view, position, kept, ..
+             }| {
                 // Who is still being answered keeps the view as it was.
                 let application = Arc::try_unwrap(view).map_or_else(|view| view.application(), View::into_application);
-                (resume(&self.source, log, application, &position, options)?, kept)
-            }
+                Some((application.seen_as(self.answers_as())?, position, kept))
+            },
+        );
+        let (replayed, kept) = match before {
+            Some((application, position, kept)) => (resume(&self.source, log, application, &position, options)?, kept),
             None => {
                 let new = self.new_application();
                 match self
@@ -396,7 +432,7 @@ impl Index {
             None => Pieces::default(),
         };
         Application::new(self.settings.limits)
-            .answering_as(self.settings.answer_as.clone())
+            .answering_as(self.answers_as())
             .with_pieces(pieces)
     }
 
@@ -416,6 +452,15 @@ impl Index {
             };
         }
     }
+}
+
+/// The newest of some versions. What names none does not count.
+fn newest<'a>(versions: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let numbers = |version: &&str| {
+        let parts = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+        parts.collect::<Vec<_>>()
+    };
+    versions.filter(|version| !version.is_empty()).max_by_key(numbers)
 }
 
 /// The name of a log while it is written and afterwards.
@@ -484,26 +529,8 @@ impl Library for Index {
         again.map_err(|error| error.to_string())
     }
 
-    fn answers_as(&self) -> Option<String> {
-        self.settings.answer_as.clone()
-    }
-
     fn version(&self) -> String {
-        if let Some(version) = &self.settings.answer_as {
-            return version.clone();
-        }
-        let listed = self.listed();
-        let versions = listed
-            .iter()
-            .flat_map(|listed| &listed.attempts)
-            .map(|attempt| attempt.spark_version.as_str());
-        let numbers = |version: &&str| {
-            version
-                .split(['.', '-'])
-                .map(|part| part.parse::<u32>().unwrap_or(0))
-                .collect::<Vec<_>>()
-        };
-        versions.max_by_key(numbers).unwrap_or_default().to_owned()
+        self.answers_as().unwrap_or_default()
     }
 
     fn now(&self) -> i64 {

@@ -170,6 +170,11 @@ impl<'a> Object<'_, 'a> {
         self.key(key).list(items, item);
     }
 
+    /// A field that is written by `value`.
+    pub fn nested(&mut self, key: &str, value: impl FnOnce(&mut Json<'a>)) {
+        value(self.key(key));
+    }
+
     /// A field that is a list of tokens.
     pub fn scalars<T: Scalar>(&mut self, key: &str, items: impl IntoIterator<Item = T>) {
         self.list(key, items, |json, item| json.scalar(item));
@@ -242,18 +247,20 @@ impl Scalar for &String {
 impl Scalar for Date {
     fn write(&self, out: &mut Vec<u8>) {
         use io::Write;
-        let (days, millis) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
-        let (year, month, day) = civil(days);
-        let seconds = millis / 1000;
+        let ((year, month, day), [hour, minute, second]) = moment(self.0);
         let _ = write!(
             out,
-            "\"{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}GMT\"",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60,
-            millis % 1000
+            "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}GMT\"",
+            self.0.rem_euclid(1000)
         );
     }
+}
+
+/// The hour of a day, minute and second of a moment in milliseconds since 1970, behind its year, month and day.
+pub(crate) fn moment(millis: i64) -> ((i64, i64, i64), [i64; 3]) {
+    let seconds = millis.rem_euclid(86_400_000) / 1000;
+    let clock = [seconds / 3600, seconds / 60 % 60, seconds % 60];
+    (civil(millis.div_euclid(86_400_000)), clock)
 }
 
 /// Year, month and day of a number of days since 1970 in the Gregorian calendar (400 years are 146,097 days; years begin in March).

@@ -5,15 +5,17 @@
 //!
 //! [`index`] keeps the shelf of applications and [`cache`] what was found out of logs; [`replay`] reads a log into
 //! an application. [`model`] is an application as Spark's listeners see it, [`listing`] the list of them, [`json`] Jackson's way of writing, [`scala`] the
-//! order of Scala's maps, [`pieces`] what is too much for memory, [`serve`] the API over HTTP, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
+//! order of Scala's maps, [`pieces`] what is too much for memory, [`serve`] the API over HTTP, [`connections`] with the bounds of clients and [`zipped`] logs, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
 //!
 //! This room never changes a log, except where its cleanup is told to delete old ones, and takes no part in running applications.
 
 pub mod cache;
+pub mod connections;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod index;
 pub mod json;
+mod later;
 pub mod listing;
 pub mod model;
 pub mod numbers;
@@ -23,4 +25,6 @@ pub mod rest;
 pub mod retention;
 pub mod scala;
 pub mod serve;
+mod spool;
 mod version;
+pub mod zipped;

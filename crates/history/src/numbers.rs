@@ -1,4 +1,6 @@
-//! Numbers as Spark writes them for people: SQL metrics, sizes, durations.
+//! Numbers as Spark writes them for people: SQL metrics, sizes, durations, dates.
+
+use crate::json::moment;
 
 /// The greatest value of a metric, and the task it is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,39 @@ pub fn duration(millis: i64) -> String {
     }
 }
 
+/// Durations as the pages of Spark's UI write them (`UIUtils.formatDuration`).
+pub fn short_duration(millis: i64) -> String {
+    let seconds = millis as f64 / 1000.0;
+    let minutes = seconds / 60.0;
+    match millis {
+        ..100 => format!("{millis} ms"),
+        ..1000 => format!("{:.1} s", half_up(seconds, 10.0)),
+        ..60_000 => format!("{:.0} s", half_up(seconds, 1.0)),
+        ..600_000 => format!("{:.1} min", half_up(minutes, 10.0)),
+        ..3_600_000 => format!("{:.0} min", half_up(minutes, 1.0)),
+        _ => format!("{:.1} h", half_up(minutes / 60.0, 10.0)),
+    }
+}
+
+/// A moment as the pages of Spark's UI write it (`UIUtils.formatDate`), in UTC.
+pub fn page_date(millis: i64) -> String {
+    let ((year, month, day), [hour, minute, second]) = moment(millis);
+    format!("{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// A moment as Java's `Date.toString` writes it, in UTC.
+pub fn java_date(millis: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let ((year, month, day), [hour, minute, second]) = moment(millis);
+    let place = |number: i64| usize::try_from(number).unwrap_or(0);
+    let name = DAYS[place(millis.div_euclid(86_400_000).rem_euclid(7))];
+    let month = MONTHS[place(month - 1) % 12];
+    format!("{name} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}")
+}
+
 /// One digit of a single-precision quotient, as Spark computes it.
 fn tenths_of(millis: i64, unit: i64) -> String {
     format!("{:.1}", half_up(f64::from(millis as f32 / unit as f32), 10.0))
@@ -151,6 +186,21 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+        for (millis, text) in [
+            (0, "0 ms"),
+            (99, "99 ms"),
+            (150, "0.2 s"),
+            (1499, "1 s"),
+            (1500, "2 s"),
+            (90_000, "1.5 min"),
+            (660_000, "11 min"),
+            (5_400_000, "1.5 h"),
+        ] {
+            assert_eq!(short_duration(millis), text);
+        }
+        assert_eq!(page_date(1_795_304_699_487), "2026/11/21 23:44:59");
+        assert_eq!(java_date(1_795_304_699_487), "Sat Nov 21 23:44:59 UTC 2026");
+        assert_eq!(java_date(-1), "Wed Dec 31 23:59:59 UTC 1969");
         for (millis, text) in [
             (0, "0 ms"),
             (999, "999 ms"),

@@ -177,7 +177,7 @@ fn damaged() -> io::Error {
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A file only we know of: it is gone when we are.
-fn nameless(directory: Option<&Path>) -> io::Result<File> {
+pub(crate) fn nameless(directory: Option<&Path>) -> io::Result<File> {
     let name = format!(
         ".stoke-pieces.{}.{}",
         std::process::id(),

@@ -36,6 +36,11 @@ impl Version {
         self.at_least(4, 2)
     }
 
+    /// The page of SQL executions asks for its table.
+    pub fn has_sql_table(self) -> bool {
+        self.at_least(4, 2)
+    }
+
     /// SQL executions are listed all when no length is asked for; before, 20.
     pub fn lists_all_executions(self) -> bool {
         self.at_least(4, 2)

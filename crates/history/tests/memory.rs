@@ -135,10 +135,6 @@ impl Library for One {
         Ok(Some(self.1.clone()))
     }
 
-    fn answers_as(&self) -> Option<String> {
-        None
-    }
-
     fn version(&self) -> String {
         "4.1.4".to_owned()
     }

@@ -162,6 +162,14 @@ impl Application {
         }
     }
 
+    /// Has an application that was replayed seen as this Spark's server does. Nothing when lists it keeps would be in another order: then
+    /// it is to be replayed.
+    pub fn seen_as(self, version: Option<String>) -> Option<Self> {
+        let order = self.scala();
+        let seen = self.answering_as(version);
+        (seen.scala() == order).then_some(seen)
+    }
+
     /// Puts what does not stay in memory there. Said before the first event.
     #[must_use]
     pub fn with_pieces(mut self, pieces: Pieces) -> Self {
@@ -254,7 +262,7 @@ impl Application {
             Event::SqlExecutionStart(event) => self.sql.on_start(*event, self.limits.executions),
             Event::SqlAdaptivePlan(event) => self.sql.on_plan(*event),
             Event::SqlAdaptiveMetrics(event) => self.sql.on_metrics(*event),
-            Event::SqlExecutionEnd(event) => self.sql.on_end(event, self.limits.executions),
+            Event::SqlExecutionEnd(event) => self.sql.on_end(event, self.limits.executions, self.scala()),
             Event::SqlDriverAccumUpdates(event) => self.sql.on_driver_updates(event),
         }
     }

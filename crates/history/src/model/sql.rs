@@ -1,7 +1,7 @@
 //! SQL executions: plans, the jobs they run, and what their metrics came to.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::{
@@ -18,6 +18,7 @@ use super::live::Indices;
 use super::values::Values;
 use crate::numbers::{Greatest, metric_text};
 use crate::pieces::{Piece, Pieces};
+use crate::scala::Scala;
 
 /// All executions of an application.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -40,13 +41,42 @@ struct Written {
 struct LiveExecution {
     sql: Sql,
     kinds: Kinds,
-    stages: BTreeSet<i32>,
+    stages: Stages,
     driver_updates: Vec<(i64, i64)>,
     /// Filled once the execution has ended.
     values: Option<BTreeMap<i64, String>>,
     end_events: usize,
     /// Spark has it in its store: from its first job on. Only what is stored for the first time makes Spark look whether there is too much.
     stored: bool,
+}
+
+/// Stages of an execution, each with its place in the order they were met in.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Stages(BTreeMap<i32, usize>);
+
+impl Stages {
+    fn add(&mut self, ids: &[i32]) {
+        for id in ids {
+            let place = self.0.len();
+            self.0.entry(*id).or_insert(place);
+        }
+    }
+
+    fn contains(&self, id: i32) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    fn in_order(&self) -> Vec<i32> {
+        let mut all: Vec<(usize, i32)> = self.0.iter().map(|(id, place)| (*place, *id)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// In the order Spark goes through them: that of an immutable set.
+    fn in_order_of(&self, scala: Scala) -> Vec<i32> {
+        let keyed = self.in_order().into_iter().map(|id| (id, id)).collect();
+        scala.immutable_order(keyed)
+    }
 }
 
 /// What the tasks of a stage attempt did to SQL metrics.
@@ -110,7 +140,7 @@ impl Executions {
                 graph: None,
             },
             kinds: Kinds::default(),
-            stages: BTreeSet::new(),
+            stages: Stages::default(),
             driver_updates: Vec::new(),
             values: None,
             end_events: 0,
@@ -167,11 +197,11 @@ impl Executions {
         }
     }
 
-    pub(super) fn on_end(&mut self, event: SqlExecutionEnd, limit: usize) {
+    pub(super) fn on_end(&mut self, event: SqlExecutionEnd, limit: usize, scala: Scala) {
         let Some(execution) = self.live.get(&event.id) else {
             return;
         };
-        let values = self.aggregate(execution);
+        let values = self.aggregate(execution, scala);
         if let Some(execution) = self.live.get_mut(&event.id) {
             execution.values = Some(values);
             execution.sql.completed = Some(event.time);
@@ -197,9 +227,11 @@ impl Executions {
             && let Some(sql) = self.written(id)
         {
             // A job of an execution that has ended is added to what was written of it.
+            let mut stages = Stages::default();
+            stages.add(&sql.stages);
             let again = LiveExecution {
                 kinds: sql.graph.as_ref().map(kinds_of).unwrap_or_default(),
-                stages: sql.stages.iter().copied().collect(),
+                stages,
                 driver_updates: Vec::new(),
                 values: Some(sql.metric_values.clone()),
                 end_events: sql.jobs.len() + 1,
@@ -215,7 +247,7 @@ impl Executions {
         let execution = self.execution(id);
         let kinds = execution.kinds.clone();
         set_job(&mut execution.sql.jobs, event.id, JobStatus::Running);
-        execution.stages.extend(&event.stage_ids);
+        execution.stages.add(&event.stage_ids);
         if !kinds.is_empty() {
             for stage in event.stages.iter().flatten() {
                 self.stages
@@ -288,16 +320,15 @@ impl Executions {
         }
     }
 
-    fn aggregate(&self, execution: &LiveExecution) -> BTreeMap<i64, String> {
+    /// Of stages whose greatest numbers are the same, the first one in Spark's order is named.
+    fn aggregate(&self, execution: &LiveExecution, scala: Scala) -> BTreeMap<i64, String> {
         let kinds = &execution.kinds;
         // Numbers, and how many tasks reported none.
         let mut all: BTreeMap<i64, (Vec<i64>, usize)> = BTreeMap::new();
         let mut greatest: HashMap<i64, Greatest> = HashMap::new();
-        for (id, stage) in execution
-            .stages
-            .iter()
-            .filter_map(|id| self.stages.get(id).map(|stage| (*id, stage)))
-        {
+        let stages = execution.stages.in_order_of(scala);
+        let stages = stages.into_iter().filter_map(|id| Some((id, self.stages.get(&id)?)));
+        for (id, stage) in stages {
             for (metric, values) in stage.values.iter().filter(|(metric, _)| kinds.get(**metric).is_some()) {
                 let (numbers, zeros) = all.entry(*metric).or_default();
                 let only_sum = stage.kinds.get(*metric).is_some_and(|kind| kind == SUM);
@@ -365,7 +396,7 @@ impl Executions {
         let live = &self.live;
         self.stages.retain(|stage, _| {
             live.iter()
-                .any(|(id, execution)| Some(*id) != ending && execution.stages.contains(stage))
+                .any(|(id, execution)| Some(*id) != ending && execution.stages.contains(*stage))
         });
     }
 
@@ -407,11 +438,11 @@ impl Executions {
     }
 
     /// Those that are live, as they are now.
-    pub(super) fn live_view(&self) -> BTreeMap<i64, Sql> {
+    pub(super) fn live_view(&self, scala: Scala) -> BTreeMap<i64, Sql> {
         let view = |execution: &LiveExecution| {
             execution.view(|execution| match &execution.values {
                 Some(values) => values.clone(),
-                None => self.aggregate(execution),
+                None => self.aggregate(execution, scala),
             })
         };
         self.live.iter().map(|(id, execution)| (*id, view(execution))).collect()
@@ -422,7 +453,7 @@ impl LiveExecution {
     /// What is written of it once it has ended.
     fn into_sql(self) -> Sql {
         Sql {
-            stages: self.stages.into_iter().collect(),
+            stages: self.stages.in_order(),
             metric_values: self.values.unwrap_or_default(),
             ..self.sql
         }
@@ -430,7 +461,7 @@ impl LiveExecution {
 
     fn view(&self, values: impl Fn(&LiveExecution) -> BTreeMap<i64, String>) -> Sql {
         Sql {
-            stages: self.stages.iter().copied().collect(),
+            stages: self.stages.in_order(),
             metric_values: values(self),
             ..self.sql.clone()
         }

@@ -34,7 +34,7 @@ impl Application {
         View {
             jobs: live_jobs.map(|(id, live)| (*id, live.view())).collect(),
             stages: self.live_stages.iter().map(|(key, live)| (*key, live.view())).collect(),
-            sql: self.sql.live_view(),
+            sql: self.sql.live_view(self.scala()),
             now,
             application: self,
         }
@@ -64,6 +64,11 @@ impl View {
     /// The Spark whose fields are shown: the one that wrote the log, unless another was asked for.
     pub fn spark_version(&self) -> &str {
         self.application.answers_as().unwrap_or(&self.application.spark_version)
+    }
+
+    /// The Spark that was asked for, where one was.
+    pub fn answers_as(&self) -> Option<&str> {
+        self.application.answers_as()
     }
 
     /// The Scala of that Spark.

@@ -3,12 +3,14 @@
 //! [`answer`] is a function of a path, a query and a [`Library`]; it knows no sockets. Texts and statuses of failures are those of Spark's
 //! History Server, because clients look at them.
 
+mod list;
 mod page;
 mod params;
 mod redact;
 mod show;
 mod sql;
 mod summary;
+mod table;
 
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ use crate::json::Json;
 use crate::listing::{Attempt, Listed};
 use crate::model::View;
 use crate::model::data::Stage;
-use crate::model::task::{Status, Task};
+use crate::model::metrics::at::RUN_TIME;
+use crate::model::task::Task;
 use crate::version::Version;
 pub use params::Query;
 use show::Besides;
@@ -30,9 +33,7 @@ pub trait Library: Send + Sync {
     /// # Errors
     /// Why its log cannot be read.
     fn view(&self, attempt: &Attempt) -> Result<Option<Arc<View>>, String>;
-    /// The Spark whose fields all answers have, where it is not to be the one that wrote each log.
-    fn answers_as(&self) -> Option<String>;
-    /// The Spark version this server answers as.
+    /// The Spark this server answers as: its version, and the fields of all answers.
     fn version(&self) -> String;
     /// Now, in milliseconds since 1970.
     fn now(&self) -> i64;
@@ -47,11 +48,13 @@ pub enum Failure {
     Bad(String),
     /// 400, with a text that claims to be JSON.
     BadDate(String),
+    /// 400 of a path with an empty part.
+    BadMessage,
     /// 503, with a text.
     Unavailable(String),
     /// 404 of a page that does not exist, or of a parameter that cannot be read.
     NoPage,
-    /// 500, with a text.
+    /// 500, with a page that shows a text.
     Broken(String),
 }
 
@@ -97,25 +100,28 @@ const JOB_STATUSES: [&str; 4] = ["RUNNING", "SUCCEEDED", "FAILED", "UNKNOWN"];
 /// # Errors
 /// See [`Failure`].
 pub fn answer(library: &dyn Library, path: &str, query: &Query) -> Result<Answer, Failure> {
-    let parts: Vec<String> = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(params::decode_path)
-        .collect();
+    // The web server in Spark 4 refuses it before anything is looked up.
+    if path.contains("//") {
+        return Err(match Version::of(&library.version()).is_4() {
+            true => Failure::BadMessage,
+            false => Failure::NoPage,
+        });
+    }
+    let parts = parts_of(path);
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts[..] {
         ["version"] => {
             let version = library.version();
             json(move |json| json.object(|o| o.put("spark", version)))
         }
-        ["applications"] => applications(library, query),
+        ["applications"] => list::applications(library, query),
         ["applications", id] => {
             let listed = library.listed();
             let Some(place) = listed.iter().position(|listed| listed.id == id) else {
                 return Err(Failure::NotFound(format!("unknown app: {id}")));
             };
-            let fields = library.answers_as();
-            json(move |json| show::application(json, &listed[place], fields.as_deref()))
+            let version = library.version();
+            json(move |json| show::application(json, &listed[place], &version))
         }
         ["applications", id, ref rest @ ..] => {
             let uri = || format!("/api/v1/{}", parts.join("/"));
@@ -123,6 +129,43 @@ pub fn answer(library: &dyn Library, path: &str, query: &Query) -> Result<Answer
         }
         _ => Err(Failure::NoPage),
     }
+}
+
+fn parts_of(path: &str) -> Vec<String> {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    parts.map(params::decode_path).collect()
+}
+
+/// The attempt whose log is to be replayed for an answer to a request for `path`, where one is.
+pub fn attempt_of(library: &dyn Library, path: &str) -> Option<Attempt> {
+    let parts = parts_of(path);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let ["applications", id, ref rest @ ..] = parts[..] else {
+        return None;
+    };
+    let (attempt, rest) = split(library, rest)?;
+    match rest {
+        ["logs" | "threads" | "streaming", ..] | ["executors", _, "threads"] => None,
+        _ => known_attempt(library, id, attempt),
+    }
+}
+
+/// The attempt that is named before a resource, where one is, and the resource.
+fn split<'a>(library: &dyn Library, rest: &'a [&'a str]) -> Option<(Option<&'a str>, &'a [&'a str])> {
+    let newer = Version::of(&library.version()).is_4();
+    let known = |rest: &[&str]| is_resource(rest) && (newer || rest != ["threads"]);
+    match rest {
+        rest if known(rest) => Some((None, rest)),
+        [attempt, rest @ ..] if known(rest) => Some((Some(attempt), rest)),
+        _ => None,
+    }
+}
+
+fn known_attempt(library: &dyn Library, id: &str, attempt: Option<&str>) -> Option<Attempt> {
+    let listed = library.listed();
+    let listed = listed.iter().find(|listed| listed.id == id)?;
+    let mut attempts = listed.attempts.iter();
+    attempts.find(|known| known.id.as_deref() == attempt).cloned()
 }
 
 /// What is asked for below an application, or below one attempt of it.
@@ -133,15 +176,10 @@ fn below(
     query: &Query,
     uri: &dyn Fn() -> String,
 ) -> Result<Answer, Failure> {
-    let newer = Version::of(&library.version()).is_4();
-    let known = |rest: &[&str]| is_resource(rest) && (newer || rest != ["threads"]);
-    if known(rest) {
-        return resource(library, id, None, rest, query);
-    }
-    match rest {
-        [attempt] => one_attempt(library, id, attempt),
-        [attempt, rest @ ..] if known(rest) => resource(library, id, Some(attempt), rest, query),
-        _ => Err(Failure::NotFound(uri())),
+    match (split(library, rest), rest) {
+        (Some((attempt, rest)), _) => resource(library, id, attempt, rest, query),
+        (None, [attempt]) => list::one_attempt(library, id, attempt),
+        (None, _) => Err(Failure::NotFound(uri())),
     }
 }
 
@@ -158,31 +196,17 @@ fn is_resource(rest: &[&str]) -> bool {
         ["executors", _, "threads"] | ["storage", "rdd"] => true,
         ["storage", "rdd", id] => is_number(id),
         ["stages" | "sql", ..] => true,
-        ["streaming", "statistics" | "receivers" | "batches"] => true,
-        ["streaming", "receivers" | "batches", id] | ["streaming", "batches", id, "operations"] => is_number(id),
-        ["streaming", "batches", id, "operations", operation] => is_number(id) && is_number(operation),
+        ["streaming", ..] => true,
         _ => false,
     }
 }
 
-fn one_attempt(library: &dyn Library, id: &str, attempt: &str) -> Result<Answer, Failure> {
-    let listed = library.listed();
-    let found = listed
-        .iter()
-        .find(|listed| listed.id == id)
-        .and_then(|listed| {
-            listed
-                .attempts
-                .iter()
-                .find(|known| known.id.as_deref() == Some(attempt))
-        })
-        .cloned();
-    match found {
-        Some(found) => {
-            let fields = library.answers_as();
-            json(move |json| show::attempt(json, &found, fields.as_deref()))
-        }
-        None => Err(Failure::NotFound(format!("unknown app {id}, attempt {attempt}"))),
+fn is_of_streaming(rest: &[&str]) -> bool {
+    match rest {
+        ["statistics" | "receivers" | "batches"] => true,
+        ["receivers" | "batches", id] | ["batches", id, "operations"] => is_number(id),
+        ["batches", id, "operations", operation] => is_number(id) && is_number(operation),
+        _ => false,
     }
 }
 
@@ -193,25 +217,14 @@ fn resource(
     rest: &[&str],
     query: &Query,
 ) -> Result<Answer, Failure> {
-    let known = library
-        .listed()
-        .iter()
-        .find(|listed| listed.id == id)
-        .and_then(|listed| {
-            listed
-                .attempts
-                .iter()
-                .find(|known| known.id.as_deref() == attempt)
-                .cloned()
-        });
     if rest == ["logs"] {
-        return logs(library, id, attempt);
+        return list::logs(library, id, attempt);
     }
     let absent = || {
         let name = attempt.map_or_else(|| id.to_owned(), |attempt| format!("{id}/{attempt}"));
         Failure::NotFound(format!("no such app: {name}"))
     };
-    let Some(known) = known else {
+    let Some(known) = known_attempt(library, id, attempt) else {
         return Err(absent());
     };
     let view = || library.view(&known).map_err(Failure::Broken)?.ok_or_else(absent);
@@ -278,6 +291,7 @@ fn resource(
                 false => Err(Failure::NotFound(format!("no rdd found w/ id {rdd}"))),
             }
         }
+        ["streaming", rest @ ..] if !is_of_streaming(rest) => Err(Failure::NoPage),
         ["streaming", ..] => {
             let listed = library.listed();
             let name = listed
@@ -300,74 +314,19 @@ fn no_threads() -> Failure {
 }
 
 fn threads(query: &Query) -> Result<Answer, Failure> {
+    if let Some(task) = query.first("taskId").filter(|task| !task.trim().is_empty()) {
+        let _: i64 = task.parse().map_err(|_| Failure::NoPage)?;
+    }
     let Some(executor) = query.first("executorId") else {
         // Spark does not expect that.
         return Err(Failure::Broken("no executorId".to_owned()));
     };
-    match executor == "driver" || is_number(executor) {
+    match executor == "driver" || executor.is_empty() || is_number(executor) {
         true => Err(no_threads()),
         false => Err(Failure::Bad(
             "Invalid executorId: neither 'driver' nor number.".to_owned(),
         )),
     }
-}
-
-fn logs(library: &dyn Library, id: &str, attempt: Option<&str>) -> Result<Answer, Failure> {
-    let listed = library.listed();
-    let attempts: Vec<Attempt> = listed
-        .iter()
-        .filter(|listed| listed.id == id)
-        .flat_map(|listed| &listed.attempts)
-        .filter(|known| attempt.is_none() || known.id.as_deref() == attempt)
-        .cloned()
-        .collect();
-    // Without an attempt Spark looks for the application, then for its first attempt.
-    let there = attempts
-        .iter()
-        .any(|known| attempt.is_some() || matches!(known.id.as_deref(), None | Some("1")));
-    match there {
-        true => Ok(Answer::Logs {
-            name: match attempt {
-                Some(attempt) => format!("eventLogs-{id}-{attempt}.zip"),
-                None => format!("eventLogs-{id}.zip"),
-            },
-            attempts,
-        }),
-        false => {
-            let name = attempt.map_or_else(|| format!("{id}/1"), |attempt| format!("{id}/{attempt}"));
-            Err(Failure::NotFound(format!("no such app: {name}")))
-        }
-    }
-}
-
-fn applications(library: &dyn Library, query: &Query) -> Result<Answer, Failure> {
-    let statuses = query.names("status", &["COMPLETED", "RUNNING"])?;
-    let limit = match query.first("limit") {
-        None | Some("") => usize::MAX,
-        Some(limit) => usize::try_from(limit.parse::<i32>().map_err(|_| Failure::NoPage)?).unwrap_or(0),
-    };
-    // 2010-01-01 and 3000-01-01
-    let (earliest, latest) = (1_262_304_000_000, 32_503_680_000_000);
-    let (start, until) = (query.date("minDate", earliest)?, query.date("maxDate", latest)?);
-    let (min_end, max_end) = (query.date("minEndDate", earliest)?, query.date("maxEndDate", latest)?);
-    let (listed, now) = (library.listed(), library.now());
-    let wanted = move |one: &Listed| {
-        let running = one.attempts.first().is_none_or(|attempt| !attempt.completed);
-        let name = if running { "RUNNING" } else { "COMPLETED" };
-        let in_range = |attempt: &Attempt| {
-            let end = match running {
-                true => max_end > now,
-                false => (min_end..=max_end).contains(&attempt.end),
-            };
-            (start..=until).contains(&attempt.start) && end
-        };
-        (statuses.is_empty() || statuses.contains(&name)) && one.attempts.iter().any(in_range)
-    };
-    let fields = library.answers_as();
-    json(move |json| {
-        let page = listed.iter().filter(|one| wanted(one)).take(limit);
-        json.list(page, |json, one| show::application(json, one, fields.as_deref()));
-    })
 }
 
 /// How stages are to be shown.
@@ -380,11 +339,13 @@ struct StageQuery {
 
 impl StageQuery {
     fn of(query: &Query, details: bool) -> Result<Self, Failure> {
+        let details = query.flag("details", details);
+        let statuses = query.names("taskStatus", &TASK_STATUSES)?;
         Ok(StageQuery {
-            details: query.flag("details", details),
+            details,
             summaries: query.flag("withSummaries", false),
-            statuses: query.names("taskStatus", &TASK_STATUSES)?,
             quantiles: query.quantiles(&STAGE_QUANTILES)?,
+            statuses: if details { named(statuses)? } else { statuses },
         })
     }
 
@@ -407,6 +368,14 @@ impl StageQuery {
             _ => stage.tasks - stage.failed_tasks - stage.killed_tasks - stage.active_tasks - stage.completed_tasks,
         };
         !self.details || self.statuses.is_empty() || self.statuses.iter().any(|status| count(status) > 0)
+    }
+}
+
+/// Statuses that are asked of tasks. Spark does not expect one without a name.
+fn named(statuses: Vec<&'static str>) -> Result<Vec<&'static str>, Failure> {
+    match statuses.contains(&params::NO_NAME) {
+        true => Err(Failure::Broken("a status without a name".to_owned())),
+        false => Ok(statuses),
     }
 }
 
@@ -480,6 +449,10 @@ fn one_stage(view: Arc<View>, key: (i32, i32), rest: &[&str], query: &Query) -> 
             }
         }
         ["taskList"] => task_list(view, key, query),
+        ["taskTable"] => {
+            let is_4 = Version::of(view.spark_version()).is_4();
+            table::tasks(view, key, query, is_4)
+        }
         _ => Err(Failure::NoPage),
     }
 }
@@ -490,11 +463,11 @@ fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, 
     let sort = sort.unwrap_or("ID").to_lowercase();
     let (by_time, descending) = match sort.as_str() {
         "id" => (false, false),
-        "runtime" | "+runtime" | "increasing_runtime" => (true, false),
+        "runtime" | "increasing_runtime" => (true, false),
         "-runtime" | "decreasing_runtime" => (true, true),
         _ => return Err(Failure::NoPage),
     };
-    let statuses = query.names("status", &TASK_STATUSES)?;
+    let statuses = named(query.names("status", &TASK_STATUSES)?)?;
     // Spark asks its store for a page of all tasks, which takes no page of nothing, and cuts a page of some of them out of all.
     let (offset, length) = match statuses.is_empty() {
         true if length <= 0 => return Err(Failure::Broken("max must be positive.".to_owned())),
@@ -509,34 +482,20 @@ fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, 
         usize::try_from(length).unwrap_or(0),
     );
     let wanted = move |task: &Task| has_status(task, &statuses);
-    json(move |json| match by_time {
-        false => {
+    json(move |json| {
+        if !by_time {
             let tasks = view.tasks(key).filter(|task| task.as_ref().map_or(true, &wanted));
-            page::write(json, &view, tasks.skip(offset).take(length));
+            return page::write(json, &view, tasks.skip(offset).take(length));
         }
-        true => page::by(
-            json,
-            &view,
-            key,
-            wanted,
-            run_time,
-            descending,
-            offset..offset.saturating_add(length),
-        ),
+        let run_time = |task: &Task| page::stored(task, RUN_TIME);
+        match page::order(&view, key, wanted, run_time, descending) {
+            Ok(mut order) => {
+                order.keep(offset..offset.saturating_add(length));
+                page::write(json, &view, order.tasks(&view, key));
+            }
+            Err(error) => json.fail(error),
+        }
     })
-}
-
-/// What tasks are sorted by: those that did not succeed come first, the longest of them before the others, as Spark's store keeps them.
-fn run_time(task: &Task) -> i64 {
-    let metrics = task
-        .metrics
-        .as_ref()
-        .map(|metrics| metrics.get(crate::model::metrics::at::RUN_TIME));
-    match (metrics, task.status) {
-        (None, _) => -1,
-        (Some(time), Status::Success) => time,
-        (Some(time), _) => !time,
-    }
 }
 
 fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result<Answer, Failure> {
@@ -565,6 +524,7 @@ fn executions(now: i64, view: Arc<View>, rest: &[&str], query: &Query) -> Result
                 });
             })
         }
+        ["sqlTable"] if Version::of(view.spark_version()).has_sql_table() => table::executions(now, view, query),
         [id] if is_number(id) => {
             let id: i64 = id.parse().map_err(|_| Failure::NoPage)?;
             match view.execution(id).is_some() {

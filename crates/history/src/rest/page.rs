@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::json::Json;
 use crate::model::View;
 use crate::model::data::StageKey;
-use crate::model::task::Task;
+use crate::model::task::{Status, Task};
 
 /// Tasks in memory at a time, where they are wanted in another order than they are kept in.
 const AT_ONCE: usize = 20_000;
@@ -22,35 +22,70 @@ pub(super) fn write(json: &mut Json<'_>, view: &View, tasks: impl Iterator<Item 
     }
 }
 
-/// Writes the tasks that are wanted at the places of `page`, in the order of a number and of their ids, or the other way round.
-pub(super) fn by(
-    json: &mut Json<'_>,
+/// Tasks in the order of a number: their ids, 16 bytes a task.
+pub(super) struct Order(Vec<(i64, i64)>);
+
+/// The tasks that are wanted, in the order of a number and of their ids, or the other way round.
+pub(super) fn order(
     view: &View,
     key: StageKey,
     wanted: impl Fn(&Task) -> bool,
     number: impl Fn(&Task) -> i64,
     descending: bool,
-    page: Range<usize>,
-) {
+) -> io::Result<Order> {
     let mut order: Vec<(i64, i64)> = Vec::new();
     for task in view.tasks(key) {
-        match task {
-            Ok(task) if wanted(&task) => order.push((number(&task), task.id)),
-            Ok(_) => {}
-            Err(error) => return json.fail(error),
+        let task = task?;
+        if wanted(&task) {
+            order.push((number(&task), task.id));
         }
     }
     order.sort_unstable();
     if descending {
         order.reverse();
     }
-    let page = page.start.min(order.len())..page.end.min(order.len());
-    let parts = order[page].chunks(AT_ONCE);
-    let tasks = parts.flat_map(|part| match of_ids(view, key, part) {
-        Ok(tasks) => tasks.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
-    });
-    write(json, view, tasks);
+    Ok(Order(order))
+}
+
+impl Order {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keeps those at these places.
+    pub(super) fn keep(&mut self, places: Range<usize>) {
+        self.0.truncate(places.end);
+        self.0.drain(..places.start.min(self.0.len()));
+    }
+
+    /// Keeps those whose id is wanted.
+    pub(super) fn retain(&mut self, wanted: impl Fn(&i64) -> bool) {
+        self.0.retain(|(_, id)| wanted(id));
+    }
+
+    /// The tasks, a part of them in memory at a time.
+    pub(super) fn tasks<'a>(&'a self, view: &'a View, key: StageKey) -> impl Iterator<Item = io::Result<Task>> + 'a {
+        self.0
+            .chunks(AT_ONCE)
+            .flat_map(move |part| match of_ids(view, key, part) {
+                Ok(tasks) => tasks.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
+    }
+}
+
+/// A metric of a task as Spark's store keeps it, to be sorted by: those of tasks that did not succeed come first, the greatest of them
+/// before the others.
+pub(super) fn stored(task: &Task, place: usize) -> i64 {
+    match (task.metrics.as_ref().map(|metrics| metrics.get(place)), task.status) {
+        (None, _) => -1,
+        (Some(number), Status::Success) => number,
+        (Some(number), _) => !number,
+    }
 }
 
 /// Tasks by their ids, in the order of `wanted`.

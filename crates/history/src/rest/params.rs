@@ -2,6 +2,9 @@
 
 use super::Failure;
 
+/// The name of nothing: what Spark reads from a parameter without a value, and what nothing has.
+pub(super) const NO_NAME: &str = "";
+
 /// Names and values of a query, decoded, in their order.
 #[derive(Debug, Clone, Default)]
 pub struct Query(Vec<(String, String)>);
@@ -34,25 +37,32 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Java's `Boolean.valueOf`.
+    /// The first value of a name, unless it is blank.
+    fn filled(&self, name: &str) -> Option<&str> {
+        self.first(name).filter(|value| !value.trim().is_empty())
+    }
+
+    /// Java's `Boolean.valueOf`; a blank one says nothing.
     pub fn flag(&self, name: &str, default: bool) -> bool {
-        self.first(name)
+        self.filled(name)
             .map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// A whole number; anything else is as if the page did not exist.
+    /// A whole number; a blank one says nothing, anything else is as if the page did not exist.
     pub fn int(&self, name: &str, default: i32) -> Result<i32, Failure> {
-        match self.first(name) {
+        match self.filled(name) {
             None => Ok(default),
-            Some("") => Ok(default),
             Some(value) => value.parse().map_err(|_| Failure::NoPage),
         }
     }
 
-    /// Names of a Java enumeration, by their upper-case spelling.
+    /// Names of a Java enumeration, by their upper-case spelling. A value without a text is [`NO_NAME`].
     pub fn names(&self, name: &str, known: &[&'static str]) -> Result<Vec<&'static str>, Failure> {
         self.all(name)
             .map(|value| {
+                if value.is_empty() {
+                    return Ok(NO_NAME);
+                }
                 let upper = value.to_uppercase();
                 known.iter().copied().find(|one| *one == upper).ok_or(Failure::NoPage)
             })
@@ -64,9 +74,9 @@ impl Query {
         let mut all = match self.first("quantiles") {
             None => default.to_vec(),
             Some(text) => {
-                // Java's split drops empty parts at the end, but not the only one.
+                // Java's split drops empty parts at the end, but an empty text is a part.
                 let mut parts: Vec<&str> = text.split(',').collect();
-                while parts.len() > 1 && parts.last() == Some(&"") {
+                while !text.is_empty() && parts.last() == Some(&"") {
                     parts.pop();
                 }
                 let number = |part: &str| {
@@ -74,7 +84,7 @@ impl Query {
                     let digits = trimmed.trim_end_matches(['d', 'D', 'f', 'F']);
                     let special = digits.trim_start_matches(['+', '-']);
                     let known = special.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-                        || matches!(trimmed, "NaN" | "Infinity");
+                        || matches!(special, "NaN" | "Infinity");
                     digits.parse::<f64>().ok().filter(|_| known).ok_or_else(|| {
                         Failure::Bad(format!(
                             "Bad value for parameter \"quantiles\".  Expected a double, got \"{part}\""
@@ -91,9 +101,59 @@ impl Query {
     /// A date: `2026-11-21T23:44:59.487GMT` or `2026-11-21`.
     pub fn date(&self, name: &str, default: i64) -> Result<i64, Failure> {
         match self.first(name) {
-            None => Ok(default),
+            None | Some("") => Ok(default),
             Some(text) => moment(text).ok_or_else(|| Failure::BadDate(format!("Couldn't parse date: {text}"))),
         }
+    }
+}
+
+/// The parameters of DataTables: names and values are decoded until nothing changes any more, as Spark does for its own pages. What is
+/// missing or no number is an error Spark does not expect.
+#[derive(Debug)]
+pub(super) struct TableQuery(Query);
+
+impl TableQuery {
+    pub(super) fn of(query: &Query) -> Result<TableQuery, Failure> {
+        let whole = |text: &String| {
+            let mut text = text.clone();
+            loop {
+                let decoded = decode(&text);
+                if decoded == text {
+                    break;
+                }
+                text = decoded;
+            }
+            match text.contains('%') {
+                true => Err(Failure::Broken(format!("an escape is not complete: {text}"))),
+                false => Ok(text),
+            }
+        };
+        let pairs = query.0.iter().map(|(name, value)| Ok((whole(name)?, whole(value)?)));
+        Ok(TableQuery(Query(pairs.collect::<Result<_, _>>()?)))
+    }
+
+    pub(super) fn first(&self, name: &str) -> Option<&str> {
+        self.0.first(name)
+    }
+
+    pub(super) fn needed(&self, name: &str) -> Result<&str, Failure> {
+        self.first(name).ok_or_else(|| Failure::Broken(format!("no {name}")))
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<i32, Failure> {
+        let text = self.needed(name)?;
+        text.parse()
+            .map_err(|_| Failure::Broken(format!("For input string: \"{text}\"")))
+    }
+
+    pub(super) fn number_or(&self, name: &str, default: i32) -> Result<i32, Failure> {
+        self.first(name).map_or(Ok(default), |_| self.number(name))
+    }
+
+    /// `true` or `false`; anything else says nothing.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        let text = self.first(name)?.to_lowercase();
+        text.parse().ok()
     }
 }
 
@@ -150,15 +210,30 @@ fn moment(text: &str) -> Option<i64> {
             _ => None,
         }
     };
-    let Some((day, time)) = text.split_once('T') else {
-        // The parser of plain dates takes what it needs and leaves the rest.
-        let mut dashes = 0;
-        let end = text.find(|c: char| {
-            dashes += i32::from(c == '-');
-            !(c.is_ascii_digit() || (c == '-' && dashes <= 2))
-        });
-        return date(&text[..end.unwrap_or(text.len())]);
-    };
+    if let Some((day, time)) = text.split_once('T')
+        && let Some(time) = time_of_day(time)
+    {
+        return Some(date(day)? + time);
+    }
+    // The parser of plain dates takes what it needs and leaves the rest. Its numbers may have blanks before them, and be negative.
+    let (year, rest) = leading_number(text)?;
+    let (month, rest) = leading_number(rest.strip_prefix('-')?)?;
+    let (day, _) = leading_number(rest.strip_prefix('-')?)?;
+    Some(days(year, month, day) * 86_400_000)
+}
+
+/// A number at the beginning of a text, and what follows it.
+fn leading_number(text: &str) -> Option<(i64, &str)> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let (number, rest) = text.split_at(text.len() - digits.len() + end);
+    Some((i64::from(number.parse::<i32>().ok()?), rest))
+}
+
+/// Milliseconds since the beginning of the day in UTC, of `23:44:59.487+0100`.
+fn time_of_day(time: &str) -> Option<i64> {
+    let number = |part: &str| part.parse::<i32>().ok().filter(|_| is_digits(part)).map(i64::from);
     let zone_at = time.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.'));
     let (clock, zone) = time.split_at(zone_at?);
     let offset = match zone {
@@ -170,7 +245,7 @@ fn moment(text: &str) -> Option<i64> {
     let [hours, minutes, seconds] = parts[..] else {
         return None;
     };
-    Some(date(day)? + ((hours * 60 + minutes) * 60 + seconds) * 1000 + number(millis)? - offset)
+    Some(((hours * 60 + minutes) * 60 + seconds) * 1000 + number(millis)? - offset)
 }
 
 /// `+0100` or `GMT+01:00`, in milliseconds.
@@ -197,6 +272,13 @@ mod tests {
             ("2026-11-21T23:44:59.487GMT", Some(1_795_304_699_487)),
             ("2026-11-22T00:44:59.487+0100", Some(1_795_304_699_487)),
             ("3000-01-01", Some(32_503_680_000_000)),
+            ("1970-01-02T00:00:00", Some(86_400_000)),
+            ("1970-01-02T00:00:00.000", Some(86_400_000)),
+            ("1970-1-2x", Some(86_400_000)),
+            (" 1970-01- 2", Some(86_400_000)),
+            ("1970--11-01", Some(-365 * 86_400_000)),
+            ("1970-01", None),
+            ("99999999999-01-01", None),
             ("yesterday", None),
             ("", None),
         ] {
@@ -212,9 +294,48 @@ mod tests {
         assert_eq!(query.int("a", 0).unwrap(), 1);
         assert!(matches!(query.int("n", 0), Err(Failure::NoPage)));
         assert_eq!(query.quantiles(&[]).unwrap(), [0.1, 0.5]);
+        for (text, expected) in [
+            ("0.5,x", None),
+            ("", None),
+            (",0.5", None),
+            ("0.5,", Some(vec![0.5])),
+            (",", Some(vec![])),
+            ("%20-Infinity,1.0f", Some(vec![f64::NEG_INFINITY, 1.0])),
+        ] {
+            let found = Query::parse(&format!("quantiles={text}")).quantiles(&[]);
+            assert_eq!(found.as_ref().ok(), expected.as_ref(), "{text}");
+            assert!(found.is_ok() || matches!(found, Err(Failure::Bad(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn blank_and_unnamed_values() {
+        let query = Query::parse("flag=&n=%20&status=&status=failed&minDate=");
+        assert!(query.flag("flag", true));
+        assert_eq!(query.int("n", 7).unwrap(), 7);
+        assert_eq!(query.names("status", &["FAILED"]).unwrap(), [NO_NAME, "FAILED"]);
+        assert_eq!(query.date("minDate", 3).unwrap(), 3);
         assert!(matches!(
-            Query::parse("quantiles=0.5,x").quantiles(&[]),
-            Err(Failure::Bad(_))
+            Query::parse("status=x").names("status", &["FAILED"]),
+            Err(Failure::NoPage)
         ));
+    }
+
+    #[test]
+    fn parameters_of_tables() {
+        let of = |text: &str| TableQuery::of(&Query::parse(text));
+        let query = of("order%5B0%5D%5Bdir%5D=asc&search[value]=a%252520b%2Bc&start=x&g=TRUE").unwrap();
+        assert_eq!(query.first("order[0][dir]"), Some("asc"));
+        assert_eq!(query.first("search[value]"), Some("a b c"));
+        assert!(query.number("start").is_err() && query.number("none").is_err());
+        assert_eq!(
+            (
+                query.number_or("none", 3).unwrap(),
+                query.flag("g"),
+                query.flag("start")
+            ),
+            (3, Some(true), None)
+        );
+        assert!(of("search[value]=%25").is_err());
     }
 }

@@ -11,16 +11,16 @@ use crate::model::task::Task;
 use crate::scala::hash_of_text;
 use crate::version::Version;
 
-/// `fields` is the Spark whose fields are shown, where it is not the one that wrote the log.
-pub(super) fn application(json: &mut Json<'_>, listed: &Listed, fields: Option<&str>) {
+/// `version` is the Spark whose fields are shown.
+pub(super) fn application(json: &mut Json<'_>, listed: &Listed, version: &str) {
     json.object(|o| {
         o.put("id", &listed.id);
         o.put("name", &listed.name);
-        o.list("attempts", &listed.attempts, |json, one| attempt(json, one, fields));
+        o.list("attempts", &listed.attempts, |json, one| attempt(json, one, version));
     });
 }
 
-pub(super) fn attempt(json: &mut Json<'_>, attempt: &Attempt, fields: Option<&str>) {
+pub(super) fn attempt(json: &mut Json<'_>, attempt: &Attempt, version: &str) {
     json.object(|o| {
         o.maybe("attemptId", attempt.id.as_ref());
         o.put("startTime", Date(attempt.start));
@@ -30,7 +30,7 @@ pub(super) fn attempt(json: &mut Json<'_>, attempt: &Attempt, fields: Option<&st
         o.put("sparkUser", &attempt.user);
         o.put("completed", attempt.completed);
         o.put("appSparkVersion", &attempt.spark_version);
-        if Version::of(fields.unwrap_or(&attempt.spark_version)).names_log_sources() {
+        if Version::of(version).names_log_sources() {
             o.maybe("exitCode", attempt.exit_code);
             o.put("logSourceName", &attempt.place);
             o.put("logSourceFullPath", &attempt.place);

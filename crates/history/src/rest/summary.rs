@@ -111,9 +111,7 @@ impl TaskSummary {
             let span = spans.next().unwrap_or(Span::NOTHING);
             let same = span.least >= span.greatest;
             if same {
-                let there = |quantile: &f64| place(*quantile, succeeded) < span.count;
-                let number = |there| if there { span.least as f64 } else { f64::NAN };
-                rows.push((*column, quantiles.iter().map(there).map(number).collect()));
+                rows.push((*column, at_places(quantiles, succeeded, span.count, |_| span.least)));
             }
             !same
         });
@@ -127,12 +125,10 @@ impl TaskSummary {
             }
             for (column, mut numbers) in columns.iter().zip(numbers) {
                 numbers.sort_unstable();
-                let at = |quantile: &f64| {
-                    numbers
-                        .get(place(*quantile, succeeded))
-                        .map_or(f64::NAN, |number| *number as f64)
-                };
-                rows.push((*column, quantiles.iter().map(at).collect()));
+                rows.push((
+                    *column,
+                    at_places(quantiles, succeeded, numbers.len(), |at| numbers[at]),
+                ));
             }
         }
         Ok(Some(TaskSummary {
@@ -228,8 +224,31 @@ impl TaskSummary {
 }
 
 /// `min((q * count).toLong, count - 1)`; Java's conversion takes what is no number for 0.
-fn place(quantile: f64, count: usize) -> usize {
-    ((quantile * count as f64) as usize).min(count.saturating_sub(1))
+fn place(quantile: f64, count: usize) -> i64 {
+    let last = i64::try_from(count).unwrap_or(i64::MAX) - 1;
+    ((quantile * count as f64) as i64).min(last)
+}
+
+/// The values at quantiles of `count` tasks, of `length` values in ascending order, as Spark finds them: it goes on through the values from
+/// one quantile to the next. Behind the last one there is no number, and before the first one it takes the next.
+fn at_places(quantiles: &[f64], count: usize, length: usize, value: impl Fn(usize) -> i64) -> Vec<f64> {
+    let (mut before, mut next, mut last) = (-1i64, 0usize, f64::NAN);
+    let mut at = |quantile: &f64| {
+        let place = place(*quantile, count);
+        if place == before {
+            return last;
+        }
+        let skipped = place.wrapping_sub(before).wrapping_sub(1);
+        next = next.saturating_add(usize::try_from(skipped).unwrap_or(0));
+        before = place;
+        if next >= length {
+            return f64::NAN;
+        }
+        last = value(next) as f64;
+        next += 1;
+        last
+    };
+    quantiles.iter().map(&mut at).collect()
 }
 
 /// The distributions a stage is shown with.
@@ -246,13 +265,21 @@ pub(super) fn of_stage(o: &mut Object<'_, '_>, view: &View, key: StageKey, quant
     if executors.is_empty() {
         return;
     }
+    // Spark does not expect a place before the first executor.
+    let places = |count: usize| -> Option<Vec<usize>> {
+        let places = quantiles
+            .iter()
+            .map(|quantile| usize::try_from(place(*quantile, count) as i32));
+        places.collect::<Result<_, _>>().ok()
+    };
+    let peaks: Vec<_> = executors.iter().filter_map(|done| done.peaks.numbers()).collect();
+    let (Some(of_executors), Some(of_peaks)) = (places(executors.len()), places(peaks.len().max(1))) else {
+        return o.fail(io::Error::other("a quantile below zero"));
+    };
     let row = |value: &dyn Fn(&ExecutorStage) -> i64| -> Vec<f64> {
         let mut values: Vec<i64> = executors.iter().map(value).collect();
         values.sort_unstable();
-        quantiles
-            .iter()
-            .map(|quantile| values[place(*quantile, values.len())] as f64)
-            .collect()
+        of_executors.iter().map(|place| values[*place] as f64).collect()
     };
     o.object("executorMetricsDistributions", |o| {
         o.scalars("quantiles", quantiles.iter().copied());
@@ -281,7 +308,6 @@ pub(super) fn of_stage(o: &mut Object<'_, '_>, view: &View, key: StageKey, quant
         ] {
             o.scalars(name, row(&|done| done.metrics.get(place)));
         }
-        let peaks: Vec<_> = executors.iter().filter_map(|done| done.peaks.numbers()).collect();
         o.object("peakMemoryMetrics", |o| {
             for (metric, name) in super::show::peak_names(view)
                 .iter()
@@ -290,12 +316,7 @@ pub(super) fn of_stage(o: &mut Object<'_, '_>, view: &View, key: StageKey, quant
             {
                 let mut values: Vec<i64> = peaks.iter().map(|peaks| peaks[metric]).collect();
                 values.sort_unstable();
-                o.scalars(
-                    name,
-                    quantiles
-                        .iter()
-                        .map(|quantile| values[place(*quantile, values.len())] as f64),
-                );
+                o.scalars(name, of_peaks.iter().map(|place| values[*place] as f64));
             }
         });
     });
@@ -315,8 +336,27 @@ mod tests {
             (1.0, 4, 3),
             (7.0, 4, 3),
             (f64::NAN, 4, 0),
+            (-0.5, 4, -2),
+            (f64::INFINITY, 4, 3),
         ] {
             assert_eq!(place(quantile, count), expected, "{quantile} of {count}");
+        }
+    }
+
+    #[test]
+    fn values_at_places() {
+        let nan = f64::NAN;
+        for (quantiles, count, length, expected) in [
+            (&[0.0, 0.5, 1.0][..], 4, 4, vec![0.0, 2.0, 3.0]),
+            (&[0.5, 0.6, 0.7], 2, 2, vec![1.0, 1.0, 1.0]),
+            (&[0.5, 1.0], 4, 3, vec![2.0, nan]),
+            (&[-0.25, 0.0], 4, 4, vec![nan, 0.0]),
+            (&[-0.5, 0.0], 4, 4, vec![0.0, 2.0]),
+            (&[f64::NEG_INFINITY, 1.0], 4, 4, vec![0.0, 1.0]),
+            (&[], 4, 4, vec![]),
+        ] {
+            let found = at_places(quantiles, count, length, |at| at as i64);
+            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{quantiles:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
+use std::sync::Arc;
 
 use serde_json::Value;
 use stoke_history::index::Index;
@@ -18,7 +19,7 @@ pub struct Difference {
 }
 
 /// Asks both servers everything.
-pub fn all(real: &Real, ours: &Index, name: &str) -> Result<Vec<Difference>, String> {
+pub fn all(real: &Real, ours: &Arc<Index>, name: &str) -> Result<Vec<Difference>, String> {
     let mut differences = Vec::new();
     let mut asked = 0;
     let mut compare = |url: &str, unfinished: bool| -> Result<(), String> {
@@ -145,7 +146,8 @@ fn mask(value: &mut Value) {
         Value::Object(fields) => {
             let status = fields.get("status").and_then(Value::as_str).unwrap_or_default();
             let running = matches!(status, "RUNNING" | "GET RESULT");
-            if running && (fields.contains_key("planDescription") || fields.contains_key("taskId")) {
+            let of_time = ["planDescription", "taskId", "rootExecutionId"];
+            if running && of_time.iter().any(|field| fields.contains_key(*field)) {
                 fields.remove("duration");
                 // Of a running task this is what is left of its duration.
                 fields.remove("schedulerDelay");
@@ -154,6 +156,9 @@ fn mask(value: &mut Value) {
             if fields.get("completed") == Some(&Value::Bool(false)) {
                 fields.remove("lastUpdated");
                 fields.remove("lastUpdatedEpoch");
+            }
+            if fields.get("runningQueries").is_some_and(|running| *running != 0) {
+                fields.remove("averageDuration");
             }
             fields.values_mut().for_each(mask);
         }

@@ -65,7 +65,7 @@ fn run(spark: Option<Spark>) -> Result<(), Failed> {
         failures.push_str(&format!("the logs show nothing of: {}\n", missing.join(", ")));
     }
     for (what, settings, limits) in server::settings() {
-        let ours = server::ours(directory.path(), limits, spark.version);
+        let ours = server::ours(directory.path(), limits);
         let attempts = ours.listed().iter().map(|listed| listed.attempts.len()).sum();
         let real = server::Real::start(&spark, directory.path(), &settings, attempts)?;
         let differences = compare::all(&real, &ours, what)?;

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,7 +13,7 @@ use stoke_history::index::{Index, Settings};
 use stoke_history::json::Json;
 use stoke_history::model::Limits;
 use stoke_history::rest::{self, Answer, Failure, Query};
-use stoke_history::serve::zipped;
+use stoke_history::zipped::zipped;
 
 use crate::sparks::Spark;
 
@@ -143,28 +144,27 @@ impl Drop for Real {
     }
 }
 
-/// Ours, over the same logs, as the same Spark.
-pub fn ours(logs: &Path, limits: Limits, version: &str) -> Index {
+/// Ours, over the same logs. That it is to answer as the same Spark it sees from them.
+pub fn ours(logs: &Path, limits: Limits) -> Arc<Index> {
     let settings = Settings {
         limits,
-        answer_as: Some(version.to_owned()),
         memory: 1 << 30,
         ..Settings::default()
     };
     let index = Index::new(Source::directory(logs), settings, None);
     index.scan().unwrap();
-    index
+    Arc::new(index)
 }
 
 /// Asks ours.
-pub fn ask(index: &Index, path: &str) -> Answered {
+pub fn ask(index: &Arc<Index>, path: &str) -> Answered {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let text = |status, text: String| Answered {
         status,
         kind: "text/plain".to_owned(),
         body: text.into_bytes(),
     };
-    match rest::answer(index, path, &Query::parse(query)) {
+    match rest::answer(&**index, path, &Query::parse(query)) {
         Ok(Answer::Json(write)) => {
             let mut body = Vec::new();
             let mut sink = |piece: Vec<u8>| {
@@ -194,6 +194,11 @@ pub fn ask(index: &Index, path: &str) -> Answered {
         Err(Failure::BadDate(why)) => Answered {
             kind: "application/json".to_owned(),
             ..text(400, why)
+        },
+        Err(Failure::BadMessage) => Answered {
+            status: 400,
+            kind: "text/html".to_owned(),
+            body: Vec::new(),
         },
         Err(Failure::Unavailable(why)) => text(503, why),
         Err(Failure::NoPage) => Answered {

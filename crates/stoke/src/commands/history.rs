@@ -52,7 +52,7 @@ pub struct Serve {
     /// Keep nothing between runs
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
-    /// Spark to answer as, its version and its fields [default: the one that wrote each log, and the newest of them]
+    /// Spark to answer as: its version, its fields and its orders [default: the newest Spark that wrote one of the logs]
     #[arg(long, value_name = "VERSION")]
     answer_as: Option<String>,
     /// Jobs kept of an application, as spark.ui.retainedJobs

@@ -1,0 +1,438 @@
+//! The tables of a stage attempt's tasks and of SQL executions, as the pages of Spark's own UI ask for them: with the parameters of
+//! DataTables, sorted by a column, cut into pages and searched by the server (`StagesResource.taskTable`, `SqlResource.sqlTable`).
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+
+use super::page::{self, Order};
+use super::params::TableQuery;
+use super::{Answer, Failure, Query, json};
+use crate::json::{Date, Json};
+use crate::model::View;
+use crate::model::data::{JobStatus, Sql, StageKey};
+use crate::model::metrics::at;
+use crate::model::task::Task;
+use crate::numbers::{java_date, page_date, short_duration, size};
+
+/// What a column of the table of tasks is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Id,
+    Index,
+    Partition,
+    Attempt,
+    Status,
+    Locality,
+    Executor,
+    Host,
+    Launched,
+    SchedulerDelay,
+    GettingResult,
+    Metric(usize),
+    ShuffleRead,
+    Accumulators,
+    Error,
+}
+
+impl Column {
+    /// The column of a heading. Spark 4 sorts by the partition where Spark 3 sorts by the index.
+    fn of(heading: &str, is_4: bool) -> Option<Column> {
+        Some(match heading {
+            "ID" => Column::Id,
+            "Index" if is_4 => Column::Partition,
+            "Index" => Column::Index,
+            "Attempt" => Column::Attempt,
+            "Status" => Column::Status,
+            "Locality Level" => Column::Locality,
+            "Executor ID" => Column::Executor,
+            "Host" => Column::Host,
+            "Launch Time" => Column::Launched,
+            "Duration" => Column::Metric(at::RUN_TIME),
+            "Scheduler Delay" => Column::SchedulerDelay,
+            "Task Deserialization Time" => Column::Metric(at::DESERIALIZE_TIME),
+            "GC Time" => Column::Metric(at::GC_TIME),
+            "Result Serialization Time" => Column::Metric(at::RESULT_SERIALIZATION_TIME),
+            "Getting Result Time" => Column::GettingResult,
+            "Peak Execution Memory" => Column::Metric(at::PEAK_EXECUTION_MEMORY),
+            "Accumulators" => Column::Accumulators,
+            "Input Size / Records" => Column::Metric(at::INPUT_BYTES),
+            "Output Size / Records" => Column::Metric(at::OUTPUT_BYTES),
+            "Shuffle Read Fetch Wait Time" => Column::Metric(at::FETCH_WAIT_TIME),
+            "Shuffle Read Size / Records" => Column::ShuffleRead,
+            "Shuffle Remote Reads" => Column::Metric(at::REMOTE_BYTES),
+            "Shuffle Write Time" => Column::Metric(at::WRITE_TIME),
+            "Shuffle Write Size / Records" => Column::Metric(at::WRITE_BYTES),
+            "Spill (Memory)" => Column::Metric(at::MEMORY_SPILLED),
+            "Spill (Disk)" => Column::Metric(at::DISK_SPILLED),
+            "Errors" => Column::Error,
+            _ => return None,
+        })
+    }
+
+    /// The text a task is sorted by, where it is one.
+    fn text<'a>(self, view: &'a View, task: &'a Task) -> Option<String> {
+        Some(match self {
+            Column::Status => task.status.name().to_owned(),
+            Column::Locality => view.name(task.locality).to_owned(),
+            Column::Executor => view.name(task.executor).to_owned(),
+            Column::Host => view.name(task.host).to_owned(),
+            Column::Error => task.error.clone().unwrap_or_default(),
+            Column::Accumulators => task.accumulators.first().map_or_else(String::new, |first| {
+                let part = |part: &Option<String>| part.as_deref().unwrap_or("null").to_owned();
+                format!("{}:{}", part(&first.name), part(&first.value))
+            }),
+            _ => return None,
+        })
+    }
+
+    fn is_text(self) -> bool {
+        matches!(
+            self,
+            Column::Status | Column::Locality | Column::Executor | Column::Host | Column::Error | Column::Accumulators
+        )
+    }
+
+    fn number(self, task: &Task) -> i64 {
+        let measured = |number: i64| if task.metrics.is_some() { number } else { -1 };
+        match self {
+            Column::Index => i64::from(task.index),
+            Column::Partition => i64::from(task.partition),
+            Column::Attempt => i64::from(task.attempt),
+            Column::Launched => task.launched,
+            Column::SchedulerDelay => measured(task.scheduler_delay()),
+            Column::GettingResult => measured(task.getting_result_time()),
+            Column::Metric(place) => page::stored(task, place),
+            Column::ShuffleRead if task.metrics.is_some() => {
+                page::stored(task, at::LOCAL_BYTES).wrapping_add(page::stored(task, at::REMOTE_BYTES))
+            }
+            Column::ShuffleRead => -1,
+            _ => task.id,
+        }
+    }
+}
+
+/// Bytes of a text that tasks are sorted by. Texts that differ only behind them count as the same.
+const SORTED_BY: usize = 512;
+
+/// The order of a column.
+fn order(view: &View, key: StageKey, column: Column, descending: bool) -> io::Result<Order> {
+    if !column.is_text() {
+        return page::order(view, key, |_| true, |task| column.number(task), descending);
+    }
+    let text = |task: &Task| {
+        let mut text = column.text(view, task).unwrap_or_default();
+        text.truncate(text.floor_char_boundary(SORTED_BY));
+        text
+    };
+    let mut texts = BTreeSet::new();
+    for task in view.tasks(key) {
+        texts.insert(text(&task?));
+    }
+    let mut texts: Vec<String> = texts.into_iter().collect();
+    // Java compares by the halves of a character.
+    texts.sort_by(|one, other| one.encode_utf16().cmp(other.encode_utf16()));
+    let ranks: HashMap<String, i64> = texts.into_iter().zip(0..).collect();
+    let rank = |task: &Task| ranks.get(&text(task)).copied().unwrap_or(0);
+    page::order(view, key, |_| true, rank, descending)
+}
+
+/// A page of the table of tasks.
+pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -> Result<Answer, Failure> {
+    let query = TableQuery::of(query)?;
+    let total = query.number("numTasks")?;
+    let searched = query.first("search[value]").filter(|text| !text.is_empty());
+    let heading = query.needed("columnNameToSort")?;
+    let heading = if heading.eq_ignore_ascii_case("logs") {
+        "Index"
+    } else {
+        heading
+    };
+    let ascending = |direction: &str| direction.eq_ignore_ascii_case("asc");
+    let descending = !query.first("order[0][dir]").is_some_and(ascending);
+    let (offset, length) = match searched {
+        Some(_) => (0, total),
+        None => (query.number("start")?, query.number("length")?),
+    };
+    let column = Column::of(heading, is_4).ok_or_else(|| Failure::Broken(format!("Invalid sort column: {heading}")))?;
+    if length <= 0 {
+        return Err(Failure::Broken("max must be positive.".to_owned()));
+    }
+    let places = |from: i32, length: i32| {
+        let begin = usize::try_from(from).unwrap_or(0);
+        let end = usize::try_from(from.wrapping_add(length)).unwrap_or(0);
+        begin..end.max(begin)
+    };
+    let begin = usize::try_from(offset).unwrap_or(0);
+    let all = begin..begin.saturating_add(usize::try_from(length).unwrap_or(0));
+    let failed = |error: io::Error| Failure::Broken(error.to_string());
+    let mut order = order(&view, key, column, descending).map_err(failed)?;
+    order.keep(all);
+    let records = query.needed("numTasks")?.to_owned();
+    let mut filtered = records.clone();
+    if let Some(text) = searched
+        && !order.is_empty()
+    {
+        let found = matching(&view, key, text).map_err(failed)?;
+        order.retain(|id| found.contains(&id));
+        filtered = order.len().to_string();
+        if !order.is_empty() {
+            order.keep(places(query.number("start")?, query.number("length")?));
+        }
+    }
+    json(move |json| {
+        json.object(|o| {
+            o.put("recordsFiltered", &filtered);
+            o.nested("aaData", |json| page::write(json, &view, order.tasks(&view, key)));
+            o.put("recordsTotal", &records);
+        });
+    })
+}
+
+/// The ids of the tasks that have a text in what their row shows.
+fn matching(view: &View, key: StageKey, text: &str) -> io::Result<BTreeSet<i64>> {
+    let text = text.to_lowercase();
+    let mut found = BTreeSet::new();
+    for task in view.tasks(key) {
+        let task = task?;
+        if shows(view, &task, &text) {
+            found.insert(task.id);
+        }
+    }
+    Ok(found)
+}
+
+/// What Spark takes for the text of what is not there.
+const ABSENT: &str = "d";
+
+fn shows(view: &View, task: &Task, text: &str) -> bool {
+    let has = |shown: &str| shown.to_lowercase().contains(text);
+    let fetched = match task.result_fetch > 0 {
+        true => java_date(task.result_fetch),
+        false => ABSENT.to_owned(),
+    };
+    let texts = [
+        view.name(task.executor),
+        view.name(task.host),
+        task.status.name(),
+        view.name(task.locality),
+        if task.speculative { "true" } else { "false" },
+        task.error.as_deref().unwrap_or(ABSENT),
+        &fetched,
+        &page_date(task.launched),
+    ];
+    let numbers = [task.id, i64::from(task.index), i64::from(task.attempt)];
+    texts.into_iter().any(has)
+        || numbers.iter().any(|number| has(&number.to_string()))
+        || measures(task, &has)
+        || has(&short_duration(task.scheduler_delay()))
+        || has(&short_duration(task.getting_result_time()))
+}
+
+fn measures(task: &Task, has: &dyn Fn(&str) -> bool) -> bool {
+    let Some(metrics) = &task.metrics else {
+        return false;
+    };
+    let times = [
+        at::DESERIALIZE_TIME,
+        at::RUN_TIME,
+        at::GC_TIME,
+        at::RESULT_SERIALIZATION_TIME,
+        at::FETCH_WAIT_TIME,
+    ];
+    let sizes = [
+        at::MEMORY_SPILLED,
+        at::DISK_SPILLED,
+        at::PEAK_EXECUTION_MEMORY,
+        at::INPUT_BYTES,
+        at::OUTPUT_BYTES,
+        at::REMOTE_BYTES,
+        at::WRITE_BYTES,
+    ];
+    let counts = [
+        at::INPUT_RECORDS,
+        at::OUTPUT_RECORDS,
+        at::READ_RECORDS,
+        at::WRITE_RECORDS,
+    ];
+    let read = metrics.sum(at::LOCAL_BYTES, at::REMOTE_BYTES);
+    times.iter().any(|place| has(&short_duration(metrics.get(*place))))
+        || has(&short_duration(metrics.get(at::WRITE_TIME) / 1_000_000))
+        || sizes.iter().any(|place| has(&size(metrics.get(*place))))
+        || has(&size(read))
+        || counts.iter().any(|place| has(&metrics.get(*place).to_string()))
+}
+
+/// What a row of the table of SQL executions shows.
+struct Row {
+    id: i64,
+    root: i64,
+    status: &'static str,
+    description: String,
+    submitted: i64,
+    duration: i64,
+    jobs: Vec<i32>,
+    query: Option<String>,
+    error: Option<String>,
+}
+
+impl Row {
+    fn of(sql: &Sql, now: i64) -> Row {
+        let mut jobs: Vec<i32> = sql
+            .jobs
+            .iter()
+            .filter(|(_, status)| *status == JobStatus::Succeeded)
+            .map(|(id, _)| *id)
+            .collect();
+        jobs.sort_unstable();
+        Row {
+            id: sql.id,
+            root: sql.root,
+            status: sql.status(),
+            description: sql.description.clone(),
+            submitted: sql.submitted,
+            duration: sql.completed.unwrap_or(now).wrapping_sub(sql.submitted),
+            jobs,
+            query: sql.query_id.clone(),
+            error: sql.error.clone(),
+        }
+    }
+
+    fn shows(&self, text: &str) -> bool {
+        let has = |shown: &str| shown.to_lowercase().contains(text);
+        has(&self.description) || has(self.status) || self.id.to_string().contains(text)
+    }
+
+    fn write(&self, json: &mut Json<'_>, below: Option<&[&Row]>) {
+        json.object(|o| {
+            o.put("id", self.id);
+            o.put("status", self.status);
+            o.put("description", &self.description);
+            o.put("submissionTime", Date(self.submitted));
+            o.put("duration", self.duration);
+            o.scalars("jobIds", self.jobs.iter().copied());
+            o.maybe("queryId", self.query.as_ref());
+            o.maybe("errorMessage", self.error.as_ref());
+            o.put("rootExecutionId", self.root);
+            if let Some(below) = below {
+                o.list("subExecutions", below, |json, row| row.write(json, None));
+            }
+        });
+    }
+}
+
+/// Executions by a column. Java compares texts by the halves of a character; what is the same stays in the order of ids.
+fn sorted(rows: &mut [&Row], column: &str, descending: bool) {
+    let text = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
+    match column {
+        "status" => rows.sort_by_key(|row| row.status),
+        "description" => rows.sort_by_cached_key(|row| text(&row.description)),
+        "submissionTime" => rows.sort_by_key(|row| row.submitted),
+        "duration" => rows.sort_by_key(|row| row.duration),
+        _ => rows.sort_by_key(|row| row.id),
+    }
+    if descending {
+        rows.reverse();
+    }
+}
+
+/// Those that stand by themselves, and those below another one that is there.
+fn roots<'a>(rows: &[&'a Row]) -> (Vec<&'a Row>, HashMap<i64, Vec<&'a Row>>) {
+    let ids: BTreeSet<i64> = rows.iter().map(|row| row.id).collect();
+    let mut below: HashMap<i64, Vec<&Row>> = HashMap::new();
+    let mut top = Vec::new();
+    for row in rows {
+        match row.root != row.id && ids.contains(&row.root) {
+            true => below.entry(row.root).or_default().push(row),
+            false => top.push(*row),
+        }
+    }
+    (top, below)
+}
+
+/// A page of the table of SQL executions.
+pub(super) fn executions(now: i64, view: Arc<View>, query: &Query) -> Result<Answer, Failure> {
+    let query = TableQuery::of(query)?;
+    let draw = query.number_or("draw", 0)?;
+    let grouped = query.flag("groupSubExecution").unwrap_or(true);
+    let filled = |name: &str| query.first(name).filter(|text| !text.is_empty());
+    let (text, status) = (filled("search[value]"), filled("status"));
+    let column = query
+        .first("order[0][column]")
+        .and_then(|place| query.first(&format!("columns[{place}][name]")))
+        .unwrap_or("id")
+        .to_owned();
+    let descending = query.first("order[0][dir]") != Some("asc");
+    let (start, length) = (query.number_or("start", 0)?, query.number_or("length", 20)?);
+    let (text, status) = (text.map(str::to_lowercase), status.map(str::to_owned));
+    json(move |json| {
+        let mut rows = Vec::new();
+        for id in view.executions() {
+            match view.execution(id) {
+                Some(sql) => rows.push(Row::of(&sql, now)),
+                None => return json.fail(io::ErrorKind::InvalidData.into()),
+            }
+        }
+        let all: Vec<&Row> = rows.iter().collect();
+        let wanted = |row: &&Row| {
+            text.as_ref().is_none_or(|text| row.shows(text))
+                && status
+                    .as_ref()
+                    .is_none_or(|status| row.status.eq_ignore_ascii_case(status))
+        };
+        let found: Vec<&Row> = all.iter().copied().filter(wanted).collect();
+        let (mut top, below) = match grouped {
+            true => roots(&found),
+            false => (found, HashMap::new()),
+        };
+        let total = if grouped { roots(&all).0.len() } else { all.len() };
+        let filtered = top.len();
+        let summary = Summary::of(&top);
+        sorted(&mut top, &column, descending);
+        if length > 0 {
+            let begin = usize::try_from(start).unwrap_or(0).min(top.len());
+            let end = usize::try_from(start.wrapping_add(length)).unwrap_or(0).min(top.len());
+            top = top[begin..end.max(begin)].to_vec();
+        }
+        json.object(|o| {
+            o.object("summary", |o| summary.write(o));
+            o.put("recordsFiltered", filtered);
+            o.list("aaData", top, |json, row| {
+                let mut below = below.get(&row.id).cloned().unwrap_or_default();
+                below.sort_by_key(|row| row.id);
+                row.write(json, grouped.then_some(&below[..]));
+            });
+            o.put("draw", draw);
+            o.put("recordsTotal", total);
+        });
+    })
+}
+
+/// What all executions of a table came to.
+struct Summary {
+    count: usize,
+    average: i64,
+    running: usize,
+    failed: usize,
+}
+
+impl Summary {
+    fn of(rows: &[&Row]) -> Summary {
+        let of = |status: &str| rows.iter().filter(|row| row.status == status).count();
+        let durations = rows.iter().fold(0i64, |sum, row| sum.wrapping_add(row.duration));
+        Summary {
+            count: rows.len(),
+            average: durations / rows.len().max(1) as i64,
+            running: of("RUNNING"),
+            failed: of("FAILED"),
+        }
+    }
+
+    fn write(&self, o: &mut crate::json::Object<'_, '_>) {
+        o.put("totalQueries", self.count);
+        o.put("averageDuration", self.average);
+        o.put("runningQueries", self.running);
+        o.put("failedQueries", self.failed);
+        o.put("failureRate", self.failed as f64 / self.count.max(1) as f64);
+    }
+}
