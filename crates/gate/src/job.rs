@@ -5,6 +5,7 @@
 //! read it ([`Unread`]): nothing passes unread.
 
 mod charts;
+pub(crate) mod kustomize;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,13 @@ pub enum Kind {
         /// The objects.
         documents: Vec<Document>,
         /// What is wrong with them by themselves.
+        complaints: Vec<Complaint>,
+    },
+    /// A patch of kustomize: parts of objects, with what is wrong with their text. No gate takes them for objects.
+    Patch {
+        /// The parts.
+        documents: Vec<Document>,
+        /// What would be wrong with them by themselves.
         complaints: Vec<Complaint>,
     },
     /// A template that something else makes a manifest of.
@@ -113,17 +121,17 @@ pub struct File {
 pub struct Job {
     /// In the order of their names.
     pub files: Vec<File>,
-    /// Files of this machine that its applications name and that are not there.
+    /// Files of this machine that its applications and kustomizations name and that are not there.
     pub absent: Vec<Absent>,
 }
 
-/// A file that an application names and that is not there.
+/// A file that an application or a kustomization names and that is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
     /// Name of the manifest.
     pub manifest: String,
-    /// Which of its documents, from 0.
-    pub document: usize,
+    /// Where it is named.
+    pub place: Place,
     /// The field.
     pub path: String,
     /// Where the file would be.
@@ -201,6 +209,19 @@ impl File {
 }
 
 impl Job {
+    /// The job of some files, in the order of their names, each taken for what it is beside the others.
+    #[must_use]
+    pub fn of(mut files: Vec<File>) -> Job {
+        files.sort_by(|one, other| one.name.cmp(&other.name));
+        files.dedup_by(|one, other| one.path == other.path);
+        charts::leave_values(&mut files);
+        kustomize::leave_patches(&mut files);
+        Job {
+            files,
+            absent: Vec::new(),
+        }
+    }
+
     /// Its objects with their files.
     pub fn documents(&self) -> impl Iterator<Item = &Document> {
         self.files.iter().flat_map(File::documents)
@@ -256,10 +277,9 @@ fn read_within(paths: &[PathBuf], mut left: u64) -> Result<Job, JobError> {
             return Err(JobError::NoFile { path });
         }
     }
-    job.files.sort_by(|one, other| one.name.cmp(&other.name));
-    job.files.dedup_by(|one, other| one.path == other.path);
-    charts::leave_values(&mut job.files);
-    job.absent = job.files.iter().flat_map(absent).collect();
+    let mut job = Job::of(job.files);
+    let of_kustomizations = job.files.iter().flat_map(kustomize::absent);
+    job.absent = job.files.iter().flat_map(absent).chain(of_kustomizations).collect();
     Ok(job)
 }
 
@@ -270,7 +290,7 @@ fn absent(file: &File) -> Vec<Absent> {
     };
     let directory = file.path.parent().unwrap_or(Path::new("."));
     let mut found = Vec::new();
-    for (number, document) in documents.iter().enumerate().filter(|(_, document)| document.is_ours()) {
+    for document in documents.iter().filter(|document| document.is_ours()) {
         let spec = document.spec_path();
         let mut named = Vec::new();
         let main = format!("{spec}.mainApplicationFile");
@@ -299,7 +319,7 @@ fn absent(file: &File) -> Vec<Absent> {
             if !place.exists() {
                 found.push(Absent {
                     manifest: file.name.clone(),
-                    document: number,
+                    place: document.node.lookup(&path).map_or(document.node.place, |node| node.place),
                     path,
                     file: place,
                 });

@@ -1,8 +1,10 @@
 //! Whole configurations of Spark and what they cannot be: rules over all keys of an application or a file of properties.
 //!
-//! [`start`] has the contradictions that keep Spark from starting, [`effect`] those that make a key useless, [`products`] those of other products. Here
+//! [`start`] has the contradictions that keep Spark from starting, [`effect`] those that make a key useless, [`products`] those of other products,
+//! [`classes`] values that nothing can be. Here
 //! too is which applications are [`sound`], and so would come to anything: gates and what is run for them both ask that.
 
+mod classes;
 mod effect;
 mod products;
 mod start;
@@ -42,6 +44,8 @@ pub(crate) struct Conf {
     pub artifacts: Vec<String>,
     /// Whether the driver's image is one of Spark's own project, of which is known what is in it.
     pub official: bool,
+    /// The driver's image, where the application names one.
+    pub image: Option<String>,
     /// The version of Spark, where it is known.
     pub version: Option<String>,
 }
@@ -109,7 +113,8 @@ fn told(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: impl
 
 /// What contradicts itself, has no effect or cannot work.
 pub(crate) fn contradictions(conf: &Conf) -> Vec<Finding> {
-    let rules = start::RULES.iter().chain(&effect::RULES).chain(&products::RULES);
+    let rules = start::RULES.iter().chain(&effect::RULES);
+    let rules = rules.chain(&products::RULES).chain(&classes::RULES);
     let said = rules.filter_map(|(code, severity, rule)| {
         let (key, message, fix) = rule(conf)?;
         let (place, path) = match conf.pairs.get(key.as_ref()) {
@@ -185,6 +190,9 @@ pub(crate) fn of_document(document: &Document) -> Option<Conf> {
     }
     let spec = document.node.lookup(document.spec_path())?;
     let path = join(document.spec_path(), "sparkConf");
+    let image = ["driver.image", "image"]
+        .iter()
+        .find_map(|field| spec.lookup(field)?.as_str());
     let mut conf = Conf {
         source: Arc::clone(&document.source),
         pairs: BTreeMap::new(),
@@ -193,10 +201,8 @@ pub(crate) fn of_document(document: &Document) -> Option<Conf> {
             .iter()
             .any(|field| spec.lookup(field).is_some()),
         artifacts: Vec::new(),
-        official: ["driver.image", "image"]
-            .iter()
-            .find_map(|field| spec.lookup(field)?.as_str())
-            .is_some_and(distribution::is_official),
+        official: image.is_some_and(distribution::is_official),
+        image: image.map(str::to_owned),
         version: spec.lookup("sparkVersion").and_then(scalar),
         path,
     };

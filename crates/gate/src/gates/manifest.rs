@@ -1,13 +1,17 @@
 //! Manifests: whether the API server and the operator would take them as they are written.
 //!
-//! Our kinds are checked by the rules of `model`, the same as at admission; Kubernetes' own against the API of the release the job is for; objects that
-//! the job names in one file and defines in another are compared ([`references`]). Kinds of others are not judged.
+//! Our kinds are checked by the rules of `model`, the same as at admission; Kubernetes' own against the API of the release the job is for, and their pods by
+//! what an API server refuses of them ([`pod_rules`]); objects that the job names in one file and defines in another are compared ([`references`],
+//! [`services`]). Of patches only what is there is judged. Kinds of others are not judged.
 
-use std::collections::BTreeMap;
+mod pod_rules;
+mod references;
+mod services;
 
-use stoke_model::annotations::quality::FileOf;
+use std::collections::{BTreeMap, BTreeSet};
+
 use stoke_model::kubernetes;
-use stoke_model::manifest::{Document, Node, Place, Severity};
+use stoke_model::manifest::{Complaint, Document, Node, Severity};
 
 use super::Looked;
 use crate::Settings;
@@ -33,6 +37,10 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
                     findings.extend(found.into_iter().map(Finding::from));
                 }
             }
+            Kind::Patch { documents, complaints } => {
+                count += documents.len();
+                findings.extend(patch(documents, complaints, settings));
+            }
             Kind::Template => {
                 count += 1;
                 let message = "this is a template; what it becomes is not known before it is rendered";
@@ -44,22 +52,56 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     }
     findings.extend(absent(job));
     findings.extend(twice(job));
-    findings.extend(references(job, settings));
-    findings.extend(service_accounts(job, settings));
+    let all = job.documents();
+    findings.extend(all.flat_map(|document| pod_rules::look(document, settings.kubernetes)));
+    findings.extend(references::look(job, settings));
+    findings.extend(services::look(job, settings));
     findings.extend(job.documents().flat_map(environment));
+    once(&mut findings);
     Looked::at(count, "document", findings)
+}
+
+/// What a part of an object says wrongly, whatever it becomes a part of: what it lacks is in the whole.
+fn patch(documents: &[Document], complaints: &[Complaint], settings: &Settings) -> Vec<Finding> {
+    const OF_PARTS: [&str; 13] = [
+        "bad-duration",
+        "bad-key",
+        "bad-memory",
+        "bad-number",
+        "bad-quantity",
+        "bad-tag",
+        "bad-value",
+        "duplicate-key",
+        "not-utf8",
+        "out-of-range",
+        "unknown-field",
+        "wrong-type",
+        "yaml-syntax",
+    ];
+    let foreign = documents.iter().filter(|document| !document.is_ours() && !document.kind.is_empty());
+    let of_kubernetes = foreign.flat_map(|document| kubernetes::check(document, settings.kubernetes).unwrap_or_default());
+    let all = complaints.iter().cloned().chain(of_kubernetes);
+    // `$patch: delete` and its like are kustomize's; `null` takes a field away.
+    let of_part = |one: &Complaint| OF_PARTS.contains(&one.code) && !one.message.contains("`$");
+    all.filter(of_part).map(Finding::from).collect()
+}
+
+/// Leaves out what was told of the same place with the same code before.
+fn once(findings: &mut Vec<Finding>) {
+    let mut seen = BTreeSet::new();
+    findings.retain(|one| one.line == 0 || seen.insert((one.file.clone(), one.line, one.column, one.code.to_string())));
 }
 
 /// Files of this machine that are named and not there.
 fn absent(job: &Job) -> Vec<Finding> {
     let found = job.absent.iter().filter_map(|absent| {
         let file = job.files.iter().find(|file| file.name == absent.manifest)?;
-        let Kind::Manifest { documents, .. } = &file.kind else { return None };
-        let document = documents.get(absent.document)?;
-        let place = document.node.lookup(&absent.path)?.place;
         let message = format!("there is no {}", absent.file.display());
-        let fix = "paths without a scheme start from the manifest's directory; a file inside of the image is named `local:///path`";
-        Some(Finding::at(Severity::Error, "missing-file", &document.source, place, &absent.path, message).with_fix(fix))
+        let fix = match file.documents().iter().any(Document::is_ours) {
+            true => "paths without a scheme start from the manifest's directory; a file inside of the image is named `local:///path`",
+            false => "paths start from the directory of the kustomization",
+        };
+        Some(Finding::at(Severity::Error, "missing-file", &file.source, absent.place, &absent.path, message).with_fix(fix))
     });
     found.collect()
 }
@@ -86,7 +128,10 @@ fn twice(job: &Job) -> Vec<Finding> {
             first.source.name(),
             first.node.place_of("metadata.name").line,
         );
-        // Variants of one object in directories of their own are overlays, one for each environment.
+        // Files of one name in directories of their own are variants, one for each environment.
+        if is_variant(first.source.name(), document.source.name()) {
+            continue;
+        }
         let severity = if directory(first) == directory(document) {
             Severity::Error
         } else {
@@ -105,115 +150,17 @@ fn twice(job: &Job) -> Vec<Finding> {
     found
 }
 
+/// Whether two files have one name and lie in different directories: `dev/app.yaml` and `prod/app.yaml`.
+fn is_variant(one: &str, other: &str) -> bool {
+    one != other && one.rsplit('/').next() == other.rsplit('/').next()
+}
+
 fn directory(document: &Document) -> &str {
     document
         .source
         .name()
         .rsplit_once('/')
         .map_or("", |(directory, _)| directory)
-}
-
-/// Keys of ConfigMaps and Secrets that the job itself defines, where an application refers to one that is not in them.
-fn references(job: &Job, settings: &Settings) -> Vec<Finding> {
-    let defined = |kind: &str, name: &str, namespace: &str| {
-        job.documents().find(|document| {
-            document.kind == kind && document.name == name && settings.namespace_of(document) == namespace
-        })
-    };
-    let mut found = Vec::new();
-    for document in job.documents().filter(|document| document.is_ours()) {
-        let namespace = settings.namespace_of(document);
-        let mut refer = |kind: &str, name: &str, key: &str, place: Place| {
-            let Some(object) = defined(kind, name, namespace) else {
-                return;
-            };
-            let keys: Vec<&str> = ["data", "stringData", "binaryData"]
-                .iter()
-                .filter_map(|field| object.node.get(field))
-                .flat_map(Node::entries)
-                .map(|entry| entry.key.as_str())
-                .collect();
-            if keys.contains(&key) {
-                return;
-            }
-            let message = format!("{kind} `{name}` of this job has no key `{key}`");
-            let fix = match stoke_model::manifest::nearest(key, keys.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", keys.join(", ")),
-            };
-            found.push(Finding::at(Severity::Error, "missing-key", &document.source, place, "", message).with_fix(fix));
-        };
-        let named = |of: &Node| {
-            let (name, key) = (of.get("name")?.as_str()?, of.get("key")?);
-            let place = key.place;
-            of.get("optional")
-                .is_none()
-                .then(|| Some((name.to_owned(), key.as_str()?.to_owned(), place)))?
-        };
-        walk(&document.node, &mut |field, node| {
-            let kind = match field {
-                "configMapKeyRef" => "ConfigMap",
-                "secretKeyRef" => "Secret",
-                _ => return,
-            };
-            if let Some((name, key, place)) = named(node) {
-                refer(kind, &name, &key, place);
-            }
-        });
-        for (file, place) in super::contracts::files(document) {
-            if let FileOf::ConfigMap { name, key } = file {
-                refer("ConfigMap", &name, &key, place);
-            }
-        }
-    }
-    found
-}
-
-/// Service accounts that are named and that the job does not define, in namespaces whose accounts it does define. Of other namespaces nothing is known.
-fn service_accounts(job: &Job, settings: &Settings) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut accounts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for account in job.documents().filter(|document| document.kind == "ServiceAccount") {
-        let namespace = settings.namespace_of(account);
-        accounts.entry(namespace).or_default().push(&account.name);
-    }
-    for document in job.documents() {
-        let namespace = settings.namespace_of(document);
-        let Some(defined) = accounts.get(namespace) else {
-            continue;
-        };
-        if matches!(document.kind.as_str(), "ServiceAccount" | "CustomResourceDefinition") {
-            continue;
-        }
-        walk(&document.node, &mut |field, node| {
-            let Some(name) = node
-                .as_str()
-                .filter(|_| matches!(field, "serviceAccount" | "serviceAccountName"))
-            else {
-                return;
-            };
-            if name == "default" || name.is_empty() || name.contains('$') || defined.contains(&name) {
-                return;
-            }
-            let message = format!(
-                "the job defines service accounts of `{namespace}`, and none of them is `{name}`: the pod is refused until there is one"
-            );
-            let fix = match stoke_model::manifest::nearest(name, defined.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("define it, or write one of {}", defined.join(", ")),
-            };
-            let finding = Finding::at(
-                Severity::Warning,
-                "missing-service-account",
-                &document.source,
-                node.place,
-                "",
-                message,
-            );
-            found.push(finding.with_fix(fix));
-        });
-    }
-    found
 }
 
 /// Environment variables that a container is given twice: the later one counts.

@@ -66,7 +66,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 }
 
 /// Where one of Kubernetes' own kinds has the pod that it makes, and what that is called; none for kinds that make none.
-fn template(document: &Document) -> Option<(&'static str, &'static str)> {
+pub(super) fn template(document: &Document) -> Option<(&'static str, &'static str)> {
     match document.kind.as_str() {
         "Pod" => Some(("", "pod")),
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "ReplicationController" | "Job" => {

@@ -3,6 +3,7 @@ use super::*;
 fn kind(name: &str, text: &str) -> &'static str {
     match of_bytes(name, text.as_bytes()).kind {
         Kind::Manifest { .. } => "manifest",
+        Kind::Patch { .. } => "patch",
         Kind::Template => "template",
         Kind::Contract => "contract",
         Kind::Sql => "sql",

@@ -122,17 +122,25 @@ pub fn groups() -> impl Iterator<Item = &'static str> {
 /// The schema of a kind in a release, as JSON Schema without descriptions; `None` when the release does not have it.
 #[must_use]
 pub fn schema(api_version: &str, kind: &str, release: Release) -> Option<Arc<Value>> {
+    let (name, span) = TABLE.kinds.get(&(api_version, kind))?;
+    span.has(release).then(|| made(name, release))
+}
+
+/// The same of a type that is a part of kinds, for example `core.v1.Toleration`.
+#[must_use]
+pub fn part(name: &str, release: Release) -> Option<Arc<Value>> {
+    let (name, _) = TABLE.types.get_key_value(name)?;
+    Some(made(name, release))
+}
+
+/// The schema of a type, made once for each release.
+fn made(name: &'static str, release: Release) -> Arc<Value> {
     type Made = HashMap<(&'static str, Release), Arc<Value>>;
     static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
-    let table = &*TABLE;
-    let (name, span) = table.kinds.get(&(api_version, kind))?;
-    if !span.has(release) {
-        return None;
-    }
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let schema = made.entry((name, release));
-    let schema = schema.or_insert_with(|| Arc::new(table.object(name, release, 0)));
-    Some(Arc::clone(schema))
+    let schema = schema.or_insert_with(|| Arc::new(TABLE.object(name, release, 0)));
+    Arc::clone(schema)
 }
 
 /// How a release stands to a field it does not have, when another release has it.

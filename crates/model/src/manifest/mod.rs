@@ -17,7 +17,7 @@ mod scalar;
 mod source;
 
 pub use complaint::{Complaint, Severity, has_errors};
-pub use nearest::nearest;
+pub use nearest::{is_slip, nearest};
 pub use node::{Content, Entry, Node, Step, join, join_index, parse_path, push_key};
 pub use read::{MAX_BYTES, MAX_DEPTH, MAX_NODES, read};
 pub use refused::refused_spark_conf;
