@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::entrypoint::{PREPARED, RECORD};
 use crate::java::Java;
 use crate::launch::{Archive, Launch};
 use crate::mapping::Rule;
@@ -50,6 +51,7 @@ pub struct Image {
     pub user: u32,
     launch_directory: PathBuf,
     missing: Vec<Archive>,
+    recording: Option<Recording>,
 }
 
 /// A host file or directory shown in a container.
@@ -102,7 +104,11 @@ impl Image {
         Image {
             name: name.to_owned(),
             id: format!("stoke-runtime://spark-{}@{}", runtime.version, launch.key),
-            missing: launch.missing_archives(),
+            missing: match launch.needs_recording() {
+                true => Vec::new(),
+                false => launch.missing_archives(),
+            },
+            recording: None,
             launch_directory: launch.directory.clone(),
             runtime,
             java,
@@ -117,6 +123,25 @@ impl Image {
 }
 
 impl Image {
+    /// Has its drivers and executors record their runs. A recording that is there already is not made anew.
+    pub(crate) fn record(&mut self, launch: &Launch) {
+        if !launch.needs_recording() {
+            return;
+        }
+        self.mounts.push(Mount {
+            host: launch.directory.clone(),
+            target: PREPARED.into(),
+            read_only: false,
+        });
+        self.environment.push((RECORD.into(), "yes".into()));
+        self.recording = Some(Recording { launch: launch.clone() });
+    }
+
+    /// What is to be recorded, if anything.
+    pub(crate) fn recording(self) -> Option<Recording> {
+        self.recording
+    }
+
     /// Whether a file that an application names below [`SPARK_HOME`] is in this image; what is there beside it when it is not. None for files
     /// elsewhere, which volumes bring.
     pub fn lacks(&self, file: &Path) -> Option<Vec<String>> {
@@ -272,10 +297,47 @@ impl Preparation {
         command.extend(image.missing.iter().map(|archive| archive.name().to_owned()));
         let mount = Mount {
             host: image.launch_directory.clone(),
-            target: crate::entrypoint::PREPARED.into(),
+            target: PREPARED.into(),
             read_only: false,
         };
         Some(Preparation { command, mount })
+    }
+}
+
+/// A run to record once, so that ahead-of-time caches can be made of it: one driver and one executor of this image, in a cluster whose
+/// runtimes record ([`crate::Runtimes::recording`]).
+///
+/// The run is an application of Stoke's own, [`crate::REHEARSAL`], because what containers of all applications start with must not come from
+/// one of them. Its arguments are [`Recording::arguments`].
+#[derive(Debug, Clone)]
+pub struct Recording {
+    launch: Launch,
+}
+
+impl Recording {
+    /// The directory of the recordings, for a lock.
+    pub fn directory(&self) -> &Path {
+        &self.launch.directory
+    }
+
+    /// The arguments of the program that is recorded: a directory that driver and executor share.
+    pub fn arguments(&self) -> Vec<String> {
+        vec![format!("{PREPARED}/rehearsal")]
+    }
+
+    /// Begins: what an earlier, interrupted recording left is removed.
+    pub fn begin(&self) -> std::io::Result<()> {
+        self.launch.begin_recording()
+    }
+
+    /// Ends when both pods have ended: whether both have been recorded.
+    pub fn is_complete(&self) -> bool {
+        !self.launch.needs_recording()
+    }
+
+    /// Notes that this Spark cannot be recorded and why, so that it is not tried at every start.
+    pub fn give_up(&self, reason: &str) -> std::io::Result<()> {
+        self.launch.note_failure(reason)
     }
 }
 
@@ -321,6 +383,7 @@ mod tests {
             user: SPARK_USER,
             launch_directory: root.path().into(),
             missing: Vec::new(),
+            recording: None,
         };
         let cases: [(&str, Option<&[&str]>); 7] = [
             ("/opt/spark/examples/src/main/pi.py", None),

@@ -25,6 +25,9 @@ pub struct Java {
 }
 
 impl Java {
+    /// The feature release from which on Java has ahead-of-time caches that know which methods a run needed (JEP 515).
+    pub const AHEAD_OF_TIME: u32 = 25;
+
     /// Reads what is installed in a directory; none when it has no `bin/java` or does not say its version.
     pub fn at(home: &Path) -> Option<Java> {
         let home = home.canonicalize().ok()?;
@@ -139,6 +142,14 @@ impl Places {
         }
     }
 
+    /// Only what Stoke has installed below its own directory.
+    pub fn of_stoke(own_directory: &Path) -> Places {
+        Places {
+            own: own_java_homes(own_directory),
+            ..Places::default()
+        }
+    }
+
     /// All Java installations found, in order of preference, each once.
     pub fn find(&self) -> Vec<Java> {
         let mut seen = BTreeSet::new();
@@ -221,6 +232,13 @@ pub fn choose(found: &[Java], version: &Version, preferred: Option<u32>) -> Resu
     }
 }
 
+/// The Java, of those that Stoke installed, with which this Spark starts fastest: one with ahead-of-time caches that this Spark was tried on.
+pub fn fastest(own: &[Java], version: &Version) -> Option<Java> {
+    own.iter()
+        .find(|java| (Java::AHEAD_OF_TIME..=version.tried_java()).contains(&java.major))
+        .cloned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +291,33 @@ mod tests {
         assert_eq!(found.iter().map(|java| java.major).collect::<Vec<_>>(), [8, 17, 21]);
         assert_eq!(found[1].build, "17.0.15+6");
         assert_eq!(found[1].modules, ["java.base", "java.se"]);
+    }
+
+    #[test]
+    fn only_a_spark_that_was_tried_on_it_gets_the_fastest() {
+        let java = |major: u32| Java {
+            home: format!("/jvm/{major}").into(),
+            version: major.to_string(),
+            build: String::new(),
+            major,
+            modules: vec![],
+        };
+        let fastest = |own: &[u32], spark: &str| {
+            let own: Vec<Java> = own.iter().copied().map(java).collect();
+            fastest(&own, &spark.parse().unwrap()).map(|java| java.major)
+        };
+        let cases: [(&[u32], &str, Option<u32>); 7] = [
+            (&[21, 25], "4.1.4", Some(25)),
+            (&[25], "4.3.0", Some(25)),
+            (&[25], "4.0.5", None),
+            (&[25], "3.5.9", None),
+            (&[21], "4.1.4", None),
+            (&[26], "4.1.4", None),
+            (&[], "4.1.4", None),
+        ];
+        for (own, spark, expected) in cases {
+            assert_eq!(fastest(own, spark), expected, "{own:?} {spark}");
+        }
     }
 
     #[test]

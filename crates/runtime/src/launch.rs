@@ -33,7 +33,27 @@ pub struct Facts {
     pub root_names: Vec<String>,
 }
 
-/// A class-data archive.
+/// How a Java keeps what it loaded for the next process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A class-data archive, made of a list of classes.
+    ClassData,
+    /// An ahead-of-time cache, made of the recording of a run: classes already linked, and which methods are worth compiling (JEP 483, 514, 515).
+    AheadOfTime,
+}
+
+impl Method {
+    /// The one for a Java of this feature release. Ahead-of-time caches know methods since 25.
+    pub fn of(java_major: u32) -> Method {
+        if java_major >= Java::AHEAD_OF_TIME {
+            Method::AheadOfTime
+        } else {
+            Method::ClassData
+        }
+    }
+}
+
+/// What makes a kind of process start fast: a class-data archive or an ahead-of-time cache, by the [`Method`] of its Java.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Archive {
     /// For drivers.
@@ -55,8 +75,21 @@ impl Archive {
     }
 
     /// The file name of the archive.
-    pub fn file(self) -> String {
-        format!("{}.jsa", self.name())
+    pub fn file(self, method: Method) -> String {
+        match method {
+            Method::ClassData => format!("{}.jsa", self.name()),
+            Method::AheadOfTime => format!("{}.aot", self.name()),
+        }
+    }
+
+    /// The file with what a run did, of which an ahead-of-time cache is made.
+    pub fn recording(self) -> String {
+        format!("{}.recording", self.name())
+    }
+
+    /// The file with the JVM options of the recorded run, a JSON list. The cache is made with the same.
+    pub fn recorded_options(self) -> String {
+        format!("{}.options.json", self.name())
     }
 
     /// The file that says why there is no archive, so that making it is not tried again and again.
@@ -65,6 +98,8 @@ impl Archive {
     }
 }
 
+/// The program whose run is recorded, as a container names it.
+pub const REHEARSAL: &str = "/opt/stoke/launch/rehearsal.py";
 /// The facts' file name.
 pub(crate) const FACTS: &str = "launch.json";
 /// Changes whenever what is written to a launch directory changes its meaning.
@@ -81,6 +116,7 @@ pub struct Launch {
     pub program: PathBuf,
     /// The examples jar for a Spark that has none.
     pub examples: PathBuf,
+    method: Method,
     archives_possible: bool,
 }
 
@@ -127,6 +163,7 @@ impl Launch {
             directory,
             key,
             program,
+            method: Method::of(java.major),
             archives_possible,
         })
     }
@@ -134,10 +171,48 @@ impl Launch {
     /// The archives that could be there and are not.
     pub fn missing_archives(&self) -> Vec<Archive> {
         let there = |archive: &Archive| {
-            self.directory.join(archive.file()).exists() || self.directory.join(archive.failure()).exists()
+            self.directory.join(archive.file(self.method)).exists() || self.directory.join(archive.failure()).exists()
         };
         let all = if self.archives_possible { &Archive::ALL[..] } else { &[] };
         all.iter().copied().filter(|archive| !there(archive)).collect()
+    }
+
+    /// Whether everything that makes containers start fast is there.
+    pub fn is_ready(&self) -> bool {
+        Archive::ALL
+            .iter()
+            .all(|archive| self.directory.join(archive.file(self.method)).exists())
+    }
+
+    /// Whether a run is to be recorded before the missing archives can be made: they are ahead-of-time caches, and there is no recording.
+    pub fn needs_recording(&self) -> bool {
+        let recorded =
+            |archive: Archive| [archive.recording(), archive.recorded_options()].map(|name| self.directory.join(name).exists());
+        self.method == Method::AheadOfTime
+            && self
+                .missing_archives()
+                .into_iter()
+                .any(|archive| recorded(archive) != [true, true])
+    }
+
+    /// Lays the program that is recorded where containers find it ([`REHEARSAL`]), and removes recordings that were not finished.
+    pub fn begin_recording(&self) -> std::io::Result<()> {
+        for archive in Archive::ALL {
+            for name in [archive.recording(), archive.recorded_options()] {
+                match std::fs::remove_file(self.directory.join(name)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        write(&self.directory, "rehearsal.py", include_bytes!("rehearsal.py"), 0o644)
+    }
+
+    /// Notes that archives cannot be made and why, so that it is not tried at every start.
+    pub fn note_failure(&self, reason: &str) -> std::io::Result<()> {
+        self.missing_archives()
+            .into_iter()
+            .try_for_each(|archive| write(&self.directory, &archive.failure(), reason.as_bytes(), 0o644))
     }
 }
 

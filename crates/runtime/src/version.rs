@@ -46,6 +46,15 @@ impl Version {
         }
     }
 
+    /// The newest Java this Spark was tried on: what its documentation lists, and 25 for 4.1, on which its jobs run, Hadoop's part of them included
+    /// (`benches/second_run.py`). 4.0 and older bring a Hadoop that asks Java for its security manager, which 24 removed.
+    pub fn tried_java(&self) -> u32 {
+        match self.line() {
+            (4, 1) => 25,
+            _ => self.maximum_java(),
+        }
+    }
+
     /// The oldest Python 3 minor version this Spark's package accepts (`Requires-Python`).
     pub fn minimum_python(&self) -> (u32, u32) {
         match self.line() {

@@ -12,6 +12,7 @@ use stoke_objectstore::ObjectStore;
 use stoke_operator::logs::KeepLogs;
 use stoke_operator::quality::Runner;
 use stoke_operator::{Operator, OperatorConfig, Policies};
+use stoke_runtime::Runtimes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -53,15 +54,26 @@ pub struct Embedded {
 impl Embedded {
     /// Starts a cluster of its own for one run, after removing what a killed run left.
     pub async fn start_private(home: &Home, size: &Size) -> Outcome<Self> {
-        remove_stale(&home.clusters());
-        let directory = home.clusters().join(format!("run-{}", std::process::id()));
+        let directory = private_directory(home);
+        Self::start_in(directory, home, size, Runtimes::new(home.root())).await
+    }
+
+    /// Starts a cluster of its own whose drivers and executors record their runs. Packages, event logs and objects of it are its own too.
+    pub async fn start_recording(home: &Home) -> Outcome<Self> {
+        let directory = private_directory(home);
+        let kept = Home::find(Some(directory.join("home")))?;
+        let runtimes = Runtimes::new(home.root()).recording();
+        Self::start_in(directory, &kept, &Size::default(), runtimes).await
+    }
+
+    async fn start_in(directory: PathBuf, home: &Home, size: &Size, runtimes: Runtimes) -> Outcome<Self> {
         create_private(&directory)?;
         let lock = File::create(directory.join(IN_USE))?;
         lock.try_lock().map_err(|error| {
             Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
         })?;
         // What `stoke run` runs, it shows; what runs for longer is kept.
-        match Self::start(home, &directory, size, Some(Serving::default()), true).await {
+        match Self::start(home, &directory, size, Some(Serving::default()), true, runtimes).await {
             Ok(mut embedded) => {
                 embedded.private = Some(lock);
                 Ok(embedded)
@@ -82,7 +94,8 @@ impl Embedded {
         if let Some(url) = serving.as_ref().and_then(|serving| serving.logs) {
             object_store::logs(url, BTreeMap::new())?;
         }
-        Self::start(home, &directory, size, serving, false).await
+        let runtimes = Runtimes::new(home.root());
+        Self::start(home, &directory, size, serving, false, runtimes).await
     }
 
     async fn start(
@@ -91,6 +104,7 @@ impl Embedded {
         size: &Size,
         serving: Option<Serving<'_>>,
         in_memory: bool,
+        runtimes: Runtimes,
     ) -> Outcome<Self> {
         let packages = home.root().join("packages");
         create_private(&packages)?;
@@ -102,7 +116,7 @@ impl Embedded {
             executable: None,
             millicores: size.cpus.map(|cpus| u64::from(cpus) * 1000),
             memory: size.memory.as_deref().map(memory_bytes).transpose()?,
-            runtimes: stoke_runtime::Runtimes::new(home.root())
+            runtimes: runtimes
                 .with_program(std::env::current_exe()?)
                 .with_packages(packages.clone())
                 .with_event_logs(event_logs.clone()),
@@ -194,6 +208,12 @@ impl Embedded {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
     }
+}
+
+/// The directory of this process's private cluster, after removing those that killed processes left.
+fn private_directory(home: &Home) -> PathBuf {
+    remove_stale(&home.clusters());
+    home.clusters().join(format!("run-{}", std::process::id()))
 }
 
 fn memory_bytes(text: &str) -> Outcome<u64> {

@@ -19,6 +19,7 @@ mod local_spark;
 mod object_store;
 mod process;
 mod progress;
+mod rehearsal;
 mod session;
 mod summary;
 mod terminal;

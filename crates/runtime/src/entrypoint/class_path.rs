@@ -35,7 +35,10 @@ impl ClassPath {
             directories,
             behind,
         } = self;
-        let parts = if archive {
+        let parts = if archive && situation.records() {
+            // A cache takes no directory with files in it, and is good for every class path that begins with the recorded one.
+            [jars.clone(), Vec::new(), Vec::new(), Vec::new()]
+        } else if archive {
             [jars.clone(), own, directories, behind]
         } else {
             [own, directories, jars.clone(), behind]
@@ -109,6 +112,26 @@ mod tests {
         assert_eq!(
             order(&["/mine.jar"], &[]),
             (format!("/mine.jar:/conf:{jars}:/extra.jar"), false)
+        );
+    }
+
+    #[test]
+    fn a_recorded_run_has_the_jars_alone() {
+        let path = ClassPath {
+            own: vec![],
+            directories: vec!["/conf".into()],
+            behind: vec!["/extra.jar".into()],
+        };
+        let mut facts = facts();
+        facts.java_major = 25;
+        let situation = Situation {
+            facts: Some(facts.clone()),
+            environment: [("STOKE_RECORD".to_owned(), "yes".to_owned())].into(),
+            ..Situation::default()
+        };
+        assert_eq!(
+            path.order(&situation, Some(&facts)).text,
+            "/opt/spark/jars/a.jar:/opt/spark/jars/b.jar"
         );
     }
 

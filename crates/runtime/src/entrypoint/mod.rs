@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use rustix::io::FdFlags;
 
 use crate::image::{PACKAGES, SPARK_HOME, STOKE, USER_HOME};
-use crate::launch::{Archive, FACTS, Facts};
+use crate::launch::{Archive, FACTS, Facts, Method};
 use crate::packages;
 
 /// The hidden first argument with which the executable is an entrypoint.
@@ -40,6 +40,9 @@ const DECOMMISSION: &str = "__decommission";
 /// Environment variable by which the node tells the container's CPU limit, in millicores. A JVM in a real container reads it from its
 /// control group. Not handed on.
 pub const CPU_LIMIT: &str = "STOKE_CPU_LIMIT_MILLIS";
+/// Environment variable that makes a driver or executor record its run for an ahead-of-time cache. Not handed on.
+pub(crate) const RECORD: &str = "STOKE_RECORD";
+
 /// Environment variable by which the node tells the container's memory limit, in bytes. Not handed on.
 pub const MEMORY_LIMIT: &str = "STOKE_MEMORY_LIMIT_BYTES";
 
@@ -92,6 +95,18 @@ impl Situation {
             .map_or_else(|| "java".to_owned(), |home| format!("{home}/bin/java"))
     }
 
+    /// How this Java keeps what it loaded.
+    pub fn method(&self) -> Method {
+        self.facts
+            .as_ref()
+            .map_or(Method::ClassData, |facts| Method::of(facts.java_major))
+    }
+
+    /// Whether this run is recorded for an ahead-of-time cache.
+    pub fn records(&self) -> bool {
+        self.method() == Method::AheadOfTime && self.variable(RECORD).is_some()
+    }
+
     /// The names in a directory; none when it does not exist.
     pub fn names_in(&self, directory: &str) -> &[String] {
         self.listings.get(directory).map_or(&[], Vec::as_slice)
@@ -104,10 +119,7 @@ impl Situation {
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let mut situation = Situation {
             facts,
-            archives: Archive::ALL
-                .into_iter()
-                .filter(|archive| launch.join(archive.file()).exists())
-                .collect(),
+            archives: Vec::new(),
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
@@ -121,6 +133,11 @@ impl Situation {
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             machine_memory: rustix::system::sysinfo().totalram,
         };
+        let method = situation.method();
+        situation.archives = Archive::ALL
+            .into_iter()
+            .filter(|archive| launch.join(archive.file(method)).exists())
+            .collect();
         let directories = [Some(situation.conf_directory()), Some(situation.directory.clone())]
             .into_iter()
             .chain(["HADOOP_CONF_DIR", "YARN_CONF_DIR"].map(|name| situation.variable(name).map(str::to_owned)));
@@ -164,6 +181,9 @@ pub fn launch(situation: &Situation, arguments: &[String]) -> Launch {
         },
     };
     launch.remove.extend([CPU_LIMIT, MEMORY_LIMIT].map(str::to_owned));
+    if situation.variable(RECORD).is_some() {
+        launch.remove.push(RECORD.to_owned());
+    }
     launch
 }
 
@@ -183,6 +203,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let mut situation = Situation::see(&words);
     situation.own_packages = own_packages(&situation, &words);
     let launch = launch(&situation, &words);
+    if let Err(error) = speed::note_options(&situation, &launch.command) {
+        complain(&format!("this run's options cannot be kept in {PREPARED}: {error}"));
+        return ExitCode::FAILURE;
+    }
     let command = if launch.command == words {
         arguments
     } else {

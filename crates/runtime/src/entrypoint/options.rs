@@ -42,7 +42,7 @@ pub fn choose_collector<'a>(mut options: impl Iterator<Item = &'a str>) -> bool 
     })
 }
 
-/// Whether options say something about class-data sharing.
+/// Whether options say something about class-data sharing or ahead-of-time caches.
 pub fn choose_archive<'a>(mut options: impl Iterator<Item = &'a str>) -> bool {
     options.any(|option| {
         option.starts_with("-Xshare")
@@ -51,6 +51,10 @@ pub fn choose_archive<'a>(mut options: impl Iterator<Item = &'a str>) -> bool {
                 "ArchiveClassesAtExit",
                 "DumpLoadedClassList",
                 "SharedClassListFile",
+                "AOTCache",
+                "AOTMode",
+                "AOTConfiguration",
+                "AOTClassLinking",
             ]
             .iter()
             .any(|flag| option.contains(flag))
@@ -90,5 +94,6 @@ mod tests {
         assert!(!collector("-XX:+UseStringDeduplication") && !collector("-verbose:gc") && !collector("-XX:"));
         let archive = |option: &str| choose_archive(std::iter::once(option));
         assert!(archive("-Xshare:off") && archive("-XX:SharedArchiveFile=x") && !archive("-Xmx1g"));
+        assert!(archive("-XX:AOTCache=x") && archive("-XX:AOTMode=off") && archive("-XX:AOTCacheOutput=x"));
     }
 }

@@ -1,10 +1,10 @@
-//! Makes the class-data archives, inside a container, because an archive is only good for jars at the very paths it was made with.
+//! Makes the class-data archives or ahead-of-time caches, inside a container, because an archive is only good for jars at the very paths it was made with.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::{PREPARED, Situation, classes, speed};
-use crate::launch::{Archive, Facts};
+use crate::launch::{Archive, Facts, Method};
 
 /// Makes the archives named. An archive appears whole or not at all; where the JVM refuses, a file says why, and it is not tried again.
 pub(super) fn run(situation: &Situation, names: &[String]) -> ExitCode {
@@ -27,17 +27,34 @@ pub(super) fn run(situation: &Situation, names: &[String]) -> ExitCode {
 
 fn make(situation: &Situation, facts: &Facts, archive: Archive, directory: &Path) -> Result<(), String> {
     let told = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    let temporary = Temporary(directory.join(format!(".{}.{}", archive.file(), std::process::id())));
+    let method = situation.method();
+    let file = archive.file(method);
+    let temporary = Temporary(directory.join(format!(".{file}.{}", std::process::id())));
     let list = Temporary(std::env::temp_dir().join(format!("{}.classes", archive.name())));
-    std::fs::write(&list.0, classes::list(archive)).map_err(|error| told(&list.0, error))?;
+    let arguments = match method {
+        Method::ClassData => {
+            std::fs::write(&list.0, classes::list(archive)).map_err(|error| told(&list.0, error))?;
+            command(facts, &list.0, &temporary.0)
+        }
+        Method::AheadOfTime => {
+            let kept = directory.join(archive.recorded_options());
+            let text = std::fs::read(&kept).map_err(|error| told(&kept, error))?;
+            let options: Vec<String> =
+                serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", kept.display()))?;
+            assembly(facts, &options, &directory.join(archive.recording()), &temporary.0)
+        }
+    };
     let output = Command::new(situation.java())
-        .args(command(facts, &list.0, &temporary.0))
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| told(Path::new(&situation.java()), error))?;
     if output.status.success() && temporary.0.is_file() {
-        let target = directory.join(archive.file());
-        return std::fs::rename(&temporary.0, &target).map_err(|error| told(&target, error));
+        let target = directory.join(file);
+        std::fs::rename(&temporary.0, &target).map_err(|error| told(&target, error))?;
+        // As large as the cache, and of no more use.
+        let _ = std::fs::remove_file(directory.join(archive.recording()));
+        return Ok(());
     }
     let text = format!(
         "{}{}",
@@ -72,11 +89,56 @@ fn command(facts: &Facts, list: &Path, archive: &Path) -> Vec<String> {
     arguments
 }
 
+/// The arguments with which the JVM makes an ahead-of-time cache of a recording: the options of the recorded run, since a cache is only good
+/// for those, and G1, the only collector with which objects can be put into a cache. Every collector but ZGC reads them.
+fn assembly(facts: &Facts, options: &[String], recording: &Path, cache: &Path) -> Vec<String> {
+    let own = |option: &&String| {
+        !(option.starts_with("-Xm") || option.starts_with("-XX:MaxRAM=") || super::options::choose_collector([option.as_str()].into_iter()))
+    };
+    let mut arguments: Vec<String> = options.iter().filter(own).cloned().collect();
+    arguments.extend(["-Xmx512m", "-XX:+UseG1GC", "-XX:AOTMode=create"].map(str::to_owned));
+    arguments.push(format!("-XX:AOTConfiguration={}", recording.display()));
+    arguments.push(format!("-XX:AOTCache={}", cache.display()));
+    arguments.extend(["-cp".to_owned(), facts.class_path.join(":")]);
+    arguments
+}
+
 /// A file that is gone when this is.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_is_made_with_the_options_of_its_run() {
+        let facts = Facts {
+            version: "4.1.4".into(),
+            java_major: 25,
+            java_modules: vec![],
+            class_path: vec!["/opt/spark/jars/a.jar".into(), "/opt/spark/jars/b.jar".into()],
+            driver_options: Some(vec![]),
+            root_names: vec![],
+        };
+        let options = [
+            "-XX:ActiveProcessorCount=1",
+            "-XX:MaxRAM=1476395008",
+            "-XX:+UseSerialGC",
+            "-Xms1g",
+            "-Xmx1g",
+            "--add-opens=java.base/java.nio=ALL-UNNAMED",
+        ]
+        .map(str::to_owned);
+        assert_eq!(
+            assembly(&facts, &options, Path::new("/p/driver.recording"), Path::new("/p/.driver.aot.7")).join(" "),
+            "-XX:ActiveProcessorCount=1 --add-opens=java.base/java.nio=ALL-UNNAMED -Xmx512m -XX:+UseG1GC -XX:AOTMode=create \
+             -XX:AOTConfiguration=/p/driver.recording -XX:AOTCache=/p/.driver.aot.7 -cp /opt/spark/jars/a.jar:/opt/spark/jars/b.jar"
+        );
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! They stand in front of all other options, so that the user's own win.
 
+use std::path::Path;
+
 use super::options;
-use super::{CPU_LIMIT, MEMORY_LIMIT, Situation};
+use super::{CPU_LIMIT, MEMORY_LIMIT, PREPARED, Situation};
 use crate::image::STOKE;
-use crate::launch::{Archive, Facts};
+use crate::launch::{Archive, Facts, Method};
 
 /// Below this much memory, or with one processor, a JVM chooses the serial collector by itself (`is_server_class_machine` of HotSpot: two
 /// processors and 2 GB, less 256 MB).
@@ -41,17 +43,65 @@ pub fn flags(situation: &Situation, archive: Option<Archive>, options: &[&str]) 
     if !options::choose_collector(all.iter().copied()) && !is_server_class(situation) {
         flags.push("-XX:+UseSerialGC".into());
     }
-    if let Some(archive) =
-        archive.filter(|archive| situation.archives.contains(archive) && !options::choose_archive(all.iter().copied()))
-    {
-        // Should the archive not fit after all, the JVM starts without it, and the log stays the user's.
-        flags.extend([
-            format!("-XX:SharedArchiveFile={STOKE}/launch/{}", archive.file()),
+    let Some(archive) = archive.filter(|_| !options::choose_archive(all.iter().copied())) else {
+        return flags;
+    };
+    let method = situation.method();
+    let file = format!("{STOKE}/launch/{}", archive.file(method));
+    // Should the archive not fit after all, the JVM starts without it, and the log stays the user's.
+    match method {
+        Method::AheadOfTime if situation.records() => flags.extend([
+            RECORDS.to_owned(),
+            format!("-XX:AOTConfiguration={PREPARED}/{}", archive.recording()),
+        ]),
+        _ if !situation.archives.contains(&archive) => {}
+        Method::AheadOfTime => flags.extend([
+            format!("-XX:AOTCache={file}"),
+            "-XX:AOTMode=auto".into(),
+            "-Xlog:aot=off".into(),
+            "-Xlog:cds=off".into(),
+        ]),
+        Method::ClassData => flags.extend([
+            format!("-XX:SharedArchiveFile={file}"),
             "-Xshare:auto".into(),
             "-Xlog:cds=off".into(),
-        ]);
+        ]),
     }
     flags
+}
+
+/// The flag with which a JVM records its run.
+const RECORDS: &str = "-XX:AOTMode=record";
+
+/// Keeps the options of a run that is recorded beside its recording: the cache is made with the same.
+pub(super) fn note_options(situation: &Situation, command: &[String]) -> std::io::Result<()> {
+    let Some((archive, options)) = recorded_options(situation, command) else {
+        return Ok(());
+    };
+    let text = serde_json::to_vec(&options).map_err(std::io::Error::other)?;
+    crate::launch::write(Path::new(PREPARED), &archive.recorded_options(), &text, 0o644)
+}
+
+/// The archive that a recorded run is for, and its options: what stands between `java` and the class path or the main class, the flags
+/// of recording left out.
+fn recorded_options(situation: &Situation, command: &[String]) -> Option<(Archive, Vec<String>)> {
+    let archive = Archive::ALL.into_iter().find(|archive| {
+        let file = format!("-XX:AOTConfiguration={PREPARED}/{}", archive.recording());
+        situation.records() && command.contains(&file)
+    })?;
+    let mut options = Vec::new();
+    let mut words = command.iter().skip(1);
+    while let Some(word) = words.next() {
+        if word == "-cp" {
+            words.next();
+        } else if word.starts_with('-') {
+            options.push(word.clone());
+        } else {
+            break;
+        }
+    }
+    options.retain(|option| option != RECORDS && !option.starts_with("-XX:AOTConfiguration="));
+    Some((archive, options))
 }
 
 /// What a JVM in a real container would read from its control group: processors and memory.
@@ -136,6 +186,68 @@ mod tests {
             "-XX:MaxRAM=1476395008"
         );
         assert_eq!(flags_of("99000", "", None, &[]), "-XX:ActiveProcessorCount=8");
+    }
+
+    fn on_java_25(environment: &[(&str, &str)], archives: &[Archive]) -> Situation {
+        let mut situation = situation("", "");
+        situation.archives = archives.to_vec();
+        situation.facts = Some(Facts {
+            version: "4.1.4".into(),
+            java_major: 25,
+            java_modules: vec![],
+            class_path: vec![],
+            driver_options: Some(vec![]),
+            root_names: vec![],
+        });
+        let more = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        situation.environment.extend(more);
+        situation
+    }
+
+    #[test]
+    fn java_25_gets_a_cache_or_records_one() {
+        let text = |environment: &[(&str, &str)], archives: &[Archive], options: &[&str]| {
+            flags(&on_java_25(environment, archives), Some(Archive::Executor), options)
+                .into_iter()
+                .filter(|flag| !flag.contains("Tier4"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let cache =
+            "-XX:AOTCache=/opt/stoke/launch/executor.aot -XX:AOTMode=auto -Xlog:aot=off -Xlog:cds=off";
+        let records = "-XX:AOTMode=record -XX:AOTConfiguration=/opt/stoke/prepared/executor.recording";
+        assert_eq!(text(&[], &[Archive::Executor], &[]), cache);
+        assert_eq!(text(&[], &[Archive::Driver], &[]), "");
+        assert_eq!(text(&[], &[Archive::Executor], &["-XX:AOTMode=off"]), "");
+        assert_eq!(text(&[("STOKE_RECORD", "yes")], &[], &[]), records);
+        assert_eq!(text(&[("STOKE_RECORD", "yes")], &[Archive::Executor], &[]), records);
+    }
+
+    #[test]
+    fn the_options_of_a_recorded_run_are_kept_without_its_paths() {
+        let command = [
+            "/java/bin/java",
+            "-XX:AOTMode=record",
+            "-XX:AOTConfiguration=/opt/stoke/prepared/driver.recording",
+            "-cp",
+            "/opt/spark/jars/a.jar",
+            "-Xmx1g",
+            "--add-opens=java.base/java.lang=ALL-UNNAMED",
+            "org.apache.spark.deploy.SparkSubmit",
+            "--conf",
+            "a=b",
+        ]
+        .map(str::to_owned);
+        let kept = ["-Xmx1g", "--add-opens=java.base/java.lang=ALL-UNNAMED"].map(str::to_owned);
+        let recording = on_java_25(&[("STOKE_RECORD", "yes")], &[]);
+        assert_eq!(
+            recorded_options(&recording, &command),
+            Some((Archive::Driver, kept.to_vec()))
+        );
+        assert_eq!(recorded_options(&on_java_25(&[], &[]), &command), None);
+        assert_eq!(recorded_options(&recording, &command[3..]), None);
     }
 
     #[test]

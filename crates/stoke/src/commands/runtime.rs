@@ -5,12 +5,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stoke_runtime::{Image, ImageError, Origin, Progress, Runtime, Runtimes, Stage, Version};
+use stoke_runtime::java::Java;
+use stoke_runtime::{
+    Image, ImageError, JAVAS, Origin, PrivateJava, Progress, Runtime, Runtimes, Stage, Version,
+};
 use stoke_sandbox::{Input, Launcher, Mount, Spec};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
+use crate::rehearsal;
 use crate::terminal::{Format, Terminal, duration, table};
 
 /// What can be done with runtimes.
@@ -37,7 +41,15 @@ pub enum Command {
         version: String,
     },
     /// Install a Java of Stoke's own from the Python package index
-    InstallJava,
+    #[command(after_help = "\
+Java 21 is for machines without one. Java 25 makes applications on Spark 4.1 and newer start in a fraction of the processor time: `stoke run`
+records one run of each Spark and keeps it as ahead-of-time caches. An image whose tag names a Java, or whose rule in images.yaml says
+`java: 17`, keeps that one.")]
+    InstallJava {
+        /// Its feature release: 21 or 25
+        #[arg(default_value_t = JAVAS[0].release)]
+        release: u32,
+    },
 }
 
 /// Runs the command.
@@ -75,10 +87,11 @@ pub fn run(command: Command, context: &mut Context) -> Outcome<u8> {
                 .map_err(|corruption| Failure::environment("stoke::runtime::corrupt", corruption))?;
             terminal.out(format!("Spark {version} is whole"));
         }
-        Command::InstallJava => {
-            let mut shown = Shown::new("Java");
+        Command::InstallJava { release } => {
+            let java = private_java(release)?;
+            let mut shown = Shown::new(&format!("Java {release}"));
             let home = runtimes
-                .install_java(&mut |progress| shown.show(progress, terminal))
+                .install_java(java, &mut |progress| shown.show(progress, terminal))
                 .map_err(install_failure)?;
             terminal.end_status();
             terminal.out(format!("Java is in {}", home.display()));
@@ -92,8 +105,38 @@ fn parse(text: &str) -> Outcome<Version> {
         .map_err(|error| Failure::input("stoke::runtime::version", format!("{error}")))
 }
 
+fn private_java(release: u32) -> Outcome<&'static PrivateJava> {
+    JAVAS.iter().find(|java| java.release == release).ok_or_else(|| {
+        let releases: Vec<String> = JAVAS.iter().map(|java| java.release.to_string()).collect();
+        Failure::input(
+            "stoke::runtime::java-release",
+            format!("Stoke does not install Java {release}"),
+        )
+        .fix(format!(
+            "give one of {}, or install it as your system does: every Java of this machine is found",
+            releases.join(", ")
+        ))
+    })
+}
+
 fn describe(runtime: &Runtime) -> serde_json::Value {
     json!({ "version": runtime.version.to_string(), "sparkHome": runtime.spark_home, "origin": origin(runtime) })
+}
+
+/// As [`describe`], with the Java that containers get.
+fn describe_with_java(runtimes: &Runtimes, runtime: &Runtime) -> serde_json::Value {
+    let mut described = describe(runtime);
+    if let Ok((java, ready)) = runtimes.java_of(runtime) {
+        described["java"] = json!({ "version": java.version, "home": java.home, "startsFast": ready });
+    }
+    described
+}
+
+/// The version of the Java that containers get.
+fn java_version(runtimes: &Runtimes, runtime: &Runtime) -> String {
+    runtimes
+        .java_of(runtime)
+        .map_or_else(|_| "none".into(), |(java, _)| java.version)
 }
 
 fn origin(runtime: &Runtime) -> &'static str {
@@ -107,15 +150,21 @@ fn origin(runtime: &Runtime) -> &'static str {
 fn list(runtimes: &Runtimes, terminal: &mut Terminal) {
     let found = runtimes.list();
     match terminal.format() {
-        Format::Json => terminal.json(&json!(found.iter().map(describe).collect::<Vec<_>>())),
+        Format::Json => terminal.json(&json!(
+            found
+                .iter()
+                .map(|runtime| describe_with_java(runtimes, runtime))
+                .collect::<Vec<_>>()
+        )),
         Format::Text if found.is_empty() => terminal
             .note("no runtimes; `stoke runtime install 4.1.4` installs one, and `stoke run` installs what it needs"),
         Format::Text => {
-            let mut rows = vec![["VERSION", "FROM", "SPARK_HOME"].map(String::from).to_vec()];
+            let mut rows = vec![["VERSION", "FROM", "JAVA", "SPARK_HOME"].map(String::from).to_vec()];
             rows.extend(found.iter().map(|runtime| {
                 vec![
                     runtime.version.to_string(),
                     origin(runtime).into(),
+                    java_version(runtimes, runtime),
                     runtime.spark_home.display().to_string(),
                 ]
             }));
@@ -130,7 +179,7 @@ fn list(runtimes: &Runtimes, terminal: &mut Terminal) {
 pub async fn ensure(home: &Home, image: &str, terminal: &mut Terminal) -> Outcome<()> {
     let runtimes = Runtimes::new(home.root()).with_program(std::env::current_exe()?);
     tokio::task::block_in_place(|| {
-        let found = match runtimes.resolve(image) {
+        match runtimes.resolve(image) {
             Err(ImageError::NotInstalled(version)) => {
                 // Java is looked for first: there is no use in half a gigabyte that cannot run.
                 runtimes.java(&version, None).map_err(image_failure)?;
@@ -138,14 +187,60 @@ pub async fn ensure(home: &Home, image: &str, terminal: &mut Terminal) -> Outcom
                 runtimes.resolve(image)
             }
             found => found,
-        };
-        prepare(&runtimes, image, &found.map_err(image_failure)?, terminal);
+        }
+        .map_err(image_failure)
+    })?;
+    record(home, &runtimes, image, terminal).await;
+    tokio::task::block_in_place(|| {
+        // Caches of a recording, and archives for the Java that the image has now.
+        let recorder = runtimes.clone().recording();
+        for runtimes in [&recorder, &runtimes] {
+            let image_now = runtimes.resolve(image).map_err(image_failure)?;
+            prepare(runtimes, image, &image_now, terminal);
+        }
         Ok(())
     })
 }
 
-/// Makes an image's class-data archives if they are missing, in a container as the image's own, so that it starts fast from then on.
-/// Without them it runs as well, only slower; so a failure is told and is no error.
+/// Records a run for ahead-of-time caches, where this machine has a Java for them and there is none. Until they are there the image has its
+/// own Java, and keeps it when they cannot be made; so a failure is told and is no error.
+async fn record(home: &Home, runtimes: &Runtimes, image: &str, terminal: &mut Terminal) {
+    let wanted = || runtimes.recording_of(image).ok().flatten();
+    let Some(recording) = wanted() else {
+        return;
+    };
+    let Some(_alone) = tokio::task::block_in_place(|| alone(recording.directory(), terminal)) else {
+        return;
+    };
+    // Whoever had the lock before may have recorded it.
+    let Some(recording) = wanted() else {
+        terminal.end_status();
+        return;
+    };
+    say(
+        format!("{image}: recording a run for ahead-of-time caches, once, for faster starts"),
+        terminal,
+    );
+    let recorded = rehearsal::record(home, image, &recording).await;
+    terminal.end_status();
+    if let Err(why) = recorded {
+        terminal.note(format!(
+            "warning: {image} keeps its own Java and starts slower: {why}"
+        ));
+    }
+}
+
+/// Says what is being done: as a status on a terminal, as a line elsewhere.
+fn say(doing: String, terminal: &mut Terminal) {
+    if terminal.interactive() {
+        terminal.status(doing)
+    } else {
+        terminal.note(doing)
+    }
+}
+
+/// Makes an image's class-data archives or ahead-of-time caches if they are missing, in a container as the image's own, so that it starts
+/// fast from then on. Without them it runs as well, only slower; so a failure is told and is no error.
 fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Terminal) {
     let Some(preparation) = runtimes.prepare(image) else {
         return;
@@ -158,15 +253,14 @@ fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Termin
         terminal.end_status();
         return;
     };
-    let doing = format!(
-        "Spark {}: making class-data archives, once, for faster starts",
-        image.runtime.version
+    let what = match image.java.major < Java::AHEAD_OF_TIME {
+        true => "class-data archives",
+        false => "ahead-of-time caches",
+    };
+    say(
+        format!("Spark {}: making {what}, once, for faster starts", image.runtime.version),
+        terminal,
     );
-    if terminal.interactive() {
-        terminal.status(doing)
-    } else {
-        terminal.note(doing)
-    }
     let log = std::env::temp_dir().join(format!("stoke-prepare-{}.log", std::process::id()));
     let bind = |mount: &stoke_runtime::Mount| Mount::bind(&mount.host, &mount.target, mount.read_only);
     let mut mounts = stoke_sandbox::system_mounts();
@@ -196,7 +290,7 @@ fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Termin
             |_| told.lines().last().unwrap_or_default().to_string(),
         );
         terminal.note(format!(
-            "warning: Spark {} has no class-data archives and starts slower: {why}",
+            "warning: Spark {} has no {what} and starts slower: {why}",
             image.runtime.version
         ));
     }
@@ -207,12 +301,7 @@ fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Termin
 fn alone(directory: &Path, terminal: &mut Terminal) -> Option<File> {
     let lock = File::create(directory.join("preparing")).ok()?;
     if lock.try_lock().is_err() {
-        let waiting = "another stoke is making class-data archives; waiting for it";
-        if terminal.interactive() {
-            terminal.status(waiting)
-        } else {
-            terminal.note(waiting)
-        }
+        say("another stoke is making what starts need; waiting for it".into(), terminal);
         lock.lock().ok()?;
     }
     Some(lock)

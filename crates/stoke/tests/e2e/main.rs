@@ -15,6 +15,7 @@ mod admission;
 mod adopt;
 mod allocators;
 mod behaviours;
+mod caches;
 mod check;
 mod check_runs;
 mod clouds;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         allocators::trials(&context),
         connect::trials(&context),
         behaviours::trials(&context),
+        caches::trials(&context),
         admission::trials(&context),
         real::trials(&context),
     ];
