@@ -319,7 +319,10 @@ fn absent(file: &File) -> Vec<Absent> {
             if !place.exists() {
                 found.push(Absent {
                     manifest: file.name.clone(),
-                    place: document.node.lookup(&path).map_or(document.node.place, |node| node.place),
+                    place: document
+                        .node
+                        .lookup(&path)
+                        .map_or(document.node.place, |node| node.place),
                     path,
                     file: place,
                 });

@@ -9,27 +9,31 @@ use libtest_mimic::{Arguments, Failed};
 use stoke_objectstore::{Config, ObjectStore};
 use stoke_testkit::{Tier, python, trial};
 
-/// What the scripts need from the Python package index.
-const PACKAGES: [&str; 5] = ["boto3", "awscli", "pyarrow", "polars", "deltalake"];
+/// A name, the packages of the Python package index it is, its script.
+type Client = (&'static str, &'static [&'static str], &'static str);
+
+const CLIENTS: [Client; 5] = [
+    ("boto3", &["boto3"], "boto3_client.py"),
+    ("aws", &MORE, "aws_client.py"),
+    ("pyarrow", &MORE, "pyarrow_client.py"),
+    ("polars", &MORE, "polars_client.py"),
+    ("delta_rs", &MORE, "delta_client.py"),
+];
+/// Half a gigabyte: those of tier `full`.
+const MORE: [&str; 5] = ["boto3", "awscli", "pyarrow", "polars", "deltalake"];
 
 fn main() {
     let arguments = Arguments::from_args();
-    let scripts = [
-        ("boto3", "boto3_client.py"),
-        ("aws", "aws_client.py"),
-        ("pyarrow", "pyarrow_client.py"),
-        ("polars", "polars_client.py"),
-        ("delta_rs", "delta_client.py"),
-    ];
-    let python = || python::environment("object-store-clients", &PACKAGES);
-    let trials = scripts
-        .into_iter()
-        .map(|(name, script)| {
-            let needs = move || python().map(|_| ());
-            trial(name, Tier::Default, needs, move || run(&python()?, script))
-        })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    let trials = CLIENTS.into_iter().map(|(name, packages, script)| {
+        let (tier, environment) = match packages {
+            [_] => (Tier::Default, "boto3"),
+            _ => (Tier::Full, "object-store-clients"),
+        };
+        let python = move || python::environment(environment, packages);
+        let needs = move || python().map(|_| ());
+        trial(name, tier, needs, move || run(&python()?, script))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
 /// Runs a script against a store of its own.

@@ -81,7 +81,8 @@ async fn run(client: &Client, manifest: &Value) -> Outcome<Option<String>> {
             .and_then(|application| application.status.as_ref())
             .map(|status| (status.app_state.state, status.app_state.error_message.clone()))
     };
-    let ended = |application: Option<&SparkApplication>| state(application).is_some_and(|(state, _)| state.is_terminal());
+    let ended =
+        |application: Option<&SparkApplication>| state(application).is_some_and(|(state, _)| state.is_terminal());
     let application = await_condition(applications, NAME, ended).await.map_err(watched)?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let Some(application) = application else {
@@ -103,7 +104,9 @@ async fn run(client: &Client, manifest: &Value) -> Outcome<Option<String>> {
         matches!(phase, None | Some("Succeeded" | "Failed"))
     };
     for pod in pods.list(&ListParams::default()).await? {
-        await_condition(pods.clone(), &pod.name_any(), phase).await.map_err(watched)?;
+        await_condition(pods.clone(), &pod.name_any(), phase)
+            .await
+            .map_err(watched)?;
     }
     Ok(None)
 }
@@ -139,8 +142,7 @@ mod tests {
 
     #[test]
     fn the_application_is_one_that_we_would_take() {
-        let application: SparkApplication =
-            serde_json::from_value(manifest("spark:4.1.4", vec!["/x".into()])).unwrap();
+        let application: SparkApplication = serde_json::from_value(manifest("spark:4.1.4", vec!["/x".into()])).unwrap();
         assert_eq!(
             application.spec.main_application_file.as_deref(),
             Some("local:///opt/stoke/launch/rehearsal.py")

@@ -126,21 +126,11 @@ fn paths_in_the_architecture_exist() {
 
 #[test]
 fn no_room_takes_a_file_of_another_by_its_path() {
-    fn files(directory: &Path, into: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                files(&path, into);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                into.push(path);
-            }
-        }
-    }
     for room in rooms().keys() {
-        let (root, mut found) = (repository().join("crates").join(room), Vec::new());
-        files(&root, &mut found);
+        let root = repository().join("crates").join(room);
+        let of_room = texts().into_iter().filter(|file| file.starts_with(&root));
         let root = root.canonicalize().unwrap();
-        for file in found {
+        for file in of_room {
             let text = std::fs::read_to_string(&file).unwrap();
             for line in text.lines().filter_map(|line| line.trim().strip_prefix("#[path = \"")) {
                 let target = file.parent().unwrap().join(line.split('"').next().unwrap());
@@ -149,4 +139,55 @@ fn no_room_takes_a_file_of_another_by_its_path() {
             }
         }
     }
+}
+
+/// Words of `docs/style.md` that are not ours.
+const AVOIDED: [&str; 6] = ["mend", "mended", "mends", "anew", "nobody", "somebody"];
+
+#[test]
+fn no_word_is_used_that_the_style_avoids() {
+    let mut found = Vec::new();
+    for file in texts() {
+        // The style lists them; a passwd file has a user of that name.
+        let path = file.strip_prefix(repository()).unwrap().display().to_string();
+        if path.ends_with("docs/style.md")
+            || path.ends_with("testkit/tests/house.rs")
+            || path.ends_with("sandbox/src/host.rs")
+        {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let mut words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            if words.any(|word| AVOIDED.contains(&word.to_lowercase().as_str())) {
+                found.push(format!("{path}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "docs/style.md has other words for these:\n{}",
+        found.join("\n")
+    );
+}
+
+/// Sources and documents.
+fn texts() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![repository().join("crates"), repository().join("docs")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "rs" || extension == "md")
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| repository().join(name)));
+    found
 }

@@ -145,7 +145,9 @@ const PRODUCTS: [(&str, &[&str], &[&str]); 9] = [
     ),
 ];
 /// Schemes of stores whose addresses name a bucket or a host after two slashes.
-const STORES: [&str; 11] = ["s3a", "s3", "s3n", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "cosn", "obs"];
+const STORES: [&str; 11] = [
+    "s3a", "s3", "s3n", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "cosn", "obs",
+];
 
 /// The class that one of a product's was meant to be.
 fn meant(class: &str) -> Option<(&'static str, &'static str)> {
@@ -166,7 +168,10 @@ fn meant(class: &str) -> Option<(&'static str, &'static str)> {
 
 fn class_unknown(conf: &Conf) -> Option<Said> {
     conf.iter().find_map(|(key, value)| {
-        let classes = value.split(',').map(str::trim).filter(|one| one.contains('.') && !one.contains(['/', ' ', '$']));
+        let classes = value
+            .split(',')
+            .map(str::trim)
+            .filter(|one| one.contains('.') && !one.contains(['/', ' ', '$']));
         let (class, (product, known)) = classes.filter_map(|class| Some((class, meant(class)?))).next()?;
         told(
             key.to_owned(),
@@ -180,7 +185,9 @@ fn class_unknown(conf: &Conf) -> Option<Said> {
 fn rapids_shim(conf: &Conf) -> Option<Said> {
     let key = "spark.shuffle.manager";
     let value = conf.get(key)?;
-    let shim = value.strip_prefix("com.nvidia.spark.rapids.spark")?.strip_suffix(".RapidsShuffleManager")?;
+    let shim = value
+        .strip_prefix("com.nvidia.spark.rapids.spark")?
+        .strip_suffix(".RapidsShuffleManager")?;
     let version = conf.version.as_deref()?;
     let wanted: String = version.split('.').take(3).collect();
     // Builds of vendors have letters behind the number.
@@ -189,7 +196,9 @@ fn rapids_shim(conf: &Conf) -> Option<Said> {
     }
     told(
         key,
-        format!("this shuffle manager is for the Spark with the number {shim}, and the job has {version}: it refuses to start"),
+        format!(
+            "this shuffle manager is for the Spark with the number {shim}, and the job has {version}: it refuses to start"
+        ),
         format!("write com.nvidia.spark.rapids.spark{wanted}.RapidsShuffleManager"),
     )
 }
@@ -198,7 +207,9 @@ fn rapids_shim(conf: &Conf) -> Option<Said> {
 fn address(conf: &Conf) -> Option<Said> {
     conf.iter().find_map(|(key, value)| {
         let one = value.split(',').map(str::trim).find(|one| {
-            let Some((scheme, rest)) = one.split_once(":/") else { return false };
+            let Some((scheme, rest)) = one.split_once(":/") else {
+                return false;
+            };
             STORES.contains(&scheme) && !rest.starts_with('/')
         })?;
         let (scheme, rest) = one.split_once(":/")?;
@@ -213,12 +224,17 @@ fn address(conf: &Conf) -> Option<Said> {
 /// Sizes of volumes that Spark asks for are quantities of Kubernetes.
 fn volume_size(conf: &Conf) -> Option<Said> {
     conf.iter().find_map(|(key, value)| {
-        let is_size = key.starts_with("spark.kubernetes.") && key.contains(".volumes.") && key.ends_with(".options.sizeLimit");
+        let is_size =
+            key.starts_with("spark.kubernetes.") && key.contains(".volumes.") && key.ends_with(".options.sizeLimit");
         if !is_size || value.contains(['$', '{']) {
             return None;
         }
         let wrong = value.parse::<Quantity>().err()?;
-        told(key.to_owned(), format!("{wrong}: no pod comes of it"), "write it like 500Mi or 100Gi")
+        told(
+            key.to_owned(),
+            format!("{wrong}: no pod comes of it"),
+            "write it like 500Mi or 100Gi",
+        )
     })
 }
 
@@ -237,7 +253,9 @@ fn image_version(conf: &Conf) -> Option<Said> {
     }
     told(
         "spark.kubernetes.container.image",
-        format!("the image `{image}` has Spark {of_tag}, and `sparkVersion` says {version}: what is checked is not what runs"),
+        format!(
+            "the image `{image}` has Spark {of_tag}, and `sparkVersion` says {version}: what is checked is not what runs"
+        ),
         format!("write `sparkVersion: {of_tag}`, or take the image of {version}"),
     )
 }
@@ -247,7 +265,10 @@ mod tests {
     use crate::configuration::{contradictions, of_document};
 
     fn said(image: &str, conf: &[(&str, &str)]) -> Vec<String> {
-        let pairs: String = conf.iter().map(|(key, value)| format!("    {key}: \"{value}\"\n")).collect();
+        let pairs: String = conf
+            .iter()
+            .map(|(key, value)| format!("    {key}: \"{value}\"\n"))
+            .collect();
         let text = format!(
             "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {{name: a}}\nspec:\n  sparkVersion: 3.5.3\n  image: {image}\n  sparkConf:\n    spark.app.name: x\n{pairs}"
         );
@@ -267,7 +288,9 @@ mod tests {
                 // A letter left out in the middle of its name.
                 let at = class.rfind('.').unwrap() + 3;
                 let slip = format!("{}{}", &class[..at], &class[at + 1..]);
-                let of_package = super::PRODUCTS.iter().any(|(_, packages, _)| packages.iter().any(|one| slip.starts_with(one)));
+                let of_package = super::PRODUCTS
+                    .iter()
+                    .any(|(_, packages, _)| packages.iter().any(|one| slip.starts_with(one)));
                 if of_package && slip != **class && !classes.contains(&slip.as_str()) {
                     assert_eq!(super::meant(&slip).map(|(_, known)| known), Some(*class), "{slip}");
                 }
@@ -282,7 +305,11 @@ mod tests {
             ("org.apache.iceberg.spark.extensions.IcebergSparkSessionExtension", true),
         ] {
             let found = said("acme/spark:1", &[("spark.some.key", class)]);
-            assert_eq!(found.contains(&"conf-class-unknown".to_owned()), wrong, "{class}: {found:?}");
+            assert_eq!(
+                found.contains(&"conf-class-unknown".to_owned()),
+                wrong,
+                "{class}: {found:?}"
+            );
         }
     }
 
@@ -290,9 +317,24 @@ mod tests {
     fn shims_addresses_sizes_and_images() {
         let size = "spark.kubernetes.executor.volumes.persistentVolumeClaim.d.options.sizeLimit";
         for (image, key, value, expected) in [
-            ("a/b", "spark.shuffle.manager", "com.nvidia.spark.rapids.spark353.RapidsShuffleManager", None),
-            ("a/b", "spark.shuffle.manager", "com.nvidia.spark.rapids.spark341.RapidsShuffleManager", Some("conf-rapids-shim")),
-            ("a/b", "spark.shuffle.manager", "com.nvidia.spark.rapids.spark332db.RapidsShuffleManager", None),
+            (
+                "a/b",
+                "spark.shuffle.manager",
+                "com.nvidia.spark.rapids.spark353.RapidsShuffleManager",
+                None,
+            ),
+            (
+                "a/b",
+                "spark.shuffle.manager",
+                "com.nvidia.spark.rapids.spark341.RapidsShuffleManager",
+                Some("conf-rapids-shim"),
+            ),
+            (
+                "a/b",
+                "spark.shuffle.manager",
+                "com.nvidia.spark.rapids.spark332db.RapidsShuffleManager",
+                None,
+            ),
             ("a/b", "spark.eventLog.dir", "s3a://logs/x", None),
             ("a/b", "spark.eventLog.dir", "s3a:/logs/x", Some("conf-address")),
             ("a/b", "spark.eventLog.dir", "file:/tmp/x", None),
@@ -302,7 +344,12 @@ mod tests {
             ("a/b", size, "${SIZE}", None),
             ("spark:3.5.3-scala2.12", "spark.ui.port", "4040", None),
             ("apache/spark:v3.5.1", "spark.ui.port", "4040", None),
-            ("apache/spark:4.0.0", "spark.ui.port", "4040", Some("conf-image-version")),
+            (
+                "apache/spark:4.0.0",
+                "spark.ui.port",
+                "4040",
+                Some("conf-image-version"),
+            ),
             ("apache/spark:latest", "spark.ui.port", "4040", None),
             ("acme/spark:4.0.0", "spark.ui.port", "4040", None),
         ] {

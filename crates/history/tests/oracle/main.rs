@@ -1,7 +1,7 @@
 //! Spark's own History Server and ours read the same logs and must answer the same, endpoint by endpoint, field by field.
 //!
 //! The logs are made by the real Spark of each version running [`workloads.py`](workloads.py), kept in the target directory. By default one
-//! version and one group of applications is asked about; `STOKE_HISTORY_ALL=1` takes all three versions and every group, and asserts that
+//! version and one group of applications is asked about; `STOKE_TESTS=full` takes all three versions and every group, and asserts that
 //! the logs show every feature. With `STOKE_HISTORY_SPARKS` (directories of Spark, `:` between them) those Sparks are used instead of installed ones; with
 //! `STOKE_HISTORY_LOGS` the logs of a directory (one directory in it per version) instead of new ones.
 
@@ -21,41 +21,31 @@ mod shape;
 mod sparks;
 mod urls;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 use sparks::{Spark, VERSIONS};
 use stoke_history::rest::Library;
+use stoke_testkit::{Tier, trial};
+
+/// The version of the default tier.
+const BY_DEFAULT: &str = "4.1.4";
 
 fn main() {
     let arguments = Arguments::from_args();
-    let versions = match sparks::all() {
-        true => &VERSIONS[..],
-        false => &VERSIONS[1..2],
-    };
-    let trials = versions
-        .iter()
-        .map(|version| {
-            let name = format!("history_of_{}_equals_sparks_own", version.replace('.', "_"));
-            let found = match arguments.list {
-                true => Ok(None),
-                false => Spark::find(version).map(Some),
-            };
-            match found {
-                Ok(spark) => Trial::test(name, move || run(spark)),
-                Err(why) => {
-                    eprintln!("{name}: {why}");
-                    Trial::test(name, || Ok(())).with_ignored_flag(true)
-                }
-            }
-        })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    let trials = VERSIONS.into_iter().map(|version| {
+        let tier = if version == BY_DEFAULT {
+            Tier::Default
+        } else {
+            Tier::Full
+        };
+        let name = format!("history_of_{}_equals_sparks_own", version.replace('.', "_"));
+        let needs = move || Spark::find(version).map(|_| ());
+        trial(&name, tier, needs, move || run(&Spark::find(version)?))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-fn run(spark: Option<Spark>) -> Result<(), Failed> {
-    let Some(spark) = spark else {
-        return Ok(());
-    };
+fn run(spark: &Spark) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let made = spark.logs()?;
     derive::copy_and_derive(&made, directory.path())?;
@@ -67,7 +57,7 @@ fn run(spark: Option<Spark>) -> Result<(), Failed> {
     for (what, settings, limits) in server::settings() {
         let ours = server::ours(directory.path(), limits);
         let attempts = ours.listed().iter().map(|listed| listed.attempts.len()).sum();
-        let real = server::Real::start(&spark, directory.path(), &settings, attempts)?;
+        let real = server::Real::start(spark, directory.path(), &settings, attempts)?;
         let differences = compare::all(&real, &ours, what)?;
         if !differences.is_empty() {
             failures.push_str(&format!("{what}: {}", compare::report(&differences)));

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stoke_runtime::{Runtimes, Version};
+use stoke_testkit::{Tier, target_directory};
 
 /// The versions compared.
 pub const VERSIONS: [&str; 3] = ["3.5.9", "4.1.4", "4.3.0"];
@@ -18,9 +19,7 @@ const ENOUGH: &str = "local";
 
 /// Whether every version and every group is asked about. Logs that somebody names are.
 pub fn all() -> bool {
-    ["STOKE_HISTORY_ALL", "STOKE_HISTORY_LOGS"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some())
+    Tier::Full.need().is_ok() || std::env::var_os("STOKE_HISTORY_LOGS").is_some()
 }
 
 /// A Spark.
@@ -29,10 +28,6 @@ pub struct Spark {
     pub version: &'static str,
     pub home: PathBuf,
     python: PathBuf,
-}
-
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
 }
 
 impl Spark {
@@ -44,7 +39,7 @@ impl Spark {
             .filter(|home| !home.is_empty())
             .filter_map(|home| Path::new(home).canonicalize().ok())
             .collect();
-        let runtimes = Runtimes::new(target().join("stoke-test-home")).with_own_sparks(own);
+        let runtimes = Runtimes::new(stoke_testkit::spark::home()).with_own_sparks(own);
         let wanted: Version = version.parse().map_err(|error| format!("{error}"))?;
         let runtime = match runtimes.find(&wanted).map_err(|error| error.to_string())? {
             Some(runtime) => runtime,
@@ -78,9 +73,11 @@ impl Spark {
         }
         let mut hasher = DefaultHasher::new();
         WORKLOADS.hash(&mut hasher);
-        let kept = target()
-            .join("stoke-test-home/history")
-            .join(format!("{}-{:016x}", self.version, hasher.finish()));
+        let kept = target_directory().join("stoke-test-home/history").join(format!(
+            "{}-{:016x}",
+            self.version,
+            hasher.finish()
+        ));
         let failed = |error: std::io::Error| format!("{}: {error}", kept.display());
         std::fs::create_dir_all(&kept).map_err(failed)?;
         let script = kept.join("workloads.py");

@@ -6,7 +6,7 @@ use std::process::Output;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, VERSIONS, expect_code, expect_parts, reached, stoke, text};
+use crate::common::{Context, VERSIONS, expect_code, expect_parts, full, reached, stoke, text};
 use crate::examples::nothing_left;
 
 const MANIFEST: &str = include_str!("caches.yaml");
@@ -24,7 +24,7 @@ spark.stop()
 pub fn trials(context: &Context) -> Vec<Trial> {
     vec![context.trial(
         "caches: recorded once, used by driver and executor, not where another Java is named",
-        &[context.spark(VERSIONS[0]), reached("pypi.org:443")],
+        &[full(), context.spark(VERSIONS[0]), reached("pypi.org:443")],
         recorded,
     )]
 }
@@ -76,7 +76,10 @@ fn recorded(context: &Context) -> Result<(), Failed> {
         manifest.replace(&format!("{role}:\n"), &options)
     });
     let second = text(&run("second.yaml", &strict)?);
-    expect_parts(&second, &[&format!("driver: {version}"), &format!("executor: {version}")])?;
+    expect_parts(
+        &second,
+        &[&format!("driver: {version}"), &format!("executor: {version}")],
+    )?;
     if second.contains("recording a run") {
         return Err(format!("recorded twice:\n{second}").into());
     }
@@ -88,7 +91,10 @@ fn recorded(context: &Context) -> Result<(), Failed> {
     );
     std::fs::write(home.path().join("images.yaml"), rule)?;
     let third = text(&run("third.yaml", &manifest)?);
-    let own = [format!("driver: {of_the_machine}"), format!("executor: {of_the_machine}")];
+    let own = [
+        format!("driver: {of_the_machine}"),
+        format!("executor: {of_the_machine}"),
+    ];
     expect_parts(&third, &[&own[0], &own[1]])?;
     nothing_left(home.path())
 }
