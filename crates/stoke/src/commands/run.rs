@@ -99,7 +99,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         }
         manifest
             .applications()
-            .try_for_each(|application| main_file(&application.value, &context.home))?;
+            .try_for_each(|application| files_of_image(&application.value, &context.home))?;
     }
     // Ctrl-C while the cluster starts is heard by `follow`, which ends what was begun in order.
     listen()?;
@@ -115,11 +115,55 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     result
 }
 
-/// A main file that the application's own image lacks is an error before anything starts. Volumes and pod templates may bring one: then it is
-/// not known.
-fn main_file(application: &Value, home: &Home) -> Outcome<()> {
+/// Files that an application names and its pods would not have here are an error before anything starts. Volumes and pod templates may bring
+/// them: then it is not known.
+fn files_of_image(application: &Value, home: &Home) -> Outcome<()> {
     let spec = &application["spec"];
-    let text = |value: &Value| value.as_str().map(str::to_owned).filter(|text| !text.is_empty());
+    main_file(spec, home)?;
+    let monitoring = &spec["monitoring"];
+    for (role, exposed) in [("driver", "exposeDriverMetrics"), ("executor", "exposeExecutorMetrics")] {
+        if monitoring[exposed] == true {
+            exporter(spec, role)?;
+        }
+    }
+    Ok(())
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.is_empty())
+}
+
+/// Whether a volume or a pod template may bring files into the pods of a role.
+fn may_be_brought(spec: &Value, role: &str) -> bool {
+    let volumes = format!("spark.kubernetes.{role}.volumes.");
+    let brings = |key: &String| key.starts_with(&volumes) || key.ends_with("podTemplateFile");
+    let mounts = spec[role]["volumeMounts"].as_array();
+    mounts.is_some_and(|mounts| !mounts.is_empty())
+        || spec[role]["template"].is_object()
+        || spec["sparkConf"]
+            .as_object()
+            .is_some_and(|conf| conf.keys().any(brings))
+}
+
+/// Outside of Spark's own directory a pod here has the files of this machine, not those of the image.
+fn exporter(spec: &Value, role: &str) -> Outcome<()> {
+    let Some(jar) = text(&spec["monitoring"]["prometheus"]["jmxExporterJar"]) else {
+        return Ok(());
+    };
+    if Path::new(jar).exists() || may_be_brought(spec, role) {
+        return Ok(());
+    }
+    Err(Failure::input(
+        "stoke::run::exporter-missing",
+        format!("monitoring.prometheus.jmxExporterJar {jar} is not on this machine, so the {role}'s JVM would not start"),
+    )
+    .fix(format!(
+        "pods of the embedded cluster have a local Spark and the files of this machine, not those of the image: put the jar at {jar}, \
+         mount it with a volume, or leave out monitoring.prometheus (Spark's own metrics are served without it)"
+    )))
+}
+
+fn main_file(spec: &Value, home: &Home) -> Outcome<()> {
     let Some(file) = text(&spec["mainApplicationFile"]) else {
         return Ok(());
     };
@@ -129,19 +173,11 @@ fn main_file(application: &Value, home: &Home) -> Outcome<()> {
     let Some(name) = text(&spec["driver"]["image"]).or_else(|| text(&spec["image"])) else {
         return Ok(());
     };
-    let of_volumes =
-        |key: &String| key.starts_with("spark.kubernetes.driver.volumes.") || key.ends_with("podTemplateFile");
-    let may_be_brought = spec["driver"]["volumeMounts"]
-        .as_array()
-        .is_some_and(|mounts| !mounts.is_empty())
-        || spec["driver"]["template"].is_object()
-        || spec["sparkConf"]
-            .as_object()
-            .is_some_and(|conf| conf.keys().any(of_volumes));
-    let Ok(image) = Runtimes::new(home.root()).resolve(&name) else {
+    let Ok(image) = Runtimes::new(home.root()).resolve(name) else {
         return Ok(());
     };
-    let Some(beside) = image.lacks(Path::new(path)).filter(|_| !may_be_brought) else {
+    let lacks = image.lacks(Path::new(path));
+    let Some(beside) = lacks.filter(|_| !may_be_brought(spec, "driver")) else {
         return Ok(());
     };
     let directory = Path::new(path).parent().unwrap_or(Path::new("/")).display();

@@ -36,6 +36,7 @@ mod published;
 mod quality;
 mod real;
 mod recorder;
+mod spark_page;
 mod spark_submit;
 mod up;
 
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         manifests::trials(&context),
         examples::trials(&context),
         up::trials(&context),
+        spark_page::trials(&context),
         spark_submit::trials(&context),
         faults::trials(&context),
         doctor::trials(&context),

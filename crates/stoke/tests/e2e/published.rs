@@ -118,6 +118,23 @@ static CASES: &[Case] = &[
     Case::new("Prometheus of Spark's own", SCALA).spec(
         "\n  sparkConf:\n    spark.ui.prometheus.enabled: \"true\"\n    spark.metrics.conf.*.sink.prometheusServlet.class: org.apache.spark.metrics.sink.PrometheusServlet\n    spark.metrics.conf.*.sink.prometheusServlet.path: /metrics/prometheus",
     ),
+    Case::new("Prometheus by the JMX exporter, which this machine lacks", SCALA)
+        .spec(
+            "
+  monitoring:
+    exposeDriverMetrics: true
+    exposeExecutorMetrics: true
+    prometheus:
+      jmxExporterJar: /prometheus/jmx_prometheus_javaagent-0.11.0.jar
+      port: 8090",
+        )
+        .ends(
+            2,
+            &[
+                "jmxExporterJar /prometheus/jmx_prometheus_javaagent-0.11.0.jar is not on this machine",
+                "leave out monitoring.prometheus",
+            ],
+        ),
     Case::new("a ConfigMap that is not there", SCALA)
         .spec("\n  volumes:\n    - name: files\n      configMap:\n        name: pi-files")
         .pods(MOUNT, MOUNT)
