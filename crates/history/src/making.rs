@@ -72,7 +72,10 @@ struct TooLong;
 
 /// Long answers about applications that have ended, for as long as somebody reads them: who asks the same gets the same.
 #[derive(Debug, Default)]
-struct Shared(Mutex<HashMap<Question, (Weak<Aside>, Weak<View>)>>);
+struct Shared(Mutex<HashMap<Question, Known>>);
+
+/// An answer, and what it was made of.
+type Known = (Weak<Aside>, Weak<View>);
 
 impl Shared {
     fn get(&self, asked: &Question, view: &Arc<View>) -> Option<Arc<Aside>> {

@@ -174,7 +174,7 @@ pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -
         && !order.is_empty()
     {
         let found = matching(&view, key, text).map_err(failed)?;
-        order.retain(|id| found.contains(&id));
+        order.retain(|id| found.contains(id));
         filtered = order.len().to_string();
         if !order.is_empty() {
             order.keep(places(query.number("start")?, query.number("length")?));
