@@ -92,6 +92,10 @@ pub fn event_log(bytes: &[u8]) {
         "sql?length=1000",
         "stages/0/0/taskList?sortBy=-runtime",
         "stages/0/0/taskSummary",
+        "stages/0/0/taskTable?numTasks=9&columnNameToSort=Errors&order[0][dir]=asc&start=0&length=9",
+        "stages/0/0/taskTable?numTasks=9&columnNameToSort=Host&start=1&length=2&search[value]=1",
+        "stages?withSummaries=true&quantiles=-1,NaN",
+        "sql/sqlTable?length=-1&search[value]=o",
     ] {
         let (path, query) = question.split_once('?').unwrap_or((question, ""));
         if let Ok(Answer::Json(write)) = rest::answer(&library, &format!("applications/a/{path}"), &Query::parse(query))

@@ -147,7 +147,7 @@ pub struct Index {
     replaying: Mutex<()>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these is whole at every moment: a panic elsewhere harms nothing.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 
@@ -16,17 +18,27 @@ pub(crate) trait Steps: Send + 'static {
 }
 
 /// The stream of what is made.
-pub(crate) struct Later<S>(State<S>);
+pub(crate) struct Later<S> {
+    state: State<S>,
+    /// Turns of steps: so many are made at a time, of all streams.
+    turns: Arc<Semaphore>,
+}
+
+type Turn = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
 enum State<S> {
     Waiting(S),
+    Queued(S, Turn),
     Working(JoinHandle<(S, io::Result<Option<Bytes>>)>),
     Ended,
 }
 
 impl<S> Later<S> {
-    pub(crate) fn new(steps: S) -> Later<S> {
-        Later(State::Waiting(steps))
+    pub(crate) fn new(steps: S, turns: Arc<Semaphore>) -> Later<S> {
+        Later {
+            state: State::Waiting(steps),
+            turns,
+        }
     }
 }
 
@@ -38,25 +50,31 @@ impl<S: Steps> Stream for Later<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         loop {
-            match std::mem::replace(&mut self.0, State::Ended) {
+            match std::mem::replace(&mut self.state, State::Ended) {
                 State::Ended => return Poll::Ready(None),
-                State::Waiting(mut steps) => {
-                    self.0 = State::Working(tokio::task::spawn_blocking(move || {
+                State::Waiting(steps) => {
+                    let turn = self.turns.clone().acquire_owned();
+                    self.state = State::Queued(steps, Box::pin(turn));
+                }
+                State::Queued(mut steps, mut turn) => {
+                    let Poll::Ready(turn) = turn.as_mut().poll(context) else {
+                        self.state = State::Queued(steps, turn);
+                        return Poll::Pending;
+                    };
+                    self.state = State::Working(tokio::task::spawn_blocking(move || {
+                        let _turn = turn;
                         let made = steps.step();
                         (steps, made)
                     }));
                 }
                 State::Working(mut working) => {
-                    let made = match Pin::new(&mut working).poll(context) {
-                        Poll::Pending => {
-                            self.0 = State::Working(working);
-                            return Poll::Pending;
-                        }
-                        made => ready!(made),
+                    let Poll::Ready(made) = Pin::new(&mut working).poll(context) else {
+                        self.state = State::Working(working);
+                        return Poll::Pending;
                     };
                     match made {
                         Ok((steps, Ok(Some(bytes)))) => {
-                            self.0 = State::Waiting(steps);
+                            self.state = State::Waiting(steps);
                             return Poll::Ready(Some(Ok(bytes)));
                         }
                         Ok((_, Ok(None))) => return Poll::Ready(None),

@@ -17,6 +17,7 @@ pub mod index;
 pub mod json;
 mod later;
 pub mod listing;
+mod making;
 pub mod model;
 pub mod numbers;
 pub mod pieces;

@@ -130,10 +130,10 @@ pub fn short_duration(millis: i64) -> String {
     let minutes = seconds / 60.0;
     match millis {
         ..100 => format!("{millis} ms"),
-        ..1000 => format!("{:.1} s", half_up(seconds, 10.0)),
-        ..60_000 => format!("{:.0} s", half_up(seconds, 1.0)),
-        ..600_000 => format!("{:.1} min", half_up(minutes, 10.0)),
-        ..3_600_000 => format!("{:.0} min", half_up(minutes, 1.0)),
+        100..1000 => format!("{:.1} s", half_up(seconds, 10.0)),
+        1000..60_000 => format!("{:.0} s", half_up(seconds, 1.0)),
+        60_000..600_000 => format!("{:.1} min", half_up(minutes, 10.0)),
+        600_000..3_600_000 => format!("{:.0} min", half_up(minutes, 1.0)),
         _ => format!("{:.1} h", half_up(minutes / 60.0, 10.0)),
     }
 }

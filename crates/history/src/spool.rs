@@ -6,10 +6,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 
+use crate::index::lock;
 use crate::pieces::nameless;
 
 /// Bytes of a file after which the next answer begins another one: a file goes when its last answer has gone.
@@ -106,7 +107,7 @@ impl Spool {
     }
 
     fn sheet(&self) -> io::Result<Arc<Sheet>> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.current);
         let open = current.upgrade();
         if let Some(sheet) = open.filter(|sheet| sheet.end.load(Ordering::Relaxed) < FULL) {
             return Ok(sheet);

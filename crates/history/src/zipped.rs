@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use stoke_eventlog::layout::Entry;
@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use zip::ZipWriter;
 use zip::write::{SimpleFileOptions, StreamWriter};
 
-use crate::index::Index;
+use crate::index::{Index, lock};
 use crate::later::Steps;
 use crate::listing::Attempt;
 
@@ -24,7 +24,7 @@ struct Out(Arc<Mutex<Vec<u8>>>);
 
 impl Out {
     fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use stoke_eventlog::Source;
 use stoke_history::cache::Cache;
 use stoke_history::index::{Index, Settings};
+use stoke_history::listing::Attempt;
 use stoke_history::rest::Library;
 use stoke_history::serve;
 use tower::ServiceExt;
@@ -31,10 +32,13 @@ fn index(directory: &Path, cache: Option<&Path>, memory: usize) -> Index {
     )
 }
 
-fn jobs(index: &Index, id: &str) -> usize {
+fn listed(index: &Index, id: &str) -> Attempt {
     let listed = index.listed();
-    let attempt = &listed.iter().find(|listed| listed.id == id).unwrap().attempts[0];
-    index.view(attempt).unwrap().unwrap().jobs().count()
+    listed.iter().find(|listed| listed.id == id).unwrap().attempts[0].clone()
+}
+
+fn jobs(index: &Index, id: &str) -> usize {
+    index.view(&listed(index, id)).unwrap().unwrap().jobs().count()
 }
 
 #[test]
@@ -343,4 +347,104 @@ async fn the_driver_is_not_excluded_with_its_node() {
     let view = index.view(&listed[0].attempts[0]).unwrap().unwrap();
     let told: Vec<_> = view.executors().map(|one| (one.id.as_str(), one.excluded)).collect();
     assert_eq!(told, [("1", true), ("driver", false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_those_of_the_newest_spark_among_the_logs() {
+    let (directory, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let of = |id: &str, version: &str| {
+        let text = start(id).replace("4.1.4", version) + &job(0) + END;
+        // Long enough to be kept between runs.
+        fs::write(directory.path().join(id), text + &" ".repeat(70_000)).unwrap();
+    };
+    of("old", "3.5.1");
+    let served = Arc::new(index(directory.path(), Some(cache.path()), 1 << 30));
+    served.scan().unwrap();
+    let asked = async |path: &str| String::from_utf8(get(&served, &format!("/api/v1/{path}")).await.2).unwrap();
+    let shown = |one: &str| (one.contains("3.5.1"), one.contains("logSourceName"));
+    assert_eq!(asked("version").await, "{\n  \"spark\" : \"3.5.1\"\n}");
+    assert_eq!(shown(&asked("applications/old").await), (true, false));
+    let view = |index: &Index| index.view(&listed(index, "old")).unwrap().unwrap();
+    assert_eq!(view(&served).spark_version(), "3.5.1");
+    assert_eq!(get(&served, "/api/v1/applications/old/sql/sqlTable").await.0, 404);
+    assert_eq!(get(&served, "/api/v1/applications/old//jobs").await.0, 404);
+
+    // A newer one comes: what was replayed before is seen with its fields too, also by the next run.
+    of("new", "4.10.0");
+    served.scan().unwrap();
+    assert_eq!(asked("version").await, "{\n  \"spark\" : \"4.10.0\"\n}");
+    assert_eq!(shown(&asked("applications/old").await), (true, true));
+    assert_eq!(view(&served).spark_version(), "4.10.0");
+    assert_eq!(get(&served, "/api/v1/applications/old/sql/sqlTable").await.0, 200);
+    assert_eq!(get(&served, "/api/v1/applications/old//jobs").await.0, 400);
+    let again = index(directory.path(), Some(cache.path()), 1 << 30);
+    again.scan().unwrap();
+    assert_eq!((view(&again).spark_version(), jobs(&again, "old")), ("4.10.0", 1));
+
+    // What is asked for counts before what is there.
+    let settings = Settings {
+        answer_as: Some("3.5.9".to_owned()),
+        ..Settings::default()
+    };
+    let told = Index::new(
+        Source::directory(directory.path()),
+        settings,
+        Some(Cache::open(cache.path()).unwrap()),
+    );
+    told.scan().unwrap();
+    assert_eq!(
+        (told.version().as_str(), view(&told).spark_version()),
+        ("3.5.9", "3.5.9")
+    );
+    fs::remove_file(directory.path().join("new")).unwrap();
+    served.scan().unwrap();
+    assert_eq!(
+        (served.version().as_str(), view(&served).spark_version()),
+        ("3.5.1", "3.5.1")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_of_tasks() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a"), start("a") + &job(0) + END).unwrap();
+    let index = Arc::new(index(directory.path(), None, 1 << 30));
+    index.scan().unwrap();
+    let asked = async |query: &str| {
+        let (status, _, body) = get(&index, &format!("/api/v1/applications/a/stages/0/0/taskTable?{query}")).await;
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let rows = body["aaData"].as_array().map_or(0, Vec::len);
+        (
+            status,
+            rows,
+            body["recordsTotal"].clone(),
+            body["recordsFiltered"].clone(),
+        )
+    };
+    let page = "columnNameToSort=Index&order%5B0%5D%5Bdir%5D=asc&start=0&length=20";
+    let found = |rows: usize, total: &str, filtered: &str| (200, rows, total.into(), filtered.into());
+    for (query, expected) in [
+        (format!("numTasks=7&{page}"), found(1, "7", "7")),
+        (
+            format!("numTasks=7&{page}&search%5Bvalue%5D=3%20ms"),
+            found(1, "7", "1"),
+        ),
+        (
+            format!("numTasks=7&{page}&search%5Bvalue%5D=nobody"),
+            found(0, "7", "0"),
+        ),
+        (
+            format!("numTasks=7&{page}&search%5Bvalue%5D=1970%252F01%252F01"),
+            found(1, "7", "1"),
+        ),
+    ] {
+        assert_eq!(asked(&query).await, expected, "{query}");
+    }
+    for query in [
+        page.to_owned(),
+        format!("numTasks=0&{page}&search%5Bvalue%5D=x"),
+        format!("numTasks=x&{page}"),
+    ] {
+        assert_eq!(asked(&query).await.0, 500, "{query}");
+    }
 }

@@ -486,3 +486,22 @@ fn set_job(jobs: &mut Vec<(i32, JobStatus)>, id: i32, status: JobStatus) {
         None => jobs.push((id, status)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_stand_in_the_order_of_sparks_set() {
+        let mut stages = Stages::default();
+        stages.add(&[9, 4]);
+        stages.add(&[4, 2]);
+        assert_eq!(stages.in_order_of(Scala::V2_13), [9, 4, 2]);
+        stages.add(&[7, 11]);
+        assert_eq!((stages.in_order(), stages.contains(7)), (vec![9, 4, 2, 7, 11], true));
+        // As Scala prints `Set(9, 4) + 2 + 7 + 11`.
+        for scala in [Scala::V2_12, Scala::V2_13] {
+            assert_eq!(stages.in_order_of(scala), [9, 2, 7, 11, 4]);
+        }
+    }
+}

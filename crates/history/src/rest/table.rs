@@ -1,7 +1,7 @@
 //! The tables of a stage attempt's tasks and of SQL executions, as the pages of Spark's own UI ask for them: with the parameters of
 //! DataTables, sorted by a column, cut into pages and searched by the server (`StagesResource.taskTable`, `SqlResource.sqlTable`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -112,29 +112,61 @@ impl Column {
     }
 }
 
-/// Bytes of a text that tasks are sorted by. Texts that differ only behind them count as the same.
-const SORTED_BY: usize = 512;
+/// Characters of a text that are compared at a time: so much of each different text is in memory.
+const COMPARED: usize = 512;
 
 /// The order of a column.
 fn order(view: &View, key: StageKey, column: Column, descending: bool) -> io::Result<Order> {
     if !column.is_text() {
         return page::order(view, key, |_| true, |task| column.number(task), descending);
     }
-    let text = |task: &Task| {
-        let mut text = column.text(view, task).unwrap_or_default();
-        text.truncate(text.floor_char_boundary(SORTED_BY));
-        text
-    };
-    let mut texts = BTreeSet::new();
-    for task in view.tasks(key) {
-        texts.insert(text(&task?));
-    }
-    let mut texts: Vec<String> = texts.into_iter().collect();
-    // Java compares by the halves of a character.
-    texts.sort_by(|one, other| one.encode_utf16().cmp(other.encode_utf16()));
-    let ranks: HashMap<String, i64> = texts.into_iter().zip(0..).collect();
-    let rank = |task: &Task| ranks.get(&text(task)).copied().unwrap_or(0);
+    let text = |task: &Task| column.text(view, task).unwrap_or_default();
+    let ranks = ranks(|| view.tasks(key).map(|task| task.map(|task| (task.id, text(&task)))))?;
+    let rank = |task: &Task| ranks.get(&task.id).copied().unwrap_or(0);
     page::order(view, key, |_| true, rank, descending)
+}
+
+/// The places of texts in their order, by id, a part of the texts after the other: errors are long, and begin alike. Java compares texts by
+/// the halves of a character.
+fn ranks<T: Iterator<Item = io::Result<(i64, String)>>>(texts: impl Fn() -> T) -> io::Result<HashMap<i64, i64>> {
+    let mut ranks: HashMap<i64, i64> = HashMap::new();
+    let part = |text: &str, place: usize| -> Vec<u16> {
+        let part = text.chars().skip(place * COMPARED).take(COMPARED);
+        part.collect::<String>().encode_utf16().collect()
+    };
+    for place in 0.. {
+        let mut parts: BTreeMap<(i64, Vec<u16>), i64> = BTreeMap::new();
+        let rank = |ranks: &HashMap<i64, i64>, id: &i64| ranks.get(id).copied().unwrap_or(0);
+        for one in texts() {
+            let (id, text) = one?;
+            parts.insert((rank(&ranks, &id), part(&text, place)), 0);
+        }
+        parts.values_mut().zip(0..).for_each(|(number, next)| *number = next);
+        // Texts that go on, by their ranks, are to be compared further where there are several.
+        let mut going_on: HashMap<i64, usize> = HashMap::new();
+        for one in texts() {
+            let (id, text) = one?;
+            let now = parts
+                .get(&(rank(&ranks, &id), part(&text, place)))
+                .copied()
+                .unwrap_or(0);
+            ranks.insert(id, now);
+            if text.chars().nth((place + 1) * COMPARED).is_some() {
+                *going_on.entry(now).or_default() += 1;
+            }
+        }
+        let mut of_rank: HashMap<i64, usize> = HashMap::new();
+        for rank in ranks.values() {
+            *of_rank.entry(*rank).or_default() += 1;
+        }
+        if !going_on
+            .keys()
+            .any(|rank| of_rank.get(rank).is_some_and(|count| *count > 1))
+        {
+            break;
+        }
+    }
+    Ok(ranks)
 }
 
 /// A page of the table of tasks.
@@ -174,7 +206,7 @@ pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -
         && !order.is_empty()
     {
         let found = matching(&view, key, text).map_err(failed)?;
-        order.retain(|id| found.contains(&id));
+        order.retain(|id| found.contains(id));
         filtered = order.len().to_string();
         if !order.is_empty() {
             order.keep(places(query.number("start")?, query.number("length")?));
@@ -434,5 +466,81 @@ impl Summary {
         o.put("runningQueries", self.running);
         o.put("failedQueries", self.failed);
         o.put("failureRate", self.failed as f64 / self.count.max(1) as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_ranked_whole() {
+        let long = "ä".repeat(3 * COMPARED);
+        let texts = [
+            format!("{long}b"),
+            format!("{long}a"),
+            "ä".repeat(COMPARED),
+            format!("{long}a"),
+            "\u{ffff}".to_owned(),
+            "\u{1f680}".to_owned(),
+            String::new(),
+            format!("{}é", "ä".repeat(COMPARED - 1)),
+            long.clone(),
+        ];
+        let numbered = || (0i64..).zip(texts.clone()).map(Ok);
+        let ranks = ranks(numbered).unwrap();
+        let mut expected: Vec<i64> = (0..texts.len() as i64).collect();
+        expected.sort_by_key(|id| texts[*id as usize].encode_utf16().collect::<Vec<_>>());
+        for pair in expected.windows(2) {
+            let same = texts[pair[0] as usize] == texts[pair[1] as usize];
+            let (one, other) = (ranks[&pair[0]], ranks[&pair[1]]);
+            assert!(if same { one == other } else { one < other }, "{pair:?} {ranks:?}");
+        }
+    }
+
+    fn row(id: i64, root: i64, status: &'static str, duration: i64) -> Row {
+        Row {
+            id,
+            root,
+            status,
+            description: format!("Query {}", id % 3),
+            submitted: 100 - id,
+            duration,
+            jobs: Vec::new(),
+            query: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn executions_are_grouped_sorted_and_summed_up() {
+        let rows = [
+            row(0, 0, "COMPLETED", 10),
+            row(1, 0, "FAILED", 30),
+            row(2, 7, "RUNNING", 5),
+            row(3, 3, "FAILED", 1),
+        ];
+        let all: Vec<&Row> = rows.iter().collect();
+        let ids = |rows: &[&Row]| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+        let (top, below) = roots(&all);
+        assert_eq!((ids(&top), ids(&below[&0])), (vec![0, 2, 3], vec![1]), "7 is not there");
+        for (column, descending, expected) in [
+            ("id", true, [3, 2, 1, 0]),
+            ("status", false, [0, 1, 3, 2]),
+            ("status", true, [2, 3, 1, 0]),
+            ("description", false, [0, 3, 1, 2]),
+            ("submissionTime", false, [3, 2, 1, 0]),
+            ("duration", false, [3, 2, 0, 1]),
+            ("nothing", false, [0, 1, 2, 3]),
+        ] {
+            let mut rows = all.clone();
+            sorted(&mut rows, column, descending);
+            assert_eq!(ids(&rows), expected, "{column}");
+        }
+        let summary = Summary::of(&all);
+        let shown = (summary.count, summary.average, summary.running, summary.failed);
+        assert_eq!(shown, (4, 11, 1, 2));
+        assert_eq!(Summary::of(&[]).average, 0);
+        assert!(rows[0].shows("query") && rows[0].shows("comp") && !rows[0].shows("fail"));
     }
 }

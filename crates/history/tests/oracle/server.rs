@@ -173,11 +173,16 @@ pub fn ask(index: &Arc<Index>, path: &str) -> Answered {
             };
             let mut json = Json::new(&mut sink);
             write(&mut json);
-            json.finish().unwrap();
-            Answered {
-                status: 200,
-                kind: "application/json".to_owned(),
-                body,
+            match json.finish() {
+                Ok(()) => Answered {
+                    status: 200,
+                    kind: "application/json".to_owned(),
+                    body,
+                },
+                Err(error) => Answered {
+                    kind: "text/html".to_owned(),
+                    ..text(500, error.to_string())
+                },
             }
         }
         Ok(Answer::Logs { attempts, .. }) => {
