@@ -1,14 +1,13 @@
 //! Classes, addresses and sizes in a configuration that nothing can be: a class that is none of its product's, an address whose scheme has one slash, a
-//! volume of a size that is no quantity.
+//! volume of a size that is no quantity, a time zone that does not exist.
 //!
 //! Of a product only the classes that its guides tell to write are known; another of its classes is left alone, unless it is a slip away from one of those
 //! or has the name of one of them in another package of the product.
 
-use stoke_model::distribution::minor;
 use stoke_model::manifest::is_slip;
 use stoke_model::quantity::Quantity;
 
-use super::{Conf, ERROR, Rule, Said, WARNING, told};
+use super::{Conf, ERROR, Rule, Said, told};
 
 /// The rules.
 pub(super) const RULES: [Rule; 5] = [
@@ -16,11 +15,12 @@ pub(super) const RULES: [Rule; 5] = [
     ("conf-rapids-shim", ERROR, rapids_shim),
     ("conf-address", ERROR, address),
     ("conf-volume-size", ERROR, volume_size),
-    ("conf-image-version", WARNING, image_version),
+    ("conf-time-zone", ERROR, time_zone),
 ];
 
-/// Products: the packages that are theirs, and their classes that are written into a configuration (each product's guide).
-const PRODUCTS: [(&str, &[&str], &[&str]); 9] = [
+/// Products: the packages that are theirs, and their classes that are written into a configuration (each product's guide). Spark's own are told by what
+/// they must be.
+const PRODUCTS: [(&str, &[&str], &[&str]); 8] = [
     (
         "Iceberg",
         &["org.apache.iceberg."],
@@ -84,15 +84,6 @@ const PRODUCTS: [(&str, &[&str], &[&str]); 9] = [
         ],
     ),
     (
-        "Spark",
-        &["org.apache.spark.serializer.", "org.apache.spark.shuffle.sort."],
-        &[
-            "org.apache.spark.serializer.KryoSerializer",
-            "org.apache.spark.serializer.JavaSerializer",
-            "org.apache.spark.shuffle.sort.SortShuffleManager",
-        ],
-    ),
-    (
         "Hadoop",
         &["org.apache.hadoop.fs."],
         &[
@@ -145,7 +136,9 @@ const PRODUCTS: [(&str, &[&str], &[&str]); 9] = [
     ),
 ];
 /// Schemes of stores whose addresses name a bucket or a host after two slashes.
-const STORES: [&str; 11] = ["s3a", "s3", "s3n", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "cosn", "obs"];
+const STORES: [&str; 11] = [
+    "s3a", "s3", "s3n", "gs", "abfs", "abfss", "wasb", "wasbs", "oss", "cosn", "obs",
+];
 
 /// The class that one of a product's was meant to be.
 fn meant(class: &str) -> Option<(&'static str, &'static str)> {
@@ -158,7 +151,7 @@ fn meant(class: &str) -> Option<(&'static str, &'static str)> {
         let is_meant = |known: &&&str| {
             let known_name = &known[known.len() - simple(known)..];
             // Shaded and inner classes, and those of tests, have the name of another on purpose.
-            is_slip(class, known) || (name == known_name && name.len() > 12)
+            is_slip(class, known) || (name == known_name && name.len() >= 12)
         };
         classes.iter().find(is_meant).map(|known| (*product, *known))
     })
@@ -166,7 +159,10 @@ fn meant(class: &str) -> Option<(&'static str, &'static str)> {
 
 fn class_unknown(conf: &Conf) -> Option<Said> {
     conf.iter().find_map(|(key, value)| {
-        let classes = value.split(',').map(str::trim).filter(|one| one.contains('.') && !one.contains(['/', ' ', '$']));
+        let classes = value
+            .split(',')
+            .map(str::trim)
+            .filter(|one| one.contains('.') && !one.contains(['/', ' ', '$']));
         let (class, (product, known)) = classes.filter_map(|class| Some((class, meant(class)?))).next()?;
         told(
             key.to_owned(),
@@ -180,7 +176,9 @@ fn class_unknown(conf: &Conf) -> Option<Said> {
 fn rapids_shim(conf: &Conf) -> Option<Said> {
     let key = "spark.shuffle.manager";
     let value = conf.get(key)?;
-    let shim = value.strip_prefix("com.nvidia.spark.rapids.spark")?.strip_suffix(".RapidsShuffleManager")?;
+    let shim = value
+        .strip_prefix("com.nvidia.spark.rapids.spark")?
+        .strip_suffix(".RapidsShuffleManager")?;
     let version = conf.version.as_deref()?;
     let wanted: String = version.split('.').take(3).collect();
     // Builds of vendors have letters behind the number.
@@ -189,7 +187,9 @@ fn rapids_shim(conf: &Conf) -> Option<Said> {
     }
     told(
         key,
-        format!("this shuffle manager is for the Spark with the number {shim}, and the job has {version}: it refuses to start"),
+        format!(
+            "this shuffle manager is for the Spark with the number {shim}, and the job has {version}: it refuses to start"
+        ),
         format!("write com.nvidia.spark.rapids.spark{wanted}.RapidsShuffleManager"),
     )
 }
@@ -198,7 +198,9 @@ fn rapids_shim(conf: &Conf) -> Option<Said> {
 fn address(conf: &Conf) -> Option<Said> {
     conf.iter().find_map(|(key, value)| {
         let one = value.split(',').map(str::trim).find(|one| {
-            let Some((scheme, rest)) = one.split_once(":/") else { return false };
+            let Some((scheme, rest)) = one.split_once(":/") else {
+                return false;
+            };
             STORES.contains(&scheme) && !rest.starts_with('/')
         })?;
         let (scheme, rest) = one.split_once(":/")?;
@@ -213,32 +215,45 @@ fn address(conf: &Conf) -> Option<Said> {
 /// Sizes of volumes that Spark asks for are quantities of Kubernetes.
 fn volume_size(conf: &Conf) -> Option<Said> {
     conf.iter().find_map(|(key, value)| {
-        let is_size = key.starts_with("spark.kubernetes.") && key.contains(".volumes.") && key.ends_with(".options.sizeLimit");
+        let is_size =
+            key.starts_with("spark.kubernetes.") && key.contains(".volumes.") && key.ends_with(".options.sizeLimit");
         if !is_size || value.contains(['$', '{']) {
             return None;
         }
         let wrong = value.parse::<Quantity>().err()?;
-        told(key.to_owned(), format!("{wrong}: no pod comes of it"), "write it like 500Mi or 100Gi")
+        told(
+            key.to_owned(),
+            format!("{wrong}: no pod comes of it"),
+            "write it like 500Mi or 100Gi",
+        )
     })
 }
 
-/// The tag of an image of Spark's own project tells its version.
-fn image_version(conf: &Conf) -> Option<Said> {
-    let image = conf.image.as_deref().filter(|_| conf.official)?;
-    let tag = image.split('@').next()?.rsplit_once(':')?.1;
-    let tag = tag.strip_prefix('v').unwrap_or(tag);
-    let of_tag = tag.split('-').next().filter(|version| {
-        let numbers: Vec<&str> = version.split('.').collect();
-        numbers.len() > 1 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
-    })?;
-    let version = conf.version.as_deref()?;
-    if minor(of_tag) == minor(version) {
+/// Zones are those of `java.time.ZoneId`, with the short names that Spark hands it.
+fn time_zone(conf: &Conf) -> Option<Said> {
+    const SHORT: [&str; 28] = [
+        "ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT", "CST", "CTT", "EAT", "ECT", "EST", "HST", "IET",
+        "IST", "JST", "MIT", "MST", "NET", "NST", "PLT", "PNT", "PRT", "PST", "SST", "VST",
+    ];
+    let key = "spark.sql.session.timeZone";
+    let value = conf.get(key)?;
+    let offset = |text: &str| {
+        let digits = text.strip_prefix(['+', '-']);
+        digits.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'))
+    };
+    let of_utc = ["UTC", "GMT", "UT"]
+        .iter()
+        .filter_map(|begin| value.strip_prefix(begin))
+        .any(|rest| rest.is_empty() || offset(rest));
+    let known =
+        value == "Z" || offset(value) || of_utc || SHORT.contains(&value) || jiff::tz::TimeZone::get(value).is_ok();
+    if known || value.is_empty() || value.contains(['$', '{']) {
         return None;
     }
     told(
-        "spark.kubernetes.container.image",
-        format!("the image `{image}` has Spark {of_tag}, and `sparkVersion` says {version}: what is checked is not what runs"),
-        format!("write `sparkVersion: {of_tag}`, or take the image of {version}"),
+        key,
+        format!("there is no time zone `{value}`: every conversion of a timestamp fails"),
+        "write an IANA name such as Europe/Berlin, UTC, or an offset such as +01:00",
     )
 }
 
@@ -247,7 +262,10 @@ mod tests {
     use crate::configuration::{contradictions, of_document};
 
     fn said(image: &str, conf: &[(&str, &str)]) -> Vec<String> {
-        let pairs: String = conf.iter().map(|(key, value)| format!("    {key}: \"{value}\"\n")).collect();
+        let pairs: String = conf
+            .iter()
+            .map(|(key, value)| format!("    {key}: \"{value}\"\n"))
+            .collect();
         let text = format!(
             "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {{name: a}}\nspec:\n  sparkVersion: 3.5.3\n  image: {image}\n  sparkConf:\n    spark.app.name: x\n{pairs}"
         );
@@ -265,9 +283,12 @@ mod tests {
                     continue;
                 }
                 // A letter left out in the middle of its name.
-                let at = class.rfind('.').unwrap() + 3;
+                let name = class.rfind('.').unwrap() + 3;
+                let at = name + class[name..].find(|one: char| one.is_ascii_lowercase()).unwrap();
                 let slip = format!("{}{}", &class[..at], &class[at + 1..]);
-                let of_package = super::PRODUCTS.iter().any(|(_, packages, _)| packages.iter().any(|one| slip.starts_with(one)));
+                let of_package = super::PRODUCTS
+                    .iter()
+                    .any(|(_, packages, _)| packages.iter().any(|one| slip.starts_with(one)));
                 if of_package && slip != **class && !classes.contains(&slip.as_str()) {
                     assert_eq!(super::meant(&slip).map(|(_, known)| known), Some(*class), "{slip}");
                 }
@@ -276,23 +297,43 @@ mod tests {
         for (class, wrong) in [
             ("io.delta.sql.catalog.DeltaCatalog", true),
             ("org.apache.hudi.HoodieSparkSessionExtension", true),
-            ("org.apache.paimon.SparkCatalog", false),
+            ("org.apache.paimon.SparkCatalog", true),
             ("org.apache.iceberg.aws.s3.S3FileIOAwsClientFactory", false),
             ("com.acme.DeltaCatalog", false),
             ("org.apache.iceberg.spark.extensions.IcebergSparkSessionExtension", true),
         ] {
             let found = said("acme/spark:1", &[("spark.some.key", class)]);
-            assert_eq!(found.contains(&"conf-class-unknown".to_owned()), wrong, "{class}: {found:?}");
+            assert_eq!(
+                found.contains(&"conf-class-unknown".to_owned()),
+                wrong,
+                "{class}: {found:?}"
+            );
         }
     }
 
     #[test]
-    fn shims_addresses_sizes_and_images() {
+    fn shims_addresses_sizes_and_zones() {
+        let zone = "spark.sql.session.timeZone";
         let size = "spark.kubernetes.executor.volumes.persistentVolumeClaim.d.options.sizeLimit";
         for (image, key, value, expected) in [
-            ("a/b", "spark.shuffle.manager", "com.nvidia.spark.rapids.spark353.RapidsShuffleManager", None),
-            ("a/b", "spark.shuffle.manager", "com.nvidia.spark.rapids.spark341.RapidsShuffleManager", Some("conf-rapids-shim")),
-            ("a/b", "spark.shuffle.manager", "com.nvidia.spark.rapids.spark332db.RapidsShuffleManager", None),
+            (
+                "a/b",
+                "spark.shuffle.manager",
+                "com.nvidia.spark.rapids.spark353.RapidsShuffleManager",
+                None,
+            ),
+            (
+                "a/b",
+                "spark.shuffle.manager",
+                "com.nvidia.spark.rapids.spark341.RapidsShuffleManager",
+                Some("conf-rapids-shim"),
+            ),
+            (
+                "a/b",
+                "spark.shuffle.manager",
+                "com.nvidia.spark.rapids.spark332db.RapidsShuffleManager",
+                None,
+            ),
             ("a/b", "spark.eventLog.dir", "s3a://logs/x", None),
             ("a/b", "spark.eventLog.dir", "s3a:/logs/x", Some("conf-address")),
             ("a/b", "spark.eventLog.dir", "file:/tmp/x", None),
@@ -300,11 +341,12 @@ mod tests {
             ("a/b", size, "100Gi", None),
             ("a/b", size, "100GB", Some("conf-volume-size")),
             ("a/b", size, "${SIZE}", None),
-            ("spark:3.5.3-scala2.12", "spark.ui.port", "4040", None),
-            ("apache/spark:v3.5.1", "spark.ui.port", "4040", None),
-            ("apache/spark:4.0.0", "spark.ui.port", "4040", Some("conf-image-version")),
-            ("apache/spark:latest", "spark.ui.port", "4040", None),
-            ("acme/spark:4.0.0", "spark.ui.port", "4040", None),
+            ("a/b", zone, "Europe/Berlin", None),
+            ("a/b", zone, "UTC+01:00", None),
+            ("a/b", zone, "+01:00", None),
+            ("a/b", zone, "PST", None),
+            ("a/b", zone, "UTCC", Some("conf-time-zone")),
+            ("a/b", zone, "Europe/Berlinn", Some("conf-time-zone")),
         ] {
             let found = said(image, &[(key, value)]);
             assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{image} {key} {value}");

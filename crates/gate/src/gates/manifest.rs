@@ -78,8 +78,11 @@ fn patch(documents: &[Document], complaints: &[Complaint], settings: &Settings) 
         "wrong-type",
         "yaml-syntax",
     ];
-    let foreign = documents.iter().filter(|document| !document.is_ours() && !document.kind.is_empty());
-    let of_kubernetes = foreign.flat_map(|document| kubernetes::check(document, settings.kubernetes).unwrap_or_default());
+    let foreign = documents
+        .iter()
+        .filter(|document| !document.is_ours() && !document.kind.is_empty());
+    let of_kubernetes =
+        foreign.flat_map(|document| kubernetes::check(document, settings.kubernetes).unwrap_or_default());
     let all = complaints.iter().cloned().chain(of_kubernetes);
     // `$patch: delete` and its like are kustomize's; `null` takes a field away.
     let of_part = |one: &Complaint| OF_PARTS.contains(&one.code) && !one.message.contains("`$");

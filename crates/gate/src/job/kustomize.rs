@@ -56,7 +56,12 @@ pub(crate) fn all(files: &[File]) -> Vec<Kustomization> {
         sets_namespace: root.get("namespace").is_some(),
         generated: [("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")]
             .iter()
-            .flat_map(|(field, kind)| root.get(field).map_or(&[][..], Node::items).iter().map(|item| (*kind, item)))
+            .flat_map(|(field, kind)| {
+                root.get(field)
+                    .map_or(&[][..], Node::items)
+                    .iter()
+                    .map(|item| (*kind, item))
+            })
             .filter_map(|(kind, item)| generated(kind, item))
             .collect(),
     };
@@ -121,7 +126,10 @@ fn named(root: &Node) -> Vec<Named> {
         // `key=path` of generators; inline patches and addresses of others' repositories are no files.
         let text = text.split_once('=').map_or(text, |(_, after)| after);
         let remote = text.contains("://") || text.contains('?') || text.contains('\n') || text.contains("git@");
-        let hosted = text.split('/').next().is_some_and(|first| first.contains('.') && !first.starts_with('.'));
+        let hosted = text
+            .split('/')
+            .next()
+            .is_some_and(|first| first.contains('.') && !first.starts_with('.'));
         if text.is_empty() || remote || (hosted && text.contains('/')) || text.contains('$') || text.contains('*') {
             return;
         }
@@ -154,7 +162,11 @@ fn named(root: &Node) -> Vec<Named> {
                 for (number, file) in items(item, list).iter().enumerate() {
                     // Credentials are often put there only where it is built.
                     if field == "configMapGenerator" {
-                        add(join_index(&format!("{}.{list}", join_index(field, index)), number), file, false);
+                        add(
+                            join_index(&format!("{}.{list}", join_index(field, index)), number),
+                            file,
+                            false,
+                        );
                     }
                 }
             }
@@ -170,7 +182,10 @@ fn generated(kind: &'static str, item: &Node) -> Option<Generated> {
         list.filter_map(|one| one.as_str().map(str::to_owned)).collect()
     };
     let open = ["envs", "env"].iter().any(|field| item.get(field).is_some())
-        || item.get("behavior").and_then(Node::as_str).is_some_and(|how| how != "create");
+        || item
+            .get("behavior")
+            .and_then(Node::as_str)
+            .is_some_and(|how| how != "create");
     let key = |text: &String| match text.split_once('=') {
         Some((key, _)) => key.to_owned(),
         None => text.rsplit('/').next().unwrap_or(text).to_owned(),
@@ -208,7 +223,11 @@ mod tests {
         let text = "configMapGenerator:\n- name: a\n  files: [conf/x.properties, y=z.txt]\n  literals: [K=v]\n- name: b\n  envs: [b.env]\nsecretGenerator:\n- name: c\n  literals: [p=q]\nnamespace: n\n";
         let found = all(&[of_bytes("k/kustomization.yaml", text.as_bytes())]);
         assert!(found[0].sets_namespace);
-        let shown: Vec<String> = found[0].generated.iter().map(|one| format!("{} {} {:?}", one.kind, one.name, one.keys)).collect();
+        let shown: Vec<String> = found[0]
+            .generated
+            .iter()
+            .map(|one| format!("{} {} {:?}", one.kind, one.name, one.keys))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -227,11 +246,18 @@ mod tests {
             ("patches:\n- path: ../p.yaml\n  target: {kind: X}\n", "p.yaml", true),
             ("patchesStrategicMerge: [./sub/p.yaml]", "o/sub/p.yaml", true),
             ("patchesJson6902: [{path: p.yaml}]", "o/p.yaml", true),
-            ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches: [{path: p.yaml}]", "o/p.yaml", true),
+            (
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches: [{path: p.yaml}]",
+                "o/p.yaml",
+                true,
+            ),
             ("resources: [p.yaml]", "o/p.yaml", false),
             ("patches: [{path: other.yaml}]", "o/p.yaml", false),
         ] {
-            let files = vec![of_bytes("o/kustomization.yml", kustomization.as_bytes()), of_bytes(path, app)];
+            let files = vec![
+                of_bytes("o/kustomization.yml", kustomization.as_bytes()),
+                of_bytes(path, app),
+            ];
             let job = Job::of(files);
             let patch = job.files.iter().any(|file| matches!(file.kind, Kind::Patch { .. }));
             assert_eq!(patch, expected, "{kustomization}");

@@ -48,7 +48,12 @@ pub fn is_slip(one: &str, other: &str) -> bool {
     let (a, b) = (one.as_bytes(), other.as_bytes());
     let begin = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let (rest_a, rest_b) = (&a[begin..], &b[begin..]);
-    let end = rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(x, y)| x == y).count();
+    let end = rest_a
+        .iter()
+        .rev()
+        .zip(rest_b.iter().rev())
+        .take_while(|(x, y)| x == y)
+        .count();
     let (cut_a, cut_b) = (&rest_a[..rest_a.len() - end], &rest_b[..rest_b.len() - end]);
     let separates = |byte: &u8| !byte.is_ascii_alphanumeric();
     let cut = || cut_a.iter().chain(cut_b);

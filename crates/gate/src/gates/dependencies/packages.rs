@@ -154,15 +154,18 @@ fn at(
 
 /// The minor version of Spark in the name of an artifact: of `iceberg-spark-runtime-3.5`, `hudi-spark3.5-bundle`, `delta-spark_4.1`.
 fn built_for(name: &str) -> Option<&str> {
-    let parts = name.split(['-', '_']).map(|part| part.strip_prefix("spark").unwrap_or(part));
+    let parts = name
+        .split(['-', '_'])
+        .map(|part| part.strip_prefix("spark").unwrap_or(part));
     let is_minor = |part: &&str| {
-        let numbers = part.split_once('.').map(|(major, minor)| (major.parse::<u32>(), minor.parse::<u32>()));
+        let numbers = part
+            .split_once('.')
+            .map(|(major, minor)| (major.parse::<u32>(), minor.parse::<u32>()));
         matches!(numbers, Some((Ok(2..=4), Ok(0..=9)))) && *part != "2.10"
     };
     name.contains("spark").then_some(())?;
     parts.filter(is_minor).next_back()
 }
-
 
 /// Whether a library was built for this Spark.
 pub(super) fn fits(
@@ -217,7 +220,10 @@ pub(super) fn fits(
     // Connectors carry the minor version of the Spark they are built for in their names.
     if let Some(built_for) = built_for(name).filter(|built_for| *built_for != minor(spark)) {
         let message = format!("`{artifact}` is built for Spark {built_for}, and the application runs {spark}");
-        let fix = format!("write `{}`, if there is one", artifact.replacen(built_for, minor(spark), 1));
+        let fix = format!(
+            "write `{}`, if there is one",
+            artifact.replacen(built_for, minor(spark), 1)
+        );
         found.push((Severity::Error, "dependency-other-spark", message, fix));
     }
     if group == "org.apache.hadoop"

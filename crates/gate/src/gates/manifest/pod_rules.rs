@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use stoke_model::cron::Schedule;
+use stoke_model::distribution;
 use stoke_model::kubernetes::{self, Release};
 use stoke_model::manifest::{Document, Node, Place, Severity, join, join_index, nearest};
 use stoke_model::schema;
@@ -63,11 +64,21 @@ pub(super) fn look(document: &Document, release: Release) -> Vec<Finding> {
     if document.is_ours() {
         rules.ours(release);
     } else if let Some((path, _)) = template(document) {
-        let pod = if path.is_empty() { Some(&document.node) } else { document.node.lookup(path) };
+        let pod = if path.is_empty() {
+            Some(&document.node)
+        } else {
+            document.node.lookup(path)
+        };
         let spec = join_path(path, "spec");
         if let Some(node) = pod.and_then(|pod| pod.get("spec")) {
-            let claims = document.node.lookup("spec.volumeClaimTemplates").map_or(&[][..], Node::items);
-            let claims: Vec<&str> = claims.iter().filter_map(|claim| claim.lookup("metadata.name")?.as_str()).collect();
+            let claims = document
+                .node
+                .lookup("spec.volumeClaimTemplates")
+                .map_or(&[][..], Node::items);
+            let claims: Vec<&str> = claims
+                .iter()
+                .filter_map(|claim| claim.lookup("metadata.name")?.as_str())
+                .collect();
             rules.pod(node, &spec, &claims, true);
             rules.restart(node, &spec);
         }
@@ -78,7 +89,11 @@ pub(super) fn look(document: &Document, release: Release) -> Vec<Finding> {
 }
 
 fn join_path(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { join(path, key) }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        join(path, key)
+    }
 }
 
 struct Rules<'a> {
@@ -89,7 +104,11 @@ struct Rules<'a> {
 impl<'a> Rules<'a> {
     fn say(&mut self, code: &'static str, place: Place, path: &str, message: String, fix: String) {
         // What the schema has said already is not said again.
-        if self.found.iter().any(|known| (known.line, known.column, &*known.code) == (place.line, place.column, code)) {
+        if self
+            .found
+            .iter()
+            .any(|known| (known.line, known.column, &*known.code) == (place.line, place.column, code))
+        {
             return;
         }
         let finding = Finding::at(Severity::Error, code, &self.document.source, place, path, message);
@@ -105,7 +124,12 @@ impl<'a> Rules<'a> {
             self.part(spec, at, field, kind, release);
         }
         let shared: Vec<&str> = volumes(spec);
-        let of_conf: Vec<&str> = spec.get("sparkConf").map_or(&[][..], Node::entries).iter().filter_map(|entry| of_conf(&entry.key)).collect();
+        let of_conf: Vec<&str> = spec
+            .get("sparkConf")
+            .map_or(&[][..], Node::entries)
+            .iter()
+            .filter_map(|entry| of_conf(&entry.key))
+            .collect();
         let given = || shared.iter().chain(&of_conf).copied();
         for role in ROLES {
             let Some(node) = spec.get(role) else { continue };
@@ -141,6 +165,7 @@ impl<'a> Rules<'a> {
                 self.mounts(node, &join(at, role), &all);
             }
         }
+        self.image_version(spec, at);
         for field in ["image", "initContainerImage"] {
             if let Some(image) = spec.get(field) {
                 self.image(image, &join(at, field));
@@ -156,22 +181,39 @@ impl<'a> Rules<'a> {
         let Some(node) = of.get(field) else { return };
         let path = join(at, field);
         let (items, kind) = match kind.strip_prefix("[]") {
-            Some(kind) => (node.items().iter().enumerate().map(|(index, item)| (join_index(&path, index), item)).collect(), kind),
+            Some(kind) => (
+                node.items()
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| (join_index(&path, index), item))
+                    .collect(),
+                kind,
+            ),
             None => (vec![(path, node)], kind),
         };
         if kind == SERVICE {
             for (path, item) in items {
                 let named = item.get("serviceType");
-                let Some((node, text)) = named.and_then(|node| Some((node, node.as_str()?))) else { continue };
+                let Some((node, text)) = named.and_then(|node| Some((node, node.as_str()?))) else {
+                    continue;
+                };
                 if SERVICE_TYPES.contains(&text) {
                     continue;
                 }
                 let message = format!("`serviceType` cannot be `{text}`");
-                self.say("bad-value", node.place, &join(&path, "serviceType"), message, one_of(text, &SERVICE_TYPES));
+                self.say(
+                    "bad-value",
+                    node.place,
+                    &join(&path, "serviceType"),
+                    message,
+                    one_of(text, &SERVICE_TYPES),
+                );
             }
             return;
         }
-        let Some(schema) = kubernetes::part(kind, release) else { return };
+        let Some(schema) = kubernetes::part(kind, release) else {
+            return;
+        };
         for (path, item) in items {
             let all = schema::lint(&self.document.source, item, &schema).into_iter();
             for mut complaint in all.filter(|complaint| complaint.code == "bad-value") {
@@ -193,16 +235,30 @@ impl<'a> Rules<'a> {
                 let path = join_index(&join(path, list), index);
                 self.mounts(container, &path, &all);
                 self.container(container, &path);
-                let Some((name, text)) = container.get("name").and_then(|name| Some((name, name.as_str()?))) else { continue };
+                let Some((name, text)) = container.get("name").and_then(|name| Some((name, name.as_str()?))) else {
+                    continue;
+                };
                 if !names.insert(text) {
                     let message = format!("two containers of the pod are called `{text}`: it is refused");
-                    self.say("duplicate-name", name.place, &join(&path, "name"), message, "give one of them another name".to_owned());
+                    self.say(
+                        "duplicate-name",
+                        name.place,
+                        &join(&path, "name"),
+                        message,
+                        "give one of them another name".to_owned(),
+                    );
                 }
             }
         }
         if whole && spec.get("containers").is_some_and(|list| list.items().is_empty()) {
             let place = spec.place_of("containers");
-            self.say("missing-field", place, &join(path, "containers"), "the pod has no container: it is refused".to_owned(), "add one".to_owned());
+            self.say(
+                "missing-field",
+                place,
+                &join(path, "containers"),
+                "the pod has no container: it is refused".to_owned(),
+                "add one".to_owned(),
+            );
         }
     }
 
@@ -210,11 +266,19 @@ impl<'a> Rules<'a> {
     fn twice(&mut self, of: &'a Node, path: &str, list: &str, what: &str) {
         let mut names = BTreeSet::new();
         for (index, item) in of.get(list).map_or(&[][..], Node::items).iter().enumerate() {
-            let Some((name, text)) = item.get("name").and_then(|name| Some((name, name.as_str()?))) else { continue };
+            let Some((name, text)) = item.get("name").and_then(|name| Some((name, name.as_str()?))) else {
+                continue;
+            };
             if !names.insert(text) {
                 let path = join(&join_index(&join(path, list), index), "name");
                 let message = format!("two {what}s of the pod are called `{text}`: it is refused");
-                self.say("duplicate-name", name.place, &path, message, "give one of them another name".to_owned());
+                self.say(
+                    "duplicate-name",
+                    name.place,
+                    &path,
+                    message,
+                    "give one of them another name".to_owned(),
+                );
             }
         }
     }
@@ -222,7 +286,9 @@ impl<'a> Rules<'a> {
     fn mounts(&mut self, container: &Node, path: &str, volumes: &[&str]) {
         let mounts = container.get("volumeMounts").map_or(&[][..], Node::items);
         for (index, mount) in mounts.iter().enumerate() {
-            let Some((name, text)) = mount.get("name").and_then(|name| Some((name, name.as_str()?))) else { continue };
+            let Some((name, text)) = mount.get("name").and_then(|name| Some((name, name.as_str()?))) else {
+                continue;
+            };
             if volumes.contains(&text) || text.contains('$') || text.starts_with("spark-local-dir-") {
                 continue;
             }
@@ -231,7 +297,13 @@ impl<'a> Rules<'a> {
                 None => format!("add a volume named `{text}`"),
             };
             let path = join(&join_index(&join(path, "volumeMounts"), index), "name");
-            self.say("unknown-volume", name.place, &path, format!("no volume is named `{text}`"), fix);
+            self.say(
+                "unknown-volume",
+                name.place,
+                &path,
+                format!("no volume is named `{text}`"),
+                fix,
+            );
         }
     }
 
@@ -241,8 +313,15 @@ impl<'a> Rules<'a> {
         }
         self.ports(container, path);
         for (index, variable) in container.get("env").map_or(&[][..], Node::items).iter().enumerate() {
-            let Some((node, text)) = variable.lookup("valueFrom.fieldRef.fieldPath").and_then(|node| Some((node, node.as_str()?))) else { continue };
-            let single = ["metadata.labels['", "metadata.annotations['"].iter().any(|begin| text.starts_with(begin) && text.ends_with("']"));
+            let Some((node, text)) = variable
+                .lookup("valueFrom.fieldRef.fieldPath")
+                .and_then(|node| Some((node, node.as_str()?)))
+            else {
+                continue;
+            };
+            let single = ["metadata.labels['", "metadata.annotations['"]
+                .iter()
+                .any(|begin| text.starts_with(begin) && text.ends_with("']"));
             if FIELDS.contains(&text) || single {
                 continue;
             }
@@ -258,7 +337,9 @@ impl<'a> Rules<'a> {
             if let Some(number) = port.get("containerPort") {
                 self.port(number, &join(&path, "containerPort"));
             }
-            let Some((node, text)) = port.get("name").and_then(|node| Some((node, node.as_str()?))) else { continue };
+            let Some((node, text)) = port.get("name").and_then(|node| Some((node, node.as_str()?))) else {
+                continue;
+            };
             let Some(wrong) = port_name(text) else { continue };
             let message = format!("`{text}` cannot be the name of a port: {wrong}");
             let fix = "write at most 15 small letters, digits and dashes, a letter among them".to_owned();
@@ -267,12 +348,20 @@ impl<'a> Rules<'a> {
     }
 
     fn port(&mut self, node: &Node, path: &str) {
-        let stoke_model::manifest::Content::Number(number) = &node.content else { return };
+        let stoke_model::manifest::Content::Number(number) = &node.content else {
+            return;
+        };
         if number.as_i64().is_none_or(|number| (1..=65_535).contains(&number)) {
             return;
         }
         let message = format!("there is no port {number}: they go from 1 to 65535");
-        self.say("out-of-range", node.place, path, message, "write a port from 1 to 65535".to_owned());
+        self.say(
+            "out-of-range",
+            node.place,
+            path,
+            message,
+            "write a port from 1 to 65535".to_owned(),
+        );
     }
 
     fn image(&mut self, node: &Node, path: &str) {
@@ -281,6 +370,50 @@ impl<'a> Rules<'a> {
         let message = format!("`{text}` is no name of an image: {wrong}; no node pulls it");
         let fix = "write registry/repository:tag, the repository in small letters".to_owned();
         self.say("bad-image", node.place, path, message, fix);
+    }
+
+    /// The tag of an image of Spark's own project tells its version.
+    fn image_version(&mut self, spec: &Node, at: &str) {
+        let text = |field: &str| spec.lookup(field).and_then(|node| Some((node, node.as_str()?)));
+        let Some((_, version)) = text("sparkVersion") else {
+            return;
+        };
+        for field in ["image", "driver.image", "executor.image"] {
+            let Some((node, image)) = text(field).filter(|(_, image)| distribution::is_official(image)) else {
+                continue;
+            };
+            let tag = image
+                .split('@')
+                .next()
+                .unwrap_or_default()
+                .rsplit_once(':')
+                .map_or("", |(_, tag)| tag);
+            let of_tag = tag
+                .strip_prefix('v')
+                .unwrap_or(tag)
+                .split('-')
+                .next()
+                .unwrap_or_default();
+            let is_version = of_tag.contains('.') && of_tag.split('.').all(|number| number.parse::<u32>().is_ok());
+            if !is_version || distribution::minor(of_tag) == distribution::minor(version) {
+                continue;
+            }
+            let path = format!("{at}.{field}");
+            let message = format!(
+                "the image has Spark {of_tag}, and `sparkVersion` says {version}: what is checked is not what runs"
+            );
+            let finding = Finding::at(
+                Severity::Warning,
+                "image-version",
+                &self.document.source,
+                node.place,
+                &path,
+                message,
+            );
+            self.found.push(finding.with_fix(format!(
+                "write `sparkVersion: {of_tag}`, or take the image of {version}"
+            )));
+        }
     }
 
     /// Which policies a workload's pods may have.
@@ -302,15 +435,26 @@ impl<'a> Rules<'a> {
         let place = policy.map_or_else(|| self.document.node.place_of(path), |node| node.place);
         let message = match text {
             Some(text) => format!("the pods of a {kind} cannot have `restartPolicy: {text}`: it is refused"),
-            None => format!("the pods of a {kind} need `restartPolicy`; without, they have `Always`, and it is refused"),
+            None => {
+                format!("the pods of a {kind} need `restartPolicy`; without, they have `Always`, and it is refused")
+            }
         };
         let code = if text.is_some() { "bad-value" } else { "missing-field" };
-        self.say(code, place, &field, message, format!("write `restartPolicy: {}`", allowed.join("` or `")));
+        self.say(
+            code,
+            place,
+            &field,
+            message,
+            format!("write `restartPolicy: {}`", allowed.join("` or `")),
+        );
     }
 
     /// A workload that does not select the pods it makes.
     fn selector(&mut self, pod: Option<&Node>) {
-        if !matches!(self.document.kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") {
+        if !matches!(
+            self.document.kind.as_str(),
+            "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet"
+        ) {
             return;
         }
         let path = "spec.selector.matchLabels";
@@ -329,7 +473,13 @@ impl<'a> Rules<'a> {
                 has.map_or_else(|| "no such label".to_owned(), |has| format!("`{has}`"))
             );
             let fix = "write the same in `selector.matchLabels` and in `template.metadata.labels`".to_owned();
-            self.say("selector-mismatch", entry.value.place, &join(path, &entry.key), message, fix);
+            self.say(
+                "selector-mismatch",
+                entry.value.place,
+                &join(path, &entry.key),
+                message,
+                fix,
+            );
         }
     }
 
@@ -337,7 +487,14 @@ impl<'a> Rules<'a> {
         if self.document.kind != "CronJob" {
             return;
         }
-        let Some((node, text)) = self.document.node.lookup("spec.schedule").and_then(|node| Some((node, node.as_str()?))) else { return };
+        let Some((node, text)) = self
+            .document
+            .node
+            .lookup("spec.schedule")
+            .and_then(|node| Some((node, node.as_str()?)))
+        else {
+            return;
+        };
         if text.contains(['$', '{']) {
             return;
         }
@@ -372,7 +529,9 @@ fn volumes(of: &Node) -> Vec<&str> {
 /// The name of a volume that a key of Spark brings.
 fn of_conf(key: &str) -> Option<&str> {
     let rest = key.strip_prefix("spark.kubernetes.")?;
-    let rest = rest.strip_prefix("driver.volumes.").or_else(|| rest.strip_prefix("executor.volumes."))?;
+    let rest = rest
+        .strip_prefix("driver.volumes.")
+        .or_else(|| rest.strip_prefix("executor.volumes."))?;
     rest.split('.').nth(1)
 }
 
@@ -406,7 +565,9 @@ fn image(text: &str) -> Option<&'static str> {
     if text.contains("://") {
         return Some("it has a scheme");
     }
-    let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+    let (name, digest) = text
+        .split_once('@')
+        .map_or((text, None), |(name, digest)| (name, Some(digest)));
     if digest.is_some_and(|digest| !digest.contains(':')) {
         return Some("its digest is none, as sha256:… is");
     }

@@ -4,7 +4,7 @@
 //! Most jobs name objects that others create, so that a name alone shows nothing. What shows that something is wrong:
 //! - the object is among the files, and has no such key: an error;
 //! - no object of the kind has the name, and one of the files is a slip of the finger away: an error;
-//! - the files define objects of the kind for the namespace, and this one is not among them: a warning.
+//! - the files define objects of the kind for the namespace, and this one is not among them: a warning. Not of Secrets, which are often put there by hand.
 //!
 //! A name is left alone where anything else may make the object: an object of somebody else's kind (an ExternalSecret, a HelmRelease) that mentions it, a
 //! template, or a text beside the manifests (a script, a README) that has the name in it.
@@ -47,8 +47,6 @@ struct Use<'a> {
     keys: Vec<(&'a str, Place, String)>,
     /// Whether the pod starts without it.
     optional: bool,
-    /// Whether nothing can be told of a name that is none of those that are defined: credentials of registries are put there with the cluster.
-    elsewhere: bool,
 }
 
 /// An object of the job.
@@ -117,7 +115,10 @@ impl<'a> Known<'a> {
             }
             let keys = || {
                 let fields = ["data", "stringData", "binaryData"];
-                let entries = fields.iter().filter_map(|field| document.node.get(field)).flat_map(Node::entries);
+                let entries = fields
+                    .iter()
+                    .filter_map(|field| document.node.get(field))
+                    .flat_map(Node::entries);
                 entries.map(|entry| entry.key.as_str()).collect()
             };
             known.define(Defined {
@@ -161,14 +162,23 @@ impl<'a> Known<'a> {
 
     /// Whether something else than an object of these files may make one of this name.
     fn may_be_made(&self, name: &str) -> bool {
-        let made = |maker: &&str| !maker.is_empty() && name.strip_prefix(*maker).is_some_and(|rest| rest.starts_with('-'));
+        let made =
+            |maker: &&str| !maker.is_empty() && name.strip_prefix(*maker).is_some_and(|rest| rest.starts_with('-'));
         self.mentioned.contains(name) || self.makers.iter().any(made) || self.words().contains(name)
     }
 
     fn words(&self) -> &HashSet<&'a str> {
         self.words.get_or_init(|| {
-            let beside = self.job.files.iter().filter(|file| !matches!(file.kind, Kind::Manifest { .. } | Kind::Contract));
-            let texts = self.scripts.iter().copied().chain(beside.map(|file| file.source.text()));
+            let beside = self
+                .job
+                .files
+                .iter()
+                .filter(|file| !matches!(file.kind, Kind::Manifest { .. } | Kind::Contract));
+            let texts = self
+                .scripts
+                .iter()
+                .copied()
+                .chain(beside.map(|file| file.source.text()));
             texts.flat_map(words).collect()
         })
     }
@@ -192,8 +202,14 @@ impl<'a> Known<'a> {
                 Some(all)
             });
             // A Secret without any is filled by somebody.
-            let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return };
-            for (key, place, path) in used.keys.iter().filter(|(key, ..)| !keys.contains(key) && !used.optional) {
+            let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
+                return;
+            };
+            for (key, place, path) in used
+                .keys
+                .iter()
+                .filter(|(key, ..)| !keys.contains(key) && !used.optional)
+            {
                 let message = format!("{kind} `{name}` of this job has no key `{key}`");
                 let fix = match nearest(key, keys.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -214,7 +230,11 @@ impl<'a> Known<'a> {
             .filter(|name| !name.is_empty())
             .collect();
         let account = kind == "ServiceAccount";
-        let code = if account { "missing-service-account" } else { "missing-object" };
+        let code = if account {
+            "missing-service-account"
+        } else {
+            "missing-object"
+        };
         if let Some(meant) = others.iter().find(|other| is_slip(name, other)) {
             if self.may_be_made(name) {
                 return;
@@ -224,7 +244,7 @@ impl<'a> Known<'a> {
             found.push(finding.with_fix(format!("did you mean `{meant}`?")));
             return;
         }
-        if others.is_empty() || used.elsewhere || self.may_be_made(name) || self.has_template() {
+        if others.is_empty() || kind == "Secret" || self.may_be_made(name) || self.has_template() {
             return;
         }
         let whose = match (kind, namespace) {
@@ -282,7 +302,9 @@ fn listed(names: &[&str]) -> String {
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let of_name = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '.' | '_');
     let words = text.split(move |one| !of_name(one));
-    words.map(|word| word.trim_matches(['.', '-', '_'])).filter(|word| !word.is_empty())
+    words
+        .map(|word| word.trim_matches(['.', '-', '_']))
+        .filter(|word| !word.is_empty())
 }
 
 /// Calls for every text of a tree.
@@ -320,12 +342,16 @@ fn uses(document: &Document, release: Release) -> Vec<Use<'_>> {
                 let own = own.flat_map(Node::entries).filter_map(|entry| entry.value.as_str());
                 // The names stand within a text.
                 let part = |wanted: &str| {
-                    own.clone().find_map(|text| text.find(wanted).map(|at| &text[at..at + wanted.len()]))
+                    own.clone()
+                        .find_map(|text| text.find(wanted).map(|at| &text[at..at + wanted.len()]))
                 };
                 if let (Some(name), Some(key)) = (part(&name), part(&key)) {
                     let path = "metadata.annotations".to_owned();
                     let keys = vec![(key, place, path.clone())];
-                    found.push(Use { keys, ..plain("ConfigMap", name, place, path) });
+                    found.push(Use {
+                        keys,
+                        ..plain("ConfigMap", name, place, path)
+                    });
                 }
             }
         }
@@ -347,7 +373,6 @@ fn plain<'a>(kind: &'static str, name: &'a str, place: Place, path: String) -> U
         path,
         keys: Vec::new(),
         optional: false,
-        elsewhere: false,
     }
 }
 
@@ -357,7 +382,10 @@ fn named<'a>(node: &'a Node, path: &str, ours: bool, found: &mut Vec<Use<'a>>) {
         let (field, value) = (entry.key.as_str(), &entry.value);
         let here = join(path, field);
         // What a team writes there is no reference.
-        if matches!(field, "labels" | "annotations" | "sparkConf" | "hadoopConf" | "data" | "stringData") {
+        if matches!(
+            field,
+            "labels" | "annotations" | "sparkConf" | "hadoopConf" | "data" | "stringData"
+        ) {
             continue;
         }
         let text = |kind: &'static str| value.as_str().map(|name| plain(kind, name, value.place, here.clone()));
@@ -366,7 +394,9 @@ fn named<'a>(node: &'a Node, path: &str, ours: bool, found: &mut Vec<Use<'a>>) {
             "secretKeyRef" | "secretRef" => found.extend(object("Secret", value, "name", &here)),
             "configMap" => found.extend(object("ConfigMap", value, "name", &here)),
             "secret" => {
-                found.extend(object("Secret", value, "secretName", &here).or_else(|| object("Secret", value, "name", &here)));
+                found.extend(
+                    object("Secret", value, "secretName", &here).or_else(|| object("Secret", value, "name", &here)),
+                );
             }
             "persistentVolumeClaim" => found.extend(object("PersistentVolumeClaim", value, "claimName", &here)),
             "priorityClassName" => found.extend(text("PriorityClass")),
@@ -376,10 +406,7 @@ fn named<'a>(node: &'a Node, path: &str, ours: bool, found: &mut Vec<Use<'a>>) {
                 for (index, item) in value.items().iter().enumerate() {
                     let at = join_index(&here, index);
                     let name = item.get("name").unwrap_or(item);
-                    found.extend(name.as_str().map(|text| Use {
-                        elsewhere: true,
-                        ..plain("Secret", text, name.place, at)
-                    }));
+                    found.extend(name.as_str().map(|text| plain("Secret", text, name.place, at)));
                 }
             }
             "configMaps" | "secrets" if ours => {
@@ -406,14 +433,18 @@ fn named<'a>(node: &'a Node, path: &str, ours: bool, found: &mut Vec<Use<'a>>) {
 fn object<'a>(kind: &'static str, node: &'a Node, field: &str, path: &str) -> Option<Use<'a>> {
     let name = node.get(field)?;
     let mut used = plain(kind, name.as_str()?, name.place, join(path, field));
-    used.optional = matches!(node.get("optional").map(|node| &node.content), Some(Content::Bool(true)));
+    used.optional = matches!(
+        node.get("optional").map(|node| &node.content),
+        Some(Content::Bool(true))
+    );
     let key = node.get("key").map(|key| (key, join(path, "key")));
     let items = node.get("items").map_or(&[][..], Node::items).iter().enumerate();
-    let items = items.filter_map(|(index, item)| {
-        Some((item.get("key")?, join(&join_index(&join(path, "items"), index), "key")))
-    });
+    let items = items
+        .filter_map(|(index, item)| Some((item.get("key")?, join(&join_index(&join(path, "items"), index), "key"))));
     let keys = key.into_iter().chain(items);
-    used.keys = keys.filter_map(|(key, path)| Some((key.as_str()?, key.place, path))).collect();
+    used.keys = keys
+        .filter_map(|(key, path)| Some((key.as_str()?, key.place, path)))
+        .collect();
     Some(used)
 }
 
@@ -434,7 +465,9 @@ fn of_conf<'a>(document: &'a Document, found: &mut Vec<Use<'a>>) {
                 found.push(plain("ConfigMap", value, place, here));
             }
             (_, role) if role.starts_with("secretKeyRef.") => {
-                let Some((name, key)) = value.split_once(':') else { continue };
+                let Some((name, key)) = value.split_once(':') else {
+                    continue;
+                };
                 let keys = vec![(key, place, here.clone())];
                 found.push(Use {
                     keys,
