@@ -478,10 +478,13 @@ fn of_conf<'a>(document: &'a Document, found: &mut Vec<Use<'a>>) {
                 let name = role.strip_prefix("secrets.").unwrap_or_default();
                 found.push(plain("Secret", name, entry.key_place, here));
             }
-            (_, role) if role.starts_with("volumes.persistentVolumeClaim.") && role.ends_with(".options.claimName") => {
-                if value != "OnDemand" && !value.contains("SPARK_EXECUTOR_ID") {
-                    found.push(plain("PersistentVolumeClaim", value, place, here));
-                }
+            (_, role)
+                if role.starts_with("volumes.persistentVolumeClaim.")
+                    && role.ends_with(".options.claimName")
+                    && value != "OnDemand"
+                    && !value.contains("SPARK_EXECUTOR_ID") =>
+            {
+                found.push(plain("PersistentVolumeClaim", value, place, here));
             }
             _ => {}
         }
