@@ -1,4 +1,8 @@
-//! The grammar of one Spark, out of its jar.
+//! The grammar of one Spark, out of its jar: what it takes, in [`settings`] what of the session's configuration it asks for, in [`errors`] what it says when
+//! it cannot be had, and where a text stops being SQL.
+
+mod errors;
+mod settings;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -6,8 +10,8 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::atn::{Atn, AtnError, Takes};
-use crate::class::{self, ClassError, Predicate, Recognizer};
+use crate::atn::{Atn, Takes};
+use crate::class::{self, Predicate, Recognizer};
 use crate::generate::{Random, Walker};
 use crate::lexer::{self, Beginnings, LexerError, Rules, Token};
 use crate::machine::Machine;
@@ -16,6 +20,11 @@ use crate::parsed::Parsed;
 use crate::parser::{self, Ends, Stopped};
 use crate::refusals;
 use crate::tree::{NoTree, Read as ReadTree, Steps, Tree};
+
+use errors::too_complex;
+pub use errors::{GrammarError, SyntaxError, TOO_COMPLEX};
+use settings::SETTINGS;
+pub use settings::{ANSI, DOUBLE_QUOTED, SWITCHES, Set};
 
 /// Classes in the jar.
 const LEXER: &str = "org/apache/spark/sql/catalyst/parser/SqlBaseLexer.class";
@@ -26,142 +35,8 @@ const MOST_CLASS: u64 = 16 << 20;
 /// Kinds of tokens a grammar may have; that of Spark 4.3 has some 500.
 const MOST_KINDS: usize = 1 << 16;
 
-/// What the parser's conditions ask of the session's configuration: the name they have for it, its key, and Spark's default (`SQLConf`,
-/// `AbstractParser.configureParser`).
-const SETTINGS: [(&str, &str, Set); 7] = [
-    (
-        "legacy_setops_precedence_enabled",
-        "spark.sql.legacy.setopsPrecedence.enabled",
-        Set::No,
-    ),
-    (
-        "legacy_exponent_literal_as_decimal_enabled",
-        "spark.sql.legacy.exponentLiteralAsDecimal.enabled",
-        Set::No,
-    ),
-    (
-        "SQL_standard_keyword_behavior",
-        "spark.sql.ansi.enforceReservedKeywords",
-        Set::No,
-    ),
-    ("double_quoted_identifiers", DOUBLE_QUOTED, Set::No),
-    (
-        "parameter_substitution_enabled",
-        "spark.sql.legacy.parameterSubstitution.constantsOnly",
-        Set::Yes,
-    ),
-    (
-        "legacy_identifier_clause_only",
-        "spark.sql.legacy.identifierClause",
-        Set::No,
-    ),
-    (
-        "single_character_pipe_operator_enabled",
-        "spark.sql.operatorPipeSyntax.singleCharacterEnabled",
-        Set::Yes,
-    ),
-];
-
-/// The key that makes names of what is in double quotes; in ANSI mode only.
-pub const DOUBLE_QUOTED: &str = "spark.sql.ansi.doubleQuotedIdentifiers";
-/// The key of ANSI mode, which is on by default since Spark 4.0.
-pub const ANSI: &str = "spark.sql.ansi.enabled";
-
-/// What is known of a key of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Set {
-    /// It is off.
-    No,
-    /// It is on.
-    Yes,
-    /// It may be either: what one of the two takes is taken.
-    Maybe,
-}
-
-impl Set {
-    /// Both of two.
-    fn and(self, other: Set) -> Set {
-        match (self, other) {
-            (Set::No, _) | (_, Set::No) => Set::No,
-            (Set::Yes, Set::Yes) => Set::Yes,
-            _ => Set::Maybe,
-        }
-    }
-}
-
 /// Rules that take what Spark's parser then refuses with an error of its own: an identifier with a hyphen that is not quoted.
 const ERRORS: [&str; 1] = ["errorCapturingIdentifierExtra"];
-
-/// Why a grammar cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum GrammarError {
-    /// There is no such jar.
-    #[error("{0}: there is no spark-sql-api_….jar, which has the SQL parser since Spark 3.5")]
-    NoJar(PathBuf),
-    /// The jar cannot be read, or has no parser.
-    #[error("{place}: {cause}")]
-    Jar {
-        /// The file.
-        place: String,
-        /// Why.
-        cause: String,
-    },
-    /// The parser's class is not what ANTLR generates.
-    #[error("{place}: {cause}")]
-    Class {
-        /// The class.
-        place: &'static str,
-        /// Why.
-        cause: ClassError,
-    },
-    /// Its tables are not what is known.
-    #[error("{place}: {cause}")]
-    Tables {
-        /// The class.
-        place: &'static str,
-        /// Why.
-        cause: AtnError,
-    },
-    /// A condition this Stoke does not know: nothing can be told of this Spark's SQL.
-    #[error("the SQL grammar of this Spark has a condition that this Stoke does not know: {0}")]
-    Condition(String),
-}
-
-/// Where a text stops being SQL.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: {message}")]
-pub struct SyntaxError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// The name Spark has for it.
-    pub condition: &'static str,
-    /// What is wrong there.
-    pub message: String,
-}
-
-impl SyntaxError {
-    /// One at a character of a text.
-    pub(crate) fn at(text: &[char], index: usize, condition: &'static str, message: String) -> SyntaxError {
-        let before = &text[..index.min(text.len())];
-        let line_start = before.iter().rposition(|c| *c == '\n').map_or(0, |place| place + 1);
-        SyntaxError {
-            line: before.iter().filter(|c| **c == '\n').count() + 1,
-            column: before.len() - line_start + 1,
-            condition,
-            message,
-        }
-    }
-}
-
-/// The condition of a text that may be SQL, and is not read: it would take too long. Spark's own parser has the same when its stack is full.
-pub const TOO_COMPLEX: &str = "FAILED_TO_PARSE_TOO_COMPLEX";
-
-fn too_complex(text: &[char], at: usize) -> SyntaxError {
-    let message = "the statement is too deep, or can be read in too many ways: from here on it was not read";
-    SyntaxError::at(text, at, TOO_COMPLEX, message.to_owned())
-}
 
 /// What a text is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,14 +84,6 @@ pub struct Grammar {
     /// One for each thread that was at work at the same time.
     learned: Mutex<Vec<Learned>>,
 }
-
-/// Keys of Spark's configuration that have its parser take what it refuses as it comes.
-pub const SWITCHES: [&str; 4] = [
-    "spark.sql.scripting.enabled",
-    "spark.sql.scripting.continueHandlerEnabled",
-    "spark.sql.scripting.cursorEnabled",
-    "spark.sql.collation.trim.enabled",
-];
 
 impl Grammar {
     /// That of the Spark in this `SPARK_HOME`. Reading takes some 7 ms.

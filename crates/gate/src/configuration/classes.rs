@@ -1,14 +1,13 @@
 //! Classes, addresses and sizes in a configuration that nothing can be: a class that is none of its product's, an address whose scheme has one slash, a
-//! volume of a size that is no quantity.
+//! volume of a size that is no quantity, a time zone that does not exist.
 //!
 //! Of a product only the classes that its guides tell to write are known; another of its classes is left alone, unless it is a slip away from one of those
 //! or has the name of one of them in another package of the product.
 
-use stoke_model::distribution::minor;
 use stoke_model::manifest::is_slip;
 use stoke_model::quantity::Quantity;
 
-use super::{Conf, ERROR, Rule, Said, WARNING, told};
+use super::{Conf, ERROR, Rule, Said, told};
 
 /// The rules.
 pub(super) const RULES: [Rule; 5] = [
@@ -16,11 +15,12 @@ pub(super) const RULES: [Rule; 5] = [
     ("conf-rapids-shim", ERROR, rapids_shim),
     ("conf-address", ERROR, address),
     ("conf-volume-size", ERROR, volume_size),
-    ("conf-image-version", WARNING, image_version),
+    ("conf-time-zone", ERROR, time_zone),
 ];
 
-/// Products: the packages that are theirs, and their classes that are written into a configuration (each product's guide).
-const PRODUCTS: [(&str, &[&str], &[&str]); 9] = [
+/// Products: the packages that are theirs, and their classes that are written into a configuration (each product's guide). Spark's own are told by what
+/// they must be.
+const PRODUCTS: [(&str, &[&str], &[&str]); 8] = [
     (
         "Iceberg",
         &["org.apache.iceberg."],
@@ -81,15 +81,6 @@ const PRODUCTS: [(&str, &[&str], &[&str]); 9] = [
         &[
             "org.apache.spark.shuffle.celeborn.SparkShuffleManager",
             "org.apache.spark.shuffle.celeborn.CelebornShuffleDataIO",
-        ],
-    ),
-    (
-        "Spark",
-        &["org.apache.spark.serializer.", "org.apache.spark.shuffle.sort."],
-        &[
-            "org.apache.spark.serializer.KryoSerializer",
-            "org.apache.spark.serializer.JavaSerializer",
-            "org.apache.spark.shuffle.sort.SortShuffleManager",
         ],
     ),
     (
@@ -160,7 +151,7 @@ fn meant(class: &str) -> Option<(&'static str, &'static str)> {
         let is_meant = |known: &&&str| {
             let known_name = &known[known.len() - simple(known)..];
             // Shaded and inner classes, and those of tests, have the name of another on purpose.
-            is_slip(class, known) || (name == known_name && name.len() > 12)
+            is_slip(class, known) || (name == known_name && name.len() >= 12)
         };
         classes.iter().find(is_meant).map(|known| (*product, *known))
     })
@@ -238,25 +229,31 @@ fn volume_size(conf: &Conf) -> Option<Said> {
     })
 }
 
-/// The tag of an image of Spark's own project tells its version.
-fn image_version(conf: &Conf) -> Option<Said> {
-    let image = conf.image.as_deref().filter(|_| conf.official)?;
-    let tag = image.split('@').next()?.rsplit_once(':')?.1;
-    let tag = tag.strip_prefix('v').unwrap_or(tag);
-    let of_tag = tag.split('-').next().filter(|version| {
-        let numbers: Vec<&str> = version.split('.').collect();
-        numbers.len() > 1 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
-    })?;
-    let version = conf.version.as_deref()?;
-    if minor(of_tag) == minor(version) {
+/// Zones are those of `java.time.ZoneId`, with the short names that Spark hands it.
+fn time_zone(conf: &Conf) -> Option<Said> {
+    const SHORT: [&str; 28] = [
+        "ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT", "CST", "CTT", "EAT", "ECT", "EST", "HST", "IET",
+        "IST", "JST", "MIT", "MST", "NET", "NST", "PLT", "PNT", "PRT", "PST", "SST", "VST",
+    ];
+    let key = "spark.sql.session.timeZone";
+    let value = conf.get(key)?;
+    let offset = |text: &str| {
+        let digits = text.strip_prefix(['+', '-']);
+        digits.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'))
+    };
+    let of_utc = ["UTC", "GMT", "UT"]
+        .iter()
+        .filter_map(|begin| value.strip_prefix(begin))
+        .any(|rest| rest.is_empty() || offset(rest));
+    let known =
+        value == "Z" || offset(value) || of_utc || SHORT.contains(&value) || jiff::tz::TimeZone::get(value).is_ok();
+    if known || value.is_empty() || value.contains(['$', '{']) {
         return None;
     }
     told(
-        "spark.kubernetes.container.image",
-        format!(
-            "the image `{image}` has Spark {of_tag}, and `sparkVersion` says {version}: what is checked is not what runs"
-        ),
-        format!("write `sparkVersion: {of_tag}`, or take the image of {version}"),
+        key,
+        format!("there is no time zone `{value}`: every conversion of a timestamp fails"),
+        "write an IANA name such as Europe/Berlin, UTC, or an offset such as +01:00",
     )
 }
 
@@ -286,7 +283,8 @@ mod tests {
                     continue;
                 }
                 // A letter left out in the middle of its name.
-                let at = class.rfind('.').unwrap() + 3;
+                let name = class.rfind('.').unwrap() + 3;
+                let at = name + class[name..].find(|one: char| one.is_ascii_lowercase()).unwrap();
                 let slip = format!("{}{}", &class[..at], &class[at + 1..]);
                 let of_package = super::PRODUCTS
                     .iter()
@@ -299,7 +297,7 @@ mod tests {
         for (class, wrong) in [
             ("io.delta.sql.catalog.DeltaCatalog", true),
             ("org.apache.hudi.HoodieSparkSessionExtension", true),
-            ("org.apache.paimon.SparkCatalog", false),
+            ("org.apache.paimon.SparkCatalog", true),
             ("org.apache.iceberg.aws.s3.S3FileIOAwsClientFactory", false),
             ("com.acme.DeltaCatalog", false),
             ("org.apache.iceberg.spark.extensions.IcebergSparkSessionExtension", true),
@@ -314,7 +312,8 @@ mod tests {
     }
 
     #[test]
-    fn shims_addresses_sizes_and_images() {
+    fn shims_addresses_sizes_and_zones() {
+        let zone = "spark.sql.session.timeZone";
         let size = "spark.kubernetes.executor.volumes.persistentVolumeClaim.d.options.sizeLimit";
         for (image, key, value, expected) in [
             (
@@ -342,16 +341,12 @@ mod tests {
             ("a/b", size, "100Gi", None),
             ("a/b", size, "100GB", Some("conf-volume-size")),
             ("a/b", size, "${SIZE}", None),
-            ("spark:3.5.3-scala2.12", "spark.ui.port", "4040", None),
-            ("apache/spark:v3.5.1", "spark.ui.port", "4040", None),
-            (
-                "apache/spark:4.0.0",
-                "spark.ui.port",
-                "4040",
-                Some("conf-image-version"),
-            ),
-            ("apache/spark:latest", "spark.ui.port", "4040", None),
-            ("acme/spark:4.0.0", "spark.ui.port", "4040", None),
+            ("a/b", zone, "Europe/Berlin", None),
+            ("a/b", zone, "UTC+01:00", None),
+            ("a/b", zone, "+01:00", None),
+            ("a/b", zone, "PST", None),
+            ("a/b", zone, "UTCC", Some("conf-time-zone")),
+            ("a/b", zone, "Europe/Berlinn", Some("conf-time-zone")),
         ] {
             let found = said(image, &[(key, value)]);
             assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{image} {key} {value}");

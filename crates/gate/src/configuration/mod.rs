@@ -44,8 +44,6 @@ pub(crate) struct Conf {
     pub artifacts: Vec<String>,
     /// Whether the driver's image is one of Spark's own project, of which is known what is in it.
     pub official: bool,
-    /// The driver's image, where the application names one.
-    pub image: Option<String>,
     /// The version of Spark, where it is known.
     pub version: Option<String>,
 }
@@ -190,9 +188,6 @@ pub(crate) fn of_document(document: &Document) -> Option<Conf> {
     }
     let spec = document.node.lookup(document.spec_path())?;
     let path = join(document.spec_path(), "sparkConf");
-    let image = ["driver.image", "image"]
-        .iter()
-        .find_map(|field| spec.lookup(field)?.as_str());
     let mut conf = Conf {
         source: Arc::clone(&document.source),
         pairs: BTreeMap::new(),
@@ -201,8 +196,10 @@ pub(crate) fn of_document(document: &Document) -> Option<Conf> {
             .iter()
             .any(|field| spec.lookup(field).is_some()),
         artifacts: Vec::new(),
-        official: image.is_some_and(distribution::is_official),
-        image: image.map(str::to_owned),
+        official: ["driver.image", "image"]
+            .iter()
+            .find_map(|field| spec.lookup(field)?.as_str())
+            .is_some_and(distribution::is_official),
         version: spec.lookup("sparkVersion").and_then(scalar),
         path,
     };

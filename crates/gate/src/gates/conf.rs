@@ -50,7 +50,6 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
         has_gpu: false,
         artifacts: Vec::new(),
         official: false,
-        image: None,
         version: settings.spark_versions(job).first().map(ToString::to_string),
     };
     let pairs = match properties::read_pairs(source.text()) {

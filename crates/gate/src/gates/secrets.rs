@@ -241,11 +241,12 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) {
         .filter(|form| may_have(&lower, FORMS[*form].3))
         .collect();
     let mut lines: Vec<usize> = Vec::new();
+    let sealed: Vec<usize> = file.documents().iter().flat_map(sealed).collect();
     let mut at = 0;
     for (number, line) in source.text().split_inclusive('\n').enumerate() {
         let text = line.trim_end_matches(['\n', '\r']);
         let named = || {
-            may_have(&lowered(text), &[&IN_NAMES])
+            (may_have(&lowered(text), &[&IN_NAMES]) && !sealed.contains(&(number + 1)))
                 .then(|| setting(file, text))
                 .flatten()
         };
@@ -260,6 +261,14 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) {
             of_document(document, &mut lines, findings);
         }
     }
+}
+
+/// Lines with values that are encrypted, to be committed.
+fn sealed(document: &Document) -> impl Iterator<Item = usize> {
+    let sealed = document.kind == "SealedSecret";
+    let values = document.node.lookup("spec.encryptedData").filter(|_| sealed);
+    let values = values.map_or(&[][..], Node::entries).iter();
+    values.flat_map(|entry| [entry.key_place.line, entry.value.place.line])
 }
 
 /// A text for [`may_have`]: in lower case, where the only letters beyond ASCII that are those of ASCII in another case (the long s and the sign of Kelvin) are so too.
@@ -509,6 +518,17 @@ mod tests {
         }
         let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  user: somebody\n";
         assert_eq!(found("a.yaml", secret), [("secret-in-manifest".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn what_is_sealed_is_meant_to_be_committed() {
+        let text = |kind: &str| {
+            format!(
+                "apiVersion: bitnami.com/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n  encryptedData:\n    password: AgBy3i4OJSWK+PiTySYZZA9rO43cGDEq\n"
+            )
+        };
+        assert_eq!(found("a.yaml", &text("SealedSecret")), []);
+        assert_eq!(found("a.yaml", &text("Other")).len(), 1);
     }
 
     #[test]

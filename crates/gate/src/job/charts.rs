@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{File, Job, Kind, is_object, of_bytes};
+use super::what::is_object;
+use super::{File, Job, Kind, of_bytes};
 
 impl Job {
     /// Directories of charts of Helm that are none of another chart's, by their cards.

@@ -1,3 +1,4 @@
+use super::read::read_within;
 use super::*;
 
 fn kind(name: &str, text: &str) -> &'static str {

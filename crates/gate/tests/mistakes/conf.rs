@@ -16,6 +16,42 @@ const IN_APP: &[Row] = &[
     (PARTITIONS, "    spark.executor.memry: 2g", "conf-unknown-key", ""),
     (
         PARTITIONS,
+        "    spark.sql.extensions: org.apache.iceberg.spark.extensions.IcebergSparkSessionExtension",
+        "conf-class-unknown",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.sql.catalog.lake: org.apache.paimon.SparkCatalog",
+        "conf-class-unknown",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.shuffle.manager: com.nvidia.spark.rapids.spark353.RapidsShuffleManager",
+        "conf-rapids-shim",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.sql.session.timeZone: Europe/Berlinn",
+        "conf-time-zone",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.sql.warehouse.dir: s3a:/lake/warehouse",
+        "conf-address",
+        "",
+    ),
+    (
+        PARTITIONS,
+        "    spark.kubernetes.executor.volumes.persistentVolumeClaim.d.options.sizeLimit: 100GB\n    spark.kubernetes.executor.volumes.persistentVolumeClaim.d.options.claimName: OnDemand\n    spark.kubernetes.executor.volumes.persistentVolumeClaim.d.mount.path: /d",
+        "conf-volume-size",
+        "",
+    ),
+    (
+        PARTITIONS,
         "    spark.sql.adaptive.coalescePartition.enabled: \"true\"",
         "conf-unknown-key",
         "",

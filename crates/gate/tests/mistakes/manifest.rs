@@ -147,6 +147,76 @@ const IN_APP: &[Row] = &[
     ),
 ];
 
+/// Mistakes that only other files show, or an API server.
+const BESIDE_OTHERS: &[Row] = &[
+    (
+        "    serviceAccount: spark",
+        "    serviceAccount: spak",
+        "missing-service-account",
+        "",
+    ),
+    (
+        "    emptyDir: {}",
+        "    persistentVolumeClaim: {claimName: dataa}",
+        "missing-object",
+        "",
+    ),
+    (
+        "    emptyDir: {}",
+        "    configMap: {name: job-setings}",
+        "missing-object",
+        "",
+    ),
+    (
+        "    emptyDir: {}",
+        "    configMap: {name: job-settings, items: [{key: app.cnf, path: app.conf}]}",
+        "missing-key",
+        "",
+    ),
+    (
+        "      value: prod",
+        "      valueFrom: {secretKeyRef: {name: database, key: pasword}}",
+        "missing-key",
+        "",
+    ),
+    (
+        "    emptyDir: {}",
+        "    hostPath: {path: /scratch, type: Dir}",
+        "bad-value",
+        "",
+    ),
+    (
+        "    serviceAccount: spark",
+        "    tolerations: [{key: a, operator: Exists, effect: NoScheduling}]\n    serviceAccount: spark",
+        "bad-value",
+        "",
+    ),
+    (
+        "  image: registry.example.com/spark:4.1.4",
+        "  image: registry.example.com/Spark:4.1.4",
+        "bad-image",
+        "",
+    ),
+    (
+        "  image: registry.example.com/spark:4.1.4",
+        "  image: apache/spark:3.5.3",
+        "image-version",
+        "",
+    ),
+    (
+        "    serviceAccount: spark",
+        "    ports: [{name: extra_port, containerPort: 9000}]\n    serviceAccount: spark",
+        "bad-name",
+        "",
+    ),
+];
+
+/// What stands beside those.
+const OTHERS: (&str, &str) = (
+    "others.yaml",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: job-settings, namespace: sales}\ndata: {app.conf: a}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: database, namespace: sales}\nstringData: {password: '${PASSWORD}'}\n",
+);
+
 const IN_JVM: &[Row] = &[
     (
         "  mainClass: com.example.Main\n",
@@ -314,6 +384,30 @@ const IN_OBJECTS: &[Row] = &[
         "nmespace",
     ),
     ("  policyTypes: [Ingress]", "  policyTypes: [Inngress]", "bad-value", ""),
+    (
+        "          restartPolicy: Never",
+        "          restartPolicy: Always",
+        "bad-value",
+        "",
+    ),
+    (
+        "  schedule: \"0 4 * * *\"",
+        "  schedule: \"0 4 * * * *\"",
+        "bad-schedule",
+        "",
+    ),
+    (
+        "            - containerPort: 8080",
+        "            - containerPort: 80800",
+        "out-of-range",
+        "",
+    ),
+    (
+        "            ports:\n",
+        "            volumeMounts: [{name: tmp, mountPath: /tmp}]\n            ports:\n",
+        "unknown-volume",
+        "",
+    ),
 ];
 
 /// All of them.
@@ -322,6 +416,11 @@ pub fn all() -> Vec<Mistake> {
     all.extend(rows(Gate::Manifest, JVM, IN_JVM));
     all.extend(rows(Gate::Manifest, SCHEDULE, IN_SCHEDULE));
     all.extend(rows(Gate::Manifest, OBJECTS, IN_OBJECTS));
+    let beside = rows(Gate::Manifest, APP, BESIDE_OTHERS).into_iter();
+    all.extend(beside.map(|mistake| Mistake {
+        beside: &[OBJECTS, OTHERS],
+        ..mistake
+    }));
     let template = (
         "chart/templates/app.yaml",
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n",

@@ -5,6 +5,7 @@
 Writes Parquet files and `cases.jsonl` there: one case a line, with the expectation as a suite writes it and what the library says.
 """
 
+import copy
 import json
 import logging
 import os
@@ -122,6 +123,11 @@ def matrix(rows):
                 "quantiles": [0.0, 0.25, 0.5, 1.0], "value_ranges": [[None, 1], [-20, rows], [0, rows / 2], [None, 10 ** 6]]}))
             cases.append(of("expect_column_quantile_values_to_be_between", column=column, quantile_ranges={
                 "quantiles": [0.1, 0.9], "value_ranges": [[0, 0.2], [0.8, 4]]}))
+    # Arguments that are parameters, with their values beside their names. The library takes those out of what it is given.
+    for low, high in [(0, rows - 1), (1, rows), (rows, rows)]:
+        cases.append(of(value + "be_between", column="id", min_value={"$PARAMETER": "low", "$PARAMETER.low": low}, max_value=high))
+        cases.append(of(value + "be_between", column="id", min_value=low, max_value={"$PARAMETER": "high_2", "$PARAMETER.high_2": high}))
+        cases.append(of("expect_table_row_count_to_equal", value={"$PARAMETER": "rows", "$PARAMETER.rows": high}))
     cases.append(of("expect_column_min_to_be_between", column="word", min_value="", max_value="E"))
     cases.append(of("expect_column_max_to_be_between", column="at", min_value="2026-01-01T00:00:00"))
     for column, values in [("small", [0, 1, 2, 3, 4]), ("small", [0, 1]), ("small", ["0", "1"]), ("small", [0.0, 1.0, 2.0, 3.0, 4.0]),
@@ -263,7 +269,7 @@ def of_suite_legacy(name, frame, cases):
     found, refused = {}, set()
     # One by one: there a suite gives several expectations of a column each other's arguments.
     for number, (kind, kwargs) in enumerate(cases):
-        configuration = ExpectationConfiguration(kind, kwargs, meta={"case": number})
+        configuration = ExpectationConfiguration(kind, copy.deepcopy(kwargs), meta={"case": number})
         try:
             get_expectation_impl(kind)(configuration).validate_configuration(configuration)
         except Exception:
@@ -280,7 +286,7 @@ def of_suite(name, frame, cases):
     made, refused = [], set()
     for number, (kind, kwargs) in enumerate(cases):
         try:
-            made.append(get_expectation_impl(kind)(**kwargs, meta={"case": number}))
+            made.append(get_expectation_impl(kind)(**copy.deepcopy(kwargs), meta={"case": number}))
         except Exception:
             refused.add(number)
     # In one suite, several expectations of the quantiles of a column are given the quantiles of one of them.

@@ -154,7 +154,7 @@ fn at(
 
 /// The minor version of Spark in the name of an artifact: of `iceberg-spark-runtime-3.5`, `hudi-spark3.5-bundle`, `delta-spark_4.1`.
 fn built_for(name: &str) -> Option<&str> {
-    let parts = name
+    let mut parts = name
         .split(['-', '_'])
         .map(|part| part.strip_prefix("spark").unwrap_or(part));
     let is_minor = |part: &&str| {
@@ -164,7 +164,7 @@ fn built_for(name: &str) -> Option<&str> {
         matches!(numbers, Some((Ok(2..=4), Ok(0..=9)))) && *part != "2.10"
     };
     name.contains("spark").then_some(())?;
-    parts.filter(is_minor).next_back()
+    parts.rfind(is_minor)
 }
 
 /// Whether a library was built for this Spark.

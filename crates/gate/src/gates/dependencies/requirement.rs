@@ -16,6 +16,8 @@ pub struct Requirement {
     pub name: String,
     /// What pins it.
     pub pin: Option<Pin>,
+    /// Two of its bounds that no version meets, as written.
+    pub contradiction: Option<(String, String)>,
     /// When it holds, as written; empty for always.
     pub marker: String,
 }
@@ -33,6 +35,33 @@ pub enum Pin {
 static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"^(?<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[A-Za-z0-9._,\s-]*\])?\s*(?:@\s*(?<url>\S+)|\((?<within>[^)]*)\)|(?<versions>[^;@]*?))\s*(?:;\s*(?<marker>.+))?$").ok()
 });
+
+/// A lower bound above an upper one, or an exact version outside of a bound.
+fn contradiction(specifiers: &VersionSpecifiers) -> Option<(String, String)> {
+    let of = |wanted: &[Operator]| -> Vec<&pep440_rs::VersionSpecifier> {
+        specifiers
+            .iter()
+            .filter(|one| wanted.contains(one.operator()))
+            .collect()
+    };
+    let exact = of(&[Operator::Equal, Operator::ExactEqual]);
+    if let Some(exact) = exact.first() {
+        let outside = specifiers.iter().find(|one| !one.contains(exact.version()))?;
+        return Some((exact.to_string(), outside.to_string()));
+    }
+    let lower = of(&[Operator::GreaterThan, Operator::GreaterThanEqual, Operator::TildeEqual]);
+    let upper = of(&[Operator::LessThan, Operator::LessThanEqual]);
+    let closed = |least: &Operator, most: &Operator| {
+        !matches!(least, Operator::GreaterThan) && matches!(most, Operator::LessThanEqual)
+    };
+    lower.iter().find_map(|least| {
+        let most = upper.iter().find(|most| {
+            let meets = closed(least.operator(), most.operator());
+            least.version() > most.version() || (least.version() == most.version() && !meets)
+        })?;
+        Some((least.to_string(), most.to_string()))
+    })
+}
 
 impl FromStr for Requirement {
     type Err = String;
@@ -55,6 +84,7 @@ impl FromStr for Requirement {
             Marker::from_str(group("marker"))?;
         }
         Ok(Requirement {
+            contradiction: contradiction(&specifiers),
             name: Ecosystem::PyPI.normal(group("name")),
             pin,
             marker: group("marker").to_owned(),
@@ -108,6 +138,7 @@ mod tests {
         for (text, name, pin, marker) in cases {
             let expected = Requirement {
                 name: name.to_owned(),
+                contradiction: None,
                 pin,
                 marker: marker.to_owned(),
             };

@@ -201,6 +201,19 @@ impl Reading<'_> {
                 return;
             }
         };
+        if let Some((one, other)) = &requirement.contradiction {
+            let message = format!(
+                "no version of `{}` is both {one} and {other}: the installation fails",
+                requirement.name
+            );
+            say(
+                Severity::Error,
+                "dependency-unmet",
+                message,
+                "write bounds that meet".to_owned(),
+            );
+            return;
+        }
         let name = requirement.name.clone();
         let here = if place.line == 0 {
             String::new()

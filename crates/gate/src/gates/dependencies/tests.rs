@@ -16,7 +16,7 @@ fn app(spark: &str, packages: &[&str]) -> String {
 
 #[test]
 fn requirements_are_pinned_once_and_for_this_spark() {
-    let cases: [(&str, &[&str]); 15] = [
+    let cases: [(&str, &[&str]); 20] = [
         ("requests==2.32.3", &[]),
         ("requests==2.32.3 --hash=sha256:00", &[]),
         ("requests[socks]==2.32.3; python_version >= '3.10'  # why", &[]),
@@ -26,6 +26,11 @@ fn requirements_are_pinned_once_and_for_this_spark() {
         ("requests", &["dependency-unpinned"]),
         ("requests>=2,<3", &["dependency-unpinned"]),
         ("requests==2.*", &["dependency-unpinned"]),
+        ("requests>=3,<2", &["dependency-unmet"]),
+        ("requests>2,<=2", &["dependency-unmet"]),
+        ("requests~=2.1,<2", &["dependency-unmet"]),
+        ("requests==2.1,<2", &["dependency-unmet"]),
+        ("requests>=2,<=2", &["dependency-unpinned"]),
         ("requests==2.1\nRequests==2.2", &["dependency-twice"]),
         (
             "requests==2.1; sys_platform == 'linux'\nrequests==2.2; sys_platform == 'win32'",
@@ -49,7 +54,7 @@ fn requirements_are_pinned_once_and_for_this_spark() {
 
 #[test]
 fn packages_fit_the_spark_they_run_on() {
-    let cases: [(&str, &[&str], &[&str]); 14] = [
+    let cases: [(&str, &[&str], &[&str]); 19] = [
         ("4.1.4", &["org.apache.spark:spark-avro_2.13:4.1.4"], &[]),
         (
             "4.1.4",
@@ -75,6 +80,27 @@ fn packages_fit_the_spark_they_run_on() {
             "4.1.4",
             &["org.apache.iceberg:iceberg-spark-runtime-3.5_2.13:1.9.0"],
             &["dependency-other-spark"],
+        ),
+        (
+            "3.5.9",
+            &["org.apache.iceberg:iceberg-spark-runtime-3.3_2.12:1.6.1"],
+            &["dependency-other-spark"],
+        ),
+        (
+            "3.5.9",
+            &["org.apache.hudi:hudi-spark3.4-bundle_2.12:0.15.0"],
+            &["dependency-other-spark"],
+        ),
+        ("3.5.9", &["org.apache.hudi:hudi-spark3.5-bundle_2.12:0.15.0"], &[]),
+        (
+            "4.1.4",
+            &["io.delta:delta-spark_4.0_2.13:4.1.0"],
+            &["dependency-other-spark"],
+        ),
+        (
+            "3.5.9",
+            &["org.apache.celeborn:celeborn-client-spark-3-shaded_2.12:0.5.1"],
+            &[],
         ),
         (
             "3.5.9",

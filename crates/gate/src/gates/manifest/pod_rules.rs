@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use stoke_model::cron::Schedule;
+use stoke_model::distribution;
 use stoke_model::kubernetes::{self, Release};
 use stoke_model::manifest::{Document, Node, Place, Severity, join, join_index, nearest};
 use stoke_model::schema;
@@ -164,6 +165,7 @@ impl<'a> Rules<'a> {
                 self.mounts(node, &join(at, role), &all);
             }
         }
+        self.image_version(spec, at);
         for field in ["image", "initContainerImage"] {
             if let Some(image) = spec.get(field) {
                 self.image(image, &join(at, field));
@@ -368,6 +370,50 @@ impl<'a> Rules<'a> {
         let message = format!("`{text}` is no name of an image: {wrong}; no node pulls it");
         let fix = "write registry/repository:tag, the repository in small letters".to_owned();
         self.say("bad-image", node.place, path, message, fix);
+    }
+
+    /// The tag of an image of Spark's own project tells its version.
+    fn image_version(&mut self, spec: &Node, at: &str) {
+        let text = |field: &str| spec.lookup(field).and_then(|node| Some((node, node.as_str()?)));
+        let Some((_, version)) = text("sparkVersion") else {
+            return;
+        };
+        for field in ["image", "driver.image", "executor.image"] {
+            let Some((node, image)) = text(field).filter(|(_, image)| distribution::is_official(image)) else {
+                continue;
+            };
+            let tag = image
+                .split('@')
+                .next()
+                .unwrap_or_default()
+                .rsplit_once(':')
+                .map_or("", |(_, tag)| tag);
+            let of_tag = tag
+                .strip_prefix('v')
+                .unwrap_or(tag)
+                .split('-')
+                .next()
+                .unwrap_or_default();
+            let is_version = of_tag.contains('.') && of_tag.split('.').all(|number| number.parse::<u32>().is_ok());
+            if !is_version || distribution::minor(of_tag) == distribution::minor(version) {
+                continue;
+            }
+            let path = format!("{at}.{field}");
+            let message = format!(
+                "the image has Spark {of_tag}, and `sparkVersion` says {version}: what is checked is not what runs"
+            );
+            let finding = Finding::at(
+                Severity::Warning,
+                "image-version",
+                &self.document.source,
+                node.place,
+                &path,
+                message,
+            );
+            self.found.push(finding.with_fix(format!(
+                "write `sparkVersion: {of_tag}`, or take the image of {version}"
+            )));
+        }
     }
 
     /// Which policies a workload's pods may have.

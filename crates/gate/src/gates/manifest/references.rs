@@ -4,7 +4,7 @@
 //! Most jobs name objects that others create, so that a name alone shows nothing. What shows that something is wrong:
 //! - the object is among the files, and has no such key: an error;
 //! - no object of the kind has the name, and one of the files is a slip of the finger away: an error;
-//! - the files define objects of the kind for the namespace, and this one is not among them: a warning.
+//! - the files define objects of the kind for the namespace, and this one is not among them: a warning. Not of Secrets, which are often put there by hand.
 //!
 //! A name is left alone where anything else may make the object: an object of somebody else's kind (an ExternalSecret, a HelmRelease) that mentions it, a
 //! template, or a text beside the manifests (a script, a README) that has the name in it.
@@ -47,8 +47,6 @@ struct Use<'a> {
     keys: Vec<(&'a str, Place, String)>,
     /// Whether the pod starts without it.
     optional: bool,
-    /// Whether nothing can be told of a name that is none of those that are defined: credentials of registries are put there with the cluster.
-    elsewhere: bool,
 }
 
 /// An object of the job.
@@ -246,7 +244,7 @@ impl<'a> Known<'a> {
             found.push(finding.with_fix(format!("did you mean `{meant}`?")));
             return;
         }
-        if others.is_empty() || used.elsewhere || self.may_be_made(name) || self.has_template() {
+        if others.is_empty() || kind == "Secret" || self.may_be_made(name) || self.has_template() {
             return;
         }
         let whose = match (kind, namespace) {
@@ -375,7 +373,6 @@ fn plain<'a>(kind: &'static str, name: &'a str, place: Place, path: String) -> U
         path,
         keys: Vec::new(),
         optional: false,
-        elsewhere: false,
     }
 }
 
@@ -409,10 +406,7 @@ fn named<'a>(node: &'a Node, path: &str, ours: bool, found: &mut Vec<Use<'a>>) {
                 for (index, item) in value.items().iter().enumerate() {
                     let at = join_index(&here, index);
                     let name = item.get("name").unwrap_or(item);
-                    found.extend(name.as_str().map(|text| Use {
-                        elsewhere: true,
-                        ..plain("Secret", text, name.place, at)
-                    }));
+                    found.extend(name.as_str().map(|text| plain("Secret", text, name.place, at)));
                 }
             }
             "configMaps" | "secrets" if ours => {
@@ -484,10 +478,13 @@ fn of_conf<'a>(document: &'a Document, found: &mut Vec<Use<'a>>) {
                 let name = role.strip_prefix("secrets.").unwrap_or_default();
                 found.push(plain("Secret", name, entry.key_place, here));
             }
-            (_, role) if role.starts_with("volumes.persistentVolumeClaim.") && role.ends_with(".options.claimName") => {
-                if value != "OnDemand" && !value.contains("SPARK_EXECUTOR_ID") {
-                    found.push(plain("PersistentVolumeClaim", value, place, here));
-                }
+            (_, role)
+                if role.starts_with("volumes.persistentVolumeClaim.")
+                    && role.ends_with(".options.claimName")
+                    && value != "OnDemand"
+                    && !value.contains("SPARK_EXECUTOR_ID") =>
+            {
+                found.push(plain("PersistentVolumeClaim", value, place, here));
             }
             _ => {}
         }

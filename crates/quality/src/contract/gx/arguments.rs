@@ -40,10 +40,7 @@ impl Arguments<'_, '_, '_> {
             let of_parameter = |inner: &Node| inner.entry("$PARAMETER").is_some();
             of_parameter(&entry.value) || entry.value.items().iter().any(of_parameter)
         })?;
-        Some(format!(
-            "`{}` is a parameter that is known when the library runs it",
-            parameter.key
-        ))
+        Some(super::parameters::unknown(&parameter.key, &parameter.value))
     }
 
     /// The condition on rows.

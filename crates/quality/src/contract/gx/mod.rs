@@ -9,6 +9,7 @@
 mod arguments;
 mod dates;
 mod names;
+mod parameters;
 mod partition;
 
 use arguments::Arguments;
@@ -28,8 +29,10 @@ pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {
         .find_map(|key| fields.text(node, key, ""));
     let name = name.map_or_else(|| fields.source.name().to_owned(), str::to_owned);
     let mut checks = Vec::new();
+    let given = node.get("evaluation_parameters");
     for (path, item) in fields.list(node, "expectations", "") {
-        checks.extend(expectation(item, &path, None, fields));
+        let item = parameters::filled(item, given);
+        checks.extend(expectation(&item, &path, None, fields));
     }
     if checks.is_empty() && fields.errors() == 0 {
         let fix = "write expectations, or leave the suite out";

@@ -207,6 +207,25 @@ fn templates_of_pods_have_the_fields_of_pods() {
 }
 
 #[test]
+fn an_official_image_tells_its_version() {
+    for (image, wrong) in [
+        ("spark:4.1.4", false),
+        ("apache/spark:v4.1.1-scala", false),
+        ("apache/spark:latest", false),
+        ("acme/spark:3.5.3", false),
+        ("spark:3.5.3", true),
+        ("docker.io/apache/spark:4.0.0-python3", true),
+    ] {
+        let text = app("  driver: {cores: 1}\n").replace("image: spark:4.1.4", &format!("image: {image}"));
+        assert_eq!(
+            codes(&text),
+            if wrong { vec!["image-version"] } else { vec![] },
+            "{image}"
+        );
+    }
+}
+
+#[test]
 fn images_are_references() {
     for text in [
         "spark",
