@@ -186,8 +186,9 @@ impl Launch {
 
     /// Whether a run is to be recorded before the missing archives can be made: they are ahead-of-time caches, and there is no recording.
     pub fn needs_recording(&self) -> bool {
-        let recorded =
-            |archive: Archive| [archive.recording(), archive.recorded_options()].map(|name| self.directory.join(name).exists());
+        let recorded = |archive: Archive| {
+            [archive.recording(), archive.recorded_options()].map(|name| self.directory.join(name).exists())
+        };
         self.method == Method::AheadOfTime
             && self
                 .missing_archives()

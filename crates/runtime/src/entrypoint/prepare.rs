@@ -93,7 +93,9 @@ fn command(facts: &Facts, list: &Path, archive: &Path) -> Vec<String> {
 /// for those, and G1, the only collector with which objects can be put into a cache. Every collector but ZGC reads them.
 fn assembly(facts: &Facts, options: &[String], recording: &Path, cache: &Path) -> Vec<String> {
     let own = |option: &&String| {
-        !(option.starts_with("-Xm") || option.starts_with("-XX:MaxRAM=") || super::options::choose_collector([option.as_str()].into_iter()))
+        !(option.starts_with("-Xm")
+            || option.starts_with("-XX:MaxRAM=")
+            || super::options::choose_collector([option.as_str()].into_iter()))
     };
     let mut arguments: Vec<String> = options.iter().filter(own).cloned().collect();
     arguments.extend(["-Xmx512m", "-XX:+UseG1GC", "-XX:AOTMode=create"].map(str::to_owned));
@@ -136,7 +138,13 @@ mod tests {
         ]
         .map(str::to_owned);
         assert_eq!(
-            assembly(&facts, &options, Path::new("/p/driver.recording"), Path::new("/p/.driver.aot.7")).join(" "),
+            assembly(
+                &facts,
+                &options,
+                Path::new("/p/driver.recording"),
+                Path::new("/p/.driver.aot.7")
+            )
+            .join(" "),
             "-XX:ActiveProcessorCount=1 --add-opens=java.base/java.nio=ALL-UNNAMED -Xmx512m -XX:+UseG1GC -XX:AOTMode=create \
              -XX:AOTConfiguration=/p/driver.recording -XX:AOTCache=/p/.driver.aot.7 -cp /opt/spark/jars/a.jar:/opt/spark/jars/b.jar"
         );

@@ -215,8 +215,7 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        let cache =
-            "-XX:AOTCache=/opt/stoke/launch/executor.aot -XX:AOTMode=auto -Xlog:aot=off -Xlog:cds=off";
+        let cache = "-XX:AOTCache=/opt/stoke/launch/executor.aot -XX:AOTMode=auto -Xlog:aot=off -Xlog:cds=off";
         let records = "-XX:AOTMode=record -XX:AOTConfiguration=/opt/stoke/prepared/executor.recording";
         assert_eq!(text(&[], &[Archive::Executor], &[]), cache);
         assert_eq!(text(&[], &[Archive::Driver], &[]), "");

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stoke_runtime::java::Java;
-use stoke_runtime::{
-    Image, ImageError, JAVAS, Origin, PrivateJava, Progress, Runtime, Runtimes, Stage, Version,
-};
+use stoke_runtime::{Image, ImageError, JAVAS, Origin, PrivateJava, Progress, Runtime, Runtimes, Stage, Version};
 use stoke_sandbox::{Input, Launcher, Mount, Spec};
 
 use crate::cli::Context;
@@ -42,7 +40,7 @@ pub enum Command {
     },
     /// Install a Java of Stoke's own from the Python package index
     #[command(after_help = "\
-Java 21 is for machines without one. Java 25 makes applications on Spark 4.1 and newer start in a fraction of the processor time: `stoke run`
+Java 21 is for machines without one. Java 25 makes applications on Spark 4.2 and newer start in a fraction of the processor time: `stoke run`
 records one run of each Spark and keeps it as ahead-of-time caches. An image whose tag names a Java, or whose rule in images.yaml says
 `java: 17`, keeps that one.")]
     InstallJava {
@@ -224,9 +222,7 @@ async fn record(home: &Home, runtimes: &Runtimes, image: &str, terminal: &mut Te
     let recorded = rehearsal::record(home, image, &recording).await;
     terminal.end_status();
     if let Err(why) = recorded {
-        terminal.note(format!(
-            "warning: {image} keeps its own Java and starts slower: {why}"
-        ));
+        terminal.note(format!("warning: {image} keeps its own Java and starts slower: {why}"));
     }
 }
 
@@ -258,7 +254,10 @@ fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Termin
         false => "ahead-of-time caches",
     };
     say(
-        format!("Spark {}: making {what}, once, for faster starts", image.runtime.version),
+        format!(
+            "Spark {}: making {what}, once, for faster starts",
+            image.runtime.version
+        ),
         terminal,
     );
     let log = std::env::temp_dir().join(format!("stoke-prepare-{}.log", std::process::id()));
@@ -301,7 +300,10 @@ fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Termin
 fn alone(directory: &Path, terminal: &mut Terminal) -> Option<File> {
     let lock = File::create(directory.join("preparing")).ok()?;
     if lock.try_lock().is_err() {
-        say("another stoke is making what starts need; waiting for it".into(), terminal);
+        say(
+            "another stoke is making what starts need; waiting for it".into(),
+            terminal,
+        );
         lock.lock().ok()?;
     }
     Some(lock)
