@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The second run of an application under `stoke up` against `spark-submit --master local[2]`, in turn.
 
-    cargo build --release && python3 benches/second_run.py [--runs 5] [--version 4.1.4] [--java 25]
+    cargo build --release && python3 benches/second_run.py [--runs 5] [--version 4.3.0] [--java 25]
 
 `--java 25` installs Stoke's own Java 25 first (`stoke runtime install-java 25`); without it, what the home has is measured. Both run the same
 program with the same arguments and the same number of task slots. A `stoke up` that runs in STOKE_HOME is used, else one is started and ended.
@@ -19,7 +19,7 @@ import measure
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--runs", type=int, default=5)
-parser.add_argument("--version", default="4.1.4")
+parser.add_argument("--version", default="4.3.0")
 parser.add_argument("--java", help="a release that Stoke installs, for instance 25")
 options = parser.parse_args()
 

@@ -7,6 +7,7 @@ use crate::java::Java;
 use crate::launch::{Archive, Launch};
 use crate::mapping::Rule;
 use crate::runtime::Runtime;
+use crate::version::Version;
 
 /// Directory in every container where packages of `spark.jars.packages` are kept, when the runtimes have one
 /// ([`crate::Runtimes::with_packages`]). A driver with this as its `spark.jars.ivy` gets a directory of its own below it
@@ -134,7 +135,10 @@ impl Image {
             read_only: false,
         });
         self.environment.push((RECORD.into(), "yes".into()));
-        self.recording = Some(Recording { launch: launch.clone() });
+        self.recording = Some(Recording {
+            version: self.runtime.version.clone(),
+            launch: launch.clone(),
+        });
     }
 
     /// What is to be recorded, if anything.
@@ -311,6 +315,8 @@ impl Preparation {
 /// one of them. Its arguments are [`Recording::arguments`].
 #[derive(Debug, Clone)]
 pub struct Recording {
+    /// The Spark that is recorded.
+    pub version: Version,
     launch: Launch,
 }
 

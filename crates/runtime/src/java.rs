@@ -232,10 +232,10 @@ pub fn choose(found: &[Java], version: &Version, preferred: Option<u32>) -> Resu
     }
 }
 
-/// The Java, of those that Stoke installed, with which this Spark starts fastest: one with ahead-of-time caches that this Spark was tried on.
+/// The Java, of those that Stoke installed, with which this Spark starts fastest: one with ahead-of-time caches that this Spark is known to run on.
 pub fn fastest(own: &[Java], version: &Version) -> Option<Java> {
     own.iter()
-        .find(|java| (Java::AHEAD_OF_TIME..=version.tried_java()).contains(&java.major))
+        .find(|java| (Java::AHEAD_OF_TIME..=version.maximum_java()).contains(&java.major))
         .cloned()
 }
 
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_spark_that_was_tried_on_it_gets_the_fastest() {
+    fn only_a_spark_that_runs_on_it_gets_the_fastest() {
         let java = |major: u32| Java {
             home: format!("/jvm/{major}").into(),
             version: major.to_string(),
@@ -307,13 +307,13 @@ mod tests {
             fastest(&own, &spark.parse().unwrap()).map(|java| java.major)
         };
         let cases: [(&[u32], &str, Option<u32>); 7] = [
-            (&[21, 25], "4.1.4", Some(25)),
+            (&[21, 25], "4.2.1", Some(25)),
             (&[25], "4.3.0", Some(25)),
-            (&[25], "4.0.5", None),
+            (&[25], "4.1.4", None),
             (&[25], "3.5.9", None),
-            (&[21], "4.1.4", None),
-            (&[26], "4.1.4", None),
-            (&[], "4.1.4", None),
+            (&[21], "4.3.0", None),
+            (&[26], "4.3.0", None),
+            (&[], "4.3.0", None),
         ];
         for (own, spark, expected) in cases {
             assert_eq!(fastest(own, spark), expected, "{own:?} {spark}");

@@ -35,7 +35,8 @@ impl Version {
         if self.numbers.0 >= 4 { 17 } else { 8 }
     }
 
-    /// The newest Java this Spark is known to run on: what its own documentation lists.
+    /// The newest Java this Spark is known to run on: what its own documentation lists. 4.1 and older do not run on 25 but for jobs without any
+    /// file: their Hadoop (3.4.2 and older) calls `Subject.getSubject`, which Java 24 and newer refuse.
     pub fn maximum_java(&self) -> u32 {
         match self.line() {
             line if line >= (4, 2) => 25,
@@ -43,15 +44,6 @@ impl Version {
             (3, 5) => 21,
             (3, 3 | 4) => 17,
             _ => 11,
-        }
-    }
-
-    /// The newest Java this Spark was tried on: what its documentation lists, and 25 for 4.1, on which its jobs run, Hadoop's part of them included
-    /// (`benches/second_run.py`). 4.0 and older bring a Hadoop that asks Java for its security manager, which 24 removed.
-    pub fn tried_java(&self) -> u32 {
-        match self.line() {
-            (4, 1) => 25,
-            _ => self.maximum_java(),
         }
     }
 

@@ -9,6 +9,10 @@ use serde_json::Value;
 use crate::common::{Context, VERSIONS, expect_code, expect_parts, full, reached, stoke, text};
 use crate::examples::nothing_left;
 
+/// One that runs on Java 25.
+const SPARK: &str = VERSIONS[2];
+/// One that does not, however short of other Javas the machine is.
+const OLDER: &str = VERSIONS[0];
 const MANIFEST: &str = include_str!("caches.yaml");
 /// Says the Java of the driver, and that of the executor.
 const JOB: &str = r#"
@@ -24,7 +28,7 @@ spark.stop()
 pub fn trials(context: &Context) -> Vec<Trial> {
     vec![context.trial(
         "caches: recorded once, used by driver and executor, not where another Java is named",
-        &[full(), context.spark(VERSIONS[0]), reached("pypi.org:443")],
+        &[full(), context.spark(SPARK), context.spark(OLDER), reached("pypi.org:443")],
         recorded,
     )]
 }
@@ -33,10 +37,12 @@ fn recorded(context: &Context) -> Result<(), Failed> {
     // Runtimes of its own, so that the other tests keep the machine's Java; the Spark is shared.
     let home = tempfile::tempdir()?;
     std::fs::create_dir(home.path().join("runtimes"))?;
-    let spark = Path::new("runtimes").join(VERSIONS[0]);
-    std::os::unix::fs::symlink(context.home().join(&spark), home.path().join(&spark))?;
+    for version in [SPARK, OLDER] {
+        let spark = Path::new("runtimes").join(version);
+        std::os::unix::fs::symlink(context.home().join(&spark), home.path().join(&spark))?;
+    }
     std::fs::write(home.path().join("javas.py"), JOB)?;
-    let manifest = MANIFEST.replace("VERSION", VERSIONS[0]);
+    let manifest = MANIFEST.replace("VERSION", SPARK);
     let run = |name: &str, manifest: &str| -> Result<Output, Failed> {
         let file = home.path().join(name);
         std::fs::write(&file, manifest)?;
@@ -44,21 +50,24 @@ fn recorded(context: &Context) -> Result<(), Failed> {
         expect_code(&output, 0)?;
         Ok(output)
     };
-    let (of_the_machine, _) = java(home.path())?;
+    let (of_the_machine, _) = java(home.path(), SPARK)?;
 
     let installed = stoke(home.path(), ["runtime", "install-java", "25"]).output()?;
     expect_code(&installed, 0)?;
     let nonsense = stoke(home.path(), ["runtime", "install-java", "19"]).output()?;
     expect_code(&nonsense, 2)?;
     // Nothing changes before the caches are there.
-    if java(home.path())? != (of_the_machine.clone(), false) {
-        return Err(format!("{:?} without caches", java(home.path())?).into());
+    if java(home.path(), SPARK)? != (of_the_machine.clone(), false) {
+        return Err(format!("{:?} without caches", java(home.path(), SPARK)?).into());
     }
 
     let first = text(&run("first.yaml", &manifest)?);
-    let (version, fast) = java(home.path())?;
+    let (version, fast) = java(home.path(), SPARK)?;
     if !version.starts_with("25.") || !fast {
         return Err(format!("Java {version}, ready: {fast}, after a run:\n{first}").into());
+    }
+    if java(home.path(), OLDER)?.0.starts_with("25.") {
+        return Err(format!("Spark {OLDER} is given Java 25, on which its Hadoop does not work").into());
     }
     expect_parts(
         &first,
@@ -87,7 +96,7 @@ fn recorded(context: &Context) -> Result<(), Failed> {
     let major = of_the_machine.split('.').next().unwrap_or_default();
     let rule = format!(
         "images:\n  - image: apache/spark:*\n    spark: \"{}\"\n    java: {major}\n",
-        VERSIONS[0]
+        SPARK
     );
     std::fs::write(home.path().join("images.yaml"), rule)?;
     let third = text(&run("third.yaml", &manifest)?);
@@ -99,11 +108,12 @@ fn recorded(context: &Context) -> Result<(), Failed> {
     nothing_left(home.path())
 }
 
-/// The Java that pods get, and whether they start fast on it.
-fn java(home: &Path) -> Result<(String, bool), Failed> {
+/// The Java that pods of a Spark get, and whether they start fast on it.
+fn java(home: &Path, spark: &str) -> Result<(String, bool), Failed> {
     let output = stoke(home, ["runtime", "list", "--output", "json"]).output()?;
     let listed: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-    let java = &listed.first().ok_or("no runtime is listed")?["java"];
+    let runtime = listed.iter().find(|runtime| runtime["version"] == spark);
+    let java = &runtime.ok_or("the runtime is not listed")?["java"];
     Ok((
         java["version"].as_str().unwrap_or_default().to_owned(),
         java["startsFast"] == true,
