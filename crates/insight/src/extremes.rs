@@ -57,7 +57,6 @@ fn task() -> impl Strategy<Value = Task> {
             disk_spilled: bytes,
             peak_execution_memory: bytes,
             result_size: bytes,
-            ..Task::default()
         },
     )
 }
