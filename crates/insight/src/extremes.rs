@@ -107,7 +107,7 @@ fn run() -> impl Strategy<Value = Run> {
         (time(), time(), time(), small()),
         prop::collection::vec((time(), prop::option::of(time()), small(), time()), 1..4),
         prop::collection::vec(prop::collection::vec(task(), 0..4), 0..3),
-        (memory(), memory(), amount(), 0..9usize),
+        (memory(), memory(), amount(), 0..6usize),
     )
         .prop_map(
             |((started, ended, last, cpus), executors, stages, (heap, overhead, total, times))| {

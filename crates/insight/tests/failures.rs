@@ -163,7 +163,21 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "kafka-unreachable",
         "Topic out not present in metadata",
     ),
-    ("delta-not-table", "table-format-wrong", "is not a Delta table"),
+    (
+        "delta-append",
+        "table-write-conflict",
+        "the Delta table at the same time, by WRITE",
+    ),
+    (
+        "iceberg-conflict",
+        "table-write-conflict",
+        "the Iceberg table at the same time",
+    ),
+    (
+        "delta-not-table",
+        "table-format-wrong",
+        "What is read as a Delta table is none",
+    ),
     (
         "mixed-schema",
         "sql-analysis-error",

@@ -295,3 +295,20 @@ fn the_main_class_and_executors_that_never_come() {
         None
     );
 }
+
+/// Errors of the application's own use of a package, which are no fault of its environment.
+#[test]
+fn what_a_package_says_elsewhere_is_the_applications_own() {
+    for error in [
+        "pyarrow.lib.ArrowInvalid: Could not open Parquet input source 'x.parquet': Parquet file size is 0 bytes",
+        "AttributeError: 'DataFrame' object has no attribute 'append'",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'rates.csv'",
+    ] {
+        let log = format!(
+            "26/11/22 03:10:00 INFO SparkContext: Running Spark version 4.1.4\nTraceback (most recent call last):\n  File \"/app/etl.py\", line 3, in <module>\n    load()\n{error}\n"
+        );
+        let (id, cause) = first(&log).unwrap();
+        assert_eq!(id, "python-exception", "{cause}");
+        assert!(cause.contains("/app/etl.py:3"), "{cause}");
+    }
+}
