@@ -57,7 +57,6 @@ fn task() -> impl Strategy<Value = Task> {
             disk_spilled: bytes,
             peak_execution_memory: bytes,
             result_size: bytes,
-            ..Task::default()
         },
     )
 }
@@ -108,7 +107,7 @@ fn run() -> impl Strategy<Value = Run> {
         (time(), time(), time(), small()),
         prop::collection::vec((time(), prop::option::of(time()), small(), time()), 1..4),
         prop::collection::vec(prop::collection::vec(task(), 0..4), 0..3),
-        (memory(), memory(), amount(), 0..9usize),
+        (memory(), memory(), amount(), 0..6usize),
     )
         .prop_map(
             |((started, ended, last, cpus), executors, stages, (heap, overhead, total, times))| {

@@ -20,17 +20,53 @@ use stoke_insight::trace;
 use stoke_testkit::{Tier, python, trial};
 
 const PACKAGES: [&str; 2] = ["pyarrow", "opentelemetry-proto"];
+/// The FinOps Foundation's own; what it stands on has moved on since.
+const VALIDATOR: [&str; 4] = [
+    "focus-validator==1.0.0",
+    "multimethod==1.12",
+    "pandas==2.3.3",
+    "pandera==0.17.2",
+];
+
+/// What the validator says of our rows by FOCUS 1.0, the newest it knows, and why that is no fault of rows of FOCUS 1.2.
+const COMPLAINTS: [(&str, &str); 13] = [
+    ("BillingAccountId_IsString", READS_NUMBERS),
+    ("BillingAccountName_IsString", READS_NUMBERS),
+    (
+        "BillingCurrency_IsCurrencyCode",
+        "the package lacks its own list of currencies",
+    ),
+    ("CommitmentDiscountCategory_Required", CONDITIONAL),
+    ("CommitmentDiscountId_Required", CONDITIONAL),
+    ("CommitmentDiscountName_Required", CONDITIONAL),
+    ("CommitmentDiscountStatus_Required", CONDITIONAL),
+    ("CommitmentDiscountType_Required", CONDITIONAL),
+    ("InvoiceIssuer_Required", RENAMED),
+    ("Provider_Required", RENAMED),
+    ("Publisher_Required", RENAMED),
+    ("ResourceID_Required", RENAMED),
+    (
+        "SkuPriceId_Nullable",
+        "it asks for ChargeType, which is ChargeCategory since 1.0",
+    ),
+];
+const READS_NUMBERS: &str = "it reads digits in quotes as a number, which the account's id is not";
+const CONDITIONAL: &str = "only where commitment discounts are supported";
+const RENAMED: &str = "the draft's name: InvoiceIssuerName, ProviderName, PublisherName and ResourceId since 1.0";
 
 fn main() {
     let arguments = Arguments::from_args();
-    let python = || python::environment("insight-readers", &PACKAGES);
-    let trials = [
-        ("focus", focus_rows as fn(&Path) -> Result<(), Failed>),
-        ("trace", spans),
-    ]
-    .map(|(name, test)| {
+    type Reader = (&'static str, Tier, &'static [&'static str], fn(&Path) -> Result<(), Failed>);
+    let readers: [Reader; 3] = [
+        ("focus", Tier::Default, &PACKAGES, focus_rows),
+        ("focus-validator", Tier::Full, &VALIDATOR, validated),
+        ("trace", Tier::Default, &PACKAGES, spans),
+    ];
+    let trials = readers.map(|(name, tier, packages, test)| {
+        let environment = if name == "focus-validator" { name } else { "insight-readers" };
+        let python = move || python::environment(environment, packages);
         let needs = move || python().map(|_| ());
-        trial(name, Tier::Default, needs, move || test(&python()?))
+        trial(name, tier, needs, move || test(&python()?))
     });
     libtest_mimic::run(&arguments, trials.into()).exit();
 }
@@ -49,6 +85,28 @@ fn check(python: &Path, script: &str, arguments: &[&Path]) -> Result<(), Failed>
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
     }
+}
+
+/// What the FinOps Foundation's validator says of the rows of a real run: what is known, and no more.
+fn validated(python: &Path) -> Result<(), Failed> {
+    let text = "currency: EUR\nprovider: Große Wolke\nregion: eu-central-1\naccount: '0012345678'\nprices: [{cpuHour: 0.0425, gibHour: 0.0046}]\n";
+    let prices = Prices::read("prices.yaml", text).map_err(|complaints| format!("{complaints:?}"))?;
+    let bills = daily(&run("fail.zstd")?, None, Some(&prices), Window::ALL)?;
+    let directory = tempfile::tempdir()?;
+    let csv = directory.path().join("focus.csv");
+    std::fs::write(&csv, focus::csv(&focus::rows(&bills, &prices)))?;
+    let program = python.parent().ok_or("no folder")?.join("focus-validator");
+    let output = Command::new(program)
+        .args(["--validate-version", "1.0", "--column-namespace", "x_", "--data-file"])
+        .arg(&csv)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut complaints: Vec<&str> = said.lines().filter_map(|line| line.strip_suffix(" failed:")).collect();
+    complaints.sort_unstable();
+    if complaints != COMPLAINTS.map(|(check, _)| check) {
+        return Err(format!("{said}\n{}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(())
 }
 
 /// The rows of a real run, cut at a midnight that is put into it, as Parquet and CSV.

@@ -159,6 +159,96 @@ const MESSAGES: &[(&str, &str, &str)] = &[
         "db.team-a.svc",
     ),
     (
+        "software.amazon.awssdk.services.s3.model.S3Exception: The difference between the request time and the current time is too large. (Service: S3, Status Code: 403, Request ID: 1) RequestTimeTooSkewed",
+        "clock-skew",
+        "too far apart",
+    ),
+    (
+        "java.io.IOException: io.jsonwebtoken: token is not yet valid",
+        "clock-skew",
+        "token",
+    ),
+    (
+        "io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: GET at: https://kubernetes.default.svc/api/v1/namespaces/a/pods/etl-driver. Message: Unauthorized. Received status: Status(apiVersion=v1, code=401)",
+        "api-unauthorized",
+        "(401)",
+    ),
+    (
+        "org.apache.kafka.common.errors.SaslAuthenticationException: Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512",
+        "kafka-denied",
+        "invalid credentials",
+    ),
+    (
+        "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [orders]",
+        "kafka-denied",
+        "orders",
+    ),
+    (
+        "java.sql.SQLException: Access denied for user 'etl'@'10.0.0.7' (using password: YES)",
+        "database-login-refused",
+        "'etl'@'10.0.0.7'",
+    ),
+    (
+        "com.microsoft.sqlserver.jdbc.SQLServerException: Login failed for user 'etl'. ClientConnectionId:1",
+        "database-login-refused",
+        "'etl'",
+    ),
+    (
+        "java.sql.SQLSyntaxErrorException: Unknown database 'shop'",
+        "database-missing",
+        "shop",
+    ),
+    (
+        "com.google.api.client.googleapis.json.GoogleJsonResponseException: 403 Forbidden etl@p.iam.gserviceaccount.com does not have storage.objects.get access to the Google Cloud Storage object.",
+        "store-access-denied",
+        "storage.objects.get",
+    ),
+    (
+        "org.apache.hadoop.fs.azurebfs.contracts.exceptions.AbfsRestOperationException: Operation failed: \"This request is not authorized to perform this operation using this permission.\", 403, HEAD, AuthorizationPermissionMismatch",
+        "store-access-denied",
+        "not authorized",
+    ),
+    (
+        "software.amazon.awssdk.services.sts.model.StsException: User: arn:aws:sts::1:assumed-role/node is not authorized to perform: sts:AssumeRoleWithWebIdentity",
+        "store-access-denied",
+        "AssumeRoleWithWebIdentity",
+    ),
+    (
+        "io.delta.exceptions.ConcurrentAppendException: [DELTA_CONCURRENT_APPEND] ConcurrentAppendException: Files were added to the root of the table by a concurrent update.",
+        "table-write-conflict",
+        "Delta table",
+    ),
+    (
+        "org.apache.iceberg.exceptions.ValidationException: Found conflicting files that can contain records matching true: [s3a://b/t/data/0.parquet]",
+        "table-write-conflict",
+        "Iceberg table",
+    ),
+    (
+        "org.apache.iceberg.exceptions.CommitFailedException: Version 7 already exists: s3a://b/t/metadata/v7.metadata.json",
+        "table-write-conflict",
+        "Iceberg table",
+    ),
+    (
+        "org.apache.hudi.exception.HoodieWriteConflictException: java.util.ConcurrentModificationException: Cannot resolve conflicts for overlapping writes",
+        "table-write-conflict",
+        "Hudi table",
+    ),
+    (
+        "java.lang.ClassCastException: cannot assign instance of java.lang.invoke.SerializedLambda to field org.apache.spark.rdd.MapPartitionsRDD.f of type scala.Function3",
+        "jar-not-sent",
+        "was not sent",
+    ),
+    (
+        "org.apache.hadoop.security.AccessControlException: Permission denied: user=spark, access=WRITE, inode=\"/data\":hdfs:hdfs:drwxr-xr-x",
+        "permission-denied",
+        "user=spark",
+    ),
+    (
+        "java.io.IOException: Failed on local exception: java.io.IOException: org.apache.hadoop.security.AccessControlException: Client cannot authenticate via:[TOKEN, KERBEROS]",
+        "kerberos-refused",
+        "there is no ticket",
+    ),
+    (
         "java.lang.IllegalStateException: no rows",
         "jvm-exception",
         "java.lang.IllegalStateException: no rows at com.example.Etl$.main(Etl.scala:7)",
@@ -204,4 +294,21 @@ fn the_main_class_and_executors_that_never_come() {
         )),
         None
     );
+}
+
+/// Errors of the application's own use of a package, which are no fault of its environment.
+#[test]
+fn what_a_package_says_elsewhere_is_the_applications_own() {
+    for error in [
+        "pyarrow.lib.ArrowInvalid: Could not open Parquet input source 'x.parquet': Parquet file size is 0 bytes",
+        "AttributeError: 'DataFrame' object has no attribute 'append'",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'rates.csv'",
+    ] {
+        let log = format!(
+            "26/11/22 03:10:00 INFO SparkContext: Running Spark version 4.1.4\nTraceback (most recent call last):\n  File \"/app/etl.py\", line 3, in <module>\n    load()\n{error}\n"
+        );
+        let (id, cause) = first(&log).unwrap();
+        assert_eq!(id, "python-exception", "{cause}");
+        assert!(cause.contains("/app/etl.py:3"), "{cause}");
+    }
 }

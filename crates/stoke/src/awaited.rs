@@ -92,8 +92,7 @@ pub async fn of_pods<'a>(client: &Client, pods: &[&'a Pod], now: Timestamp) -> V
 
 /// Drivers that run and may not have the executors they ask for, those with the fewest executors first: only their logs tell.
 pub async fn of_refused<'a>(client: &Client, pods: &'a [Pod]) -> Vec<(&'a Pod, Waiting)> {
-    let mut found = Vec::new();
-    for pod in drivers(pods).into_iter().take(READ) {
+    let read = drivers(pods).into_iter().take(READ).map(async |pod| {
         let namespace = pod.namespace().unwrap_or_default();
         let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
         let parameters = LogParams {
@@ -102,14 +101,11 @@ pub async fn of_refused<'a>(client: &Client, pods: &'a [Pod]) -> Vec<(&'a Pod, W
             timestamps: true,
             ..LogParams::default()
         };
-        let name = pod.name_any();
-        let log = tokio::time::timeout(PATIENCE, api.logs(&name, &parameters)).await;
-        let Ok(Ok(log)) = log else { continue };
-        if let Some(waits) = Refusals::of_log(&log, &namespace).standing() {
-            found.push((pod, waits.clone()));
-        }
-    }
-    found
+        let log = tokio::time::timeout(PATIENCE, api.logs(&pod.name_any(), &parameters)).await;
+        let refusals = Refusals::of_log(&log.ok()?.ok()?, &namespace);
+        Some((pod, refusals.standing()?.clone()))
+    });
+    futures::future::join_all(read).await.into_iter().flatten().collect()
 }
 
 /// Drivers that run, those with the fewest executors that do first.
@@ -151,6 +147,28 @@ mod tests {
             "spec": {"containers": []}, "status": {"phase": "Pending", "conditions": [condition]},
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn drivers_without_executors_are_asked_first() {
+        let of = |name: &str, role: &str, application: &str, phase: &str| {
+            let mut pod = pod(name, role, "");
+            pod.metadata
+                .labels
+                .get_or_insert_default()
+                .insert("spark-app-selector".into(), application.into());
+            pod.status.get_or_insert_default().phase = Some(phase.into());
+            pod
+        };
+        let pods = [
+            of("a-driver", "driver", "spark-a", "Running"),
+            of("a-exec-1", "executor", "spark-a", "Running"),
+            of("b-driver", "driver", "spark-b", "Running"),
+            of("b-exec-1", "executor", "spark-b", "Pending"),
+            of("c-driver", "driver", "spark-c", "Succeeded"),
+        ];
+        let names: Vec<String> = drivers(&pods).iter().map(|pod| pod.name_any()).collect();
+        assert_eq!(names, ["b-driver", "a-driver"]);
     }
 
     #[test]

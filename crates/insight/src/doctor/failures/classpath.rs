@@ -162,14 +162,14 @@ pub(super) const RULES: &[TextRule] = &[
         ],
         |told| {
             let version = told.context.spark_version();
-            let scala = match version.split('.').next() {
-                Some("3") => "2.12 (unless the image says otherwise)",
-                Some("4") => "2.13",
-                _ => "another one",
+            let has = match version.split('.').next() {
+                Some("3") => format!("Spark {version} has, which is 2.12 (unless the image says otherwise)"),
+                Some("4") => format!("Spark {version} has, which is 2.13"),
+                _ => "this Spark has".to_owned(),
             };
             Some((
                 format!(
-                    "A jar was built for another Scala than this Spark {version} has, which is {scala}: {}",
+                    "A jar was built for another Scala than {has}: {}",
                     short(told.line, 160)
                 ),
                 words(

@@ -197,6 +197,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["KAFKA_DATA_LOSS"],
             &["Some of partitions in Kafka topic(s) have been lost"],
             &["Beginning offset", "is after the ending offset"],
+            &["start offset", "is greater than the resolved end offset"],
         ],
         |told| Some(offsets(told)),
     ),
@@ -489,6 +490,17 @@ fn offsets(told: &Told<'_>) -> (String, Fix) {
         (Some(at), Some(partition)) => format!(" (offset {at} of {})", partition.trim_end_matches(['.', ','])),
         _ => String::new(),
     };
+    if let Some(beyond) = after(told.line, "start offset ").or_else(|| after(told.line, "Beginning offset ")) {
+        return (
+            format!(
+                "The offsets that were asked for are not in Kafka: offset {}",
+                short(beyond, 160)
+            ),
+            words(
+                "correct startingOffsets (a JSON of topic, partition and offset, or earliest), or begin with a new checkpointLocation where the topic was made anew",
+            ),
+        );
+    }
     (
         format!("Offsets that were asked for are not in Kafka{what}: they aged out, or the topic was made anew"),
         words(

@@ -7,7 +7,7 @@ use super::losses::{Loss, losses};
 use crate::doctor::Evidence;
 use crate::facts::cluster::{Cluster, Container, State};
 use crate::facts::{Facts, Run};
-use crate::text::short;
+use crate::text::{after, short};
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +68,13 @@ impl<'a> Context<'a> {
                 .as_str()
                 .map(str::to_owned)
         };
+        let told = || {
+            let line = self.facts.driver_log()?.find(&["Running Spark version "])?;
+            after(&line.text, "Running Spark version ").map(|version| version.trim().to_owned())
+        };
         run.filter(|version| !version.is_empty())
             .or_else(manifest)
+            .or_else(told)
             .unwrap_or_default()
     }
 

@@ -125,7 +125,11 @@ pub(super) const RULES: &[TextRule] = &[
             &["AttributeError: module 'pyarrow' has no attribute"],
             &["No module named 'distutils'"],
         ],
-        |told| Some(package_version(told)),
+        |told| {
+            // Spark's own frames lack names of pandas as well.
+            let of_frame = told.line.contains("object has no attribute");
+            (!of_frame || told.block.text.contains("/pandas/")).then(|| package_version(told))
+        },
     ),
     ends(
         &PYTHON_RESULT,
@@ -141,7 +145,11 @@ pub(super) const RULES: &[TextRule] = &[
             &["pyarrow.lib.ArrowTypeError"],
             &["pyarrow.lib.ArrowInvalid"],
         ],
-        |told| Some(result(told)),
+        |told| {
+            // PyArrow says the same of files that the application reads with it.
+            let by_arrow = told.line.contains("pyarrow.lib.");
+            (!by_arrow || told.block.text.contains("/pandas/serializers.py")).then(|| result(told))
+        },
     ),
     hurts(&OPEN_FILES, &[&["Too many open files"], &["open files limit"]], |_| {
         Some((
