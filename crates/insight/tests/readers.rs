@@ -56,14 +56,23 @@ const RENAMED: &str = "the draft's name: InvoiceIssuerName, ProviderName, Publis
 
 fn main() {
     let arguments = Arguments::from_args();
-    type Reader = (&'static str, Tier, &'static [&'static str], fn(&Path) -> Result<(), Failed>);
+    type Reader = (
+        &'static str,
+        Tier,
+        &'static [&'static str],
+        fn(&Path) -> Result<(), Failed>,
+    );
     let readers: [Reader; 3] = [
         ("focus", Tier::Default, &PACKAGES, focus_rows),
         ("focus-validator", Tier::Full, &VALIDATOR, validated),
         ("trace", Tier::Default, &PACKAGES, spans),
     ];
     let trials = readers.map(|(name, tier, packages, test)| {
-        let environment = if name == "focus-validator" { name } else { "insight-readers" };
+        let environment = if name == "focus-validator" {
+            name
+        } else {
+            "insight-readers"
+        };
         let python = move || python::environment(environment, packages);
         let needs = move || python().map(|_| ());
         trial(name, tier, needs, move || test(&python()?))

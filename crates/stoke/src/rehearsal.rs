@@ -143,12 +143,8 @@ mod tests {
 
     #[test]
     fn the_application_is_one_that_we_would_take() {
-<<<<<<< HEAD
-        let application: SparkApplication = serde_json::from_value(manifest("spark:4.1.4", vec!["/x".into()])).unwrap();
-=======
         let application: SparkApplication =
             serde_json::from_value(manifest("spark:4.1.4", &"4.1.4".parse().unwrap(), vec!["/x".into()])).unwrap();
->>>>>>> h-speed
         assert_eq!(
             (
                 application.spec.main_application_file.as_deref(),

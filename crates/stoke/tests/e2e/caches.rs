@@ -28,7 +28,12 @@ spark.stop()
 pub fn trials(context: &Context) -> Vec<Trial> {
     vec![context.trial(
         "caches: recorded once, used by driver and executor, not where another Java is named",
-        &[full(), context.spark(SPARK), context.spark(OLDER), reached("pypi.org:443")],
+        &[
+            full(),
+            context.spark(SPARK),
+            context.spark(OLDER),
+            reached("pypi.org:443"),
+        ],
         recorded,
     )]
 }
