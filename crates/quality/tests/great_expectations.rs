@@ -1,6 +1,10 @@
 //! Great Expectations itself beside ours: a matrix of expectations over generated data, verdict by verdict and count by count.
 //!
-//! The library is installed into the target directory; where that is not possible the test is ignored with the reason.
+//! By default what the libraries said of the first seed is replayed ([`record`]). `STOKE_TESTS=full` installs them into the target directory and asks them live; where that is
+//! not possible the test is ignored with the reason. `STOKE_WRITE_RECORDS=1` beside it writes the records.
+
+#[path = "gx/record.rs"]
+mod record;
 
 use std::path::Path;
 use std::process::Command;
@@ -10,12 +14,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stoke_model::manifest::{Source, has_errors};
 use stoke_quality::{Options, Storage, Verdict, contract};
-use stoke_testkit::python;
+use stoke_testkit::{Tier, python, trial};
 
 /// What the script needs from the Python package index.
 const PACKAGES: [&str; 3] = ["great_expectations==1.24.1", "pandas==3.1.1", "pyarrow"];
 /// The last of the older library, for Python 3.8 to 3.11.
 const OLDER: [&str; 4] = ["great_expectations==0.18.22", "pandas==2.1.4", "numpy<2", "pyarrow<18"];
+
+/// A name, what it needs, and how many seeds: each is some 3,970 cases and three minutes, most of them the library's.
+const LIBRARIES: [(&str, &[&str], u64); 2] = [("great-expectations", &PACKAGES, 3), ("great-expectations-older", &OLDER, 1)];
 
 /// A case and what the library says of it.
 #[derive(Debug, Deserialize)]
@@ -38,37 +45,23 @@ struct Case {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let environment = |name: &str, packages: &[&str]| match arguments.list {
-        true => Err(String::new()),
-        false => python::environment(name, packages),
-    };
-    let python = environment("great-expectations", &PACKAGES);
-    let older = environment("great-expectations-older", &OLDER);
-    // Each seed is some 3,970 cases and three minutes, most of them the library's.
-    let seeds: u64 = std::env::var("STOKE_GX_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1);
-    // Cases that were recorded before: a directory with `cases.jsonl` and the data.
-    if let Ok(recorded) = std::env::var("STOKE_GX_CASES") {
-        let trial = Trial::test("as_recorded", move || compare_recorded(Path::new(&recorded)));
-        libtest_mimic::run(&arguments, vec![trial]).exit();
-    }
-    let of_seeds = (1..=seeds).map(|seed| (format!("as_the_library_{seed}"), python.clone(), seed));
-    let of_older = [("as_the_older_library".to_owned(), older, 1)];
-    let trials = of_seeds.chain(of_older).map(|(name, python, seed)| {
-        let missing = python.is_err();
-        let reason = python.as_ref().err().cloned().unwrap_or_default();
-        let trial = Trial::test(name, move || compare(&python?, seed)).with_ignored_flag(missing);
-        // Shown before the name, so that nobody takes an ignored comparison for a proven one.
-        if missing && !reason.is_empty() {
-            trial.with_kind(format!("no Great Expectations: {reason}"))
-        } else {
-            trial
-        }
+    let of_libraries = LIBRARIES.into_iter().flat_map(|(name, packages, seeds)| {
+        let recorded = trial(
+            &format!("as_recorded_of_{name}"),
+            Tier::Default,
+            || Ok(()),
+            move || compare_recorded(record::unpacked(name)?.path()),
+        );
+        let live = (1..=seeds).map(move |seed| {
+            let python = move || python::environment(name, packages);
+            let needs = move || python().map(|_| ());
+            trial(&format!("as_{name}_{seed}"), Tier::Full, needs, move || compare(name, &python()?, seed))
+        });
+        live.chain([recorded])
     });
-    let formats = Trial::test("formats_of_time_as_python", compare_formats);
-    libtest_mimic::run(&arguments, trials.chain([formats]).collect()).exit();
+    let mut trials: Vec<Trial> = of_libraries.collect();
+    trials.push(trial("formats_of_time_as_python", Tier::Default, || Ok(()), compare_formats));
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 /// Formats of dates and times beside Python's own `strptime`.
@@ -95,7 +88,7 @@ fn compare_formats() -> Result<(), Failed> {
     }
 }
 
-fn compare(python: &Path, seed: u64) -> Result<(), Failed> {
+fn compare(name: &str, python: &Path, seed: u64) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gx/oracle.py");
     let output = Command::new(python)
@@ -105,6 +98,9 @@ fn compare(python: &Path, seed: u64) -> Result<(), Failed> {
         .output()?;
     if !output.status.success() {
         return Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    if seed == 1 {
+        record::compare(name, directory.path())?;
     }
     compare_recorded(directory.path())
 }
