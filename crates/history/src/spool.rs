@@ -17,6 +17,8 @@ use crate::pieces::nameless;
 const FULL: u64 = 64 << 20;
 /// Bytes of an answer that are in memory when it is read, and of one that stays there.
 const PIECE: usize = 64 << 10;
+/// Bytes of compressed answers in memory, where no file can be written.
+const IN_MEMORY: u64 = 64 << 20;
 /// Made for speed: answers are JSON with many spaces.
 const LEVEL: i32 = 1;
 
@@ -34,7 +36,8 @@ pub(crate) struct Spool {
 /// A file answers are put aside in. It has no name: it is gone with the last of them.
 #[derive(Debug)]
 struct Sheet {
-    file: File,
+    /// Nothing where no file can be written: answers stay in memory.
+    file: Option<File>,
     end: AtomicU64,
     used: Arc<AtomicU64>,
 }
@@ -46,11 +49,16 @@ impl Drop for Sheet {
 }
 
 /// A piece of an answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Part {
-    at: u64,
-    stored: u32,
+    place: Place,
     length: u32,
+}
+
+#[derive(Debug)]
+enum Place {
+    File { at: u64, stored: u32 },
+    Memory(Box<[u8]>),
 }
 
 /// An answer that was put aside.
@@ -106,19 +114,23 @@ impl Spool {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn sheet(&self) -> io::Result<Arc<Sheet>> {
+    fn sheet(&self) -> Arc<Sheet> {
         let mut current = lock(&self.current);
         let open = current.upgrade();
         if let Some(sheet) = open.filter(|sheet| sheet.end.load(Ordering::Relaxed) < FULL) {
-            return Ok(sheet);
+            return sheet;
+        }
+        let file = nameless(self.directory.as_deref());
+        if let Err(error) = &file {
+            tracing::warn!(%error, "no temporary file can be written: answers wait in memory");
         }
         let sheet = Arc::new(Sheet {
-            file: nameless(self.directory.as_deref())?,
+            file: file.ok(),
             end: AtomicU64::new(0),
             used: self.used.clone(),
         });
         *current = Arc::downgrade(&sheet);
-        Ok(sheet)
+        sheet
     }
 }
 
@@ -126,15 +138,25 @@ impl Sheet {
     fn put(&self, bytes: &[u8], at_most: u64) -> io::Result<Part> {
         let stored = zstd::bulk::compress(bytes, LEVEL)?;
         let size = stored.len() as u64;
+        let at_most = match self.file {
+            Some(_) => at_most,
+            None => at_most.min(IN_MEMORY),
+        };
         if self.used.fetch_add(size, Ordering::Relaxed).saturating_add(size) > at_most {
             self.used.fetch_sub(size, Ordering::Relaxed);
             return Err(io::Error::other(Full(at_most >> 20)));
         }
         let at = self.end.fetch_add(size, Ordering::Relaxed);
-        self.file.write_all_at(&stored, at)?;
+        let place = match &self.file {
+            Some(file) => {
+                file.write_all_at(&stored, at)?;
+                let stored = u32::try_from(size).map_err(io::Error::other)?;
+                Place::File { at, stored }
+            }
+            None => Place::Memory(stored.into_boxed_slice()),
+        };
         Ok(Part {
-            at,
-            stored: u32::try_from(size).map_err(io::Error::other)?,
+            place,
             length: u32::try_from(bytes.len()).map_err(io::Error::other)?,
         })
     }
@@ -153,7 +175,7 @@ impl Taking<'_> {
         let aside = match &mut self.aside {
             Some(aside) => aside,
             none => none.insert(Aside {
-                sheet: self.spool.sheet()?,
+                sheet: self.spool.sheet(),
                 parts: Vec::new(),
             }),
         };
@@ -188,9 +210,17 @@ impl Aside {
         let Some(part) = self.parts.get(place) else {
             return Ok(None);
         };
-        let mut stored = vec![0; part.stored as usize];
-        self.sheet.file.read_exact_at(&mut stored, part.at)?;
-        zstd::bulk::decompress(&stored, part.length as usize).map(|piece| Some(Bytes::from(piece)))
+        let length = part.length as usize;
+        let piece = match (&part.place, &self.sheet.file) {
+            (Place::Memory(stored), _) => zstd::bulk::decompress(stored, length)?,
+            (Place::File { at, stored }, Some(file)) => {
+                let mut bytes = vec![0; *stored as usize];
+                file.read_exact_at(&mut bytes, *at)?;
+                zstd::bulk::decompress(&bytes, length)?
+            }
+            (Place::File { .. }, None) => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(Some(Bytes::from(piece)))
     }
 }
 
@@ -238,6 +268,16 @@ mod tests {
         drop(one);
         assert!(spool.used() > 0, "the other is in the same file");
         drop(other);
+        assert_eq!(spool.used(), 0);
+    }
+
+    #[test]
+    fn without_a_file_answers_wait_in_memory() {
+        let spool = Spool::new(Some("/no/such/directory".into()), 1 << 30);
+        let pieces: Vec<Vec<u8>> = (0..9u8).map(|byte| vec![byte; 100_000]).collect();
+        let long = taken(&spool, &pieces).unwrap();
+        assert!(read(&long) == pieces.concat() && spool.used() > 0);
+        drop(long);
         assert_eq!(spool.used(), 0);
     }
 
