@@ -24,21 +24,22 @@ def once(argv, env=None, check=True):
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def compare(ours, theirs, runs):
-    """Runs both in turn, `runs` times after one warm-up each; ours and theirs are (label, callable that gives figures)."""
+def compare(ours, theirs, runs, columns=3):
+    """Runs both in turn, `runs` times after one warm-up each; ours and theirs are (label, callable that gives figures).
+    The first `columns` figures are shown."""
     for _, run in (ours, theirs):
         run()
     figures = {label: [] for label, _ in (ours, theirs)}
     for _ in range(runs):
         for label, run in (ours, theirs):
             figures[label].append(run())
-    names = ("wall s", "CPU s", "peak MiB")
+    names = ("wall s", "CPU s", "peak MiB")[:columns]
     print(f"{'':34}" + "".join(f"{name:>12}" for name in names))
     for label, rows in figures.items():
-        print(f"{label:34}" + "".join(f"{statistics.median(row[i] for row in rows):>12.3f}" for i in range(3)))
+        print(f"{label:34}" + "".join(f"{statistics.median(row[i] for row in rows):>12.3f}" for i in range(columns)))
     ratios = [[a / b if b else float("nan") for a, b in zip(x, y)] for x, y in zip(figures[ours[0]], figures[theirs[0]])]
-    print(f"{'ratio, pair by pair (median)':34}" + "".join(f"{statistics.median(row[i] for row in ratios):>12.4f}" for i in range(3)))
-    spread = [f"{min(row[i] for row in ratios):.3f}-{max(row[i] for row in ratios):.3f}" for i in range(3)]
+    print(f"{'ratio, pair by pair (median)':34}" + "".join(f"{statistics.median(row[i] for row in ratios):>12.4f}" for i in range(columns)))
+    spread = [f"{min(row[i] for row in ratios):.3f}-{max(row[i] for row in ratios):.3f}" for i in range(columns)]
     print(f"{'ratio, least to most':34}" + "".join(f"{text:>12}" for text in spread))
 
 

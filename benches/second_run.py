@@ -72,6 +72,7 @@ try:
         ("stoke run under stoke up", ours),
         ("spark-submit --master local[2]", lambda: measure.once(program, dict(os.environ, SPARK_HOME=home))),
         options.runs,
+        columns=2,
     )
 finally:
     if started:

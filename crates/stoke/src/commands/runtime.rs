@@ -40,7 +40,7 @@ pub enum Command {
     },
     /// Install a Java of Stoke's own from the Python package index
     #[command(after_help = "\
-Java 21 is for machines without one. Java 25 makes applications on Spark 4.2 and newer start in a fraction of the processor time: `stoke run`
+Java 21 is for machines without one. Java 25 makes applications on Spark 4.2 and newer start faster: `stoke run`
 records one run of each Spark and keeps it as ahead-of-time caches. An image whose tag names a Java, or whose rule in images.yaml says
 `java: 17`, keeps that one.")]
     InstallJava {
