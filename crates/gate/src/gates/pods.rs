@@ -12,12 +12,17 @@ use stoke_model::pod_security::{self, Level, Version};
 use super::{Looked, unsound};
 use crate::Settings;
 use crate::configuration::sound;
+use crate::cores::in_order;
 use crate::derived::{self, Derived, Remark};
 use crate::finding::Finding;
 use crate::job::Job;
 use crate::nodes;
 use crate::sizing::{self, Allowed};
 
+/// Kinds of objects that say what a namespace allows.
+const RULES: [&str; 3] = ["LimitRange", "Namespace", "ResourceQuota"];
+/// So many applications are worth a thread.
+const WORTH: usize = 32;
 /// Beginning of the labels of a namespace that name levels.
 const LABEL: &str = "pod-security.kubernetes.io/";
 
@@ -27,22 +32,17 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let own = job.documents().filter(|document| document.kind == "Node");
     let own = own.filter_map(|document| serde_json::from_value(document.value.clone()).ok());
     let known: Vec<v1::Node> = settings.nodes.iter().cloned().chain(own).collect();
-    for document in job.files.iter().flat_map(sound) {
-        let namespace = settings.namespace_of(document);
-        let Some(derived) = derived::derive(document, namespace, &settings.submission) else {
-            continue;
-        };
-        match derived {
-            Err(refused) => findings.extend(refused.into_iter().map(|remark| placed(document, remark))),
-            Ok(derived) => {
-                count += 1 + usize::from(derived.executor.is_some());
-                findings.extend(security(job, document, &derived, namespace, settings));
-                let remarks = derived.remarks.iter().cloned();
-                let sizes = sizing::misfits(&derived.pods(), &allowed(job, namespace, settings));
-                let nodes = nodes::misfits(&derived.pods(), &known);
-                findings.extend(remarks.chain(sizes).chain(nodes).map(|remark| placed(document, remark)));
-            }
-        }
+    let rules: Vec<&Document> = job
+        .documents()
+        .filter(|document| RULES.contains(&document.kind.as_str()))
+        .collect();
+    let sound: Vec<&Document> = job.files.iter().flat_map(sound).collect();
+    let judged = in_order(&sound, WORTH, |document| {
+        application(document, &rules, &known, settings)
+    });
+    for (pods, found) in judged {
+        count += pods;
+        findings.extend(found);
     }
     for document in job.documents().filter(|document| !document.is_ours()) {
         let Some((path, who)) = template(document) else {
@@ -50,7 +50,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         };
         let pod = path.split('.').filter(|field| !field.is_empty());
         let pod = pod.fold(&document.value, |value, field| &value[field]);
-        let levels = levels(job, settings.namespace_of(document), settings);
+        let levels = levels(&rules, settings.namespace_of(document), settings);
         if !pod["spec"].is_object() || levels.iter().all(|(_, level)| level.is_none()) {
             continue;
         }
@@ -63,6 +63,30 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         against(document, &levels, &[(who, &field, pod)], &mut findings);
     }
     Looked::at(count, "pod", findings)
+}
+
+/// How many pods one of our objects would make, and what is wrong with them.
+fn application(
+    document: &Document,
+    rules: &[&Document],
+    known: &[v1::Node],
+    settings: &Settings,
+) -> (usize, Vec<Finding>) {
+    let namespace = settings.namespace_of(document);
+    let derived = match derived::derive(document, namespace, &settings.submission) {
+        None => return (0, Vec::new()),
+        Some(Err(refused)) => {
+            let found = refused.into_iter().map(|remark| placed(document, remark));
+            return (0, found.collect());
+        }
+        Some(Ok(derived)) => derived,
+    };
+    let mut found = security(rules, document, &derived, namespace, settings);
+    let remarks = derived.remarks.iter().cloned();
+    let sizes = sizing::misfits(&derived.pods(), &allowed(rules, namespace, settings));
+    let nodes = nodes::misfits(&derived.pods(), known);
+    found.extend(remarks.chain(sizes).chain(nodes).map(|remark| placed(document, remark)));
+    (1 + usize::from(derived.executor.is_some()), found)
 }
 
 /// Where one of Kubernetes' own kinds has the pod that it makes, and what that is called; none for kinds that make none.
@@ -93,19 +117,25 @@ pub(super) fn placed(document: &Document, remark: Remark) -> Finding {
 }
 
 /// What the Pod Security Standards forbid of the pods: by the labels of their namespace, where the job shows it, or by the level that is asked for.
-fn security(job: &Job, document: &Document, derived: &Derived, namespace: &str, settings: &Settings) -> Vec<Finding> {
+fn security(
+    rules: &[&Document],
+    document: &Document,
+    derived: &Derived,
+    namespace: &str,
+    settings: &Settings,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut pods = vec![("driver pod", derived.driver_path.as_str(), &derived.driver)];
     let executor = derived.executor.as_ref();
     pods.extend(executor.map(|pod| ("executor pod", derived.executor_path.as_str(), pod)));
-    against(document, &levels(job, namespace, settings), &pods, &mut found);
+    against(document, &levels(rules, namespace, settings), &pods, &mut found);
     found
 }
 
 /// The levels that pods of a namespace are held against, and how bad it is not to keep one.
-fn levels(job: &Job, namespace: &str, settings: &Settings) -> [(Severity, Option<(Level, Version)>); 3] {
-    let own = job
-        .documents()
+fn levels(rules: &[&Document], namespace: &str, settings: &Settings) -> [(Severity, Option<(Level, Version)>); 3] {
+    let own = rules
+        .iter()
         .find(|document| document.kind == "Namespace" && document.name == namespace);
     let label = |mode: &str| -> Option<(Level, Version)> {
         let labels = own?.node.lookup("metadata.labels")?;
@@ -158,9 +188,10 @@ fn against(
 }
 
 /// What the job's own objects allow in a namespace.
-fn allowed(job: &Job, namespace: &str, settings: &Settings) -> Allowed {
+fn allowed(rules: &[&Document], namespace: &str, settings: &Settings) -> Allowed {
     let of = |kind: &'static str| {
-        job.documents()
+        rules
+            .iter()
             .filter(move |document| document.kind == kind && settings.namespace_of(document) == namespace)
     };
     fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
