@@ -21,8 +21,8 @@ pub struct Difference {
     pub what: String,
 }
 
-/// Asks both servers everything.
-pub fn all(real: &Real, ours: &Arc<Index>, name: &str) -> Result<Vec<Difference>, String> {
+/// Asks both servers everything; what has odd values only where `with_odd` says so.
+pub fn all(real: &Real, ours: &Arc<Index>, name: &str, with_odd: bool) -> Result<Vec<Difference>, String> {
     let mut differences = Vec::new();
     let mut asked = 0;
     let mut compare = |url: &str, unfinished: bool| -> Result<(), String> {
@@ -50,7 +50,7 @@ pub fn all(real: &Real, ours: &Arc<Index>, name: &str) -> Result<Vec<Difference>
                 compare(&base, false)?;
                 compare(&format!("applications/{id}/jobs"), false)?;
             }
-            for url in urls::of_attempt(&base, &question) {
+            for url in urls::of_attempt(&base, with_odd, &question) {
                 compare(&url, !attempt.completed)?;
             }
         }
