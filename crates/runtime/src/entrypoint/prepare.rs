@@ -90,7 +90,7 @@ fn command(facts: &Facts, list: &Path, archive: &Path) -> Vec<String> {
 }
 
 /// The arguments with which the JVM makes an ahead-of-time cache of a recording: the options of the recorded run, since a cache is only good
-/// for those, and G1, the only collector with which objects can be put into a cache. Every collector but ZGC reads them.
+/// for those, and G1, with which objects are put into a cache.
 fn assembly(facts: &Facts, options: &[String], recording: &Path, cache: &Path) -> Vec<String> {
     let own = |option: &&String| {
         !(option.starts_with("-Xm")
