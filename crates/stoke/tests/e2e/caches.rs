@@ -46,6 +46,13 @@ fn recorded(context: &Context) -> Result<(), Failed> {
         let spark = Path::new("runtimes").join(version);
         std::os::unix::fs::symlink(context.home().join(&spark), home.path().join(&spark))?;
     }
+    // So are the archives of the machine's own Java that other tests have made.
+    let launch = Path::new("runtimes/launch");
+    std::fs::create_dir(home.path().join(launch))?;
+    for entry in std::fs::read_dir(context.home().join(launch)).into_iter().flatten() {
+        let entry = entry?;
+        std::os::unix::fs::symlink(entry.path(), home.path().join(launch).join(entry.file_name()))?;
+    }
     std::fs::write(home.path().join("javas.py"), JOB)?;
     let manifest = MANIFEST.replace("VERSION", SPARK);
     let run = |name: &str, manifest: &str| -> Result<Output, Failed> {
