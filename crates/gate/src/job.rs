@@ -4,7 +4,7 @@
 //! something else (a values file, a pipeline) is not judged, only looked through for secrets. What cannot be read is reported by the gate that would have
 //! read it ([`Unread`]): nothing passes unread.
 //!
-//! [`read`] takes the files from a disk, [`what`] tells what each is, [`charts`] and [`kustomize`] what it is beside the others.
+//! `read` takes the files from a disk, `what` tells what each is, `charts` and `kustomize` what it is beside the others.
 
 mod charts;
 pub(crate) mod kustomize;

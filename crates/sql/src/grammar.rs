@@ -1,4 +1,4 @@
-//! The grammar of one Spark, out of its jar: what it takes, in [`settings`] what of the session's configuration it asks for, in [`errors`] what it says when
+//! The grammar of one Spark, out of its jar: what it takes, in `settings` what of the session's configuration it asks for, in `errors` what it says when
 //! it cannot be had, and where a text stops being SQL.
 
 mod errors;
