@@ -1,6 +1,6 @@
 # Images are what they were when they were approved: named by digest, or signed.
 #
-# A signature counts when somebody verified it and says so in data.stoke.images; what a manifest says of itself does not.
+# A signature counts when someone verified it and says so in data.stoke.images; what a manifest says of itself does not.
 package starter.image_digest
 
 import data.lib.spark

@@ -1,4 +1,4 @@
-# Everything has an owner, and somebody who pays.
+# Everything has an owner, and someone who pays.
 #
 # Parameters, in data.parameters.labels:
 #   required: labels that must be there and not empty; ["owner", "cost-centre"]
@@ -26,5 +26,5 @@ warn contains {"msg": msg, "path": sprintf("metadata.labels.%s", [label])} if {
 	input.kind == "Pod"
 	input.metadata.labels["spark-role"]
 	some label in missing
-	msg := sprintf("the label %q is missing: its cost cannot be told; set it in labels of driver and executor", [label])
+	msg := sprintf("the label %q is missing: its cost cannot be determined; set it in labels of driver and executor", [label])
 }

@@ -1,7 +1,7 @@
 # An application runs only where a NetworkPolicy selects its pods.
 #
 # NetworkPolicies are looked for in data.stoke.objects: objects given together with the application, and what its namespace has in the cluster.
-# Where nobody looked, nothing is known, and the application is denied.
+# Where no one looked, nothing is known, and the application is denied.
 package starter.network_policy
 
 import data.lib.spark

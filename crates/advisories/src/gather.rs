@@ -27,7 +27,7 @@ pub enum GatherError {
         /// Why.
         cause: std::io::Error,
     },
-    /// A text that is no advisory.
+    /// A text that is not an advisory.
     #[error("{place}: {cause}")]
     NoAdvisory {
         /// The file, within an archive `archive: file`.

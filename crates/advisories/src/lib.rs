@@ -1,7 +1,7 @@
 //! Room `advisories`: known vulnerabilities of packages, offline.
 //!
 //! In: advisories in the OSV schema (a file, a directory, an archive as osv.dev publishes it) and a package with its version. Out: one file on disk,
-//! and the [`Known`] vulnerabilities of that package and version, each with its names, its severity and the version that mends it.
+//! and the [`Known`] vulnerabilities of that package and version, each with its names, its severity and the version that fixes it.
 //! - [`gather`]: reads advisories out of files, directories and archives
 //! - [`database`]: the file they are kept in: a table sorted by package, so that a lookup reads a few kilobytes of it, however large it is
 //! - [`lookup`]: which advisories concern a version, and which of them are one vulnerability under several names

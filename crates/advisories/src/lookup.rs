@@ -16,7 +16,7 @@ pub struct Known {
     pub summary: String,
     /// The worst that is said of it.
     pub severity: Severity,
-    /// The lowest version above the one that was asked for in which it is mended.
+    /// The lowest version above the one that was asked for in which it is fixed.
     pub fixed: Option<String>,
 }
 
@@ -29,7 +29,7 @@ pub struct Answer {
     pub undecided: Vec<(String, String)>,
 }
 
-/// Advisories of one vulnerability: all their names, and each with the version that mends it.
+/// Advisories of one vulnerability: all their names, and each with the version that fixes it.
 type Group<'a> = (BTreeSet<&'a str>, Vec<(&'a Advisory, Option<String>)>);
 
 /// What advisories of a package say of a version of it.
@@ -110,7 +110,7 @@ fn merged(ecosystem: Ecosystem, names: &BTreeSet<&str>, members: &[(&Advisory, O
     }
 }
 
-/// Whether an advisory concerns a version; if so, the version that mends it, where one is known.
+/// Whether an advisory concerns a version; if so, the version that fixes it, where one is known.
 fn concerns(
     ecosystem: Ecosystem,
     written: &str,
@@ -118,7 +118,7 @@ fn concerns(
     advisory: &Advisory,
 ) -> Result<Option<Option<String>>, String> {
     let listed = advisory.versions.iter().any(|listed| {
-        // A text that is no version can still be the same text.
+        // A text that is not a version can still be the same text.
         listed == written
             || ecosystem
                 .version(listed)
@@ -169,7 +169,7 @@ fn within(ecosystem: Ecosystem, version: &Version, range: &[Event]) -> Result<bo
     }
     let mut events = Vec::new();
     for event in range {
-        // What is mended in a version and comes back in it is there in it; what comes in a version and ends behind it is there in it.
+        // What is fixed in a version and comes back in it is there in it; what comes in a version and ends behind it is there in it.
         let (text, kind) = match event {
             Event::Fixed(text) => (text, 0),
             Event::Introduced(text) => (text, 1),
@@ -238,7 +238,7 @@ mod tests {
             // One version alone.
             ("+1.0 =1.0", "1.0", true),
             ("+1.0 =1.0", "1.0.1", false),
-            // Mended and broken again in the same version.
+            // Fixed and broken again in the same version.
             ("+0 !2.0 +2.0 !3.0", "2.0", true),
             ("+0 <1.5", "1.4", true),
             ("+0 <1.5", "1.5", false),

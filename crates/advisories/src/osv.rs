@@ -128,14 +128,14 @@ pub struct Read {
 /// Reads one advisory.
 ///
 /// # Errors
-/// What is no advisory of the schema, in words.
+/// What is not an advisory of the schema, in words.
 pub fn read(json: &[u8]) -> Result<Read, String> {
     let document: Document =
-        serde_json::from_slice(json).map_err(|error| format!("this is no advisory of the OSV schema: {error}"))?;
+        serde_json::from_slice(json).map_err(|error| format!("this is not an advisory of the OSV schema: {error}"))?;
     let modified = document
         .modified
         .parse()
-        .map_err(|_| format!("`modified` of {} is no time: `{}`", document.id, document.modified))?;
+        .map_err(|_| format!("`modified` of {} is not a time: `{}`", document.id, document.modified))?;
     let withdrawn = document.withdrawn.is_some();
     let word = Specific::text(document.database_specific.as_ref(), "severity");
     let mut aliases = document.aliases.unwrap_or_default();

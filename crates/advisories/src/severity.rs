@@ -15,7 +15,7 @@ pub enum Level {
     Low,
     /// Below 7.
     Medium,
-    /// Nobody says; it stands between, since it may be any.
+    /// No one says; it stands between, since it may be any.
     Unknown,
     /// Below 9.
     High,
@@ -70,7 +70,7 @@ pub struct Severity {
 }
 
 impl Severity {
-    /// Nobody says.
+    /// No one says.
     pub const UNKNOWN: Severity = Severity {
         level: Level::Unknown,
         score: None,

@@ -51,12 +51,12 @@ impl Ecosystem {
     /// Reads a version.
     ///
     /// # Errors
-    /// A text that is no version under PEP 440; Maven takes every text.
+    /// A text that is not a version under PEP 440; Maven takes every text.
     pub fn version(self, text: &str) -> Result<Version, String> {
         match self {
             Ecosystem::PyPI => pep440_rs::Version::from_str(text.trim())
                 .map(|version| Version(Order::Python(version)))
-                .map_err(|_| format!("`{text}` is no version as PEP 440 has them")),
+                .map_err(|_| format!("`{text}` is not a version as PEP 440 has them")),
             Ecosystem::Maven => Ok(Version(Order::Maven(maven::Version::new(text.trim())))),
         }
     }

@@ -76,7 +76,7 @@ fn what_is_gathered_is_found_again() {
     );
     assert_eq!(known(Ecosystem::PyPI, "some-lib", "2.5"), []);
     assert_eq!(known(Ecosystem::Maven, "org.example:lib", "2.14.1").len(), 1);
-    // An archive of one ecosystem is no database of another.
+    // An archive of one ecosystem is not a database of another.
     assert_eq!(known(Ecosystem::Maven, "org.example:other", "1.0"), []);
     assert!(
         database

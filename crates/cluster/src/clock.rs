@@ -42,7 +42,7 @@ fn jumped(before: Timestamp, after: Timestamp, passed: Duration) -> Option<Signe
     (beyond.abs() > JUMP).then_some(beyond)
 }
 
-/// Counts every jump of the clock, a second late at most: the machine slept, or somebody set its time. Ends with the cluster.
+/// Counts every jump of the clock, a second late at most: the machine slept, or someone set its time. Ends with the cluster.
 pub(crate) async fn jumps(told: watch::Sender<u64>, stopping: CancellationToken) {
     let mut before = (now(), Instant::now());
     loop {

@@ -21,7 +21,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 pub struct ClusterConfig {
     /// The cluster's directory: database, `pki`, `logs`, `pods`, `volumes`, `uploads`. Made if missing; one cluster at a time.
     pub home: PathBuf,
-    /// Keep objects in memory only, for a cluster that nobody comes back to.
+    /// Keep objects in memory only, for a cluster that no one comes back to.
     pub in_memory: bool,
     /// The executable that sandboxes are started from; it must call `stoke_sandbox::main_if_sandboxed` first. `None`: the running one.
     pub executable: Option<PathBuf>,

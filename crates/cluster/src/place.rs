@@ -1,6 +1,6 @@
-//! Where an API server listens: a loopback address and a port of its own, the same after every restart while nobody else has them.
+//! Where an API server listens: a loopback address and a port of its own, the same after every restart while no one else has them.
 //!
-//! A program that listens on all addresses has its port on every loopback address, too, and cannot start while somebody has the port on one
+//! A program that listens on all addresses has its port on every loopback address, too, and cannot start while someone has the port on one
 //! of them. So the ports are ones that no usual program has; 6443 is every other Kubernetes'.
 
 use std::hash::{DefaultHasher, Hash, Hasher};

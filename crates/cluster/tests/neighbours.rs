@@ -1,5 +1,5 @@
-//! A cluster beside programs that listen on all addresses: either may start first. In a network of its own, so that nobody else's programs
-//! decide, and nobody else is in the way.
+//! A cluster beside programs that listen on all addresses: either may start first. In a network of its own, so that no one else's programs
+//! decide, and no one else is in the way.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 

@@ -383,7 +383,7 @@ fn restart(value: &Node, path: &str, target: &mut Target, report: &mut Report) {
         report.lost(
             place("restartCounterResetMillis"),
             &join(path, "restartCounterResetMillis"),
-            "a long run does not give the retries back; only the wait before the next one begins anew after ten minutes",
+            "a long run does not give the retries back; only the wait before the next one begins again after ten minutes",
             "raise onFailureRetries",
         );
     }

@@ -179,7 +179,7 @@ fn program<'a>(command: &'a Command, report: &mut Report) -> Option<&'a [Word]> 
         report.lost(
             first.place,
             "",
-            format!("`{said}` is no submission, and a manifest runs nothing else"),
+            format!("`{said}` is not a submission, and a manifest runs nothing else"),
             "keep it where the script is, or make it an init container of the driver",
         );
     }
@@ -197,7 +197,7 @@ fn about_the_line(command: &Command, report: &mut Report) {
         );
     }
     match command.operator {
-        Some(("&", place)) => report.idle(place, "", "`&` is left out: nobody waits for a manifest", ""),
+        Some(("&", place)) => report.idle(place, "", "`&` is left out: nothing waits for a manifest", ""),
         Some((operator, place)) => report.lost(
             place,
             "",

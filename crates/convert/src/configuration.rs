@@ -89,11 +89,11 @@ const OF_THE_SUBMITTER: [(&str, &str); 9] = [
     ("spark.kubernetes.context", "the operator submits to its own cluster"),
     (
         "spark.kubernetes.submission.waitAppCompletion",
-        "nobody waits; `kubectl wait` and the status tell of the end",
+        "nothing waits; `kubectl wait` and the status tell of the end",
     ),
     (
         "spark.kubernetes.report.interval",
-        "nobody waits; the status is kept by the operator",
+        "nothing waits; the status is kept by the operator",
     ),
     (
         "spark.kubernetes.submission.connectionTimeout",
@@ -239,7 +239,7 @@ fn take_prefix(settings: &mut Settings, prefix: &str, mut take: impl FnMut(&str,
     });
 }
 
-/// Spark starts two executors when nobody says how many, the published operator one.
+/// Spark starts two executors when no one says how many, the published operator one.
 fn instances(settings: &Settings, target: &mut Target, report: &mut Report) {
     let dynamic = settings
         .get("spark.dynamicAllocation.enabled")

@@ -1,7 +1,7 @@
 //! A shell script's simple commands: words with their places, variables filled in where their value is known.
 //!
 //! Quotes, comments, continued lines, assignments and parameters (`$A`, `${A}`, `${A:-b}`) are read as POSIX says. What only a run can tell
-//! (substituted commands, positional parameters, variables nobody set) stays in the word as written and is listed with it. Control flow,
+//! (substituted commands, positional parameters, variables no one set) stays in the word as written and is listed with it. Control flow,
 //! pipes and redirections are recorded, not followed.
 
 use std::collections::BTreeMap;

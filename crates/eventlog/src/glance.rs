@@ -22,7 +22,7 @@ const END: &[u8] = br#"{"Event":"SparkListenerApplicationEnd""#;
 pub struct Glance {
     /// The Spark that wrote it; empty when the log does not tell.
     pub spark_version: String,
-    /// How it started. Without it the log is of nobody yet.
+    /// How it started. Without it the log is of no one yet.
     pub start: Option<ApplicationStart>,
     /// How it ended.
     pub end: Option<ApplicationEnd>,
@@ -31,7 +31,7 @@ pub struct Glance {
 /// Looks at a log.
 ///
 /// # Errors
-/// When one of its files cannot be opened. Bytes that cannot be decoded end the look, they are no error.
+/// When one of its files cannot be opened. Bytes that cannot be decoded end the look, they are not error.
 pub fn glance(source: &Source, log: &Log) -> Result<Glance, SourceError> {
     let mut seen = Glance::default();
     let (Some(first), Some(last)) = (log.parts.first(), log.parts.last()) else {

@@ -77,7 +77,7 @@ impl Log {
     }
 }
 
-/// Finds the logs of a listing, sorted by path. Files that are no logs (hidden ones, empty ones, files deeper down) are passed over.
+/// Finds the logs of a listing, sorted by path. Files that are not logs (hidden ones, empty ones, files deeper down) are passed over.
 pub fn logs(entries: impl IntoIterator<Item = Entry>) -> Vec<Log> {
     let mut single = Vec::new();
     let mut rolling: BTreeMap<String, Vec<(String, Entry)>> = BTreeMap::new();

@@ -191,7 +191,7 @@ impl Source {
     /// Removes the directory of a rolling log, once it is empty. Stores have no directories.
     pub fn delete_directory(&self, path: &str) {
         if let Kind::Directory(root) = &self.0 {
-            // What somebody else put there stays, and the directory with it.
+            // What someone else put there stays, and the directory with it.
             let _ = std::fs::remove_dir(root.join(path));
         }
     }

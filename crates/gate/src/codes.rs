@@ -16,7 +16,7 @@ pub struct Code {
     pub what: &'static str,
     /// Why it matters.
     pub why: &'static str,
-    /// How it is mended.
+    /// How it is fixed.
     pub fix: &'static str,
 }
 

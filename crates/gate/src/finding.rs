@@ -180,7 +180,7 @@ impl Finding {
         finding
     }
 
-    /// The same as something that could not be told, which does not pass.
+    /// The same as something that could not be determined, which does not pass.
     #[must_use]
     pub fn unknown(mut self) -> Finding {
         self.severity = Severity::Error;

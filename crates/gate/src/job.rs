@@ -63,7 +63,7 @@ pub enum Kind {
     Text,
     /// Text that is too long to be held; it is looked through for secrets piece by piece.
     Large,
-    /// What is no text.
+    /// What is not a text.
     Binary,
 }
 
@@ -93,7 +93,7 @@ pub struct File {
     pub name: String,
     /// Where it is, for gates that open it themselves.
     pub path: PathBuf,
-    /// Its text; empty for archives and what is no text.
+    /// Its text; empty for archives and what is not a text.
     pub source: Arc<Source>,
     /// What it is.
     pub kind: Kind,
@@ -124,7 +124,7 @@ pub struct Absent {
 }
 
 impl File {
-    /// Its objects; none of a file that is no manifest.
+    /// Its objects; none of a file that is not a manifest.
     #[must_use]
     pub fn documents(&self) -> &[Document] {
         match &self.kind {

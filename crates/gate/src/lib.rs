@@ -7,9 +7,9 @@
 //! - [`derived`], [`sizing`], [`nodes`], [`policies`]: the pods an application becomes, whether they fit their namespace and any node, and what policies
 //!   say of them; the operator's admission asks here too
 //! - [`runs`]: what only running shows (tests, an API server, a start of Spark): what is to be run, and what came of it
-//! - [`codes`]: what every code means, why it matters and how it is mended
+//! - [`codes`]: what every code means, why it matters and how it is fixed
 //!
-//! A gate that lacks what it needs cannot tell, and what cannot be told does not pass. [`job::read`] reads the job's files, the gate of SQL the grammars in
+//! A gate that lacks what it needs cannot tell, and what cannot be determined does not pass. [`job::read`] reads the job's files, the gate of SQL the grammars in
 //! the jars of the Sparks it is given, and the gate of dependencies archives, files that requirements include and the database of advisories; nothing else here reads a file, asks a cluster or looks at a clock (but for how long a gate took).
 
 pub mod codes;
@@ -65,7 +65,7 @@ pub struct Settings {
     pub submission: stoke_submit::application::Settings,
     /// Which licences the job may have, as a file like `stoke-licences.yaml`. None: that of the job itself, if there is one.
     pub licences: Option<std::sync::Arc<stoke_model::manifest::Source>>,
-    /// What is wrong with a data contract. None: contracts cannot be told.
+    /// What is wrong with a data contract. None: contracts cannot be determined.
     pub contracts: Option<ContractReader>,
     /// Nodes that pods are held against, beside those of the job's own manifests.
     pub nodes: Vec<k8s_openapi::api::core::v1::Node>,

@@ -1,4 +1,4 @@
-//! Pods against the shapes of nodes: one that no node can hold waits for ever, unless somebody adds another node.
+//! Pods against the shapes of nodes: one that no node can hold waits for ever, unless someone adds another node.
 //!
 //! Only what holds for an empty node is told: labels, taints, and allocatable amounts less nothing. What DaemonSets and others take is not known here.
 
@@ -166,7 +166,7 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Node>, String> {
         for item in items {
             let kind = item["kind"].as_str().unwrap_or("Node");
             if kind != "Node" {
-                return Err(format!("a {kind} is no Node"));
+                return Err(format!("a {kind} is not a Node"));
             }
             nodes.push(serde_json::from_value(item).map_err(|error| error.to_string())?);
         }

@@ -65,7 +65,7 @@ pub enum NoPython {
 /// The texts that a program gives to a Spark session's `sql`, to `functions.expr`, `selectExpr` and `filter`, and its types and schemas in DDL.
 ///
 /// # Errors
-/// Where the program is no Python. What could be read of it is not returned, since it may be read wrongly.
+/// Where the program is not a Python. What could be read of it is not returned, since it may be read wrongly.
 pub fn sql_strings(text: &str) -> Result<Vec<SqlString>, NoPython> {
     let tree = tree(text)?;
     let program = Program::of(tree.root_node(), text);
@@ -425,7 +425,7 @@ impl<'a> Program<'a> {
                     '\\' | '\'' | '"' => Some(escaped),
                     '\n' => None,
                     'a' | 'b' | 'f' | 'v' | '0'..='7' | 'x' | 'u' | 'U' | 'N' => {
-                        // Rare in SQL: one character that is no part of its grammar but of a literal.
+                        // Rare in SQL: one character that is not a part of its grammar but of a literal.
                         text.push('?', at);
                         let length = rest
                             .char_indices()

@@ -17,7 +17,7 @@ use crate::{Settings, gates};
 pub enum Verdict {
     /// There was nothing for it to look at.
     NotApplicable,
-    /// It runs something, and nobody asked for that.
+    /// It runs something, and no one asked for that.
     NotAsked,
     /// Nothing is wrong.
     Pass,
@@ -155,7 +155,7 @@ pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
 fn worst(gates: &[GateReport], waivers: &[Finding]) -> Verdict {
     let verdicts = gates.iter().map(|report| report.verdict);
     let verdicts = verdicts.chain(waivers.iter().any(Finding::fails).then_some(Verdict::Fail));
-    // A failure is known; what cannot be told is not.
+    // A failure is known; what cannot be determined is not.
     let rank = |verdict: &Verdict| match verdict {
         Verdict::NotApplicable | Verdict::NotAsked => 0,
         Verdict::Pass => 1,

@@ -115,7 +115,7 @@ impl Waivers {
             let left = expires.since(today).map_or(0, |span| span.get_days().into());
             if today > *expires {
                 let message = format!("the waiver of `{code}` expired on {expires}; its owner is {owner}");
-                let fix = "mend what it waives and remove it, or agree on another date with its owner";
+                let fix = "fix what it waives and remove it, or agree on another date with its owner";
                 found.push(said(Severity::Error, "waiver-expired", message, fix));
             } else if !used && all_gates {
                 let message = format!("the waiver of `{code}` waives nothing");
@@ -126,7 +126,7 @@ impl Waivers {
                     Severity::Warning,
                     "waiver-ends-soon",
                     message,
-                    "mend what it waives before",
+                    "fix what it waives before",
                 ));
             }
         }
@@ -226,7 +226,7 @@ fn read_waiver(item: &Node) -> Result<Waiver, Vec<Fault<'_>>> {
                     item.place,
                     key,
                     message,
-                    format!("add `{key}`: somebody must be able to tell why this passes, and until when"),
+                    format!("add `{key}`: someone must be able to tell why this passes, and until when"),
                 ));
             }
             None => {}
@@ -239,7 +239,7 @@ fn read_waiver(item: &Node) -> Result<Waiver, Vec<Fault<'_>>> {
     let mut pattern = |key: &'static str, text: &str| match glob::Pattern::new(text) {
         Ok(pattern) => (!text.is_empty()).then_some(pattern),
         Err(cause) => {
-            let message = format!("`{text}` is no pattern: {cause}");
+            let message = format!("`{text}` is not a pattern: {cause}");
             faults.push((
                 place_of(key),
                 key,
@@ -265,7 +265,7 @@ fn read_waiver(item: &Node) -> Result<Waiver, Vec<Fault<'_>>> {
     }
     let date = expires.parse::<Date>();
     if let (Err(_), false) = (&date, expires.is_empty()) {
-        let message = format!("`{expires}` is no date");
+        let message = format!("`{expires}` is not a date");
         faults.push((
             place_of("expires"),
             "expires",

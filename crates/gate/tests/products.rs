@@ -91,7 +91,7 @@ const REPOSITORIES: [&[(&str, &str)]; 8] = [
     ],
     // One application for each environment, in a directory of its own.
     &[("dev/app.yaml", BASE), ("prod/app.yaml", BASE)],
-    // What somebody else's objects make of names that are given to them.
+    // What someone else's objects make of names that are given to them.
     &[
         ("app.yaml", BASE_WITH_SETTINGS),
         (

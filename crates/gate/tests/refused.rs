@@ -113,7 +113,7 @@ const CASES: [&[&str]; 55] = [
     &["spark.cleaner.periodicGC.interval=0"],
 ];
 
-/// Starts a Spark with each configuration in a cluster of its own kind, which is no `local[n]`: there dynamic allocation is not looked at.
+/// Starts a Spark with each configuration in a cluster of its own kind, which is not a `local[n]`: there dynamic allocation is not looked at.
 const SCRIPT: &str = r#"
 import json, sys
 from pyspark import SparkConf, SparkContext

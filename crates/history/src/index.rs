@@ -1,6 +1,6 @@
 //! The shelf of applications: which logs there are, what they are, and the applications that were asked for lately.
 //!
-//! A log is looked at once (its first lines and its end) and again only when it has changed; it is replayed when somebody asks for what is
+//! A log is looked at once (its first lines and its end) and again only when it has changed; it is replayed when someone asks for what is
 //! in it. Applications stay in memory up to [`Settings::memory`], the ones asked for longest ago leave first.
 
 use std::collections::{HashMap, HashSet};
@@ -116,7 +116,7 @@ struct Loaded {
     used: Instant,
 }
 
-/// A log that is still written is kept anew when it has grown by this part of its size.
+/// A log that is still written is kept again when it has grown by this part of its size.
 const GROWTH: u64 = 8;
 
 /// Bytes of memory an answer may take while it is made: lists of stages and tasks in order, and the numbers of a summary.
@@ -354,7 +354,7 @@ impl Index {
             return Ok(Some(view));
         }
         let _alone = lock(&self.replaying);
-        // Somebody else may have replayed it meanwhile.
+        // Someone else may have replayed it meanwhile.
         if let Some(view) = self.in_memory(path, &known.stamp) {
             return Ok(Some(view));
         }
@@ -477,7 +477,7 @@ fn tell(log: &Log, replayed: &Replayed) {
             offset = fault.offset,
             what = fault.what,
             lines = report.bad_lines,
-            "a line of an event log is no event"
+            "a line of an event log is not an event"
         );
     }
     if let Some(cut) = report.truncated.as_ref().filter(|_| !log.in_progress) {

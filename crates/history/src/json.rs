@@ -56,7 +56,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Whether nobody listens any more.
+    /// Whether no one listens any more.
     pub fn is_broken(&self) -> bool {
         self.broken.is_some()
     }

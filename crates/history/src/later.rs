@@ -78,7 +78,7 @@ impl<S: Steps> Stream for Later<S> {
                             return Poll::Ready(Some(Ok(bytes)));
                         }
                         Ok((_, Ok(None))) => return Poll::Ready(None),
-                        // The connection ends without its last chunk: nobody takes the part for the whole.
+                        // The connection ends without its last chunk: no one takes the part for the whole.
                         Ok((_, Err(error))) => {
                             tracing::warn!(%error, "an answer could not be finished");
                             return Poll::Ready(Some(Err(error)));

@@ -70,7 +70,7 @@ enum Turn {
 #[error("the answer is a long one")]
 struct TooLong;
 
-/// Long answers about applications that have ended, for as long as somebody reads them: who asks the same gets the same.
+/// Long answers about applications that have ended, for as long as someone reads them: who asks the same gets the same.
 #[derive(Debug, Default)]
 struct Shared(Mutex<HashMap<Question, Known>>);
 
@@ -216,7 +216,7 @@ fn broken(error: &dyn Display) -> Failure {
     Failure::Broken(error.to_string())
 }
 
-/// Writes an answer and puts it aside. Stops when nobody asks for it any more, and with nothing when it turns out to be a long one and all
+/// Writes an answer and puts it aside. Stops when no one asks for it any more, and with nothing when it turns out to be a long one and all
 /// turns of long ones are taken.
 fn taken(
     spool: &Spool,

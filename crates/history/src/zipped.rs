@@ -18,7 +18,7 @@ use crate::listing::Attempt;
 const STEP: usize = 256 << 10;
 const FOUR_GIB: u64 = 1 << 32;
 
-/// Bytes the zip wrote that nobody took yet.
+/// Bytes the zip wrote that no one took yet.
 #[derive(Debug, Clone, Default)]
 struct Out(Arc<Mutex<Vec<u8>>>);
 

@@ -21,7 +21,7 @@ fn what_if(run: &Run, plans: &str, out: &mut impl Write) -> Result<(), Box<dyn s
         let outcome = whatif::what_if(run, plan)?;
         let took = start.elapsed();
         writeln!(out, "{}", serde_json::to_string(&outcome)?)?;
-        writeln!(out, "{}\n(reckoned in {took:?})", outcome.lines().join("\n"))?;
+        writeln!(out, "{}\n(computed in {took:?})", outcome.lines().join("\n"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Bundles: what goes in comes out, without its secrets; what is no bundle is refused.
+//! Bundles: what goes in comes out, without its secrets; what is not a bundle is refused.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

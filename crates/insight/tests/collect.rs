@@ -107,7 +107,7 @@ fn metrics_of_plans_are_summed_over_tasks_and_driver() {
 #[test]
 fn a_log_is_read_from_its_place_and_its_faults_are_told() {
     let directory = tempfile::tempdir().unwrap();
-    let text = format!("{LOG}this is no event\n{{\"Event\":\"SparkListenerJobSta");
+    let text = format!("{LOG}this is not an event\n{{\"Event\":\"SparkListenerJobSta");
     std::fs::write(directory.path().join("spark-1.inprogress"), text).unwrap();
     let source = Source::directory(directory.path());
     let log = source.logs().unwrap().remove(0);

@@ -210,7 +210,7 @@ fn every_column_of_the_specification_is_there_or_left_out_for_a_reason() {
         let rest = name.strip_prefix("x_");
         assert!(
             rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_alphanumeric())),
-            "{name} is no column of the specification and does not begin with x_"
+            "{name} is not a column of the specification and does not begin with x_"
         );
     }
 }

@@ -28,7 +28,7 @@ const VALIDATOR: [&str; 4] = [
     "pandera==0.17.2",
 ];
 
-/// What the validator says of our rows by FOCUS 1.0, the newest it knows, and why that is no fault of rows of FOCUS 1.2.
+/// What the validator says of our rows by FOCUS 1.0, the newest it knows, and why that is not a fault of rows of FOCUS 1.2.
 const COMPLAINTS: [(&str, &str); 13] = [
     ("BillingAccountId_IsString", READS_NUMBERS),
     ("BillingAccountName_IsString", READS_NUMBERS),

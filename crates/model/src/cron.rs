@@ -35,7 +35,7 @@ struct Fields {
     any_weekday: bool,
 }
 
-/// Why a text is no schedule.
+/// Why a text is not a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("schedule {schedule:?}: {reason}")]
 pub struct InvalidSchedule {

@@ -64,7 +64,7 @@ pub const LEADER_LEASE: &str = "spark-operator-controller-lock";
 pub const WEBHOOK_CONFIGURATION: &str = "spark-operator-webhook";
 /// Volumes with this prefix become Spark's local directories.
 pub const LOCAL_DIR_VOLUME_PREFIX: &str = "spark-local-dir-";
-/// Reason of a SparkConnect's condition whose server was stopped because nobody used it.
+/// Reason of a SparkConnect's condition whose server was stopped because no one used it.
 pub const REASON_IDLE: &str = "Idle";
 
 /// Longest DNS label, and longest label value.

@@ -44,7 +44,7 @@ const BETWEEN: [char; 4] = ['.', '_', '-', ' '];
 /// ```
 pub fn is_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    // A keytab's path is no secret, and `service.keytab` the usual end of one.
+    // A keytab's path is not a secret, and `service.keytab` the usual end of one.
     let own = lower.replace("keytab", "");
     let (of_spark, others) = WORDS.split_at(OF_SPARK);
     of_spark.iter().any(|parts| has(&lower, parts)) || others.iter().any(|parts| has(&own, parts))

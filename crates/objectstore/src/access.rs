@@ -1,4 +1,4 @@
-//! Who may ask: whoever signs with the installation's key, by Signature Version 4, in the header or in the URL. Nobody else is answered.
+//! Who may ask: whoever signs with the installation's key, by Signature Version 4, in the header or in the URL. No one else is answered.
 
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};

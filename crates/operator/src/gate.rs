@@ -160,7 +160,7 @@ fn shard(key: &Key, count: usize) -> usize {
 
 async fn changed<T>(receiver: &mut watch::Receiver<T>) {
     if receiver.changed().await.is_err() {
-        // Nobody is left to change it.
+        // No one is left to change it.
         std::future::pending().await
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the operator lives (its queues move) and is ready (it has seen everything once).
 //!
 //! A sentinel key goes through each work queue as every application does. When it stays out too long, no application is worked on either:
-//! then the process is better started anew. An API server that is down is no reason: nothing would be better after a restart.
+//! then the process is better started again. An API server that is down is no reason: nothing would be better after a restart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,7 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key that nobody owns.
+    /// The key that no one owns.
     pub(crate) fn sentinel() -> Key {
         Key::new("", "sentinel")
     }

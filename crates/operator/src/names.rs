@@ -37,7 +37,7 @@ pub fn submission_id(app: &SparkApplication, spec_digest: &str, execution: i32, 
 }
 
 /// The trace id of a run, 32 hexadecimal digits as in a W3C trace context: its submission id without the hyphens, so that either is
-/// found by the other. A submission id that is no UUID gives its digest.
+/// found by the other. A submission id that is not a UUID gives its digest.
 #[must_use]
 pub fn trace_id(submission_id: &str) -> String {
     let digits: String = submission_id.chars().filter(|digit| *digit != '-').collect();

@@ -92,7 +92,7 @@ impl Reach {
         })
     }
 
-    /// Returns when a question may be asked: at once while the server answers; else in turn, or when it has answered somebody.
+    /// Returns when a question may be asked: at once while the server answers; else in turn, or when it has answered someone.
     pub(crate) async fn turn(&self) {
         let mut returns = self.returns();
         loop {

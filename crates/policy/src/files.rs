@@ -110,7 +110,7 @@ fn collect(path: &Path, below: &str, found: &mut Vec<PolicyFile>) -> Result<(), 
     for entry in std::fs::read_dir(path).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // Hidden files are somebody else's, and mounted ConfigMaps keep older versions of themselves there.
+        // Hidden files are someone else's, and mounted ConfigMaps keep older versions of themselves there.
         if name.starts_with('.') {
             continue;
         }

@@ -54,7 +54,7 @@ impl PolicySet {
     /// ```
     ///
     /// # Errors
-    /// Everything that is wrong with them: a set with a part that cannot be used is no set.
+    /// Everything that is wrong with them: a set with a part that cannot be used is not a set.
     pub fn load(files: &[PolicyFile]) -> Result<Self, Vec<Problem>> {
         Self::load_with(files, &Map::new(), Settings::default())
     }

@@ -10,7 +10,7 @@ use crate::data::Conflict;
 use crate::module::Module;
 use crate::problem::{Problem, at};
 
-/// Everything that is said twice.
+/// Everything that is given twice.
 pub(crate) fn problems(modules: &[Module]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut defaults = BTreeSet::new();

@@ -30,7 +30,7 @@ struct Form {
     precision: Option<usize>,
 }
 
-/// The widest field; more is somebody's mistake.
+/// The widest field; more is someone's mistake.
 const MAX_WIDTH: usize = 1_000;
 
 /// Formats values.
@@ -72,7 +72,7 @@ pub(crate) fn sprintf(format: &str, values: impl IntoIterator<Item = Value>) -> 
 struct Given<'a> {
     arguments: &'a [Argument],
     next: usize,
-    /// True after `[n]`: which arguments are left over cannot be told any more.
+    /// True after `[n]`: which arguments are left over cannot be determined any more.
     reordered: bool,
     /// True when `[n]` leads nowhere.
     is_bad: bool,

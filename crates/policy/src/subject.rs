@@ -136,7 +136,7 @@ pub struct Known {
     /// Other objects: those given together with it, and what a cluster has in its namespace. `data.stoke.objects`, and Gatekeeper's
     /// `data.inventory`.
     pub objects: Option<Vec<Value>>,
-    /// Images, as they are written, whose signatures somebody verified: `data.stoke.images[image].signed`.
+    /// Images, as they are written, whose signatures someone verified: `data.stoke.images[image].signed`.
     pub images: BTreeMap<String, bool>,
 }
 

@@ -1,7 +1,7 @@
 //! Kinds of values that can be told without evaluating: `upper(1)` is undefined for everybody, and a rule with it never fires.
 //!
 //! OPA refuses such modules. Told are: arguments of builtins that are of another kind than they take, equality of values that are never of one kind,
-//! operators on what is no number (or set), and steps into what has no such part. What comes out of `input`, `data` and functions may be anything.
+//! operators on what is not a number (or set), and steps into what has no such part. What comes out of `input`, `data` and functions may be anything.
 //!
 //! Source of the builtins' types: `signatures.tsv`, which `scripts/record-opa` writes.
 

@@ -70,7 +70,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// What is too far when nobody says.
+    /// What is too far when no one says.
     #[must_use]
     pub fn usual_threshold(self) -> f64 {
         match self {

@@ -2,7 +2,7 @@
 
 use stoke_model::manifest::Complaint;
 
-/// What stopped a run. A check that cannot be told for what single files hold is no such error; it is a result.
+/// What stopped a run. A check that cannot be determined for what single files hold is no such error; it is a result.
 #[derive(Debug, thiserror::Error)]
 pub enum QualityError {
     /// The contract is wrong; the complaints say where and how.

@@ -8,7 +8,7 @@
 //! [`contract`] reads what is wanted, [`data`] finds files and reads columns, [`column`] brings their types into a few classes, and [`engine`] computes
 //! all checks in one pass, after footers have answered what they can. [`run()`] puts these together.
 //!
-//! What cannot be told is a failure and says why. This room never changes the data and opens no connection of its own. Rules in SQL are answered by a
+//! What cannot be determined is a failure and says why. This room never changes the data and opens no connection of its own. Rules in SQL are answered by a
 //! runner that is passed in ([`sql`], [`run_with()`]).
 
 pub mod column;

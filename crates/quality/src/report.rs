@@ -25,9 +25,9 @@ pub struct Report {
     pub data: DataSummary,
     /// When.
     pub at: Timestamp,
-    /// Fail when a check of severity error fails or cannot be told, and is not waived.
+    /// Fail when a check of severity error fails or cannot be determined, and is not waived.
     pub verdict: Verdict,
-    /// Percent: the mean over the checks of the share of rows that are as wanted; of checks that are not of rows 0 or 100. A check that cannot be told is 0.
+    /// Percent: the mean over the checks of the share of rows that are as wanted; of checks that are not of rows 0 or 100. A check that cannot be determined is 0.
     /// Warnings and checks that still learn are left out. None without checks.
     pub score: Option<f64>,
     /// Each check.
@@ -69,7 +69,7 @@ pub enum Verdict {
     Fail,
     /// It could not be found out; counts as a failure.
     CannotTell,
-    /// It failed, or could not be told, and that is accepted until some day.
+    /// It failed, or could not be determined, and that is accepted until some day.
     Waived,
     /// There are not yet enough earlier runs to compare with.
     Learning,
@@ -92,7 +92,7 @@ pub struct CheckResult {
     pub at: At,
     /// How it ended.
     pub verdict: Verdict,
-    /// Why it could not be told, or what else there is to say.
+    /// Why it could not be determined, or what else there is to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What was wanted, in words.
@@ -159,7 +159,7 @@ impl Report {
             return format!("as the contract says: {} checks{score}", self.checks.len());
         }
         let told = |check: &&CheckResult| match (check.verdict, check.considered, check.unexpected) {
-            (Verdict::CannotTell, ..) => format!("{} cannot be told", check.id),
+            (Verdict::CannotTell, ..) => format!("{} cannot be determined", check.id),
             (_, Some(considered), Some(unexpected)) => format!("{} ({unexpected} of {considered})", check.id),
             _ => check.id.clone(),
         };
@@ -271,7 +271,7 @@ impl fmt::Display for Report {
         let score = self.score.map_or_else(String::new, |score| format!(", score {score}"));
         writeln!(
             f,
-            "{}: {} passed, {} failed, {} could not be told, {} waived{score}",
+            "{}: {} passed, {} failed, {} could not be determined, {} waived{score}",
             self.verdict,
             count(Verdict::Pass),
             count(Verdict::Fail),

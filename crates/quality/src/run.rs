@@ -304,7 +304,7 @@ fn waive(result: &mut CheckResult, waivers: &[&Waiver], now: Timestamp) {
 /// The checks that set rows aside, and how many rows there are.
 ///
 /// # Errors
-/// When a check that should could not be told.
+/// When a check that should could not be determined.
 fn separators<'a>(
     plan: &Plan<'_>,
     finished: &'a [Finished],
@@ -320,7 +320,7 @@ fn separators<'a>(
         }
         if one.result.verdict == Verdict::CannotTell {
             return Err(format!(
-                "{} could not be told, so rows could not be told apart and none were set aside",
+                "{} could not be determined, so rows could not be told apart and none were set aside",
                 of.id
             ));
         }

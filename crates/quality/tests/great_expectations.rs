@@ -150,7 +150,7 @@ fn meant(case: &Case, verdict: Verdict) -> bool {
             _ => case.data == "none" && verdict == Verdict::CannotTell,
         };
     }
-    // A check that does not fit the type of the column cannot be told; over no rows at all the library never finds out, and passes.
+    // A check that does not fit the type of the column cannot be determined; over no rows at all the library never finds out, and passes.
     let nothing = case.data == "none" && verdict == Verdict::CannotTell;
     // One end of a range is a date and the other a timestamp, which are two kinds to Python.
     let mixed = case

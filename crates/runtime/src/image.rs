@@ -124,7 +124,7 @@ impl Image {
 }
 
 impl Image {
-    /// Has its drivers and executors record their runs. A recording that is there already is not made anew.
+    /// Has its drivers and executors record their runs. A recording that is there already is not made again.
     pub(crate) fn record(&mut self, launch: &Launch) {
         if !launch.needs_recording() {
             return;
@@ -233,7 +233,7 @@ fn spark_mounts(runtime: &Runtime) -> Vec<Mount> {
 /// Spark's Python code and the Python to run it.
 ///
 /// Spark puts `python/lib/pyspark.zip` and `python/lib/py4j-<version>-src.zip` on the path of every Python it starts. From such a
-/// zip Python compiles every module anew in every process, about 0.6 s each. Where the same code is installed as a package,
+/// zip Python compiles every module again in every process, about 0.6 s each. Where the same code is installed as a package,
 /// compiled, a directory with it takes the place of the zip, under the zip's name: for Python either is an entry of its path.
 fn python_mounts(runtime: &Runtime) -> Vec<Mount> {
     let library = runtime.spark_home.join("python");

@@ -351,7 +351,7 @@ fn ask_launcher(runtime: &Runtime, java: &Java) -> Option<Vec<String>> {
         .flatten()
 }
 
-/// A heap size nobody would choose, to find it again.
+/// A heap size no one would choose, to find it again.
 const MARKER: &str = "123457k";
 
 /// The options between `-Xmx` and the main class in what the launcher printed: NUL-separated, the heap followed by the user's options (none here).

@@ -315,7 +315,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Collects every ended process; those nobody waits for are thereby gone too.
+    /// Collects every ended process; those nothing waits for are thereby gone too.
     fn reap(&mut self, socket: BorrowedFd<'_>) -> Result<(), Error> {
         while let Ok(Some((process, status))) = wait(WaitOptions::NOHANG) {
             let exit = Exit {

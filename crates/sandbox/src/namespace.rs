@@ -37,7 +37,7 @@ pub(crate) fn die_with_parent(parent: Option<u32>) -> Result<(), Error> {
     }
 }
 
-/// `unshare(2)`. The function is marked deprecated because of `CLONE_FILES`, which nobody here passes.
+/// `unshare(2)`. The function is marked deprecated because of `CLONE_FILES`, which no one here passes.
 #[expect(deprecated, reason = "the safe form is only unsound with UnshareFlags::FILES")]
 fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     debug_assert!(!flags.contains(UnshareFlags::FILES));

@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(Atn::decode(&[]).unwrap_err(), AtnError::Short);
         assert_eq!(Atn::decode(&[5, 0, 0]).unwrap_err(), AtnError::Version(5));
         assert_eq!(Atn::decode(&[4, 1, 10, 3]).unwrap_err(), AtnError::Short);
-        // One rule whose start is no state.
+        // One rule whose start is not a state.
         let wrong = [4, 1, 10, 1, 7, 0, 0, 0, 1, 9, 0, 0, 0, 0];
         assert!(matches!(
             Atn::decode(&wrong),

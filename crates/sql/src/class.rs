@@ -138,7 +138,7 @@ fn decode(error: noak::error::DecodeError) -> ClassError {
 }
 
 fn text(pool: &ConstantPool<'_>, at: cpool::Index<cpool::Utf8<'_>>) -> Result<String, ClassError> {
-    // Names are ASCII here; what is not is no name of ours.
+    // Names are ASCII here; what is not is not a name of ours.
     let bytes = pool.get(at).map_err(decode)?.content.as_bytes();
     Ok(String::from_utf8_lossy(bytes).into_owned())
 }

@@ -317,7 +317,7 @@ impl Grammar {
         self.check_as(Entry::Statement, sql)
     }
 
-    /// The same of something that is no statement.
+    /// The same of something that is not a statement.
     ///
     /// # Errors
     /// Where it stops.
@@ -500,7 +500,7 @@ impl Grammar {
     }
 }
 
-/// Tokens this room asks for by name; 0, which is no token, where the grammar has none.
+/// Tokens this room asks for by name; 0, which is not a token, where the grammar has none.
 struct Names {
     identifier: i32,
     extract: i32,

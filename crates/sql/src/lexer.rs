@@ -274,7 +274,7 @@ impl Looks for Lexer<'_> {
         };
         let next = self.symbol(at);
         let answer = match what {
-            // `1E` is no number where a letter, a digit or `_` follows: it begins an identifier.
+            // `1E` is not a number where a letter, a digit or `_` follows: it begins an identifier.
             "isValidDecimal" => !char::from_u32(u32::try_from(next).unwrap_or_default())
                 .is_some_and(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'),
             "isHint" => next == i32::from(b'+'),

@@ -153,7 +153,7 @@ impl Network {
                 }
             }
         }
-        // When a state's tokens last changed, and when they were last reckoned.
+        // When a state's tokens last changed, and when they were last computed.
         let (mut now, mut changed, mut reckoned) =
             (1_u32, vec![1_u32; atn.states.len()], vec![0_u32; atn.states.len()]);
         let (mut last_round, mut here) = (0, vec![0_u64; stride]);
@@ -245,7 +245,7 @@ fn columns(atn: &Atn) -> usize {
     usize::try_from(atn.max_token).unwrap_or_default() + 3
 }
 
-/// The end of the input has number -1; 0 is no token of any grammar, so it stands there.
+/// The end of the input has number -1; 0 is not a token of any grammar, so it stands there.
 fn column(atn: &Atn, kind: i32) -> usize {
     usize::try_from(kind.min(atn.max_token + 1)).unwrap_or_default()
 }

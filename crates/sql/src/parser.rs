@@ -3,7 +3,7 @@
 //! ANTLR's parsers choose one way at each decision, with as much of the input as that takes; what they accept is what any way through the network accepts,
 //! conditions and precedences included. So all ways are followed at once here (a generalised LL recogniser: stacks are shared as a graph), in time that is
 //! linear in the tokens for what people write, and cubic at the worst. Ways that cannot take the next token are not begun; what a state can do with a token
-//! ahead is reckoned once and kept ([`crate::moves`]).
+//! ahead is computed once and kept ([`crate::moves`]).
 //!
 //! All that is known of a text is in three lists that only grow, of rules entered, of who waits for them and of where they ended, linked by index: nothing
 //! is allocated for a token.

@@ -120,7 +120,7 @@ fn agrees(spark: &Spark) -> Result<(), Failed> {
             (None, Ok(())) => accepted += 1,
             (None, Err(error)) => wrong.push(format!("{statement}\n    Spark takes it; here {error}")),
             (Some(_), Err(_)) => refused += 1,
-            // What is drawn may be wrong beyond its grammar in ways nobody writes; what people write may not be missed.
+            // What is drawn may be wrong beyond its grammar in ways no one writes; what people write may not be missed.
             (Some(condition), Ok(())) => {
                 if of_lines.contains(&number) {
                     slipped.push(format!("{condition}: {statement}"));

@@ -1,4 +1,4 @@
-//! Texts nobody writes: long, deep and wide ones are answered, and with work that grows as they do. The work is counted, not timed.
+//! Texts no one writes: long, deep and wide ones are answered, and with work that grows as they do. The work is counted, not timed.
 
 #![allow(
     clippy::unwrap_used,

@@ -67,7 +67,7 @@ pub async fn create_application(client: &Client, namespace: &str, object: &Value
                 return serde_json::from_value(value).map_err(|error| {
                     Failure::environment(
                         "stoke::api::answer",
-                        format!("the API server's answer is no application: {error}"),
+                        format!("the API server's answer is not an application: {error}"),
                     )
                 });
             }

@@ -1,4 +1,4 @@
-//! What goes wrong, as the user sees it: a stable code, what happened, how to mend it, and the process's exit code.
+//! What goes wrong, as the user sees it: a stable code, what happened, how to fix it, and the process's exit code.
 
 use std::fmt::Display;
 
@@ -39,7 +39,7 @@ impl Failure {
         }
     }
 
-    /// Says how to mend it.
+    /// Says how to fix it.
     pub fn fix(mut self, fix: impl Display) -> Self {
         self.fix = Some(fix.to_string());
         self

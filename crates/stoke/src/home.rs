@@ -28,7 +28,7 @@ impl Home {
         Ok(Home { root })
     }
 
-    /// The home of a command that keeps nothing: nobody has to have one, and it is not created.
+    /// The home of a command that keeps nothing: no one has to have one, and it is not created.
     pub fn unused(explicit: Option<PathBuf>) -> Self {
         let nowhere = |_| Home {
             root: std::env::temp_dir().join("stoke"),

@@ -73,7 +73,7 @@ pub fn read(file: &str, changes: &Changes<'_>, terminal: &mut Terminal) -> Outco
     Ok(Manifest { documents, directory })
 }
 
-/// Makes a schedule the application that one run of it is, and says so; none for what is no schedule.
+/// Makes a schedule the application that one run of it is, and says so; none for what is not a schedule.
 fn run_of_schedule(document: &mut Document) -> Option<String> {
     if document.kind != "ScheduledSparkApplication" {
         return None;

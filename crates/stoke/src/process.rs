@@ -96,7 +96,7 @@ impl Drop for Group {
             .0
             .and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(leader) = leader {
-            // Nobody of the group may be left, which is fine.
+            // No one of the group may be left, which is fine.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
     }

@@ -88,7 +88,7 @@ impl Progress {
             };
             if let (Some(count), Some((stage, _))) = (number(count), stage_of(stage)) {
                 let entry = self.stages.entry(stage).or_default();
-                // A stage tried again counts its missing tasks anew.
+                // A stage tried again counts its missing tasks again.
                 *entry = Stage {
                     name: std::mem::take(&mut entry.name),
                     total: count,

@@ -64,7 +64,7 @@ impl Terminal {
         self.format
     }
 
-    /// True when somebody watches standard error.
+    /// True when someone watches standard error.
     pub fn interactive(&self) -> bool {
         self.interactive
     }

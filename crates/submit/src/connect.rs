@@ -125,7 +125,7 @@ pub fn ui(connect: &SparkConnect, settings: &Settings) -> Result<Ui, Application
     let port = crate::application::extras::ui_port(&conf);
     Ok(match u16::try_from(port) {
         Ok(port) if port > 0 => Ui::At(port),
-        _ => Ui::Off(format!("spark.ui.port is {port}, which is no fixed port")),
+        _ => Ui::Off(format!("spark.ui.port is {port}, which is not a fixed port")),
     })
 }
 
@@ -191,7 +191,7 @@ fn template_image(template: Option<&Value>) -> Option<String> {
     Some(container["image"].as_str()?.to_owned())
 }
 
-/// The labels of a server's pods: it is no application, and whoever looks for those must not find it.
+/// The labels of a server's pods: it is not an application, and whoever looks for those must not find it.
 fn relabel(app: &SparkApplication, conf: &mut Conf) {
     for role in ["driver", "executor"] {
         let key = |label: &str| format!("spark.kubernetes.{role}.label.{label}");
@@ -228,7 +228,7 @@ fn port(conf: &Conf) -> Result<u16, ApplicationError> {
         Ok(port) if port > 0 => Ok(port),
         _ => Err(ApplicationError::field(
             format!("spec.sparkConf.{PORT_KEY}"),
-            format!("`{text}` is no fixed port; write one between 1 and 65535, or remove the key"),
+            format!("`{text}` is not a fixed port; write one between 1 and 65535, or remove the key"),
         )),
     }
 }
@@ -454,7 +454,7 @@ mod tests {
             (json!({"spark.ui.enabled": "False"}), off("spark.ui.enabled is false")),
             (
                 json!({"spark.ui.port": "0"}),
-                off("spark.ui.port is 0, which is no fixed port"),
+                off("spark.ui.port is 0, which is not a fixed port"),
             ),
             (
                 json!({"spark.connect.ui.retainedStatements": "0"}),

@@ -23,7 +23,7 @@ fn within<E: Send + From<String> + 'static>(
 ) -> Result<(), E> {
     let (sender, receiver) = channel();
     let running = std::thread::spawn(move || {
-        // Nobody listens any more when the limit is over.
+        // No one listens any more when the limit is over.
         let _ = sender.send(test());
     });
     match receiver.recv_timeout(limit) {

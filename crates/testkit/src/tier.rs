@@ -28,7 +28,7 @@ impl Tier {
     ///
     /// # Panics
     ///
-    /// On a name that is no tier: a typing error must not run fewer tests than were meant.
+    /// On a name that is not a tier: a typing error must not run fewer tests than were meant.
     #[allow(clippy::panic, reason = "a test program can only stop")]
     pub fn asked() -> Tier {
         let asked = std::env::var("STOKE_TESTS").unwrap_or_default();

@@ -175,7 +175,7 @@ impl Tokens {
 }
 
 impl Server {
-    /// Who sends this request; 401 if nobody can tell.
+    /// Who sends this request; 401 if no one can tell.
     pub fn identify(&self, parts: &mut Parts) -> Result<Identity, ApiError> {
         if let Some(header) = parts.headers.get("authorization") {
             let token = header.to_str().ok().and_then(|text| text.split_once(' '));
@@ -263,7 +263,7 @@ fn selected_name<'a>(call: &'a Call, verb: &str) -> &'a str {
     call.name()
 }
 
-/// Why somebody may not do something, as Kubernetes says it.
+/// Why someone may not do something, as Kubernetes says it.
 pub fn denial(identity: &Identity, asked: &Attributes<'_>) -> String {
     let resource = match asked.subresource {
         "" => asked.resource.to_owned(),

@@ -318,7 +318,7 @@ pub fn schema_of(resource: &Resource) -> Option<&Schema> {
     }
 }
 
-/// Fields of `metadata` that nobody owns: identity and bookkeeping.
+/// Fields of `metadata` that no one owns: identity and bookkeeping.
 const UNOWNED: [&str; 10] = [
     "name",
     "namespace",

@@ -1,4 +1,4 @@
-//! Acting as somebody else: `Impersonate-User`, `-Group`, `-Uid` and `-Extra-…`, for those who may.
+//! Acting as someone else: `Impersonate-User`, `-Group`, `-Uid` and `-Extra-…`, for those who may.
 
 use http::HeaderMap;
 

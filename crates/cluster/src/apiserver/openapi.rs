@@ -67,7 +67,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// The hash of every document by its path. Computed anew when the resources have changed.
+    /// The hash of every document by its path. Computed again when the resources have changed.
     fn hashes(&self, registry: &Arc<Registry>) -> Hashes {
         let mut known = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, hashes)) = &*known

@@ -87,12 +87,12 @@ fn scale(nanos: i128, power: i32) -> Option<i128> {
     }
 }
 
-/// Billionths of a unit; `None` if the text is no quantity.
+/// Billionths of a unit; `None` if the text is not a quantity.
 pub fn parse(text: &str) -> Option<i128> {
     read(text).map(|parsed| parsed.nanos)
 }
 
-/// The canonical form; `None` if the text is no quantity.
+/// The canonical form; `None` if the text is not a quantity.
 pub fn canonical(text: &str) -> Option<String> {
     let Parsed { nanos, family } = read(text)?;
     if nanos == 0 {

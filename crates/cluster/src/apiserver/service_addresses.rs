@@ -1,6 +1,6 @@
 //! Addresses of Services: 127.X.192.0/18 of the cluster's subnet 127.X.0.0/16, above the pods' (Y up to 191).
 //!
-//! In: a Service about to be stored. Out: the same with an address nobody has, or the reason why it cannot have the one it asks for.
+//! In: a Service about to be stored. Out: the same with an address no one has, or the reason why it cannot have the one it asks for.
 //! Who holds an address is remembered and checked against the store when the address is asked for, so that a deletion by whatever way
 //! frees it. Giving an address costs no walk through all Services, except once after the start.
 

@@ -46,7 +46,7 @@ pub enum PkiError {
     #[error("cannot make the cluster's certificates: {0}")]
     Certificate(#[from] rcgen::Error),
     /// TLS refuses the keys.
-    #[error("the cluster's certificates cannot be used: {0}. Remove its pki directory to have them made anew")]
+    #[error("the cluster's certificates cannot be used: {0}. Remove its pki directory to have them made again")]
     Tls(String),
     /// No randomness.
     #[error("the system gives no random numbers")]

@@ -27,7 +27,7 @@ pub(super) struct Budgets {
     hands: Hands,
 }
 
-/// Sizes of the controllers of a budget's pods, or why they cannot be told.
+/// Sizes of the controllers of a budget's pods, or why they cannot be determined.
 type Expected = Result<i64, String>;
 
 impl Budgets {

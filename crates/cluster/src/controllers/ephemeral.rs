@@ -88,7 +88,7 @@ impl Controller for Ephemeral {
         let pod = object.value();
         for claim in claims(&pod) {
             let name = claim["metadata"]["name"].as_str().unwrap_or_default();
-            // One of somebody else's is not taken; the scheduler says so.
+            // One of someone else's is not taken; the scheduler says so.
             if store.get(&Key::new(&CLAIMS.into(), &key.namespace, name)).is_some() {
                 continue;
             }

@@ -123,7 +123,7 @@ impl Cursor {
     }
 }
 
-/// Changes an object until nobody interferes. `change` says whether there is anything to change.
+/// Changes an object until no one interferes. `change` says whether there is anything to change.
 async fn update(server: &Server, object: &Arc<Object>, change: impl Fn(&mut Value) -> bool) -> Result<(), WriteError> {
     let mut current = object.clone();
     loop {

@@ -20,7 +20,7 @@ enum Claim {
     Ignore,
 }
 
-/// Decides about one object: kept while the selector matches, released when it no longer does, adopted when nobody else controls it.
+/// Decides about one object: kept while the selector matches, released when it no longer does, adopted when no one else controls it.
 /// An owner that is being deleted neither adopts nor releases.
 fn claim(owner: &Meta, object: &Meta, matches: bool) -> Claim {
     match object.controller() {
@@ -102,7 +102,7 @@ pub(super) async fn claimed<T: HasMeta>(
     Ok(kept)
 }
 
-/// Whether it was done; an object that is gone or replaced is no failure.
+/// Whether it was done; an object that is gone or replaced is not a failure.
 fn gone_is_fine(done: Result<Value, Refusal>) -> Result<bool, Refusal> {
     match done {
         Ok(_) => Ok(true),

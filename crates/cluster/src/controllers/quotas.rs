@@ -1,7 +1,7 @@
 //! ResourceQuotas say what is used of them.
 //!
 //! In: a quota, and every change in its namespace. Out: its status. What new objects add is booked when they are stored; what goes or
-//! changes is counted anew, under the lock that new objects are checked with.
+//! changes is counted again, under the lock that new objects are checked with.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ const QUOTAS: &str = "resourcequotas";
 /// The controller of ResourceQuotas.
 pub(super) struct Quotas {
     hands: Hands,
-    /// Quotas to count anew.
+    /// Quotas to count again.
     stale: Mutex<HashSet<Key>>,
 }
 

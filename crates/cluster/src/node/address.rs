@@ -29,7 +29,7 @@ impl Addresses {
         }
     }
 
-    /// An address nobody has; addresses are reused as late as possible. None when all are taken.
+    /// An address no one has; addresses are reused as late as possible. None when all are taken.
     pub(crate) fn take(&self) -> Option<Ipv4Addr> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let start = state.next;

@@ -137,7 +137,7 @@ async fn write(
         let patch = json!({"count": *count, "lastTimestamp": seconds(record.time)});
         match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
             Ok(_) => return,
-            Err(error) => tracing::debug!(%error, "an event could not be updated; it is written anew"),
+            Err(error) => tracing::debug!(%error, "an event could not be updated; it is written again"),
         }
     }
     let name = format!(

@@ -141,7 +141,7 @@ impl Reader {
             .is_none_or(|since| line.time.parse::<Timestamp>().is_ok_and(|time| time >= since))
     }
 
-    /// Sends lines; false when nobody listens any more or the limit is reached.
+    /// Sends lines; false when no one listens any more or the limit is reached.
     fn send(&mut self, lines: &[Line]) -> bool {
         let mut out = Vec::new();
         for line in lines {

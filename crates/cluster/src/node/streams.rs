@@ -188,7 +188,7 @@ fn ending() -> (End, impl FnOnce(Result<Exit, stoke_sandbox::Error>) + Send) {
         Ok(Err(error)) => Err(not_started(&error)),
         Err(_) => Ok(137),
     });
-    // Nobody may be waiting any more.
+    // No one may be waiting any more.
     (end.boxed(), move |result| drop(sender.send(result)))
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum Claims {
     Fine,
     /// One does not exist.
     Missing,
-    /// One is not bound and nobody will bind it.
+    /// One is not bound and no one will bind it.
     Unbound,
 }
 

@@ -290,7 +290,7 @@ fn append(
 /// What a snapshot says of itself.
 ///
 /// # Errors
-/// The file cannot be read, is no snapshot, or is of a newer program.
+/// The file cannot be read, is not a snapshot, or is of a newer program.
 pub fn describe(file: &Path) -> Result<Description, SnapshotError> {
     let mut archive = open(file)?;
     let mut entries = archive.entries().map_err(damaged(file))?;

@@ -27,7 +27,7 @@ const BATCH: usize = 512;
 pub enum DiskError {
     /// SQLite's own complaint: not a database, locked, no space, no permission.
     #[error(
-        "cannot open the cluster's database {path}: {cause}. Nothing was changed. If the file is damaged, put a snapshot back (stoke snapshot restore), or move the cluster's directory away to start anew"
+        "cannot open the cluster's database {path}: {cause}. Nothing was changed. If the file is damaged, put a snapshot back (stoke snapshot restore), or move the cluster's directory away to start again"
     )]
     Open {
         /// The file.

@@ -1,4 +1,4 @@
-//! Who wants to hear of which commits: a commit wakes those whom it concerns and nobody else.
+//! Who wants to hear of which commits: a commit wakes those whom it concerns and no one else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::ResourceKey;
 
-/// The resources somebody wants to hear of.
+/// The resources someone wants to hear of.
 #[derive(Clone, Debug)]
 pub enum Interest {
     /// Every resource.

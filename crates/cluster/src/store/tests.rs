@@ -151,7 +151,7 @@ async fn a_damaged_or_newer_file_is_refused_with_a_message() {
     assert!(
         refused
             .to_string()
-            .contains("move the cluster's directory away to start anew"),
+            .contains("move the cluster's directory away to start again"),
         "{refused}"
     );
     assert_eq!(

@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
             who_and_what,
         ),
         (
-            "`--as`, `--as-group` and `--as-uid` act as somebody else, for those who may impersonate",
+            "`--as`, `--as-group` and `--as-uid` act as someone else, for those who may impersonate",
             Client::Kubectl,
             impersonation,
         ),
@@ -29,7 +29,7 @@ pub fn cases() -> Vec<Case> {
             certificates,
         ),
         (
-            "nobody grants by a role or binding what they do not hold, unless they may `escalate` or `bind`",
+            "no one grants by a role or binding what they do not hold, unless they may `escalate` or `bind`",
             Client::Kubectl,
             escalation,
         ),
@@ -39,7 +39,7 @@ pub fn cases() -> Vec<Case> {
             aggregation,
         ),
         (
-            "paths that are no resources are allowed by `nonResourceURLs`; discovery is for everyone who is known",
+            "paths that are not resources are allowed by `nonResourceURLs`; discovery is for everyone who is known",
             Client::Kubectl,
             paths,
         ),
@@ -54,7 +54,7 @@ pub fn cases() -> Vec<Case> {
             token_reviews,
         ),
         (
-            "SubjectAccessReview and LocalSubjectAccessReview tell whether and by which binding somebody may",
+            "SubjectAccessReview and LocalSubjectAccessReview tell whether and by which binding someone may",
             Client::Kube,
             access_reviews,
         ),

@@ -54,7 +54,7 @@ pub fn cases() -> Vec<Case> {
             forward,
         ),
         case(
-            "`port-forward` to a port nobody listens on says so",
+            "`port-forward` to a port no one listens on says so",
             Client::Kubectl,
             forward_refused,
         ),

@@ -112,7 +112,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A pod that nobody starts, with a config map, both of app `x`.
+/// A pod that no one starts, with a config map, both of app `x`.
 const PAIR: &str = r"apiVersion: v1
 kind: ConfigMap
 metadata: {name: m, labels: {app: x}}
@@ -121,7 +121,7 @@ data: {k: a}
 apiVersion: v1
 kind: Pod
 metadata: {name: p, labels: {app: x}}
-spec: {schedulerName: nobody, containers: [{name: main, image: shell}]}
+spec: {schedulerName: no one, containers: [{name: main, image: shell}]}
 ";
 
 /// kubectl in a namespace; a word may be quoted.

@@ -88,7 +88,7 @@ fn address(ground: &Ground, namespace: &str) -> Result<String, String> {
         .ok()
 }
 
-/// Who answers at an address; none when nobody does.
+/// Who answers at an address; none when no one does.
 fn ask(address: &str, port: u16) -> Option<String> {
     let mut stream = TcpStream::connect((address, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -179,7 +179,7 @@ fn turns(ground: &Ground) -> Result<(), String> {
         (0..4).all(|_| ask(&address, 8701).as_deref() == Some("b"))
     })?;
     ground.kubectl(&namespace, &["delete", "pod", "b", "--now"], "").ok()?;
-    until("nobody answers", || {
+    until("no one answers", || {
         TcpStream::connect((address.as_str(), 8701)).is_err()
     })
 }
@@ -193,7 +193,7 @@ fn affinity(ground: &Ground) -> Result<(), String> {
     }
     ready(ground, &namespace, &["a", "b"])?;
     let address = address(ground, &namespace)?;
-    until("somebody answers", || ask(&address, 8702).is_some())?;
+    until("someone answers", || ask(&address, 8702).is_some())?;
     let first = ask(&address, 8702);
     if (0..6).all(|_| ask(&address, 8702) == first) {
         Ok(())

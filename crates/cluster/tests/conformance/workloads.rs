@@ -352,7 +352,7 @@ fn cascade(ground: &Ground) -> Result<(), String> {
     if left.len() != 1 || !left[0].starts_with("one-") {
         return Err(format!("left are {left:?}"));
     }
-    // The same Deployment takes its orphans back instead of making pods anew.
+    // The same Deployment takes its orphans back instead of making pods again.
     let web = manifest("Deployment", "one", 1, SLEEP, "");
     ground.kubectl(&namespace, &["apply", "-f", "-"], &web).ok()?;
     status(ground, &namespace, "deployment/one")?;

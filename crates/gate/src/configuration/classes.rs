@@ -1,5 +1,5 @@
 //! Classes, addresses and sizes in a configuration that nothing can be: a class that is none of its product's, an address whose scheme has one slash, a
-//! volume of a size that is no quantity, a time zone that does not exist.
+//! volume of a size that is not a quantity, a time zone that does not exist.
 //!
 //! Of a product only the classes that its guides tell to write are known; another of its classes is left alone, unless it is a slip away from one of those
 //! or has the name of one of them in another package of the product.

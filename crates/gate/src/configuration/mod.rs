@@ -216,7 +216,7 @@ pub(crate) fn of_document(document: &Document) -> Option<Conf> {
     }
     for (field, key) in FIELDS {
         let Some(node) = spec.lookup(field) else { continue };
-        // What is not on is no decision against it: only `true` is handed on to Spark.
+        // What is not on is not a decision against it: only `true` is handed on to Spark.
         let Some(value) = scalar(node).filter(|value| key != DYNAMIC || value == "true") else {
             continue;
         };

@@ -115,7 +115,7 @@ pub(super) const RULES: [Rule; 23] = [
         if per_task < 1 {
             return told(
                 key,
-                format!("{per_task} is no number of cores for a task: Spark refuses to start"),
+                format!("{per_task} is not a number of cores for a task: Spark refuses to start"),
                 "leave it at 1",
             );
         }
@@ -139,7 +139,7 @@ pub(super) const RULES: [Rule; 23] = [
         }
         told(
             "spark.memory.fraction",
-            format!("{fraction} is no share of the heap: Spark refuses to start"),
+            format!("{fraction} is not a share of the heap: Spark refuses to start"),
             "leave it at 0.6",
         )
     }),
@@ -298,7 +298,7 @@ pub(super) const RULES: [Rule; 23] = [
             }
             told(
                 key,
-                format!("{port} is no port that Spark listens on: it refuses to start"),
+                format!("{port} is not a port that Spark listens on: it refuses to start"),
                 "write one of 1024 to 65535, or 0 for any",
             )
         })

@@ -30,7 +30,7 @@ pub struct Looked {
     pub what: String,
     /// What it found.
     pub findings: Vec<Finding>,
-    /// True when it would have something to run and nobody asked for that.
+    /// True when it would have something to run and no one asked for that.
     pub not_asked: bool,
 }
 
@@ -57,7 +57,7 @@ impl Looked {
         (left > 0).then(|| finding.with_fix("give it more with --time-limit, or check parts of the job one by one"))
     }
 
-    /// Nobody asked this gate to run what it judges.
+    /// No one asked this gate to run what it judges.
     fn not_asked(gate: Gate) -> Looked {
         Looked {
             what: format!("--{} runs it", gate.name()),

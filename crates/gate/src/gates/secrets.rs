@@ -304,7 +304,7 @@ fn setting(file: &File, line: &str) -> Option<(&'static str, String, std::ops::R
     let group = |first, other| found.get(first).or_else(|| found.get(other));
     let (name, value) = (group(1, 3)?, group(2, 4)?);
     let written = value.as_str().trim().trim_matches(['"', '\'']);
-    // A comment is no value; prose has words behind it.
+    // A comment is not a value; prose has words behind it.
     let comment = line.trim_start().starts_with(['#', ';'])
         || line.trim_start().starts_with("//")
         || line.trim_start().starts_with("--");
@@ -398,9 +398,9 @@ fn stands_for_another(value: &str) -> bool {
         "your-",
         "your_",
     ];
-    /// The whole of what is no value.
+    /// The whole of what is not a value.
     const WHOLE: [&str; 6] = ["none", "null", "true", "false", "todo", "secret"];
-    /// Beginnings of references, places and YAML that is no text.
+    /// Beginnings of references, places and YAML that is not a text.
     const BEGINNINGS: [&str; 22] = [
         "${", "$(", "{{", "<", "%(", "ref+", "vault:", "enc[", "arn:", "env(", "secret:", "!vault", "!env", "!secret",
         "&", "*", "|", ">", "[", "{", "/", "local://",
@@ -462,7 +462,7 @@ mod tests {
             .collect()
     }
 
-    /// A text that is no credential of anybody, put together so that this file holds none.
+    /// A text that is not a credential of anybody, put together so that this file holds none.
     fn made(parts: &[&str]) -> String {
         parts.concat()
     }

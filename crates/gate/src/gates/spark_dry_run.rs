@@ -100,7 +100,7 @@ fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Finding> {
                         "Spark {} does not start with this configuration: {problem}",
                         start.version
                     );
-                    found.push(at(&path, "spark-refuses", message).with_fix("mend what it names, and try again"));
+                    found.push(at(&path, "spark-refuses", message).with_fix("fix what it names, and try again"));
                 }
             }
             _ => {}
@@ -163,7 +163,7 @@ fn died(
             |key| stoke_model::manifest::join(&format!("{spec}.sparkConf"), &key),
         );
         let message = format!("Spark {version} does not start with this configuration: {thrown}");
-        return at(&path, "spark-refuses", message).with_fix("mend what it names, and try again");
+        return at(&path, "spark-refuses", message).with_fix("fix what it names, and try again");
     }
     let last = output
         .log
@@ -187,7 +187,7 @@ fn named_key(text: &str, start: &Start) -> Option<String> {
 
 fn python(job: &Job, path: &Path, line: Option<usize>, problem: &str) -> Finding {
     let message = format!("Python cannot compile it: {problem}");
-    let fix = "mend it; the driver would end before its first line";
+    let fix = "fix it; the driver would end before its first line";
     let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
     let file = job.files.iter().find(|file| plain(&file.path) == plain(path));
     match (file, line) {

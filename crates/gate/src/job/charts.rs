@@ -1,4 +1,4 @@
-//! Charts of Helm among the files of a job: their templates are judged by what they become, their values are no manifests.
+//! Charts of Helm among the files of a job: their templates are judged by what they become, their values are not manifests.
 
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,7 @@ use stoke_submit::argv::contents::local_path;
 use super::what::{is_archive, large_file};
 use super::{Absent, File, Job, Kind, MOST_BYTES, MOST_FILES, MOST_TEXT, kustomize, of_bytes};
 
-/// Directories nobody keeps a job in.
+/// Directories no one keeps a job in.
 const LEFT_OUT: [&str; 11] = [
     "node_modules",
     "__pycache__",

@@ -25,7 +25,7 @@ fn a_file_is_what_its_name_and_content_say() {
         ("a.yml", "image: {tag: 1}\n", "text"),
         ("a.json", "{\"apiVersion\": \"v1\", \"kind\": \"Pod\"}", "manifest"),
         ("a.json", "{\"a\": 1}", "text"),
-        // Somebody's manifest that no longer parses.
+        // Someone's manifest that no longer parses.
         ("a.yaml", "apiVersion: v1\nkind: [\n", "manifest"),
         ("a.yaml", "on: [push\n", "text"),
         (

@@ -9,7 +9,7 @@ use super::{File, Kind, MOST_BYTES, Unread};
 use crate::finding::Gate;
 use crate::text;
 
-/// Complaints about a text that is no YAML, or none that anybody meant.
+/// Complaints about a text that is not a YAML, or none that anybody meant.
 const UNREAD: [&str; 3] = ["yaml-syntax", "bad-key", "unknown-tag"];
 /// Complaints after which nothing more of a text is read.
 const STOPS: [&str; 3] = ["yaml-syntax", "too-deep", "too-large"];
@@ -208,7 +208,7 @@ fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Ki
             cannot_tell: true,
             place: file.source.line_place(complaint.line),
             message: format!(
-                "this cannot be read to its end, so what it is cannot be told: {}",
+                "this cannot be read to its end, so what it is cannot be determined: {}",
                 complaint.message
             ),
             fix: "fix it, or move it out of the job's directory if it does not belong to the job",
@@ -249,7 +249,7 @@ fn is_contract(name: &str, documents: &[Document]) -> bool {
         || (kept && (has("columns") || has("rows")))
 }
 
-/// True for a text in which somebody began to write an object.
+/// True for a text in which someone began to write an object.
 fn looks_like_object(text: &str) -> bool {
     let begins = |word: &str| {
         text.lines().any(|line| {

@@ -8,7 +8,7 @@ use super::printable;
 use crate::finding::Finding;
 use crate::verdict::{Report, Verdict};
 
-/// The report as JUnit XML. Errors are failures, what cannot be told is an error, warnings pass with their text, waived findings are skipped.
+/// The report as JUnit XML. Errors are failures, what cannot be determined is an error, warnings pass with their text, waived findings are skipped.
 #[must_use]
 pub fn junit(report: &Report) -> String {
     let mut suites = String::new();

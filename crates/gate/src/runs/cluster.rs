@@ -65,7 +65,7 @@ pub enum Answer {
 pub struct Asked {
     /// Its name: a context, or the embedded one.
     pub cluster: String,
-    /// The answers, or why nobody could be asked and what to do about it.
+    /// The answers, or why no one could be asked and what to do about it.
     pub answers: Result<Vec<(Request, Answer)>, (String, String)>,
     /// Its quotas, as far as it lets you see them: their namespaces, and what is left of them stands in their status.
     pub quotas: Vec<(String, ResourceQuota)>,
@@ -107,7 +107,7 @@ pub fn requests(job: &Job, settings: &Settings) -> Vec<Request> {
     asked
 }
 
-/// A pod as it can be asked about: under a name nobody has, without an owner that is not there.
+/// A pod as it can be asked about: under a name no one has, without an owner that is not there.
 fn pod(mut pod: Value, namespace: &str) -> Value {
     pod["apiVersion"] = "v1".into();
     pod["kind"] = "Pod".into();

@@ -2,13 +2,13 @@
 //!
 //! Three gates judge what only running shows: the job's own tests ([`tests`]), what an API server says of its objects and pods ([`cluster`]), and whether
 //! its Spark starts with its configuration and finds its classes ([`spark`]). Each part here says what is to be run, which is a pure function of the job,
-//! and has the types of what came back. Who runs it is the command line; it runs nothing that nobody asked for.
+//! and has the types of what came back. Who runs it is the command line; it runs nothing that no one asked for.
 
 pub mod cluster;
 pub mod spark;
 pub mod tests;
 
-/// What was run. `None`: nobody asked for it.
+/// What was run. `None`: no one asked for it.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
     /// The job's own tests.

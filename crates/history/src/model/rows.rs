@@ -78,7 +78,7 @@ impl Chunk {
 
 impl Rows {
     /// Rows there are.
-    #[allow(clippy::len_without_is_empty)] // nobody asks
+    #[allow(clippy::len_without_is_empty)] // no one asks
     pub fn len(&self) -> usize {
         self.places.len() + self.chunks.iter().map(|chunk| chunk.count as usize).sum::<usize>()
     }

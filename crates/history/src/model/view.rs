@@ -56,7 +56,7 @@ impl View {
         self.application
     }
 
-    /// A copy of the application behind it, where somebody else still looks at the view.
+    /// A copy of the application behind it, where someone else still looks at the view.
     pub fn application(&self) -> Application {
         self.application.clone()
     }

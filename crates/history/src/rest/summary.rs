@@ -223,7 +223,7 @@ impl TaskSummary {
     }
 }
 
-/// `min((q * count).toLong, count - 1)`; Java's conversion takes what is no number for 0.
+/// `min((q * count).toLong, count - 1)`; Java's conversion takes what is not a number for 0.
 fn place(quantile: f64, count: usize) -> i64 {
     let last = i64::try_from(count).unwrap_or(i64::MAX) - 1;
     ((quantile * count as f64) as i64).min(last)

@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(1200);
 /// The group of applications that is enough by default: SQL, RDDs, failures, caching, streaming, in local mode.
 const ENOUGH: &str = "local";
 
-/// Whether every version and every group is asked about. Logs that somebody names are.
+/// Whether every version and every group is asked about. Logs that someone names are.
 pub fn all() -> bool {
     Tier::Full.need().is_ok() || std::env::var_os("STOKE_HISTORY_LOGS").is_some()
 }

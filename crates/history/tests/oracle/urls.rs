@@ -44,7 +44,7 @@ pub fn of_list() -> Vec<String> {
     urls
 }
 
-/// Values of parameters as nobody is expected to give them.
+/// Values of parameters as no one is expected to give them.
 const NUMBERS: [&str; 12] = [
     "",
     "%20",

@@ -36,11 +36,11 @@ pub enum BundleError {
         /// What the system says.
         error: io::Error,
     },
-    /// It is no archive, or a damaged one.
-    #[error("it is no bundle, or was damaged on its way: {0}")]
+    /// It is not an archive, or a damaged one.
+    #[error("it is not a bundle, or was damaged on its way: {0}")]
     Archive(String),
     /// Its index is of something else.
-    #[error("it is no bundle of Stoke: {0}")]
+    #[error("it is not a bundle of Stoke: {0}")]
     Foreign(String),
     /// It is of a newer Stoke.
     #[error("it has version {found} of the format, and this Stoke reads up to {VERSION}: read it with a newer one")]

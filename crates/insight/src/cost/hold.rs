@@ -339,7 +339,7 @@ impl Hold<'_> {
             Some(text) => text
                 .trim()
                 .parse()
-                .map_err(|_| CostError::Setting(format!("`{key}` = `{text}` is no whole number"))),
+                .map_err(|_| CostError::Setting(format!("`{key}` = `{text}` is not a whole number"))),
         }
     }
 

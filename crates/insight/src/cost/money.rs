@@ -22,9 +22,9 @@ const DIGITS: usize = 9;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i128);
 
-/// Why a text is no amount of money.
+/// Why a text is not an amount of money.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no amount: write digits, and after a point at most 9 more, for example `0.0425`")]
+#[error("`{0}` is not an amount: write digits, and after a point at most 9 more, for example `0.0425`")]
 pub struct NoMoney(pub String);
 
 impl Money {

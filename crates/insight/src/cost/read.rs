@@ -103,7 +103,7 @@ impl Reader<'_> {
                 Some("add `currency: EUR`"),
             ),
             Some(code) if code.len() != 3 || !code.bytes().all(|letter| letter.is_ascii_uppercase()) => {
-                let message = format!("`{code}` is no currency code");
+                let message = format!("`{code}` is not a currency code");
                 let at = node.get("currency").unwrap_or(node);
                 self.complain(
                     at,
@@ -369,7 +369,7 @@ impl Reader<'_> {
             "spot" => Some(Capacity::Spot),
             _ => {
                 let value = node.get("capacity")?;
-                let message = format!("`{text}` is no capacity");
+                let message = format!("`{text}` is not a capacity");
                 self.complain(
                     value,
                     "bad-capacity",
@@ -406,7 +406,7 @@ impl Reader<'_> {
         match time(&text) {
             Some(time) => Some(time),
             None => {
-                let message = format!("`{text}` is no date");
+                let message = format!("`{text}` is not a date");
                 self.complain(
                     value,
                     "bad-date",

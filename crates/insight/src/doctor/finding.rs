@@ -73,7 +73,7 @@ pub struct Rule {
 pub struct Fix {
     /// In words.
     pub text: String,
-    /// As a JSON merge patch of the `SparkApplication` (RFC 7386), where a change of the manifest mends it.
+    /// As a JSON merge patch of the `SparkApplication` (RFC 7386), where a change of the manifest fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
 }
@@ -82,7 +82,7 @@ pub struct Fix {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gain {
-    /// In words, with how it was reckoned.
+    /// In words, with how it was computed.
     pub text: String,
     /// Milliseconds of the run's time.
     #[serde(skip_serializing_if = "Option::is_none")]

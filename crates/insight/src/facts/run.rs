@@ -60,7 +60,7 @@ pub struct Reading {
     pub events: u64,
     /// Bytes of text read.
     pub bytes: u64,
-    /// Lines that are no events.
+    /// Lines that are not events.
     pub bad_lines: u64,
     /// What is wrong with the log, for people; empty when nothing is.
     pub faults: Vec<String>,

@@ -35,7 +35,7 @@ pub const MOST_EXECUTORS: u64 = 10_000;
 pub struct Options {
     /// The nodes; none when they do not matter, or are not known.
     pub node: Option<NodeShape>,
-    /// Cores of an executor, when somebody decided.
+    /// Cores of an executor, when someone decided.
     pub cores: Option<u32>,
     /// Whether the program runs outside of the JVM (`type: Python` or `R`).
     pub python: bool,
@@ -51,9 +51,9 @@ pub struct Options {
     pub daemonset_memory: u64,
 }
 
-/// Minutes a run may take, when nobody says. Ours.
+/// Minutes a run may take, when no one says. Ours.
 pub const WITHIN: u32 = 30;
-/// Bytes a core works off in a second, when nobody measured. Ours: a scan with one shuffle over compressed columns; a run of the
+/// Bytes a core works off in a second, when no one measured. Ours: a scan with one shuffle over compressed columns; a run of the
 /// application itself tells better ([`for_run`]).
 pub const RATE: u64 = 20 << 20;
 
@@ -107,7 +107,7 @@ pub struct Sizing {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SizeError {
     /// No size.
-    #[error("`{0}` is no size of data; write a number and a unit: 500GB, 1.5TiB")]
+    #[error("`{0}` is not a size of data; write a number and a unit: 500GB, 1.5TiB")]
     Data(String),
     /// Nothing.
     #[error("0 bytes need no executors; give the size of the data the run reads, for example 100GB")]
@@ -117,7 +117,7 @@ pub enum SizeError {
     TooMuchData(String),
     /// No shape.
     #[error(
-        "`{0}` is no shape of a node; write cores and memory as 16x64Gi (with @eks, @gke or @aks), or a machine's name as n2-standard-16, m6i.4xlarge, Standard_D16s_v5"
+        "`{0}` is not a shape of a node; write cores and memory as 16x64Gi (with @eks, @gke or @aks), or a machine's name as n2-standard-16, m6i.4xlarge, Standard_D16s_v5"
     )]
     Shape(String),
     /// A node with nothing.

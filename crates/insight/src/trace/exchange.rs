@@ -3,11 +3,11 @@
 /// Why an address or a list of headers is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
-    /// It is no address of HTTP.
-    #[error("`{0}` is no OTLP address: {1}; write the receiver's base address, for example http://collector:4318")]
+    /// It is not an address of HTTP.
+    #[error("`{0}` is not an OTLP address: {1}; write the receiver's base address, for example http://collector:4318")]
     Endpoint(String, &'static str),
-    /// It is no list of headers.
-    #[error("`{0}` is no header: write `name=value`, several with commas between, values percent-encoded")]
+    /// It is not a list of headers.
+    #[error("`{0}` is not a header: write `name=value`, several with commas between, values percent-encoded")]
     Header(String),
 }
 
@@ -25,7 +25,7 @@ impl BadTarget {
 /// already is taken as it is, as for `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
 ///
 /// # Errors
-/// [`BadTarget::Endpoint`] for what is no `http` or `https` address, or has a query or a fragment.
+/// [`BadTarget::Endpoint`] for what is not a `http` or `https` address, or has a query or a fragment.
 pub fn endpoint(base: &str) -> Result<String, BadTarget> {
     let bad = |why| BadTarget::Endpoint(base.to_owned(), why);
     let (scheme, rest) = base.split_once("://").ok_or_else(|| bad("it has no scheme"))?;

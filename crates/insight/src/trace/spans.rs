@@ -23,7 +23,7 @@ pub type Attribute = (&'static str, Value);
 /// Whether what a span stands for went well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// It has not ended, or nobody can tell.
+    /// It has not ended, or no one can tell.
     Unset,
     /// It went well.
     Ok,

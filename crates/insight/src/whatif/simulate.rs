@@ -8,7 +8,7 @@ use super::graph::{Graph, Slots, Taken};
 
 /// What launching a task costs. Of the time a recorded task waited in its slot, as much as `most` milliseconds were the driver's (which
 /// launches one after the other), and of that the part `share` was work; the other part was waiting for the driver, which the simulation
-/// makes anew. What is above `most` is kept as it is: the network.
+/// makes again. What is above `most` is kept as it is: the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Launching {
     /// Of the driver's time for a task, the part in which it worked for this task. 0 to 1.

@@ -16,7 +16,7 @@ const FEW: usize = 2;
 /// Tasks of a span from which their lower quartile is set against the upper one of what came later; fewer must be above nearly all of it.
 const SOME: usize = 8;
 
-/// Milliseconds a task takes longer, by span; empty where that cannot be told.
+/// Milliseconds a task takes longer, by span; empty where that cannot be determined.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Warmth(Vec<u32>);
 

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::duration;
 
-/// What the names of all of them begin with. Everything else is somebody else's.
+/// What the names of all of them begin with. Everything else is someone else's.
 pub const PREFIX: &str = "stoke.dev/";
 /// What an edit of a running application does: `Restart`, `NextRun` or `Reject`.
 pub const ON_EDIT: &str = "stoke.dev/on-edit";
@@ -31,7 +31,7 @@ pub const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
 pub const TRIGGER: &str = "stoke.dev/trigger";
 /// Of a SparkConnect: how long nothing may be computed before its server is stopped, `30m`; `none` for never.
 pub const IDLE_TIMEOUT: &str = "stoke.dev/idle-timeout";
-/// Of a SparkConnect: when somebody last asked for its server, an RFC 3339 time.
+/// Of a SparkConnect: when someone last asked for its server, an RFC 3339 time.
 pub const WAKE: &str = "stoke.dev/wake";
 
 /// What may be written.

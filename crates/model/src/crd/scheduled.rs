@@ -92,7 +92,7 @@ pub struct ScheduledSparkApplicationStatus {
     /// Stoke: the time zone the schedule is read in, an IANA name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Stoke: runs that were not begun because nobody was there in time, counted since the schedule was created.
+    /// Stoke: runs that were not begun because no one was there in time, counted since the schedule was created.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missed_runs: i32,
     /// Stoke: runs that were not begun because `concurrencyPolicy: Forbid` met a run that had not ended.

@@ -105,7 +105,7 @@ pub enum ApplicationStateType {
     Suspended,
     /// Being started because `suspend` was unset.
     Resuming,
-    /// The driver's state cannot be told.
+    /// The driver's state cannot be determined.
     Unknown,
 }
 
@@ -128,7 +128,7 @@ pub enum ExecutorState {
     Completed,
     /// The pod ended badly.
     Failed,
-    /// The pod's state cannot be told.
+    /// The pod's state cannot be determined.
     #[default]
     Unknown,
 }

@@ -7,11 +7,11 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Release(pub(super) u8);
 
-/// What is no release that is known here.
+/// What is not a release that is known here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRelease {
     /// Not of the form `1.34`.
-    #[error("`{0}` is no version of Kubernetes; write it like 1.34")]
+    #[error("`{0}` is not a version of Kubernetes; write it like 1.34")]
     Form(String),
     /// Before the first or after the last that is known.
     #[error("Kubernetes {0} is not known here; known are {first} to {last}", first = Release::FIRST, last = Release::NEWEST)]

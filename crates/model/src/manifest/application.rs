@@ -443,7 +443,7 @@ impl<'a> Check<'a> {
                 "lower it, or raise maxExecutors",
             );
         }
-        // Where the number it begins with is said, nobody takes this one for it.
+        // Where the number it begins with is said, no one takes this one for it.
         if let (Some(instances), None) = (instances, initial) {
             let message = format!(
                 "with dynamic allocation `instances: {instances}` is not the number of executors, only the one it begins with"

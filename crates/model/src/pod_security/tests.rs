@@ -202,7 +202,7 @@ fn what_baseline_forbids() {
                     "spec.containers[0].securityContext.seccompProfile.type",
                 ],
             ),
-            // A profile without a type is no profile that confines.
+            // A profile without a type is not a profile that confines.
             (
                 "seccompProfile_baseline",
                 with(json!({"seccompProfile": {}})),

@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::objects;
 use crate::store::uploads::{self, NewPart, PartBytes};
 
-/// Times a copy begins anew when its source is replaced under it.
+/// Times a copy begins again when its source is replaced under it.
 const TRIES: usize = 5;
 
 fn source_of(source: &CopySource) -> S3Result<(String, String)> {

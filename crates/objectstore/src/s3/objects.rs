@@ -17,7 +17,7 @@ use crate::store::record::{Object, Record};
 
 /// Most bytes of one PUT or one part: 5 GiB.
 pub const MOST_BYTES: u64 = 5 << 30;
-/// Times a read begins anew when the object is replaced under it.
+/// Times a read begins again when the object is replaced under it.
 const TRIES: usize = 5;
 
 /// The size a request announces is checked before its body is read, and so is its bucket when the body is worth it.
@@ -75,7 +75,7 @@ pub async fn put(store: &Store, request: S3Request<PutObjectInput>) -> S3Result<
 /// A range of an object asked for, as the first byte and the one behind the last.
 pub fn range_of(range: &Range, size: u64) -> Result<std::ops::Range<u64>, StoreError> {
     let found = range.check(size).map_err(|_| StoreError::InvalidRange)?;
-    // The last bytes of nothing are no bytes.
+    // The last bytes of nothing are not bytes.
     if found.is_empty() {
         Err(StoreError::InvalidRange)
     } else {

@@ -86,7 +86,7 @@ impl Blobs {
         File::open(self.path(number))
     }
 
-    /// Removes a file; one that is gone already is no error.
+    /// Removes a file; one that is gone already is not an error.
     pub fn remove(&self, number: i64) -> io::Result<()> {
         match std::fs::remove_file(self.path(number)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

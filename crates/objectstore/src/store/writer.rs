@@ -62,7 +62,7 @@ where
         if let (Ok(_), Some(blob)) = (&result, self.blob) {
             blob.keep();
         }
-        // Nobody listens when the client has gone; the change stands all the same.
+        // No one listens when the client has gone; the change stands all the same.
         let _ = self.reply.send(result);
     }
 }

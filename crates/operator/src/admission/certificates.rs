@@ -119,11 +119,11 @@ pub struct Facts {
 pub enum Step {
     /// Nothing.
     Keep,
-    /// Everything is made anew: there is nothing that works.
+    /// Everything is made again: there is nothing that works.
     Create,
     /// A new authority is trusted besides the old one.
     Trust,
-    /// The certificate is made anew by the newest authority.
+    /// The certificate is made again by the newest authority.
     Issue,
     /// Older authorities are not trusted any more.
     Forget,
@@ -469,7 +469,7 @@ mod tests {
                 Step::Keep,
             ),
             (
-                "nobody serves the old one",
+                "no one serves the old one",
                 facts(both(), "b", 365, 4, true),
                 Step::Forget,
             ),

@@ -1,7 +1,7 @@
 //! One object to a verdict: the rules of manifests, what a submission of it would be refused for, and the sizes of its pods. Pure.
 //!
 //! An edit is refused only for what it brings: what was wrong before is a warning, so that an old object can still be labelled, suspended or
-//! mended step by step.
+//! fixed step by step.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! Keeps the certificates: one Secret for all operators side by side, and its authorities in the webhook configurations.
 //!
 //! The Secret is the truth. Whoever is first writes it, everybody else finds it written and serves it; a write that meets another's is
-//! given up for what the other wrote. A Secret that somebody else made (cert-manager, a person) is served and never written.
+//! given up for what the other wrote. A Secret that someone else made (cert-manager, a person) is served and never written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

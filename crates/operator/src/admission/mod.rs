@@ -47,7 +47,7 @@ pub struct WebhookConfig {
     pub mutating: String,
     /// Name of the ValidatingWebhookConfiguration.
     pub validating: String,
-    /// Whether somebody else fills the Secret.
+    /// Whether someone else fills the Secret.
     pub external: bool,
     /// With what a new Secret goes.
     pub owner: Option<OwnerReference>,

@@ -42,7 +42,7 @@ pub async fn rivals(client: &Client, now: Timestamp) -> Result<Vec<Rival>, kube:
 fn unknown(what: &str) -> Rival {
     Rival {
         what: format!("the {what} of the cluster may not be listed, so a running operator cannot be ruled out"),
-        fix: "ask somebody who may (`kubectl get deployments -A`), then give --force".to_owned(),
+        fix: "ask someone who may (`kubectl get deployments -A`), then give --force".to_owned(),
     }
 }
 
@@ -74,7 +74,7 @@ fn deployment(object: &DynamicObject) -> Option<Rival> {
     Some(Rival { what, fix })
 }
 
-/// A lease of an operator that somebody renewed within its time.
+/// A lease of an operator that someone renewed within its time.
 fn lease(object: &DynamicObject, now: Timestamp) -> Option<Rival> {
     let name = object.name_any();
     if !name.starts_with(published::LEADER_LEASE) {

@@ -84,7 +84,7 @@ fn driver_ready(
     {
         let by = pod.gone_by.map(|by| seconds(by).0.to_string()).unwrap_or_default();
         let held = if pod.held_by.is_empty() {
-            "nobody known"
+            "no one known"
         } else {
             &pod.held_by
         };

@@ -24,7 +24,7 @@ impl Limits {
     /// What holds for `app` when it says nothing else than its annotations.
     ///
     /// # Errors
-    /// An annotation that is no limit, with what to write instead.
+    /// An annotation that is not a limit, with what to write instead.
     pub fn of(app: &SparkApplication, defaults: Self) -> Result<Self, String> {
         Ok(Self {
             pending: timeout(app, PENDING_TIMEOUT, defaults.pending)?,

@@ -243,7 +243,7 @@ impl Round<'_> {
         self.set(condition);
     }
 
-    /// Ends a server that nobody uses. The status says so before the pod goes.
+    /// Ends a server that no one uses. The status says so before the pod goes.
     fn stop(&mut self, pod: &ServerPod, timeout: SignedDuration) -> Next {
         let name = self.facts.connect.name_any();
         let known = self.condition_of(idle::CONDITION);
@@ -256,13 +256,13 @@ impl Round<'_> {
         (Some(Action::Delete(pod.uid.clone())), self.after(HEARTBEAT))
     }
 
-    /// Since when the server is stopped because nobody used it, if it is.
+    /// Since when the server is stopped because no one used it, if it is.
     fn stopped_since(&self) -> Option<Timestamp> {
         let condition = self.condition().filter(|condition| condition.reason == IDLE)?;
         Some(condition.last_transition_time.0)
     }
 
-    /// Whether a server that was stopped at `since` is wanted again: somebody woke it later, or edited its spec.
+    /// Whether a server that was stopped at `since` is wanted again: someone woke it later, or edited its spec.
     fn is_asked_for(&self, since: Timestamp) -> bool {
         let woken = idle::wake(&self.facts.connect).ok().flatten();
         let seen = self.condition().and_then(|condition| condition.observed_generation);

@@ -128,7 +128,7 @@ async fn call(
         Some(status) => status?,
         None => return Err(HandshakeError::NotConnect("the answer has no gRPC status".to_owned())),
     }
-    unframed(&answer).ok_or_else(|| HandshakeError::NotConnect("the answer is no gRPC message".to_owned()))
+    unframed(&answer).ok_or_else(|| HandshakeError::NotConnect("the answer is not a gRPC message".to_owned()))
 }
 
 fn status_of(headers: &HeaderMap) -> Option<Result<(), HandshakeError>> {

@@ -35,7 +35,7 @@ pub fn timeout(connect: &SparkConnect) -> Result<Option<SignedDuration>, String>
     annotations::timeout(text, SHORTEST).map_err(|wanted| annotations::refusal(IDLE_TIMEOUT, text, &wanted))
 }
 
-/// The annotation `stoke.dev/wake`: when somebody last asked for the server.
+/// The annotation `stoke.dev/wake`: when someone last asked for the server.
 ///
 /// # Errors
 /// What is wrong with it and what to write.
@@ -183,7 +183,7 @@ mod tests {
         let looks = [
             (known(0, 0, ""), "False", "NoSessions", Some(0)),
             (known(0, 0, ""), "False", "NoSessions", Some(0)),
-            // Somebody opened a session.
+            // Someone opened a session.
             (known(1, 0, one), "False", "SessionsIdle", Some(2)),
             (known(1, 1, one), "True", "OperationsRun", None),
             (known(2, 2, two), "True", "OperationsRun", None),

@@ -12,7 +12,7 @@
 //!
 //! A server is Ready only once it told its version to a client of ours. One that was Ready and ended is replaced, later each time; one that never
 //! was stays as it ended, for its log, until the spec is edited or the pod deleted. An edit replaces the server, and its sessions end with it.
-//! One that nobody uses is stopped where an annotation says after how long, and started again when asked.
+//! One that no one uses is stopped where an annotation says after how long, and started again when asked.
 //! Never: believes a cache that a pod is gone, reads the page of a server more than twice a minute unless its idle timeout is short, takes what
 //! it cannot read for no use, touches pods of applications.
 

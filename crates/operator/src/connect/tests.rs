@@ -175,7 +175,7 @@ fn the_use_of_a_ready_server_is_looked_at_twice_a_minute_and_written_when_it_cha
         (seen.action.clone(), seen.requeue_at),
         (None, Some(now() + SignedDuration::from_secs(30)))
     );
-    // Before the time nobody looks, whatever happens to pods; then somebody does, and the same is not written again.
+    // Before the time no one looks, whatever happens to pods; then someone does, and the same is not written again.
     for (seconds, action) in [(10, None), (30, Some(Action::Count))] {
         let (waiting, then) = later(ready.clone(), &seen, seconds, None);
         let decision = decide(&waiting, then);

@@ -30,7 +30,7 @@ enum Trouble {
     Behind,
     /// No answer, or one that the server cannot mean.
     Unanswered,
-    /// A definition or a right is missing, or what came cannot be read. Asking again changes nothing; somebody has to.
+    /// A definition or a right is missing, or what came cannot be read. Asking again changes nothing; someone has to.
     Refused,
 }
 

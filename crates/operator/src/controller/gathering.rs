@@ -46,7 +46,7 @@ pub(super) struct Later {
 }
 
 impl Later {
-    /// Nobody waits yet.
+    /// No one waits yet.
     pub(super) fn new(gathering: Gathering) -> Self {
         Self {
             gathering,
@@ -115,7 +115,7 @@ mod tests {
         );
         assert_eq!(looked.len(), 2);
         assert!(gathering.lock().is_empty());
-        // What was looked at for another reason begins anew.
+        // What was looked at for another reason begins again.
         later.put(key("a"));
         gathering.end(&key("a"));
         assert!(gathering.wait_on(&key("a")).is_some());

@@ -47,7 +47,7 @@ impl Turn<'_> {
     }
 }
 
-/// What a ruling is for the application: denied for good, refused by rules that failed, or waiting until somebody can be asked.
+/// What a ruling is for the application: denied for good, refused by rules that failed, or waiting until someone can be asked.
 fn outcome(ruling: &Ruling) -> Outcome {
     let message = ruling.summary();
     let refused = |code: &str, permanent: bool| Outcome::Refused {

@@ -155,7 +155,7 @@ pub(crate) async fn run<W, F>(
                     Worked::Again => Some(Duration::ZERO),
                     Worked::Failed => Some(FIRST_WAIT.saturating_mul(1 << (slot.failures - 1).min(16)).min(LONGEST_WAIT)),
                 };
-                // A failure waits even when something happened meanwhile: that something will not mend it.
+                // A failure waits even when something happened meanwhile: that something will not fix it.
                 if slot.touched && worked != Worked::Failed || wait == Some(Duration::ZERO) {
                     slot.touched = true;
                     ready.push(key, false);

@@ -234,7 +234,7 @@ impl Turn<'_> {
                 let known = facts.checks.iter().find(|check| check.name == *pod);
                 let uid = known.map(|check| check.uid.as_str());
                 pods::delete(client, namespace, pod, uid, &self.app.uid).await?;
-                // The watch will say when it is gone; nobody waits for that.
+                // The watch will say when it is gone; nothing waits for that.
                 facts.checks.retain(|check| check.name != *pod);
             }
             Action::DeleteApplication => {
@@ -257,7 +257,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// An application that cannot be read says so in its own status; mending it is an edit, and what never ran is run after an edit.
+    /// An application that cannot be read says so in its own status; fixing it is an edit, and what never ran is run after an edit.
     async fn report_malformed(&mut self, reason: &str) -> Result<Option<Timestamp>, Stop> {
         let message = format!("this SparkApplication cannot be run as it is written: {reason}");
         let known: SparkApplicationStatus = serde_json::from_value(self.app.status()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Objects as watches and answers bring them, without what nobody here reads.
+//! Objects as watches and answers bring them, without what no one here reads.
 //!
 //! In: JSON of the API server. Out: [`Seen`] custom resources and [`SeenPod`]s. What the operator follows is told to it a dozen times in a
 //! run's life, and most of each telling (managed fields, volumes, environments) is skipped here instead of being built and dropped.

@@ -13,7 +13,7 @@ use crate::act::is_code;
 /// An API server that does not answer for so long holds up this object only, and only until then.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Timers count on while the clock is set and stand still while a machine sleeps: nobody trusts one for longer than this.
+/// Timers count on while the clock is set and stand still while a machine sleeps: no one trusts one for longer than this.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// Why a turn ended early.

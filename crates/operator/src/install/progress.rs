@@ -22,7 +22,7 @@ pub enum Progress {
     },
 }
 
-/// What stands in the way, and how to mend it.
+/// What stands in the way, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// Stable name.
@@ -31,7 +31,7 @@ pub struct Trouble {
     pub message: String,
     /// What to do.
     pub fix: String,
-    /// True when waiting does not mend it.
+    /// True when waiting does not fix it.
     pub lasting: bool,
     /// Pod and container whose last log tells more; true for the log of the container before this one.
     pub log_of: Option<(String, String, bool)>,
@@ -213,7 +213,7 @@ fn of_container(pod: &str, container: &ContainerStatus, events: &[Event]) -> Opt
                 "the container {} of {pod} cannot be started ({reason}): {said}",
                 container.name
             );
-            let fix = "mend what it names: a Secret or ConfigMap of controller.env, envFrom or volumes, or a security context";
+            let fix = "fix what it names: a Secret or ConfigMap of controller.env, envFrom or volumes, or a security context";
             Some(Trouble::new("stoke::install::container", message, fix, false))
         }
         _ => match last {
@@ -268,7 +268,7 @@ fn being_prepared(pod: &str, events: &[Event]) -> Option<Trouble> {
         .into_iter()
         .find_map(|reason| Some((reason, told(pod, events, reason)?)))?;
     let message = format!("the node cannot prepare {pod} ({reason}): {said}");
-    let fix = "mend what it names: controller.volumes, or the node's network";
+    let fix = "fix what it names: controller.volumes, or the node's network";
     Some(Trouble::new("stoke::install::node", message, fix, false))
 }
 

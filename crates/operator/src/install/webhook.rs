@@ -44,7 +44,7 @@ pub(super) fn rights(rights: &mut Rights<'_>, me: &Value) {
     };
     let secret = [options.webhook_secret()];
     let secrets = if options.values.is("certManager.enable") {
-        // Somebody else fills it.
+        // Someone else fills it.
         named(rules_of(&[("", &["secrets"], &["get"])]), &secret)
     } else {
         let mut secrets = named(rules_of(&rules::SECRET_RULES), &secret);

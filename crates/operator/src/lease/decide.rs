@@ -51,7 +51,7 @@ impl Terms {
 /// A lease as last seen. Times are the observer's own, monotonic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Who holds it; none when nobody does, or the lease is not there.
+    /// Who holds it; none when no one does, or the lease is not there.
     pub holder: Option<String>,
     /// When it was first seen as it is.
     pub unchanged_since: Duration,
@@ -60,7 +60,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// True when somebody may take it.
+    /// True when someone may take it.
     #[must_use]
     pub fn is_free(&self, now: Duration) -> bool {
         self.holder.is_none() || now.saturating_sub(self.unchanged_since) > self.duration
@@ -76,12 +76,12 @@ pub enum Move {
     Renew(usize),
     /// Stop working on it, then give it to whoever wants it.
     Release(usize),
-    /// Stop working on it: it is somebody else's, or could not be renewed in time.
+    /// Stop working on it: it is someone else's, or could not be renewed in time.
     GiveUp(usize),
 }
 
 /// Decides about every shard. `shards[i]` is the lease of shard `i`; `held[i]` the time at which the last write began that made or kept it
-/// ours; `others` how many other operators are alive. Nobody takes more than its share, and who holds more hands one over at a time.
+/// ours; `others` how many other operators are alive. No one takes more than its share, and who holds more hands one over at a time.
 #[must_use]
 pub fn decide(
     me: &str,
@@ -151,7 +151,7 @@ mod tests {
             // Not renewed in time: stopped five seconds before another may begin.
             (seen("a", 0), Some(0), 10, &[GiveUp(0)]),
             (seen("b", 1), Some(0), 2, &[GiveUp(0)]),
-            // Somebody deleted the lease.
+            // Someone deleted the lease.
             (seen("", 1), Some(0), 2, &[GiveUp(0)]),
         ];
         for (lease, held, now, expected) in table {
@@ -185,7 +185,7 @@ mod tests {
                 1,
                 &[Renew(0), Renew(1), Renew(2), Release(3)],
             ),
-            // Three of four is nobody's share of two, three operators share four as 2, 2 and 0 or 2, 1 and 1.
+            // Three of four is no one's share of two, three operators share four as 2, 2 and 0 or 2, 1 and 1.
             (vec![mine(), yours(), free(), free()], 2, &[Renew(0), Take(2)]),
             (vec![mine(), mine(), yours(), yours()], 1, &[Renew(0), Renew(1)]),
         ];

@@ -175,7 +175,7 @@ impl Keeper {
         let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
         if spec.holder_identity.as_deref() != Some(&self.election.identity) {
             spec.acquire_time = Some(now.clone());
-            // The first holder is no transition.
+            // The first holder is not a transition.
             spec.lease_transitions = Some(spec.lease_transitions.map_or(0, |count| count.saturating_add(1)));
             spec.holder_identity = Some(self.election.identity.clone());
         }
@@ -209,12 +209,12 @@ impl Keeper {
                 self.held[shard] = Some(begun);
                 gate.hold(shard, instant + self.election.terms.renew_deadline);
             }
-            // Somebody was faster, or it cannot be told; the next look tells.
+            // Someone was faster, or it cannot be determined; the next look tells.
             Err(error) => tracing::debug!(%error, lease = name, "the lease was not written"),
         }
     }
 
-    /// Stops the work first; nobody begins before the lease is given back.
+    /// Stops the work first; no one begins before the lease is given back.
     async fn release(&mut self, shard: usize, gate: &GateControl) {
         gate.lose(shard);
         self.held[shard] = None;

@@ -4,7 +4,7 @@
 //! - [`decide`]: from what was seen to what to do (pure)
 //! - [`keeper`]: does it, every retry period: one LIST, and one PUT per lease held
 //!
-//! As Kubernetes' own components do it: nobody's clock is believed but the own one (a lease has expired when it was not seen to change for
+//! As Kubernetes' own components do it: no one's clock is believed but the own one (a lease has expired when it was not seen to change for
 //! its duration), every write names the version it was decided on, and a holder that could not renew stops before another may begin. With
 //! one shard the lease has the published name, so that a published operator in the same namespace and this one never work both.
 

@@ -66,7 +66,7 @@ fn never_two_at_once_and_never_nobody_for_long() {
             for operator in &mut operators {
                 operator.connected = calm || chance.below(10) != 0;
                 if !calm && chance.below(60) == 0 {
-                    // Killed, or started anew under another name.
+                    // Killed, or started again under another name.
                     let name = format!("{}'", operator.name);
                     *operator = if operator.alive {
                         Operator {
@@ -100,7 +100,7 @@ fn never_two_at_once_and_never_nobody_for_long() {
             };
             assert!(
                 unheld_for < Duration::from_secs(60),
-                "seed {seed}: nobody takes the free leases"
+                "seed {seed}: no one takes the free leases"
             );
         }
     }

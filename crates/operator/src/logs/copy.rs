@@ -161,7 +161,7 @@ impl Sink<'_> {
         whole.map(|()| self.stored)
     }
 
-    /// Nobody pays for parts of an object that never was.
+    /// No one pays for parts of an object that never was.
     async fn give_up(&mut self) {
         if let Some(mut upload) = self.upload.take()
             && let Err(error) = upload.abort().await

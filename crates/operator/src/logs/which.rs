@@ -61,7 +61,7 @@ pub(crate) struct RunLogs {
     pub(crate) logs: Vec<PodLog>,
     /// Executors that still run, and whose logs are to be kept.
     pub(crate) running: Vec<PodLog>,
-    /// Executors whose pods nobody needs once their logs are kept.
+    /// Executors whose pods no one needs once their logs are kept.
     pub(crate) spent: Vec<String>,
     /// Every executor's log is to be kept, as it ends.
     pub(crate) of_all: bool,

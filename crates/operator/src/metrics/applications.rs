@@ -211,7 +211,7 @@ impl Metrics {
             let (count, oldest) = states.entry(name(summary.state)).or_default();
             *count += 1.0;
             *oldest = oldest.max(summary.since.map_or(0.0, |since| seconds(since, now)));
-            // Labels are read only when somebody asked for them.
+            // Labels are read only when someone asked for them.
             let of_app = (!self.0.config.labels.is_empty()).then(|| app.labels());
             let values = labels(&self.0.config, of_app.as_ref());
             *running.entry(values.clone()).or_default() += f64::from(u8::from(summary.state == State::Running));

@@ -1,6 +1,6 @@
 //! What the operator counts, under the published names and ours, in the text format of Prometheus.
 //!
-//! In: transitions, pieces of work, requests, as they happen; the cache, when somebody asks. Out: the text of `/metrics`.
+//! In: transitions, pieces of work, requests, as they happen; the cache, when someone asks. Out: the text of `/metrics`.
 //! - [`catalogue`]: every metric there is, with its meaning; nothing else can be counted, and the table in the documentation is made from it
 //! - `registry`: series of numbers, and their text
 //! - `applications`: transitions and states to numbers

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use super::{Metrics, catalogue};
 use crate::controller::Key;
 
-/// All states, so that one nobody is in says 0.
+/// All states, so that one no one is in says 0.
 const STATES: [&str; 6] = ["New", "Provisioning", "Ready", "NotReady", "Idle", "Failed"];
 
 /// What is known of a server.

@@ -196,7 +196,7 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
             lines.join("\n")
         );
     }
-    // What is not known is no number.
+    // What is not known is not a number.
     for name in ["quiet", "unused", "gone"] {
         let absent = format!("name=\"{name}\"");
         assert!(
@@ -291,6 +291,6 @@ fn the_table_in_docs_is_the_catalogue() {
     }
     assert!(
         committed == table,
-        "docs/operator.md differs; write it anew with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --lib"
+        "docs/operator.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --lib"
     );
 }

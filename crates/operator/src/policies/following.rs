@@ -136,7 +136,7 @@ impl Following<'_> {
         }
     }
 
-    /// Older policies that could be used stay in force; where there are none, nothing passes until this is mended.
+    /// Older policies that could be used stay in force; where there are none, nothing passes until this is fixed.
     fn refuse(&self, broken: &Broken) {
         self.told.metrics.policies_loaded(None);
         let why = broken.summary();
@@ -144,7 +144,7 @@ impl Following<'_> {
             Standing::Set(_) | Standing::Nothing if self.loaded.is_some() => "what was in force before stays in force",
             _ => {
                 self.shared.set(Standing::Unknown(why.as_str().into()));
-                "there are no older policies, so nothing is admitted or submitted until this is mended"
+                "there are no older policies, so nothing is admitted or submitted until this is fixed"
             }
         };
         tracing::error!(namespace = self.namespace, why, "policies cannot be used: {stays}");

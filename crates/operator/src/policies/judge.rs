@@ -24,12 +24,12 @@ pub(crate) struct Ruling {
     pub(crate) warned: Vec<Said>,
     /// Rules that could not be evaluated.
     pub(crate) failed: Vec<Said>,
-    /// Why nobody was asked: the policies, or what they must see, are not known now.
+    /// Why no one was asked: the policies, or what they must see, are not known now.
     pub(crate) missing: Option<Said>,
 }
 
 impl Ruling {
-    /// Nobody could be asked.
+    /// No one could be asked.
     pub(super) fn missing(why: &str, fix: &str) -> Self {
         let missing = Said {
             code: UNKNOWN.into(),
@@ -48,7 +48,7 @@ impl Ruling {
         self.denied.iter().chain(&self.failed).chain(&self.missing)
     }
 
-    /// True when nobody says anything against it.
+    /// True when no one says anything against it.
     pub(crate) fn passes(&self) -> bool {
         self.refusals().next().is_none()
     }

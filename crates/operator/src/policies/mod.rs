@@ -149,7 +149,7 @@ impl Policies {
                 let why = format!("the ConfigMaps of {namespace} are not read yet");
                 Ruling::missing(&why, "try again; the operator's log says what keeps it")
             }
-            Standing::Unknown(why) => Ruling::missing(&why, "mend the ConfigMap that is named, or take its label away"),
+            Standing::Unknown(why) => Ruling::missing(&why, "fix the ConfigMap that is named, or take its label away"),
             Standing::Set(set) => shared.ruling(set, case, with).await,
         };
         with.metrics.judged(at.name(), &ruling, begun.elapsed());

@@ -17,7 +17,7 @@ pub(super) type ConfigMaps = BTreeMap<String, ConfigMap>;
 pub(super) struct Broken {
     /// What is wrong.
     pub(super) problems: Vec<Problem>,
-    /// ConfigMaps that it is wrong with; all, when that cannot be told.
+    /// ConfigMaps that it is wrong with; all, when that cannot be determined.
     pub(super) guilty: BTreeSet<String>,
 }
 
@@ -68,7 +68,7 @@ fn shown(namespace: &str, name: &str, key: &str) -> String {
 /// Puts them together; none when there is no file at all.
 ///
 /// # Errors
-/// A part that cannot be used: a set with such a part is no set.
+/// A part that cannot be used: a set with such a part is not a set.
 pub(super) fn load(fixed: &[PolicyFile], namespace: &str, maps: &ConfigMaps) -> Result<Option<PolicySet>, Broken> {
     let mut files = fixed.to_vec();
     let mut problems = Vec::new();
@@ -124,7 +124,7 @@ fn no_file(shown: &str, why: &str) -> Problem {
         line: 1,
         column: 1,
     };
-    let message = format!("this key is no policy and no data: {why}");
+    let message = format!("this key is neither a policy nor data: {why}");
     Problem::new(Severity::Error, "policy-data", &source, place, "", message)
         .with_suggestion("rename it, or take it out of the ConfigMap")
 }
@@ -196,7 +196,7 @@ mod tests {
             ),
             (
                 &[("readme", &[("README", "hello"), ("a.rego", RULE)])],
-                "configmap/ops/readme/README:1: this key is no policy and no data: its name ends in none of `.rego`, `.yaml`, `.yml` and `.json` [policy-data]; rename it",
+                "configmap/ops/readme/README:1: this key is neither a policy nor data: its name ends in none of `.rego`, `.yaml`, `.yml` and `.json` [policy-data]; rename it",
                 &["readme"],
             ),
             (

@@ -55,7 +55,7 @@ impl Ended {
             (true, 1) => "it does not hold".to_owned(),
             (true, 2) => "the contract cannot be read".to_owned(),
             (true, 3) => "the data cannot be had".to_owned(),
-            (true, code) => format!("cannot be told: exit code {code}, {}", self.reason),
+            (true, code) => format!("cannot be determined: exit code {code}, {}", self.reason),
         }
     }
 }
@@ -127,7 +127,7 @@ mod tests {
             (Some(Phase::After), &["o".to_owned()][..])
         );
         assert_eq!(done.ended["step-1"].told(), "1 of 2 checks fail");
-        assert_eq!(done.ended["step-2"].told(), "cannot be told: exit code 137, OOMKilled");
+        assert_eq!(done.ended["step-2"].told(), "cannot be determined: exit code 137, OOMKilled");
         let late = pod(json!({"phase": "Failed", "reason": "DeadlineExceeded", "message": "too long"}));
         assert_eq!(late.failed.as_deref(), Some("DeadlineExceeded: too long"));
         let waiting = pod(json!({"phase": "Pending", "containerStatuses": [

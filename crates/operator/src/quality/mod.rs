@@ -7,7 +7,7 @@
 //! - `make`: its creation
 //!
 //! Which moment asks for it, and what follows, is in [`crate::application`]. A pod's name derives from the submission and the annotation, so
-//! that an interrupted turn finds it made, and an edited annotation asks anew. Costs a phase one pod, a read for each ConfigMap, and one
+//! that an interrupted turn finds it made, and an edited annotation asks again. Costs a phase one pod, a read for each ConfigMap, and one
 //! write of the status when it begins and one when it ends; an application without the annotation nothing.
 
 pub mod facts;
@@ -103,8 +103,8 @@ pub fn judge(steps: &[Step], pod: &CheckPod, given_up: Option<&str>) -> Verdict 
             }
             Some(ended) => ended.told(),
             None => match given_up.or(pod.failed.as_deref()) {
-                Some(why) => format!("cannot be told: {why}"),
-                None => "cannot be told: its container is not among those of the pod".to_owned(),
+                Some(why) => format!("cannot be determined: {why}"),
+                None => "cannot be determined: its container is not among those of the pod".to_owned(),
             },
         };
         let told = format!("{} on {}: {why}", step.contract, step.data);
@@ -157,10 +157,10 @@ mod tests {
             assert_eq!(counts, (blocked, warned, passed), "{codes:?}");
         }
         let late = judge(&steps, &with(&[Some(0), Some(1), None]), Some("it took too long"));
-        assert_eq!(late.blocked, ["c/k on /c: cannot be told: it took too long"]);
+        assert_eq!(late.blocked, ["c/k on /c: cannot be determined: it took too long"]);
         assert_eq!(
             late.summary(),
-            "1 of 3 contracts hold; c/k on /c: cannot be told: it took too long; (warns only) c/k on /b: m"
+            "1 of 3 contracts hold; c/k on /c: cannot be determined: it took too long; (warns only) c/k on /b: m"
         );
     }
 

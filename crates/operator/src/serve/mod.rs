@@ -2,7 +2,7 @@
 //!
 //! In: a client and [`ServeConfig`]. Out: a process that works until it is told to stop, then hands its leases back.
 //! - [`namespaces`]: which namespaces a label selector selects, as they come and go
-//! - [`throttle`]: how many requests the API server gets, where somebody wants a limit
+//! - [`throttle`]: how many requests the API server gets, where someone wants a limit
 //! - [`http`]: `/metrics`, `/healthz`, `/readyz`
 //! - [`crate::admission`]: early answers, when there is a webhook
 //!

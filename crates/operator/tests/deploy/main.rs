@@ -1,6 +1,6 @@
 //! `deploy`: chart and kustomization are what the binary installs, object by object. Real `helm` and `kubectl`; ignored when they are not there.
 //!
-//! `STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy` writes the generated files anew.
+//! `STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy` writes the generated files again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -178,7 +178,7 @@ fn generated() -> Result<(), String> {
         }
         if std::fs::read_to_string(&file).unwrap_or_default() != text {
             return Err(format!(
-                "deploy/{path} differs; write it anew with STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy"
+                "deploy/{path} differs; write it again with STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy"
             ));
         }
     }

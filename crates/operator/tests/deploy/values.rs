@@ -270,6 +270,6 @@ pub fn documented() -> Result<(), String> {
     }
     match committed == table {
         true => Ok(()),
-        false => Err("docs/operator.md differs; write it anew with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test deploy".to_owned()),
+        false => Err("docs/operator.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test deploy".to_owned()),
     }
 }

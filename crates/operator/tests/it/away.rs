@@ -83,7 +83,7 @@ async fn the_operator_works_three_seconds_after_the_servers_first_answer_however
             let (asked, took) = live(how, seconds, gone).await;
             println!("{how:?} for {seconds} s, 410 {gone} times: {asked} requests meanwhile, back after {took:?}");
             assert!(took < BACK, "{how:?} for {seconds} s, 410 {gone} times: {took:?}");
-            // One question a second, and those that find out that there is nobody to ask.
+            // One question a second, and those that find out that there is no one to ask.
             let most = usize::try_from(seconds).unwrap() * 3 / 2 + 30;
             assert!(asked <= most, "{how:?} for {seconds} s: {asked} requests");
         }

@@ -244,7 +244,7 @@ async fn a_node_that_is_gone_is_said_and_waited_for_and_no_second_driver_runs_be
     until_state(&api, "SUBMITTED").await;
     phase(&api, "pi-driver", "Running", None);
     until_state(&api, "RUNNING").await;
-    // The node stops reporting; the taint manager deletes the pod; nobody is there to end it.
+    // The node stops reporting; the taint manager deletes the pod; no one is there to end it.
     api.change(
         "pods",
         "pi-driver",

@@ -47,7 +47,7 @@ async fn a_quiet_minute_costs_no_request_and_an_hour_only_its_watches() {
         let api = FakeApi::default();
         life::leave_ended(&api, 2, applications).await;
         let operator = life::operator(&api);
-        // And some that run: that they go on is no news either.
+        // And some that run: that they go on is not a news either.
         for number in 0..applications {
             let name = format!("runs-{number}");
             api.put("sparkapplications", life::application(&name));
@@ -66,7 +66,7 @@ async fn a_quiet_minute_costs_no_request_and_an_hour_only_its_watches() {
         until_state(&api, "SUBMITTED").await;
         operator.abort();
     }
-    // Each of the five watches is begun anew every five minutes.
+    // Each of the five watches is begun again every five minutes.
     assert!(of_an_hour.iter().all(|asked| *asked <= 5 * 13), "{of_an_hour:?}");
 }
 

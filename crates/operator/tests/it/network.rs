@@ -184,7 +184,7 @@ fn iptables(arguments: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "begun by the test above, in a network of its own"]
 async fn in_a_network_of_its_own() {
-    // Whether the server is another one afterwards: then nobody will ever send anything on the old connections.
+    // Whether the server is another one afterwards: then no one will ever send anything on the old connections.
     for (seconds, restarts) in [(20, true), (15, false)] {
         let home = tempfile::tempdir().unwrap();
         let mut server = server(&home).await;

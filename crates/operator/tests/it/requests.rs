@@ -147,7 +147,7 @@ async fn a_malformed_application_says_so_and_disturbs_no_other() {
             .contains("many"),
         "{status}"
     );
-    // Mended, it runs.
+    // Fixed, it runs.
     api.change(
         "sparkapplications",
         "bad",

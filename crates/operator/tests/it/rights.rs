@@ -73,7 +73,7 @@ const NOT_SEEN: [(&str, &str); 11] = [
 /// What the operator asked for, and what it was refused.
 #[derive(Default)]
 struct Seen {
-    /// Statuses whose first write was answered with a conflict, so that the object is read anew.
+    /// Statuses whose first write was answered with a conflict, so that the object is read again.
     conflicts: Rights,
     used: Rights,
     refused: Rights,

@@ -8,7 +8,7 @@ use super::world::{application, phase, state};
 /// A life: how it begins, and what users and nodes do whenever something changed. It is over when `act` says so.
 pub struct Scenario {
     pub name: &'static str,
-    /// The API server takes half of a submission, so that the other half is removed and, when nobody could note the end of that, made and
+    /// The API server takes half of a submission, so that the other half is removed and, when no one could note the end of that, made and
     /// removed once more.
     pub halved: bool,
     begin: fn(&FakeApi),
@@ -271,7 +271,7 @@ pub const SCENARIOS: [Scenario; 17] = [
         },
     },
     Scenario {
-        name: "deleted and created anew while it runs",
+        name: "deleted and created again while it runs",
         halved: false,
         begin: |api| put(api, json!({})),
         act: |api, node| {

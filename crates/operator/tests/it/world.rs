@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::api::FakeApi;
 use super::planner::TwoObjects;
 
-/// Connect servers that answer and that nobody uses.
+/// Connect servers that answer and that no one uses.
 struct Unused;
 
 impl Visitor for Unused {
@@ -34,7 +34,7 @@ pub struct Running {
     _stop: watch::Sender<bool>,
 }
 
-/// A clock that goes with tokio's, so that a paused one skips what nobody works in. Every life begins at half past a minute.
+/// A clock that goes with tokio's, so that a paused one skips what no one works in. Every life begins at half past a minute.
 pub fn clock() -> Clock {
     let begun = tokio::time::Instant::now();
     Clock::new(move || {

@@ -13,7 +13,7 @@ use regorus::Value;
 
 use super::{text, texts, whole};
 
-/// Patterns that are kept compiled; more are compiled anew.
+/// Patterns that are kept compiled; more are compiled again.
 const KEPT: usize = 512;
 /// The most repetitions that Go takes.
 const MOST_REPETITIONS: u32 = 1_000;

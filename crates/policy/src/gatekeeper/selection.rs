@@ -107,7 +107,7 @@ impl Selection {
                         _ => return wrong(path, "the source is one of `All`, `Original`, `Generated`"),
                     }
                 }
-                _ => return wrong(path, format!("`{name}` is no field of `match` that is known here")),
+                _ => return wrong(path, format!("`{name}` is not a field of `match` that is known here")),
             }
         }
         Ok(selection)

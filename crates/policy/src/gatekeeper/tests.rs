@@ -184,7 +184,7 @@ fn what_cannot_be_used_is_refused() {
     );
     for (spec, what) in [
         (json!({"enforcementAction": "shout"}), "the action is none of"),
-        (json!({"match": {"kind": []}}), "`kind` is no field of `match`"),
+        (json!({"match": {"kind": []}}), "`kind` is not a field of `match`"),
         (json!({"enforcementAction": "scoped"}), "names no actions"),
     ] {
         let problem = set(&[("t.yaml", TEMPLATE), ("c.json", &constraint(&spec))]).unwrap_err();

@@ -47,7 +47,7 @@ pub struct Options<'a> {
 /// let policy = PolicyFile::new("p/p.rego", "package p\ndeny contains \"no\" if input.kind == \"Pod\"\n");
 /// let denied = PolicyFile::new("p/denied/pod.yaml", "apiVersion: v1\nkind: Pod\n");
 /// assert!(test::run(&[policy.clone(), denied], &test::Options::default()).passed());
-/// // Nobody has seen this rule fire.
+/// // No one has seen this rule fire.
 /// assert!(!test::run(&[policy], &test::Options::default()).passed());
 /// ```
 pub fn run(files: &[PolicyFile], options: &Options<'_>) -> TestReport {

@@ -57,9 +57,9 @@ pub struct TestResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Expected {
-    /// Nobody has anything against it.
+    /// No one has anything against it.
     Allowed,
-    /// Somebody has something against it.
+    /// Someone has something against it.
     Denied,
 }
 

@@ -66,7 +66,7 @@ fn a_rule_that_can_never_fire_is_found() {
             .contains("FAIL m/denied/huge.yaml: it is expected to be denied, and nothing denies it")
     );
 
-    // Mended, it fires.
+    // Fixed, it fires.
     let mended = INERT
         .replace("megabytes(text) if", "megabytes(text) := amount if")
         .replace("\tamount\n", "");
@@ -121,7 +121,7 @@ todo_test_later { false }
     );
 
     let more = format!(
-        "{tests}test_nobody {{ team.deny[\"nobody is no owner\"] with input as {{\"metadata\": {{\"labels\": {{\"owner\": \"nobody\"}}}}}} }}\n"
+        "{tests}test_nobody {{ team.deny[\"nobody is not an owner\"] with input as {{\"metadata\": {{\"labels\": {{\"owner\": \"nobody\"}}}}}} }}\n"
     );
     let found = report(&[("team.rego", OWNER), ("team_test.rego", &more)]);
     assert!(found.passed(), "{found}");

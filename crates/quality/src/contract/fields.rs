@@ -224,7 +224,7 @@ impl<'a> Fields<'a> {
                 None => format!("it is one of {}", all.join(", ")),
             };
             let place = node.get(key).map_or(node.place, |value| value.place);
-            let message = format!("`{text}` is no {key}");
+            let message = format!("`{text}` is not a {key}");
             self.complain("unknown-value", place, &join(path, key), message, &fix);
         }
         found.map(|(_, value)| *value)

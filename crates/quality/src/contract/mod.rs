@@ -1,7 +1,7 @@
 //! Contracts: what data must be, as a list of [`Check`]s with the places they are written at.
 //!
 //! Three formats are read, told apart by their keys: the Open Data Contract Standard ([`odcs`]), Great Expectations suites ([`gx`]), and a short YAML
-//! of our own for simple cases ([`short`]). What a format can say and this room cannot check becomes a check that cannot be told
+//! of our own for simple cases ([`short`]). What a format can say and this room cannot check becomes a check that cannot be determined
 //! ([`Kind::Refused`]), never nothing.
 
 pub mod condition;
@@ -237,7 +237,7 @@ pub enum Kind {
         /// True when values below the mean are looked at, too.
         double_sided: bool,
     },
-    /// Values are no outliers. It takes a pass of its own before.
+    /// Values are not outliers. It takes a pass of its own before.
     NotOutlier {
         /// True for quartiles, false for mean and standard deviation.
         quartiles: bool,
@@ -260,7 +260,7 @@ pub enum Kind {
         /// How they are to it.
         rule: SetRule,
     },
-    /// The latest timestamp is no older than this.
+    /// The latest timestamp is not an older than this.
     Freshness {
         /// Seconds.
         max_age: i64,
@@ -322,7 +322,7 @@ pub enum Interpolation {
     Midpoint,
 }
 
-/// Values that are no outliers, and why.
+/// Values that are not outliers, and why.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Window {
     /// There is nothing to measure against: all are fine.

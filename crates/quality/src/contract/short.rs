@@ -196,7 +196,7 @@ impl Short<'_, '_> {
         let mostly = match self.fields.number(node, "mostly", path) {
             Some(share) if !(0.0..=1.0).contains(&share) => {
                 let place = node.place_of("mostly");
-                let message = format!("{share} is no share");
+                let message = format!("{share} is not a share");
                 self.fields.complain(
                     "bad-share",
                     place,
@@ -328,7 +328,7 @@ impl Short<'_, '_> {
             return match Strptime::new(name) {
                 Ok(format) => Some(TextFormat::Strptime(format)),
                 Err(reason) => {
-                    let message = format!("{name:?} is no format of `strptime`: {reason}");
+                    let message = format!("{name:?} is not a format of `strptime`: {reason}");
                     let fix = "write for example \"%Y-%m-%d\"";
                     let path = join(path, "format");
                     self.fields
@@ -349,7 +349,7 @@ impl Short<'_, '_> {
         }
         let written = self.fields.text(node, "maxAge", path)?;
         let Some(max_age) = age(written) else {
-            let message = format!("{written:?} is no duration");
+            let message = format!("{written:?} is not a duration");
             let place = node.place_of("maxAge");
             self.fields.complain(
                 "bad-duration",
@@ -555,7 +555,7 @@ pub(super) fn whole_limit(min: Option<i64>, max: Option<i64>) -> Limit {
     }
 }
 
-/// A check of one pattern; one that cannot be compiled cannot be told.
+/// A check of one pattern; one that cannot be compiled cannot be determined.
 pub(super) fn pattern(written: &str) -> Kind {
     match Pattern::new(written) {
         Ok(pattern) => Kind::Matches {

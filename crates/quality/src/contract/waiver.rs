@@ -61,7 +61,7 @@ fn one(node: &Node, path: &str, fields: &mut Fields<'_>) -> Option<Waiver> {
         let day = text.parse::<Date>().ok();
         if day.is_none() {
             let place = node.get("until").map_or(node.place, |value| value.place);
-            let message = format!("{text:?} is no day");
+            let message = format!("{text:?} is not a day");
             fields.complain("bad-date", place, path, message, "write it as 2026-12-31");
         }
         day

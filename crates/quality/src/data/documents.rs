@@ -9,7 +9,7 @@ use memchr::memchr2;
 /// Bytes of a first line that are looked at.
 const FIRST: u64 = 4 << 20;
 
-/// Whether a text is documents rather than lines: its first line that is not empty is no whole object.
+/// Whether a text is documents rather than lines: its first line that is not empty is not a whole object.
 ///
 /// # Errors
 /// When it cannot be read.

@@ -134,7 +134,7 @@ impl Mapping {
                 let one: ArrayRef = Arc::new(StringArray::from(vec![value.as_str()]));
                 let one = cast(&one, of)?;
                 if one.is_null(0) {
-                    return Err(format!("{value:?} is no {of}"));
+                    return Err(format!("{value:?} is not an {of}"));
                 }
                 let first = arrow_array::UInt32Array::from(vec![0; batch.rows]);
                 arrow_select::take::take(one.as_ref(), &first, None).map_err(|error| error.to_string())

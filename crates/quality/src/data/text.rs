@@ -1,6 +1,6 @@
 //! CSV, JSON lines and JSON documents.
 //!
-//! Every value is read as its text; its type is the contract's, or else the one all values of the file have. So a value that is no number is a row that
+//! Every value is read as its text; its type is the contract's, or else the one all values of the file have. So a value that is not a number is a row that
 //! can be shown and set aside, not a file that cannot be read. Where the contract gives each column a type, a CSV file is read once, else twice.
 
 use std::io::{BufReader, Read};

@@ -71,7 +71,7 @@ impl Compensated {
     }
 
     fn total(self) -> f64 {
-        // Once infinite, what is lost is no number.
+        // Once infinite, what is lost is not a number.
         if self.sum.is_finite() {
             self.sum + self.lost
         } else {

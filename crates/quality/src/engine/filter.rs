@@ -142,7 +142,7 @@ impl Node {
                     }
                     of(&|row| values.value(row))
                 }
-                _ => return Err("the condition is no column of truth values".into()),
+                _ => return Err("the condition is not a column of truth values".into()),
             },
             Self::All(parts) => join(parts, rows, get, true)?,
             Self::Any(parts) => join(parts, rows, get, false)?,

@@ -273,7 +273,7 @@ fn of_keys(
             finished.number = Some(number);
             let limit = range
                 .as_limit()
-                .ok_or_else(|| format!("{range} is no range of numbers"))?;
+                .ok_or_else(|| format!("{range} is not a range of numbers"))?;
             Ok(limit.holds(number))
         }
         Kind::Divergence {
@@ -419,7 +419,7 @@ fn of_numbers(
         Kind::Distribution { .. } if class == Class::Text => {
             let Some(texts) = gathered.texts() else {
                 return Err(format!(
-                    "the column has more than {} different texts, which are no categories",
+                    "the column has more than {} different texts, which are not categories",
                     distribution::CATEGORIES
                 ));
             };
@@ -442,7 +442,7 @@ fn of_numbers(
             let mut values = Vec::new();
             for (quantile, range) in wanted {
                 if range.as_limit().is_none() {
-                    return Err(format!("{range} is no range of numbers"));
+                    return Err(format!("{range} is not a range of numbers"));
                 }
                 let value = gathered.quantile(*quantile, *between);
                 values.push(value.map_or(Value::Null, number_value));
@@ -469,7 +469,7 @@ fn of_numbers(
             result.observed = Some(number.map_or(Value::Null, number_value));
             let limit = range
                 .as_limit()
-                .ok_or_else(|| format!("{range} is no range of numbers"))?;
+                .ok_or_else(|| format!("{range} is not a range of numbers"))?;
             // An open range holds for any number, not for none.
             let open = Limit::Within {
                 min: None,

@@ -120,7 +120,7 @@ impl FilePlan {
     /// The rows of a batch that the condition holds for, none when there is no condition. `read` are the positions of the columns of the batch.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When it cannot be determined.
     pub fn mask(
         &self,
         read: &[usize],
@@ -164,7 +164,7 @@ pub struct Plan<'a> {
     pub contract: &'a Contract,
     /// How each check is computed.
     pub tasks: Vec<Task>,
-    /// For each file, for each check: the plan, or why the check cannot be told.
+    /// For each file, for each check: the plan, or why the check cannot be determined.
     pub files: Vec<Vec<Result<FilePlan, String>>>,
 }
 
@@ -225,7 +225,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Why a check cannot be told, when any file says so.
+    /// Why a check cannot be determined, when any file says so.
     pub fn reason(&self, check: usize) -> Option<String> {
         if let Task::Refused(reason) = &self.tasks[check] {
             return Some(reason.clone());

@@ -72,7 +72,7 @@ impl RowRule {
     /// The rule of a check for columns of these classes; none when the check is not one of rows. `known` are the keys of other data, for references.
     ///
     /// # Errors
-    /// Why it cannot be told for such columns.
+    /// Why it cannot be determined for such columns.
     pub fn new(check: &Check, classes: &[Class], known: Option<&Arc<KeySet>>) -> Result<Option<Self>, String> {
         let test = match (&check.kind, classes) {
             (Kind::NotNull, _) => Test::NotNull,
@@ -104,7 +104,7 @@ impl RowRule {
                 if *class == Class::Bytes {
                     return Err("values of binary columns cannot be written in a contract".into());
                 }
-                // What is no date would never be found, and the check always pass.
+                // What is not a date would never be found, and the check always pass.
                 let dated = matches!(class, Class::Date | Class::Timestamp(..));
                 let texts = values.iter().filter(|value| dated && matches!(value, Literal::Text(_)));
                 for value in texts {
@@ -182,7 +182,7 @@ impl RowRule {
     /// The rule of values of one column of a class.
     ///
     /// # Errors
-    /// Why it cannot be told for such a column.
+    /// Why it cannot be determined for such a column.
     pub fn of_values(range: &crate::contract::Range, class: Class) -> Result<Self, String> {
         Ok(Self {
             test: between(range, class)?,
@@ -207,7 +207,7 @@ impl RowRule {
     /// Judges a batch.
     ///
     /// # Errors
-    /// When a row cannot be told.
+    /// When a row cannot be determined.
     pub fn judge(&self, columns: &[&Column]) -> Result<Judged, String> {
         let [column, ..] = columns else {
             return Err("no column is given".into());

@@ -18,7 +18,7 @@ use crate::report::EXAMPLES;
 /// What was gathered for one check.
 #[derive(Debug, Default)]
 pub struct State {
-    /// Why it cannot be told.
+    /// Why it cannot be determined.
     pub reason: Option<String>,
     /// Rows looked at.
     pub considered: u64,
@@ -170,7 +170,7 @@ impl State {
 
 struct Worker<'p, 'd> {
     plan: &'p Plan<'d>,
-    /// Of the files of text, once somebody has begun one.
+    /// Of the files of text, once someone has begun one.
     blocks: &'p [OnceLock<Option<Blocks>>],
     states: Vec<State>,
     rows: u64,
@@ -245,7 +245,7 @@ impl<'p, 'd> Worker<'p, 'd> {
         let plans = &self.plan.files[unit.file];
         let mut wanted: Vec<usize> = Vec::new();
         for (check, planned) in plans.iter().enumerate() {
-            // One that cannot be told anyway is not worth reading for.
+            // One that cannot be determined anyway is not worth reading for.
             let Ok(planned) = planned else { continue };
             if !piece.has(check) || matches!(self.plan.tasks[check], Task::Schema | Task::Refused(_)) {
                 continue;

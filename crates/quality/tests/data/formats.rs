@@ -27,7 +27,7 @@ fn csv_is_read_by_the_types_of_the_contract() {
     let counts = |id: &str| (check(&report, id).considered, check(&report, id).unexpected);
     assert_eq!(counts("id.required"), (Some(4), Some(1)));
     assert_eq!(counts("id.unique"), (Some(3), Some(2)));
-    // A text that is no number is neither null nor in the range.
+    // A text that is not a number is neither null nor in the range.
     assert_eq!(counts("amount.min"), (Some(4), Some(2)));
     assert_eq!(counts("amount.type"), (Some(4), Some(1)));
     assert_eq!(check(&report, "amount.type").examples[0].values["amount"], "x");

@@ -232,7 +232,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 /// Gives a driver that uses the shared packages a directory of its own, and locks it for as long as this process lives, whatever program
-/// it becomes. Where that cannot be had, packages are fetched anew, for this container alone.
+/// it becomes. Where that cannot be had, packages are fetched again, for this container alone.
 fn own_packages(situation: &Situation, words: &[String]) -> Option<String> {
     let (_, arguments) = words.split_first().filter(|(role, _)| *role == "driver")?;
     let filled = driver::uses_packages(situation, arguments)?;

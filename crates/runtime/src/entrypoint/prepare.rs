@@ -67,7 +67,7 @@ fn make(situation: &Situation, facts: &Facts, archive: Archive, directory: &Path
         output.status,
         tail.into_iter().rev().collect::<Vec<_>>().join("\n")
     );
-    // Ended by a signal means that somebody did not want it now, not that it is impossible.
+    // Ended by a signal means that someone did not want it now, not that it is impossible.
     if output.status.code().is_some() && !text.contains("No space left") {
         let _ = std::fs::write(directory.join(archive.failure()), &reason);
     }

@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn the_lock_is_exclusive_and_says_that_it_waits() {
         let root = tempfile::tempdir().unwrap();
-        let first = lock(root.path(), "4.1.4", &mut |_| panic!("nobody to wait for")).unwrap();
+        let first = lock(root.path(), "4.1.4", &mut |_| panic!("no one to wait for")).unwrap();
         let directory = root.path().to_owned();
         let (sender, receiver) = std::sync::mpsc::channel();
         let waiter = std::thread::spawn(move || {

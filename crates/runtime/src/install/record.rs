@@ -48,7 +48,7 @@ impl Record {
 
     /// Describes what pip has just put into `directory/venv`.
     ///
-    /// Errors: it is no Spark of that version, or one of its files is not as the package lists it.
+    /// Errors: it is not a Spark of that version, or one of its files is not as the package lists it.
     pub fn make(
         directory: &Path,
         version: &Version,

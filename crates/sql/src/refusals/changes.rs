@@ -33,7 +33,7 @@ fn partition(node: Node<'_>, found: &mut Refusals) {
         .parent()
         .is_some_and(|parent| parent.has("ANALYZE") && parent.has("FOR"));
     if let Some(value) = node.all("partitionVal").find(|value| looks && value.has("DEFAULT")) {
-        let message = "DEFAULT is no value of a partition";
+        let message = "DEFAULT is not a value of a partition";
         found.add(value, "REF_DEFAULT_VALUE_IS_NOT_ALLOWED_IN_PARTITION", message);
     }
     if node.version() < (4, 1)

@@ -81,7 +81,7 @@ fn options(node: Node<'_>, rule: &str, condition: &'static str, found: &mut Refu
             "columnConstraintDefinition" => "a constraint",
             other => other,
         };
-        found.add(node, condition, format!("{what} is said twice of this column"));
+        found.add(node, condition, format!("{what} is given twice of this column"));
     }
 }
 
@@ -120,7 +120,7 @@ fn identity_type(node: Node<'_>, found: &mut Refusals) {
 fn sequence(node: Node<'_>, found: &mut Refusals) {
     let kind = |option: Node<'_>| option.own().next().map(|word| word.kind().to_owned());
     if let Some(kind) = twice(node.all("sequenceGeneratorOption").filter_map(kind).collect()) {
-        let message = format!("{kind} is said twice");
+        let message = format!("{kind} is given twice");
         found.add(node, "IDENTITY_COLUMNS_DUPLICATED_SEQUENCE_GENERATOR_OPTION", message);
     }
     for option in node.all("sequenceGeneratorOption") {

@@ -369,7 +369,7 @@ fn create_function(node: Node<'_>, own: &[&str], found: &mut Refusals) {
 fn characteristics(node: Node<'_>, found: &mut Refusals) {
     let kinds = node.kids().map(|kid| kid.rule().to_owned());
     if let Some(kind) = twice(kinds.collect()) {
-        let message = format!("{} is said twice", kind.trim_end_matches("Spec"));
+        let message = format!("{} is given twice", kind.trim_end_matches("Spec"));
         found.add(node, TWICE, message);
     }
     for kid in node.kids() {

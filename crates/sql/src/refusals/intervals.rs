@@ -197,13 +197,13 @@ fn several(node: Node<'_>, found: &mut Refusals) {
         if let Some((_, value)) = value(each)
             && value.chars().any(char::is_alphabetic)
         {
-            let message = format!("'{value}' is no number; the unit stands behind the value");
+            let message = format!("'{value}' is not a number; the unit stands behind the value");
             found.add(each, INVALID, message);
             return;
         }
     }
     match parse(&text) {
-        None => found.add(node, INVALID, format!("`{}` is no length of time", text.trim())),
+        None => found.add(node, INVALID, format!("`{}` is not a length of time", text.trim())),
         Some(interval) if interval.mixes => found.add(
             node,
             INVALID,
@@ -267,7 +267,7 @@ fn range(node: Node<'_>, found: &mut Refusals) {
         (from, to) => day_time(&text, from, to).is_some(),
     };
     if !right {
-        let message = format!("'{text}' is no interval from {} to {}", units.0, units.1);
+        let message = format!("'{text}' is not an interval from {} to {}", units.0, units.1);
         found.add(written, INVALID, message);
     }
 }

@@ -61,7 +61,7 @@ fn typed(node: Node<'_>, found: &mut Refusals) {
         }
     };
     if !right {
-        let message = format!("'{value}' is no {name}");
+        let message = format!("'{value}' is not a {name}");
         found.add(node, "INVALID_TYPED_LITERAL", message);
     }
 }
@@ -99,12 +99,12 @@ fn number(node: Node<'_>, found: &mut Refusals) {
     };
     if !right {
         let sign = if negative { "-" } else { "" };
-        let message = format!("{sign}{written} is no {kind}: it is out of its range");
+        let message = format!("{sign}{written} is not a {kind}: it is out of its range");
         found.add(node, "INVALID_NUMERIC_LITERAL_RANGE", message);
     }
 }
 
-/// The digits a decimal needs; `None` for what is no decimal.
+/// The digits a decimal needs; `None` for what is not a decimal.
 fn precision(text: &str) -> Option<i64> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),

@@ -136,7 +136,7 @@ fn bodies(parsed: &Parsed<'_>) -> Vec<Range<usize>> {
 fn look_at_name(node: Node<'_>, found: &mut Refusals) {
     let (text, single) = match node.rule() {
         "strictIdentifier" if begins(node, &["IDENTIFIER_KW"]) => {
-            // Nobody looks at these.
+            // No one looks at these.
             let unread = |node: Node<'_>| matches!(node.rule(), "functionName" | "propertyKey");
             let text = node.kid("stringLit").filter(|_| !node.above().any(unread));
             (text, true)
@@ -158,7 +158,7 @@ fn look_at_name(node: Node<'_>, found: &mut Refusals) {
     }
     let (condition, message) = match parts.iter().all(plain) {
         true => ("IDENTIFIER_TOO_MANY_NAME_PARTS", "has more parts than one"),
-        false => ("PARSE_SYNTAX_ERROR", "is no name: other characters stand in backquotes"),
+        false => ("PARSE_SYNTAX_ERROR", "is not a name: other characters stand in backquotes"),
     };
     found.add(node, condition, format!("'{name}' {message}"));
 }

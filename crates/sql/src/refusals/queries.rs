@@ -39,14 +39,14 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
         "temporalTableIdentifierReference" if node.has("AT_SIGN") => {
             let moment = node.own().find(|word| word.kind() == "INTEGER_VALUE");
             if let Some(moment) = moment.filter(|moment| !moments::is_compact(&moment.text())) {
-                let message = format!("{} is no moment: `@` takes yyyyMMddHHmmssSSS", moment.text());
+                let message = format!("{} is not a moment: `@` takes yyyyMMddHHmmssSSS", moment.text());
                 found.add(node, "INVALID_TIME_TRAVEL_TIMESTAMP_FORMAT", message);
             }
         }
         "relationPrimary" if node.kid("temporalClause").is_some() => {
             let table = node.kid("temporalTableIdentifierReference");
             if let Some(table) = table.filter(|table| table.kids().count() > 1 || table.own().next().is_some()) {
-                let message = "the moment of a table is said twice";
+                let message = "the moment of a table is given twice";
                 found.add(table, "MULTIPLE_TIME_TRAVEL_SPEC", message);
             }
         }

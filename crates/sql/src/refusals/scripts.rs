@@ -218,7 +218,7 @@ fn sqlstate(node: Node<'_>, found: &mut Refusals) {
         found.add(
             node,
             "INVALID_SQLSTATE",
-            format!("'{state}' is no SQLSTATE of an error"),
+            format!("'{state}' is not an SQLSTATE of an error"),
         );
     }
 }

@@ -115,7 +115,7 @@ fn reserved(node: Node<'_>, word: &str, keys_reserved: &[&str], condition: &'sta
             found.add(
                 list,
                 condition,
-                format!("`{key}` is no property to be set: it has a clause of its own"),
+                format!("`{key}` is not a property to be set: it has a clause of its own"),
             );
         }
     }
@@ -134,7 +134,7 @@ fn clauses(node: Node<'_>, found: &mut Refusals) {
             found.add(
                 location,
                 "DUPLICATE_TABLE_PATH",
-                "the path is said twice: by LOCATION and by `path` in OPTIONS",
+                "the path is given twice: by LOCATION and by `path` in OPTIONS",
             );
         }
     }

@@ -25,7 +25,7 @@ const MOST_BYTES: u64 = 2 << 30;
 /// What can be done with advisories.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Make the database anew, from what osv.dev publishes or from files
+    /// Make the database again, from what osv.dev publishes or from files
     Update(Arguments),
     /// Tell what is in the database
     Status {
@@ -217,7 +217,7 @@ fn refused(error: GatherError) -> Failure {
 fn unusable(error: DatabaseError) -> Failure {
     let fix = match &error {
         DatabaseError::Unreadable { .. } => "name a directory that can be read and written with --dir",
-        _ => "`stoke advisories update` makes it anew",
+        _ => "`stoke advisories update` makes it again",
     };
     Failure::environment("stoke::advisories::database", error).fix(fix)
 }

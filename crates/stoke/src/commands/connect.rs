@@ -1,4 +1,4 @@
-//! `stoke connect`: a Spark Connect server at a local address, through the API server. One that was stopped because nobody used it is woken.
+//! `stoke connect`: a Spark Connect server at a local address, through the API server. One that was stopped because no one used it is woken.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -146,7 +146,7 @@ async fn ask_for(connects: &Api<SparkConnect>, connect: &SparkConnect, name: &st
         Err(kube::Error::Api(status)) if status.code == 403 => Err(Failure::environment(
             "stoke::connect::wake",
             format!(
-                "the server of `{name}` was stopped because nobody used it, and you may not start it: {}",
+                "the server of `{name}` was stopped because no one used it, and you may not start it: {}",
                 status.message
             ),
         )
@@ -155,7 +155,7 @@ async fn ask_for(connects: &Api<SparkConnect>, connect: &SparkConnect, name: &st
     }
 }
 
-/// When the server was stopped because nobody used it, if it was.
+/// When the server was stopped because no one used it, if it was.
 fn stopped_at(connect: &SparkConnect) -> Option<Timestamp> {
     let conditions = connect.status.iter().flat_map(|status| &status.conditions);
     let idle = conditions.filter(|condition| condition.reason == names::REASON_IDLE);

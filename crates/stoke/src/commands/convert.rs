@@ -160,9 +160,9 @@ fn failure(converted: &Converted) -> Failure {
         format!("{things} not convertible; nothing was written"),
     );
     if converted.documents.is_empty() {
-        failure.fix("mend what the errors name")
+        failure.fix("fix what the errors name")
     } else {
-        failure.fix("mend what the errors name, or take the rest with --partial")
+        failure.fix("fix what the errors name, or take the rest with --partial")
     }
 }
 

@@ -71,7 +71,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
             .checked_sub(hours.hours())
             .map_err(|error| error.to_string());
     }
-    // What reads dates takes the date out of a time, too, and what has no offset is no moment.
+    // What reads dates takes the date out of a time, too, and what has no offset is not a moment.
     let read = match text.len() == "2026-01-31".len() {
         true => text
             .parse::<Date>()

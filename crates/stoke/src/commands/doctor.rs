@@ -136,7 +136,7 @@ async fn apply(arguments: &Arguments, name: &str, findings: &[Finding], context:
     let Some((id, patch)) = fix else {
         return Err(Failure::input(
             "stoke::doctor::no-patch",
-            "nothing that was found is mended by a change of the application",
+            "nothing that was found is fixed by a change of the application",
         )
         .fix("follow the words after `fix`"));
     };
@@ -144,7 +144,7 @@ async fn apply(arguments: &Arguments, name: &str, findings: &[Finding], context:
         if !std::io::stdin().is_terminal() {
             return Err(Failure::input(
                 "stoke::doctor::consent",
-                "--apply asks first, and nobody is there to answer",
+                "--apply asks first, and no one is there to answer",
             )
             .fix("add --yes to put the patch there without asking"));
         }

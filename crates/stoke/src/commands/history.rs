@@ -195,7 +195,7 @@ pub struct Beside {
     serving: JoinHandle<()>,
 }
 
-/// Beside a cluster: not the port of Spark's own History Server, which could not start on all addresses while somebody has it.
+/// Beside a cluster: not the port of Spark's own History Server, which could not start on all addresses while someone has it.
 const PORT: u16 = 26_080;
 /// How often event logs of this machine are looked at.
 const OFTEN: Duration = Duration::from_secs(2);

@@ -82,7 +82,7 @@ fn derive(application: &serde_json::Value) -> Result<Option<Derived>, String> {
     let document = documents.first().ok_or("it is empty")?;
     let namespace = document.namespace.as_deref().unwrap_or("default");
     match derived::derive(document, namespace, &Settings::default().submission) {
-        None => Err("it is no application".to_owned()),
+        None => Err("it is not an application".to_owned()),
         Some(Err(refused)) => Err(refused
             .into_iter()
             .map(|remark| remark.message)

@@ -54,7 +54,7 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.no_operator && !arguments.rules.is_empty() {
         return Err(
-            Failure::input("stoke::operator::policies", "without an operator nobody asks policies")
+            Failure::input("stoke::operator::policies", "without an operator no one asks policies")
                 .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"),
         );
     }

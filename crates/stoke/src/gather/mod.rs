@@ -25,7 +25,7 @@ use crate::session::{self, Session};
 
 /// Everything that could be had about one run.
 pub struct Gathered {
-    /// The application's name, or Spark's id of a run nobody named.
+    /// The application's name, or Spark's id of a run no one named.
     pub name: String,
     /// Kubernetes objects; none when there was no cluster to ask.
     pub objects: Option<Objects>,
@@ -82,7 +82,7 @@ fn events(run: Run, log: &str) -> Outcome<Run> {
     match run.reading.events == 0 && run.reading.bad_lines > 0 {
         true => Err(Failure::input(
             "stoke::event-log::no-events",
-            format!("{log} is no event log: none of its {} lines is an event of Spark", run.reading.bad_lines),
+            format!("{log} is not an event log: none of its {} lines is an event of Spark", run.reading.bad_lines),
         )
         .fix("name the file Spark wrote below spark.eventLog.dir; a compressed one keeps the end of its name (.zstd, .lz4, .snappy, .lzf)")),
         false => Ok(run),

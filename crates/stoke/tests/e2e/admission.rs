@@ -250,7 +250,7 @@ fn verdicts(context: &Context) -> Result<(), Failed> {
     other.endpoint(&up, "two")?;
     drop(hook);
     expect_parts(&text(&apply(&up, &[], &wrong)?), &["denied the request: 2 errors"])?;
-    // As cert-manager does it: a Secret without a mark of ours, filled anew when the certificate is renewed.
+    // As cert-manager does it: a Secret without a mark of ours, filled again when the certificate is renewed.
     let secret = ["delete", "secret", "spark-operator-webhook-certs"];
     expect_code(&up.kubectl(&secret).output()?, 0)?;
     let authority = Authority::new()?;
@@ -378,7 +378,7 @@ fn rotation(context: &Context) -> Result<(), Failed> {
 fn absent(context: &Context) -> Result<(), Failed> {
     let up = Up::start(context)?;
     configure(&up, "Ignore")?;
-    // Nobody answers: what would be refused is stored, and the operator says the same in the status.
+    // No one answers: what would be refused is stored, and the operator says the same in the status.
     let wrong = application("wrong", "  sparkConf: {spark.kubernetes.container.image: x}\n")
         .replace("suspend: true", "suspend: false");
     expect_code(&apply(&up, &[], &wrong)?, 0)?;
@@ -392,7 +392,7 @@ fn absent(context: &Context) -> Result<(), Failed> {
     let failed = apply(&up, &[], &application("good", ""))?;
     expect_code(&failed, 1)?;
     expect_parts(&text(&failed), &["failed calling webhook"])?;
-    // Uninstalled, the API server asks nobody any more.
+    // Uninstalled, the API server asks no one any more.
     let uninstall = ["operator", "uninstall", "--namespace", "default"];
     expect_code(&up.stoke(&uninstall).env("KUBECONFIG", up.kubeconfig()).output()?, 0)?;
     expect_code(&apply(&up, &[], &application("good", ""))?, 0)?;

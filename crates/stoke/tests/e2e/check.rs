@@ -13,7 +13,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     vec![
         context.trial("check: our examples pass", &spark, examples),
         context.trial("check: exit codes, forms and waivers", &spark, forms),
-        context.trial("check: what cannot be told does not pass", &[], cannot_tell),
+        context.trial("check: what cannot be determined does not pass", &[], cannot_tell),
         context.trial("check: policies and Pod Security", &[], policies),
         context.trial("check: wrong input is refused", &[], wrong_input),
         context.trial("quality: data against a contract", &[], quality),
@@ -131,7 +131,7 @@ fn forms(context: &Context) -> Result<(), Failed> {
     let unread = check(context, job, &[]).output()?;
     expect_code(&unread, 2)?;
     expect_parts(&text(&unread), &["did you mean `owner`?", "nothing was checked"])?;
-    // A pipe is no terminal: no colour.
+    // A pipe is not a terminal: no colour.
     if text(&failed).contains('\u{1b}') {
         return Err(Failed::from("colours in a pipe"));
     }
@@ -197,7 +197,7 @@ fn policies(context: &Context) -> Result<(), Failed> {
         &text(&old_syntax),
         &["error[policy/team.deny]", "at least two", "app.yaml:11:"],
     )?;
-    // A rule that nobody has seen firing is no rule.
+    // A rule that no one has seen firing is not a rule.
     let untested = context.stoke(["policy", "test"]).current_dir(job).output()?;
     expect_code(&untested, 1)?;
     expect_parts(&text(&untested), &["never seen firing"])?;

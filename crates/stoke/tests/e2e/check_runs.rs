@@ -72,7 +72,7 @@ fn pytest(context: &Context) -> Result<(), Failed> {
             ("tests/test_main.py", &right),
         ],
     )?;
-    // Nobody asked: nothing runs, and it is said.
+    // No one asked: nothing runs, and it is said.
     expect(
         &check(context, job, &["--advisories", "none"])?,
         0,
@@ -293,7 +293,7 @@ fn dry_run(context: &Context) -> Result<(), Failed> {
         ],
     )?;
     up.down()?;
-    // Nobody there cannot tell.
+    // No one there cannot tell.
     let home = context.private_home();
     let mut alone = crate::common::stoke(home.path(), ["check", "--gate", "dry-run"]);
     expect(

@@ -176,7 +176,7 @@ fn use_and_leave(context: &Context) -> Result<(), Failed> {
         }
     }
 
-    // Nobody uses it: it is stopped, and says so.
+    // No one uses it: it is stopped, and says so.
     let timeout = |timeout: &str| {
         let annotation = format!("stoke.dev/idle-timeout={timeout}");
         let output = up
@@ -197,7 +197,7 @@ fn use_and_leave(context: &Context) -> Result<(), Failed> {
     let events = up.kubectl(&["get", "events"]).output()?;
     expect_parts(&text(&events), &["SparkConnectStopped"])?;
 
-    // Somebody wants it: it computes again.
+    // Someone wants it: it computes again.
     timeout("10m")?;
     let answered = within(client("lab", PROGRAM, ""), Duration::from_secs(180))?;
     expect_code(&answered, 0)?;

@@ -236,7 +236,7 @@ async fn compare(maps: &Api<ConfigMap>, all: &mut [Objects]) -> Result<(), Strin
     if found.is_empty() {
         Ok(())
     } else {
-        Err(format!("nobody asked for {found:?}"))
+        Err(format!("no one asked for {found:?}"))
     }
 }
 

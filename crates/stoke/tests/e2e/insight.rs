@@ -13,7 +13,7 @@ use crate::common::{Context, VERSIONS, eventually, expect_code, expect_parts, re
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let mut trials = of_every_spark(context);
-    trials.push(context.trial("insight: what is no event log is told so", &[], no_event_log));
+    trials.push(context.trial("insight: what is not an event log is told so", &[], no_event_log));
     trials.push(context.trial(
         "insight: what its pods told of a run is there after its cluster",
         &[context.spark("4.1.4")],
@@ -223,7 +223,7 @@ fn bundle(home: &Path, directory: &Path) -> Result<(), Failed> {
 fn nanos(value: &Value) -> Result<i128, Failed> {
     let text = value
         .as_str()
-        .ok_or_else(|| format!("{value} is no decimal in quotes"))?;
+        .ok_or_else(|| format!("{value} is not a decimal in quotes"))?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     Ok(format!("{whole}{fraction:0<9}").parse()?)
 }

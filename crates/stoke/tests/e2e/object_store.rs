@@ -289,7 +289,7 @@ fn known(context: &Context) -> Result<(), Failed> {
     if status["objectStore"] != endpoint.as_str() {
         return Err(format!("status tells {}", status["objectStore"]).into());
     }
-    // Nobody is answered without a signature, and the keys are the owner's alone.
+    // No one is answered without a signature, and the keys are the owner's alone.
     let curl = Command::new("curl")
         .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &endpoint])
         .output();

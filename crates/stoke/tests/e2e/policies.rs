@@ -116,7 +116,7 @@ fn asked(context: &Context) -> Result<(), Failed> {
             "stoke_admission_refusals_total{code=\"policy/starter.registries.deny\"}",
         ],
     )?;
-    // Deletions are nobody's business, and without the ConfigMap all passes.
+    // Deletions are no one's business, and without the ConfigMap all passes.
     expect_code(&up.kubectl(&["delete", "sparkapplication", "labelled"]).output()?, 0)?;
     expect_code(&up.kubectl(&["delete", "configmap", "team"]).output()?, 0)?;
     eventually("nothing is denied any more", Duration::from_secs(10), || {
@@ -144,5 +144,5 @@ fn refused(context: &Context) -> Result<(), Failed> {
     expect_parts(&text(&unknown), &["registries"])?;
     let nobody = run(&["up", "--detach", "--no-operator", "--policy-pack", "registries"])?;
     expect_code(&nobody, 2)?;
-    expect_parts(&text(&nobody), &["without an operator nobody asks policies"])
+    expect_parts(&text(&nobody), &["without an operator no one asks policies"])
 }

@@ -154,7 +154,7 @@ impl Url {
             return Err(ApplicationError::field(
                 place,
                 format!(
-                    "`{format}` gives `{text}`, which is no URL; the variables are {{{{$appName}}}}, {{{{$appNamespace}}}} and {{{{$appId}}}}"
+                    "`{format}` gives `{text}`, which is not a URL; the variables are {{{{$appName}}}}, {{{{$appNamespace}}}} and {{{{$appId}}}}"
                 ),
             ));
         }

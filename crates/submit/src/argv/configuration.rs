@@ -134,7 +134,7 @@ fn settle_deploy_mode(
     }
 }
 
-/// Environment variables and old keys that stand in for keys nobody set.
+/// Environment variables and old keys that stand in for keys no one set.
 fn add_environment(conf: &mut BTreeMap<String, String>, files: &dyn Files) {
     const VARIABLES: &[(&str, &str)] = &[
         ("spark.driver.memory", "SPARK_DRIVER_MEMORY"),
@@ -160,7 +160,7 @@ fn add_environment(conf: &mut BTreeMap<String, String>, files: &dyn Files) {
 /// What `spark-submit` checks of its own options; [`plan`](crate::plan) checks the rest.
 ///
 /// # Errors
-/// `--total-executor-cores` or `spark.cores.max` that is no positive number; `--proxy-user` with `--principal`.
+/// `--total-executor-cores` or `spark.cores.max` that is not a positive number; `--proxy-user` with `--principal`.
 pub fn validate(line: &CommandLine, configuration: &Configuration) -> Result<(), ArgvError> {
     let conf = &configuration.conf;
     let total = line

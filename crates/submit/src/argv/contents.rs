@@ -12,7 +12,7 @@ use crate::{ConfFile, PodTemplate, SubmitFiles};
 /// Reads everything that the configuration and the environment name.
 ///
 /// # Errors
-/// A file that is named in the configuration and cannot be read, or is no pod template.
+/// A file that is named in the configuration and cannot be read, or is not a pod template.
 pub fn gather(conf: &BTreeMap<String, String>, files: &dyn Files) -> Result<SubmitFiles, ArgvError> {
     Ok(SubmitFiles {
         spark_conf_dir: spark_conf_dir(files).map_or_else(BTreeMap::new, |directory| texts_of(&directory, files)),

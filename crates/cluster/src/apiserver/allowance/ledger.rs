@@ -112,7 +112,7 @@ impl Ledger {
         Ok(Some(Reservation { book, additions }))
     }
 
-    /// Counts a quota anew and returns what is used of it.
+    /// Counts a quota again and returns what is used of it.
     pub async fn recount(&self, store: &Store, registry: &Registry, namespace: &str, quota: &Value) -> Amounts {
         let mut book = self.open(namespace).await;
         let uid = quota["metadata"]["uid"].as_str().unwrap_or_default();

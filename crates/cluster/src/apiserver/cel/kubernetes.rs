@@ -38,7 +38,7 @@ pub struct Question {
     pub name: String,
     /// Verb, once the question is put.
     pub verb: String,
-    /// Path that is no resource.
+    /// Path that is not a resource.
     pub path: Option<String>,
     /// The answer, once given.
     pub allowed: Option<bool>,

@@ -85,7 +85,7 @@ pub(super) async fn create_value(
             value["metadata"]["name"] = format!("{}{}", &prefix[..room], suffix()).into();
         }
         let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        // Only what may have to be named anew is kept as it came.
+        // Only what may have to be named again is kept as it came.
         let mut new = if tries > 0 {
             value.clone()
         } else {
@@ -183,7 +183,7 @@ fn complete(server: &Arc<Server>, resource: &Resource, namespace: &str, new: &mu
 }
 
 /// Gives a new object its identity, its defaults and what admission adds. `managed` writes its managed fields: those of the request and
-/// their defaults, not what the server adds of its own accord, which nobody manages.
+/// their defaults, not what the server adds of its own accord, which no one manages.
 fn begin(
     server: &Arc<Server>,
     resource: &Resource,

@@ -239,7 +239,7 @@ async fn remove(
 enum Step {
     /// It waits already.
     Nothing,
-    /// It is marked as ending and stays until somebody finishes it.
+    /// It is marked as ending and stays until someone finishes it.
     Mark,
     /// It goes now.
     Remove,

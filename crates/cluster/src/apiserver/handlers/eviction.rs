@@ -14,7 +14,7 @@ use crate::apiserver::status::ApiError;
 use crate::controllers::draw;
 use crate::store::{Write, WriteError, WriteKind};
 
-/// Times a budget is read again when somebody else drew on it meanwhile.
+/// Times a budget is read again when someone else drew on it meanwhile.
 const MOST_TRIES: usize = 20;
 /// Pods that may be on their way out of one budget.
 const MOST_DISRUPTED: usize = 2000;

@@ -1,4 +1,4 @@
-//! update, patch and server-side apply: read, change, check, write if nobody else has written meanwhile.
+//! update, patch and server-side apply: read, change, check, write if no one else has written meanwhile.
 
 use std::sync::{Arc, PoisonError};
 
@@ -24,7 +24,7 @@ use crate::apiserver::status::{ApiError, FieldError};
 use crate::apiserver::strict;
 use crate::store::{Object, Write, WriteError, WriteKind};
 
-/// Times a patch is computed again when somebody else wrote meanwhile.
+/// Times a patch is computed again when someone else wrote meanwhile.
 const MOST_TRIES: usize = 20;
 
 /// Handles a PUT.
@@ -216,7 +216,7 @@ async fn server_side_apply(mut call: Call) -> Result<Response, ApiError> {
         })
         .await;
         match created {
-            // Somebody else created it meanwhile: apply to theirs.
+            // Someone else created it meanwhile: apply to theirs.
             Err(error) if error.reason == "AlreadyExists" => {}
             other => return other,
         }
@@ -442,7 +442,7 @@ fn keep_identity(old: &Value, new: &mut Value) {
             new["metadata"]["finalizers"] = kept.into();
         }
     }
-    // A list without items is no list, as the API's types write it.
+    // A list without items is not a list, as the API's types write it.
     if let Some(metadata) = new["metadata"].as_object_mut() {
         for field in ["finalizers", "ownerReferences"] {
             if metadata.get(field).and_then(Value::as_array).is_some_and(Vec::is_empty) {

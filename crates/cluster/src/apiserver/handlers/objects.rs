@@ -394,7 +394,7 @@ fn check_metadata(resource: &Resource, object: &Value) -> Vec<FieldError> {
             "may not be more than 262144 bytes",
         ));
     }
-    // Finalizers of Kubernetes' own kinds have to be somebody's; those of definitions and of what they define need not.
+    // Finalizers of Kubernetes' own kinds have to be someone's; those of definitions and of what they define need not.
     let strict = resource.custom.is_none() && &*resource.key != crate::apiserver::crd::DEFINITIONS;
     check_references(metadata, strict, &mut errors);
     errors

@@ -102,7 +102,7 @@ pub(super) fn list(call: &Call) -> Result<Response, ApiError> {
         } else {
             Some(page.total)
         };
-        // With a selector nobody can tell without looking at every object.
+        // With a selector no one can tell without looking at every object.
         let left = here.filter(|_| !selective);
         let left = left.map(|here| here.saturating_sub(page.items.len()));
         metadata.insert(

@@ -68,7 +68,7 @@ pub(super) fn default_cron_job(cron: &mut Value) {
     set_missing(spec, "suspend", || false.into());
     set_missing(spec, "successfulJobsHistoryLimit", || 3.into());
     set_missing(spec, "failedJobsHistoryLimit", || 1.into());
-    // A template is no Job yet: how its pods are made complete, the rest is left to the Jobs made of it.
+    // A template is not a Job yet: how its pods are made complete, the rest is left to the Jobs made of it.
     if spec["jobTemplate"].is_object() {
         set_missing(&mut spec["jobTemplate"], "metadata", || json!({}));
     }

@@ -130,7 +130,7 @@ pub(super) fn validate_stateful_set(set: &Value) -> Vec<FieldError> {
     at_least_zero(spec, &["replicas", "minReadySeconds"], "spec", &mut errors);
     at_least_zero(&spec["ordinals"], &["start"], "spec.ordinals", &mut errors);
     check_selector(spec, "statefulset", &mut errors);
-    // Volumes of claim templates are added to each pod; a mount of one is no mount of nothing.
+    // Volumes of claim templates are added to each pod; a mount of one is not a mount of nothing.
     let mut completed = spec.clone();
     let claims = spec["volumeClaimTemplates"].as_array().into_iter().flatten();
     let mut volumes: Vec<Value> = claims

@@ -13,7 +13,7 @@ pub(super) enum Wire {
     Fixed32,
 }
 
-/// Groups (an old form nobody writes) may stand inside each other this deep.
+/// Groups (an old form no one writes) may stand inside each other this deep.
 const MOST_GROUPS: usize = 32;
 
 fn truncated() -> ProtobufError {

@@ -1,4 +1,4 @@
-//! Nobody grants what they do not hold, unless a rule lets them: the verbs `escalate` on roles and `bind` on what a binding refers to.
+//! No one grants what they do not hold, unless a rule lets them: the verbs `escalate` on roles and `bind` on what a binding refers to.
 
 use serde_json::{Value, json};
 

@@ -137,7 +137,7 @@ impl Rule {
     }
 }
 
-/// What of the wanted rules nobody holds, as Kubernetes writes it: one line a rule, sorted.
+/// What of the wanted rules no one holds, as Kubernetes writes it: one line a rule, sorted.
 pub(super) fn missing(held: &[Rule], wanted: &[Rule]) -> Vec<String> {
     let mut missing: Vec<Rule> = Vec::new();
     for single in wanted.iter().flat_map(Rule::singles) {

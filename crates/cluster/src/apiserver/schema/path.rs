@@ -1,4 +1,4 @@
-//! Where in an object something stands: a chain of fields and items, written out only when somebody has to be told.
+//! Where in an object something stands: a chain of fields and items, written out only when someone has to be told.
 
 use std::fmt;
 

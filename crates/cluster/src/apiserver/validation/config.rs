@@ -11,7 +11,7 @@ use crate::apiserver::status::FieldError;
 /// The most that one of them holds, in bytes.
 const MOST: usize = 1 << 20;
 
-/// Finalizers of a namespace: they have to be somebody's.
+/// Finalizers of a namespace: they have to be someone's.
 pub fn check_finalizers(namespace: &Value, said: &mut Complaints) {
     let at = Path::Start("spec.finalizers");
     for (_, finalizer) in items(&namespace["spec"]["finalizers"]) {

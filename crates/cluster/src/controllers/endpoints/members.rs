@@ -287,7 +287,7 @@ mod tests {
         let (a, b) = (key("services", "a"), key("services", "b"));
         members.service(&a, &json!({"app": "a", "role": "driver"}), &There::default());
         members.service(&b, &json!({"app": "b", "role": "driver"}), &There::default());
-        // It is known: nobody is asked again.
+        // It is known: no one is asked again.
         let nobody = There::default();
         members.service(&b, &json!({"app": "b", "role": "driver"}), &nobody);
         assert_eq!(nobody.1.get(), 0);

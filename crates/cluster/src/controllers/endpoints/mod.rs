@@ -44,7 +44,7 @@ pub(super) async fn run(server: Arc<Server>) {
     }
 }
 
-/// All services, after the members were found anew.
+/// All services, after the members were found again.
 fn look_again(server: &Server, members: &mut Members) -> BTreeSet<Key> {
     *members = Members::default();
     let all = |resource: &str| {

@@ -245,7 +245,7 @@ impl Count {
                         count.failed_indexes.insert(index);
                     }
                 }
-                // What a Job that has won ends is no failure.
+                // What a Job that has won ends is not a failure.
                 count
                     .new_failures
                     .push((uid.clone(), verdict != Verdict::Ignore && !won));

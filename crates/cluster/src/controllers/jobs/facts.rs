@@ -121,7 +121,7 @@ impl Job {
         match pod.phase() {
             "Failed" => true,
             "Succeeded" => false,
-            // A pod without a node ends with its deletion: nobody will tell of its end.
+            // A pod without a node ends with its deletion: no one will tell of its end.
             _ => pod.metadata.deleting() && (!self.replaces_only_failed() || pod.spec.node_name.is_none()),
         }
     }

@@ -135,7 +135,7 @@ impl Jobs {
         }
     }
 
-    /// Pods whose Job is gone are held by nobody.
+    /// Pods whose Job is gone are held by no one.
     async fn let_strays_go(&self, job: &Key) -> Result<(), Refusal> {
         let pods: ResourceKey = "pods".into();
         let list = self

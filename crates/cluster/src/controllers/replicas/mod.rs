@@ -122,7 +122,7 @@ impl Replicas {
         if wanted != set["status"] {
             set["status"] = wanted;
             match self.hands.replace_status(&self.resource, &set).await {
-                // Somebody changed it: the news of that brings us back.
+                // Someone changed it: the news of that brings us back.
                 Err(refusal) if matches!(refusal.code, 404 | 409) => {}
                 other => drop(other?),
             }

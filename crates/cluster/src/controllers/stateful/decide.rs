@@ -91,9 +91,9 @@ pub(super) enum Action {
     Create { ordinal: i64, revision: String },
     /// Delete a pod because it is not wanted any more; its claims may go with it.
     Condemn(String),
-    /// Delete a pod so that it is made anew from the current template.
+    /// Delete a pod so that it is made again from the current template.
     Replace(String),
-    /// Delete a pod that has ended, so that it is made anew.
+    /// Delete a pod that has ended, so that it is made again.
     Recreate(String),
 }
 

@@ -143,7 +143,7 @@ impl Serving {
 /// What is to be done about a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// An endpoint listens, and nobody at the port itself.
+    /// An endpoint listens, and no one at the port itself.
     Listen,
     /// A program listens on this port at all addresses, the Service's among them: connections reach it without us.
     Taken,

@@ -158,7 +158,7 @@ fn read_jar(file: &File, archive: &mut ZipArchive<BufReader<Handle>>, sparks: &[
     }
     if coordinates.is_empty() {
         found.count += 1;
-        // Its name still tells its Scala; whose it is, nobody knows.
+        // Its name still tells its Scala; whose it is, no one knows.
         let base = file.name.rsplit('/').next().unwrap_or(&file.name);
         let (artifact, version) = base.trim_end_matches(".jar").rsplit_once('-').unwrap_or((base, ""));
         for (severity, code, message, fix) in sparks

@@ -59,7 +59,7 @@ pub(super) fn judge(job: &Job, found: &mut Found) {
         for one in uses {
             let connector = one.connector;
             let key = (one.source.name().to_owned(), one.place.line, connector.name);
-            // Whose code it is that is no main file is not known: one application that brings it is enough.
+            // Whose code it is that is not a main file is not known: one application that brings it is enough.
             let is_brought = match one.certain {
                 true => brought.has(connector),
                 false => specs.iter().any(|(.., brought)| brought.has(connector)),
@@ -192,7 +192,7 @@ fn is_main(file: &File, application: &Document) -> bool {
     main_file(application) == base(&file.name)
 }
 
-/// Whether a file of code or SQL is of an application: its main file, and what is no application's main file.
+/// Whether a file of code or SQL is of an application: its main file, and what is not an application's main file.
 fn belongs(file: &File, application: &Document, all: &[&Document]) -> bool {
     matches!(file.kind, Kind::Python | Kind::Sql | Kind::Properties)
         && (is_main(file, application) || !all.iter().any(|other| is_main(file, other)))

@@ -59,7 +59,7 @@ fn wants(spark: &str) -> Option<&'static Wants> {
     WANTS.iter().find(|wants| wants.minor == minor(spark))
 }
 
-/// The Pythons that all of some Sparks are made for; every known one when nobody knows.
+/// The Pythons that all of some Sparks are made for; every known one when no one knows.
 pub(super) fn pythons(sparks: &[String]) -> Vec<&'static str> {
     const ALL: [&str; 7] = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"];
     let known: Vec<&Wants> = sparks.iter().filter_map(|spark| wants(spark)).collect();

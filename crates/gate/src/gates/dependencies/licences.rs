@@ -7,7 +7,7 @@
 //!   requests: Apache-2.0
 //!   org.acme:lib: LicenseRef-Acme
 //! ```
-//! Jars say it in their `pom.xml` or manifest, wheels in their METADATA. Where somebody wrote such a file, what is not known is told; where nobody did, nothing
+//! Jars say it in their `pom.xml` or manifest, wheels in their METADATA. Where someone wrote such a file, what is not known is told; where no one did, nothing
 //! is said of licences. Expressions are those of SPDX 3, annex B: of `A OR B` one is enough, of `A AND B` both are needed.
 
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ impl Policy {
         };
         let Some(expression) = expression(written) else {
             return unknown(format!(
-                "`{name}` says its licence is `{written}`, which is no identifier of SPDX"
+                "`{name}` says its licence is `{written}`, which is not an identifier of SPDX"
             ));
         };
         let among = |list: &[Licensee], asked: &spdx::LicenseReq| list.iter().any(|one| one.satisfies(asked));
@@ -133,7 +133,7 @@ impl Policy {
     }
 }
 
-/// What a licence is that somebody wrote: an expression of SPDX, or a name that everybody knows.
+/// What a licence is that someone wrote: an expression of SPDX, or a name that everybody knows.
 fn expression(written: &str) -> Option<Expression> {
     let lax = |text: &str| Expression::parse_mode(text, ParseMode::LAX).ok();
     let letters = written.to_lowercase().replace(['(', ')', ',', '"'], " ");
@@ -169,7 +169,7 @@ fn read(source: &Arc<Source>) -> Result<Policy, Vec<Finding>> {
                         Err(_) => say(
                             item.place,
                             key,
-                            format!("`{text}` is no identifier of SPDX"),
+                            format!("`{text}` is not an identifier of SPDX"),
                             "write one of spdx.org/licenses, for example Apache-2.0 or BSD-3-Clause".to_owned(),
                         ),
                     }
@@ -182,7 +182,7 @@ fn read(source: &Arc<Source>) -> Result<Policy, Vec<Finding>> {
                         None => say(
                             package.value.place,
                             "packages",
-                            format!("the licence of `{}` is no expression of SPDX", package.key),
+                            format!("the licence of `{}` is not an expression of SPDX", package.key),
                             "write one like `MIT OR Apache-2.0`".to_owned(),
                         ),
                     }

@@ -89,7 +89,7 @@ pub(super) fn unreadable(file: &File, place: Place, cause: &str, found: &mut Fou
         (Severity::Error, "dependency-syntax"),
         (file, place),
         message,
-        "mend it at this place, or let its tool write it anew",
+        "fix it at this place, or let its tool write it again",
     );
 }
 

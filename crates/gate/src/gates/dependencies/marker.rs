@@ -1,7 +1,7 @@
 //! Environment markers of PEP 508 (`python_version < "3.9" and sys_platform == "linux"`): whether a requirement holds where Spark's images run.
 //!
 //! Images of Spark are CPython on Linux; which Python, only the image knows. So a marker is asked for each Python that Spark supports, and a requirement
-//! counts when it holds for any of them, or when it asks for something nobody knows here.
+//! counts when it holds for any of them, or when it asks for something no one knows here.
 
 use std::str::FromStr;
 
@@ -43,7 +43,7 @@ const VARIABLES: [&str; 12] = [
     "extra",
 ];
 const OPERATORS: [&str; 10] = ["===", "<=", "!=", "==", ">=", "~=", "<", ">", "in", "not in"];
-/// Markers deeper than this are nobody's.
+/// Markers deeper than this are no one's.
 const DEEPEST: usize = 64;
 
 impl Marker {

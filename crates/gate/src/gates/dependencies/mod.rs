@@ -1,7 +1,7 @@
 //! What a job depends on: its Python packages and its Maven artifacts, wherever it names them.
 //!
 //! A dependency that is not pinned is another one tomorrow; one that was built for another Spark, Scala, Python or Hadoop fails when it is first used; one with
-//! a known vulnerability lets somebody in.
+//! a known vulnerability lets someone in.
 //! - [`requirements`], [`requirement`], [`marker`]: `requirements*.txt`, its lines, and when they hold
 //! - [`locks`]: lock files of Python; [`projects`]: `pyproject.toml`, `environment.yml`
 //! - [`builds`]: projects of the JVM, `pom.xml`, `build.sbt` and Gradle's
@@ -51,7 +51,7 @@ struct Dependency {
     name: String,
     /// Its one version, where one is named.
     version: Option<String>,
-    /// Versions of Spark it is used with; empty when nobody says.
+    /// Versions of Spark it is used with; empty when no one says.
     sparks: Vec<String>,
     source: Arc<Source>,
     place: Place,

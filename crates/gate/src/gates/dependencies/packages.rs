@@ -66,7 +66,7 @@ pub(super) fn read(document: &Document, found: &mut Found) {
         };
         let parts: Vec<&str> = text.split(':').collect();
         let &[group, artifact, version] = parts.as_slice() else {
-            let message = format!("`{text}` is no Maven coordinate");
+            let message = format!("`{text}` is not a Maven coordinate");
             say(
                 Severity::Error,
                 "dependency-syntax",
@@ -79,7 +79,7 @@ pub(super) fn read(document: &Document, found: &mut Found) {
             .iter()
             .any(|part| part.is_empty() || part.contains(char::is_whitespace))
         {
-            let message = format!("`{text}` is no Maven coordinate");
+            let message = format!("`{text}` is not a Maven coordinate");
             say(
                 Severity::Error,
                 "dependency-syntax",

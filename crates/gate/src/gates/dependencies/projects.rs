@@ -108,7 +108,7 @@ fn unpinned(file: &File, place: Place, text: &str, found: &mut Found) {
 fn requirement(file: &File, place: Place, text: &str, sparks: &[String], found: &mut Found) {
     match Requirement::from_str(text.trim()) {
         Err(cause) => {
-            let message = format!("`{text}` is no requirement: {cause}");
+            let message = format!("`{text}` is not a requirement: {cause}");
             found.say(
                 (Severity::Error, "dependency-syntax"),
                 (file, place),

@@ -191,7 +191,7 @@ impl Reading<'_> {
             Ok(requirement) => requirement,
             Err(_) if is_path(text) => return,
             Err(cause) => {
-                let message = format!("`{text}` is no requirement: {cause}");
+                let message = format!("`{text}` is not a requirement: {cause}");
                 say(
                     Severity::Error,
                     "dependency-syntax",
@@ -255,7 +255,7 @@ impl Reading<'_> {
     }
 }
 
-/// Whether a file lies outside of the repository of the one that names it; without a repository, of the directory above. What is there is nobody's to show:
+/// Whether a file lies outside of the repository of the one that names it; without a repository, of the directory above. What is there is no one's to show:
 /// a password file, a device, a pipe of the kernel that waits.
 fn outside(from: &Path, path: &Path) -> bool {
     let directory = from.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -80,7 +80,7 @@ fn shipped(
     Some((TABLE.releases[at].to_owned(), (*version).to_owned()))
 }
 
-/// The names of a Spark's jars; `None` when it has none, as what is no Spark.
+/// The names of a Spark's jars; `None` when it has none, as what is not a Spark.
 fn jars(home: &Path) -> Option<Vec<String>> {
     let entries = std::fs::read_dir(home.join("jars")).ok()?;
     let names: Vec<String> = entries

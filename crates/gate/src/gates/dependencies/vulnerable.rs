@@ -1,7 +1,7 @@
 //! What is known of the job's dependencies: their versions looked up in a database of advisories.
 //!
-//! High and critical vulnerabilities, and those of which nobody says how bad they are, fail the gate; the others are warnings. Without a database, or
-//! with one that is not for what the job depends on, the gate cannot tell, unless nobody wants it looked up.
+//! High and critical vulnerabilities, and those of which no one says how bad they are, fail the gate; the others are warnings. Without a database, or
+//! with one that is not for what the job depends on, the gate cannot tell, unless no one wants it looked up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ fn one(dependency: &Dependency, version: &str, database: &Database, findings: &m
             Severity::Error,
             "dependency-undecided",
             format!(
-                "whether `{}` has known vulnerabilities cannot be told: {why}",
+                "whether `{}` has known vulnerabilities cannot be determined: {why}",
                 dependency.shown()
             ),
         );

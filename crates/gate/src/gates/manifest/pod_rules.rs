@@ -371,7 +371,7 @@ impl<'a> Rules<'a> {
     fn image(&mut self, node: &Node, path: &str) {
         let Some(text) = node.as_str() else { return };
         let Some(wrong) = image(text) else { return };
-        let message = format!("`{text}` is no name of an image: {wrong}; no node pulls it");
+        let message = format!("`{text}` is not a name of an image: {wrong}; no node pulls it");
         let fix = "write registry/repository:tag, the repository in small letters".to_owned();
         self.say("bad-image", node.place, path, message, fix);
     }

@@ -6,7 +6,7 @@
 //! - no object of the kind has the name, and one of the files is a slip of the finger away: an error;
 //! - the files define objects of the kind for the namespace, and this one is not among them: a warning. Not of Secrets, which are often put there by hand.
 //!
-//! A name is left alone where anything else may make the object: an object of somebody else's kind (an ExternalSecret, a HelmRelease) that mentions it, a
+//! A name is left alone where anything else may make the object: an object of someone else's kind (an ExternalSecret, a HelmRelease) that mentions it, a
 //! template, or a text beside the manifests (a script, a README) that has the name in it.
 
 use std::cell::OnceCell;
@@ -201,7 +201,7 @@ impl<'a> Known<'a> {
                 all.extend(one.keys.as_ref()?.iter().copied());
                 Some(all)
             });
-            // A Secret without any is filled by somebody.
+            // A Secret without any is filled by someone.
             let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
                 return;
             };

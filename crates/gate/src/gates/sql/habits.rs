@@ -1,6 +1,6 @@
 //! Habits of SQL that parse and hurt: joins of everything with everything, all columns into a table, rows that differ when a task runs again.
 //!
-//! They are told from the words of a statement, as warnings. A habit that cannot be told for certain is not told.
+//! They are told from the words of a statement, as warnings. A habit that cannot be determined for certain is not told.
 
 use std::collections::BTreeMap;
 
@@ -181,7 +181,7 @@ impl<'a> Statement<'a> {
         }
         let end = self.end_of_query(by + 1);
         let starts = (by..end).filter(|at| *at == by || (self.sign(*at, ',') && self.depths[*at] == 1));
-        // A transform (`days(ts)`) is no column.
+        // A transform (`days(ts)`) is not a column.
         let columns = starts.filter_map(|at| self.name(at + 1).filter(|(_, after)| !self.sign(*after, '(')));
         let columns: Vec<String> = columns.map(|(name, _)| name).collect();
         (!columns.is_empty()).then_some((name, columns))

@@ -149,7 +149,7 @@ impl Statement<'_> {
         let compares = |at: &usize| ['=', '<', '>'].into_iter().any(|sign| self.sign(*at, sign));
         tokens.filter(compares).any(|at| {
             let after = (at + 1..).find(|next| !compares(next));
-            // A parenthesis ends a call, or what is reckoned.
+            // A parenthesis ends a call, or what is computed.
             let before = at
                 .checked_sub(1)
                 .is_some_and(|before| named(before) || self.sign(before, ')'));

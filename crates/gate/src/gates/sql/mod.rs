@@ -379,7 +379,7 @@ impl Grammars {
         let mut wrong: Vec<(usize, String, Vec<&str>)> = Vec::new();
         for (number, (version, grammar)) in self.known.iter().enumerate() {
             let read = grammar.read_as(text.entry, &written);
-            // What a variable stands for may mend it.
+            // What a variable stands for may fix it.
             let stopped = read.parsed.is_none() && !written.contains("${");
             if number == 0 {
                 said.parsed = read.parsed.map(|parsed| (from, parsed));
@@ -481,7 +481,7 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
         }
         Err(python::NoPython::Syntax { at }) => {
             let place = file.source.place_at(at);
-            let message = "this is not valid Python from here on; SQL in it cannot be told";
+            let message = "this is not valid Python from here on; SQL in it cannot be determined";
             findings.push(
                 Finding::at(Severity::Error, "python-syntax", &file.source, place, "", message)
                     .with_fix("`python3 -m py_compile FILE` tells what Python says of it"),

@@ -356,7 +356,7 @@ impl Look<'_> {
                     .unwrap_or_default();
                 match parts.last() {
                     Some(last) => columns.push(last.to_lowercase()),
-                    // What has no name cannot be named; what is more than one column cannot be told.
+                    // What has no name cannot be named; what is more than one column cannot be determined.
                     None if inner.text().contains('*') || item.text().contains('(') => return None,
                     None => {}
                 }
@@ -533,7 +533,7 @@ fn names_of(list: Node<'_>) -> Vec<String> {
     names.map(|name| name.name().to_lowercase()).collect()
 }
 
-/// The parts of a name that an expression is: `a`, `t.a`, `t.a.field`; none for what is no name.
+/// The parts of a name that an expression is: `a`, `t.a`, `t.a.field`; none for what is not a name.
 fn parts_of(node: Node<'_>) -> Vec<String> {
     let (mut parts, mut dot) = (Vec::new(), true);
     for piece in node.pieces() {

@@ -11,7 +11,7 @@ const WIDTH: usize = 64 << 10;
 /// Where a text comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// What ended the driver: an exception nobody caught.
+    /// What ended the driver: an exception no one caught.
     Final,
     /// A task, stage or query that failed; whether its failure ended the job.
     Run {
@@ -33,15 +33,15 @@ pub(super) struct Block {
     pub place: String,
     /// Where it comes from.
     pub origin: Origin,
-    /// Level of a log's message; `ERROR` for what is no log.
+    /// Level of a log's message; `ERROR` for what is not a log.
     pub level: Level,
     /// The executor it is about, when it is about one.
     pub executor: Option<String>,
     /// The text, with its line ends.
     pub text: String,
-    /// The line of the log it begins at; 0 for what is no log.
+    /// The line of the log it begins at; 0 for what is not a log.
     pub line: u64,
-    /// The log's source; empty for what is no log.
+    /// The log's source; empty for what is not a log.
     pub source: String,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Level {
     Warn,
     /// `ERROR`, `FATAL`.
     Error,
-    /// Written past the logger: exceptions nobody caught, tracebacks, messages of scripts.
+    /// Written past the logger: exceptions no one caught, tracebacks, messages of scripts.
     Plain,
 }
 
@@ -82,7 +82,7 @@ impl Block {
         }
     }
 
-    /// Whether it is the traceback or the stack of an exception that nobody caught.
+    /// Whether it is the traceback or the stack of an exception that no one caught.
     fn is_uncaught(&self) -> bool {
         // Python's daemon writes its own when the driver goes before its workers do.
         let own = self.text.contains("pyspark/daemon.py") && !self.text.contains("worker.py");
@@ -121,7 +121,7 @@ pub(super) fn blocks(facts: &Facts) -> Vec<Block> {
     blocks
 }
 
-/// The last exception that nobody caught, unless jobs began after it: then somebody did.
+/// The last exception that no one caught, unless jobs began after it: then someone did.
 fn last_uncaught(blocks: &[Block], log: &Log) -> Option<usize> {
     let place = blocks.iter().rposition(Block::is_uncaught)?;
     let line = blocks[place].line;
@@ -263,7 +263,7 @@ fn breaks(block: &Block, text: &str, tells_error: bool) -> bool {
         let before = block.text.trim_end().lines().next_back().unwrap_or_default();
         return !CHAINED.iter().any(|chain| before.contains(chain));
     }
-    // What follows a message that tells of no error, and is not set in, is somebody else's.
+    // What follows a message that tells of no error, and is not set in, is someone else's.
     block.level <= Level::Warn && !tells_error && !text.is_empty() && !text.starts_with([' ', '\t'])
 }
 

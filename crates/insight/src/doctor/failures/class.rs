@@ -41,7 +41,7 @@ pub(super) const END: &[&str] = &[
     "context-not-started",
     "submission-failed",
 ];
-/// What an exception in somebody's code looks like when it is another one's fault.
+/// What an exception in someone's code looks like when it is another one's fault.
 pub(super) const THROWN: &[&str] = &[
     "python-exception",
     "jvm-exception",

@@ -204,7 +204,7 @@ fn jvm_exception(told: &Told<'_>) -> Option<(String, Fix)> {
 fn code_fix(thrown: &Thrown) -> Fix {
     match &thrown.user_line {
         Some(line) => words(format!(
-            "mend the code at {line}, or guard it against the value that broke it"
+            "fix the code at {line}, or guard it against the value that broke it"
         )),
         None => words(
             "the stack names no line of the application's own: the values or options it was called with are to be looked at",

@@ -79,7 +79,7 @@ static KAFKA_TOPIC: Class = class(
 static KAFKA_OFFSETS: Class = class(
     "kafka-offsets-gone",
     831,
-    "offsets a query asks for must be there: retention, deletion and a topic made anew take them away (failOnDataLoss)",
+    "offsets a query asks for must be there: retention, deletion and a topic made again take them away (failOnDataLoss)",
     KAFKA,
     &[END, THROWN],
 );
@@ -377,7 +377,7 @@ fn clock(told: &Told<'_>) -> (String, Fix) {
             format!(
                 "A certificate is not valid yet (from {from} on): the pod's clock is behind, or the certificate was made with a clock that is ahead"
             ),
-            "; where the clocks are right, have the certificate made anew",
+            "; where the clocks are right, have the certificate made again",
         )
     } else {
         (
@@ -468,7 +468,7 @@ fn kerberos(told: &Told<'_>) -> (String, Fix) {
     } else if has("Pre-authentication") || has("Checksum failed") {
         (
             "the key is not the one the KDC has",
-            "the keytab is older than the password: have it made anew",
+            "the keytab is older than the password: have it made again",
         )
     } else {
         (
@@ -497,12 +497,12 @@ fn offsets(told: &Told<'_>) -> (String, Fix) {
                 short(beyond, 160)
             ),
             words(
-                "correct startingOffsets (a JSON of topic, partition and offset, or earliest), or begin with a new checkpointLocation where the topic was made anew",
+                "correct startingOffsets (a JSON of topic, partition and offset, or earliest), or begin with a new checkpointLocation where the topic was made again",
             ),
         );
     }
     (
-        format!("Offsets that were asked for are not in Kafka{what}: they aged out, or the topic was made anew"),
+        format!("Offsets that were asked for are not in Kafka{what}: they aged out, or the topic was made again"),
         words(
             "decide about the gap: option failOnDataLoss=false goes on with what is there, a new checkpointLocation begins at startingOffsets; keep data longer than the query may stand still (retention.ms), and correct startingOffsets if they were written by hand",
         ),

@@ -16,7 +16,7 @@ pub(super) enum Outcome {
     Succeeded,
     /// It did not.
     Failed,
-    /// It has not ended, or nobody says that it has.
+    /// It has not ended, or no one says that it has.
     Running,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Context<'a> {
         self.outcome != Outcome::Succeeded
     }
 
-    /// The Spark version, `4.1.4`; empty when nobody tells.
+    /// The Spark version, `4.1.4`; empty when no one tells.
     pub fn spark_version(&self) -> String {
         let run = self.run().map(|run| run.spark_version.clone());
         let manifest = || {

@@ -66,7 +66,7 @@ static HEARTBEAT: Class = class(
 static DELETED: Class = class(
     "executor-pod-deleted",
     700,
-    "a pod was deleted by somebody other than Spark",
+    "a pod was deleted by someone other than Spark",
     DISRUPTIONS,
     FOLLOWS,
 );
@@ -246,7 +246,7 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
             ),
         ),
         "executor-pod-deleted" => (
-            format!("{who} deleted by somebody other than Spark"),
+            format!("{who} deleted by someone other than Spark"),
             words("see who did it: the API server's audit log, a descheduler, an autoscaler, a quota controller"),
         ),
         "native-crash" => (
@@ -269,7 +269,7 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
     }
 }
 
-/// Which limit was exceeded, and what raises it: a volume of its own for Spark's data mends what Spark wrote, and nothing else.
+/// Which limit was exceeded, and what raises it: a volume of its own for Spark's data fixes what Spark wrote, and nothing else.
 fn evicted_for_storage(who: &str, losses: &[&Loss]) -> (String, Fix) {
     let told = |mark: &str, end: &str| {
         let found = losses.iter().find_map(|loss| between(&loss.evidence.seen, mark, end));
@@ -364,9 +364,9 @@ fn codes(losses: &[&Loss]) -> String {
 /// An exit code in words: Spark's own (`SparkExitCode`, `ExecutorExitCode`), then 128 and a signal.
 fn meaning(code: i32) -> String {
     let words = match code {
-        1 => "an exception or error nobody caught",
+        1 => "an exception or error no one caught",
         11 => "too many executors failed",
-        50 => "an exception nobody caught",
+        50 => "an exception no one caught",
         51 => "an exception while another was handled",
         52 => "the JVM ran out of memory",
         53 => "local directories could not be made",

@@ -56,7 +56,7 @@ static BARRIER_SLOTS: Class = class(
 static DYNAMIC_ALLOCATION: Class = class(
     "dynamic-allocation-unsupported",
     855,
-    "dynamic allocation needs somebody to keep shuffle data: shuffle tracking, decommissioning with shuffle blocks, or a shuffle service (which Spark on Kubernetes has not)",
+    "dynamic allocation needs someone to keep shuffle data: shuffle tracking, decommissioning with shuffle blocks, or a shuffle service (which Spark on Kubernetes has not)",
     "spark.dynamicAllocation.shuffleTracking.enabled",
     &[END, THROWN, &["configuration-invalid"]],
 );
@@ -122,7 +122,7 @@ pub(super) const RULES: &[TextRule] = &[
         ],
         |_| {
             Some((
-                "Dynamic allocation is on, and nobody would keep the shuffle data of executors that go".into(),
+                "Dynamic allocation is on, and no one would keep the shuffle data of executors that go".into(),
                 patch(
                     "let Spark track shuffle data",
                     json!({"spec": {"dynamicAllocation": {"shuffleTrackingEnabled": true}, "sparkConf": {"spark.dynamicAllocation.shuffleTracking.enabled": "true"}}}),
@@ -210,7 +210,7 @@ pub(super) const RULES: &[TextRule] = &[
                     "The SparkContext could not be made: {}",
                     short(told.block.line_with(&["Caused by: "]).unwrap_or(told.line), 200)
                 ),
-                words("the cause named in the driver's log is to be mended"),
+                words("the cause named in the driver's log must be fixed"),
             ))
         },
     ),
@@ -316,7 +316,7 @@ fn configuration(told: &Told<'_>) -> Option<(String, Fix)> {
                 words(format!("correct {key} in spec.sparkConf")),
             ))
         }
-        // An IllegalArgumentException of somebody's code that happens to stand near the word.
+        // An IllegalArgumentException of someone's code that happens to stand near the word.
         _ if told.line.contains("IllegalArgumentException") => None,
         _ => Some((
             format!("A setting cannot be read: {}", short(&line, 200)),

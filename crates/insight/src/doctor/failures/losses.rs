@@ -26,13 +26,13 @@ pub(super) enum Why {
     NoLocalDirectory,
     /// It could not reach the driver with its heartbeats (exit code 56), or the driver did not hear them.
     Heartbeat,
-    /// SIGKILL, and nobody says whose.
+    /// SIGKILL, and no one says whose.
     Killed,
     /// Another exit code.
     Exit(i32),
-    /// Somebody deleted its pod.
+    /// Someone deleted its pod.
     Deleted,
-    /// Nobody says.
+    /// No one says.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! The memory a role asks for, reckoned as Spark reckons it, and what to ask for instead.
+//! The memory a role asks for, computed as Spark reckons it, and what to ask for instead.
 
 use serde_json::{Map, Value, json};
 use stoke_eventlog::event::EXECUTOR_METRICS;

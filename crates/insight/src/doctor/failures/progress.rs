@@ -96,12 +96,12 @@ fn of_status(context: &Context<'_>, out: &mut Vec<Found>) {
             true,
             format!("The driver did not start within {}", short(rest, 200)),
             evidence,
-            words("mend what it waited for, or allow more time with the annotation named"),
+            words("fix what it waited for, or allow more time with the annotation named"),
         ));
     }
 }
 
-/// `Initial job has not accepted any resources`, and nobody came after.
+/// `Initial job has not accepted any resources`, and no one came after.
 fn no_executors(context: &Context<'_>, out: &mut Vec<Found>) {
     if context.outcome == Outcome::Succeeded {
         return;

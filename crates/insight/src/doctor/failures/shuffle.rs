@@ -109,10 +109,10 @@ enum Cause {
 }
 
 impl Cause {
-    /// The finding of a cause: its class, what is said, what mends it.
+    /// The finding of a cause: its class, what is said, what fixes it.
     fn told(&self, from: &str, times: &str, stage: i32, text: &str) -> (&'static Class, String, Fix) {
         let missing = MISSING.iter().any(|word| text.contains(word));
-        // What Spark found when it reckoned the checksum again where the data lies (`shuffle.checksum.Cause`).
+        // What Spark found when it computed the checksum again where the data lies (`shuffle.checksum.Cause`).
         let (place, look) = match () {
             () if text.contains("DISK_ISSUE") => (", on disk by its checksum", "look at the disk of that node"),
             () if text.contains("NETWORK_ISSUE") => {

@@ -8,7 +8,7 @@ use crate::text::{after, between, short};
 static WRITE_CONFLICT: Class = class(
     "table-write-conflict",
     620,
-    "a commit succeeds when no other writer changed what it read or rewrites since it began; the others must begin anew",
+    "a commit succeeds when no other writer changed what it read or rewrites since it began; the others must begin again",
     "https://docs.delta.io/latest/concurrency-control.html",
     &[END, THROWN, &["write-failed", "path-already-exists"]],
 );

@@ -8,7 +8,7 @@ use crate::units::{bytes, duration, memory, percent, up_to_multiple};
 
 /// Garbage collection over task time. Spark's executors page marks an executor from here on (`GCTimePercent` of `executorspage.js`).
 const SHARE: f64 = 0.1;
-/// The share that is no trouble any more: what the gain is reckoned down to. Ours.
+/// The share that is no trouble any more: what the gain is computed down to. Ours.
 const USUAL: f64 = 0.03;
 
 const RULE: Rule = Rule {

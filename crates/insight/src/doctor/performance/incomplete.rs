@@ -5,7 +5,7 @@ use crate::facts::Run;
 use crate::units::count;
 
 const RULE: Rule = Rule {
-    text: "The log of a run that ended has lines that are no events, or stops in the middle of one.",
+    text: "The log of a run that ended has lines that are not events, or stops in the middle of one.",
     source: "https://spark.apache.org/docs/latest/monitoring.html#viewing-after-the-fact (spark.eventLog)",
 };
 
@@ -24,7 +24,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     if evidence.is_empty() {
         evidence.push(Evidence::new(
             "event log",
-            format!("{} lines are no events", count(reading.bad_lines)),
+            format!("{} lines are not events", count(reading.bad_lines)),
         ));
     }
     vec![Finding {

@@ -141,7 +141,7 @@ fn lost(run: &Run) -> Option<Finding> {
             *attempt = task.attempt.max(*attempt);
         }
         for task in &stage.tasks {
-            // An attempt nobody made again belongs to a job that ended with it.
+            // An attempt no one made again belongs to a job that ended with it.
             let again = repeated || task.attempt < latest.get(&task.index).copied().unwrap_or(0);
             let failed = matches!(task.outcome, Outcome::Failed | Outcome::Killed);
             let thrown = failed && again && !copied.contains_key(&task.index);
@@ -222,7 +222,7 @@ fn lost(run: &Run) -> Option<Finding> {
         evidence,
         rule: LOST,
         fix: Fix {
-            text: "Mend what makes them fail (the messages above). Lost shuffle data of executors that go is kept by spark.decommission.enabled or by shuffle storage on claims that are reused.".to_owned(),
+            text: "Fix what makes them fail (the messages above). Lost shuffle data of executors that go is kept by spark.decommission.enabled or by shuffle storage on claims that are reused.".to_owned(),
             patch: None,
         },
         gain: Some(Gain {

@@ -1,4 +1,4 @@
-//! What rules reckon with: slots, orders of tasks, time somebody was at work.
+//! What rules reckon with: slots, orders of tasks, time someone was at work.
 
 use crate::facts::Run;
 use crate::facts::run::{Outcome, Stage, Task};

@@ -1,7 +1,7 @@
 //! How the run went: what cost it time or money although it may have ended well.
 //!
 //! Each file is a family of rules. Every rule has a floor in time or money besides its ratio ([`worth`]), so that a run which is short, small
-//! or simply well made gets no advice. What a fix gains is reckoned from recorded tasks by a model the gain's text names; where the model
+//! or simply well made gets no advice. What a fix gains is computed from recorded tasks by a model the gain's text names; where the model
 //! can only bound the gain from above, it says "at most".
 
 mod delays;
@@ -78,7 +78,7 @@ fn on(run: &Run, key: &str, default: bool) -> bool {
         .map_or(default, |text| text.trim().eq_ignore_ascii_case("true"))
 }
 
-/// A size of a property in bytes, or what Spark takes without it; none for a negative one (which switches things off) and what is no size.
+/// A size of a property in bytes, or what Spark takes without it; none for a negative one (which switches things off) and what is not a size.
 fn size(run: &Run, key: &str, unit: stoke_model::memory::ByteUnit, default: u64) -> Option<u64> {
     match run.property(key) {
         None => Some(default),

@@ -61,7 +61,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             patch: None,
         },
         gain: Some(Gain {
-            text: format!("at most {}: every time but the longest; reading what is kept is not reckoned", duration(cost)),
+            text: format!("at most {}: every time but the longest; reading what is kept is not computed", duration(cost)),
             milliseconds: Some(cost),
         }),
         weight: cost,
@@ -160,7 +160,7 @@ fn scan_below(node: &Plan) -> Option<&Plan> {
     loop {
         let name = node.name.as_str();
         if name.starts_with("Scan ") {
-            // What is kept in memory is no scan to save.
+            // What is kept in memory is not a scan to save.
             return node.metric("number of files read").map(|_| node);
         }
         if !matches!(name, "Filter" | "ColumnarToRow" | "InputAdapter" | "Project")

@@ -20,7 +20,7 @@ const RULE: Rule = Rule {
 };
 
 pub(super) fn rule(run: &Run) -> Vec<Finding> {
-    // 0 is no limit, and nothing is near it.
+    // 0 is not a limit, and nothing is near it.
     let Some(limit @ 1..) = size(run, "spark.driver.maxResultSize", ByteUnit::Byte, DEFAULT_LIMIT) else {
         return Vec::new();
     };

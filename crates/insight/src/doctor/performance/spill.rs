@@ -144,7 +144,7 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
     );
     match ran.stage.totals.shuffle_read > 0 {
         true if super::adaptive(run) && number(run, "spark.sql.shuffle.partitions", 200) >= partitions => Fix {
-            text: format!("Let adaptive execution join fewer partitions into one, {or_memory}: {reckoned}."),
+            text: format!("Let adaptive execution join fewer partitions into one, {or_memory}: {computed}."),
             patch: Some(conf(&[(
                 "spark.sql.adaptive.advisoryPartitionSizeInBytes",
                 memory((ran.stage.totals.shuffle_read / partitions).max(1 << 20)),
@@ -152,14 +152,14 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
         },
         true => Fix {
             text: format!(
-                "Use {} partitions instead of {} (where the code names a number, as repartition does, change it there), {or_memory}: {reckoned}.",
+                "Use {} partitions instead of {} (where the code names a number, as repartition does, change it there), {or_memory}: {computed}.",
                 count(partitions),
                 count(ran.tasks.len() as u64)
             ),
             patch: Some(conf(&[("spark.sql.shuffle.partitions", partitions.to_string())])),
         },
         false if ran.stage.totals.input > 0 => Fix {
-            text: format!("Read in smaller pieces, {or_memory}: {reckoned}."),
+            text: format!("Read in smaller pieces, {or_memory}: {computed}."),
             patch: Some(conf(&[(
                 "spark.sql.files.maxPartitionBytes",
                 memory((ran.stage.totals.input / partitions).max(1 << 20)),
@@ -167,7 +167,7 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
         },
         false => Fix {
             text: format!(
-                "Make {} partitions of this data instead of {}, {or_memory}: {reckoned}.",
+                "Make {} partitions of this data instead of {}, {or_memory}: {computed}.",
                 count(partitions),
                 count(ran.tasks.len() as u64)
             ),

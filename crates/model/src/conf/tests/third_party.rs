@@ -15,7 +15,7 @@ fn codes(spark: &str, conf: &[(&str, &str)]) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// What the products' own guides set, which nobody may complain about.
+/// What the products' own guides set, which no one may complain about.
 const GUIDES: [&[(&str, &str)]; 7] = [
     &[
         ("spark.hadoop.fs.s3a.endpoint", "https://minio:9000"),

@@ -308,7 +308,7 @@ fn committed_definitions_do_not_drift() {
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             committed == made,
-            "{path} differs from the types; write it anew with STOKE_WRITE_CRDS=1 cargo test -p stoke-model"
+            "{path} differs from the types; write it again with STOKE_WRITE_CRDS=1 cargo test -p stoke-model"
         );
     }
 }

@@ -107,7 +107,7 @@ impl Round<'_> {
         self.events.extend(told);
     }
 
-    /// A check that still may run and that nobody waits for any more goes.
+    /// A check that still may run and that nothing waits for any more goes.
     pub(super) fn stray_check(&self) -> Option<Next> {
         let stray = self.facts.checks.iter().find(|pod| !pod.done && !pod.deleting)?;
         Some(Next::Ask(Action::DeleteCheck(stray.name.clone())))

@@ -264,7 +264,7 @@ fn check(before: &stoke_model::crd::SparkApplicationStatus, decision: &Decision,
     if !is.is_terminal() {
         let due = decision.requeue_at.expect("someone looks again");
         let most = now + SignedDuration::from_mins(5);
-        assert!(due <= most, "{was:?} -> {is:?}: nobody looks again for long");
+        assert!(due <= most, "{was:?} -> {is:?}: no one looks again for long");
     } else {
         assert!(decision.status.termination_time.is_some());
     }
@@ -360,7 +360,7 @@ proptest! {
             world.happen(&Event::Checked(0));
         }
         let status = world.status();
-        // News of a pod that nobody had seen yet.
+        // News of a pod that no one had seen yet.
         world.reconcile(usize::MAX, false, false);
         let waited_for = world.checks.values().any(|check| !check.done);
         prop_assert!(!waited_for, "a check was left behind: {:?}", world.checks);

@@ -115,7 +115,7 @@ fn a_run_is_not_submitted_when_they_are_not_and_is_tried_again_as_a_submission()
     );
     assert_eq!(condition(&decision, "QualityBefore"), is("False", "Failed"));
     assert_eq!(condition(&decision, "DriverReady"), is("False", "QualityFailed"));
-    // The second try checks anew, and removes the pod of the first.
+    // The second try checks again, and removes the pod of the first.
     let decision = round(&mut facts, at(16));
     let Action::DeleteCheck(old) = &decision.actions[0] else {
         panic!("{decision:?}")
@@ -189,7 +189,7 @@ fn a_run_that_ended_well_completes_when_its_data_are_right() {
         assert_eq!(condition(&decision, "QualityAfter"), told);
         assert_eq!(condition(&decision, "QualityBefore"), is("True", "Passed"));
         assert!(reasons(&decision).contains(&event));
-        // Nothing is asked for of an application that has ended, also when somebody removes the pods.
+        // Nothing is asked for of an application that has ended, also when someone removes the pods.
         facts.checks.clear();
         let decision = decide(&facts, at(50));
         assert_eq!(

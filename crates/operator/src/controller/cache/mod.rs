@@ -4,7 +4,7 @@
 //! - `stored`: objects as bytes, and as what they say
 //! - `table`: by application and name, newer over older
 //!
-//! What nobody works on costs its bytes and nothing else; what is worked on is read from them, outside the lock. A cache never asks the API
+//! What no one works on costs its bytes and nothing else; what is worked on is read from them, outside the lock. A cache never asks the API
 //! server, and that a pod is not in it proves nothing.
 
 mod stored;
@@ -87,7 +87,7 @@ pub(crate) struct Cache {
     tables: Arc<Mutex<Tables>>,
 }
 
-/// Versions of the API server count up; one that is no number is newer than anything.
+/// Versions of the API server count up; one that is not a number is newer than anything.
 fn version(text: Option<&String>) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 //! An object as stored: folded into the bytes that are kept, unfolded into the types that are decided on.
 //!
-//! An application that rests costs its bytes; the typed form, several times as large, lives for one turn. What nobody reads (managed
+//! An application that rests costs its bytes; the typed form, several times as large, lives for one turn. What no one reads (managed
 //! fields, the copy `kubectl apply` leaves) is not kept.
 
 use std::collections::BTreeMap;

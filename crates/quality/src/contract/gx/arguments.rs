@@ -76,7 +76,7 @@ impl Arguments<'_, '_, '_> {
         if (0.0..=1.0).contains(&share) {
             return share;
         }
-        let message = format!("{share} is no share");
+        let message = format!("{share} is not a share");
         let path = join(self.path, "mostly");
         self.fields.complain(
             "bad-share",

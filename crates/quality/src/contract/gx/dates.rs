@@ -27,7 +27,7 @@ pub(super) fn iso(literal: Literal) -> Literal {
     }
 }
 
-/// Writes the dates of a check as ISO 8601 has them. With one that is not read, the check cannot be told.
+/// Writes the dates of a check as ISO 8601 has them. With one that is not read, the check cannot be determined.
 pub(super) fn read(kind: &mut Kind) {
     let literals: Vec<&mut Literal> = match kind {
         Kind::Between(range)

@@ -17,7 +17,7 @@ pub(super) fn divergence(arguments: &mut Arguments<'_, '_, '_>) -> Option<Kind> 
     let bucketize = arguments.fields.flag(node, "bucketize_data", path).unwrap_or(true);
     let refused = |reason: &str| Some(Kind::Refused(reason.to_owned()));
     if threshold.is_some_and(|threshold| threshold < 0.0) {
-        return refused("`threshold` is no divergence; write a number of at least 0");
+        return refused("`threshold` is not a divergence; write a number of at least 0");
     }
     if ![tails, inner].iter().all(|share| (0.0..=1.0).contains(share)) {
         return refused("a holdout is a share from 0 to 1");

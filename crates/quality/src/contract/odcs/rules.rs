@@ -190,7 +190,7 @@ impl Odcs<'_, '_> {
         self.add(metric, columns, kind, accept, place);
     }
 
-    /// Rules of Great Expectations are checked, those of other engines cannot be told.
+    /// Rules of Great Expectations are checked, those of other engines cannot be determined.
     fn custom(&mut self, node: &Node, path: &str, column: Option<&str>) {
         let Some(engine) = self.fields.needed_text(node, "engine", path) else {
             return;

@@ -84,7 +84,7 @@ async fn ask(client: &Client, namespace: &str, object: &Value) -> Answer {
     };
     let typed: DynamicObject = match serde_json::from_value(object.clone()) {
         Ok(typed) => typed,
-        Err(error) => return Answer::None(format!("it is no object: {error}")),
+        Err(error) => return Answer::None(format!("it is not an object: {error}")),
     };
     let api: Api<DynamicObject> = api_for(client, namespace, &resource, &capabilities, &typed);
     let builder = kube::core::Request::new(api.resource_url());
@@ -117,7 +117,7 @@ async fn send(client: &Client, request: Result<Request<Vec<u8>>, kube::core::req
     let sent = async {
         let request = request.map_err(|error| error.to_string())?;
         let (mut parts, body) = request.into_parts();
-        // Fields that nobody knows are refused rather than dropped.
+        // Fields that no one knows are refused rather than dropped.
         parts.uri = format!("{}&fieldValidation=Strict", parts.uri)
             .parse()
             .map_err(|error| format!("{error}"))?;

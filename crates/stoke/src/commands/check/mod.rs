@@ -92,7 +92,7 @@ pub struct Arguments {
     /// Let warnings fail, too
     #[arg(long)]
     strict: bool,
-    /// Tell what a code means, and how it is mended
+    /// Tell what a code means, and how it is fixed
     #[arg(long, value_name = "CODE", conflicts_with = "paths")]
     explain: Option<String>,
 }
@@ -429,7 +429,7 @@ fn waivers_of(arguments: &Arguments, terminal: &mut Terminal) -> Outcome<Waivers
             "stoke::check::waivers",
             format!("{shown}: the waivers cannot be read; nothing was checked"),
         )
-        .fix("mend them; a waiver that is half understood would let something else pass")
+        .fix("fix them; a waiver that is half understood would let something else pass")
     })
 }
 

@@ -19,7 +19,7 @@ use crate::terminal::Terminal;
 
 /// Largest job that is copied, in bytes.
 const MOST: u64 = 2 << 30;
-/// Directories that are no part of a job's tests.
+/// Directories that are not part of a job's tests.
 const LEFT_OUT: [&str; 14] = [
     ".git",
     ".hg",
@@ -53,7 +53,7 @@ pub async fn run(
 ) -> Outcome<Vec<Ran>> {
     let mut named: Vec<Option<String>> = settings.spark_versions(job).into_iter().map(Some).collect();
     if named.is_empty() {
-        // Nobody says which: the newest there is, if there is one.
+        // No one says which: the newest there is, if there is one.
         named.push(settings.runtimes.last().map(|(version, _)| version.clone()));
     }
     let mut all = Vec::new();
@@ -303,7 +303,7 @@ async fn environment(
     match process::run(install, &log, limit, doing, terminal).await? {
         Ended::Exited { code: Some(0), .. } => {}
         ended => {
-            let fix = "mend the lists of packages, or see to it that the package index can be reached";
+            let fix = "fix the lists of packages, or see to it that the package index can be reached";
             return Ok(Err(refusal("what the tests need could not be installed", ended, fix)));
         }
     }

@@ -91,7 +91,7 @@ async fn plans(client: &Client, namespace: Option<&str>) -> Outcome<Vec<Plan>> {
     Ok(found.iter().map(judge).collect())
 }
 
-/// Takes the steps; an application that changed meanwhile is judged anew.
+/// Takes the steps; an application that changed meanwhile is judged again.
 async fn adopt(client: &Client, mut plan: Plan) -> Outcome<()> {
     for _ in 0..LOOKS {
         let Carried::Changed(_) = carry_out(client, &plan).await? else {
@@ -106,7 +106,7 @@ async fn adopt(client: &Client, mut plan: Plan) -> Outcome<()> {
     }
     Err(Failure::environment(
         "stoke::operator::adopt::changing",
-        "it changes all the time; somebody else is at work on it",
+        "it changes all the time; someone else is at work on it",
     ))
 }
 

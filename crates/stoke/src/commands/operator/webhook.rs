@@ -33,7 +33,7 @@ pub struct Webhook {
     /// ValidatingWebhookConfiguration that is told whom to trust
     #[arg(long, value_name = "NAME", default_value = "spark-operator-webhook")]
     validating_webhook_name: String,
-    /// Make the webhook's certificates; with false somebody else fills the Secret
+    /// Make the webhook's certificates; with false someone else fills the Secret
     #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     webhook_make_certificates: bool,
     /// How long the webhook's certificates are valid

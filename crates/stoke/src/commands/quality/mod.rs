@@ -151,10 +151,10 @@ fn refused(file: &Path, complaints: &[Complaint]) -> Failure {
         "stoke::quality::refused",
         format!("{}: {why}; nothing was checked", file.display()),
     )
-    .fix("mend what is told above")
+    .fix("fix what is listed above")
 }
 
-/// Data that cannot be had are no reason to pass.
+/// Data that cannot be had are not reason to pass.
 fn failed(error: QualityError) -> Failure {
     Failure::environment(error.code(), error)
 }

@@ -108,7 +108,7 @@ fn read(written: &str, count: usize, end: &str) -> Vec<Answer> {
             problem: None,
         }) => number
             .parse()
-            .map_err(|_| format!("Spark gave {number:?}, which is no number")),
+            .map_err(|_| format!("Spark gave {number:?}, which is not a number")),
         Ok(Line {
             problem: Some(problem), ..
         }) => Err(problem),

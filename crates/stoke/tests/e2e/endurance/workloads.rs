@@ -98,7 +98,7 @@ pub fn deployment(context: &Context) -> Result<(), Failed> {
     })?;
     // In order, then not.
     expect_code(&stoke(home.path(), ["down"]).output()?, 0)?;
-    // It has ended; until now nobody asked for its end, as in a container without an init.
+    // It has ended; until now no one asked for its end, as in a container without an init.
     first.kill();
     let second = Killed::start(home.path());
     runtime.block_on(async { settled(&connected(home.path()).await?, "web", 3).await })?;

@@ -93,7 +93,7 @@ impl Decompressor {
     /// The headers in the compressed form `block`.
     ///
     /// # Errors
-    /// It is no continuation of the stream, too long, or no list of headers.
+    /// It is not a continuation of the stream, too long, or no list of headers.
     pub fn decompress(&mut self, block: &[u8]) -> Result<Headers, Malformed> {
         let failed = |cause: &str| Malformed::Headers(cause.to_owned());
         let (mut out, begun) = (Vec::with_capacity(1024), self.0.total_in());

@@ -198,7 +198,7 @@ impl Serving {
                 if !bytes.is_empty()
                     && let Some(queue) = &known.queue
                 {
-                    // A stream nobody reads any more may still be sent to.
+                    // A stream no one reads any more may still be sent to.
                     let _ = queue.send(bytes).await;
                 }
                 if fin {
@@ -225,7 +225,7 @@ impl Serving {
     }
 
     async fn open(&mut self, number: u32, fin: bool, headers: Headers) -> bool {
-        // Streams that nobody here holds any more are forgotten, so that the table is that of the living.
+        // Streams that no one here holds any more are forgotten, so that the table is that of the living.
         self.streams.retain(|_, known| known.alive.strong_count() > 0);
         if self.streams.len() >= STREAMS || self.streams.contains_key(&number) {
             let status = REFUSED;
@@ -262,7 +262,7 @@ impl Serving {
     }
 }
 
-/// Writes what is to be sent, in order, as much at a time as is there. Closes the connection when nobody is left to send.
+/// Writes what is to be sent, in order, as much at a time as is there. Closes the connection when no one is left to send.
 async fn write(mut writer: impl AsyncWrite + Unpin, mut outgoing: mpsc::Receiver<Outgoing>) -> std::io::Result<()> {
     const FULL: usize = 64 << 10;
     let mut headers = Compressor::default();

@@ -109,7 +109,7 @@ fn every_way_to_name_an_object_is_followed() {
         assert_eq!(of("quite-another"), another.into_iter().collect::<Vec<_>>(), "{way}");
         // Where the job defines none of the kind, nothing is known.
         assert_eq!(codes(&way.replace("NAME", "shared-setings"), &[]), [""; 0], "{way}");
-        // Another namespace's objects are no pod's.
+        // Another namespace's objects are not pod's.
         let elsewhere = here.replace("namespace: data", "namespace: other");
         if kind != "PriorityClass" {
             assert_eq!(
@@ -161,7 +161,7 @@ fn keys_are_those_of_the_object() {
         let of = |key: &str, here: &str| codes(&way.replace("KEY", key), &[("o.yaml", here)]);
         assert_eq!(of("two", &here), [""; 0], "{way}");
         assert_eq!(of("too", &here), ["error missing-key"], "{way}");
-        // What has no keys is filled by somebody; variants in other files have keys of their own.
+        // What has no keys is filled by someone; variants in other files have keys of their own.
         let empty = here.replace("one: a, two: b", "");
         assert_eq!(of("too", &empty), [""; 0], "{way}");
         let more = format!(

@@ -87,7 +87,7 @@ static CONNECT: Class = class(
 static CANCELLED: Class = class(
     "job-cancelled",
     180,
-    "jobs and operations end when somebody cancels them",
+    "jobs and operations end when someone cancels them",
     "https://spark.apache.org/docs/latest/job-scheduling.html",
     &[END, &["python-exception", "jvm-exception"]],
 );

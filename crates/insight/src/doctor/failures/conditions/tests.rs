@@ -42,7 +42,7 @@ fn every_row_is_of_a_condition_and_every_decision_is_used_and_whole() {
         let Some(finding) = decision.finding else { continue };
         assert!(
             super::super::codes().contains(&finding),
-            "{key}: {finding} is no finding"
+            "{key}: {finding} is not a finding"
         );
         assert!(
             decision.says.len() > 10 && decision.fix.len() > 10,

@@ -34,7 +34,7 @@ pub struct Uninstall {
 pub async fn uninstall(arguments: &Uninstall, context: &mut Context) -> Outcome<u8> {
     let options = arguments.installed.options(&mut context.terminal)?;
     let client = client(&arguments.installed).await?;
-    // A kind that is not served is no failure here, so an API server that cannot be reached is told first.
+    // A kind that is not served is not a failure here, so an API server that cannot be reached is told first.
     client.apiserver_version().await?;
     let mut work = Work {
         client,
@@ -46,7 +46,7 @@ pub async fn uninstall(arguments: &Uninstall, context: &mut Context) -> Outcome<
         .filter(|object| object["kind"] != "Namespace")
         .collect();
     let (operator, rest): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|object| object["kind"] == "Deployment");
-    // First, and wholly: it would make its Secret and its leases anew.
+    // First, and wholly: it would make its Secret and its leases again.
     for object in operator {
         work.delete(object, &DeleteParams::foreground(), context).await?;
     }
@@ -129,7 +129,7 @@ impl Work<'_> {
         found
     }
 
-    /// The Secret of the webhook, and leases that nobody else holds.
+    /// The Secret of the webhook, and leases that no one else holds.
     async fn made_by_operator(&self, options: &Options) -> Outcome<Vec<Value>> {
         let namespace = &options.namespace;
         let mut made = vec![json!({"apiVersion": "v1", "kind": "Secret",

@@ -19,7 +19,7 @@ use crate::terminal::Format;
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long trouble that waiting does not mend is looked at, before it is believed: it may be of a moment ago.
+/// How long trouble that waiting does not fix is looked at, before it is believed: it may be of a moment ago.
 const DOUBT: Duration = Duration::from_secs(10);
 /// Lines of a log that are shown.
 const LINES: i64 = 10;
@@ -166,7 +166,7 @@ async fn look(client: &Client, options: &Options) -> Outcome<Progress> {
             .await?,
     );
     let of_pods = ListParams::default().fields("involvedObject.kind=Pod");
-    // Events only explain; somebody who may not read them is told the rest.
+    // Events only explain; someone who may not read them is told the rest.
     let events = Api::<Event>::namespaced(client.clone(), namespace).list(&of_pods).await;
     let events = events.map(|events| events.items).unwrap_or_default();
     Ok(progress(&deployment, &sets.items, &pods.items, &events))
