@@ -342,7 +342,10 @@ fn decisions(modules: &[Module]) -> (Vec<Rule>, Vec<Problem>) {
                 continue;
             };
             if !below.is_empty() {
-                let message = format!("`{}` is not a rule that is asked: it is below `{root}`", definition.name);
+                let message = format!(
+                    "`{}` is not a rule that is asked: it is below `{root}`",
+                    definition.name
+                );
                 let problem = at(&module.source, definition.place, "rule-name", message);
                 problems.push(
                     problem.with_suggestion(format!("write `{root} contains …`, or `{root}_{below} contains …`")),

@@ -22,7 +22,10 @@ const PACKAGES: [&str; 3] = ["great_expectations==1.24.1", "pandas==3.1.1", "pya
 const OLDER: [&str; 4] = ["great_expectations==0.18.22", "pandas==2.1.4", "numpy<2", "pyarrow<18"];
 
 /// A name, what it needs, and how many seeds: each is some 3,970 cases and three minutes, most of them the library's.
-const LIBRARIES: [(&str, &[&str], u64); 2] = [("great-expectations", &PACKAGES, 3), ("great-expectations-older", &OLDER, 1)];
+const LIBRARIES: [(&str, &[&str], u64); 2] = [
+    ("great-expectations", &PACKAGES, 3),
+    ("great-expectations-older", &OLDER, 1),
+];
 
 /// A case and what the library says of it.
 #[derive(Debug, Deserialize)]
@@ -55,12 +58,19 @@ fn main() {
         let live = (1..=seeds).map(move |seed| {
             let python = move || python::environment(name, packages);
             let needs = move || python().map(|_| ());
-            trial(&format!("as_{name}_{seed}"), Tier::Full, needs, move || compare(name, &python()?, seed))
+            trial(&format!("as_{name}_{seed}"), Tier::Full, needs, move || {
+                compare(name, &python()?, seed)
+            })
         });
         live.chain([recorded])
     });
     let mut trials: Vec<Trial> = of_libraries.collect();
-    trials.push(trial("formats_of_time_as_python", Tier::Default, || Ok(()), compare_formats));
+    trials.push(trial(
+        "formats_of_time_as_python",
+        Tier::Default,
+        || Ok(()),
+        compare_formats,
+    ));
     libtest_mimic::run(&arguments, trials).exit();
 }
 

@@ -121,7 +121,7 @@ data: {k: a}
 apiVersion: v1
 kind: Pod
 metadata: {name: p, labels: {app: x}}
-spec: {schedulerName: no one, containers: [{name: main, image: shell}]}
+spec: {schedulerName: nobody, containers: [{name: main, image: shell}]}
 ";
 
 /// kubectl in a namespace; a word may be quoted.

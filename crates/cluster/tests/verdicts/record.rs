@@ -146,7 +146,7 @@ pub fn read() -> BTreeMap<String, Outcome> {
     lines.collect()
 }
 
-/// Writes the record anew.
+/// Writes the record again.
 pub fn write(answers: &[Answer]) {
     let mut bases = Bases::new();
     let mut text = String::new();

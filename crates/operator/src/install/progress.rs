@@ -213,7 +213,8 @@ fn of_container(pod: &str, container: &ContainerStatus, events: &[Event]) -> Opt
                 "the container {} of {pod} cannot be started ({reason}): {said}",
                 container.name
             );
-            let fix = "fix what it names: a Secret or ConfigMap of controller.env, envFrom or volumes, or a security context";
+            let fix =
+                "fix what it names: a Secret or ConfigMap of controller.env, envFrom or volumes, or a security context";
             Some(Trouble::new("stoke::install::container", message, fix, false))
         }
         _ => match last {

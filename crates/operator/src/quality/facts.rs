@@ -127,7 +127,10 @@ mod tests {
             (Some(Phase::After), &["o".to_owned()][..])
         );
         assert_eq!(done.ended["step-1"].told(), "1 of 2 checks fail");
-        assert_eq!(done.ended["step-2"].told(), "cannot be determined: exit code 137, OOMKilled");
+        assert_eq!(
+            done.ended["step-2"].told(),
+            "cannot be determined: exit code 137, OOMKilled"
+        );
         let late = pod(json!({"phase": "Failed", "reason": "DeadlineExceeded", "message": "too long"}));
         assert_eq!(late.failed.as_deref(), Some("DeadlineExceeded: too long"));
         let waiting = pod(json!({"phase": "Pending", "containerStatuses": [

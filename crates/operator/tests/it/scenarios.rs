@@ -277,7 +277,7 @@ pub const SCENARIOS: [Scenario; 17] = [
         act: |api, node| {
             run_then(api, node, |api| {
                 api.remove("sparkapplications", "pi");
-                put(api, json!({"arguments": ["anew"]}));
+                put(api, json!({"arguments": ["again"]}));
             });
             ended(api)
         },

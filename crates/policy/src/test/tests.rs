@@ -67,11 +67,11 @@ fn a_rule_that_can_never_fire_is_found() {
     );
 
     // Fixed, it fires.
-    let mended = INERT
+    let fixed = INERT
         .replace("megabytes(text) if", "megabytes(text) := amount if")
         .replace("\tamount\n", "");
     let found = report(&[
-        ("m/memory.rego", mended.as_str()),
+        ("m/memory.rego", fixed.as_str()),
         texts[1],
         texts[2],
         ("m/denied/huge.yaml", HUGE),

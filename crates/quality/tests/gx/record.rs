@@ -37,13 +37,19 @@ pub fn compare(name: &str, live: &Path) -> Result<(), Failed> {
     let recorded = verdicts(unpacked(name)?.path())?;
     let live = verdicts(live)?;
     let differs = recorded.iter().zip(&live).filter(|(recorded, live)| recorded != live);
-    let differs: Vec<String> = differs.map(|(recorded, live)| format!("{recorded}\n    now {live}")).collect();
+    let differs: Vec<String> = differs
+        .map(|(recorded, live)| format!("{recorded}\n    now {live}"))
+        .collect();
     if differs.is_empty() && recorded.len() == live.len() {
         return Ok(());
     }
     let renew = "STOKE_TESTS=full STOKE_WRITE_RECORDS=1 cargo test -p stoke-quality --test great_expectations";
     let counts = format!("{} cases recorded, {} now", recorded.len(), live.len());
-    Err(format!("{name} no longer says what is recorded ({counts}); {renew} writes it\n{}", differs.join("\n")).into())
+    Err(format!(
+        "{name} no longer says what is recorded ({counts}); {renew} writes it\n{}",
+        differs.join("\n")
+    )
+    .into())
 }
 
 /// The cases with the library's verdicts. The text of an exception is the Python's and not compared.

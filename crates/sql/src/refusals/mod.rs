@@ -158,7 +158,10 @@ fn look_at_name(node: Node<'_>, found: &mut Refusals) {
     }
     let (condition, message) = match parts.iter().all(plain) {
         true => ("IDENTIFIER_TOO_MANY_NAME_PARTS", "has more parts than one"),
-        false => ("PARSE_SYNTAX_ERROR", "is not a name: other characters stand in backquotes"),
+        false => (
+            "PARSE_SYNTAX_ERROR",
+            "is not a name: other characters stand in backquotes",
+        ),
     };
     found.add(node, condition, format!("'{name}' {message}"));
 }

@@ -52,7 +52,7 @@ static NODE_LOST: Class = class(
 static KILLED: Class = class(
     "executor-killed",
     740,
-    "exit code 137 is SIGKILL: of the kernel for memory, of the kubelet, or of somebody",
+    "exit code 137 is SIGKILL: of the kernel for memory, of the kubelet, or of someone",
     CONTAINERS,
     FOLLOWS,
 );
@@ -117,7 +117,7 @@ static DRIVER_LOST: Class = class(
 static DRIVER_KILLED: Class = class(
     "driver-killed",
     730,
-    "exit code 137 is SIGKILL: of the kernel for memory, of the kubelet, or of somebody",
+    "exit code 137 is SIGKILL: of the kernel for memory, of the kubelet, or of someone",
     CONTAINERS,
     &[END],
 );
