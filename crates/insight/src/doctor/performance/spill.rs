@@ -131,7 +131,7 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
     let tasks = ran.tasks.len() as f64;
     let times = (needed as f64 * HEADROOM / available as f64).max(2.0);
     let partitions = (tasks * times).ceil() as u64;
-    let reckoned = format!(
+    let computed = format!(
         "the largest task needed {} and had {} ({} of heap shared by the tasks beside it)",
         bytes(needed),
         bytes(available),

@@ -124,7 +124,7 @@ impl Rig {
 
     /// Loses the packets between a pod and the API server, or lets them through again.
     pub fn cut(&self, address: &str, lost: bool) -> Result<(), Failed> {
-        run(&[if lost { "cut" } else { "mend" }, address]).map(drop)
+        run(&[if lost { "cut" } else { "restore" }, address]).map(drop)
     }
 }
 
