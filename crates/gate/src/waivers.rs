@@ -358,7 +358,7 @@ mod tests {
             (
                 "waivers:\n- code: a\n  owner: b\n  reason: c\n  expires: soon\n",
                 5,
-                "no date",
+                "not a date",
             ),
             (
                 "waivers:\n- code: '*'\n  owner: b\n  reason: c\n  expires: 2027-01-01\n",
@@ -368,7 +368,7 @@ mod tests {
             (
                 "waivers:\n- code: '[a'\n  owner: b\n  reason: c\n  expires: 2027-01-01\n",
                 2,
-                "no pattern",
+                "not a pattern",
             ),
             (
                 "waivers:\n- code: a\n  owner: 7\n  reason: c\n  expires: 2027-01-01\n",

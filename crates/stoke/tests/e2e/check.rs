@@ -231,7 +231,7 @@ fn wrong_input(context: &Context) -> Result<(), Failed> {
         (vec!["nowhere"], "nowhere: No such file"),
         (vec!["--gate", "manifests"], "did you mean manifest?"),
         (vec!["--kubernetes", "1.99"], "1.15 to 1.37"),
-        (vec!["--kubernetes", "newest"], "no version of Kubernetes"),
+        (vec!["--kubernetes", "newest"], "not a version of Kubernetes"),
         (vec!["--report", "sarif"], "FORM=FILE"),
         (vec!["--report", "html=x"], "there is no form `html`"),
         (vec!["--explain", "unknown-feild"], "did you mean `unknown-field`?"),

@@ -135,7 +135,7 @@ fn mounts(context: &Context) -> Result<(), Failed> {
     let claim = "spark.kubernetes.executor.volumes.persistentVolumeClaim.data";
     let claims = [
         format!("{claim}.options.claimName=OnDemand"),
-        format!("{claim}.options.storageClass=standard"),
+        format!("{claim}.options.storageClass=local"),
         format!("{claim}.options.sizeLimit=1Gi"),
         format!("{claim}.mount.path=/data"),
         format!("{claim}.mount.readOnly=false"),

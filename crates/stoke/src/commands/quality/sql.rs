@@ -140,7 +140,7 @@ mod tests {
             (&found[0], &found[1], &found[2]),
             (&Ok(3.0), &Err("no".into()), &Ok(1.5))
         );
-        assert!(found[3].as_ref().unwrap_err().contains("no number"));
+        assert!(found[3].as_ref().unwrap_err().contains("not a number"));
         assert_eq!((&found[4], &found[5]), (&Err("late".into()), &Err("late".into())));
     }
 }
