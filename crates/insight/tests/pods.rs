@@ -391,13 +391,13 @@ fn an_executor_that_went_with_its_node() {
             vec![],
             Some(of_node("n2", "NodeNotSchedulable", "")),
             "executor-pod-deleted",
-            "somebody",
+            "someone",
         ),
         (
             vec![node(json!({}))],
             Some(of_node("n1", "NodeReady", "")),
             "executor-pod-deleted",
-            "somebody",
+            "someone",
         ),
     ] {
         let objects = Objects {

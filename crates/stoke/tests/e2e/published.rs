@@ -158,6 +158,16 @@ static CASES: &[Case] = &[
         .spec("\n  batchScheduler: yunikorn")
         .with(WAIT)
         .ends(124, &["NoScheduler: no scheduler by the name yunikorn", "leave out spec.batchScheduler"]),
+    Case::new("scheduler-plugins", SCALA)
+        .spec("\n  batchScheduler: kube-scheduler")
+        .with(WAIT)
+        .ends(
+            124,
+            &[
+                "NoScheduler: no scheduler by the name kube-scheduler",
+                "leave out schedulerName and spec.batchScheduler",
+            ],
+        ),
     Case::new("a scheduler of one's own", SCALA)
         .pods("\n    schedulerName: mine", "")
         .with(WAIT)
