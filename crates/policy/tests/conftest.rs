@@ -210,7 +210,7 @@ fn what_cannot_be_used_is_refused_at_once() {
             .contains("rego-function: no function and no builtin is called `startwith`")
     );
     assert!(of("package a\ndeny contains \"a\" if input.x == y").contains("a.rego:2:"));
-    assert!(of("package a\ndeny.root contains \"a\"").contains("rule-name: `deny.root` is no rule that is asked"));
+    assert!(of("package a\ndeny.root contains \"a\"").contains("rule-name: `deny.root` is not a rule that is asked"));
     assert!(of("package a\nf(x) := g(x)\ng(x) := f(x)\ndeny contains \"a\" if f(1)").contains("rego-recursion"));
     assert!(of("package a\n\ndeny contains msg if {\n  msg = = 1\n}").starts_with("a.rego:4:"));
     assert!(

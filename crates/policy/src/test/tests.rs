@@ -121,7 +121,7 @@ todo_test_later { false }
     );
 
     let more = format!(
-        "{tests}test_nobody {{ team.deny[\"nobody is not an owner\"] with input as {{\"metadata\": {{\"labels\": {{\"owner\": \"nobody\"}}}}}} }}\n"
+        "{tests}test_nobody {{ team.deny[\"nobody is no owner\"] with input as {{\"metadata\": {{\"labels\": {{\"owner\": \"nobody\"}}}}}} }}\n"
     );
     let found = report(&[("team.rego", OWNER), ("team_test.rego", &more)]);
     assert!(found.passed(), "{found}");
