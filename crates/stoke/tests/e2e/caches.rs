@@ -62,14 +62,15 @@ fn recorded(context: &Context) -> Result<(), Failed> {
         expect_code(&output, 0)?;
         Ok(output)
     };
-    let (of_the_machine, _) = java(home.path(), SPARK)?;
+    let before = java(home.path(), SPARK)?;
+    let of_the_machine = before.0.clone();
 
     let installed = stoke(home.path(), ["runtime", "install-java", "25"]).output()?;
     expect_code(&installed, 0)?;
     let nonsense = stoke(home.path(), ["runtime", "install-java", "19"]).output()?;
     expect_code(&nonsense, 2)?;
     // Nothing changes before the caches are there.
-    if java(home.path(), SPARK)? != (of_the_machine.clone(), false) {
+    if java(home.path(), SPARK)? != before {
         return Err(format!("{:?} without caches", java(home.path(), SPARK)?).into());
     }
 
