@@ -31,7 +31,7 @@ pub struct Glance {
 /// Looks at a log.
 ///
 /// # Errors
-/// When one of its files cannot be opened. Bytes that cannot be decoded end the look, they are not error.
+/// When one of its files cannot be opened. Bytes that cannot be decoded end the look, they are not an error.
 pub fn glance(source: &Source, log: &Log) -> Result<Glance, SourceError> {
     let mut seen = Glance::default();
     let (Some(first), Some(last)) = (log.parts.first(), log.parts.last()) else {

@@ -63,7 +63,7 @@ pub enum Kind {
     Text,
     /// Text that is too long to be held; it is looked through for secrets piece by piece.
     Large,
-    /// What is not a text.
+    /// What is not text.
     Binary,
 }
 
@@ -93,7 +93,7 @@ pub struct File {
     pub name: String,
     /// Where it is, for gates that open it themselves.
     pub path: PathBuf,
-    /// Its text; empty for archives and what is not a text.
+    /// Its text; empty for archives and what is not text.
     pub source: Arc<Source>,
     /// What it is.
     pub kind: Kind,

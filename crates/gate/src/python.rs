@@ -65,7 +65,7 @@ pub enum NoPython {
 /// The texts that a program gives to a Spark session's `sql`, to `functions.expr`, `selectExpr` and `filter`, and its types and schemas in DDL.
 ///
 /// # Errors
-/// Where the program is not a Python. What could be read of it is not returned, since it may be read wrongly.
+/// Where the program is not Python. What could be read of it is not returned, since it may be read wrongly.
 pub fn sql_strings(text: &str) -> Result<Vec<SqlString>, NoPython> {
     let tree = tree(text)?;
     let program = Program::of(tree.root_node(), text);

@@ -296,7 +296,7 @@ fn the_main_class_and_executors_that_never_come() {
     );
 }
 
-/// Errors of the application's own use of a package, which are not fault of its environment.
+/// Errors of the application's own use of a package, which are not the fault of its environment.
 #[test]
 fn what_a_package_says_elsewhere_is_the_applications_own() {
     for error in [

@@ -57,7 +57,7 @@ fn rules() {
     probe("y.a.b := 1 if input.name\nx := y.a", json!({"b": 1}));
     // Several bodies are an or.
     probe("x if input.missing\nx if input.name", json!(true));
-    // Definitions that agree are not conflict.
+    // Definitions that agree are not a conflict.
     probe("x := 1\nx := 1", json!(1));
 }
 

@@ -293,15 +293,18 @@ mod tests {
         assert_eq!(found[1].modules, ["java.base", "java.se"]);
     }
 
-    #[test]
-    fn only_a_spark_that_runs_on_it_gets_the_fastest() {
-        let java = |major: u32| Java {
+    fn java(major: u32) -> Java {
+        Java {
             home: format!("/jvm/{major}").into(),
             version: major.to_string(),
             build: String::new(),
             major,
             modules: vec![],
-        };
+        }
+    }
+
+    #[test]
+    fn only_a_spark_that_runs_on_it_gets_the_fastest() {
         let fastest = |own: &[u32], spark: &str| {
             let own: Vec<Java> = own.iter().copied().map(java).collect();
             fastest(&own, &spark.parse().unwrap()).map(|java| java.major)
@@ -322,13 +325,6 @@ mod tests {
 
     #[test]
     fn the_right_one_is_chosen() {
-        let java = |major: u32| Java {
-            home: format!("/jvm/{major}").into(),
-            version: major.to_string(),
-            build: String::new(),
-            major,
-            modules: vec![],
-        };
         let choose = |have: &[u32], spark: &str, preferred| {
             let found: Vec<Java> = have.iter().copied().map(java).collect();
             choose(&found, &spark.parse().unwrap(), preferred)

@@ -232,7 +232,7 @@ fn the_workload_has_no_power() {
     let bench = Bench::new();
     let mut spec =
         bench.shell("grep Cap /proc/self/status; mount -t tmpfs none /mnt 2>&1; umount /usr 2>&1; hostname other 2>&1");
-    // Even "root" inside is no one outside.
+    // Even "root" inside is an ordinary user outside.
     spec.user = 0;
     spec.group = 0;
     let (_, output) = bench.run(&spec);

@@ -13,7 +13,15 @@ pub fn home() -> PathBuf {
 
 /// The Spark of a version, installed from the Python package index where it is not there yet; or the reason why it cannot be had.
 pub fn spark(version: &str) -> Result<Runtime, String> {
-    let runtimes = Runtimes::new(home());
+    find_or_install(&Runtimes::new(home()), version)
+}
+
+/// The same, with these directories of Spark instead of those that the environment names.
+pub fn spark_among(own: Vec<PathBuf>, version: &str) -> Result<Runtime, String> {
+    find_or_install(&Runtimes::new(home()).with_own_sparks(own), version)
+}
+
+fn find_or_install(runtimes: &Runtimes, version: &str) -> Result<Runtime, String> {
     let wanted: Version = version.parse().map_err(|error| format!("{error}"))?;
     match runtimes.find(&wanted).map_err(|error| error.to_string())? {
         Some(runtime) => Ok(runtime),

@@ -280,7 +280,7 @@ async fn answer(
         admitted: Mutex::default(),
     };
     let streams = streaming::is_stream(&call.target);
-    // Running a command is not a reading, whichever method the client's protocol begins with.
+    // Running a command is not reading, whichever method the client's protocol begins with.
     let verb = match streams {
         true if matches!(parts.method, Method::GET | Method::POST) => "create",
         true => return Err(ApiError::method_not_allowed()),

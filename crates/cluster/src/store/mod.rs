@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 use interest::Listeners;
 use window::Window;
 
-/// Objects of one resource, ordered by namespace and name, and how many each namespace has, so that counting is not a walk.
+/// Objects of one resource, ordered by namespace and name, and how many each namespace has, so that counting needs no walk.
 #[derive(Default)]
 struct Table {
     objects: BTreeMap<Place, Arc<Object>>,

@@ -400,7 +400,7 @@ fn stands_for_another(value: &str) -> bool {
     ];
     /// The whole of what is not a value.
     const WHOLE: [&str; 6] = ["none", "null", "true", "false", "todo", "secret"];
-    /// Beginnings of references, places and YAML that is not a text.
+    /// Beginnings of references, places and YAML that is not text.
     const BEGINNINGS: [&str; 22] = [
         "${", "$(", "{{", "<", "%(", "ref+", "vault:", "enc[", "arn:", "env(", "secret:", "!vault", "!env", "!secret",
         "&", "*", "|", ">", "[", "{", "/", "local://",

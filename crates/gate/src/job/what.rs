@@ -9,7 +9,7 @@ use super::{File, Kind, MOST_BYTES, Unread};
 use crate::finding::Gate;
 use crate::text;
 
-/// Complaints about a text that is not a YAML, or none that anybody meant.
+/// Complaints about text that is not YAML, or that no one meant as YAML.
 const UNREAD: [&str; 3] = ["yaml-syntax", "bad-key", "unknown-tag"];
 /// Complaints after which nothing more of a text is read.
 const STOPS: [&str; 3] = ["yaml-syntax", "too-deep", "too-large"];

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stoke_runtime::{Runtimes, Version};
 use stoke_testkit::{Tier, target_directory};
 
 /// The versions compared.
@@ -39,14 +38,7 @@ impl Spark {
             .filter(|home| !home.is_empty())
             .filter_map(|home| Path::new(home).canonicalize().ok())
             .collect();
-        let runtimes = Runtimes::new(stoke_testkit::spark::home()).with_own_sparks(own);
-        let wanted: Version = version.parse().map_err(|error| format!("{error}"))?;
-        let runtime = match runtimes.find(&wanted).map_err(|error| error.to_string())? {
-            Some(runtime) => runtime,
-            None => runtimes
-                .install(&wanted, false, &mut |_| {})
-                .map_err(|error| error.to_string())?,
-        };
+        let runtime = stoke_testkit::spark::spark_among(own, version)?;
         let python = runtime.python.ok_or("its Python environment is not known")?;
         Ok(Spark {
             version,

@@ -201,7 +201,7 @@ fn awaited<'a>(run: &'a Run, stage: &'a Stage, submitted: u64) -> impl Iterator<
 }
 
 fn step(run: &Run, stage: &Stage, cpus: u32, shared: &Shared) -> Step {
-    // A copy that lost, or a task of a cancelled stage, was not a work that had to be done.
+    // A copy that lost, or a task of a cancelled stage, was not work that had to be done.
     let mut tasks: Vec<(usize, &Task)> = stage
         .tasks
         .iter()

@@ -142,7 +142,7 @@ fn asked_by_annotation(document: &Document) -> Vec<Complaint> {
                 ("unknown-annotation", entry.key_place, message, help)
             }
             Some(known) => {
-                // What is not a text the schema has complained about.
+                // What is not text the schema has complained about.
                 let text = entry.value.as_str()?;
                 let wanted = known.form.check(text).err()?;
                 let message = match text.contains('\n') {
@@ -184,7 +184,7 @@ fn spark_conf(document: &Document, path: &str) -> Vec<Complaint> {
         complaints.push(document.complain(Severity::Error, "too-large", &path, message));
     }
     for entry in conf.entries().iter().take(MOST_PAIRS) {
-        // What is not a text the schema has complained about; what is refused needs no second complaint.
+        // What is not text the schema has complained about; what is refused needs no second complaint.
         let Some(value) = entry.value.as_str() else { continue };
         if refused_spark_conf(&entry.key, value, document.namespace.as_deref()).is_some() {
             continue;

@@ -60,7 +60,7 @@ impl<'a> Pod<'a> {
         self.spec["os"]["name"] == "windows"
     }
 
-    /// A pod with user namespaces of its own: root in it is no one outside.
+    /// A pod with user namespaces of its own: root in it is an ordinary user outside.
     pub fn user_namespace(&self) -> bool {
         self.spec["hostUsers"] == false
     }
@@ -129,7 +129,7 @@ impl<'a> Setters<'a> {
         names
     }
 
-    /// What was found of them; `None` when it is no one.
+    /// What was found of them; `None` when there are none.
     pub fn found(self, reason: &str, verdict: &str) -> Option<Found> {
         if self.is_empty() {
             return None;

@@ -107,7 +107,7 @@ impl Default for OperatorConfig {
             workers: 64,
             settings: Settings::new(IN_CLUSTER_MASTER, Timestamp::UNIX_EPOCH),
             limits: Limits {
-                // Waiting for a node may be someone's plan (queues, autoscalers); an image that cannot be pulled is no one's.
+                // Waiting for a node may be someone's plan (queues, autoscalers); an image that cannot be pulled never is.
                 start: Some(SignedDuration::from_mins(10)),
                 ..Limits::default()
             },

@@ -52,7 +52,7 @@ impl Values {
     /// A file with errors changes nothing.
     ///
     /// # Errors
-    /// Complaints with their places: text that is not a YAML, keys that neither chart has, values of the wrong kind.
+    /// Complaints with their places: text that is not YAML, keys that neither chart has, values of the wrong kind.
     pub fn lay(&mut self, name: &str, text: &str) -> Result<(), Vec<Complaint>> {
         let source = Source::new(name, text);
         let (documents, mut complaints) = manifest::read(&source);

@@ -185,7 +185,7 @@ mod tests {
                 1,
                 &[Renew(0), Renew(1), Renew(2), Release(3)],
             ),
-            // Three of four is no one's share of two, three operators share four as 2, 2 and 0 or 2, 1 and 1.
+            // With two operators three of four are more than a share, three operators share four as 2, 2 and 0 or 2, 1 and 1.
             (vec![mine(), yours(), free(), free()], 2, &[Renew(0), Take(2)]),
             (vec![mine(), mine(), yours(), yours()], 1, &[Renew(0), Renew(1)]),
         ];

@@ -184,7 +184,7 @@ impl Place {
     /// Writes what is kept into `out`, as it was logged.
     ///
     /// # Errors
-    /// The store does not answer, the object is not a gzip, or `out` takes nothing more.
+    /// The store does not answer, the object is not in gzip, or `out` takes nothing more.
     pub async fn read(&self, kept: &Kept, out: impl Write) -> Result<(), PlaceError> {
         let unreadable = |cause| PlaceError::Directory {
             url: format!("{}/…/{}/{}", self.url, kept.run, kept.file),

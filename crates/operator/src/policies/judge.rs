@@ -24,7 +24,7 @@ pub(crate) struct Ruling {
     pub(crate) warned: Vec<Said>,
     /// Rules that could not be evaluated.
     pub(crate) failed: Vec<Said>,
-    /// Why no one was asked: the policies, or what they must see, are not known now.
+    /// Why no one was asked: the policies, or what they must see, are not known at the moment.
     pub(crate) missing: Option<Said>,
 }
 

@@ -47,7 +47,7 @@ async fn a_quiet_minute_costs_no_request_and_an_hour_only_its_watches() {
         let api = FakeApi::default();
         life::leave_ended(&api, 2, applications).await;
         let operator = life::operator(&api);
-        // And some that run: that they go on is not a news either.
+        // And some that run: that they go on is not news either.
         for number in 0..applications {
             let name = format!("runs-{number}");
             api.put("sparkapplications", life::application(&name));

@@ -260,7 +260,7 @@ pub enum Kind {
         /// How they are to it.
         rule: SetRule,
     },
-    /// The latest timestamp is not an older than this.
+    /// The latest timestamp is not older than this.
     Freshness {
         /// Seconds.
         max_age: i64,

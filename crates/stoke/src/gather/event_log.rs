@@ -148,7 +148,7 @@ pub async fn of_this_machine(home: &Home, name: &str) -> Outcome<Option<(Source,
     let name = name.to_owned();
     let picked = pick(&source, move |source, mut logs| {
         logs.sort_by_key(|log| Reverse(log.modified()));
-        // A log that is deleted meanwhile is no one's.
+        // A log that is deleted meanwhile belongs to no application.
         let of = |log: &Log| is_of(&log.path, &name) || names_of(source, log).is_ok_and(|names| names.contains(&name));
         Ok(logs.into_iter().find(of))
     })

@@ -104,7 +104,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
                 "gcs_base_url": endpoint, "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""
             });
             std::fs::write(&account, nobody.to_string())?;
-            let variables = [("GOOGLE_SERVICE_ACCOUNT", account.to_str().ok_or("a path that is not a text")?)];
+            let variables = [("GOOGLE_SERVICE_ACCOUNT", account.to_str().ok_or("a path that is not text")?)];
             read_and_cleaned(context, "gs://spark-logs/events", &variables)
         }),
     ]

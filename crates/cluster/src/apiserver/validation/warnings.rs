@@ -150,7 +150,7 @@ fn of_container(container: &Value, at: &Path<'_>, told: &mut Warnings) {
     }
 }
 
-/// Amounts of bytes that are not whole number.
+/// Amounts of bytes that are not whole numbers.
 fn fractions(amounts: &Value, at: &Path<'_>, told: &mut Warnings) {
     for (name, amount) in entries(amounts) {
         let bytes = matches!(name, "memory" | "ephemeral-storage" | "storage");

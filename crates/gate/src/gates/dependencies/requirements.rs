@@ -255,7 +255,7 @@ impl Reading<'_> {
     }
 }
 
-/// Whether a file lies outside of the repository of the one that names it; without a repository, of the directory above. What is there is no one's to show:
+/// Whether a file lies outside of the repository of the one that names it; without a repository, of the directory above. What is there must not be shown:
 /// a password file, a device, a pipe of the kernel that waits.
 fn outside(from: &Path, path: &Path) -> bool {
     let directory = from.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -30,7 +30,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             .then_some(totals.fetch_wait)
     });
     let delay = told(run, |ran| {
-        let sum: u64 = ran.tasks.iter().map(|task| outside(task)).fold(0, u64::saturating_add);
+        let sum = ran.sum(outside);
         let long = measure::quantile(&ran.durations, 0.5) >= LONG_TASK;
         (long && sum as f64 >= DELAY_SHARE * ran.work() as f64).then_some(sum)
     });

@@ -95,6 +95,11 @@ impl<'a> Ran<'a> {
         self.durations.iter().copied().fold(0, u64::saturating_add)
     }
 
+    /// Something of each of them added up, at most the largest number.
+    pub fn sum(&self, of: impl Fn(&Task) -> u64) -> u64 {
+        self.tasks.iter().map(|task| of(task)).fold(0, u64::saturating_add)
+    }
+
     /// Its longest task.
     pub fn longest(&self) -> Option<&'a Task> {
         self.tasks.iter().copied().max_by_key(|task| task.duration)

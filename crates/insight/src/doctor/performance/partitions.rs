@@ -89,17 +89,9 @@ fn unused(run: &Run, ran: &Ran<'_>) -> Option<u64> {
 
 /// Whether there is data to split. Data that no metric counts (generated, or from a service) is judged by the CPU it took.
 fn worth_splitting(ran: &Ran<'_>) -> bool {
-    let data: u64 = ran
-        .tasks
-        .iter()
-        .map(|task| measure::read(task))
-        .fold(0, u64::saturating_add);
-    let records: u64 = ran.tasks.iter().map(|task| task.records).fold(0, u64::saturating_add);
-    let cpu: u64 = ran
-        .tasks
-        .iter()
-        .map(|task| u64::from(task.cpu_time))
-        .fold(0, u64::saturating_add);
+    let data = ran.sum(measure::read);
+    let records = ran.sum(|task| task.records);
+    let cpu = ran.sum(|task| u64::from(task.cpu_time));
     let counted = data > 0 || records > 0;
     data >= WORTH_BYTES || records >= WORTH_RECORDS || (!counted && cpu >= worth::WORTH_TIME)
 }
@@ -108,11 +100,7 @@ fn too_many(run: &Run) -> Option<Finding> {
     let mut stages: Vec<(u64, u64, Ran<'_>)> = Vec::new();
     for ran in measure::ran(run) {
         let tasks = ran.tasks.len();
-        let data: u64 = ran
-            .tasks
-            .iter()
-            .map(|task| measure::read(task))
-            .fold(0, u64::saturating_add);
+        let data = ran.sum(measure::read);
         if measure::quantile(&ran.durations, 0.5) >= SHORT_TASK || data / tasks.max(1) as u64 >= TARGET {
             continue;
         }
@@ -121,7 +109,7 @@ fn too_many(run: &Run) -> Option<Finding> {
             continue;
         }
         let run_time = |task: &Task| u64::from(task.run_time);
-        let useful = ran.tasks.iter().map(|task| run_time(task)).fold(0, u64::saturating_add) as f64 / ran.slots;
+        let useful = ran.sum(run_time) as f64 / ran.slots;
         let overhead = (ran.wall() as f64 - useful).max(0.0);
         let saved = (overhead * (1.0 - wanted as f64 / tasks as f64)) as u64;
         stages.push((saved, wanted, ran));
@@ -134,11 +122,7 @@ fn too_many(run: &Run) -> Option<Finding> {
     stages.sort_by_key(|(saved, ..)| std::cmp::Reverse(*saved));
     let (_, wanted, worst) = stages.first()?;
     let evidence = stages.iter().take(3).map(|(saved, wanted, ran)| {
-        let data: u64 = ran
-            .tasks
-            .iter()
-            .map(|task| measure::read(task))
-            .fold(0, u64::saturating_add);
+        let data = ran.sum(measure::read);
         Evidence::new(
             ran.place(),
             format!(
@@ -207,12 +191,8 @@ fn fewer(run: &Run, ran: &Ran<'_>, wanted: u64) -> Fix {
 
 fn alike_evidence(stages: &[(u64, Ran<'_>)]) -> Vec<Evidence> {
     let seen = stages.iter().take(3).map(|(saved, ran)| {
-        let data: u64 = ran
-            .tasks
-            .iter()
-            .map(|task| measure::read(task))
-            .fold(0, u64::saturating_add);
-        let records: u64 = ran.tasks.iter().map(|task| task.records).fold(0, u64::saturating_add);
+        let data = ran.sum(measure::read);
+        let records = ran.sum(|task| task.records);
         let data = match (data, records) {
             (0, 0) => String::new(),
             (0, records) => format!(" of {} records", count(records)),

@@ -154,7 +154,7 @@ fn refused(file: &Path, complaints: &[Complaint]) -> Failure {
     .fix("fix what is listed above")
 }
 
-/// Data that cannot be had are not reason to pass.
+/// Data that cannot be had are no reason to pass.
 fn failed(error: QualityError) -> Failure {
     Failure::environment(error.code(), error)
 }

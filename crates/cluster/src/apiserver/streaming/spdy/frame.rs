@@ -68,7 +68,7 @@ pub enum Frame {
     Other(u16),
 }
 
-/// Bytes that are not frame.
+/// Bytes that are not a frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Longer than anybody sends.
@@ -88,7 +88,7 @@ pub enum Malformed {
 /// Takes the first frame off `buffer`; `None` when it is not complete.
 ///
 /// # Errors
-/// The bytes are not frame; nothing after them can be understood either.
+/// The bytes are not a frame; nothing after them can be understood either.
 pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, Malformed> {
     let Some(head) = buffer.first_chunk::<8>() else {
         return Ok(None);

@@ -109,7 +109,7 @@ fn every_way_to_name_an_object_is_followed() {
         assert_eq!(of("quite-another"), another.into_iter().collect::<Vec<_>>(), "{way}");
         // Where the job defines none of the kind, nothing is known.
         assert_eq!(codes(&way.replace("NAME", "shared-setings"), &[]), [""; 0], "{way}");
-        // Another namespace's objects are not pod's.
+        // Pods cannot use objects of another namespace.
         let elsewhere = here.replace("namespace: data", "namespace: other");
         if kind != "PriorityClass" {
             assert_eq!(
