@@ -256,7 +256,7 @@ fn what_is_run() {
         Error,
         "wrong-language",
         "local:///app.jar",
-        "a jar is not Python",
+        "a jar is not a Python",
     );
     assert_said(
         &with("mainClass: org.example.Main"),
