@@ -188,6 +188,12 @@ fn texts() -> Vec<PathBuf> {
             }
         }
     }
-    found.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| repository().join(name)));
+    let named = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "crates/gate/src/codes.txt",
+    ];
+    found.extend(named.map(|name| repository().join(name)));
     found
 }
