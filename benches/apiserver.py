@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The embedded API server, with durable writes, against a real kube-apiserver with etcd; the same client for both, in turn.
 
-    cargo build --release -p stoke && cargo build --release -p stoke-cluster --example api_load && python3 benches/apiserver.py [--runs 3]
+    cargo build --release -p stoke && cargo build --release -p stoke-cluster --features examples --example api_load && python3 benches/apiserver.py [--runs 3]
 
 The real one is measured when KUBE_APISERVER and ETCD name the two programs; both fsync. Memory is the resident set after the load, of
 etcd and kube-apiserver together. "ready" is from the start of the process until a list with credentials is answered.
@@ -116,7 +116,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--runs", type=int, default=3)
 options = parser.parse_args()
 if not os.path.exists(LOAD):
-    sys.exit("build the client first: cargo build --release -p stoke-cluster --example api_load")
+    sys.exit("build the client first: cargo build --release -p stoke-cluster --features examples --example api_load")
 real = "ETCD" in os.environ and "KUBE_APISERVER" in os.environ
 if not real:
     print("KUBE_APISERVER and ETCD are not set: the real one is not measured")

@@ -10,7 +10,7 @@ Measured for each server and log, from the start of the process: until /applicat
 /stages answer; then again (warm: in memory); then after a restart (ours reads its cache; Spark's replays). CPU seconds and peak
 resident memory are those of the server's process when it is asked to end.
 
-With --examples (target/release/examples, after `cargo build --release -p stoke-eventlog -p stoke-history --examples`) also: how fast our
+With --examples (target/release/examples, after `cargo build --release -p stoke-eventlog -p stoke-history --features examples --examples`) also: how fast our
 reader reads plain, zstd and lz4 logs, beside `wc -l`; and the memory 3,000,000 tasks in 30 stages take, and 1,000,000 tasks in
 one with all of them retained.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Many applications at once, one driver and five executors each, against the embedded API server on this machine.
 
-    cargo build --release -p stoke -p stoke-operator --example operator_load && python3 benches/operator_load.py [--applications 1000 6000] [--a-minute 3000]
+    cargo build --release -p stoke -p stoke-operator --features examples --example operator_load && python3 benches/operator_load.py [--applications 1000 6000] [--a-minute 3000]
 
 The operator is a process of its own and speaks to the API server over TLS; its processor time, memory and requests are its own. The API
 server, the node (which only reports phases) and the user share another process on the same processors. `-p stoke` gives the operator the

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seven checks over ten million rows: ours beside DuckDB, Polars, Great Expectations and pandera, in one run.
 
-    cargo build --release -p stoke-quality --example check
+    cargo build --release -p stoke-quality --features examples --example check
     benches/quality.py --work DIRECTORY [--check target/release/examples/check] [--rows 10000000] [--rounds 3] [--slow-rounds 1] [--cases NAME ...]
 
 Needs duckdb, polars, great_expectations, pandera, pandas and pyarrow in the Python that runs it. Makes the data under --work (kept, and used again): an

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `what-if` predicts for other executors, against real runs with those executors.
 
-    cargo build --release -p stoke-insight --example insight
+    cargo build --release -p stoke-insight --features examples --example insight
     benches/what-if.py --spark-home SPARK_HOME --python PYTHON [--jobs short,join] [--insight target/release/examples/insight] [--keep FOLDER]
 
 Each job below is run on `local-cluster` with several numbers of executors and cores. From the log of the first run the others are

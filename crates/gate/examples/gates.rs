@@ -1,6 +1,6 @@
 //! Runs the gates over a job as `stoke check` does, and says how long each took.
 //!
-//! `cargo run --release -p stoke-gate --example gates -- SPARK_HOME VERSION DIRECTORY...`: what is at hand is the Spark in SPARK_HOME, of that version.
+//! `cargo run --release -p stoke-gate --features examples --example gates -- SPARK_HOME VERSION DIRECTORY...`: what is at hand is the Spark in SPARK_HOME, of that version.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What ended runs, by their drivers' logs alone.
 //!
-//! `cargo run -p stoke-insight --example failures -- FILE…` reads each file as the log of a driver; a file `NAME.exec-1.log` beside `NAME.log` is
+//! `cargo run -p stoke-insight --features examples --example failures -- FILE…` reads each file as the log of a driver; a file `NAME.exec-1.log` beside `NAME.log` is
 //! that of its executor 1.
 
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! What is found in event logs: findings about how a run went, and the size it should have had.
 //!
-//! `cargo run -p stoke-insight --example insight -- FOLDER [NAME…]` reads the logs of a folder, all or those named. With
+//! `cargo run -p stoke-insight --features examples --example insight -- FOLDER [NAME…]` reads the logs of a folder, all or those named. With
 //! `PLANS='4x2 8x2'` in the environment the named ones are scheduled again on so many executors of so many cores.
 
 use std::io::Write;

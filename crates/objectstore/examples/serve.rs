@@ -1,6 +1,6 @@
 //! A store by itself, for measurements and for trying clients: prints the environment that clients need, runs until it is ended.
 //!
-//! `cargo run --release -p stoke-objectstore --example serve -- <directory> [port] [--no-sync]`
+//! `cargo run --release -p stoke-objectstore --features examples --example serve -- <directory> [port] [--no-sync]`
 
 use std::io::Write;
 use std::net::Ipv4Addr;

@@ -1,6 +1,6 @@
 //! Says of each statement whether a Spark's parser takes it.
 //!
-//! `cargo run --release -p stoke-sql --example accepts -- SPARK_HOME < statements`: statements as a JSON list of texts; out comes a list of `null` or the error.
+//! `cargo run --release -p stoke-sql --features examples --example accepts -- SPARK_HOME < statements`: statements as a JSON list of texts; out comes a list of `null` or the error.
 
 use std::io::Write;
 use std::path::Path;

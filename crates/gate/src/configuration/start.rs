@@ -1,6 +1,6 @@
 //! Configurations with which Spark does not start, and those that cannot work on Kubernetes.
 //!
-//! Each rule names where Spark refuses; `tests/refused.rs` starts real Sparks with each.
+//! Each rule names where Spark refuses; `tests/trials/refused.rs` starts real Sparks with each.
 
 use stoke_model::duration::TimeUnit;
 use stoke_model::memory::{ByteUnit, Memory};

@@ -9,6 +9,7 @@ mod away;
 mod chaos;
 mod crashes;
 mod embedded;
+mod fields;
 mod kept;
 mod leases;
 mod life;

@@ -3,7 +3,7 @@
 //! When the text is a sentence of the grammar, Spark's parser builds a plan of the tree, and there it refuses more: dates that are none, clauses given twice,
 //! types that do not exist. Each refusal here stands for one of Spark's error conditions and has its name (where Spark has only a number for it, the name of
 //! its kind); what it looks at are rules of the grammar by name, so what a version does not have does not apply. What was refused was asked of Spark 3.5, 4.0, 4.1
-//! and 4.3 themselves; `tests/conditions.txt` goes through the places where they throw, one by one. A rule that hangs on the session's configuration (but for the `SWITCHES`), on the catalog or on values that are not known is left out: what is told is refused.
+//! and 4.3 themselves; `tests/trials/conditions.txt` goes through the places where they throw, one by one. A rule that hangs on the session's configuration (but for the `SWITCHES`), on the catalog or on values that are not known is left out: what is told is refused.
 //!
 //! - [`literals`], [`moments`], [`intervals`]: numbers, dates, times, lengths of time
 //! - [`types`]: data types and collations

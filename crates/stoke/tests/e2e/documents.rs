@@ -15,12 +15,16 @@ const BY_DEFAULT: [&str; 4] = ["README.md", "advisories.md", "check.md", "policy
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let mut documents = vec![repository().join("README.md")];
-    let docs = std::fs::read_dir(repository().join("docs"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    documents.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    let mut folders = vec![repository().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match path.path() {
+                path if path.is_dir() => folders.push(path),
+                path if path.extension().is_some_and(|extension| extension == "md") => documents.push(path),
+                _ => {}
+            }
+        }
+    }
     documents.sort();
     let needs = [
         context.spark(VERSIONS[0]),

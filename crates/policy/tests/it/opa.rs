@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use stoke_policy::{PolicyFile, PolicySet};
 
-const RECORDED: &str = include_str!("opa/recorded.jsonl");
+const RECORDED: &str = include_str!("../opa/recorded.jsonl");
 
 /// What a query came to.
 #[derive(Debug, PartialEq)]
@@ -136,7 +136,7 @@ const REASONS: &[(&str, bool, &str)] = &[
     ),
 ];
 
-const DIFFERENCES: &str = include_str!("opa/differences.tsv");
+const DIFFERENCES: &str = include_str!("../opa/differences.tsv");
 
 #[test]
 fn rego_is_what_opa_makes_of_it() {

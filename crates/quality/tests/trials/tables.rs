@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Failed, Trial};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stoke_model::manifest::Source;
@@ -34,8 +34,7 @@ struct Expected {
     sum: Option<i64>,
 }
 
-fn main() {
-    let arguments = Arguments::from_args();
+pub fn all() -> Vec<Trial> {
     let made = Arc::new(LazyLock::new(tables));
     let trials = TABLES.iter().map(|name| {
         let (needed, made) = (Arc::clone(&made), Arc::clone(&made));
@@ -44,7 +43,7 @@ fn main() {
             compare(&LazyLock::force(&made).clone()?, name)
         })
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    trials.collect()
 }
 
 /// The Spark that both libraries are of.
@@ -69,7 +68,7 @@ fn tables() -> Result<PathBuf, String> {
         .python
         .as_ref()
         .map(|python| python.environment.join("bin/python3"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables/make.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trials/tables/make.py");
     let output = Command::new(spark.spark_home.join("bin/spark-submit"))
         .args(["--driver-memory", "1g", "--packages", LIBRARIES, "--conf"])
         .arg(format!("spark.jars.ivy={}", home.join("ivy").display()))

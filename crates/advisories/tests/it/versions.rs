@@ -35,7 +35,7 @@ fn differing(ecosystem: Ecosystem, recorded: &str) -> Vec<String> {
 fn maven() {
     let recorded = match std::env::var("STOKE_ORACLE_MAVEN") {
         Ok(file) => std::fs::read_to_string(file).unwrap(),
-        Err(_) => include_str!("oracles/maven.txt").to_owned(),
+        Err(_) => include_str!("../oracles/maven.txt").to_owned(),
     };
     let wrong = differing(Ecosystem::Maven, &recorded);
     assert!(
@@ -50,7 +50,7 @@ fn maven() {
 fn python() {
     let recorded = match std::env::var("STOKE_ORACLE_PYTHON") {
         Ok(file) => std::fs::read_to_string(file).unwrap(),
-        Err(_) => include_str!("oracles/python.txt").to_owned(),
+        Err(_) => include_str!("../oracles/python.txt").to_owned(),
     };
     let wrong = differing(Ecosystem::PyPI, &recorded);
     assert!(

@@ -14,7 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, check, job};
 use stoke_model::manifest::Severity;
@@ -129,8 +129,7 @@ for case in json.loads(sys.argv[1]):
     SparkContext._active_spark_context = None
 "#;
 
-fn main() {
-    let arguments = Arguments::from_args();
+pub fn all() -> Vec<Trial> {
     let mut trials: Vec<Trial> = Vec::new();
     for version in VERSIONS {
         let name = format!("as recorded, Spark {version} refuses what the gate says it refuses");
@@ -144,7 +143,7 @@ fn main() {
         let needs = move || python(version).map(|_| ());
         trials.push(trial(&name, Tier::Full, needs, move || as_recorded(version)));
     }
-    libtest_mimic::run(&arguments, trials).exit();
+    trials
 }
 
 fn python(version: &str) -> Result<PathBuf, String> {
@@ -154,7 +153,7 @@ fn python(version: &str) -> Result<PathBuf, String> {
 }
 
 fn record(version: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/refused/{version}.txt"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/trials/refused/{version}.txt"))
 }
 
 /// What a Spark did with each case: `started` or `refused`, and the case.

@@ -5,7 +5,7 @@
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, check, job};
 
-const BASE: &str = include_str!("mistakes/bases/app.yaml");
+const BASE: &str = include_str!("../trials/mistakes/bases/app.yaml");
 const JOBS: [&[(&str, &str)]; 5] = [
     &[
         (

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use stoke_submit::application::{GatewayReference, IngressSettings, Settings};
 
-use crate::leaves::Leaf;
-use crate::observe::{Kind, observe_application, settings};
+use super::leaves::Leaf;
+use super::observe::{Kind, observe_application, settings};
 
 /// How one leaf is flipped.
 pub struct Case {

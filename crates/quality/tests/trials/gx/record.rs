@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn archive(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/gx/recorded/{name}.tar.zst"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/trials/gx/recorded/{name}.tar.zst"))
 }
 
 /// The record's files.

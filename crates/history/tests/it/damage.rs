@@ -5,7 +5,7 @@
 use std::io::Write;
 
 /// Every kind of event, as Spark 4.1.4 wrote it for applications of ours.
-const EVERY_EVENT: &[u8] = include_bytes!("fixtures/every-event.zstd");
+const EVERY_EVENT: &[u8] = include_bytes!("../fixtures/every-event.zstd");
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
 

@@ -4,8 +4,16 @@
 
 use std::path::Path;
 
-#[test]
-fn what_is_said_to_be_told_is_told() {
+use libtest_mimic::Trial;
+
+pub fn all() -> Vec<Trial> {
+    vec![Trial::test("conditions: what is written to be found is found", || {
+        every_condition_is_found();
+        Ok(())
+    })]
+}
+
+fn every_condition_is_found() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/refusals");
     let mut text = String::new();
     for entry in std::fs::read_dir(rules).unwrap() {

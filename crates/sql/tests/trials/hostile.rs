@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Failed, Trial};
 use stoke_sql::{Entry, Grammar};
 use stoke_testkit::{Tier, trial};
 
@@ -125,14 +125,13 @@ const CASES: [Case; 11] = [
     ),
 ];
 
-fn main() {
-    let arguments = Arguments::from_args();
+pub fn all() -> Vec<Trial> {
     let home = || stoke_testkit::spark::spark("4.1.4").map(|spark| spark.spark_home);
     let needs = move || home().map(|_| ());
     let given_up = GIVEN_UP
         .into_iter()
         .map(|(name, text, count)| trial(name, Tier::Default, needs, move || is_given_up(&home()?, &text(count))));
-    let trials = CASES
+    CASES
         .into_iter()
         .map(|(name, text, count, taken)| {
             trial(name, Tier::Default, needs, move || {
@@ -140,8 +139,7 @@ fn main() {
             })
         })
         .chain(given_up)
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit();
+        .collect()
 }
 
 /// That a text is given up, and soon.

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::Seen;
-use crate::cases::REFUSALS;
+use super::Seen;
+use super::cases::REFUSALS;
 
 const HEAD: &str = "# What every field does
 
 Every leaf of the published `SparkApplication` v1beta2 and `SparkConnect` v1alpha1 is flipped between two values by a test, and what changed is written here: in the pods,
 in `spark.properties`, in the objects beside them, or in what the operator decides. The page is made by that test
-(`STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test fields`); a field without an effect and without a refusal fails it, and so does a page
+(`STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test it fields`); a field without an effect and without a refusal fails it, and so does a page
 that is not this one. Fields that hold a Kubernetes structure (a container, an affinity, a volume) are one row: each of their leaves was flipped.
 
 `(Spark's)` is Spark's own container. The operator of the test makes ingresses of the form `{{$appName}}.example.com`.

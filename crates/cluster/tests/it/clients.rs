@@ -23,9 +23,7 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stoke_cluster::{ApiConfig, ApiServer};
 
-mod server;
-
-use server::start;
+use crate::server::start;
 
 fn config_map(name: &str, data: &[(&str, &str)]) -> ConfigMap {
     serde_json::from_value(json!({"metadata": {"name": name}, "data": BTreeMap::from_iter(data.iter().copied())}))

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::common::{END, job, start};
 use axum::body::Body;
-use common::{END, job, start};
 use http::Request;
 use http_body_util::BodyExt;
 use stoke_eventlog::Source;

@@ -30,7 +30,12 @@ fn clusters_and_programs_on_all_addresses_live_side_by_side() {
     let ran = Command::new("unshare")
         .args(inside)
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "in_a_network_of_its_own", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "neighbours::in_a_network_of_its_own",
+            "--ignored",
+            "--nocapture",
+        ])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);

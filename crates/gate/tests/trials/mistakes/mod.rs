@@ -22,7 +22,7 @@ mod sql;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, check, job};
 use stoke_testkit::{Tier, trial};
@@ -96,8 +96,7 @@ const SPARK: &str = "4.1.4";
 /// The issue asks for at least as many.
 const LEAST: usize = 150;
 
-fn main() {
-    let arguments = Arguments::from_args();
+pub fn all() -> Vec<Trial> {
     let mistakes = [
         manifest::all(),
         conf::all(),
@@ -140,7 +139,7 @@ fn main() {
             is_found(&mistake, settings)
         }));
     }
-    libtest_mimic::run(&arguments, trials).exit();
+    trials
 }
 
 trait Concatenated {

@@ -9,7 +9,7 @@ mod record;
 use std::path::Path;
 use std::process::Command;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stoke_model::manifest::{Source, has_errors};
@@ -46,8 +46,7 @@ struct Case {
     older: bool,
 }
 
-fn main() {
-    let arguments = Arguments::from_args();
+pub fn all() -> Vec<Trial> {
     let of_libraries = LIBRARIES.into_iter().flat_map(|(name, packages, seeds)| {
         let recorded = trial(
             &format!("as_recorded_of_{name}"),
@@ -71,12 +70,12 @@ fn main() {
         || Ok(()),
         compare_formats,
     ));
-    libtest_mimic::run(&arguments, trials).exit();
+    trials
 }
 
 /// Formats of dates and times beside Python's own `strptime`.
 fn compare_formats() -> Result<(), Failed> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gx/strptime.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trials/gx/strptime.py");
     let output = Command::new("python3").arg(script).output()?;
     if !output.status.success() {
         return Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned()));
@@ -100,7 +99,7 @@ fn compare_formats() -> Result<(), Failed> {
 
 fn compare(name: &str, python: &Path, seed: u64) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gx/oracle.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trials/gx/oracle.py");
     let output = Command::new(python)
         .arg(script)
         .arg(directory.path())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::observe::Kind;
+use super::observe::Kind;
 
 /// A leaf: a field that holds no other fields.
 #[derive(Clone)]

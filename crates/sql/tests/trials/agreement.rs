@@ -15,7 +15,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Failed, Trial};
 use sha2::{Digest, Sha256};
 use stoke_sql::Grammar;
 use stoke_sql::generate::Random;
@@ -53,15 +53,14 @@ fn spark(version: &'static str) -> Result<Spark, String> {
     })
 }
 
-fn main() {
-    let arguments = Arguments::from_args();
+pub fn all() -> Vec<Trial> {
     let trials = VERSIONS.into_iter().map(|version| {
         let tier = if version == RECORDED { Tier::Default } else { Tier::Full };
         let name = format!("Spark {version} takes and refuses the same statements");
         let needs = move || spark(version).map(|_| ());
         trial(&name, tier, needs, move || agrees(&spark(version)?))
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    trials.collect()
 }
 
 /// Takes away a word, puts one in, or changes one, or two places.
@@ -93,11 +92,13 @@ fn changed(statement: &str, others: &[String], random: &mut Random) -> String {
 
 fn agrees(spark: &Spark) -> Result<(), Failed> {
     let grammar = Grammar::of_spark(&spark.home)?;
-    let written: Vec<String> = include_str!("statements.sql")
+    let written: Vec<String> = include_str!("../statements.sql")
         .split("\n;;\n")
         .map(str::to_owned)
         .collect();
-    let lines = include_str!("lines.sql").lines().filter(|line| !line.starts_with("# "));
+    let lines = include_str!("../lines.sql")
+        .lines()
+        .filter(|line| !line.starts_with("# "));
     let lines: Vec<String> = lines.map(str::to_owned).collect();
     let mut random = Random::new(2026);
     let drawn: Vec<String> = (0..DRAWN)

@@ -1,0 +1,4 @@
+//! The gates on whole jobs.
+
+mod anything;
+mod products;

@@ -1,0 +1,6 @@
+//! Logs as they come: damaged, growing, changing, going.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod damage;
+mod index;

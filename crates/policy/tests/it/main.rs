@@ -1,0 +1,5 @@
+//! The engine beside others.
+
+mod conftest;
+mod derived;
+mod opa;
