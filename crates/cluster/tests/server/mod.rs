@@ -1,4 +1,5 @@
 //! An API server without a node, for a test of its own.
+#![allow(clippy::unwrap_used)]
 
 use kube::Client;
 use stoke_cluster::{ApiConfig, ApiServer};

@@ -1,5 +1,5 @@
 //! Lines of event logs.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 /// The first lines of an application's log.
 pub fn start(id: &str) -> String {
