@@ -8,7 +8,8 @@ use crate::codec::Codec;
 use crate::event::{self, ApplicationEnd, ApplicationStart, Event, Line};
 use crate::layout::{Log, Part};
 use crate::lines::Blocks;
-use crate::source::{Source, SourceError};
+use crate::source::Source;
+use stoke_storage::StorageError;
 
 /// How much of the end of a plain file is searched first. The end of the application is the last event or one of the last; Spark's own
 /// History Server looks at 1 MiB (`spark.history.fs.endEventReparseChunkSize`).
@@ -32,7 +33,7 @@ pub struct Glance {
 ///
 /// # Errors
 /// When one of its files cannot be opened. Bytes that cannot be decoded end the look, they are not an error.
-pub fn glance(source: &Source, log: &Log) -> Result<Glance, SourceError> {
+pub fn glance(source: &Source, log: &Log) -> Result<Glance, StorageError> {
     let mut seen = Glance::default();
     let (Some(first), Some(last)) = (log.parts.first(), log.parts.last()) else {
         return Ok(seen);
@@ -45,7 +46,7 @@ pub fn glance(source: &Source, log: &Log) -> Result<Glance, SourceError> {
 }
 
 /// Reads until the application has started.
-fn head(source: &Source, part: &Part, seen: &mut Glance) -> Result<(), SourceError> {
+fn head(source: &Source, part: &Part, seen: &mut Glance) -> Result<(), StorageError> {
     // A small read first: an object store fetches pieces, and a disk page is not the whole file.
     let text = source.text(part, 0)?;
     let mut blocks = Blocks::new(Small(text.take(HEAD)), 0);
@@ -86,7 +87,7 @@ impl<R: Read> Read for Small<R> {
     }
 }
 
-fn tail(source: &Source, part: &Part) -> Result<Option<ApplicationEnd>, SourceError> {
+fn tail(source: &Source, part: &Part) -> Result<Option<ApplicationEnd>, StorageError> {
     if part.codec == Codec::Plain && part.entry.size > TAIL {
         let mut end = Vec::new();
         let read = source.open(&part.entry, part.entry.size - TAIL)?.read_to_end(&mut end);
@@ -100,7 +101,7 @@ fn tail(source: &Source, part: &Part) -> Result<Option<ApplicationEnd>, SourceEr
 }
 
 /// Searches all of a text, with the last bytes of each piece carried over.
-fn whole(text: &mut dyn Read) -> Result<Option<ApplicationEnd>, SourceError> {
+fn whole(text: &mut dyn Read) -> Result<Option<ApplicationEnd>, StorageError> {
     let finder = memmem::Finder::new(END);
     let mut piece = Vec::with_capacity(1 << 20);
     let mut found = None;

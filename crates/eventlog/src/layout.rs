@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+pub use stoke_storage::Entry;
+
 use crate::codec::Codec;
 
 /// Ends the name of a log that is still being written, or whose driver died.
@@ -14,19 +16,6 @@ const COMPACT: &str = ".compact";
 const ROLLING: &str = "eventlog_v2_";
 const EVENTS: &str = "events_";
 const STATUS: &str = "appstatus_";
-
-/// A file of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its path below the listed directory, with `/`.
-    pub path: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// When it was changed, in milliseconds since 1970.
-    pub modified: i64,
-    /// What changes when its content does, where the store has such a thing.
-    pub tag: Option<String>,
-}
 
 /// A file of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,4 +21,5 @@ pub use event::Event;
 pub use glance::Glance;
 pub use layout::{Entry, Log, Part};
 pub use read::{Fault, Options, Report, read};
-pub use source::{Source, SourceError};
+pub use source::Source;
+pub use stoke_storage::StorageError;

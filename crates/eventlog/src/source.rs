@@ -1,64 +1,14 @@
 //! Where the bytes of logs come from: a local directory, or an object store under a prefix.
 //!
-//! Reading blocks, because parsers are threads. Over an object store each read waits for a request of the given runtime; do not call
-//! from one of its own asynchronous tasks.
+//! Reading blocks, because parsers are threads; see [`Objects`].
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
-use bytes::Bytes;
-use futures::TryStreamExt;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::runtime::Handle;
+use stoke_storage::{Objects, StorageError, Verb};
 
 use crate::layout::{self, Entry, IN_PROGRESS, Log, Part};
-
-/// What went wrong at a source.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The directory or the store cannot be listed.
-    #[error("cannot list {place}: {cause}; check that it exists and may be read")]
-    List {
-        /// The directory or address.
-        place: String,
-        /// Why.
-        cause: String,
-    },
-    /// A file cannot be read.
-    #[error("cannot read {file}: {cause}")]
-    Open {
-        /// The file below the directory.
-        file: String,
-        /// Why.
-        cause: String,
-    },
-    /// A file cannot be deleted.
-    #[error("cannot delete {file}: {cause}")]
-    Delete {
-        /// The file below the directory.
-        file: String,
-        /// Why.
-        cause: String,
-    },
-}
-
-impl SourceError {
-    /// The stable code of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            SourceError::List { .. } => "stoke::eventlog::list",
-            SourceError::Open { .. } => "stoke::eventlog::open",
-            SourceError::Delete { .. } => "stoke::eventlog::delete",
-        }
-    }
-}
-
-/// Bytes fetched from an object store by one request.
-const PIECE: u64 = 8 << 20;
 
 /// A place with event logs.
 #[derive(Debug, Clone)]
@@ -67,11 +17,7 @@ pub struct Source(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Directory(PathBuf),
-    Store {
-        store: Arc<dyn ObjectStore>,
-        prefix: Path,
-        runtime: Handle,
-    },
+    Objects(Objects),
 }
 
 impl Source {
@@ -80,16 +26,16 @@ impl Source {
         Source(Kind::Directory(path.into()))
     }
 
-    /// What an object store holds under `prefix`. Requests run on `runtime`.
-    pub fn store(store: Arc<dyn ObjectStore>, prefix: Path, runtime: Handle) -> Self {
-        Source(Kind::Store { store, prefix, runtime })
+    /// What an object store holds.
+    pub fn objects(objects: Objects) -> Self {
+        Source(Kind::Objects(objects))
     }
 
-    /// The place, for people and for keys of caches: a directory as `file://`, a store by its own name.
+    /// The URL of the place, for people and for keys of caches.
     pub fn place(&self) -> String {
         match &self.0 {
             Kind::Directory(path) => format!("file://{}", path.display()),
-            Kind::Store { store, prefix, .. } => format!("{store}/{prefix}"),
+            Kind::Objects(objects) => objects.url().to_owned(),
         }
     }
 
@@ -97,7 +43,7 @@ impl Source {
     pub fn local(&self) -> Option<&std::path::Path> {
         match &self.0 {
             Kind::Directory(path) => Some(path),
-            Kind::Store { .. } => None,
+            Kind::Objects(_) => None,
         }
     }
 
@@ -105,17 +51,11 @@ impl Source {
     ///
     /// # Errors
     /// When the place cannot be listed.
-    pub fn logs(&self) -> Result<Vec<Log>, SourceError> {
+    pub fn logs(&self) -> Result<Vec<Log>, StorageError> {
         let entries = match &self.0 {
-            Kind::Directory(path) => list_directory(path).map_err(|cause| cause.to_string()),
-            Kind::Store { store, prefix, runtime } => {
-                list_store(store, prefix, runtime).map_err(|cause| cause.to_string())
-            }
+            Kind::Directory(path) => list_directory(path).map_err(|cause| self.failed(Verb::List, "", cause))?,
+            Kind::Objects(objects) => objects.list()?,
         };
-        let entries = entries.map_err(|cause| SourceError::List {
-            place: self.place(),
-            cause,
-        })?;
         Ok(layout::logs(entries))
     }
 
@@ -123,11 +63,8 @@ impl Source {
     ///
     /// # Errors
     /// When the file cannot be opened. Errors of a store come with the first read.
-    pub fn open(&self, entry: &Entry, offset: u64) -> Result<Box<dyn Read + Send>, SourceError> {
-        let failed = |cause: io::Error| SourceError::Open {
-            file: entry.path.clone(),
-            cause: cause.to_string(),
-        };
+    pub fn open(&self, entry: &Entry, offset: u64) -> Result<Box<dyn Read + Send>, StorageError> {
+        let failed = |cause: io::Error| self.failed(Verb::Read, &entry.path, cause);
         match &self.0 {
             Kind::Directory(path) => {
                 let mut file = opened(path, &entry.path).map_err(failed)?;
@@ -137,14 +74,7 @@ impl Source {
                 // What is written meanwhile belongs to the next time: size and content must agree.
                 Ok(Box::new(file.take(entry.size.saturating_sub(offset))))
             }
-            Kind::Store { store, prefix, runtime } => Ok(Box::new(Pieces {
-                store: store.clone(),
-                path: below(prefix, &entry.path),
-                runtime: runtime.clone(),
-                at: offset,
-                end: entry.size,
-                piece: Bytes::new(),
-            })),
+            Kind::Objects(objects) => Ok(Box::new(objects.reader(&entry.path, offset, entry.size))),
         }
     }
 
@@ -152,14 +82,11 @@ impl Source {
     ///
     /// # Errors
     /// When the file cannot be opened or decoding cannot be set up.
-    pub fn text(&self, part: &Part, offset: u64) -> Result<Box<dyn Read + Send>, SourceError> {
+    pub fn text(&self, part: &Part, offset: u64) -> Result<Box<dyn Read + Send>, StorageError> {
         if part.codec == crate::Codec::Plain {
             return self.open(&part.entry, offset);
         }
-        let failed = |cause: io::Error| SourceError::Open {
-            file: part.entry.path.clone(),
-            cause: cause.to_string(),
-        };
+        let failed = |cause: io::Error| self.failed(Verb::Read, &part.entry.path, cause);
         let mut text = part.codec.decode(self.open(&part.entry, 0)?).map_err(failed)?;
         if offset > 0 {
             io::copy(&mut (&mut text).take(offset), &mut io::sink()).map_err(failed)?;
@@ -171,21 +98,14 @@ impl Source {
     ///
     /// # Errors
     /// When it cannot be deleted.
-    pub fn delete(&self, path: &str) -> Result<(), SourceError> {
-        let gone = match &self.0 {
+    pub fn delete(&self, path: &str) -> Result<(), StorageError> {
+        match &self.0 {
             Kind::Directory(root) => match std::fs::remove_file(root.join(path)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other.map_err(|error| error.to_string()),
+                other => other.map_err(|cause| self.failed(Verb::Delete, path, cause)),
             },
-            Kind::Store { store, prefix, runtime } => match runtime.block_on(store.delete(&below(prefix, path))) {
-                Err(object_store::Error::NotFound { .. }) => Ok(()),
-                other => other.map_err(|error| error.to_string()),
-            },
-        };
-        gone.map_err(|cause| SourceError::Delete {
-            file: path.to_owned(),
-            cause,
-        })
+            Kind::Objects(objects) => objects.delete(path),
+        }
     }
 
     /// Removes the directory of a rolling log, once it is empty. Stores have no directories.
@@ -195,10 +115,15 @@ impl Source {
             let _ = std::fs::remove_dir(root.join(path));
         }
     }
-}
 
-fn below(prefix: &Path, path: &str) -> Path {
-    Path::from_iter(prefix.parts().chain(Path::from(path).parts()))
+    fn failed(&self, verb: Verb, file: &str, cause: io::Error) -> StorageError {
+        let place = match (&self.0, file) {
+            (Kind::Directory(root), "") => root.display().to_string(),
+            (_, "") => self.place(),
+            _ => file.to_owned(),
+        };
+        StorageError::new(verb, place, cause)
+    }
 }
 
 /// Opens a file, also when its application has ended since it was listed: Spark takes the end off its name then.
@@ -238,7 +163,7 @@ fn list_once(root: &std::path::Path) -> io::Result<(Vec<Entry>, bool)> {
             continue;
         };
         if meta.is_file() {
-            entries.push(entry(name, &meta));
+            entries.push(Entry::of_file(name, &meta));
         } else if meta.is_dir() {
             let Ok(inner) = std::fs::read_dir(file.path()) else {
                 continue;
@@ -247,7 +172,7 @@ fn list_once(root: &std::path::Path) -> io::Result<(Vec<Entry>, bool)> {
                 if let (Ok(inner), Ok(meta)) = (below.file_name().into_string(), std::fs::metadata(below.path()))
                     && meta.is_file()
                 {
-                    entries.push(entry(format!("{name}/{inner}"), &meta));
+                    entries.push(Entry::of_file(format!("{name}/{inner}"), &meta));
                 }
             }
         }
@@ -255,75 +180,14 @@ fn list_once(root: &std::path::Path) -> io::Result<(Vec<Entry>, bool)> {
     Ok((entries, vanished))
 }
 
-fn entry(path: String, meta: &std::fs::Metadata) -> Entry {
-    let modified = meta
-        .modified()
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    Entry {
-        path,
-        size: meta.len(),
-        modified: modified
-            .and_then(|since| i64::try_from(since.as_millis()).ok())
-            .unwrap_or(0),
-        tag: None,
-    }
-}
-
-fn list_store(store: &Arc<dyn ObjectStore>, prefix: &Path, runtime: &Handle) -> object_store::Result<Vec<Entry>> {
-    let all: Vec<_> = runtime.block_on(store.list(Some(prefix)).try_collect())?;
-    Ok(all
-        .into_iter()
-        .filter_map(|meta| {
-            let path: Vec<String> = meta
-                .location
-                .prefix_match(prefix)?
-                .map(|part| part.as_ref().to_owned())
-                .collect();
-            Some(Entry {
-                path: path.join("/"),
-                size: meta.size,
-                modified: meta.last_modified.timestamp_millis(),
-                tag: meta.e_tag,
-            })
-        })
-        .collect())
-}
-
-/// An object, fetched piece by piece.
-struct Pieces {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    runtime: Handle,
-    at: u64,
-    end: u64,
-    piece: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.piece.is_empty() {
-            if self.at >= self.end {
-                return Ok(0);
-            }
-            let stop = self.end.min(self.at + PIECE);
-            let fetched = self.runtime.block_on(self.store.get_range(&self.path, self.at..stop));
-            self.piece = fetched.map_err(io::Error::other)?;
-            if self.piece.is_empty() {
-                return Ok(0);
-            }
-            self.at += self.piece.len() as u64;
-        }
-        let take = into.len().min(self.piece.len());
-        into[..take].copy_from_slice(&self.piece.split_to(take));
-        Ok(take)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ObjectStore, ObjectStoreExt};
+    use std::sync::Arc;
+    use stoke_storage::Place;
 
     #[test]
     fn a_store_and_a_directory_give_the_same() {
@@ -342,7 +206,8 @@ mod tests {
             runtime.block_on(store.put(&path, content.to_vec().into())).unwrap();
         }
         let here = Source::directory(directory.path());
-        let there = Source::store(store, Path::from("deep/er"), runtime.handle().clone());
+        let there = Place::over(store, Path::from("deep/er"), "s3://logs/deep/er".to_owned());
+        let there = Source::objects(there.on(runtime.handle().clone()));
         let (near, far) = (here.logs().unwrap(), there.logs().unwrap());
         assert_eq!(near.len(), 2);
         for (near, far) in near.iter().zip(&far) {
@@ -364,7 +229,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_named() {
         let error = Source::directory("/no/such/directory").logs().unwrap_err();
-        assert_eq!(error.code(), "stoke::eventlog::list");
+        assert_eq!(error.code(), "stoke::storage::list");
         assert!(error.to_string().contains("/no/such/directory"));
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::layout::{Entry, IN_PROGRESS};
-use stoke_eventlog::{Log, Options, Source, SourceError, glance};
+use stoke_eventlog::{Log, Options, Source, StorageError, glance};
 
 use crate::cache::Cache;
 use crate::listing::{Attempt, Found, Listed, found, listed};
@@ -190,7 +190,7 @@ impl Index {
     ///
     /// # Errors
     /// When the place cannot be listed.
-    pub fn scan(&self) -> Result<Scan, SourceError> {
+    pub fn scan(&self) -> Result<Scan, StorageError> {
         let mut scanned = lock(&self.scanning);
         let place = self.source.place();
         let mut logs = self.source.logs()?;
@@ -281,7 +281,7 @@ impl Index {
     }
 
     /// Looks at logs on all cores.
-    fn look(&self, logs: Vec<(Log, Stamp)>) -> Vec<(Log, Stamp, Result<stoke_eventlog::Glance, SourceError>)> {
+    fn look(&self, logs: Vec<(Log, Stamp)>) -> Vec<(Log, Stamp, Result<stoke_eventlog::Glance, StorageError>)> {
         let threads = self.settings.options.threads.clamp(1, logs.len().max(1));
         let waiting = Mutex::new(logs.into_iter());
         let done = Mutex::new(Vec::new());
@@ -345,7 +345,7 @@ impl Index {
         self.in_memory(&known.log.path, &known.stamp)
     }
 
-    fn load(&self, path: &str) -> Result<Option<Arc<View>>, SourceError> {
+    fn load(&self, path: &str) -> Result<Option<Arc<View>>, StorageError> {
         let Some(known) = self.shelf().log(path).cloned() else {
             return Ok(None);
         };
@@ -376,7 +376,7 @@ impl Index {
     }
 
     /// From memory where the log has only grown, from the cache, or from the log; and how many bytes of the log the cache knows of.
-    fn replayed(&self, path: &str, known: &Known) -> Result<(Replayed, u64), SourceError> {
+    fn replayed(&self, path: &str, known: &Known) -> Result<(Replayed, u64), StorageError> {
         let (log, options) = (&known.log, self.settings.options);
         let before = lock(&self.loaded).remove(lasting(path));
         let before = before.filter(|before| before.position.can_resume(&self.source, log));

@@ -5,7 +5,7 @@ use std::io::Read;
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::layout::IN_PROGRESS;
 use stoke_eventlog::read::Input;
-use stoke_eventlog::{Log, Options, Part, Report, Source, SourceError, read};
+use stoke_eventlog::{Log, Options, Part, Report, Source, StorageError, read};
 use twox_hash::XxHash64;
 
 use crate::model::{Application, Limits};
@@ -66,7 +66,7 @@ impl Position {
 ///
 /// # Errors
 /// When a file of it cannot be opened.
-pub fn replay(source: &Source, log: &Log, limits: Limits, options: Options) -> Result<Replayed, SourceError> {
+pub fn replay(source: &Source, log: &Log, limits: Limits, options: Options) -> Result<Replayed, StorageError> {
     begin(source, log, Application::new(limits), options)
 }
 
@@ -74,7 +74,7 @@ pub fn replay(source: &Source, log: &Log, limits: Limits, options: Options) -> R
 ///
 /// # Errors
 /// When a file of it cannot be opened.
-pub fn begin(source: &Source, log: &Log, application: Application, options: Options) -> Result<Replayed, SourceError> {
+pub fn begin(source: &Source, log: &Log, application: Application, options: Options) -> Result<Replayed, StorageError> {
     go_on(source, log, application, None, options)
 }
 
@@ -88,7 +88,7 @@ pub fn resume(
     application: Application,
     position: &Position,
     options: Options,
-) -> Result<Replayed, SourceError> {
+) -> Result<Replayed, StorageError> {
     go_on(source, log, application, Some(position), options)
 }
 
@@ -98,7 +98,7 @@ fn go_on(
     mut application: Application,
     from: Option<&Position>,
     options: Options,
-) -> Result<Replayed, SourceError> {
+) -> Result<Replayed, StorageError> {
     let mut report = Report::default();
     let mut position = Position::default();
     if let Some(first) = log.parts.first() {

@@ -1,6 +1,6 @@
 //! Which logs may go: a decision over what is there, made before anything is deleted, so that it can be shown first.
 
-use stoke_eventlog::{Log, Source, SourceError};
+use stoke_eventlog::{Log, Source, StorageError};
 
 use crate::listing::Attempt;
 
@@ -88,7 +88,7 @@ pub fn plan(logs: &[(Log, Option<Attempt>)], rules: Rules, now: i64) -> Vec<Dele
 ///
 /// # Errors
 /// At the first file that cannot be deleted; doing it again goes on there.
-pub fn delete(source: &Source, plan: &[Deletion]) -> Result<(), SourceError> {
+pub fn delete(source: &Source, plan: &[Deletion]) -> Result<(), StorageError> {
     for deletion in plan {
         for file in &deletion.files {
             source.delete(file)?;

@@ -1,6 +1,5 @@
 //! The embedded cluster with our operator in it: started for one run, or kept by `stoke up`.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use stoke_operator::logs::KeepLogs;
 use stoke_operator::quality::Runner;
 use stoke_operator::{Operator, OperatorConfig, Policies};
 use stoke_runtime::Runtimes;
+use stoke_storage::Access;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -92,7 +92,7 @@ impl Embedded {
         create_private(&directory)?;
         // Before anything runs that would have to be ended again.
         if let Some(url) = serving.as_ref().and_then(|serving| serving.logs) {
-            object_store::logs(url, BTreeMap::new())?;
+            object_store::logs(url, &Access::default())?;
         }
         let runtimes = Runtimes::new(home.root());
         Self::start(home, &directory, size, serving, false, runtimes).await
@@ -132,10 +132,10 @@ impl Embedded {
                 return Err(failure);
             }
         };
-        let variables = object_store::variables(&objects.endpoint(), objects.region(), objects.credentials());
+        let access = object_store::access(&objects.endpoint(), objects.region(), objects.credentials());
         let logs = serving.as_ref().and_then(|serving| serving.logs);
-        let logs = logs.map(|url| object_store::logs(url, variables.clone())).transpose()?;
-        let publisher = tokio::spawn(object_store::publish(cluster.client(), variables));
+        let logs = logs.map(|url| object_store::logs(url, &access)).transpose()?;
+        let publisher = tokio::spawn(object_store::publish(cluster.client(), access));
         object_store::note_endpoint(directory, &objects.endpoint())?;
         let operator = serving.map(|serving| {
             let mut config = OperatorConfig::default();

@@ -4,10 +4,9 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
-use stoke_eventlog::{Source, SourceError};
+use stoke_eventlog::{Source, StorageError};
 use stoke_history::retention::{Deletion, Why, delete};
-
-use stoke_operator::logs::Place;
+use stoke_storage::{Address, Files, open_files};
 use tokio::runtime::Handle;
 
 use crate::failure::{Failure, Outcome};
@@ -32,29 +31,26 @@ pub fn url() -> String {
 /// # Errors
 /// When there is no such directory, or no such kind of place.
 pub async fn source(place: &str, home: &Home) -> Outcome<Source> {
-    let directory = match place.strip_prefix("file://") {
-        Some(path) => Some(Path::new(path)),
-        None if place.contains("://") => None,
-        None => Some(Path::new(place)),
-    };
-    if let Some(directory) = directory {
-        let found = directory.canonicalize().map_err(|error| {
-            Failure::input("stoke::event-log::directory", format!("{place}: {error}"))
-                .fix("name the directory applications write to: their spark.eventLog.dir")
-        })?;
-        return Ok(Source::directory(found));
+    let input = |error: StorageError| Failure::input(error.code(), error);
+    let address = Address::parse(place).map_err(input)?;
+    let access = object_store::reach_any(home).await?;
+    match open_files(&address, &access, Handle::current()).map_err(input)? {
+        Files::Objects(objects) => Ok(Source::objects(objects)),
+        Files::Local(directory) => {
+            let found = directory.canonicalize().map_err(|error| {
+                Failure::input("stoke::event-log::directory", format!("{place}: {error}"))
+                    .fix("name the directory applications write to: their spark.eventLog.dir")
+            })?;
+            Ok(Source::directory(found))
+        }
     }
-    let place = Place::open(place, object_store::reach_any(home).await?)
-        .map_err(|error| Failure::input(error.code(), error))?;
-    let (store, prefix) = place.store_and_prefix();
-    Ok(Source::store(store, prefix, Handle::current()))
 }
 
 /// Deletes the logs that are beyond [`KEPT`]. Logs still being written stay, whatever became of their drivers.
 ///
 /// # Errors
 /// When the directory cannot be listed, or at the first log that cannot be deleted; the next time goes on there.
-pub fn prune(directory: &Path) -> Result<(), SourceError> {
+pub fn prune(directory: &Path) -> Result<(), StorageError> {
     let source = Source::directory(directory);
     let mut ended = source.logs()?;
     ended.retain(|log| !log.in_progress);

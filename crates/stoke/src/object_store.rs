@@ -12,7 +12,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use stoke_objectstore::{Config, Credentials, ObjectStore};
-use stoke_operator::logs::Place;
+use stoke_storage::{Access, Address, Cloud, Place};
 use stoke_submit::application::ObjectStoreSettings;
 
 use crate::failure::{Failure, Outcome};
@@ -54,54 +54,54 @@ pub fn settings(store: &ObjectStore) -> ObjectStoreSettings {
     }
 }
 
-/// The variables by which AWS's SDKs, pyarrow and what stands on Rust's `object_store` (polars, delta-rs) find the store.
-pub fn variables(endpoint: &str, region: &str, credentials: &Credentials) -> BTreeMap<String, String> {
-    [
-        ("AWS_ACCESS_KEY_ID", credentials.access_key_id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key),
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_REGION", region),
-        // boto3 and `aws` read this one.
-        ("AWS_DEFAULT_REGION", region),
-        // `object_store` refuses plain HTTP without it.
-        ("AWS_ALLOW_HTTP", "true"),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_string(), value.to_string()))
-    .collect()
+/// How the installation's own store is reached, by the variables of AWS's SDKs, pyarrow and what stands on Rust's `object_store` (polars, delta-rs).
+pub fn access(endpoint: &str, region: &str, credentials: &Credentials) -> Access {
+    Access::s3(
+        endpoint,
+        region,
+        &credentials.access_key_id,
+        &credentials.secret_access_key,
+    )
 }
 
-/// The variables by which a store is reached: those of the installation's own store, when that is wanted and it listens beside the cluster
-/// of `stoke up`; else the user's.
+/// How a store is reached: the installation's own, when that is wanted and it listens beside the cluster of `stoke up`; else as the user's environment says.
 ///
 /// # Errors
 /// When the store's credentials cannot be read.
-pub async fn reach(home: &Home, own: bool) -> Outcome<Vec<(String, String)>> {
-    let mut found: Vec<(String, String)> = std::env::vars().collect();
+pub async fn reach(home: &Home, own: bool) -> Outcome<Access> {
     if own && let Some(endpoint) = endpoint(&home.default_cluster()).await {
         let credentials = Credentials::load(&directory(home).join("credentials"))?;
-        found.retain(|(name, _)| !name.starts_with("AWS_"));
-        found.extend(variables(&endpoint, stoke_objectstore::REGION, &credentials));
+        return Ok(access(&endpoint, stoke_objectstore::REGION, &credentials).or(others(Access::environment())));
     }
-    Ok(found)
+    Ok(Access::environment())
+}
+
+/// What is said of other clouds than AWS.
+fn others(access: Access) -> Access {
+    let other = |(name, value): (&str, &str)| (!name.starts_with("AWS_")).then(|| (name.to_owned(), value.to_owned()));
+    access.variables().filter_map(other).collect()
 }
 
 /// As [`reach`]: the user's store when the environment says anything of AWS, else the installation's own.
 ///
 /// # Errors
 /// When the own store's credentials cannot be read.
-pub async fn reach_any(home: &Home) -> Outcome<Vec<(String, String)>> {
-    let users = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("AWS_"));
-    reach(home, !users).await
+pub async fn reach_any(home: &Home) -> Outcome<Access> {
+    reach(home, !Access::environment().knows(Cloud::Aws)).await
 }
 
-/// A place for the embedded cluster's logs, in the store that these variables lead to.
-pub fn logs(url: &str, variables: BTreeMap<String, String>) -> Outcome<Place> {
-    Place::open(url, variables).map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))
+/// A place for the embedded cluster's logs, in the store that this leads to.
+pub fn logs(url: &str, access: &Access) -> Outcome<Place> {
+    let opened = Address::of_url(url).and_then(|address| stoke_storage::open(&address, access));
+    opened.map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))
 }
 
 /// Keeps the Secret in every namespace there is and comes to be, until the client's cluster ends.
-pub async fn publish(client: Client, variables: BTreeMap<String, String>) {
+pub async fn publish(client: Client, access: Access) {
+    let variables = access
+        .variables()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let namespaces = watcher(Api::<Namespace>::all(client.clone()), watcher::Config::default());
     let mut namespaces = std::pin::pin!(namespaces.default_backoff().applied_objects());
     loop {

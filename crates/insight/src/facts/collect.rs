@@ -10,7 +10,7 @@ use stoke_eventlog::event::{
     SqlExecutionStart, StageInfo, TaskEnd, TaskEndReason, TaskFailure, TaskInfo, TaskMetrics,
 };
 use stoke_eventlog::read::Input;
-use stoke_eventlog::{Event, Log, Options, Report, Source, SourceError, read};
+use stoke_eventlog::{Event, Log, Options, Report, Source, StorageError, read};
 
 use super::run::{
     DRIVER, Executor, Failure, FailureKind, Job, KEPT_FAILURES, KEPT_STACK, Outcome, Plan, Query, Rdd, Reading, Run,
@@ -21,7 +21,7 @@ use super::run::{
 ///
 /// # Errors
 /// When a file of it cannot be opened. What is wrong inside is told in [`Run::reading`].
-pub fn run(source: &Source, log: &Log, options: Options) -> Result<Run, SourceError> {
+pub fn run(source: &Source, log: &Log, options: Options) -> Result<Run, StorageError> {
     let mut collector = Collector::default();
     let mut report = Report::default();
     for (place, part) in log.parts.iter().enumerate() {

@@ -6,8 +6,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::{AsyncRead, AsyncReadExt};
-use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
+use stoke_storage::{Place, StorageError, Upload};
 
 /// How much of one log is kept, in bytes as logged: its beginning and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,7 @@ impl Default for Sizes {
     }
 }
 
-/// The smallest part S3 takes, compressed.
-const PART: usize = 5 << 20;
+/// Bytes of a log that are compressed at a time.
 const CHUNK: usize = 64 << 10;
 
 /// What came of it.
@@ -48,27 +46,24 @@ pub(super) enum CopyError {
     Read(#[from] std::io::Error),
     /// The store did not take it.
     #[error("it cannot be stored: {0}")]
-    Store(#[from] object_store::Error),
+    Store(#[from] StorageError),
 }
 
 /// Copies the log. An object of that name is replaced when the copy is whole, and stays as it was when it is not.
 pub(super) async fn copy(
     log: impl AsyncRead + Send,
-    store: &dyn ObjectStore,
-    path: &Path,
+    place: &Place,
+    path: &str,
     sizes: Sizes,
 ) -> Result<Copied, CopyError> {
     let mut sink = Sink {
-        store,
-        path,
         encoder: GzEncoder::new(Vec::new(), Compression::fast()),
-        upload: None,
-        stored: 0,
+        upload: place.upload(path),
     };
     let left_out = match fill(log, &mut sink, sizes).await {
         Ok(left_out) => left_out,
         Err(error) => {
-            sink.give_up().await;
+            sink.upload.give_up().await;
             return Err(error);
         }
     };
@@ -76,7 +71,7 @@ pub(super) async fn copy(
     Ok(Copied { stored, left_out })
 }
 
-async fn fill(log: impl AsyncRead, sink: &mut Sink<'_>, sizes: Sizes) -> Result<u64, CopyError> {
+async fn fill(log: impl AsyncRead, sink: &mut Sink, sizes: Sizes) -> Result<u64, CopyError> {
     let mut log = std::pin::pin!(log);
     let mut chunk = vec![0; CHUNK];
     let (mut head, mut tail, mut left_out) = (sizes.head, VecDeque::new(), 0_u64);
@@ -111,63 +106,31 @@ async fn fill(log: impl AsyncRead, sink: &mut Sink<'_>, sizes: Sizes) -> Result<
     Ok(left_out)
 }
 
-struct Sink<'a> {
-    store: &'a dyn ObjectStore,
-    path: &'a Path,
+struct Sink {
     encoder: GzEncoder<Vec<u8>>,
-    upload: Option<Box<dyn MultipartUpload>>,
-    stored: u64,
+    upload: Upload,
 }
 
-impl Sink<'_> {
+impl Sink {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
         for bytes in bytes.chunks(CHUNK) {
             self.encoder.write_all(bytes)?;
-            if self.encoder.get_ref().len() >= PART {
-                let part = std::mem::take(self.encoder.get_mut());
-                self.put_part(part).await?;
+            if self.encoder.get_ref().len() >= CHUNK {
+                let compressed = std::mem::take(self.encoder.get_mut());
+                self.upload.write(&compressed).await?;
             }
         }
         Ok(())
     }
 
-    async fn put_part(&mut self, part: Vec<u8>) -> Result<(), CopyError> {
-        self.stored += part.len() as u64;
-        let upload = match &mut self.upload {
-            Some(upload) => upload,
-            none => none.insert(self.store.put_multipart(self.path).await?),
-        };
-        Ok(upload.put_part(part.into()).await?)
-    }
-
     async fn finish(mut self) -> Result<u64, CopyError> {
         self.encoder.try_finish()?;
         let rest = std::mem::take(self.encoder.get_mut());
-        if self.upload.is_none() {
-            let stored = rest.len() as u64;
-            self.store.put(self.path, rest.into()).await?;
-            return Ok(stored);
+        if let Err(error) = self.upload.write(&rest).await {
+            self.upload.give_up().await;
+            return Err(error.into());
         }
-        let whole = match self.put_part(rest).await {
-            Ok(()) => match &mut self.upload {
-                Some(upload) => upload.complete().await.map(drop).map_err(CopyError::from),
-                None => Ok(()),
-            },
-            Err(error) => Err(error),
-        };
-        if whole.is_err() {
-            self.give_up().await;
-        }
-        whole.map(|()| self.stored)
-    }
-
-    /// No one pays for parts of an object that never was.
-    async fn give_up(&mut self) {
-        if let Some(mut upload) = self.upload.take()
-            && let Err(error) = upload.abort().await
-        {
-            tracing::debug!(%error, "an upload could not be given up");
-        }
+        Ok(self.upload.finish().await?)
     }
 }
 
@@ -175,8 +138,19 @@ impl Sink<'_> {
 mod tests {
     use super::*;
     use futures::io::Cursor;
+    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
+    use object_store::path::Path;
     use std::io::Read;
+    use std::sync::Arc;
+
+    const NAME: &str = "a.log.gz";
+
+    fn place() -> (Arc<InMemory>, Place, Path) {
+        let store = Arc::new(InMemory::new());
+        let place = Place::over(store.clone(), Path::default(), "s3://logs".to_owned());
+        (store, place, Path::from(NAME))
+    }
 
     async fn kept(store: &InMemory, path: &Path) -> Vec<u8> {
         let bytes = store.get(path).await.unwrap().bytes().await.unwrap();
@@ -201,16 +175,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_kept_is_what_was_logged() {
-        let (store, path) = (InMemory::new(), Path::from("a.log.gz"));
+        let (store, place, path) = place();
         for length in [0, 1, CHUNK, 3 * CHUNK + 7, 12 << 20] {
             let log = noise(length);
-            let copied = copy(Cursor::new(&log), &store, &path, Sizes::default()).await.unwrap();
+            let copied = copy(Cursor::new(&log), &place, NAME, Sizes::default()).await.unwrap();
             assert!(kept(&store, &path).await == log, "{length}");
             assert_eq!(copied.left_out, 0);
             assert_eq!(copied.stored, store.head(&path).await.unwrap().size);
             // Twice is once.
             assert_eq!(
-                copy(Cursor::new(&log), &store, &path, Sizes::default()).await.unwrap(),
+                copy(Cursor::new(&log), &place, NAME, Sizes::default()).await.unwrap(),
                 copied
             );
         }
@@ -218,10 +192,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_is_too_long_keeps_its_beginning_and_its_end_and_says_so() {
-        let (store, path) = (InMemory::new(), Path::from("a.log.gz"));
+        let (store, place, path) = place();
         let log: String = (0..40_000).map(|line| format!("line {line}\n")).collect();
         let sizes = Sizes { head: 100, tail: 50 };
-        let copied = copy(Cursor::new(&log), &store, &path, sizes).await.unwrap();
+        let copied = copy(Cursor::new(&log), &place, NAME, sizes).await.unwrap();
         let text = String::from_utf8(kept(&store, &path).await).unwrap();
         assert!(
             text.starts_with(&log[..100]) && text.ends_with("line 39999\n"),
@@ -233,7 +207,7 @@ mod tests {
         assert!(end.starts_with("line 3999") && log.ends_with(end));
         assert_eq!(copied.left_out as usize, log.len() - 100 - end.len());
         // Exactly as long as may be is not cut.
-        let copied = copy(Cursor::new(&log[..150]), &store, &path, sizes).await.unwrap();
+        let copied = copy(Cursor::new(&log[..150]), &place, NAME, sizes).await.unwrap();
         assert_eq!(
             (copied.left_out, kept(&store, &path).await),
             (0, log.as_bytes()[..150].to_vec())
@@ -242,14 +216,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_breaks_off_leaves_what_was_kept_before() {
-        let (store, path) = (InMemory::new(), Path::from("a.log.gz"));
-        copy(Cursor::new(b"whole"), &store, &path, Sizes::default())
+        let (store, place, path) = place();
+        copy(Cursor::new(b"whole"), &place, NAME, Sizes::default())
             .await
             .unwrap();
         let begun = noise(12 << 20);
         let broken = futures::stream::iter([Ok(begun), Err(std::io::Error::other("connection reset"))]);
         let broken = futures::TryStreamExt::into_async_read(broken);
-        let error = copy(broken, &store, &path, Sizes::default()).await.unwrap_err();
+        let error = copy(broken, &place, NAME, Sizes::default()).await.unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
         assert_eq!(kept(&store, &path).await, b"whole");
     }

@@ -310,11 +310,7 @@ impl Keeper {
             container: Some(log.container.clone()),
             ..LogParams::default()
         };
-        let path = self
-            .0
-            .config
-            .place
-            .path(&[&job.key.namespace, &job.key.name, &job.run, &log.file]);
+        let path = format!("{}/{}/{}/{}", job.key.namespace, job.key.name, job.run, log.file);
         let copying = async {
             let text = match pods.log_stream(&log.pod, &parameters).await {
                 Ok(text) => text,
@@ -325,7 +321,7 @@ impl Keeper {
                     None => return Outcome::Passing(error.to_string()),
                 },
             };
-            match copy::copy(text, self.0.config.place.store(), &path, self.0.config.sizes).await {
+            match copy::copy(text, &self.0.config.place, &path, self.0.config.sizes).await {
                 Ok(copied) => Outcome::Kept(copied),
                 Err(error) => Outcome::Passing(error.to_string()),
             }

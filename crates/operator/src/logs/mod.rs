@@ -2,27 +2,25 @@
 //!
 //! In: an application whose run ends, or whose driver is about to be deleted, and its pods. Out: one object per container,
 //! `<place>/<namespace>/<application>/<attempt>-<trace id>/<pod>.log.gz`, and where it is.
-//! - [`Place`]: where logs are kept, by URL
+//! - `place`: what is kept at a place of `stoke_storage`, listed and read
 //! - `copy`: one log, streamed into one object in bounded memory
 //! - `keeper`: which logs are asked for, how many at once, and how long an application waits for them
 //! - `which`: what is to be kept of a run
-//! - `clouds`: object stores by URL; `http`: the way to them
 //!
 //! The names derive from the pods, so that a copy made twice is one object. The transition function knows nothing of this, and a store that is
 //! down holds no application longer than [`KeepLogs::hold`]. Never: reads of what was kept, deletions of it, or credentials in messages.
 
-mod clouds;
 mod copy;
-mod http;
 mod keeper;
 mod place;
 mod which;
 
 use std::time::Duration;
 
+use stoke_storage::Place;
+
 pub use copy::Sizes;
-pub use http::https;
-pub use place::{Kept, Place, PlaceError};
+pub use place::{Kept, list, read};
 pub use which::Which;
 
 pub(crate) use keeper::{Keeper, Settled};

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use stoke_model::annotations::quality::{FileOf, Phase, Step, Steps};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names::{self as published, LOCAL_DIR_VOLUME_PREFIX};
+use stoke_storage::{Access, Address, keys};
 
 use super::{LABEL_PHASE, ROLE, Runner};
 use crate::names::API_VERSION;
@@ -96,7 +97,7 @@ pub fn pod(app: &SparkApplication, plan: &Plan, steps: &Steps, phase: Phase, run
             "image": runner.image.as_ref().map_or_else(|| of_driver["image"].clone(), |image| json!(image)),
             "command": [runner.program],
             "args": arguments(step, contract, waivers),
-            "env": variables(app, of_driver),
+            "env": variables(app, of_driver, &step.data),
             "resources": {"requests": {"cpu": steps.cpu, "memory": steps.memory}, "limits": {"cpu": steps.cpu, "memory": steps.memory}},
             "volumeMounts": mounts,
             "securityContext": security(&of_driver["securityContext"]),
@@ -139,10 +140,10 @@ pub fn pod(app: &SparkApplication, plan: &Plan, steps: &Steps, phase: Phase, run
 
 fn arguments(step: &Step, contract: String, waivers: Option<String>) -> Vec<String> {
     // S3A's scheme is Hadoop's own; the bucket is the same.
-    let data = ["s3a://", "s3n://"]
-        .iter()
-        .find_map(|scheme| step.data.strip_prefix(scheme))
-        .map_or_else(|| step.data.clone(), |rest| format!("s3://{rest}"));
+    let data = match Address::parse(&step.data) {
+        Ok(address) if address.bucket().is_some() => address.plain().to_string(),
+        _ => step.data.clone(),
+    };
     let mut all = vec![
         "quality".to_owned(),
         "run".to_owned(),
@@ -185,7 +186,7 @@ fn volumes(plan: &Plan) -> Vec<Value> {
 }
 
 /// The variables of the driver but for Spark's own, with S3A's configuration as AWS's variables where the driver has none.
-fn variables(app: &SparkApplication, driver: &Value) -> Vec<Value> {
+fn variables(app: &SparkApplication, driver: &Value, data: &str) -> Vec<Value> {
     let spark = |name: &str| name.starts_with("SPARK_") || name.starts_with("_JAVA") || name == "JAVA_TOOL_OPTIONS";
     let mut all: Vec<Value> = items(&driver["env"])
         .iter()
@@ -193,7 +194,8 @@ fn variables(app: &SparkApplication, driver: &Value) -> Vec<Value> {
         .cloned()
         .collect();
     let has = |all: &[Value], name: &str| all.iter().any(|variable| variable["name"] == name);
-    for (name, value) in of_s3a(app) {
+    let access = Access::hadoop(Address::parse(data).ok().as_ref(), |key| hadoop(app, key));
+    for (name, value) in access.variables() {
         if !has(&all, name) {
             all.push(json!({"name": name, "value": value}));
         }
@@ -204,36 +206,11 @@ fn variables(app: &SparkApplication, driver: &Value) -> Vec<Value> {
     all
 }
 
-/// What `fs.s3a.*` says, in the variables of AWS's SDKs.
-fn of_s3a(app: &SparkApplication) -> Vec<(&'static str, String)> {
-    let spec = &app.spec;
-    let get = |key: &str| {
-        let spark = spec
-            .spark_conf
-            .as_ref()
-            .and_then(|conf| conf.get(&format!("spark.hadoop.{key}")));
-        spark.or_else(|| spec.hadoop_conf.as_ref().and_then(|conf| conf.get(key)))
-    };
-    let plain = get("fs.s3a.connection.ssl.enabled").is_some_and(|enabled| enabled == "false");
-    let endpoint = get("fs.s3a.endpoint").map(|endpoint| match (endpoint.contains("://"), plain) {
-        (true, _) => endpoint.clone(),
-        (false, true) => format!("http://{endpoint}"),
-        (false, false) => format!("https://{endpoint}"),
-    });
-    let http = endpoint
-        .as_ref()
-        .is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let all = [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_ALLOW_HTTP", http.then(|| "true".to_owned())),
-        ("AWS_REGION", get("fs.s3a.endpoint.region").cloned()),
-        ("AWS_ACCESS_KEY_ID", get("fs.s3a.access.key").cloned()),
-        ("AWS_SECRET_ACCESS_KEY", get("fs.s3a.secret.key").cloned()),
-        ("AWS_SESSION_TOKEN", get("fs.s3a.session.token").cloned()),
-    ];
-    all.into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+/// What the application says of a key of Hadoop.
+fn hadoop(app: &SparkApplication, key: &str) -> Option<String> {
+    let conf = app.spec.spark_conf.as_ref();
+    let spark = conf.and_then(|conf| conf.get(&format!("{}{key}", keys::SPARK)));
+    spark.or_else(|| app.spec.hadoop_conf.as_ref()?.get(key)).cloned()
 }
 
 /// What the driver's container says, over what Pod Security calls restricted.

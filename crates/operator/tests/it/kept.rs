@@ -17,8 +17,9 @@ use object_store::{
 };
 use serde_json::{Value, json};
 use stoke_operator::OperatorConfig;
-use stoke_operator::logs::{KeepLogs, Place};
+use stoke_operator::logs::KeepLogs;
 use stoke_operator::metrics::Metrics;
+use stoke_storage::Place;
 use tokio::task::JoinHandle;
 
 use super::api::{Cut, FakeApi};

@@ -17,9 +17,10 @@ use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect
 use stoke_operator::admission::{Terms as CertificateTerms, WebhookConfig};
 use stoke_operator::install::{Options, objects};
 use stoke_operator::lease::{Election, Terms};
-use stoke_operator::logs::{KeepLogs, Place};
+use stoke_operator::logs::KeepLogs;
 use stoke_operator::serve::{ServeConfig, serve};
 use stoke_operator::{Health, IngressSettings, OperatorConfig, Policies};
+use stoke_storage::Place;
 use tokio::sync::watch;
 
 /// `group/resource verb`, as rules write it.

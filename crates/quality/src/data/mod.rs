@@ -24,7 +24,8 @@ use serde::Serialize;
 pub use self::parquet::ParquetFile;
 pub use blocks::{Block, Blocks};
 pub use mapped::{Deletes, EqualRows, Slot, Source};
-pub use storage::{Blob, Entry, Storage};
+pub use stoke_storage::Entry;
+pub use storage::{Blob, Storage};
 pub use text::{CsvOptions, TextFile};
 
 use crate::contract::TypeName;

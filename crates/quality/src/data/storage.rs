@@ -1,7 +1,6 @@
 //! Where bytes come from: a local directory, or an object store under a prefix.
 //!
-//! Reading blocks, because checks run on threads. Over an object store each read waits for a request of the given runtime; do not call from one of its
-//! own asynchronous tasks.
+//! Reading blocks, because checks run on threads; see [`Objects`].
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,22 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
-use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::runtime::Handle;
-
-/// Bytes fetched from an object store by the first request of a reader, which may want a header only, and by later ones at most.
-const PIECES: (u64, u64) = (64 << 10, 8 << 20);
-
-/// A file of some data.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
-    /// Path below the place, parts separated by `/`; empty when the place is the file itself.
-    pub path: String,
-    /// Bytes.
-    pub size: u64,
-}
+use stoke_storage::{Entry, Objects};
 
 /// A place with data.
 #[derive(Clone, Debug)]
@@ -34,11 +18,7 @@ pub struct Storage(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Local(PathBuf),
-    Store {
-        store: Arc<dyn ObjectStore>,
-        prefix: ObjectPath,
-        runtime: Handle,
-    },
+    Objects(Objects),
 }
 
 impl Storage {
@@ -47,16 +27,16 @@ impl Storage {
         Self(Kind::Local(path.into()))
     }
 
-    /// What an object store holds under `prefix`, or the one object of that name. Requests run on `runtime`.
-    pub fn store(store: Arc<dyn ObjectStore>, prefix: ObjectPath, runtime: Handle) -> Self {
-        Self(Kind::Store { store, prefix, runtime })
+    /// What an object store holds, or its one object of that name.
+    pub fn objects(objects: Objects) -> Self {
+        Self(Kind::Objects(objects))
     }
 
     /// The path, on a local disk.
     pub fn local_path(&self) -> Option<&Path> {
         match &self.0 {
             Kind::Local(path) => Some(path),
-            Kind::Store { .. } => None,
+            Kind::Objects(_) => None,
         }
     }
 
@@ -64,7 +44,7 @@ impl Storage {
     pub fn place(&self) -> String {
         match &self.0 {
             Kind::Local(path) => path.display().to_string(),
-            Kind::Store { store, prefix, .. } => format!("{store}/{prefix}"),
+            Kind::Objects(objects) => objects.url().to_owned(),
         }
     }
 
@@ -79,17 +59,7 @@ impl Storage {
                 };
                 Self::local(base.join(path))
             }
-            Kind::Store { store, prefix, runtime } => {
-                let mut parts: Vec<String> = prefix.parts().map(|part| part.as_ref().to_owned()).collect();
-                for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-                    if part == ".." {
-                        parts.pop();
-                    } else {
-                        parts.push(part.to_owned());
-                    }
-                }
-                Self::store(store.clone(), ObjectPath::from_iter(parts), runtime.clone())
-            }
+            Kind::Objects(objects) => Self::objects(objects.other(path)),
         }
     }
 
@@ -103,20 +73,22 @@ impl Storage {
                 let meta = std::fs::metadata(path)?;
                 let mut entries = Vec::new();
                 if meta.is_file() {
-                    entries.push(Entry {
-                        path: String::new(),
-                        size: meta.len(),
-                    });
+                    entries.push(Entry::of_file(String::new(), &meta));
                 } else {
                     walk(path, "", &mut entries)?;
                 }
                 entries
             }
-            Kind::Store { store, prefix, runtime } => {
-                runtime.block_on(list_store(store, prefix)).map_err(io::Error::other)?
+            Kind::Objects(objects) => {
+                let mut entries = objects.list().map_err(io::Error::other)?;
+                if entries.is_empty() {
+                    // The place may be one object, which a listing by prefix leaves out.
+                    entries.push(objects.head("").map_err(io::Error::other)?);
+                }
+                entries
             }
         };
-        entries.sort();
+        entries.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(entries)
     }
 
@@ -128,10 +100,9 @@ impl Storage {
         let kind = match &self.0 {
             Kind::Local(path) if entry.path.is_empty() => BlobKind::File(Arc::new(File::open(path)?)),
             Kind::Local(path) => BlobKind::File(Arc::new(File::open(path.join(&entry.path))?)),
-            Kind::Store { store, prefix, runtime } => BlobKind::Object {
-                store: store.clone(),
-                path: ObjectPath::from_iter(prefix.parts().chain(ObjectPath::from(entry.path.as_str()).parts())),
-                runtime: runtime.clone(),
+            Kind::Objects(objects) => BlobKind::Object {
+                objects: objects.clone(),
+                path: entry.path.clone(),
             },
         };
         Ok(Blob { kind, size: entry.size })
@@ -155,43 +126,12 @@ fn walk(root: &Path, below: &str, entries: &mut Vec<Entry>) -> io::Result<()> {
         // Symbolic links are followed to files, not to directories, which could be a circle.
         let meta = std::fs::metadata(file.path())?;
         if meta.is_file() {
-            entries.push(Entry { path, size: meta.len() });
+            entries.push(Entry::of_file(path, &meta));
         } else if meta.is_dir() && !file.file_type()?.is_symlink() {
             walk(root, &path, entries)?;
         }
     }
     Ok(())
-}
-
-async fn list_store(store: &Arc<dyn ObjectStore>, prefix: &ObjectPath) -> object_store::Result<Vec<Entry>> {
-    let all: Vec<_> = store.list(Some(prefix)).try_collect().await?;
-    let below = |location: &ObjectPath| {
-        let parts = location.prefix_match(prefix)?;
-        Some(
-            parts
-                .map(|part| part.as_ref().to_owned())
-                .collect::<Vec<String>>()
-                .join("/"),
-        )
-    };
-    let mut entries: Vec<Entry> = all
-        .into_iter()
-        .filter_map(|meta| {
-            Some(Entry {
-                path: below(&meta.location)?,
-                size: meta.size,
-            })
-        })
-        .collect();
-    if entries.is_empty() {
-        // The place may be one object, which a listing by prefix leaves out.
-        let meta = store.head(prefix).await?;
-        entries.push(Entry {
-            path: String::new(),
-            size: meta.size,
-        });
-    }
-    Ok(entries)
 }
 
 /// An open file. Clones read the same file, at the same time.
@@ -204,11 +144,7 @@ pub struct Blob {
 #[derive(Clone, Debug)]
 enum BlobKind {
     File(Arc<File>),
-    Object {
-        store: Arc<dyn ObjectStore>,
-        path: ObjectPath,
-        runtime: Handle,
-    },
+    Object { objects: Objects, path: String },
 }
 
 impl Blob {
@@ -223,27 +159,19 @@ impl Blob {
                 file.read_exact_at(&mut bytes, start)?;
                 Ok(bytes.into())
             }
-            BlobKind::Object { store, path, runtime } => {
-                let range = start..start + length as u64;
-                let bytes = runtime
-                    .block_on(store.get_range(path, range))
-                    .map_err(io::Error::other)?;
-                if bytes.len() == length {
-                    Ok(bytes)
-                } else {
-                    Err(io::ErrorKind::UnexpectedEof.into())
-                }
-            }
+            BlobKind::Object { objects, path } => objects.range(path, start, length),
         }
     }
 
     /// From an offset to the end.
     pub fn reader(&self, start: u64) -> Pieces {
-        Pieces {
-            blob: self.clone(),
-            at: start,
-            piece: Bytes::new(),
-            next: PIECES.0,
+        match &self.kind {
+            BlobKind::File(file) => Pieces::File {
+                file: file.clone(),
+                at: start,
+                end: self.size,
+            },
+            BlobKind::Object { objects, path } => Pieces::Object(objects.reader(path, start, self.size)),
         }
     }
 
@@ -258,36 +186,32 @@ impl Blob {
 
 /// A file read in order: a local one directly, an object by requests for pieces that grow.
 #[derive(Debug)]
-pub struct Pieces {
-    blob: Blob,
-    at: u64,
-    piece: Bytes,
-    next: u64,
+pub enum Pieces {
+    /// A local file; clones of it are read elsewhere at the same time.
+    File {
+        /// The file.
+        file: Arc<File>,
+        /// Offset of the next byte.
+        at: u64,
+        /// Where it ends.
+        end: u64,
+    },
+    /// An object.
+    Object(stoke_storage::Pieces),
 }
 
 impl Read for Pieces {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.blob.size.saturating_sub(self.at);
-        if let BlobKind::File(file) = &self.blob.kind {
-            let most = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let read = file.read_at(&mut into[..most], self.at)?;
-            self.at += read as u64;
-            return Ok(read);
-        }
-        if self.piece.is_empty() {
-            let left = left.min(self.next);
-            if left == 0 {
-                return Ok(0);
+        match self {
+            Self::File { file, at, end } => {
+                let left = end.saturating_sub(*at);
+                let most = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let read = file.read_at(&mut into[..most], *at)?;
+                *at += read as u64;
+                Ok(read)
             }
-            self.next = (self.next * 2).min(PIECES.1);
-            self.piece = self
-                .blob
-                .range(self.at, usize::try_from(left).map_err(io::Error::other)?)?;
-            self.at += left;
+            Self::Object(pieces) => pieces.read(into),
         }
-        let take = into.len().min(self.piece.len());
-        into[..take].copy_from_slice(&self.piece.split_to(take));
-        Ok(take)
     }
 }
 

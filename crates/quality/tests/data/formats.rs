@@ -397,7 +397,10 @@ fn an_object_store_holds_data_as_a_disk_does() {
         );
     }
     put("lake/orders.csv", b"id\n1\n".to_vec());
-    let open = |path: &str| Storage::store(store.clone(), ObjectPath::from(path), runtime.handle().clone());
+    let open = |path: &str| {
+        let place = stoke_storage::Place::over(store.clone(), ObjectPath::from(path), format!("s3://data/{path}"));
+        Storage::objects(place.on(runtime.handle().clone()))
+    };
     let contract = read("columns:\n  id: {max: 999, unique: true}\n  day: {type: date}\n");
     let report = stoke_quality::run(&contract, &open("lake/orders"), &options()).unwrap();
     assert_eq!((report.data.files, report.data.rows), (2, Some(2000)));

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use http_body_util::BodyExt;
-use object_store::client::HttpRequestBody;
 use serde_json::json;
 use stoke_advisories::database::FILE;
 use stoke_advisories::{About, Database, DatabaseError, GatherError, Gathered, database};
+use stoke_storage::HttpRequestBody;
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -108,7 +108,7 @@ async fn fetch(address: &str, directory: &Path, terminal: &mut Terminal) -> Outc
     let request = http::Request::get(address)
         .body(HttpRequestBody::empty())
         .map_err(|error| failed(error.to_string()))?;
-    let client = stoke_operator::logs::https().map_err(|error| failed(error.to_string()))?;
+    let client = stoke_storage::https().map_err(|error| failed(error.to_string()))?;
     let answer = client.execute(request).await.map_err(|error| failed(causes(&error)))?;
     if !answer.status().is_success() {
         return Err(failed(format!("the server answered {}", answer.status())));

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use object_store::{ObjectStoreExt, PutPayload};
 use stoke_eventlog::{Options, Source, glance::glance};
 use stoke_insight::cost::showback::{self, Report};
 use stoke_insight::cost::{Bill, Prices, Window, focus};
 use stoke_insight::facts::{Cluster, collect};
-use stoke_operator::logs::Place;
+use stoke_storage::{Address, StorageError};
 
 use crate::asked::Asked;
 use crate::cli::{Context, Target};
@@ -202,7 +201,7 @@ fn bills(
     cluster_of: &dyn Fn(&str) -> Option<Cluster>,
     prices: Option<&Prices>,
 ) -> Outcome<(Vec<Bill>, Vec<String>)> {
-    let listed = |error: stoke_eventlog::SourceError| Failure::environment(error.code(), error);
+    let listed = |error: StorageError| Failure::environment(error.code(), error);
     let (mut bills, mut notes) = (Vec::new(), Vec::new());
     for log in source.logs().map_err(listed)? {
         // What ended before the window, or began after it, need not be read.
@@ -229,12 +228,12 @@ async fn write_report(
     prices: &Prices,
     context: &Context,
 ) -> Outcome<Vec<String>> {
-    let url = match place.contains("://") {
-        true => place.to_owned(),
-        false => format!("file://{}", std::path::absolute(place)?.display()),
+    let input = |error: StorageError| Failure::input(error.code(), format!("--report: {error}"));
+    let address = match Address::parse(place).map_err(input)? {
+        Address::Local(path) => Address::Local(std::path::absolute(path)?),
+        bucket => bucket,
     };
-    let place = Place::open(&url, reach_any(&context.home).await?)
-        .map_err(|error| Failure::input(error.code(), format!("--report: {error}")))?;
+    let place = stoke_storage::open(&address, &reach_any(&context.home).await?).map_err(input)?;
     let rows = focus::rows(bills, prices);
     let parquet = focus::parquet(&rows).map_err(|error| Failure::environment("stoke::cost::parquet", error))?;
     let by_label: String = reports.iter().map(Report::csv).collect();
@@ -243,14 +242,13 @@ async fn write_report(
         ("focus-1.2.csv", focus::csv(&rows).into_bytes()),
         ("focus-1.2.parquet", parquet),
     ];
-    let (store, prefix) = place.store_and_prefix();
     let mut written = Vec::new();
     for (name, bytes) in files {
-        store
-            .put(&prefix.clone().join(name), PutPayload::from(bytes))
+        place
+            .write(name, bytes)
             .await
-            .map_err(|error| Failure::environment("stoke::cost::report", format!("{url}/{name}: {error}")))?;
-        written.push(format!("{}/{name}", url.trim_end_matches('/')));
+            .map_err(|error| Failure::environment("stoke::cost::report", error))?;
+        written.push(format!("{}/{name}", place.url()));
     }
     Ok(written)
 }

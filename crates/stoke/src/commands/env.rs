@@ -1,5 +1,7 @@
 //! `stoke env`: what a shell needs to use the embedded cluster and its object store.
 
+use std::collections::BTreeMap;
+
 use stoke_objectstore::Credentials;
 
 use crate::cli::Context;
@@ -17,7 +19,11 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
         );
     };
     let credentials = Credentials::load(&object_store::directory(&context.home).join("credentials"))?;
-    let mut variables = object_store::variables(&endpoint, stoke_objectstore::REGION, &credentials);
+    let access = object_store::access(&endpoint, stoke_objectstore::REGION, &credentials);
+    let variables = access
+        .variables()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut variables: BTreeMap<String, String> = variables.collect();
     let kubeconfig = cluster.join("kubeconfig").display().to_string();
     variables.insert("KUBECONFIG".into(), kubeconfig);
     match context.terminal.format() {

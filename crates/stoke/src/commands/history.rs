@@ -116,7 +116,7 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     }
 }
 
-fn failed(error: stoke_eventlog::SourceError) -> Failure {
+fn failed(error: stoke_storage::StorageError) -> Failure {
     Failure::environment(error.code(), error)
 }
 

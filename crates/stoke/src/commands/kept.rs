@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::io::Write;
 
 use stoke_model::crd::SparkApplication;
-use stoke_operator::logs::{Kept, Place};
+use stoke_operator::logs::{self, Kept};
 use stoke_operator::names::trace_id;
+use stoke_storage::{Address, Cloud, Place};
 
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
@@ -30,7 +31,7 @@ pub async fn find(session: &Session, wanted: &Wanted<'_>, home: &Home) -> Outcom
     let Some(place) = place(session, wanted, home).await? else {
         return Ok((None, Vec::new()));
     };
-    let all = place.list(&session.namespace, wanted.application).await;
+    let all = logs::list(&place, &session.namespace, wanted.application).await;
     let mut all = all.map_err(|error| Failure::environment(error.code(), error))?;
     if let Some(attempt) = wanted.attempt {
         all.retain(|kept| kept.attempt() == Some(attempt));
@@ -68,7 +69,7 @@ pub async fn print(place: &Place, kept: &Kept, tail: Option<i64>, terminal: &mut
         last,
         held: VecDeque::new(),
     };
-    let read = place.read(kept, &mut lines).await;
+    let read = logs::read(place, kept, &mut lines).await;
     lines.end();
     read.map_err(|error| Failure::environment(error.code(), error))
 }
@@ -86,8 +87,10 @@ async fn place(session: &Session, wanted: &Wanted<'_>, home: &Home) -> Outcome<O
         (None, None) if embedded => object_store::LOGS,
         (None, None) => return Ok(None),
     };
-    let variables = object_store::reach(home, embedded && url.starts_with("s3")).await?;
-    let place = Place::open(url, variables).map_err(|error| Failure::input(error.code(), error))?;
+    let address = Address::of_url(url).map_err(|error| Failure::input(error.code(), error))?;
+    let of_aws = matches!(address.bucket(), Some((Cloud::Aws, ..)));
+    let access = object_store::reach(home, embedded && of_aws).await?;
+    let place = stoke_storage::open(&address, &access).map_err(|error| Failure::input(error.code(), error))?;
     Ok(Some(place))
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt;
-use object_store::client::HttpClient;
 use serde_json::json;
 use stoke_insight::trace::exchange::{self, Answer, BadTarget};
 use stoke_insight::trace::{self, encode};
+use stoke_storage::HttpClient;
 
 use crate::asked::Asked;
 use crate::cli::{Context, Target};
@@ -54,7 +54,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let known = arguments.asked.known(&arguments.target, context).await?;
     let trace = trace::of(known.run()?, known.facts.cluster.as_ref());
     let spans: usize = trace.resources.iter().map(|resource| resource.spans.len()).sum();
-    let client = stoke_operator::logs::https().map_err(|error| Failure::environment("stoke::trace::client", error))?;
+    let client = stoke_storage::https().map_err(|error| Failure::environment("stoke::trace::client", error))?;
     let requests = encode::requests(&trace, REQUEST);
     let mut rejected = 0;
     for (number, body) in requests.iter().enumerate() {

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::io::{BufRead, BufReader};
 
+use serde_json::Value;
 use stoke_eventlog::event::{Line, parse};
-use stoke_eventlog::{Event, Log, Source, SourceError};
+use stoke_eventlog::{Event, Log, Source, StorageError};
 use stoke_insight::facts::Objects;
 use stoke_model::names;
-use stoke_operator::logs::Place as Store;
+use stoke_storage::{Access, Address, keys};
 use tokio::runtime::Handle;
 
 use super::text;
@@ -20,7 +21,7 @@ use crate::session::{Place, Session};
 /// Lists logs on a thread that may wait, and picks one.
 async fn pick(
     source: &Source,
-    choose: impl FnOnce(&Source, Vec<Log>) -> Result<Option<Log>, SourceError> + Send + 'static,
+    choose: impl FnOnce(&Source, Vec<Log>) -> Result<Option<Log>, StorageError> + Send + 'static,
 ) -> Outcome<Option<Log>> {
     let source = source.clone();
     let picking = tokio::task::spawn_blocking(move || {
@@ -70,17 +71,16 @@ pub async fn of_application(
     };
     let source = if embedded && directory == event_logs::url() {
         Source::directory(event_logs::directory(home))
-    } else if directory.contains("://") && !directory.starts_with("file:") {
-        let place = Store::open(&directory, object_store::reach(home, embedded).await?);
-        let place = match place {
-            Ok(place) => place,
+    } else if let Ok(address) = Address::of_url(&directory)
+        && address.bucket().is_some()
+    {
+        match open(&address, &objects.application["spec"], home, embedded).await? {
+            Ok(source) => source,
             Err(error) => {
                 notes.push(format!("its event log cannot be read: {error}"));
                 return Ok(None);
             }
-        };
-        let (store, prefix) = place.store_and_prefix();
-        Source::store(store, prefix, Handle::current())
+        }
     } else {
         notes.push(format!(
             "its event log is where only its driver can read it: spark.eventLog.dir is {directory:?}"
@@ -106,11 +106,25 @@ pub async fn of_application(
     }
 }
 
+/// A bucket with event logs, reached as the user's environment says and, where that says nothing, as the application's own keys do; an application of the
+/// embedded cluster that names no store writes to the one beside the cluster.
+async fn open(address: &Address, spec: &Value, home: &Home, embedded: bool) -> Outcome<Result<Source, StorageError>> {
+    let spark = |key: &str| spec["sparkConf"][key].as_str().map(str::to_owned);
+    let hadoop = |key: &str| {
+        spark(&format!("{}{key}", keys::SPARK)).or_else(|| Some(spec["hadoopConf"][key].as_str()?.to_owned()))
+    };
+    let of_application = Access::hadoop(Some(address), hadoop);
+    let own = embedded && of_application == Access::default();
+    let access = object_store::reach(home, own).await?.or(of_application);
+    let opened = stoke_storage::open(address, &access);
+    Ok(opened.map(|place| Source::objects(place.on(Handle::current()))))
+}
+
 /// Lines of a log in which its application's names are: it begins with them.
 const FIRST: usize = 50;
 
 /// The names an application goes by: its own, which its program may have chosen, Spark's id, and the manifest's.
-fn names_of(source: &Source, log: &Log) -> Result<Vec<String>, SourceError> {
+fn names_of(source: &Source, log: &Log) -> Result<Vec<String>, StorageError> {
     let mut names = Vec::new();
     let Some(part) = log.parts.first() else {
         return Ok(names);

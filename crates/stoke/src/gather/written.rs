@@ -90,7 +90,7 @@ async fn as_kept(session: &Session, application: &Value, home: &Home) -> Outcome
             None => Role::Driver,
         };
         let mut writing = Writing::default();
-        let read = place.read(kept, &mut writing).await;
+        let read = stoke_operator::logs::read(&place, kept, &mut writing).await;
         read.map_err(|error| Failure::environment(error.code(), error))?;
         logs.push(writing.finish(role, kept.file.trim_end_matches(".log.gz")));
     }

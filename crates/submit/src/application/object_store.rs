@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 use stoke_model::crd::{SparkApplication, SparkPodSpec};
+use stoke_storage::keys;
 
 use super::conf::Conf;
 
@@ -19,18 +20,6 @@ pub struct ObjectStoreSettings {
     pub secret: String,
 }
 
-/// Keys of S3A that say which store is meant. Keys of one bucket (`fs.s3a.bucket.<name>.*`) say it for that bucket only.
-const OWN_KEYS: [&str; 8] = [
-    "spark.hadoop.fs.s3a.endpoint",
-    "spark.hadoop.fs.s3a.endpoint.region",
-    "spark.hadoop.fs.s3a.access.key",
-    "spark.hadoop.fs.s3a.secret.key",
-    "spark.hadoop.fs.s3a.session.token",
-    "spark.hadoop.fs.s3a.aws.credentials.provider",
-    "spark.hadoop.fs.s3a.assumed.role.arn",
-    "spark.hadoop.hadoop.security.credential.provider.path",
-];
-
 /// Prefixes of keys whose rest is the name of an environment variable.
 const VARIABLE_KEYS: [&str; 4] = [
     "spark.kubernetes.driverEnv.",
@@ -38,20 +27,6 @@ const VARIABLE_KEYS: [&str; 4] = [
     "spark.kubernetes.driver.secretKeyRef.",
     "spark.kubernetes.executor.secretKeyRef.",
 ];
-
-fn names_a_store(variable: &str) -> bool {
-    matches!(
-        variable,
-        "AWS_ACCESS_KEY_ID"
-            | "AWS_SECRET_ACCESS_KEY"
-            | "AWS_SESSION_TOKEN"
-            | "AWS_PROFILE"
-            | "AWS_ROLE_ARN"
-            | "AWS_WEB_IDENTITY_TOKEN_FILE"
-            | "AWS_ENDPOINT_URL"
-            | "AWS_ENDPOINT_URL_S3"
-    )
-}
 
 fn pod_names_a_store(pod: &SparkPodSpec) -> bool {
     let listed = pod.env.iter().flatten().map(|variable| variable.name.as_str());
@@ -66,16 +41,20 @@ fn pod_names_a_store(pod: &SparkPodSpec) -> bool {
         .flatten()
         .flat_map(|container| container.get("env").and_then(Value::as_array).into_iter().flatten())
         .filter_map(|variable| variable.get("name")?.as_str());
-    listed.chain(mapped).chain(secret).chain(templated).any(names_a_store)
+    listed
+        .chain(mapped)
+        .chain(secret)
+        .chain(templated)
+        .any(keys::variable_means_a_store)
 }
 
 /// Whether the application means a store of its own.
 pub(super) fn has_its_own(app: &SparkApplication, conf: &Conf) -> bool {
     let by_key = conf.keys().any(|key| {
-        OWN_KEYS.contains(&key.as_str())
+        keys::means_a_store(key)
             || VARIABLE_KEYS
                 .iter()
-                .any(|prefix| key.strip_prefix(prefix).is_some_and(names_a_store))
+                .any(|prefix| key.strip_prefix(prefix).is_some_and(keys::variable_means_a_store))
     });
     let driver = app.spec.driver.iter().map(|driver| &driver.pod);
     let executor = app.spec.executor.iter().map(|executor| &executor.pod);
@@ -85,12 +64,13 @@ pub(super) fn has_its_own(app: &SparkApplication, conf: &Conf) -> bool {
 /// Adds what S3A needs to know; keys the application has stay as they are.
 pub(super) fn add_configuration(store: &ObjectStoreSettings, conf: &mut Conf) {
     for (key, value) in [
-        ("spark.hadoop.fs.s3a.endpoint", store.endpoint.as_str()),
-        ("spark.hadoop.fs.s3a.endpoint.region", &store.region),
-        ("spark.hadoop.fs.s3a.path.style.access", "true"),
-        ("spark.hadoop.fs.s3a.connection.ssl.enabled", "false"),
+        (keys::ENDPOINT, store.endpoint.as_str()),
+        (keys::REGION, &store.region),
+        (keys::PATH_STYLE, "true"),
+        (keys::TLS, "false"),
     ] {
-        conf.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        conf.entry(format!("{}{key}", keys::SPARK))
+            .or_insert_with(|| value.to_owned());
     }
 }
 

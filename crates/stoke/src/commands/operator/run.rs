@@ -11,10 +11,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use stoke_operator::OperatorConfig;
 use stoke_operator::application::KEPT_EXECUTORS;
 use stoke_operator::lease::{Election, Terms};
-use stoke_operator::logs::{KeepLogs, Place, Which};
+use stoke_operator::logs::{KeepLogs, Which};
 use stoke_operator::metrics::{Metrics, MetricsConfig};
 use stoke_operator::quality::Runner;
 use stoke_operator::serve::{RequestLimit, ServeConfig, serve};
+use stoke_storage::{Access, Address};
 use stoke_submit::application::{GatewayReference, IngressSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -265,7 +266,8 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
         ..OperatorConfig::default()
     };
     if let Some(url) = arguments.keep_logs.as_deref().filter(|url| !url.is_empty()) {
-        let place = Place::open(url, std::env::vars())
+        let place = Address::of_url(url)
+            .and_then(|address| stoke_storage::open(&address, &Access::environment()))
             .map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))?;
         operator.logs = Some(KeepLogs {
             which: arguments.keep_logs_of,

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoke_model::manifest::{Complaint, Source, has_errors};
-use stoke_operator::logs::Place;
 use stoke_quality::contract::{self, waiver};
 use stoke_quality::sql::Request;
 use stoke_quality::{Options, QualityError, Report, Storage};
+use stoke_storage::{Access, Address, Files, StorageError, open_files};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -160,17 +160,13 @@ fn failed(error: QualityError) -> Failure {
 }
 
 fn storage(place: &str) -> Outcome<Storage> {
-    match place.split_once("://") {
-        None => Ok(Storage::local(place)),
-        Some(("file", path)) => Ok(Storage::local(path)),
-        Some(_) => {
-            let opened = Place::open(place, std::env::vars()).map_err(|error| {
-                Failure::input("stoke::quality::place", format!("{place}: {error}")).fix(
-                    "write s3://bucket/path, gs://bucket/path or abfss://container@account.dfs.core.windows.net/path",
-                )
-            })?;
-            let (store, prefix) = opened.store_and_prefix();
-            Ok(Storage::store(store, prefix, tokio::runtime::Handle::current()))
-        }
-    }
+    let unusable = |error: StorageError| {
+        Failure::input("stoke::quality::place", format!("{place}: {}", error.cause())).fix(error.fix())
+    };
+    let address = Address::parse(place).map_err(unusable)?;
+    let opened = open_files(&address, &Access::environment(), tokio::runtime::Handle::current()).map_err(unusable)?;
+    Ok(match opened {
+        Files::Local(path) => Storage::local(path),
+        Files::Objects(objects) => Storage::objects(objects),
+    })
 }

@@ -1,4 +1,4 @@
-//! The way to S3: hyper and rustls with ring, as the client of the API server has them.
+//! HTTP and HTTPS: hyper and rustls with ring, as the client of the API server has them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as Plain;
 use hyper_util::rt::TokioExecutor;
 use object_store::ClientOptions;
+pub use object_store::client::{HttpClient, HttpRequestBody};
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,
-    HttpService,
+    HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 use rustls::ClientConfig;
 use rustls::crypto::ring;
@@ -23,11 +23,14 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// Makes clients; [`object_store`] asks for one per store and per source of credentials.
 #[derive(Debug)]
-pub(super) struct Connector;
+pub(crate) struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        https()
+        https().map_err(|source| object_store::Error::Generic {
+            store: "HTTPS",
+            source: Box::new(source),
+        })
     }
 }
 
@@ -35,23 +38,16 @@ impl HttpConnector for Connector {
 ///
 /// # Errors
 /// When the TLS library refuses its own settings.
-pub fn https() -> object_store::Result<HttpClient> {
-    let failed = |source: rustls::Error| object_store::Error::Generic {
-        store: "S3",
-        source: Box::new(source),
-    };
+pub fn https() -> Result<HttpClient, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let config = || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
     // An image without certificates can still use a store without TLS.
-    let config = match config().map_err(failed)?.with_native_roots() {
+    let config = match config()?.with_native_roots() {
         Ok(rooted) => rooted.with_no_client_auth(),
         Err(error) => {
             tracing::warn!(%error, "no certificates of authorities: only an object store without TLS can be reached");
             let none = rustls::RootCertStore::empty();
-            config()
-                .map_err(failed)?
-                .with_root_certificates(none)
-                .with_no_client_auth()
+            config()?.with_root_certificates(none).with_no_client_auth()
         }
     };
     let mut plain = Plain::new();
