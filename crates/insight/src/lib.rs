@@ -19,5 +19,4 @@ pub mod facts;
 pub mod size;
 mod text;
 pub mod trace;
-mod units;
 pub mod whatif;

@@ -3,7 +3,7 @@
 //! In: text of manifests and Spark configuration. Out: typed objects and complaints with their place.
 //! - [`crd`]: the published custom resources, field by field, and the CRD YAML made from them
 //! - [`defaults`]: the published defaults
-//! - [`quantity`], [`memory`], [`duration`]: the units of Kubernetes and of Spark
+//! - [`units`]: quantities, memory, durations in the dialects of Kubernetes, Spark and Go, and as people read them
 //! - [`mod@cron`] tells when schedules are due
 //! - [`manifest`]: YAML and JSON with places, so that every complaint names file:line
 //! - [`schema`]: lint of a document against the schema of its kind
@@ -21,14 +21,14 @@ pub mod crd;
 pub mod cron;
 pub mod defaults;
 pub mod distribution;
-pub mod duration;
 pub mod go;
 pub mod kubernetes;
 pub mod manifest;
-pub mod memory;
 pub mod names;
 pub mod pod_security;
-pub mod quantity;
 pub mod redaction;
 pub mod schema;
+pub mod units;
 pub mod waiting;
+
+pub use units::{duration, memory, quantity};

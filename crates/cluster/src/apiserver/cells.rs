@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use stoke_model::units::duration;
 
 /// Follows a simple JSON path: `.a.b`, `.a[0]`, `.a['b.c']`, `.a[?(@.type=="x")].b`.
 pub fn path_value<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
@@ -45,37 +46,12 @@ pub fn age(time: &Value, now: Timestamp) -> String {
     let Some(then) = time.as_str().and_then(|text| text.parse::<Timestamp>().ok()) else {
         return "<unknown>".into();
     };
-    human_duration(now.as_second() - then.as_second())
+    duration::kubectl(now.as_second() - then.as_second())
 }
 
 /// The time from one moment to another, as kubectl writes it.
 pub fn between(start: Timestamp, end: Timestamp) -> String {
-    human_duration(end.as_second() - start.as_second())
-}
-
-fn human_duration(seconds: i64) -> String {
-    if seconds < -1 {
-        return "<invalid>".into();
-    }
-    let seconds = seconds.max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    let with = |whole: i64, unit: &str, rest: i64, small: &str| {
-        if rest == 0 {
-            format!("{whole}{unit}")
-        } else {
-            format!("{whole}{unit}{rest}{small}")
-        }
-    };
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..600 => with(minutes, "m", seconds % 60, "s"),
-        600..10_800 => format!("{minutes}m"),
-        10_800..28_800 => with(hours, "h", minutes % 60, "m"),
-        28_800..172_800 => format!("{hours}h"),
-        172_800..691_200 => with(days, "d", hours % 24, "h"),
-        691_200..63_072_000 => format!("{days}d"),
-        _ => with(days / 365, "y", days % 365, "d"),
-    }
+    duration::kubectl(end.as_second() - start.as_second())
 }
 
 #[cfg(test)]
@@ -83,22 +59,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn ages_are_written_as_kubectl_writes_them() {
-        for (seconds, expected) in [
-            (5, "5s"),
-            (119, "119s"),
-            (120, "2m"),
-            (200, "3m20s"),
-            (3600, "60m"),
-            (11_000, "3h3m"),
-            (90_000, "25h"),
-            (180_000, "2d2h"),
-        ] {
-            assert_eq!(human_duration(seconds), expected, "{seconds}");
-        }
-    }
 
     #[test]
     fn json_paths_reach_fields_items_and_conditions() {

@@ -88,7 +88,7 @@ impl DiskUse {
                 directories: volumes,
                 sentence: format!(
                     "Pod ephemeral local storage usage exceeds the total limit of containers {}. ",
-                    in_bytes(total)
+                    Quantity::from_bytes(total)
                 ),
             });
         }
@@ -111,18 +111,6 @@ impl DiskUse {
         let over = |limit: &&Limit| limit.directories.iter().map(|path| size(path)).sum::<u64>() > limit.bytes;
         self.0.iter().find(over).map(|limit| limit.sentence.clone())
     }
-}
-
-/// An amount with the largest binary unit that divides it, as messages have it.
-fn in_bytes(bytes: u64) -> String {
-    let units = [("Gi", 30), ("Mi", 20), ("Ki", 10)];
-    let fitting = units
-        .into_iter()
-        .find(|(_, power)| bytes >= 1 << power && bytes.trailing_zeros() >= *power);
-    fitting.map_or_else(
-        || bytes.to_string(),
-        |(unit, power)| format!("{}{unit}", bytes >> power),
-    )
 }
 
 /// The bytes that files below a directory take on disk.
@@ -182,6 +170,7 @@ mod tests {
             whole.exceeded().as_deref(),
             Some("Container c exceeded its local ephemeral storage limit \"1Mi\". ")
         );
-        assert_eq!([1 << 30, 3 << 20, 1500].map(in_bytes), ["1Gi", "3Mi", "1500"]);
+        let shown = [1 << 30, 3 << 20, 1500].map(|bytes| Quantity::from_bytes(bytes).to_string());
+        assert_eq!(shown, ["1Gi", "3Mi", "1500"]);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
+use stoke_model::units::spark::{short_duration, size};
+
 use super::page::{self, Order};
 use super::params::TableQuery;
 use super::{Answer, Failure, Query, json};
@@ -13,7 +15,7 @@ use crate::model::View;
 use crate::model::data::{JobStatus, Sql, StageKey};
 use crate::model::metrics::at;
 use crate::model::task::Task;
-use crate::numbers::{java_date, page_date, short_duration, size};
+use crate::numbers::{java_date, page_date};
 
 /// What a column of the table of tasks is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{LEAST_OVERHEAD, MOST_CORES, MOST_EXECUTORS, Options, PARTITION, Packing, SizeError, Sizing, driver, pack};
-use crate::units::{bytes, count, short};
+use stoke_model::units::people::{bytes, count, short};
 
 /// A size of data, in bytes: more than nothing, up to 100 PB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ impl DataSize {
         match bytes {
             0 => Err(SizeError::NoData),
             1..=LARGEST => Ok(DataSize(bytes)),
-            _ => Err(SizeError::TooMuchData(crate::units::bytes(bytes))),
+            _ => Err(SizeError::TooMuchData(stoke_model::units::people::bytes(bytes))),
         }
     }
 

@@ -14,7 +14,7 @@ pub use data::{DataSize, for_data};
 pub use node::{DAEMONSET_CPU, DAEMONSET_MEMORY, NodeShape, Packing, Provider, Reserve, pack};
 pub use observed::for_run;
 
-use crate::units::{bytes, count, memory, short, up_to_multiple};
+use stoke_model::units::people::{bytes, count, memory, short, up_to_multiple};
 
 /// Cores an executor has at most: with more, tasks of one JVM get in each other's way at the heap and at the storage client (the rule comes
 /// from measurements of HDFS clients, five streams each; it is kept as an upper bound).

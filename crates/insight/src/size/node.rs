@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::SizeError;
-use crate::units::{bytes, short};
+use stoke_model::units::people::{bytes, short};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;

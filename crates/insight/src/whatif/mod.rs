@@ -17,7 +17,7 @@ use self::launching::{LAUNCHING, launching, launching_share, one_machine};
 use self::simulate::{Costs, Launching, simulate};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use crate::units::{count, duration, percent, short};
+use stoke_model::units::people::{count, duration, percent, short};
 
 /// Executors to think of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use crate::units::duration::TimeUnit;
+use crate::units::memory::ByteUnit;
+
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueType {
@@ -407,13 +410,7 @@ fn bytes(text: &str, unit: u64, binary_names: bool) -> Result<i64, Refusal> {
     };
     let factor = match suffix {
         "" => Some(unit),
-        "b" => Some(1),
-        "k" | "kb" => Some(1 << 10),
-        "m" | "mb" => Some(1 << 20),
-        "g" | "gb" => Some(1 << 30),
-        "t" | "tb" => Some(1 << 40),
-        "p" | "pb" => Some(1 << 50),
-        _ => None,
+        _ => ByteUnit::of_suffix(suffix).map(ByteUnit::bytes),
     };
     let (Some(factor), Ok(number)) = (factor, digits.parse::<i64>()) else {
         let fraction = suffix.starts_with('.') && !digits.is_empty();
@@ -438,14 +435,8 @@ fn time(text: &str, unit: u64) -> Result<i64, Refusal> {
     let (digits, suffix) = split_digits(&lower[sign..]);
     let digits = &lower[..sign + digits.len()];
     let factor = match suffix {
-        "" => Some(unit),
-        "us" => Some(1_000),
-        "ms" => Some(1_000_000),
-        "s" => Some(1_000_000_000),
-        "m" | "min" => Some(60_000_000_000),
-        "h" => Some(3_600_000_000_000),
-        "d" => Some(86_400_000_000_000),
-        _ => None,
+        "" => Some(i128::from(unit)),
+        _ => TimeUnit::of_suffix(suffix).map(TimeUnit::nanos),
     };
     let (Some(factor), Ok(number)) = (factor, digits.parse::<i64>()) else {
         let fraction = suffix.starts_with('.') && !digits.is_empty();
@@ -454,7 +445,7 @@ fn time(text: &str, unit: u64) -> Result<i64, Refusal> {
             if fraction { "; fractions are not supported" } else { "" }
         )));
     };
-    let converted = i128::from(number) * i128::from(factor) / i128::from(unit);
+    let converted = i128::from(number) * factor / i128::from(unit);
     Ok(i64::try_from(converted).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX }))
 }
 

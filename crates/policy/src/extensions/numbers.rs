@@ -1,6 +1,7 @@
 //! Numbers and amounts.
 
 use regorus::Value;
+use stoke_model::units::opa;
 
 use super::{budget, text, whole};
 
@@ -51,41 +52,6 @@ fn numbers(from: &Value, to: &Value, step: usize) -> Option<Value> {
 
 /// Bytes, of `1.5Gi`, `10MB`, `8g`; what is less than a byte is left off.
 pub(super) fn parse_bytes(arguments: &[Value]) -> Option<Value> {
-    let text = text(arguments, 0)?.replace('"', "");
-    if text.contains(' ') {
-        return None;
-    }
-    let is_number = |(at, character): &(usize, char)| {
-        let exponent = matches!(character, 'e' | 'E') && text[at + 1..].starts_with(|next: char| next.is_ascii_digit());
-        character.is_ascii_digit() || matches!(character, '.' | '+' | '-') || exponent
-    };
-    let split = text
-        .char_indices()
-        .take_while(is_number)
-        .last()
-        .map_or(0, |(at, last)| at + last.len_utf8());
-    let (amount, unit) = text.split_at(split);
-    let amount: f64 = amount.parse().ok()?;
-    let power = |base: u64, exponent: u32| base.checked_pow(exponent);
-    let unit = unit.to_ascii_lowercase();
-    let factor = match unit.strip_suffix('b').filter(|rest| !rest.is_empty()).unwrap_or(&unit) {
-        "" => 1,
-        "k" => power(1_000, 1)?,
-        "m" => power(1_000, 2)?,
-        "g" => power(1_000, 3)?,
-        "t" => power(1_000, 4)?,
-        "p" => power(1_000, 5)?,
-        "e" => power(1_000, 6)?,
-        "ki" => power(1_024, 1)?,
-        "mi" => power(1_024, 2)?,
-        "gi" => power(1_024, 3)?,
-        "ti" => power(1_024, 4)?,
-        "pi" => power(1_024, 5)?,
-        "ei" => power(1_024, 6)?,
-        _ => return None,
-    };
-    // Amounts of bytes that a float cannot hold exactly are beyond what there is.
-    #[expect(clippy::cast_precision_loss, reason = "units are powers that a float holds")]
-    let bytes = (amount * factor as f64).trunc();
+    let bytes = opa::parse_bytes(text(arguments, 0)?)?;
     Value::from_numeric_string(&format!("{bytes:.0}")).ok()
 }

@@ -1,6 +1,7 @@
 //! Times, where the interpreter is laxer than Go or knows less.
 
 use regorus::Value;
+use stoke_model::units::opa;
 
 use super::{builtin, text, whole};
 
@@ -17,41 +18,7 @@ pub(super) fn parse_rfc3339_ns(arguments: &[Value]) -> Option<Value> {
 
 /// Amounts with units, `1h30m`; `d` is a day.
 pub(super) fn parse_duration_ns(arguments: &[Value]) -> Option<Value> {
-    let text = text(arguments, 0)?;
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(Value::from(0_u64));
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut nanoseconds = 0_f64;
-    while !rest.is_empty() {
-        let end = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
-        let (amount, after) = rest.split_at(end);
-        let amount: f64 = amount.parse().ok()?;
-        let end = after
-            .find(|character: char| character.is_ascii_digit() || character == '.')
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let factor = match unit {
-            "ns" => 1.0,
-            "us" | "\u{b5}s" | "\u{3bc}s" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3_600e9,
-            "d" => 86_400e9,
-            "w" => 604_800e9,
-            _ => return None,
-        };
-        nanoseconds += amount * factor;
-        rest = after;
-    }
-    let nanoseconds = if negative { -nanoseconds } else { nanoseconds };
+    let nanoseconds = opa::parse_duration_ns(text(arguments, 0)?)?;
     Value::from_numeric_string(&format!("{nanoseconds:.0}")).ok()
 }
 

@@ -304,46 +304,8 @@ fn format(form: &str, arguments: &[Value<'_>], budget: &Budget) -> Result<String
 
 /// `1h30m`, `1.5s`, `-300ms`; nanoseconds.
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total: i128 = 0;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(end);
-        let units = [
-            ("ns", 1),
-            ("us", 1_000),
-            ("µs", 1_000),
-            ("μs", 1_000),
-            ("ms", 1_000_000),
-            ("h", 3_600_000_000_000),
-            ("m", 60_000_000_000),
-            ("s", 1_000_000_000_i64),
-        ];
-        let (unit, size) = units.into_iter().find(|(unit, _)| after.starts_with(unit))?;
-        rest = &after[unit.len()..];
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty())
-            || fraction.contains('.')
-            || whole.len() > 18
-            || fraction.len() > 18
-        {
-            return None;
-        }
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let part: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-        let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
-        total += whole * i128::from(size) + part * i128::from(size) / scale;
-    }
-    i64::try_from(if negative { -total } else { total }).ok()
+    let read = stoke_model::units::duration::parse_go(text).ok()?;
+    i64::try_from(read.as_nanos()).ok()
 }
 
 /// As `string(duration)` gives it: seconds.

@@ -5,7 +5,7 @@ use stoke_eventlog::event::EXECUTOR_METRICS;
 use stoke_model::memory::{ByteUnit, Memory};
 
 use super::context::Context;
-use crate::units::up_to_multiple;
+use stoke_model::units::people::up_to_multiple;
 
 /// Least overhead unless configured, MiB (`spark.executor.minMemoryOverhead`).
 const MIN_OVERHEAD_MIB: u64 = 384;

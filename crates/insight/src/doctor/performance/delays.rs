@@ -5,7 +5,7 @@ use super::worth;
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Task;
-use crate::units::{bytes, count, duration, percent};
+use stoke_model::units::people::{bytes, count, duration, percent};
 
 /// Waiting for shuffle data over the tasks' run time. Ours.
 const FETCH_SHARE: f64 = 0.2;

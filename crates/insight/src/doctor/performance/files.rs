@@ -7,7 +7,7 @@ use super::worth;
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Query;
-use crate::units::{bytes, count, duration};
+use stoke_model::units::people::{bytes, count, duration};
 
 /// Fewer files are never too many. Ours.
 const MANY: u64 = 1_000;

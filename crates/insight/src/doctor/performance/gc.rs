@@ -4,7 +4,7 @@ use super::measure::{self, Ran};
 use super::{heap, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use crate::units::{bytes, duration, memory, percent, up_to_multiple};
+use stoke_model::units::people::{bytes, duration, memory, percent, up_to_multiple};
 
 /// Garbage collection over task time. Spark's executors page marks an executor from here on (`GCTimePercent` of `executorspage.js`).
 const SHARE: f64 = 0.1;

@@ -5,7 +5,7 @@ use super::{conf, on, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use crate::units::{duration, percent, short};
+use stoke_model::units::people::{duration, percent, short};
 
 /// The share of the executors' core time without a task from which it is told. Ours: half is usual for runs of many short stages.
 const IDLE_SHARE: f64 = 0.6;

@@ -2,7 +2,7 @@
 
 use crate::doctor::{Evidence, Finding, Fix, Rule, Severity};
 use crate::facts::Run;
-use crate::units::count;
+use stoke_model::units::people::count;
 
 const RULE: Rule = Rule {
     text: "The log of a run that ended has lines that are not events, or stops in the middle of one.",

@@ -5,8 +5,8 @@ use super::{conf, size, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::{Plan, Query};
-use crate::units::{bytes, count, duration, memory, up_to_multiple};
 use stoke_model::memory::ByteUnit;
+use stoke_model::units::people::{bytes, count, duration, memory, up_to_multiple};
 
 /// The largest side that is sensible to broadcast without knowing more. Ours: six times Spark's default of 10 MB; it is held in memory by
 /// the driver and each executor.

@@ -7,7 +7,7 @@ use super::{conf, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::{Outcome, Stage, Task};
-use crate::units::{count, duration, percent};
+use stoke_model::units::people::{count, duration, percent};
 
 /// Speculative copies below which there is no storm. Ours.
 const COPIES: usize = 10;

@@ -8,7 +8,7 @@ use super::{conf, heap, size};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use crate::units::{bytes, duration, memory, percent, short, up_to_multiple};
+use stoke_model::units::people::{bytes, duration, memory, percent, short, up_to_multiple};
 
 /// The share of the heap a peak stays below to be told. Ours. The peak is what was in use including garbage, so it errs to the high side.
 const LITTLE: f64 = 0.4;

@@ -5,7 +5,7 @@ use super::{adaptive, conf, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Task;
-use crate::units::{bytes, count, duration, short};
+use stoke_model::units::people::{bytes, count, duration, short};
 
 /// A median task shorter than this is overhead for the most part: the tuning guide says Spark supports tasks as short as 200 ms well.
 const SHORT_TASK: u64 = 200;
@@ -234,7 +234,7 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
                         ("spark.sql.shuffle.partitions", wanted.to_string()),
                         (
                             "spark.sql.adaptive.advisoryPartitionSizeInBytes",
-                            crate::units::memory(each),
+                            stoke_model::units::people::memory(each),
                         ),
                     ])
                 }
@@ -248,7 +248,7 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
             ),
             patch: Some(conf(&[(
                 "spark.sql.files.maxPartitionBytes",
-                crate::units::memory((worst.stage.totals.input / wanted.max(1)).max(1 << 20)),
+                stoke_model::units::people::memory((worst.stage.totals.input / wanted.max(1)).max(1 << 20)),
             )])),
         },
         false => Fix {

@@ -4,7 +4,7 @@ use super::measure;
 use super::{conf, on, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use crate::units::{bytes, count, duration, percent};
+use stoke_model::units::people::{bytes, count, duration, percent};
 
 /// The share of a query's task time spent in Python from which it is told. Ours.
 const SHARE: f64 = 0.3;

@@ -7,7 +7,7 @@ use super::worth;
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Plan;
-use crate::units::{bytes, count, duration};
+use stoke_model::units::people::{bytes, count, duration};
 
 /// Times something is made from which it is told. Ours: twice often is a count and a write.
 const TIMES: usize = 3;

@@ -4,8 +4,8 @@ use super::measure;
 use super::size;
 use crate::doctor::{Evidence, Finding, Fix, Rule, Severity};
 use crate::facts::Run;
-use crate::units::{bytes, memory, percent, up_to_multiple};
 use stoke_model::memory::ByteUnit;
+use stoke_model::units::people::{bytes, memory, percent, up_to_multiple};
 
 /// `spark.driver.maxResultSize` by default.
 const DEFAULT_LIMIT: u64 = 1 << 30;

@@ -7,7 +7,7 @@ use super::{conf, on, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Task;
-use crate::units::{bytes, count, duration, short};
+use stoke_model::units::people::{bytes, count, duration, short};
 
 /// The longest task over the median one: at least this. `spark.sql.adaptive.skewJoin.skewedPartitionFactor` says 5 of bytes; time has a
 /// constant part, so less of it counts.
@@ -241,8 +241,8 @@ fn data_fix(run: &Run, worst: &Skew<'_>) -> Fix {
                 bytes(largest)
             ),
             patch: Some(conf(&[
-                ("spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes", crate::units::memory(largest / 2)),
-                ("spark.sql.adaptive.advisoryPartitionSizeInBytes", crate::units::memory(usual)),
+                ("spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes", stoke_model::units::people::memory(largest / 2)),
+                ("spark.sql.adaptive.advisoryPartitionSizeInBytes", stoke_model::units::people::memory(usual)),
             ])),
         },
         _ => Fix {

@@ -4,7 +4,7 @@ use super::measure::{self, Ran};
 use super::{conf, heap, number, worth};
 use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use crate::units::{bytes, count, duration, memory, percent, up_to_multiple};
+use stoke_model::units::people::{bytes, count, duration, memory, percent, up_to_multiple};
 
 /// Bytes on disk below which nothing is said. Ours: a second of a usual disk.
 const WORTH_BYTES: u64 = 256 << 20;

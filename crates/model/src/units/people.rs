@@ -23,6 +23,11 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// As [`duration`], of a span.
+pub fn elapsed(span: std::time::Duration) -> String {
+    duration(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// A count with its thousands set apart: `12,345`.
 pub fn count(count: u64) -> String {
     let digits = count.to_string();

@@ -30,7 +30,8 @@ impl ByteUnit {
         1 << (10 * self as u32)
     }
 
-    fn of_suffix(suffix: &str) -> Option<Self> {
+    /// The unit of one of Spark's suffixes, in lower case.
+    pub(crate) fn of_suffix(suffix: &str) -> Option<Self> {
         Some(match suffix {
             "b" => Self::Byte,
             "k" | "kb" => Self::Kib,

@@ -1,4 +1,4 @@
-//! Durations: Spark's time strings (`100ms`, `50s`, `2min`) and Go's (`1h30m`, `1.5h`), which Kubernetes uses.
+//! Durations: Spark's time strings (`100ms`, `50s`, `2min`) Go's (`1h30m`, `1.5h`), which Kubernetes uses, and kubectl's (`3d2h`).
 
 use jiff::SignedDuration;
 
@@ -52,7 +52,20 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    fn nanos(self) -> i128 {
+    /// The unit of one of Spark's suffixes, in lower case.
+    pub(crate) fn of_suffix(suffix: &str) -> Option<Self> {
+        Some(match suffix {
+            "us" => Self::Microsecond,
+            "ms" => Self::Millisecond,
+            "s" => Self::Second,
+            "m" | "min" => Self::Minute,
+            "h" => Self::Hour,
+            "d" => Self::Day,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn nanos(self) -> i128 {
         match self {
             Self::Microsecond => 1_000,
             Self::Millisecond => 1_000_000,
@@ -94,14 +107,8 @@ pub fn parse_spark(text: &str, unit: TimeUnit) -> Result<SignedDuration, Duratio
     }
     let unit = match suffix {
         "" => unit,
-        "us" => TimeUnit::Microsecond,
-        "ms" => TimeUnit::Millisecond,
-        "s" => TimeUnit::Second,
-        "m" | "min" => TimeUnit::Minute,
-        "h" => TimeUnit::Hour,
-        "d" => TimeUnit::Day,
         _ if suffix.starts_with('.') => return Err(fail("Spark takes whole numbers only")),
-        _ => return Err(fail("its unit is unknown")),
+        _ => TimeUnit::of_suffix(suffix).ok_or_else(|| fail("its unit is unknown"))?,
     };
     let number: i64 = number.parse().map_err(|_| fail("the number is too large"))?;
     from_nanos(i128::from(number) * unit.nanos()).ok_or_else(|| fail("it is too long"))
@@ -174,11 +181,54 @@ pub fn parse_go(text: &str) -> Result<SignedDuration, DurationError> {
     from_nanos(if negative { -total } else { total }).ok_or_else(|| fail("it is too long"))
 }
 
+/// A time as kubectl writes it: `5s`, `3m20s`, `5h`, `3d2h`.
+#[must_use]
+pub fn kubectl(seconds: i64) -> String {
+    if seconds < -1 {
+        return "<invalid>".into();
+    }
+    let seconds = seconds.max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    let with = |whole: i64, unit: &str, rest: i64, small: &str| {
+        if rest == 0 {
+            format!("{whole}{unit}")
+        } else {
+            format!("{whole}{unit}{rest}{small}")
+        }
+    };
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 => with(minutes, "m", seconds % 60, "s"),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => with(hours, "h", minutes % 60, "m"),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => with(days, "d", hours % 24, "h"),
+        691_200..63_072_000 => format!("{days}d"),
+        _ => with(days / 365, "y", days % 365, "d"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn ages_are_written_as_kubectl_writes_them() {
+        for (seconds, expected) in [
+            (5, "5s"),
+            (119, "119s"),
+            (120, "2m"),
+            (200, "3m20s"),
+            (3600, "60m"),
+            (11_000, "3h3m"),
+            (90_000, "25h"),
+            (180_000, "2d2h"),
+        ] {
+            assert_eq!(kubectl(seconds), expected, "{seconds}");
+        }
+    }
 
     #[test]
     fn spark_time_strings() {
