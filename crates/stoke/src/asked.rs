@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use stoke_insight::bundle::{self, Bundle};
 use stoke_insight::facts::{Facts, Run};
+use stoke_laptop::gather::{self, Gathered};
 
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
-use crate::gather::{self, Gathered};
 
 /// Which run.
 #[derive(clap::Args, Clone, Default)]
@@ -97,8 +97,8 @@ impl Asked {
     /// When there is no such run.
     pub async fn gather(&self, target: &Target, context: &Context) -> Outcome<Gathered> {
         match (&self.application, &self.event_log) {
-            (Some(name), _) => gather::by_name(name, target, &context.home).await,
-            (None, Some(place)) => gather::of_event_log(place, &context.home).await,
+            (Some(name), _) => Ok(gather::by_name(name, &target.cluster(), &context.home).await?),
+            (None, Some(place)) => Ok(gather::of_event_log(place, &context.home).await?),
             (None, None) => Err(Failure::input(
                 "stoke::cli::no-run",
                 "name an application or an event log",

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use stoke_laptop::home::Home;
+use stoke_laptop::{embedded, session};
+use stoke_model::quantity::Quantity;
 
 use crate::commands;
 use crate::failure::{Failure, Outcome};
-use crate::home::Home;
 use crate::terminal::{Format, Terminal};
 
 /// Apache Spark on Kubernetes, production-grade, in one binary.
@@ -65,6 +67,32 @@ pub struct Size {
     /// Memory the embedded node offers, for example 16Gi [default: the machine's]
     #[arg(long, value_name = "QUANTITY")]
     pub memory: Option<String>,
+}
+
+impl Target {
+    /// The cluster that is meant.
+    pub fn cluster(&self) -> session::Target {
+        session::Target {
+            context: self.context.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+}
+
+impl Size {
+    /// The node that is meant.
+    pub fn node(&self) -> Outcome<embedded::Size> {
+        let bytes = |text: &String| {
+            let quantity: Result<Quantity, _> = text.parse();
+            quantity
+                .map(|quantity| quantity.bytes())
+                .map_err(|error| Failure::input("stoke::cli::memory", format!("--memory {text}: {error}")))
+        };
+        Ok(embedded::Size {
+            cpus: self.cpus,
+            memory: self.memory.as_ref().map(bytes).transpose()?,
+        })
+    }
 }
 
 #[derive(Subcommand)]
@@ -176,7 +204,8 @@ pub fn run() -> ExitCode {
     };
     let home = match home {
         Ok(home) => home,
-        Err(failure) => {
+        Err(error) => {
+            let failure = Failure::from(error);
             terminal.failure(&failure);
             return ExitCode::from(failure.exit);
         }

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use stoke_laptop::{Kind, LaptopError};
+
 /// A failure with its remedy. Exit codes: 1 the application failed, 2 the input is wrong, 3 the machine or cluster cannot, 130 interrupted.
 #[derive(Debug)]
 pub struct Failure {
@@ -46,20 +48,31 @@ impl Failure {
     }
 }
 
+impl From<LaptopError> for Failure {
+    fn from(error: LaptopError) -> Self {
+        let exit = match error.kind {
+            Kind::Input => 2,
+            Kind::Environment => 3,
+            Kind::TimedOut => 124,
+            Kind::Interrupted => 130,
+        };
+        Failure {
+            code: error.code,
+            message: error.message,
+            fix: error.fix,
+            exit,
+        }
+    }
+}
+
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => {
-                Failure::environment("stoke::api::refused", format!("the API server answered {}: {}", status.code, status.message))
-            }
-            other => Failure::environment("stoke::api::unreachable", format!("the API server cannot be reached: {other}"))
-                .fix("`stoke status` tells whether the embedded cluster is up; for another cluster check --context and `kubectl cluster-info`"),
-        }
+        LaptopError::from(error).into()
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Failure::environment("stoke::io", error)
+        LaptopError::from(error).into()
     }
 }

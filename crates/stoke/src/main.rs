@@ -2,25 +2,12 @@
 //!
 //! The same file is re-executed inside pods: `__sandbox` sets a container up, `__entrypoint` is the image's entrypoint.
 
-mod apply;
 mod asked;
-mod awaited;
 mod cli;
 mod commands;
-mod edges;
-mod embedded;
-mod event_logs;
 mod failure;
-mod follow;
-mod gather;
-mod home;
 mod input;
-mod local_spark;
-mod object_store;
-mod process;
-mod progress;
-mod rehearsal;
-mod session;
+mod shown;
 mod summary;
 mod terminal;
 

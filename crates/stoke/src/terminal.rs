@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use stoke_laptop::report::Reporter;
 
 use crate::failure::Failure;
 
@@ -62,11 +63,6 @@ impl Terminal {
     /// The form of results.
     pub fn format(&self) -> Format {
         self.format
-    }
-
-    /// True when someone watches standard error.
-    pub fn interactive(&self) -> bool {
-        self.interactive
     }
 
     /// A line of the result, on standard output. A closed pipe ends the process quietly, as is usual.
@@ -176,34 +172,30 @@ pub fn table(rows: &[Vec<String>]) -> Vec<String> {
         .collect()
 }
 
-/// A duration as people say it: `450 ms`, `5.2 s`, `3 m 04 s`, `2 h 05 m`.
-pub fn duration(span: std::time::Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0 => format!("{} ms", span.as_millis()),
-        1..60 => format!("{:.1} s", span.as_secs_f64()),
-        60..3600 => format!("{} m {:02} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {:02} m", seconds / 3600, seconds % 3600 / 60),
+impl Reporter for Terminal {
+    fn begins(&mut self, doing: &str) {
+        // A status line says it on a terminal.
+        if !self.interactive {
+            self.note(doing);
+        }
+    }
+
+    fn status(&mut self, status: &str) {
+        Terminal::status(self, status);
+    }
+
+    fn warns(&mut self, text: &str) {
+        self.note(text);
+    }
+
+    fn ends(&mut self) {
+        self.end_status();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_read_as_people_say_them() {
-        let cases = [
-            (0, "0 ms"),
-            (450, "450 ms"),
-            (5_230, "5.2 s"),
-            (184_000, "3 m 04 s"),
-            (7_500_000, "2 h 05 m"),
-        ];
-        for (millis, expected) in cases {
-            assert_eq!(duration(std::time::Duration::from_millis(millis)), expected);
-        }
-    }
 
     #[test]
     fn tables_align_their_columns() {

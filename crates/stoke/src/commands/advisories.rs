@@ -7,11 +7,11 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use stoke_advisories::database::FILE;
 use stoke_advisories::{About, Database, DatabaseError, GatherError, Gathered, database};
+use stoke_laptop::home::Home;
 use stoke_storage::HttpRequestBody;
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
-use crate::home::Home;
 use crate::terminal::{Format, Terminal, table};
 
 /// Where osv.dev publishes what is looked up.

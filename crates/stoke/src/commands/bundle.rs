@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use stoke_laptop::gather::bundle;
 
 use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
-use crate::gather::bundle;
 use crate::terminal::Format;
 
 /// Arguments of `stoke bundle`.

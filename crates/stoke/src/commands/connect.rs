@@ -9,6 +9,8 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use serde_json::json;
+use stoke_laptop::interrupt::interrupted;
+use stoke_laptop::session;
 use stoke_model::annotations;
 use stoke_model::crd::{ConnectState, SparkConnect};
 use stoke_model::names;
@@ -16,8 +18,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
-use crate::follow::interrupted;
-use crate::session;
 use crate::terminal::Format;
 
 /// Arguments of `stoke connect`.
@@ -40,7 +40,7 @@ pub struct Arguments {
 
 /// Runs the command: waits for the server, prints the address, forwards until interrupted or until the program has ended.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
-    let session = session::open(&context.home, &arguments.target).await?;
+    let session = session::open(&context.home, &arguments.target.cluster()).await?;
     let connects: Api<SparkConnect> = Api::namespaced(session.client.clone(), &session.namespace);
     let name = arguments.name.as_str();
     let remote = ready(&connects, name, &session.namespace, Duration::from_secs(arguments.wait)).await?;

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use stoke_convert::{Converted, Options};
+use stoke_laptop::machine::Machine;
 use stoke_model::manifest::Source;
 use stoke_submit::SparkVersion;
 
 use crate::cli::Context;
-use crate::edges::Machine;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Format;
 

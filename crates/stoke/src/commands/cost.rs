@@ -9,14 +9,14 @@ use stoke_eventlog::{Options, Source, glance::glance};
 use stoke_insight::cost::showback::{self, Report};
 use stoke_insight::cost::{Bill, Prices, Window, focus};
 use stoke_insight::facts::{Cluster, collect};
+use stoke_laptop::event_logs;
+use stoke_laptop::gather;
+use stoke_laptop::object_store::reach_any;
 use stoke_storage::{Address, StorageError};
 
 use crate::asked::Asked;
 use crate::cli::{Context, Target};
-use crate::event_logs;
 use crate::failure::{Failure, Outcome};
-use crate::gather;
-use crate::object_store::reach_any;
 use crate::terminal::Format;
 
 /// Arguments of `stoke cost`.
@@ -161,13 +161,13 @@ async fn of_many(arguments: &Arguments, prices: Option<&Prices>, context: &mut C
     let source = event_logs::source(&place, &context.home).await?;
     let owned = prices.cloned();
     // Their labels and pods, as far as they are there.
-    let applications = gather::applications(&context.home, &arguments.target).await;
+    let applications = gather::applications(&context.home, &arguments.target.cluster()).await;
     let home = context.home.clone();
     let cluster_of = move |id: &str| {
         applications
             .get(id)
             .cloned()
-            .or_else(|| gather::kept::cluster(&home, id))
+            .or_else(|| gather::runs::cluster(&home, id))
     };
     let reading = tokio::task::spawn_blocking(move || bills(&source, &which, &cluster_of, owned.as_ref()));
     let (bills, notes) = reading

@@ -1,13 +1,13 @@
 //! `stoke delete`: removes applications with what belongs to them.
 
 use kube::api::Api;
+use stoke_laptop::apply;
+use stoke_laptop::session;
 use stoke_model::crd::SparkApplication;
 
-use crate::apply;
 use crate::cli::{Context, Target};
 use crate::commands::logs::not_found;
 use crate::failure::Outcome;
-use crate::session;
 
 /// Arguments of `stoke delete`.
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
-    let session = session::open(&context.home, &arguments.target).await?;
+    let session = session::open(&context.home, &arguments.target.cluster()).await?;
     let api: Api<SparkApplication> = Api::namespaced(session.client.clone(), &session.namespace);
     let mut missing = None;
     for name in &arguments.applications {

@@ -7,11 +7,11 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 use stoke_insight::doctor::{Evidence, Finding, Severity, examine};
 use stoke_insight::facts::Facts;
+use stoke_laptop::session;
 
 use crate::asked::{Asked, Known};
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
-use crate::session;
 use crate::terminal::{Format, Terminal, bold, dim, green, red};
 
 /// Arguments of `stoke doctor`.
@@ -158,7 +158,7 @@ async fn apply(arguments: &Arguments, name: &str, findings: &[Finding], context:
             return Ok(());
         }
     }
-    let session = session::open(&context.home, &arguments.target).await?;
+    let session = session::open(&context.home, &arguments.target.cluster()).await?;
     let kind = GroupVersionKind::gvk("sparkoperator.k8s.io", "v1beta2", "SparkApplication");
     let api: Api<DynamicObject> = Api::namespaced_with(
         session.client.clone(),

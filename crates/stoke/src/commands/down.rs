@@ -35,7 +35,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     }
     let _ = std::fs::remove_file(directory.join("kubeconfig"));
     let _ = std::fs::remove_file(directory.join("pid"));
-    crate::object_store::forget_endpoint(&directory);
+    stoke_laptop::object_store::forget_endpoint(&directory);
     if arguments.wipe && directory.exists() {
         std::fs::remove_dir_all(&directory).map_err(|error| {
             Failure::environment(

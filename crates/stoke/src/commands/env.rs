@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use stoke_laptop::object_store;
 use stoke_objectstore::Credentials;
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
-use crate::object_store;
 use crate::terminal::Format;
 
 /// Prints `export` lines for `eval "$(stoke env)"`, or a JSON object.

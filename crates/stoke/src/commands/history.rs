@@ -13,13 +13,13 @@ use stoke_history::model::Limits;
 use stoke_history::rest::Library;
 use stoke_history::retention::{self, Deletion, Rules, Why};
 use stoke_history::serve;
+use stoke_laptop::event_logs;
+use stoke_laptop::home::Home;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::Context;
-use crate::event_logs;
 use crate::failure::{Failure, Outcome};
-use crate::home::Home;
 use crate::terminal::{Format, table};
 
 /// What can be done with history.

@@ -7,12 +7,13 @@ use kube::api::{Api, ListParams, LogParams};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names;
 
+use stoke_laptop::gather::kept::{Wanted, executor, find};
+use stoke_laptop::session::{self, Session};
 use stoke_operator::logs::Kept;
 
-use super::kept::{self, Wanted};
+use super::kept;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
-use crate::session::{self, Session};
 
 /// Arguments of `stoke logs`.
 #[derive(clap::Args)]
@@ -45,7 +46,7 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
-    let session = session::open(&context.home, &arguments.target).await?;
+    let session = session::open(&context.home, &arguments.target.cluster()).await?;
     let pods: Api<Pod> = Api::namespaced(session.client.clone(), &session.namespace);
     let name = arguments.application.as_str();
     let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), &session.namespace);
@@ -75,9 +76,9 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     if !printed.is_empty() && !arguments.all {
         return Ok(0);
     }
-    let (place, found) = kept::find(&session, &wanted, &context.home).await?;
+    let (place, found) = find(&session, &wanted, &context.home).await?;
     for log in &found {
-        let asked = arguments.all || kept::executor(log) == arguments.executor;
+        let asked = arguments.all || executor(log) == arguments.executor;
         if let Some(place) = &place
             && asked
             && !printed.contains(&log.file)
@@ -175,11 +176,7 @@ pub fn not_found(name: &str, namespace: &str) -> Failure {
 fn nothing(application: &SparkApplication, arguments: &Arguments, kept: &[Kept]) -> Failure {
     let name = application.name_any();
     if let Some(id) = arguments.executor {
-        let there: Vec<String> = kept
-            .iter()
-            .filter_map(kept::executor)
-            .map(|id| id.to_string())
-            .collect();
+        let there: Vec<String> = kept.iter().filter_map(executor).map(|id| id.to_string()).collect();
         let there = match there.is_empty() {
             true => "none is left, and none is kept".into(),
             false => format!("kept are those of: {}", there.join(", ")),

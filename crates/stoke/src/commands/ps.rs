@@ -7,15 +7,16 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
+use stoke_laptop::awaited::of_refused;
+use stoke_laptop::session;
 use stoke_model::crd::{ApplicationStateType, ExecutorState, SparkApplication};
 use stoke_model::names;
+use stoke_model::units::people::elapsed as duration;
 use stoke_model::waiting::Waiting;
 
-use crate::awaited::of_refused;
 use crate::cli::{Context, Target};
 use crate::failure::Outcome;
-use crate::session;
-use crate::terminal::{Format, duration, table};
+use crate::terminal::{Format, table};
 
 /// Arguments of `stoke ps`.
 #[derive(clap::Args)]
@@ -29,7 +30,7 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
-    let session = session::open(&context.home, &arguments.target).await?;
+    let session = session::open(&context.home, &arguments.target.cluster()).await?;
     let api: Api<SparkApplication> = if arguments.all_namespaces {
         Api::all(session.client.clone())
     } else {

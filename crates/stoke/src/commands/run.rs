@@ -6,18 +6,21 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::api::Api;
 use serde_json::Value;
+use stoke_laptop::apply;
+use stoke_laptop::follow::follow;
+use stoke_laptop::gather;
+use stoke_laptop::home::Home;
+use stoke_laptop::images::ensure;
+use stoke_laptop::interrupt::listen;
+use stoke_laptop::session::{self, Place, Session};
 use stoke_model::crd::SparkApplication;
 use stoke_runtime::Runtimes;
 
-use crate::apply;
 use crate::cli::{Context, Size, Target};
-use crate::commands::runtime::ensure;
 use crate::failure::{Failure, Outcome};
-use crate::follow::{Options, follow, listen};
-use crate::home::Home;
 use crate::input::{self, Changes, Manifest};
-use crate::session::{self, Place, Session};
-use crate::summary::{self, Insight};
+use crate::shown::Shown;
+use crate::summary;
 use crate::terminal::{Format, Terminal};
 
 /// Arguments of `stoke run`.
@@ -103,7 +106,8 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     }
     // Ctrl-C while the cluster starts is heard by `follow`, which ends what was begun in order.
     listen()?;
-    let mut session = session::open_or_start(&context.home, &arguments.target, &arguments.size).await?;
+    let mut session =
+        session::open_or_start(&context.home, &arguments.target.cluster(), &arguments.size.node()?).await?;
     let result = with_session(&arguments, &mut manifest, &context.home, &session, terminal).await;
     if let Place::Private(embedded) = std::mem::replace(&mut session.place, Place::Up) {
         let directory = embedded.directory().to_path_buf();
@@ -243,24 +247,23 @@ async fn with_session(
     if arguments.detach {
         return Ok(detached(&application, terminal));
     }
-    let options = Options {
-        quiet: arguments.quiet,
-        timeout: arguments.timeout,
-    };
-    match follow(&session.client, &application, &options, terminal).await {
+    let name = application.name_any();
+    let mut shown = Shown::new(&name, arguments.quiet, terminal);
+    let followed = follow(&session.client, &application, arguments.timeout, &mut shown).await;
+    terminal.end_status();
+    match followed {
         Ok(seen) => {
             let hint = hint(&application, session, arguments.keep);
-            let insight = Insight::of(session, &application, home).await;
+            let findings = gather::findings(session, &application, home).await;
             match terminal.format() {
-                Format::Text => summary::print(&seen, &insight, hint.as_deref(), terminal),
-                Format::Json => terminal.json(&summary::to_json(&seen, &insight)),
+                Format::Text => summary::print(&seen, &findings, hint.as_deref(), terminal),
+                Format::Json => terminal.json(&summary::to_json(&seen, &findings)),
             }
-            Ok(summary::exit_code(&seen))
+            Ok(seen.exit_code())
         }
         Err(failure) => {
-            terminal.end_status();
             give_up(&application, session, arguments, terminal).await;
-            Err(failure)
+            Err(failure.into())
         }
     }
 }
@@ -302,6 +305,6 @@ async fn give_up(application: &SparkApplication, session: &Session, arguments: &
         Api::namespaced(session.client.clone(), &application.namespace().unwrap_or_default());
     match apply::delete(&api, &name).await {
         Ok(_) => terminal.note(format!("deleted application {name}")),
-        Err(failure) => terminal.failure(&failure),
+        Err(failure) => terminal.failure(&failure.into()),
     }
 }

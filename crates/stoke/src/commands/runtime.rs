@@ -1,19 +1,12 @@
 //! `stoke runtime`: local Sparks that container images map to.
 
-use std::fs::File;
-use std::path::Path;
-use std::time::{Duration, Instant};
-
 use serde_json::json;
-use stoke_runtime::java::Java;
-use stoke_runtime::{Image, ImageError, JAVAS, Origin, PrivateJava, Progress, Runtime, Runtimes, Stage, Version};
-use stoke_sandbox::{Input, Launcher, Mount, Spec};
+use stoke_laptop::images::{install, install_failure, install_java};
+use stoke_runtime::{JAVAS, Origin, PrivateJava, Runtime, Runtimes, Version};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
-use crate::home::Home;
-use crate::rehearsal;
-use crate::terminal::{Format, Terminal, duration, table};
+use crate::terminal::{Format, Terminal, table};
 
 /// What can be done with runtimes.
 #[derive(clap::Subcommand)]
@@ -87,11 +80,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         }
         Command::InstallJava { release } => {
             let java = private_java(release)?;
-            let mut shown = Shown::new(&format!("Java {release}"));
-            let home = runtimes
-                .install_java(java, &mut |progress| shown.show(progress, terminal))
-                .map_err(install_failure)?;
-            terminal.end_status();
+            let home = install_java(&runtimes, java, terminal)?;
             terminal.out(format!("Java is in {}", home.display()));
         }
     }
@@ -170,218 +159,5 @@ fn list(runtimes: &Runtimes, terminal: &mut Terminal) {
                 terminal.out(line);
             }
         }
-    }
-}
-
-/// Sees to it that an image can be run here: installs its Spark when that is missing, checks it when it is there.
-pub async fn ensure(home: &Home, image: &str, terminal: &mut Terminal) -> Outcome<()> {
-    let runtimes = Runtimes::new(home.root()).with_program(std::env::current_exe()?);
-    tokio::task::block_in_place(|| {
-        match runtimes.resolve(image) {
-            Err(ImageError::NotInstalled(version)) => {
-                // Java is looked for first: there is no use in half a gigabyte that cannot run.
-                runtimes.java(&version, None).map_err(image_failure)?;
-                install(&runtimes, &version, false, terminal)?;
-                runtimes.resolve(image)
-            }
-            found => found,
-        }
-        .map_err(image_failure)
-    })?;
-    record(home, &runtimes, image, terminal).await;
-    tokio::task::block_in_place(|| {
-        // Caches of a recording, and archives for the Java that the image has now.
-        let recorder = runtimes.clone().recording();
-        for runtimes in [&recorder, &runtimes] {
-            let image_now = runtimes.resolve(image).map_err(image_failure)?;
-            prepare(runtimes, image, &image_now, terminal);
-        }
-        Ok(())
-    })
-}
-
-/// Records a run for ahead-of-time caches, where this machine has a Java for them and there is none. Until they are there the image has its
-/// own Java, and keeps it when they cannot be made; so a failure is told and is not an error.
-async fn record(home: &Home, runtimes: &Runtimes, image: &str, terminal: &mut Terminal) {
-    let wanted = || runtimes.recording_of(image).ok().flatten();
-    let Some(recording) = wanted() else {
-        return;
-    };
-    let Some(_alone) = tokio::task::block_in_place(|| alone(recording.directory(), terminal)) else {
-        return;
-    };
-    // Whoever had the lock before may have recorded it.
-    let Some(recording) = wanted() else {
-        terminal.end_status();
-        return;
-    };
-    say(
-        format!("{image}: recording a run for ahead-of-time caches, once, for faster starts"),
-        terminal,
-    );
-    let recorded = rehearsal::record(home, image, &recording).await;
-    terminal.end_status();
-    if let Err(why) = recorded {
-        terminal.note(format!("warning: {image} keeps its own Java and starts slower: {why}"));
-    }
-}
-
-/// Says what is being done: as a status on a terminal, as a line elsewhere.
-fn say(doing: String, terminal: &mut Terminal) {
-    if terminal.interactive() {
-        terminal.status(doing)
-    } else {
-        terminal.note(doing)
-    }
-}
-
-/// Makes an image's class-data archives or ahead-of-time caches if they are missing, in a container as the image's own, so that it starts
-/// fast from then on. Without them it runs as well, only slower; so a failure is told and is not an error.
-fn prepare(runtimes: &Runtimes, name: &str, image: &Image, terminal: &mut Terminal) {
-    let Some(preparation) = runtimes.prepare(image) else {
-        return;
-    };
-    let Some(_alone) = alone(&preparation.mount.host, terminal) else {
-        return;
-    };
-    // Whoever had the lock before may have made them.
-    let Some(preparation) = runtimes.resolve(name).ok().and_then(|image| runtimes.prepare(&image)) else {
-        terminal.end_status();
-        return;
-    };
-    let what = match image.java.major < Java::AHEAD_OF_TIME {
-        true => "class-data archives",
-        false => "ahead-of-time caches",
-    };
-    say(
-        format!(
-            "Spark {}: making {what}, once, for faster starts",
-            image.runtime.version
-        ),
-        terminal,
-    );
-    let log = std::env::temp_dir().join(format!("stoke-prepare-{}.log", std::process::id()));
-    let bind = |mount: &stoke_runtime::Mount| Mount::bind(&mount.host, &mount.target, mount.read_only);
-    let mut mounts = stoke_sandbox::system_mounts();
-    mounts.extend(stoke_sandbox::account_files(image.user, image.user, "/home/spark"));
-    mounts.extend(image.mounts.iter().chain([&preparation.mount]).map(bind));
-    mounts.extend(image.scratch.iter().map(|target| Mount::tmpfs(target, None)));
-    let spec = Spec {
-        hostname: "prepare".into(),
-        user: image.user,
-        group: image.user,
-        command: preparation.command,
-        environment: image.environment.clone(),
-        working_directory: image.working_directory.clone(),
-        mounts,
-        read_only_root: false,
-        root_size: 1 << 30,
-        memory_limit: None,
-        input: Input::Closed,
-        log: log.clone(),
-    };
-    let exit = Launcher::default().start(&spec, |_| {}).map(|sandbox| sandbox.wait());
-    terminal.end_status();
-    if !matches!(&exit, Ok(exit) if exit.container_code() == 0) {
-        let told = std::fs::read_to_string(&log).unwrap_or_default();
-        let why = exit.map_or_else(
-            |error| error.to_string(),
-            |_| told.lines().last().unwrap_or_default().to_string(),
-        );
-        terminal.note(format!(
-            "warning: Spark {} has no {what} and starts slower: {why}",
-            image.runtime.version
-        ));
-    }
-    let _ = std::fs::remove_file(log);
-}
-
-/// A lock on making archives in this directory, waited for; none when there cannot be one.
-fn alone(directory: &Path, terminal: &mut Terminal) -> Option<File> {
-    let lock = File::create(directory.join("preparing")).ok()?;
-    if lock.try_lock().is_err() {
-        say(
-            "another stoke is making what starts need; waiting for it".into(),
-            terminal,
-        );
-        lock.lock().ok()?;
-    }
-    Some(lock)
-}
-
-/// Installs Spark of a version, with progress; finds it done when it is.
-pub fn install(runtimes: &Runtimes, version: &Version, force: bool, terminal: &mut Terminal) -> Outcome<Runtime> {
-    let mut shown = Shown::new(&format!("Spark {version}"));
-    let runtime = runtimes.install(version, force, &mut |progress| shown.show(progress, terminal));
-    terminal.end_status();
-    runtime.map_err(install_failure)
-}
-
-fn install_failure(error: stoke_runtime::InstallError) -> Failure {
-    remedy(error.code(), error.to_string())
-}
-
-/// A failure about an image.
-fn image_failure(error: ImageError) -> Failure {
-    remedy(error.code(), error.to_string())
-}
-
-/// The rooms below say cause and fix in one text, the fix in its last part.
-fn remedy(code: &'static str, text: String) -> Failure {
-    let (message, fix) = match text.split_once('\n').or_else(|| text.split_once("; ")) {
-        Some((message, fix)) => (message.to_string(), Some(fix.to_string())),
-        None => (text, None),
-    };
-    Failure {
-        fix,
-        ..Failure::environment(code, message)
-    }
-}
-
-/// Progress of an installation: a status line on a terminal, a line per stage elsewhere.
-struct Shown {
-    what: String,
-    stage: Option<Stage>,
-    since: Instant,
-}
-
-impl Shown {
-    fn new(what: &str) -> Self {
-        Shown {
-            what: what.to_string(),
-            stage: None,
-            since: Instant::now(),
-        }
-    }
-
-    fn show(&mut self, progress: Progress, terminal: &mut Terminal) {
-        let doing = match progress.stage {
-            Stage::Waiting => "waiting for another process that installs it",
-            Stage::Environment => "making a virtual environment",
-            Stage::Downloading => "downloading",
-            Stage::Building => "building",
-            Stage::Installing => "installing",
-            Stage::Checking => "checking",
-        };
-        if self.stage != Some(progress.stage) {
-            self.stage = Some(progress.stage);
-            self.since = Instant::now();
-            if !terminal.interactive() {
-                terminal.note(format!("{}: {doing}", self.what));
-            }
-        }
-        let mib = |bytes: u64| bytes >> 20;
-        let amount = match (progress.done, progress.total) {
-            (Some(done), Some(total)) => format!(" {} of {} MiB", mib(done), mib(total)),
-            (Some(done), None) => format!(" {} MiB", mib(done)),
-            _ => String::new(),
-        };
-        let seconds = Duration::from_secs(self.since.elapsed().as_secs());
-        let time = if seconds.is_zero() {
-            String::new()
-        } else {
-            format!("  {}", duration(seconds))
-        };
-        terminal.status(format!("{}: {doing}{amount}{time}", self.what));
     }
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use stoke_cluster::snapshot::{self, Beside, Progress, SnapshotError};
+use stoke_laptop::home::{Home, create_private};
 
 use crate::cli::Context;
 use crate::commands::down::process_of;
 use crate::failure::{Failure, Outcome};
-use crate::home::{Home, create_private};
 use crate::terminal::{Format, Terminal, table};
 
 /// What can be done with snapshots.

@@ -5,15 +5,15 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
+use stoke_laptop::awaited::{of_pods, of_refused};
+use stoke_laptop::object_store;
+use stoke_laptop::session::connect;
 use stoke_model::crd::SparkApplication;
 
-use crate::awaited::{of_pods, of_refused};
 use crate::cli::Context;
 use crate::commands::down::process_of;
 use crate::commands::up::history_of;
 use crate::failure::Outcome;
-use crate::object_store;
-use crate::session::connect;
 use crate::terminal::{Format, green, red};
 
 /// Runs the command. Exit code 0 when the cluster is well, 3 when it is not running or not well.

@@ -11,17 +11,17 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use stoke_laptop::apply;
+use stoke_laptop::home::Home;
+use stoke_laptop::images::ensure;
+use stoke_laptop::interrupt::interrupted;
+use stoke_laptop::machine::Machine;
+use stoke_laptop::session::{self, Session};
 use stoke_submit::argv::{self, spark_version_of_image};
 use stoke_submit::{ExecutorPod, ExecutorRequest, Identity, SparkVersion, Submission, SubmitRequest, plan};
 
-use crate::apply;
 use crate::cli::{Context, Target};
-use crate::commands::runtime::ensure;
-use crate::edges::Machine;
 use crate::failure::{Failure, Outcome};
-use crate::follow::interrupted;
-use crate::home::Home;
-use crate::session::{self, Session};
 use crate::terminal::{Format, Terminal};
 
 /// Arguments of `stoke submit`.
@@ -136,7 +136,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     };
     let session = match &given_master {
         Some(master) if own.context.is_none() => by_master(master).await?,
-        _ => session::open(&context.home, &target).await?,
+        _ => session::open(&context.home, &target.cluster()).await?,
     };
     arguments = with_master(
         arguments,
@@ -368,7 +368,7 @@ async fn create(client: &Client, submission: &Submission) -> Outcome<Pod> {
             let _ = pods
                 .delete(&submission.driver_pod_name, &kube::api::DeleteParams::default())
                 .await;
-            return Err(failure);
+            return Err(failure.into());
         }
     }
     Ok(pods.get(&submission.driver_pod_name).await?)

@@ -3,13 +3,13 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use serde_json::json;
+use stoke_laptop::interrupt::interrupted;
+use stoke_laptop::session::{self, Place};
 use tokio::net::TcpListener;
 
 use crate::cli::{Context, Target};
 use crate::commands::logs::application;
 use crate::failure::{Failure, Outcome};
-use crate::follow::interrupted;
-use crate::session::{self, Place};
 use crate::terminal::Format;
 
 /// Arguments of `stoke ui`.
@@ -29,7 +29,7 @@ const UI_PORT: u16 = 4040;
 
 /// Runs the command: prints the address; for a cluster elsewhere forwards a local port until interrupted.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
-    let session = session::open(&context.home, &arguments.target).await?;
+    let session = session::open(&context.home, &arguments.target.cluster()).await?;
     let name = &arguments.application;
     let application = application(&session, name).await?;
     let pods: Api<Pod> = Api::namespaced(session.client.clone(), &session.namespace);

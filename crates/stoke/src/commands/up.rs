@@ -8,19 +8,20 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use stoke_laptop::embedded::{Embedded, Serving};
+use stoke_laptop::event_logs;
+use stoke_laptop::home::Home;
+use stoke_laptop::images::ensure;
+use stoke_laptop::interrupt::{interrupted, listen};
+use stoke_laptop::object_store;
+use stoke_laptop::session::connect;
 use stoke_operator::Policies;
+use stoke_storage::Address;
 
 use crate::cli::{Context, Size};
 use crate::commands::history::Beside;
 use crate::commands::operator::policies::Rules;
-use crate::commands::runtime::ensure;
-use crate::embedded::{Embedded, Serving};
-use crate::event_logs;
 use crate::failure::{Failure, Outcome};
-use crate::follow::{interrupted, listen};
-use crate::home::Home;
-use crate::object_store;
-use crate::session::connect;
 use crate::terminal::{Format, Terminal};
 
 /// Namespace of the embedded cluster whose labelled ConfigMaps are policies.
@@ -82,9 +83,11 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     }
     listen()?;
     let started = Instant::now();
-    let logs = Some(arguments.keep_logs.as_str()).filter(|url| *url != "none");
+    let keeps = Some(arguments.keep_logs.as_str()).filter(|url| *url != "none");
+    let logs = keeps.map(Address::of_url).transpose();
+    let logs = logs.map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))?;
     let serving = (!arguments.no_operator).then_some(Serving { logs, policies });
-    let embedded = Embedded::start_default(&context.home, &arguments.size, serving).await?;
+    let embedded = Embedded::start_default(&context.home, &arguments.size.node()?, serving).await?;
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
@@ -111,7 +114,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
 async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let started = Instant::now();
     let directory = context.home.default_cluster();
-    crate::home::create_private(&directory)?;
+    stoke_laptop::home::create_private(&directory)?;
     let log_path = directory.join("stoke.log");
     let log = OpenOptions::new()
         .create(true)
@@ -216,7 +219,7 @@ fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mu
         Format::Text => {
             terminal.out(format!(
                 "Kubernetes API  {server}  (ready in {})",
-                crate::terminal::duration(elapsed)
+                stoke_model::units::people::elapsed(elapsed)
             ));
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
             terminal.out(format!("S3 object store {objects}  (s3a://{}; keys: stoke env)", object_store::BUCKET));

@@ -9,16 +9,16 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 use stoke_gate::runs::cluster::{Answer, Asked, requests};
 use stoke_gate::{Job, Settings};
+use stoke_laptop::apply::{FIELD_MANAGER, api_for, kind_of};
+use stoke_laptop::home::Home;
+use stoke_laptop::session::{self, Place};
 
-use crate::apply::{FIELD_MANAGER, api_for, kind_of};
 use crate::cli::Target;
-use crate::home::Home;
-use crate::session::{self, Place};
 use crate::terminal::Terminal;
 
 /// Asks about every object of a job and its pods, one after the other: at most two requests each. Nothing is stored.
 pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Target, terminal: &mut Terminal) -> Asked {
-    let session = match session::open(home, target).await {
+    let session = match session::open(home, &target.cluster()).await {
         Ok(session) => session,
         Err(failure) => {
             let cluster = target

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::json;
 use stoke_gate::runs::spark::{Output, Start, Started, Tried, starts};
 use stoke_gate::{Job, Settings};
+use stoke_laptop::home::Home;
+use stoke_laptop::local_spark::{AtHand, at_hand, keep_apart, private, submit, write_properties};
+use stoke_laptop::process::{self, Ended};
 use stoke_runtime::Runtimes;
 
 use crate::failure::Outcome;
-use crate::home::Home;
-use crate::local_spark::{AtHand, at_hand, keep_apart, private, submit, write_properties};
-use crate::process::{self, Ended};
 use crate::terminal::Terminal;
 
 /// What is tried, in the driver's own Python: it runs nothing of the job.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use stoke_gate::runs::tests::{End, Ran, Suite, Tool, suites};
 use stoke_gate::{Job, Settings};
+use stoke_laptop::home::Home;
+use stoke_laptop::local_spark::{AtHand, at_hand, private};
+use stoke_laptop::process::{self, Ended};
 use stoke_runtime::version::index_version;
 use stoke_runtime::{Runtime, Runtimes};
 use tokio::process::Command;
 
 use crate::failure::{Failure, Outcome};
-use crate::home::Home;
-use crate::local_spark::{AtHand, at_hand, private};
-use crate::process::{self, Ended};
 use crate::terminal::Terminal;
 
 /// Largest job that is copied, in bytes.

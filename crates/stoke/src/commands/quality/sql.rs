@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
+use stoke_laptop::home::Home;
+use stoke_laptop::local_spark::{self, private};
+use stoke_laptop::process::{self, Ended};
 use stoke_quality::sql::{Answer, Request};
 use stoke_runtime::Runtimes;
 
 use crate::failure::Outcome;
-use crate::home::Home;
-use crate::local_spark::{self, private};
-use crate::process::{self, Ended};
 use crate::terminal::Terminal;
 
 /// What answers, in the driver's own Python.

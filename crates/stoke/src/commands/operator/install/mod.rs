@@ -11,11 +11,11 @@ mod wait;
 use kube::Client;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
+use stoke_laptop::apply;
 use stoke_model::crd;
 use stoke_operator::install::{Options, objects};
 
 use super::run::kube_config;
-use crate::apply;
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Format;

@@ -6,12 +6,12 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use stoke_laptop::apply;
 use stoke_model::crd;
 use stoke_operator::install::{Options, objects};
 
 use super::wait::{self, Patience};
 use super::{Arguments, MADE_HERE, client, tell};
-use crate::apply;
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 

@@ -46,7 +46,7 @@ impl Patience {
 
     /// As people say it.
     pub fn text(&self) -> String {
-        crate::terminal::duration(self.timeout)
+        stoke_model::units::people::elapsed(self.timeout)
     }
 }
 

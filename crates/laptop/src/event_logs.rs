@@ -9,7 +9,7 @@ use stoke_history::retention::{Deletion, Why, delete};
 use stoke_storage::{Address, Files, open_files};
 use tokio::runtime::Handle;
 
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
 use crate::object_store;
 
@@ -31,14 +31,13 @@ pub fn url() -> String {
 /// # Errors
 /// When there is no such directory, or no such kind of place.
 pub async fn source(place: &str, home: &Home) -> Outcome<Source> {
-    let input = |error: StorageError| Failure::input(error.code(), error);
-    let address = Address::parse(place).map_err(input)?;
+    let address = Address::parse(place).map_err(LaptopError::storage)?;
     let access = object_store::reach_any(home).await?;
-    match open_files(&address, &access, Handle::current()).map_err(input)? {
+    match open_files(&address, &access, Handle::current()).map_err(LaptopError::storage)? {
         Files::Objects(objects) => Ok(Source::objects(objects)),
         Files::Local(directory) => {
             let found = directory.canonicalize().map_err(|error| {
-                Failure::input("stoke::event-log::directory", format!("{place}: {error}"))
+                LaptopError::input("stoke::event-log::directory", format!("{place}: {error}"))
                     .fix("name the directory applications write to: their spark.eventLog.dir")
             })?;
             Ok(Source::directory(found))

@@ -9,7 +9,7 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 use stoke_model::crd::SparkApplication;
 
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 
 /// Our name as a field manager.
 pub const FIELD_MANAGER: &str = "stoke";
@@ -18,7 +18,7 @@ pub const FIELD_MANAGER: &str = "stoke";
 pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Outcome<DynamicObject> {
     let (resource, capabilities) = kind_of(client, object).await?;
     let object: DynamicObject = serde_json::from_value(object.clone())
-        .map_err(|error| Failure::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))?;
+        .map_err(|error| LaptopError::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))?;
     let api = api_for(client, namespace, &resource, &capabilities, &object);
     let parameters = PostParams {
         field_manager: Some(FIELD_MANAGER.into()),
@@ -38,7 +38,7 @@ pub async fn apply(client: &Client, namespace: &str, object: &Value) -> Outcome<
 /// Creates an application. One of the same name that has ended makes room; one that runs is an error.
 pub async fn create_application(client: &Client, namespace: &str, object: &Value) -> Outcome<SparkApplication> {
     let application: SparkApplication = serde_json::from_value(object.clone()).map_err(|error| {
-        Failure::input(
+        LaptopError::input(
             "stoke::manifest::application",
             format!("not a SparkApplication: {error}"),
         )
@@ -47,7 +47,7 @@ pub async fn create_application(client: &Client, namespace: &str, object: &Value
     let name = application.name_any();
     // The raw object is sent, so that fields we do not know arrive as written.
     let raw: DynamicObject = serde_json::from_value(object.clone()).map_err(|error| {
-        Failure::input(
+        LaptopError::input(
             "stoke::manifest::application",
             format!("not a Kubernetes object: {error}"),
         )
@@ -65,7 +65,7 @@ pub async fn create_application(client: &Client, namespace: &str, object: &Value
                 let created = created?;
                 let value = serde_json::to_value(created).unwrap_or_default();
                 return serde_json::from_value(value).map_err(|error| {
-                    Failure::environment(
+                    LaptopError::environment(
                         "stoke::api::answer",
                         format!("the API server's answer is not an application: {error}"),
                     )
@@ -73,7 +73,7 @@ pub async fn create_application(client: &Client, namespace: &str, object: &Value
             }
         }
     }
-    Err(Failure::environment(
+    Err(LaptopError::environment(
         "stoke::run::name-taken",
         format!("another client keeps creating application `{name}`"),
     ))
@@ -107,7 +107,7 @@ pub async fn create_new(client: &Client, object: &Value) -> Outcome<Option<Dynam
 
 fn dynamic(object: &Value) -> Outcome<DynamicObject> {
     serde_json::from_value(object.clone())
-        .map_err(|error| Failure::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))
+        .map_err(|error| LaptopError::input("stoke::manifest::object", format!("not a Kubernetes object: {error}")))
 }
 
 /// Deletes one object of any kind, and says where it was and its UID: it may be there for a while, or another one of its name. None when it,
@@ -144,7 +144,7 @@ async fn make_room(api: &Api<SparkApplication>, name: &str) -> Outcome<()> {
     };
     let state = old.status.map(|status| status.app_state.state).unwrap_or_default();
     if !state.is_terminal() {
-        return Err(Failure::input(
+        return Err(LaptopError::input(
             "stoke::run::already-running",
             format!("application `{name}` is there already and has not ended"),
         )
@@ -169,7 +169,7 @@ pub async fn delete(api: &Api<SparkApplication>, name: &str) -> Outcome<bool> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while api.get_metadata_opt(name).await?.is_some() {
         if tokio::time::Instant::now() > deadline {
-            return Err(Failure::environment(
+            return Err(LaptopError::environment(
                 "stoke::delete::slow",
                 format!("application `{name}` is still being deleted after 60 s"),
             )
@@ -195,7 +195,7 @@ pub async fn kind_of(client: &Client, object: &Value) -> Outcome<(ApiResource, A
 const NO_KIND: &str = "stoke::manifest::kind";
 
 /// Why a kind was not found: only a cluster that answers can lack it.
-fn no_kind(error: kube::Error, version: &str, kind: &str) -> Failure {
+fn no_kind(error: kube::Error, version: &str, kind: &str) -> LaptopError {
     let is_absent = match &error {
         kube::Error::Discovery(_) => true,
         kube::Error::Api(status) => status.code == 404,
@@ -204,7 +204,7 @@ fn no_kind(error: kube::Error, version: &str, kind: &str) -> Failure {
     if !is_absent {
         return error.into();
     }
-    Failure::input(NO_KIND, format!("the cluster does not serve {version} {kind}: {error}"))
+    LaptopError::input(NO_KIND, format!("the cluster does not serve {version} {kind}: {error}"))
 }
 
 /// Where objects of a kind are, in the namespace they name or another.
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn only_a_cluster_that_answers_lacks_a_kind() {
         let answered = |code: u16, message: &str| {
-            let status = serde_json::json!({"status": "Failure", "code": code, "message": message, "reason": ""});
+            let status = serde_json::json!({"status": "LaptopError", "code": code, "message": message, "reason": ""});
             kube::Error::Api(serde_json::from_value::<Box<Status>>(status).unwrap())
         };
         let cases = [

@@ -7,10 +7,10 @@ use stoke_model::conf::properties;
 use stoke_runtime::{Runtime, Runtimes, Version};
 use tokio::process::Command;
 
-use crate::commands::runtime;
-use crate::failure::Outcome;
+use crate::error::Outcome;
 use crate::home::Home;
-use crate::terminal::Terminal;
+use crate::images;
+use crate::report::Reporter;
 
 /// A Spark with what runs it.
 pub struct AtHand {
@@ -23,7 +23,7 @@ pub struct AtHand {
 }
 
 /// The Spark of a version, installed when it is missing; else why it cannot be had, and what to do about it.
-pub fn at_hand(runtimes: &Runtimes, named: &str, terminal: &mut Terminal) -> Result<AtHand, (String, String)> {
+pub fn at_hand(runtimes: &Runtimes, named: &str, reporter: &mut dyn Reporter) -> Result<AtHand, (String, String)> {
     let version: Version = named.parse().map_err(|error| {
         (
             format!("Spark {named}: {error}"),
@@ -39,7 +39,7 @@ pub fn at_hand(runtimes: &Runtimes, named: &str, terminal: &mut Terminal) -> Res
     let java = runtimes.java(&version, None).map_err(|error| refused(&error))?;
     let runtime = match runtimes.find(&version).map_err(|error| refused(&error))? {
         Some(runtime) => runtime,
-        None => tokio::task::block_in_place(|| runtime::install(runtimes, &version, false, terminal))
+        None => tokio::task::block_in_place(|| images::install(runtimes, &version, false, reporter))
             .map_err(|failure| (failure.message, failure.fix.unwrap_or_default()))?,
     };
     Ok(AtHand {

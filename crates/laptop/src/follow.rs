@@ -1,7 +1,6 @@
 //! Follows one application until it ends: its states, its pods, its driver's log.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
@@ -12,15 +11,16 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use stoke_model::crd::{ApplicationStateType, SparkApplication};
 use stoke_model::names;
+use stoke_model::units::people::elapsed;
 use stoke_model::waiting::refused::Refusals;
 use stoke_operator::quality;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::awaited::Awaited;
-use crate::failure::{Failure, Outcome};
+use crate::error::{Kind, LaptopError, Outcome};
+use crate::interrupt::interrupted;
 use crate::progress::{Progress, Voice};
-use crate::terminal::{Format, Terminal, dim, duration};
 
 /// Lines of the driver's log kept for the summary.
 const TAIL: usize = 2_000;
@@ -31,12 +31,27 @@ const LOOK: Duration = Duration::from_secs(3);
 /// Lines of a report of data quality that are shown.
 const REPORT: i64 = 60;
 
-/// What to show while following.
-pub struct Options {
-    /// Hide the lines of Spark's logger.
-    pub quiet: bool,
-    /// Give up after this time.
-    pub timeout: Option<Duration>,
+/// Something that is seen of an application while it is followed.
+#[derive(Debug)]
+pub enum Sight<'a> {
+    /// It is in another state; the attempt counts from 1.
+    State(ApplicationStateType, u32),
+    /// What it or its pods wait for, once each.
+    Waits(&'a str),
+    /// What a step of data quality came to, once each.
+    Quality(&'a str),
+    /// The report of a step that does not hold: pod, container, text.
+    Report(&'a str, &'a str, &'a str),
+    /// A line of the driver's log, and what the log told so far.
+    Line(Voice, &'a str, &'a Progress),
+    /// The watch broke off and is begun again.
+    Unreachable(&'a str),
+}
+
+/// Is called with what is seen, and how long after the first look.
+pub trait Watch {
+    /// Takes what is seen.
+    fn see(&mut self, sight: Sight<'_>, after: Duration);
 }
 
 /// What was seen of an application until it ended.
@@ -53,12 +68,35 @@ pub struct Seen {
     pub elapsed: Duration,
 }
 
-/// Follows `application` to its end.
+impl Seen {
+    /// Exit code: 0 for success, the driver's own after a failure where it is known, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let Some(status) = &self.application.status else {
+            return 1;
+        };
+        if status.app_state.state == ApplicationStateType::Completed {
+            return 0;
+        }
+        driver_exit_code(&status.app_state.error_message).unwrap_or(1)
+    }
+}
+
+fn driver_exit_code(message: &str) -> Option<u8> {
+    let rest = message.split_once("ExitCode: ")?.1;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|code| *code != 0)
+}
+
+/// Follows `application` to its end, or gives up after a time.
+///
+/// # Errors
+/// It was deleted, did not end in time, the cluster is gone, or the process is to end.
 pub async fn follow(
     client: &Client,
     application: &SparkApplication,
-    options: &Options,
-    terminal: &mut Terminal,
+    timeout: Option<Duration>,
+    watch: &mut dyn Watch,
 ) -> Outcome<Seen> {
     let namespace = application.namespace().unwrap_or_else(|| "default".into());
     let name = application.name_any();
@@ -72,10 +110,9 @@ pub async fn follow(
     let selector = format!("{}={name}", names::LABEL_APP_NAME);
     let mut pod_events = watcher(pods.clone(), watcher::Config::default().labels(&selector)).boxed();
     let (lines, mut incoming) = mpsc::channel::<String>(1024);
-    let deadline = options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+    let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
     let mut follower = Follower {
-        options,
-        terminal,
+        watch,
         started: Instant::now(),
         application: application.clone(),
         shown: None,
@@ -106,11 +143,11 @@ pub async fn follow(
                     }
                 }
                 Some(Ok(Event::Delete(app))) if app.uid() == application.uid() => {
-                    return Err(Failure::environment("stoke::run::deleted", format!("application `{name}` was deleted while it ran")));
+                    return Err(LaptopError::environment("stoke::run::deleted", format!("application `{name}` was deleted while it ran")));
                 }
                 Some(Ok(_)) => {}
-                Some(Err(error)) => follower.terminal.status(format!("waiting for the API server: {error}")),
-                None => return Err(Failure::environment("stoke::run::watch", "the API server ended the watch")),
+                Some(Err(error)) => follower.see(Sight::Unreachable(&error.to_string())),
+                None => return Err(LaptopError::environment("stoke::run::watch", "the API server ended the watch")),
             },
             Some(event) = pod_events.next() => match event {
                 Ok(Event::Apply(pod) | Event::InitApply(pod)) => follower.pod(&pod),
@@ -121,14 +158,15 @@ pub async fn follow(
                 follower.wait(&text);
             },
             () = at(deadline) => {
-                let timeout = duration(options.timeout.unwrap_or_default());
+                let timeout = elapsed(timeout.unwrap_or_default());
                 let state = if follower.waiting.is_empty() { String::new() } else { format!(" (waiting: {})", follower.waiting) };
-                let failure = Failure::environment("stoke::run::timeout", format!("application `{name}` had not ended after {timeout}{state}"));
-                return Err(Failure { exit: 124, ..failure });
+                let message = format!("application `{name}` had not ended after {timeout}{state}");
+                return Err(LaptopError::new(Kind::TimedOut, "stoke::run::timeout", message));
             }
             result = interrupted() => {
                 result?;
-                return Err(Failure { exit: 130, ..Failure::environment("stoke::run::interrupted", format!("interrupted; application `{name}` had not ended")) });
+                let message = format!("interrupted; application `{name}` had not ended");
+                return Err(LaptopError::new(Kind::Interrupted, "stoke::run::interrupted", message));
             }
         }
     }
@@ -152,41 +190,8 @@ async fn at(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-/// Set once the user or the system wanted the process to end.
-static WANTED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
-
-/// Listens for Ctrl-C, SIGTERM and SIGHUP from now on; before this call they end the process at once, as they do by default.
-pub fn listen() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let (wanted, receiver) = watch::channel(false);
-    if WANTED.set(receiver).is_ok() {
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            let _ = wanted.send(true);
-        });
-    }
-    Ok(())
-}
-
-/// Completes when the user or the system wants the process to end, at once if they did since [`listen`].
-pub async fn interrupted() -> std::io::Result<()> {
-    listen()?;
-    if let Some(mut wanted) = WANTED.get().cloned() {
-        let _ = wanted.wait_for(|wanted| *wanted).await;
-    }
-    Ok(())
-}
-
 struct Follower<'a> {
-    options: &'a Options,
-    terminal: &'a mut Terminal,
+    watch: &'a mut dyn Watch,
     started: Instant,
     application: SparkApplication,
     shown: Option<ApplicationStateType>,
@@ -212,16 +217,10 @@ impl Follower<'_> {
         let state = status.app_state.state;
         if self.shown != Some(state) && state != ApplicationStateType::New {
             self.shown = Some(state);
-            let word = serde_json::to_value(state)
-                .ok()
-                .and_then(|word| word.as_str().map(str::to_string))
-                .unwrap_or_default();
-            let attempt = if status.execution_attempts > 1 {
-                format!(" (attempt {})", status.execution_attempts)
-            } else {
-                String::new()
-            };
-            self.note(&format!("{word}{attempt}"));
+            self.see(Sight::State(
+                state,
+                u32::try_from(status.execution_attempts).unwrap_or(0),
+            ));
         }
         if !state.is_terminal() && !status.app_state.error_message.is_empty() {
             self.wait(&status.app_state.error_message);
@@ -233,7 +232,7 @@ impl Follower<'_> {
         {
             let told = format!("{}: {}: {}", condition.type_, condition.reason, condition.message);
             if condition.status != "Unknown" && !self.told.contains(&told) {
-                self.note(&told);
+                self.see(Sight::Quality(&told));
                 self.told.push(told);
             }
         }
@@ -266,14 +265,8 @@ impl Follower<'_> {
             self.wait(&text);
         }
         let voice = self.progress.line(&line);
-        match voice {
-            Voice::Application if self.terminal.format() == Format::Text => self.terminal.out(&line),
-            // Standard output is the summary's alone when programs read it.
-            Voice::Application => self.terminal.note(&line),
-            Voice::Spark if !self.options.quiet => self.terminal.note(dim(&line)),
-            Voice::Spark => {}
-        }
-        self.terminal.status(self.progress.status());
+        let after = self.started.elapsed();
+        self.watch.see(Sight::Line(voice, &line, &self.progress), after);
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }
@@ -314,9 +307,8 @@ impl Follower<'_> {
                     tail_lines: Some(REPORT),
                     ..LogParams::default()
                 };
-                self.note(&format!("pod {}, {}:", pod.name_any(), container.name));
                 let log = pods.logs(&pod.name_any(), &parameters).await.unwrap_or_default();
-                log.lines().for_each(|line| self.terminal.note(line));
+                self.see(Sight::Report(&pod.name_any(), &container.name, &log));
             }
         }
     }
@@ -324,21 +316,15 @@ impl Follower<'_> {
     fn wait(&mut self, reason: &str) {
         if self.waits.insert(reason.to_string()) {
             self.waiting = reason.to_string();
-            self.note(&format!("waiting: {reason}"));
+            self.see(Sight::Waits(reason));
         }
     }
 
-    fn note(&mut self, text: &str) {
-        let line = format!(
-            "{:>7}  {}  {text}",
-            duration(self.started.elapsed()),
-            self.application.name_any()
-        );
-        self.terminal.note(dim(line));
+    fn see(&mut self, sight: Sight<'_>) {
+        self.watch.see(sight, self.started.elapsed());
     }
 
     fn end(self) -> Seen {
-        self.terminal.end_status();
         if let Some(log) = self.log {
             log.abort();
         }
@@ -386,5 +372,26 @@ fn bad_end(pod: &Pod) -> Option<String> {
         )),
         _ => (status.phase.as_deref() == Some("Failed"))
             .then(|| status.reason.clone().unwrap_or_else(|| "Failed".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::driver_exit_code;
+
+    #[test]
+    fn the_drivers_exit_code_is_read_from_the_message() {
+        let cases = [
+            ("driver container failed with ExitCode: 11, Reason: Error", Some(11)),
+            (
+                "driver container failed with ExitCode: 137, Reason: OOMKilled",
+                Some(137),
+            ),
+            ("driver pod not found", None),
+            ("driver container failed with ExitCode: 0, Reason: X", None),
+        ];
+        for (message, code) in cases {
+            assert_eq!(driver_exit_code(message), code, "{message}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A program that is run for a gate: its output in a file, an end in time, nothing of it left behind.
+//! A program that is run beside everything else: its output in a file, an end in time, nothing of it left behind.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use crate::failure::{Failure, Outcome};
-use crate::terminal::{Terminal, duration};
+use stoke_model::units::people::elapsed as duration;
+
+use crate::error::{LaptopError, Outcome};
+use crate::report::Reporter;
 
 /// How much of an output is kept for reports, in bytes.
 const KEPT: usize = 64 << 10;
@@ -40,7 +42,7 @@ pub async fn run(
     log: &Path,
     limit: Duration,
     doing: &str,
-    terminal: &mut Terminal,
+    reporter: &mut dyn Reporter,
 ) -> Outcome<Ended> {
     let output = File::create(log)?;
     command
@@ -49,9 +51,7 @@ pub async fn run(
         .stderr(output)
         .process_group(0)
         .kill_on_drop(true);
-    if !terminal.interactive() {
-        terminal.note(doing);
-    }
+    reporter.begins(doing);
     let begun = Instant::now();
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -60,12 +60,12 @@ pub async fn run(
     let group = Group(child.id());
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let status = loop {
-        terminal.status(format!("{doing} ({})", duration(begun.elapsed())));
+        reporter.status(&format!("{doing} ({})", duration(begun.elapsed())));
         tokio::select! {
             status = child.wait() => break Some(status?),
             _ = &mut interrupted => {
-                terminal.end_status();
-                return Err(Failure::environment("stoke::check::interrupted", "interrupted; nothing is left behind"));
+                reporter.ends();
+                return Err(LaptopError::environment("stoke::check::interrupted", "interrupted; nothing is left behind"));
             }
             () = tokio::time::sleep(Duration::from_millis(500)) => {
                 if begun.elapsed() > limit {
@@ -75,7 +75,7 @@ pub async fn run(
         }
     };
     drop(group);
-    terminal.end_status();
+    reporter.ends();
     let text = std::fs::read(log).unwrap_or_default();
     let output = String::from_utf8_lossy(&text[text.len().saturating_sub(KEPT)..]).into_owned();
     Ok(match status {

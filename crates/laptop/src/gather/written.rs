@@ -9,10 +9,11 @@ use stoke_insight::facts::cluster::{Cluster, Pod as PodFacts, Role, State};
 use stoke_insight::facts::log::{Log, Writing};
 use stoke_model::crd::SparkApplication;
 
-use crate::commands::kept::{self, Wanted};
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
 use crate::session::Session;
+
+use super::kept::{self, Wanted};
 
 /// Executors whose logs are read: what they say they mostly say together.
 const EXECUTORS: usize = 5;
@@ -91,7 +92,7 @@ async fn as_kept(session: &Session, application: &Value, home: &Home) -> Outcome
         };
         let mut writing = Writing::default();
         let read = stoke_operator::logs::read(&place, kept, &mut writing).await;
-        read.map_err(|error| Failure::environment(error.code(), error))?;
+        read.map_err(|error| LaptopError::environment(error.code(), error))?;
         logs.push(writing.finish(role, kept.file.trim_end_matches(".log.gz")));
     }
     Ok(logs)

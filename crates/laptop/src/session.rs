@@ -6,10 +6,18 @@ use std::time::Duration;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::cli::{Size, Target};
-use crate::embedded::Embedded;
-use crate::failure::{Failure, Outcome};
+use crate::embedded::{Embedded, Size};
+use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
+
+/// The cluster that is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// Context of the user's kubeconfig, for a cluster other than the embedded one.
+    pub context: Option<String>,
+    /// Namespace; the manifest's, the context's, else `default`.
+    pub namespace: Option<String>,
+}
 
 /// A cluster to speak to.
 pub struct Session {
@@ -48,7 +56,7 @@ pub async fn open(home: &Home, target: &Target) -> Outcome<Session> {
         return by_context(context, target).await;
     }
     up(home, target).await?.ok_or_else(|| {
-        Failure::environment("stoke::cluster::not-running", "the embedded cluster is not running")
+        LaptopError::environment("stoke::cluster::not-running", "the embedded cluster is not running")
             .fix("start it with `stoke up --detach`, or name another cluster with `--context`")
     })
 }
@@ -79,7 +87,7 @@ async fn by_context(context: &str, target: &Target) -> Outcome<Session> {
         ..KubeConfigOptions::default()
     };
     let config = kube::Config::from_kubeconfig(&options).await.map_err(|error| {
-        Failure::input(
+        LaptopError::input(
             "stoke::context::unknown",
             format!("context `{context}` cannot be used: {error}"),
         )

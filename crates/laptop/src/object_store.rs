@@ -15,7 +15,7 @@ use stoke_objectstore::{Config, Credentials, ObjectStore};
 use stoke_storage::{Access, Address, Cloud, Place};
 use stoke_submit::application::ObjectStoreSettings;
 
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
 
 /// Name of the Secret in every namespace.
@@ -35,6 +35,9 @@ pub fn directory(home: &Home) -> PathBuf {
 }
 
 /// Starts the store at a cluster's address.
+///
+/// # Errors
+/// When it cannot be started.
 pub async fn start(home: &Home, address: Ipv4Addr) -> Outcome<ObjectStore> {
     let mut config = Config::new(directory(home), address);
     config.buckets = vec![BUCKET.into()];
@@ -42,7 +45,7 @@ pub async fn start(home: &Home, address: Ipv4Addr) -> Outcome<ObjectStore> {
     config.directories = vec![(BUCKET.into(), EVENTS.into())];
     ObjectStore::start(config)
         .await
-        .map_err(|error| Failure::environment("stoke::object-store::start", error))
+        .map_err(|error| LaptopError::environment("stoke::object-store::start", error))
 }
 
 /// What the operator tells applications of it.
@@ -91,9 +94,11 @@ pub async fn reach_any(home: &Home) -> Outcome<Access> {
 }
 
 /// A place for the embedded cluster's logs, in the store that this leads to.
-pub fn logs(url: &str, access: &Access) -> Outcome<Place> {
-    let opened = Address::of_url(url).and_then(|address| stoke_storage::open(&address, access));
-    opened.map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn logs(address: &Address, access: &Access) -> Outcome<Place> {
+    stoke_storage::open(address, access).map_err(LaptopError::storage)
 }
 
 /// Keeps the Secret in every namespace there is and comes to be, until the client's cluster ends.
@@ -138,6 +143,9 @@ pub async fn put_secret(client: &Client, namespace: &str, variables: &BTreeMap<S
 }
 
 /// Notes where the store of a cluster listens.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn note_endpoint(cluster: &Path, endpoint: &str) -> std::io::Result<()> {
     std::fs::write(cluster.join(ENDPOINT_FILE), endpoint)
 }

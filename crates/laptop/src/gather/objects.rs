@@ -6,7 +6,7 @@ use stoke_insight::facts::Objects;
 use stoke_model::names;
 
 use super::text;
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 use crate::session::Session;
 
 /// What was found, and what could not be seen.
@@ -52,7 +52,7 @@ pub async fn all(session: &Session, namespace: &str, name: &str) -> Outcome<Opti
             notes.push(format!("{what} cannot be seen: {}", status.message));
             Ok(Vec::new())
         }
-        Err(error) => Err(Failure::from(error)),
+        Err(error) => Err(LaptopError::from(error)),
     };
     let mut found = Objects {
         pods: seen("pods", pods)?,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stoke_insight::bundle::{self, Contents, Index};
 
 use super::Gathered;
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 
 /// Writes what was gathered as a bundle: beside the file and renames, so that an interrupted bundle is none.
 ///
@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 /// When the event log cannot be read, or the file not written.
 pub fn write(gathered: &Gathered, to: &Path) -> Outcome<Index> {
     let failed =
-        |error: std::io::Error| Failure::environment("stoke::bundle::write", format!("{}: {error}", to.display()));
+        |error: std::io::Error| LaptopError::environment("stoke::bundle::write", format!("{}: {error}", to.display()));
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
@@ -23,7 +23,7 @@ pub fn write(gathered: &Gathered, to: &Path) -> Outcome<Index> {
     if let Some((source, log)) = &gathered.event_log {
         for part in &log.parts {
             let text = source.text(part, 0);
-            event_log.push(text.map_err(|error| Failure::environment(error.code(), error))?);
+            event_log.push(text.map_err(|error| LaptopError::environment(error.code(), error))?);
         }
     }
     let contents = Contents {

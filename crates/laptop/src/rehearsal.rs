@@ -16,7 +16,7 @@ use stoke_runtime::{REHEARSAL, Recording, Version};
 
 use crate::apply;
 use crate::embedded::Embedded;
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
 
 /// How long a rehearsal may take: under a minute on a free machine of two cores, minutes on one that builds beside it.
@@ -26,7 +26,7 @@ const NAME: &str = "rehearsal";
 
 /// Records a run of `image`. Errors say why in one line; when it is the run itself that failed or took too long, it is not tried again.
 pub async fn record(home: &Home, image: &str, recording: &Recording) -> Result<(), String> {
-    let told = |failure: Failure| failure.message;
+    let told = |failure: LaptopError| failure.message;
     recording
         .begin()
         .map_err(|error| format!("{}: {error}", recording.directory().display()))?;
@@ -74,7 +74,7 @@ fn manifest(image: &str, version: &Version, arguments: Vec<String>) -> Value {
 
 /// Runs the application until its last pod has ended; why it failed, if it did.
 async fn run(client: &Client, manifest: &Value) -> Outcome<Option<String>> {
-    let watched = |error: kube::runtime::wait::Error| Failure::environment("stoke::rehearsal::watch", error);
+    let watched = |error: kube::runtime::wait::Error| LaptopError::environment("stoke::rehearsal::watch", error);
     apply::create_application(client, NAMESPACE, manifest).await?;
     let applications: Api<SparkApplication> = Api::namespaced(client.clone(), NAMESPACE);
     let state = |application: Option<&SparkApplication>| {

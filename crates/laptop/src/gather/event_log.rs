@@ -12,8 +12,8 @@ use stoke_storage::{Access, Address, keys};
 use tokio::runtime::Handle;
 
 use super::text;
+use crate::error::{LaptopError, Outcome};
 use crate::event_logs;
-use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::object_store;
 use crate::session::{Place, Session};
@@ -29,8 +29,8 @@ async fn pick(
         choose(&source, logs)
     });
     match picking.await {
-        Ok(picked) => picked.map_err(|error| Failure::environment(error.code(), error)),
-        Err(error) => Err(Failure::environment("stoke::gather::ended", error)),
+        Ok(picked) => picked.map_err(|error| LaptopError::environment(error.code(), error)),
+        Err(error) => Err(LaptopError::environment("stoke::gather::ended", error)),
     }
 }
 
@@ -194,7 +194,7 @@ pub async fn at_path(place: &str, home: &Home) -> Outcome<(Source, Log)> {
     })
     .await?;
     picked.map(|log| (source, log)).ok_or_else(|| {
-        Failure::input(
+        LaptopError::input(
             "stoke::event-log::none",
             format!("--event-log {place}: there is no event log there, or it is empty"),
         )

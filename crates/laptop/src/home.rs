@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 
 /// `STOKE_HOME`, by default the user's data directory.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ impl Home {
             .or_else(|| from("XDG_DATA_HOME").map(|data| data.join("stoke")))
             .or_else(|| from("HOME").map(|home| home.join(".local/share/stoke")))
             .ok_or_else(|| {
-                Failure::environment(
+                LaptopError::environment(
                     "stoke::home::unknown",
                     "neither STOKE_HOME nor HOME is set, so there is no place for Stoke's files",
                 )
@@ -39,7 +39,7 @@ impl Home {
     /// Creates the directory with mode 0700, unless it is there.
     pub fn create(&self) -> Outcome<()> {
         create_private(&self.root).map_err(|error| {
-            Failure::environment(
+            LaptopError::environment(
                 "stoke::home::not-writable",
                 format!("{} cannot be created: {error}", self.root.display()),
             )

@@ -13,7 +13,7 @@ use stoke_insight::bundle::{self, Bundle};
 use stoke_insight::facts::Cluster;
 
 use super::Gathered;
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 use crate::home::{self, Home};
 
 /// Runs kept.
@@ -36,7 +36,7 @@ pub async fn keep(gathered: Gathered, home: &Home) -> Outcome<()> {
             return Ok(());
         }
         let failed = |error: std::io::Error| {
-            Failure::environment("stoke::runs::keep", format!("{}: {error}", directory.display()))
+            LaptopError::environment("stoke::runs::keep", format!("{}: {error}", directory.display()))
         };
         home::create_private(&directory).map_err(failed)?;
         let gathered = Gathered {
@@ -51,7 +51,7 @@ pub async fn keep(gathered: Gathered, home: &Home) -> Outcome<()> {
     });
     writing
         .await
-        .map_err(|error| Failure::environment("stoke::gather::ended", error))?
+        .map_err(|error| LaptopError::environment("stoke::gather::ended", error))?
 }
 
 /// The last run of the application with this name, or the run with this id; none when none is kept that can be read.

@@ -8,20 +8,23 @@ pub mod bundle;
 mod event_log;
 pub mod kept;
 mod objects;
+pub mod runs;
 mod written;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 use serde_json::Value;
 use stoke_eventlog::{Log as EventLog, Options, Source};
+use stoke_insight::doctor::{Finding, examine};
 use stoke_insight::facts::{Cluster, Facts, Log, Objects, Run, collect};
+use stoke_model::crd::SparkApplication;
 use stoke_model::names;
 
-use crate::cli::Target;
-use crate::failure::{Failure, Outcome};
+use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
-use crate::session::{self, Session};
+use crate::session::{self, Place, Session, Target};
 
 /// Everything that could be had about one run.
 pub struct Gathered {
@@ -80,7 +83,7 @@ impl Gathered {
 /// A run of whose log anything could be read.
 fn events(run: Run, log: &str) -> Outcome<Run> {
     match run.reading.events == 0 && run.reading.bad_lines > 0 {
-        true => Err(Failure::input(
+        true => Err(LaptopError::input(
             "stoke::event-log::no-events",
             format!("{log} is not an event log: none of its {} lines is an event of Spark", run.reading.bad_lines),
         )
@@ -97,8 +100,8 @@ pub async fn read(source: Source, log: EventLog) -> Outcome<Run> {
     let reading = tokio::task::spawn_blocking(move || collect::run(&source, &log, Options::default()));
     match reading.await {
         Ok(Ok(run)) => Ok(run),
-        Ok(Err(error)) => Err(Failure::environment(error.code(), error)),
-        Err(error) => Err(Failure::environment("stoke::gather::ended", error)),
+        Ok(Err(error)) => Err(LaptopError::environment(error.code(), error)),
+        Err(error) => Err(LaptopError::environment("stoke::gather::ended", error)),
     }
 }
 
@@ -154,7 +157,7 @@ pub async fn by_name(name: &str, target: &Target, home: &Home) -> Outcome<Gather
         ),
         None => "among the event logs of this machine, and the embedded cluster is not running".to_owned(),
     };
-    Err(Failure::input(
+    Err(LaptopError::input(
         "stoke::application::not-found",
         format!("no application `{name}` {place}"),
     )
@@ -163,7 +166,7 @@ pub async fn by_name(name: &str, target: &Target, home: &Home) -> Outcome<Gather
 
 /// A run that is over and its cluster with it: what was kept of it, its event log, or the one of the two that is newer when they are of different runs.
 async fn of_this_machine(home: &Home, name: &str) -> Outcome<Option<Gathered>> {
-    let kept = kept::find(home, name).await;
+    let kept = runs::find(home, name).await;
     let event_log = event_log::of_this_machine(home, name).await?;
     Ok(match (kept, event_log) {
         (Some(mut kept), Some((source, log))) if event_log::is_of(&log.path, &kept.id()) => {
@@ -226,6 +229,29 @@ pub async fn of_event_log(place: &str, home: &Home) -> Outcome<Gathered> {
     let mut gathered = Gathered::new(log.path.clone());
     gathered.event_log = Some((source, log));
     Ok(gathered)
+}
+
+/// What the doctor finds about an application that has ended. What was seen of it is kept when its cluster ends with it. What cannot be had is left out: the
+/// run has its result all the same.
+pub async fn findings(session: &Session, application: &SparkApplication, home: &Home) -> Vec<Finding> {
+    let namespace = application.namespace().unwrap_or_else(|| session.namespace.clone());
+    let gathered = of_namespace(session, &namespace, &application.name_any(), home).await;
+    let Ok(Some(gathered)) = gathered else {
+        return Vec::new();
+    };
+    let Ok(facts) = gathered.facts().await else {
+        return Vec::new();
+    };
+    let findings = examine(&facts);
+    if matches!(session.place, Place::Private(_))
+        && let Err(failure) = runs::keep(gathered, home).await
+    {
+        tracing::warn!(
+            error = failure.message,
+            "what `stoke doctor` needs of this run could not be kept"
+        );
+    }
+    findings
 }
 
 /// A text of an object, empty when it is not there.

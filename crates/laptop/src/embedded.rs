@@ -6,30 +6,37 @@ use std::time::Duration;
 
 use kube::Client;
 use stoke_cluster::{Cluster, ClusterConfig};
-use stoke_model::quantity::Quantity;
 use stoke_objectstore::ObjectStore;
 use stoke_operator::logs::KeepLogs;
 use stoke_operator::quality::Runner;
 use stoke_operator::{Operator, OperatorConfig, Policies};
 use stoke_runtime::Runtimes;
-use stoke_storage::Access;
+use stoke_storage::{Access, Address};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::cli::Size;
+use crate::error::{LaptopError, Outcome};
 use crate::event_logs;
-use crate::failure::{Failure, Outcome};
 use crate::home::{Home, create_private};
 use crate::object_store;
 
 /// Name of the file whose lock says that a private cluster's directory is in use.
 const IN_USE: &str = "in-use";
 
+/// Size of an embedded cluster's node; what is not said is the machine's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Size {
+    /// Cores.
+    pub cpus: Option<u32>,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+}
+
 /// How the operator serves a cluster.
 #[derive(Default)]
-pub struct Serving<'a> {
+pub struct Serving {
     /// Where logs are kept.
-    pub logs: Option<&'a str>,
+    pub logs: Option<Address>,
     /// What is asked before pods are made.
     pub policies: Policies,
 }
@@ -53,6 +60,9 @@ pub struct Embedded {
 
 impl Embedded {
     /// Starts a cluster of its own for one run, after removing what a killed run left.
+    ///
+    /// # Errors
+    /// When any part of it cannot be started; nothing is left of it then.
     pub async fn start_private(home: &Home, size: &Size) -> Outcome<Self> {
         let directory = private_directory(home);
         Self::start_in(directory, home, size, Runtimes::new(home.root())).await
@@ -70,7 +80,7 @@ impl Embedded {
         create_private(&directory)?;
         let lock = File::create(directory.join(IN_USE))?;
         lock.try_lock().map_err(|error| {
-            Failure::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
+            LaptopError::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
         })?;
         // What `stoke run` runs, it shows; what runs for longer is kept.
         match Self::start(home, &directory, size, Some(Serving::default()), true, runtimes).await {
@@ -86,13 +96,13 @@ impl Embedded {
     }
 
     /// Starts the cluster of `stoke up`, with an operator in it that serves it like this, or without.
-    pub async fn start_default(home: &Home, size: &Size, serving: Option<Serving<'_>>) -> Outcome<Self> {
+    pub async fn start_default(home: &Home, size: &Size, serving: Option<Serving>) -> Outcome<Self> {
         remove_stale(&home.clusters());
         let directory = home.default_cluster();
         create_private(&directory)?;
         // Before anything runs that would have to be ended again.
-        if let Some(url) = serving.as_ref().and_then(|serving| serving.logs) {
-            object_store::logs(url, &Access::default())?;
+        if let Some(address) = serving.as_ref().and_then(|serving| serving.logs.as_ref()) {
+            object_store::logs(address, &Access::default())?;
         }
         let runtimes = Runtimes::new(home.root());
         Self::start(home, &directory, size, serving, false, runtimes).await
@@ -102,7 +112,7 @@ impl Embedded {
         home: &Home,
         directory: &Path,
         size: &Size,
-        serving: Option<Serving<'_>>,
+        serving: Option<Serving>,
         in_memory: bool,
         runtimes: Runtimes,
     ) -> Outcome<Self> {
@@ -115,7 +125,7 @@ impl Embedded {
             in_memory,
             executable: None,
             millicores: size.cpus.map(|cpus| u64::from(cpus) * 1000),
-            memory: size.memory.as_deref().map(memory_bytes).transpose()?,
+            memory: size.memory,
             runtimes: runtimes
                 .with_program(std::env::current_exe()?)
                 .with_packages(packages.clone())
@@ -123,7 +133,7 @@ impl Embedded {
         };
         let cluster = Cluster::start(config)
             .await
-            .map_err(|error| Failure::environment("stoke::cluster::start", error))?;
+            .map_err(|error| LaptopError::environment("stoke::cluster::start", error))?;
         let (stop, stopped) = watch::channel(false);
         let objects = match object_store::start(home, cluster.address()).await {
             Ok(objects) => objects,
@@ -133,8 +143,8 @@ impl Embedded {
             }
         };
         let access = object_store::access(&objects.endpoint(), objects.region(), objects.credentials());
-        let logs = serving.as_ref().and_then(|serving| serving.logs);
-        let logs = logs.map(|url| object_store::logs(url, &access)).transpose()?;
+        let logs = serving.as_ref().and_then(|serving| serving.logs.as_ref());
+        let logs = logs.map(|address| object_store::logs(address, &access)).transpose()?;
         let publisher = tokio::spawn(object_store::publish(cluster.client(), access));
         object_store::note_endpoint(directory, &objects.endpoint())?;
         let operator = serving.map(|serving| {
@@ -214,13 +224,6 @@ impl Embedded {
 fn private_directory(home: &Home) -> PathBuf {
     remove_stale(&home.clusters());
     home.clusters().join(format!("run-{}", std::process::id()))
-}
-
-fn memory_bytes(text: &str) -> Outcome<u64> {
-    let quantity: Quantity = text
-        .parse()
-        .map_err(|error| Failure::input("stoke::cli::memory", format!("--memory {text}: {error}")))?;
-    Ok(quantity.bytes())
 }
 
 /// Removes directories of private clusters whose process is gone. A directory without its lock file is being made and is left alone.
