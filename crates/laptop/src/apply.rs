@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn only_a_cluster_that_answers_lacks_a_kind() {
         let answered = |code: u16, message: &str| {
-            let status = serde_json::json!({"status": "LaptopError", "code": code, "message": message, "reason": ""});
+            let status = serde_json::json!({"status": "Failure", "code": code, "message": message, "reason": ""});
             kube::Error::Api(serde_json::from_value::<Box<Status>>(status).unwrap())
         };
         let cases = [
