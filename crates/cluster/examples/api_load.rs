@@ -1,6 +1,10 @@
 //! The load of `benches/apiserver.py`: the same client, for any API server. Prints one JSON object.
 //!
 //!     api_load KUBECONFIG
+//!     api_load
+//!
+//! Without a kubeconfig it starts the embedded API server, durable and with its controllers but without a node, as a process of its own
+//! and measures that: also until it is ready, its CPU seconds, and its memory with all the pods there.
 //!
 //! Pods carry a scheduling gate, so that nothing runs them and only the API server is measured. Rates are objects a second, times
 //! milliseconds. Everything is done in a namespace of its own, which is deleted at the end.
@@ -32,10 +36,65 @@ const CHANGES: u32 = 200;
 /// Lists of all pods that are timed; there are as many pods as were created.
 const LISTS: u32 = 10;
 
+/// First argument of the process that is the server; its home follows.
+const SERVE: &str = "--serve";
+
 #[tokio::main]
 async fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let path = std::env::args().nth(1).expect("the path of a kubeconfig");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [serve, home] if serve == SERVE => serve_api(home.into()).await,
+        [path] => println!("{}", load(path.into(), None).await),
+        _ => {
+            let home = tempfile::tempdir().unwrap();
+            let start = Instant::now();
+            let mut server = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([SERVE.as_ref(), home.path().as_os_str()])
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut line).unwrap();
+            let ready = start.elapsed();
+            let mut figures = load(home.path().join("kubeconfig"), Some(server.id())).await;
+            figures["readyMs"] = (ready.as_secs_f64() * 1000.0).into();
+            println!("{figures}");
+            // The server ends with its standard input.
+            drop(server.stdin.take());
+            server.wait().unwrap();
+        }
+    }
+}
+
+/// Runs the server until its standard input ends.
+async fn serve_api(home: std::path::PathBuf) {
+    let config = stoke_cluster::ApiConfig {
+        home: home.clone(),
+        in_memory: false,
+    };
+    let server = stoke_cluster::ApiServer::start(&config).await.unwrap();
+    std::fs::write(home.join("kubeconfig"), server.kubeconfig()).unwrap();
+    println!("ready");
+    let wait = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+    wait.await.unwrap().unwrap();
+    server.stop().await;
+}
+
+/// CPU seconds and MiB in memory of a process, now.
+fn usage(process: u32) -> (f64, f64) {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<f64> = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2).map(|text| text.parse().unwrap()).collect();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kib: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    // Ticks of a hundredth of a second.
+    (fields.iter().sum::<f64>() / 100.0, kib / 1024.0)
+}
+
+/// Measures the server of a kubeconfig; also what the process uses, if it is known.
+async fn load(path: std::path::PathBuf, process: Option<u32>) -> serde_json::Value {
     let kubeconfig = Kubeconfig::read_from(path).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
@@ -49,8 +108,10 @@ async fn main() {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
     wait_for_account(&client, &name).await;
 
+    let before = process.map(usage);
     let pods_sequential = create(&pods, "s", SEQUENTIAL, 1, pod).await;
     let pods_parallel = create(&pods, "p", PARALLEL, CLIENTS, pod).await;
+    let pods_stored = process.map(usage);
     let maps_sequential = create(&maps, "s", SEQUENTIAL, 1, map).await;
     let maps_parallel = create(&maps, "p", PARALLEL, CLIENTS, map).await;
     let mut lists = Vec::new();
@@ -62,12 +123,19 @@ async fn main() {
     }
     let mut watched = watch(&maps).await;
     namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
-    let result = json!({
+    let mut result = json!({
         "podsPerSecond": pods_sequential, "podsPerSecond20": pods_parallel,
         "configMapsPerSecond": maps_sequential, "configMapsPerSecond20": maps_parallel,
         "listPodsMs": quantile(&mut lists, 0.5), "watchP50Ms": quantile(&mut watched, 0.5), "watchP99Ms": quantile(&mut watched, 0.99),
     });
-    println!("{result}");
+    if let (Some(before), Some(stored), Some(after)) = (before, pods_stored, process.map(usage)) {
+        result["memoryIdleMiB"] = before.1.into();
+        result["memoryPodsMiB"] = stored.1.into();
+        result["memoryMiB"] = after.1.into();
+        result["podsCpuSeconds"] = (stored.0 - before.0).into();
+        result["cpuSeconds"] = after.0.into();
+    }
+    result
 }
 
 /// A real cluster refuses pods until the namespace has its service account; a bare API server without controllers never makes one.
