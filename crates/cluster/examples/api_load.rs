@@ -56,7 +56,8 @@ async fn main() {
                 .spawn()
                 .unwrap();
             let mut line = String::new();
-            std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut line).unwrap();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut line)
+                .unwrap();
             let ready = start.elapsed();
             let mut figures = load(home.path().join("kubeconfig"), Some(server.id())).await;
             figures["readyMs"] = (ready.as_secs_f64() * 1000.0).into();
@@ -85,7 +86,15 @@ async fn serve_api(home: std::path::PathBuf) {
 /// CPU seconds and MiB in memory of a process, now.
 fn usage(process: u32) -> (f64, f64) {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let fields: Vec<f64> = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2).map(|text| text.parse().unwrap()).collect();
+    let fields: Vec<f64> = stat
+        .rsplit_once(") ")
+        .unwrap()
+        .1
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|text| text.parse().unwrap())
+        .collect();
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kib: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();

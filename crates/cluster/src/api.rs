@@ -17,13 +17,15 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tower::ServiceBuilder;
 
-use crate::apiserver::auth::{Identity, Tokens};
-use crate::apiserver::server::{Server, Settings};
-use crate::apiserver::tls::{Pki, PkiError};
-use crate::apiserver::{bootstrap, listen};
 use crate::controllers;
+use crate::http::listen;
+use crate::http::server::Server;
+use crate::http::tls::{Pki, PkiError};
 use crate::kubelet::Kubelet;
 use crate::place;
+use crate::registry::identity::Identity;
+use crate::registry::tokens::Tokens;
+use crate::registry::{Registry, Settings, bootstrap};
 use crate::store::{DiskError, Store};
 
 /// Name of the database in the cluster's directory.
@@ -107,17 +109,18 @@ impl ApiServer {
             authority_pem: pki.authority.clone(),
             tokens: Tokens::new(&pki.token_key),
         };
-        let server = Server::new(store, settings);
-        bootstrap::fill(&server)
+        let registry = Registry::new(store, settings);
+        bootstrap::fill(&registry)
             .await
             .map_err(|error| ClusterError::Bootstrap(error.message))?;
         let config = Arc::new(pki.server_config()?);
-        let mut tasks = controllers::start(&server, &home.join("volumes"));
+        let server = Server::new(registry.clone());
+        let mut tasks = controllers::start(&registry, &home.join("volumes"));
         tasks.push(tokio::spawn(listen::listen(
             listener,
             config,
             server.router(),
-            server.stopping.clone(),
+            registry.stopping.clone(),
         )));
         Ok(ApiServer {
             server,
@@ -130,10 +133,15 @@ impl ApiServer {
 
     /// A client of this process, as the administrator, without a connection.
     pub fn client(&self) -> Client {
+        self.client_of(Identity::admin())
+    }
+
+    /// A client of this process that acts as someone, without a connection.
+    pub(crate) fn client_of(&self, identity: Identity) -> Client {
         let service = ServiceBuilder::new()
-            .map_request(|request: http::Request<kube::client::Body>| {
+            .map_request(move |request: http::Request<kube::client::Body>| {
                 let mut request = request.map(axum::body::Body::new);
-                request.extensions_mut().insert(Identity::admin());
+                request.extensions_mut().insert(identity.clone());
                 request
             })
             .service(self.server.router());
@@ -147,17 +155,17 @@ impl ApiServer {
 
     /// Address of the API server, 127.X.0.1.
     pub fn address(&self) -> Ipv4Addr {
-        self.server.address()
+        self.server.registry.address()
     }
 
     /// Port of the API server.
     pub fn port(&self) -> u16 {
-        self.server.settings.place.port()
+        self.server.registry.settings.place.port()
     }
 
     /// Second byte of the cluster's subnet 127.X.0.0/16.
     pub fn subnet(&self) -> u8 {
-        self.server.settings.subnet()
+        self.server.registry.settings.subnet()
     }
 
     /// The cluster's directory.
@@ -167,7 +175,7 @@ impl ApiServer {
 
     /// URL of the API server.
     pub fn url(&self) -> String {
-        format!("https://{}", self.server.settings.place)
+        format!("https://{}", self.server.registry.settings.place)
     }
 
     /// The authority's certificate, PEM.
@@ -187,7 +195,7 @@ impl ApiServer {
             "apiVersion": "v1", "kind": "Config", "current-context": "stoke",
             "clusters": [{"name": "stoke", "cluster": {
                 "server": self.url(), "certificate-authority-data": STANDARD.encode(&self.pki.authority)}}],
-            "users": [{"name": "stoke-admin", "user": {"token": self.server.settings.tokens.administrator()}}],
+            "users": [{"name": "stoke-admin", "user": {"token": self.server.registry.settings.tokens.administrator()}}],
             "contexts": [{"name": "stoke", "context": {"cluster": "stoke", "user": "stoke-admin", "namespace": "default"}}],
         })
     }
@@ -199,14 +207,14 @@ impl ApiServer {
 
     /// Ends watches and connections, and closes the database.
     pub async fn stop(self) {
-        self.server.stopping.cancel();
+        self.server.registry.stopping.cancel();
         for task in self.tasks {
             // A controller that does not end in time is cut off: everything it did is a stored object.
             if tokio::time::timeout(Duration::from_secs(2), task).await.is_err() {
                 tracing::debug!("a controller was cut off at the stop");
             }
         }
-        self.server.store.close().await;
+        self.server.registry.store.close().await;
     }
 }
 

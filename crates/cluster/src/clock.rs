@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +61,11 @@ pub(crate) async fn jumps(told: watch::Sender<u64>, stopping: CancellationToken)
         }
         before = after;
     }
+}
+
+/// A time in whole seconds, as Kubernetes keeps it.
+pub(crate) fn seconds(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use stoke_runtime::Runtimes;
 
 use crate::api::{ApiConfig, ApiServer, ClusterError};
 use crate::node::{Capacity, Launcher, Node, NodeConfig, RuntimeImages, node_name};
+use crate::registry::identity::Identity;
 use crate::scheduler::Scheduler;
 
 /// How long a node may take to report ready.
@@ -57,8 +58,7 @@ impl Cluster {
             in_memory,
         })
         .await?;
-        let client = api.client();
-        let scheduler = Scheduler::start(&client);
+        let scheduler = Scheduler::start(&api.client_of(Identity::scheduler()));
         let uploads = home.join("uploads");
         std::fs::create_dir_all(&uploads).map_err(|cause| ClusterError::Home {
             path: uploads.display().to_string(),
@@ -82,7 +82,7 @@ impl Cluster {
                 images: Arc::new(RuntimeImages::new(runtimes)),
                 launcher: executable.map_or_else(Launcher::default, Launcher::with_program),
             },
-            client,
+            api.client_of(Identity::node(&name)),
         )
         .await
         .map_err(|cause| ClusterError::Node(cause.to_string()))?;

@@ -4,12 +4,13 @@
 
 use serde_json::Value;
 
-use crate::apiserver::cel::check::Type;
-use crate::apiserver::cel::{self, Budget, Program};
-use crate::apiserver::patch;
-use crate::apiserver::protobuf;
-use crate::apiserver::schema::builtin;
-use crate::apiserver::selectors::{FieldSelector, LabelSelector};
+use crate::apimachinery::cel;
+use crate::apimachinery::cel::check::Type;
+use crate::apimachinery::cel::{Budget, Program};
+use crate::apimachinery::patch;
+use crate::apimachinery::protobuf;
+use crate::apimachinery::schema::builtin;
+use crate::apimachinery::selectors::{FieldSelector, LabelSelector};
 
 /// Steps an expression may take here.
 const STEPS: u64 = 100_000;

@@ -7,26 +7,39 @@
 //! - [`scheduler`]: which pods fit
 //! - [`snapshot`]: the whole state in one file, and back
 //!
+//! From the ground up; a test holds the arrows:
+//! - `store`: objects as bytes, revisions, a file
+//! - `apimachinery`: what the Kubernetes API means, without state
+//! - `registry`: the state, and the one way to change it: identity, admission, quota
+//! - `http`: the API server as clients see it
+//! - `controllers`: act through the registry, each as itself
+//! - [`scheduler`] and [`node`]: act through a `kube::Client`, each as itself
+//!
 //! It never listens beyond loopback, never answers without credentials (health and version excepted), and never stores a kind it cannot
 //! honour without saying so.
 
 mod api;
-mod apiserver;
+mod apimachinery;
 #[doc(hidden)]
 pub mod clock;
 mod cluster;
 mod controllers;
+mod events;
 #[doc(hidden)]
 pub mod fuzz;
+mod http;
 pub mod kubelet;
+#[cfg(test)]
+mod layers;
 pub mod node;
 mod place;
+mod registry;
 pub mod scheduler;
 pub mod snapshot;
 mod store;
 mod watched;
 
 pub use api::{ApiConfig, ApiServer, ClusterError};
-pub use apiserver::tls::PkiError;
 pub use cluster::{Cluster, ClusterConfig};
+pub use http::tls::PkiError;
 pub use store::DiskError;

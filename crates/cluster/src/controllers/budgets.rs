@@ -9,13 +9,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::client::Client;
 use super::facts::{Condition, PodFacts, read, resolve};
-use super::hands::Hands;
 use super::ownership::JustMeta;
 use super::work::{Controller, Settled};
-use crate::apiserver::meta::rfc3339;
-use crate::apiserver::selectors::LabelSelector;
-use crate::apiserver::server::Server;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::registry::Registry;
 use crate::store::{Event, Interest, Key, ResourceKey, Store};
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
@@ -24,7 +23,7 @@ const EVICTION_TAKES: SignedDuration = SignedDuration::from_mins(2);
 
 /// The controller of PodDisruptionBudgets.
 pub(super) struct Budgets {
-    hands: Hands,
+    client: Client,
 }
 
 /// Sizes of the controllers of a budget's pods, or why they cannot be determined.
@@ -32,15 +31,15 @@ type Expected = Result<i64, String>;
 
 impl Budgets {
     /// A controller of this server's budgets.
-    pub fn new(server: &Arc<Server>) -> Budgets {
+    pub fn new(registry: &Arc<Registry>) -> Budgets {
         Budgets {
-            hands: Hands::new(server, "disruption-controller"),
+            client: Client::new(registry, "disruption-controller"),
         }
     }
 
     /// How many pods the controllers of these pods want.
     fn expected(&self, namespace: &str, pods: &[PodFacts]) -> Expected {
-        let store = &self.hands.server.store;
+        let store = &self.client.registry.store;
         let mut sizes: BTreeMap<String, i64> = BTreeMap::new();
         for pod in pods {
             let mut owner = pod.metadata.controller().cloned();
@@ -187,7 +186,7 @@ impl Controller for Budgets {
     }
 
     async fn settle(self: Arc<Self>, key: Key) -> Settled {
-        let store = &self.hands.server.store;
+        let store = &self.client.registry.store;
         let Some(object) = store.get(&key) else { return Ok(None) };
         let mut budget = object.value();
         let pods: Vec<PodFacts> = match selects(&budget) {
@@ -204,20 +203,13 @@ impl Controller for Budgets {
         let (status, later) = status(&budget, &pods, &expected, crate::clock::now());
         if status != budget["status"] {
             budget["status"] = status;
-            match self.hands.replace_status(BUDGETS, &budget).await {
+            match self.client.update_status(BUDGETS, &budget).await {
                 Err(refusal) if matches!(refusal.code, 404 | 409) => return Ok(Some(Duration::ZERO)),
                 other => drop(other?),
             }
         }
         Ok(later.and_then(|time| Duration::try_from(time).ok()))
     }
-}
-
-/// Notes in a budget's status that a pod is being evicted.
-pub(crate) fn draw(budget: &mut Value, pod: &str, now: Timestamp) {
-    let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
-    budget["status"]["disruptionsAllowed"] = (allowed - 1).into();
-    budget["status"]["disruptedPods"][pod] = rfc3339(now).into();
 }
 
 #[cfg(test)]
@@ -269,7 +261,7 @@ mod tests {
         let now = "2026-01-01T00:01:00Z".parse().unwrap();
         let mut budget =
             json!({"metadata": {"generation": 1}, "spec": {"minAvailable": 1}, "status": {"disruptionsAllowed": 1}});
-        draw(&mut budget, "a", now);
+        crate::registry::eviction::draw(&mut budget, "a", now);
         assert_eq!(budget["status"]["disruptionsAllowed"], 0);
         let (after, later) = status(&budget, &[pod("a", true), pod("b", true)], &Ok(2), now);
         assert_eq!(

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::hands::Hands;
+use super::client::Client;
 use super::work::{Controller, Settled};
-use crate::apiserver::server::Server;
+use crate::registry::Registry;
 use crate::store::{Event, EventKind, Interest, Key, ResourceKey, Store};
 
 const PODS: &str = "pods";
@@ -14,14 +14,14 @@ const CLAIMS: &str = "persistentvolumeclaims";
 
 /// The controller of ephemeral volumes.
 pub(super) struct Ephemeral {
-    hands: Hands,
+    client: Client,
 }
 
 impl Ephemeral {
     /// A controller of this server's pods.
-    pub fn new(server: &Arc<Server>) -> Ephemeral {
+    pub fn new(registry: &Arc<Registry>) -> Ephemeral {
         Ephemeral {
-            hands: Hands::new(server, "ephemeral-volume-controller"),
+            client: Client::new(registry, "ephemeral-volume-controller"),
         }
     }
 }
@@ -78,7 +78,7 @@ impl Controller for Ephemeral {
     }
 
     async fn settle(self: Arc<Self>, key: Key) -> Settled {
-        let store = &self.hands.server.store;
+        let store = &self.client.registry.store;
         let Some(object) = store.get(&key) else { return Ok(None) };
         // Nearly every pod has none: that is seen without reading it.
         let sign = b"\"volumeClaimTemplate\"";
@@ -92,12 +92,12 @@ impl Controller for Ephemeral {
             if store.get(&Key::new(&CLAIMS.into(), &key.namespace, name)).is_some() {
                 continue;
             }
-            match self.hands.create(CLAIMS, &key.namespace, &claim).await {
+            match self.client.create(CLAIMS, &key.namespace, &claim).await {
                 Ok(_) => {}
                 Err(refusal) if refusal.code == 409 => {}
                 Err(refusal) => {
                     let message = format!("ephemeral volume controller failed to create PVC {name}: {refusal}");
-                    self.hands.say(&pod, true, "FailedBinding", message);
+                    self.client.event(&pod, true, "FailedBinding", message);
                     return Err(refusal.to_string());
                 }
             }

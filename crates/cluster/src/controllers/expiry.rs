@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::note;
-use crate::apiserver::server::Server;
+use crate::registry::Registry;
 use crate::store::{ResourceKey, Write, WriteKind};
 
 /// How long an event is kept after it was last seen.
@@ -15,17 +15,17 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(server: Arc<Server>) {
+pub(super) async fn run(registry: Arc<Registry>) {
     let key: ResourceKey = "events".into();
-    let mut jumps = server.jumps.subscribe();
+    let mut jumps = registry.jumps.subscribe();
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             Ok(()) = jumps.changed() => {}
-            () = server.stopping.cancelled() => return,
+            () = registry.stopping.cancelled() => return,
         }
         let now = crate::clock::now();
-        for event in server.store.list(&key, None, None, usize::MAX, |_| true).items {
+        for event in registry.store.list(&key, None, None, usize::MAX, |_| true).items {
             let mut value = event.value();
             if !is_old(&value, now) {
                 continue;
@@ -33,7 +33,7 @@ pub(super) async fn run(server: Arc<Server>) {
             let kind = WriteKind::Delete {
                 expected: event.revision,
             };
-            let done = server
+            let done = registry
                 .store
                 .write(Write::new(event.key.clone(), kind, &mut value))
                 .await;

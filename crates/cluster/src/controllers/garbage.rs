@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Cursor, News, note, update};
-use crate::apiserver::handlers::finish_deletion;
-use crate::apiserver::server::Server;
-use crate::apiserver::status::ApiError;
+use super::client::Client;
+use super::{Cursor, News, note};
+use crate::apimachinery::status::Status;
+use crate::registry::Registry;
 use crate::store::{Event, EventKind, Interest, Key, Object};
 
 /// Who owns what, by UID.
@@ -54,15 +54,16 @@ impl Graph {
     }
 }
 
-pub(super) async fn run(server: Arc<Server>) {
-    let mut cursor = Cursor::new(&server, Interest::All);
-    let mut graph = look(&server).await;
+pub(super) async fn run(registry: Arc<Registry>) {
+    let client = Client::new(&registry, "generic-garbage-collector");
+    let mut cursor = Cursor::new(&registry, Interest::All);
+    let mut graph = look(&client).await;
     while let Some(news) = cursor.next().await {
         match news {
-            News::LookAgain => graph = look(&server).await,
+            News::LookAgain => graph = look(&client).await,
             News::Events(events) => {
                 for event in events {
-                    handle(&server, &mut graph, &event).await;
+                    handle(&client, &mut graph, &event).await;
                 }
             }
         }
@@ -70,22 +71,22 @@ pub(super) async fn run(server: Arc<Server>) {
 }
 
 /// Reads everything, and deals with what is already waiting.
-async fn look(server: &Arc<Server>) -> Graph {
+async fn look(client: &Client) -> Graph {
     let mut graph = Graph::default();
     let mut all = Vec::new();
-    server.store.for_each(|object| {
+    client.registry.store.for_each(|object| {
         graph.add(object);
         if object.fields.deleting || !object.fields.owners.is_empty() {
             all.push(object.clone());
         }
     });
     for object in all {
-        examine(server, &graph, &object).await;
+        examine(client, &graph, &object).await;
     }
     graph
 }
 
-async fn handle(server: &Arc<Server>, graph: &mut Graph, event: &Event) {
+async fn handle(client: &Client, graph: &mut Graph, event: &Event) {
     let object = &event.object;
     if let Some(previous) = &event.previous
         && (previous.fields.owners != object.fields.owners || event.kind == EventKind::Deleted)
@@ -96,13 +97,13 @@ async fn handle(server: &Arc<Server>, graph: &mut Graph, event: &Event) {
         let dependents = graph.dependents.get(&object.fields.uid).cloned().unwrap_or_default();
         graph.alive.remove(&object.fields.uid);
         for key in dependents {
-            if let Some(dependent) = server.store.get(&key) {
-                note("garbage", &dependent, release(server, graph, &dependent).await);
+            if let Some(dependent) = client.registry.store.get(&key) {
+                note("garbage", &dependent, release(client, graph, &dependent).await);
             }
         }
         // The owner may have waited for this one.
         for owner in &object.fields.owners {
-            settle_foreground_owner(server, graph, owner).await;
+            settle_foreground_owner(client, graph, owner).await;
         }
         return;
     }
@@ -115,14 +116,14 @@ async fn handle(server: &Arc<Server>, graph: &mut Graph, event: &Event) {
             .iter()
             .filter(|owner| !object.fields.owners.contains(owner))
         {
-            settle_foreground_owner(server, graph, owner).await;
+            settle_foreground_owner(client, graph, owner).await;
         }
     }
-    examine(server, graph, object).await;
+    examine(client, graph, object).await;
 }
 
 /// Deals with one object that is ending or owned.
-async fn examine(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) {
+async fn examine(client: &Client, graph: &Graph, object: &Arc<Object>) {
     if object.fields.deleting {
         let value = object.value();
         let has = |name: &str| {
@@ -131,9 +132,9 @@ async fn examine(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) {
                 .is_some_and(|list| list.iter().any(|finalizer| finalizer == name))
         };
         if has("orphan") {
-            note("garbage", object, orphan(server, graph, object).await);
+            note("garbage", object, orphan(client, graph, object).await);
         } else if has("foregroundDeletion") {
-            note("garbage", object, foreground(server, graph, object).await);
+            note("garbage", object, foreground(client, graph, object).await);
         }
     }
     if object
@@ -142,7 +143,7 @@ async fn examine(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) {
         .iter()
         .any(|owner| !graph.has_owner(owner, &object.key))
     {
-        note("garbage", object, release(server, graph, object).await);
+        note("garbage", object, release(client, graph, object).await);
     }
 }
 
@@ -156,53 +157,56 @@ fn without_finalizer(value: &mut Value, name: &str) -> bool {
 }
 
 /// Takes an owner away from everything it owns, then lets it go.
-async fn orphan(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) -> Result<(), ApiError> {
-    let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
+async fn orphan(client: &Client, graph: &Graph, owner: &Arc<Object>) -> Result<(), Status> {
     for key in graph.dependents_of(owner) {
-        let Some(dependent) = server.store.get(&key) else {
+        let Some(dependent) = client.registry.store.get(&key) else {
             continue;
         };
-        update(server, &dependent, |value| {
-            drop_owners(value, |uid| uid == &*owner.fields.uid)
-        })
-        .await
-        .map_err(failed)?;
+        client
+            .change(&dependent, "", |value| {
+                drop_owners(value, |uid| uid == &*owner.fields.uid)
+            })
+            .await?;
     }
-    update(server, owner, |value| without_finalizer(value, "orphan"))
+    client
+        .change(owner, "", |value| without_finalizer(value, "orphan"))
         .await
-        .map_err(failed)
 }
 
 /// Deletes everything an owner owns; the owner goes when those that block it are gone.
-async fn foreground(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) -> Result<(), ApiError> {
+async fn foreground(client: &Client, graph: &Graph, owner: &Arc<Object>) -> Result<(), Status> {
     for key in graph.dependents_of(owner) {
-        if let Some(dependent) = server.store.get(&key).filter(|dependent| !dependent.fields.deleting) {
-            delete(server, &dependent, "Foreground").await?;
+        if let Some(dependent) = client
+            .registry
+            .store
+            .get(&key)
+            .filter(|dependent| !dependent.fields.deleting)
+        {
+            delete(client, &dependent, "Foreground").await?;
         }
     }
     // Deleting may have been immediate; what is left and says so blocks, unless it waits for this owner itself.
     let mut blocked = false;
     for key in graph.dependents_of(owner) {
-        let Some(dependent) = server.store.get(&key) else {
+        let Some(dependent) = client.registry.store.get(&key) else {
             continue;
         };
         let value = dependent.value();
         let mut owners = value["metadata"]["ownerReferences"].as_array().into_iter().flatten();
         let blocks =
             owners.any(|reference| reference["uid"] == *owner.fields.uid && reference["blockOwnerDeletion"] == true);
-        blocked |= blocks && !waits_for(server, graph, &dependent, owner);
+        blocked |= blocks && !waits_for(client, graph, &dependent, owner);
     }
     if blocked {
         return Ok(());
     }
-    let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
-    update(server, owner, |value| without_finalizer(value, "foregroundDeletion"))
+    client
+        .change(owner, "", |value| without_finalizer(value, "foregroundDeletion"))
         .await
-        .map_err(failed)
 }
 
 /// Whether an object that is being deleted waits, over its own dependents, for another: then neither may wait for the other.
-fn waits_for(server: &Server, graph: &Graph, object: &Arc<Object>, other: &Object) -> bool {
+fn waits_for(client: &Client, graph: &Graph, object: &Arc<Object>, other: &Object) -> bool {
     let mut seen = HashSet::new();
     let mut next = vec![object.clone()];
     while let Some(object) = next.pop() {
@@ -213,31 +217,31 @@ fn waits_for(server: &Server, graph: &Graph, object: &Arc<Object>, other: &Objec
             if key == other.key {
                 return true;
             }
-            next.extend(server.store.get(&key));
+            next.extend(client.registry.store.get(&key));
         }
     }
     false
 }
 
-async fn settle_foreground_owner(server: &Arc<Server>, graph: &Graph, uid: &str) {
-    let owner = graph.alive.get(uid).and_then(|key| server.store.get(key));
+async fn settle_foreground_owner(client: &Client, graph: &Graph, uid: &str) {
+    let owner = graph.alive.get(uid).and_then(|key| client.registry.store.get(key));
     if let Some(owner) = owner.filter(|owner| owner.fields.deleting && *owner.fields.uid == *uid) {
-        examine_foreground(server, graph, &owner).await;
+        examine_foreground(client, graph, &owner).await;
     }
 }
 
-async fn examine_foreground(server: &Arc<Server>, graph: &Graph, owner: &Arc<Object>) {
+async fn examine_foreground(client: &Client, graph: &Graph, owner: &Arc<Object>) {
     let value = owner.value();
     let waits = value["metadata"]["finalizers"]
         .as_array()
         .is_some_and(|list| list.iter().any(|name| name == "foregroundDeletion"));
     if waits {
-        note("garbage", owner, foreground(server, graph, owner).await);
+        note("garbage", owner, foreground(client, graph, owner).await);
     }
 }
 
 /// An object some of whose owners are gone: it goes if none is left, else it loses those references.
-async fn release(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) -> Result<(), ApiError> {
+async fn release(client: &Client, graph: &Graph, object: &Arc<Object>) -> Result<(), Status> {
     if object.fields.owners.is_empty() {
         return Ok(());
     }
@@ -246,12 +250,9 @@ async fn release(server: &Arc<Server>, graph: &Graph, object: &Arc<Object>) -> R
         if object.fields.deleting {
             return Ok(());
         }
-        return delete(server, object, "Background").await;
+        return delete(client, object, "Background").await;
     }
-    let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
-    update(server, object, |value| drop_owners(value, gone))
-        .await
-        .map_err(failed)
+    client.change(object, "", |value| drop_owners(value, gone)).await
 }
 
 fn drop_owners(value: &mut Value, gone: impl Fn(&str) -> bool) -> bool {
@@ -272,12 +273,12 @@ fn drop_owners(value: &mut Value, gone: impl Fn(&str) -> bool) -> bool {
     changed
 }
 
-async fn delete(server: &Arc<Server>, object: &Object, propagation: &str) -> Result<(), ApiError> {
-    let registry = server.registry();
-    let Some(resource) = registry.by_key(&object.key.resource) else {
+async fn delete(client: &Client, object: &Object, propagation: &str) -> Result<(), Status> {
+    // The definition of a custom resource may be gone already.
+    if client.registry.resources().by_key(&object.key.resource).is_none() {
         return Ok(());
-    };
-    finish_deletion(server, &resource, &object.key, &object.fields.uid, propagation).await
+    }
+    client.delete_object(object, propagation).await
 }
 
 #[cfg(test)]

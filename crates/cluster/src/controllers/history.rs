@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::deployments::revisions::{hash, same_template};
 use super::facts::{Meta, controller_reference};
-use super::hands::{Hands, Refusal};
 use super::ownership::{HasMeta, claimed};
-use crate::apiserver::selectors::LabelSelector;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::apimachinery::status::Status;
 
 const REVISIONS: &str = "controllerrevisions.apps";
 
@@ -34,9 +35,9 @@ impl Revision {
 }
 
 /// The revisions of an owner, the oldest first, with the current template as the last; it is stored if it is not yet.
-pub(super) async fn revisions(hands: &Hands, owner: &Value) -> Result<Vec<Revision>, Refusal> {
+pub(super) async fn revisions(client: &Client, owner: &Value) -> Result<Vec<Revision>, Status> {
     let selector = LabelSelector::from_selector(&owner["spec"]["selector"]);
-    let found = claimed::<Revision>(hands, owner, &selector, REVISIONS, |_| true).await?;
+    let found = claimed::<Revision>(client, owner, &selector, REVISIONS, |_| true).await?;
     let mut revisions: Vec<Revision> = found.into_iter().map(|(_, revision)| revision).collect();
     revisions.sort_by_key(|revision| (revision.revision, revision.metadata.name.clone()));
     let template = &owner["spec"]["template"];
@@ -49,7 +50,7 @@ pub(super) async fn revisions(hands: &Hands, owner: &Value) -> Result<Vec<Revisi
         if current.revision < highest {
             // A template of before is the newest again.
             let patch = json!({"metadata": {"uid": current.metadata.uid}, "revision": highest + 1});
-            hands
+            client
                 .patch(REVISIONS, &current.metadata.namespace, &current.metadata.name, &patch)
                 .await?;
             current.revision = highest + 1;
@@ -67,20 +68,20 @@ pub(super) async fn revisions(hands: &Hands, owner: &Value) -> Result<Vec<Revisi
         "metadata": {"name": name, "labels": labels, "ownerReferences": [controller_reference(owner)]},
         "data": {"spec": {"template": stored}}});
     let namespace = owner["metadata"]["namespace"].as_str().unwrap_or_default();
-    let made = hands.create(REVISIONS, namespace, &value).await?;
+    let made = client.create(REVISIONS, namespace, &value).await?;
     revisions.push(serde_json::from_value(made).unwrap_or_default());
     Ok(revisions)
 }
 
 /// Deletes the oldest revisions that nothing uses, beyond the limit.
-pub(super) async fn forget(hands: &Hands, revisions: &[Revision], used: &[&str], limit: usize) -> Result<(), Refusal> {
+pub(super) async fn forget(client: &Client, revisions: &[Revision], used: &[&str], limit: usize) -> Result<(), Status> {
     let idle: Vec<&Revision> = revisions
         .iter()
         .filter(|revision| !used.contains(&revision.metadata.name.as_str()))
         .collect();
     for revision in idle.iter().take(idle.len().saturating_sub(limit)) {
         let meta = &revision.metadata;
-        hands
+        client
             .delete(REVISIONS, &meta.namespace, &meta.name, &meta.uid, "Background")
             .await?;
     }

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::facts::{Meta, PodFacts, controller_reference, read};
-use super::hands::{Hands, Refusal};
-use crate::apiserver::selectors::LabelSelector;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::apimachinery::status::Status;
 use crate::store::{Event, Key, Object, ResourceKey, Store};
 
 /// What is done about one object.
@@ -60,17 +61,17 @@ impl HasMeta for JustMeta {
 
 /// The objects of a resource that belong to `owner`, after adopting and releasing. `admit` says which are looked at.
 pub(super) async fn claimed<T: HasMeta>(
-    hands: &Hands,
+    client: &Client,
     owner: &Value,
     selector: &LabelSelector,
     plural: &str,
     admit: impl Fn(&T) -> bool,
-) -> Result<Vec<(Arc<Object>, T)>, Refusal> {
+) -> Result<Vec<(Arc<Object>, T)>, Status> {
     let identity: JustMeta = serde_json::from_value(json!({"metadata": owner["metadata"]})).unwrap_or_default();
     let meta = identity.metadata;
     let key: ResourceKey = plural.into();
-    let list = hands
-        .server
+    let list = client
+        .registry
         .store
         .list(&key, Some(&meta.namespace), None, usize::MAX, |object| {
             object.fields.owners.iter().any(|uid| **uid == *meta.uid)
@@ -88,12 +89,12 @@ pub(super) async fn claimed<T: HasMeta>(
             Claim::Release => {
                 let patch = json!({"metadata": {"uid": &*object.fields.uid,
                     "ownerReferences": [{"$patch": "delete", "uid": meta.uid}]}});
-                gone_is_fine(hands.patch(plural, &meta.namespace, &object.key.name, &patch).await)?;
+                gone_is_fine(client.patch(plural, &meta.namespace, &object.key.name, &patch).await)?;
             }
             Claim::Adopt => {
                 let patch = json!({"metadata": {"uid": &*object.fields.uid,
                     "ownerReferences": [controller_reference(owner)]}});
-                if gone_is_fine(hands.patch(plural, &meta.namespace, &object.key.name, &patch).await)? {
+                if gone_is_fine(client.patch(plural, &meta.namespace, &object.key.name, &patch).await)? {
                     kept.push((object, facts));
                 }
             }
@@ -103,7 +104,7 @@ pub(super) async fn claimed<T: HasMeta>(
 }
 
 /// Whether it was done; an object that is gone or replaced is not a failure.
-fn gone_is_fine(done: Result<Value, Refusal>) -> Result<bool, Refusal> {
+fn gone_is_fine(done: Result<Value, Status>) -> Result<bool, Status> {
     match done {
         Ok(_) => Ok(true),
         Err(refusal) if matches!(refusal.code, 404 | 409 | 422) => Ok(false),

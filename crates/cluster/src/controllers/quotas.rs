@@ -8,28 +8,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::hands::Hands;
+use super::client::Client;
 use super::work::{Controller, Settled};
-use crate::apiserver::allowance::ledger::limits;
-use crate::apiserver::allowance::quota::usage;
-use crate::apiserver::allowance::resources::{read, written};
-use crate::apiserver::server::Server;
+use crate::apimachinery::allowance::quota::usage;
+use crate::apimachinery::allowance::resources::{read, written};
+use crate::registry::Registry;
+use crate::registry::ledger::limits;
 use crate::store::{Event, EventKind, Interest, Key, ResourceKey, Store};
 
 const QUOTAS: &str = "resourcequotas";
 
 /// The controller of ResourceQuotas.
 pub(super) struct Quotas {
-    hands: Hands,
+    client: Client,
     /// Quotas to count again.
     stale: Mutex<HashSet<Key>>,
 }
 
 impl Quotas {
     /// A controller of this server's quotas.
-    pub fn new(server: &Arc<Server>) -> Quotas {
+    pub fn new(registry: &Arc<Registry>) -> Quotas {
         Quotas {
-            hands: Hands::new(server, "resourcequota-controller"),
+            client: Client::new(registry, "resourcequota-controller"),
             stale: Mutex::default(),
         }
     }
@@ -57,8 +57,8 @@ impl Controller for Quotas {
         if quotas.is_empty() {
             return Vec::new();
         }
-        let registry = self.hands.server.registry();
-        let Some(resource) = registry.by_key(&object.key.resource) else {
+        let resources = self.client.registry.resources();
+        let Some(resource) = resources.by_key(&object.key.resource) else {
             return Vec::new();
         };
         let before = event.previous.as_ref().map(|previous| previous.value());
@@ -89,22 +89,22 @@ impl Controller for Quotas {
     }
 
     async fn settle(self: Arc<Self>, key: Key) -> Settled {
-        let server = &self.hands.server;
+        let registry = &self.client.registry;
         let again = self.stale.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        let Some(object) = server.store.get(&key) else {
+        let Some(object) = registry.store.get(&key) else {
             return Ok(None);
         };
         let mut quota = object.value();
-        let registry = server.registry();
+        let resources = registry.resources();
         let used = if again {
-            server
+            registry
                 .ledger
-                .recount(&server.store, &registry, &key.namespace, &quota)
+                .recount(&registry.store, &resources, &key.namespace, &quota)
                 .await
         } else {
-            server
+            registry
                 .ledger
-                .used(&server.store, &registry, &key.namespace, &quota)
+                .used(&registry.store, &resources, &key.namespace, &quota)
                 .await
         };
         let hard = &quota["spec"]["hard"];
@@ -124,7 +124,7 @@ impl Controller for Quotas {
             return Ok(None);
         }
         quota["status"] = status;
-        match self.hands.replace_status(QUOTAS, &quota).await {
+        match self.client.update_status(QUOTAS, &quota).await {
             Err(refusal) if matches!(refusal.code, 404 | 409) => Ok(None),
             other => Ok(other.map(|_| None)?),
         }

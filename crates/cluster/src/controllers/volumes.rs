@@ -8,37 +8,46 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Cursor, News, ephemeral, note, update};
-use crate::apiserver::handlers::{finish_deletion, store_new};
-use crate::apiserver::meta::{now, suffix};
-use crate::apiserver::server::Server;
-use crate::apiserver::status::ApiError;
+use super::client::Client;
+use super::{Cursor, News, ephemeral, note};
+use crate::apimachinery::meta::now;
+use crate::apimachinery::status::Status;
+use crate::registry::Registry;
 use crate::store::{EventKind, Interest, Key, Object, ResourceKey};
 
 /// Provisioner of the classes we serve.
 const PROVISIONER: &str = "stoke.dev/local";
 const PROTECTION: &str = "kubernetes.io/pvc-protection";
-/// Time between two events that say the same of a waiting claim.
-const SAY_AGAIN: Duration = Duration::from_secs(15);
+/// Annotation of a claim that has its volume.
+const BOUND: &str = "pv.kubernetes.io/bind-completed";
+const VOLUMES: &str = "persistentvolumes";
+/// Time between two events about the same waiting claim.
+const REPORT_AGAIN: Duration = Duration::from_secs(15);
 
 struct Volumes {
-    server: Arc<Server>,
+    registry: Arc<Registry>,
+    /// Binds claims and volumes, and speaks of them.
+    binder: Client,
+    /// Lets claims go that no pod uses any more.
+    protector: Client,
     directory: PathBuf,
-    said: BTreeMap<Key, tokio::time::Instant>,
+    reported: BTreeMap<Key, tokio::time::Instant>,
 }
 
-pub(super) async fn run(server: Arc<Server>, directory: PathBuf) {
+pub(super) async fn run(registry: Arc<Registry>, directory: PathBuf) {
     let resources = [
         "persistentvolumeclaims",
         "storageclasses.storage.k8s.io",
         "persistentvolumes",
         "pods",
     ];
-    let mut cursor = Cursor::new(&server, Interest::of(&resources));
+    let mut cursor = Cursor::new(&registry, Interest::of(&resources));
     let mut volumes = Volumes {
-        server,
+        binder: Client::new(&registry, "persistentvolume-binder"),
+        protector: Client::new(&registry, "pvc-protection-controller"),
+        registry,
         directory,
-        said: BTreeMap::new(),
+        reported: BTreeMap::new(),
     };
     volumes.look().await;
     while let Some(news) = cursor.next().await {
@@ -51,7 +60,7 @@ pub(super) async fn run(server: Arc<Server>, directory: PathBuf) {
             match (&*object.key.resource, event.kind) {
                 ("persistentvolumeclaims", EventKind::Deleted) => volumes.reclaim(object).await,
                 ("persistentvolumeclaims", _) => {
-                    if let Some(claim) = volumes.server.store.get(&object.key) {
+                    if let Some(claim) = volumes.registry.store.get(&object.key) {
                         volumes.settle(&claim).await;
                     }
                 }
@@ -67,7 +76,7 @@ pub(super) async fn run(server: Arc<Server>, directory: PathBuf) {
 impl Volumes {
     async fn look(&mut self) {
         for claim in self
-            .server
+            .registry
             .store
             .list(&"persistentvolumeclaims".into(), None, None, usize::MAX, |_| true)
             .items
@@ -79,7 +88,7 @@ impl Volumes {
     async fn look_at_ending(&mut self, namespace: &str) {
         let key: ResourceKey = "persistentvolumeclaims".into();
         for claim in self
-            .server
+            .registry
             .store
             .list(&key, Some(namespace), None, usize::MAX, |claim| claim.fields.deleting)
             .items
@@ -92,7 +101,7 @@ impl Volumes {
         let value = claim.value();
         if claim.fields.deleting {
             if !self.in_use(claim) {
-                let done = update(&self.server, claim, |value| {
+                let done = self.protector.change(claim, "", |value| {
                     let Some(list) = value["metadata"].get_mut("finalizers").and_then(Value::as_array_mut) else {
                         return false;
                     };
@@ -108,13 +117,13 @@ impl Volumes {
             return;
         }
         let done = self.bind(claim, &value).await;
-        note("volumes", claim, done.map_err(|error| error.message));
+        note("volumes", claim, done);
     }
 
     fn in_use(&self, claim: &Object) -> bool {
         let namespace = &*claim.key.namespace;
         let pods = self
-            .server
+            .registry
             .store
             .list(&"pods".into(), Some(namespace), None, usize::MAX, |_| true)
             .items;
@@ -129,7 +138,7 @@ impl Volumes {
         })
     }
 
-    async fn bind(&mut self, claim: &Arc<Object>, value: &Value) -> Result<(), ApiError> {
+    async fn bind(&mut self, claim: &Arc<Object>, value: &Value) -> Result<(), Status> {
         if let Some(volume) = self.existing_volume(claim, value) {
             return self.join(claim, &volume).await;
         }
@@ -140,18 +149,18 @@ impl Volumes {
                 .is_some_and(|name| !name.is_empty())
         {
             let message = "no persistent volumes available for this claim and no storage class is set";
-            self.say(claim, value, "Normal", "FailedBinding", message).await;
+            self.report(claim, value, false, "FailedBinding", message);
             return Ok(());
         }
         let key: ResourceKey = "storageclasses.storage.k8s.io".into();
         let Some(class) = self
-            .server
+            .registry
             .store
             .get(&Key::new(&key, "", class_name))
             .map(|class| class.value())
         else {
             let message = format!("storageclass.storage.k8s.io {class_name:?} not found");
-            self.say(claim, value, "Warning", "ProvisioningFailed", &message).await;
+            self.report(claim, value, true, "ProvisioningFailed", &message);
             return Ok(());
         };
         if class["provisioner"] != PROVISIONER {
@@ -159,7 +168,7 @@ impl Volumes {
                 "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.",
                 class["provisioner"].as_str().unwrap_or_default()
             );
-            self.say(claim, value, "Normal", "ExternalProvisioning", &message).await;
+            self.report(claim, value, false, "ExternalProvisioning", &message);
             return Ok(());
         }
         self.provision(claim, value, &class).await
@@ -171,11 +180,11 @@ impl Volumes {
         let size = |quantity: &Value| {
             quantity
                 .as_str()
-                .and_then(crate::apiserver::quantity::parse)
+                .and_then(crate::apimachinery::quantity::parse)
                 .unwrap_or(0)
         };
         let all = self
-            .server
+            .registry
             .store
             .list(&"persistentvolumes".into(), None, None, usize::MAX, |volume| {
                 !volume.fields.deleting
@@ -205,7 +214,7 @@ impl Volumes {
         })
     }
 
-    async fn provision(&mut self, claim: &Arc<Object>, value: &Value, class: &Value) -> Result<(), ApiError> {
+    async fn provision(&mut self, claim: &Arc<Object>, value: &Value, class: &Value) -> Result<(), Status> {
         let name = format!("pvc-{}", claim.fields.uid);
         let path = self.directory.join(&name);
         if let Err(cause) = make_directory(&path) {
@@ -214,59 +223,71 @@ impl Volumes {
                 class["metadata"]["name"].as_str().unwrap_or_default(),
                 path.display()
             );
-            self.say(claim, value, "Warning", "ProvisioningFailed", &message).await;
+            self.report(claim, value, true, "ProvisioningFailed", &message);
             return Ok(());
         }
-        let Some(resource) = self.server.registry().find("", "v1", "persistentvolumes") else {
-            return Ok(());
-        };
         let volume = json!({"metadata": {"name": name, "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER}},
             "spec": {"capacity": {"storage": value["spec"]["resources"]["requests"]["storage"]}, "accessModes": value["spec"]["accessModes"],
                 "persistentVolumeReclaimPolicy": class["reclaimPolicy"], "storageClassName": class["metadata"]["name"], "volumeMode": "Filesystem",
                 "hostPath": {"path": path, "type": "DirectoryOrCreate"},
                 "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": &*claim.key.namespace, "name": &*claim.key.name, "uid": &*claim.fields.uid}}});
-        let volume = store_new(&self.server, &resource, "", volume).await?;
+        match self.binder.create(VOLUMES, "", &volume).await {
+            // It was made before the claim could be bound.
+            Err(refusal) if refusal.reason == "AlreadyExists" => {}
+            made => drop(made?),
+        }
+        let key = Key::new(&VOLUMES.into(), "", &name);
+        let volume = self.registry.store.get(&key);
+        let volume = volume.ok_or_else(|| Status::not_found(VOLUMES, &name))?;
         let message = format!("Successfully provisioned volume {name}");
-        self.said.remove(&claim.key);
-        self.say(claim, value, "Normal", "ProvisioningSucceeded", &message)
-            .await;
+        self.reported.remove(&claim.key);
+        self.report(claim, value, false, "ProvisioningSucceeded", &message);
         self.join(claim, &volume).await
     }
 
     /// Binds a claim and a volume to each other.
-    async fn join(&self, claim: &Arc<Object>, volume: &Arc<Object>) -> Result<(), ApiError> {
-        let failed = |error: crate::store::WriteError| ApiError::internal(error.to_string());
+    async fn join(&self, claim: &Arc<Object>, volume: &Arc<Object>) -> Result<(), Status> {
         let reference = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": &*claim.key.namespace,
             "name": &*claim.key.name, "uid": &*claim.fields.uid});
-        update(&self.server, volume, |value| {
-            let same = value["status"]["phase"] == "Bound" && value["spec"]["claimRef"] == reference;
+        let reserve = |value: &mut Value| {
+            let same = value["spec"]["claimRef"] == reference;
             value["spec"]["claimRef"] = reference.clone();
+            !same
+        };
+        self.binder.change(volume, "", reserve).await?;
+        let bound = |value: &mut Value| {
+            let same = value["status"]["phase"] == "Bound";
             value["status"] = json!({"phase": "Bound", "lastPhaseTransitionTime": now()});
             !same
-        })
-        .await
-        .map_err(failed)?;
-        let volume_value = volume.value();
-        update(&self.server, claim, |value| {
-            let same = value["status"]["phase"] == "Bound";
-            value["spec"]["volumeName"] = (&*volume.key.name).into();
-            value["metadata"]["annotations"]["pv.kubernetes.io/bind-completed"] = "yes".into();
-            value["status"] = json!({"phase": "Bound", "accessModes": volume_value["spec"]["accessModes"], "capacity": volume_value["spec"]["capacity"]});
+        };
+        self.binder.change(volume, "status", bound).await?;
+        let name = &*volume.key.name;
+        let take = |value: &mut Value| {
+            let same = value["spec"]["volumeName"] == *name && value["metadata"]["annotations"][BOUND] == "yes";
+            value["spec"]["volumeName"] = name.into();
+            value["metadata"]["annotations"][BOUND] = "yes".into();
             !same
-        })
-        .await
-        .map_err(failed)
+        };
+        self.binder.change(claim, "", take).await?;
+        let spec = volume.value()["spec"].take();
+        let bound = |value: &mut Value| {
+            let same = value["status"]["phase"] == "Bound";
+            value["status"] =
+                json!({"phase": "Bound", "accessModes": spec["accessModes"], "capacity": spec["capacity"]});
+            !same
+        };
+        self.binder.change(claim, "status", bound).await
     }
 
     /// After a claim is gone, its volume goes with its directory (`Delete`) or is left as released.
     async fn reclaim(&mut self, claim: &Object) {
-        self.said.remove(&claim.key);
+        self.reported.remove(&claim.key);
         let value = claim.value();
         let Some(name) = value["spec"]["volumeName"].as_str() else {
             return;
         };
         let key = Key::new(&"persistentvolumes".into(), "", name);
-        let Some(volume) = self.server.store.get(&key) else {
+        let Some(volume) = self.registry.store.get(&key) else {
             return;
         };
         let spec = volume.value()["spec"].clone();
@@ -274,23 +295,24 @@ impl Volumes {
             return;
         }
         if spec["persistentVolumeReclaimPolicy"] != "Delete" || !name.starts_with("pvc-") {
-            let done = update(&self.server, &volume, |value| {
+            let done = self.binder.change(&volume, "status", |value| {
                 value["status"] = json!({"phase": "Released", "lastPhaseTransitionTime": now()});
                 true
             });
             note("volumes", &volume, done.await);
             return;
         }
-        let unprotected = update(&self.server, &volume, |value| {
+        let unprotected = self.binder.change(&volume, "", |value| {
             value["metadata"]
                 .as_object_mut()
                 .is_some_and(|fields| fields.shift_remove("finalizers").is_some())
         });
         note("volumes", &volume, unprotected.await);
-        if let Some(resource) = self.server.registry().find("", "v1", "persistentvolumes") {
-            let done = finish_deletion(&self.server, &resource, &key, &volume.fields.uid, "Background").await;
-            note("volumes", &volume, done.map_err(|error| error.message));
-        }
+        note(
+            "volumes",
+            &volume,
+            self.binder.delete_object(&volume, "Background").await,
+        );
         // Only directories that we made, named by the volume, are removed.
         let path = self.directory.join(name);
         let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(&path)).await;
@@ -299,23 +321,18 @@ impl Volumes {
         }
     }
 
-    /// Says something of a claim, unless it was said a moment ago.
-    async fn say(&mut self, claim: &Object, value: &Value, kind: &str, reason: &str, message: &str) {
+    /// Reports something about a claim, unless that was done a moment ago.
+    fn report(&mut self, claim: &Object, value: &Value, warning: bool, reason: &str, message: &str) {
         let moment = tokio::time::Instant::now();
-        if self.said.get(&claim.key).is_some_and(|last| moment - *last < SAY_AGAIN) {
+        if self
+            .reported
+            .get(&claim.key)
+            .is_some_and(|last| moment - *last < REPORT_AGAIN)
+        {
             return;
         }
-        self.said.insert(claim.key.clone(), moment);
-        let Some(resource) = self.server.registry().find("", "v1", "events") else {
-            return;
-        };
-        let event = json!({"metadata": {"name": format!("{}.{}{}", claim.key.name, suffix(), suffix())},
-            "involvedObject": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": &*claim.key.namespace,
-                "name": &*claim.key.name, "uid": &*claim.fields.uid, "resourceVersion": value["metadata"]["resourceVersion"]},
-            "type": kind, "reason": reason, "message": message, "source": {"component": "persistentvolume-controller"},
-            "reportingComponent": "persistentvolume-controller", "firstTimestamp": now(), "lastTimestamp": now(), "count": 1});
-        let done = store_new(&self.server, &resource, &claim.key.namespace, event).await;
-        note("volumes", claim, done.map(drop).map_err(|error| error.message));
+        self.reported.insert(claim.key.clone(), moment);
+        self.binder.event(value, warning, reason, message);
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
 use super::{Cursor, News};
-use crate::apiserver::server::Server;
+use crate::registry::Registry;
 use crate::store::{Event, Interest, Key, ResourceKey, Store};
 
 /// Objects of one controller settled at the same time.
@@ -49,19 +49,19 @@ pub(super) trait Controller: Send + Sync + 'static {
 }
 
 /// Runs a controller until the server stops.
-pub(super) async fn run<C: Controller>(server: Arc<Server>, controller: C) {
+pub(super) async fn run<C: Controller>(registry: Arc<Registry>, controller: C) {
     let controller = Arc::new(controller);
     let resource = controller.resource();
     let interest = match controller.sources() {
         Interest::All => Interest::All,
         Interest::Of(sources) => Interest::Of(sources.iter().chain([&resource]).cloned().collect()),
     };
-    let mut cursor = Cursor::new(&server, interest);
-    let mut jumps = server.jumps.subscribe();
+    let mut cursor = Cursor::new(&registry, interest);
+    let mut jumps = registry.jumps.subscribe();
     let mut queue = Queue::default();
     let mut tasks: JoinSet<Settled> = JoinSet::new();
     let mut keys: HashMap<Id, Key> = HashMap::new();
-    look(&server, &*controller, &mut queue);
+    look(&registry, &*controller, &mut queue);
     loop {
         let now = Instant::now();
         while tasks.len() < WORKERS
@@ -74,21 +74,21 @@ pub(super) async fn run<C: Controller>(server: Arc<Server>, controller: C) {
         tokio::select! {
             news = cursor.next() => match news {
                 None => return,
-                Some(News::LookAgain) => look(&server, &*controller, &mut queue),
+                Some(News::LookAgain) => look(&registry, &*controller, &mut queue),
                 Some(News::Events(events)) => {
                     let now = Instant::now();
                     for event in events {
                         let found = if event.object.key.resource == resource {
                             vec![event.object.key.clone()]
                         } else {
-                            controller.concerns(&server.store, &event)
+                            controller.concerns(&registry.store, &event)
                         };
                         found.into_iter().for_each(|key| queue.add(key, now));
                     }
                 }
             },
             // What was to be done at a time of the day may be due now, or long be over.
-            Ok(()) = jumps.changed() => look(&server, &*controller, &mut queue),
+            Ok(()) = jumps.changed() => look(&registry, &*controller, &mut queue),
             Some(done) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                 let (id, settled) = match done {
                     Ok((id, settled)) => (id, settled),
@@ -106,14 +106,14 @@ pub(super) async fn run<C: Controller>(server: Arc<Server>, controller: C) {
     }
 }
 
-fn look<C: Controller>(server: &Server, controller: &C, queue: &mut Queue) {
+fn look<C: Controller>(registry: &Registry, controller: &C, queue: &mut Queue) {
     let now = Instant::now();
-    let objects = server
+    let objects = registry
         .store
         .list(&controller.resource(), None, None, usize::MAX, |_| true)
         .items;
     let keys = objects.iter().map(|object| object.key.clone());
-    keys.chain(controller.strays(&server.store))
+    keys.chain(controller.strays(&registry.store))
         .for_each(|key| queue.add(key, now));
 }
 

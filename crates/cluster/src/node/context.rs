@@ -12,10 +12,10 @@ use super::address::Addresses;
 use super::capacity::Capacity;
 use super::configs::ConfigCache;
 use super::downward::Placement;
-use super::events::Recorder;
 use super::images::Images;
 use super::neighbourhood::Neighbourhood;
 use super::streams::Live;
+use crate::events::Recorder;
 
 /// The node's means, shared by the workers.
 pub(crate) struct Context {

@@ -11,7 +11,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::status::seconds;
+use crate::clock::seconds;
 
 /// How often the lease is renewed.
 const HEARTBEAT: Duration = Duration::from_secs(10);

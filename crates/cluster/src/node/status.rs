@@ -5,10 +5,10 @@ use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
     HostIP, Pod, PodCondition, PodIP, PodStatus, VolumeMountStatus,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decide::phase;
 use super::facts::{ContainerFacts, Ended, PodFacts, Role, State};
+use crate::clock::seconds;
 
 /// Where the pod is.
 #[derive(Debug, Clone, Copy)]
@@ -210,11 +210,6 @@ fn terminated(ended: &Ended) -> ContainerStateTerminated {
         signal: None,
         started_at: ended.started_at.map(seconds),
     }
-}
-
-/// A time in whole seconds, as Kubernetes keeps it.
-pub(crate) fn seconds(time: Timestamp) -> Time {
-    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
 
 #[cfg(test)]

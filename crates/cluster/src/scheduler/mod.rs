@@ -28,9 +28,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::clock::seconds;
+use crate::events::{Component, Recorder};
 use crate::node::claim_of;
-use crate::node::events::{Component, Recorder};
-use crate::node::status::seconds;
 use crate::watched::watched;
 use fit::{Claims, Decision, schedule};
 use neighbours::{Budget, Surroundings};

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::facts::{controller_reference, read};
-use super::hands::Hands;
 use super::ownership::owners_concerned;
 use super::work::{Controller, Settled};
-use crate::apiserver::server::Server;
+use crate::registry::Registry;
 use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{Child, Cron, decide};
 
@@ -25,19 +25,19 @@ const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
 /// The controller of CronJobs.
 pub(super) struct Crons {
-    hands: Hands,
+    client: Client,
 }
 
 impl Crons {
     /// A controller of this server's CronJobs.
-    pub fn new(server: &Arc<Server>) -> Crons {
+    pub fn new(registry: &Arc<Registry>) -> Crons {
         Crons {
-            hands: Hands::new(server, "cronjob-controller"),
+            client: Client::new(registry, "cronjob-controller"),
         }
     }
 
     async fn settle(&self, key: Key) -> Settled {
-        let store = &self.hands.server.store;
+        let store = &self.client.registry.store;
         let Some(object) = store.get(&key) else { return Ok(None) };
         let Some(cron) = read::<Cron>(&object) else {
             return Ok(None);
@@ -49,20 +49,22 @@ impl Crons {
         let children: Vec<Child> = owned.items.iter().filter_map(|job| read::<Child>(job)).collect();
         let decision = decide(&cron, &children, crate::clock::now());
         for (warning, reason, message) in &decision.events {
-            self.hands.say(&value, *warning, reason, message.clone());
+            self.client.event(&value, *warning, reason, message.clone());
         }
         for (name, uid) in &decision.delete {
-            self.hands.delete(JOBS, &key.namespace, name, uid, "Background").await?;
-            self.hands
-                .say(&value, false, "SuccessfulDelete", format!("Deleted job {name}"));
+            self.client
+                .delete(JOBS, &key.namespace, name, uid, "Background")
+                .await?;
+            self.client
+                .event(&value, false, "SuccessfulDelete", format!("Deleted job {name}"));
         }
         let mut status = decision.status;
         if let Some(due) = &decision.start {
             let job = job(&value, &due.name, &due.written);
-            let made = match self.hands.create(JOBS, &key.namespace, &job).await {
+            let made = match self.client.create(JOBS, &key.namespace, &job).await {
                 Ok(made) => {
-                    self.hands
-                        .say(&value, false, "SuccessfulCreate", format!("Created job {}", due.name));
+                    self.client
+                        .event(&value, false, "SuccessfulCreate", format!("Created job {}", due.name));
                     Some(made)
                 }
                 // Made by an earlier look whose status was not written.
@@ -74,8 +76,8 @@ impl Crons {
                 }
                 Err(refusal) if refusal.namespace_ends() => return Ok(None),
                 Err(refusal) => {
-                    self.hands
-                        .say(&value, true, "FailedCreate", format!("Error creating job: {refusal}"));
+                    self.client
+                        .event(&value, true, "FailedCreate", format!("Error creating job: {refusal}"));
                     return Err(refusal.message);
                 }
             };
@@ -93,7 +95,7 @@ impl Crons {
         }
         if wanted != value["status"] {
             value["status"] = wanted;
-            match self.hands.replace_status(CRONS, &value).await {
+            match self.client.update_status(CRONS, &value).await {
                 Err(refusal) if matches!(refusal.code, 404 | 409) => return Ok(Some(Duration::ZERO)),
                 other => drop(other?),
             }

@@ -11,13 +11,13 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::facts::{PodFacts, pod_from_template};
-use super::hands::Hands;
 use super::history::{forget, revisions};
 use super::ownership::{claimed, owners_concerned};
 use super::work::{Controller, Settled};
-use crate::apiserver::selectors::LabelSelector;
-use crate::apiserver::server::Server;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::registry::Registry;
 use crate::scheduler::tolerated;
 use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{HASH, NodeFacts, decide};
@@ -28,22 +28,22 @@ const TARGET: &str = "stoke.dev/daemon-node";
 
 /// The controller of DaemonSets.
 pub(super) struct DaemonSets {
-    hands: Hands,
+    client: Client,
 }
 
 impl DaemonSets {
     /// A controller of this server's DaemonSets.
-    pub fn new(server: &Arc<Server>) -> DaemonSets {
+    pub fn new(registry: &Arc<Registry>) -> DaemonSets {
         DaemonSets {
-            hands: Hands::new(server, "daemonset-controller"),
+            client: Client::new(registry, "daemonset-controller"),
         }
     }
 
     /// The nodes, and whether a pod of the set belongs on each.
     fn nodes(&self, template: &Value) -> Vec<NodeFacts> {
         let all = self
-            .hands
-            .server
+            .client
+            .registry
             .store
             .list(&"nodes".into(), None, None, usize::MAX, |_| true)
             .items;
@@ -120,7 +120,7 @@ impl Controller for DaemonSets {
     }
 
     async fn settle(self: Arc<Self>, key: Key) -> Settled {
-        let Some(object) = self.hands.server.store.get(&key) else {
+        let Some(object) = self.client.registry.store.get(&key) else {
             return Ok(None);
         };
         let mut set = object.value();
@@ -128,7 +128,7 @@ impl Controller for DaemonSets {
         if object.fields.deleting || selector.is_empty() {
             return Ok(None);
         }
-        let revisions = match revisions(&self.hands, &set).await {
+        let revisions = match revisions(&self.client, &set).await {
             Err(refusal) if refusal.namespace_ends() => return Ok(None),
             other => other?,
         };
@@ -138,7 +138,7 @@ impl Controller for DaemonSets {
             .last()
             .map(|revision| hash_of(&revision.metadata.name))
             .unwrap_or_default();
-        let claimed = claimed::<PodFacts>(&self.hands, &set, &selector, "pods", |_| true).await?;
+        let claimed = claimed::<PodFacts>(&self.client, &set, &selector, "pods", |_| true).await?;
         let pods: Vec<PodFacts> = claimed.into_iter().map(|(_, pod)| pod).collect();
         let decision = decide(
             &set,
@@ -155,20 +155,20 @@ impl Controller for DaemonSets {
                     .map_or("", |pod| pod.metadata.uid.as_str());
                 if failed {
                     let message = format!("Found failed daemon pod {}/{name}, will try to kill it", key.namespace);
-                    self.hands.say(&set, true, "FailedDaemonPod", message);
+                    self.client.event(&set, true, "FailedDaemonPod", message);
                 }
-                self.hands
+                self.client
                     .delete("pods", &key.namespace, name, uid, "Background")
                     .await?;
-                self.hands
-                    .say(&set, false, "SuccessfulDelete", format!("Deleted pod: {name}"));
+                self.client
+                    .event(&set, false, "SuccessfulDelete", format!("Deleted pod: {name}"));
             }
         }
         let made = decision.make.iter().map(|node| pod(&set, &update, node)).collect();
-        let failure = self.hands.create_pods(&set, &key.namespace, made).await.err();
+        let failure = self.client.create_pods(&set, &key.namespace, made).await.err();
         if decision.status != set["status"] {
             set["status"] = decision.status;
-            match self.hands.replace_status(SETS, &set).await {
+            match self.client.update_status(SETS, &set).await {
                 Err(refusal) if matches!(refusal.code, 404 | 409) => return Ok(Some(Duration::ZERO)),
                 other => drop(other?),
             }
@@ -185,7 +185,7 @@ impl Controller for DaemonSets {
         let limit = set["spec"]["revisionHistoryLimit"]
             .as_u64()
             .and_then(|limit| usize::try_from(limit).ok());
-        forget(&self.hands, &revisions, &used, limit.unwrap_or(10)).await?;
+        forget(&self.client, &revisions, &used, limit.unwrap_or(10)).await?;
         match failure {
             Some(refusal) if !refusal.namespace_ends() => Err(refusal.message),
             _ => Ok(decision.later.and_then(|time| Duration::try_from(time).ok())),

@@ -18,12 +18,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::facts::{PodFacts, read};
-use super::hands::{Hands, Refusal};
 use super::ownership::{claimed, owners_concerned};
 use super::work::{Controller, Settled};
-use crate::apiserver::selectors::LabelSelector;
-use crate::apiserver::server::Server;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::apimachinery::status::Status;
+use crate::registry::Registry;
 use crate::store::{Event, EventKind, Interest, Key, ResourceKey, Store};
 use decide::{Action, Observed, decide};
 use facts::{Deployment, Set};
@@ -34,19 +35,19 @@ const DEPLOYMENTS: &str = "deployments.apps";
 
 /// The controller of Deployments.
 pub(super) struct Deployments {
-    hands: Hands,
+    client: Client,
 }
 
 impl Deployments {
     /// A controller of this server's Deployments.
-    pub fn new(server: &Arc<Server>) -> Deployments {
+    pub fn new(registry: &Arc<Registry>) -> Deployments {
         Deployments {
-            hands: Hands::new(server, "deployment-controller"),
+            client: Client::new(registry, "deployment-controller"),
         }
     }
 
     async fn settle(&self, key: Key) -> Settled {
-        let store = &self.hands.server.store;
+        let store = &self.client.registry.store;
         let Some(object) = store.get(&key) else { return Ok(None) };
         let Some(deployment) = read::<Deployment>(&object) else {
             return Ok(None);
@@ -56,7 +57,7 @@ impl Deployments {
         if selector.is_empty() {
             return Ok(None);
         }
-        let claimed = claimed::<Set>(&self.hands, &value, &selector, SETS, |_| true).await?;
+        let claimed = claimed::<Set>(&self.client, &value, &selector, SETS, |_| true).await?;
         let mut sets: Vec<Set> = claimed.into_iter().map(|(_, set)| set).collect();
         sets.sort_by(|one, other| {
             let key = |set: &Set| (set.metadata.creation_timestamp, set.metadata.name.clone());
@@ -75,7 +76,7 @@ impl Deployments {
         };
         let decision = decide(&observed, crate::clock::now());
         for (warning, reason, message) in decision.events {
-            self.hands.say(&value, warning, reason, message);
+            self.client.event(&value, warning, reason, message);
         }
         let acted = !decision.actions.is_empty();
         let mut failure = None;
@@ -109,7 +110,7 @@ impl Deployments {
                 value["metadata"] = newest.value()["metadata"].clone();
             }
             value["status"] = wanted;
-            match self.hands.replace_status(DEPLOYMENTS, &value).await {
+            match self.client.update_status(DEPLOYMENTS, &value).await {
                 Err(refusal) if matches!(refusal.code, 404 | 409) => {}
                 other => drop(other?),
             }
@@ -128,8 +129,8 @@ impl Deployments {
         let mut counts = BTreeMap::new();
         for set in sets {
             let owned = self
-                .hands
-                .server
+                .client
+                .registry
                 .store
                 .list(&pods, Some(namespace), None, usize::MAX, |pod| {
                     pod.fields.owners.iter().any(|uid| **uid == *set.uid())
@@ -144,16 +145,16 @@ impl Deployments {
         counts
     }
 
-    async fn act(&self, value: &Value, deployment: &Deployment, sets: &[Set], action: Action) -> Result<(), Refusal> {
+    async fn act(&self, value: &Value, deployment: &Deployment, sets: &[Set], action: Action) -> Result<(), Status> {
         let namespace = &deployment.metadata.namespace;
         match action {
-            Action::Create(set) => match self.hands.create(SETS, namespace, &set).await {
+            Action::Create(set) => match self.client.create(SETS, namespace, &set).await {
                 Err(refusal) if refusal.code == 409 => self.collided(deployment, &set, refusal),
                 Err(refusal) => {
                     if !refusal.namespace_ends() {
                         let name = set["metadata"]["name"].as_str().unwrap_or_default();
                         let message = format!("Failed to create new replica set {name:?}: {refusal}");
-                        self.hands.say(value, true, "ReplicaSetCreateError", message);
+                        self.client.event(value, true, "ReplicaSetCreateError", message);
                     }
                     Err(refusal)
                 }
@@ -179,12 +180,12 @@ impl Deployments {
                 if let Some(minimum) = minimum {
                     patch["spec"]["minReadySeconds"] = minimum.into();
                 }
-                self.hands.patch(SETS, namespace, &name, &patch).await.map(drop)
+                self.client.patch(SETS, namespace, &name, &patch).await.map(drop)
             }
-            Action::Delete { name, uid } => self.hands.delete(SETS, namespace, &name, &uid, "Background").await,
+            Action::Delete { name, uid } => self.client.delete(SETS, namespace, &name, &uid, "Background").await,
             Action::Annotate(name, text) => {
                 let patch = json!({"metadata": {"uid": deployment.metadata.uid, "annotations": {name: text}}});
-                self.hands
+                self.client
                     .patch(DEPLOYMENTS, namespace, &deployment.metadata.name, &patch)
                     .await
                     .map(drop)
@@ -193,12 +194,12 @@ impl Deployments {
     }
 
     /// A ReplicaSet of the name is there already: ours from before, or another template with the same hash.
-    fn collided(&self, deployment: &Deployment, set: &Value, refusal: Refusal) -> Result<(), Refusal> {
+    fn collided(&self, deployment: &Deployment, set: &Value, refusal: Status) -> Result<(), Status> {
         let name = set["metadata"]["name"].as_str().unwrap_or_default();
         let key = Key::new(&SETS.into(), &deployment.metadata.namespace, name);
         let there = self
-            .hands
-            .server
+            .client
+            .registry
             .store
             .get(&key)
             .and_then(|object| read::<Set>(&object));
@@ -212,7 +213,7 @@ impl Deployments {
         if ours {
             return Ok(());
         }
-        Err(Refusal {
+        Err(Status {
             reason: "Collision".into(),
             ..refusal
         })

@@ -11,32 +11,32 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::members::{Members, Pods};
+use super::client::Client;
 use super::facts::{Condition, nullable, read};
-use super::{Cursor, News, note, update};
-use crate::apiserver::handlers::{finish_deletion, store_new};
-use crate::apiserver::server::Server;
-use crate::apiserver::status::ApiError;
-use crate::store::{Event, EventKind, Interest, Key, Object, ResourceKey, Store};
+use super::{Cursor, News, note};
+use crate::registry::Registry;
+use crate::store::{Event, EventKind, Interest, Key, Object, Store};
 
 const SLICES: &str = "endpointslices.discovery.k8s.io";
 
-pub(super) async fn run(server: Arc<Server>) {
-    let mut cursor = Cursor::new(&server, Interest::of(&["services", "pods"]));
+pub(super) async fn run(registry: Arc<Registry>) {
+    let client = Client::new(&registry, "endpointslice-controller");
+    let mut cursor = Cursor::new(&registry, Interest::of(&["services", "pods"]));
     let mut members = Members::default();
-    let mut services = look_again(&server, &mut members);
+    let mut services = look_again(&registry, &mut members);
     loop {
         for key in services {
-            if let Some(service) = server.store.get(&key) {
-                settle(&server, &service, &members).await;
+            if let Some(service) = registry.store.get(&key) {
+                settle(&client, &service, &members).await;
             }
         }
         services = match cursor.next().await {
             None => return,
-            Some(News::LookAgain) => look_again(&server, &mut members),
+            Some(News::LookAgain) => look_again(&registry, &mut members),
             Some(News::Events(events)) => {
                 let mut concerned = BTreeSet::new();
                 for event in events {
-                    concerned.extend(take(&server, &mut members, &event).await);
+                    concerned.extend(take(&client, &mut members, &event).await);
                 }
                 concerned
             }
@@ -45,16 +45,16 @@ pub(super) async fn run(server: Arc<Server>) {
 }
 
 /// All services, after the members were found again.
-fn look_again(server: &Server, members: &mut Members) -> BTreeSet<Key> {
+fn look_again(registry: &Registry, members: &mut Members) -> BTreeSet<Key> {
     *members = Members::default();
     let all = |resource: &str| {
-        server
+        registry
             .store
             .list(&resource.into(), None, None, usize::MAX, |_| true)
             .items
     };
     for service in all("services") {
-        members.service(&service.key, &service.value()["spec"]["selector"], &server.store);
+        members.service(&service.key, &service.value()["spec"]["selector"], &registry.store);
     }
     for pod in all("pods") {
         members.pod(&pod.key, Some(&pod.fields));
@@ -63,17 +63,17 @@ fn look_again(server: &Server, members: &mut Members) -> BTreeSet<Key> {
 }
 
 /// Takes one event in; gives the services it concerns.
-async fn take(server: &Arc<Server>, members: &mut Members, event: &Event) -> BTreeSet<Key> {
+async fn take(client: &Client, members: &mut Members, event: &Event) -> BTreeSet<Key> {
     let (object, key) = (&event.object, &event.object.key);
     let gone = event.kind == EventKind::Deleted;
     match &*key.resource {
         "services" if gone => {
             members.forget(key);
-            clear(server, object).await;
+            clear(client, object).await;
             BTreeSet::new()
         }
         "services" => {
-            members.service(key, &object.value()["spec"]["selector"], &server.store);
+            members.service(key, &object.value()["spec"]["selector"], &client.registry.store);
             [key.clone()].into()
         }
         _ => {
@@ -218,7 +218,7 @@ fn addresses(service: &Value, pods: &[Value]) -> (Value, Value, Value) {
 }
 
 /// Brings a service's Endpoints and EndpointSlice up to date.
-async fn settle(server: &Arc<Server>, service: &Arc<Object>, members: &Members) {
+async fn settle(client: &Client, service: &Arc<Object>, members: &Members) {
     let value = service.value();
     if value["spec"]["selector"]
         .as_object()
@@ -227,7 +227,9 @@ async fn settle(server: &Arc<Server>, service: &Arc<Object>, members: &Members) 
     {
         return;
     }
-    let pods = members.pods(&service.key).filter_map(|pod| server.store.get(pod));
+    let pods = members
+        .pods(&service.key)
+        .filter_map(|pod| client.registry.store.get(pod));
     let pods: Vec<Value> = pods.map(|pod| pod.value()).collect();
     let (subsets, endpoints, ports) = addresses(&value, &pods);
     let name = &*service.key.name;
@@ -237,7 +239,7 @@ async fn settle(server: &Arc<Server>, service: &Arc<Object>, members: &Members) 
         marks.insert("service.kubernetes.io/headless".into(), "".into());
     }
     let list = json!({"metadata": {"name": name, "labels": marks}, "subsets": subsets});
-    put(server, service, "", "endpoints", list, &["subsets"]).await;
+    put(client, service, "endpoints", list, &["subsets"]).await;
     marks.insert("kubernetes.io/service-name".into(), name.into());
     marks.insert(
         "endpointslice.kubernetes.io/managed-by".into(),
@@ -246,53 +248,40 @@ async fn settle(server: &Arc<Server>, service: &Arc<Object>, members: &Members) 
     let slice = json!({"metadata": {"name": format!("{name}-stoke"), "labels": marks, "ownerReferences": [{
         "apiVersion": "v1", "kind": "Service", "name": name, "uid": &*service.fields.uid, "controller": true, "blockOwnerDeletion": true}]},
         "addressType": "IPv4", "endpoints": endpoints, "ports": ports});
-    put(
-        server,
-        service,
-        "discovery.k8s.io",
-        "endpointslices",
-        slice,
-        &["endpoints", "ports"],
-    )
-    .await;
+    put(client, service, SLICES, slice, &["endpoints", "ports"]).await;
 }
 
-async fn put(server: &Arc<Server>, service: &Object, group: &str, plural: &str, wanted: Value, fields: &[&str]) {
-    let Some(resource) = server.registry().find(group, "v1", plural) else {
-        return;
-    };
+/// Makes an object of a service have these fields.
+async fn put(client: &Client, service: &Object, resource: &str, wanted: Value, fields: &[&str]) {
     let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let key = Key::new(&resource.key, &service.key.namespace, &name);
-    let done = match server.store.get(&key) {
-        None => store_new(server, &resource, &service.key.namespace, wanted)
-            .await
-            .map(drop),
-        Some(current) => update(server, &current, |value| {
-            let same = fields.iter().all(|field| value[*field] == wanted[*field]);
-            for field in fields {
-                value[*field] = wanted[*field].clone();
+    let namespace = &service.key.namespace;
+    let done = match client.registry.store.get(&Key::new(&resource.into(), namespace, &name)) {
+        None => client.create(resource, namespace, &wanted).await.map(drop),
+        Some(current) => match client.decoded(resource, wanted) {
+            Ok(wanted) => {
+                let change = |value: &mut Value| {
+                    let same = fields.iter().all(|field| value[*field] == wanted[*field]);
+                    for field in fields {
+                        value[*field] = wanted[*field].clone();
+                    }
+                    !same
+                };
+                client.change(&current, "", change).await
             }
-            !same
-        })
-        .await
-        .map_err(|error| ApiError::internal(error.to_string())),
+            Err(refusal) => Err(refusal),
+        },
     };
-    note("endpoints", service, done.map_err(|error| error.message));
+    note("endpoints", service, done);
 }
 
 /// Removes what a service had.
-async fn clear(server: &Arc<Server>, service: &Object) {
+async fn clear(client: &Client, service: &Object) {
     let slice = format!("{}-stoke", service.key.name);
-    for (key, name) in [("endpoints", &*service.key.name), (SLICES, slice.as_str())] {
-        let key: ResourceKey = key.into();
-        let Some(resource) = server.registry().by_key(&key) else {
-            continue;
-        };
-        let Some(object) = server.store.get(&Key::new(&key, &service.key.namespace, name)) else {
-            continue;
-        };
-        let done = finish_deletion(server, &resource, &object.key, &object.fields.uid, "Background").await;
-        note("endpoints", service, done.map_err(|error| error.message));
+    for (resource, name) in [("endpoints", &*service.key.name), (SLICES, slice.as_str())] {
+        let key = Key::new(&resource.into(), &service.key.namespace, name);
+        if let Some(object) = client.registry.store.get(&key) {
+            note("endpoints", service, client.delete_object(&object, "Background").await);
+        }
     }
 }
 

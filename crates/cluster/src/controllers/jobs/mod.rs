@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::facts::{PodFacts, pod_from_template, read};
-use super::hands::{Hands, Refusal};
 use super::ownership::{JustMeta, claimed, owners_concerned};
 use super::work::{Controller, Settled};
-use crate::apiserver::selectors::LabelSelector;
-use crate::apiserver::server::Server;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::apimachinery::status::Status;
+use crate::registry::Registry;
 use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{Decision, Make, decide};
 use facts::{INDEX, INDEX_FAILURES, Job, TRACKING, tracked};
@@ -31,19 +32,19 @@ const OURSELVES: &str = "kubernetes.io/job-controller";
 
 /// The controller of Jobs.
 pub(super) struct Jobs {
-    hands: Hands,
+    client: Client,
 }
 
 impl Jobs {
     /// A controller of this server's Jobs.
-    pub fn new(server: &Arc<Server>) -> Jobs {
+    pub fn new(registry: &Arc<Registry>) -> Jobs {
         Jobs {
-            hands: Hands::new(server, "job-controller"),
+            client: Client::new(registry, "job-controller"),
         }
     }
 
     async fn settle(&self, key: Key) -> Settled {
-        let store = &self.hands.server.store;
+        let store = &self.client.registry.store;
         let found = store.get(&key);
         let Some((object, job)) = found.and_then(|object| read::<Job>(&object).map(|job| (object, job))) else {
             self.let_strays_go(&key).await?;
@@ -54,11 +55,11 @@ impl Jobs {
         }
         let mut value = object.value();
         let selector = LabelSelector::from_selector(&value["spec"]["selector"]);
-        let claimed = claimed::<PodFacts>(&self.hands, &value, &selector, "pods", |_| true).await?;
+        let claimed = claimed::<PodFacts>(&self.client, &value, &selector, "pods", |_| true).await?;
         let pods: Vec<PodFacts> = claimed.into_iter().map(|(_, pod)| pod).collect();
         let decision = decide(&job, &pods, crate::clock::now());
         if decision.expired {
-            self.hands
+            self.client
                 .delete(JOBS, &key.namespace, &key.name, &object.fields.uid, "Foreground")
                 .await?;
             return Ok(None);
@@ -74,12 +75,12 @@ impl Jobs {
         }
         if wanted != value["status"] {
             value["status"] = wanted;
-            match self.hands.replace_status(JOBS, &value).await {
+            match self.client.update_status(JOBS, &value).await {
                 Err(refusal) if matches!(refusal.code, 404 | 409) => return Ok(Some(Duration::ZERO)),
                 other => drop(other?),
             }
             for (warning, reason, message) in &decision.events {
-                self.hands.say(&value, *warning, reason, message.clone());
+                self.client.event(&value, *warning, reason, message.clone());
             }
         }
         for name in &decision.release {
@@ -97,7 +98,7 @@ impl Jobs {
     }
 
     /// Deletes and makes pods.
-    async fn act(&self, job: &Value, pods: &[PodFacts], decision: &Decision) -> Result<(), Refusal> {
+    async fn act(&self, job: &Value, pods: &[PodFacts], decision: &Decision) -> Result<(), Status> {
         let namespace = job["metadata"]["namespace"].as_str().unwrap_or_default();
         for (names, counts) in [(&decision.dismiss, false), (&decision.stop, true)] {
             for name in names {
@@ -108,39 +109,39 @@ impl Jobs {
                     .iter()
                     .find(|pod| pod.metadata.name == *name)
                     .map(|pod| pod.metadata.uid.as_str());
-                self.hands
+                self.client
                     .delete("pods", namespace, name, uid.unwrap_or_default(), "Background")
                     .await?;
-                self.hands
-                    .say(job, false, "SuccessfulDelete", format!("Deleted pod: {name}"));
+                self.client
+                    .event(job, false, "SuccessfulDelete", format!("Deleted pod: {name}"));
             }
         }
         let made = decision.make.iter().map(|make| pod(job, make)).collect();
-        self.hands.create_pods(job, namespace, made).await
+        self.client.create_pods(job, namespace, made).await
     }
 
     /// Takes the finalizer off a pod.
-    async fn release(&self, namespace: &str, name: &str, pods: &[PodFacts]) -> Result<(), Refusal> {
+    async fn release(&self, namespace: &str, name: &str, pods: &[PodFacts]) -> Result<(), Status> {
         let Some(pod) = pods.iter().find(|pod| pod.metadata.name == name && tracked(pod)) else {
             return Ok(());
         };
         self.take_finalizer(namespace, name, &pod.metadata.uid).await
     }
 
-    async fn take_finalizer(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Refusal> {
+    async fn take_finalizer(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Status> {
         let patch = json!({"metadata": {"uid": uid, "$deleteFromPrimitiveList/finalizers": [TRACKING]}});
-        match self.hands.patch("pods", namespace, name, &patch).await {
+        match self.client.patch("pods", namespace, name, &patch).await {
             Err(refusal) if !matches!(refusal.code, 404 | 409) => Err(refusal),
             _ => Ok(()),
         }
     }
 
     /// Pods whose Job is gone are held by no one.
-    async fn let_strays_go(&self, job: &Key) -> Result<(), Refusal> {
+    async fn let_strays_go(&self, job: &Key) -> Result<(), Status> {
         let pods: ResourceKey = "pods".into();
         let list = self
-            .hands
-            .server
+            .client
+            .registry
             .store
             .list(&pods, Some(&job.namespace), None, usize::MAX, |pod| {
                 !pod.fields.owners.is_empty()

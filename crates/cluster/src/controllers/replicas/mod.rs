@@ -11,60 +11,61 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::Value;
 
+use super::client::{AT_ONCE, Client};
 use super::facts::{Condition, Meta, PodFacts, pod_from_template};
-use super::hands::{AT_ONCE, Hands, Refusal};
 use super::ownership::{claimed, owners_concerned};
 use super::work::{Controller, Settled};
-use crate::apiserver::selectors::LabelSelector;
-use crate::apiserver::server::Server;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::apimachinery::status::Status;
+use crate::registry::Registry;
 use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{MOST_AT_ONCE, change, deletions, status};
 
 /// One of the two kinds.
 pub(super) struct Replicas {
-    hands: Hands,
+    client: Client,
     resource: ResourceKey,
     kind: &'static str,
 }
 
 impl Replicas {
     /// The controller of ReplicaSets.
-    pub fn sets(server: &Arc<Server>) -> Replicas {
+    pub fn sets(registry: &Arc<Registry>) -> Replicas {
         Replicas {
-            hands: Hands::new(server, "replicaset-controller"),
+            client: Client::new(registry, "replicaset-controller"),
             resource: "replicasets.apps".into(),
             kind: "ReplicaSet",
         }
     }
 
     /// The controller of ReplicationControllers.
-    pub fn controllers(server: &Arc<Server>) -> Replicas {
+    pub fn controllers(registry: &Arc<Registry>) -> Replicas {
         Replicas {
-            hands: Hands::new(server, "replication-controller"),
+            client: Client::new(registry, "replication-controller"),
             resource: "replicationcontrollers".into(),
             kind: "ReplicationController",
         }
     }
 
-    async fn remove(&self, set: &Value, pods: Vec<Meta>) -> Result<(), Refusal> {
+    async fn remove(&self, set: &Value, pods: Vec<Meta>) -> Result<(), Status> {
         let removed = futures::stream::iter(pods).map(|meta: Meta| async move {
             let done = self
-                .hands
+                .client
                 .delete("pods", &meta.namespace, &meta.name, &meta.uid, "Background")
                 .await;
             match &done {
                 Ok(()) => {
                     let message = format!("Deleted pod: {}", meta.name);
-                    self.hands.say(set, false, "SuccessfulDelete", message);
+                    self.client.event(set, false, "SuccessfulDelete", message);
                 }
                 Err(refusal) => {
                     let message = format!("Error deleting: {refusal}");
-                    self.hands.say(set, true, "FailedDelete", message);
+                    self.client.event(set, true, "FailedDelete", message);
                 }
             }
             done
         });
-        let results: Vec<Result<(), Refusal>> = removed.buffer_unordered(AT_ONCE).collect().await;
+        let results: Vec<Result<(), Status>> = removed.buffer_unordered(AT_ONCE).collect().await;
         results.into_iter().collect()
     }
 
@@ -78,7 +79,7 @@ impl Replicas {
                 let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
                 let prefix = format!("{}-", set["metadata"]["name"].as_str().unwrap_or_default());
                 let pods = (0..count).map(|_| pod_from_template(&set["spec"]["template"], set, &prefix));
-                let made = self.hands.create_pods(set, namespace, pods.collect()).await;
+                let made = self.client.create_pods(set, namespace, pods.collect()).await;
                 (made, "FailedCreate")
             }
         } else if difference < 0 {
@@ -100,7 +101,7 @@ impl Replicas {
     }
 
     async fn settle(&self, key: Key) -> Settled {
-        let Some(object) = self.hands.server.store.get(&key) else {
+        let Some(object) = self.client.registry.store.get(&key) else {
             return Ok(None);
         };
         let mut set = object.value();
@@ -110,7 +111,7 @@ impl Replicas {
             LabelSelector::from_map(&set["spec"]["selector"])
         };
         let active = |pod: &PodFacts| pod.active();
-        let claimed = claimed::<PodFacts>(&self.hands, &set, &selector, "pods", active).await?;
+        let claimed = claimed::<PodFacts>(&self.client, &set, &selector, "pods", active).await?;
         let pods: Vec<PodFacts> = claimed.into_iter().map(|(_, pod)| pod).collect();
         let failure = if object.fields.deleting {
             None
@@ -121,7 +122,7 @@ impl Replicas {
         let (wanted, later) = status(&set, &pods, failure.clone(), now);
         if wanted != set["status"] {
             set["status"] = wanted;
-            match self.hands.replace_status(&self.resource, &set).await {
+            match self.client.update_status(&self.resource, &set).await {
                 // Someone changed it: the news of that brings us back.
                 Err(refusal) if matches!(refusal.code, 404 | 409) => {}
                 other => drop(other?),

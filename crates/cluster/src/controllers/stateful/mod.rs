@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::facts::{Meta, PodFacts, controller_reference, pod_from_template, read};
-use super::hands::{Hands, Refusal};
 use super::history::{Revision, forget, revisions};
 use super::ownership::{claimed, owners_concerned};
 use super::work::{Controller, Settled};
-use crate::apiserver::selectors::LabelSelector;
-use crate::apiserver::server::Server;
+use crate::apimachinery::selectors::LabelSelector;
+use crate::apimachinery::status::Status;
+use crate::registry::Registry;
 use crate::store::{Event, Interest, Key, ResourceKey, Store};
 use decide::{Action, HASH, Set, decide};
 
@@ -25,19 +26,19 @@ const CLAIMS: &str = "persistentvolumeclaims";
 
 /// The controller of StatefulSets.
 pub(super) struct StatefulSets {
-    hands: Hands,
+    client: Client,
 }
 
 impl StatefulSets {
     /// A controller of this server's StatefulSets.
-    pub fn new(server: &Arc<Server>) -> StatefulSets {
+    pub fn new(registry: &Arc<Registry>) -> StatefulSets {
         StatefulSets {
-            hands: Hands::new(server, "statefulset-controller"),
+            client: Client::new(registry, "statefulset-controller"),
         }
     }
 
     async fn settle(&self, key: Key) -> Settled {
-        let Some(object) = self.hands.server.store.get(&key) else {
+        let Some(object) = self.client.registry.store.get(&key) else {
             return Ok(None);
         };
         let Some(set) = read::<Set>(&object) else {
@@ -48,12 +49,12 @@ impl StatefulSets {
         if object.fields.deleting || selector.is_empty() {
             return Ok(None);
         }
-        let revisions = match revisions(&self.hands, &value).await {
+        let revisions = match revisions(&self.client, &value).await {
             Err(refusal) if refusal.namespace_ends() => return Ok(None),
             other => other?,
         };
         let ours = |pod: &PodFacts| set.ordinal(&pod.metadata.name).is_some();
-        let claimed = claimed::<PodFacts>(&self.hands, &value, &selector, "pods", ours).await?;
+        let claimed = claimed::<PodFacts>(&self.client, &value, &selector, "pods", ours).await?;
         let pods: Vec<PodFacts> = claimed.into_iter().map(|(_, pod)| pod).collect();
         let decision = decide(&set, &revisions, &pods, crate::clock::now());
         let mut failure = None;
@@ -70,7 +71,7 @@ impl StatefulSets {
         self.keep_claims(&value, &set, &staying).await?;
         if decision.status != value["status"] {
             value["status"] = decision.status.clone();
-            match self.hands.replace_status(SETS, &value).await {
+            match self.client.update_status(SETS, &value).await {
                 Err(refusal) if matches!(refusal.code, 404 | 409) => return Ok(Some(Duration::ZERO)),
                 other => drop(other?),
             }
@@ -87,7 +88,7 @@ impl StatefulSets {
             .revision_history_limit
             .and_then(|limit| usize::try_from(limit).ok())
             .unwrap_or(10);
-        forget(&self.hands, &revisions, &used, limit).await?;
+        forget(&self.client, &revisions, &used, limit).await?;
         match failure {
             Some(refusal) if !refusal.namespace_ends() => Err(refusal.message),
             _ => Ok(decision.later.and_then(|time| Duration::try_from(time).ok())),
@@ -101,7 +102,7 @@ impl StatefulSets {
         revisions: &[Revision],
         pods: &[PodFacts],
         action: &Action,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Status> {
         let name = match action {
             Action::Create { ordinal, revision } => {
                 return self.create(value, set, revisions, *ordinal, revision).await;
@@ -121,10 +122,10 @@ impl StatefulSets {
                 "StatefulSet {namespace}/{} is recreating failed Pod {name}",
                 set.metadata.name
             );
-            self.hands.say(value, true, "RecreatingFailedPod", message);
+            self.client.event(value, true, "RecreatingFailedPod", message);
         }
         let done = self
-            .hands
+            .client
             .delete("pods", namespace, name, &meta.uid, "Background")
             .await;
         let (warning, reason, message) = match &done {
@@ -141,7 +142,7 @@ impl StatefulSets {
                 (true, "FailedDelete", message)
             }
         };
-        self.hands.say(value, warning, reason, message);
+        self.client.event(value, warning, reason, message);
         done
     }
 
@@ -152,55 +153,55 @@ impl StatefulSets {
         revisions: &[Revision],
         ordinal: i64,
         revision: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Status> {
         let namespace = &set.metadata.namespace;
         let name = format!("{}-{ordinal}", set.metadata.name);
         for template in &set.spec.volume_claim_templates {
             let claim = claim(set, template, ordinal);
             let claim_name = claim["metadata"]["name"].as_str().unwrap_or_default();
             let key = Key::new(&CLAIMS.into(), namespace, claim_name);
-            if self.hands.server.store.get(&key).is_some() {
+            if self.client.registry.store.get(&key).is_some() {
                 continue;
             }
             let what = format!(
                 "create Claim {claim_name} Pod {name} in StatefulSet {}",
                 set.metadata.name
             );
-            match self.hands.create(CLAIMS, namespace, &claim).await {
+            match self.client.create(CLAIMS, namespace, &claim).await {
                 Err(refusal) if refusal.code != 409 => {
-                    self.hands
-                        .say(value, true, "FailedCreate", format!("{what} failed error: {refusal}"));
+                    self.client
+                        .event(value, true, "FailedCreate", format!("{what} failed error: {refusal}"));
                     return Err(refusal);
                 }
                 _ => self
-                    .hands
-                    .say(value, false, "SuccessfulCreate", format!("{what} success")),
+                    .client
+                    .event(value, false, "SuccessfulCreate", format!("{what} success")),
             }
         }
         let template = revisions.iter().find(|known| known.metadata.name == revision);
         let template = template.map_or(&value["spec"]["template"], Revision::template);
         let pod = pod(value, set, template, ordinal, revision);
         let what = format!("create Pod {name} in StatefulSet {}", set.metadata.name);
-        match self.hands.create("pods", namespace, &pod).await {
+        match self.client.create("pods", namespace, &pod).await {
             // The pod before it is still going; its end brings us back.
             Err(refusal) if refusal.code == 409 => Ok(()),
             Err(refusal) => {
                 if !refusal.namespace_ends() {
-                    self.hands
-                        .say(value, true, "FailedCreate", format!("{what} failed error: {refusal}"));
+                    self.client
+                        .event(value, true, "FailedCreate", format!("{what} failed error: {refusal}"));
                 }
                 Err(refusal)
             }
             Ok(_) => {
-                self.hands
-                    .say(value, false, "SuccessfulCreate", format!("{what} successful"));
+                self.client
+                    .event(value, false, "SuccessfulCreate", format!("{what} successful"));
                 Ok(())
             }
         }
     }
 
     /// Claims that shall go with the set are owned by it.
-    async fn keep_claims(&self, value: &Value, set: &Set, pods: &[&PodFacts]) -> Result<(), Refusal> {
+    async fn keep_claims(&self, value: &Value, set: &Set, pods: &[&PodFacts]) -> Result<(), Status> {
         if set.spec.persistent_volume_claim_retention_policy["whenDeleted"] != "Delete" {
             return Ok(());
         }
@@ -221,7 +222,7 @@ impl StatefulSets {
     }
 
     /// Claims of a pod that is scaled away go with it, if that is asked for.
-    async fn hand_claims_to(&self, set: &Set, pod: &Meta) -> Result<(), Refusal> {
+    async fn hand_claims_to(&self, set: &Set, pod: &Meta) -> Result<(), Status> {
         if set.spec.persistent_volume_claim_retention_policy["whenScaled"] != "Delete" {
             return Ok(());
         }
@@ -239,9 +240,9 @@ impl StatefulSets {
         Ok(())
     }
 
-    async fn own(&self, namespace: &str, claim: &str, owner: &Value) -> Result<(), Refusal> {
+    async fn own(&self, namespace: &str, claim: &str, owner: &Value) -> Result<(), Status> {
         let key = Key::new(&CLAIMS.into(), namespace, claim);
-        let Some(there) = self.hands.server.store.get(&key) else {
+        let Some(there) = self.client.registry.store.get(&key) else {
             return Ok(());
         };
         let uid = owner["uid"].as_str().unwrap_or_default();
@@ -252,8 +253,8 @@ impl StatefulSets {
             .await
     }
 
-    async fn patch_claim(&self, namespace: &str, claim: &str, patch: &Value) -> Result<(), Refusal> {
-        match self.hands.patch(CLAIMS, namespace, claim, patch).await {
+    async fn patch_claim(&self, namespace: &str, claim: &str, patch: &Value) -> Result<(), Status> {
+        match self.client.patch(CLAIMS, namespace, claim, patch).await {
             Err(refusal) if refusal.code != 404 => Err(refusal),
             _ => Ok(()),
         }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Port;
-use crate::node::events::Recorder;
+use crate::events::Recorder;
 
 /// How long an endpoint may take to accept a connection before the next is tried.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(3);
