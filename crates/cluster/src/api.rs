@@ -3,7 +3,6 @@
 //! This is a cluster without a node; [`crate::Cluster`] adds one.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -18,15 +17,16 @@ use tokio::task::JoinHandle;
 use tower::ServiceBuilder;
 
 use crate::controllers;
+use crate::error::ClusterError;
 use crate::http::listen;
 use crate::http::server::Server;
-use crate::http::tls::{Pki, PkiError};
+use crate::http::tls::Pki;
 use crate::kubelet::Kubelet;
 use crate::place;
 use crate::registry::identity::Identity;
 use crate::registry::tokens::Tokens;
 use crate::registry::{Registry, Settings, bootstrap};
-use crate::store::{DiskError, Store};
+use crate::store::Store;
 
 /// Name of the database in the cluster's directory.
 pub(crate) const DATABASE: &str = "cluster.db";
@@ -38,40 +38,6 @@ pub struct ApiConfig {
     pub home: PathBuf,
     /// Keep objects in memory only; keys and volumes still use the directory.
     pub in_memory: bool,
-}
-
-/// Why a cluster does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// Another process runs a cluster in this directory.
-    #[error("a cluster is already running in {0}: stop it first (stoke down), or use another directory")]
-    Locked(String),
-    /// The directory cannot be used.
-    #[error("cannot use the cluster's directory {path}: {cause}")]
-    Home {
-        /// The directory or file.
-        path: String,
-        /// The system's message.
-        cause: io::Error,
-    },
-    /// No loopback address is free.
-    #[error("no loopback address from 127.64.0.1 to 127.250.0.1 has one of the ports {ports} free: {0}", ports = ports())]
-    NoAddress(io::Error),
-    /// The database cannot be used.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// The keys cannot be used.
-    #[error(transparent)]
-    Pki(#[from] PkiError),
-    /// The first objects could not be stored.
-    #[error("the cluster could not store its first objects: {0}")]
-    Bootstrap(String),
-    /// The node did not start.
-    #[error("the node did not start: {0}")]
-    Node(String),
-    /// It started, but did not become ready in time.
-    #[error("the cluster did not become ready within {0} seconds")]
-    NotReady(u64),
 }
 
 /// The API server with its store and controllers: a cluster without a node.
@@ -216,10 +182,6 @@ impl ApiServer {
         }
         self.server.registry.store.close().await;
     }
-}
-
-fn ports() -> String {
-    place::PORTS.map(|port| port.to_string()).join(", ")
 }
 
 /// Takes the one lock of a home.

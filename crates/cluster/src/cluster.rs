@@ -9,7 +9,8 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::{Api, Client};
 use stoke_runtime::Runtimes;
 
-use crate::api::{ApiConfig, ApiServer, ClusterError};
+use crate::api::{ApiConfig, ApiServer};
+use crate::error::ClusterError;
 use crate::node::{Capacity, Launcher, Node, NodeConfig, RuntimeImages, node_name};
 use crate::registry::identity::Identity;
 use crate::scheduler::Scheduler;

@@ -24,6 +24,7 @@ mod apimachinery;
 pub mod clock;
 mod cluster;
 mod controllers;
+mod error;
 mod events;
 #[doc(hidden)]
 pub mod fuzz;
@@ -39,7 +40,8 @@ pub mod snapshot;
 mod store;
 mod watched;
 
-pub use api::{ApiConfig, ApiServer, ClusterError};
+pub use api::{ApiConfig, ApiServer};
 pub use cluster::{Cluster, ClusterConfig};
+pub use error::ClusterError;
 pub use http::tls::PkiError;
 pub use store::DiskError;

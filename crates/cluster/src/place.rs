@@ -10,10 +10,8 @@ use std::path::Path;
 
 use tokio::net::TcpListener;
 
-use crate::api::ClusterError;
+use crate::error::{ClusterError, PORTS};
 
-/// Ports, in the order in which they are tried.
-pub(crate) const PORTS: [u16; 4] = [26_473, 27_473, 28_473, 29_473];
 /// Subnets tried: 127.64.0.0/16 to 127.250.0.0/16.
 const SUBNETS: std::ops::RangeInclusive<u8> = 64..=250;
 /// File of the cluster's directory that says where it was last.

@@ -52,6 +52,38 @@ pub fn suffix() -> String {
         .collect()
 }
 
+/// Writes that there is nothing in a list: some are never left out.
+pub fn write_empty(object: &mut Value, field: &str) {
+    if let Some(fields) = object.as_object_mut()
+        && fields.get(field).and_then(Value::as_array).is_none_or(Vec::is_empty)
+    {
+        fields.insert(field.to_owned(), Value::Null);
+    }
+}
+
+/// Decodes `%41` in a path segment; what is not a code stays as it is.
+pub fn percent_decoded(segment: &str) -> String {
+    let bytes = segment.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while index < bytes.len() {
+        let code = segment
+            .get(index + 1..index + 3)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (bytes[index], code) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                index += 3;
+            }
+            (byte, _) => {
+                decoded.push(byte);
+                index += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
 /// Which names a resource allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameRule {

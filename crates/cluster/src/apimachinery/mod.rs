@@ -2,7 +2,7 @@
 //!
 //! - Types: [`resources`] (which there are), [`meta`], [`status`] (refusals), [`request`] (paths and queries), [`quantity`]
 //! - Objects: [`objects`] (decoding, defaults, validation, versions), [`kinds`] and [`validation`] (what each built-in kind asks),
-//!   [`crd`] and [`schema`] (custom resources), [`strict`] and [`json_words`] (complaints about text), [`typed`]
+//!   [`scale`], [`crd`] and [`schema`] (custom resources), [`strict`] and [`json_words`] (complaints about text), [`typed`]
 //! - Changes: [`patch`], [`apply`] and [`fields`] (server-side apply and who manages which field)
 //! - Questions: [`selectors`], [`cel`]
 //! - Limits: [`allowance`] (quotas, limit ranges, Pod Security)
@@ -25,6 +25,7 @@ pub mod protobuf;
 pub mod quantity;
 pub mod request;
 pub mod resources;
+pub mod scale;
 pub mod schema;
 pub mod selectors;
 pub mod status;

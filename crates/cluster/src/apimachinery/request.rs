@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::meta::percent_decoded;
 use super::resources::{Resource, Resources};
 use super::status::Status;
 
@@ -21,7 +22,11 @@ pub struct Target {
 impl Target {
     /// Reads `/api/v1/...` or `/apis/<group>/<version>/...`.
     pub fn parse(path: &str, resources: &Resources) -> Result<Target, Status> {
-        let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
+        let segments: Vec<String> = path
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(percent_decoded)
+            .collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let (group, version, rest) = match segments.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),
@@ -59,29 +64,6 @@ impl Target {
             subresource: subresource.map(str::to_owned),
         })
     }
-}
-
-/// Decodes `%41` in a path segment; what is not a code stays as it is.
-pub fn decode(segment: &str) -> String {
-    let bytes = segment.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while index < bytes.len() {
-        let code = segment
-            .get(index + 1..index + 3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (bytes[index], code) {
-            (b'%', Some(byte)) => {
-                decoded.push(byte);
-                index += 3;
-            }
-            (byte, _) => {
-                decoded.push(byte);
-                index += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// The query of a request.

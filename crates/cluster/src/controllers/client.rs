@@ -49,14 +49,22 @@ pub(super) struct Client {
 impl Client {
     /// A client that acts as the controller `name`, for example `replicaset-controller`.
     pub fn new(registry: &Arc<Registry>, name: &'static str) -> Client {
-        let identity = Identity::controller(name);
+        Client::of(registry, Identity::controller(name), name)
+    }
+
+    /// A client that acts as the API server, for what it does by itself.
+    pub fn api_server(registry: &Arc<Registry>) -> Client {
+        Client::of(registry, Identity::api_server(), "kube-apiserver")
+    }
+
+    fn of(registry: &Arc<Registry>, identity: Identity, component: &'static str) -> Client {
         let sink = Sink {
             registry: registry.clone(),
             identity: identity.clone(),
         };
         Client {
             registry: registry.clone(),
-            recorder: Recorder::start(sink, Component::Controller(name)),
+            recorder: Recorder::start(sink, Component::Controller(component)),
             identity,
         }
     }

@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use crate::store::{EventKind, Interest, Key, Object};
 
 pub(super) async fn run(registry: Arc<Registry>) {
-    let client = Client::new(&registry, "customresource-finalizer");
+    let client = Client::api_server(&registry);
     let mut cursor = Cursor::new(&registry, Interest::All);
     look(&client).await;
     while let Some(news) = cursor.next().await {

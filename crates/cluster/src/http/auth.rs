@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 
-use super::server::{Call, Server};
+use super::call::{Call, Server};
 use crate::apimachinery::status::Status;
 use crate::registry::identity::{Attributes, Identity, denial};
 use crate::registry::tokens::ISSUER;

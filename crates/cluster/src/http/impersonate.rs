@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::server::Server;
+use super::call::Server;
 use crate::apimachinery::status::Status;
 use crate::registry::identity::{Attributes, Identity, denial};
 
@@ -33,7 +33,9 @@ impl Wanted {
                 "group" => wanted.groups.push(value),
                 _ => {
                     if let Some(key) = name.strip_prefix("extra-") {
-                        wanted.extra.push((crate::apimachinery::request::decode(key), value));
+                        wanted
+                            .extra
+                            .push((crate::apimachinery::meta::percent_decoded(key), value));
                     }
                 }
             }

@@ -7,6 +7,7 @@
 //! It decides nothing about objects: that is the registry's.
 
 mod auth;
+mod call;
 mod handlers;
 mod impersonate;
 pub mod listen;

@@ -1,6 +1,6 @@
 //! The way of a request from the socket to its handler.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,110 +8,26 @@ use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::Method;
 use http::request::Parts;
-use http::{HeaderValue, Method};
 use http_body_util::BodyExt;
 
-use super::openapi::Documents;
-use super::{handlers, media, streaming, webhooks};
+use super::call::Call;
+pub use super::call::Server;
+use super::{handlers, media, streaming};
 use crate::apimachinery::request::{Form, Query, Target};
-use crate::apimachinery::resources::Resource;
 use crate::apimachinery::status::Status;
-use crate::kubelet::Kubelet;
-use crate::registry::{Registry, Request};
-use crate::store::Key;
+use crate::registry::Request;
 
 /// Largest request body, in bytes, as the real API server has it.
 const MOST_BODY_BYTES: usize = 3 << 20;
 /// Time a client has to send a body.
 const BODY_TAKES: Duration = Duration::from_secs(60);
 
-/// The API server: HTTP before the registry. Shared by every connection and by the in-process client.
-pub struct Server {
-    /// The state it serves.
-    pub registry: Arc<Registry>,
-    /// OpenAPI documents made so far.
-    pub documents: Documents,
-    kubelet: OnceLock<Arc<dyn Kubelet>>,
-}
-
 impl Server {
-    /// A server of this state.
-    pub fn new(registry: Arc<Registry>) -> Arc<Server> {
-        registry.admission.set_caller(Arc::new(webhooks::Https));
-        Arc::new(Server {
-            registry,
-            documents: Documents::default(),
-            kubelet: OnceLock::new(),
-        })
-    }
-
-    /// Gives the server its node; pod logs come from there.
-    pub fn set_kubelet(&self, kubelet: Arc<dyn Kubelet>) {
-        // The first node stays: a cluster has one.
-        let _ = self.kubelet.set(kubelet);
-    }
-
-    /// The node, once it is there.
-    pub fn kubelet(&self) -> Option<&Arc<dyn Kubelet>> {
-        self.kubelet.get()
-    }
-
     /// The HTTP service.
     pub fn router(self: &Arc<Server>) -> Router {
         Router::new().fallback(entry).with_state(self.clone())
-    }
-}
-
-/// One request being handled.
-pub struct Call {
-    /// The server.
-    pub server: Arc<Server>,
-    /// Who asks for what.
-    pub request: Request,
-    /// Query parameters.
-    pub query: Query,
-    /// Form of the answer.
-    pub form: Form,
-    /// `Content-Type` of the body, without parameters.
-    pub content_type: String,
-    /// `User-Agent`, the default field manager.
-    pub user_agent: String,
-    /// The body.
-    pub body: Bytes,
-    /// Warnings to send with the answer.
-    pub warnings: Vec<String>,
-}
-
-impl Call {
-    /// The state.
-    pub fn registry(&self) -> &Registry {
-        &self.server.registry
-    }
-
-    /// The resource asked for.
-    pub fn resource(&self) -> &Resource {
-        self.request.resource()
-    }
-
-    /// Namespace of the path, empty for cluster-wide resources.
-    pub fn namespace(&self) -> &str {
-        self.request.namespace()
-    }
-
-    /// Name of the path, empty for collections.
-    pub fn name(&self) -> &str {
-        self.request.name()
-    }
-
-    /// Key of the object of the path.
-    pub fn key(&self) -> Key {
-        self.request.key()
-    }
-
-    /// Plural and group, as messages name the resource.
-    pub fn qualified(&self) -> String {
-        self.request.qualified()
     }
 }
 
@@ -138,7 +54,7 @@ async fn answer(
         return Ok("ok".into_response());
     }
     if path.trim_end_matches('/') == "/version" {
-        return Ok(handlers::json_response(&handlers::version()));
+        return Ok(handlers::bodies::json_response(&handlers::version()));
     }
     let identity = server.identify(&mut parts)?;
     let identity = server.impersonate(identity, &parts.headers)?;
@@ -223,15 +139,4 @@ async fn read_body(body: Body) -> Result<Bytes, Status> {
         Status::new(413, "RequestEntityTooLarge", message)
     })?;
     Ok(collected.to_bytes())
-}
-
-/// Adds the warnings of a call to its answer.
-pub fn with_warnings(mut response: Response, warnings: &[String]) -> Response {
-    for warning in warnings {
-        let text = format!("299 - {:?}", warning.replace(['\n', '\r'], " "));
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            response.headers_mut().append("warning", value);
-        }
-    }
-    response
 }

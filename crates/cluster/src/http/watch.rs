@@ -14,8 +14,10 @@ use http::HeaderValue;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::handlers::watching::{check_versions, reached, read_revision, selectors, table_of};
-use super::server::{Call, with_warnings};
+use super::call::{Call, with_warnings};
+use super::handlers::bodies::table_of;
+use super::handlers::options::{check_versions, revision as read_revision};
+use super::handlers::read::{reached, selectors};
 use crate::apimachinery::objects::{metadata_of, present};
 use crate::apimachinery::request::Form;
 use crate::apimachinery::selectors::{FieldSelector, LabelSelector};
@@ -98,7 +100,7 @@ async fn over_websocket(socket: WebSocket, watcher: Watcher) {
 
 impl Watcher {
     fn start(mut call: Call) -> Result<Watcher, Status> {
-        check_versions(&call.query)?;
+        check_versions(&call.query, true)?;
         let (labels, fields) = selectors(&call)?;
         // A watch of one object by its path is a watch of its name.
         let fields = match call.request.target.name.take() {

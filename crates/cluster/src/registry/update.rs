@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::admission::{self, Attempt, Operation};
 use super::create::{attempt_namespace, settle};
-use super::{Outcome, Registry, Request, refused_write, scale};
+use super::{Outcome, Registry, Request, refused_write};
 use crate::apimachinery::fields::{self, Manager};
 use crate::apimachinery::kinds;
 use crate::apimachinery::objects::{converts, default, from_storage, in_order, to_storage, validate};
 use crate::apimachinery::resources::Resource;
+use crate::apimachinery::scale;
 use crate::apimachinery::status::{FieldError, Status};
 use crate::store::{Write, WriteError, WriteKind};
 

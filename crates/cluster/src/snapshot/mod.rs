@@ -18,7 +18,8 @@ use flate2::write::GzEncoder;
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{self, ClusterError, DATABASE};
+use crate::api::{self, DATABASE};
+use crate::error::ClusterError;
 use crate::store::{self, DiskError};
 
 /// Layout of the file. A newer one is refused.

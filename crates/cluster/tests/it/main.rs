@@ -5,3 +5,4 @@ mod kubectl;
 mod neighbours;
 #[path = "../server/mod.rs"]
 mod server;
+mod themselves;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resources::{Amounts, of_pod, read, written};
-use crate::apimachinery::kinds::write_empty;
+use crate::apimachinery::meta::write_empty;
 
 /// Fills what a LimitRange may leave out: a default limit is the maximum, a default request the default limit or the minimum.
 pub fn default(range: &mut Value) {

@@ -414,7 +414,7 @@ fn split_port(host: &str) -> (&str, &str) {
 }
 
 fn decode(text: &str) -> String {
-    crate::apimachinery::request::decode(&text.replace('+', " "))
+    crate::apimachinery::meta::percent_decoded(&text.replace('+', " "))
 }
 
 fn named_format(name: &str) -> Option<&'static str> {

@@ -3,7 +3,7 @@
 //! In: an object about to be stored, its predecessor. Out: the same object completed, or complaints. Pure: admission that needs other
 //! objects (the namespace, the service account) is in [`crate::registry::admission`].
 
-mod admissionregistration;
+pub mod admissionregistration;
 pub mod autoscaler;
 mod batch;
 mod job_policies;
@@ -21,6 +21,7 @@ pub use pod_defaults::quality_of_service;
 pub use service::drop_of_other_type;
 
 use super::allowance::{limits, security};
+use super::meta::write_empty;
 use super::resources::Resource;
 use super::schema::Path;
 use super::status::FieldError;
@@ -428,15 +429,6 @@ fn validate_immutable(old: &Value, new: &Value) -> Vec<FieldError> {
         }
     }
     errors
-}
-
-/// Writes that there is nothing in a list: some are never left out.
-pub fn write_empty(object: &mut Value, field: &str) {
-    if let Some(fields) = object.as_object_mut()
-        && fields.get(field).and_then(Value::as_array).is_none_or(Vec::is_empty)
-    {
-        fields.insert(field.to_owned(), Value::Null);
-    }
 }
 
 /// Brings a changed object into the state its predecessor leaves it in.

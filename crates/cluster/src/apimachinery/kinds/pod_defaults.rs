@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{items_mut, set_missing, write_empty};
+use super::{items_mut, set_missing};
+use crate::apimachinery::meta::write_empty;
 
 /// Fills every field the API server fills.
 pub(super) fn default(pod: &mut Value) {

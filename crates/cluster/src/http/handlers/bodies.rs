@@ -9,7 +9,7 @@ use crate::apimachinery::objects::{cannot_handle, metadata_of, named_twice, pres
 use crate::apimachinery::request::Form;
 use crate::apimachinery::status::Status;
 use crate::apimachinery::{json_words, strict, table};
-use crate::http::server::Call;
+use crate::http::call::Call;
 use crate::registry::Outcome;
 use crate::store::Object;
 
@@ -81,7 +81,7 @@ pub(super) fn check_fields(call: &mut Call, value: &mut Value) -> Result<(), Sta
 }
 
 /// A Table of objects, with as much of each as the client asks for.
-pub(crate) fn table_of(call: &Call, objects: &[Value], metadata: Map<String, Value>) -> Value {
+pub fn table_of(call: &Call, objects: &[Value], metadata: Map<String, Value>) -> Value {
     let include = call.query.get("includeObject").unwrap_or("Metadata");
     table::table(call.resource(), include, objects, metadata)
 }

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::bodies::{json_response, object_response, parse_body};
 use super::options::{ListOptions, check_deletion, number};
-use super::{read, respond};
+use super::read;
 use crate::apimachinery::objects::from_storage;
 use crate::apimachinery::status::Status;
-use crate::http::server::Call;
+use crate::http::call::Call;
+use crate::http::call::respond;
 use crate::registry::delete::{DeleteOptions, Deleted};
 
 /// The options of a deletion: its body's, and those of the query.

@@ -8,8 +8,8 @@ use super::bodies::json_response;
 use crate::apimachinery::request::Query;
 use crate::apimachinery::resources::{Resource, Resources, api_version};
 use crate::apimachinery::status::Status;
+use crate::http::call::Server;
 use crate::http::openapi;
-use crate::http::server::Server;
 use crate::registry::identity::Identity;
 
 /// The version we answer with: the Kubernetes whose API types these are.

@@ -2,37 +2,23 @@
 //!
 //! In: an authorised [`Call`]. Out: a response or a refusal. [`bodies`] reads bodies and shapes answers, [`options`] reads queries.
 
-mod bodies;
+pub mod bodies;
 mod delete;
 mod discovery;
-mod options;
-mod pods;
-mod read;
+pub mod options;
+pub mod pods;
+pub mod read;
 mod reviews;
 mod scale;
 mod write;
 
-pub use bodies::json_response;
 pub use discovery::{discovery, version};
-pub use pods::container_of;
-
-/// What a watch needs of the other verbs.
-pub(crate) mod watching {
-    pub(crate) use super::bodies::table_of;
-    pub(crate) use super::read::{reached, revision as read_revision, selectors};
-
-    pub(crate) fn check_versions(
-        query: &crate::apimachinery::request::Query,
-    ) -> Result<(), crate::apimachinery::status::Status> {
-        super::options::check_versions(query, true)
-    }
-}
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use http::Method;
 
-use super::server::{Call, with_warnings};
+use super::call::{Call, with_warnings};
 use super::watch;
 use crate::apimachinery::resources::Treatment;
 use crate::apimachinery::status::Status;
@@ -106,11 +92,4 @@ pub async fn dispatch(verb: &str, call: Call, upgrade: Option<WebSocketUpgrade>)
         Some(notice) => with_warnings(response, &[notice]),
         None => response,
     })
-}
-
-/// An answer with the call's warnings.
-fn respond(call: &Call, code: u16, response: Response) -> Response {
-    let mut response = with_warnings(response, &call.warnings);
-    *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::OK);
-    response
 }

@@ -5,11 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::read::revision;
 use crate::apimachinery::json_words;
 use crate::apimachinery::request::Query;
 use crate::apimachinery::status::{FieldError, Status};
-use crate::http::server::Call;
+use crate::http::call::Call;
 use crate::store::Place;
 
 /// Longest name of a field manager, in characters.
@@ -97,12 +96,21 @@ pub(super) fn number(text: &str) -> Result<i64, Status> {
         .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
 }
 
+/// Reads a resource version.
+pub fn revision(text: &str) -> Result<u64, Status> {
+    text.parse().map_err(|_| {
+        Status::bad_request(format!(
+            "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+        ))
+    })
+}
+
 fn invalid(kind: &str, error: FieldError) -> Status {
     Status::invalid("meta.k8s.io", kind, "", &[error])
 }
 
 /// Which of `resourceVersion`, `resourceVersionMatch`, `sendInitialEvents` and `continue` may stand together.
-pub(super) fn check_versions(query: &Query, watch: bool) -> Result<(), Status> {
+pub fn check_versions(query: &Query, watch: bool) -> Result<(), Status> {
     let matching = query.get("resourceVersionMatch");
     let initial = query.get("sendInitialEvents");
     let forbidden = |field: &str, why: &str| Err(invalid("ListOptions", FieldError::forbidden(field, why)));

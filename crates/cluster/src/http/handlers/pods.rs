@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::apimachinery::status::Status;
-use crate::http::server::Call;
+use crate::http::call::Call;
 use crate::kubelet::{LogOptions, LogRequest};
 
 /// Streams a container's log from the node.

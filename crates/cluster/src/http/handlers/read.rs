@@ -7,18 +7,18 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::bodies::{bytes_response, json_response, object_response, table_of};
-use super::options::{At, ListOptions, write_continue};
-use super::respond;
+use super::options::{At, ListOptions, revision, write_continue};
 use crate::apimachinery::objects::{metadata_of, present};
 use crate::apimachinery::request::Form;
 use crate::apimachinery::resources::Resource;
 use crate::apimachinery::selectors::{FieldSelector, LabelSelector};
 use crate::apimachinery::status::Status;
-use crate::http::server::Call;
+use crate::http::call::Call;
+use crate::http::call::respond;
 use crate::store::{Object, Page, Place};
 
 /// The selectors of a call.
-pub(crate) fn selectors(call: &Call) -> Result<(LabelSelector, FieldSelector), Status> {
+pub fn selectors(call: &Call) -> Result<(LabelSelector, FieldSelector), Status> {
     let resource = call.resource();
     let labels = LabelSelector::parse(call.query.get("labelSelector").unwrap_or_default())?;
     let custom = resource.custom.as_ref().map(|custom| custom.selectable.as_slice());
@@ -37,7 +37,7 @@ pub(super) fn get(call: &Call) -> Result<Response, Status> {
 }
 
 /// Refuses a state that is still to come: every state there is, is here at once.
-pub(crate) fn reached(call: &Call, asked: u64) -> Result<(), Status> {
+pub fn reached(call: &Call, asked: u64) -> Result<(), Status> {
     let current = call.registry().store.revision();
     if asked <= current {
         return Ok(());
@@ -174,13 +174,4 @@ fn objects(resource: Arc<Resource>, head: &Value, items: Vec<Arc<Object>>) -> Re
         .headers_mut()
         .insert("content-type", http::HeaderValue::from_static("application/json"));
     response
-}
-
-/// Reads a resource version.
-pub(crate) fn revision(text: &str) -> Result<u64, Status> {
-    text.parse().map_err(|_| {
-        Status::bad_request(format!(
-            "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-        ))
-    })
 }

@@ -5,11 +5,11 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::bodies::{check_fields, json_response, parse_body};
-use super::respond;
 use crate::apimachinery::meta::rfc3339;
 use crate::apimachinery::objects::check_kind;
 use crate::apimachinery::status::{FieldError, Status};
-use crate::http::server::Call;
+use crate::http::call::Call;
+use crate::http::call::respond;
 use crate::registry::identity::{Attributes, Identity};
 use crate::registry::tokens::{Claims, ISSUER};
 use crate::store::Key;

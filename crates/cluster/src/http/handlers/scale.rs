@@ -4,13 +4,13 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::bodies::{json_response, parse_body, parse_yaml};
-use super::respond;
 use super::write::{manager_of, patch_kind};
 use crate::apimachinery::patch::{json_patch, merge_patch};
+use crate::apimachinery::scale::{Paths, paths};
 use crate::apimachinery::status::Status;
-use crate::http::server::Call;
+use crate::http::call::Call;
+use crate::http::call::respond;
 use crate::registry::patch::PatchKind;
-use crate::registry::scale::{Paths, paths};
 use crate::registry::update::OnConflict;
 
 /// Handles every verb of `scale`.

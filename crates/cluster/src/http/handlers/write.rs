@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::bodies::{check_fields, json_response, outcome_response, parse_body, parse_yaml};
 use super::delete;
-use super::respond;
 use crate::apimachinery::fields::{self, Manager};
 use crate::apimachinery::json_words;
 use crate::apimachinery::objects::{check_kind, schema_of};
 use crate::apimachinery::status::Status;
 use crate::apimachinery::typed::check_applied;
-use crate::http::server::Call;
+use crate::http::call::Call;
+use crate::http::call::respond;
 use crate::registry::patch::{Applied, Patch, PatchKind};
 
 /// The manager of a call: its `fieldManager`, or the program named by `User-Agent`.

@@ -21,8 +21,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::handlers::container_of;
-use super::server::Call;
+use super::call::Call;
+use super::handlers::pods::container_of;
 use crate::apimachinery::request::Target;
 use crate::apimachinery::status::Status;
 use crate::kubelet::{ContainerName, KubeletError};

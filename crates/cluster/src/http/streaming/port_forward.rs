@@ -23,7 +23,7 @@ use super::channels::{Incoming, PROTOCOLS, Protocol};
 use super::spdy::session::{Session, Stream};
 use super::{Upgrade, negotiate, switch_to_spdy};
 use crate::apimachinery::status::Status;
-use crate::http::server::Call;
+use crate::http::call::Call;
 use crate::kubelet::{ContainerName, Kubelet};
 
 /// SPDY on top of which ports are forwarded.

@@ -16,7 +16,7 @@ use super::channels::{Incoming, PROTOCOLS, Protocol};
 use super::spdy::session::{Session, Stream};
 use super::{Upgrade, negotiate, refused, switch_to_spdy};
 use crate::apimachinery::status::Status;
-use crate::http::server::Call;
+use crate::http::call::Call;
 use crate::kubelet::{ContainerName, Process, Streams};
 
 const STDIN: u8 = 0;

@@ -3,18 +3,31 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::policy::{Binding, Policy};
+use super::policy::{Binding, Policy, programs};
 use super::rules::Cover;
-use super::webhook::WebhookCaller;
 use crate::apimachinery::cel::Program;
+use crate::registry::Registry;
 use crate::store::{Key, Object, ResourceKey, Store};
 
 pub(super) const MUTATING: &str = "mutatingwebhookconfigurations.admissionregistration.k8s.io";
 pub(super) const VALIDATING: &str = "validatingwebhookconfigurations.admissionregistration.k8s.io";
 pub(super) const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
 pub(super) const BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.k8s.io";
+
+/// Calls webhooks; who has the registry says how.
+pub trait WebhookCaller: Send + Sync {
+    /// Posts a review to a webhook, by its client configuration, and gives its answer; why not, in Kubernetes' words.
+    fn call<'a>(
+        &'a self,
+        registry: &'a Registry,
+        target: &'a Value,
+        review: &'a Value,
+        seconds: u64,
+    ) -> BoxFuture<'a, Result<Value, String>>;
+}
 
 /// One webhook of a configuration.
 pub(super) struct Webhook {
@@ -137,14 +150,4 @@ fn read_webhook(json: &Value) -> Webhook {
         dry_run: matches!(json["sideEffects"].as_str(), Some("None" | "NoneOnDryRun")),
         target: json["clientConfig"].clone(),
     }
-}
-
-/// Named expressions: match conditions or variables. What does not parse was refused when it was written.
-pub(super) fn programs(list: &Value) -> Vec<(String, Program)> {
-    let list = list.as_array().into_iter().flatten();
-    list.filter_map(|item| {
-        let program = Program::parse(item["expression"].as_str()?).ok()?;
-        Some((item["name"].as_str()?.to_owned(), program))
-    })
-    .collect()
 }

@@ -22,8 +22,7 @@ mod storage;
 mod tolerations;
 mod webhook;
 
-pub use configured::Configured;
-pub use webhook::WebhookCaller;
+pub use configured::{Configured, WebhookCaller};
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};

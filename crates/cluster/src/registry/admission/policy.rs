@@ -3,7 +3,6 @@
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::configured::programs;
 use super::rules::{Cover, in_version, shown};
 use super::{Admission, Attempt, Facts, ready};
 use crate::apimachinery::cel::{Budget, EXPRESSION_BUDGET, Program, TOTAL_BUDGET};
@@ -98,6 +97,16 @@ impl Admission for Policies {
     ) -> BoxFuture<'a, Result<Option<Reservation>, Status>> {
         ready(validate(attempt, object, warnings).map(|()| None))
     }
+}
+
+/// Named expressions: match conditions or variables. What does not parse was refused when it was written.
+pub(super) fn programs(list: &Value) -> Vec<(String, Program)> {
+    let list = list.as_array().into_iter().flatten();
+    list.filter_map(|item| {
+        let program = Program::parse(item["expression"].as_str()?).ok()?;
+        Some((item["name"].as_str()?.to_owned(), program))
+    })
+    .collect()
 }
 
 /// Evaluates every policy that is bound and covers the write.

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::webhook::denied;
 use super::*;
+use crate::apimachinery::kinds::admissionregistration;
 use crate::store::Store;
 
 fn registry() -> std::sync::Arc<Registry> {
@@ -114,8 +115,8 @@ fn wrong_configurations_are_refused_by_field() {
     let mut policy = json!({"spec": {"matchConstraints": {"resourceRules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]},
         "variables": [{"name": "a", "expression": "variables.b"}, {"name": "b", "expression": "1"}],
         "validations": [{"expression": "object.spec.x =="}, {"expression": "params.x == 1"}, {"expression": "'text'"}]}});
-    check::default("ValidatingAdmissionPolicy", &mut policy);
-    let texts: Vec<String> = check::validate("ValidatingAdmissionPolicy", &policy)
+    admissionregistration::default("ValidatingAdmissionPolicy", &mut policy);
+    let texts: Vec<String> = admissionregistration::validate("ValidatingAdmissionPolicy", &policy)
         .iter()
         .map(|error| error.field.clone())
         .collect();
@@ -130,8 +131,8 @@ fn wrong_configurations_are_refused_by_field() {
     );
     let mut webhooks =
         json!({"webhooks": [{"name": "short", "clientConfig": {"url": "http://x"}, "timeoutSeconds": 60}]});
-    check::default("ValidatingWebhookConfiguration", &mut webhooks);
-    let fields: Vec<String> = check::validate("ValidatingWebhookConfiguration", &webhooks)
+    admissionregistration::default("ValidatingWebhookConfiguration", &mut webhooks);
+    let fields: Vec<String> = admissionregistration::validate("ValidatingWebhookConfiguration", &webhooks)
         .iter()
         .map(|error| error.field.clone())
         .collect();

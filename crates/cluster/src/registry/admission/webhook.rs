@@ -12,23 +12,10 @@ use crate::apimachinery::cel::{Budget, EXPRESSION_BUDGET};
 use crate::apimachinery::meta::uid;
 use crate::apimachinery::patch::json_patch;
 use crate::apimachinery::status::{Status, known_reason};
-use crate::registry::Registry;
 use crate::registry::ledger::Reservation;
 
 /// Longest warning, in characters, and most of one answer together, as published.
 const MOST_WARNING: usize = 256;
-
-/// Calls webhooks; who has the registry says how.
-pub trait WebhookCaller: Send + Sync {
-    /// Posts a review to a webhook, by its client configuration, and gives its answer; why not, in Kubernetes' words.
-    fn call<'a>(
-        &'a self,
-        registry: &'a Registry,
-        target: &'a Value,
-        review: &'a Value,
-        seconds: u64,
-    ) -> BoxFuture<'a, Result<Value, String>>;
-}
 
 /// Mutating webhooks.
 pub(super) struct Mutating;

@@ -1,6 +1,7 @@
 //! Controllers act as themselves: quota, webhooks and policies hold for what they create, and see who they are.
 //!
 //! No node: what is looked at are the objects, Events and conditions that a refused pod leaves behind, and that it is tried again.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-mod server;
+use crate::server;
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(20);
