@@ -5,7 +5,6 @@ mod clock;
 pub(crate) mod follow;
 pub(crate) mod gathering;
 mod judging;
-mod keeping;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod schedules;

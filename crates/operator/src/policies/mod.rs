@@ -139,6 +139,11 @@ impl Policies {
         }))))
     }
 
+    /// True when there is someone to ask.
+    pub(crate) fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Judges an object; none when there are no policies. It has no side effect, so a dry run is judged the same.
     pub(crate) async fn judge(&self, at: At, case: Case, with: With<'_>) -> Option<Ruling> {
         let shared = self.0.as_ref()?;
