@@ -63,7 +63,7 @@ pub fn judge(set: &PolicySet, document: &Document, derived: Option<&Derived>, ar
     }
     let mut judgement = Judgement::default();
     for violation in outcome.violations {
-        let judged = said(document, violation);
+        let judged = judged(document, violation);
         // What is said of driver, executor and application alike is said once.
         if !judgement.said.contains(&judged) {
             judgement.said.push(judged);
@@ -110,7 +110,7 @@ fn of_application(
     outcome
 }
 
-fn said(document: &Document, violation: Violation) -> Judged {
+fn judged(document: &Document, violation: Violation) -> Judged {
     let severity = match violation.severity {
         stoke_policy::Severity::Deny => Severity::Error,
         stoke_policy::Severity::Warn | stoke_policy::Severity::DryRun => Severity::Warning,

@@ -131,7 +131,7 @@ pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
         }
         reports.push(GateReport {
             gate,
-            verdict: if looked.not_asked {
+            verdict: if looked.not_requested {
                 Verdict::NotAsked
             } else {
                 verdict(looked.count, &looked.findings)

@@ -2,7 +2,7 @@
 
 mod conf;
 mod contracts;
-mod dependencies;
+pub(crate) mod dependencies;
 mod dry_run;
 mod manifest;
 mod pods;
@@ -31,7 +31,7 @@ pub struct Looked {
     /// What it found.
     pub findings: Vec<Finding>,
     /// True when it would have something to run and no one asked for that.
-    pub not_asked: bool,
+    pub not_requested: bool,
 }
 
 impl Looked {
@@ -45,7 +45,7 @@ impl Looked {
             count,
             what,
             findings,
-            not_asked: false,
+            not_requested: false,
         }
     }
 
@@ -58,10 +58,10 @@ impl Looked {
     }
 
     /// No one asked this gate to run what it judges.
-    fn not_asked(gate: Gate) -> Looked {
+    fn not_requested(gate: Gate) -> Looked {
         Looked {
             what: format!("--{} runs it", gate.name()),
-            not_asked: true,
+            not_requested: true,
             ..Looked::default()
         }
     }

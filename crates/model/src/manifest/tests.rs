@@ -100,8 +100,8 @@ fn tags_and_quotes() {
 
 #[test]
 fn wrong_texts_are_placed() {
-    type Said = (&'static str, usize, usize);
-    let table: &[(&str, &[Said])] = &[
+    type Expected = (&'static str, usize, usize);
+    let table: &[(&str, &[Expected])] = &[
         ("a: 1\nb: {c: 1, c: 2}\n", &[("duplicate-key", 2, 11)]),
         ("a: !Ref x\n", &[("unknown-tag", 1, 9)]),
         ("a: .inf\n", &[("bad-number", 1, 4)]),

@@ -29,14 +29,14 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// Why it is refused; empty when it is not.
-    pub errors: Vec<Said>,
+    pub errors: Vec<Message>,
     /// What its author should know.
-    pub warnings: Vec<Said>,
+    pub warnings: Vec<Message>,
 }
 
 /// One thing that is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct Message {
     /// Stable name; of a policy `policy/PACKAGE.RULE`.
     pub code: Cow<'static, str>,
     /// The field.
@@ -47,7 +47,7 @@ pub struct Said {
     pub fix: Option<String>,
 }
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -104,7 +104,7 @@ pub fn check(subject: &Subject<'_>, settings: &Settings, allowed: &Allowed) -> V
                 .any(|(severity, before)| *severity == Severity::Error && before == said)
         });
         verdict.errors = new;
-        let known: Vec<Said> = known;
+        let known: Vec<Message> = known;
         verdict.warnings.splice(0..0, known);
     }
     verdict
@@ -116,11 +116,11 @@ fn findings(
     object: &Value,
     settings: &Settings,
     allowed: &Allowed,
-) -> Vec<(Severity, Said)> {
+) -> Vec<(Severity, Message)> {
     let (documents, mut complaints) = manifest::check(kind, &written(object, namespace).to_string());
     // The operator has one for them.
     complaints.retain(|complaint| complaint.code != "missing-image" || settings.default_image.is_none());
-    let mut found: Vec<(Severity, Said)> = complaints.into_iter().map(said).collect();
+    let mut found: Vec<(Severity, Message)> = complaints.into_iter().map(message).collect();
     let is_wrong = found.iter().any(|(severity, _)| *severity == Severity::Error);
     if let (Some(document), false) = (documents.first(), is_wrong) {
         let remarks = derived::remarks(document, namespace, settings, allowed);
@@ -142,8 +142,8 @@ pub(crate) fn written(object: &Value, namespace: &str) -> Value {
     object
 }
 
-fn said(complaint: Complaint) -> (Severity, Said) {
-    let said = Said {
+fn message(complaint: Complaint) -> (Severity, Message) {
+    let said = Message {
         code: complaint.code.into(),
         path: complaint.path,
         message: complaint.message,
@@ -152,8 +152,8 @@ fn said(complaint: Complaint) -> (Severity, Said) {
     (complaint.severity, said)
 }
 
-fn remarked(remark: Remark) -> (Severity, Said) {
-    let said = Said {
+fn remarked(remark: Remark) -> (Severity, Message) {
+    let said = Message {
         code: remark.code.into(),
         path: remark.path,
         message: remark.message,

@@ -279,7 +279,7 @@ impl Operator {
         );
         let servers = crate::connect::Context::new(&context, self.config.visits);
         let connecting = crate::connect::run(servers, stop.clone());
-        let told = policies::Told {
+        let told = policies::Reporting {
             publisher: context.publisher.clone(),
             metrics: context.metrics.clone(),
             health: context.health.clone(),

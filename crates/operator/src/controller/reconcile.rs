@@ -98,7 +98,7 @@ impl Turn<'_> {
         let events: Api<Event> = Api::namespaced(self.context.client.clone(), namespace);
         let about = format!("involvedObject.kind=Pod,involvedObject.name={pod}");
         match events.list(&ListParams::default().fields(&about)).await {
-            Ok(list) => waiting::told(namespace, pod, &list.items),
+            Ok(list) => waiting::from_events(namespace, pod, &list.items),
             Err(error) => {
                 tracing::debug!(%error, pod, "events cannot be read");
                 None

@@ -189,7 +189,7 @@ impl Keeper {
     }
 
     fn send(&self, key: &Key, run: &Run, regarding: &ObjectReference, work: Work) {
-        self.0.metrics.log_asked();
+        self.0.metrics.log_queued();
         let job = Job {
             key: key.clone(),
             run: run.run.clone(),

@@ -15,7 +15,7 @@ use stoke_model::crd::{
 
 use super::catalogue::{ALL, OF_APPLICATIONS};
 use super::{Metrics, MetricsConfig, counted};
-use crate::admission::check::Said;
+use crate::admission::check::Message;
 use crate::controller::Key;
 use crate::controller::cache::Cache;
 use crate::controller::queue::Worked;
@@ -131,7 +131,7 @@ async fn exercised() -> Metrics {
         "status": {"applicationState": {"state": "RUNNING"}, "executorState": {"a": "RUNNING", "b": "PENDING"}},
     }))
     .unwrap();
-    live.app_told("", &running, true);
+    live.app_seen("", &running, true);
     metrics.server(&key("lab"), "Ready", Some((2, 1)));
     metrics.server(&key("quiet"), "Ready", None);
     metrics.server(&key("unused"), "Ready", Some((0, 0)));
@@ -149,7 +149,7 @@ async fn exercised() -> Metrics {
     metrics.certificate_step("create");
     metrics.policies_loaded(Some(3));
     metrics.policies_loaded(None);
-    let denied = Said {
+    let denied = Message {
         code: "policy/team.deny".into(),
         path: String::new(),
         message: "no owner".to_owned(),

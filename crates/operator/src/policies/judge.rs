@@ -10,7 +10,7 @@ use stoke_policy::{PolicySet, Problem};
 use stoke_submit::application::Settings;
 
 use super::Case;
-use crate::admission::check::{Said, written};
+use crate::admission::check::{Message, written};
 
 /// Code of what is said when policies cannot tell.
 pub(super) const UNKNOWN: &str = "policy-unknown";
@@ -19,19 +19,19 @@ pub(super) const UNKNOWN: &str = "policy-unknown";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ruling {
     /// What rules deny.
-    pub(crate) denied: Vec<Said>,
+    pub(crate) denied: Vec<Message>,
     /// What rules warn of.
-    pub(crate) warned: Vec<Said>,
+    pub(crate) warned: Vec<Message>,
     /// Rules that could not be evaluated.
-    pub(crate) failed: Vec<Said>,
+    pub(crate) failed: Vec<Message>,
     /// Why no one was asked: the policies, or what they must see, are not known at the moment.
-    pub(crate) missing: Option<Said>,
+    pub(crate) missing: Option<Message>,
 }
 
 impl Ruling {
     /// No one could be asked.
     pub(super) fn missing(why: &str, fix: &str) -> Self {
-        let missing = Said {
+        let missing = Message {
             code: UNKNOWN.into(),
             path: String::new(),
             message: format!("policies cannot be asked: {why}"),
@@ -44,7 +44,7 @@ impl Ruling {
     }
 
     /// Why it does not pass; empty when it does.
-    pub(crate) fn refusals(&self) -> impl Iterator<Item = &Said> {
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = &Message> {
         self.denied.iter().chain(&self.failed).chain(&self.missing)
     }
 
@@ -55,7 +55,7 @@ impl Ruling {
 
     /// Why it does not pass, in one line.
     pub(crate) fn summary(&self) -> String {
-        let texts: Vec<String> = self.refusals().map(Said::to_string).collect();
+        let texts: Vec<String> = self.refusals().map(Message::to_string).collect();
         texts.join("; ")
     }
 
@@ -93,16 +93,16 @@ pub(super) fn judge(set: &PolicySet, case: &Case, settings: &Settings, namespace
     let mut ruling = Ruling::default();
     for judged in judgement.said {
         match judged.severity {
-            Severity::Error => ruling.denied.push(said(judged)),
-            Severity::Warning => ruling.warned.push(said(judged)),
+            Severity::Error => ruling.denied.push(message(judged)),
+            Severity::Warning => ruling.warned.push(message(judged)),
         }
     }
     ruling.failed = judgement.problems.into_iter().map(failed).collect();
     ruling
 }
 
-fn said(judged: Judged) -> Said {
-    Said {
+fn message(judged: Judged) -> Message {
+    Message {
         code: judged.code,
         path: judged.path,
         message: judged.message,
@@ -110,17 +110,17 @@ fn said(judged: Judged) -> Said {
     }
 }
 
-fn failed(problem: Problem) -> Said {
-    Said {
+fn failed(problem: Problem) -> Message {
+    Message {
         code: Cow::Borrowed(UNKNOWN),
         path: String::new(),
-        message: format!("policies cannot tell: {}", super::sources::line(&problem)),
+        message: format!("policies cannot decide: {}", super::sources::line(&problem)),
         fix: problem.suggestion,
     }
 }
 
-fn unreadable(complaint: Complaint) -> Said {
-    Said {
+fn unreadable(complaint: Complaint) -> Message {
+    Message {
         code: complaint.code.into(),
         path: complaint.path,
         message: complaint.message,
@@ -159,8 +159,8 @@ mod tests {
         judge(set, &case, &settings, namespace)
     }
 
-    fn texts<'a>(said: impl IntoIterator<Item = &'a Said>) -> Vec<String> {
-        said.into_iter().map(Said::to_string).collect()
+    fn texts<'a>(said: impl IntoIterator<Item = &'a Message>) -> Vec<String> {
+        said.into_iter().map(Message::to_string).collect()
     }
 
     #[test]
@@ -214,7 +214,9 @@ mod tests {
         );
         assert!(!failed.passes() && failed.result() == "unknown", "{failed:#?}");
         assert!(
-            failed.failed[0].message.starts_with("policies cannot tell: p.rego:2: "),
+            failed.failed[0]
+                .message
+                .starts_with("policies cannot decide: p.rego:2: "),
             "{failed:#?}"
         );
     }

@@ -25,9 +25,9 @@ use stoke_submit::application::Settings;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::admission::check::Said;
+use crate::admission::check::Message;
 use crate::metrics::Metrics;
-pub(crate) use following::{Told, follow};
+pub(crate) use following::{Reporting, follow};
 pub(crate) use judge::Ruling;
 use judge::UNKNOWN;
 use namespaces::Namespaces;
@@ -203,10 +203,10 @@ impl Shared {
             Err(_) => format!("they did not come to an end within {} s", PATIENCE.as_secs()),
         };
         Ruling {
-            failed: vec![Said {
+            failed: vec![Message {
                 code: UNKNOWN.into(),
                 path: String::new(),
-                message: format!("policies cannot tell: {message}"),
+                message: format!("policies cannot decide: {message}"),
                 fix: Some("make the rules cheaper, or fewer".to_owned()),
             }],
             ..Ruling::default()

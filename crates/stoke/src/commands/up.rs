@@ -54,10 +54,11 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.no_operator && !arguments.rules.is_empty() {
-        return Err(
-            Failure::input("stoke::operator::policies", "without an operator no one asks policies")
-                .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"),
-        );
+        return Err(Failure::input(
+            "stoke::operator::policies",
+            "without an operator policies are not evaluated",
+        )
+        .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"));
     }
     // Before anything runs that would have to be ended again.
     let policies = arguments.rules.load(Some(POLICIES))?;

@@ -139,7 +139,8 @@ fn what_only_events_tell_is_asked_for_soon_and_ever_later() {
     }
     let event = json!({"metadata": {}, "type": "Warning", "reason": "FailedMount", "message": "configmap \"c\" not found",
         "involvedObject": {"kind": "Pod", "name": "pi-driver"}, "lastTimestamp": "2026-01-01T00:00:03Z"});
-    facts.events_say = stoke_model::waiting::told("default", "pi-driver", &[serde_json::from_value(event).unwrap()]);
+    facts.events_say =
+        stoke_model::waiting::from_events("default", "pi-driver", &[serde_json::from_value(event).unwrap()]);
     let decision = decide(&facts, at(6));
     let message = &decision.status.app_state.error_message;
     assert!(

@@ -292,7 +292,7 @@ fn summary(report: &Report) -> String {
         .flat_map(|gate| &gate.findings)
         .chain(&report.waivers)
         .find(|finding| finding.fails());
-    let hint = first.map(|finding| format!("; `stoke check --explain {}` tells more of the first", finding.code));
+    let hint = first.map(|finding| format!("; `stoke check --explain {}` explains the first", finding.code));
     let verdict = match report.exit_code() {
         0 => green("the job passes"),
         1 => red("the job does not pass"),
