@@ -139,8 +139,8 @@ async fn exercised() -> Metrics {
     metrics.server(&key("gone"), "Ready", Some((9, 9)));
     metrics.forget_server(&key("gone"));
     // Two logs are asked for, one is kept.
-    metrics.log_asked();
-    metrics.log_asked();
+    metrics.log_queued();
+    metrics.log_queued();
     metrics.log_done();
     metrics.log_kept("driver", "kept", 1200, Duration::from_millis(1500));
     metrics.defaulted("SparkApplication", true);
