@@ -17,7 +17,13 @@ use crate::cli::Target;
 use crate::terminal::Terminal;
 
 /// Asks about every object of a job and its pods, one after the other: at most two requests each. Nothing is stored.
-pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Target, terminal: &mut Terminal) -> ClusterAnswers {
+pub async fn run(
+    job: &Job,
+    settings: &mut Settings,
+    home: &Home,
+    target: &Target,
+    terminal: &mut Terminal,
+) -> ClusterAnswers {
     let session = match session::open(home, &target.cluster()).await {
         Ok(session) => session,
         Err(failure) => {
