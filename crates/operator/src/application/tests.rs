@@ -3,6 +3,7 @@
 mod arrows;
 mod faults;
 mod limits;
+mod logs;
 mod model;
 mod pods;
 mod quality;

@@ -382,6 +382,7 @@ fn executors_follow_their_pods() {
     let mut other = executor(&facts, 9, ExecutorState::Running);
     other.submission_id = Some("an earlier attempt".into());
     facts.executors.push(other);
+    facts.gathering = Some(GATHER);
     let decision = decide(&facts, at(20));
     let seen = |decision: &Decision| -> Vec<(String, ExecutorState)> {
         decision
@@ -431,6 +432,7 @@ fn executor_state_is_bounded_and_never_hides_a_live_executor() {
         .collect();
     facts.executors.extend(running);
     facts.executors[0].state = ExecutorState::Running;
+    facts.gathering = Some(GATHER);
     let decision = decide(&facts, at(20));
     let map = &decision.status.executor_state;
     assert_eq!(map.len(), KEPT_EXECUTORS);
@@ -452,4 +454,40 @@ fn executor_state_is_bounded_and_never_hides_a_live_executor() {
         "and do not come back"
     );
     assert!(again.events.is_empty());
+}
+
+#[test]
+fn news_of_executors_alone_waits_for_more_of_it() {
+    let mut facts = running(never());
+    facts.executors = vec![executor(&facts, 1, ExecutorState::Running)];
+    let waited = |facts: &Facts, milliseconds: Option<i64>| {
+        let gathering = milliseconds.map(SignedDuration::from_millis);
+        decide(
+            &Facts {
+                gathering,
+                ..facts.clone()
+            },
+            at(20),
+        )
+    };
+    for (milliseconds, actions, left) in [
+        (None, vec![Action::Gather], Some(500)),
+        (Some(0), vec![], Some(500)),
+        (Some(300), vec![], Some(200)),
+    ] {
+        let decision = waited(&facts, milliseconds);
+        assert_eq!(decision.actions, actions, "{milliseconds:?}");
+        assert_eq!(
+            decision.requeue_at,
+            left.map(|left| at(20) + SignedDuration::from_millis(left))
+        );
+        assert_eq!(Some(decision.status), facts.app.status, "nothing is written");
+        assert!(decision.events.is_empty());
+    }
+    let over = waited(&facts, Some(500));
+    assert_eq!(over.actions, [Action::EndGathering, Action::Write, Action::Publish]);
+    // News of anything else is written at once, with what was gathered.
+    facts.driver = driver(&facts, failed());
+    let ended = waited(&facts, Some(1));
+    assert!(ended.actions.starts_with(&[Action::EndGathering]) && ended.actions.contains(&Action::Write));
 }

@@ -53,7 +53,7 @@ fn in_state(state: State) -> Facts {
         State::Submitted => submitted(spec),
         _ => running(spec),
     };
-    annotate(&mut facts, stoke_model::annotations::ON_EDIT, "restart");
+    annotate(&mut facts, stoke_model::annotations::ON_EDIT, "Restart");
     match state {
         State::Failing | State::Failed => facts.driver = driver(&facts, failed()),
         State::Succeeding | State::Completed => facts.driver = driver(&facts, succeeded()),
