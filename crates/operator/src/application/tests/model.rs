@@ -177,7 +177,8 @@ impl World {
             | Action::ReportMissingLogs { .. }
             | Action::ForgetCopies(_)
             | Action::ForgetLogs => self.keep_logs(action),
-            Action::Judge if refuse => facts.submission = Some(refused()),
+            // A driver that is there already is not judged again.
+            Action::Judge if refuse && !self.is_begun() => facts.submission = Some(refused()),
             Action::Judge => facts.unjudged = false,
             Action::Submit => {
                 facts.submission = Some(self.submit(facts, refuse));
@@ -214,6 +215,17 @@ impl World {
             Action::DeleteApplication => return false,
         }
         true
+    }
+
+    /// True when the driver of the submission on record exists.
+    fn is_begun(&self) -> bool {
+        let status = self.status();
+        let pod = status
+            .driver_info
+            .pod_name
+            .as_ref()
+            .and_then(|name| self.pods.get(name));
+        pod.is_some_and(|pod| pod.submission_id == status.submission_id)
     }
 
     /// A keeper of logs without a clock of its own: copies end when [`Event::Copied`] says so.
