@@ -224,7 +224,7 @@ fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mu
             ));
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
             terminal.out(format!("S3 object store {objects}  (s3a://{}; keys: stoke env)", object_store::BUCKET));
-            terminal.out(format!("history         {history}/api/v1/applications"));
+            terminal.out(format!("history         {history}/  (stoke open; status API: /api/v1)"));
             terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
             terminal.out("end it          stoke down");
         }
