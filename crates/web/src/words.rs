@@ -114,7 +114,7 @@ catalogue! {
     submitted: "Submitted", "Отправлено";
     stages_done: "Stages done", "Стадии";
     tasks: "Tasks", "Задачи";
-    task: "Task", "Задача";
+    totals: "Totals", "Итоги";
     group: "Group", "Группа";
     tags: "Tags", "Метки";
     input: "Input", "Чтение";
@@ -128,13 +128,14 @@ catalogue! {
     failure: "Why it failed", "Почему не удалось";
     details: "Where it was called", "Откуда вызвано";
     core_time: "Where core time went", "Куда ушло время ядер";
-    core_time_about: "Cores of executors, from the moment each was added until it left.", "Ядра исполнителей: от добавления каждого до ухода.";
+    core_time_about: "Cores of executors, from the moment each was added until it left. Computing is CPU time of the JVM; waiting for data, and Python or other programs, are the other time in tasks.", "Ядра исполнителей: от добавления каждого до ухода. Вычисление: процессорное время JVM; ожидание данных, Python и другие программы: остальное время в задачах.";
     computing: "Computing", "Вычисление";
-    waiting: "Waiting in tasks", "Ожидание в задачах";
+    waiting: "Other time in tasks", "Остальное в задачах";
     idle: "Idle", "Простой";
     held: "Core time", "Время ядер";
     timeline: "Time line", "Ход времени";
-    timeline_about: "Jobs above, executors below; the darker, the more of their cores worked.", "Сверху задания, ниже исполнители; чем темнее, тем больше ядер занято.";
+    timeline_about: "Jobs above, executors below; the stronger the colour, the more of their cores worked.", "Сверху задания, ниже исполнители; чем ярче цвет, тем больше ядер занято.";
+    busy_about: "The stronger the colour, the more of an executor's cores worked.", "Чем ярче цвет, тем больше ядер исполнителя занято.";
     more_lanes: "more executors are in the table.", "исполнителей ещё в таблице.";
     more_jobs: "more jobs are in the table.", "заданий ещё в таблице.";
     too_many_tasks: "Too many tasks to draw how busy executors were.", "Слишком много задач, чтобы нарисовать занятость исполнителей.";

@@ -258,7 +258,7 @@ fn totals(app: &App, asked: &Asked) -> Section {
     };
     Section::Facts(Facts {
         id: "totals",
-        title: w.stages,
+        title: w.totals,
         items: vec![
             ("input", w.input, Cell::Bytes(sum(at::INPUT_BYTES))),
             ("output", w.output, Cell::Bytes(sum(at::OUTPUT_BYTES))),

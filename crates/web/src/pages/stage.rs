@@ -256,7 +256,7 @@ fn timeline(app: &App, asked: &Asked, stage: &Stage) -> Result<Option<Section>, 
     lives.truncate(LANES);
     let (mut picture, _) = Timeline::of((from, until), Vec::new(), &lives, Some(&grid));
     picture.title = asked.w.timeline;
-    picture.about = asked.w.timeline_about;
+    picture.about = asked.w.busy_about;
     if more > 0 {
         picture.notes.push(format!("{more} {}", asked.w.more_lanes));
     }

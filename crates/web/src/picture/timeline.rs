@@ -152,16 +152,23 @@ impl Timeline {
                 let at = from + i64::try_from(cell).unwrap_or(cells) * grid.map_or(1, |grid| grid.step);
                 x(at)
             };
+            let end = begin + (x(life.until.unwrap_or(until)) - begin).max(2);
+            // Tasks that were never told to have ended do not outlive their executor.
+            let cell = |(first, length, level): (usize, usize, u8)| {
+                let (left, right) = (edge(first).max(begin), edge(first + length).min(end));
+                (left, (right - left).max(1), level)
+            };
             Lane {
                 y: top + i64::try_from(place).unwrap_or(0) * LANE,
                 label: life.id.clone(),
                 x: begin,
-                width: (x(life.until.unwrap_or(until)) - begin).max(2),
+                width: end - begin,
                 lost: life.until.is_some_and(|end| end < until),
                 title: life.title.clone(),
                 cells: runs
                     .into_iter()
-                    .map(|(first, length, level)| (edge(first), (edge(first + length) - edge(first)).max(1), level))
+                    .filter(|(first, ..)| edge(*first) < end)
+                    .map(cell)
                     .collect(),
             }
         };

@@ -6,3 +6,4 @@ mod guards;
 mod hostile;
 mod numbers;
 mod site;
+mod storage;
