@@ -261,7 +261,7 @@ thread_local! {
 #[test]
 fn the_table_in_docs_is_the_catalogue() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator.md");
-    let mut table = String::from("| metric | kind | labels | what it tells |\n|---|---|---|---|\n");
+    let mut table = String::from("| metric | kind | labels | what it measures |\n|---|---|---|---|\n");
     for metric in ALL {
         let labels = match metric.labels {
             [OF_APPLICATIONS] => "those of `--metrics-labels`".to_owned(),
