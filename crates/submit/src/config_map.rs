@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::build::Build;
+use crate::submission::Role;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::Object;
@@ -47,7 +48,7 @@ pub(crate) fn config_map(build: &mut Build<'_>, properties: &BTreeMap<String, St
         .map(|(file, text)| ((*file).to_owned(), json!(text)))
         .collect();
     data.insert("spark.kubernetes.namespace".to_owned(), json!(build.namespace));
-    build.resources.push(json!({
+    build.add(Role::Properties, json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": name, "namespace": build.namespace},

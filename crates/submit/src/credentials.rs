@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::build::Build;
+use crate::submission::Role;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
@@ -48,7 +49,7 @@ pub(crate) fn driver(build: &mut Build<'_>) -> Result<(), PlanError> {
         for (_, key, content) in secrets.iter().filter(|(_, _, content)| content.is_some()) {
             data.insert((*key).to_owned(), json!(content));
         }
-        build.resources.push(json!({
+        build.add(Role::Credentials, json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data, "immutable": true,
         }));
         if let Some(account) = account {

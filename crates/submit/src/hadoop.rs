@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
+use crate::submission::Role;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
@@ -39,7 +40,7 @@ pub(crate) fn driver(build: &mut Build<'_>) -> Result<(), PlanError> {
             }
             source.insert("name".to_owned(), json!(name));
             mount(&mut build.draft, Value::Object(source));
-            build.resources.push(json!({
+            build.add(Role::HadoopFiles, json!({
                 "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": files, "immutable": true,
             }));
             name

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
+use crate::submission::Role;
 use crate::conf::Conf;
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
@@ -94,7 +95,7 @@ pub(crate) fn config_map(build: &mut Build<'_>) -> Result<(), PlanError> {
         .draft
         .add_volume(json!({"configMap": {"items": [{"key": KEY, "path": FILE}], "name": name}, "name": VOLUME}));
     build.draft.add_mount(json!({"mountPath": DIRECTORY, "name": VOLUME}));
-    build.resources.push(json!({
+    build.add(Role::ExecutorTemplate, json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {KEY: template.text}, "immutable": true,
     }));
     build.add_property(EXECUTOR_FILE, format!("{DIRECTORY}/{FILE}"));

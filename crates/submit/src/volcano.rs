@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
+use crate::submission::{Resource, Role};
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, object};
@@ -25,7 +26,7 @@ pub(crate) fn driver(build: &mut Build<'_>) -> Result<(), PlanError> {
     metadata.insert("name".to_owned(), json!(name));
     metadata.insert("namespace".to_owned(), json!(build.namespace));
     object(fields, "spec");
-    build.pre_resources.push(group);
+    build.pre_resources.push(Resource::new(Role::PodGroup, group));
     annotate(&mut build.draft, build.request.identity.application_id.as_str());
     Ok(())
 }
