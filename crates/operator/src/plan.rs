@@ -215,7 +215,10 @@ mod tests {
             .collect();
         assert!(kinds.contains(&"ConfigMap") && kinds.contains(&"Service"), "{kinds:?}");
         // Spark's own service is not one of them.
-        let companions = first.companions.iter().map(|object| object["metadata"]["name"].as_str());
+        let companions = first
+            .companions
+            .iter()
+            .map(|object| object["metadata"]["name"].as_str());
         assert_eq!(companions.collect::<Vec<_>>(), [Some("pi-ui-svc")]);
         app.status.as_mut().unwrap().submission_id = Some("another".into());
         assert_ne!(first.application_id, planner.plan(&app).unwrap().application_id);

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::build::Build;
-use crate::submission::Role;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::Object;
 use crate::properties;
+use crate::submission::Role;
 
 /// Where Spark's configuration lies in pods.
 pub(crate) const CONF_DIRECTORY: &str = "/opt/spark/conf";
@@ -48,13 +48,16 @@ pub(crate) fn config_map(build: &mut Build<'_>, properties: &BTreeMap<String, St
         .map(|(file, text)| ((*file).to_owned(), json!(text)))
         .collect();
     data.insert("spark.kubernetes.namespace".to_owned(), json!(build.namespace));
-    build.add(Role::Properties, json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": build.namespace},
-        "data": data,
-        "immutable": true,
-    }));
+    build.add(
+        Role::Properties,
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": build.namespace},
+            "data": data,
+            "immutable": true,
+        }),
+    );
     Ok(())
 }
 

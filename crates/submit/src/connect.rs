@@ -11,9 +11,9 @@ use stoke_model::crd::{
 };
 use stoke_model::{defaults, names};
 
-use crate::{Role, Submission};
 use crate::application::conf::Conf;
 use crate::application::{ApplicationError, Settings, complete, request_from_application};
+use crate::{Role, Submission};
 
 /// Spark's own class of the server.
 const SERVER_CLASS: &str = "org.apache.spark.sql.connect.service.SparkConnectServer";

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
-use crate::submission::Role;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
+use crate::submission::Role;
 
 const DIRECTORY: &str = "/opt/hadoop/conf";
 const VOLUME: &str = "hadoop-properties";

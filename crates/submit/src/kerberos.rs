@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::build::Build;
-use crate::submission::Role;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::Object;
+use crate::submission::Role;
 use crate::uri;
 
 const KRB5_PATH: &str = "spark.kubernetes.kerberos.krb5.path";

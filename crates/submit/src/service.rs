@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
-use crate::submission::Role;
 use crate::driver::{BLOCK_MANAGER_PORT, ports};
 use crate::error::PlanError;
 use crate::object::{Object, merge_into};
+use crate::submission::Role;
 
 /// Refuses what the service replaces, and tells the driver its address.
 pub(crate) fn service(build: &mut Build<'_>) -> Result<(), PlanError> {

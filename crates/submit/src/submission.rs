@@ -115,7 +115,8 @@ impl Submission {
     #[must_use]
     pub fn resource(&self, role: Role) -> Option<&Value> {
         let mut all = self.pre_resources.iter().chain(&self.resources);
-        all.find(|resource| resource.role == role).map(|resource| &resource.object)
+        all.find(|resource| resource.role == role)
+            .map(|resource| &resource.object)
     }
 
     /// `pre_resources` and `resources` with the driver pod (of this `uid`) as owner.

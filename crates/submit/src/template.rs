@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
-use crate::submission::Role;
 use crate::conf::Conf;
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
 use crate::request::PodTemplate;
+use crate::submission::Role;
 
 const EXECUTOR_FILE: &str = "spark.kubernetes.executor.podTemplateFile";
 const DIRECTORY: &str = "/opt/spark/pod-template";

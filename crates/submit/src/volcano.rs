@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::build::Build;
-use crate::submission::{Resource, Role};
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, object};
+use crate::submission::{Resource, Role};
 
 /// The class of the feature step.
 pub(crate) const STEP: &str = "org.apache.spark.deploy.k8s.features.VolcanoFeatureStep";

@@ -100,7 +100,8 @@ fn request(case: &Value, version: &SparkVersion, files: &MemoryFiles) -> Result<
 /// Our submission in the shape of a recording.
 fn result(request: &SubmitRequest) -> Result<Value, (String, String)> {
     let submission = plan(request).map_err(|error| (error.code().to_owned(), error.to_string()))?;
-    let of = |resources: &[Resource]| -> Vec<Value> { resources.iter().map(|resource| resource.object.clone()).collect() };
+    let of =
+        |resources: &[Resource]| -> Vec<Value> { resources.iter().map(|resource| resource.object.clone()).collect() };
     let mut objects = of(&submission.pre_resources);
     objects.push(submission.driver_pod.clone());
     objects.extend(of(&submission.pre_resources));
