@@ -321,7 +321,7 @@ impl Collector {
             .iter()
             .map(|rdd| Rdd {
                 id: rdd.id,
-                name: rdd.name.clone(),
+                name: rdd.name.to_string(),
                 partitions: rdd.partitions,
                 cached: rdd.level.memory || rdd.level.disk,
             })
