@@ -25,39 +25,73 @@ impl Kinds {
 
     /// Takes further metrics over. Of an accumulator that is known already the later kind counts.
     pub(super) fn add<'a>(&mut self, metrics: impl Iterator<Item = &'a PlanMetric>) {
-        let more = metrics.filter(|metric| self.get(metric.accumulator) != Some(metric.kind.as_str()));
-        let more: Vec<_> = more.map(|metric| (metric.accumulator, metric.kind.clone())).collect();
-        if !more.is_empty() {
-            *self = self.with(more);
-        }
-    }
-
-    /// These, and what `other` has besides them.
-    pub(super) fn and(&self, other: &Kinds) -> Kinds {
-        let differs = |(id, kind): &&(i64, CompactString)| other.get(*id) != Some(kind.as_str());
-        let own: Vec<_> = self.0.iter().filter(differs).cloned().collect();
-        match own.is_empty() {
-            true => other.clone(),
-            false => other.with(own),
-        }
-    }
-
-    fn with(&self, more: Vec<(i64, CompactString)>) -> Kinds {
-        let mut all: Vec<_> = self.0.iter().cloned().chain(more).collect();
-        all.sort_by_key(|(id, _)| *id);
-        all.dedup_by(|later, earlier| {
+        let mut more: Vec<(i64, &str)> = metrics
+            .map(|metric| (metric.accumulator, metric.kind.as_str()))
+            .collect();
+        more.sort_by_key(|(id, _)| *id);
+        more.dedup_by(|later, earlier| {
             let same = later.0 == earlier.0;
             if same {
-                std::mem::swap(later, earlier);
+                *earlier = *later;
             }
             same
         });
-        Kinds(Arc::new(all))
+        *self = Kinds(Arc::new(merged(&self.0, &more)));
+    }
+
+    /// These, and what `other` has besides them, whose kinds count.
+    pub(super) fn and(&self, other: &Kinds) -> Kinds {
+        if other.have(self.each()) {
+            return other.clone();
+        }
+        let more: Vec<(i64, &str)> = other.each().collect();
+        Kinds(Arc::new(merged(&self.0, &more)))
+    }
+
+    fn each(&self) -> impl Iterator<Item = (i64, &str)> {
+        self.0.iter().map(|(id, kind)| (*id, kind.as_str()))
+    }
+
+    /// Whether all of them are known; they are sorted by accumulator.
+    fn have<'a>(&self, all: impl Iterator<Item = (i64, &'a str)>) -> bool {
+        let mut rest = self.0.iter();
+        let mut all = all;
+        all.all(|(id, kind)| {
+            let place = rest.find(|(known, _)| *known >= id);
+            place.is_some_and(|(known, same)| *known == id && same == kind)
+        })
     }
 
     /// Whether they are the same in memory.
     pub(super) fn is(&self, other: &Kinds) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Both lists as one; each is sorted, and of what both have the kind of `more` counts.
+fn merged(known: &[(i64, CompactString)], more: &[(i64, &str)]) -> Vec<(i64, CompactString)> {
+    let mut all = Vec::with_capacity(known.len() + more.len());
+    let (mut known, mut more) = (known.iter().peekable(), more.iter().peekable());
+    loop {
+        match (known.peek(), more.peek()) {
+            (Some((own, _)), Some((other, _))) if own > other => {}
+            (Some(own), Some((other, _))) => {
+                if own.0 < *other {
+                    all.push((*own).clone());
+                }
+                known.next();
+                continue;
+            }
+            (Some(_), None) => {
+                all.extend(known.cloned());
+                return all;
+            }
+            (None, None) => return all,
+            (None, Some(_)) => {}
+        }
+        if let Some((id, kind)) = more.next() {
+            all.push((*id, CompactString::new(kind)));
+        }
     }
 }
 

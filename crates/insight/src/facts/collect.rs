@@ -422,7 +422,7 @@ impl Collector {
                     (metric.name.into(), metric.kind.into(), value)
                 })
                 .collect(),
-            name: info.name,
+            name: info.name.into(),
             text: info.text,
             children: info.children.into_iter().map(|child| self.plan(child)).collect(),
         }

@@ -151,6 +151,11 @@ impl<'a> Cursor<'a> {
         Some(text)
     }
 
+    /// How far it is to the next `byte`.
+    pub(super) fn length_to(&self, byte: u8) -> usize {
+        memchr::memchr(byte, self.rest()).unwrap_or(0)
+    }
+
     /// A text, its escapes read.
     pub(super) fn owned(&mut self) -> Option<String> {
         let raw = self.raw()?;

@@ -79,7 +79,7 @@ fn plan(from: &mut Cursor<'_>, depth: usize) -> Option<PlanInfo> {
         return None;
     }
     from.expect(r#"{"nodeName":""#)?;
-    let name = from.owned()?;
+    let name = CompactString::new(from.text()?);
     from.expect(r#","simpleString":""#)?;
     let text = from.owned()?;
     from.expect(r#","children":["#)?;
@@ -122,8 +122,11 @@ fn skip_texts(from: &mut Cursor<'_>) -> Option<()> {
     }
 }
 
+/// Bytes of a metric, about.
+const ONE: usize = 60;
+
 fn metrics(from: &mut Cursor<'_>) -> Option<Vec<PlanMetric>> {
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(from.length_to(b']') / ONE);
     if from.found("]") {
         return Some(all);
     }

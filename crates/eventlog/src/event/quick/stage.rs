@@ -303,7 +303,8 @@ fn skip_ints(from: &mut Cursor<'_>) -> Option<()> {
 
 /// Accumulators of a stage up to the end of their list; one of the user's is left to the general reader.
 fn accumulables(from: &mut Cursor<'_>) -> Option<Vec<StageAccumulable>> {
-    let mut all = Vec::new();
+    // One has about a hundred bytes.
+    let mut all = Vec::with_capacity(from.length_to(b']') / 100 + 1);
     if from.found("]") {
         return Some(all);
     }
