@@ -162,7 +162,8 @@ impl Access {
         for (name, value) in other.0 {
             let own = has.iter().any(|cloud| name.starts_with(prefix(*cloud)));
             let known = self.0.iter().any(|(known, _)| *known == name);
-            if !known && !(own && CREDENTIALS.contains(&name.as_str())) {
+            let said = own && CREDENTIALS.contains(&name.as_str());
+            if !known && !said {
                 self.0.push((name, value));
             }
         }
