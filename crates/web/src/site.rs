@@ -49,6 +49,9 @@ pub struct Settings {
     pub local: bool,
 }
 
+/// How busy executors were, and the view it was looked at in.
+type KeptGrid = (Weak<View>, Arc<Grid>);
+
 struct Site {
     index: Arc<Index>,
     settings: Settings,
@@ -57,7 +60,7 @@ struct Site {
     replays: Semaphore,
     turns: Semaphore,
     verdicts: Verdicts,
-    grids: Mutex<HashMap<String, (Weak<View>, Arc<Grid>)>>,
+    grids: Mutex<HashMap<String, KeptGrid>>,
 }
 
 /// The pages, with the status API beside them.
@@ -185,15 +188,18 @@ fn accepts_gzip(accepted: &str) -> bool {
     })
 }
 
+/// A page of an application.
+struct OfApplication {
+    attempt: Attempt,
+    listed: Listed,
+    place: Place,
+    page: String,
+}
+
 /// What a path asks for.
 enum Wanted {
     Home,
-    Application {
-        attempt: Attempt,
-        listed: Listed,
-        place: Place,
-        page: String,
-    },
+    Application(Box<OfApplication>),
     Nothing,
 }
 
@@ -211,9 +217,7 @@ impl Site {
         };
         // A log that is to be replayed waits for its turn beside the pages, not in a thread.
         let _replay = match &wanted {
-            Wanted::Application { attempt, .. } if self.index.at_hand(attempt).is_none() => {
-                self.replays.acquire().await.ok()
-            }
+            Wanted::Application(of) if self.index.at_hand(&of.attempt).is_none() => self.replays.acquire().await.ok(),
             _ => None,
         };
         let site = self.clone();
@@ -259,7 +263,7 @@ impl Site {
         let Some(attempt) = attempt else {
             return Wanted::Nothing;
         };
-        Wanted::Application {
+        Wanted::Application(Box::new(OfApplication {
             attempt: attempt.clone(),
             listed: listed.clone(),
             place: Place {
@@ -268,20 +272,20 @@ impl Site {
                 attempt: attempt.id.clone(),
             },
             page: rest.join("/"),
-        }
+        }))
     }
 
     fn made(&self, wanted: Wanted, asked: &Asked) -> Result<Page, Missing> {
         let now = self.index.now();
-        let (attempt, listed, place, page) = match wanted {
+        let OfApplication {
+            attempt,
+            listed,
+            place,
+            page,
+        } = match wanted {
             Wanted::Home => return Ok(home::page(asked, &self.index.listed(), now)),
             Wanted::Nothing => return Err(Missing::NotFound),
-            Wanted::Application {
-                attempt,
-                listed,
-                place,
-                page,
-            } => (attempt, listed, place, page),
+            Wanted::Application(of) => *of,
         };
         let view = self
             .index

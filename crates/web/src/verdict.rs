@@ -30,10 +30,13 @@ pub enum Verdict {
     Failed(String),
 }
 
+/// Findings, and the state of the log they were found in.
+type Kept = (Stamp, Arc<Vec<Finding>>);
+
 /// Findings by log.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    known: Mutex<HashMap<String, (Stamp, Arc<Vec<Finding>>)>>,
+    known: Mutex<HashMap<String, Kept>>,
     /// One log is read at a time.
     reading: Mutex<()>,
 }

@@ -263,7 +263,7 @@ impl Words {
         let digits = number.unsigned_abs().to_string();
         let mut out = String::new();
         for (place, digit) in digits.chars().enumerate() {
-            if place > 0 && (digits.len() - place) % 3 == 0 {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
                 out.push('\u{202f}');
             }
             out.push(digit);

@@ -64,7 +64,7 @@ fn bin(millis: i64) -> usize {
         return usize::try_from(millis).unwrap_or(0);
     }
     let doubling = 63 - i64::from(millis.leading_zeros());
-    let within = (millis - (1 << doubling)) * PER_DOUBLING >> doubling;
+    let within = ((millis - (1 << doubling)) * PER_DOUBLING) >> doubling;
     usize::try_from(16 + (doubling - 4) * PER_DOUBLING + within).unwrap_or(0)
 }
 

@@ -319,9 +319,8 @@ mod tests {
                 "boxes touch: {pair:?}"
             );
         }
-        for node in 0..sizes.len() {
-            let (x, y) = laid.places[node];
-            assert!(x >= 0 && y >= 0 && x + sizes[node].0 <= laid.width && y + sizes[node].1 <= laid.height);
+        for (size, (x, y)) in sizes.iter().zip(&laid.places) {
+            assert!(*x >= 0 && *y >= 0 && x + size.0 <= laid.width && y + size.1 <= laid.height);
         }
         laid
     }
