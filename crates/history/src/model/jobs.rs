@@ -329,6 +329,9 @@ fn unknown() -> Stage {
     }
 }
 
+/// An accumulable: its id, and the rest where it has a name.
+type Identified = (i64, Option<Box<NamedAccumulable>>);
+
 /// Takes over what an event says of a stage.
 fn fill(stage: &mut Stage, info: StageInfo, scala: Scala) {
     stage.id = info.id;
@@ -348,7 +351,7 @@ fn fill(stage: &mut Stage, info: StageInfo, scala: Scala) {
         return;
     }
     // The map holds internal ones too, which decide its size and so its order.
-    let mut seen: Vec<(i32, (i64, Option<Box<NamedAccumulable>>))> = Vec::with_capacity(info.accumulables.len());
+    let mut seen: Vec<(i32, Identified)> = Vec::with_capacity(info.accumulables.len());
     for one in info.accumulables {
         match seen.iter_mut().find(|(_, (id, _))| *id == one.id) {
             Some((_, (_, named))) => *named = one.named,

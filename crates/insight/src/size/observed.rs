@@ -268,13 +268,23 @@ mod tests {
         assert_eq!((sizing.executors, sizing.cores, sizing.partitions), (4, 5, 400));
         assert_eq!((sizing.heap, sizing.missing.len()), (20 << 30, 2));
         let heap = "20 GiB of heap: it was 32 GiB for 8 cores, and 5 have their share";
-        assert!(sizing.reasons.iter().any(|reason| reason == heap), "{:?}", sizing.reasons);
+        assert!(
+            sizing.reasons.iter().any(|reason| reason == heap),
+            "{:?}",
+            sizing.reasons
+        );
         let mut small = run();
-        small.spark.insert("spark.executor.memory".to_owned(), "512m".to_owned());
+        small
+            .spark
+            .insert("spark.executor.memory".to_owned(), "512m".to_owned());
         let sizing = for_run(&small, &Options::default()).expect("a size");
         let heap = "1 GiB of heap: it was 512 MiB for 8 cores, and 5 have at least 1 GiB";
         assert_eq!(sizing.heap, 1 << 30);
-        assert!(sizing.reasons.iter().any(|reason| reason == heap), "{:?}", sizing.reasons);
+        assert!(
+            sizing.reasons.iter().any(|reason| reason == heap),
+            "{:?}",
+            sizing.reasons
+        );
         let mut measured = run();
         with_peak(&mut measured, "JVMHeapMemory", 8 << 30);
         let sizing = for_run(&measured, &Options::default()).expect("a size");
