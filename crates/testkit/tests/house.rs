@@ -128,9 +128,16 @@ fn paths_in_the_architecture_exist() {
 fn links_among_documents_lead_somewhere() {
     let mut broken = Vec::new();
     let mut count = 0;
-    for file in texts().into_iter().filter(|file| file.extension().is_some_and(|e| e == "md")) {
+    for file in texts()
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|e| e == "md"))
+    {
         let text = std::fs::read_to_string(&file).unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next()) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', ' ']).next())
+        {
             let path = target.split('#').next().unwrap_or_default();
             if path.is_empty() || path.contains(':') {
                 continue;

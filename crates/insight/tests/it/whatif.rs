@@ -169,7 +169,8 @@ fn table() -> String {
 
 #[test]
 fn the_document_has_the_table() {
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/sizing.md")).unwrap();
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/sizing.md")).unwrap();
     let table = table();
     assert!(document.contains(&table), "docs/how-to/sizing.md must have\n{table}");
 }

@@ -263,7 +263,9 @@ pub fn documented() -> Result<(), String> {
     );
     let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
     let (before, rest) = text.split_once(begin).ok_or("docs/how-to/operator.md has no table")?;
-    let (committed, after) = rest.split_once(end).ok_or("docs/how-to/operator.md has no end of the table")?;
+    let (committed, after) = rest
+        .split_once(end)
+        .ok_or("docs/how-to/operator.md has no end of the table")?;
     if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
         let text = format!("{before}{begin}{table}{end}{after}");
         return std::fs::write(&path, text).map_err(|error| error.to_string());
