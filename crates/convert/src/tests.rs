@@ -13,7 +13,7 @@ use super::*;
 fn errors(converted: &Converted) -> Vec<(&'static str, usize, String)> {
     let errors = converted.complaints.iter().filter(|complaint| complaint.is_error());
     errors
-        .map(|complaint| (complaint.code, complaint.line, complaint.path.clone()))
+        .map(|complaint| (complaint.code.to_string(), complaint.line, complaint.path.clone()))
         .collect()
 }
 
@@ -21,7 +21,7 @@ fn rendered(converted: &Converted) -> String {
     converted
         .complaints
         .iter()
-        .map(Complaint::render)
+        .map(Diagnostic::render)
         .collect::<Vec<_>>()
         .join("\n")
 }

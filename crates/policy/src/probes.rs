@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use crate::module::Module;
 use crate::unit::Unit;

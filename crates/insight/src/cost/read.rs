@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use stoke_model::manifest::{self, Complaint, Content, Node, Severity, Source, join, join_index, nearest};
+use stoke_diagnostics::{Diagnostic, Severity, Source};
+use stoke_model::manifest::{self, Content, Node, join, join_index, nearest};
 use stoke_model::quantity::Quantity;
 
 use super::Money;
@@ -42,7 +43,7 @@ impl Prices {
     ///
     /// # Errors
     /// Everything that is wrong with it, each with file, line and fix.
-    pub fn read(name: &str, text: &str) -> Result<Prices, Vec<Complaint>> {
+    pub fn read(name: &str, text: &str) -> Result<Prices, Vec<Diagnostic>> {
         let source = Source::new(name, text);
         let (nodes, complaints) = manifest::read(&source);
         let mut reader = Reader {
@@ -57,7 +58,7 @@ impl Prices {
                 let message = format!("a price table is one document; there are {}", nodes.len());
                 reader
                     .complaints
-                    .push(Complaint::new(Severity::Error, "no-table", &source, place, "", message));
+                    .push(Diagnostic::at(Severity::Error, "no-table", &source, place, "", message));
                 None
             }
         };
@@ -79,14 +80,14 @@ fn overlap(a: (Time, Time), b: (Time, Time)) -> bool {
 
 struct Reader<'a> {
     source: &'a Source,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
     fn complain(&mut self, node: &Node, code: &'static str, path: &str, message: String, fix: Option<&str>) {
-        let complaint = Complaint::new(Severity::Error, code, self.source, node.place, path, message);
+        let complaint = Diagnostic::at(Severity::Error, code, self.source, node.place, path, message);
         self.complaints.push(match fix {
-            Some(fix) => complaint.with_suggestion(fix),
+            Some(fix) => complaint.with_fix(fix),
             None => complaint,
         });
     }
@@ -297,7 +298,7 @@ impl Reader<'_> {
             };
             let path = join(path, &entry.key);
             let message = format!("a price table has no `{}` here", entry.key);
-            let complaint = Complaint::new(
+            let complaint = Diagnostic::at(
                 Severity::Error,
                 "unknown-key",
                 self.source,
@@ -305,7 +306,7 @@ impl Reader<'_> {
                 &path,
                 message,
             );
-            self.complaints.push(complaint.with_suggestion(fix));
+            self.complaints.push(complaint.with_fix(fix));
         }
     }
 
@@ -434,11 +435,11 @@ pub(crate) fn time(text: &str) -> Time {
 mod tests {
     use super::*;
 
-    fn wrong(text: &str) -> Vec<(usize, &'static str, String)> {
+    fn wrong(text: &str) -> Vec<(usize, String, String)> {
         let complaints = Prices::read("p.yaml", text).unwrap_err();
         complaints
             .into_iter()
-            .map(|it| (it.line, it.code, it.suggestion.unwrap_or_default()))
+            .map(|it| (it.line, it.code.to_string(), it.fix_text().to_owned()))
             .collect()
     }
 

@@ -1,6 +1,7 @@
 //! Kinds of Kubernetes that belong to the whole cluster.
 
-use crate::manifest::{Complaint, Document, Severity};
+use crate::manifest::Document;
+use stoke_diagnostics::{Diagnostic, Severity};
 
 /// All of them, in any API version. Kubernetes has no kind of one of these names that lies in a namespace.
 const KINDS: [&str; 34] = [
@@ -41,7 +42,7 @@ const KINDS: [&str; 34] = [
 ];
 
 /// A namespace of an object that belongs to the whole cluster: the API server drops it.
-pub(super) fn in_namespace(document: &Document) -> Option<Complaint> {
+pub(super) fn in_namespace(document: &Document) -> Option<Diagnostic> {
     let namespace = document
         .namespace
         .as_deref()
@@ -57,7 +58,7 @@ pub(super) fn in_namespace(document: &Document) -> Option<Complaint> {
         _ => "remove it",
     };
     let complaint = document.complain(Severity::Warning, "no-effect", "metadata.namespace", message);
-    Some(complaint.with_suggestion(help))
+    Some(complaint.with_fix(help))
 }
 
 #[cfg(test)]

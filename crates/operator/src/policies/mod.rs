@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use kube::Client;
 use serde_json::Value;
+use stoke_diagnostics::Diagnostic;
 use stoke_policy::{PolicyFile, PolicySet, Problem};
 use stoke_submit::application::Settings;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::admission::check::Said;
 use crate::metrics::Metrics;
 pub(crate) use following::{Told, follow};
 pub(crate) use judge::Ruling;
@@ -198,12 +198,10 @@ impl Shared {
             Err(_) => format!("they did not come to an end within {} s", PATIENCE.as_secs()),
         };
         Ruling {
-            failed: vec![Said {
-                code: UNKNOWN.into(),
-                path: String::new(),
-                message: format!("policies cannot tell: {message}"),
-                fix: Some("make the rules cheaper, or fewer".to_owned()),
-            }],
+            failed: vec![
+                Diagnostic::cannot_tell(UNKNOWN, "", format!("policies cannot tell: {message}"))
+                    .with_fix("make the rules cheaper, or fewer"),
+            ],
             ..Ruling::default()
         }
     }
