@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stoke_diagnostics::{Source};
+use stoke_diagnostics::Source;
 use stoke_model::manifest;
 
 fuzz_target!(|bytes: &[u8]| {

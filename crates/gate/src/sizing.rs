@@ -272,7 +272,7 @@ mod tests {
         }
     }
 
-    fn found(allowed: &Allowed) -> Vec<(String, String)> {
+    fn found(allowed: &Allowed) -> Vec<(&'static str, String)> {
         let (driver, executor) = (pod("1", "1408Mi"), pod("2", "2Gi"));
         let pods = Pods {
             driver: (&driver, "spec.driver"),
@@ -281,7 +281,7 @@ mod tests {
         };
         misfits(&pods, allowed)
             .into_iter()
-            .map(|one| (one.code.to_string(), one.path))
+            .map(|one| (&*one.code.to_string().leak(), one.path))
             .collect()
     }
 

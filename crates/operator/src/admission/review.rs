@@ -167,7 +167,7 @@ async fn judged(reviewer: &Reviewer, request: &Request, verdict: &mut Verdict) {
 fn status(request: &Request, verdict: &Verdict) -> Value {
     let cause = |said: &Diagnostic| {
         let text = match &said.fix {
-            Some(fix) => format!("{}; {fix}", said.message),
+            Some(fix) => format!("{}; {}", said.message, fix.text),
             None => said.message.clone(),
         };
         json!({"reason": said.code, "field": said.path, "message": text})

@@ -125,7 +125,7 @@ fn no_file(shown: &str, why: &str) -> Problem {
         column: 1,
     };
     let message = format!("this key is neither a policy nor data: {why}");
-    Problem::new(Severity::Error, "policy-data", &source, place, "", message)
+    Problem::at(Severity::Error, "policy-data", &source, place, "", message)
         .with_fix("rename it, or take it out of the ConfigMap")
 }
 

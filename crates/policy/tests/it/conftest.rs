@@ -257,7 +257,7 @@ fn a_rule_that_takes_too_long_is_stopped() {
     let outcome = judge(&set, &json!({}));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(
-        (outcome.problems[0].code, outcome.problems[0].line),
+        (&*outcome.problems[0].code, outcome.problems[0].line),
         ("rego-evaluation", 2)
     );
     assert_eq!(outcome.violations[0].effect, Effect::Warn);
@@ -314,7 +314,7 @@ fn queries_are_answered() {
     assert_eq!(ask("data.a.missing").unwrap(), []);
     let problem = ask("data.a.limit ==").unwrap_err();
     assert_eq!(
-        (problem.code, problem.file.as_str()),
+        (&*problem.code, problem.file.as_str()),
         ("rego-evaluation", "<query.rego>")
     );
 }

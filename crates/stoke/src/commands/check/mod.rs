@@ -22,7 +22,7 @@ use stoke_gate::gates::Advisories;
 use stoke_gate::output::{self, Tone};
 use stoke_gate::runs::Runs;
 use stoke_gate::waivers::{self, Waivers};
-use stoke_gate::{Finding, Gate, Job, Report, Settings, codes, job};
+use stoke_gate::{Gate, Job, Report, Settings, codes, job};
 use stoke_model::kubernetes::Release;
 use stoke_model::pod_security::{Level, Version, VersionError};
 use stoke_policy::PolicyFile;
@@ -413,10 +413,10 @@ fn waivers_of(arguments: &Arguments, terminal: &mut Terminal) -> Outcome<Waivers
     let bytes = std::fs::read(&file).map_err(|error| {
         Failure::input("stoke::check::waivers", format!("{shown}: {error}")).fix("name a file of waivers")
     })?;
-    Waivers::read(&shown, &bytes).map_err(|wrong: Vec<Finding>| {
+    Waivers::read(&shown, &bytes).map_err(|wrong| {
         if terminal.format() == Format::Text {
             for finding in &wrong {
-                let fix = finding.fix.as_deref().unwrap_or_default();
+                let fix = finding.fix_text();
                 terminal.note(format!(
                     "{}: {}: {}; {fix}",
                     red(format!("error[{}]", finding.code)),
