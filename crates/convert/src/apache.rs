@@ -336,7 +336,7 @@ fn timeout_field(entry: &Entry, path: &str, target: &mut Target, report: &mut Re
         other => report.idle(
             entry.key_place,
             path,
-            format!("`{other}` tells the other operator how to delete; a pod's own grace period holds here"),
+            format!("`{other}` configures deletion by the other operator; a pod's own grace period applies here"),
             "",
         ),
     }
@@ -357,7 +357,7 @@ fn restart(value: &Node, path: &str, target: &mut Target, report: &mut Report) {
         "OnInfrastructureFailure" => report.lost(
             place("restartPolicy"),
             &join(path, "restartPolicy"),
-            "failures of the infrastructure are not told from others",
+            "infrastructure failures are not distinguished from others",
             "write restartPolicy OnFailure, or Never with onSubmissionFailureRetries",
         ),
         _ => {

@@ -173,7 +173,7 @@ fn program<'a>(command: &'a Command, report: &mut Report) -> Option<&'a [Word]> 
     let said: String = said.join(" ").chars().take(80).collect();
     if HARMLESS.contains(&first.text.as_str()) {
         if !matches!(first.text.as_str(), "export" | "readonly" | "declare" | "local") {
-            report.idle(first.place, "", format!("`{said}` is the script's own business"), "");
+            report.idle(first.place, "", format!("`{said}` belongs to the script"), "");
         }
     } else {
         report.lost(

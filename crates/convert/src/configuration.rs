@@ -90,7 +90,7 @@ const OF_THE_SUBMITTER: [(&str, &str); 9] = [
     ("spark.kubernetes.context", "the operator submits to its own cluster"),
     (
         "spark.kubernetes.submission.waitAppCompletion",
-        "nothing waits; `kubectl wait` and the status tell of the end",
+        "nothing waits; `kubectl wait` and the status show the end",
     ),
     (
         "spark.kubernetes.report.interval",
@@ -265,7 +265,7 @@ fn rest(settings: Settings, target: &mut Target, report: &mut Report) {
                 setting.place,
                 &setting.path,
                 why,
-                "say it as the message tells, by hand",
+                "convert it by hand, as the message says",
             ),
             None => {
                 target.set_key("sparkConf", &key, &setting.value);

@@ -111,14 +111,14 @@ fn field(entry: &Entry, job_path: &str, target: &mut Target, report: &mut Report
         ("selector" | "manualSelector" | "podReplacementPolicy" | "managedBy", _) => report.idle(
             place,
             &path,
-            format!("`{}` tells the Job's controller how to keep its pods", entry.key),
+            format!("`{}` configures the Job's controller", entry.key),
             "",
         ),
         _ => report.lost(
             place,
             &path,
             format!("`{}` has no counterpart", entry.key),
-            "spec.restartPolicy tells when an application runs again",
+            "spec.restartPolicy says when an application runs again",
         ),
     }
 }

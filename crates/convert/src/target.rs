@@ -106,7 +106,7 @@ impl Target {
                 None => report.lost(
                     self.place,
                     "spec.sparkVersion",
-                    "the source does not tell which Spark it runs, and the image's tag does not either",
+                    "neither the source nor the image's tag says which Spark it runs",
                     "give it with --spark, for example --spark 4.1.4",
                 ),
             }

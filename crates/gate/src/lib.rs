@@ -17,6 +17,8 @@ mod configuration;
 mod cores;
 pub mod derived;
 pub mod finding;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gates;
 pub mod job;
 pub mod nodes;

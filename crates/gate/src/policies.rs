@@ -48,7 +48,7 @@ pub fn judge(set: &PolicySet, document: &Document, derived: Option<&Derived>, ar
     }
     let mut judgement = Judgement::default();
     for violation in outcome.violations {
-        let judged = said(document, violation);
+        let judged = judged(document, violation);
         // What is said of driver, executor and application alike is said once.
         if !judgement.said.contains(&judged) {
             judgement.said.push(judged);
@@ -95,7 +95,7 @@ fn of_application(
     outcome
 }
 
-fn said(document: &Document, violation: Violation) -> Diagnostic {
+fn judged(document: &Document, violation: Violation) -> Diagnostic {
     let severity = violation.effect.severity();
     // A path of a derived pod is none of the manifest.
     let path = violation

@@ -136,7 +136,7 @@ pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
             .collect();
         reports.push(GateReport {
             gate,
-            verdict: if looked.not_asked {
+            verdict: if looked.not_requested {
                 Verdict::NotAsked
             } else {
                 verdict(looked.count, &findings)

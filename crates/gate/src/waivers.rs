@@ -225,7 +225,7 @@ fn read_waiver(item: &Node) -> Result<Waiver, Vec<Fault<'_>>> {
                     item.place,
                     key,
                     message,
-                    format!("add `{key}`: someone must be able to tell why this passes, and until when"),
+                    format!("add `{key}`: a reader must see why this passes, and until when"),
                 ));
             }
             None => {}

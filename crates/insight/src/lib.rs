@@ -16,6 +16,8 @@ pub mod doctor;
 #[cfg(test)]
 mod extremes;
 pub mod facts;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod size;
 mod text;
 pub mod trace;

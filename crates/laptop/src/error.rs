@@ -75,7 +75,7 @@ impl From<kube::Error> for LaptopError {
                 Self::environment("stoke::api::refused", format!("the API server answered {}: {}", status.code, status.message))
             }
             other => Self::environment("stoke::api::unreachable", format!("the API server cannot be reached: {other}"))
-                .fix("`stoke status` tells whether the embedded cluster is up; for another cluster check --context and `kubectl cluster-info`"),
+                .fix("`stoke status` shows whether the embedded cluster is up; for another cluster check --context and `kubectl cluster-info`"),
         }
     }
 }

@@ -226,7 +226,7 @@ pub fn no_scheduler(name: &str) -> String {
 
 /// What the events about a pod say when its status says [`ON_NODE`] and no more.
 #[must_use]
-pub fn told(namespace: &str, pod: &str, events: &[Event]) -> Option<Waiting> {
+pub fn from_events(namespace: &str, pod: &str, events: &[Event]) -> Option<Waiting> {
     let place = Place {
         namespace: namespace.to_owned(),
         pod: pod.to_owned(),

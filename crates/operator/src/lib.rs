@@ -33,6 +33,8 @@ mod client;
 mod companions;
 pub mod connect;
 mod controller;
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod health;
 pub mod install;

@@ -167,11 +167,11 @@ const ABSENT: &[(&str, &str)] = &[
     ),
     (
         "crypto.",
-        "of cryptography only digests are available to policies here; verify beforehand and give the result as data",
+        "of cryptography only digests are available to policies here; verify it first and pass the result as data",
     ),
     (
         "io.jwt.",
-        "tokens can be read by policies here (io.jwt.decode), not verified; verify beforehand and give the result as data",
+        "tokens can be read by policies here (io.jwt.decode), not verified; verify it first and pass the result as data",
     ),
     ("graphql.", "GraphQL is not available to policies here"),
     (

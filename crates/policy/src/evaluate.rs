@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::gatekeeper::{Constraint, Template, review};
 use crate::load::PolicySet;
-use crate::outcome::{Effect, Outcome, Said, Violation, messages, named_path};
+use crate::outcome::{Effect, Message, Outcome, Violation, messages, named_path};
 use crate::problem::{Problem, at};
 use crate::rules::suffix;
 use crate::subject::{Facts, Subject};
-use crate::unit::{Asked, Rule, Unit};
+use crate::unit::{Evaluation, Rule, Unit};
 
 impl PolicySet {
     /// What the policies say of a subject. Takes microseconds to a few milliseconds, and at most the time of [`Settings`](crate::Settings) for each
@@ -58,7 +58,7 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn ask<'a>(&'a self, input: &'a regorus::Value) -> Asked<'a> {
+    fn ask<'a>(&'a self, input: &'a regorus::Value) -> Evaluation<'a> {
         self.unit.ask(input, &self.facts.stoke, self.facts.inventory.as_ref())
     }
 
@@ -70,7 +70,7 @@ impl Judge<'_> {
         let input = regorus::Value::from(self.input.clone());
         let mut asked = self.ask(&input);
         for rule in rules {
-            let said = match self.said(&mut asked, rule) {
+            let said = match self.messages_of(&mut asked, rule) {
                 Ok(said) => said,
                 Err(problem) => {
                     outcome.problems.push(*problem);
@@ -108,18 +108,18 @@ impl Judge<'_> {
             Ok(false) => return,
             Err(why) => {
                 let message = format!(
-                    "{} cannot tell whether it is about {}: {why}",
+                    "{} cannot decide whether it applies to {}: {why}",
                     constraint.title(),
                     self.subject
                 );
-                let said = crate::problem::Said::parse(&message);
+                let said = crate::problem::EngineError::parse(&message);
                 outcome.problems.push(self.unit.problem("gatekeeper", said, Some(rule)));
                 return;
             }
         }
         let input = json!({"review": review(self.input, namespace), "parameters": constraint.parameters});
         let input = regorus::Value::from(input);
-        match self.said(&mut self.ask(&input), rule) {
+        match self.messages_of(&mut self.ask(&input), rule) {
             Ok(said) => {
                 let violations = said
                     .into_iter()
@@ -131,7 +131,7 @@ impl Judge<'_> {
     }
 
     /// Messages of a rule.
-    fn said(&self, asked: &mut Asked<'_>, rule: &Rule) -> Result<Vec<Said>, Box<Problem>> {
+    fn messages_of(&self, asked: &mut Evaluation<'_>, rule: &Rule) -> Result<Vec<Message>, Box<Problem>> {
         let value = asked.rule(rule)?;
         messages(value, &rule.shown).map_err(|what| {
             let message = format!("{} gave {what}", rule.shown);
@@ -140,14 +140,14 @@ impl Judge<'_> {
                 Some((module, definition)) => at(&module.source, definition.place, "rule-result", message),
                 None => self
                     .unit
-                    .problem("rule-result", crate::problem::Said::parse(&message), Some(rule)),
+                    .problem("rule-result", crate::problem::EngineError::parse(&message), Some(rule)),
             }
             .with_fix(fix)
             .into()
         })
     }
 
-    fn violation(&self, rule: &Rule, policy: &str, effect: Effect, said: Said) -> Violation {
+    fn violation(&self, rule: &Rule, policy: &str, effect: Effect, said: Message) -> Violation {
         Violation {
             policy: policy.to_owned(),
             rule: rule.info.rule.clone(),

@@ -8,7 +8,7 @@ use stoke_diagnostics::Source;
 
 use crate::ast::{self, Facts};
 use crate::negation::{self, Negation};
-use crate::problem::{Problem, Said, at, place};
+use crate::problem::{EngineError, Problem, at, place};
 use crate::text;
 
 /// Which syntax a file is written in.
@@ -43,7 +43,7 @@ impl Module {
             let message = "the reference has more than 64 steps";
             return Err(at(source, source.place_at(offset), "rego-syntax", message).into());
         }
-        let fail = |said: Said| said.problem("rego-syntax", std::iter::once(source), (source, start));
+        let fail = |said: EngineError| said.problem("rego-syntax", std::iter::once(source), (source, start));
         let v1 = match Self::parse_as(source, Dialect::V1) {
             Ok(module) => return Ok(module),
             Err(said) if text::is_v1_only(source.text()) => return Err(fail(said).into()),
@@ -63,13 +63,13 @@ impl Module {
         Err(problem.into())
     }
 
-    fn parse_as(source: &Arc<Source>, dialect: Dialect) -> Result<Self, Said> {
+    fn parse_as(source: &Arc<Source>, dialect: Dialect) -> Result<Self, EngineError> {
         let mut engine = Engine::new();
         Self::add_text(&mut engine, source.name(), source.text(), dialect)?;
         let tree = engine
             .get_ast_as_json()
-            .map_err(|error| Said::parse(&error.to_string()))?;
-        let mut facts = ast::read(&tree).ok_or_else(|| Said::parse("the syntax tree cannot be read"))?;
+            .map_err(|error| EngineError::parse(&error.to_string()))?;
+        let mut facts = ast::read(&tree).ok_or_else(|| EngineError::parse("the syntax tree cannot be read"))?;
         ast::name_aliases(&mut facts, source.text());
         let negations = negation::negations(&facts.tree, source);
         Ok(Self {
@@ -88,13 +88,13 @@ impl Module {
     }
 
     /// Gives it to an engine.
-    pub fn add_to(&self, engine: &mut Engine) -> Result<(), Said> {
+    pub fn add_to(&self, engine: &mut Engine) -> Result<(), EngineError> {
         let text = negation::eager(self.source.text(), &self.negations, &[]);
         Self::add_text(engine, self.source.name(), &text, self.dialect)
     }
 
     /// Gives it to an engine with some of its definitions left out, and something more at its end.
-    pub fn add_without(&self, engine: &mut Engine, left_out: &[usize], more: &str) -> Result<(), Said> {
+    pub fn add_without(&self, engine: &mut Engine, left_out: &[usize], more: &str) -> Result<(), EngineError> {
         let mut bytes = self.source.text().as_bytes().to_vec();
         let mut blank = Vec::new();
         for index in left_out {
@@ -116,10 +116,10 @@ impl Module {
         Self::add_text(engine, self.source.name(), &text, self.dialect)
     }
 
-    fn add_text(engine: &mut Engine, name: &str, text: &str, dialect: Dialect) -> Result<(), Said> {
+    fn add_text(engine: &mut Engine, name: &str, text: &str, dialect: Dialect) -> Result<(), EngineError> {
         engine.set_rego_v0(dialect == Dialect::V0);
         let added = engine.add_policy(name.to_owned(), text.to_owned());
-        added.map(drop).map_err(|error| Said::parse(&error.to_string()))
+        added.map(drop).map_err(|error| EngineError::parse(&error.to_string()))
     }
 
     /// The package, dotted.

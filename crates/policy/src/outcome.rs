@@ -112,17 +112,17 @@ impl Outcome {
 
 /// One message with what came with it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Said {
+pub(crate) struct Message {
     pub message: String,
     pub details: Option<Value>,
 }
 
 /// Messages in the value of a rule: a set or list of texts or of objects with `msg`; one of them; or `true`. `Err` says what else it is.
-pub(crate) fn messages(value: Value, rule: &str) -> Result<Vec<Said>, String> {
+pub(crate) fn messages(value: Value, rule: &str) -> Result<Vec<Message>, String> {
     match value {
         Value::Array(items) => items.into_iter().map(message).collect(),
         Value::Bool(false) | Value::Null => Ok(Vec::new()),
-        Value::Bool(true) => Ok(vec![Said {
+        Value::Bool(true) => Ok(vec![Message {
             message: format!("{rule} is true"),
             details: None,
         }]),
@@ -130,11 +130,11 @@ pub(crate) fn messages(value: Value, rule: &str) -> Result<Vec<Said>, String> {
     }
 }
 
-fn message(value: Value) -> Result<Said, String> {
+fn message(value: Value) -> Result<Message, String> {
     match value {
-        Value::String(message) => Ok(Said { message, details: None }),
+        Value::String(message) => Ok(Message { message, details: None }),
         Value::Object(mut fields) => match fields.remove("msg") {
-            Some(Value::String(message)) => Ok(Said {
+            Some(Value::String(message)) => Ok(Message {
                 message,
                 details: (!fields.is_empty()).then_some(Value::Object(fields)),
             }),
@@ -146,7 +146,7 @@ fn message(value: Value) -> Result<Said, String> {
 }
 
 /// The field that details or a message name: a path that begins with a field the input has.
-pub(crate) fn named_path(said: &Said, input: &Value) -> Option<String> {
+pub(crate) fn named_path(said: &Message, input: &Value) -> Option<String> {
     let details = said.details.as_ref();
     let nested = details.and_then(|details| details.get("details"));
     let given = [details, nested].into_iter().flatten().find_map(|details| {
@@ -207,7 +207,7 @@ mod tests {
     fn fields_are_found_where_they_are_named() {
         let input = json!({"spec": {"driver": {}}, "conf": {}, "kind": "Pod"});
         let path = |message: &str, details: Option<Value>| {
-            let said = Said {
+            let said = Message {
                 message: message.to_owned(),
                 details,
             };

@@ -55,14 +55,14 @@ pub(crate) fn place(source: &Source, line: usize, column: usize) -> Place {
 }
 
 /// What the interpreter says of an error: `\n--> file:line:column`, the line, and `error: message`.
-pub(crate) struct Said {
+pub(crate) struct EngineError {
     pub file: Option<String>,
     pub line: usize,
     pub column: usize,
     pub message: String,
 }
 
-impl Said {
+impl EngineError {
     /// Takes the text of an error apart. A text without a place is all message.
     pub fn parse(text: &str) -> Self {
         let nowhere = || Self {
@@ -113,15 +113,15 @@ mod tests {
 
     #[test]
     fn errors_of_the_interpreter_are_taken_apart() {
-        let said = Said::parse(
+        let said = EngineError::parse(
             "\n--> a:b.rego:3:7\n  |\n3 | x := y\n  |      ^\nerror: use of undefined variable `y` is unsafe",
         );
         assert_eq!(said.file.as_deref(), Some("a:b.rego"));
         assert_eq!((said.line, said.column), (3, 7));
         assert_eq!(said.message, "use of undefined variable `y` is unsafe");
-        let bare = Said::parse("execution exceeded");
+        let bare = EngineError::parse("execution exceeded");
         assert_eq!((bare.file, bare.message.as_str()), (None, "execution exceeded"));
-        assert_eq!(Said::parse("--> nonsense").message, "--> nonsense");
+        assert_eq!(EngineError::parse("--> nonsense").message, "--> nonsense");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use stoke_diagnostics::Source;
 
 use crate::load::PolicySet;
-use crate::problem::{Problem, Said, place};
+use crate::problem::{EngineError, Problem, place};
 
 /// One result of a query: a query with several solutions has several.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,7 +38,7 @@ impl PolicySet {
         let fail = |text: String| {
             let sources = self.rego.modules.iter().map(|module| &module.source);
             let start = place(&source, 1, 1);
-            Box::new(Said::parse(&text).problem("rego-evaluation", sources.chain([&source]), (&source, start)))
+            Box::new(EngineError::parse(&text).problem("rego-evaluation", sources.chain([&source]), (&source, start)))
         };
         let results = engine.eval_query(query.to_owned(), false);
         let results = results.map_err(|error| fail(error.to_string()))?;

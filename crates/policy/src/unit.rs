@@ -14,7 +14,7 @@ use crate::ast::{Definition, Kind};
 use crate::data::{INVENTORY, OURS};
 use crate::extensions::{self, budget};
 use crate::module::{Module, reference};
-use crate::problem::{Problem, Said, at};
+use crate::problem::{EngineError, Problem, at};
 use crate::rules::{self, RuleInfo};
 use crate::{check, names};
 
@@ -60,7 +60,7 @@ pub(crate) struct Rule {
 }
 
 /// One evaluation: an engine with its input.
-pub(crate) struct Asked<'a> {
+pub(crate) struct Evaluation<'a> {
     unit: &'a Unit,
     engine: Engine,
     subject: &'a regorus::Value,
@@ -120,8 +120,8 @@ impl Unit {
         engine: &mut Engine,
         left_out: &[(usize, usize)],
         more: &BTreeMap<usize, String>,
-    ) -> Result<(), Said> {
-        let said = |error: &dyn std::fmt::Display| Said::parse(&error.to_string());
+    ) -> Result<(), EngineError> {
+        let said = |error: &dyn std::fmt::Display| EngineError::parse(&error.to_string());
         engine.set_strict_builtin_errors(false);
         engine.set_gather_prints(true);
         engine.set_execution_timer_config(ExecutionTimerConfig {
@@ -157,7 +157,7 @@ impl Unit {
     }
 
     /// Rules that see more than `input` are asked through rules of ours, which pass it on with `with`.
-    fn add_entries(&mut self, engine: &mut Engine) -> Result<(), Said> {
+    fn add_entries(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
         let mut passing = String::new();
         if self.sees.facts {
             passing.push_str(" with data.stoke as input.facts");
@@ -200,7 +200,7 @@ impl Unit {
         if any {
             engine.set_rego_v0(false);
             let added = engine.add_policy(format!("{ENTRY}.rego"), text);
-            added.map_err(|error| Said::parse(&error.to_string()))?;
+            added.map_err(|error| EngineError::parse(&error.to_string()))?;
         }
         Ok(())
     }
@@ -211,8 +211,8 @@ impl Unit {
         subject: &'a regorus::Value,
         facts: &'a regorus::Value,
         inventory: Option<&'a regorus::Value>,
-    ) -> Asked<'a> {
-        Asked {
+    ) -> Evaluation<'a> {
+        Evaluation {
             unit: self,
             engine: self.engine.clone(),
             subject,
@@ -228,7 +228,7 @@ impl Unit {
     }
 
     /// A problem of evaluation, in the file it is of.
-    pub fn problem(&self, code: &'static str, said: Said, rule: Option<&Rule>) -> Problem {
+    pub fn problem(&self, code: &'static str, said: EngineError, rule: Option<&Rule>) -> Problem {
         let sources = self.modules.iter().map(|module| &module.source);
         let definition = rule.and_then(|rule| self.definition(*rule.definitions.first()?));
         let place = definition.map(|(module, definition)| (&module.source, head(definition)));
@@ -248,7 +248,7 @@ impl Unit {
     }
 }
 
-impl Asked<'_> {
+impl Evaluation<'_> {
     fn set_input(&mut self, wide: bool) {
         if self.has_wide == Some(wide) {
             return;
@@ -286,13 +286,16 @@ impl Asked<'_> {
 
     fn evaluate(&mut self, entry: &str, rule: &Rule) -> Result<Value, Box<Problem>> {
         self.set_input(rule.wide);
-        let fail = |text: &str| self.unit.problem("rego-evaluation", Said::parse(text), Some(rule));
+        let fail = |text: &str| {
+            self.unit
+                .problem("rego-evaluation", EngineError::parse(text), Some(rule))
+        };
         budget::begin();
         let came = self.engine.eval_rule(entry.to_owned());
         if let Some(refused) = budget::refused() {
             return Err(self
                 .unit
-                .problem("rego-evaluation", Said::parse(&refused), Some(rule))
+                .problem("rego-evaluation", EngineError::parse(&refused), Some(rule))
                 .into());
         }
         match came {

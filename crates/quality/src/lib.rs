@@ -18,6 +18,8 @@ mod describe;
 pub mod distribution;
 pub mod engine;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod history;
 pub mod lineage;
 pub mod quarantine;

@@ -321,7 +321,7 @@ fn separators<'a>(
         }
         if one.result.verdict == Verdict::CannotTell {
             return Err(format!(
-                "{} could not be determined, so rows could not be told apart and none were set aside",
+                "{} could not be determined, so rows could not be separated, and none were quarantined",
                 of.id
             ));
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     /// The kernel refused user namespaces.
-    #[error("this machine does not let ordinary users make namespaces ({step}: {cause}). {fix}")]
+    #[error("this machine does not allow ordinary users to create namespaces ({step}: {cause}). {fix}")]
     NamespacesUnavailable {
         /// The system call or file that was refused.
         step: String,

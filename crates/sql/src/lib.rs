@@ -12,6 +12,8 @@
 pub mod atn;
 pub mod class;
 #[doc(hidden)]
+pub mod fuzz;
+#[doc(hidden)]
 pub mod generate;
 pub mod grammar;
 pub mod lexer;

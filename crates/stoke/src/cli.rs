@@ -111,6 +111,8 @@ pub enum Command {
     Logs(commands::logs::Arguments),
     /// Print the address of an application's Spark UI
     Ui(commands::ui::Arguments),
+    /// Open the pages of the embedded cluster's history in a browser
+    Open(commands::open::Arguments),
     /// Open a Spark Connect server at a local address, through the API server
     Connect(commands::connect::Arguments),
     /// Delete an application and what belongs to it
@@ -143,7 +145,7 @@ pub enum Command {
     /// Run or install the operator on any cluster
     #[command(subcommand)]
     Operator(commands::operator::Command),
-    /// Spark's History Server, without Spark: the status API from event logs
+    /// Spark's History Server, without Spark: pages and the status API from event logs
     #[command(subcommand)]
     History(commands::history::Command),
     /// Tell what is wrong with a run, the root cause first, with evidence and a fix
@@ -235,6 +237,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Ui(arguments) => commands::ui::run(arguments, context).await,
             Command::Connect(arguments) => commands::connect::run(arguments, context).await,
             Command::Delete(arguments) => commands::delete::run(arguments, context).await,
+            Command::Open(arguments) => commands::open::run(&arguments, context),
             Command::Env => commands::env::run(context).await,
             Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),
             Command::Runtime(command) => commands::runtime::run(command, context),

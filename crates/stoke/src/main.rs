@@ -2,11 +2,11 @@
 //!
 //! The same file is re-executed inside pods: `__sandbox` sets a container up, `__entrypoint` is the image's entrypoint.
 
-mod asked;
 mod cli;
 mod commands;
 mod failure;
 mod input;
+mod run_source;
 mod shown;
 mod summary;
 mod terminal;

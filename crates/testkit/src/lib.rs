@@ -7,10 +7,12 @@
 //! - [`Tier`]: when a test runs (`STOKE_TESTS`).
 //! - [`trial`]: a test with its tier, its needs and a time limit.
 //! - [`limited`]: the time limit alone.
+//! - [`damage`]: damaged files, the same each time.
 //! - [`python`]: virtual environments.
 //! - [`spark`]: real Sparks from the Python package index.
 //! - [`program`], [`reached`]: what this machine has and reaches.
 
+pub mod damage;
 mod limit;
 mod machine;
 pub mod python;

@@ -15,7 +15,7 @@ pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
         return Ok(python);
     }
     let mut venv = Command::new("python3");
-    told(
+    outcome(
         "python3 -m venv",
         venv.args(["-m", "venv", "--clear"]).arg(&directory).output(),
     )?;
@@ -23,13 +23,13 @@ pub fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     install
         .args(["-m", "pip", "install", "-q", "--disable-pip-version-check"])
         .args(packages);
-    told("pip install", install.output())?;
+    outcome("pip install", install.output())?;
     std::fs::write(&done, wanted).map_err(|error| error.to_string())?;
     Ok(python)
 }
 
 /// The last line of what a command that failed wrote.
-fn told(command: &str, output: std::io::Result<Output>) -> Result<(), String> {
+fn outcome(command: &str, output: std::io::Result<Output>) -> Result<(), String> {
     match output {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {

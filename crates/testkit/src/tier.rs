@@ -30,7 +30,7 @@ impl Tier {
     ///
     /// On a name that is not a tier: a typing error must not run fewer tests than were meant.
     #[allow(clippy::panic, reason = "a test program can only stop")]
-    pub fn asked() -> Tier {
+    pub fn selected() -> Tier {
         let asked = std::env::var("STOKE_TESTS").unwrap_or_default();
         match asked.parse() {
             Ok(tier) => tier,
@@ -48,7 +48,7 @@ impl Tier {
 
     /// `Ok` when the test runs, else what to ask for.
     pub fn need(self) -> Result<(), String> {
-        if self.runs_in(Tier::asked()) {
+        if self.runs_in(Tier::selected()) {
             Ok(())
         } else {
             Err(format!("STOKE_TESTS={} runs it", self.name()))

@@ -2,7 +2,7 @@
 //!
 //! - Types: [`resources`] (which there are), [`meta`], [`status`] (refusals), [`request`] (paths and queries), [`quantity`]
 //! - Objects: [`objects`] (decoding, defaults, validation, versions), [`kinds`] and [`validation`] (what each built-in kind asks),
-//!   [`scale`], [`crd`] and [`schema`] (custom resources), [`strict`] and [`json_words`] (complaints about text), [`typed`]
+//!   [`scale`], [`crd`], [`custom`] and [`schema`] (custom resources), [`strict`] and [`json_words`] (complaints about text), [`typed`]
 //! - Changes: [`patch`], [`apply`] and [`fields`] (server-side apply and who manages which field)
 //! - Questions: [`selectors`], [`cel`]
 //! - Limits: [`allowance`] (quotas, limit ranges, Pod Security)
@@ -15,6 +15,7 @@ pub mod apply;
 pub mod cel;
 pub mod cells;
 pub mod crd;
+pub mod custom;
 pub mod fields;
 pub mod json_words;
 pub mod kinds;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::crd::CustomVersion;
+use super::custom::{CustomVersion, version_rank};
 use crate::store::ResourceKey;
 
 /// What the cluster does with objects of a built-in resource.
@@ -189,7 +189,7 @@ impl Resources {
         if !versions.contains(&resource.version) {
             versions.push(resource.version.clone());
             if resource.custom.is_some() {
-                versions.sort_by_key(|version| std::cmp::Reverse(super::crd::version_rank(version)));
+                versions.sort_by_key(|version| std::cmp::Reverse(version_rank(version)));
             }
         }
         let key = (

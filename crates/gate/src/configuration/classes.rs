@@ -7,7 +7,7 @@
 use stoke_model::manifest::is_slip;
 use stoke_model::quantity::Quantity;
 
-use super::{Conf, ERROR, Rule, Said, told};
+use super::{Conf, ERROR, Mistake, Rule, mistake};
 
 /// The rules.
 pub(super) const RULES: [Rule; 5] = [
@@ -157,14 +157,14 @@ fn meant(class: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn class_unknown(conf: &Conf) -> Option<Said> {
+fn class_unknown(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, value)| {
         let classes = value
             .split(',')
             .map(str::trim)
             .filter(|one| one.contains('.') && !one.contains(['/', ' ', '$']));
         let (class, (product, known)) = classes.filter_map(|class| Some((class, meant(class)?))).next()?;
-        told(
+        mistake(
             key.to_owned(),
             format!("{product} has no class `{class}`: it is not found when it is looked for"),
             format!("write {known}"),
@@ -173,7 +173,7 @@ fn class_unknown(conf: &Conf) -> Option<Said> {
 }
 
 /// RapidsShuffleManager of one release of Spark refuses to start in another (RapidsPluginUtils.fixupConfigsOnDriver).
-fn rapids_shim(conf: &Conf) -> Option<Said> {
+fn rapids_shim(conf: &Conf) -> Option<Mistake> {
     let key = "spark.shuffle.manager";
     let value = conf.get(key)?;
     let shim = value
@@ -185,7 +185,7 @@ fn rapids_shim(conf: &Conf) -> Option<Said> {
     if shim == wanted || !shim.bytes().all(|byte| byte.is_ascii_digit()) || version.split('.').count() != 3 {
         return None;
     }
-    told(
+    mistake(
         key,
         format!(
             "this shuffle manager is for the Spark with the number {shim}, and the job has {version}: it refuses to start"
@@ -195,7 +195,7 @@ fn rapids_shim(conf: &Conf) -> Option<Said> {
 }
 
 /// `s3a:/bucket/path` has no bucket (Hadoop's Path).
-fn address(conf: &Conf) -> Option<Said> {
+fn address(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, value)| {
         let one = value.split(',').map(str::trim).find(|one| {
             let Some((scheme, rest)) = one.split_once(":/") else {
@@ -204,7 +204,7 @@ fn address(conf: &Conf) -> Option<Said> {
             STORES.contains(&scheme) && !rest.starts_with('/')
         })?;
         let (scheme, rest) = one.split_once(":/")?;
-        told(
+        mistake(
             key.to_owned(),
             format!("`{one}` has one slash after its scheme, and so names no bucket"),
             format!("write {scheme}://{rest}"),
@@ -213,7 +213,7 @@ fn address(conf: &Conf) -> Option<Said> {
 }
 
 /// Sizes of volumes that Spark asks for are quantities of Kubernetes.
-fn volume_size(conf: &Conf) -> Option<Said> {
+fn volume_size(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, value)| {
         let is_size =
             key.starts_with("spark.kubernetes.") && key.contains(".volumes.") && key.ends_with(".options.sizeLimit");
@@ -221,7 +221,7 @@ fn volume_size(conf: &Conf) -> Option<Said> {
             return None;
         }
         let wrong = value.parse::<Quantity>().err()?;
-        told(
+        mistake(
             key.to_owned(),
             format!("{wrong}: no pod comes of it"),
             "write it like 500Mi or 100Gi",
@@ -230,7 +230,7 @@ fn volume_size(conf: &Conf) -> Option<Said> {
 }
 
 /// Zones are those of `java.time.ZoneId`, with the short names that Spark hands it.
-fn time_zone(conf: &Conf) -> Option<Said> {
+fn time_zone(conf: &Conf) -> Option<Mistake> {
     const SHORT: [&str; 28] = [
         "ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT", "CST", "CTT", "EAT", "ECT", "EST", "HST", "IET",
         "IST", "JST", "MIT", "MST", "NET", "NST", "PLT", "PNT", "PRT", "PST", "SST", "VST",
@@ -250,7 +250,7 @@ fn time_zone(conf: &Conf) -> Option<Said> {
     if known || value.is_empty() || value.contains(['$', '{']) {
         return None;
     }
-    told(
+    mistake(
         key,
         format!("there is no time zone `{value}`: every conversion of a timestamp fails"),
         "write an IANA name such as Europe/Berlin, UTC, or an offset such as +01:00",

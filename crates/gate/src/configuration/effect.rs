@@ -3,7 +3,7 @@
 use stoke_model::conf::{Catalogue, Kind};
 use stoke_model::memory::{ByteUnit, Memory};
 
-use super::{Conf, DYNAMIC, Rule, Said, WARNING, told};
+use super::{Conf, DYNAMIC, Mistake, Rule, WARNING, mistake};
 
 /// Beginnings of keys, the switch without which they do nothing, and whether it is on by default.
 const SWITCHES: [(&str, &str, bool); 12] = [
@@ -58,7 +58,7 @@ pub(super) const RULES: [Rule; 8] = [
         if conf.is(DYNAMIC, "true") || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             key,
             format!("without {DYNAMIC}=true it has no effect"),
             format!("set {DYNAMIC}=true, or remove it"),
@@ -83,7 +83,7 @@ pub(super) const RULES: [Rule; 8] = [
             if known.kind == Kind::OldName || known.deprecation.is_some() || key.starts_with("spark.yarn.security.") {
                 return None;
             }
-            told(
+            mistake(
                 key.to_owned(),
                 format!("it is for {cluster} and has no effect on Kubernetes"),
                 "remove it",
@@ -102,7 +102,7 @@ pub(super) const RULES: [Rule; 8] = [
         if !conf.is_whole() || plugins.contains("ExecutorRollPlugin") {
             return None;
         }
-        told(
+        mistake(
             key,
             "executors are rolled by a plugin that is not asked for: it has no effect",
             "set spark.plugins=org.apache.spark.scheduler.cluster.k8s.ExecutorRollPlugin",
@@ -117,7 +117,7 @@ pub(super) const RULES: [Rule; 8] = [
         );
         let wanted = [wait, reuse].into_iter().find(|key| conf.is(key, "true"))?;
         let lacking = [own, reuse].into_iter().find(|key| conf.is(key, "false"))?;
-        told(
+        mistake(
             wanted,
             format!("with {lacking}=false no claim is used again"),
             format!("remove {lacking}"),
@@ -133,7 +133,7 @@ pub(super) const RULES: [Rule; 8] = [
         if most <= heap {
             return None;
         }
-        told(
+        mistake(
             key,
             format!("a driver with {heap} of heap runs out of memory before results are refused"),
             "keep it below the memory of the driver",
@@ -149,7 +149,7 @@ pub(super) const RULES: [Rule; 8] = [
             if conf.memory(key, ByteUnit::Byte)?.mib() <= 8192 {
                 return None;
             }
-            told(
+            mistake(
                 key,
                 "Spark fails a query that broadcasts a table of more than 8 GiB",
                 "keep it well below the memory of the driver",
@@ -170,7 +170,7 @@ pub(super) const RULES: [Rule; 8] = [
         if least <= wanted {
             return None;
         }
-        told(
+        mistake(
             key,
             format!("partitions shall have {least} at least and {wanted} for a target"),
             format!("set it below {target}"),
@@ -179,7 +179,7 @@ pub(super) const RULES: [Rule; 8] = [
 ];
 
 /// A key whose switch is off. In a file of properties the switch must be off there; elsewhere it could be on.
-fn switched_off(conf: &Conf) -> Option<Said> {
+fn switched_off(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, value)| {
         if ALONE.contains(&key)
             || SWITCHES
@@ -195,7 +195,7 @@ fn switched_off(conf: &Conf) -> Option<Said> {
             None => !default && conf.is_whole(),
             Some(set) => set.eq_ignore_ascii_case("false"),
         })?;
-        told(
+        mistake(
             key.to_owned(),
             format!("without {switch}=true it has no effect"),
             format!("set {switch}=true, or remove it"),

@@ -96,8 +96,8 @@ impl Conf {
 }
 
 /// What a rule says of a configuration: the key it stands at, the message and the fix.
-type Said = (Cow<'static, str>, String, String);
-type Rule = (&'static str, Severity, fn(&Conf) -> Option<Said>);
+type Mistake = (Cow<'static, str>, String, String);
+type Rule = (&'static str, Severity, fn(&Conf) -> Option<Mistake>);
 
 const WARNING: Severity = Severity::Warning;
 const ERROR: Severity = Severity::Error;
@@ -105,7 +105,7 @@ const DYNAMIC: &str = "spark.dynamicAllocation.enabled";
 const TRACKING: &str = "spark.dynamicAllocation.shuffleTracking.enabled";
 const SERVICE: &str = "spark.shuffle.service.enabled";
 
-fn told(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: impl Into<String>) -> Option<Said> {
+fn mistake(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: impl Into<String>) -> Option<Mistake> {
     Some((key.into(), message.into(), fix.into()))
 }
 

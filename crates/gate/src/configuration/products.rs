@@ -5,7 +5,7 @@
 use stoke_model::conf::third_party;
 use stoke_model::distribution;
 
-use super::{Conf, DYNAMIC, ERROR, Rule, Said, TRACKING, WARNING, told};
+use super::{Conf, DYNAMIC, ERROR, Mistake, Rule, TRACKING, WARNING, mistake};
 
 const EXTENSIONS: &str = "spark.sql.extensions";
 const SESSION_CATALOG: &str = "spark.sql.catalog.spark_catalog";
@@ -29,7 +29,7 @@ pub(super) const RULES: [Rule; 17] = [
         if !names(conf, EXTENSIONS, DELTA_EXTENSION) || conf.get(SESSION_CATALOG).is_some() || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             EXTENSIONS,
             "Delta Lake wants its catalog as well as its extension, and refuses tables without",
             format!("set {SESSION_CATALOG}={DELTA_CATALOG}"),
@@ -40,7 +40,7 @@ pub(super) const RULES: [Rule; 17] = [
         if !catalog || names(conf, EXTENSIONS, DELTA_EXTENSION) || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             SESSION_CATALOG,
             "Delta Lake wants its extension as well as its catalog; without, some of its operations are refused",
             format!("add {DELTA_EXTENSION} to {EXTENSIONS}"),
@@ -53,7 +53,7 @@ pub(super) const RULES: [Rule; 17] = [
         if name == "spark_catalog" || name.contains('$') || conf.get(&class).is_some() || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             key,
             format!("there is no catalog `{name}`: every statement fails"),
             format!("set {class} to its class"),
@@ -72,7 +72,7 @@ pub(super) const RULES: [Rule; 17] = [
         if value == "file" || conf.get("spark.sql.sources.commitProtocolClass").is_some() || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             key.to_owned(),
             "Spark's own commit protocol writes through the file committer of Parquet and ORC: they do not use it",
             "set spark.sql.sources.commitProtocolClass=org.apache.spark.internal.io.cloud.PathOutputCommitProtocol and \
@@ -88,7 +88,7 @@ pub(super) const RULES: [Rule; 17] = [
         {
             return None;
         }
-        told(
+        mistake(
             key.to_owned(),
             "the plugin of RAPIDS is not asked for: it has no effect",
             "add com.nvidia.spark.SQLPlugin to spark.plugins",
@@ -106,7 +106,7 @@ pub(super) const RULES: [Rule; 17] = [
         {
             return None;
         }
-        told(
+        mistake(
             plugins,
             "the plugin of RAPIDS works on a GPU, and the executors ask for none",
             format!(
@@ -119,9 +119,9 @@ pub(super) const RULES: [Rule; 17] = [
         if !conf.is_whole() || conf.get("spark.celeborn.master.endpoints").is_some() {
             return None;
         }
-        told(
+        mistake(
             manager,
-            "where Celeborn's master is is not said: it is looked for in the driver's own pod",
+            "the address of Celeborn's master is not set: Celeborn looks for it in the driver's own pod",
             "set spark.celeborn.master.endpoints",
         )
     }),
@@ -130,7 +130,7 @@ pub(super) const RULES: [Rule; 17] = [
         if !conf.is_whole() || conf.get("spark.shuffle.manager").is_some() {
             return None;
         }
-        told(
+        mistake(
             key.to_owned(),
             "Celeborn does not shuffle here: it has no effect",
             "set spark.shuffle.manager=org.apache.spark.shuffle.celeborn.SparkShuffleManager",
@@ -142,7 +142,7 @@ pub(super) const RULES: [Rule; 17] = [
         if !conf.is(DYNAMIC, "true") || conf.is(TRACKING, "false") || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             "spark.shuffle.manager",
             format!("Celeborn keeps the shuffle files, and {TRACKING} keeps executors for their sake"),
             format!(
@@ -153,7 +153,7 @@ pub(super) const RULES: [Rule; 17] = [
 ];
 
 /// A provider of credentials that is of another AWS SDK than the one its Hadoop uses.
-fn aws_sdk(conf: &Conf) -> Option<Said> {
+fn aws_sdk(conf: &Conf) -> Option<Mistake> {
     let spark = conf.version.as_deref()?;
     let packages = conf
         .get("spark.jars.packages")
@@ -169,14 +169,14 @@ fn aws_sdk(conf: &Conf) -> Option<Said> {
             let of_first = class.starts_with("com.amazonaws.");
             if second && of_first && !REMAPPED.contains(&class) && !class.contains("InstanceProfileCredentialsProvider")
             {
-                return told(
+                return mistake(
                     key.to_owned(),
                     format!("`{class}` is of the AWS SDK 1; the Hadoop of Spark {spark}, {hadoop}, comes with SDK 2"),
                     "name its successor of `software.amazon.awssdk.auth.credentials` or `org.apache.hadoop.fs.s3a`",
                 );
             }
             if !second && class.starts_with("software.amazon.awssdk.") {
-                return told(
+                return mistake(
                     key.to_owned(),
                     format!("`{class}` is of the AWS SDK 2; the Hadoop of Spark {spark}, {hadoop}, comes with SDK 1"),
                     "name its predecessor of `com.amazonaws.auth`",
@@ -188,7 +188,7 @@ fn aws_sdk(conf: &Conf) -> Option<Said> {
 }
 
 /// An address of a metastore or a catalog without the scheme that its client wants: `host:9083` has the scheme `host`.
-fn catalog_address(conf: &Conf) -> Option<Said> {
+fn catalog_address(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, value)| {
         let kind = match key {
             "spark.hadoop.hive.metastore.uris" | "spark.hive.metastore.uris" => "hive".to_owned(),
@@ -210,7 +210,7 @@ fn catalog_address(conf: &Conf) -> Option<Said> {
         };
         let one = value.split(',').map(str::trim).find(wrong)?;
         let bare = one.split_once("://").map_or(one, |(_, rest)| rest);
-        told(
+        mistake(
             key.to_owned(),
             format!(
                 "`{one}` does not begin with {}: nothing is reached by it",
@@ -260,11 +260,11 @@ const GONE: [(&str, &str, &str); 7] = [
     ),
 ];
 
-fn class_gone(conf: &Conf) -> Option<Said> {
+fn class_gone(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, value)| {
         let of_value = |class: &str| value.split(',').any(|one| one.trim().starts_with(class));
         let (_, why, fix) = GONE.iter().find(|(class, ..)| of_value(class))?;
-        told(key.to_owned(), format!("`{value}` is gone: {why}"), *fix)
+        mistake(key.to_owned(), format!("`{value}` is gone: {why}"), *fix)
     })
 }
 
@@ -303,19 +303,19 @@ fn iceberg(conf: &Conf) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// CatalogUtil.buildIcebergCatalog and the constructors of its catalogs.
-fn iceberg_catalog(conf: &Conf) -> Option<Said> {
+fn iceberg_catalog(conf: &Conf) -> Option<Mistake> {
     iceberg(conf).find_map(|(name, class)| {
         let key = |rest: &str| format!("spark.sql.catalog.{name}.{rest}");
         let get = |rest: &str| conf.get(&key(rest));
         if class.ends_with(".SparkSessionCatalog") && name != "spark_catalog" {
-            return told(
+            return mistake(
                 format!("spark.sql.catalog.{name}"),
                 "SparkSessionCatalog stands before Spark's own catalog; under another name there is none behind it, and it fails",
                 "write org.apache.iceberg.spark.SparkCatalog",
             );
         }
         if get("type").is_some() && get("catalog-impl").is_some() {
-            return told(
+            return mistake(
                 key("catalog-impl"),
                 "Iceberg takes `type` or `catalog-impl`, and refuses both",
                 "remove one of them",
@@ -326,7 +326,7 @@ fn iceberg_catalog(conf: &Conf) -> Option<Said> {
             if kind.contains('$') {
                 return None;
             }
-            return told(
+            return mistake(
                 key("type"),
                 format!("Iceberg knows no catalog of the type `{kind}`"),
                 format!("write one of {}", third_party::ICEBERG_TYPES.join(", ")),
@@ -337,7 +337,7 @@ fn iceberg_catalog(conf: &Conf) -> Option<Said> {
 }
 
 /// What a catalog needs, unless the program sets it.
-fn iceberg_incomplete(conf: &Conf) -> Option<Said> {
+fn iceberg_incomplete(conf: &Conf) -> Option<Mistake> {
     if !conf.is_whole() {
         return None;
     }
@@ -351,7 +351,7 @@ fn iceberg_incomplete(conf: &Conf) -> Option<Said> {
                 "jdbc" | "nessie" if !has("warehouse") => "warehouse",
                 _ => return None,
             };
-            return told(
+            return mistake(
                 key("type"),
                 format!("a catalog of the type {kind} needs `{lacking}`, or every statement on it fails"),
                 format!("set {}", key(lacking)),
@@ -367,7 +367,7 @@ fn iceberg_incomplete(conf: &Conf) -> Option<Said> {
         if hive {
             return None;
         }
-        told(
+        mistake(
             format!("spark.sql.catalog.{name}"),
             "without `type` or `catalog-impl` Iceberg asks a metastore of Hive",
             format!("set spark.sql.catalog.{name}.type"),
@@ -376,14 +376,14 @@ fn iceberg_incomplete(conf: &Conf) -> Option<Said> {
 }
 
 /// Options of a catalog that is not there.
-fn catalog_class(conf: &Conf) -> Option<Said> {
+fn catalog_class(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, _)| {
         let (name, option) = key.strip_prefix("spark.sql.catalog.")?.split_once('.')?;
         let class = format!("spark.sql.catalog.{name}");
         if name == "spark_catalog" || conf.get(&class).is_some() || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             key.to_owned(),
             format!("there is no catalog `{name}` that could have the option `{option}`"),
             format!("set {class} to its class, for example org.apache.iceberg.spark.SparkCatalog"),
@@ -393,7 +393,7 @@ fn catalog_class(conf: &Conf) -> Option<Said> {
 
 /// Classes of a product that no package brings. An image may have them, so that this can be told only where other packages are named: who names some
 /// names all, or says so.
-fn package_missing(conf: &Conf) -> Option<Said> {
+fn package_missing(conf: &Conf) -> Option<Mistake> {
     // What the official image lacks the gate of dependencies tells, with the package that fits.
     if conf.official {
         return None;
@@ -421,7 +421,7 @@ fn package_missing(conf: &Conf) -> Option<Said> {
         if named.iter().any(|one| one.trim().starts_with(group)) {
             return None;
         }
-        told(
+        mistake(
             key.to_owned(),
             format!("packages are named, and none of them is {product}'s"),
             format!("add {package}, unless the image has it"),

@@ -5,7 +5,7 @@
 use stoke_model::duration::TimeUnit;
 use stoke_model::memory::{ByteUnit, Memory};
 
-use super::{Conf, DYNAMIC, ERROR, Rule, SERVICE, Said, TRACKING, WARNING, told};
+use super::{Conf, DYNAMIC, ERROR, Mistake, Rule, SERVICE, TRACKING, WARNING, mistake};
 
 const HEARTBEAT: &str = "spark.executor.heartbeatInterval";
 const NETWORK_TIMEOUT: &str = "spark.network.timeout";
@@ -21,7 +21,7 @@ pub(super) const RULES: [Rule; 23] = [
         if !conf.is(SERVICE, "true") {
             return None;
         }
-        told(
+        mistake(
             SERVICE,
             "there is no external shuffle service on Kubernetes: executors fail to register with it",
             format!("remove it; for dynamic allocation set {TRACKING}=true"),
@@ -34,7 +34,7 @@ pub(super) const RULES: [Rule; 23] = [
         if least <= most || most == 0 || !conf.is(DYNAMIC, "true") {
             return None;
         }
-        told(
+        mistake(
             key,
             format!("at least {least} executors and at most {most}: Spark refuses to start"),
             format!("set it to {most} or less"),
@@ -46,7 +46,7 @@ pub(super) const RULES: [Rule; 23] = [
         if initial <= most || most == 0 || !conf.is(DYNAMIC, "true") {
             return None;
         }
-        told(
+        mistake(
             key,
             format!("{initial} executors at the start, {most} at most"),
             format!("set it to {most} or less"),
@@ -60,7 +60,7 @@ pub(super) const RULES: [Rule; 23] = [
         if !conf.is(DYNAMIC, "true") || !conf.is(TRACKING, "false") || decommission || other {
             return None;
         }
-        told(
+        mistake(
             TRACKING,
             "with dynamic allocation shuffle files must outlive executors, and nothing keeps them: Spark refuses to start",
             "remove it; it is on by default",
@@ -79,7 +79,7 @@ pub(super) const RULES: [Rule; 23] = [
         } else {
             NETWORK_TIMEOUT
         };
-        told(
+        mistake(
             key,
             format!(
                 "executors send a heartbeat every {heartbeat} s and are given up after {timeout} s without one: Spark refuses to start"
@@ -100,10 +100,10 @@ pub(super) const RULES: [Rule; 23] = [
         if interval <= timeout || heartbeat >= network {
             return None;
         }
-        told(
+        mistake(
             key,
             format!(
-                "Spark looks for lost executors every {interval} s and gives one up after {timeout} s: it refuses to look more seldom than that, and to start"
+                "Spark looks for lost executors every {interval} s and gives one up after {timeout} s: the interval must not be longer than the timeout, so Spark refuses to start"
             ),
             format!("keep {TIMEOUT_INTERVAL} (60s) at or below {NETWORK_TIMEOUT}"),
         )
@@ -113,7 +113,7 @@ pub(super) const RULES: [Rule; 23] = [
         let key = "spark.task.cpus";
         let per_task = conf.number(key)?;
         if per_task < 1 {
-            return told(
+            return mistake(
                 key,
                 format!("{per_task} is not a number of cores for a task: Spark refuses to start"),
                 "leave it at 1",
@@ -126,7 +126,7 @@ pub(super) const RULES: [Rule; 23] = [
         if per_task <= cores {
             return None;
         }
-        told(
+        mistake(
             key,
             format!("a task takes {per_task} cores and an executor has {cores}: Spark refuses to start"),
             format!("set it to {cores} or less"),
@@ -137,7 +137,7 @@ pub(super) const RULES: [Rule; 23] = [
         if fraction > 0.0 && fraction <= 1.0 {
             return None;
         }
-        told(
+        mistake(
             "spark.memory.fraction",
             format!("{fraction} is not a share of the heap: Spark refuses to start"),
             "leave it at 0.6",
@@ -148,7 +148,7 @@ pub(super) const RULES: [Rule; 23] = [
         if !conf.is("spark.memory.offHeap.enabled", "true") || !unset {
             return None;
         }
-        told(
+        mistake(
             "spark.memory.offHeap.enabled",
             "off-heap memory is on and has no size: Spark refuses to start",
             "set spark.memory.offHeap.size, for example 1g",
@@ -164,7 +164,7 @@ pub(super) const RULES: [Rule; 23] = [
         if memory >= LEAST_HEAP || in_field || conf.get("spark.testing.reservedMemory").is_some() {
             return None;
         }
-        told(
+        mistake(
             key,
             format!(
                 "Spark needs 450m of heap and takes this for {} bytes: it refuses to start",
@@ -183,7 +183,7 @@ pub(super) const RULES: [Rule; 23] = [
         if conf.is("spark.authenticate", "true") || !(conf.is_whole() || conf.get("spark.authenticate").is_some()) {
             return None;
         }
-        told(
+        mistake(
             key,
             "traffic is encrypted only between those who authenticate: Spark refuses to start",
             "set spark.authenticate=true",
@@ -194,14 +194,14 @@ pub(super) const RULES: [Rule; 23] = [
         let key = "spark.executor.extraJavaOptions";
         let options = conf.get(key)?;
         if options.contains("-Xmx") {
-            return told(
+            return mistake(
                 key,
                 "`-Xmx` has no place here: Spark refuses to start",
                 "set the memory of executors instead",
             );
         }
         if options.contains("-Dspark") {
-            return told(
+            return mistake(
                 key,
                 "keys of Spark have no place here: Spark refuses to start",
                 "write them as keys of their own",
@@ -219,7 +219,7 @@ pub(super) const RULES: [Rule; 23] = [
             if conf.memory(key, unit)?.mib() < 2048 {
                 return None;
             }
-            told(
+            mistake(
                 key,
                 "a buffer is smaller than 2 GiB: Spark refuses to start",
                 "set it to 2047m or less",
@@ -244,9 +244,9 @@ pub(super) const RULES: [Rule; 23] = [
         if !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             key.clone(),
-            "how much of this resource there shall be is not said: Spark refuses to start",
+            "the amount of this resource is not set: Spark refuses to start",
             "set its `amount`",
         )
     }),
@@ -277,7 +277,7 @@ pub(super) const RULES: [Rule; 23] = [
                 if conf.seconds(key, unit)? > 0.0 {
                     return None;
                 }
-                told(key, format!("{why}: it refuses to start"), "write a time above zero")
+                mistake(key, format!("{why}: it refuses to start"), "write a time above zero")
             })
     }),
     // Utils.startServiceOnPort
@@ -296,7 +296,7 @@ pub(super) const RULES: [Rule; 23] = [
             {
                 return None;
             }
-            told(
+            mistake(
                 key,
                 format!("{port} is not a port that Spark listens on: it refuses to start"),
                 "write one of 1024 to 65535, or 0 for any",
@@ -309,7 +309,7 @@ pub(super) const RULES: [Rule; 23] = [
         if conf.number(key)? >= 0 {
             return None;
         }
-        told(
+        mistake(
             key,
             "not even one port is tried: Spark refuses to start",
             "set it to 0 or more",
@@ -338,7 +338,7 @@ pub(super) const RULES: [Rule; 23] = [
             if (value.contains('.') && !of_spark) || names.contains(&lower.as_str()) {
                 return None;
             }
-            told(
+            mistake(
                 key,
                 format!("there is no class `{value}`: Spark refuses to start"),
                 format!("write {fix}"),
@@ -359,7 +359,7 @@ pub(super) const RULES: [Rule; 23] = [
             if ["lz4", "lzf", "snappy", "zstd"].contains(&value.to_ascii_lowercase().as_str()) {
                 return None;
             }
-            told(
+            mistake(
                 key,
                 format!("Spark has no codec `{value}`"),
                 "write lz4, lzf, snappy or zstd",
@@ -381,7 +381,7 @@ pub(super) const RULES: [Rule; 23] = [
         if driver == 0 || driver != blocks {
             return None;
         }
-        told(
+        mistake(
             key,
             format!(
                 "the driver and its block manager have the same port, {driver}: Kubernetes refuses the driver's Service"
@@ -398,7 +398,7 @@ pub(super) const RULES: [Rule; 23] = [
         if !conf.is("spark.eventLog.enabled", "true") || kept || !conf.is_whole() {
             return None;
         }
-        told(
+        mistake(
             "spark.eventLog.dir",
             "the event log goes into the driver's container and is gone with it",
             "write it to an object store or a volume, for example s3a://logs/spark",
@@ -415,13 +415,13 @@ fn seconds(conf: &Conf, key: &str, default: f64, unit: TimeUnit) -> Option<f64> 
 }
 
 /// ExecutorAllocationManager.validateSettings
-fn dynamic_value(conf: &Conf) -> Option<Said> {
+fn dynamic_value(conf: &Conf) -> Option<Mistake> {
     if !conf.is(DYNAMIC, "true") {
         return None;
     }
     let most = "spark.dynamicAllocation.maxExecutors";
     if conf.number(most) == Some(0) {
-        return told(
+        return mistake(
             most,
             "no executors at most: Spark refuses to start",
             "set it to 1 or more",
@@ -432,7 +432,7 @@ fn dynamic_value(conf: &Conf) -> Option<Said> {
         .into_iter()
         .find(|key| conf.number(key).is_some_and(|number| number < 0))
     {
-        return told(
+        return mistake(
             key,
             "a negative number of executors: Spark refuses to start",
             "set it to 0 or more",
@@ -440,7 +440,7 @@ fn dynamic_value(conf: &Conf) -> Option<Said> {
     }
     let ratio = "spark.dynamicAllocation.executorAllocationRatio";
     if conf.fraction(ratio).is_some_and(|share| share <= 0.0 || share > 1.0) {
-        return told(
+        return mistake(
             ratio,
             "a share lies above 0 and is 1 at most: Spark refuses to start",
             "leave it at 1.0",
@@ -453,7 +453,7 @@ fn dynamic_value(conf: &Conf) -> Option<Said> {
     let key = times
         .into_iter()
         .find(|key| conf.seconds(key, TimeUnit::Second).is_some_and(|time| time <= 0.0))?;
-    told(
+    mistake(
         key,
         "Spark refuses to start with no time at all",
         "write a time above zero, such as 1s",
@@ -461,7 +461,7 @@ fn dynamic_value(conf: &Conf) -> Option<Said> {
 }
 
 /// What a task takes of a resource, and what an executor has of it: ResourceUtils.validateTaskCpusLargeEnough and its neighbours.
-fn task_resources(conf: &Conf) -> Option<Said> {
+fn task_resources(conf: &Conf) -> Option<Mistake> {
     conf.iter().find_map(|(key, value)| {
         let resource = key.strip_prefix("spark.task.resource.")?.strip_suffix(".amount")?;
         let wanted: f64 = value.parse().ok()?;
@@ -472,18 +472,18 @@ fn task_resources(conf: &Conf) -> Option<Said> {
         }
         match has {
             None if conf.get(&executor).is_some() || !conf.is_whole() => None,
-            None => told(
+            None => mistake(
                 key.to_owned(),
                 format!("tasks take {resource} and executors have none: Spark refuses to start"),
                 format!("set {executor}"),
             ),
-            Some(has) if wanted > has => told(
+            Some(has) if wanted > has => mistake(
                 key.to_owned(),
                 format!("a task takes {wanted} of {resource} and an executor has {has}: Spark refuses to start"),
                 format!("set it to {has} or less"),
             ),
             // Fractions of one are shared by whole numbers of tasks.
-            Some(_) if wanted.fract() != 0.0 && wanted > 0.5 => told(
+            Some(_) if wanted.fract() != 0.0 && wanted > 0.5 => mistake(
                 key.to_owned(),
                 format!(
                     "{wanted} of {resource} is neither a whole number nor at most half of one: Spark refuses to start"

@@ -13,11 +13,11 @@ use crate::derived;
 use crate::finding::Gate;
 use crate::job::Job;
 use crate::nodes;
-use crate::runs::cluster::{Answer, Asked, Request, Role};
+use crate::runs::cluster::{Answer, ClusterAnswers, Request, Role};
 use crate::sizing::{self, Allowed};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
-    let Some(Asked {
+    let Some(ClusterAnswers {
         cluster,
         answers,
         quotas,
@@ -25,7 +25,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     }) = &settings.runs.cluster
     else {
         return match job.documents().next() {
-            Some(_) => Looked::not_asked(Gate::DryRun),
+            Some(_) => Looked::not_requested(Gate::DryRun),
             None => Looked::default(),
         };
     };
@@ -276,7 +276,7 @@ mod tests {
         });
         let settings = Settings {
             runs: Runs {
-                cluster: Some(Asked {
+                cluster: Some(ClusterAnswers {
                     cluster: "the embedded cluster".to_owned(),
                     answers: Ok(asked.collect()),
                     quotas: Vec::new(),
@@ -400,7 +400,7 @@ mod tests {
         let job = job(JOB);
         let said = |quotas: Vec<(String, ResourceQuota)>| -> Vec<(String, usize)> {
             let runs = Runs {
-                cluster: Some(Asked {
+                cluster: Some(ClusterAnswers {
                     cluster: "it".to_owned(),
                     answers: Ok(Vec::new()),
                     quotas,
@@ -430,10 +430,10 @@ mod tests {
     #[test]
     fn nobody_asked_is_no_verdict_and_nobody_there_is_none_either() {
         let looked = look(&job(JOB), &Settings::default());
-        assert!(looked.not_asked && looked.findings.is_empty());
+        assert!(looked.not_requested && looked.findings.is_empty());
         let settings = Settings {
             runs: Runs {
-                cluster: Some(Asked {
+                cluster: Some(ClusterAnswers {
                     cluster: "context x".to_owned(),
                     answers: Err(("no route".to_owned(), "start it".to_owned())),
                     quotas: Vec::new(),

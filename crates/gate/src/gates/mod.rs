@@ -2,7 +2,7 @@
 
 mod conf;
 mod contracts;
-mod dependencies;
+pub(crate) mod dependencies;
 mod dry_run;
 mod manifest;
 mod pods;
@@ -32,7 +32,7 @@ pub struct Looked {
     /// What it found.
     pub findings: Vec<Diagnostic>,
     /// True when it would have something to run and no one asked for that.
-    pub not_asked: bool,
+    pub not_requested: bool,
 }
 
 impl Looked {
@@ -46,7 +46,7 @@ impl Looked {
             count,
             what,
             findings,
-            not_asked: false,
+            not_requested: false,
         }
     }
 
@@ -59,10 +59,10 @@ impl Looked {
     }
 
     /// No one asked this gate to run what it judges.
-    fn not_asked(gate: Gate) -> Looked {
+    fn not_requested(gate: Gate) -> Looked {
         Looked {
             what: format!("--{} runs it", gate.name()),
-            not_asked: true,
+            not_requested: true,
             ..Looked::default()
         }
     }

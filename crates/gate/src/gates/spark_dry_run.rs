@@ -14,7 +14,7 @@ use crate::runs::spark::{Output, Start, Started, Tried};
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let Some(started) = &settings.runs.spark else {
         return match job.documents().any(Document::is_ours) {
-            true => Looked::not_asked(Gate::SparkDryRun),
+            true => Looked::not_requested(Gate::SparkDryRun),
             false => Looked::default(),
         };
     };
@@ -178,7 +178,7 @@ fn died(
     let how = output
         .code
         .map_or("was killed".to_owned(), |code| format!("ended with exit code {code}"));
-    let message = format!("Spark {version} {how} before it could try anything; it said last: {last}");
+    let message = format!("Spark {version} {how} before it could try anything; its last line: {last}");
     unknown(at("metadata.name", "spark-not-started", message)).with_fix("start it by hand to see what is wrong")
 }
 

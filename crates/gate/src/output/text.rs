@@ -71,8 +71,8 @@ pub fn text(report: &Report, style: Style, paint: &dyn Fn(Tone, &str) -> String)
             counted(&gate.findings)
         );
     }
-    let not_asked = report.gates.iter().filter(|gate| gate.verdict == Verdict::NotAsked);
-    let flags: Vec<String> = not_asked.map(|gate| format!("--{}", gate.gate.name())).collect();
+    let not_requested = report.gates.iter().filter(|gate| gate.verdict == Verdict::NotAsked);
+    let flags: Vec<String> = not_requested.map(|gate| format!("--{}", gate.gate.name())).collect();
     if !flags.is_empty() {
         let verdict = format!("{:<14}", Verdict::NotAsked.name());
         let _ = writeln!(out, "{} {}", paint(Tone::Dim, &verdict), flags.join(", "));

@@ -62,7 +62,7 @@ pub enum Answer {
 
 /// A cluster that was asked.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ClusterAnswers {
     /// Its name: a context, or the embedded one.
     pub cluster: String,
     /// The answers, or why no one could be asked and what to do about it.

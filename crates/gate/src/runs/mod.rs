@@ -14,7 +14,7 @@ pub struct Runs {
     /// The job's own tests.
     pub tests: Option<Vec<tests::Ran>>,
     /// Answers of an API server.
-    pub cluster: Option<cluster::Asked>,
+    pub cluster: Option<cluster::ClusterAnswers>,
     /// Starts of Spark.
     pub spark: Option<Vec<spark::Started>>,
 }

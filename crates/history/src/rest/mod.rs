@@ -21,8 +21,12 @@ use crate::model::data::Stage;
 use crate::model::metrics::at::RUN_TIME;
 use crate::model::task::Task;
 use crate::version::Version;
-pub use params::Query;
+pub use params::{Query, decode_path};
+pub use redact::redacted;
 use show::Besides;
+pub use show::executor_times;
+pub use summary::TaskSummary;
+pub use table::{TaskPage, task_page};
 
 /// Where applications are found.
 pub trait Library: Send + Sync {

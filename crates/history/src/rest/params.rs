@@ -180,7 +180,7 @@ fn decode(text: &str) -> String {
 }
 
 /// A part of a path, decoded: `+` is a plus there.
-pub(super) fn decode_path(text: &str) -> String {
+pub fn decode_path(text: &str) -> String {
     decode(&text.replace('+', "%2B"))
 }
 

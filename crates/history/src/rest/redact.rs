@@ -8,7 +8,7 @@ use crate::model::data::Pairs;
 const HIDDEN: &str = "*********(redacted)";
 
 /// The pairs as they may be shown.
-pub(super) fn redacted(pairs: &Pairs, hide: bool) -> impl Iterator<Item = (&str, &str)> {
+pub fn redacted(pairs: &Pairs, hide: bool) -> impl Iterator<Item = (&str, &str)> {
     pairs.iter().map(move |(name, value)| {
         let secret = hide && (is_secret(name) || is_secret(value));
         (name.as_str(), if secret { HIDDEN } else { value.as_str() })

@@ -334,14 +334,18 @@ fn pairs_as_map(o: &mut Object<'_, '_>, key: &str, pairs: Option<&Pairs>) {
     o.map(key, pairs.map(|(name, value)| (name.as_str(), value)));
 }
 
-/// The driver runs as long as the application does, and its garbage collection is measured as a peak (`AppStatusStore.executorList`).
-pub(super) fn executor(json: &mut Json<'_>, view: &View, executor: &Executor, attempt: &Attempt, now: i64) {
-    let (mut duration, mut gc_time) = (executor.duration, executor.gc_time);
-    if executor.id == "driver" {
-        let end = if attempt.completed { attempt.end } else { now };
-        duration = end.wrapping_sub(attempt.start);
-        gc_time = executor.peaks.get("TotalGCTime").unwrap_or(gc_time);
+/// Time in tasks and time of garbage collection, in milliseconds. The driver runs as long as the application does, and its garbage collection is measured as a peak (`AppStatusStore.executorList`).
+pub fn executor_times(executor: &Executor, attempt: &Attempt, now: i64) -> (i64, i64) {
+    if executor.id != "driver" {
+        return (executor.duration, executor.gc_time);
     }
+    let end = if attempt.completed { attempt.end } else { now };
+    let collected = executor.peaks.get("TotalGCTime").unwrap_or(executor.gc_time);
+    (end.wrapping_sub(attempt.start), collected)
+}
+
+pub(super) fn executor(json: &mut Json<'_>, view: &View, executor: &Executor, attempt: &Attempt, now: i64) {
+    let (duration, gc_time) = executor_times(executor, attempt, now);
     json.object(|o| {
         o.put("id", &executor.id);
         o.maybe("hostPort", executor.address());

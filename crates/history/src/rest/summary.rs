@@ -79,7 +79,8 @@ impl Span {
 }
 
 /// Values of tasks, one row per metric, each at the wanted quantiles.
-pub(super) struct TaskSummary {
+#[derive(Debug)]
+pub struct TaskSummary {
     quantiles: Vec<f64>,
     rows: Vec<(Column, Vec<f64>)>,
 }
@@ -87,7 +88,10 @@ pub(super) struct TaskSummary {
 impl TaskSummary {
     /// Nothing when no task of the stage attempt succeeded. Where the numbers of all tasks do not fit into memory at once, columns of
     /// nothing but the same number are found first, and the others looked at a few at a time.
-    pub(super) fn of(view: &View, key: StageKey, quantiles: &[f64]) -> io::Result<Option<TaskSummary>> {
+    ///
+    /// # Errors
+    /// When tasks were put away and cannot be read again.
+    pub fn of(view: &View, key: StageKey, quantiles: &[f64]) -> io::Result<Option<TaskSummary>> {
         let mut columns = Column::all();
         let count = view.tasks_at_most(key);
         let together = (AT_ONCE / (8 * count.max(1))).max(1);
@@ -135,6 +139,35 @@ impl TaskSummary {
             quantiles: quantiles.to_vec(),
             rows,
         }))
+    }
+
+    /// The numbers that pages show, by the names of the status API. Times are milliseconds (`shuffleWriteTime` nanoseconds), sizes bytes.
+    pub fn shown(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let columns = [
+            ("duration", Column::Duration),
+            ("schedulerDelay", Column::SchedulerDelay),
+            ("executorDeserializeTime", Column::Metric(at::DESERIALIZE_TIME)),
+            ("jvmGcTime", Column::Metric(at::GC_TIME)),
+            ("resultSerializationTime", Column::Metric(at::RESULT_SERIALIZATION_TIME)),
+            ("gettingResultTime", Column::GettingResult),
+            ("peakExecutionMemory", Column::Metric(at::PEAK_EXECUTION_MEMORY)),
+            ("inputBytes", Column::Metric(at::INPUT_BYTES)),
+            ("inputRecords", Column::Metric(at::INPUT_RECORDS)),
+            ("outputBytes", Column::Metric(at::OUTPUT_BYTES)),
+            ("outputRecords", Column::Metric(at::OUTPUT_RECORDS)),
+            ("shuffleReadBytes", Column::Sum(at::LOCAL_BYTES, at::REMOTE_BYTES)),
+            ("shuffleReadRecords", Column::Metric(at::READ_RECORDS)),
+            ("shuffleFetchWaitTime", Column::Metric(at::FETCH_WAIT_TIME)),
+            ("shuffleRemoteBytesRead", Column::Metric(at::REMOTE_BYTES)),
+            ("shuffleWriteBytes", Column::Metric(at::WRITE_BYTES)),
+            ("shuffleWriteRecords", Column::Metric(at::WRITE_RECORDS)),
+            ("shuffleWriteTime", Column::Metric(at::WRITE_TIME)),
+            ("memoryBytesSpilled", Column::Metric(at::MEMORY_SPILLED)),
+            ("diskBytesSpilled", Column::Metric(at::DISK_SPILLED)),
+        ];
+        columns
+            .map(|(name, column)| (name, self.row(column).collect()))
+            .to_vec()
     }
 
     fn row(&self, wanted: Column) -> impl Iterator<Item = f64> {

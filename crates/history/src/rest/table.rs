@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use stoke_model::units::spark::{short_duration, size};
@@ -221,6 +222,41 @@ pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -
             o.put("recordsTotal", &records);
         });
     })
+}
+
+/// A part of a stage attempt's tasks.
+#[derive(Debug)]
+pub struct TaskPage {
+    /// How many tasks there are, or have the text that was searched.
+    pub found: usize,
+    /// Those of the page.
+    pub tasks: Vec<Task>,
+}
+
+/// The tasks at these places in the order of a heading of Spark's table, of those whose row shows a text where one is searched. Nothing
+/// when there is no such heading.
+///
+/// # Errors
+/// When tasks were put away and cannot be read again.
+pub fn task_page(
+    view: &View,
+    key: StageKey,
+    (heading, descending): (&str, bool),
+    searched: Option<&str>,
+    places: Range<usize>,
+) -> io::Result<Option<TaskPage>> {
+    let Some(column) = Column::of(heading, true) else {
+        return Ok(None);
+    };
+    let mut order = order(view, key, column, descending)?;
+    if let Some(text) = searched {
+        let found = matching(view, key, text)?;
+        order.retain(|id| found.contains(id));
+    }
+    let found = order.len();
+    order.keep(places);
+    let tasks = order.tasks(view, key).collect::<io::Result<_>>()?;
+    Ok(Some(TaskPage { found, tasks }))
 }
 
 /// The ids of the tasks that have a text in what their row shows.

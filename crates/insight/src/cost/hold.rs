@@ -92,7 +92,7 @@ pub fn holders(run: &Run, cluster: Option<&Cluster>) -> Result<(Vec<Holder>, Vec
     }
     if holders.iter().any(|holder| holder.pod.is_none()) {
         notes.push(
-            "executors and driver without a known pod are counted from when Spark tells of them; their pods began some seconds earlier"
+            "executors and driver without a known pod are counted from when Spark reports them; their pods began some seconds earlier"
                 .to_owned(),
         );
     }
@@ -111,7 +111,7 @@ struct Hold<'a> {
 
 /// What a pod or a configuration asks for.
 #[derive(Default)]
-struct Asked {
+struct Requests {
     millicores: i64,
     memory: i64,
     storage: i64,
@@ -128,7 +128,7 @@ impl Hold<'_> {
             || self.number("spark.driver.cores", 1),
             |(_, executor)| Ok(i64::from(executor.cores)),
         )?;
-        let asked = Asked {
+        let asked = Requests {
             millicores: self.cpu("driver", cores)?,
             memory: memory.memory_mib << 20,
             storage: self.storage("driver")?,
@@ -147,7 +147,7 @@ impl Hold<'_> {
             executors.find(|pod| matches!(&pod.role, Role::Executor(id) if *id == executor.id))
         });
         let until = executor.removed.unwrap_or(self.run.end());
-        let asked = Asked {
+        let asked = Requests {
             millicores: self.cpu("executor", i64::from(executor.cores))?,
             memory: self.memory(executor.profile)?,
             storage: self.storage("executor")?,
@@ -172,7 +172,7 @@ impl Hold<'_> {
         id: &str,
         pod: Option<&Pod>,
         told: (i64, i64),
-        asked: Asked,
+        asked: Requests,
         slots: u32,
         busy: Vec<Busy>,
     ) -> Holder {
@@ -237,7 +237,7 @@ impl Hold<'_> {
     }
 
     /// The effective requests of a pod: of its containers together, or of one init container where that asks for more.
-    fn requests(&self, pod: &Pod) -> Asked {
+    fn requests(&self, pod: &Pod) -> Requests {
         let of = |name: &str| {
             let amount = |container: &crate::facts::cluster::Container| {
                 let text = container.requests.get(name).or_else(|| container.limits.get(name));
@@ -262,7 +262,7 @@ impl Hold<'_> {
             .iter()
             .flat_map(|container| container.limits.keys())
             .find(|name| name.ends_with("/gpu"));
-        Asked {
+        Requests {
             millicores: of("cpu").millis().max(0),
             memory: of("memory").units().max(0),
             storage: of("ephemeral-storage").units().max(0).saturating_add(self.claims(pod)),

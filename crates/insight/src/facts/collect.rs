@@ -494,7 +494,7 @@ impl Totals {
 
 impl Stage {
     fn fail(&mut self, failure: TaskFailure, info: &TaskInfo) {
-        let (kind, message, stack) = told(failure);
+        let (kind, message, stack) = parts_of(failure);
         let shape = shape(&message);
         let known = self
             .failures
@@ -537,7 +537,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-fn told(failure: TaskFailure) -> (FailureKind, String, String) {
+fn parts_of(failure: TaskFailure) -> (FailureKind, String, String) {
     let text = failure.text();
     match failure {
         TaskFailure::Exception { class, description, .. } => {

@@ -344,15 +344,15 @@ mod tests {
             "regarding": {"kind": "Pod", "name": "d"}, "type": "Warning", "reason": "FailedScheduling", "note": "0/1 nodes",
             "series": {"count": 3, "lastObservedTime": "2026-11-21T02:31:00.000000Z"}, "eventTime": "2026-11-21T02:30:00.000000Z",
         });
-        let told = |event| {
+        let events = |event| {
             Cluster::of_objects(Objects {
                 events: vec![event],
                 ..Objects::default()
             })
             .events
         };
-        assert_eq!(told(old.clone()), told(new));
-        assert_eq!(told(old)[0].count, 3);
+        assert_eq!(events(old.clone()), events(new));
+        assert_eq!(events(old)[0].count, 3);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn for_run(run: &Run, options: &Options) -> Result<Sizing, SizeError> {
     let needed = (used.slots / FULL / f64::from(cores)).ceil();
     let executors = (needed.min(there) as u32).max(1);
     let more = match needed > there {
-        true => "; they were full, and what more of them would gain `stoke what-if` tells",
+        true => "; they were full, and `stoke what-if` shows what more of them would gain",
         false => "",
     };
     reasons.push(format!(

@@ -121,7 +121,7 @@ pub enum WhatIfError {
     NoTasks,
     /// Stages that wait for each other.
     #[error(
-        "the log does not tell in which order its stages ran ({0} of them wait for each other); it has lost events, take a whole one"
+        "the log does not show in which order its stages ran ({0} of them wait for each other); it has lost events, take a whole one"
     )]
     Order(usize),
 }
@@ -237,12 +237,12 @@ fn limits(run: &Run, launching: f64) -> Vec<String> {
     let mut limits = Vec::new();
     if launching >= LAUNCHING {
         limits.push(format!(
-            "{} of the tasks' time went into launching them, and how that changes with the executors the log does not tell: do not rely on the prediction; fewer and longer tasks would help more than executors (stoke doctor)",
+            "{} of the tasks' time went into launching them, and the log does not show how that changes with the executors: do not rely on the prediction; fewer and longer tasks would help more than executors (stoke doctor)",
             percent(launching)
         ));
     }
     if one_machine(run) && run.workers().any(|(_, worker)| worker.id != DRIVER) {
-        limits.push("its executors ran on one machine, whose cores the log does not tell: tasks that compute wait for each other there".to_owned());
+        limits.push("its executors ran on one machine, whose cores the log does not show: tasks that compute wait for each other there".to_owned());
     }
     limits.extend([
         "a task is taken to be as long beside more or fewer others: shared disks, networks, caches and garbage collection make that untrue at the ends".to_owned(),

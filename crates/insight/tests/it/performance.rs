@@ -159,7 +159,7 @@ fn a_stage_is_stuck_when_nothing_of_it_ended_for_half_an_hour() {
         ("stuck", "3 of 4 tasks are done, 1 task(s) run"),
         (
             "stuck-unwritten",
-            "0 of 4 tasks are done, the log does not tell which run",
+            "0 of 4 tasks are done, the log does not say which run",
         ),
     ] {
         let run = run("4.1.4", name);

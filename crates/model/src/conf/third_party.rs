@@ -58,7 +58,7 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
 });
 
 /// A key as its product sees it.
-struct Asked<'a> {
+struct ProductKey<'a> {
     product: &'static str,
     /// What Spark takes off before it hands the key on, and what names a bucket.
     before: String,
@@ -105,14 +105,14 @@ pub fn lint(spark: Option<&str>, conf: &[(&str, &str)]) -> Vec<Lint> {
     let all: HashMap<&str, &str> = conf.iter().copied().collect();
     let found = conf
         .iter()
-        .filter_map(|(key, value)| judge(&asked(key, &all)?, hadoop, key, value));
+        .filter_map(|(key, value)| judge(&product_key(key, &all)?, hadoop, key, value));
     found.collect()
 }
 
 /// Whose key it is.
-fn asked<'a>(key: &'a str, conf: &HashMap<&str, &str>) -> Option<Asked<'a>> {
+fn product_key<'a>(key: &'a str, conf: &HashMap<&str, &str>) -> Option<ProductKey<'a>> {
     let of = |product, before: &str, key| {
-        Some(Asked {
+        Some(ProductKey {
             product,
             before: before.to_owned(),
             key,
@@ -146,7 +146,7 @@ fn asked<'a>(key: &'a str, conf: &HashMap<&str, &str>) -> Option<Asked<'a>> {
     is_iceberg(class.trim()).then(|| of("iceberg-catalog", before, option))?
 }
 
-fn judge(asked: &Asked<'_>, hadoop: Option<&str>, written: &str, value: &str) -> Option<Lint> {
+fn judge(asked: &ProductKey<'_>, hadoop: Option<&str>, written: &str, value: &str) -> Option<Lint> {
     let of_hadoop = asked.product == "hadoop-aws";
     let key = if of_hadoop {
         format!("fs.s3a.{}", asked.key)
@@ -158,7 +158,7 @@ fn judge(asked: &Asked<'_>, hadoop: Option<&str>, written: &str, value: &str) ->
     if rows.is_empty() {
         let known = of_product().filter(|row| !row.key.contains('<')).map(|row| row.key);
         let Some(meant) = suggest::slip_of(&key, known) else {
-            return nobodys(asked.product, &key, written);
+            return unknown_key(asked.product, &key, written);
         };
         let meant = if of_hadoop {
             meant.strip_prefix("fs.s3a.")?
@@ -195,7 +195,7 @@ fn judge(asked: &Asked<'_>, hadoop: Option<&str>, written: &str, value: &str) ->
 }
 
 /// A key that no recorded version of its product has.
-fn nobodys(product: &'static str, key: &str, written: &str) -> Option<Lint> {
+fn unknown_key(product: &'static str, key: &str, written: &str) -> Option<Lint> {
     // Options of a catalog and of S3A go to classes that may be anybody's.
     if matches!(product, "iceberg-catalog" | "hadoop-aws") || OPEN.iter().any(|open| key.starts_with(open)) {
         return None;

@@ -5,6 +5,7 @@
 //! [`selection`] tells which nodes a pod may be on. The facts are in `api.txt`, from the OpenAPI that Kubernetes publishes for each release (`scripts/record-kubernetes-api`).
 
 mod cluster;
+pub mod fields;
 mod others;
 mod release;
 pub mod selection;

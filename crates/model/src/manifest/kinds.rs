@@ -25,7 +25,7 @@ pub(super) fn check(document: &Document) -> Vec<Diagnostic> {
         return Vec::new();
     };
     let mut complaints = schema::lint(&document.source, &document.node, kind_schema);
-    complaints.extend(asked_by_annotation(document));
+    complaints.extend(check_annotations(document));
     match document.kind.as_str() {
         "SparkApplication" | "ScheduledSparkApplication" => {
             complaints.extend(application::check_name(document, names::LABEL_LIMIT));
@@ -112,7 +112,7 @@ fn header(document: &Document) -> Option<Diagnostic> {
 }
 
 /// Our annotations: a name there is, on a kind that reads it, with a value that means something.
-fn asked_by_annotation(document: &Document) -> Vec<Diagnostic> {
+fn check_annotations(document: &Document) -> Vec<Diagnostic> {
     let Some(written) = document.node.lookup("metadata.annotations") else {
         return Vec::new();
     };

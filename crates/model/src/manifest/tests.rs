@@ -100,8 +100,8 @@ fn tags_and_quotes() {
 
 #[test]
 fn wrong_texts_are_placed() {
-    type Said<'a> = (&'a str, usize, usize);
-    let table: &[(&str, &[Said<'_>])] = &[
+    type Expected<'a> = (&'a str, usize, usize);
+    let table: &[(&str, &[Expected<'_>])] = &[
         ("a: 1\nb: {c: 1, c: 2}\n", &[("duplicate-key", 2, 11)]),
         ("a: !Ref x\n", &[("unknown-tag", 1, 9)]),
         ("a: .inf\n", &[("bad-number", 1, 4)]),
@@ -117,7 +117,7 @@ fn wrong_texts_are_placed() {
     ];
     for (text, expected) in table {
         let said = said(text);
-        let said: Vec<Said<'_>> = said
+        let said: Vec<Expected<'_>> = said
             .iter()
             .map(|(code, line, column)| (code.as_str(), *line, *column))
             .collect();

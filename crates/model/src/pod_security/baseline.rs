@@ -125,7 +125,7 @@ pub(super) fn capabilities_beyond<'a>(pod: &Pod<'a>, allowed: &[&str]) -> (Sette
 }
 
 /// What is said of [`capabilities_beyond`].
-pub(super) fn told_beyond(beyond: &[&str]) -> String {
+pub(super) fn beyond_in_words(beyond: &[&str]) -> String {
     format!(
         "must not include {} in securityContext.capabilities.add",
         quoted(beyond)
@@ -134,7 +134,7 @@ pub(super) fn told_beyond(beyond: &[&str]) -> String {
 
 pub(super) fn capabilities(pod: &Pod<'_>) -> Option<Found> {
     let (setters, beyond) = capabilities_beyond(pod, &CAPABILITIES);
-    setters.found("non-default capabilities", &told_beyond(&beyond))
+    setters.found("non-default capabilities", &beyond_in_words(&beyond))
 }
 
 pub(super) fn host_namespaces(pod: &Pod<'_>) -> Option<Found> {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::baseline::{bad_profile, capabilities_beyond, listed, told_beyond};
+use super::baseline::{bad_profile, beyond_in_words, capabilities_beyond, listed};
 use super::pod::{Found, Pod, Setters, counted, quoted};
 
 /// Volume types that are allowed.
@@ -53,7 +53,7 @@ pub(super) fn capabilities(pod: &Pod<'_>) -> Option<Found> {
     let (adding, beyond) = capabilities_beyond(pod, &["NET_BIND_SERVICE"]);
     let parts = [
         keeping.found("", "must set securityContext.capabilities.drop=[\"ALL\"]"),
-        adding.found("", &told_beyond(&beyond)),
+        adding.found("", &beyond_in_words(&beyond)),
     ];
     let (details, paths): (Vec<String>, Vec<Vec<String>>) = parts
         .into_iter()

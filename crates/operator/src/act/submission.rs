@@ -63,7 +63,7 @@ pub(crate) async fn submit(
     let app_uid = app.uid().unwrap_or_default();
     for resource in &plan.before {
         if let Err(error) = apply(client, &namespace, resource).await {
-            return match unserved::told(&error, resource) {
+            return match unserved::explain(&error, resource) {
                 Some(message) => Ok(Answer::refused("NotServed", message, false)),
                 None => refused(&plan.driver_pod_name, error),
             };
@@ -91,7 +91,7 @@ pub(crate) async fn submit(
             // Without all it needs the driver could only hang: nothing of this attempt stays.
             pods::delete(client, &namespace, &plan.driver_pod_name, Some(&pod_uid), &app_uid).await?;
         }
-        return match unserved::told(&error, resource) {
+        return match unserved::explain(&error, resource) {
             Some(message) => Ok(Answer::refused("NotServed", message, false)),
             None => refused(&what, error),
         };

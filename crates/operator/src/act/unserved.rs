@@ -22,7 +22,7 @@ const BROUGHT_BY: [(&str, &str); 3] = [
 /// The sentence for an apply that was answered 404 because of the object's kind; none for a 404 that names an object, such as the namespace.
 ///
 /// A Kubernetes API server answers the path of a group it does not know with the plain text `404 page not found`.
-pub(crate) fn told(error: &Error, resource: &Value) -> Option<String> {
+pub(crate) fn explain(error: &Error, resource: &Value) -> Option<String> {
     let Error::Api(status) = error else { return None };
     let names_an_object = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
     if status.code != 404 || names_an_object {
@@ -62,7 +62,7 @@ mod tests {
         ];
         for error in absent {
             assert_eq!(
-                told(&error, &group).as_deref(),
+                explain(&error, &group).as_deref(),
                 Some(
                     "this cluster does not serve PodGroup of scheduling.volcano.sh/v1beta1: install Volcano, or remove spec.batchScheduler"
                 )
@@ -73,10 +73,10 @@ mod tests {
             "namespaces \"a\" not found",
             json!({"name": "a", "kind": "namespaces"}),
         );
-        assert_eq!(told(&namespace, &group), None);
-        assert_eq!(told(&error(403, "forbidden", Value::Null), &group), None);
+        assert_eq!(explain(&namespace, &group), None);
+        assert_eq!(explain(&error(403, "forbidden", Value::Null), &group), None);
         let other = json!({"apiVersion": "example.com/v1", "kind": "Thing"});
-        let said = told(&error(404, "404 page not found", Value::Null), &other);
+        let said = explain(&error(404, "404 page not found", Value::Null), &other);
         assert_eq!(
             said.as_deref(),
             Some("this cluster does not serve Thing of example.com/v1")

@@ -36,7 +36,7 @@ pub(super) fn update(
     let mut word = None;
     if status.submission_attempts > 0 || !status.conditions.is_empty() {
         let (ready, reason, message) = driver_ready(status, facts, because, now);
-        if reason == STUCK && said(status).is_none_or(|said| said.reason != STUCK) {
+        if reason == STUCK && known(status).is_none_or(|said| said.reason != STUCK) {
             events.push(EventNote::stuck(&message));
         }
         word = WORDS.into_iter().find(|word| *word == reason);
@@ -61,7 +61,7 @@ pub(super) fn update(
     }
 }
 
-fn said(status: &SparkApplicationStatus) -> Option<&Condition> {
+fn known(status: &SparkApplicationStatus) -> Option<&Condition> {
     status
         .conditions
         .iter()
@@ -112,7 +112,7 @@ fn driver_ready(
             } else {
                 "SubmissionFailed"
             };
-            match (because, &facts.submission, said(status)) {
+            match (because, &facts.submission, known(status)) {
                 (Some(because), ..) => not(because),
                 (None, Some(Outcome::Refused { code, .. }), _) => (false, reason_word(code), message),
                 // Said in the round of the failure; later rounds do not know better.

@@ -1,47 +1,100 @@
 //! The transition function of an application. One function, no I/O, no clock: facts in, decision out.
 //!
-//! A decision follows arrows until the next one needs an answer from outside (an [`Action`]) or time to pass. The status it returns is to be
-//! written *before* its actions are taken: what is about to be created is on record first, under names that derive from that record.
+//! A decision follows arrows until the next one needs an answer from outside (an [`Action`]) or time to pass. The status it returns is written
+//! *before* anything is created: what is about to be created is on record first, under names that derive from that record. Around the arrows stand
+//! two waits: news of executors alone waits for more of it ([`GATHER`]), and an end waits for its logs.
+//!
+#![doc = include_str!("decide/table.md")]
 
 mod deadline;
 mod driver;
+mod ending;
+mod logs;
 mod quality;
+mod submission;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use stoke_model::annotations::quality::Phase;
 use stoke_model::crd::{
-    ApplicationStateType as State, DriverInfo, ExecutorState, RestartPolicyType, SparkApplicationStatus, Transition,
+    ApplicationStateType as State, ExecutorState, RestartPolicyType, SparkApplicationStatus, Transition,
 };
 use stoke_model::defaults::RETRY_INTERVAL_SECONDS;
 use stoke_model::names::driver_pod;
 
 use super::annotations::{self, OnEdit};
-use super::facts::{Driver, DriverPod, Facts, Outcome};
+use super::facts::{Facts, Outcome};
 use super::limits::Limits;
 use super::note::EventNote;
 use super::{conditions, executors};
-use crate::names;
+use crate::companions;
+use crate::logs::PodLog;
 use crate::quality::Refused;
-use quality::Gate;
+use logs::Settled;
 
-/// What is to be written, done, said, and when to look again.
+/// What to do, with what is to be written and told, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// The status to write, before any action.
-    pub status: SparkApplicationStatus,
-    /// What to do, in order. The answer to an asking action goes into the facts of the next round.
+    /// What to do: all of it, in this order, nothing else. The answer to an [asking](Action::asks) action goes into the facts of the next round.
     pub actions: Vec<Action>,
+    /// The status that [`Action::Write`] writes; the stored one where nothing is written.
+    pub status: SparkApplicationStatus,
+    /// The Events that [`Action::Publish`] publishes.
+    pub events: Vec<EventNote>,
     /// When to look again even if nothing happens; always some time for an application that has not ended.
     pub requeue_at: Option<Timestamp>,
-    /// What to tell people.
-    pub events: Vec<EventNote>,
 }
 
 /// Something only the outside can do or answer. Each may be done twice with the effect of once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Begin to gather news of executors.
+    Gather,
+    /// News of executors waits no longer.
+    EndGathering,
+    /// Begin to copy these logs of a run; [`Facts::logs`] says how far they are.
+    CopyLogs {
+        /// The run.
+        run: String,
+        /// Its logs.
+        logs: Vec<PodLog>,
+    },
+    /// Begin the time that the application waits for the logs of a run.
+    HoldForLogs {
+        /// The run.
+        run: String,
+        /// True before the application itself goes.
+        last: bool,
+    },
+    /// Delete an executor's pod that Spark left only for its logs, which are kept.
+    RemoveSpent {
+        /// The run.
+        run: String,
+        /// The pod.
+        pod: String,
+        /// Its logs.
+        files: Vec<String>,
+    },
+    /// Tell people that the application goes on without all logs of a run.
+    ReportMissingLogs {
+        /// The run.
+        run: String,
+        /// Which, and why.
+        why: String,
+    },
+    /// Forget how far the copies of these files are: their pods are gone.
+    ForgetCopies(Vec<String>),
+    /// Forget how far any copy of the application's logs is: where they are is on record.
+    ForgetLogs,
+    /// Delete what stands beside the run: services, ingresses and budgets of its driver.
+    RemoveCompanions,
+    /// Write [`Decision::status`].
+    Write,
+    /// Publish [`Decision::events`].
+    Publish,
+    /// Ask the policies about the submission on record. Answer: [`Facts::unjudged`], or [`Facts::submission`] when they refuse it.
+    Judge,
     /// Create the driver pod and what it owns under the names recorded in the status, or find them created. Answer: [`Facts::submission`].
     Submit,
     /// Ask the API server itself for this pod. Answer: [`Facts::driver`].
@@ -56,6 +109,35 @@ pub enum Action {
     DeleteApplication,
 }
 
+impl Action {
+    /// True when its answer is needed before the application can rest: another decision follows at once.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        match self {
+            Self::Judge
+            | Self::Submit
+            | Self::ConfirmDriver(_)
+            | Self::DeleteDriver(_)
+            | Self::Check(_)
+            | Self::DeleteCheck(_) => true,
+            Self::Gather
+            | Self::EndGathering
+            | Self::CopyLogs { .. }
+            | Self::HoldForLogs { .. }
+            | Self::RemoveSpent { .. }
+            | Self::ReportMissingLogs { .. }
+            | Self::ForgetCopies(_)
+            | Self::ForgetLogs
+            | Self::RemoveCompanions
+            | Self::Write
+            | Self::Publish
+            | Self::DeleteApplication => false,
+        }
+    }
+}
+
+/// How long news of executors alone waits for more of it: five executors that start are one write and one Event.
+pub const GATHER: SignedDuration = SignedDuration::from_millis(500);
 /// Transitions kept in the status.
 pub const KEPT_TRANSITIONS: usize = 20;
 /// How soon to look again at what should have moved on by an event: a lost event costs this much, not for ever.
@@ -71,26 +153,119 @@ const WENT_WELL: SignedDuration = SignedDuration::from_mins(10);
 /// Decides what follows from `facts` at the time `now`.
 #[must_use]
 pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
-    let status = facts.app.status.clone().unwrap_or_default();
+    let stored = facts.app.status.clone().unwrap_or_default();
+    let rest = |actions: Vec<Action>, until: Option<Timestamp>| Decision {
+        actions,
+        status: stored.clone(),
+        events: Vec::new(),
+        requeue_at: until,
+    };
+    if facts.app.metadata.deletion_timestamp.is_some() {
+        // Everything we made is owned by the application; the garbage collector does the rest.
+        return rest(Vec::new(), None);
+    }
+    let mut course = follow(facts, now);
+    if course.is_about_executors_alone(facts) {
+        let left = GATHER - facts.gathering.unwrap_or_default();
+        if left.is_positive() {
+            let begin = facts.gathering.is_none().then_some(Action::Gather);
+            return rest(begin.into_iter().collect(), Some(now + left));
+        }
+    }
+    let mut actions = Vec::new();
+    if facts.gathering.is_some() {
+        actions.push(Action::EndGathering);
+    }
+    actions.extend(logs::of_executors(facts));
+    let ends = companions::end_with(stored.app_state.state, course.status.app_state.state);
+    if ends {
+        match logs::settle(facts, facts.app.status.as_ref(), false) {
+            Settled::After(wait, begin) => {
+                actions.extend(begin);
+                return rest(actions, Some(now + wait));
+            }
+            Settled::Now(done) => actions.extend(done),
+        }
+        // Before the status says that the application has ended, so that a crash between the two does it again.
+        if stored.submission_id.is_some() && stored.driver_info.pod_name.is_some() {
+            actions.push(Action::RemoveCompanions);
+        }
+        companions::forget(&mut course.status.driver_info);
+    }
+    if course.status != stored {
+        if let Some(logs) = &facts.logs
+            && (ends || logs.any_kept)
+        {
+            course.status.kept_logs = logs.kept();
+        }
+        actions.push(Action::Write);
+    }
+    if !course.events.is_empty() {
+        actions.push(Action::Publish);
+    }
+    if ends && facts.logs.is_some() {
+        actions.push(Action::ForgetLogs);
+    }
+    let settled = match &course.ask {
+        Some(Action::DeleteDriver(_)) => logs::settle(facts, Some(&course.status), false),
+        Some(Action::DeleteApplication) => logs::settle(facts, Some(&course.status), true),
+        _ => Settled::Now(Vec::new()),
+    };
+    match settled {
+        Settled::After(wait, begin) => {
+            actions.extend(begin);
+            course.requeue_at = Some(now + wait);
+        }
+        Settled::Now(done) => {
+            actions.extend(done);
+            actions.extend(course.ask);
+        }
+    }
+    Decision {
+        actions,
+        status: course.status,
+        events: course.events,
+        requeue_at: course.requeue_at,
+    }
+}
+
+/// Where the arrows lead.
+struct Course {
+    status: SparkApplicationStatus,
+    events: Vec<EventNote>,
+    /// What the next arrow needs.
+    ask: Option<Action>,
+    requeue_at: Option<Timestamp>,
+}
+
+impl Course {
+    /// True when nothing is to be done and nothing is new but the executors of an application that goes on.
+    fn is_about_executors_alone(&self, facts: &Facts) -> bool {
+        let Some(old) = &facts.app.status else { return false };
+        let new = &self.status;
+        if self.ask.is_some() || new.app_state.state.is_terminal() || old.executor_state == new.executor_state {
+            return false;
+        }
+        let mut same = old.clone();
+        same.executor_state.clone_from(&new.executor_state);
+        same == *new
+    }
+}
+
+/// Follows the arrows.
+fn follow(facts: &Facts, now: Timestamp) -> Course {
     let mut round = Round {
         facts,
         now,
         outcome: facts.submission.as_ref(),
         check_refused: facts.check_refused.as_ref(),
-        status,
+        status: facts.app.status.clone().unwrap_or_default(),
         // One that cannot be read is refused at the next submission; a run that has begun goes on without it.
         limits: Limits::of(&facts.app, facts.limits).unwrap_or(facts.limits),
         events: Vec::new(),
         sent_away: false,
         because: None,
     };
-    if facts.app.metadata.deletion_timestamp.is_some() {
-        // Everything we made is owned by the application; the garbage collector does the rest.
-        return Decision {
-            status: round.status,
-            ..Decision::default()
-        };
-    }
     let next = loop {
         match round.step() {
             Next::Moved => {}
@@ -101,16 +276,16 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     let kept = round.limits.executors;
     executors::update(&mut round.status, &facts.executors, kept, &mut round.events);
     conditions::update(&mut round.status, facts, round.because, now, &mut round.events);
-    let (actions, requeue_at) = match next {
-        Next::Ask(action) => (vec![action], Some(now + SOON)),
-        Next::Wait(until) => (Vec::new(), Some(round.not_past_the_deadline(until))),
-        Next::Moved | Next::Rest => (Vec::new(), None),
+    let (ask, requeue_at) = match next {
+        Next::Ask(action) => (Some(action), Some(now + SOON)),
+        Next::Wait(until) => (None, Some(round.not_past_the_deadline(until))),
+        Next::Moved | Next::Rest => (None, None),
     };
-    Decision {
+    Course {
         status: round.status,
-        actions,
-        requeue_at,
         events: round.events,
+        ask,
+        requeue_at,
     }
 }
 
@@ -174,273 +349,6 @@ impl Round<'_> {
             State::Completed | State::Failed => self.ended(),
         }
     }
-
-    // --- submission -------------------------------------------------------------------------------------------------------------
-
-    /// Records the intent, asks for the submission, and takes its answer, over as many rounds as it needs.
-    fn submit(&mut self) -> Next {
-        if !self.intent_recorded() {
-            if let Err(message) = annotations::on_edit(&self.facts.app) {
-                return self.refuse(&cannot_submit(&message), true);
-            }
-            if let Err(message) = Limits::of(&self.facts.app, self.facts.limits) {
-                return self.refuse(&cannot_submit(&message), true);
-            }
-            self.record_intent();
-            return self.submit_checked();
-        }
-        match self.outcome.take() {
-            None => self.submit_checked(),
-            Some(Outcome::Submitted(submitted)) => {
-                self.status.spark_application_id = Some(submitted.application_id.clone());
-                if let Some((service, port)) = &submitted.web_ui {
-                    let namespace = self.facts.app.namespace().unwrap_or_default();
-                    self.status.driver_info.web_ui_service_name = Some(service.clone());
-                    self.status.driver_info.web_ui_address = Some(format!("{service}.{namespace}.svc:{port}"));
-                    self.status.driver_info.web_ui_port = Some(*port);
-                }
-                if let Some((ingress, address)) = submitted.web_ui_ingress.clone() {
-                    self.status.driver_info.web_ui_ingress_name = Some(ingress);
-                    self.status.driver_info.web_ui_ingress_address = Some(address);
-                }
-                self.status.execution_attempts = self.status.execution_attempts.saturating_add(1);
-                self.status.app_state.error_message.clear();
-                self.enter(State::Submitted, "")
-            }
-            Some(Outcome::Refused { message, permanent, .. }) => self.refuse(&cannot_submit(message), *permanent),
-            Some(Outcome::Blocked { message }) => {
-                self.status.app_state.error_message.clone_from(message);
-                match &self.facts.driver {
-                    Driver::Present(pod) if !pod.deleting => Next::Ask(Action::DeleteDriver(pod.name.clone())),
-                    _ => Next::Wait(self.now + SignedDuration::from_secs(1)),
-                }
-            }
-        }
-    }
-
-    /// The submission on record, once the data are as they must be before it.
-    fn submit_checked(&mut self) -> Next {
-        match self.quality(Phase::Before) {
-            Gate::Open => Next::Ask(Action::Submit),
-            Gate::Unknown(next) => next,
-            Gate::Shut(message, permanent) => {
-                self.because = Some(QUALITY_FAILED);
-                self.refuse(&message, permanent)
-            }
-        }
-    }
-
-    fn refuse(&mut self, message: &str, permanent: bool) -> Next {
-        self.sent_away = permanent;
-        self.status.spec_digest = Some(self.facts.spec_digest.clone());
-        self.status.driver_info = DriverInfo::default();
-        self.status.app_state.error_message = message.to_owned();
-        self.enter(State::SubmissionFailed, message)
-    }
-
-    /// The name of the driver pod is in the status from the moment before the pod is made until it is known to be gone.
-    fn intent_recorded(&self) -> bool {
-        self.status.driver_info.pod_name.is_some()
-    }
-
-    fn record_intent(&mut self) {
-        let status = &mut self.status;
-        status.submission_attempts = status.submission_attempts.saturating_add(1);
-        status.submission_id = Some(names::submission_id(
-            &self.facts.app,
-            &self.facts.spec_digest,
-            status.execution_attempts,
-            status.submission_attempts,
-        ));
-        status.spec_digest = Some(self.facts.spec_digest.clone());
-        status.last_submission_attempt_time = Some(seconds(self.now));
-        status.start_time.get_or_insert_with(|| seconds(self.now));
-        status.driver_info = DriverInfo {
-            pod_name: Some(driver_pod(&self.facts.app.name_any(), &self.facts.app.spec)),
-            ..DriverInfo::default()
-        };
-    }
-
-    fn rerun(&mut self) -> Next {
-        // A driver of an earlier try, seen without having been recorded as ours to remove, goes first.
-        if !self.intent_recorded()
-            && let Driver::Present(pod) = &self.facts.driver
-        {
-            return self.remove(pod);
-        }
-        self.submit()
-    }
-
-    fn submission_failed(&mut self) -> Next {
-        if self.intent_recorded() {
-            return self.submit();
-        }
-        let policy = self.facts.app.spec.restart_policy.clone().unwrap_or_default();
-        let retries = policy.on_submission_failure_retries.unwrap_or(0);
-        let again = self.allows(policy.type_, self.status.submission_attempts, retries);
-        if self.sent_away || !again {
-            if let Some(next) = self.stray_check() {
-                return next;
-            }
-            self.status.termination_time = Some(seconds(self.now));
-            let message = self.status.app_state.error_message.clone();
-            return self.enter(State::Failed, &message);
-        }
-        // A failure that the clock, set back, has yet to reach: it was now.
-        if let Some(last) = self.status.transitions.last_mut().filter(|last| last.time.0 > self.now) {
-            last.time = seconds(self.now);
-        }
-        let failed_at = self.status.transitions.last().map_or(self.now, |last| last.time.0);
-        match self.back_off(
-            failed_at,
-            policy.on_submission_failure_retry_interval,
-            self.status.submission_attempts,
-        ) {
-            Some(due) => Next::Wait(due),
-            None => self.submit(),
-        }
-    }
-
-    // --- the end of a run -------------------------------------------------------------------------------------------------------
-
-    fn succeeding(&mut self) -> Next {
-        match self.quality(Phase::After) {
-            Gate::Open => {}
-            Gate::Unknown(_) if self.is_overdue() => return self.overdue(),
-            Gate::Unknown(next) => return next,
-            Gate::Shut(message, _) => {
-                self.because = Some(QUALITY_FAILED);
-                return self.fail(None, &message);
-            }
-        }
-        if self.policy() == RestartPolicyType::Always && !self.is_overdue() {
-            return self.run_again();
-        }
-        self.enter(State::Completed, "")
-    }
-
-    fn failing(&mut self) -> Next {
-        let policy = self.facts.app.spec.restart_policy.clone().unwrap_or_default();
-        let retries = policy.on_failure_retries.unwrap_or(0);
-        if self.allows(policy.type_, self.status.execution_attempts, retries) {
-            // A failure that the clock, set back, has yet to reach: it was now.
-            let failed_at = self
-                .status
-                .termination_time
-                .as_ref()
-                .map_or(self.now, |time| time.0.min(self.now));
-            self.status.termination_time = Some(seconds(failed_at));
-            return match self.back_off(
-                failed_at,
-                policy.on_failure_retry_interval,
-                self.tries_in_a_row(failed_at),
-            ) {
-                Some(due) => Next::Wait(due),
-                None => self.run_again(),
-            };
-        }
-        // The last failed driver stays for its logs, but nothing that might still start or run does.
-        if let Some(next) = self.stray_check() {
-            return next;
-        }
-        match &self.facts.driver {
-            Driver::Present(pod) if !pod.progress.is_finished() && !pod.deleting => {
-                return Next::Ask(Action::DeleteDriver(pod.name.clone()));
-            }
-            Driver::NotCached if self.intent_recorded() => return Next::Ask(Action::ConfirmDriver(self.driver_name())),
-            _ => {}
-        }
-        let message = self.status.app_state.error_message.clone();
-        self.enter(State::Failed, &message)
-    }
-
-    fn run_again(&mut self) -> Next {
-        if let Some(wait) = self.driver_remains() {
-            return wait;
-        }
-        self.forget_run();
-        self.status.submission_attempts = 0;
-        self.enter(State::PendingRerun, "")
-    }
-
-    fn invalidating(&mut self) -> Next {
-        if let Some(wait) = self.driver_remains() {
-            return wait;
-        }
-        self.forget_run();
-        self.status.submission_attempts = 0;
-        self.status.execution_attempts = 0;
-        self.status.last_submission_attempt_time = None;
-        self.status.start_time = None;
-        self.enter(State::PendingRerun, "the spec was edited")
-    }
-
-    fn suspending(&mut self) -> Next {
-        if let Some(wait) = self.driver_remains() {
-            return wait;
-        }
-        self.forget_run();
-        self.status.start_time = None;
-        self.enter(State::Suspended, "spec.suspend is true")
-    }
-
-    /// Some step while the recorded driver pod is not known to be gone; none when it is, or none was ever recorded.
-    fn driver_remains(&mut self) -> Option<Next> {
-        if let Some(next) = self.stray_check() {
-            return Some(next);
-        }
-        let name = self.status.driver_info.pod_name.clone()?;
-        match &self.facts.driver {
-            Driver::Gone => None,
-            Driver::NotCached => Some(Next::Ask(Action::ConfirmDriver(name))),
-            Driver::Present(pod) => Some(self.remove(pod)),
-        }
-    }
-
-    fn remove(&mut self, pod: &DriverPod) -> Next {
-        if pod.deleting {
-            return Next::Wait(self.now + SOON);
-        }
-        Next::Ask(Action::DeleteDriver(pod.name.clone()))
-    }
-
-    fn forget_run(&mut self) {
-        let status = &mut self.status;
-        for phase in Phase::ALL {
-            conditions::forget_quality(status, phase);
-        }
-        status.spark_application_id = None;
-        status.termination_time = None;
-        status.driver_info = DriverInfo::default();
-        status.app_state.error_message.clear();
-        status.executor_state.clear();
-    }
-
-    // --- the end ----------------------------------------------------------------------------------------------------------------
-
-    fn ended(&mut self) -> Next {
-        // One that was made and not yet seen when the application ended.
-        if let Some(next) = self.stray_check() {
-            return next;
-        }
-        let ended_at = self.status.termination_time.get_or_insert_with(|| seconds(self.now)).0;
-        let given = self.facts.app.spec.time_to_live_seconds;
-        let given = given.map(|seconds| SignedDuration::from_secs(seconds.max(0)));
-        let Some(time_to_live) = given.or(self.limits.time_to_live) else {
-            return Next::Rest;
-        };
-        let expires = ended_at.saturating_add(time_to_live).unwrap_or(Timestamp::MAX);
-        if self.now > expires {
-            return Next::Ask(Action::DeleteApplication);
-        }
-        Next::Wait(
-            expires
-                .saturating_add(SignedDuration::from_millis(1))
-                .unwrap_or(Timestamp::MAX),
-        )
-    }
-
-    // --- edits, policies, times -------------------------------------------------------------------------------------------------
 
     fn stopping_or_ended(&self) -> bool {
         self.state().is_terminal() || matches!(self.state(), State::Suspended | State::Suspending)
@@ -542,11 +450,6 @@ impl Round<'_> {
             .extend(EventNote::entering(state, &self.facts.app, &self.status));
         Next::Moved
     }
-}
-
-/// As the published operator says it.
-fn cannot_submit(message: &str) -> String {
-    format!("failed to run spark-submit: {message}")
 }
 
 /// Kubernetes times have whole seconds.

@@ -9,6 +9,7 @@ use stoke_model::names;
 use stoke_model::waiting::{self, NORMAL_WAITING, Waiting};
 
 use super::limits::Limits;
+use crate::logs::Which;
 use crate::quality::{CheckPod, Refused};
 
 /// Everything [`decide`](super::decide) may look at.
@@ -23,7 +24,7 @@ pub struct Facts {
     /// The driver pod.
     pub driver: Driver,
     /// What Kubernetes' events say of a driver that does not start, where they were asked for.
-    pub told: Option<Waiting>,
+    pub events_say: Option<Waiting>,
     /// The executor pods of this application, of every attempt, in any order.
     pub executors: Vec<ExecutorPod>,
     /// The answer to [`Action::Submit`](super::Action::Submit), in the round that follows it.
@@ -32,6 +33,65 @@ pub struct Facts {
     pub checks: Vec<CheckPod>,
     /// Why the check that was asked for could not be made, in the round that follows.
     pub check_refused: Option<Refused>,
+    /// True while policies are to be asked before the next submission.
+    pub unjudged: bool,
+    /// How long news of executors alone has waited for more of it; none while none waits.
+    pub gathering: Option<SignedDuration>,
+    /// How far the logs of the run are kept; none where none are.
+    pub logs: Option<Logs>,
+}
+
+/// Logs that are kept of one run of an application, as far as they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Logs {
+    /// Which are kept of applications that say nothing.
+    pub which: Which,
+    /// How long the application waits for them at most.
+    pub hold: SignedDuration,
+    /// URL of the directory of this application's runs.
+    pub place: String,
+    /// Directory of the run that the rest is about: `<attempt>-<trace id>`.
+    pub run: String,
+    /// How far each file is.
+    pub copies: BTreeMap<String, LogCopy>,
+    /// True when at least one was kept, even if its pod is gone and it is not among the copies.
+    pub any_kept: bool,
+    /// How long the application has waited; none before it waits.
+    pub waited: Option<SignedDuration>,
+    /// True when [`Action::ReportMissingLogs`](super::Action::ReportMissingLogs) was done.
+    pub reported: bool,
+    /// True when the wait is the last one, before the application itself goes.
+    pub last: bool,
+}
+
+impl Logs {
+    /// URL of a run's directory.
+    #[must_use]
+    pub fn url(&self, run: &str) -> String {
+        format!("{}/{run}", self.place)
+    }
+
+    /// Where logs are kept, when at least one is.
+    #[must_use]
+    pub fn kept(&self) -> Option<String> {
+        self.any_kept.then(|| self.url(&self.run))
+    }
+}
+
+/// How far one log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogCopy {
+    /// It is being copied; why it failed the last time, when it did.
+    UnderWay(Option<String>),
+    /// It is in the store.
+    Kept {
+        /// Its pod is being removed, or needs not be.
+        removed: bool,
+    },
+    /// There is none: the pod or its container is gone, or never began.
+    Absent,
+    /// It will not be kept; why, with the file.
+    Failed(String),
 }
 
 impl Facts {
@@ -41,7 +101,7 @@ impl Facts {
         let Driver::Present(pod) = &self.driver else {
             return None;
         };
-        let told = self.told.as_ref().filter(|_| pod.is_on_node());
+        let told = self.events_say.as_ref().filter(|_| pod.is_on_node());
         let waits = told.or(pod.waits.as_deref());
         waits.filter(|waits| matches!(pod.progress, Progress::Pending(_)) && waits.counts(now))
     }

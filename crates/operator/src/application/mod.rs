@@ -17,8 +17,8 @@ mod note;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Action, Decision, KEPT_TRANSITIONS, decide};
+pub use decide::{Action, Decision, GATHER, KEPT_TRANSITIONS, decide};
 pub use executors::KEPT_EXECUTORS;
-pub use facts::{Driver, DriverPod, ExecutorPod, Facts, Outcome, PendingReason, Progress, Submitted};
+pub use facts::{Driver, DriverPod, ExecutorPod, Facts, LogCopy, Logs, Outcome, PendingReason, Progress, Submitted};
 pub use limits::Limits;
 pub use note::EventNote;

@@ -3,9 +3,11 @@
 mod arrows;
 mod faults;
 mod limits;
+mod logs;
 mod model;
 mod pods;
 mod quality;
+mod table;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -41,6 +43,17 @@ pub(super) fn write(facts: &mut Facts, decision: &Decision) {
     facts.submission = None;
 }
 
+/// What a decision asks of the outside. What is about to be created is on record before.
+pub(super) fn asked(decision: &Decision) -> Vec<Action> {
+    let at = |wanted: &Action| decision.actions.iter().position(|action| action == wanted);
+    let is_outside = |action: &&Action| action.asks() || **action == Action::DeleteApplication;
+    let first = decision.actions.iter().position(|action| is_outside(&action));
+    if let (Some(write), Some(first)) = (at(&Action::Write), first) {
+        assert!(write < first, "{:?}", decision.actions);
+    }
+    decision.actions.iter().filter(is_outside).cloned().collect()
+}
+
 /// Decides and writes.
 pub(super) fn round(facts: &mut Facts, now: Timestamp) -> Decision {
     let decision = decide(facts, now);
@@ -52,7 +65,7 @@ pub(super) fn round(facts: &mut Facts, now: Timestamp) -> Decision {
 pub(super) fn submitted(spec: Value) -> Facts {
     let mut facts = fresh(spec);
     let intent = decide(&facts, at(0));
-    assert_eq!(intent.actions, [Action::Submit]);
+    assert_eq!(asked(&intent), [Action::Submit]);
     write(&mut facts, &intent);
     facts.submission = Some(accepted());
     facts.driver = driver(&facts, Progress::Pending(None));

@@ -58,7 +58,7 @@ impl Cache {
         Some(usage.clone())
     }
 
-    pub(super) fn object_told(&self, object: &DynamicObject) -> Option<Key> {
+    pub(super) fn object_seen(&self, object: &DynamicObject) -> Option<Key> {
         let key = object_key(object)?;
         self.lock().entry(key.clone()).or_default().object = Some(object.clone());
         Some(key)
@@ -82,7 +82,7 @@ impl Cache {
         }
     }
 
-    pub(super) fn pod_told(&self, pod: &Pod) -> Option<Key> {
+    pub(super) fn pod_seen(&self, pod: &Pod) -> Option<Key> {
         let key = pod_key(pod)?;
         let mut entries = self.lock();
         let entry = entries.entry(key.clone()).or_default();

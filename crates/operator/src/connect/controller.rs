@@ -408,14 +408,14 @@ fn resource() -> ApiResource {
     )
 }
 
-enum Told {
+enum Change {
     Object(String, Box<Event<Seen>>),
     Pod(String, Box<Event<SeenPod>>),
 }
 
 /// Keeps the cache up to date and touches keys: two watches per scope.
 async fn watch_all(context: Context, touch: mpsc::UnboundedSender<Key>) {
-    let mut told: SelectAll<Followed<Told>> = SelectAll::new();
+    let mut told: SelectAll<Followed<Change>> = SelectAll::new();
     let servers = watcher::Config::default().labels(names::LABEL_CONNECT_NAME);
     for scope in context.scopes.iter() {
         let (of_objects, of_pods) = (scope.clone(), scope.clone());
@@ -424,20 +424,20 @@ async fn watch_all(context: Context, touch: mpsc::UnboundedSender<Key>) {
             &context.reach,
             objects,
             watcher::Config::default(),
-            move |event| Told::Object(of_objects.clone(), Box::new(event)),
+            move |event| Change::Object(of_objects.clone(), Box::new(event)),
         ));
         told.push(follow(
             &context.reach,
             follow::pods(&context.client, scope),
             servers.clone(),
-            move |event| Told::Pod(of_pods.clone(), Box::new(event)),
+            move |event| Change::Pod(of_pods.clone(), Box::new(event)),
         ));
     }
     let mut listing = Listing::default();
     while let Some(told) = told.next().await {
         let keys = match told {
-            Told::Object(scope, event) => listing.object(&context.cache, &scope, *event),
-            Told::Pod(scope, event) => listing.pod(&context.cache, &scope, *event),
+            Change::Object(scope, event) => listing.object(&context.cache, &scope, *event),
+            Change::Pod(scope, event) => listing.pod(&context.cache, &scope, *event),
         };
         if keys.into_iter().any(|key| touch.send(key).is_err()) {
             return;
@@ -462,13 +462,13 @@ impl Listing {
             Event::InitApply(object) => {
                 let listed = self.objects.entry(scope.to_owned()).or_default();
                 listed.extend(object_key(&object));
-                cache.object_told(&object).into_iter().collect()
+                cache.object_seen(&object).into_iter().collect()
             }
             Event::InitDone => {
                 cache.objects_listed(scope, &self.objects.remove(scope).unwrap_or_default());
                 Vec::new()
             }
-            Event::Apply(object) => cache.object_told(&object).into_iter().collect(),
+            Event::Apply(object) => cache.object_seen(&object).into_iter().collect(),
             Event::Delete(object) => {
                 cache.object_gone(&object);
                 object_key(&object).into_iter().collect()
@@ -488,12 +488,12 @@ impl Listing {
                 };
                 let listed = self.pods.entry(scope.to_owned()).or_default();
                 listed.extend(pod_key(&pod).map(|key| (key, pod.name_any())));
-                cache.pod_told(&pod).into_iter().collect()
+                cache.pod_seen(&pod).into_iter().collect()
             }
             Event::InitDone => cache.pods_listed(scope, &self.pods.remove(scope).unwrap_or_default()),
             Event::Apply(pod) => pod
                 .well_formed()
-                .and_then(|pod| cache.pod_told(&pod))
+                .and_then(|pod| cache.pod_seen(&pod))
                 .into_iter()
                 .collect(),
             Event::Delete(pod) => pod

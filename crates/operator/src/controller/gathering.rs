@@ -4,12 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::Key;
 
-/// How long.
-const GATHER: Duration = Duration::from_millis(500);
+/// How long, as the decision has it.
+const GATHER: Duration = crate::application::GATHER.unsigned_abs();
 
 /// Since when which applications wait for more news of their executors. Every clone is the same.
 #[derive(Clone, Default)]
@@ -20,15 +21,15 @@ impl Gathering {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long to wait on; none when the waiting is over. It begins with the first question.
-    pub(super) fn wait_on(&self, key: &Key) -> Option<Duration> {
-        let mut waiting = self.lock();
-        let since = *waiting.entry(key.clone()).or_insert_with(Instant::now);
-        let left = GATHER.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
-        if left.is_none() {
-            waiting.remove(key);
-        }
-        left
+    /// How long an application has waited; none when it does not.
+    pub(super) fn waited(&self, key: &Key) -> Option<SignedDuration> {
+        let since = *self.lock().get(key)?;
+        Some(SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX))
+    }
+
+    /// An application waits from now on, if it does not already.
+    pub(super) fn begin(&self, key: &Key) {
+        self.lock().entry(key.clone()).or_insert_with(Instant::now);
     }
 
     /// The application was worked on for another reason, or is gone.
@@ -95,14 +96,12 @@ mod tests {
         for name in ["a", "b", "a"] {
             later.put(key(name));
         }
-        assert!(
-            gathering
-                .wait_on(&key("a"))
-                .is_some_and(|left| left <= Duration::from_millis(300))
-        );
+        let waited = gathering.waited(&key("a")).unwrap();
+        assert!(waited >= SignedDuration::from_millis(200), "{waited:?}");
         let mut looked = Vec::new();
         while let Ok(key) = tokio::time::timeout(Duration::from_secs(5), later.next()).await {
-            assert_eq!(gathering.wait_on(&key), None);
+            assert!(gathering.waited(&key).unwrap() >= crate::application::GATHER);
+            gathering.end(&key);
             looked.push((key.name, begun.elapsed().as_millis()));
         }
         let expected = [("a", 500), ("b", 700)].map(|(name, at)| (name.to_owned(), at));
@@ -118,6 +117,8 @@ mod tests {
         // What was looked at for another reason begins again.
         later.put(key("a"));
         gathering.end(&key("a"));
-        assert!(gathering.wait_on(&key("a")).is_some());
+        assert_eq!(gathering.waited(&key("a")), None);
+        gathering.begin(&key("a"));
+        assert!(gathering.waited(&key("a")).is_some());
     }
 }

@@ -5,7 +5,6 @@ mod clock;
 pub(crate) mod follow;
 pub(crate) mod gathering;
 mod judging;
-mod keeping;
 pub(crate) mod queue;
 pub(crate) mod reconcile;
 pub(crate) mod schedules;
@@ -280,7 +279,7 @@ impl Operator {
         );
         let servers = crate::connect::Context::new(&context, self.config.visits);
         let connecting = crate::connect::run(servers, stop.clone());
-        let told = policies::Told {
+        let told = policies::Reporting {
             publisher: context.publisher.clone(),
             metrics: context.metrics.clone(),
             health: context.health.clone(),

@@ -72,33 +72,19 @@ impl Turn<'_> {
         if let Some(status) = &facts.app.status {
             identify(status);
         }
-        self.keep_logs_of_executors(&facts);
         if let Some(pod) = facts.asks_for_events(self.context.clock.now()) {
-            facts.told = self.told_of(pod).await;
+            facts.events_say = self.events_of(pod).await;
         }
+        facts.unjudged = self.context.policies.are_there();
         for _ in 0..ROUNDS {
-            let now = self.context.clock.now();
-            let decision = decide(&facts, now);
-            if is_about_executors_alone(&facts, &decision) {
-                if let Some(wait) = self.context.gathering.wait_on(self.key) {
-                    return Ok(now.checked_add(wait).ok());
-                }
-            } else {
-                self.context.gathering.end(self.key);
-            }
-            if let Some(wait) = self.await_logs_at_the_end(&facts, &decision) {
-                return Ok(now.checked_add(wait).ok());
-            }
-            self.write(&mut facts, decision.status, &decision.events).await?;
+            facts.gathering = self.context.gathering.waited(self.key);
+            facts.logs = self.context.logs.as_ref().map(|keeper| keeper.facts(self.key));
+            let decision = decide(&facts, self.context.clock.now());
             (facts.submission, facts.check_refused) = (None, None);
-            let Some(action) = decision.actions.first() else {
-                return Ok(decision.requeue_at);
-            };
-            if let Some(wait) = self.await_logs_before(&facts, action) {
-                return Ok(now.checked_add(wait).ok());
+            for action in &decision.actions {
+                self.act(&mut facts, action, &decision).await?;
             }
-            self.act(&mut facts, action).await?;
-            if *action == Action::DeleteApplication {
+            if !decision.actions.iter().any(Action::asks) {
                 return Ok(decision.requeue_at);
             }
         }
@@ -107,12 +93,12 @@ impl Turn<'_> {
     }
 
     /// What events say of a pod. Who may not read them says less; that is no reason to stop.
-    async fn told_of(&self, pod: &str) -> Option<Waiting> {
+    async fn events_of(&self, pod: &str) -> Option<Waiting> {
         let namespace = &self.key.namespace;
         let events: Api<Event> = Api::namespaced(self.context.client.clone(), namespace);
         let about = format!("involvedObject.kind=Pod,involvedObject.name={pod}");
         match events.list(&ListParams::default().fields(&about)).await {
-            Ok(list) => waiting::told(namespace, pod, &list.items),
+            Ok(list) => waiting::from_events(namespace, pod, &list.items),
             Err(error) => {
                 tracing::debug!(%error, pod, "events cannot be read");
                 None
@@ -120,56 +106,41 @@ impl Turn<'_> {
         }
     }
 
-    /// Writes the status if it changed, then tells people.
-    async fn write(
-        &mut self,
-        facts: &mut Facts,
-        mut new: SparkApplicationStatus,
-        events: &[EventNote],
-    ) -> Result<(), Stop> {
+    async fn write(&mut self, facts: &mut Facts, new: &SparkApplicationStatus) -> Result<(), Stop> {
         let old = facts.app.status.clone().unwrap_or_default();
-        if companions::end_with(old.app_state.state, new.app_state.state) {
-            self.remove_companions(facts).await?;
-            companions::forget(&mut new.driver_info);
+        // A status that is not there yet is written whole.
+        let known = if facts.app.status.is_none() {
+            Value::Null
+        } else {
+            value(&old)?
+        };
+        self.patch(&known, &value(new)?).await?;
+        let metrics = &self.context.metrics;
+        metrics.changed(self.key, &facts.app, &old, new, self.context.clock.now());
+        if old.app_state.state != new.app_state.state {
+            tracing::info!(
+                from = ?old.app_state.state, to = ?new.app_state.state, attempt = new.execution_attempts,
+                submission = new.submission_id, trace_id = trace_id(new), "state"
+            );
         }
-        if old != new {
-            self.note_kept_logs(&old, &mut new);
-            // A status that is not there yet is written whole.
-            let known = if facts.app.status.is_none() {
-                Value::Null
-            } else {
-                value(&old)?
-            };
-            self.patch(&known, &value(&new)?).await?;
-            let metrics = &self.context.metrics;
-            metrics.changed(self.key, &facts.app, &old, &new, self.context.clock.now());
-            if old.app_state.state != new.app_state.state {
-                tracing::info!(
-                    from = ?old.app_state.state, to = ?new.app_state.state, attempt = new.execution_attempts,
-                    submission = new.submission_id, trace_id = trace_id(&new), "state"
-                );
-            }
-            self.forget_logs(&old, &new);
-            facts.app.status = Some(new);
-        }
-        let status = facts.app.status.clone().unwrap_or_default();
+        facts.app.status = Some(new.clone());
+        Ok(())
+    }
+
+    fn publish(&self, facts: &Facts, events: &[EventNote]) {
+        let status = facts.app.status.as_ref();
+        let submission = status.and_then(|status| status.submission_id.as_deref());
         let occasion = format!(
             "{}/{}",
-            status.submission_id.as_deref().unwrap_or_default(),
+            submission.unwrap_or_default(),
             facts.app.metadata.generation.unwrap_or_default()
         );
         for note in events {
             self.context.publisher.publish(&self.regarding(), &occasion, note);
         }
-        Ok(())
     }
 
-    /// Before the status says that the application has ended, so that a crash between the two does it again.
     async fn remove_companions(&self, facts: &Facts) -> Result<(), Stop> {
-        let status = facts.app.status.as_ref();
-        if status.is_none_or(|status| status.submission_id.is_none() || status.driver_info.pod_name.is_none()) {
-            return Ok(());
-        }
         // What cannot be planned was never created.
         let Ok(plan) = self.context.planner.plan(&facts.app) else {
             return Ok(());
@@ -195,14 +166,26 @@ impl Turn<'_> {
         }
     }
 
-    async fn act(&self, facts: &mut Facts, action: &Action) -> Result<(), Stop> {
+    async fn act(&mut self, facts: &mut Facts, action: &Action, decision: &Decision) -> Result<(), Stop> {
         let (client, namespace) = (&self.context.client, self.key.namespace.as_str());
         match action {
+            Action::Gather => self.context.gathering.begin(self.key),
+            Action::EndGathering => self.context.gathering.end(self.key),
+            Action::CopyLogs { .. }
+            | Action::HoldForLogs { .. }
+            | Action::RemoveSpent { .. }
+            | Action::ReportMissingLogs { .. }
+            | Action::ForgetCopies(_)
+            | Action::ForgetLogs => self.keep_logs(action),
+            Action::RemoveCompanions => self.remove_companions(facts).await?,
+            Action::Write => self.write(facts, &decision.status).await?,
+            Action::Publish => self.publish(facts, &decision.events),
+            Action::Judge => match self.judged(facts).await? {
+                Some(refused) => facts.submission = Some(refused),
+                None => facts.unjudged = false,
+            },
             Action::Submit => {
-                if let Some(refused) = self.judged(facts).await? {
-                    facts.submission = Some(refused);
-                    return Ok(());
-                }
+                facts.unjudged = self.context.policies.are_there();
                 let answer = submission::submit(client, &facts.app, self.context.planner.as_ref()).await?;
                 if let Some(pod) = &answer.pod {
                     self.context.cache.pod_answered(&self.context.scopes, pod);
@@ -255,6 +238,20 @@ impl Turn<'_> {
             }
         }
         Ok(())
+    }
+
+    fn keep_logs(&self, action: &Action) {
+        let Some(keeper) = &self.context.logs else { return };
+        let (key, regarding) = (self.key, self.regarding());
+        match action {
+            Action::CopyLogs { run, logs } => keeper.copy(key, &regarding, run, logs.clone()),
+            Action::HoldForLogs { run, last } => keeper.hold(key, run, *last),
+            Action::RemoveSpent { run, pod, files } => keeper.remove(key, &regarding, run, pod.clone(), files),
+            Action::ReportMissingLogs { run, why } => keeper.report(key, &regarding, run, why),
+            Action::ForgetCopies(files) => keeper.forget_copies(key, files),
+            Action::ForgetLogs => keeper.forget(key),
+            _ => {}
+        }
     }
 
     /// An application that cannot be read says so in its own status; fixing it is an edit, and what never ran is run after an edit.
@@ -319,18 +316,6 @@ fn identify(status: &SparkApplicationStatus) {
 
 fn trace_id(status: &SparkApplicationStatus) -> Option<String> {
     status.submission_id.as_deref().map(names::trace_id)
-}
-
-/// True when a decision has nothing to do and nothing new to say but about executors of an application that goes on.
-fn is_about_executors_alone(facts: &Facts, decision: &Decision) -> bool {
-    let Some(old) = &facts.app.status else { return false };
-    let new = &decision.status;
-    if !decision.actions.is_empty() || new.app_state.state.is_terminal() || old.executor_state == new.executor_state {
-        return false;
-    }
-    let mut same = old.clone();
-    same.executor_state.clone_from(&new.executor_state);
-    same == *new
 }
 
 fn value(status: &SparkApplicationStatus) -> Result<Value, Stop> {

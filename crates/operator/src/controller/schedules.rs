@@ -39,7 +39,7 @@ pub(super) async fn reconcile(context: Context, key: Key) -> Worked {
             key: &key,
             stored,
         };
-        let learn = |stored: &DynamicObject| drop(context.cache.schedule_told(stored, false));
+        let learn = |stored: &DynamicObject| drop(context.cache.schedule_seen(stored, false));
         let taken = async { turn.run().await.map_err(Stop::of_own) };
         turn::take(taken, &context.clock, api(&context, &key), &key.name, learn).await
     }
@@ -105,7 +105,7 @@ impl Turn<'_> {
         let new = serde_json::to_value(new).map_err(kube::Error::SerdeError)?;
         let api = api(self.context, self.key);
         if let Some(stored) = status::write(&api, &self.key.name, &self.stored.resource_version, &old, &new).await? {
-            self.context.cache.schedule_told(&stored, false);
+            self.context.cache.schedule_seen(&stored, false);
             self.stored = Arc::new(Folded::new(&stored, Some(&self.stored)));
         }
         Ok(())

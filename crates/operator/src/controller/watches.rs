@@ -49,7 +49,7 @@ pub(crate) async fn touch_gained(
     }
 }
 
-enum Told {
+enum Change {
     Schedule(String, Event<Seen>),
     App(String, Event<Seen>),
     Pod(String, Box<Event<SeenPod>>),
@@ -57,7 +57,7 @@ enum Told {
 
 /// Keeps the cache up to date and touches the keys that something happened to. Ends only with its receiver.
 pub(crate) async fn run(context: Context, touch: Touch) {
-    let mut told: SelectAll<Followed<Told>> = SelectAll::new();
+    let mut told: SelectAll<Followed<Change>> = SelectAll::new();
     let launched = watcher::Config::default().labels(&format!("{}=true", published::LABEL_LAUNCHED_BY));
     for scope in context.scopes.iter() {
         let custom = |resource| follow::objects(&context.client, scope, &resource);
@@ -66,19 +66,19 @@ pub(crate) async fn run(context: Context, touch: Touch) {
             &context.reach,
             custom(schedules::resource()),
             watcher::Config::default(),
-            move |event| Told::Schedule(of_schedules.clone(), event),
+            move |event| Change::Schedule(of_schedules.clone(), event),
         ));
         told.push(follow(
             &context.reach,
             custom(applications()),
             watcher::Config::default(),
-            move |event| Told::App(of_apps.clone(), event),
+            move |event| Change::App(of_apps.clone(), event),
         ));
         told.push(follow(
             &context.reach,
             follow::pods(&context.client, scope),
             launched.clone(),
-            move |event| Told::Pod(of_pods.clone(), Box::new(event)),
+            move |event| Change::Pod(of_pods.clone(), Box::new(event)),
         ));
     }
     let mut listing = Listing::default();
@@ -95,14 +95,14 @@ pub(crate) async fn run(context: Context, touch: Touch) {
         };
         let Some(told) = told else { return };
         let sent = match told {
-            Told::App(scope, event) => {
+            Change::App(scope, event) => {
                 let parent = parent_of(&event);
                 let whole = matches!(event, Event::InitDone);
                 let keys = listing.app(&context, &scope, event);
                 let parent_sent = parent.into_iter().try_for_each(|key| touch.schedules.send(key));
                 parent_sent.and_then(|()| listing.send(&touch, &scope, keys, whole))
             }
-            Told::Pod(scope, event) => {
+            Change::Pod(scope, event) => {
                 let whole = matches!(*event, Event::InitDone);
                 let (now, gathered) = listing.pod(&context, &scope, *event);
                 let known = listing.is_known(&scope);
@@ -114,7 +114,7 @@ pub(crate) async fn run(context: Context, touch: Touch) {
                 gathered.into_iter().filter(|_| known).for_each(|key| later.put(key));
                 listing.send(&touch, &scope, keys, whole)
             }
-            Told::Schedule(scope, event) => {
+            Change::Schedule(scope, event) => {
                 let key = listing.schedule(&context, &scope, event);
                 key.into_iter().try_for_each(|key| touch.schedules.send(key))
             }
@@ -187,13 +187,13 @@ impl Listing {
                 let key = app_key(&schedule)?;
                 let name = key.name.clone();
                 self.schedules.entry(scope.to_owned()).or_default().insert((key, name));
-                cache.schedule_told(&schedule, true)
+                cache.schedule_seen(&schedule, true)
             }
             Event::InitDone => {
                 cache.schedules_listed(scope, &self.schedules.remove(scope).unwrap_or_default());
                 None
             }
-            Event::Apply(schedule) => cache.schedule_told(&schedule, false),
+            Event::Apply(schedule) => cache.schedule_seen(&schedule, false),
             Event::Delete(schedule) => {
                 cache.schedule_gone(&schedule);
                 None
@@ -212,10 +212,10 @@ impl Listing {
                 let Some(key) = app_key(&app) else { return Vec::new() };
                 let name = key.name.clone();
                 self.apps.entry(scope.to_owned()).or_default().insert((key, name));
-                cache.app_told(scope, &app, true).into_iter().collect()
+                cache.app_seen(scope, &app, true).into_iter().collect()
             }
             Event::InitDone => cache.apps_listed(scope, &self.apps.remove(scope).unwrap_or_default()),
-            Event::Apply(app) => cache.app_told(scope, &app, false).into_iter().collect(),
+            Event::Apply(app) => cache.app_seen(scope, &app, false).into_iter().collect(),
             Event::Delete(app) => cache.app_gone(scope, &app).into_iter().collect(),
         }
     }
@@ -232,13 +232,13 @@ impl Listing {
                 if let (Some(key), Some(name)) = (pod_key(&pod), pod.metadata.name.clone()) {
                     self.pods.entry(scope.to_owned()).or_default().insert((key, name));
                 }
-                cache.pod_told(scope, &pod, true)
+                cache.pod_seen(scope, &pod, true)
             }),
             Event::InitDone => {
                 let listed = self.pods.remove(scope).unwrap_or_default();
                 return (cache.pods_listed(scope, &listed), None);
             }
-            Event::Apply(pod) => pod.well_formed().and_then(|pod| cache.pod_told(scope, &pod, false)),
+            Event::Apply(pod) => pod.well_formed().and_then(|pod| cache.pod_seen(scope, &pod, false)),
             Event::Delete(pod) => pod.well_formed().and_then(|pod| cache.pod_gone(scope, &pod)),
         };
         match news {

@@ -193,13 +193,13 @@ fn of_container(pod: &str, container: &ContainerStatus, events: &[Event]) -> Opt
     match reason {
         "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" | "ImageInspectError" => {
             // The back-off says only that it waits; what went wrong is in the event.
-            let told = told(pod, events, "Failed").filter(|told| told.contains("ull image"));
+            let told = last_event(pod, events, "Failed").filter(|told| told.contains("ull image"));
             let said = if reason == "ImagePullBackOff" {
                 told.unwrap_or(said)
             } else {
                 said
             };
-            let message = format!("the image {} cannot be had ({reason}): {said}", container.image);
+            let message = format!("the image {} cannot be pulled ({reason}): {said}", container.image);
             let fix = "name an image that the nodes can pull: --image, or image.registry, image.repository, image.tag and image.pullSecrets";
             Some(Trouble::new(
                 "stoke::install::image",
@@ -231,7 +231,7 @@ fn of_container(pod: &str, container: &ContainerStatus, events: &[Event]) -> Opt
                     format!(": {said}")
                 };
                 let message = format!(
-                    "the container {} of {pod} ends again and again ({why}){said}",
+                    "the container {} of {pod} restarts again and again ({why}){said}",
                     container.name
                 );
                 let fix = match last.reason.as_deref() {
@@ -246,7 +246,7 @@ fn of_container(pod: &str, container: &ContainerStatus, events: &[Event]) -> Opt
                 })
             }
             None if state.is_some_and(|state| state.running.is_some()) => {
-                let said = told(pod, events, "Unhealthy").unwrap_or("its probes have not succeeded yet");
+                let said = last_event(pod, events, "Unhealthy").unwrap_or("its probes have not succeeded yet");
                 let message = format!(
                     "the container {} of {pod} runs and is not ready: {said}",
                     container.name
@@ -267,14 +267,14 @@ fn being_prepared(pod: &str, events: &[Event]) -> Option<Trouble> {
     let reasons = ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"];
     let (reason, said) = reasons
         .into_iter()
-        .find_map(|reason| Some((reason, told(pod, events, reason)?)))?;
+        .find_map(|reason| Some((reason, last_event(pod, events, reason)?)))?;
     let message = format!("the node cannot prepare {pod} ({reason}): {said}");
     let fix = "fix what it names: controller.volumes, or the node's network";
     Some(Trouble::new("stoke::install::node", message, fix, false))
 }
 
 /// What an event of this reason last said of the pod.
-fn told<'a>(pod: &str, events: &'a [Event], reason: &str) -> Option<&'a str> {
+fn last_event<'a>(pod: &str, events: &'a [Event], reason: &str) -> Option<&'a str> {
     let about =
         |event: &&Event| event.involved_object.name.as_deref() == Some(pod) && event.reason.as_deref() == Some(reason);
     let when = |event: &&Event| event.last_timestamp.as_ref().map(|time| time.0);

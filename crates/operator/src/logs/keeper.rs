@@ -1,14 +1,16 @@
-//! Which logs were asked for, how many are copied at once, and how long an application waits for its own.
+//! Copies logs, a bounded number at a time, and knows how far each is and how long an application has waited for its own. What is copied and how
+//! long the wait may be is decided elsewhere.
 //!
 //! Nothing here is on record: an operator that starts again copies again, under the same names, what its applications still wait for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use kube::Client;
 use kube::api::{Api, DeleteParams, LogParams};
@@ -16,12 +18,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::KeepLogs;
 use super::copy::{self, Copied};
-use super::which::{PodLog, RunLogs};
-use super::{KeepLogs, Which};
+use super::which::PodLog;
 use crate::act::events::Publisher;
 use crate::act::{is_code, refusal};
-use crate::application::EventNote;
+use crate::application::{EventNote, LogCopy, Logs};
 use crate::controller::Key;
 use crate::metrics::{self, Metrics};
 
@@ -32,18 +34,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Copies are tried for so many times [`KeepLogs::hold`]: longer than an application waits, never for ever.
 const PATIENCE: u32 = 6;
-/// Executors that still run when their driver has ended are given this part of the hold to end too.
-const EXECUTORS_END: u32 = 2;
-
-/// Whether an application must wait for its logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
-    /// It need not, or not any longer.
-    Now,
-    /// So long at most; its key is touched when it is sooner.
-    After(Duration),
-}
-
 /// Keeps logs. Cheap to clone; every clone is the same.
 #[derive(Clone)]
 pub(crate) struct Keeper(Arc<Inner>);
@@ -58,28 +48,18 @@ struct Inner {
     runs: Mutex<HashMap<Key, Run>>,
 }
 
-/// What was asked for of the run that an application is at.
+/// How far the logs are of the run that an application is at.
 #[derive(Default)]
 struct Run {
     run: String,
-    asked: HashMap<String, Phase>,
-    kept_any: bool,
+    copies: BTreeMap<String, LogCopy>,
+    any_kept: bool,
     /// Since when the application waits.
     since: Option<Instant>,
-    /// That it went on without its logs was said.
-    told: bool,
+    /// That it went on without its logs was reported.
+    reported: bool,
     /// The application is about to be deleted: what failed before was asked for once more.
     last: bool,
-}
-
-enum Phase {
-    UnderWay(Option<String>),
-    Kept {
-        removal_asked: bool,
-    },
-    /// There is none: the pod or its container is gone, or never began.
-    Absent,
-    Failed(String),
 }
 
 /// One log to keep, or one pod that is not needed any more.
@@ -127,76 +107,80 @@ impl Keeper {
         (keeper.clone(), copy_all(keeper, waiting))
     }
 
-    /// Which logs are kept of applications that say nothing.
-    pub(crate) fn which(&self) -> Which {
-        self.0.config.which
-    }
-
     fn runs(&self) -> MutexGuard<'_, HashMap<Key, Run>> {
         // The runs are whole between any two statements that could panic.
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for these logs of executors while their application goes on, and lets go of those whose logs are kept.
-    pub(crate) fn offer(&self, key: &Key, regarding: &ObjectReference, wanted: &RunLogs) {
-        let mut runs = self.runs();
-        let run = Run::at(&mut runs, key, wanted);
-        let there = |file: &str| wanted.logs.iter().chain(&wanted.running).any(|log| log.file == file);
-        run.asked
-            .retain(|file, phase| matches!(phase, Phase::UnderWay(_)) || there(file));
-        let executors = wanted.logs.iter().filter(|log| log.role == "executor");
-        self.ask(run, key, regarding, executors);
-        self.let_go(run, key, regarding, wanted);
+    /// How far the logs of this application are.
+    pub(crate) fn facts(&self, key: &Key) -> Logs {
+        let config = &self.0.config;
+        let mut logs = Logs {
+            which: config.which,
+            hold: SignedDuration::try_from(config.hold).unwrap_or(SignedDuration::MAX),
+            place: format!("{}/{}/{}", config.place.url(), key.namespace, key.name),
+            ..Logs::default()
+        };
+        if let Some(run) = self.runs().get(key) {
+            logs.run.clone_from(&run.run);
+            logs.copies.clone_from(&run.copies);
+            let waited = run.since.map(|since| since.elapsed());
+            logs.waited = waited.map(|waited| SignedDuration::try_from(waited).unwrap_or(SignedDuration::MAX));
+            (logs.any_kept, logs.reported, logs.last) = (run.any_kept, run.reported, run.last);
+        }
+        logs
     }
 
-    /// Asks for these logs, and whether the application must wait for them. `last`: before the application itself goes.
-    pub(crate) fn settle(&self, key: &Key, regarding: &ObjectReference, wanted: &RunLogs, last: bool) -> Settled {
+    /// Begins to copy these logs of a run.
+    pub(crate) fn copy(&self, key: &Key, regarding: &ObjectReference, run: &str, logs: Vec<PodLog>) {
         let mut runs = self.runs();
-        let run = Run::at(&mut runs, key, wanted);
-        if last && !run.last {
-            run.last = true;
-            run.asked
-                .retain(|_, phase| matches!(phase, Phase::UnderWay(_) | Phase::Kept { .. }));
-            (run.since, run.told) = (None, false);
+        let run = Run::at(&mut runs, key, run);
+        for log in logs {
+            run.copies.insert(log.file.clone(), LogCopy::UnderWay(None));
+            self.send(key, run, regarding, Work::Keep(log));
         }
-        let hold = self.0.config.hold;
-        let waited = run.since.get_or_insert_with(Instant::now).elapsed();
-        self.ask(run, key, regarding, wanted.logs.iter());
-        let until_end = (hold / EXECUTORS_END).saturating_sub(waited);
-        let await_executors = !wanted.running.is_empty() && !until_end.is_zero();
-        if !await_executors {
-            // What they have said so far, rather than nothing.
-            self.ask(run, key, regarding, wanted.running.iter());
-        }
-        let under_way = run.asked.values().any(|phase| matches!(phase, Phase::UnderWay(_)));
-        let left = hold.saturating_sub(waited);
-        if (under_way || await_executors) && !left.is_zero() {
-            let wait = if await_executors { left.min(until_end) } else { left };
-            return Settled::After(wait.max(Duration::from_millis(1)));
-        }
-        self.let_go(run, key, regarding, wanted);
-        if let Some(why) = run.trouble().filter(|_| !run.told) {
-            run.told = true;
-            let note = EventNote {
-                warning: true,
-                reason: "SparkLogsNotKept",
-                action: "KeepLogs",
-                note: format!(
-                    "not all logs are kept at {}, the application goes on without: {why}",
-                    self.url(key, &run.run)
-                ),
-            };
-            tracing::warn!(application = %key, why, "the application goes on without all its logs being kept");
-            self.0.publisher.publish(regarding, &run.run, &note);
-        }
-        Settled::Now
     }
 
-    /// Where logs of this run are kept, when at least one is.
-    pub(crate) fn kept(&self, key: &Key) -> Option<String> {
-        let runs = self.runs();
-        let run = runs.get(key).filter(|run| run.kept_any)?;
-        Some(self.url(key, &run.run))
+    /// Begins the time that an application waits.
+    pub(crate) fn hold(&self, key: &Key, run: &str, last: bool) {
+        let mut runs = self.runs();
+        let run = Run::at(&mut runs, key, run);
+        (run.since, run.reported, run.last) = (Some(Instant::now()), false, last);
+    }
+
+    /// Removes a pod whose logs, these files, are kept.
+    pub(crate) fn remove(&self, key: &Key, regarding: &ObjectReference, run: &str, pod: String, files: &[String]) {
+        let mut runs = self.runs();
+        let run = Run::at(&mut runs, key, run);
+        for file in files {
+            if let Some(LogCopy::Kept { removed }) = run.copies.get_mut(file) {
+                *removed = true;
+            }
+        }
+        self.send(key, run, regarding, Work::Remove(pod));
+    }
+
+    /// Tells people that the application goes on without these.
+    pub(crate) fn report(&self, key: &Key, regarding: &ObjectReference, run: &str, why: &str) {
+        Run::at(&mut self.runs(), key, run).reported = true;
+        let note = EventNote {
+            warning: true,
+            reason: "SparkLogsNotKept",
+            action: "KeepLogs",
+            note: format!(
+                "not all logs are kept at {}, the application goes on without: {why}",
+                self.facts(key).url(run)
+            ),
+        };
+        tracing::warn!(application = %key, why, "the application goes on without all its logs being kept");
+        self.0.publisher.publish(regarding, run, &note);
+    }
+
+    /// Drops what is known of these files.
+    pub(crate) fn forget_copies(&self, key: &Key, files: &[String]) {
+        if let Some(run) = self.runs().get_mut(key) {
+            run.copies.retain(|file, _| !files.contains(file));
+        }
     }
 
     /// Nothing more is asked about this application.
@@ -204,48 +188,8 @@ impl Keeper {
         self.runs().remove(key);
     }
 
-    /// URL of a run's directory.
-    pub(crate) fn url(&self, key: &Key, run: &str) -> String {
-        format!("{}/{}/{}/{run}", self.0.config.place.url(), key.namespace, key.name)
-    }
-
-    fn ask<'a>(&self, run: &mut Run, key: &Key, regarding: &ObjectReference, logs: impl Iterator<Item = &'a PodLog>) {
-        for log in logs {
-            if run.asked.contains_key(&log.file) {
-                continue;
-            }
-            run.asked.insert(log.file.clone(), Phase::UnderWay(None));
-            self.send(key, run, regarding, Work::Keep(log.clone()));
-        }
-    }
-
-    /// Removes pods that Spark left only for their logs.
-    fn let_go(&self, run: &mut Run, key: &Key, regarding: &ObjectReference, wanted: &RunLogs) {
-        for pod in &wanted.spent {
-            let files: Vec<&str> = wanted
-                .logs
-                .iter()
-                .filter(|log| log.pod == *pod)
-                .map(|log| log.file.as_str())
-                .collect();
-            let kept = |file: &&str| matches!(run.asked.get(*file), Some(Phase::Kept { .. } | Phase::Absent));
-            if !files.iter().all(kept) {
-                continue;
-            }
-            let mut asked = false;
-            for file in files {
-                if let Some(Phase::Kept { removal_asked }) = run.asked.get_mut(file) {
-                    asked |= !std::mem::replace(removal_asked, true);
-                }
-            }
-            if asked {
-                self.send(key, run, regarding, Work::Remove(pod.clone()));
-            }
-        }
-    }
-
     fn send(&self, key: &Key, run: &Run, regarding: &ObjectReference, work: Work) {
-        self.0.metrics.log_asked();
+        self.0.metrics.log_queued();
         let job = Job {
             key: key.clone(),
             run: run.run.clone(),
@@ -277,7 +221,7 @@ impl Keeper {
             && job.asked_at.elapsed() + job.wait < self.0.config.hold * PATIENCE
         {
             tracing::debug!(application = %job.key, why, "a log is not kept yet");
-            self.note(&job, Phase::UnderWay(Some(why.clone())));
+            self.note(&job, LogCopy::UnderWay(Some(why.clone())));
             return Some(job);
         }
         self.0.metrics.log_done();
@@ -288,16 +232,16 @@ impl Keeper {
                     self.0
                         .metrics
                         .log_kept(log.role, result, copied.stored, job.asked_at.elapsed());
-                    Phase::Kept { removal_asked: false }
+                    LogCopy::Kept { removed: false }
                 }
                 Outcome::Absent => {
                     self.0.metrics.log_kept(log.role, "absent", 0, job.asked_at.elapsed());
-                    Phase::Absent
+                    LogCopy::Absent
                 }
                 Outcome::Failed(why) | Outcome::Passing(why) => {
                     tracing::warn!(application = %job.key, pod = log.pod, why, "a log is not kept");
                     self.0.metrics.log_kept(log.role, "failed", 0, job.asked_at.elapsed());
-                    Phase::Failed(format!("{}: {why}", log.file))
+                    LogCopy::Failed(format!("{}: {why}", log.file))
                 }
             };
             self.note(&job, phase);
@@ -333,16 +277,16 @@ impl Keeper {
     }
 
     /// Notes how far a log is, and wakes its application when it was the last.
-    fn note(&self, job: &Job, phase: Phase) {
+    fn note(&self, job: &Job, phase: LogCopy) {
         let Work::Keep(log) = &job.work else { return };
-        let kept = matches!(phase, Phase::Kept { .. });
+        let kept = matches!(phase, LogCopy::Kept { .. });
         let mut late = kept;
         let mut runs = self.runs();
         if let Some(run) = runs.get_mut(&job.key).filter(|run| run.run == job.run) {
-            run.asked.insert(log.file.clone(), phase);
-            run.kept_any |= kept;
-            late &= run.told;
-            if !run.asked.values().any(|phase| matches!(phase, Phase::UnderWay(_))) {
+            run.copies.insert(log.file.clone(), phase);
+            run.any_kept |= kept;
+            late &= run.reported;
+            if !run.copies.values().any(|phase| matches!(phase, LogCopy::UnderWay(_))) {
                 let _ = self.0.touched.send(job.key.clone());
             }
         }
@@ -352,7 +296,11 @@ impl Keeper {
                 warning: false,
                 reason: "SparkLogsKept",
                 action: "KeepLogs",
-                note: format!("{} is kept after all at {}", log.file, self.url(&job.key, &job.run)),
+                note: format!(
+                    "{} is kept after all at {}",
+                    log.file,
+                    self.facts(&job.key).url(&job.run)
+                ),
             };
             self.0.publisher.publish(&job.regarding, &job.run, &note);
         }
@@ -360,34 +308,19 @@ impl Keeper {
 }
 
 impl Run {
-    fn at<'a>(runs: &'a mut HashMap<Key, Self>, key: &Key, wanted: &RunLogs) -> &'a mut Self {
+    fn at<'a>(runs: &'a mut HashMap<Key, Self>, key: &Key, name: &str) -> &'a mut Self {
         let run = runs.entry(key.clone()).or_default();
-        if run.run != wanted.run {
+        if run.run != name {
             *run = Self {
-                run: wanted.run.clone(),
+                run: name.to_owned(),
                 ..Self::default()
             };
         }
         run
     }
-
-    /// Why not all is kept.
-    fn trouble(&self) -> Option<String> {
-        let mut why = self.asked.iter().filter_map(|(file, phase)| match phase {
-            Phase::Failed(why) => Some(why.clone()),
-            Phase::UnderWay(Some(why)) => Some(format!("{file}: {why}")),
-            Phase::UnderWay(None) => Some(format!("{file}: not copied in time")),
-            Phase::Kept { .. } | Phase::Absent => None,
-        });
-        let first = why.next()?;
-        Some(match why.count() {
-            0 => first,
-            more => format!("{first} (and {more} more)"),
-        })
-    }
 }
 
-/// Copies what is asked for, so many at a time; what waits to be tried again takes no place.
+/// Copies what is asked for, a bounded number at a time; what waits to be tried again takes no place.
 async fn copy_all(keeper: Keeper, mut waiting: mpsc::UnboundedReceiver<Job>) {
     let at_once = keeper.0.config.at_once.max(1);
     let mut copying: JoinSet<Option<Job>> = JoinSet::new();

@@ -4,11 +4,12 @@
 //! `<place>/<namespace>/<application>/<attempt>-<trace id>/<pod>.log.gz`, and where it is.
 //! - `place`: what is kept at a place of `stoke_storage`, listed and read
 //! - `copy`: one log, streamed into one object in bounded memory
-//! - `keeper`: which logs are asked for, how many at once, and how long an application waits for them
+//! - `keeper`: copies what was decided on, a bounded number at a time, and knows how far each log is
 //! - `which`: what is to be kept of a run
 //!
-//! The names derive from the pods, so that a copy made twice is one object. The transition function knows nothing of this, and a store that is
-//! down holds no application longer than [`KeepLogs::hold`]. Never: reads of what was kept, deletions of it, or credentials in messages.
+//! The names derive from the pods, so that a copy made twice is one object. The transition function decides what is copied and
+//! waited for; a store that is down holds no application longer than [`KeepLogs::hold`]. Never: reads of what was kept, deletions of it, or
+//! credentials in messages.
 
 mod copy;
 mod keeper;
@@ -21,10 +22,10 @@ use stoke_storage::Place;
 
 pub use copy::Sizes;
 pub use place::{Kept, list, read};
-pub use which::Which;
+pub use which::{PodLog, Which};
 
-pub(crate) use keeper::{Keeper, Settled};
-pub(crate) use which::{DELETE_EXECUTORS, kept_for_their_logs, logs_of};
+pub(crate) use keeper::Keeper;
+pub(crate) use which::{DELETE_EXECUTORS, RunLogs, kept_for_their_logs, logs_of};
 
 /// How logs are kept.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use stoke_model::annotations;
-use stoke_model::crd::{ExecutorState, SparkApplication};
+use stoke_model::crd::{ExecutorState, SparkApplication, SparkApplicationStatus};
 use stoke_model::names::{DRIVER_CONTAINER, EXECUTOR_CONTAINER};
 
 use crate::application::{Driver, Facts, Progress};
@@ -69,18 +69,19 @@ pub(crate) struct RunLogs {
 
 /// The log of one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PodLog {
-    pub(crate) pod: String,
-    pub(crate) container: String,
+pub struct PodLog {
+    /// Name of its pod.
+    pub pod: String,
+    /// Name of the container.
+    pub container: String,
     /// Name of the object.
-    pub(crate) file: String,
+    pub file: String,
     /// `driver` or `executor`.
-    pub(crate) role: &'static str,
+    pub role: &'static str,
 }
 
-/// What there is to keep of the run that the status speaks of; none when nothing was submitted.
-pub(crate) fn logs_of(facts: &Facts, which: Which) -> Option<RunLogs> {
-    let status = facts.app.status.as_ref()?;
+/// What there is to keep of the run that this status speaks of; none when nothing was submitted.
+pub(crate) fn logs_of(facts: &Facts, status: &SparkApplicationStatus, which: Which) -> Option<RunLogs> {
     let submission = status.submission_id.as_ref()?;
     let which = Which::of(&facts.app).ok().flatten().unwrap_or(which);
     if which == Which::None {

@@ -85,10 +85,10 @@ catalogue! {
     RETRIES = "stoke_application_retries_total", Counter, &["cause"], "Runs after the first: after a failed driver, a failed submission, or an end with restartPolicy Always.";
     API_REQUESTS = "stoke_application_api_requests", Histogram, &[], "Requests to the API server that an application took from its creation, or the operator's start, to its end.";
     LATENESS = "stoke_schedule_lateness_seconds", Histogram, &[], "Seconds from the time at which a run was due to its creation.";
-    CONNECT_SERVERS = "stoke_connect_servers", Gauge, &["state"], "SparkConnects by state; Idle are those stopped because no one used them.";
+    CONNECT_SERVERS = "stoke_connect_servers", Gauge, &["state"], "SparkConnects by state; Idle: stopped for lack of use.";
     CONNECT_SESSIONS = "stoke_connect_sessions", Gauge, &["namespace", "name"], "Sessions that are open on a Connect server; no series where that is not known.";
     CONNECT_OPERATIONS = "stoke_connect_operations", Gauge, &["namespace", "name"], "Operations that run on a Connect server; no series where that is not known.";
-    CONNECT_IDLE_STOPS = "stoke_connect_idle_stops_total", Counter, &[], "Connect servers stopped because no one used them.";
+    CONNECT_IDLE_STOPS = "stoke_connect_idle_stops_total", Counter, &[], "Connect servers stopped for lack of use.";
     KEPT_LOGS = "stoke_kept_logs_total", Counter, &["role", "result"], "Logs of containers by what came of keeping them: kept, cut, absent, failed.";
     KEPT_LOG_BYTES = "stoke_kept_log_bytes_total", Counter, &["role"], "Bytes of kept logs, compressed.";
     KEEP_LOG_TIME = "stoke_keep_log_seconds", Histogram, &[], "Seconds from the moment a log was to be kept until it was, or was given up.";

@@ -7,7 +7,7 @@ use super::{Metrics, catalogue};
 
 impl Metrics {
     /// A log is to be kept, or a pod to be removed after it.
-    pub(crate) fn log_asked(&self) {
+    pub(crate) fn log_queued(&self) {
         self.with(|registry| registry.add(&catalogue::KEEP_LOG_WAITING, &[], 1.0));
     }
 

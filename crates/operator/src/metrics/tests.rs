@@ -130,7 +130,7 @@ async fn exercised() -> Metrics {
         "status": {"applicationState": {"state": "RUNNING"}, "executorState": {"a": "RUNNING", "b": "PENDING"}},
     }))
     .unwrap();
-    live.app_told("", &running, true);
+    live.app_seen("", &running, true);
     metrics.server(&key("lab"), "Ready", Some((2, 1)));
     metrics.server(&key("quiet"), "Ready", None);
     metrics.server(&key("unused"), "Ready", Some((0, 0)));
@@ -138,8 +138,8 @@ async fn exercised() -> Metrics {
     metrics.server(&key("gone"), "Ready", Some((9, 9)));
     metrics.forget_server(&key("gone"));
     // Two logs are asked for, one is kept.
-    metrics.log_asked();
-    metrics.log_asked();
+    metrics.log_queued();
+    metrics.log_queued();
     metrics.log_done();
     metrics.log_kept("driver", "kept", 1200, Duration::from_millis(1500));
     metrics.defaulted("SparkApplication", true);
@@ -255,7 +255,7 @@ thread_local! {
 #[test]
 fn the_table_in_docs_is_the_catalogue() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator.md");
-    let mut table = String::from("| metric | kind | labels | what it tells |\n|---|---|---|---|\n");
+    let mut table = String::from("| metric | kind | labels | what it measures |\n|---|---|---|---|\n");
     for metric in ALL {
         let labels = match metric.labels {
             [OF_APPLICATIONS] => "those of `--metrics-labels`".to_owned(),

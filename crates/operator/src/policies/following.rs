@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::reach::Reach;
 
 /// Whom a change is told.
-pub(crate) struct Told {
+pub(crate) struct Reporting {
     pub(crate) publisher: Publisher,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
@@ -26,7 +26,7 @@ pub(crate) struct Told {
 }
 
 /// Keeps the set up to date with the ConfigMaps. Never ends.
-pub(crate) async fn follow(policies: Policies, client: Client, told: Told) {
+pub(crate) async fn follow(policies: Policies, client: Client, told: Reporting) {
     let Some(shared) = &policies.0 else {
         return std::future::pending().await;
     };
@@ -59,7 +59,7 @@ pub(crate) async fn follow(policies: Policies, client: Client, told: Told) {
 struct Following<'a> {
     shared: &'a Arc<Shared>,
     namespace: &'a str,
-    told: Told,
+    told: Reporting,
     maps: ConfigMaps,
     /// Of a list that is not complete yet.
     listed: Option<ConfigMaps>,

@@ -96,7 +96,7 @@ pub(super) fn judge(set: &PolicySet, case: &Case, settings: &Settings, namespace
 }
 
 fn failed(problem: Problem) -> Diagnostic {
-    let message = format!("policies cannot tell: {}", super::sources::line(&problem));
+    let message = format!("policies cannot decide: {}", super::sources::line(&problem));
     let mut said = Diagnostic::cannot_tell(UNKNOWN, "", message);
     said.fix = problem.fix;
     said
@@ -188,7 +188,9 @@ mod tests {
         );
         assert!(!failed.passes() && failed.result() == "unknown", "{failed:#?}");
         assert!(
-            failed.failed[0].message.starts_with("policies cannot tell: p.rego:2: "),
+            failed.failed[0]
+                .message
+                .starts_with("policies cannot decide: p.rego:2: "),
             "{failed:#?}"
         );
     }

@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
-pub(crate) use following::{Told, follow};
+pub(crate) use following::{Reporting, follow};
 pub(crate) use judge::Ruling;
 use judge::UNKNOWN;
 use namespaces::Namespaces;
@@ -139,6 +139,11 @@ impl Policies {
         }))))
     }
 
+    /// True when there is someone to ask.
+    pub(crate) fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Judges an object; none when there are no policies. It has no side effect, so a dry run is judged the same.
     pub(crate) async fn judge(&self, at: At, case: Case, with: With<'_>) -> Option<Ruling> {
         let shared = self.0.as_ref()?;
@@ -199,7 +204,7 @@ impl Shared {
         };
         Ruling {
             failed: vec![
-                Diagnostic::cannot_tell(UNKNOWN, "", format!("policies cannot tell: {message}"))
+                Diagnostic::cannot_tell(UNKNOWN, "", format!("policies cannot decide: {message}"))
                     .with_fix("make the rules cheaper, or fewer"),
             ],
             ..Ruling::default()

@@ -48,7 +48,7 @@ pub struct Ended {
 
 impl Ended {
     /// Why a step that ended like this does not hold.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn explain(&self) -> String {
         let message = self.message.trim();
         match (message.is_empty(), self.code) {
             (false, _) => message.to_owned(),
@@ -126,9 +126,9 @@ mod tests {
             (done.phase, done.owners.as_slice()),
             (Some(Phase::After), &["o".to_owned()][..])
         );
-        assert_eq!(done.ended["step-1"].told(), "1 of 2 checks fail");
+        assert_eq!(done.ended["step-1"].explain(), "1 of 2 checks fail");
         assert_eq!(
-            done.ended["step-2"].told(),
+            done.ended["step-2"].explain(),
             "cannot be determined: exit code 137, OOMKilled"
         );
         let late = pod(json!({"phase": "Failed", "reason": "DeadlineExceeded", "message": "too long"}));

@@ -101,7 +101,7 @@ pub fn judge(steps: &[Step], pod: &CheckPod, given_up: Option<&str>) -> Verdict 
                 verdict.passed += 1;
                 continue;
             }
-            Some(ended) => ended.told(),
+            Some(ended) => ended.explain(),
             None => match given_up.or(pod.failed.as_deref()) {
                 Some(why) => format!("cannot be determined: {why}"),
                 None => "cannot be determined: its container is not among those of the pod".to_owned(),

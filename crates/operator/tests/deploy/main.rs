@@ -21,6 +21,7 @@ use serde_json::Value;
 use stoke_model::crd::{self, SparkApplication};
 use stoke_operator::install::{self, Options, objects};
 use stoke_operator::{Operator, OperatorConfig};
+use stoke_testkit::Tier;
 
 /// The version of helm that is built.
 const HELM: &str = "v3.19.5";
@@ -58,10 +59,9 @@ fn main() -> ExitCode {
 }
 
 fn trial(name: &str, program: &Result<PathBuf, String>, test: fn(&Path) -> Result<(), String>) -> Trial {
-    match program.clone() {
-        Ok(program) => Trial::test(name, move || test(&program).map_err(Failed::from)),
-        Err(why) => Trial::test(format!("{name} [skipped: {why}]"), || Ok(())).with_ignored_flag(true),
-    }
+    let (needed, program) = (program.clone(), program.clone());
+    let needs = || needed.map(drop);
+    stoke_testkit::trial(name, Tier::Default, needs, move || Ok(test(&program?)?))
 }
 
 fn found(name: &str) -> Result<PathBuf, String> {

@@ -5,7 +5,7 @@ use regorus::Value;
 use super::report::{TestResult, Verdict};
 use crate::load::PolicySet;
 use crate::module::reference;
-use crate::problem::{Problem, Said};
+use crate::problem::{EngineError, Problem};
 use crate::unit::Unit;
 
 /// Policies together with their tests.
@@ -81,7 +81,7 @@ impl Test {
                 Ok(Value::Undefined) => (Verdict::Failed, Some("it is undefined".to_owned())),
                 Ok(other) => (Verdict::Failed, Some(format!("it is {other}"))),
                 Err(error) => {
-                    let said = Said::parse(&error.to_string());
+                    let said = EngineError::parse(&error.to_string());
                     let place = said
                         .file
                         .map_or_else(String::new, |file| format!(" ({file}:{})", said.line));

@@ -16,6 +16,7 @@ pub mod short;
 mod strptime;
 mod text;
 mod types;
+mod values;
 pub mod waiver;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -131,7 +131,7 @@ fn current<'e>(storage: &Storage, entries: &'e [Entry]) -> Result<&'e Entry, Str
     match numbered.as_slice() {
         [] => Err("no file of metadata has a number in its name".into()),
         [.., (before, one), (last, other)] if before == last => Err(format!(
-            "{} and {} have the same number, and nothing tells which is current",
+            "{} and {} have the same number, and nothing says which is current",
             one.path, other.path
         )),
         [.., (_, entry)] => Ok(entry),

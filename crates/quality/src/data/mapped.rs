@@ -84,7 +84,7 @@ impl Mapping {
         let mut columns = Vec::new();
         let by_id = slots.iter().any(|slot| matches!(slot.source, Source::Id(_)));
         if by_id && !file.fields().is_empty() && file.fields().iter().all(|field| id_of(field).is_none()) {
-            return Err("its columns have no identifiers, and cannot be told from each other".into());
+            return Err("its columns have no identifiers, and cannot be distinguished".into());
         }
         for slot in slots {
             let at = match &slot.source {

@@ -232,7 +232,7 @@ fn of_keys(
                 ..
             },
             [class],
-        ) => keys_asked(plan, values, *class, matches!(check.kind, Kind::Divergence { .. })),
+        ) => keys_to_count(plan, values, *class, matches!(check.kind, Kind::Divergence { .. })),
         _ => Vec::new(),
     };
     let groups = group(state.collectors, &asked).map_err(|error| format!("keys cannot be put together: {error}"))?;
@@ -323,7 +323,7 @@ fn classes(plan: &Plan<'_>, check: usize) -> Vec<Class> {
 }
 
 /// Keys to count; with `aligned`, one for each literal, and none where no row can have it.
-fn keys_asked(plan: &Plan<'_>, values: &[Literal], class: Class, aligned: bool) -> Vec<Option<u128>> {
+fn keys_to_count(plan: &Plan<'_>, values: &[Literal], class: Class, aligned: bool) -> Vec<Option<u128>> {
     let python = plan.contract.format == Format::GreatExpectations;
     let keys = values.iter().map(|value| match python {
         true => literal_key(&super::set::as_python(value, class), class),

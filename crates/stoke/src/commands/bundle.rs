@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde_json::json;
 use stoke_laptop::gather::bundle;
 
-use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
+use crate::run_source::RunSource;
 use crate::terminal::Format;
 
 /// Arguments of `stoke bundle`.
@@ -38,7 +38,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
                 .fix("name another file with --to, or add --replace"),
         );
     }
-    let asked = Asked::word(&arguments.application);
+    let asked = RunSource::word(&arguments.application);
     let gathered = asked.gather(&arguments.target, context).await?;
     for note in &gathered.notes {
         context.terminal.note(format!("note: {note}"));

@@ -2,9 +2,9 @@
 
 use stoke_insight::compare::compare;
 
-use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::Outcome;
+use crate::run_source::RunSource;
 use crate::terminal::Format;
 
 /// Arguments of `stoke compare`.
@@ -20,8 +20,12 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
-    let first = Asked::word(&arguments.first).known(&arguments.target, context).await?;
-    let second = Asked::word(&arguments.second).known(&arguments.target, context).await?;
+    let first = RunSource::word(&arguments.first)
+        .known(&arguments.target, context)
+        .await?;
+    let second = RunSource::word(&arguments.second)
+        .known(&arguments.target, context)
+        .await?;
     let comparison = compare(first.run()?, second.run()?);
     match context.terminal.format() {
         Format::Json => context.terminal.json(&serde_json::json!(comparison)),

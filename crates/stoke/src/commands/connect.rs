@@ -146,7 +146,7 @@ async fn ask_for(connects: &Api<SparkConnect>, connect: &SparkConnect, name: &st
         Err(kube::Error::Api(status)) if status.code == 403 => Err(Failure::environment(
             "stoke::connect::wake",
             format!(
-                "the server of `{name}` was stopped because no one used it, and you may not start it: {}",
+                "the server of `{name}` was stopped for lack of use, and you have no right to start it: {}",
                 status.message
             ),
         )

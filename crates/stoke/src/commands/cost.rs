@@ -14,9 +14,9 @@ use stoke_laptop::gather;
 use stoke_laptop::object_store::reach_any;
 use stoke_storage::{Address, StorageError};
 
-use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
+use crate::run_source::RunSource;
 use crate::terminal::Format;
 
 /// Arguments of `stoke cost`.
@@ -87,7 +87,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     match (&arguments.application, &arguments.event_log) {
         (None, None) => of_many(&arguments, prices.as_ref(), context).await,
         (application, event_log) => {
-            let asked = Asked {
+            let asked = RunSource {
                 application: application.clone(),
                 event_log: event_log.clone(),
                 bundle: None,
@@ -107,7 +107,7 @@ fn read_prices(path: &Path) -> Outcome<Prices> {
     })
 }
 
-async fn of_one(asked: &Asked, target: &Target, prices: Option<&Prices>, context: &mut Context) -> Outcome<u8> {
+async fn of_one(asked: &RunSource, target: &Target, prices: Option<&Prices>, context: &mut Context) -> Outcome<u8> {
     let known = asked.known(target, context).await?;
     let bill = stoke_insight::cost::of(known.run()?, known.facts.cluster.as_ref(), prices).map_err(failed)?;
     match context.terminal.format() {

@@ -9,9 +9,9 @@ use stoke_insight::doctor::{Evidence, Finding, Severity, examine};
 use stoke_insight::facts::Facts;
 use stoke_laptop::session;
 
-use crate::asked::{Asked, Known};
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
+use crate::run_source::{Known, RunSource};
 use crate::terminal::{Format, Terminal, bold, dim, green, red};
 
 /// Arguments of `stoke doctor`.
@@ -21,7 +21,7 @@ Exit code: 0 the run was looked at, whatever was found; 1 something of the level
 could not be looked at.")]
 pub struct Arguments {
     #[command(flatten)]
-    asked: Asked,
+    asked: RunSource,
     /// Put the fix of the first finding that has one into the application, after asking
     #[arg(long, conflicts_with_all = ["event_log", "bundle"])]
     apply: bool,
@@ -144,7 +144,7 @@ async fn apply(arguments: &Arguments, name: &str, findings: &[Finding], context:
         if !std::io::stdin().is_terminal() {
             return Err(Failure::input(
                 "stoke::doctor::consent",
-                "--apply asks first, and no one is there to answer",
+                "--apply asks first, and there is no terminal to answer",
             )
             .fix("add --yes to put the patch there without asking"));
         }

@@ -1,4 +1,4 @@
-//! `stoke history`: the applications of a place with event logs, as Spark's History Server tells of them, and the end of old logs.
+//! `stoke history`: the applications of a place with event logs as pages and as Spark's status API, and the end of old logs.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,6 @@ use stoke_history::index::{Index, Settings};
 use stoke_history::model::Limits;
 use stoke_history::rest::Library;
 use stoke_history::retention::{self, Deletion, Rules, Why};
-use stoke_history::serve;
 use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
 use tokio::net::TcpListener;
@@ -25,7 +24,7 @@ use crate::terminal::{Format, table};
 /// What can be done with history.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Serve Spark's status API, `/api/v1`, from event logs
+    /// Serve pages and Spark's status API, `/api/v1`, from event logs
     Serve(Serve),
     /// Delete old event logs; without --yes it only shows which
     Clean(Clean),
@@ -40,6 +39,12 @@ pub struct Serve {
     /// Address to listen at
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18080")]
     listen: SocketAddr,
+    /// Name in an address besides this machine's, for example of an ingress; can be given again
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
+    /// What stands before every path behind a proxy, for example /spark
+    #[arg(long, value_name = "PATH", default_value = "", value_parser = base_path)]
+    base_path: String,
     /// How often to look for new and growing logs
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = span)]
     interval: Duration,
@@ -108,6 +113,12 @@ fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "that is too long".to_owned())
 }
 
+/// `/spark`, or nothing.
+fn base_path(text: &str) -> Result<String, String> {
+    let path = stoke_web::guard::prefix(text).ok_or("a path is /part/part of letters, digits and - _ . ~")?;
+    Ok(path.to_owned())
+}
+
 /// Runs the command.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     match command {
@@ -172,17 +183,23 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     })?;
     let address = listener.local_addr()?;
     let applications = index.listed().len();
+    let settings = stoke_web::Settings {
+        hosts: arguments.hosts,
+        base_path: arguments.base_path,
+        local: address.ip().is_loopback(),
+    };
     match context.terminal.format() {
         Format::Text => context.terminal.out(format!(
-            "{applications} applications of {} at http://{address}/api/v1/applications",
-            index.source().place()
+            "{applications} applications of {} at http://{address}{}/ (status API: /api/v1)",
+            index.source().place(),
+            settings.base_path
         )),
         Format::Json => context
             .terminal
             .json(&json!({"address": address.to_string(), "applications": applications})),
     }
     tokio::select! {
-        ended = serve::serve(index, listener, arguments.interval) => ended?,
+        ended = stoke_web::serve(index, settings, listener, arguments.interval) => ended?,
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(0)
@@ -219,7 +236,11 @@ impl Beside {
             if let Ok(Err(error)) = scanned {
                 tracing::warn!(%error, "event logs");
             }
-            if let Err(error) = serve::serve(index, listener, OFTEN).await {
+            let settings = stoke_web::Settings {
+                local: true,
+                ..stoke_web::Settings::default()
+            };
+            if let Err(error) = stoke_web::serve(index, settings, listener, OFTEN).await {
                 tracing::warn!(%error, "history is not served any more");
             }
         });
@@ -324,6 +345,12 @@ mod tests {
         ] {
             assert!(span(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn base_paths() {
+        assert_eq!(base_path("/spark/"), Ok("/spark".to_owned()));
+        assert!(base_path("spark").is_err() && base_path("/a\"b").is_err());
     }
 
     #[test]

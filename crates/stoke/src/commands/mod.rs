@@ -16,6 +16,7 @@ pub mod history;
 pub mod kept;
 pub mod kubeconfig;
 pub mod logs;
+pub mod open;
 pub mod operator;
 pub mod policy;
 pub mod ps;

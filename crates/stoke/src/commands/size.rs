@@ -2,9 +2,9 @@
 
 use stoke_insight::size::{DataSize, NodeShape, Options, SizeError, for_data, for_run};
 
-use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
+use crate::run_source::RunSource;
 use crate::terminal::Format;
 
 /// Arguments of `stoke size`.
@@ -66,7 +66,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
                         .fix("stoke size APPLICATION, or stoke size --data-size 1TB"),
                 );
             }
-            let asked = Asked {
+            let asked = RunSource {
                 application: arguments.application,
                 event_log: arguments.event_log,
                 bundle: None,

@@ -125,7 +125,7 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
                 Some(endpoint) => format!("object store {endpoint}"),
                 None => "object store does not answer".to_string(),
             });
-            terminal.out(format!("history {history}/api/v1/applications"));
+            terminal.out(format!("history {history}/"));
             terminal.out(format!("kubeconfig {}", directory.join("kubeconfig").display()));
         }
     }

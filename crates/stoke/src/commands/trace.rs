@@ -9,9 +9,9 @@ use stoke_insight::trace::exchange::{self, Answer, BadTarget};
 use stoke_insight::trace::{self, encode};
 use stoke_storage::HttpClient;
 
-use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
+use crate::run_source::RunSource;
 use crate::terminal::Format;
 
 /// Arguments of `stoke trace`.
@@ -20,7 +20,7 @@ use crate::terminal::Format;
 Sent again, a run gives the same spans with the same ids. docs/trace.md says what is in them.")]
 pub struct Arguments {
     #[command(flatten)]
-    asked: Asked,
+    asked: RunSource,
     /// Base address of the receiver, for example http://collector:4318
     #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     otlp: String,

@@ -54,10 +54,11 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.no_operator && !arguments.rules.is_empty() {
-        return Err(
-            Failure::input("stoke::operator::policies", "without an operator no one asks policies")
-                .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"),
-        );
+        return Err(Failure::input(
+            "stoke::operator::policies",
+            "without an operator policies are not evaluated",
+        )
+        .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"));
     }
     // Before anything runs that would have to be ended again.
     let policies = arguments.rules.load(Some(POLICIES))?;
@@ -223,7 +224,7 @@ fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mu
             ));
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
             terminal.out(format!("S3 object store {objects}  (s3a://{}; keys: stoke env)", object_store::BUCKET));
-            terminal.out(format!("history         {history}/api/v1/applications"));
+            terminal.out(format!("history         {history}/  (stoke open; status API: /api/v1)"));
             terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
             terminal.out("end it          stoke down");
         }

@@ -2,9 +2,9 @@
 
 use stoke_insight::whatif::{Plan, what_if};
 
-use crate::asked::Asked;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
+use crate::run_source::RunSource;
 use crate::terminal::Format;
 
 /// Arguments of `stoke what-if`.
@@ -13,7 +13,7 @@ use crate::terminal::Format;
 The recorded tasks are scheduled again; its own error on the recorded executors is told with the answer. docs/sizing.md says how.")]
 pub struct Arguments {
     #[command(flatten)]
-    asked: Asked,
+    asked: RunSource,
     /// Executors to think of
     #[arg(long, value_name = "N")]
     executors: u32,

@@ -31,6 +31,7 @@ mod insight;
 mod manifests;
 mod object_store;
 mod packages;
+mod pages;
 mod policies;
 mod published;
 mod quality;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         durability::trials(&context),
         object_store::trials(&context),
         packages::trials(&context),
+        pages::trials(&context),
         policies::trials(&context),
         published::trials(&context),
         quality::trials(&context),

@@ -144,5 +144,5 @@ fn refused(context: &Context) -> Result<(), Failed> {
     expect_parts(&text(&unknown), &["registries"])?;
     let nobody = run(&["up", "--detach", "--no-operator", "--policy-pack", "registries"])?;
     expect_code(&nobody, 2)?;
-    expect_parts(&text(&nobody), &["without an operator no one asks policies"])
+    expect_parts(&text(&nobody), &["without an operator policies are not evaluated"])
 }

@@ -130,7 +130,7 @@ pub fn parse(args: &[String], version: &SparkVersion) -> Result<CommandLine, Arg
         };
         line.accept(option, value)?;
     }
-    line.action = line.asked_action();
+    line.action = line.requested_action();
     line.warn_about_misplaced_options(version);
     Ok(line)
 }
@@ -177,7 +177,7 @@ impl CommandLine {
         Ok(())
     }
 
-    fn asked_action(&self) -> Action {
+    fn requested_action(&self) -> Action {
         if self.has("--version") {
             return Action::Version;
         }

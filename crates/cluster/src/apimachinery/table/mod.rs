@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::cells::{age, path_value};
-use super::crd::Column as CustomColumn;
+use super::custom::Column as CustomColumn;
 use super::resources::Resource;
 
 /// What a cell shows of an object, at a time.

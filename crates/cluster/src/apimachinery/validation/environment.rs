@@ -1,30 +1,11 @@
 //! Variables of containers and what they are filled from.
 
 use serde_json::Value;
+use stoke_model::kubernetes::fields;
 
 use super::{Complaints, entries, items, text, words};
 use crate::apimachinery::schema::Path;
 
-/// Fields of a pod that a variable can show.
-const SHOWN: &[&str] = &[
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-    "spec.nodeName",
-    "spec.serviceAccountName",
-    "status.hostIP",
-    "status.hostIPs",
-    "status.podIP",
-    "status.podIPs",
-];
-/// Fields of a pod that a file can show.
-pub(super) const FILES: &[&str] = &[
-    "metadata.annotations",
-    "metadata.labels",
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-];
 /// Fields of a pod that are known by name, shown or not.
 const KNOWN: &[&str] = &[
     "metadata.annotations",
@@ -100,7 +81,7 @@ fn check_source(variable: &Value, at: &Path<'_>, said: &mut Complaints) {
     let mut sources = 0;
     if source["fieldRef"].is_object() {
         sources += 1;
-        check_field(&source["fieldRef"], &at.field("fieldRef"), SHOWN, said);
+        check_field(&source["fieldRef"], &at.field("fieldRef"), fields::OF_VARIABLES, said);
     }
     if source["resourceFieldRef"].is_object() {
         sources += 1;

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
+use stoke_model::kubernetes::fields;
 
-use super::environment::{FILES, check_field, check_resource};
+use super::environment::{check_field, check_resource};
 use super::{Complaints, claim, is_empty, items, text, words};
 use crate::apimachinery::schema::Path;
 
@@ -150,7 +151,7 @@ fn check_items(source: &Value, at: &Path<'_>, said: &mut Complaints) {
 fn check_shown(item: &Value, at: &Path<'_>, said: &mut Complaints) {
     check_path(&item["path"], &at.field("path"), said);
     if item["fieldRef"].is_object() {
-        check_field(&item["fieldRef"], &at.field("fieldRef"), FILES, said);
+        check_field(&item["fieldRef"], &at.field("fieldRef"), fields::OF_FILES, said);
         if item["resourceFieldRef"].is_object() {
             let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
             said.invalid(at, "resource", detail);

@@ -4,6 +4,7 @@
 //! says what as a pure function; [`scale`] holds the arithmetic, [`revisions`] which ReplicaSet is which, [`status`] the conditions.
 //! It never touches a pod: that is the ReplicaSets' work.
 
+mod actions;
 mod decide;
 mod facts;
 pub(super) mod revisions;
@@ -26,7 +27,8 @@ use crate::apimachinery::selectors::LabelSelector;
 use crate::apimachinery::status::Status;
 use crate::registry::Registry;
 use crate::store::{Event, EventKind, Interest, Key, ResourceKey, Store};
-use decide::{Action, Observed, decide};
+use actions::Action;
+use decide::{Observed, decide};
 use facts::{Deployment, Set};
 use revisions::is_new;
 
@@ -214,7 +216,7 @@ impl Deployments {
             return Ok(());
         }
         Err(Status {
-            reason: "Collision".into(),
+            reason: "Collision",
             ..refusal
         })
     }

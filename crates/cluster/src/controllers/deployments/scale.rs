@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::Action;
+use super::actions::Action;
 use super::facts::{Deployment, Set};
 use super::revisions::{DESIRED, MAXIMUM};
 

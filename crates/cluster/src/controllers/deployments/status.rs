@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::decide::Decision;
+use super::actions::Decision;
 use super::facts::{Deployment, DeploymentStatus, Set};
 use crate::controllers::facts::{Condition, whole};
 

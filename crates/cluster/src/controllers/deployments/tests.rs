@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::decide::{Action, Decision, Observed, decide};
+use super::actions::{Action, Decision};
+use super::decide::{Observed, decide};
 use super::facts::{Deployment, Set};
 
 fn at(second: i64) -> Timestamp {

@@ -77,6 +77,11 @@ impl Dependency {
     }
 }
 
+/// Reads an archive for nothing but its reading.
+pub(crate) fn read_archive(file: &File) {
+    archives::read(file, &["4.1.4".to_owned()], &mut Found::default());
+}
+
 /// What readers have found so far.
 #[derive(Debug, Default)]
 struct Found {

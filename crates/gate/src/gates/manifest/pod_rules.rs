@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use stoke_diagnostics::{Diagnostic, Place, Severity};
 use stoke_model::cron::Schedule;
 use stoke_model::distribution;
-use stoke_model::kubernetes::{self, Release};
+use stoke_model::kubernetes::{self, Release, fields};
 use stoke_model::manifest::{Document, Node, join, join_index, nearest};
 use stoke_model::schema;
 
@@ -44,20 +44,6 @@ const OF_ROLE: [(&str, &str); 12] = [
 const ROLES: [&str; 3] = ["driver", "executor", "server"];
 /// What `ServiceType` may be.
 const SERVICE_TYPES: [&str; 4] = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"];
-/// What `fieldRef` may name, beside single labels and annotations.
-const FIELDS: [&str; 11] = [
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-    "metadata.labels",
-    "metadata.annotations",
-    "spec.nodeName",
-    "spec.serviceAccountName",
-    "status.hostIP",
-    "status.hostIPs",
-    "status.podIP",
-    "status.podIPs",
-];
 
 /// What is wrong with the pods that a document has or makes.
 pub(super) fn look(document: &Document, release: Release) -> Vec<Diagnostic> {
@@ -326,12 +312,18 @@ impl<'a> Rules<'a> {
             let single = ["metadata.labels['", "metadata.annotations['"]
                 .iter()
                 .any(|begin| text.starts_with(begin) && text.ends_with("']"));
-            if FIELDS.contains(&text) || single {
+            if fields::OF_VARIABLES.contains(&text) || single {
                 continue;
             }
             let path = format!("{}.valueFrom.fieldRef.fieldPath", join_index(&join(path, "env"), index));
             let message = format!("a variable cannot be the pod's field `{text}`: the pod is refused");
-            self.say("bad-value", node.place, &path, message, one_of(text, &FIELDS));
+            self.say(
+                "bad-value",
+                node.place,
+                &path,
+                message,
+                one_of(text, fields::OF_VARIABLES),
+            );
         }
     }
 

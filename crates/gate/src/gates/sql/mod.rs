@@ -41,7 +41,7 @@ struct Text {
 
 /// What the grammars say of a statement.
 #[derive(Default)]
-struct Said<'g> {
+struct Reading<'g> {
     /// Where, and what.
     wrong: Vec<(usize, String)>,
     /// Where reading was given up, and why.
@@ -224,7 +224,7 @@ impl Look<'_> {
     }
 
     fn at(&self, text: &Text, tokens: &[Token]) -> Judged {
-        let Said {
+        let Reading {
             mut wrong,
             parsed,
             unread,
@@ -284,7 +284,7 @@ impl Judged {
 }
 
 /// What a job says of a key of the configuration; none where it does not name it. What a program sets may hold for some of the statements only.
-fn said_of(job: &Job, key: &str) -> Option<Set> {
+fn value_of(job: &Job, key: &str) -> Option<Set> {
     let mut said: Option<Set> = None;
     for file in &job.files {
         let for_all = matches!(file.kind, Kind::Manifest { .. } | Kind::Properties);
@@ -346,7 +346,7 @@ impl Grammars {
         let switches: Vec<&'static str> = stoke_sql::SWITCHES.into_iter().filter(named).collect();
         let set: Vec<(&str, Set)> = [stoke_sql::DOUBLE_QUOTED, stoke_sql::ANSI]
             .into_iter()
-            .filter_map(|key| Some((key, said_of(job, key)?)))
+            .filter_map(|key| Some((key, value_of(job, key)?)))
             .collect();
         for version in versions {
             // A patch release does not change the grammar.
@@ -370,8 +370,8 @@ impl Grammars {
     }
 
     /// What is wrong with a statement, by the versions that say so; and its tree as the first of them has it.
-    fn read(&self, text: &Text, tokens: &[Token]) -> Said<'_> {
-        let mut said = Said::default();
+    fn read(&self, text: &Text, tokens: &[Token]) -> Reading<'_> {
+        let mut said = Reading::default();
         let Some((from, written)) = text.statement(tokens) else {
             return said;
         };
@@ -483,7 +483,7 @@ fn of_python(file: &File, findings: &mut Vec<Diagnostic>) -> Vec<Text> {
             let message = "this is not valid Python from here on; SQL in it cannot be determined";
             findings.push(
                 Diagnostic::at(Severity::Error, "python-syntax", &file.source, place, "", message)
-                    .with_fix("`python3 -m py_compile FILE` tells what Python says of it"),
+                    .with_fix("`python3 -m py_compile FILE` shows Python's error"),
             );
             Vec::new()
         }

@@ -20,7 +20,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         let files: usize = suites.iter().map(|suite| suite.files).sum();
         return match files {
             0 => Looked::default(),
-            _ => Looked::not_asked(Gate::Tests),
+            _ => Looked::not_requested(Gate::Tests),
         };
     };
     let mut findings = Vec::new();

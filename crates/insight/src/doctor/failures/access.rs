@@ -3,7 +3,7 @@
 use stoke_model::waiting::refused::{self, quota_fix};
 
 use super::class::{Class, END, NONE_COME, THROWN, class, words};
-use super::texts::{TextRule, Told, hurts};
+use super::texts::{Match, TextRule, hurts};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
 
@@ -73,11 +73,11 @@ pub(super) static CLASSES: [&Class; 7] = [
 
 /// Its rules over texts.
 pub(super) const RULES: &[TextRule] = &[
-    hurts(&QUOTA_EXCEEDED, &[&["exceeded quota"], &["failed quota"]], |told| {
-        Some(quota(told.line, told.context.namespace()))
+    hurts(&QUOTA_EXCEEDED, &[&["exceeded quota"], &["failed quota"]], |matched| {
+        Some(quota(matched.line, matched.context.namespace()))
     }),
-    hurts(&POD_SECURITY, &[&["violates PodSecurity"]], |told| {
-        Some(pod_security(told.line))
+    hurts(&POD_SECURITY, &[&["violates PodSecurity"]], |matched| {
+        Some(pod_security(matched.line))
     }),
     hurts(
         &LIMIT_RANGE,
@@ -85,7 +85,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["is forbidden", "usage per "],
             &["must be less than or equal to", "limit"],
         ],
-        |told| told.line.contains("usage per").then(|| limit_range(told.line)),
+        |matched| matched.line.contains("usage per").then(|| limit_range(matched.line)),
     ),
     hurts(
         &ADMISSION_DENIED,
@@ -94,15 +94,15 @@ pub(super) const RULES: &[TextRule] = &[
             &["failed calling webhook"],
             &["ValidatingAdmissionPolicy", "denied request"],
         ],
-        |told| Some(admission(told.line)),
+        |matched| Some(admission(matched.line)),
     ),
     hurts(
         &SERVICE_ACCOUNT_MISSING,
         &[&["error looking up service account"], &["serviceaccount", "not found"]],
-        |told| Some(service_account(told.line, told.context.namespace())),
+        |matched| Some(service_account(matched.line, matched.context.namespace())),
     ),
-    hurts(&RBAC_DENIED, &[&["is forbidden", "cannot"]], |told| {
-        rbac(told.line, told.context.namespace())
+    hurts(&RBAC_DENIED, &[&["is forbidden", "cannot"]], |matched| {
+        rbac(matched.line, matched.context.namespace())
     }),
     hurts(
         &RBAC_DENIED,
@@ -112,12 +112,13 @@ pub(super) const RULES: &[TextRule] = &[
     hurts(
         &POD_INVALID,
         &[&["Pod ", " is invalid: "], &["Pod \\\"", "is invalid"]],
-        |told| {
-            let why = after(told.line, "is invalid: ").map(|why| why.split(". Received status").next().unwrap_or(why));
+        |matched| {
+            let why =
+                after(matched.line, "is invalid: ").map(|why| why.split(". Received status").next().unwrap_or(why));
             Some((
                 format!(
                     "The API server refused a pod as invalid: {}",
-                    short(why.unwrap_or(told.line), 250)
+                    short(why.unwrap_or(matched.line), 250)
                 ),
                 words("correct the field it names in the manifest or in the pod template"),
             ))
@@ -287,11 +288,11 @@ pub(super) fn rbac(line: &str, namespace: &str) -> Option<(String, Fix)> {
     ))
 }
 
-fn unnamed_rbac(told: &Told<'_>) -> Option<(String, Fix)> {
-    let rest = after(told.line, "POST at: ")
-        .or_else(|| after(told.line, "GET at: "))
-        .unwrap_or(told.line);
-    let namespace = told.context.namespace();
+fn unnamed_rbac(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let rest = after(matched.line, "POST at: ")
+        .or_else(|| after(matched.line, "GET at: "))
+        .unwrap_or(matched.line);
+    let namespace = matched.context.namespace();
     Some((
         format!(
             "The driver's ServiceAccount may not do what Spark needs: {}",

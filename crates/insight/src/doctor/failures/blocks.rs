@@ -11,7 +11,7 @@ const WIDTH: usize = 64 << 10;
 /// Where a text comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// What ended the driver: an exception no one caught.
+    /// What ended the driver: an uncaught exception.
     Final,
     /// A task, stage or query that failed; whether its failure ended the job.
     Run {
@@ -19,7 +19,7 @@ pub(super) enum Origin {
         ended_job: bool,
     },
     /// What the operator or the kubelet said about the end.
-    Told,
+    Match,
     /// Any other message of the driver's log.
     Driver,
     /// A message of an executor's log.
@@ -113,7 +113,7 @@ pub(super) fn blocks(facts: &Facts) -> Vec<Block> {
     blocks.sort_by_key(|block| match block.origin {
         Origin::Final => 0,
         Origin::Run { ended_job: true } => 1,
-        Origin::Told => 2,
+        Origin::Match => 2,
         Origin::Run { ended_job: false } => 3,
         Origin::Driver => 4,
         Origin::Executor => 5,
@@ -182,15 +182,15 @@ fn of_cluster(facts: &Facts, blocks: &mut Vec<Block>) {
     let Some(cluster) = &facts.cluster else { return };
     let block = |place: String, executor, text: &str| Block {
         place,
-        origin: Origin::Told,
+        origin: Origin::Match,
         level: Level::Error,
         executor,
         text: text.to_owned(),
         line: 0,
         source: String::new(),
     };
-    let told = &cluster.application["status"]["applicationState"]["errorMessage"];
-    if let Some(text) = told.as_str().filter(|text| !text.is_empty()) {
+    let matched = &cluster.application["status"]["applicationState"]["errorMessage"];
+    if let Some(text) = matched.as_str().filter(|text| !text.is_empty()) {
         blocks.push(block("status.applicationState.errorMessage".into(), None, text));
     }
     for pod in &cluster.pods {

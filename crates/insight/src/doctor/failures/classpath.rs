@@ -5,7 +5,7 @@ use stoke_model::distribution;
 
 use super::class::{Class, END, THROWN, class, patch, words};
 use super::context::Context;
-use super::texts::{TextRule, Told, ends};
+use super::texts::{Match, TextRule, ends};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
 
@@ -99,10 +99,10 @@ pub(super) const RULES: &[TextRule] = &[
             &["PYTHON_VERSION_MISMATCH"],
             &["Python in worker has different version"],
         ],
-        |told| {
-            let worker = between(told.line, "different version", " than")
-                .or_else(|| between(told.line, "different version: ", " "));
-            let driver = between(told.line, "driver ", ", ").or_else(|| after(told.line, "driver: "));
+        |matched| {
+            let worker = between(matched.line, "different version", " than")
+                .or_else(|| between(matched.line, "different version: ", " "));
+            let driver = between(matched.line, "driver ", ", ").or_else(|| after(matched.line, "driver: "));
             let versions = match (worker, driver) {
                 (Some(worker), Some(driver)) => {
                     format!(" ({} in the executors, {} in the driver)", clean(worker), clean(driver))
@@ -117,8 +117,8 @@ pub(super) const RULES: &[TextRule] = &[
             ))
         },
     ),
-    ends(&JAVA_MISMATCH, &[&["UnsupportedClassVersionError"]], |told| {
-        let number = |mark| after(told.line, mark).and_then(crate::text::leading_number);
+    ends(&JAVA_MISMATCH, &[&["UnsupportedClassVersionError"]], |matched| {
+        let number = |mark| after(matched.line, mark).and_then(crate::text::leading_number);
         let java = |version: i64| version - 44;
         let has = number("class file version ").map(java);
         let up_to = number("class file versions up to ").map(java);
@@ -126,7 +126,7 @@ pub(super) const RULES: &[TextRule] = &[
             (Some(has), Some(up_to)) => format!("A class was compiled for Java {has}, and Java {up_to} is to run it"),
             _ => format!(
                 "A class was compiled for a newer Java than is to run it: {}",
-                short(told.line, 200)
+                short(matched.line, 200)
             ),
         };
         Some((
@@ -139,8 +139,8 @@ pub(super) const RULES: &[TextRule] = &[
     ends(
         &PACKAGE_UNRESOLVED,
         &[&["unresolved dependency"], &["Server access error at url"]],
-        |told| {
-            let what = after(told.line, "unresolved dependency: ").unwrap_or(told.line);
+        |matched| {
+            let what = after(matched.line, "unresolved dependency: ").unwrap_or(matched.line);
             let what = what.trim_end_matches(']');
             Some((
                 format!("A package cannot be fetched: {}", short(what, 200)),
@@ -160,8 +160,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["IncompatibleClassChangeError", "scala"],
             &["AbstractMethodError", "scala"],
         ],
-        |told| {
-            let version = told.context.spark_version();
+        |matched| {
+            let version = matched.context.spark_version();
             let has = match version.split('.').next() {
                 Some("3") => format!("Spark {version} has, which is 2.12 (unless the image says otherwise)"),
                 Some("4") => format!("Spark {version} has, which is 2.13"),
@@ -170,7 +170,7 @@ pub(super) const RULES: &[TextRule] = &[
             Some((
                 format!(
                     "A jar was built for another Scala than {has}: {}",
-                    short(told.line, 160)
+                    short(matched.line, 160)
                 ),
                 words(
                     "take the artefacts with the suffix of that Scala (_2.12 or _2.13), and build the application with it",
@@ -181,8 +181,8 @@ pub(super) const RULES: &[TextRule] = &[
     ends(
         &CLASS_INCOMPATIBLE,
         &[&["local class incompatible", "serialVersionUID"]],
-        |told| {
-            let class = between(told.line, "InvalidClassException: ", ";").unwrap_or("a class");
+        |matched| {
+            let class = between(matched.line, "InvalidClassException: ", ";").unwrap_or("a class");
             Some((
                 format!("Driver and executors have different versions of {class}"),
                 words(
@@ -200,10 +200,10 @@ pub(super) const RULES: &[TextRule] = &[
             &["IncompatibleClassChangeError"],
             &["IllegalAccessError: class"],
         ],
-        |told| {
-            let missing = between(told.line, "Error: '", "'").or_else(|| after(told.line, "Error: "));
+        |matched| {
+            let missing = between(matched.line, "Error: '", "'").or_else(|| after(matched.line, "Error: "));
             if missing.is_some_and(|missing| missing.contains("org.apache.spark.")) {
-                let version = told.context.spark_version();
+                let version = matched.context.spark_version();
                 return Some((
                     format!(
                         "A jar was compiled against another version of Spark than runs it{}: {}",
@@ -212,7 +212,7 @@ pub(super) const RULES: &[TextRule] = &[
                         } else {
                             format!(" ({version})")
                         },
-                        short(told.line, 200)
+                        short(matched.line, 200)
                     ),
                     words(
                         "build the application for this Spark and its Scala (scope provided), take connectors in the version made for it, or run the Spark it was built for (spec.image, spec.sparkVersion)",
@@ -222,7 +222,7 @@ pub(super) const RULES: &[TextRule] = &[
             Some((
                 format!(
                     "Code was compiled against another version of a library than is loaded: {}",
-                    short(told.line, 200)
+                    short(matched.line, 200)
                 ),
                 words(
                     "find who brings the other version (spark-submit --verbose lists the jars): leave out of your jar what Spark brings (scope provided), shade what must differ, and take connectors in the version built for this Spark",
@@ -253,10 +253,10 @@ pub(super) const RULES: &[TextRule] = &[
             &["Failed to find data source"],
             &["DATA_SOURCE_NOT_FOUND"],
         ],
-        |told| {
-            let class = after(told.line, "ClassNotFoundException: ")
-                .or_else(|| after(told.line, "NoClassDefFoundError: "))
-                .or_else(|| after(told.line, "data source: "))
+        |matched| {
+            let class = after(matched.line, "ClassNotFoundException: ")
+                .or_else(|| after(matched.line, "NoClassDefFoundError: "))
+                .or_else(|| after(matched.line, "data source: "))
                 .map(|rest| rest.split([' ', ';']).next().unwrap_or(rest).replace('/', "."));
             let class = class.filter(|class| !class.is_empty())?;
             Some((
@@ -274,9 +274,9 @@ pub(super) const RULES: &[TextRule] = &[
             &["ModuleNotFoundError: No module named"],
             &["ImportError: No module named"],
         ],
-        |told| {
-            let module = between(told.line, "'", "'").unwrap_or("?");
-            let where_ = match told.block.text.contains("worker.py") {
+        |matched| {
+            let module = between(matched.line, "'", "'").unwrap_or("?");
+            let where_ = match matched.block.text.contains("worker.py") {
                 true => "the executors' Python",
                 false => "the driver's Python",
             };
@@ -403,11 +403,11 @@ const CONNECTORS: [Connector; 11] = [
 ];
 
 /// The package a missing class, data source or scheme belongs to.
-fn package(told: &Told<'_>) -> Option<(String, Fix)> {
-    let line = told.line;
+fn package(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let line = matched.line;
     let fits = |connector: &&Connector| connector.words.iter().any(|word| line.contains(word));
     let connector = CONNECTORS.iter().find(fits)?;
-    let versions = versions(told.context);
+    let versions = versions(matched.context);
     let coordinates = (connector.coordinates)(&versions);
     let cause = format!("{} is not on the class path: {}", connector.name, short(line, 160));
     if coordinates.ends_with(":VERSION") {
@@ -417,7 +417,7 @@ fn package(told: &Told<'_>) -> Option<(String, Fix)> {
         );
         return Some((cause, words(text)));
     }
-    let mut packages: Vec<serde_json::Value> = told
+    let mut packages: Vec<serde_json::Value> = matched
         .context
         .spec("/deps/packages")
         .and_then(|list| list.as_array())

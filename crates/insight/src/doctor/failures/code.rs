@@ -1,7 +1,7 @@
 //! The application's own code: exceptions of Python and of the JVM, with the user's own line.
 
 use super::class::{Class, END, class, words};
-use super::texts::{TextRule, Told, ends};
+use super::texts::{Match, TextRule, ends};
 use crate::doctor::Fix;
 use crate::text::short;
 
@@ -70,7 +70,7 @@ pub(super) const RULES: &[TextRule] = &[
         Some((
             "A task failed on every executor it could run on, and all of them are excluded".into(),
             words(
-                "the failures of that task tell why; where they are the executors' fault, exclude later: spark.excludeOnFailure.task.maxTaskAttemptsPerNode",
+                "the failures of that task say why; where they are the executors' fault, exclude later: spark.excludeOnFailure.task.maxTaskAttemptsPerNode",
             ),
         ))
     }),
@@ -81,8 +81,10 @@ pub(super) const RULES: &[TextRule] = &[
             &["CONTEXT_ONLY_VALID_ON_DRIVER"],
             &["CONTEXT_UNAVAILABLE_FOR_REMOTE_CLIENT"],
         ],
-        |told| {
-            let line = python(&told.block.text).map(|thrown| thrown.at()).unwrap_or_default();
+        |matched| {
+            let line = python(&matched.block.text)
+                .map(|thrown| thrown.at())
+                .unwrap_or_default();
             Some((
                 format!("A function that runs in tasks uses the SparkContext, the session or an RDD{line}"),
                 words(
@@ -100,11 +102,13 @@ pub(super) const RULES: &[TextRule] = &[
             &["TypeError: cannot pickle"],
             &["object not serializable"],
         ],
-        |told| {
-            let what = between_quotes(told)
+        |matched| {
+            let what = between_quotes(matched)
                 .map(|what| format!(" ({what})"))
                 .unwrap_or_default();
-            let line = python(&told.block.text).map(|thrown| thrown.at()).unwrap_or_default();
+            let line = python(&matched.block.text)
+                .map(|thrown| thrown.at())
+                .unwrap_or_default();
             Some((
                 format!("A function sent to the executors refers to something that cannot be serialized{what}{line}"),
                 words(
@@ -128,19 +132,19 @@ pub(super) const RULES: &[TextRule] = &[
         ],
         jvm_exception,
     ),
-    ends(&JOB_ABORTED, &[&["Job aborted"], &["aborting job"]], |told| {
+    ends(&JOB_ABORTED, &[&["Job aborted"], &["aborting job"]], |matched| {
         Some((
-            format!("A job was aborted: {}", short(told.line, 200)),
-            words("the last failures of its task tell why: see the executor's log"),
+            format!("A job was aborted: {}", short(matched.line, 200)),
+            words("the last failures of its task say why: see the executor's log"),
         ))
     }),
 ];
 
-fn between_quotes(told: &Told<'_>) -> Option<String> {
-    let line = told
+fn between_quotes(matched: &Match<'_>) -> Option<String> {
+    let line = matched
         .block
         .line_with(&["Serialization stack"])
-        .or_else(|| told.block.line_with(&["cannot pickle"]))?;
+        .or_else(|| matched.block.line_with(&["cannot pickle"]))?;
     let what = crate::text::between(line, "'", "'")?;
     Some(what.to_owned())
 }
@@ -169,32 +173,32 @@ impl Thrown {
     }
 }
 
-fn python_exception(told: &Told<'_>) -> Option<(String, Fix)> {
-    let thrown = python(&told.block.text)?;
+fn python_exception(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let thrown = python(&matched.block.text)?;
     // A py4j error carries the JVM's: that one is the cause, unless it carries a worker's traceback in turn.
     if thrown.what.contains("Py4JJavaError")
-        && let Some(inner) = jvm(&told.block.text)
+        && let Some(inner) = jvm(&matched.block.text)
     {
         let line = thrown.user_line.clone().or_else(|| inner.user_line.clone());
-        let told = Thrown {
+        let matched = Thrown {
             what: inner.what,
             user_line: line,
             code: thrown.code,
         };
         return Some((
-            format!("An exception ended the application: {}{}", told.what, told.at()),
-            code_fix(&told),
+            format!("An exception ended the application: {}{}", matched.what, matched.at()),
+            code_fix(&matched),
         ));
     }
-    let place = match told.block.text.contains("PythonException") {
+    let place = match matched.block.text.contains("PythonException") {
         true => "A Python function failed in a task",
         false => "The Python script failed",
     };
     Some((format!("{place}: {}{}", thrown.what, thrown.at()), code_fix(&thrown)))
 }
 
-fn jvm_exception(told: &Told<'_>) -> Option<(String, Fix)> {
-    let thrown = jvm(&told.block.text)?;
+fn jvm_exception(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let thrown = jvm(&matched.block.text)?;
     Some((
         format!("An exception ended the application: {}{}", thrown.what, thrown.at()),
         code_fix(&thrown),

@@ -3,7 +3,7 @@
 use super::class::{Class, END, NONE_COME, THROWN, class, words};
 use super::code;
 use super::conditions::EXTERNAL;
-use super::texts::{TextRule, Told, ends};
+use super::texts::{Match, TextRule, ends};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
 
@@ -136,7 +136,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["Signature not yet current"],
             &["oken used before issued"],
         ],
-        |told| Some(clock(told)),
+        |matched| Some(clock(matched)),
     ),
     ends(
         &TLS_REFUSED,
@@ -153,7 +153,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["SSLHandshakeException"],
             &["SSLPeerUnverifiedException"],
         ],
-        |told| Some(tls(told)),
+        |matched| Some(tls(matched)),
     ),
     ends(
         &KERBEROS_REFUSED,
@@ -171,7 +171,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["SIMPLE authentication is not enabled"],
             &["Client cannot authenticate via:", "KERBEROS"],
         ],
-        |told| Some(kerberos(told)),
+        |matched| Some(kerberos(matched)),
     ),
     ends(
         &UNAUTHORIZED,
@@ -199,7 +199,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["Beginning offset", "is after the ending offset"],
             &["start offset", "is greater than the resolved end offset"],
         ],
-        |told| Some(offsets(told)),
+        |matched| Some(offsets(matched)),
     ),
     ends(
         &KAFKA_TOPIC,
@@ -207,8 +207,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["UnknownTopicOrPartitionException"],
             &["This server does not host this topic-partition"],
         ],
-        |told| {
-            let topic = crate::text::between(&told.block.text, "subscribe=", ",").map(str::to_owned);
+        |matched| {
+            let topic = crate::text::between(&matched.block.text, "subscribe=", ",").map(str::to_owned);
             let named = topic.map(|topic| format!(" {topic}")).unwrap_or_default();
             Some((
                 format!("The Kafka topic{named} does not exist at the brokers that were asked"),
@@ -228,9 +228,9 @@ pub(super) const RULES: &[TextRule] = &[
             &["Not authorized to access topics"],
             &["Not authorized to access group"],
         ],
-        |told| {
+        |matched| {
             Some((
-                format!("Kafka refuses the application: {}", short(exception(told.line), 200)),
+                format!("Kafka refuses the application: {}", short(exception(matched.line), 200)),
                 words(
                     "correct kafka.sasl.jaas.config, kafka.sasl.mechanism and kafka.security.protocol, or have the user allowed to read (write) the topic and to use the group (kafka.group.id, groupIdPrefix)",
                 ),
@@ -264,9 +264,12 @@ pub(super) const RULES: &[TextRule] = &[
             &["The server requested password-based authentication"],
             &["The server requested SCRAM-based authentication"],
         ],
-        |told| {
+        |matched| {
             Some((
-                format!("The database refuses the login: {}", short(exception(told.line), 200)),
+                format!(
+                    "The database refuses the login: {}",
+                    short(exception(matched.line), 200)
+                ),
                 words(
                     "correct user and password of the source (from a Secret: spec.driver.envSecretKeyRefs and the executor's), and have the database let that user in from the addresses of pods",
                 ),
@@ -282,11 +285,11 @@ pub(super) const RULES: &[TextRule] = &[
             &["ORA-12505"],
             &["ORA-12514"],
         ],
-        |told| {
+        |matched| {
             Some((
                 format!(
                     "The database of the JDBC address does not exist: {}",
-                    short(exception(told.line), 200)
+                    short(exception(matched.line), 200)
                 ),
                 words("correct the database's name in the JDBC address, or make it"),
             ))
@@ -301,17 +304,17 @@ pub(super) const RULES: &[TextRule] = &[
             &["SQLException: ORA-"],
             &["SnowflakeSQLException: "],
         ],
-        |told| {
-            let line = code::python(&told.block.text)
+        |matched| {
+            let line = code::python(&matched.block.text)
                 .map(|thrown| thrown.at())
                 .unwrap_or_default();
             Some((
                 format!(
                     "The database refuses the statement: {}{line}",
-                    short(exception(told.line), 220)
+                    short(exception(matched.line), 220)
                 ),
                 words(
-                    "the database's message tells why: correct the table or the query of the source (dbtable, query), or have the user given the right it lacks",
+                    "the database's message says why: correct the table or the query of the source (dbtable, query), or have the user given the right it lacks",
                 ),
             ))
         },
@@ -331,11 +334,11 @@ pub(super) const RULES: &[TextRule] = &[
             &["sts:AssumeRoleWithWebIdentity"],
             &["is not authorized to perform: sts:AssumeRole"],
         ],
-        |told| {
+        |matched| {
             Some((
                 format!(
                     "The store refuses the application: {}",
-                    short(exception(told.line), 250)
+                    short(exception(matched.line), 250)
                 ),
                 words(
                     "give the identity of the pods the role it lacks at the store (Azure: Storage Blob Data Contributor; Google: storage.objectAdmin; AWS: the trust policy of the role must name this ServiceAccount), and see that the pods use that identity (ServiceAccount, its annotations, the Secret with the key)",
@@ -354,8 +357,8 @@ fn exception(line: &str) -> &str {
     }
 }
 
-fn clock(told: &Told<'_>) -> (String, Fix) {
-    let text = &told.block.text;
+fn clock(matched: &Match<'_>) -> (String, Fix) {
+    let text = &matched.block.text;
     let has = |words: &str| text.contains(words);
     let not_before = || after(text, "NotBefore: ").map(|at| at.lines().next().unwrap_or(at).trim().to_owned());
     let (who, and) = if has("RequestTimeTooSkewed")
@@ -393,8 +396,8 @@ fn clock(told: &Told<'_>) -> (String, Fix) {
     )
 }
 
-fn tls(told: &Told<'_>) -> (String, Fix) {
-    let text = &told.block.text;
+fn tls(matched: &Match<'_>) -> (String, Fix) {
+    let text = &matched.block.text;
     let has = |words: &str| text.contains(words);
     let trust = "add the authority's certificate to a trust store that the pods mount, and name it in spec.driver.javaOptions and spec.executor.javaOptions: -Djavax.net.ssl.trustStore=… -Djavax.net.ssl.trustStorePassword=…";
     let (why, fix) = if has("CertificateExpiredException") || has("NotAfter: ") {
@@ -429,7 +432,7 @@ fn tls(told: &Told<'_>) -> (String, Fix) {
         )
     } else {
         (
-            format!("the handshake failed: {}", short(exception(told.line), 160)),
+            format!("the handshake failed: {}", short(exception(matched.line), 160)),
             format!(
                 "see which versions and ciphers of TLS the server takes and whether it wants a client's certificate; if it is the authority, {trust}"
             ),
@@ -438,8 +441,8 @@ fn tls(told: &Told<'_>) -> (String, Fix) {
     (format!("A server cannot be talked to by TLS: {why}"), words(fix))
 }
 
-fn kerberos(told: &Told<'_>) -> (String, Fix) {
-    let text = &told.block.text;
+fn kerberos(matched: &Match<'_>) -> (String, Fix) {
+    let text = &matched.block.text;
     let has = |words: &str| text.contains(words);
     let principal = between(text, "principal: ", " ").or_else(|| between(text, "for principal ", " "));
     let principal = principal
@@ -482,15 +485,15 @@ fn kerberos(told: &Told<'_>) -> (String, Fix) {
     )
 }
 
-fn offsets(told: &Told<'_>) -> (String, Fix) {
-    let text = &told.block.text;
+fn offsets(matched: &Match<'_>) -> (String, Fix) {
+    let text = &matched.block.text;
     let at = after(text, "FetchPosition{offset=").and_then(crate::text::leading_number);
     let partition = between(text, "out of range for partition ", "\n").or_else(|| between(text, "partition ", " "));
     let what = match (at, partition) {
         (Some(at), Some(partition)) => format!(" (offset {at} of {})", partition.trim_end_matches(['.', ','])),
         _ => String::new(),
     };
-    if let Some(beyond) = after(told.line, "start offset ").or_else(|| after(told.line, "Beginning offset ")) {
+    if let Some(beyond) = after(matched.line, "start offset ").or_else(|| after(matched.line, "Beginning offset ")) {
         return (
             format!(
                 "The offsets that were asked for are not in Kafka: offset {}",
@@ -509,8 +512,8 @@ fn offsets(told: &Told<'_>) -> (String, Fix) {
     )
 }
 
-fn kafka(told: &Told<'_>) -> Option<(String, Fix)> {
-    let text = &told.block.text;
+fn kafka(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let text = &matched.block.text;
     let has = |words: &str| text.contains(words);
     let kafka = has("kafka");
     if has("Failed to construct") || has("Failed to create") {
@@ -522,7 +525,7 @@ fn kafka(told: &Told<'_>) -> Option<(String, Fix)> {
     }
     kafka.then(|| {
         (
-            format!("Kafka's brokers do not answer: {}", short(exception(told.line), 160)),
+            format!("Kafka's brokers do not answer: {}", short(exception(matched.line), 160)),
             words(
                 "see that kafka.bootstrap.servers is right and that pods of this namespace reach it and every broker by the name it advertises (advertised.listeners); a broker that wants TLS or SASL does not answer without (kafka.security.protocol)",
             ),

@@ -68,13 +68,13 @@ impl<'a> Context<'a> {
                 .as_str()
                 .map(str::to_owned)
         };
-        let told = || {
+        let matched = || {
             let line = self.facts.driver_log()?.find(&["Running Spark version "])?;
             after(&line.text, "Running Spark version ").map(|version| version.trim().to_owned())
         };
         run.filter(|version| !version.is_empty())
             .or_else(manifest)
-            .or_else(told)
+            .or_else(matched)
             .unwrap_or_default()
     }
 
@@ -110,7 +110,7 @@ impl<'a> Context<'a> {
             Outcome::Failed => true,
             Outcome::Running if block.origin == Origin::Driver => block.level != Level::Info && self.starves(),
             Outcome::Succeeded | Outcome::Running => {
-                matches!(block.origin, Origin::Run { .. } | Origin::Told | Origin::Executor)
+                matches!(block.origin, Origin::Run { .. } | Origin::Match | Origin::Executor)
             }
         }
     }
@@ -120,7 +120,7 @@ impl<'a> Context<'a> {
         let ended = self.failed()
             && matches!(
                 block.origin,
-                Origin::Final | Origin::Run { ended_job: true } | Origin::Told
+                Origin::Final | Origin::Run { ended_job: true } | Origin::Match
             );
         ended || block.origin == Origin::Driver && self.starves()
     }

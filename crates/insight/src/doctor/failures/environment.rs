@@ -2,7 +2,7 @@
 
 use super::class::{Class, END, LOST, THROWN, class, words};
 use super::code;
-use super::texts::{TextRule, Told, ends, hurts};
+use super::texts::{Match, TextRule, ends, hurts};
 use crate::doctor::Fix;
 use crate::text::{after, between, leading_number, short};
 
@@ -34,7 +34,7 @@ static PYTHON_RESULT: Class = class(
 static OPEN_FILES: Class = class(
     "too-many-open-files",
     792,
-    "a process may have so many files and connections open at once (ulimit -n); a shuffle opens a file for each of its partitions and cores",
+    "the number of files and connections a process may have open is limited (ulimit -n); a shuffle opens a file for each of its partitions and cores",
     "https://spark.apache.org/docs/latest/configuration.html#shuffle-behavior",
     &[
         END,
@@ -93,9 +93,9 @@ pub(super) const RULES: &[TextRule] = &[
             &["Cannot run program \"", "No such file or directory"],
             &["env: ", "python", "No such file or directory"],
         ],
-        |told| {
+        |matched| {
             let program =
-                between(told.line, "Cannot run program \"", "\"").or_else(|| between(told.line, "env: ", ":"));
+                between(matched.line, "Cannot run program \"", "\"").or_else(|| between(matched.line, "env: ", ":"));
             let program = program.unwrap_or("python3").trim_matches(['\'', '‘', '’']);
             program.contains("python").then(|| {
                 (
@@ -125,10 +125,10 @@ pub(super) const RULES: &[TextRule] = &[
             &["AttributeError: module 'pyarrow' has no attribute"],
             &["No module named 'distutils'"],
         ],
-        |told| {
+        |matched| {
             // Spark's own frames lack names of pandas as well.
-            let of_frame = told.line.contains("object has no attribute");
-            (!of_frame || told.block.text.contains("/pandas/")).then(|| package_version(told))
+            let of_frame = matched.line.contains("object has no attribute");
+            (!of_frame || matched.block.text.contains("/pandas/")).then(|| package_version(matched))
         },
     ),
     ends(
@@ -145,10 +145,10 @@ pub(super) const RULES: &[TextRule] = &[
             &["pyarrow.lib.ArrowTypeError"],
             &["pyarrow.lib.ArrowInvalid"],
         ],
-        |told| {
+        |matched| {
             // PyArrow says the same of files that the application reads with it.
-            let by_arrow = told.line.contains("pyarrow.lib.");
-            (!by_arrow || told.block.text.contains("/pandas/serializers.py")).then(|| result(told))
+            let by_arrow = matched.line.contains("pyarrow.lib.");
+            (!by_arrow || matched.block.text.contains("/pandas/serializers.py")).then(|| result(matched))
         },
     ),
     hurts(&OPEN_FILES, &[&["Too many open files"], &["open files limit"]], |_| {
@@ -162,8 +162,8 @@ pub(super) const RULES: &[TextRule] = &[
     ends(
         &MESSAGE_TOO_LARGE,
         &[&["exceeds max allowed: spark.rpc.message.maxSize"]],
-        |told| {
-            let bytes = between(told.line, " was ", " bytes").and_then(leading_number);
+        |matched| {
+            let bytes = between(matched.line, " was ", " bytes").and_then(leading_number);
             let size = bytes
                 .map(|bytes| format!(" of {} MiB", bytes >> 20))
                 .unwrap_or_default();
@@ -200,13 +200,13 @@ pub(super) const RULES: &[TextRule] = &[
             &["PermissionError: [Errno 13]"],
             &["IOException: Permission denied"],
         ],
-        |told| Some(permission(told)),
+        |matched| Some(permission(matched)),
     ),
-    ends(&WRONG_FILE_SYSTEM, &[&["Wrong FS: ", "expected: "]], |told| {
-        let path = between(told.line, "Wrong FS: ", ", expected").unwrap_or("a path");
-        let expected = after(told.line, "expected: ").map(|rest| rest.split([' ', ',']).next().unwrap_or(rest));
-        let line = code::python(&told.block.text)
-            .or_else(|| code::jvm(&told.block.text))
+    ends(&WRONG_FILE_SYSTEM, &[&["Wrong FS: ", "expected: "]], |matched| {
+        let path = between(matched.line, "Wrong FS: ", ", expected").unwrap_or("a path");
+        let expected = after(matched.line, "expected: ").map(|rest| rest.split([' ', ',']).next().unwrap_or(rest));
+        let line = code::python(&matched.block.text)
+            .or_else(|| code::jvm(&matched.block.text))
             .map(|thrown| thrown.at())
             .unwrap_or_default();
         Some((
@@ -223,8 +223,8 @@ pub(super) const RULES: &[TextRule] = &[
 ];
 
 /// A Python of an executor that ended before it could say a word to Spark: what it wrote instead.
-fn not_started(told: &Told<'_>) -> Option<(String, Fix)> {
-    let mut lines = told
+fn not_started(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let mut lines = matched
         .block
         .text
         .lines()
@@ -252,8 +252,8 @@ fn not_started(told: &Told<'_>) -> Option<(String, Fix)> {
     })
 }
 
-fn package_version(told: &Told<'_>) -> (String, Fix) {
-    let text = &told.block.text;
+fn package_version(matched: &Match<'_>) -> (String, Fix) {
+    let text = &matched.block.text;
     let has = |words: &str| text.contains(words);
     let line = code::python(text).map(|thrown| thrown.at()).unwrap_or_default();
     let (cause, fix) = if has("NumPy 1.x")
@@ -266,8 +266,9 @@ fn package_version(told: &Told<'_>) -> (String, Fix) {
             "install packages that fit: numpy<2 beside packages built for NumPy 1, or newer ones of pandas and pyarrow; pin them together in the image".to_owned(),
         )
     } else if let (Some(least), Some(has)) = (
-        between(told.line, "] ", " must be installed").or_else(|| between(told.line, "Error: ", " must be installed")),
-        between(told.line, "your version is ", "\n").or_else(|| after(told.line, "your version is ")),
+        between(matched.line, "] ", " must be installed")
+            .or_else(|| between(matched.line, "Error: ", " must be installed")),
+        between(matched.line, "your version is ", "\n").or_else(|| after(matched.line, "your version is ")),
     ) {
         (
             format!(
@@ -283,7 +284,7 @@ fn package_version(told: &Told<'_>) -> (String, Fix) {
         )
     } else {
         (
-            format!("Code calls what the installed version of a package has not: {}{line}", short(exception(told.line), 160)),
+            format!("Code calls what the installed version of a package has not: {}{line}", short(exception(matched.line), 160)),
             "install the version it was written for (pandas<2 has iteritems and append, numpy<1.24 has np.bool), or use the newer name in the code (items, concat, bool)".to_owned(),
         )
     };
@@ -294,8 +295,8 @@ fn exception(line: &str) -> &str {
     line.split_once("Error: ").map_or(line, |(_, said)| said)
 }
 
-fn result(told: &Told<'_>) -> (String, Fix) {
-    let text = &told.block.text;
+fn result(matched: &Match<'_>) -> (String, Fix) {
+    let text = &matched.block.text;
     let at = code::python(text).map(|thrown| thrown.at()).unwrap_or_default();
     if text.contains("construction of ClassDict") {
         let what = between(text, "ClassDict (for ", ")").unwrap_or("an object");
@@ -305,7 +306,7 @@ fn result(told: &Told<'_>) -> (String, Fix) {
         );
     }
     if text.contains("required length") {
-        let lengths = after(told.line, "expected ").map(|rest| format!(": expected {}", rest.trim_end_matches('.')));
+        let lengths = after(matched.line, "expected ").map(|rest| format!(": expected {}", rest.trim_end_matches('.')));
         return (
             format!(
                 "A pandas function returned a series of another length than it was given{}",
@@ -319,15 +320,15 @@ fn result(told: &Told<'_>) -> (String, Fix) {
     (
         format!(
             "A Python function returns another type than it declares: {}{at}",
-            short(exception(told.line), 220)
+            short(exception(matched.line), 220)
         ),
         words("declare the type it returns, or convert before it returns"),
     )
 }
 
-fn permission(told: &Told<'_>) -> (String, Fix) {
-    let hdfs = told.line.contains("user=");
-    let line = told.line;
+fn permission(matched: &Match<'_>) -> (String, Fix) {
+    let hdfs = matched.line.contains("user=");
+    let line = matched.line;
     let what = after(line, "Mkdirs failed to create ")
         .or_else(|| after(line, "FileNotFoundException: "))
         .or_else(|| after(line, "AccessDeniedException: "))

@@ -3,7 +3,7 @@
 use super::class::{Class, END, Found, LOST, THROWN, class, patch, words};
 use super::context::{Context, Outcome, exit_code};
 use super::losses::{self, Loss, Why};
-use super::memory_settings::{Asked, claim_for_local_data, conf_patch};
+use super::memory_settings::{MemoryRequest, claim_for_local_data, conf_patch};
 use crate::doctor::{Evidence, Fix};
 use crate::facts::Cluster;
 use crate::facts::cluster::State;
@@ -191,7 +191,7 @@ fn class_of(why: &Why) -> Option<&'static Class> {
 
 fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
     let who = count(losses.len(), "executor");
-    let asked = Asked::of(context, "executor");
+    let asked = MemoryRequest::of(context, "executor");
     let decommission = || {
         conf_patch([
             ("spark.decommission.enabled", "true".into()),
@@ -230,8 +230,8 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
             let more = asked.more_overhead(None);
             (
                 format!(
-                    "{who} killed (exit code 137) without a reason being told; most often it is memory ({})",
-                    asked.told()
+                    "{who} killed (exit code 137) and no reason was given; most often it is memory ({})",
+                    asked.in_words()
                 ),
                 words(format!(
                     "see the pod's status or the node's kernel log; if it was memory, raise memoryOverhead from {} to {more} MiB",
@@ -271,7 +271,7 @@ fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
 
 /// Which limit was exceeded, and what raises it: a volume of its own for Spark's data fixes what Spark wrote, and nothing else.
 fn evicted_for_storage(who: &str, losses: &[&Loss]) -> (String, Fix) {
-    let told = |mark: &str, end: &str| {
+    let quoted = |mark: &str, end: &str| {
         let found = losses.iter().find_map(|loss| between(&loss.evidence.seen, mark, end));
         found.map(str::to_owned)
     };
@@ -281,8 +281,8 @@ fn evicted_for_storage(who: &str, losses: &[&Loss]) -> (String, Fix) {
             claim_for_local_data(),
         )
     };
-    if let Some(volume) = told("EmptyDir volume \"", "\"") {
-        let limit = told("exceeds the limit \"", "\"").unwrap_or_default();
+    if let Some(volume) = quoted("EmptyDir volume \"", "\"") {
+        let limit = quoted("exceeds the limit \"", "\"").unwrap_or_default();
         let cause = format!("{who} evicted for local data: the volume {volume} held more than its limit of {limit}");
         return match volume.starts_with("spark-local-dir") {
             true => (cause, own()),
@@ -295,7 +295,7 @@ fn evicted_for_storage(who: &str, losses: &[&Loss]) -> (String, Fix) {
         };
     }
     if let Some(limit) =
-        told("local ephemeral storage limit \"", "\"").or_else(|| told("total limit of containers ", "."))
+        quoted("local ephemeral storage limit \"", "\"").or_else(|| quoted("total limit of containers ", "."))
     {
         return (
             format!(
@@ -323,8 +323,8 @@ fn preempted(context: &Context<'_>, losses: &[&Loss]) -> String {
         .filter(|event| event.kind == "Node")
         .filter_map(|event| losses::takes_node(&event.reason, &event.message))
         // A notice of the cloud says more than the drain that follows.
-        .max_by_key(|told| told.contains("spot"));
-    let told = if has(&["is cordoned", "has the taint"]) && node.is_none() {
+        .max_by_key(|matched| matched.contains("spot"));
+    let cause = if has(&["is cordoned", "has the taint"]) && node.is_none() {
         "its node was drained or taken out of service"
     } else if has(&[
         "PreemptionByScheduler",
@@ -344,7 +344,7 @@ fn preempted(context: &Context<'_>, losses: &[&Loss]) -> String {
     } else {
         "a pod of a higher priority needed the room, or the node was drained or taken away (spot)"
     };
-    told.to_owned()
+    cause.to_owned()
 }
 
 /// `exit code 1 (uncaught exception …)` of those that have one.
@@ -364,9 +364,9 @@ fn codes(losses: &[&Loss]) -> String {
 /// An exit code in words: Spark's own (`SparkExitCode`, `ExecutorExitCode`), then 128 and a signal.
 fn meaning(code: i32) -> String {
     let words = match code {
-        1 => "an exception or error no one caught",
+        1 => "an uncaught exception or error",
         11 => "too many executors failed",
-        50 => "an exception no one caught",
+        50 => "an uncaught exception",
         51 => "an exception while another was handled",
         52 => "the JVM ran out of memory",
         53 => "local directories could not be made",
@@ -385,17 +385,17 @@ fn meaning(code: i32) -> String {
 }
 
 fn failure_limit(context: &Context<'_>, out: &mut Vec<Found>) {
-    let told = context.blocks.iter().find_map(|block| {
+    let printed = context.blocks.iter().find_map(|block| {
         let words: &[&str] = &["Max number of executor failures"];
         block.has(words).then(|| super::context::line(block, words))
     });
-    if let Some(evidence) = told.filter(|_| context.failed()) {
+    if let Some(evidence) = printed.filter(|_| context.failed()) {
         out.push(Found::new(
             &FAILURE_LIMIT,
             true,
             "The application was given up because too many executors failed",
             evidence,
-            words("find out why they fail: the log of one of them (stoke logs APP --executor ID) tells"),
+            words("find out why they fail: the log of one of them (stoke logs APP --executor ID) says why"),
         ));
     }
 }
@@ -417,7 +417,7 @@ fn stopped(cluster: &Cluster, pod: &str, container: &str) -> Option<Evidence> {
 fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
     let Some(cluster) = context.cluster() else { return };
     let status = &cluster.application["status"]["applicationState"];
-    let told = status["errorMessage"].as_str().unwrap_or_default();
+    let message = status["errorMessage"].as_str().unwrap_or_default();
     let deleted = |evidence| {
         Found::new(
             &DRIVER_LOST,
@@ -431,9 +431,9 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
         let name = cluster.application["status"]["driverInfo"]["podName"].as_str();
         // Its container may have ended otherwise in the seconds that are left to it, and been seen so before the pod was gone.
         let stopped = name.and_then(|name| stopped(cluster, name, "spark-kubernetes-driver"));
-        let evidence = match (told.contains("driver pod not found"), stopped) {
-            (true, _) => Evidence::new("status.applicationState.errorMessage", short(told, 300)),
-            (false, Some(evidence)) if told.contains("driver container failed") => evidence,
+        let evidence = match (message.contains("driver pod not found"), stopped) {
+            (true, _) => Evidence::new("status.applicationState.errorMessage", short(message, 300)),
+            (false, Some(evidence)) if message.contains("driver container failed") => evidence,
             _ => return,
         };
         if context.outcome == Outcome::Failed {
@@ -487,7 +487,7 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
         out.push(deleted(evidence));
         return;
     }
-    let asked = Asked::of(context, "driver");
+    let asked = MemoryRequest::of(context, "driver");
     match code {
         134 | 139 => out.push(Found::new(
             &NATIVE_CRASH,
@@ -501,7 +501,7 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
             out.push(Found::new(
                 &DRIVER_KILLED,
                 true,
-                format!("The driver was killed (exit code 137) without a reason being told; most often it is memory ({})", asked.told()),
+                format!("The driver was killed (exit code 137) and no reason was given; most often it is memory ({})", asked.in_words()),
                 evidence,
                 patch(format!("if it was memory, raise the driver's memoryOverhead from {} to {more} MiB", asked.overhead), asked.patch("memoryOverhead", more)),
             ));
@@ -518,7 +518,7 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
             true,
             format!("The driver ended with {}", meaning(code)),
             evidence,
-            words("its log tells what happened before: stoke logs APP"),
+            words("its log shows what happened before: stoke logs APP"),
         )),
     }
 }

@@ -8,7 +8,7 @@ use stoke_model::conf::{Catalogue, On, Suggestion};
 
 use super::class::{Class, END, LOST, NONE_COME, THROWN, class, patch, words};
 use super::memory_settings::conf_patch;
-use super::texts::{TextRule, Told, ends, hurts};
+use super::texts::{Match, TextRule, ends, hurts};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
 
@@ -89,8 +89,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["No main class set in JAR"],
             &["MISSING_APPLICATION_RESOURCE"],
         ],
-        |told| {
-            let name = after(told.line, "Failed to load class ").map(|name| name.trim().trim_end_matches('.'));
+        |matched| {
+            let name = after(matched.line, "Failed to load class ").map(|name| name.trim().trim_end_matches('.'));
             let cause = match name {
                 Some(name) => format!("The main class {name} is not in the application's jar"),
                 None => "No main class is named, and the jar names none either".into(),
@@ -123,7 +123,7 @@ pub(super) const RULES: &[TextRule] = &[
         ],
         |_| {
             Some((
-                "Dynamic allocation is on, and no one would keep the shuffle data of executors that go".into(),
+                "Dynamic allocation is on, and nothing keeps the shuffle data of executors that are removed".into(),
                 patch(
                     "let Spark track shuffle data",
                     json!({"spec": {"dynamicAllocation": {"shuffleTrackingEnabled": true}, "sparkConf": {"spark.dynamicAllocation.shuffleTracking.enabled": "true"}}}),
@@ -137,8 +137,12 @@ pub(super) const RULES: &[TextRule] = &[
             &["Barrier execution mode does not allow run a barrier stage that requires more slots"],
             &["[SPARK-24819]"],
         ],
-        |told| {
-            let instances = told.context.facts.property("spark.executor.instances").unwrap_or("2");
+        |matched| {
+            let instances = matched
+                .context
+                .facts
+                .property("spark.executor.instances")
+                .unwrap_or("2");
             Some((
                 format!(
                     "A barrier stage has more tasks than there are slots to run them at once ({instances} executors asked for)"
@@ -156,8 +160,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["CANNOT_MODIFY_CONFIG"],
             &["CANNOT_MODIFY_STATIC_CONFIG"],
         ],
-        |told| {
-            let key = key_in(told.line).unwrap_or("a key");
+        |matched| {
+            let key = key_in(matched.line).unwrap_or("a key");
             Some((
                 format!("{key} cannot be set in a running session"),
                 words(format!("set {key} in spec.sparkConf instead of in the code")),
@@ -172,13 +176,13 @@ pub(super) const RULES: &[TextRule] = &[
             &["Invalid initial heap size"],
             &["Could not create the Java Virtual Machine"],
         ],
-        |told| {
-            let who = match &told.block.executor {
+        |matched| {
+            let who = match &matched.block.executor {
                 Some(_) => "spark.executor.extraJavaOptions (spec.executor.javaOptions)",
                 None => "spark.driver.extraJavaOptions (spec.driver.javaOptions)",
             };
             Some((
-                format!("The JVM does not start with its options: {}", short(told.line, 200)),
+                format!("The JVM does not start with its options: {}", short(matched.line, 200)),
                 words(format!("correct {who}: options differ between versions of Java")),
             ))
         },
@@ -205,11 +209,11 @@ pub(super) const RULES: &[TextRule] = &[
             &["Error initializing SparkContext"],
             &["External scheduler cannot be instantiated"],
         ],
-        |told| {
+        |matched| {
             Some((
                 format!(
                     "The SparkContext could not be made: {}",
-                    short(told.block.line_with(&["Caused by: "]).unwrap_or(told.line), 200)
+                    short(matched.block.line_with(&["Caused by: "]).unwrap_or(matched.line), 200)
                 ),
                 words("the cause named in the driver's log must be fixed"),
             ))
@@ -218,8 +222,8 @@ pub(super) const RULES: &[TextRule] = &[
 ];
 
 /// A file that `spark-submit` in the driver wants and that is not there: the main one, or one of the dependencies.
-fn main_file(told: &Told<'_>) -> Option<(String, Fix)> {
-    let line = told.line;
+fn main_file(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let line = matched.line;
     // Anybody's code misses files: only what spark-submit itself misses is meant.
     if line.contains("FileException") || line.contains("FileNotFoundException") {
         let in_submit = [
@@ -227,7 +231,7 @@ fn main_file(told: &Told<'_>) -> Option<(String, Fix)> {
             "downloadResourcesToCurrentDirectory",
             "deploy.DependencyUtils",
         ];
-        let text = &told.block.text;
+        let text = &matched.block.text;
         if !in_submit.iter().any(|frame| text.contains(frame)) {
             return None;
         }
@@ -246,7 +250,10 @@ fn main_file(told: &Told<'_>) -> Option<(String, Fix)> {
                 .trim_start_matches("File ")
         })
         .map(|file| file.split(" does not exist").next().unwrap_or(file));
-    let main = told.context.spec("/mainApplicationFile").and_then(|file| file.as_str());
+    let main = matched
+        .context
+        .spec("/mainApplicationFile")
+        .and_then(|file| file.as_str());
     let file = named.or(main).unwrap_or_default();
     // The manifest tells which of both it is.
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
@@ -286,9 +293,9 @@ fn key_in(text: &str) -> Option<&str> {
 }
 
 /// A value that Spark refused: the key it names, else every key of ours the catalogue knows to be wrong.
-fn configuration(told: &Told<'_>) -> Option<(String, Fix)> {
-    let named = told.block.text.lines().find_map(key_in);
-    let wrong = complaints(told);
+fn configuration(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let named = matched.block.text.lines().find_map(key_in);
+    let wrong = complaints(matched);
     let of_named = wrong.iter().find(|(key, ..)| Some(key.as_str()) == named);
     if let Some((key, message, suggestion)) = of_named.or_else(|| wrong.first()) {
         let fix = match suggestion {
@@ -303,10 +310,10 @@ fn configuration(told: &Told<'_>) -> Option<(String, Fix)> {
         };
         return Some((format!("{key} has a value that Spark cannot use: {message}"), fix));
     }
-    let line = exception_line(told);
+    let line = exception_line(matched);
     match named {
         Some(key) if line.contains(key) => {
-            let value = told
+            let value = matched
                 .context
                 .facts
                 .property(key)
@@ -318,7 +325,7 @@ fn configuration(told: &Told<'_>) -> Option<(String, Fix)> {
             ))
         }
         // An IllegalArgumentException of someone's code that happens to stand near the word.
-        _ if told.line.contains("IllegalArgumentException") => None,
+        _ if matched.line.contains("IllegalArgumentException") => None,
         _ => Some((
             format!("A setting cannot be read: {}", short(&line, 200)),
             words("correct the value in spec.sparkConf or in the Java options"),
@@ -326,21 +333,21 @@ fn configuration(told: &Told<'_>) -> Option<(String, Fix)> {
     }
 }
 
-fn exception_line<'a>(told: &Told<'a>) -> Cow<'a, str> {
-    Cow::Borrowed(told.line)
+fn exception_line<'a>(matched: &Match<'a>) -> Cow<'a, str> {
+    Cow::Borrowed(matched.line)
 }
 
 /// Keys of the run or the manifest whose values Spark refuses.
-fn complaints(told: &Told<'_>) -> Vec<(String, String, Option<Suggestion>)> {
-    let catalogue = Catalogue::for_version(&told.context.spark_version());
+fn complaints(matched: &Match<'_>) -> Vec<(String, String, Option<Suggestion>)> {
+    let catalogue = Catalogue::for_version(&matched.context.spark_version());
     let mut pairs: Vec<(String, String)> = Vec::new();
-    if let Some(conf) = told.context.spec("/sparkConf").and_then(|conf| conf.as_object()) {
+    if let Some(conf) = matched.context.spec("/sparkConf").and_then(|conf| conf.as_object()) {
         pairs.extend(
             conf.iter()
                 .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))),
         );
     }
-    if let Some(run) = told.context.run() {
+    if let Some(run) = matched.context.run() {
         pairs.extend(run.spark.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
     let borrowed = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()));

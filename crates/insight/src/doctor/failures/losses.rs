@@ -125,10 +125,10 @@ fn of_run(run: &Run, add: &mut impl FnMut(&str, Why, Evidence)) {
 fn of_driver_log(log: &crate::facts::Log, add: &mut impl FnMut(&str, Why, Evidence)) {
     const FOLLOWING: usize = 16;
     for (place, line) in log.lines.iter().enumerate() {
-        let Some(told) = after(&line.text, "Lost executor ") else {
+        let Some(matched) = after(&line.text, "Lost executor ") else {
             continue;
         };
-        let Some((id, rest)) = told.split_once(" on ") else {
+        let Some((id, rest)) = matched.split_once(" on ") else {
             continue;
         };
         let mut text = rest.split_once(": ").map_or(rest, |(_, text)| text).to_owned();
@@ -202,13 +202,13 @@ fn of_cluster(cluster: &Cluster, add: &mut impl FnMut(&str, Why, Evidence)) {
 
 /// Of a pod that is still there.
 fn of_pod(pod: &Pod) -> Option<(Why, String)> {
-    let told = |why: Why, detail: &str| Some((why, short(&format!("{}: {detail}", pod.reason), SHOWN)));
+    let loss = |why: Why, detail: &str| Some((why, short(&format!("{}: {detail}", pod.reason), SHOWN)));
     match pod.reason.as_str() {
-        "Evicted" => return told(Why::Evicted(resource(&pod.message)), &pod.message),
+        "Evicted" => return loss(Why::Evicted(resource(&pod.message)), &pod.message),
         "Preempting" | "Preempted" | "Terminated" | "NodeShutdown" | "Shutdown" => {
-            return told(Why::Preempted, &pod.message);
+            return loss(Why::Preempted, &pod.message);
         }
-        "NodeLost" | "NodeAffinity" => return told(Why::NodeLost, &pod.message),
+        "NodeLost" | "NodeAffinity" => return loss(Why::NodeLost, &pod.message),
         _ => {}
     }
     let disrupted = pod
@@ -507,11 +507,11 @@ mod tests {
             ("NodeReady", "Node n1 status is now: NodeReady", None),
             ("Starting", "Starting kubelet.", None),
         ] {
-            let told = takes_node(reason, message);
-            assert_eq!(told.is_some(), words.is_some(), "{reason}");
+            let matched = takes_node(reason, message);
+            assert_eq!(matched.is_some(), words.is_some(), "{reason}");
             assert!(
-                told.is_none_or(|told| words.is_some_and(|words| told.contains(words))),
-                "{reason}: {told:?}"
+                matched.is_none_or(|matched| words.is_some_and(|words| matched.contains(words))),
+                "{reason}: {matched:?}"
             );
         }
     }

@@ -3,8 +3,8 @@
 use super::class::{Class, END, Found, LOST, THROWN, class, patch, words};
 use super::context::{Context, exit_code};
 use super::losses::Why;
-use super::memory_settings::{Asked, conf_patch, peak_mib};
-use super::texts::{TextRule, Told, ends, hurts};
+use super::memory_settings::{MemoryRequest, conf_patch, peak_mib};
+use super::texts::{Match, TextRule, ends, hurts};
 use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::State;
 use crate::text::{after, between, count};
@@ -129,7 +129,7 @@ pub(super) const RULES: &[TextRule] = &[
     ends(
         &RESULT_TOO_LARGE,
         &[&["Total size of serialized results", "is bigger than"]],
-        |told| Some((result_too_large(told), result_fix(told))),
+        |matched| Some((result_too_large(matched), result_fix(matched))),
     ),
     ends(
         &BROADCAST_TOO_LARGE,
@@ -139,13 +139,13 @@ pub(super) const RULES: &[TextRule] = &[
             &["_LEGACY_ERROR_TEMP_2249"],
             &["_LEGACY_ERROR_TEMP_2250"],
         ],
-        |told| Some((broadcast(told), broadcast_fix())),
+        |matched| Some((broadcast(matched), broadcast_fix())),
     ),
     ends(
         &BROADCAST_TIMEOUT,
         &[&["Could not execute broadcast in"], &["BROADCAST_EXCHANGE_TIMEOUT"]],
-        |told| {
-            let seconds = after(told.line, "broadcast in ").and_then(crate::text::leading_number);
+        |matched| {
+            let seconds = after(matched.line, "broadcast in ").and_then(crate::text::leading_number);
             let within = seconds.map_or_else(String::new, |seconds| format!(" within {seconds} s"));
             Some((
                 format!(
@@ -166,13 +166,13 @@ pub(super) const RULES: &[TextRule] = &[
             &["OutOfDirectMemoryError"],
             &["direct memory", "OutOfMemory"],
         ],
-        |told| {
-            let asked = Asked::of(told.context, role(told));
+        |matched| {
+            let asked = MemoryRequest::of(matched.context, role(matched));
             Some((
                 format!(
                     "{} ran out of direct memory (network and file buffers outside the heap); it has {}",
-                    who(told),
-                    asked.told()
+                    who(matched),
+                    asked.in_words()
                 ),
                 patch(
                     format!(
@@ -190,20 +190,20 @@ pub(super) const RULES: &[TextRule] = &[
             &["OutOfMemoryError", "Metaspace"],
             &["OutOfMemoryError", "Compressed class space"],
         ],
-        |told| {
-            let asked = Asked::of(told.context, role(told));
+        |matched| {
+            let asked = MemoryRequest::of(matched.context, role(matched));
             let key = match asked.role {
                 "driver" => "spark.driver.extraJavaOptions",
                 _ => "spark.executor.extraJavaOptions",
             };
-            let options = told.context.facts.property(key).unwrap_or_default();
+            let options = matched.context.facts.property(key).unwrap_or_default();
             let options: Vec<&str> = options
                 .split_whitespace()
                 .filter(|option| !option.starts_with("-XX:MaxMetaspaceSize"))
                 .collect();
             let more = format!("{} -XX:MaxMetaspaceSize=512m", options.join(" "));
             Some((
-                format!("{} ran out of room for classes (metaspace)", who(told)),
+                format!("{} ran out of room for classes (metaspace)", who(matched)),
                 patch(
                     format!("raise or take away the limit in {key}"),
                     conf_patch([(key, more.trim().to_owned())]),
@@ -214,9 +214,12 @@ pub(super) const RULES: &[TextRule] = &[
     hurts(
         &NATIVE_THREADS,
         &[&["OutOfMemoryError", "unable to create", "native thread"]],
-        |told| {
+        |matched| {
             Some((
-                format!("{} could not start a thread: its node or pod allows no more", who(told)),
+                format!(
+                    "{} could not start a thread: its node or pod allows no more",
+                    who(matched)
+                ),
                 words(
                     "use fewer cores for each executor, or have the node's pod pid limit (kubelet podPidsLimit) raised; more memory does not help",
                 ),
@@ -232,7 +235,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["SparkOutOfMemoryError"],
             &["UNABLE_TO_ACQUIRE_MEMORY"],
         ],
-        |told| (role(told) == "executor").then(|| executor_heap(told.context, &who(told))),
+        |matched| (role(matched) == "executor").then(|| executor_heap(matched.context, &who(matched))),
     ),
     hurts(
         &DRIVER_HEAP_OOM,
@@ -243,8 +246,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["SparkOutOfMemoryError"],
             &["OutOfMemoryError", "thread \"main\""],
         ],
-        |told| {
-            let asked = Asked::of(told.context, "driver");
+        |matched| {
+            let asked = MemoryRequest::of(matched.context, "driver");
             Some((
                 format!("The driver's JVM ran out of heap ({} MiB)", asked.heap),
                 patch(
@@ -257,14 +260,14 @@ pub(super) const RULES: &[TextRule] = &[
             ))
         },
     ),
-    hurts(&PYTHON_MEMORY, &[&["MemoryError"]], |told| {
-        let python = told.block.text.contains("PythonException") || told.block.text.contains("Traceback");
-        let own = told.line.trim_start().starts_with("MemoryError")
-            || told.line.contains("numpy")
-            || told.line.contains("ArrayMemoryError");
+    hurts(&PYTHON_MEMORY, &[&["MemoryError"]], |matched| {
+        let python = matched.block.text.contains("PythonException") || matched.block.text.contains("Traceback");
+        let own = matched.line.trim_start().starts_with("MemoryError")
+            || matched.line.contains("numpy")
+            || matched.line.contains("ArrayMemoryError");
         (python && own).then(|| {
             python_memory(
-                told.context,
+                matched.context,
                 "A Python worker could not get the memory it asked for (MemoryError)",
             )
         })
@@ -276,8 +279,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["PYTHON_WORKER_CRASH"],
             &["Python worker process terminated"],
         ],
-        |told| {
-            match worker_end(told.line) {
+        |matched| {
+            match worker_end(matched.line) {
             WorkerEnd::Killed => None,
             WorkerEnd::Crashed(signal) => Some((
                 format!("A Python worker crashed in native code (a C extension): {signal}"),
@@ -286,7 +289,7 @@ pub(super) const RULES: &[TextRule] = &[
             WorkerEnd::Unknown => Some((
                 "A Python worker ended in the middle of a task without an exception: it was killed, or crashed in native code (a C extension)".into(),
                 patch(
-                    "run once more with the fault handler on: the error then tells a crash in native code, with its Python stack, from a worker that was killed for memory",
+                    "run once more with the fault handler on: the error then distinguishes a crash in native code, with its Python stack, from a worker that was killed for memory",
                     conf_patch([("spark.python.worker.faulthandler.enabled", "true".into())]),
                 ),
             )),
@@ -296,10 +299,10 @@ pub(super) const RULES: &[TextRule] = &[
     ends(
         &PYTHON_MEMORY,
         &[&["Python worker exited unexpectedly (crashed):"]],
-        |told| {
-            (worker_end(told.line) == WorkerEnd::Killed).then(|| {
+        |matched| {
+            (worker_end(matched.line) == WorkerEnd::Killed).then(|| {
             python_memory(
-                told.context,
+                matched.context,
                 "A Python worker ended at once and did not crash in native code (Python's fault handler was on and saw nothing): it was killed (SIGKILL), which the kernel does when a container's memory is used up, unless the code itself ended it (os._exit)",
             )
         })
@@ -330,7 +333,7 @@ enum WorkerEnd<'a> {
 fn worker_end(line: &str) -> WorkerEnd<'_> {
     match line.split_once("Python worker exited unexpectedly (crashed):") {
         None => WorkerEnd::Unknown,
-        Some((_, told)) => match told.trim().trim_start_matches("Fatal Python error:").trim() {
+        Some((_, matched)) => match matched.trim().trim_start_matches("Fatal Python error:").trim() {
             "" => WorkerEnd::Killed,
             signal => WorkerEnd::Crashed(signal),
         },
@@ -353,7 +356,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
             }
             _ => String::new(),
         };
-        let asked = Asked::of(context, "executor");
+        let asked = MemoryRequest::of(context, "executor");
         let found = match (jvm, python) {
             (Some(jvm), Some(python)) if python > jvm => {
                 let (cause, fix) = python_memory(
@@ -367,7 +370,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
                 let more = asked.more_overhead(outside);
                 let cause = format!(
                     "{how_many} OOMKilled: more memory was used than the container may have ({}){share}",
-                    asked.told()
+                    asked.in_words()
                 );
                 let text = format!(
                     "raise the executors' memoryOverhead from {} to {more} MiB; the heap stays as it is, for the JVM keeps within it by itself",
@@ -416,7 +419,7 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
     if reason != "OOMKilled" {
         return;
     }
-    let asked = Asked::of(context, "driver");
+    let asked = MemoryRequest::of(context, "driver");
     let more = asked.more_overhead(None);
     let seen = format!(
         "container {} terminated, exit code {}, reason OOMKilled",
@@ -428,7 +431,7 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
         true,
         format!(
             "The driver was OOMKilled: it used more memory than its container may have ({})",
-            asked.told()
+            asked.in_words()
         ),
         Evidence::new(format!("pod {}", pod.name), seen),
         patch(
@@ -442,7 +445,7 @@ fn driver(context: &Context<'_>, out: &mut Vec<Found>) {
 }
 
 fn executor_heap(context: &Context<'_>, who: &str) -> (String, Fix) {
-    let asked = Asked::of(context, "executor");
+    let asked = MemoryRequest::of(context, "executor");
     let cores = context.facts.property("spark.executor.cores").unwrap_or("1");
     (
         format!(
@@ -461,10 +464,10 @@ fn executor_heap(context: &Context<'_>, who: &str) -> (String, Fix) {
 }
 
 fn python_memory(context: &Context<'_>, what: &str) -> (String, Fix) {
-    let asked = Asked::of(context, "executor");
+    let asked = MemoryRequest::of(context, "executor");
     let more = asked.more_overhead(peak_mib(context, "ProcessTreePythonRSSMemory"));
     (
-        format!("{what}; the executors have {}", asked.told()),
+        format!("{what}; the executors have {}", asked.in_words()),
         patch(
             format!(
                 "raise the executors' memoryOverhead from {} to {more} MiB, where Python lives, and hold less in it: smaller batches (spark.sql.execution.arrow.maxRecordsPerBatch), no collecting of a whole partition",
@@ -475,9 +478,9 @@ fn python_memory(context: &Context<'_>, what: &str) -> (String, Fix) {
     )
 }
 
-fn result_too_large(told: &Told<'_>) -> String {
-    let sizes = between(told.line, "Total size of serialized results of ", " is bigger than");
-    let most = between(told.line, "maxResultSize (", ")");
+fn result_too_large(matched: &Match<'_>) -> String {
+    let sizes = between(matched.line, "Total size of serialized results of ", " is bigger than");
+    let most = between(matched.line, "maxResultSize (", ")");
     match (sizes, most) {
         (Some(sizes), Some(most)) => {
             format!("The results collected to the driver ({sizes}) exceed spark.driver.maxResultSize ({most})")
@@ -487,9 +490,9 @@ fn result_too_large(told: &Told<'_>) -> String {
 }
 
 /// Twice of what is allowed, so that it says a number that follows from the manifest.
-fn result_fix(told: &Told<'_>) -> Fix {
+fn result_fix(matched: &Match<'_>) -> Fix {
     use stoke_model::memory::{ByteUnit, Memory};
-    let now = told
+    let now = matched
         .context
         .facts
         .property("spark.driver.maxResultSize")
@@ -503,10 +506,10 @@ fn result_fix(told: &Told<'_>) -> Fix {
     )
 }
 
-fn broadcast(told: &Told<'_>) -> String {
+fn broadcast(matched: &Match<'_>) -> String {
     format!(
         "A table is too large to be broadcast: {}",
-        crate::text::short(told.line, 200)
+        crate::text::short(matched.line, 200)
     )
 }
 
@@ -518,25 +521,25 @@ fn broadcast_fix() -> Fix {
 }
 
 /// `driver` or `executor`: whose memory a text is about.
-fn role(told: &Told<'_>) -> &'static str {
-    match executor(told) {
+fn role(matched: &Match<'_>) -> &'static str {
+    match executor(matched) {
         Some(_) => "executor",
         None => "driver",
     }
 }
 
 /// The executor a text is about; the driver's own threads in local mode are the driver.
-fn executor(told: &Told<'_>) -> Option<String> {
-    let named = told.block.executor.clone();
+fn executor(matched: &Match<'_>) -> Option<String> {
+    let named = matched.block.executor.clone();
     let named = named.or_else(|| {
-        let lost = told.block.line_with(&["Lost task", " executor "])?;
+        let lost = matched.block.line_with(&["Lost task", " executor "])?;
         between(lost, " executor ", ")").map(str::to_owned)
     });
     named.filter(|id| id != crate::facts::run::DRIVER)
 }
 
-fn who(told: &Told<'_>) -> String {
-    match executor(told) {
+fn who(matched: &Match<'_>) -> String {
+    match executor(matched) {
         Some(id) => format!("Executor {id}"),
         None => "The driver".into(),
     }

@@ -20,15 +20,15 @@ const ROOM: f64 = 1.25;
 
 /// Memory of the driver or of an executor, in MiB.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct MemoryRequest {
     pub role: &'static str,
     pub heap: u64,
     pub overhead: u64,
 }
 
-impl Asked {
+impl MemoryRequest {
     /// Of `driver` or `executor`.
-    pub fn of(context: &Context<'_>, role: &'static str) -> Asked {
+    pub fn of(context: &Context<'_>, role: &'static str) -> MemoryRequest {
         let property = |name: &str| context.facts.property(&format!("spark.{role}.{name}"));
         let field = |name: &str| context.spec(&format!("/{role}/{name}")).and_then(Value::as_str);
         let memory = |name: &str| {
@@ -50,7 +50,7 @@ impl Asked {
             });
         let overhead =
             memory("memoryOverhead").unwrap_or_else(|| ((heap as f64 * factor) as u64).max(MIN_OVERHEAD_MIB));
-        Asked { role, heap, overhead }
+        MemoryRequest { role, heap, overhead }
     }
 
     /// A larger overhead: for the most that was measured outside the heap with [`ROOM`], and at least twice of what it is.
@@ -77,7 +77,7 @@ impl Asked {
     }
 
     /// In words.
-    pub fn told(&self) -> String {
+    pub fn in_words(&self) -> String {
         format!(
             "{} MiB heap and {} MiB overhead, {} MiB in all",
             self.heap,
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::facts::{Cluster, Facts};
 
-    fn asked(spec: Value, role: &'static str) -> Asked {
+    fn request(spec: Value, role: &'static str) -> MemoryRequest {
         let cluster = Cluster {
             application: json!({"spec": spec}),
             ..Cluster::default()
@@ -133,7 +133,7 @@ mod tests {
             cluster: Some(cluster),
             ..Facts::default()
         };
-        Asked::of(&Context::new(&facts), role)
+        MemoryRequest::of(&Context::new(&facts), role)
     }
 
     #[test]
@@ -154,14 +154,14 @@ mod tests {
             ),
             (json!({"sparkConf": {"spark.executor.memory": "2g"}}), 2048, 384),
         ] {
-            let asked = asked(spec.clone(), "executor");
+            let asked = request(spec.clone(), "executor");
             assert_eq!((asked.heap, asked.overhead), (heap, overhead), "{spec}");
         }
     }
 
     #[test]
     fn proposals_follow_from_what_is_asked_and_measured() {
-        let asked = asked(json!({"executor": {"memory": "2g"}}), "executor");
+        let asked = request(json!({"executor": {"memory": "2g"}}), "executor");
         assert_eq!(asked.more_overhead(None), 768);
         assert_eq!(asked.more_overhead(Some(1000)), 1280);
         assert_eq!(asked.more_heap(), 3072);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::blocks::{Block, Origin};
 use super::class::{Class, END, LOST, NONE_COME, class, words};
 use super::policies::{self, Closed, Denied};
-use super::texts::{TextRule, Told, hurts};
+use super::texts::{Match, TextRule, hurts};
 use crate::doctor::Fix;
 use crate::text::{after, between};
 
@@ -36,14 +36,14 @@ pub(super) const RULES: &[TextRule] = &[
     hurts(
         &DRIVER_UNKNOWN,
         &[&["UnknownHostException"], &["Failed to resolve"]],
-        |told| {
-            of_executor(told.block)?;
-            let host = after(told.line, "UnknownHostException: ")
-                .or_else(|| between(told.line, "resolve '", "'"))
+        |matched| {
+            of_executor(matched.block)?;
+            let host = after(matched.line, "UnknownHostException: ")
+                .or_else(|| between(matched.line, "resolve '", "'"))
                 .unwrap_or("the driver's service");
             let host = host.split([':', ' ']).next().unwrap_or(host);
             (host.contains("-svc") || host.contains(".svc") || host.contains("driver")).then(|| {
-            let denied = told.context.cluster().and_then(policies::denied_names);
+            let denied = matched.context.cluster().and_then(policies::denied_names);
             let why = denied.map(|denied| format!(": {}", isolated(&denied, "53 (DNS)"))).unwrap_or_default();
             (
                 format!("Executors cannot resolve the driver's name {host}{why}"),
@@ -62,9 +62,9 @@ pub(super) const RULES: &[TextRule] = &[
             &["Connection refused", "7078"],
             &["Failed to connect to", "-svc"],
         ],
-        |told| {
-            of_executor(told.block)?;
-            Some(unreachable(told))
+        |matched| {
+            of_executor(matched.block)?;
+            Some(unreachable(matched))
         },
     ),
 ];
@@ -73,14 +73,14 @@ fn of_executor(block: &Block) -> Option<()> {
     (block.origin == Origin::Executor).then_some(())
 }
 
-fn unreachable(told: &Told<'_>) -> (String, Fix) {
-    let whom = after(told.line, "Failed to connect to ").map(|rest| rest.split(' ').next().unwrap_or(rest));
-    let port = told
+fn unreachable(matched: &Match<'_>) -> (String, Fix) {
+    let whom = after(matched.line, "Failed to connect to ").map(|rest| rest.split(' ').next().unwrap_or(rest));
+    let port = matched
         .context
         .spec("/sparkConf/spark.driver.port")
         .and_then(Value::as_str);
     let port = port.unwrap_or("7078");
-    let cluster = told.context.cluster();
+    let cluster = matched.context.cluster();
     let denied = cluster.and_then(|cluster| policies::denied_to_driver(cluster, port.parse().ok()?));
     let why = match (denied, cluster) {
         (Some(denied), _) => format!(": {}", isolated(&denied, port)),

@@ -226,16 +226,16 @@ fn of_waiting(context: &Context<'_>, waiting: &Waiting<'_>, out: &mut Vec<Found>
 /// What the operator says of a driver that never started, when its pod is gone.
 fn of_application(context: &Context<'_>, out: &mut Vec<Found>) {
     let Some(cluster) = context.cluster() else { return };
-    let told = cluster.application["status"]["applicationState"]["errorMessage"]
+    let matched = cluster.application["status"]["applicationState"]["errorMessage"]
         .as_str()
         .unwrap_or_default();
-    let Some((_, why)) = told
+    let Some((_, why)) = matched
         .split_once("driver pod did not start within")
         .and_then(|(_, rest)| rest.split_once("): "))
     else {
         return;
     };
-    let evidence = Evidence::new("status.applicationState.errorMessage", short(told, 300));
+    let evidence = Evidence::new("status.applicationState.errorMessage", short(matched, 300));
     let (reason, message) = why.split_once(": ").unwrap_or((why, ""));
     let image_name = context
         .spec("/image")
@@ -362,7 +362,7 @@ fn image(reason: &str, message: &str, image: &str) -> Option<(&'static Class, St
     }
     if has(&["not found", "manifest unknown", "does not exist", "name unknown"]) || reason == "ErrImageNeverPull" {
         let hint = match message.contains("may require") {
-            true => " (or the registry does not tell without credentials)",
+            true => " (or the registry hides it without credentials)",
             false => "",
         };
         return Some((

@@ -63,14 +63,14 @@ fn of_status(context: &Context<'_>, out: &mut Vec<Found>) {
     let Some(cluster) = context.cluster().filter(|_| context.failed()) else {
         return;
     };
-    let told = cluster.application["status"]["applicationState"]["errorMessage"]
+    let matched = cluster.application["status"]["applicationState"]["errorMessage"]
         .as_str()
         .unwrap_or_default();
-    let evidence = Evidence::new("status.applicationState.errorMessage", short(told, 300));
-    if told.contains("failed to run spark-submit") {
-        let why = told
+    let evidence = Evidence::new("status.applicationState.errorMessage", short(matched, 300));
+    if matched.contains("failed to run spark-submit") {
+        let why = matched
             .split_once("failed to run spark-submit: ")
-            .map_or(told, |(_, why)| why);
+            .map_or(matched, |(_, why)| why);
         out.push(Found::new(
             &SUBMISSION_FAILED,
             true,
@@ -78,8 +78,8 @@ fn of_status(context: &Context<'_>, out: &mut Vec<Found>) {
             evidence,
             words("correct what the message names in the manifest"),
         ));
-    } else if told.contains("active longer than specified deadline") {
-        let limit = between(told, "deadline (", ",").unwrap_or("?");
+    } else if matched.contains("active longer than specified deadline") {
+        let limit = between(matched, "deadline (", ",").unwrap_or("?");
         out.push(Found::new(
             &DEADLINE,
             true,
@@ -87,7 +87,7 @@ fn of_status(context: &Context<'_>, out: &mut Vec<Found>) {
             evidence,
             words("allow more time with the annotation stoke.dev/active-deadline-seconds, or find out what takes it"),
         ));
-    } else if let Some(rest) = told
+    } else if let Some(rest) = matched
         .split_once("driver pod did not start within ")
         .map(|(_, rest)| rest)
     {
@@ -174,7 +174,7 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
         let (done, minutes) = (stage.totals.succeeded, since / 60_000);
         let doing = match (still, run.workers().next()) {
             (0, None) => "no task runs: there are no executors for it".to_owned(),
-            (0, Some(_)) => "the log does not tell which run".to_owned(),
+            (0, Some(_)) => "the log does not say which run".to_owned(),
             (still, _) => format!("{still} task(s) run"),
         };
         let mut found = Found::new(

@@ -426,7 +426,7 @@ mod tests {
     use super::*;
     use crate::facts::{Cluster, Facts, Objects};
 
-    fn told(message: &str, nodes: Value) -> (&'static str, String, Fix) {
+    fn matched(message: &str, nodes: Value) -> (&'static str, String, Fix) {
         let pod = json!({
             "metadata": {"name": "d", "labels": {"spark-role": "driver"}},
             "spec": {"nodeSelector": {"disk": "ssd"}, "containers": [{"name": "spark-kubernetes-driver", "resources": {"requests": {"cpu": "2", "memory": "4505Mi"}}}]},
@@ -485,13 +485,13 @@ mod tests {
                 "volume-claim-unbound",
             ),
         ] {
-            assert_eq!(told(&format!("{message}{TAIL}"), json!([])).0, id, "{message}");
+            assert_eq!(matched(&format!("{message}{TAIL}"), json!([])).0, id, "{message}");
         }
     }
 
     #[test]
     fn a_taint_is_tolerated_by_the_patch() {
-        let (_, cause, fix) = told(
+        let (_, cause, fix) = matched(
             "0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: gpu}.",
             json!([]),
         );
@@ -509,7 +509,7 @@ mod tests {
     #[test]
     fn a_pod_larger_than_any_node_is_told_as_such() {
         let nodes = json!([{"status": {"allocatable": {"cpu": "4", "memory": "2Gi"}}}, {"status": {"allocatable": {"cpu": "8", "memory": "4Gi"}}}]);
-        let (id, cause, _) = told("0/2 nodes are available: 2 Insufficient memory.", nodes);
+        let (id, cause, _) = matched("0/2 nodes are available: 2 Insufficient memory.", nodes);
         assert_eq!(id, "pod-too-large");
         assert_eq!(
             cause,

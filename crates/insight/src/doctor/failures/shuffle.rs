@@ -57,9 +57,9 @@ pub(super) const RULES: &[TextRule] = &[ends(
         &["MetadataFetchFailedException"],
         &["FetchFailed("],
     ],
-    |told| {
+    |matched| {
         Some((
-            format!("Shuffle data could not be fetched: {}", short(told.line, 160)),
+            format!("Shuffle data could not be fetched: {}", short(matched.line, 160)),
             words("find out why the executor that had it went or did not answer: its log and its pod's events"),
         ))
     },
@@ -110,7 +110,7 @@ enum Cause {
 
 impl Cause {
     /// The finding of a cause: its class, what is said, what fixes it.
-    fn told(&self, from: &str, times: &str, stage: i32, text: &str) -> (&'static Class, String, Fix) {
+    fn explain(&self, from: &str, times: &str, stage: i32, text: &str) -> (&'static Class, String, Fix) {
         let missing = MISSING.iter().any(|word| text.contains(word));
         // What Spark found when it computed the checksum again where the data lies (`shuffle.checksum.Cause`).
         let (place, look) = match () {
@@ -211,7 +211,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
                 () if has(UNANSWERED) => Cause::Unanswered,
                 () => Cause::Unknown,
             };
-            let (class, cause, fix) = cause.told(&from, &times, *id, &text);
+            let (class, cause, fix) = cause.explain(&from, &times, *id, &text);
             let ended = context.failed() && stage.failure.as_ref().is_some_and(|failure| failure.contains("abort"));
             out.push(Found::new(class, ended, cause, evidence, fix));
         }

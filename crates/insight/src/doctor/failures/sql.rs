@@ -2,7 +2,7 @@
 
 use super::class::{Class, END, THROWN, class, words};
 use super::code;
-use super::texts::{TextRule, Told, ends};
+use super::texts::{Match, TextRule, ends};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
 
@@ -58,13 +58,13 @@ pub(super) const RULES: &[TextRule] = &[
     ),
 ];
 
-fn analysis(told: &Told<'_>) -> Option<(String, Fix)> {
-    let text = after(told.line, "AnalysisException:")
-        .or_else(|| after(told.line, "ParseException:"))
-        .or_else(|| after(told.line, "NoSuchTableException:"))?;
+fn analysis(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let text = after(matched.line, "AnalysisException:")
+        .or_else(|| after(matched.line, "ParseException:"))
+        .or_else(|| after(matched.line, "NoSuchTableException:"))?;
     // The parser's message has its class on the next line.
     let text = match text.trim() {
-        "" => told
+        "" => matched
             .block
             .text
             .lines()
@@ -72,14 +72,14 @@ fn analysis(told: &Told<'_>) -> Option<(String, Fix)> {
         text => text,
     };
     let (class, said) = error_class(text);
-    let position = position(told);
-    let line = code::python(&told.block.text)
+    let position = position(matched);
+    let line = code::python(&matched.block.text)
         .map(|thrown| thrown.at())
         .filter(|at| !at.is_empty());
     let line = line
-        .or_else(|| code::jvm(&told.block.text).map(|thrown| thrown.at()))
+        .or_else(|| code::jvm(&matched.block.text).map(|thrown| thrown.at()))
         .unwrap_or_default();
-    let suggestion = between(&told.block.text, "Did you mean one of the following? [", "]");
+    let suggestion = between(&matched.block.text, "Did you mean one of the following? [", "]");
     let fix = match (class.as_deref(), suggestion) {
         (_, Some(suggestion)) if !suggestion.is_empty() => format!("Spark knows these names instead: {}", short(suggestion, 200)),
         (Some(class), _) if class.starts_with("TABLE_OR_VIEW_NOT_FOUND") => {
@@ -95,13 +95,13 @@ fn analysis(told: &Told<'_>) -> Option<(String, Fix)> {
     ))
 }
 
-fn runtime(told: &Told<'_>) -> Option<(String, Fix)> {
-    let at = told
+fn runtime(matched: &Match<'_>) -> Option<(String, Fix)> {
+    let at = matched
         .line
         .find('[')
-        .or_else(|| told.line.find("Exception: ").map(|at| at + "Exception: ".len()))
+        .or_else(|| matched.line.find("Exception: ").map(|at| at + "Exception: ".len()))
         .unwrap_or(0);
-    let (_, said) = error_class(&told.line[at..]);
+    let (_, said) = error_class(&matched.line[at..]);
     let said = said
         .split(" If necessary set")
         .next()
@@ -110,7 +110,7 @@ fn runtime(told: &Told<'_>) -> Option<(String, Fix)> {
         .next()
         .unwrap_or(&said)
         .to_owned();
-    let position = position(told);
+    let position = position(matched);
     // Spark's own name of the error, where it has one, is reported by the conditions: this is for older messages.
     let fix = words("clean the values before, or guard the expression with its try_ variant");
     Some((format!("A value broke the query: {}{position}", short(&said, 220)), fix))
@@ -133,8 +133,8 @@ fn error_class(text: &str) -> (Option<String>, String) {
 }
 
 /// `== SQL (line 1, position 12) ==` and the text marked by carets; `(line 1, pos 14)`; `; line 2 pos 5`.
-pub(super) fn position(told: &Told<'_>) -> String {
-    let text = &told.block.text;
+pub(super) fn position(matched: &Match<'_>) -> String {
+    let text = &matched.block.text;
     let mut found = between(text, "== SQL (", ") ==").map(|at| at.replace("position", "pos"));
     found = found.or_else(|| {
         between(text, "(line ", ")")

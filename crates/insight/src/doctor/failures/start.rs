@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::class::{Class, END, Found, LOST, NONE_COME, THROWN, class, patch, words};
 use super::code;
 use super::context::Context;
-use super::texts::{TextRule, Told, ends};
+use super::texts::{Match, TextRule, ends};
 use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::{Container, Pod, Role, State};
 use crate::text::{after, between, leading_number, short};
@@ -59,7 +59,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["Not allowed to specify max heap"],
             &["is not allowed to set Spark options"],
         ],
-        |told| Some(java_options(told)),
+        |matched| Some(java_options(matched)),
     ),
     ends(
         &CANNOT_BIND,
@@ -68,16 +68,16 @@ pub(super) const RULES: &[TextRule] = &[
             &["Cannot assign requested address", "bind"],
             &["Address already in use"],
         ],
-        |told| Some(bind(told)),
+        |matched| Some(bind(matched)),
     ),
     ends(
         &STACK,
         &[&["StackOverflowError"], &["FAILED_TO_PARSE_TOO_COMPLEX"]],
-        |told| {
-            let line = code::python(&told.block.text)
+        |matched| {
+            let line = code::python(&matched.block.text)
                 .map(|thrown| thrown.at())
                 .unwrap_or_default();
-            let executor = told
+            let executor = matched
                 .block
                 .executor
                 .as_deref()
@@ -87,7 +87,7 @@ pub(super) const RULES: &[TextRule] = &[
                 None => ("The driver".to_owned(), "spec.driver.javaOptions"),
             };
             Some((
-                format!("{who} ran out of stack: {}{line}", short(told.line, 200)),
+                format!("{who} ran out of stack: {}{line}", short(matched.line, 200)),
                 words(format!(
                     "build no expression or plan in a loop of thousands: select all columns at once instead of withColumn in a loop, cut long lineages with checkpoint(), split statements; or raise the stack: -Xss8m in {key}"
                 )),
@@ -104,8 +104,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["'NoneType' object has no attribute 'sc'"],
             &["No active or default Spark session found"],
         ],
-        |told| {
-            let line = code::python(&told.block.text).or_else(|| code::jvm(&told.block.text));
+        |matched| {
+            let line = code::python(&matched.block.text).or_else(|| code::jvm(&matched.block.text));
             let line = line.map(|thrown| thrown.at()).unwrap_or_default();
             Some((
                 format!("The application used its SparkContext after it was stopped{line}"),
@@ -117,8 +117,8 @@ pub(super) const RULES: &[TextRule] = &[
     ),
 ];
 
-fn bind(told: &Told<'_>) -> (String, Fix) {
-    let line = told.line;
+fn bind(matched: &Match<'_>) -> (String, Fix) {
+    let line = matched.line;
     let service = between(line, "Service '", "'").unwrap_or("a service");
     let port = after(line, "starting from ")
         .and_then(leading_number)
@@ -139,7 +139,7 @@ fn bind(told: &Told<'_>) -> (String, Fix) {
         );
     }
     let keys = ["spark.driver.bindAddress", "spark.driver.host"];
-    let facts = told.context.facts;
+    let facts = matched.context.facts;
     let set = keys.into_iter().find_map(|key| Some((key, facts.property(key)?)));
     let cause = match set {
         Some((key, value)) => {
@@ -148,7 +148,7 @@ fn bind(told: &Told<'_>) -> (String, Fix) {
         None => format!("{service} cannot listen at its address: no interface of the pod has it"),
     };
     let text = "leave out spark.driver.bindAddress (and SPARK_LOCAL_IP): in a pod Spark takes the pod's own address";
-    let in_manifest = told
+    let in_manifest = matched
         .context
         .cluster()
         .and_then(|cluster| cluster.manifest_property(keys[0]));
@@ -162,8 +162,8 @@ fn bind(told: &Told<'_>) -> (String, Fix) {
 }
 
 /// Heap in Java options: where the manifest has it, the patch takes it out and sets the memory instead.
-fn java_options(told: &Told<'_>) -> (String, Fix) {
-    let line = told.line;
+fn java_options(matched: &Match<'_>) -> (String, Fix) {
+    let line = matched.line;
     let executor = line.contains("spark.executor.");
     let role = if executor { "executor" } else { "driver" };
     let given = between(line, "(was '", "')")
@@ -178,9 +178,9 @@ fn java_options(told: &Told<'_>) -> (String, Fix) {
     }
     let heap = given.split_whitespace().find_map(|option| option.strip_prefix("-Xmx"));
     let text = format!(
-        "take -Xmx out and set the heap with spec.{role}.memory; what the JVM needs besides is added to the pod's memory"
+        "take -Xmx out and set the heap with spec.{role}.memory; the JVM's other memory is added to the pod's memory"
     );
-    let (Some(heap), Some(cluster)) = (heap, told.context.cluster()) else {
+    let (Some(heap), Some(cluster)) = (heap, matched.context.cluster()) else {
         return (cause, words(text));
     };
     let rest: Vec<&str> = given

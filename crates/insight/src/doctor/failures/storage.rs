@@ -6,7 +6,7 @@ use super::conditions::FILE_UNREADABLE;
 use super::context::Context;
 use super::losses::Why;
 use super::memory_settings::{claim_for_local_data, conf_patch};
-use super::texts::{TextRule, Told, ends, hurts};
+use super::texts::{Match, TextRule, ends, hurts};
 use crate::doctor::Fix;
 use crate::text::{after, between, count, short};
 
@@ -143,7 +143,7 @@ pub(super) const RULES: &[TextRule] = &[
     hurts(
         &DISK_FULL,
         &[&["No space left on device"], &["Disk quota exceeded"]],
-        |told| Some(disk_full(told.context, &subject(told))),
+        |matched| Some(disk_full(matched.context, &subject(matched))),
     ),
     ends(
         &S3_NO_CREDENTIALS,
@@ -153,9 +153,9 @@ pub(super) const RULES: &[TextRule] = &[
             &["Unable to load credentials"],
             &["NoAwsCredentialsException"],
         ],
-        |told| {
+        |matched| {
             Some((
-                format!("No credentials were found for {}", place(told)),
+                format!("No credentials were found for {}", place(matched)),
                 words(
                     "let the pods have them: a ServiceAccount with a role (spark.hadoop.fs.s3a.aws.credentials.provider for web identity), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from a Secret (spec.driver.envSecretKeyRefs and the executor's)",
                 ),
@@ -171,8 +171,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["AuthorizationHeaderMalformed", "region"],
             &["must be addressed using the specified endpoint"],
         ],
-        |told| {
-            let region = between(told.line, "expecting '", "'");
+        |matched| {
+            let region = between(matched.line, "expecting '", "'");
             let fix = match region {
                 Some(region) => patch(
                     format!("name the bucket's region: {region}"),
@@ -182,7 +182,7 @@ pub(super) const RULES: &[TextRule] = &[
                     "name the bucket's region in spark.hadoop.fs.s3a.endpoint.region, or its endpoint in spark.hadoop.fs.s3a.endpoint",
                 ),
             };
-            Some((format!("{} is in another region than was asked", place(told)), fix))
+            Some((format!("{} is in another region than was asked", place(matched)), fix))
         },
     ),
     ends(
@@ -192,9 +192,12 @@ pub(super) const RULES: &[TextRule] = &[
             &["UnknownStoreException"],
             &["bucket does not exist"],
         ],
-        |told| {
+        |matched| {
             Some((
-                match place(told).strip_prefix("s3a://").or(place(told).strip_prefix("s3://")) {
+                match place(matched)
+                    .strip_prefix("s3a://")
+                    .or(place(matched).strip_prefix("s3://"))
+                {
                     Some(rest) => format!(
                         "There is no bucket {} at this endpoint",
                         rest.split('/').next().unwrap_or(rest)
@@ -215,9 +218,9 @@ pub(super) const RULES: &[TextRule] = &[
             &["AWSServiceThrottledException"],
             &["Please reduce your request rate"],
         ],
-        |told| {
+        |matched| {
             Some((
-                format!("The store asked to be asked less for {} (503 SlowDown)", place(told)),
+                format!("The store asked to be asked less for {} (503 SlowDown)", place(matched)),
                 patch(
                     "write fewer and larger files, spread them over prefixes, and wait longer between tries",
                     conf_patch([
@@ -240,8 +243,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["S3Exception", "Access Denied"],
             &["AmazonS3Exception", "Forbidden"],
         ],
-        |told| {
-            let text = &told.block.text;
+        |matched| {
+            let text = &matched.block.text;
             let (why, fix) = match text {
                 text if text.contains("InvalidAccessKeyId") => (
                     "the access key does not exist there",
@@ -260,7 +263,10 @@ pub(super) const RULES: &[TextRule] = &[
                     "see that key and secret are those of this store (endpoint), and allow s3:ListBucket on the bucket, s3:GetObject on what is read, s3:PutObject and s3:DeleteObject on what is written, for the role or user the pods have",
                 ),
             };
-            Some((format!("The store answered 403 for {}: {why}", place(told)), words(fix)))
+            Some((
+                format!("The store answered 403 for {}: {why}", place(matched)),
+                words(fix),
+            ))
         },
     ),
     ends(
@@ -273,7 +279,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["Failed to connect to the MetaStore Server"],
             &["MetaException(message:Could not connect"],
         ],
-        |told| Some(metastore(told)),
+        |matched| Some(metastore(matched)),
     ),
     ends(
         &S3_ENDPOINT,
@@ -283,8 +289,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["Unable to execute HTTP request"],
             &["AWSClientIOException", "onnect"],
         ],
-        |told| {
-            let endpoint = told
+        |matched| {
+            let endpoint = matched
                 .context
                 .facts
                 .property("spark.hadoop.fs.s3a.endpoint")
@@ -293,7 +299,7 @@ pub(super) const RULES: &[TextRule] = &[
             Some((
                 format!(
                     "The object store's endpoint{endpoint} could not be reached: {}",
-                    short(after(told.line, "HTTP request: ").unwrap_or(told.line), 160)
+                    short(after(matched.line, "HTTP request: ").unwrap_or(matched.line), 160)
                 ),
                 words(
                     "correct spark.hadoop.fs.s3a.endpoint (scheme, host, port; path.style.access for a store without bucket host names), and see that pods may reach it (DNS, network policies, proxy)",
@@ -309,20 +315,20 @@ pub(super) const RULES: &[TextRule] = &[
             &["FAILED_TO_UNCOMPRESS"],
             &["Malformed ORC file"],
         ],
-        |told| {
-            let file =
-                between(&told.block.text, "reading file ", " ").or_else(|| between(&told.block.text, "in file ", "\n"));
+        |matched| {
+            let file = between(&matched.block.text, "reading file ", " ")
+                .or_else(|| between(&matched.block.text, "in file ", "\n"));
             let file = file
                 .map(|file| format!(" {}", file.trim_end_matches(['.', ':'])))
                 .unwrap_or_default();
-            let why = told
+            let why = matched
                 .block
                 .text
                 .lines()
                 .rfind(|line| line.trim_start().starts_with("Caused by: "));
             let why = why
                 .map(|line| line.trim().trim_start_matches("Caused by: "))
-                .unwrap_or(told.line);
+                .unwrap_or(matched.line);
             Some((
                 format!("A file{file} cannot be read: {}", short(why, 200)),
                 words(
@@ -337,11 +343,11 @@ pub(super) const RULES: &[TextRule] = &[
             &["underlying files have been updated"],
             &["It is possible the underlying files"],
         ],
-        |told| {
+        |matched| {
             Some((
                 format!(
                     "A file that was to be read is gone or unreadable: {}",
-                    short(told.line, 200)
+                    short(matched.line, 200)
                 ),
                 words(
                     "do not overwrite what the same or another run still reads: write to a new place, use a table format with snapshots, or REFRESH TABLE before reading",
@@ -358,16 +364,16 @@ pub(super) const RULES: &[TextRule] = &[
             &["FileNotFoundException", "No such file or directory"],
             &["java.io.FileNotFoundException: File "],
         ],
-        |told| {
-            let path = after(told.line, "Path does not exist: ")
-                .or_else(|| after(told.line, "Input path does not exist: "))
-                .or_else(|| after(told.line, "FileNotFoundException: "))
+        |matched| {
+            let path = after(matched.line, "Path does not exist: ")
+                .or_else(|| after(matched.line, "Input path does not exist: "))
+                .or_else(|| after(matched.line, "FileNotFoundException: "))
                 .map(|path| path.split(". SQLSTATE").next().unwrap_or(path))
                 .map(|path| path.split_once(" does not exist").map_or(path, |(path, _)| path));
             Some((
                 format!(
                     "There is nothing at {}",
-                    short(path.unwrap_or(told.line).trim_end_matches('.'), 200)
+                    short(path.unwrap_or(matched.line).trim_end_matches('.'), 200)
                 ),
                 words(
                     "correct the path; a path without a scheme is one of spark.hadoop.fs.defaultFS, and a local one must be on every pod (image or volume)",
@@ -382,11 +388,11 @@ pub(super) const RULES: &[TextRule] = &[
             &["already exists", "path "],
             &["FileAlreadyExistsException"],
         ],
-        |told| {
+        |matched| {
             Some((
                 format!(
                     "The output exists already: {}",
-                    short(after(told.line, "Exception: ").unwrap_or(told.line), 200)
+                    short(after(matched.line, "Exception: ").unwrap_or(matched.line), 200)
                 ),
                 words(
                     "write to a new path, or say what is to become of the old data: mode(\"overwrite\") or mode(\"append\")",
@@ -402,8 +408,8 @@ pub(super) const RULES: &[TextRule] = &[
             &["Temporary failure in name resolution"],
             &["nodename nor servname"],
         ],
-        |told| {
-            let host = after(told.line, "UnknownHostException: ").map(|rest| {
+        |matched| {
+            let host = after(matched.line, "UnknownHostException: ").map(|rest| {
                 rest.split([':', ' ', ';'])
                     .find(|part| !part.is_empty())
                     .unwrap_or(rest)
@@ -427,14 +433,14 @@ pub(super) const RULES: &[TextRule] = &[
             &["CommunicationsException"],
             &["NoRouteToHostException"],
         ],
-        |told| {
-            let whom = between(told.line, " to ", " failed")
-                .or_else(|| after(told.line, "Connection refused: "))
-                .or_else(|| between(told.line, "Connection to ", " refused"));
+        |matched| {
+            let whom = between(matched.line, " to ", " failed")
+                .or_else(|| after(matched.line, "Connection refused: "))
+                .or_else(|| between(matched.line, "Connection to ", " refused"));
             Some((
                 format!(
                     "A service could not be reached: {}",
-                    short(whom.unwrap_or(told.line), 200)
+                    short(whom.unwrap_or(matched.line), 200)
                 ),
                 words(
                     "see that the service runs at that address and port, and that pods of this namespace may reach it (network policies)",
@@ -445,13 +451,13 @@ pub(super) const RULES: &[TextRule] = &[
 ];
 
 /// Which metastore, why not, and what that asks for.
-fn metastore(told: &Told<'_>) -> (String, Fix) {
+fn metastore(matched: &Match<'_>) -> (String, Fix) {
     let keys = [
         "spark.hadoop.hive.metastore.uris",
         "hive.metastore.uris",
         "spark.hive.metastore.uris",
     ];
-    let facts = told.context.facts;
+    let facts = matched.context.facts;
     let property = keys.iter().find_map(|key| facts.property(key));
     let tried = || {
         let line = facts.driver_log()?.find_last(&["connect to metastore with URI "])?;
@@ -464,7 +470,7 @@ fn metastore(told: &Told<'_>) -> (String, Fix) {
         .iter()
         .flat_map(|log| &log.lines)
         .map(|line| line.text.as_str());
-    let mut texts = told.block.text.lines().chain(logs);
+    let mut texts = matched.block.text.lines().chain(logs);
     let has = |words: &'static str| move |line: &str| line.contains(words);
     let (why, fix) = if uri.is_some_and(|uri| !uri.contains("://")) {
         (
@@ -539,16 +545,16 @@ fn disk_full(context: &Context<'_>, who: &str) -> (String, Fix) {
     )
 }
 
-fn subject(told: &Told<'_>) -> String {
-    match &told.block.executor {
+fn subject(matched: &Match<'_>) -> String {
+    match &matched.block.executor {
         Some(id) if id != crate::facts::run::DRIVER => format!("Executor {id}"),
         _ => "The driver or an executor".into(),
     }
 }
 
 /// The bucket or path a text is about, as a URL; `the object store` when it names none.
-fn place(told: &Told<'_>) -> String {
-    let text = &told.block.text;
+fn place(matched: &Match<'_>) -> String {
+    let text = &matched.block.text;
     let start = ["s3a://", "s3://", "s3n://"]
         .iter()
         .find_map(|scheme| text.find(scheme));

@@ -1,7 +1,7 @@
 //! Table formats: writers that got in each other's way, tables that are not what they are read as.
 
 use super::class::{Class, END, THROWN, class, words};
-use super::texts::{TextRule, Told, ends};
+use super::texts::{Match, TextRule, ends};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
 
@@ -73,7 +73,7 @@ pub(super) const RULES: &[TextRule] = &[
             &["Missing required files to delete"],
             &["HoodieWriteConflictException"],
         ],
-        |told| Some(conflict(told)),
+        |matched| Some(conflict(matched)),
     ),
     ends(
         &NOT_THE_TABLE,
@@ -87,11 +87,11 @@ pub(super) const RULES: &[TextRule] = &[
                 "but there is no transaction log",
             ],
         ],
-        |told| {
+        |matched| {
             Some((
                 format!(
                     "What is read as a Delta table is none: {}",
-                    short(message(told.line), 200)
+                    short(message(matched.line), 200)
                 ),
                 words(
                     "correct the path (the table's root, not a partition below it), read it in the format it has, or convert it once: CONVERT TO DELTA parquet.`path`",
@@ -101,8 +101,8 @@ pub(super) const RULES: &[TextRule] = &[
     ),
 ];
 
-fn conflict(told: &Told<'_>) -> (String, Fix) {
-    let text = &told.block.text;
+fn conflict(matched: &Match<'_>) -> (String, Fix) {
+    let text = &matched.block.text;
     let format = match text {
         text if text.contains("iceberg") => "Iceberg",
         text if text.contains("Hoodie") => "Hudi",
@@ -113,7 +113,7 @@ fn conflict(told: &Told<'_>) -> (String, Fix) {
     (
         format!(
             "Another writer changed the {format} table at the same time{by}: {}",
-            short(message(told.line), 200)
+            short(message(matched.line), 200)
         ),
         words(match format {
             "Iceberg" => {

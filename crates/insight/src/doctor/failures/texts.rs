@@ -19,11 +19,11 @@ pub(super) struct TextRule {
     /// Whether it matters in a run that goes on or ended well, when a task survived it.
     pub survived: bool,
     /// The cause in a sentence and the fix; none when it is something else after all.
-    pub tell: fn(&Told<'_>) -> Option<(String, Fix)>,
+    pub tell: fn(&Match<'_>) -> Option<(String, Fix)>,
 }
 
 /// A text and the words of a rule that were found in it.
-pub(super) struct Told<'a> {
+pub(super) struct Match<'a> {
     pub context: &'a Context<'a>,
     pub block: &'a Block,
     /// The line the words are in.
@@ -34,7 +34,7 @@ pub(super) struct Told<'a> {
 pub(super) const fn ends(
     class: &'static Class,
     words: AnyOf,
-    tell: fn(&Told<'_>) -> Option<(String, Fix)>,
+    tell: fn(&Match<'_>) -> Option<(String, Fix)>,
 ) -> TextRule {
     TextRule {
         class,
@@ -48,7 +48,7 @@ pub(super) const fn ends(
 pub(super) const fn hurts(
     class: &'static Class,
     words: AnyOf,
-    tell: fn(&Told<'_>) -> Option<(String, Fix)>,
+    tell: fn(&Match<'_>) -> Option<(String, Fix)>,
 ) -> TextRule {
     TextRule {
         class,
@@ -98,13 +98,13 @@ fn of_block(context: &Context<'_>, block: &Block) -> Option<Found> {
 /// Whether a class may be told of a block at all.
 fn may_tell(context: &Context<'_>, block: &Block, class: &Class, survived: bool) -> bool {
     // What anybody's code throws is only a finding where it ended something.
-    let ended = matches!(block.origin, Origin::Final | Origin::Run { .. } | Origin::Told);
+    let ended = matches!(block.origin, Origin::Final | Origin::Run { .. } | Origin::Match);
     (survived || context.outcome == Outcome::Failed)
         && (class.rank >= code::GENERAL || ended)
         && (survived || block.origin != (Origin::Run { ended_job: false }))
 }
 
-fn of_condition(context: &Context<'_>, block: &Block, said: conditions::Said<'_>, own: bool) -> Option<Found> {
+fn of_condition(context: &Context<'_>, block: &Block, said: conditions::Meaning<'_>, own: bool) -> Option<Found> {
     let early =
         said.class.rank >= conditions::EARLY && conditions::CLASSES.iter().any(|class| class.id == said.class.id);
     if early != own || !may_tell(context, block, said.class, false) {
@@ -127,12 +127,12 @@ fn of_rules(context: &Context<'_>, block: &Block, families: &[&'static [TextRule
         }
         for words in rule.words {
             let Some(found) = block.line_with(words) else { continue };
-            let told = Told {
+            let matched = Match {
                 context,
                 block,
                 line: found,
             };
-            if let Some((cause, fix)) = (rule.tell)(&told) {
+            if let Some((cause, fix)) = (rule.tell)(&matched) {
                 return Some(Found::new(
                     rule.class,
                     context.is_end(block),

@@ -24,12 +24,12 @@ const DELAY: Rule = Rule {
 };
 
 pub(super) fn rule(run: &Run) -> Vec<Finding> {
-    let fetch = told(run, |ran| {
+    let fetch = slow_stages(run, |ran| {
         let totals = &ran.stage.totals;
         (totals.fetch_wait as f64 >= FETCH_SHARE * totals.run_time as f64 && totals.shuffle_read > 0)
             .then_some(totals.fetch_wait)
     });
-    let delay = told(run, |ran| {
+    let delay = slow_stages(run, |ran| {
         let sum = ran.sum(outside);
         let long = measure::quantile(&ran.durations, 0.5) >= LONG_TASK;
         (long && sum as f64 >= DELAY_SHARE * ran.work() as f64).then_some(sum)
@@ -50,7 +50,7 @@ fn outside(task: &Task) -> u64 {
 }
 
 /// Stages in which something took task time, with that time, the worst first; and what it cost the run over the slots.
-fn told<'a>(run: &'a Run, of: impl Fn(&Ran<'a>) -> Option<u64>) -> Option<(u64, Vec<(u64, Ran<'a>)>)> {
+fn slow_stages<'a>(run: &'a Run, of: impl Fn(&Ran<'a>) -> Option<u64>) -> Option<(u64, Vec<(u64, Ran<'a>)>)> {
     let mut stages: Vec<(u64, Ran<'_>)> = measure::ran(run).filter_map(|ran| Some((of(&ran)?, ran))).collect();
     stages.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
     let cost = stages

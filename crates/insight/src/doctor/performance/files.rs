@@ -44,14 +44,14 @@ fn read(run: &Run) -> Option<Finding> {
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
     for (id, query) in &run.queries {
         for node in query.plan.nodes() {
-            let told = |name| node.metric(name).map_or(0, i64::unsigned_abs);
-            let (files, size) = (told("number of files read"), told("size of files read"));
+            let metric = |name| node.metric(name).map_or(0, i64::unsigned_abs);
+            let (files, size) = (metric("number of files read"), metric("size of files read"));
             if files < MANY || size / files >= SMALL {
                 continue;
             }
             let opening = files as f64 * OPEN_COST as f64;
             let share = opening / (opening + size as f64);
-            let cost = (scanning(run, query) as f64 * share) as u64 + told("metadata time");
+            let cost = (scanning(run, query) as f64 * share) as u64 + metric("metadata time");
             let place = places.entry(location(&node.text)).or_insert(Place {
                 scans: 0,
                 files,
@@ -133,12 +133,12 @@ fn written(run: &Run) -> Option<Finding> {
     let mut worst: Option<(u64, u64, u64, i64)> = None;
     for (id, query) in &run.queries {
         for node in query.plan.nodes() {
-            let told = |name| node.metric(name).map_or(0, i64::unsigned_abs);
-            let (files, size) = (told("number of written files"), told("written output"));
+            let metric = |name| node.metric(name).map_or(0, i64::unsigned_abs);
+            let (files, size) = (metric("number of written files"), metric("written output"));
             let wall = stages(run, query)
                 .filter(|ran| ran.stage.totals.output > 0)
                 .map(|ran| ran.wall())
-                .fold(told("job commit time"), u64::saturating_add);
+                .fold(metric("job commit time"), u64::saturating_add);
             if files >= MANY
                 && size / files < SMALL
                 && worth::time(run, wall)

@@ -30,7 +30,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     vec![Finding {
         id: "event-log-incomplete",
         severity: Severity::Advice,
-        cause: format!("The event log is not whole: {} events could be read; what is said of this run is said of those.", count(reading.events)),
+        cause: format!("The event log is not whole: {} events could be read, and findings cover only those.", count(reading.events)),
         evidence,
         rule: RULE,
         fix: Fix {

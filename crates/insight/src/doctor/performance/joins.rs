@@ -67,7 +67,7 @@ fn worst(run: &Run, of: impl Fn(&Run, i64, &Query, &Plan) -> Option<Finding>) ->
     Some(first)
 }
 
-fn told(node: &Plan, name: &str) -> u64 {
+fn metric(node: &Plan, name: &str) -> u64 {
     node.metric(name).map_or(0, i64::unsigned_abs)
 }
 
@@ -87,7 +87,7 @@ fn side(of: &Plan) -> Option<Side<'_>> {
                     sort_time,
                 });
             }
-            "Sort" => sort_time = sort_time.saturating_add(told(node, "sort time")),
+            "Sort" => sort_time = sort_time.saturating_add(metric(node, "sort time")),
             name if name.starts_with("WholeStageCodegen") => {}
             "InputAdapter" | "AQEShuffleRead" | "CustomShuffleReader" | "ShuffleQueryStage" | "Project" | "Filter" => {}
             _ => return None,
@@ -115,7 +115,7 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
         return None;
     };
     let (left, right) = (side(left)?, side(right)?);
-    let (left_size, right_size) = (told(left.exchange, "data size"), told(right.exchange, "data size"));
+    let (left_size, right_size) = (metric(left.exchange, "data size"), metric(right.exchange, "data size"));
     let (left_may, right_may) = may_broadcast(&node.text);
     let (small, large_size, large) = match right_size <= left_size {
         true if right_may => (right_size, left_size, left),
@@ -125,7 +125,7 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
     if small > BROADCASTABLE || large_size < small.saturating_mul(LARGER).max(WORTH_BYTES) {
         return None;
     }
-    let written = told(large.exchange, "shuffle bytes written");
+    let written = metric(large.exchange, "shuffle bytes written");
     let shuffling = shuffle_time(run, query, written);
     if !worth::time(run, shuffling) {
         return None;
@@ -139,11 +139,11 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
     let wanted = up_to_multiple(small.saturating_mul(3) / 2, 1 << 20).max(DEFAULT_THRESHOLD);
     let measured = large
         .sort_time
-        .saturating_add(told(large.exchange, "shuffle write time") / 1_000_000);
+        .saturating_add(metric(large.exchange, "shuffle write time") / 1_000_000);
     let hint = "The broadcast hint in the code does the same for this join alone.";
     let fix = match threshold {
         Some(threshold) if threshold >= small => Fix {
-            text: format!("Broadcast the small side. Spark did not know its size beforehand: {hint}"),
+            text: format!("Broadcast the small side. Spark did not know its size in advance: {hint}"),
             patch: match super::adaptive(run) {
                 true => None,
                 false => Some(conf(&[("spark.sql.adaptive.enabled", "true".to_owned())])),
@@ -218,8 +218,9 @@ fn large_broadcast(run: &Run, id: i64, _: &Query, node: &Plan) -> Option<Finding
     if node.name != "BroadcastExchange" {
         return None;
     }
-    let table = told(node, "data size");
-    let [collect, build, send] = ["time to collect", "time to build", "time to broadcast"].map(|name| told(node, name));
+    let table = metric(node, "data size");
+    let [collect, build, send] =
+        ["time to collect", "time to build", "time to broadcast"].map(|name| metric(node, name));
     let time = collect.saturating_add(build).saturating_add(send);
     if table < LARGE_BROADCAST || !worth::time(run, time) {
         return None;
@@ -237,7 +238,7 @@ fn large_broadcast(run: &Run, id: i64, _: &Query, node: &Plan) -> Option<Finding
         cause: format!(
             "Query {id} broadcast a table of {} ({} rows): the driver and each executor hold all of it.",
             bytes(table),
-            count(told(node, "number of output rows"))
+            count(metric(node, "number of output rows"))
         ),
         evidence: vec![Evidence::new(
             format!("query {id}"),
@@ -290,7 +291,7 @@ fn pairs(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding> {
             Evidence::new(format!("query {id}"), node.text.clone()),
             Evidence::new(
                 format!("query {id}"),
-                format!("{} rows came out; its longest stage took {}", count(told(node, "number of output rows")), duration(wall)),
+                format!("{} rows came out; its longest stage took {}", count(metric(node, "number of output rows")), duration(wall)),
             ),
         ],
         rule: PAIRS,

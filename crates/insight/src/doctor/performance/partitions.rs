@@ -55,13 +55,13 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             _ => {}
         }
     }
-    findings.extend(told(run, single, single_task));
-    findings.extend(told(run, few, too_few));
-    findings.extend(told(run, large, too_large));
+    findings.extend(finding_of(run, single, single_task));
+    findings.extend(finding_of(run, few, too_few));
+    findings.extend(finding_of(run, large, too_large));
     findings
 }
 
-fn told<'a>(
+fn finding_of<'a>(
     run: &Run,
     mut stages: Vec<(u64, Ran<'a>)>,
     finding: impl Fn(&Run, &[(u64, Ran<'a>)]) -> Finding,

@@ -32,8 +32,8 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             if node.name != "BatchEvalPython" {
                 continue;
             }
-            let told = |name| node.metric(name).map_or(0, i64::unsigned_abs);
-            let time = told("time to run Python workers");
+            let metric = |name| node.metric(name).map_or(0, i64::unsigned_abs);
+            let time = metric("time to run Python workers");
             let cost = (time as f64 / slots) as u64;
             if (time as f64) < SHARE * work as f64 || !worth::time(run, cost) {
                 continue;
@@ -46,9 +46,9 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
                         "Python workers ran {} of {} of task time for {} rows; {} went to them and {} came back",
                         duration(time),
                         duration(work),
-                        count(told("number of output rows")),
-                        bytes(told("data sent to Python workers")),
-                        bytes(told("data returned from Python workers"))
+                        count(metric("number of output rows")),
+                        bytes(metric("data sent to Python workers")),
+                        bytes(metric("data returned from Python workers"))
                     ),
                 ),
             ];

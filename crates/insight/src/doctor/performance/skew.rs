@@ -60,8 +60,8 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             false => {}
         }
     }
-    findings.extend(told(run, data, true));
-    findings.extend(told(run, other, false));
+    findings.extend(finding(run, data, true));
+    findings.extend(finding(run, other, false));
     findings
 }
 
@@ -164,7 +164,7 @@ impl<'a> Skew<'a> {
     }
 }
 
-fn told(run: &Run, mut skews: Vec<Skew<'_>>, data: bool) -> Option<Finding> {
+fn finding(run: &Run, mut skews: Vec<Skew<'_>>, data: bool) -> Option<Finding> {
     skews.sort_by_key(|skew| std::cmp::Reverse(skew.cost));
     let worst = skews.first()?;
     let cost: u64 = skews.iter().map(|skew| skew.cost).fold(0, u64::saturating_add);

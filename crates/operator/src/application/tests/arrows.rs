@@ -6,7 +6,7 @@ use super::*;
 fn new_records_the_intent_before_anything_is_created() {
     let facts = fresh(never());
     let decision = decide(&facts, at(5));
-    assert_eq!(decision.actions, [Action::Submit]);
+    assert_eq!(asked(&decision), [Action::Submit]);
     let status = decision.status;
     assert_eq!(status.app_state.state, State::New);
     assert_eq!(status.driver_info.pod_name.as_deref(), Some("pi-driver"));
@@ -48,7 +48,7 @@ fn submitted_stays_while_the_driver_is_pending() {
     let facts = submitted(never());
     let decision = decide(&facts, at(3600));
     assert_eq!(state(&decision), State::Submitted);
-    assert!(decision.actions.is_empty() && decision.requeue_at.is_some());
+    assert!(asked(&decision).is_empty() && decision.requeue_at.is_some());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn running_to_failing_to_failed() {
         decision.status.app_state.error_message,
         "driver container failed with ExitCode: 1, Reason: Error"
     );
-    assert!(decision.actions.is_empty(), "the last failed driver stays for its logs");
+    assert!(asked(&decision).is_empty(), "the last failed driver stays for its logs");
 }
 
 #[test]
@@ -136,12 +136,12 @@ fn succeeding_to_pending_rerun_under_always() {
     facts.driver = driver(&facts, succeeded());
     let decision = decide(&facts, at(60));
     assert_eq!(state(&decision), State::Succeeding);
-    assert_eq!(decision.actions, delete_driver());
+    assert_eq!(asked(&decision), delete_driver());
     write(&mut facts, &decision);
     facts.driver = Driver::Gone;
     let decision = decide(&facts, at(61));
     assert_eq!(path(&facts, &decision), [State::PendingRerun]);
-    assert_eq!(decision.actions, [Action::Submit]);
+    assert_eq!(asked(&decision), [Action::Submit]);
     let status = decision.status;
     assert_eq!((status.execution_attempts, status.submission_attempts), (1, 1));
     assert_eq!((status.termination_time, status.spark_application_id), (None, None));
@@ -154,12 +154,12 @@ fn failing_waits_from_the_failure_then_goes_to_pending_rerun() {
     let decision = decide(&facts, at(4000));
     assert_eq!(state(&decision), State::Failing);
     assert_eq!(decision.requeue_at, wait(4030));
-    assert!(decision.actions.is_empty());
+    assert!(asked(&decision).is_empty());
     write(&mut facts, &decision);
     let decision = decide(&facts, at(4029));
     assert_eq!(decision.requeue_at, wait(4030));
     let decision = decide(&facts, at(4030));
-    assert_eq!(decision.actions, delete_driver());
+    assert_eq!(asked(&decision), delete_driver());
     write(&mut facts, &decision);
     facts.driver = Driver::Gone;
     assert_eq!(path(&facts, &decide(&facts, at(4031))), [State::PendingRerun]);
@@ -198,7 +198,7 @@ fn submission_failed_is_tried_again_after_its_interval() {
     facts.submission = Some(refused());
     round(&mut facts, at(0));
     let decision = decide(&facts, at(5));
-    assert_eq!(decision.actions, [Action::Submit]);
+    assert_eq!(asked(&decision), [Action::Submit]);
     assert_eq!(decision.status.submission_attempts, 2);
     assert_ne!(decision.status.submission_id, first);
     write(&mut facts, &decision);
@@ -232,7 +232,7 @@ fn pending_rerun_to_submitted() {
     let mut facts = fresh(never());
     set_state(&mut facts, State::PendingRerun);
     let decision = decide(&facts, at(0));
-    assert_eq!(decision.actions, [Action::Submit]);
+    assert_eq!(asked(&decision), [Action::Submit]);
     write(&mut facts, &decision);
     facts.submission = Some(accepted());
     assert_eq!(path(&facts, &decide(&facts, at(0))), [State::Submitted]);
@@ -244,7 +244,7 @@ fn pending_rerun_removes_a_driver_that_is_still_there() {
     set_state(&mut facts, State::PendingRerun);
     facts.driver = driver(&facts, Progress::Running);
     let decision = decide(&facts, at(0));
-    assert_eq!(decision.actions, delete_driver());
+    assert_eq!(asked(&decision), delete_driver());
     assert!(decision.requeue_at.is_some());
 }
 
@@ -254,7 +254,7 @@ fn edit_of_a_running_application_to_invalidating_to_pending_rerun() {
     edit(&mut facts);
     let decision = decide(&facts, at(60));
     assert_eq!(path(&facts, &decision), [State::Invalidating]);
-    assert_eq!(decision.actions, delete_driver());
+    assert_eq!(asked(&decision), delete_driver());
     write(&mut facts, &decision);
     facts.driver = Driver::Gone;
     let decision = decide(&facts, at(61));
@@ -263,7 +263,7 @@ fn edit_of_a_running_application_to_invalidating_to_pending_rerun() {
         (decision.status.execution_attempts, decision.status.submission_attempts),
         (0, 1)
     );
-    assert_eq!(decision.actions, [Action::Submit]);
+    assert_eq!(asked(&decision), [Action::Submit]);
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn invalidating_looks_again_while_the_driver_is_being_deleted() {
     }
     let decision = decide(&facts, at(61));
     assert_eq!(state(&decision), State::Invalidating);
-    assert!(decision.actions.is_empty() && decision.requeue_at.is_some());
+    assert!(asked(&decision).is_empty() && decision.requeue_at.is_some());
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn suspend_to_suspending_to_suspended() {
     suspend(&mut facts, true);
     let decision = decide(&facts, at(60));
     assert_eq!(path(&facts, &decision), [State::Suspending]);
-    assert_eq!(decision.actions, delete_driver());
+    assert_eq!(asked(&decision), delete_driver());
     write(&mut facts, &decision);
     facts.driver = Driver::Gone;
     let decision = decide(&facts, at(61));
@@ -304,12 +304,12 @@ fn suspended_to_resuming_to_submitted() {
         [State::Suspending, State::Suspended],
         "nothing was created, nothing is asked"
     );
-    assert!(decision.actions.is_empty());
+    assert!(asked(&decision).is_empty());
     write(&mut facts, &decision);
     suspend(&mut facts, false);
     let decision = decide(&facts, at(10));
     assert_eq!(path(&facts, &decision), [State::Resuming]);
-    assert_eq!(decision.actions, [Action::Submit]);
+    assert_eq!(asked(&decision), [Action::Submit]);
     write(&mut facts, &decision);
     facts.submission = Some(accepted());
     assert_eq!(path(&facts, &decide(&facts, at(10))), [State::Submitted]);
@@ -331,10 +331,10 @@ fn an_ended_application_is_deleted_when_its_time_to_live_is_strictly_over() {
         set_state(&mut facts, end);
         facts.app.status.as_mut().unwrap().termination_time = time(0);
         let decision = decide(&facts, at(60));
-        assert!(decision.actions.is_empty());
+        assert!(asked(&decision).is_empty());
         let due = decision.requeue_at.unwrap();
         assert!(due > at(60));
-        assert_eq!(decide(&facts, due).actions, [Action::DeleteApplication]);
+        assert_eq!(asked(&decide(&facts, due)), [Action::DeleteApplication]);
     }
 }
 
@@ -345,7 +345,7 @@ fn the_operator_gives_a_time_to_live_to_those_that_say_none() {
         facts.limits.time_to_live = Some(SignedDuration::from_secs(60));
         set_state(&mut facts, State::Completed);
         facts.app.status.as_mut().unwrap().termination_time = time(0);
-        decide(&facts, at(seconds)).actions
+        asked(&decide(&facts, at(seconds)))
     };
     assert_eq!(after(never(), 61), [Action::DeleteApplication]);
     assert_eq!(after(never(), 60), []);
@@ -358,7 +358,7 @@ fn an_ended_application_without_a_time_to_live_rests() {
     set_state(&mut facts, State::Completed);
     facts.app.status.as_mut().unwrap().termination_time = time(0);
     let decision = decide(&facts, at(1_000_000));
-    assert_eq!((decision.actions.len(), decision.requeue_at), (0, None));
+    assert_eq!((asked(&decision).len(), decision.requeue_at), (0, None));
 }
 
 #[test]
@@ -368,5 +368,5 @@ fn an_application_being_deleted_is_left_to_the_garbage_collector() {
     facts.driver = Driver::Gone;
     let decision = decide(&facts, at(60));
     assert_eq!(decision.status, facts.app.status.unwrap());
-    assert!(decision.actions.is_empty() && decision.requeue_at.is_none());
+    assert!(asked(&decision).is_empty() && decision.requeue_at.is_none());
 }

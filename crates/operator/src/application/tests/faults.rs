@@ -11,7 +11,7 @@ fn a_crash_after_the_intent_submits_the_same_again() {
     let first = decide(&facts, at(0));
     write(&mut facts, &first);
     let again = decide(&facts, at(300));
-    assert_eq!(again.actions, [Action::Submit]);
+    assert_eq!(asked(&again), [Action::Submit]);
     assert_eq!(
         again.status, first.status,
         "same id, same attempt, same pod name, same time"
@@ -24,7 +24,7 @@ fn a_cache_without_the_driver_proves_nothing() {
         let mut facts = make(never());
         facts.driver = Driver::NotCached;
         let decision = decide(&facts, at(3600));
-        assert_eq!(decision.actions, confirm_driver());
+        assert_eq!(asked(&decision), confirm_driver());
         assert_eq!(
             Some(decision.status.app_state),
             facts.app.status.map(|status| status.app_state)
@@ -40,7 +40,7 @@ fn a_driver_of_another_submission_in_the_cache_proves_nothing_either() {
         submission_id: Some("old".into()),
         ..Default::default()
     });
-    assert_eq!(decide(&facts, at(60)).actions, confirm_driver());
+    assert_eq!(asked(&decide(&facts, at(60))), confirm_driver());
     if let Driver::Present(pod) = &mut facts.driver {
         pod.live = true;
         pod.progress = failed();
@@ -55,7 +55,7 @@ fn every_wait_for_a_deletion_has_a_time_to_look_again_and_asks_the_api_server() 
         set_state(&mut facts, waiting);
         facts.driver = Driver::NotCached;
         let decision = decide(&facts, at(60));
-        assert_eq!(decision.actions, confirm_driver(), "{waiting:?}");
+        assert_eq!(asked(&decision), confirm_driver(), "{waiting:?}");
         assert!(decision.requeue_at.is_some());
     }
 }
@@ -139,7 +139,8 @@ fn what_only_events_tell_is_asked_for_soon_and_ever_later() {
     }
     let event = json!({"metadata": {}, "type": "Warning", "reason": "FailedMount", "message": "configmap \"c\" not found",
         "involvedObject": {"kind": "Pod", "name": "pi-driver"}, "lastTimestamp": "2026-01-01T00:00:03Z"});
-    facts.told = stoke_model::waiting::told("default", "pi-driver", &[serde_json::from_value(event).unwrap()]);
+    facts.events_say =
+        stoke_model::waiting::from_events("default", "pi-driver", &[serde_json::from_value(event).unwrap()]);
     let decision = decide(&facts, at(6));
     let message = &decision.status.app_state.error_message;
     assert!(
@@ -172,7 +173,7 @@ fn without_a_timeout_a_pending_driver_waits_with_one_it_fails_and_is_removed() {
     let decision = decide(&facts, at(60));
     assert_eq!(state(&decision), State::Failing);
     assert_eq!(
-        decision.actions,
+        asked(&decision),
         delete_driver(),
         "nothing that might still start is left"
     );
@@ -193,7 +194,7 @@ fn a_timeout_that_is_none_is_refused_before_anything_is_created() {
     let decision = decide(&facts, at(0));
     assert_eq!(state(&decision), State::Failed);
     assert!(decision.status.app_state.error_message.contains("is not allowed"));
-    assert!(decision.actions.is_empty());
+    assert!(asked(&decision).is_empty());
 }
 
 #[test]
@@ -225,11 +226,11 @@ fn an_edit_of_what_never_ran_runs_it() {
     round(&mut facts, at(0));
     facts.submission = Some(refused());
     round(&mut facts, at(0));
-    assert!(decide(&facts, at(10)).actions.is_empty());
+    assert!(asked(&decide(&facts, at(10))).is_empty());
     edit(&mut facts);
     let decision = decide(&facts, at(20));
     assert_eq!(path(&facts, &decision), [State::Invalidating, State::PendingRerun]);
-    assert_eq!(decision.actions, [Action::Submit]);
+    assert_eq!(asked(&decision), [Action::Submit]);
 }
 
 #[test]
@@ -279,7 +280,7 @@ fn an_edit_between_intent_and_driver_starts_over() {
     edit(&mut facts);
     let decision = decide(&facts, at(1));
     assert_eq!(path(&facts, &decision), [State::Invalidating]);
-    assert_eq!(decision.actions, confirm_driver());
+    assert_eq!(asked(&decision), confirm_driver());
 }
 
 #[test]
@@ -293,7 +294,7 @@ fn a_pod_in_the_way_is_waited_for_and_removed_when_it_is_ours() {
     assert_eq!(decision.requeue_at, wait(2));
     assert!(decision.status.app_state.error_message.contains("earlier run"));
     facts.driver = driver(&facts, Progress::Running);
-    assert_eq!(decide(&facts, at(1)).actions, delete_driver());
+    assert_eq!(asked(&decide(&facts, at(1))), delete_driver());
 }
 
 #[test]
@@ -322,7 +323,7 @@ fn a_clock_that_goes_backwards_does_not_stretch_the_back_off() {
     let decision = round(&mut facts, at(1_000));
     assert_eq!(decision.requeue_at, wait(1_030));
     assert_eq!(
-        decide(&facts, at(1_030)).actions,
+        asked(&decide(&facts, at(1_030))),
         delete_driver(),
         "nor does looking again"
     );
@@ -336,7 +337,7 @@ fn nor_that_of_a_failed_submission() {
     round(&mut facts, at(100_000));
     let decision = round(&mut facts, at(1_000));
     assert_eq!(decision.requeue_at, wait(1_030));
-    assert_eq!(decide(&facts, at(1_030)).actions, [Action::Submit]);
+    assert_eq!(asked(&decide(&facts, at(1_030))), [Action::Submit]);
 }
 
 #[test]
@@ -381,6 +382,7 @@ fn executors_follow_their_pods() {
     let mut other = executor(&facts, 9, ExecutorState::Running);
     other.submission_id = Some("an earlier attempt".into());
     facts.executors.push(other);
+    facts.gathering = Some(GATHER);
     let decision = decide(&facts, at(20));
     let seen = |decision: &Decision| -> Vec<(String, ExecutorState)> {
         decision
@@ -430,6 +432,7 @@ fn executor_state_is_bounded_and_never_hides_a_live_executor() {
         .collect();
     facts.executors.extend(running);
     facts.executors[0].state = ExecutorState::Running;
+    facts.gathering = Some(GATHER);
     let decision = decide(&facts, at(20));
     let map = &decision.status.executor_state;
     assert_eq!(map.len(), KEPT_EXECUTORS);
@@ -451,4 +454,40 @@ fn executor_state_is_bounded_and_never_hides_a_live_executor() {
         "and do not come back"
     );
     assert!(again.events.is_empty());
+}
+
+#[test]
+fn news_of_executors_alone_waits_for_more_of_it() {
+    let mut facts = running(never());
+    facts.executors = vec![executor(&facts, 1, ExecutorState::Running)];
+    let waited = |facts: &Facts, milliseconds: Option<i64>| {
+        let gathering = milliseconds.map(SignedDuration::from_millis);
+        decide(
+            &Facts {
+                gathering,
+                ..facts.clone()
+            },
+            at(20),
+        )
+    };
+    for (milliseconds, actions, left) in [
+        (None, vec![Action::Gather], Some(500)),
+        (Some(0), vec![], Some(500)),
+        (Some(300), vec![], Some(200)),
+    ] {
+        let decision = waited(&facts, milliseconds);
+        assert_eq!(decision.actions, actions, "{milliseconds:?}");
+        assert_eq!(
+            decision.requeue_at,
+            left.map(|left| at(20) + SignedDuration::from_millis(left))
+        );
+        assert_eq!(Some(decision.status), facts.app.status, "nothing is written");
+        assert!(decision.events.is_empty());
+    }
+    let over = waited(&facts, Some(500));
+    assert_eq!(over.actions, [Action::EndGathering, Action::Write, Action::Publish]);
+    // News of anything else is written at once, with what was gathered.
+    facts.driver = driver(&facts, failed());
+    let ended = waited(&facts, Some(1));
+    assert!(ended.actions.starts_with(&[Action::EndGathering]) && ended.actions.contains(&Action::Write));
 }

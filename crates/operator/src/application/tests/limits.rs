@@ -22,7 +22,7 @@ fn a_start_timeout_ends_what_a_node_cannot_start_and_says_why() {
         assert_eq!(condition(&decision, "DriverReady"), is("False", reason));
         let decision = round(&mut facts, at(600));
         assert_eq!(
-            (state(&decision), decision.actions.clone()),
+            (state(&decision), asked(&decision).clone()),
             (State::Failing, delete_driver())
         );
         assert_eq!(condition(&decision, "DriverReady"), is("False", "StartTimeout"));
@@ -90,7 +90,7 @@ fn a_timeout_is_retried_as_any_failure() {
     let decision = round(&mut facts, at(60));
     assert_eq!((state(&decision), decision.requeue_at), (State::Failing, wait(65)));
     let decision = round(&mut facts, at(65));
-    assert_eq!(decision.actions, delete_driver());
+    assert_eq!(asked(&decision), delete_driver());
     facts.driver = Driver::Gone;
     assert_eq!(path(&facts, &decide(&facts, at(66))), [State::PendingRerun]);
 }
@@ -107,7 +107,7 @@ fn an_active_deadline_ends_a_running_application_without_a_retry() {
     assert_eq!(decision.requeue_at, wait(100), "looked at when it is due");
     let decision = round(&mut facts, at(100));
     assert_eq!(
-        (state(&decision), decision.actions.clone()),
+        (state(&decision), asked(&decision).clone()),
         (State::Failing, delete_driver())
     );
     assert!(
@@ -159,7 +159,7 @@ fn an_active_deadline_ends_what_was_never_submitted() {
         let decision = decide(&facts, at(100));
         assert_eq!(path(&facts, &decision), [State::Failing, State::Failed]);
         assert_eq!(condition(&decision, "Failed"), is("True", "DeadlineExceeded"));
-        assert!(decision.actions.is_empty());
+        assert!(asked(&decision).is_empty());
     }
 }
 
@@ -191,7 +191,7 @@ fn a_failing_application_whose_driver_is_not_cached_asks_before_it_rests() {
     let mut facts = running(never());
     set_state(&mut facts, State::Failing);
     facts.driver = Driver::NotCached;
-    assert_eq!(decide(&facts, at(60)).actions, confirm_driver());
+    assert_eq!(asked(&decide(&facts, at(60))), confirm_driver());
 }
 
 #[test]
@@ -250,5 +250,5 @@ fn a_deadline_that_is_none_is_refused_before_anything_is_created() {
     let decision = decide(&limited("soon", fresh(always())), at(0));
     assert_eq!(state(&decision), State::Failed);
     assert!(decision.status.app_state.error_message.contains("is not allowed"));
-    assert!(decision.actions.is_empty());
+    assert!(asked(&decision).is_empty());
 }

@@ -38,6 +38,8 @@ enum Event {
     },
     Suspend(bool),
     Clock(i64),
+    /// Copies of logs end, well or not.
+    Copied(bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -51,6 +53,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(|renames| Event::Edit { renames }),
         1 => any::<bool>().prop_map(Event::Suspend),
         2 => (-100_000i64..100_000).prop_map(Event::Clock),
+        2 => any::<bool>().prop_map(Event::Copied),
     ]
 }
 
@@ -64,8 +67,22 @@ struct World {
     /// The pods that check data, and what the cache says about them.
     checks: BTreeMap<String, CheckPod>,
     cached_checks: BTreeMap<String, CheckPod>,
+    /// How far logs are kept; none where none are.
+    logs: Option<Logs>,
+    /// Since when the application waits for them.
+    held: i64,
+    gathering: Option<Timestamp>,
     now: i64,
     created: Vec<String>,
+}
+
+/// Nothing kept yet.
+fn logs() -> Logs {
+    Logs {
+        hold: SignedDuration::from_secs(20),
+        place: "s3://logs/default/pi".into(),
+        ..Logs::default()
+    }
 }
 
 impl World {
@@ -76,6 +93,9 @@ impl World {
             cached: BTreeMap::new(),
             checks: BTreeMap::new(),
             cached_checks: BTreeMap::new(),
+            logs: None,
+            held: 0,
+            gathering: None,
             now: 0,
             created: Vec::new(),
         }
@@ -113,60 +133,141 @@ impl World {
             checks: self.cached_checks.values().cloned().collect(),
             ..self.facts.clone()
         };
-        for _ in 0..8 {
+        for _ in 0..12 {
             let before = self.status();
+            // The wait is measured by a clock that no one sets.
+            if let Some(logs) = &mut self.logs {
+                let waited = SignedDuration::from_secs((self.now - self.held).max(0));
+                logs.waited = logs.waited.map(|known| known.max(waited));
+            }
+            facts.logs.clone_from(&self.logs);
+            facts.gathering = self.gathering.map(|since| at(self.now).duration_since(since));
             let decision = decide(&facts, at(self.now));
             check(&before, &decision, &facts, at(self.now));
-            if decision.status != before {
+            (facts.submission, facts.check_refused) = (None, None);
+            for action in &decision.actions {
                 if effects == 0 {
                     return None;
                 }
                 effects -= 1;
-                self.facts.app.status = Some(decision.status.clone());
+                if !self.act(&mut facts, action, &decision, refuse) {
+                    return None;
+                }
             }
-            facts.app.status = Some(decision.status.clone());
-            (facts.submission, facts.check_refused) = (None, None);
-            let Some(action) = decision.actions.first() else {
+            if !decision.actions.iter().any(Action::asks) {
                 return decision.requeue_at;
-            };
-            if effects == 0 {
-                return None;
-            }
-            effects -= 1;
-            match action {
-                Action::Submit => facts.submission = Some(self.submit(&mut facts, refuse)),
-                Action::ConfirmDriver(name) => facts.driver = self.live(name),
-                Action::DeleteDriver(name) => {
-                    if let Some(pod) = self.pods.get_mut(name) {
-                        pod.deleting = true;
-                    }
-                    facts.driver = self.live(name);
-                }
-                Action::Check(phase) if refuse => {
-                    let message = format!("{phase:?} is forbidden");
-                    facts.check_refused = Some(Refused {
-                        message,
-                        permanent: false,
-                    });
-                }
-                Action::Check(phase) => {
-                    let name = quality::pod_name(&facts.app, self.status().submission_id.as_deref(), *phase);
-                    let made = CheckPod {
-                        name: name.clone(),
-                        phase: Some(*phase),
-                        created: Some(at(self.now)),
-                        ..CheckPod::default()
-                    };
-                    facts.checks.push(self.checks.entry(name).or_insert(made).clone());
-                }
-                Action::DeleteCheck(name) => {
-                    self.checks.remove(name);
-                    facts.checks.retain(|check| check.name != *name);
-                }
-                Action::DeleteApplication => return None,
             }
         }
         panic!("a reconcile that does not settle: {:?}", self.status());
+    }
+
+    /// Does what is listed; false when the application itself is gone.
+    fn act(&mut self, facts: &mut Facts, action: &Action, decision: &Decision, refuse: bool) -> bool {
+        match action {
+            Action::Write => {
+                self.facts.app.status = Some(decision.status.clone());
+                facts.app.status = Some(decision.status.clone());
+            }
+            Action::Publish | Action::RemoveCompanions => {}
+            Action::Gather => self.gathering = Some(at(self.now)),
+            Action::EndGathering => self.gathering = None,
+            Action::CopyLogs { .. }
+            | Action::HoldForLogs { .. }
+            | Action::RemoveSpent { .. }
+            | Action::ReportMissingLogs { .. }
+            | Action::ForgetCopies(_)
+            | Action::ForgetLogs => self.keep_logs(action),
+            // A driver that is there already is not judged again.
+            Action::Judge if refuse && !self.is_begun() => facts.submission = Some(refused()),
+            Action::Judge => facts.unjudged = false,
+            Action::Submit => {
+                facts.submission = Some(self.submit(facts, refuse));
+                facts.unjudged = self.facts.unjudged;
+            }
+            Action::ConfirmDriver(name) => facts.driver = self.live(name),
+            Action::DeleteDriver(name) => {
+                if let Some(pod) = self.pods.get_mut(name) {
+                    pod.deleting = true;
+                }
+                facts.driver = self.live(name);
+            }
+            Action::Check(phase) if refuse => {
+                let message = format!("{phase:?} is forbidden");
+                facts.check_refused = Some(Refused {
+                    message,
+                    permanent: false,
+                });
+            }
+            Action::Check(phase) => {
+                let name = quality::pod_name(&facts.app, self.status().submission_id.as_deref(), *phase);
+                let made = CheckPod {
+                    name: name.clone(),
+                    phase: Some(*phase),
+                    created: Some(at(self.now)),
+                    ..CheckPod::default()
+                };
+                facts.checks.push(self.checks.entry(name).or_insert(made).clone());
+            }
+            Action::DeleteCheck(name) => {
+                self.checks.remove(name);
+                facts.checks.retain(|check| check.name != *name);
+            }
+            Action::DeleteApplication => return false,
+        }
+        true
+    }
+
+    /// True when the driver of the submission on record exists.
+    fn is_begun(&self) -> bool {
+        let status = self.status();
+        let pod = status
+            .driver_info
+            .pod_name
+            .as_ref()
+            .and_then(|name| self.pods.get(name));
+        pod.is_some_and(|pod| pod.submission_id == status.submission_id)
+    }
+
+    /// A keeper of logs without a clock of its own: copies end when [`Event::Copied`] says so.
+    fn keep_logs(&mut self, action: &Action) {
+        let logs = self.logs.as_mut().expect("only where logs are kept");
+        let at_run = |logs: &mut Logs, run: &str| {
+            if logs.run != run {
+                let (which, hold, place) = (logs.which, logs.hold, std::mem::take(&mut logs.place));
+                let run = run.to_owned();
+                *logs = Logs {
+                    which,
+                    hold,
+                    place,
+                    run,
+                    ..Logs::default()
+                };
+            }
+        };
+        match action {
+            Action::CopyLogs { run, logs: wanted } => {
+                at_run(logs, run);
+                for log in wanted {
+                    let known = logs.copies.insert(log.file.clone(), LogCopy::UnderWay(None));
+                    assert!(
+                        !matches!(known, Some(LogCopy::UnderWay(_) | LogCopy::Kept { .. })),
+                        "{log:?} is copied twice"
+                    );
+                }
+            }
+            Action::HoldForLogs { run, last } => {
+                at_run(logs, run);
+                (logs.waited, logs.reported, logs.last) = (Some(SignedDuration::ZERO), false, *last);
+                self.held = self.now;
+            }
+            Action::ReportMissingLogs { .. } => {
+                assert!(!logs.reported, "reported once");
+                logs.reported = true;
+            }
+            Action::ForgetCopies(files) => logs.copies.retain(|file, _| !files.contains(file)),
+            Action::ForgetLogs => *logs = self::logs(),
+            _ => {}
+        }
     }
 
     fn submit(&mut self, facts: &mut Facts, refuse: bool) -> Outcome {
@@ -240,6 +341,18 @@ impl World {
                 }
             }
             Event::ChecksDeleted => self.checks.clear(),
+            Event::Copied(well) => {
+                let Some(logs) = &mut self.logs else { return };
+                for (file, copy) in &mut logs.copies {
+                    if matches!(copy, LogCopy::UnderWay(_)) {
+                        *copy = match well {
+                            true => LogCopy::Kept { removed: false },
+                            false => LogCopy::Failed(format!("{file}: denied")),
+                        };
+                        logs.any_kept |= well;
+                    }
+                }
+            }
             Event::PodGone => self.pods.retain(|_, pod| !pod.deleting),
             Event::Edit { renames } => {
                 if *renames {
@@ -289,7 +402,27 @@ fn check(before: &stoke_model::crd::SparkApplicationStatus, decision: &Decision,
     if decision.actions.contains(&Action::Submit) {
         assert!(decision.status.submission_id.is_some() && decision.status.driver_info.pod_name.is_some());
     }
-    assert!(decision.actions.len() <= 1);
+    assert!(asked(decision).len() <= 1);
+    let has = |action: &Action| decision.actions.contains(action);
+    assert_eq!(has(&Action::Write), decision.status != *before);
+    assert_eq!(has(&Action::Publish), !decision.events.is_empty());
+    // Nothing ends, and no driver with a log goes, before its log is kept, given up or waited for long enough.
+    let ends = is.is_terminal() && !was.is_terminal();
+    if (ends
+        || asked(decision)
+            .iter()
+            .any(|action| matches!(action, Action::DeleteDriver(_))))
+        && let (Some(logs), Driver::Present(pod)) = (&facts.logs, &facts.driver)
+        && pod.submission_id.is_some()
+        && pod.submission_id == decision.status.submission_id
+        && !matches!(pod.progress, Progress::Pending(_))
+        && before.submission_id == pod.submission_id
+    {
+        let copy = logs.copies.get(&format!("{}.log.gz", pod.name));
+        let is_settled = matches!(copy, Some(LogCopy::Kept { .. } | LogCopy::Failed(_)));
+        let is_over = logs.waited.is_some_and(|waited| waited >= logs.hold);
+        assert!(is_settled || is_over, "{was:?} -> {is:?} with {logs:?}");
+    }
     // Nothing passes whose data were not found to be right.
     for (phase, passes) in [
         (Phase::Before, decision.actions.contains(&Action::Submit)),
@@ -333,10 +466,14 @@ proptest! {
         spec in specs(),
         limits in limits(),
         checked in any::<bool>(),
+        keeps_logs in any::<bool>(),
+        judged in any::<bool>(),
         events in prop::collection::vec(event(), 1..60),
     ) {
         let mut world = World::new(spec);
         world.facts.limits = limits;
+        world.facts.unjudged = judged;
+        world.logs = keeps_logs.then(logs);
         if checked {
             annotate(&mut world.facts, QUALITY, "{before: [{contract: c/k, data: /d}], after: [{contract: c/k, data: /e}]}");
         }

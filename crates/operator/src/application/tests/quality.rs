@@ -46,7 +46,7 @@ fn ended_well(spec: Value) -> Facts {
     let mut facts = annotated(spec, BOTH);
     round(&mut facts, at(0));
     facts.checks = vec![check(&facts, Phase::Before, &[0])];
-    assert_eq!(round(&mut facts, at(1)).actions, [Action::Submit]);
+    assert_eq!(asked(&round(&mut facts, at(1))), [Action::Submit]);
     facts.submission = Some(accepted());
     facts.driver = driver(&facts, Progress::Running);
     round(&mut facts, at(2));
@@ -57,12 +57,12 @@ fn ended_well(spec: Value) -> Facts {
 #[test]
 fn without_the_annotation_nothing_is_asked_for() {
     let mut facts = fresh(never());
-    assert_eq!(round(&mut facts, at(0)).actions, [Action::Submit]);
+    assert_eq!(asked(&round(&mut facts, at(0))), [Action::Submit]);
     let only_after = "after: [{contract: c/k, data: /d}]";
     let mut facts = annotated(never(), only_after);
     let decision = round(&mut facts, at(0));
     assert_eq!(
-        (decision.actions.clone(), condition(&decision, "QualityBefore")),
+        (asked(&decision).clone(), condition(&decision, "QualityBefore")),
         (vec![Action::Submit], None)
     );
 }
@@ -71,7 +71,7 @@ fn without_the_annotation_nothing_is_asked_for() {
 fn a_run_is_submitted_when_its_data_are_right() {
     let mut facts = annotated(never(), BOTH);
     let decision = round(&mut facts, at(0));
-    assert_eq!(decision.actions, [Action::Check(Phase::Before)]);
+    assert_eq!(asked(&decision), [Action::Check(Phase::Before)]);
     assert_eq!(
         decision.status.driver_info.pod_name.as_deref(),
         Some("pi-driver"),
@@ -80,12 +80,12 @@ fn a_run_is_submitted_when_its_data_are_right() {
     assert_eq!(condition(&decision, "QualityBefore"), is("Unknown", "CheckPending"));
     facts.checks = vec![check(&facts, Phase::Before, &[])];
     let decision = round(&mut facts, at(1));
-    assert_eq!((decision.actions.clone(), decision.requeue_at), (vec![], wait(61)));
+    assert_eq!((asked(&decision).clone(), decision.requeue_at), (vec![], wait(61)));
     assert_eq!(condition(&decision, "QualityBefore"), is("Unknown", "CheckRunning"));
     facts.checks = vec![check(&facts, Phase::Before, &[0])];
     let decision = round(&mut facts, at(20));
     assert_eq!(
-        (state(&decision), decision.actions.clone()),
+        (state(&decision), asked(&decision).clone()),
         (State::New, vec![Action::Submit])
     );
     assert_eq!(condition(&decision, "QualityBefore"), is("True", "Passed"));
@@ -93,7 +93,7 @@ fn a_run_is_submitted_when_its_data_are_right() {
     // Cut off here, the next turn finds it passed and says nothing again.
     let decision = round(&mut facts, at(21));
     assert_eq!(
-        (decision.actions.clone(), reasons(&decision)),
+        (asked(&decision).clone(), reasons(&decision)),
         (vec![Action::Submit], vec![])
     );
 }
@@ -105,7 +105,7 @@ fn a_run_is_not_submitted_when_they_are_not_and_is_tried_again_as_a_submission()
     facts.checks = vec![check(&facts, Phase::Before, &[1])];
     let decision = round(&mut facts, at(10));
     assert_eq!(
-        (state(&decision), decision.actions.clone()),
+        (state(&decision), asked(&decision).clone()),
         (State::SubmissionFailed, vec![])
     );
     let message = &decision.status.app_state.error_message;
@@ -117,12 +117,12 @@ fn a_run_is_not_submitted_when_they_are_not_and_is_tried_again_as_a_submission()
     assert_eq!(condition(&decision, "DriverReady"), is("False", "QualityFailed"));
     // The second try checks again, and removes the pod of the first.
     let decision = round(&mut facts, at(16));
-    let Action::DeleteCheck(old) = &decision.actions[0] else {
+    let Action::DeleteCheck(old) = &asked(&decision)[0] else {
         panic!("{decision:?}")
     };
     assert_eq!(*old, facts.checks[0].name);
     facts.checks.clear();
-    assert_eq!(round(&mut facts, at(16)).actions, [Action::Check(Phase::Before)]);
+    assert_eq!(asked(&round(&mut facts, at(16))), [Action::Check(Phase::Before)]);
     facts.checks = vec![check(&facts, Phase::Before, &[3])];
     let decision = round(&mut facts, at(20));
     let decision = if state(&decision) == State::Failed {
@@ -130,7 +130,7 @@ fn a_run_is_not_submitted_when_they_are_not_and_is_tried_again_as_a_submission()
     } else {
         round(&mut facts, at(40))
     };
-    assert_eq!((state(&decision), decision.actions.clone()), (State::Failed, vec![]));
+    assert_eq!((state(&decision), asked(&decision).clone()), (State::Failed, vec![]));
     assert_eq!(condition(&decision, "Failed"), is("True", "QualityFailed"));
     assert!(decision.status.execution_attempts == 0);
 }
@@ -145,7 +145,7 @@ fn a_check_that_cannot_be_made_lets_nothing_pass() {
             permanent,
         });
         let decision = decide(&facts, at(1));
-        assert_eq!((state(&decision), decision.actions.clone()), (State::Failed, vec![]));
+        assert_eq!((state(&decision), asked(&decision).clone()), (State::Failed, vec![]));
         assert_eq!(condition(&decision, "QualityBefore"), is("False", "CannotTell"));
         assert!(
             decision
@@ -158,7 +158,7 @@ fn a_check_that_cannot_be_made_lets_nothing_pass() {
     for wrong in ["", "before: [{contract: c}]", "x: y"] {
         let decision = decide(&annotated(on_failure(3, 1), wrong), at(0));
         assert_eq!(
-            (state(&decision), decision.actions.clone()),
+            (state(&decision), asked(&decision).clone()),
             (State::Failed, vec![]),
             "{wrong}"
         );
@@ -178,14 +178,14 @@ fn a_run_that_ended_well_completes_when_its_data_are_right() {
         let mut facts = ended_well(never());
         let decision = round(&mut facts, at(30));
         assert_eq!(
-            (state(&decision), decision.actions.clone()),
+            (state(&decision), asked(&decision).clone()),
             (State::Succeeding, vec![Action::Check(Phase::After)])
         );
         facts.checks.push(check(&facts, Phase::After, &[]));
         assert_eq!(state(&round(&mut facts, at(31))), State::Succeeding);
         facts.checks[1] = check(&facts, Phase::After, &codes);
         let decision = round(&mut facts, at(40));
-        assert_eq!((state(&decision), decision.actions.clone()), (State::Completed, vec![]));
+        assert_eq!((state(&decision), asked(&decision).clone()), (State::Completed, vec![]));
         assert_eq!(condition(&decision, "QualityAfter"), told);
         assert_eq!(condition(&decision, "QualityBefore"), is("True", "Passed"));
         assert!(reasons(&decision).contains(&event));
@@ -193,7 +193,7 @@ fn a_run_that_ended_well_completes_when_its_data_are_right() {
         facts.checks.clear();
         let decision = decide(&facts, at(50));
         assert_eq!(
-            (decision.actions.clone(), condition(&decision, "QualityAfter")),
+            (asked(&decision).clone(), condition(&decision, "QualityAfter")),
             (vec![], told)
         );
     }
@@ -214,7 +214,7 @@ fn a_run_whose_results_are_not_right_has_failed_and_is_run_again_as_the_policy_s
                 .contains("data quality after the run")
     );
     assert!(reasons(&decision).contains(&"SparkApplicationQualityFailed"));
-    assert_eq!(decision.actions, delete_driver(), "{decision:?}");
+    assert_eq!(asked(&decision), delete_driver(), "{decision:?}");
     facts.driver = Driver::Gone;
     let decision = round(&mut facts, at(41));
     assert_eq!(
@@ -224,7 +224,7 @@ fn a_run_whose_results_are_not_right_has_failed_and_is_run_again_as_the_policy_s
     );
     // Pods of the first run go, phase by phase, as the second comes to them.
     assert!(
-        matches!(&decision.actions[..], [Action::DeleteCheck(name)] if *name == facts.checks[0].name),
+        matches!(&asked(&decision)[..], [Action::DeleteCheck(name)] if *name == facts.checks[0].name),
         "{decision:?}"
     );
 
@@ -246,8 +246,8 @@ fn nobody_waits_for_ever() {
     assert_eq!(round(&mut facts, at(1799)).requeue_at, wait(1800));
     let decision = round(&mut facts, at(1800));
     // What still may run goes before the application is called failed.
-    assert_eq!((state(&decision), decision.actions.len()), (State::Failing, 1));
-    assert!(matches!(&decision.actions[0], Action::DeleteCheck(name) if *name == facts.checks[1].name));
+    assert_eq!((state(&decision), asked(&decision).len()), (State::Failing, 1));
+    assert!(matches!(&asked(&decision)[0], Action::DeleteCheck(name) if *name == facts.checks[1].name));
     assert!(
         decision.status.app_state.error_message.contains("did not end within"),
         "{decision:?}"
@@ -298,7 +298,7 @@ fn a_suspension_and_an_edit_end_a_check() {
         change(&mut facts);
         let decision = round(&mut facts, at(2));
         assert!(
-            matches!(&decision.actions[..], [Action::DeleteCheck(_)]),
+            matches!(&asked(&decision)[..], [Action::DeleteCheck(_)]),
             "{decision:?}"
         );
         facts.checks.clear();
@@ -324,9 +324,9 @@ fn an_annotation_that_is_edited_meanwhile_is_asked_anew() {
     annotate(&mut facts, QUALITY, "before: [{contract: c/other.yaml, data: /raw}]");
     let decision = round(&mut facts, at(1));
     assert!(
-        matches!(&decision.actions[..], [Action::DeleteCheck(_)]),
+        matches!(&asked(&decision)[..], [Action::DeleteCheck(_)]),
         "{decision:?}"
     );
     facts.checks.clear();
-    assert_eq!(round(&mut facts, at(1)).actions, [Action::Check(Phase::Before)]);
+    assert_eq!(asked(&round(&mut facts, at(1))), [Action::Check(Phase::Before)]);
 }

@@ -101,7 +101,7 @@ impl Cache {
     /// An application was told by the watch of `scope` (a namespace, or empty for all).
     ///
     /// Returns its key when that is news: what a write of ours was answered, its turn knows already.
-    pub(crate) fn app_told(&self, scope: &str, stored: &DynamicObject, certain: bool) -> Option<Key> {
+    pub(crate) fn app_seen(&self, scope: &str, stored: &DynamicObject, certain: bool) -> Option<Key> {
         let key = app_key(stored)?;
         let version = version(stored.metadata.resource_version.as_ref());
         let mut tables = self.lock();
@@ -156,7 +156,7 @@ impl Cache {
     }
 
     /// A schedule was told by the watch, or answered to a write of ours (`certain` and `scope` as for applications).
-    pub(crate) fn schedule_told(&self, stored: &DynamicObject, certain: bool) -> Option<Key> {
+    pub(crate) fn schedule_seen(&self, stored: &DynamicObject, certain: bool) -> Option<Key> {
         let key = app_key(stored)?;
         let version = version(stored.metadata.resource_version.as_ref());
         let known = self.schedule(&key);
@@ -183,7 +183,7 @@ impl Cache {
     }
 
     /// A pod was told by the watch; returns the application it belongs to, when that is news: nothing is decided on anything but the facts.
-    pub(crate) fn pod_told(&self, scope: &str, pod: &Pod, certain: bool) -> Option<News> {
+    pub(crate) fn pod_seen(&self, scope: &str, pod: &Pod, certain: bool) -> Option<News> {
         let key = pod_key(pod)?;
         let version = version(pod.metadata.resource_version.as_ref());
         let (name, fact) = (pod.metadata.name.as_deref()?, pod_fact(pod));

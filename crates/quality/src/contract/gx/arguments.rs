@@ -2,7 +2,7 @@
 
 use stoke_model::manifest::{Content, Node, join};
 
-use super::super::short::{empty_range, pattern, whole_limit};
+use super::super::values::{empty_range, pattern, whole_limit};
 use super::super::{
     Comparison, Condition, Interpolation, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, SetRule,
     Strptime, TextFormat, TypeName,

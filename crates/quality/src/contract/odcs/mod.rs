@@ -13,7 +13,7 @@ use stoke_diagnostics::Place;
 use stoke_model::manifest::{Node, join, nearest};
 
 use super::fields::Fields;
-use super::short::{empty_range, known_zone, pattern};
+use super::values::{empty_range, known_zone, pattern};
 use super::{
     Accept, At, Check, Contract, Format, Kind, LeaveOut, Limit, Literal, Range, Severity, TextFormat, TypeName, id_of,
     number, text,

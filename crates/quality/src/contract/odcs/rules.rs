@@ -3,7 +3,7 @@
 use stoke_diagnostics::Source;
 use stoke_model::manifest::{Content, Node, join, read as read_nodes};
 
-use super::super::short::pattern;
+use super::super::values::pattern;
 use super::super::{Accept, At, Check, Kind, Severity, gx, operators};
 use super::Odcs;
 use crate::contract::fields::Fields;
@@ -291,7 +291,7 @@ impl Odcs<'_, '_> {
                 continue;
             }
             let Some(element) = self.fields.text(level, "element", &path) else {
-                let message = "without an `element` nothing tells how fresh the data are".to_owned();
+                let message = "without an `element` the age of the data is not known".to_owned();
                 self.fields.warn(
                     "no-element",
                     level.place,

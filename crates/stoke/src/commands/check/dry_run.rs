@@ -7,7 +7,7 @@ use kube::client::Body;
 use kube::discovery::Scope;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
-use stoke_gate::runs::cluster::{Answer, Asked, requests};
+use stoke_gate::runs::cluster::{Answer, ClusterAnswers, requests};
 use stoke_gate::{Job, Settings};
 use stoke_laptop::apply::{FIELD_MANAGER, api_for, kind_of};
 use stoke_laptop::home::Home;
@@ -17,7 +17,13 @@ use crate::cli::Target;
 use crate::terminal::Terminal;
 
 /// Asks about every object of a job and its pods, one after the other: at most two requests each. Nothing is stored.
-pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Target, terminal: &mut Terminal) -> Asked {
+pub async fn run(
+    job: &Job,
+    settings: &mut Settings,
+    home: &Home,
+    target: &Target,
+    terminal: &mut Terminal,
+) -> ClusterAnswers {
     let session = match session::open(home, &target.cluster()).await {
         Ok(session) => session,
         Err(failure) => {
@@ -25,7 +31,7 @@ pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Targe
                 .context
                 .as_ref()
                 .map_or("the embedded cluster".to_owned(), |name| format!("context `{name}`"));
-            return Asked {
+            return ClusterAnswers {
                 cluster,
                 answers: Err((failure.message, failure.fix.unwrap_or_default())),
                 quotas: Vec::new(),
@@ -67,7 +73,7 @@ pub async fn run(job: &Job, settings: &mut Settings, home: &Home, target: &Targe
         .map(|list| list.items)
         .unwrap_or_default();
     terminal.end_status();
-    Asked {
+    ClusterAnswers {
         cluster,
         answers: Ok(answers),
         quotas,

@@ -292,7 +292,7 @@ fn summary(report: &Report) -> String {
     let of_gates = report.findings().filter(|(_, finding)| finding.fails());
     let of_gates = of_gates.map(|(_, finding)| &finding.diagnostic);
     let first = of_gates.chain(&report.waivers).find(|found| found.is_error());
-    let hint = first.map(|found| format!("; `stoke check --explain {}` tells more of the first", found.code));
+    let hint = first.map(|found| format!("; `stoke check --explain {}` explains the first", found.code));
     let verdict = match report.exit_code() {
         0 => green("the job passes"),
         1 => red("the job does not pass"),

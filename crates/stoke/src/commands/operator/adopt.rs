@@ -52,7 +52,7 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
             "stoke::operator::adopt::rival",
             "an operator seems to be at work, and two of them on one application can start its driver twice; nothing was written",
         )
-        .fix("do what is said above, or give --force"));
+        .fix("do what is listed above, or pass --force"));
     }
     let plans = plans(&client, arguments.namespace.as_deref()).await?;
     let adopted = if arguments.yes {

@@ -48,7 +48,7 @@ impl Rules {
         Policies::new(all, namespace).map_err(|problems| {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
             Failure::input("stoke::operator::policies", texts.join("\n"))
-                .fix("`stoke policy test DIR` tells what is wrong with policies")
+                .fix("`stoke policy test DIR` shows what is wrong with policies")
         })
     }
 }

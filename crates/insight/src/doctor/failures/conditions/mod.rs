@@ -13,7 +13,7 @@ use super::blocks::Block;
 use super::class::{Class, END, THROWN, class, patch, words};
 use super::context::Context;
 use super::memory_settings::conf_patch;
-use super::texts::Told;
+use super::texts::Match;
 use super::{code, sql};
 use crate::doctor::Fix;
 use crate::text::{after, between, short};
@@ -256,7 +256,7 @@ fn message(first: &str, below: &[&str]) -> String {
 }
 
 /// What a block's conditions say.
-pub(super) struct Said<'a> {
+pub(super) struct Meaning<'a> {
     pub class: &'static Class,
     pub cause: String,
     pub fix: Fix,
@@ -265,37 +265,37 @@ pub(super) struct Said<'a> {
 }
 
 /// What a block's conditions mean: the deepest of those that say something of their own, else the deepest that wraps something.
-pub(super) fn look<'a>(context: &Context<'a>, block: &'a Block) -> Option<Said<'a>> {
+pub(super) fn look<'a>(context: &Context<'a>, block: &'a Block) -> Option<Meaning<'a>> {
     let found = conditions(block);
     let says = |condition: &&Condition<'_>| condition.decision.finding.is_some();
-    let told = found.iter().filter(says).rfind(|condition| !condition.decision.wraps);
-    let told = told.or_else(|| found.iter().rfind(says))?;
+    let condition = found.iter().filter(says).rfind(|condition| !condition.decision.wraps);
+    let condition = condition.or_else(|| found.iter().rfind(says))?;
     // A function of the user's that failed in a batch or a write is reported at the user's own line.
-    if told.decision.wraps && found.iter().any(|below| below.decision.finding.is_none()) {
+    if condition.decision.wraps && found.iter().any(|below| below.decision.finding.is_none()) {
         return None;
     }
-    let class = super::classes().find(|class| Some(class.id) == told.decision.finding)?;
-    let whole = Told {
+    let class = super::classes().find(|class| Some(class.id) == condition.decision.finding)?;
+    let whole = Match {
         context,
         block,
-        line: told.line,
+        line: condition.line,
     };
-    Some(Said {
+    Some(Meaning {
         class,
-        cause: cause(told, &whole),
-        fix: fix(told, &whole),
-        line: told.line,
+        cause: cause(condition, &whole),
+        fix: fix(condition, &whole),
+        line: condition.line,
     })
 }
 
-fn cause(told: &Condition<'_>, whole: &Told<'_>) -> String {
-    let message = told.message.split(" SQLSTATE: ").next().unwrap_or_default();
+fn cause(condition: &Condition<'_>, whole: &Match<'_>) -> String {
+    let message = condition.message.split(" SQLSTATE: ").next().unwrap_or_default();
     let message = [" If necessary set", " Use `try_", " Use the SQL function `"]
         .iter()
         .fold(message, |said, end| said.split(end).next().unwrap_or(said))
         .trim_end_matches(';');
-    let mut said = format!("{}[{}] {message}", before(told), told.name);
-    if told.decision.wraps
+    let mut said = format!("{}[{}] {message}", before(condition), condition.name);
+    if condition.decision.wraps
         && let Some(below) = below(&whole.block.text)
         && !message.contains(below)
     {
@@ -304,16 +304,16 @@ fn cause(told: &Condition<'_>, whole: &Told<'_>) -> String {
     let position = sql::position(whole);
     let thrown = code::python(&whole.block.text).or_else(|| code::jvm(&whole.block.text));
     let line = thrown.map(|thrown| thrown.at()).unwrap_or_default();
-    format!("{}: {}{position}{line}", told.decision.says, short(&said, 440))
+    format!("{}: {}{position}{line}", condition.decision.says, short(&said, 440))
 }
 
 /// What a message that wraps another says before it: `Failed to read log file file:/ck/offsets/0. `
-fn before(told: &Condition<'_>) -> String {
-    let rest = told
+fn before(condition: &Condition<'_>) -> String {
+    let rest = condition
         .line
         .split_once("terminated with exception: ")
         .map_or("", |(_, rest)| rest);
-    match rest.find(&format!("[{}]", told.name)) {
+    match rest.find(&format!("[{}]", condition.name)) {
         Some(at) if !rest[..at].contains('[') => short(&rest[..at], 200) + if at > 0 { " " } else { "" },
         _ => String::new(),
     }
@@ -327,14 +327,19 @@ fn below(text: &str) -> Option<&str> {
     Some(last.trim().trim_start_matches("Caused by: "))
 }
 
-fn fix(told: &Condition<'_>, whole: &Told<'_>) -> Fix {
+fn fix(condition: &Condition<'_>, whole: &Match<'_>) -> Fix {
     if let Some(suggestion) = between(&whole.block.text, "Did you mean one of the following? [", "]")
         && !suggestion.is_empty()
     {
         return words(format!("Spark knows these names instead: {}", short(suggestion, 200)));
     }
-    let text = told.decision.fix;
-    match told.decision.offered.then(|| offered(&told.message)).flatten() {
+    let text = condition.decision.fix;
+    match condition
+        .decision
+        .offered
+        .then(|| offered(&condition.message))
+        .flatten()
+    {
         Some((key, value)) => patch(
             format!("{text}: the message offers {key}={value}"),
             conf_patch([(key.as_str(), value)]),

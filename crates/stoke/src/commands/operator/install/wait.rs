@@ -78,7 +78,7 @@ pub async fn definitions(client: &Client, patience: &Patience, context: &mut Con
             let names = condition("NamesAccepted");
             let refused = names["status"] == "False" && names["message"].is_string();
             if refused || Instant::now() > deadline {
-                let said = names["message"].as_str().unwrap_or("the API server has not said why");
+                let said = names["message"].as_str().unwrap_or("the API server gave no reason");
                 return Err(Failure::environment(
                     "stoke::install::definition",
                     format!("the definition {name} is not served: {said}"),

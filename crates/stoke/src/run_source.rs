@@ -12,7 +12,7 @@ use crate::failure::{Failure, Outcome};
 /// Which run.
 #[derive(clap::Args, Clone, Default)]
 #[group(id = "run", required = true, multiple = false, args = ["application", "event_log", "bundle"])]
-pub struct Asked {
+pub struct RunSource {
     /// The application: its name, or Spark's id of it
     #[arg(value_name = "APPLICATION")]
     pub application: Option<String>,
@@ -44,7 +44,7 @@ impl Known {
             Failure::input(
                 "stoke::event-log::needed",
                 format!(
-                    "`{}` has no event log that can be read, and nothing else tells its stages and tasks",
+                    "`{}` has no event log that can be read, and nothing else has its stages and tasks",
                     self.name
                 ),
             )
@@ -53,17 +53,17 @@ impl Known {
     }
 }
 
-impl Asked {
+impl RunSource {
     /// By one word: a path of an event log when it has a `/`, else an application's name or id.
-    pub fn word(word: &str) -> Asked {
+    pub fn word(word: &str) -> RunSource {
         match word.contains('/') {
-            true => Asked {
+            true => RunSource {
                 event_log: Some(word.to_owned()),
-                ..Asked::default()
+                ..RunSource::default()
             },
-            false => Asked {
+            false => RunSource {
                 application: Some(word.to_owned()),
-                ..Asked::default()
+                ..RunSource::default()
             },
         }
     }

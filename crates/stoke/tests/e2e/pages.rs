@@ -1,0 +1,164 @@
+//! The pages in a real browser: they load without a word on its console and without a request to anywhere else.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use crate::common::{Context, eventually, expect_parts, program, repository, stoke, text};
+use crate::insight::get;
+
+pub fn trials(context: &Context) -> Vec<Trial> {
+    let browser = program("chromium", "apt-get install chromium");
+    vec![context.trial(
+        "pages: a browser shows them and complains of nothing",
+        &[browser],
+        browse,
+    )]
+}
+
+/// A history server on logs of real runs, ended with the test.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(home: &Path, logs: &Path) -> Result<Served, Failed> {
+    let mut command = stoke(
+        home,
+        [
+            "history",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--no-cache",
+            "-o",
+            "json",
+            "--dir",
+        ],
+    );
+    let mut child = command.arg(logs).stdout(Stdio::piped()).spawn()?;
+    let out = child.stdout.take().ok_or("no output")?;
+    // It is printed over several lines.
+    let (mut said, mut answer) = (String::new(), Value::Null);
+    for line in BufReader::new(out).lines() {
+        said.push_str(&line?);
+        if let Ok(whole) = serde_json::from_str(&said) {
+            answer = whole;
+            break;
+        }
+    }
+    let address = answer["address"]
+        .as_str()
+        .ok_or_else(|| format!("no address in {said}"))?;
+    Ok(Served {
+        address: format!("http://{address}"),
+        child,
+    })
+}
+
+/// Servers that the browser itself asks, whatever it shows.
+const ITS_OWN: [&str; 2] = ["googleapis.com", "google.com"];
+
+/// Shows an address and gives the page as it stands after its scripts.
+fn show(address: &str, more: &[&str]) -> Result<String, Failed> {
+    let profile = tempfile::tempdir()?;
+    let network = profile.path().join("network.json");
+    let mut browser = Command::new("chromium");
+    browser
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--enable-logging=stderr",
+            "--v=0",
+        ])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--virtual-time-budget=3000",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--log-net-log={}", network.display()))
+        .args(more)
+        .args(["--dump-dom", address]);
+    let output = browser.output()?;
+    let page = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if let Some(line) = said.lines().find(|line| line.contains(":CONSOLE:")) {
+        return Err(format!("{address}: {line}").into());
+    }
+    let ours = address.split('/').nth(2).unwrap_or_default();
+    let network = std::fs::read_to_string(network)?;
+    let foreign = network.split("\"url\":\"http").skip(1).find(|rest| {
+        let host = rest.split('/').nth(2).unwrap_or_default().trim_end_matches('"');
+        host != ours && !ITS_OWN.iter().any(|own| host.ends_with(own))
+    });
+    match foreign {
+        Some(rest) => Err(format!("{address} asks http{}", rest.split('"').next().unwrap_or_default()).into()),
+        None => Ok(page),
+    }
+}
+
+fn browse(context: &Context) -> Result<(), Failed> {
+    let home = context.private_home();
+    let logs = tempfile::tempdir()?;
+    for log in [
+        "history/tests/fixtures/every-event.zstd",
+        "insight/tests/logs/4.1.4/skewed-join.zstd",
+    ] {
+        let from = repository().join("crates").join(log);
+        std::fs::copy(&from, logs.path().join(from.file_name().ok_or("no name")?))?;
+    }
+    let served = serve(home.path(), logs.path())?;
+    let listed = eventually(
+        "the applications are listed",
+        std::time::Duration::from_secs(20),
+        || get(&served.address, "/?output=json").is_ok_and(|twin| twin["applications"]["total"] == 2),
+    );
+    listed?;
+    let listed = get(&served.address, "/?output=json")?;
+    let mut shown = 0;
+    for application in listed["applications"]["rows"].as_array().into_iter().flatten() {
+        let id = application["id"].as_str().ok_or("no id")?;
+        for page in [
+            "",
+            "jobs/",
+            "stages/stage/?id=0&attempt=0",
+            "SQL/",
+            "SQL/execution/?id=1",
+            "executors/",
+            "environment/",
+            "findings/",
+        ] {
+            let answer = show(&format!("{}/history/{id}/{page}", served.address), &["--lang=en-US"])?;
+            // What the script has done shows that the policy let it: times have their zone.
+            expect_parts(&answer, &["<main id=\"content\"", "</footer>"])?;
+            shown += usize::from(answer.contains("UTC · "));
+        }
+    }
+    let dark = show(
+        &format!("{}/", served.address),
+        &["--force-dark-mode", "--window-size=390,844"],
+    )?;
+    expect_parts(&dark, &["<main id=\"content\""])?;
+    match shown {
+        0 => Err(format!(
+            "no page has a time in the visitor's zone: {}",
+            text(&stoke(home.path(), ["--version"]).output()?)
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}

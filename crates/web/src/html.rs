@@ -1,0 +1,62 @@
+//! A page as HTML: templates that write what they are told.
+
+use askama::Template;
+use stoke_insight::doctor::Severity;
+
+use crate::assets;
+use crate::page::{Cell, Page, Section};
+use crate::pages::Asked;
+use crate::picture::{histogram, timeline};
+use crate::words::Words;
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Html<'a> {
+    w: &'static Words,
+    page: &'a Page,
+    base: &'a str,
+    style: &'static str,
+    script: &'static str,
+    icon: &'static str,
+    twin: String,
+    other_language: String,
+    other_name: &'static str,
+}
+
+/// Writes a page.
+///
+/// # Errors
+/// Never for what pages are made of; what templates say otherwise.
+pub fn write(page: &Page, asked: &Asked) -> Result<String, askama::Error> {
+    let (other, other_name) = match asked.w.lang {
+        "ru" => ("en", "English"),
+        _ => ("ru", "Русский"),
+    };
+    let html = Html {
+        w: asked.w,
+        page,
+        base: &asked.base,
+        style: assets::style(),
+        script: assets::script(),
+        icon: assets::icon(),
+        twin: asked.here.with(&[("output", "json")]),
+        other_language: asked.here.with(&[("lang", other)]),
+        other_name,
+    };
+    html.render()
+}
+
+impl Html<'_> {
+    fn severity(&self, severity: &Severity) -> (&'static str, &'static str) {
+        match severity {
+            Severity::Fatal => ("fatal", self.w.fatal),
+            Severity::Warning => ("warning", self.w.warning),
+            Severity::Advice => ("advice", self.w.advice),
+        }
+    }
+
+    /// A patch of a manifest, as people read it.
+    fn patch(&self, patch: &serde_json::Value) -> String {
+        format!("{patch:#}")
+    }
+}

@@ -1,0 +1,28 @@
+//! Room `web`: pages over what `history` knows of applications and what `insight` finds in them. No facts of its own.
+//!
+//! In: an [`Index`] of event logs. Out: HTML that is whole without scripts, at the addresses of Spark's own UI, and the same as JSON
+//! (`?output=json`); beside it `/api/v1` as `history` answers it.
+//!
+//! A request comes to [`site`], which knows sockets: [`guard`] looks whether it may ask, [`address`] where its pages are, [`words`] in which
+//! language. [`pages`] are functions of an application's view to a [`page::Page`]: parts with raw numbers. [`html`] writes a page with
+//! templates, through the escaping of [`escape`]; its JSON is made of the same parts, so numbers cannot differ. [`picture`] lays pictures out
+//! on the server: cells and bars, never an element for each task. [`verdict`] keeps what the doctor found in a log, [`assets`] are the style and
+//! the script, in the binary.
+//!
+//! This room changes nothing, asks no other server, and loads nothing from elsewhere.
+
+pub mod address;
+pub mod assets;
+pub mod escape;
+pub mod guard;
+pub mod html;
+pub mod page;
+pub mod pages;
+pub mod picture;
+pub mod site;
+pub mod verdict;
+pub mod words;
+
+pub use site::{Settings, router, serve};
+#[cfg(doc)]
+use stoke_history::index::Index;

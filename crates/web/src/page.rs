@@ -1,0 +1,396 @@
+//! A page before it is written: its parts with raw numbers. The HTML and the JSON are both made of it, so they cannot differ.
+
+use serde_json::{Map, Value, json};
+use stoke_insight::doctor::Finding;
+
+use crate::picture::histogram::Histogram;
+use crate::picture::plan::Plan;
+use crate::picture::timeline::Timeline;
+
+/// A page.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// What page it is, for the JSON and for the style: `home`, `jobs`…
+    pub kind: &'static str,
+    /// Its heading.
+    pub title: String,
+    /// What is said beside the heading.
+    pub subtitle: String,
+    /// How what the page is about stands.
+    pub state: Option<State>,
+    /// Where the page is: names and addresses from the top.
+    pub crumbs: Vec<(String, String)>,
+    /// The pages of the application.
+    pub tabs: Vec<Tab>,
+    /// The same facts in Spark's status API.
+    pub rest: Option<String>,
+    /// Its parts.
+    pub sections: Vec<Section>,
+}
+
+/// A page of an application, as the navigation has it.
+#[derive(Debug)]
+pub struct Tab {
+    /// Its name.
+    pub label: &'static str,
+    /// Its address.
+    pub to: String,
+    /// Whether it is this one.
+    pub current: bool,
+}
+
+/// A part of a page.
+#[derive(Debug)]
+#[allow(missing_docs)] // each is what its type says
+pub enum Section {
+    Facts(Facts),
+    Table(Table),
+    Filter(Filter),
+    Shares(Shares),
+    Timeline(Timeline),
+    Histogram(Histogram),
+    Plan(Plan),
+    Findings(Vec<Finding>),
+    Text(Text),
+    Note(Note),
+}
+
+/// Named values.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Name in the JSON.
+    pub id: &'static str,
+    /// Heading; none for the facts at the top.
+    pub title: &'static str,
+    /// Name in the JSON, label, value.
+    pub items: Vec<(&'static str, &'static str, Cell)>,
+}
+
+/// A table, or a page of one.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Name in the JSON.
+    pub id: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// What to do when it is empty.
+    pub empty: &'static str,
+    /// Columns.
+    pub columns: Vec<Column>,
+    /// Rows; as many cells as columns.
+    pub rows: Vec<Row>,
+    /// Rows there are in all, and the way to the others.
+    pub paging: Option<Paging>,
+}
+
+/// A row.
+#[derive(Debug, Default)]
+pub struct Row {
+    /// Its name within the page, where something points to it.
+    pub anchor: Option<String>,
+    /// One cell a column.
+    pub cells: Vec<Cell>,
+}
+
+impl From<Vec<Cell>> for Row {
+    fn from(cells: Vec<Cell>) -> Row {
+        Row { anchor: None, cells }
+    }
+}
+
+/// A column.
+#[derive(Debug, Clone, Default)]
+pub struct Column {
+    /// Name in the JSON.
+    pub id: &'static str,
+    /// Heading.
+    pub label: &'static str,
+    /// Numbers stand at the right.
+    pub number: bool,
+    /// The address that sorts by it, where one can.
+    pub sort: Option<String>,
+    /// Whether it is sorted by it, and then `ascending` or `descending`.
+    pub sorted: Option<&'static str>,
+}
+
+/// Where a page of a table is among the others.
+#[derive(Debug, Default)]
+pub struct Paging {
+    /// Rows there are.
+    pub total: usize,
+    /// The first one shown, from 1; 0 when there is none.
+    pub from: usize,
+    /// The last one shown.
+    pub to: usize,
+    /// The page before.
+    pub before: Option<String>,
+    /// The page after.
+    pub after: Option<String>,
+}
+
+/// A form that narrows a table.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Where it leads.
+    pub action: String,
+    /// What is searched.
+    pub text: String,
+    /// What the search field asks for.
+    pub placeholder: &'static str,
+    /// States to choose from: label, count, address, whether it is chosen.
+    pub choices: Vec<(&'static str, usize, String, bool)>,
+    /// What else is in the address and stays.
+    pub kept: Vec<(String, String)>,
+}
+
+/// What something was used for, as parts of a bar.
+#[derive(Debug, Default)]
+pub struct Shares {
+    /// Name in the JSON.
+    pub id: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// What is said about it.
+    pub about: &'static str,
+    /// Name in the JSON, label, value, whole thousandths from the left and wide.
+    pub parts: Vec<(&'static str, &'static str, Cell, i64, i64)>,
+}
+
+/// A text as it stands.
+#[derive(Debug, Default)]
+pub struct Text {
+    /// Name in the JSON.
+    pub id: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// The text.
+    pub text: String,
+    /// Whether it is seen at once.
+    pub open: bool,
+}
+
+/// A sentence.
+#[derive(Debug, Default)]
+pub struct Note {
+    /// Name in the JSON.
+    pub id: &'static str,
+    /// What it says.
+    pub text: String,
+    /// Whether something is wrong.
+    pub bad: bool,
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Cell {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// A text.
+    Text(String),
+    /// A text of a program.
+    Code(String),
+    /// A text that leads somewhere.
+    Link(String, String),
+    /// A number that leads somewhere.
+    To(i64, String),
+    /// A number that names something.
+    Number(i64),
+    /// Several.
+    Links(Vec<(String, String)>),
+    /// A number of things.
+    Count(i64),
+    /// Bytes.
+    Bytes(i64),
+    /// Milliseconds.
+    Millis(i64),
+    /// Core-milliseconds.
+    Cores(i64),
+    /// A moment, in milliseconds since 1970.
+    Moment(i64),
+    /// A state.
+    State(State),
+    /// Tasks of a stage or a job.
+    Tasks(Tasks),
+    /// How many times the usual.
+    Times(f64),
+}
+
+/// How tasks stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub struct Tasks {
+    pub total: i64,
+    pub done: i64,
+    pub active: i64,
+    pub failed: i64,
+    pub killed: i64,
+    pub skipped: i64,
+}
+
+impl Tasks {
+    /// Whole percents that are done.
+    pub fn percent(&self) -> i64 {
+        match self.total - self.skipped {
+            wanted @ 1.. => (self.done * 100 / wanted).clamp(0, 100),
+            _ => 100,
+        }
+    }
+}
+
+/// How something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum State {
+    Running,
+    Succeeded,
+    Failed,
+    Killed,
+    Pending,
+    Skipped,
+    /// It ended, and the log does not say how.
+    Ended,
+    Gone,
+}
+
+impl State {
+    /// Its name in the JSON and in the style.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Succeeded => "succeeded",
+            State::Failed => "failed",
+            State::Killed => "killed",
+            State::Pending => "pending",
+            State::Skipped => "skipped",
+            State::Ended => "ended",
+            State::Gone => "gone",
+        }
+    }
+
+    /// A sign beside the word, so that colour is not needed.
+    pub fn sign(self) -> &'static str {
+        match self {
+            State::Running => "▸",
+            State::Succeeded => "✓",
+            State::Failed => "✕",
+            State::Killed => "◼",
+            State::Pending => "…",
+            State::Skipped => "↷",
+            State::Ended | State::Gone => "○",
+        }
+    }
+}
+
+impl Cell {
+    /// A text, or nothing when it is empty.
+    pub fn text(text: impl Into<String>) -> Cell {
+        match text.into() {
+            text if text.is_empty() => Cell::Nothing,
+            text => Cell::Text(text),
+        }
+    }
+
+    /// A moment that may not have come.
+    pub fn moment(at: Option<i64>) -> Cell {
+        at.filter(|at| *at >= 0).map_or(Cell::Nothing, Cell::Moment)
+    }
+
+    /// From one moment to another, where both have come.
+    pub fn span(from: Option<i64>, until: Option<i64>) -> Cell {
+        match (from, until) {
+            (Some(from), Some(until)) => Cell::Millis(until.saturating_sub(from).max(0)),
+            _ => Cell::Nothing,
+        }
+    }
+
+    /// Bytes, nothing for none.
+    pub fn some_bytes(bytes: i64) -> Cell {
+        match bytes {
+            0 => Cell::Nothing,
+            bytes => Cell::Bytes(bytes),
+        }
+    }
+
+    /// What the JSON says: the raw value.
+    pub fn value(&self) -> Value {
+        match self {
+            Cell::Nothing => Value::Null,
+            Cell::Text(text) | Cell::Code(text) | Cell::Link(text, _) => json!(text),
+            Cell::Links(links) => links.iter().map(|(text, _)| json!(text)).collect(),
+            Cell::Count(number)
+            | Cell::Bytes(number)
+            | Cell::Millis(number)
+            | Cell::Cores(number)
+            | Cell::Moment(number)
+            | Cell::To(number, _)
+            | Cell::Number(number) => json!(number),
+            Cell::State(state) => json!(state.name()),
+            Cell::Tasks(tasks) => json!({
+                "total": tasks.total, "done": tasks.done, "active": tasks.active,
+                "failed": tasks.failed, "killed": tasks.killed, "skipped": tasks.skipped,
+            }),
+            Cell::Times(times) => json!(times),
+        }
+    }
+}
+
+impl Page {
+    /// The page as JSON: an object with a field for each part. Times are milliseconds since 1970, durations milliseconds, sizes bytes.
+    pub fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("page".to_owned(), json!(self.kind));
+        fields.insert("title".to_owned(), json!(self.title));
+        if let Some(state) = self.state {
+            fields.insert("state".to_owned(), json!(state.name()));
+        }
+        for section in &self.sections {
+            if let Some((name, value)) = section.value() {
+                fields.insert(name.to_owned(), value);
+            }
+        }
+        Value::Object(fields)
+    }
+}
+
+impl Section {
+    fn value(&self) -> Option<(&'static str, Value)> {
+        Some(match self {
+            Section::Facts(facts) => {
+                let items = facts.items.iter().map(|(id, _, cell)| ((*id).to_owned(), cell.value()));
+                (facts.id, Value::Object(items.collect()))
+            }
+            Section::Table(table) => (table.id, table.value()),
+            Section::Shares(shares) => {
+                let parts = shares
+                    .parts
+                    .iter()
+                    .map(|(id, _, cell, ..)| ((*id).to_owned(), cell.value()));
+                (shares.id, Value::Object(parts.collect()))
+            }
+            Section::Histogram(histogram) => ("distribution", histogram.value()),
+            Section::Plan(plan) => ("graph", plan.value()),
+            Section::Findings(findings) => ("findings", json!(findings)),
+            Section::Text(text) => (text.id, json!(text.text)),
+            Section::Note(note) => (note.id, json!(note.text)),
+            // The picture of what the tables say.
+            Section::Timeline(_) | Section::Filter(_) => return None,
+        })
+    }
+}
+
+impl Table {
+    fn value(&self) -> Value {
+        let row = |row: &Row| -> Value {
+            let cells = self.columns.iter().zip(&row.cells);
+            Value::Object(
+                cells
+                    .map(|(column, cell)| (column.id.to_owned(), cell.value()))
+                    .collect(),
+            )
+        };
+        let rows: Vec<Value> = self.rows.iter().map(row).collect();
+        let total = self.paging.as_ref().map_or(rows.len(), |paging| paging.total);
+        json!({"total": total, "rows": rows})
+    }
+}

@@ -1,0 +1,399 @@
+//! A stage attempt: how its tasks were distributed, who did them, and the tasks themselves.
+
+use stoke_history::model::data::{Stage, StageKey};
+use stoke_history::model::metrics::at;
+use stoke_history::model::task::{Status, Task};
+use stoke_history::rest::{TaskSummary, task_page};
+
+use super::stages::called;
+use super::{App, Asked, Missing, plain, state_of_stage, tasks_of};
+use crate::page::{Cell, Facts, Filter, Note, Page, Row, Section, State, Table, Text};
+use crate::picture::grid::{Grid, LANES, MOST_TASKS};
+use crate::picture::histogram::Counting;
+use crate::picture::timeline::{Life, Timeline};
+
+/// Executors of a stage that are listed.
+const MOST_EXECUTORS: usize = 100;
+/// The quantiles that are shown.
+const QUANTILES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// How many times the median the longest task must have taken, and how many milliseconds more, to be named.
+const SKEWED: i64 = 3;
+const SKEWED_BY: i64 = 500;
+
+/// Columns that can be sorted, with the heading of Spark's table that sorts alike.
+const SORTS: [(&str, &str); 14] = [
+    ("index", "Index"),
+    ("id", "ID"),
+    ("attempt", "Attempt"),
+    ("state", "Status"),
+    ("locality", "Locality Level"),
+    ("executor", "Executor ID"),
+    ("host", "Host"),
+    ("launched", "Launch Time"),
+    ("duration", "Duration"),
+    ("gc", "GC Time"),
+    ("input", "Input Size / Records"),
+    ("shuffleRead", "Shuffle Read Size / Records"),
+    ("shuffleWrite", "Shuffle Write Size / Records"),
+    ("spill", "Spill (Disk)"),
+];
+
+fn state_of_task(status: Status) -> State {
+    match status {
+        Status::Running | Status::GetResult => State::Running,
+        Status::Failed => State::Failed,
+        Status::Killed => State::Killed,
+        Status::Success => State::Succeeded,
+    }
+}
+
+/// The page.
+///
+/// # Errors
+/// When there is no such stage attempt, or its tasks cannot be read again.
+pub fn page(app: &App, asked: &Asked) -> Result<Page, Missing> {
+    let w = asked.w;
+    let id: i32 = asked.number("id").ok_or(Missing::NotFound)?;
+    let stage = match asked.number::<i32>("attempt") {
+        Some(attempt) => app.view.stage((id, attempt)),
+        None => app.view.attempts(id).last(),
+    };
+    let stage = stage.ok_or(Missing::NotFound)?;
+    let key = (stage.id, stage.attempt);
+    let mut page = app.page(
+        asked,
+        "stage",
+        "stages/",
+        format!("{} {}", w.stage, stage.id),
+        Some((w.stages, "stages/")),
+    );
+    page.subtitle = called(stage).to_owned();
+    page.state = Some(state_of_stage(stage.status));
+    page.rest = Some(app.place.rest(&format!("stages/{}/{}", stage.id, stage.attempt)));
+    page.sections.push(facts(app, asked, stage));
+    if let Some(failure) = &stage.failure {
+        page.sections.push(Section::Text(Text {
+            id: "failure",
+            title: w.failure,
+            text: failure.clone(),
+            open: true,
+        }));
+    }
+    let mut counting = Counting::default();
+    for task in app.view.tasks(key) {
+        let task = task?;
+        if task.status != Status::Running {
+            counting.add(task.duration, task.status == Status::Success);
+        }
+    }
+    let quantiles = TaskSummary::of(&app.view, key, &QUANTILES)?;
+    if let Some(note) = quantiles.as_ref().and_then(|summary| skew(asked, summary)) {
+        page.sections.push(note);
+    }
+    page.sections.extend(counting.picture().map(Section::Histogram));
+    page.sections
+        .extend(quantiles.map(|summary| Section::Table(quantile_table(asked, &summary))));
+    page.sections.extend(timeline(app, asked, stage)?);
+    page.sections.push(Section::Table(executors(app, asked, key)?));
+    page.sections.extend(tasks(app, asked, key)?);
+    if !stage.details.is_empty() {
+        page.sections.push(Section::Text(Text {
+            id: "details",
+            title: w.details,
+            text: stage.details.clone(),
+            open: false,
+        }));
+    }
+    Ok(page)
+}
+
+fn facts(app: &App, asked: &Asked, stage: &Stage) -> Section {
+    let w = asked.w;
+    let m = |place| stage.metrics.get(place);
+    let attempts = app.view.attempts(stage.id);
+    let attempts = attempts.map(|one| (one.attempt.to_string(), app.place.stage((one.id, one.attempt))));
+    let jobs = stage.jobs.iter().map(|id| (id.to_string(), app.place.job(*id)));
+    let until = stage.completed.or_else(|| stage.submitted.map(|_| app.until()));
+    Section::Facts(Facts {
+        id: "stage",
+        title: "",
+        items: vec![
+            ("duration", w.duration, Cell::span(stage.submitted, until)),
+            ("tasks", w.tasks, tasks_of(stage)),
+            ("executorRunTime", w.task_time, Cell::Millis(m(at::RUN_TIME))),
+            ("jvmGcTime", w.gc, Cell::Millis(m(at::GC_TIME))),
+            ("inputBytes", w.input, Cell::some_bytes(m(at::INPUT_BYTES))),
+            ("inputRecords", w.input_records, Cell::Count(m(at::INPUT_RECORDS))),
+            ("outputBytes", w.output, Cell::some_bytes(m(at::OUTPUT_BYTES))),
+            ("outputRecords", w.output_records, Cell::Count(m(at::OUTPUT_RECORDS))),
+            (
+                "shuffleReadBytes",
+                w.shuffle_read,
+                Cell::some_bytes(stage.metrics.sum(at::LOCAL_BYTES, at::REMOTE_BYTES)),
+            ),
+            (
+                "shuffleWriteBytes",
+                w.shuffle_write,
+                Cell::some_bytes(m(at::WRITE_BYTES)),
+            ),
+            (
+                "memoryBytesSpilled",
+                w.spill_memory,
+                Cell::some_bytes(m(at::MEMORY_SPILLED)),
+            ),
+            ("diskBytesSpilled", w.spill, Cell::some_bytes(m(at::DISK_SPILLED))),
+            ("submitted", w.submitted, Cell::moment(stage.submitted)),
+            ("attempts", w.attempts, Cell::Links(attempts.collect())),
+            ("jobs", w.jobs, Cell::Links(jobs.collect())),
+            ("pool", w.pool, Cell::text(&stage.pool)),
+        ],
+    })
+}
+
+fn skew(asked: &Asked, summary: &TaskSummary) -> Option<Section> {
+    let shown = summary.shown();
+    let (_, durations) = shown.iter().find(|(name, _)| *name == "duration")?;
+    let (median, longest) = (*durations.get(2)? as i64, *durations.get(4)? as i64);
+    (longest > SKEWED * median.max(1) && longest - median > SKEWED_BY).then(|| {
+        let times = format!("{:.1}", longest as f64 / median.max(1) as f64);
+        Section::Note(Note {
+            id: "skew",
+            text: asked.w.skewed.replacen("{}", &times, 1),
+            bad: true,
+        })
+    })
+}
+
+fn quantile_table(asked: &Asked, summary: &TaskSummary) -> Table {
+    let w = asked.w;
+    let row = |(name, numbers): (&'static str, Vec<f64>)| -> Option<Row> {
+        let (label, cell): (&str, fn(i64) -> Cell) = match name {
+            "duration" => (w.duration, Cell::Millis),
+            "schedulerDelay" => (w.scheduler_delay, Cell::Millis),
+            "executorDeserializeTime" => (w.deserialize_time, Cell::Millis),
+            "jvmGcTime" => (w.gc, Cell::Millis),
+            "resultSerializationTime" => (w.serialization_time, Cell::Millis),
+            "gettingResultTime" => (w.getting_result, Cell::Millis),
+            "peakExecutionMemory" => (w.peak_memory, Cell::Bytes),
+            "inputBytes" => (w.input, Cell::Bytes),
+            "inputRecords" => (w.input_records, Cell::Count),
+            "outputBytes" => (w.output, Cell::Bytes),
+            "outputRecords" => (w.output_records, Cell::Count),
+            "shuffleReadBytes" => (w.shuffle_read, Cell::Bytes),
+            "shuffleReadRecords" => (w.read_records, Cell::Count),
+            "shuffleFetchWaitTime" => (w.fetch_wait, Cell::Millis),
+            "shuffleRemoteBytesRead" => (w.remote_read, Cell::Bytes),
+            "shuffleWriteBytes" => (w.shuffle_write, Cell::Bytes),
+            "shuffleWriteRecords" => (w.write_records, Cell::Count),
+            "shuffleWriteTime" => (w.write_time, |nanos| Cell::Millis(nanos / 1_000_000)),
+            "memoryBytesSpilled" => (w.spill_memory, Cell::Bytes),
+            "diskBytesSpilled" => (w.spill, Cell::Bytes),
+            _ => return None,
+        };
+        // What is nothing for every task says nothing.
+        let told = numbers.iter().any(|number| *number != 0.0) || name == "duration";
+        let cells = numbers.into_iter().map(|number| {
+            if number.is_nan() {
+                Cell::Nothing
+            } else {
+                cell(number as i64)
+            }
+        });
+        let first = std::iter::once(Cell::Text(label.to_owned()));
+        told.then(|| {
+            first
+                .chain(cells)
+                .chain([Cell::Code(name.to_owned())])
+                .collect::<Vec<_>>()
+                .into()
+        })
+    };
+    let columns = plain(&[
+        ("measure", w.measure, false),
+        ("least", w.least, true),
+        ("quarter", w.quarter, true),
+        ("median", w.median, true),
+        ("threeQuarters", w.three_quarters, true),
+        ("greatest", w.greatest, true),
+        ("id", w.as_rest, false),
+    ]);
+    Table {
+        id: "quantiles",
+        title: w.quantiles,
+        empty: w.nothing_here,
+        columns,
+        rows: summary.shown().into_iter().filter_map(row).collect(),
+        paging: None,
+    }
+}
+
+fn timeline(app: &App, asked: &Asked, stage: &Stage) -> Result<Option<Section>, Missing> {
+    let Some(from) = stage.first_launched.or(stage.submitted) else {
+        return Ok(None);
+    };
+    if i64::from(stage.tasks) > MOST_TASKS {
+        return Ok(None);
+    }
+    let key = (stage.id, stage.attempt);
+    let until = stage.completed.unwrap_or_else(|| app.until()).max(from + 1);
+    let grid = Grid::of(&app.view, [key].into_iter(), (from, until))?;
+    let busy = app.view.stage_executors(key)?;
+    let mut lives: Vec<Life> = busy
+        .iter()
+        .map(|(id, done)| {
+            let known = app.view.executor(id);
+            Life {
+                id: id.to_string(),
+                from,
+                until: None,
+                slots: known.map_or(1, |known| known.max_tasks),
+                title: format!("{} {id}: {}", asked.w.executor, asked.w.millis(&done.task_time)),
+            }
+        })
+        .collect();
+    lives.sort_by_key(|life| (life.id.parse::<i64>().unwrap_or(-1), life.id.clone()));
+    let more = lives.len().saturating_sub(LANES);
+    lives.truncate(LANES);
+    let (mut picture, _) = Timeline::of((from, until), Vec::new(), &lives, Some(&grid));
+    picture.title = asked.w.timeline;
+    picture.about = asked.w.busy_about;
+    if more > 0 {
+        picture.notes.push(format!("{more} {}", asked.w.more_lanes));
+    }
+    Ok((!picture.lanes.is_empty()).then_some(Section::Timeline(picture)))
+}
+
+fn executors(app: &App, asked: &Asked, key: StageKey) -> Result<Table, Missing> {
+    let w = asked.w;
+    let mut all: Vec<_> = app.view.stage_executors(key)?.into_iter().collect();
+    all.sort_by_key(|(_, done)| std::cmp::Reverse(done.task_time));
+    let total = all.len();
+    all.truncate(MOST_EXECUTORS);
+    let row = |(id, done): &(_, stoke_history::model::data::ExecutorStage)| -> Row {
+        let id: &str = AsRef::<str>::as_ref(id);
+        let host = app
+            .view
+            .executor(id)
+            .map_or(String::new(), |known| known.hostname().to_owned());
+        vec![
+            Cell::Text(id.to_owned()),
+            Cell::text(host),
+            Cell::Millis(done.task_time),
+            Cell::Count(done.succeeded.into()),
+            Cell::Count(done.failed.into()),
+            Cell::Count(done.killed.into()),
+            Cell::some_bytes(done.metrics.get(at::INPUT_BYTES)),
+            Cell::some_bytes(done.metrics.sum(at::REMOTE_BYTES, at::LOCAL_BYTES)),
+            Cell::some_bytes(done.metrics.get(at::WRITE_BYTES)),
+            Cell::some_bytes(done.metrics.get(at::DISK_SPILLED)),
+        ]
+        .into()
+    };
+    Ok(Table {
+        id: "executors",
+        title: w.of_executors,
+        empty: w.nothing_here,
+        columns: plain(&[
+            ("executor", w.executor, false),
+            ("host", w.host, false),
+            ("taskTime", w.task_time, true),
+            ("succeeded", w.succeeded, true),
+            ("failed", w.failed, true),
+            ("killed", w.killed, true),
+            ("input", w.input, true),
+            ("shuffleRead", w.shuffle_read, true),
+            ("shuffleWrite", w.shuffle_write, true),
+            ("spill", w.spill, true),
+        ]),
+        rows: all.iter().map(row).collect(),
+        paging: (total > MOST_EXECUTORS).then(|| crate::page::Paging {
+            total,
+            from: 1,
+            to: MOST_EXECUTORS,
+            ..Default::default()
+        }),
+    })
+}
+
+/// The filter and the table of tasks, sorted and searched as Spark's own table is.
+fn tasks(app: &App, asked: &Asked, key: StageKey) -> Result<[Section; 2], Missing> {
+    let w = asked.w;
+    let names: Vec<&'static str> = SORTS.iter().map(|(name, _)| *name).collect();
+    let (sort, descending) = asked.sort(&names, "index", false);
+    let heading = SORTS
+        .iter()
+        .find(|(name, _)| *name == sort)
+        .map_or("Index", |(_, heading)| heading);
+    let searched = asked.searched();
+    let count = app.view.tasks_at_most(key);
+    let (_, range) = asked.page(count);
+    let mut found =
+        task_page(&app.view, key, (heading, descending), searched.as_deref(), range)?.ok_or(Missing::NotFound)?;
+    let (paging, range) = asked.page(found.found);
+    if found.tasks.len() != range.len() {
+        found =
+            task_page(&app.view, key, (heading, descending), searched.as_deref(), range)?.ok_or(Missing::NotFound)?;
+    }
+    let columns = [
+        ("index", w.index, true),
+        ("id", w.id, true),
+        ("attempt", w.attempt, true),
+        ("state", w.state, false),
+        ("locality", w.locality, false),
+        ("executor", w.executor, false),
+        ("host", w.host, false),
+        ("launched", w.launched, true),
+        ("duration", w.duration, true),
+        ("gc", w.gc, true),
+        ("input", w.input, true),
+        ("shuffleRead", w.shuffle_read, true),
+        ("shuffleWrite", w.shuffle_write, true),
+        ("spill", w.spill, true),
+        ("speculative", w.speculative, false),
+        ("error", w.error, false),
+    ];
+    let row = |task: &Task| -> Row {
+        let m = |place| task.metrics.as_ref().map_or(0, |metrics| metrics.get(place));
+        let error = task.error.as_deref().unwrap_or_default();
+        let first = error.lines().next().unwrap_or_default();
+        vec![
+            Cell::Count(task.index.into()),
+            Cell::Number(task.id),
+            Cell::Count(task.attempt.into()),
+            Cell::State(state_of_task(task.status)),
+            Cell::text(app.view.name(task.locality)),
+            Cell::text(app.view.name(task.executor)),
+            Cell::text(app.view.name(task.host)),
+            Cell::Moment(task.launched),
+            Cell::Millis(task.duration),
+            Cell::Millis(m(at::GC_TIME)),
+            Cell::some_bytes(m(at::INPUT_BYTES)),
+            Cell::some_bytes(m(at::LOCAL_BYTES) + m(at::REMOTE_BYTES)),
+            Cell::some_bytes(m(at::WRITE_BYTES)),
+            Cell::some_bytes(m(at::DISK_SPILLED)),
+            if task.speculative {
+                Cell::Text("✓".to_owned())
+            } else {
+                Cell::Nothing
+            },
+            Cell::text(first.chars().take(300).collect::<String>()),
+        ]
+        .into()
+    };
+    let filter = Filter {
+        action: asked.here.path().to_owned(),
+        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        placeholder: w.search_tasks,
+        choices: Vec::new(),
+        kept: asked.here.without(&["q", "page"]),
+    };
+    let table = Table {
+        id: "tasks",
+        title: w.tasks,
+        empty: if searched.is_some() { w.no_match } else { w.nothing_here },
+        columns: asked.columns(&columns, &names, (sort, descending)),
+        rows: found.tasks.iter().map(row).collect(),
+        paging: Some(paging),
+    };
+    Ok([Section::Filter(filter), Section::Table(table)])
+}

@@ -1,0 +1,447 @@
+//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use flate2::Compression;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Uri};
+use stoke_history::index::Index;
+use stoke_history::listing::{Attempt, Listed};
+use stoke_history::model::View;
+use stoke_history::rest::{Library, Query, decode_path};
+use stoke_history::{connections, serve as history};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use crate::address::{Here, Place};
+use crate::assets::{self, compressed};
+use crate::guard;
+use crate::html;
+use crate::page::{Note, Page, Section};
+use crate::pages::{App, Asked, Missing, environment, executors, home, jobs, overview, sql, stage, stages, storage};
+use crate::picture::grid::Grid;
+use crate::verdict::Verdicts;
+use crate::words::Language;
+
+/// Pages that are made at a time.
+const AT_ONCE: usize = 4;
+/// Pictures of how busy executors were that are kept.
+const GRIDS: usize = 64;
+/// Bytes of a page above which it is compressed.
+const WORTH_IT: usize = 1024;
+
+/// How the pages are served.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Names besides this machine's that requests may be for.
+    pub hosts: Vec<String>,
+    /// What stands before every address behind a proxy, `/spark`; a proxy's `X-Forwarded-Prefix` comes first.
+    pub base_path: String,
+    /// Whether only this machine is listened to: then the status API is for its names alone, too.
+    pub local: bool,
+}
+
+/// How busy executors were, and the view it was looked at in.
+type KeptGrid = (Weak<View>, Arc<Grid>);
+
+struct Site {
+    index: Arc<Index>,
+    settings: Settings,
+    api: Router,
+    /// Replaying a log takes all cores.
+    replays: Semaphore,
+    turns: Semaphore,
+    verdicts: Verdicts,
+    grids: Mutex<HashMap<String, KeptGrid>>,
+}
+
+/// The pages, with the status API beside them.
+pub fn router(index: Arc<Index>, settings: Settings) -> Router {
+    let site = Site {
+        api: history::router(index.clone()),
+        index,
+        settings,
+        replays: Semaphore::new(1),
+        turns: Semaphore::new(AT_ONCE),
+        verdicts: Verdicts::default(),
+        grids: Mutex::default(),
+    };
+    Router::new().fallback(answer).with_state(Arc::new(site))
+}
+
+/// Serves until an error, and looks at the place of logs every `interval`.
+///
+/// # Errors
+/// When connections can no longer be taken.
+pub async fn serve(index: Arc<Index>, settings: Settings, listener: TcpListener, interval: Duration) -> io::Result<()> {
+    tokio::select! {
+        () = connections::serve(listener, router(index.clone(), settings)) => Ok(()),
+        () = history::keep_looking(index, interval) => Ok(()),
+    }
+}
+
+/// What an answer is made with.
+#[derive(Debug, Clone)]
+struct Wish {
+    base: String,
+    language: Language,
+    json: bool,
+    gzip: bool,
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+async fn answer(State(site): State<Arc<Site>>, mut request: Request) -> Response {
+    let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let host = host.unwrap_or_else(|| text_of(request.headers(), &header::HOST).to_owned());
+    // Browsers always name the host.
+    let allowed = host.is_empty() || guard::is_allowed(&host, &site.settings.hosts);
+    strip(&mut request, &site.settings.base_path);
+    let path = request.uri().path().to_owned();
+    let of_api = path == "/api" || path.starts_with("/api/");
+    let wish = Wish::of(&site, &request);
+    if !allowed && (site.settings.local || !of_api) {
+        let w = wish.language.words();
+        return plain(StatusCode::MISDIRECTED_REQUEST, format!("{}\n", w.wrong_host));
+    }
+    if of_api {
+        return match site.api.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned());
+    }
+    if let Some(name) = path.strip_prefix("/assets/") {
+        return asset(name, wish.gzip);
+    }
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    site.page(path, query, wish).await
+}
+
+/// Takes the prefix off an address, where a proxy left it there.
+fn strip(request: &mut Request, base: &str) {
+    let rest = request
+        .uri()
+        .path_and_query()
+        .and_then(|all| all.as_str().strip_prefix(base));
+    let Some(rest) = rest.filter(|rest| !base.is_empty() && (rest.is_empty() || rest.starts_with(['/', '?']))) else {
+        return;
+    };
+    let rest = if rest.starts_with('/') {
+        rest.to_owned()
+    } else {
+        format!("/{rest}")
+    };
+    if let Ok(uri) = rest.parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+}
+
+impl Wish {
+    fn of(site: &Site, request: &Request) -> Wish {
+        let headers = request.headers();
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let forwarded = headers
+            .get(FORWARDED_PREFIX)
+            .and_then(|value| guard::prefix(value.to_str().ok()?));
+        let language = match query.first("lang") {
+            Some(language) => Language::of(language),
+            None => Language::of(text_of(headers, &header::ACCEPT_LANGUAGE)),
+        };
+        let accepts = text_of(headers, &header::ACCEPT);
+        Wish {
+            base: forwarded.unwrap_or(&site.settings.base_path).to_owned(),
+            language,
+            json: match query.first("output") {
+                Some(form) => form == "json",
+                None => accepts
+                    .split([',', ';'])
+                    .next()
+                    .is_some_and(|first| first.trim() == "application/json"),
+            },
+            gzip: accepts_gzip(text_of(headers, &header::ACCEPT_ENCODING)),
+        }
+    }
+}
+
+fn accepts_gzip(accepted: &str) -> bool {
+    accepted.split(',').any(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        parts.next() == Some("gzip") && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+/// A page of an application.
+struct OfApplication {
+    attempt: Attempt,
+    listed: Listed,
+    place: Place,
+    page: String,
+}
+
+/// What a path asks for.
+enum Wanted {
+    Home,
+    Application(Box<OfApplication>),
+    Nothing,
+}
+
+impl Site {
+    async fn page(self: Arc<Self>, path: String, query: Query, wish: Wish) -> Response {
+        let wanted = self.wanted(&path, &wish);
+        let asked = Asked {
+            w: wish.language.words(),
+            here: Here::new(format!("{}{}", wish.base, path_again(&path)), &query),
+            query,
+            base: wish.base.clone(),
+        };
+        let Ok(_turn) = self.turns.acquire().await else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the server ends\n".to_owned());
+        };
+        // A log that is to be replayed waits for its turn beside the pages, not in a thread.
+        let _replay = match &wanted {
+            Wanted::Application(of) if self.index.at_hand(&of.attempt).is_none() => self.replays.acquire().await.ok(),
+            _ => None,
+        };
+        let site = self.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let made = site.made(wanted, &asked);
+            written(made, &asked, &wish)
+        });
+        made.await.unwrap_or_else(|error| {
+            tracing::error!(%error, path, "a page could not be made");
+            plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page could not be made\n".to_owned(),
+            )
+        })
+    }
+
+    fn wanted(&self, path: &str, wish: &Wish) -> Wanted {
+        let parts: Vec<String> = path
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(decode_path)
+            .collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let (id, rest) = match parts[..] {
+            [] | ["history"] => return Wanted::Home,
+            ["history", id, ref rest @ ..] => (id, rest),
+            _ => return Wanted::Nothing,
+        };
+        let all = self.index.listed();
+        let Some(listed) = all.iter().find(|listed| listed.id == id) else {
+            return Wanted::Nothing;
+        };
+        let named = rest.first().and_then(|name| {
+            listed
+                .attempts
+                .iter()
+                .find(|attempt| attempt.id.as_deref() == Some(*name))
+        });
+        let (attempt, rest) = match named {
+            Some(attempt) => (Some(attempt), &rest[1..]),
+            None => (listed.attempts.first(), rest),
+        };
+        let Some(attempt) = attempt else {
+            return Wanted::Nothing;
+        };
+        Wanted::Application(Box::new(OfApplication {
+            attempt: attempt.clone(),
+            listed: listed.clone(),
+            place: Place {
+                base: wish.base.clone(),
+                id: id.to_owned(),
+                attempt: attempt.id.clone(),
+            },
+            page: rest.join("/"),
+        }))
+    }
+
+    fn made(&self, wanted: Wanted, asked: &Asked) -> Result<Page, Missing> {
+        let now = self.index.now();
+        let OfApplication {
+            attempt,
+            listed,
+            place,
+            page,
+        } = match wanted {
+            Wanted::Home => return Ok(home::page(asked, &self.index.listed(), now)),
+            Wanted::Nothing => return Err(Missing::NotFound),
+            Wanted::Application(of) => *of,
+        };
+        let view = self
+            .index
+            .view(&attempt)
+            .map_err(Missing::Broken)?
+            .ok_or(Missing::NotFound)?;
+        let app = App {
+            listed,
+            attempt,
+            view,
+            place,
+            now,
+        };
+        match page.as_str() {
+            "" => {
+                let verdict = self.verdicts.of(&self.index, &app.attempt, false);
+                let grid = self.grid(&app)?;
+                Ok(overview::page(&app, asked, grid.as_deref(), &verdict))
+            }
+            "findings" => Ok(overview::findings(
+                &app,
+                asked,
+                &self.verdicts.of(&self.index, &app.attempt, true),
+            )),
+            "jobs" => Ok(jobs::list(&app, asked)),
+            "jobs/job" => jobs::one(&app, asked),
+            "stages" => Ok(stages::list(&app, asked)),
+            "stages/stage" => stage::page(&app, asked),
+            "storage" => Ok(storage::list(&app, asked)),
+            "storage/rdd" => storage::one(&app, asked),
+            "environment" => Ok(environment::page(&app, asked)),
+            "executors" => Ok(executors::page(&app, asked)),
+            "SQL" => sql::list(&app, asked),
+            "SQL/execution" => sql::one(&app, asked),
+            _ => Err(Missing::NotFound),
+        }
+    }
+
+    /// How busy executors were: looked at once for each state of a log.
+    fn grid(&self, app: &App) -> Result<Option<Arc<Grid>>, Missing> {
+        let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(&app.attempt.log).cloned();
+        if let Some((_, grid)) =
+            known.filter(|(view, _)| view.upgrade().is_some_and(|view| Arc::ptr_eq(&view, &app.view)))
+        {
+            return Ok(Some(grid));
+        }
+        let Some(grid) = overview::grid(app)?.map(Arc::new) else {
+            return Ok(None);
+        };
+        let mut grids = lock();
+        if grids.len() >= GRIDS {
+            grids.clear();
+        }
+        grids.insert(app.attempt.log.clone(), (Arc::downgrade(&app.view), grid.clone()));
+        Ok(Some(grid))
+    }
+}
+
+/// A path as it may stand in an address: what was decoded is escaped again.
+fn path_again(path: &str) -> String {
+    let parts: Vec<String> = path
+        .split('/')
+        .map(|part| crate::address::part(&decode_path(part)))
+        .collect();
+    parts.join("/")
+}
+
+/// A page as bytes.
+fn written(made: Result<Page, Missing>, asked: &Asked, wish: &Wish) -> Response {
+    let w = asked.w;
+    let (status, page) = match made {
+        Ok(page) => (StatusCode::OK, page),
+        Err(missing) => {
+            let (status, title, why) = match missing {
+                Missing::NotFound => (StatusCode::NOT_FOUND, w.not_found, w.not_found_about.to_owned()),
+                Missing::Broken(why) => (StatusCode::INTERNAL_SERVER_ERROR, w.broken, why),
+            };
+            let page = Page {
+                kind: "error",
+                title: title.to_owned(),
+                crumbs: vec![(w.applications.to_owned(), format!("{}/", asked.base))],
+                sections: vec![Section::Note(Note {
+                    id: "why",
+                    text: why,
+                    bad: true,
+                })],
+                ..Page::default()
+            };
+            (status, page)
+        }
+    };
+    let (kind, bytes) = match wish.json {
+        true => ("application/json", format!("{:#}\n", page.to_json()).into_bytes()),
+        false => match html::write(&page, asked) {
+            Ok(text) => ("text/html; charset=utf-8", text.into_bytes()),
+            Err(error) => {
+                tracing::error!(%error, "a page could not be written");
+                return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", w.broken));
+            }
+        },
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    guard::protect(headers);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Accept-Encoding, Accept-Language, X-Forwarded-Prefix"),
+    );
+    let bytes = match wish.gzip && bytes.len() > WORTH_IT {
+        true => {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            compressed(&bytes, Compression::new(5))
+        }
+        false => bytes,
+    };
+    *response.body_mut() = Body::from(bytes);
+    response
+}
+
+fn asset(name: &str, gzip: bool) -> Response {
+    let Some(asset) = assets::named(name) else {
+        return plain(StatusCode::NOT_FOUND, "Not Found\n".to_owned());
+    };
+    let body = if gzip {
+        Body::from(asset.gzip.as_slice())
+    } else {
+        Body::from(asset.plain)
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    guard::protect(headers);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=31536000, immutable"),
+    );
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    if gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn plain(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    guard::protect(headers);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,88 @@
+//! What the doctor finds in a log, found once and kept as long as the log stays as it is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stoke_eventlog::Options;
+use stoke_history::index::{Index, Stamp};
+use stoke_history::listing::Attempt;
+use stoke_history::rest::Library;
+use stoke_insight::doctor::{Finding, examine};
+use stoke_insight::facts::{Facts, collect};
+
+/// Stored bytes of a log that is read for the first page of its application; a larger one is read for the page of findings.
+const AT_ONCE: u64 = 16 << 20;
+/// Stored bytes of a log that is read for a page at all: the doctor keeps a row for each task in memory.
+const MOST: u64 = 512 << 20;
+/// Logs whose findings are kept.
+const KEPT: usize = 256;
+
+/// What is known of a log.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It was read.
+    Found(Arc<Vec<Finding>>),
+    /// It is large and was not read yet.
+    Later,
+    /// It is too large.
+    TooLarge,
+    /// It cannot be read.
+    Failed(String),
+}
+
+/// Findings, and the state of the log they were found in.
+type Kept = (Stamp, Arc<Vec<Finding>>);
+
+/// Findings by log.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    known: Mutex<HashMap<String, Kept>>,
+    /// One log is read at a time.
+    reading: Mutex<()>,
+}
+
+impl Verdicts {
+    /// The findings of an attempt. A large log is read only where that is wanted.
+    pub fn of(&self, index: &Index, attempt: &Attempt, wanted: bool) -> Verdict {
+        let Some(log) = index.log(attempt) else {
+            return Verdict::Failed("the log is gone".to_owned());
+        };
+        let stamp = Stamp::of(&log);
+        if let Some(known) = self.known(&attempt.log, &stamp) {
+            return Verdict::Found(known);
+        }
+        match stamp.bytes() {
+            MOST.. => return Verdict::TooLarge,
+            AT_ONCE.. if !wanted => return Verdict::Later,
+            _ => {}
+        }
+        let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.known(&attempt.log, &stamp) {
+            return Verdict::Found(known);
+        }
+        let run = match collect::run(index.source(), &log, Options::default()) {
+            Ok(run) => run,
+            Err(error) => return Verdict::Failed(error.to_string()),
+        };
+        let facts = Facts {
+            run: Some(run),
+            now: index.now(),
+            ..Facts::default()
+        };
+        let found = Arc::new(examine(&facts));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(attempt.log.clone(), (stamp, found.clone()));
+        Verdict::Found(found)
+    }
+
+    fn known(&self, log: &str, stamp: &Stamp) -> Option<Arc<Vec<Finding>>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(log)
+            .filter(|(of, _)| of == stamp)
+            .map(|(_, found)| found.clone())
+    }
+}

@@ -1,0 +1,9 @@
+//! Pages over HTTP, on logs of real runs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod crawl;
+mod guards;
+mod hostile;
+mod numbers;
+mod site;
+mod storage;
