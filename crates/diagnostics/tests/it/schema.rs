@@ -1,5 +1,4 @@
 //! The published schema is that of the type.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
