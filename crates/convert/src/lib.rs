@@ -12,6 +12,7 @@
 //! - [`target`], [`report`]: what becomes of it, and what is said about it
 
 mod apache;
+pub mod codes;
 mod command;
 mod configuration;
 mod job;

@@ -98,7 +98,7 @@ impl Reader<'_> {
         match &currency {
             None => self.complain(
                 node,
-                "missing-key",
+                "missing-price-key",
                 "",
                 "`currency` is missing".to_owned(),
                 Some("add `currency: EUR`"),
@@ -120,7 +120,13 @@ impl Reader<'_> {
         let rates: Vec<Rate> = list.iter().filter_map(|(path, item)| self.rate(item, path)).collect();
         if list.is_empty() && node.get("prices").is_none() {
             let fix = "add `prices:` with at least one entry, for example `- {cpuHour: 0.0425, gibHour: 0.0046}`";
-            self.complain(node, "missing-key", "", "`prices` is missing".to_owned(), Some(fix));
+            self.complain(
+                node,
+                "missing-price-key",
+                "",
+                "`prices` is missing".to_owned(),
+                Some(fix),
+            );
         }
         self.overlaps(&list, &rates);
         let discounts = self.list(node, "discounts");
@@ -197,7 +203,7 @@ impl Reader<'_> {
                             "a price of a node needs the node's `cpu` and `memory`, both more than 0".to_owned();
                         self.complain(
                             node,
-                            "missing-key",
+                            "missing-price-key",
                             path,
                             message,
                             Some("add `cpu: 8` and `memory: 32Gi`, what the node can give to pods"),
@@ -488,13 +494,13 @@ mod tests {
             ),
             (
                 "prices: [{cpuHour: 1, gibHour: 1}]\n",
-                (1, "missing-key", "currency: EUR"),
+                (1, "missing-price-key", "currency: EUR"),
             ),
-            ("currency: EUR\n", (1, "missing-key", "prices:")),
+            ("currency: EUR\n", (1, "missing-price-key", "prices:")),
             ("currency: EUR\nprices:\n- {cpuHour: 1}\n", (3, "bad-price", "write 0")),
             (
                 "currency: EUR\nprices:\n- {nodeHour: 1, cpu: 4}\n",
-                (3, "missing-key", "memory: 32Gi"),
+                (3, "missing-price-key", "memory: 32Gi"),
             ),
             (
                 "currency: EUR\nprices:\n- {cpuHour: -1, gibHour: 1}\n",

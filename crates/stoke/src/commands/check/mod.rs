@@ -22,12 +22,13 @@ use stoke_gate::gates::Advisories;
 use stoke_gate::output::{self, Tone};
 use stoke_gate::runs::Runs;
 use stoke_gate::waivers::{self, Waivers};
-use stoke_gate::{Gate, Job, Report, Settings, codes, job};
+use stoke_gate::{Gate, Job, Report, Settings, job};
 use stoke_model::kubernetes::Release;
 use stoke_model::pod_security::{Level, Version, VersionError};
 use stoke_policy::PolicyFile;
 use stoke_runtime::Runtimes;
 
+use super::explain;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, bold, dim, green, red};
@@ -156,7 +157,7 @@ fn written(text: &str) -> Result<(Form, PathBuf), String> {
 /// Runs the command.
 pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if let Some(code) = &arguments.explain {
-        return explain(code, context);
+        return explain::code(code, context);
     }
     let mut job = read(&arguments.paths)?;
     chart::render(&mut job, &arguments.helm_values, std::ffi::OsStr::new("helm")).await;
@@ -431,28 +432,4 @@ fn waivers_of(arguments: &Arguments, terminal: &mut Terminal) -> Outcome<Waivers
         )
         .fix("fix them; a waiver that is half understood would let something else pass")
     })
-}
-
-fn explain(code: &str, context: &mut Context) -> Outcome<u8> {
-    let registry = codes::registry();
-    let Some(known) = registry.find(code) else {
-        let failure = Failure::input("stoke::check::code", format!("no code `{code}`"));
-        let near = stoke_model::manifest::nearest(code, registry.all().map(|(_, known)| known.code));
-        return Err(match near {
-            Some(near) => failure.fix(format!("did you mean `{near}`?")),
-            None => failure.fix("a finding has its code in brackets"),
-        });
-    };
-    match context.terminal.format() {
-        Format::Json => context.terminal.json(known),
-        Format::Text => {
-            let gate =
-                Gate::named(known.area).map_or(known.area.to_owned(), |gate| format!("{gate}: {}", gate.about()));
-            context.terminal.out(format!("{}  {}", bold(known.code), dim(gate)));
-            context.terminal.out(format!("  what  {}", known.what));
-            context.terminal.out(format!("  why   {}", known.why));
-            context.terminal.out(format!("  fix   {}", known.fix));
-        }
-    }
-    Ok(0)
 }
