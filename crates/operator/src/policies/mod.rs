@@ -274,7 +274,7 @@ mod tests {
         let seen = ruling(&policies(), StatusCode::OK).await.unwrap();
         assert_eq!((seen.denied.len(), seen.result()), (1, "denied"));
         let forbidden = ruling(&policies(), StatusCode::FORBIDDEN).await.unwrap();
-        let missing = forbidden.missing.as_ref().unwrap().to_string();
+        let missing = forbidden.missing.as_ref().unwrap().line();
         assert!(
             missing.starts_with("policies cannot be asked: the Namespace jobs cannot be read: ")
                 && missing.ends_with("; grant the operator the right to get namespaces [policy-unknown]"),
