@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stoke_model::manifest::{self, Source};
+use stoke_diagnostics::Source;
+use stoke_model::manifest;
 
 fuzz_target!(|bytes: &[u8]| {
     let (documents, complaints) = manifest::check_bytes("fuzz.yaml", bytes);

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
+use stoke_diagnostics::has_errors;
 use stoke_model::annotations::PENDING_TIMEOUT;
 use stoke_model::crd::schema_of;
-use stoke_model::manifest::{Content, Document, Entry, Node, has_errors, join, join_index};
+use stoke_model::manifest::{Content, Document, Entry, Node, join, join_index};
 use stoke_model::schema;
 
 use crate::configuration::{self, Setting, Settings};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use stoke_model::manifest::{Place, Source};
+use stoke_diagnostics::{Place, Source};
 use stoke_submit::argv::{self, Action, Arguments, ArgvError, CommandLine, Files, spark_version_of_image};
 use stoke_submit::{Identity, MainResource, SparkVersion, SubmitFiles};
 
@@ -220,7 +220,7 @@ pub(crate) fn submission(
     let refuse = |error: &ArgvError, report: &mut Report| {
         let place = place_of_error(error, words).unwrap_or(place);
         report.say(
-            stoke_model::manifest::Severity::Error,
+            stoke_diagnostics::Severity::Error,
             error.code(),
             place,
             "",
@@ -304,7 +304,7 @@ fn left_in_place(words: &[Word], report: &mut Report) {
                 "`{unresolved}` stays as it is written: nothing here gives it a value, and a manifest has no shell"
             );
             report.say(
-                stoke_model::manifest::Severity::Error,
+                stoke_diagnostics::Severity::Error,
                 "left-in-place",
                 word.place,
                 &word.text,

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use stoke_model::manifest::{Place, refused_spark_conf};
+use stoke_diagnostics::Place;
+use stoke_model::manifest::refused_spark_conf;
 use stoke_submit::argv::contents::local_path;
 
 use crate::report::Report;

@@ -21,6 +21,7 @@
 //! ```
 
 mod apache;
+pub mod codes;
 mod command;
 mod configuration;
 mod job;
@@ -34,7 +35,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use stoke_model::manifest::{self, Complaint, Severity, Source};
+use stoke_diagnostics::{Diagnostic, Severity, Source};
+use stoke_model::manifest;
 use stoke_submit::SparkVersion;
 use stoke_submit::argv::Files;
 
@@ -47,7 +49,7 @@ pub struct Converted {
     /// The manifests, in the order of the source.
     pub documents: Vec<Value>,
     /// What they do not carry as it was, and what is wrong with the source; see the room.
-    pub complaints: Vec<Complaint>,
+    pub complaints: Vec<Diagnostic>,
 }
 
 /// What the source does not say.
@@ -73,7 +75,7 @@ pub fn manifest(name: &str, text: &str, options: &Options) -> Converted {
         documents: Vec::new(),
         complaints,
     };
-    if manifest::has_errors(&converted.complaints) {
+    if stoke_diagnostics::has_errors(&converted.complaints) {
         return converted;
     }
     for document in documents {

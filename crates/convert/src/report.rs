@@ -1,17 +1,19 @@
 //! What is said about a conversion: one complaint for every part of the source that is not carried as it was.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use stoke_model::manifest::{self, Complaint, Content, Node, Place, Severity, Source, Step, parse_path};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+use stoke_model::manifest::{self, Content, Node, Step, parse_path};
 
 use crate::configuration::Setting;
 
 /// Complaints about one source.
 pub(crate) struct Report {
     source: Arc<Source>,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
     /// Where everything is said to be while a text inside the source is read.
     pinned: Option<(Place, String)>,
 }
@@ -52,7 +54,7 @@ impl Report {
     pub(crate) fn say(
         &mut self,
         severity: Severity,
-        code: &'static str,
+        code: impl Into<Cow<'static, str>>,
         place: Place,
         path: &str,
         message: impl Into<String>,
@@ -62,15 +64,15 @@ impl Report {
             Some((place, path)) => (*place, path.as_str()),
             None => (place, path),
         };
-        let complaint = Complaint::new(severity, code, &self.source, place, path, message);
+        let complaint = Diagnostic::at(severity, code, &self.source, place, path, message);
         self.complaints.push(if fix.is_empty() {
             complaint
         } else {
-            complaint.with_suggestion(fix)
+            complaint.with_fix(fix)
         });
     }
 
-    pub(crate) fn extend(&mut self, complaints: Vec<Complaint>) {
+    pub(crate) fn extend(&mut self, complaints: Vec<Diagnostic>) {
         self.complaints.extend(complaints);
     }
 
@@ -96,12 +98,12 @@ impl Report {
             let (place, path) = setting.map_or((place, complaint.path.as_str()), |setting| {
                 (setting.place, setting.path.as_str())
             });
-            let fix = complaint.suggestion.unwrap_or_default();
+            let fix = complaint.fix_text().to_owned();
             self.say(complaint.severity, complaint.code, place, path, complaint.message, &fix);
         }
     }
 
-    pub(crate) fn into_complaints(self) -> Vec<Complaint> {
+    pub(crate) fn into_complaints(self) -> Vec<Diagnostic> {
         self.complaints
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use stoke_model::manifest::{Place, Source};
+use stoke_diagnostics::{Place, Source};
 
 /// A word of a command.
 #[derive(Debug, Clone, Default, PartialEq)]

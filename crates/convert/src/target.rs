@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use stoke_model::manifest::Place;
+use stoke_diagnostics::Place;
 use stoke_model::names;
 use stoke_submit::SparkVersion;
 use stoke_submit::argv::spark_version_of_image;

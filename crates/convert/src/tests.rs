@@ -13,7 +13,13 @@ use super::*;
 fn errors(converted: &Converted) -> Vec<(&'static str, usize, String)> {
     let errors = converted.complaints.iter().filter(|complaint| complaint.is_error());
     errors
-        .map(|complaint| (complaint.code, complaint.line, complaint.path.clone()))
+        .map(|complaint| {
+            (
+                &*complaint.code.to_string().leak(),
+                complaint.line,
+                complaint.path.clone(),
+            )
+        })
         .collect()
 }
 
@@ -21,7 +27,7 @@ fn rendered(converted: &Converted) -> String {
     converted
         .complaints
         .iter()
-        .map(Complaint::render)
+        .map(Diagnostic::render)
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -1,48 +1,20 @@
-//! What every code means: `stoke check --explain CODE`.
+//! What every code means: `stoke explain CODE`.
 //!
-//! The table is `codes.txt`; a test holds it against the codes that gates use.
+//! The table is `codes.txt`.
 
-use serde::Serialize;
+use stoke_diagnostics::codes::{Code, Registry, Table, lines};
 
-/// What a code means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Code {
-    /// Its name.
-    pub code: &'static str,
-    /// The gate that uses it, or `waivers`.
-    pub gate: &'static str,
-    /// What it is.
-    pub what: &'static str,
-    /// Why it matters.
-    pub why: &'static str,
-    /// How it is fixed.
-    pub fix: &'static str,
+/// The codes of this room.
+pub const TABLE: Table = Table { room: "gate", read };
+
+fn read() -> Vec<Code> {
+    lines(include_str!("codes.txt"))
 }
 
-/// All codes, in the order of the gates.
-pub fn all() -> impl Iterator<Item = Code> {
-    let lines = include_str!("codes.txt").lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| {
-        let mut columns = line.splitn(5, " | ");
-        Some(Code {
-            code: columns.next()?,
-            gate: columns.next()?,
-            what: columns.next()?,
-            why: columns.next()?,
-            fix: columns.next()?,
-        })
-    })
-}
-
-/// What a code means. Codes of which there are many stand once, with a star for what differs.
+/// The codes that a report of the gates may have.
 #[must_use]
-pub fn find(code: &str) -> Option<Code> {
-    let is = |known: &Code| match known.code.strip_suffix('*') {
-        Some(family) => code.len() > family.len() && code.starts_with(family),
-        None => known.code == code,
-    };
-    all().find(is)
+pub fn registry() -> Registry {
+    Registry::of(&[stoke_model::codes::TABLE, stoke_policy::codes::TABLE, TABLE])
 }
 
 #[cfg(test)]
@@ -58,13 +30,15 @@ mod tests {
             .lines()
             .filter(|line| !line.starts_with('#'))
             .count();
-        assert_eq!(all().count(), lines);
-        let codes: BTreeSet<&str> = all().map(|code| code.code).collect();
-        assert_eq!(codes.len(), lines);
-        for code in all() {
-            assert!(code.gate == "waivers" || Gate::named(code.gate).is_some(), "{code:?}");
+        assert_eq!(read().len(), lines);
+        let registry = registry();
+        let find = |code: &str| registry.find(code);
+        let codes: BTreeSet<&str> = registry.all().map(|(_, code)| code.code).collect();
+        assert_eq!(codes.len(), registry.all().count());
+        for (_, code) in registry.all() {
+            assert!(code.area == "waivers" || Gate::named(code.area).is_some(), "{code:?}");
             assert!(
-                [code.what, code.why, code.fix]
+                [&code.what, &code.why, &code.fix]
                     .iter()
                     .all(|text| text.len() > 5 && !text.ends_with('.')),
                 "{code:?}"
@@ -120,6 +94,7 @@ mod tests {
             include_str!("../../model/src/conf/lint.rs"),
         ];
         let expression = regex::Regex::new(r#"(?:Severity::(?:Error|Warning)|WARNING|ERROR|severity|code:|cannot_tell\(|error\(|said\([^"]*),?\s*"([a-z0-9-]+)"|\("(conf-[a-z-]+)", |\("(secret-[a-z-]+)", "#).unwrap();
+        let registry = registry();
         let mut missing = BTreeSet::new();
         let mut seen = 0;
         for source in sources {
@@ -127,7 +102,7 @@ mod tests {
             for found in expression.captures_iter(code) {
                 let name = found.iter().skip(1).flatten().next().unwrap().as_str();
                 seen += 1;
-                if find(name).is_none() {
+                if registry.find(name).is_none() {
                     missing.insert(name.to_owned());
                 }
             }

@@ -6,52 +6,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::crd::{ScheduledSparkApplication, SparkApplication, SparkConnect};
 use stoke_model::cron::Schedule;
 use stoke_model::defaults;
-use stoke_model::manifest::{Document, Severity};
+use stoke_model::manifest::Document;
 use stoke_submit::application::batch::{first_executor, initial_executors};
 use stoke_submit::application::{ApplicationError, Settings, plan_application, request_from_application};
 use stoke_submit::connect::plan_connect;
 
 use crate::sizing::{self, Allowed, Pods};
-
-/// Something to be said of a field of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Stable name.
-    pub code: &'static str,
-    /// The field.
-    pub path: String,
-    /// What is wrong and why.
-    pub message: String,
-    /// What to do about it.
-    pub fix: Option<String>,
-}
-
-impl Remark {
-    fn error(code: &'static str, path: &str, message: String) -> Remark {
-        Remark {
-            severity: Severity::Error,
-            code,
-            path: path.to_owned(),
-            message,
-            fix: None,
-        }
-    }
-
-    fn warning(message: &str, path: &str) -> Remark {
-        Remark {
-            severity: Severity::Warning,
-            code: "submission",
-            path: path.to_owned(),
-            message: message.to_owned(),
-            fix: None,
-        }
-    }
-}
 
 /// What one of our objects becomes.
 #[derive(Clone, Debug)]
@@ -69,7 +33,7 @@ pub struct Derived {
     /// The Spark configuration the driver gets.
     pub conf: BTreeMap<String, String>,
     /// What its author should know.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<Diagnostic>,
 }
 
 impl Derived {
@@ -88,7 +52,7 @@ impl Derived {
 ///
 /// # Errors
 /// Why nothing would be submitted.
-pub fn derive(document: &Document, namespace: &str, settings: &Settings) -> Option<Result<Derived, Vec<Remark>>> {
+pub fn derive(document: &Document, namespace: &str, settings: &Settings) -> Option<Result<Derived, Vec<Diagnostic>>> {
     if !document.is_ours() {
         return None;
     }
@@ -97,8 +61,7 @@ pub fn derive(document: &Document, namespace: &str, settings: &Settings) -> Opti
         let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default();
         object["metadata"]["name"] = format!("{prefix}xxxxx").into();
     }
-    let unreadable =
-        |cause: serde_json::Error| vec![Remark::error("bad-value", "spec", format!("cannot be read: {cause}"))];
+    let unreadable = |cause: serde_json::Error| vec![error("bad-value", "spec", format!("cannot be read: {cause}"))];
     let derived = match document.kind.as_str() {
         "SparkApplication" => serde_json::from_value::<SparkApplication>(object)
             .map_err(unreadable)
@@ -119,7 +82,7 @@ pub fn derive(document: &Document, namespace: &str, settings: &Settings) -> Opti
 
 /// All that can be said of an object by its plan and by what its namespace allows.
 #[must_use]
-pub fn remarks(document: &Document, namespace: &str, settings: &Settings, allowed: &Allowed) -> Vec<Remark> {
+pub fn remarks(document: &Document, namespace: &str, settings: &Settings, allowed: &Allowed) -> Vec<Diagnostic> {
     match derive(document, namespace, settings) {
         None => Vec::new(),
         Some(Err(refused)) => refused,
@@ -130,7 +93,7 @@ pub fn remarks(document: &Document, namespace: &str, settings: &Settings, allowe
     }
 }
 
-fn application(mut app: SparkApplication, path: &str, settings: &Settings) -> Result<Derived, Vec<Remark>> {
+fn application(mut app: SparkApplication, path: &str, settings: &Settings) -> Result<Derived, Vec<Diagnostic>> {
     app.spec = defaults::application(app.spec);
     let planned = plan_application(&app, 1, settings).and_then(|plan| {
         let request = request_from_application(&app, 1, settings)?;
@@ -145,7 +108,7 @@ fn application(mut app: SparkApplication, path: &str, settings: &Settings) -> Re
         executor: Some(executor),
         executor_path: format!("{path}.executor"),
         conf: plan.submission.properties,
-        remarks: plan.warnings.iter().map(|text| Remark::warning(text, path)).collect(),
+        remarks: plan.warnings.iter().map(|text| warning(text, path)).collect(),
     })
 }
 
@@ -153,11 +116,11 @@ fn schedule(
     scheduled: ScheduledSparkApplication,
     namespace: &str,
     settings: &Settings,
-) -> Result<Derived, Vec<Remark>> {
+) -> Result<Derived, Vec<Diagnostic>> {
     let name = scheduled.metadata.name.unwrap_or_default();
     let spec = defaults::scheduled(scheduled.spec);
     let times = Schedule::parse(&spec.schedule, spec.time_zone.as_deref().unwrap_or_default());
-    let times = times.map_err(|cause| Remark::error("bad-schedule", "spec.schedule", cause.to_string()));
+    let times = times.map_err(|cause| error("bad-schedule", "spec.schedule", cause.to_string()));
     let mut app = SparkApplication::new(&name, spec.template);
     app.metadata.namespace = Some(namespace.to_owned());
     let derived = application(app, "spec.template", settings);
@@ -168,7 +131,7 @@ fn schedule(
     }
 }
 
-fn server(connect: &SparkConnect, settings: &Settings) -> Result<Derived, Vec<Remark>> {
+fn server(connect: &SparkConnect, settings: &Settings) -> Result<Derived, Vec<Diagnostic>> {
     let plan = plan_connect(connect, 1, settings).map_err(|cause| refused(&cause, "spec"))?;
     let warnings = plan.submission.warnings.iter();
     Ok(Derived {
@@ -177,12 +140,20 @@ fn server(connect: &SparkConnect, settings: &Settings) -> Result<Derived, Vec<Re
         executor: None,
         executor_path: "spec.executor".to_owned(),
         executors: 0,
-        remarks: warnings.map(|text| Remark::warning(text, "spec")).collect(),
+        remarks: warnings.map(|text| warning(text, "spec")).collect(),
         conf: plan.submission.properties,
     })
 }
 
-fn refused(cause: &ApplicationError, path: &str) -> Vec<Remark> {
+fn error(code: &'static str, path: &str, message: String) -> Diagnostic {
+    Diagnostic::new(Severity::Error, code, message).with_path(path)
+}
+
+fn warning(message: &str, path: &str) -> Diagnostic {
+    Diagnostic::new(Severity::Warning, "submission", message).with_path(path)
+}
+
+fn refused(cause: &ApplicationError, path: &str) -> Vec<Diagnostic> {
     let (field, message) = match cause {
         ApplicationError::Field { path: field, reason } => {
             let field = match field.strip_prefix("spec") {
@@ -194,5 +165,5 @@ fn refused(cause: &ApplicationError, path: &str) -> Vec<Remark> {
         ApplicationError::RefusedKey(_) => (format!("{path}.sparkConf"), cause.to_string()),
         ApplicationError::Plan(_) => (path.to_owned(), cause.to_string()),
     };
-    vec![Remark::error(cause.code(), &field, message)]
+    vec![error(cause.code(), &field, message)]
 }

@@ -14,9 +14,10 @@ mod what;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stoke_model::manifest::{Complaint, Document, Place, Severity, Source};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+use stoke_model::manifest::Document;
 
-use crate::finding::{Finding, Gate};
+use crate::finding::Gate;
 
 pub use read::{JobError, read};
 pub use what::of_bytes;
@@ -36,14 +37,14 @@ pub enum Kind {
         /// The objects.
         documents: Vec<Document>,
         /// What is wrong with them by themselves.
-        complaints: Vec<Complaint>,
+        complaints: Vec<Diagnostic>,
     },
     /// A patch of kustomize: parts of objects, with what is wrong with their text. No gate takes them for objects.
     Patch {
         /// The parts.
         documents: Vec<Document>,
         /// What would be wrong with them by themselves.
-        complaints: Vec<Complaint>,
+        complaints: Vec<Diagnostic>,
     },
     /// A template that something else makes a manifest of.
     Template,
@@ -134,12 +135,12 @@ impl File {
     }
 
     /// What a gate has to say of what it could not read.
-    pub(crate) fn unread_by(&self, gate: Gate) -> impl Iterator<Item = Finding> {
+    pub(crate) fn unread_by(&self, gate: Gate) -> impl Iterator<Item = Diagnostic> {
         let of_gate = self.unread.iter().filter(move |unread| unread.gate == gate);
         of_gate.map(|unread| {
             let mut finding = match unread.place.line {
-                0 => Finding::of_file(unread.severity, unread.code, &self.name, &*unread.message),
-                _ => Finding::at(
+                0 => Diagnostic::of_file(unread.severity, unread.code, &self.name, &*unread.message),
+                _ => Diagnostic::at(
                     unread.severity,
                     unread.code,
                     &self.source,

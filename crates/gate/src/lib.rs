@@ -42,7 +42,7 @@ use stoke_model::manifest::Document;
 use stoke_model::pod_security::{Level, Version};
 
 /// Tells what is wrong with a data contract.
-pub type ContractReader = fn(&stoke_model::manifest::Source) -> Vec<stoke_model::manifest::Complaint>;
+pub type ContractReader = fn(&stoke_diagnostics::Source) -> Vec<stoke_diagnostics::Diagnostic>;
 
 /// What a job is to run on, and how strictly it is looked at.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub struct Settings {
     /// How submissions are planned.
     pub submission: stoke_submit::application::Settings,
     /// Which licences the job may have, as a file like `stoke-licences.yaml`. None: that of the job itself, if there is one.
-    pub licences: Option<std::sync::Arc<stoke_model::manifest::Source>>,
+    pub licences: Option<std::sync::Arc<stoke_diagnostics::Source>>,
     /// What is wrong with a data contract. None: contracts cannot be determined.
     pub contracts: Option<ContractReader>,
     /// Nodes that pods are held against, beside those of the job's own manifests.

@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, PodSpec, Taint};
 use serde_json::Value;
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::kubernetes::selection::{selected, tolerates};
-use stoke_model::manifest::Severity;
 use stoke_model::quantity::Quantity;
 
-use crate::derived::Remark;
 use crate::sizing::{Pods, field, total};
 
 /// What is to be said of pods of which some fit on no node. Nothing is said when no nodes are known.
 #[must_use]
-pub fn misfits(pods: &Pods<'_>, nodes: &[Node]) -> Vec<Remark> {
+pub fn misfits(pods: &Pods<'_>, nodes: &[Node]) -> Vec<Diagnostic> {
     let executor = pods
         .executor
         .filter(|_| pods.executors > 0)
@@ -28,18 +27,16 @@ pub fn misfits(pods: &Pods<'_>, nodes: &[Node]) -> Vec<Remark> {
     remarks.collect()
 }
 
-fn misfit(role: &str, pod: &Value, path: &str, nodes: &[Node]) -> Option<Remark> {
+fn misfit(role: &str, pod: &Value, path: &str, nodes: &[Node]) -> Option<Diagnostic> {
     let spec: PodSpec = serde_json::from_value(pod["spec"].clone()).ok()?;
     let count = nodes.len();
     let open: Vec<&Node> = nodes.iter().filter(|node| selected(&spec, node)).collect();
     let said = |code, path: String, message: String, fix: &str| {
-        Some(Remark {
-            severity: Severity::Error,
-            code,
-            path,
-            message,
-            fix: Some(fix.to_owned()),
-        })
+        Some(
+            Diagnostic::new(Severity::Error, code, message)
+                .with_path(path)
+                .with_fix(fix),
+        )
     };
     if open.is_empty() && count > 0 {
         let wish = match spec.node_selector.as_ref().filter(|selector| !selector.is_empty()) {
@@ -187,7 +184,7 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn said(spec: Value, nodes: &[Node]) -> Vec<(&'static str, String)> {
+    fn said(spec: Value, nodes: &[Node]) -> Vec<(String, String)> {
         let mut pod = json!({"spec": {"containers": [{"name": "spark", "resources": {"requests": {"cpu": "4", "memory": "8Gi"}}}]}});
         for (key, value) in spec.as_object().unwrap() {
             pod["spec"][key] = value.clone();
@@ -202,7 +199,7 @@ mod tests {
         };
         misfits(&pods, nodes)
             .into_iter()
-            .map(|remark| (remark.code, remark.path))
+            .map(|remark| (remark.code.to_string(), remark.path))
             .collect()
     }
 

@@ -3,10 +3,9 @@
 //! In: a set of policies, a document, what it becomes ([`crate::derived`]) and what is known [`Around`] it. Out: [`Judgement`], in the words of the rules. The
 //! gate of policies and the operator's admission both ask here.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
-use stoke_model::manifest::{Document, Severity};
+use stoke_diagnostics::Diagnostic;
+use stoke_model::manifest::Document;
 use stoke_policy::{Facts, Known, Outcome, PolicySet, Problem, Role, Subject, Violation};
 
 use crate::derived::Derived;
@@ -23,25 +22,11 @@ pub struct Around {
 /// What policies say of a document, its configuration and its pods.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Judgement {
-    /// What rules say, each once, in the order of their files; of the document first, then of its configuration and its pods.
-    pub said: Vec<Judged>,
+    /// What rules say, each once, in the order of their files; of the document first, then of its configuration and its pods. They have
+    /// no place but a path.
+    pub said: Vec<Diagnostic>,
     /// Rules that could not be evaluated: whoever asks cannot tell.
     pub problems: Vec<Problem>,
-}
-
-/// One thing a rule says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// An error where the rule denies.
-    pub severity: Severity,
-    /// `policy/PACKAGE.RULE`, of Gatekeeper `policy/Kind/name.RULE`.
-    pub code: Cow<'static, str>,
-    /// The field of the document it is about; empty where it is about none.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-    /// What the rule says to do about it, and where the rule is.
-    pub fix: Option<String>,
 }
 
 /// Judges a document. Where nothing is derived of it, it is judged alone.
@@ -110,11 +95,8 @@ fn of_application(
     outcome
 }
 
-fn judged(document: &Document, violation: Violation) -> Judged {
-    let severity = match violation.severity {
-        stoke_policy::Severity::Deny => Severity::Error,
-        stoke_policy::Severity::Warn | stoke_policy::Severity::DryRun => Severity::Warning,
-    };
+fn judged(document: &Document, violation: Violation) -> Diagnostic {
+    let severity = violation.effect.severity();
     // A path of a derived pod is none of the manifest.
     let path = violation
         .path
@@ -127,11 +109,10 @@ fn judged(document: &Document, violation: Violation) -> Judged {
     let own = violation.details.as_ref().and_then(|details| details["fix"].as_str());
     let place = (!violation.file.is_empty()).then(|| format!("the rule is {}:{}", violation.file, violation.line));
     let fix: Vec<String> = own.map(str::to_owned).into_iter().chain(place).collect();
-    Judged {
-        severity,
-        code: Cow::Owned(format!("policy/{}.{}", violation.policy, violation.rule)),
-        path,
-        message,
-        fix: (!fix.is_empty()).then(|| fix.join("; ")),
+    let code = format!("policy/{}.{}", violation.policy, violation.rule);
+    let said = Diagnostic::new(severity, code, message).with_path(path);
+    match fix.is_empty() {
+        true => said,
+        false => said.with_fix(fix.join("; ")),
     }
 }

@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 use serde_json::Value;
-use stoke_model::manifest::Severity;
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::quantity::Quantity;
-
-use crate::derived::Remark;
 
 /// What a namespace allows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,7 +35,7 @@ type Amounts = BTreeMap<String, Quantity>;
 
 /// Everything about the sizes of these pods that can be told from what the namespace allows.
 #[must_use]
-pub fn misfits(pods: &Pods<'_>, allowed: &Allowed) -> Vec<Remark> {
+pub fn misfits(pods: &Pods<'_>, allowed: &Allowed) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let roles = [
         Some(("driver", pods.driver)),
@@ -57,7 +55,7 @@ pub fn misfits(pods: &Pods<'_>, allowed: &Allowed) -> Vec<Remark> {
     found
 }
 
-fn in_range(name: &str, item: &LimitRangeItem, role: &str, (pod, path): (&Value, &str), found: &mut Vec<Remark>) {
+fn in_range(name: &str, item: &LimitRangeItem, role: &str, (pod, path): (&Value, &str), found: &mut Vec<Diagnostic>) {
     let sized: Vec<(String, Amounts, Amounts)> = match item.type_.as_str() {
         "Container" => containers(pod)
             .map(|container| {
@@ -77,32 +75,27 @@ fn in_range(name: &str, item: &LimitRangeItem, role: &str, (pod, path): (&Value,
                 .iter()
                 .find_map(|(what, amounts)| Some((*what, *amounts.get(&resource)?)).filter(|(_, asked)| *asked > most));
             if let Some((what, asked)) = above {
-                found.push(Remark {
-                    severity: Severity::Error,
-                    code: "above-limit-range",
-                    path: field(path, &resource, what),
-                    message: format!("{who} has {what}.{resource} {asked}; LimitRange `{name}` allows at most {most}"),
-                    fix: Some(format!("ask for less, or have `{name}` raised")),
-                });
+                let message = format!("{who} has {what}.{resource} {asked}; LimitRange `{name}` allows at most {most}");
+                let said = Diagnostic::new(Severity::Error, "above-limit-range", message);
+                let said = said.with_path(field(path, &resource, what));
+                found.push(said.with_fix(format!("ask for less, or have `{name}` raised")));
             }
         }
         for (resource, least) in bounds(item.min.as_ref()) {
             if let Some(asked) = requests.get(&resource).filter(|asked| **asked < least) {
-                found.push(Remark {
-                    severity: Severity::Error,
-                    code: "below-limit-range",
-                    path: field(path, &resource, "requests"),
-                    message: format!(
-                        "{who} has requests.{resource} {asked}; LimitRange `{name}` wants at least {least}"
-                    ),
-                    fix: Some("ask for more".to_owned()),
-                });
+                let message =
+                    format!("{who} has requests.{resource} {asked}; LimitRange `{name}` wants at least {least}");
+                let said = Diagnostic::new(Severity::Error, "below-limit-range", message);
+                found.push(
+                    said.with_path(field(path, &resource, "requests"))
+                        .with_fix("ask for more"),
+                );
             }
         }
     }
 }
 
-fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Remark>) {
+fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Diagnostic>) {
     let Some(spec) = &quota.spec else { return };
     if spec.scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) || spec.scope_selector.is_some() {
         return;
@@ -118,14 +111,9 @@ fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Remark>) {
         };
         let (driver, driver_path) = pods.driver;
         let driver = of(driver);
-        let mut complain = |severity, code, path: &str, message: String, fix: String| {
-            found.push(Remark {
-                severity,
-                code,
-                path: field(path, resource, what),
-                message,
-                fix: Some(fix),
-            });
+        let mut complain = |severity, code: &'static str, path: &str, message: String, fix: String| {
+            let said = Diagnostic::new(severity, code, message);
+            found.push(said.with_path(field(path, resource, what)).with_fix(fix));
         };
         let raise = format!("have quota `{name}` raised");
         if driver > hard {
@@ -293,7 +281,7 @@ mod tests {
         };
         misfits(&pods, allowed)
             .into_iter()
-            .map(|one| (one.code, one.path))
+            .map(|one| (&*one.code.to_string().leak(), one.path))
             .collect()
     }
 

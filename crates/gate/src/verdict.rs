@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use stoke_model::manifest::Severity;
+use stoke_diagnostics::{Diagnostic, Severity};
 
 use crate::cores::in_order;
 use crate::finding::{Finding, Gate};
@@ -77,7 +77,7 @@ pub struct Report {
     /// One for each gate that ran, in their order.
     pub gates: Vec<GateReport>,
     /// What is wrong with the waivers themselves, and which of them have expired.
-    pub waivers: Vec<Finding>,
+    pub waivers: Vec<Diagnostic>,
 }
 
 impl Report {
@@ -95,7 +95,7 @@ impl Report {
     pub fn be_strict(&mut self) {
         for gate in &mut self.gates {
             for finding in &mut gate.findings {
-                finding.severity = Severity::Error;
+                finding.diagnostic.severity = Severity::Error;
             }
             if gate.verdict != Verdict::NotAsked {
                 gate.verdict = verdict(gate.looked_at, &gate.findings);
@@ -126,19 +126,24 @@ pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
         looked
             .findings
             .sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
-        for finding in &mut looked.findings {
-            finding.waived = waivers.waive(finding, settings.today, &mut used);
-        }
+        let findings: Vec<Finding> = looked
+            .findings
+            .into_iter()
+            .map(|diagnostic| Finding {
+                waived: waivers.waive(&diagnostic, settings.today, &mut used),
+                diagnostic,
+            })
+            .collect();
         reports.push(GateReport {
             gate,
             verdict: if looked.not_requested {
                 Verdict::NotAsked
             } else {
-                verdict(looked.count, &looked.findings)
+                verdict(looked.count, &findings)
             },
             looked_at: looked.count,
             what: looked.what,
-            findings: looked.findings,
+            findings,
             milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         });
     }
@@ -152,9 +157,9 @@ pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
 }
 
 /// The worst of all verdicts.
-fn worst(gates: &[GateReport], waivers: &[Finding]) -> Verdict {
+fn worst(gates: &[GateReport], waivers: &[Diagnostic]) -> Verdict {
     let verdicts = gates.iter().map(|report| report.verdict);
-    let verdicts = verdicts.chain(waivers.iter().any(Finding::fails).then_some(Verdict::Fail));
+    let verdicts = verdicts.chain(waivers.iter().any(Diagnostic::is_error).then_some(Verdict::Fail));
     // A failure is known; what cannot be determined is not.
     let rank = |verdict: &Verdict| match verdict {
         Verdict::NotApplicable | Verdict::NotAsked => 0,

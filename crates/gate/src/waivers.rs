@@ -16,9 +16,8 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::Serialize;
-use stoke_model::manifest::{self, Content, Node, Place, Severity, Source, nearest};
-
-use crate::finding::Finding;
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+use stoke_model::manifest::{self, Content, Node, nearest};
 
 /// Name of the file in a job directory.
 pub const FILE: &str = "stoke-waivers.yaml";
@@ -60,16 +59,16 @@ impl Waivers {
     ///
     /// # Errors
     /// Everything that is wrong with it, with places.
-    pub fn read(name: &str, bytes: &[u8]) -> Result<Waivers, Vec<Finding>> {
+    pub fn read(name: &str, bytes: &[u8]) -> Result<Waivers, Vec<Diagnostic>> {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             vec![
-                Finding::of_file(Severity::Error, "bad-waiver", name, "the file is not UTF-8")
+                Diagnostic::of_file(Severity::Error, "bad-waiver", name, "the file is not UTF-8")
                     .with_fix("save it as UTF-8"),
             ]
         })?;
         let source = Source::new(name, text);
         let (documents, complaints) = manifest::read(&source);
-        let mut wrong: Vec<Finding> = complaints.into_iter().map(Finding::from).collect();
+        let mut wrong: Vec<Diagnostic> = complaints.into_iter().collect();
         let mut all = Vec::new();
         for document in &documents {
             read_document(&source, document, &mut all, &mut wrong);
@@ -87,7 +86,7 @@ impl Waivers {
     }
 
     /// The waiver of a finding, when there is one that still holds. Marks every one that speaks of it as used, expired or not.
-    pub(crate) fn waive(&self, finding: &Finding, today: Date, used: &mut [bool]) -> Option<Waived> {
+    pub(crate) fn waive(&self, finding: &Diagnostic, today: Date, used: &mut [bool]) -> Option<Waived> {
         let mut waived = None;
         for (waiver, used) in self.all.iter().zip(used) {
             if waiver.speaks_of(finding) {
@@ -101,7 +100,7 @@ impl Waivers {
     }
 
     /// What is to be said of the waivers themselves. That one is of no use can be told only when all gates ran.
-    pub(crate) fn findings(&self, today: Date, used: &[bool], all_gates: bool) -> Vec<Finding> {
+    pub(crate) fn findings(&self, today: Date, used: &[bool], all_gates: bool) -> Vec<Diagnostic> {
         let Some(source) = &self.source else {
             return Vec::new();
         };
@@ -110,7 +109,7 @@ impl Waivers {
             let Waived { owner, expires, .. } = &waiver.waived;
             let code = waiver.code.as_str();
             let said = |severity, name: &'static str, message: String, fix: &str| {
-                Finding::at(severity, name, source, waiver.place, "", message).with_fix(fix)
+                Diagnostic::at(severity, name, source, waiver.place, "", message).with_fix(fix)
             };
             let left = expires.since(today).map_or(0, |span| span.get_days().into());
             if today > *expires {
@@ -135,16 +134,16 @@ impl Waivers {
 }
 
 impl Waiver {
-    fn speaks_of(&self, finding: &Finding) -> bool {
+    fn speaks_of(&self, finding: &Diagnostic) -> bool {
         let matches =
             |pattern: &Option<glob::Pattern>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.matches(text));
         self.code.matches(&finding.code) && matches(&self.file, &finding.file) && matches(&self.path, &finding.path)
     }
 }
 
-fn read_document(source: &Source, document: &Node, all: &mut Vec<Waiver>, wrong: &mut Vec<Finding>) {
+fn read_document(source: &Source, document: &Node, all: &mut Vec<Waiver>, wrong: &mut Vec<Diagnostic>) {
     let error = |place: Place, path: &str, message: String, fix: String| {
-        Finding::at(Severity::Error, "bad-waiver", source, place, path, message).with_fix(fix)
+        Diagnostic::at(Severity::Error, "bad-waiver", source, place, path, message).with_fix(fix)
     };
     if document.content == Content::Null {
         return;
@@ -289,8 +288,8 @@ fn read_waiver(item: &Node) -> Result<Waiver, Vec<Fault<'_>>> {
 mod tests {
     use super::*;
 
-    fn finding(code: &'static str, file: &str, path: &str) -> Finding {
-        let mut finding = Finding::of_file(Severity::Error, code, file, "x");
+    fn finding(code: &'static str, file: &str, path: &str) -> Diagnostic {
+        let mut finding = Diagnostic::of_file(Severity::Error, code, file, "x");
         finding.path = path.to_owned();
         finding
     }

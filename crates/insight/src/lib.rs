@@ -10,6 +10,7 @@
 //! proposes, when a person agrees.
 
 pub mod bundle;
+pub mod codes;
 pub mod compare;
 pub mod cost;
 pub mod doctor;

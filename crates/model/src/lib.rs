@@ -16,6 +16,7 @@
 //! - [`names`]: object names, labels, annotations other programs depend on
 
 pub mod annotations;
+pub mod codes;
 pub mod conf;
 pub mod crd;
 pub mod cron;

@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::manifest::{Complaint, Content, Entry, Node, Place, Severity, Source, join, join_index, nearest};
+use crate::manifest::{Content, Entry, Node, join, join_index, nearest};
 use crate::quantity::Quantity;
+use stoke_diagnostics::{Diagnostic, Fix, Place, Severity, Source};
 
 /// Most complaints about one document; a file of another kind altogether should not scroll the terminal away.
 const MOST: usize = 100;
 
 /// Checks a document against a schema.
-pub fn lint(source: &Source, node: &Node, schema: &Value) -> Vec<Complaint> {
+pub fn lint(source: &Source, node: &Node, schema: &Value) -> Vec<Diagnostic> {
     let mut lint = Lint {
         source,
         root: schema,
@@ -29,7 +30,7 @@ pub fn lint(source: &Source, node: &Node, schema: &Value) -> Vec<Complaint> {
 struct Lint<'a> {
     source: &'a Source,
     root: &'a Value,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
 }
 
 impl Lint<'_> {
@@ -289,8 +290,8 @@ impl Lint<'_> {
     }
 
     fn complain(&mut self, code: &'static str, place: Place, path: &str, message: String, help: Option<String>) {
-        let mut complaint = Complaint::new(Severity::Error, code, self.source, place, path, message);
-        complaint.suggestion = help;
+        let mut complaint = Diagnostic::at(Severity::Error, code, self.source, place, path, message);
+        complaint.fix = help.map(Fix::from);
         self.complaints.push(complaint);
     }
 }

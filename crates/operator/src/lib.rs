@@ -46,6 +46,7 @@ pub mod admission;
 pub mod adopt;
 pub mod application;
 mod client;
+pub mod codes;
 mod companions;
 pub mod connect;
 mod controller;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize as _;
 use serde_json::Value;
-use stoke_model::manifest::Place;
+use stoke_diagnostics::Place;
 
 /// What is known of a module without evaluating it.
 #[derive(Clone, Debug, Default)]

@@ -31,7 +31,7 @@ pub(crate) fn modules(modules: &[Module]) -> Vec<Problem> {
 fn wildcards(modules: &[Module]) -> Vec<Problem> {
     let problem = |module: &Module, place| {
         let problem = at(&module.source, place, "rego-analysis", "`_` is unsafe below `not`");
-        problem.with_suggestion("write `not y in xs`, or ask with `not` for a rule that has the `_`")
+        problem.with_fix("write `not y in xs`, or ask with `not` for a rule that has the `_`")
     };
     let places = modules.iter().flat_map(|module| {
         let places = module.facts.negated_wildcards.iter();
@@ -128,7 +128,7 @@ fn packages(modules: &[Module]) -> Vec<Problem> {
         );
         module
             .complain("rego-analysis", message)
-            .with_suggestion("give it another name")
+            .with_fix("give it another name")
     };
     modules.iter().filter(taken).map(problem).collect()
 }
@@ -142,7 +142,7 @@ fn calls(modules: &[Module]) -> Vec<Problem> {
             if let Target::Nowhere(code, message, fix) = resolve(call, module, &functions) {
                 let problem = at(&module.source, call.place, code, message);
                 problems.push(match fix {
-                    Some(fix) => problem.with_suggestion(fix),
+                    Some(fix) => problem.with_fix(fix),
                     None => problem,
                 });
             }

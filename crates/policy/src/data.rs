@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use stoke_model::manifest::{self, Content, Node, Source};
+use stoke_diagnostics::Source;
+use stoke_model::manifest::{self, Content, Node};
 
 use crate::problem::{Problem, at};
 
@@ -23,7 +24,7 @@ pub(crate) struct Document {
 pub(crate) fn documents(name: &str, text: &str) -> Result<Vec<Document>, Vec<Problem>> {
     let source = Source::new(name, text);
     let (nodes, complaints) = manifest::read(&source);
-    if manifest::has_errors(&complaints) {
+    if stoke_diagnostics::has_errors(&complaints) {
         return Err(complaints);
     }
     let nodes = nodes.into_iter().filter(|node| !matches!(node.content, Content::Null));
@@ -61,13 +62,11 @@ pub(crate) fn put(data: &mut Map<String, Value>, folders: &str, document: &Docum
     };
     if let Some(taken) = [OURS, INVENTORY].into_iter().find(|taken| fields.contains_key(*taken)) {
         let message = format!("`data.{taken}` is what is known around a subject; data cannot be there");
-        return Err(complain(taken, message)
-            .with_suggestion("call it something else")
-            .into());
+        return Err(complain(taken, message).with_fix("call it something else").into());
     }
     merge(data, fields, "").map_err(|path| {
         let message = format!("`data.{path}` has another value in another file");
-        complain("", message).with_suggestion("keep one of them").into()
+        complain("", message).with_fix("keep one of them").into()
     })
 }
 

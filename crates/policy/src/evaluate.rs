@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::gatekeeper::{Constraint, Template, review};
 use crate::load::PolicySet;
-use crate::outcome::{Message, Outcome, Severity, Violation, messages, named_path};
+use crate::outcome::{Effect, Message, Outcome, Violation, messages, named_path};
 use crate::problem::{Problem, at};
 use crate::rules::suffix;
 use crate::subject::{Facts, Subject};
@@ -89,7 +89,7 @@ impl Judge<'_> {
             };
             let violations = said
                 .into_iter()
-                .map(|said| self.violation(rule, &rule.info.policy, rule.info.severity, said));
+                .map(|said| self.violation(rule, &rule.info.policy, rule.info.effect, said));
             if excepted {
                 outcome.excepted.extend(violations);
             } else {
@@ -123,7 +123,7 @@ impl Judge<'_> {
             Ok(said) => {
                 let violations = said
                     .into_iter()
-                    .map(|said| self.violation(rule, &constraint.title(), constraint.severity, said));
+                    .map(|said| self.violation(rule, &constraint.title(), constraint.effect, said));
                 outcome.violations.extend(violations);
             }
             Err(problem) => outcome.problems.push(*problem),
@@ -142,16 +142,16 @@ impl Judge<'_> {
                     .unit
                     .problem("rule-result", crate::problem::EngineError::parse(&message), Some(rule)),
             }
-            .with_suggestion(fix)
+            .with_fix(fix)
             .into()
         })
     }
 
-    fn violation(&self, rule: &Rule, policy: &str, severity: Severity, said: Message) -> Violation {
+    fn violation(&self, rule: &Rule, policy: &str, effect: Effect, said: Message) -> Violation {
         Violation {
             policy: policy.to_owned(),
             rule: rule.info.rule.clone(),
-            severity,
+            effect,
             path: named_path(&said, self.input),
             message: said.message,
             subject: self.subject.to_string(),

@@ -19,6 +19,7 @@
 mod ast;
 mod builtins;
 mod check;
+pub mod codes;
 mod data;
 mod evaluate;
 mod extensions;
@@ -46,7 +47,7 @@ mod unit;
 
 pub use files::PolicyFile;
 pub use load::{PolicySet, Settings};
-pub use outcome::{Outcome, Severity, Violation};
+pub use outcome::{Effect, Outcome, Violation};
 pub use problem::Problem;
 pub use query::QueryResult;
 pub use rules::RuleInfo;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use crate::data::{self, Document};
 use crate::files::{PolicyFile, Purpose, home, purpose};
@@ -100,7 +100,7 @@ impl PolicySet {
             let rule = template.and_then(Template::rule);
             rules.extend(rule.map(|rule| RuleInfo {
                 policy: constraint.title(),
-                severity: constraint.severity,
+                effect: constraint.effect,
                 ..rule.info.clone()
             }));
         }
@@ -121,7 +121,7 @@ impl PolicySet {
             let source = Source::new("policies", "");
             let message = "there is no rule `deny`, `violation` or `warn`, and no constraint";
             let problem = at(&source, place(&source, 1, 1), "policy-empty", message);
-            return Err(vec![problem.with_suggestion("is it the directory that was meant?")]);
+            return Err(vec![problem.with_fix("is it the directory that was meant?")]);
         }
         Ok(self)
     }
@@ -194,7 +194,7 @@ impl Parts {
                 let message = format!("a {kind} is neither a policy nor data");
                 let problem = document.complain("policy-data", "", message);
                 let fix = "put examples below `allowed` or `denied`, and data into files without `apiVersion`";
-                self.problems.push(problem.with_suggestion(fix));
+                self.problems.push(problem.with_fix(fix));
             }
         }
     }

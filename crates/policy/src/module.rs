@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use regorus::Engine;
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use crate::ast::{self, Facts};
 use crate::negation::{self, Negation};
@@ -59,7 +59,7 @@ impl Module {
         } else {
             v1
         };
-        let problem = fail(further).with_suggestion("neither Rego v1 nor v0 can be read as this");
+        let problem = fail(further).with_fix("neither Rego v1 nor v0 can be read as this");
         Err(problem.into())
     }
 

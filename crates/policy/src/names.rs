@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use stoke_model::manifest::Place;
+use stoke_diagnostics::Place;
 
 use crate::ast::{self, Definition, Kind, children, variant};
 use crate::data::Conflict;
@@ -65,14 +65,13 @@ pub(crate) fn problems(modules: &[Module]) -> Vec<Problem> {
                     problems.push(tell(place, format!("an argument cannot be called `{name}`")));
                 } else if !names.insert(name) {
                     let message = format!("two arguments are called `{name}`");
-                    problems
-                        .push(tell(place, message).with_suggestion("give them two names, and compare them with `==`"));
+                    problems.push(tell(place, message).with_fix("give them two names, and compare them with `==`"));
                 }
             }
         }
         for place in roots(&module.facts.tree) {
             let message = "`data` cannot be asked for all there is in it".to_owned();
-            problems.push(tell(place, message).with_suggestion("name what is meant, `data.team[_]`"));
+            problems.push(tell(place, message).with_fix("name what is meant, `data.team[_]`"));
         }
     }
     problems

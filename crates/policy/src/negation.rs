@@ -7,7 +7,7 @@
 //! What is evaluated before are the arguments of calls and operators; of `==` and `=` only those that are more than a reference.
 
 use serde_json::Value;
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use crate::ast::{self, children, variant};
 

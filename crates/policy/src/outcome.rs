@@ -4,13 +4,14 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use stoke_diagnostics::Severity;
 
 use crate::problem::Problem;
 
 /// What a rule does to a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub enum Effect {
     /// Refuses it: `deny`, `violation`.
     Deny,
     /// Says something and lets it pass: `warn`.
@@ -19,7 +20,18 @@ pub enum Severity {
     DryRun,
 }
 
-impl fmt::Display for Severity {
+impl Effect {
+    /// How bad it is in a diagnostic.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Deny => Severity::Error,
+            Self::Warn | Self::DryRun => Severity::Warning,
+        }
+    }
+}
+
+impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deny => "deny",
@@ -38,7 +50,8 @@ pub struct Violation {
     /// The rule.
     pub rule: String,
     /// What it does.
-    pub severity: Severity,
+    #[serde(rename = "severity")]
+    pub effect: Effect,
     /// What the rule says.
     pub message: String,
     /// What it is said of, for example `SparkApplication spark/pi`.
@@ -60,7 +73,7 @@ impl fmt::Display for Violation {
         write!(
             f,
             "{}: {}: {} [{}.{}]",
-            self.severity, self.subject, self.message, self.policy, self.rule
+            self.effect, self.subject, self.message, self.policy, self.rule
         )
     }
 }
@@ -86,7 +99,7 @@ impl Outcome {
     pub fn denials(&self) -> impl Iterator<Item = &Violation> {
         self.violations
             .iter()
-            .filter(|violation| violation.severity == Severity::Deny)
+            .filter(|violation| violation.effect == Effect::Deny)
     }
 
     /// Adds what was said of another subject.

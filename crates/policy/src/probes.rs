@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use crate::module::Module;
 use crate::unit::Unit;
@@ -534,9 +534,9 @@ fn versions_of_the_language_are_told_apart() {
     assert_eq!(dialect("package a\nx { true }").unwrap(), "V0");
     assert_eq!(dialect("package a\nimport rego.v1\nx if true").unwrap(), "V1");
     let problem = dialect("package a\n\nx if {\n  y := \n}\n").unwrap_err();
-    assert_eq!((problem.code, problem.line), ("rego-syntax", 4));
+    assert_eq!((&*problem.code, problem.line), ("rego-syntax", 4));
     let problem = dialect("package a\n\ndeny[msg] {\n  msg := \"a\n}\n").unwrap_err();
-    assert_eq!((problem.code, problem.line), ("rego-syntax", 4));
+    assert_eq!((&*problem.code, problem.line), ("rego-syntax", 4));
     assert!(dialect("").is_err());
     for broken in [
         "package",

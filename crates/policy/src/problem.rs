@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stoke_model::manifest::{Complaint, Place, Severity, Source};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 
 /// Why policies cannot be loaded, or a rule cannot be evaluated.
 ///
@@ -21,11 +21,11 @@ use stoke_model::manifest::{Complaint, Place, Severity, Source};
 /// | `gatekeeper` | a template or constraint that cannot be used |
 /// | `policy-example` | an example that belongs to no policy |
 /// | `policy-empty` | no rule that decides anything |
-pub type Problem = Complaint;
+pub type Problem = Diagnostic;
 
 /// A problem at a place of a source.
 pub(crate) fn at(source: &Arc<Source>, place: Place, code: &'static str, message: impl Into<String>) -> Problem {
-    Complaint::new(Severity::Error, code, source, place, "", message)
+    Diagnostic::at(Severity::Error, code, source, place, "", message)
 }
 
 /// The place of a line and a column, both from 1.

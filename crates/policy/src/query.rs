@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use crate::load::PolicySet;
 use crate::problem::{EngineError, Problem, place};

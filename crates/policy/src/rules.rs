@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::outcome::Severity;
+use crate::outcome::Effect;
 
 /// A rule that decides, for lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -13,7 +13,8 @@ pub struct RuleInfo {
     /// The rule, for example `deny` or `deny_root`.
     pub rule: String,
     /// What it does to a subject.
-    pub severity: Severity,
+    #[serde(rename = "severity")]
+    pub effect: Effect,
     /// The file of its first definition.
     pub file: String,
     /// Line of its first definition, from 1.
@@ -23,7 +24,7 @@ pub struct RuleInfo {
 /// What a rule of a name does; `None` of a rule that decides nothing.
 ///
 /// As in conftest, `deny`, `violation` and `warn` decide, and so do these with a suffix after an underscore.
-pub(crate) fn severity(name: &str) -> Option<Severity> {
+pub(crate) fn effect(name: &str) -> Option<Effect> {
     let of = |word: &str| {
         let rest = name.strip_prefix(word)?;
         let suffix = rest.strip_prefix('_').unwrap_or_default();
@@ -31,9 +32,9 @@ pub(crate) fn severity(name: &str) -> Option<Severity> {
         (rest.is_empty() || word_like).then_some(())
     };
     if of("deny").or_else(|| of("violation")).is_some() {
-        return Some(Severity::Deny);
+        return Some(Effect::Deny);
     }
-    of("warn").map(|()| Severity::Warn)
+    of("warn").map(|()| Effect::Warn)
 }
 
 /// What exceptions call a rule: `deny_root` is `root`, `deny` is the empty text.
@@ -48,10 +49,10 @@ mod tests {
     #[test]
     fn names_that_decide() {
         for name in ["deny", "deny_root", "violation", "violation_2", "deny_a_b"] {
-            assert_eq!(severity(name), Some(Severity::Deny), "{name}");
+            assert_eq!(effect(name), Some(Effect::Deny), "{name}");
         }
         for name in ["warn", "warn_old"] {
-            assert_eq!(severity(name), Some(Severity::Warn), "{name}");
+            assert_eq!(effect(name), Some(Effect::Warn), "{name}");
         }
         for name in [
             "denied",
@@ -63,7 +64,7 @@ mod tests {
             "violations",
             "test_deny",
         ] {
-            assert_eq!(severity(name), None, "{name}");
+            assert_eq!(effect(name), None, "{name}");
         }
         assert_eq!((suffix("deny"), suffix("deny_as_root")), ("", "as_root"));
     }

@@ -45,7 +45,7 @@ pub(crate) fn unsafe_variables(modules: &[Module]) -> Vec<Problem> {
                         "rego-analysis",
                         format!("the variable `{name}` is unsafe"),
                     );
-                    problems.push(problem.with_suggestion(
+                    problems.push(problem.with_fix(
                         "nothing in this body gives it a value; below `not`, and in comparisons, it does not get one",
                     ));
                 }
@@ -55,7 +55,7 @@ pub(crate) fn unsafe_variables(modules: &[Module]) -> Vec<Problem> {
     problems
 }
 
-type Found = Vec<(String, stoke_model::manifest::Place)>;
+type Found = Vec<(String, stoke_diagnostics::Place)>;
 
 /// Queries below a node that are of no other query.
 fn bodies(node: &Value, text: &str, outer: &Names, found: &mut Found) {

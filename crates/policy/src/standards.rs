@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stoke_model::pod_security::{Level, Version, check};
 
-use crate::outcome::{Severity, Violation};
+use crate::outcome::{Effect, Violation};
 use crate::subject::Subject;
 
 /// What a level of the Pod Security Standards has against a subject: a pod, derived or written. Others are none of its business.
@@ -28,7 +28,7 @@ pub fn pod_security(level: Level, version: Version, subject: &Subject<'_>) -> Ve
     let violations = found.into_iter().map(|violation| Violation {
         policy: format!("pod-security/{level}:{version}"),
         rule: violation.control.to_owned(),
-        severity: Severity::Deny,
+        effect: Effect::Deny,
         message: violation.to_string(),
         subject: subject.to_string(),
         details: Some(json!({"fix": violation.fix, "paths": violation.paths})),

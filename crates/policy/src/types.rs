@@ -144,7 +144,7 @@ impl Check<'_> {
         let place = ast::place(&variant(node).map_or(&Value::Null, |(_, fields)| fields)["span"]);
         let problem = at(&self.module.source, place, "rego-type", message);
         self.problems
-            .push(problem.with_suggestion("OPA refuses this too: it is undefined for every input"));
+            .push(problem.with_fix("OPA refuses this too: it is undefined for every input"));
     }
 
     /// What a head says of the rule, apart from its name.

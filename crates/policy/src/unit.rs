@@ -8,7 +8,7 @@ use std::time::Duration;
 use regorus::Engine;
 use regorus::utils::limits::ExecutionTimerConfig;
 use serde_json::Value;
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use crate::ast::{Definition, Kind};
 use crate::data::{INVENTORY, OURS};
@@ -327,7 +327,7 @@ fn sees_more(modules: &[Module], start: &Module) -> bool {
 }
 
 /// The first line of a definition: what messages mark.
-pub(crate) fn head(definition: &Definition) -> stoke_model::manifest::Place {
+pub(crate) fn head(definition: &Definition) -> stoke_diagnostics::Place {
     definition.place
 }
 
@@ -341,7 +341,7 @@ fn decisions(modules: &[Module]) -> (Vec<Rule>, Vec<Problem>) {
                 continue;
             }
             let (root, below) = definition.name.split_once('.').unwrap_or((&definition.name, ""));
-            let Some(severity) = rules::severity(root) else {
+            let Some(effect) = rules::effect(root) else {
                 continue;
             };
             if !below.is_empty() {
@@ -350,9 +350,7 @@ fn decisions(modules: &[Module]) -> (Vec<Rule>, Vec<Problem>) {
                     definition.name
                 );
                 let problem = at(&module.source, definition.place, "rule-name", message);
-                problems.push(
-                    problem.with_suggestion(format!("write `{root} contains …`, or `{root}_{below} contains …`")),
-                );
+                problems.push(problem.with_fix(format!("write `{root} contains …`, or `{root}_{below} contains …`")));
                 continue;
             }
             let policy = module.package();
@@ -368,7 +366,7 @@ fn decisions(modules: &[Module]) -> (Vec<Rule>, Vec<Problem>) {
                 info: RuleInfo {
                     policy,
                     rule: root.to_owned(),
-                    severity,
+                    effect,
                     file: module.source.name().to_owned(),
                     line: definition.place.line,
                 },

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::Write;
 
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 use stoke_quality::{Options, QualityError, Storage, contract, run};
 
 fn main() -> Result<(), Box<dyn Error>> {

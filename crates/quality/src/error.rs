@@ -1,13 +1,13 @@
 //! Why data cannot be read.
 
-use stoke_model::manifest::Complaint;
+use stoke_diagnostics::Diagnostic;
 
 /// What stopped a run. A check that cannot be determined for what single files hold is no such error; it is a result.
 #[derive(Debug, thiserror::Error)]
 pub enum QualityError {
     /// The contract is wrong; the complaints say where and how.
     #[error("{}", render(.0))]
-    Contract(Vec<Complaint>),
+    Contract(Vec<Diagnostic>),
     /// There are no data, or they cannot be listed or opened.
     #[error("cannot read {place}: {cause}; {fix}")]
     Data {
@@ -63,7 +63,7 @@ impl QualityError {
     }
 }
 
-fn render(complaints: &[Complaint]) -> String {
-    let all: Vec<String> = complaints.iter().map(Complaint::render).collect();
+fn render(complaints: &[Diagnostic]) -> String {
+    let all: Vec<String> = complaints.iter().map(Diagnostic::render).collect();
     all.join("\n\n")
 }

@@ -11,6 +11,7 @@
 //! What cannot be determined is a failure and says why. This room never changes the data and opens no connection of its own. Rules in SQL are answered by a
 //! runner that is passed in ([`sql`], [`run_with()`]).
 
+pub mod codes;
 pub mod column;
 pub mod contract;
 pub mod data;

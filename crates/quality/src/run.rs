@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use stoke_model::manifest::{Complaint, Place, Severity as Level, Source, nearest};
+use stoke_diagnostics::{Diagnostic, Place, Severity as Level, Source};
+use stoke_model::manifest::nearest;
 
 use crate::contract::{Contract, Format, Kind, Severity, Waiver};
 use crate::data::{CsvOptions, Dataset, FileFormat, OpenOptions, Storage};
@@ -181,7 +182,7 @@ pub fn run_with(
 
 fn check_waivers(contract: &Contract, waivers: &[&Waiver]) -> Result<(), QualityError> {
     let ids = || contract.checks.iter().map(|check| check.id.as_str());
-    let complaints: Vec<Complaint> = waivers
+    let complaints: Vec<Diagnostic> = waivers
         .iter()
         .filter(|waiver| ids().all(|id| id != waiver.check))
         .map(|waiver| {
@@ -192,10 +193,10 @@ fn check_waivers(contract: &Contract, waivers: &[&Waiver]) -> Result<(), Quality
             };
             let source = Source::new(&waiver.at.file, "");
             let message = format!("the contract has no check `{}`", waiver.check);
-            let complaint = Complaint::new(Level::Error, "unknown-check", &source, place, "waivers", message);
+            let complaint = Diagnostic::at(Level::Error, "unknown-check", &source, place, "waivers", message);
             match nearest(&waiver.check, ids()) {
-                Some(near) => complaint.with_suggestion(format!("did you mean `{near}`?")),
-                None => complaint.with_suggestion("take an id from a report"),
+                Some(near) => complaint.with_fix(format!("did you mean `{near}`?")),
+                None => complaint.with_fix("take an id from a report"),
             }
         })
         .collect();

@@ -213,7 +213,7 @@ fn spark_type(of: &DataType) -> String {
 
 #[cfg(test)]
 mod tests {
-    use stoke_model::manifest::Source;
+    use stoke_diagnostics::Source;
 
     use super::*;
     use crate::contract;

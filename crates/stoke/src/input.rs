@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stoke_model::manifest::{self, Complaint, Document, Severity};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::manifest::{self, Document};
 use stoke_submit::argv::contents::local_path;
 
 use crate::failure::{Failure, Outcome};
@@ -63,7 +64,7 @@ pub fn read(file: &str, changes: &Changes<'_>, terminal: &mut Terminal) -> Outco
     if changed {
         for document in &documents {
             let (_, complaints) = manifest::check("--set", &document.value.to_string());
-            let errors: Vec<Complaint> = complaints
+            let errors: Vec<Diagnostic> = complaints
                 .into_iter()
                 .filter(|c| c.severity == Severity::Error)
                 .collect();
@@ -93,7 +94,7 @@ fn run_of_schedule(document: &mut Document) -> Option<String> {
 }
 
 /// Prints complaints; an error among them is a failure.
-pub fn report(complaints: &[Complaint], terminal: &mut Terminal) -> Outcome<()> {
+pub fn report(complaints: &[Diagnostic], terminal: &mut Terminal) -> Outcome<()> {
     let errors = complaints
         .iter()
         .filter(|complaint| complaint.severity == Severity::Error)

@@ -3,6 +3,7 @@
 //! The same file is re-executed inside pods: `__sandbox` sets a container up, `__entrypoint` is the image's entrypoint.
 
 mod cli;
+mod codes;
 mod commands;
 mod failure;
 mod input;

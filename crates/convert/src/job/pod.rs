@@ -1,7 +1,8 @@
 //! The pod template of a Job: the container that submits, and what the pod around it is for.
 
 use serde_json::{Map, Value, json};
-use stoke_model::manifest::{Node, Place, Source, join, join_index};
+use stoke_diagnostics::{Place, Source};
+use stoke_model::manifest::{Node, join, join_index};
 use stoke_submit::argv::contents::local_path;
 use stoke_submit::argv::{MemoryFiles, parse::is_program};
 

@@ -43,7 +43,7 @@ fn a_script_is_carried_or_complained_about_line_by_line() {
     let said: Vec<(&str, usize)> = converted
         .complaints
         .iter()
-        .map(|complaint| (complaint.code, complaint.line))
+        .map(|complaint| (&*complaint.code, complaint.line))
         .collect();
     for expected in [
         ("without-effect", 3),

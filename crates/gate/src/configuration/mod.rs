@@ -13,13 +13,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use stoke_model::conf::third_party;
 use stoke_model::distribution;
 use stoke_model::duration::{TimeUnit, parse_spark};
-use stoke_model::manifest::{Content, Document, Node, Place, Severity, Source, join};
+use stoke_model::manifest::{Content, Document, Node, join};
 use stoke_model::memory::{ByteUnit, Memory};
 
-use crate::finding::Finding;
 use crate::job::{File, Kind};
 
 /// A value of a configuration and where it is written.
@@ -110,7 +110,7 @@ fn mistake(key: impl Into<Cow<'static, str>>, message: impl Into<String>, fix: i
 }
 
 /// What contradicts itself, has no effect or cannot work.
-pub(crate) fn contradictions(conf: &Conf) -> Vec<Finding> {
+pub(crate) fn contradictions(conf: &Conf) -> Vec<Diagnostic> {
     let rules = start::RULES.iter().chain(&effect::RULES);
     let rules = rules.chain(&products::RULES).chain(&classes::RULES);
     let said = rules.filter_map(|(code, severity, rule)| {
@@ -120,13 +120,13 @@ pub(crate) fn contradictions(conf: &Conf) -> Vec<Finding> {
             None => (Place::default(), conf.path_of(&key)),
         };
         let message = format!("`{key}`: {message}");
-        Some(Finding::at(*severity, *code, &conf.source, place, &path, message).with_fix(fix))
+        Some(Diagnostic::at(*severity, *code, &conf.source, place, &path, message).with_fix(fix))
     });
     said.collect()
 }
 
 /// Keys and values of other products, by their own catalogues.
-pub(crate) fn other_products(conf: &Conf) -> Vec<Finding> {
+pub(crate) fn other_products(conf: &Conf) -> Vec<Diagnostic> {
     let pairs: Vec<(&str, &str)> = conf
         .pairs
         .iter()
@@ -135,17 +135,7 @@ pub(crate) fn other_products(conf: &Conf) -> Vec<Finding> {
     let found = third_party::lint(conf.version.as_deref(), &pairs).into_iter();
     let findings = found.filter_map(|said| {
         let pair = conf.pairs.get(&said.key)?;
-        let message = format!("`{}`: {}", said.key, said.message);
-        let mut finding = Finding::at(
-            said.severity.into(),
-            said.code,
-            &conf.source,
-            pair.place,
-            &pair.path,
-            message,
-        );
-        finding.fix = said.suggestion.map(|suggestion| suggestion.to_string());
-        Some(finding)
+        Some(said.diagnostic(&conf.source, pair.place, &pair.path, &said.key))
     });
     findings.collect()
 }
@@ -156,7 +146,7 @@ pub(crate) fn sound(file: &File) -> impl Iterator<Item = &Document> {
         Kind::Manifest { documents, complaints } => (documents.as_slice(), complaints.as_slice()),
         _ => (&[][..], &[][..]),
     };
-    let wrong = stoke_model::manifest::has_errors(complaints);
+    let wrong = stoke_diagnostics::has_errors(complaints);
     documents
         .iter()
         .filter(move |document| !wrong && document.is_ours() && is_sound(document))

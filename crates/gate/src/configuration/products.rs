@@ -433,7 +433,7 @@ fn package_missing(conf: &Conf) -> Option<Mistake> {
 mod tests {
     use super::*;
     use crate::configuration::{contradictions, of_document};
-    use stoke_model::manifest::Severity;
+    use stoke_diagnostics::Severity;
 
     fn said(image: &str, conf: &[(&str, &str)]) -> Vec<(String, Severity)> {
         let pairs: String = conf

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::conf::{Catalogue, MOST_PAIRS, On, properties};
-use stoke_model::manifest::{Severity, Step, parse_path};
+use stoke_model::manifest::{Step, parse_path};
 
 use super::Looked;
 use super::manifest::is_conf;
 use crate::Settings;
 use crate::configuration::{Conf, Pair, contradictions, of_document, other_products};
-use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
@@ -22,9 +22,9 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     for file in &job.files {
         let confs = match &file.kind {
             Kind::Manifest { documents, complaints } => {
-                let of_conf = complaints.iter().filter(|complaint| is_conf(complaint.code));
-                let of_conf = of_conf.filter(|complaint| !is_own(job, complaint.code, &complaint.path));
-                findings.extend(of_conf.cloned().map(Finding::from));
+                let of_conf = complaints.iter().filter(|complaint| is_conf(&complaint.code));
+                let of_conf = of_conf.filter(|complaint| !is_own(job, &complaint.code, &complaint.path));
+                findings.extend(of_conf.cloned());
                 documents.iter().filter_map(of_document).collect()
             }
             Kind::Properties => vec![of_properties(file, job, settings, &mut findings)],
@@ -40,7 +40,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 }
 
 /// A properties file, linted by the catalogue of the job's Spark version.
-fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec<Finding>) -> Conf {
+fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec<Diagnostic>) -> Conf {
     let source = Arc::clone(&file.source);
     let mut conf = Conf {
         source: Arc::clone(&source),
@@ -55,7 +55,7 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
     let pairs = match properties::read_pairs(source.text()) {
         Ok(pairs) => pairs,
         Err(cause) => {
-            let finding = Finding::of_file(Severity::Error, "conf-properties", &file.name, cause.to_string());
+            let finding = Diagnostic::of_file(Severity::Error, "conf-properties", &file.name, cause.to_string());
             findings.push(finding.with_fix("write one `key value` on a line"));
             return conf;
         }
@@ -67,21 +67,17 @@ fn of_properties(file: &File, job: &Job, settings: &Settings, findings: &mut Vec
             "the file has {} pairs; the first {MOST_PAIRS} were looked at",
             pairs.len()
         );
-        let finding = Finding::cannot_tell("too-much", &file.name, message);
+        let finding = Diagnostic::cannot_tell("too-much", &file.name, message);
         findings.push(finding.with_fix("remove keys that Spark does not have"));
     }
     for pair in pairs.into_iter().take(MOST_PAIRS) {
         let place = source.line_place(pair.line);
         for said in catalogue.lint([(pair.key.as_str(), pair.value.as_str())]) {
-            let severity = said.severity.into();
             let about = match said.on {
                 On::Key => pair.key.clone(),
                 On::Value => format!("{}={}", pair.key, pair.value),
             };
-            let message = format!("`{about}`: {}", said.message);
-            let mut finding = Finding::at(severity, said.code, &source, place, &pair.key, message);
-            finding.fix = said.suggestion.map(|suggestion| suggestion.to_string());
-            findings.push(finding);
+            findings.push(said.diagnostic(&source, place, &pair.key, &about));
         }
         let path = pair.key.clone();
         let value = pair.value;

@@ -3,13 +3,13 @@
 //! Files of the job, and keys of its ConfigMaps that an application's `stoke.dev/quality` names. What a contract may say is the business of the
 //! room that checks data; its reader is passed in ([`Settings::contracts`]).
 
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use stoke_model::annotations::QUALITY;
 use stoke_model::annotations::quality::{self, FileOf, Step};
-use stoke_model::manifest::{Document, Entry, Place, Severity, Source};
+use stoke_model::manifest::{Document, Entry};
 
 use super::Looked;
 use crate::Settings;
-use crate::finding::Finding;
 use crate::job::{Job, Kind};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
@@ -30,19 +30,19 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     Looked::at(count, "contract", findings)
 }
 
-fn read(source: &Source, settings: &Settings) -> Vec<Finding> {
+fn read(source: &Source, settings: &Settings) -> Vec<Diagnostic> {
     let Some(read) = settings.contracts else {
         let message = "no reader of contracts is at hand";
-        return vec![Finding::cannot_tell("contract-unread", source.name(), message).with_fix("`stoke check` has one")];
+        return vec![
+            Diagnostic::cannot_tell("contract-unread", source.name(), message).with_fix("`stoke check` has one"),
+        ];
     };
     let coded = read(source).into_iter().map(|complaint| {
         let code = match complaint.severity {
             Severity::Error => "bad-contract",
-            Severity::Warning => "doubtful-contract",
+            _ => "doubtful-contract",
         };
-        let mut finding = Finding::from(complaint);
-        finding.code = code.into();
-        finding
+        complaint.with_code(code)
     });
     coded.collect()
 }
@@ -94,7 +94,7 @@ fn in_config_maps<'a>(job: &'a Job, settings: &Settings) -> Vec<(&'a Document, &
 }
 
 /// A finding in a text that is a value of a manifest, where it stands in the manifest: line by line in a literal block, else at the value.
-fn placed(finding: Finding, source: &Source, value: Place) -> Finding {
+fn placed(finding: Diagnostic, source: &Source, value: Place) -> Diagnostic {
     let text = source.text();
     let before = text[..value.start.min(text.len())].trim_end();
     // `|`, with `-`, `+` or an indentation after it.
@@ -117,18 +117,17 @@ fn placed(finding: Finding, source: &Source, value: Place) -> Finding {
     at(finding, source, source.place_at(start + offset))
 }
 
-fn at(finding: Finding, source: &Source, place: Place) -> Finding {
-    Finding {
-        line: place.line,
-        column: place.column,
-        excerpt: source.excerpt(place),
-        ..finding
+fn at(finding: Diagnostic, source: &Source, place: Place) -> Diagnostic {
+    let file = finding.file.clone();
+    Diagnostic {
+        file,
+        ..finding.placed(source, place)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use stoke_model::manifest::{Complaint, Place, Source};
+    use stoke_diagnostics::{Diagnostic, Place, Source};
 
     use super::*;
     use crate::job::of_bytes;
@@ -139,7 +138,7 @@ mod tests {
             files: vec![of_bytes("contracts/orders.yaml", b"columns: {id: {}}\n")],
             ..Job::default()
         };
-        let codes = |contracts: Option<fn(&Source) -> Vec<Complaint>>| -> Vec<String> {
+        let codes = |contracts: Option<fn(&Source) -> Vec<Diagnostic>>| -> Vec<String> {
             let settings = Settings {
                 contracts,
                 ..Settings::default()
@@ -153,7 +152,7 @@ mod tests {
         let wrong = |source: &Source| {
             let place = Place::default();
             vec![
-                Complaint::new(
+                Diagnostic::at(
                     Severity::Error,
                     "no-checks",
                     source,
@@ -161,7 +160,7 @@ mod tests {
                     "",
                     "nothing is checked".to_owned(),
                 ),
-                Complaint::new(Severity::Warning, "x", source, place, "", "y".to_owned()),
+                Diagnostic::at(Severity::Warning, "x", source, place, "", "y".to_owned()),
             ]
         };
         assert_eq!(codes(None), ["contract-unread"]);
@@ -176,7 +175,7 @@ mod tests {
         let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  one.yaml: |\n    name: x\n    wrong: y\n  two.yaml: \"wrong: z\"\n  other.yaml: 'wrong: not named'\n";
         let wrong = |source: &Source| {
             let place = source.text().find("wrong").map(|offset| source.place_at(offset));
-            let told = |place| Complaint::new(Severity::Error, "no", source, place, "", "no".to_owned());
+            let told = |place| Diagnostic::at(Severity::Error, "no", source, place, "", "no".to_owned());
             place.map(told).into_iter().collect::<Vec<_>>()
         };
         let settings = Settings {
@@ -190,7 +189,7 @@ mod tests {
             ],
             ..Job::default()
         };
-        let places: Vec<String> = look(&job, &settings).findings.iter().map(Finding::place).collect();
+        let places: Vec<String> = look(&job, &settings).findings.iter().map(Diagnostic::place).collect();
         assert_eq!(places, ["map.yaml:7:5", "map.yaml:8:13"]);
     }
 }

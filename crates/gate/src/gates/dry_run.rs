@@ -2,14 +2,15 @@
 //! Pod Security and the webhooks of that very cluster are asked.
 
 use k8s_openapi::api::core::v1::{Node, ResourceQuota};
-use stoke_model::manifest::{Document, Severity};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::manifest::Document;
 use stoke_model::quantity::Quantity;
 
 use super::{Looked, pods, unsound};
 use crate::Settings;
 use crate::configuration::sound;
 use crate::derived;
-use crate::finding::{Finding, Gate};
+use crate::finding::Gate;
 use crate::job::Job;
 use crate::nodes;
 use crate::runs::cluster::{Answer, ClusterAnswers, Request, Role};
@@ -32,7 +33,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         Ok(answers) => answers,
         Err((why, fix)) => {
             let message = format!("{cluster} could not be asked: {why}");
-            let finding = Finding::cannot_tell("dry-run-not-asked", "", message).with_fix(fix.clone());
+            let finding = Diagnostic::cannot_tell("dry-run-not-asked", "", message).with_fix(fix.clone());
             return Looked::at(1, "object", vec![finding]);
         }
     };
@@ -60,7 +61,7 @@ fn together(
     nodes: &[Node],
     cluster: &str,
     settings: &Settings,
-) -> Vec<Finding> {
+) -> Vec<Diagnostic> {
     let namespace = settings.namespace_of(document);
     let own: Vec<ResourceQuota> = quotas
         .iter()
@@ -85,15 +86,15 @@ fn together(
         .filter(|remark| !never.iter().any(|known| known.path == remark.path));
     let now = now.map(|mut remark| {
         remark.severity = Severity::Warning;
-        remark.code = "dry-run-quota";
+        remark = remark.with_code("dry-run-quota");
         remark.message = format!("{cluster}, with what others use now: {}", remark.message);
-        remark.fix = Some("wait until others have ended, or have the quota raised".to_owned());
+        remark.fix = Some("wait until others have ended, or have the quota raised".into());
         remark
     });
     // Nodes come and go; that none fits now is no reason never to run.
     let nodes = nodes::misfits(&derived.pods(), nodes).into_iter().map(|mut remark| {
         remark.severity = Severity::Warning;
-        remark.code = "dry-run-no-node";
+        remark = remark.with_code("dry-run-no-node");
         remark.message = format!("{cluster}, with the nodes it has now: {}", remark.message);
         remark
     });
@@ -125,7 +126,7 @@ fn document<'a>(job: &'a Job, request: &Request) -> Option<&'a Document> {
     file.documents().get(request.document)
 }
 
-fn judge(job: &Job, cluster: &str, document: &Document, request: &Request, answer: &Answer) -> Vec<Finding> {
+fn judge(job: &Job, cluster: &str, document: &Document, request: &Request, answer: &Answer) -> Vec<Diagnostic> {
     let who = match request.role {
         Role::Object => format!("{} `{}`", document.kind, document.name),
         Role::Driver => "the driver pod".to_owned(),
@@ -143,7 +144,7 @@ fn judge(job: &Job, cluster: &str, document: &Document, request: &Request, answe
         let path = if known { path } else { "metadata.name".to_owned() };
         let place = document.node.place_of(&path);
         let shown = if known && !of_pod { path.as_str() } else { "" };
-        Finding::at(severity, code, &document.source, place, shown, message)
+        Diagnostic::at(severity, code, &document.source, place, shown, message)
     };
     let unknown = |code, message: String| {
         let mut finding = says(Severity::Error, code, "", message);
@@ -228,7 +229,7 @@ fn judge(job: &Job, cluster: &str, document: &Document, request: &Request, answe
                 ];
             }
             let said = |message: &str| format!("{cluster} would refuse {who}: {message} ({reason})");
-            let mut found: Vec<Finding> = Vec::new();
+            let mut found: Vec<Diagnostic> = Vec::new();
             for (field, cause) in causes
                 .iter()
                 .filter(|(field, _)| request.role == Role::Object && document.node.lookup(field).is_some())

@@ -10,12 +10,12 @@ mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::kubernetes;
-use stoke_model::manifest::{Complaint, Document, Node, Severity};
+use stoke_model::manifest::{Document, Node};
 
 use super::Looked;
 use crate::Settings;
-use crate::finding::Finding;
 use crate::job::{Job, Kind};
 
 /// Codes of complaints that belong to the gate of configuration.
@@ -30,11 +30,11 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         match &file.kind {
             Kind::Manifest { documents, complaints } => {
                 count += documents.len().max(1);
-                let of_manifest = complaints.iter().filter(|complaint| !is_conf(complaint.code));
-                findings.extend(of_manifest.cloned().map(Finding::from));
+                let of_manifest = complaints.iter().filter(|complaint| !is_conf(&complaint.code));
+                findings.extend(of_manifest.cloned());
                 for document in documents.iter().filter(|document| !document.is_ours()) {
                     let found = kubernetes::check(document, settings.kubernetes).unwrap_or_default();
-                    findings.extend(found.into_iter().map(Finding::from));
+                    findings.extend(found.into_iter());
                 }
             }
             Kind::Patch { documents, complaints } => {
@@ -45,7 +45,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
                 count += 1;
                 let message = "this is a template; what it becomes is not known before it is rendered";
                 let fix = "check what is rendered, for example `helm template . | stoke check -`";
-                findings.push(Finding::cannot_tell("manifest-template", &file.name, message).with_fix(fix));
+                findings.push(Diagnostic::cannot_tell("manifest-template", &file.name, message).with_fix(fix));
             }
             _ => {}
         }
@@ -62,7 +62,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 }
 
 /// What a part of an object says wrongly, whatever it becomes a part of: what it lacks is in the whole.
-fn patch(documents: &[Document], complaints: &[Complaint], settings: &Settings) -> Vec<Finding> {
+fn patch(documents: &[Document], complaints: &[Diagnostic], settings: &Settings) -> Vec<Diagnostic> {
     const OF_PARTS: [&str; 13] = [
         "bad-duration",
         "bad-key",
@@ -85,18 +85,18 @@ fn patch(documents: &[Document], complaints: &[Complaint], settings: &Settings) 
         foreign.flat_map(|document| kubernetes::check(document, settings.kubernetes).unwrap_or_default());
     let all = complaints.iter().cloned().chain(of_kubernetes);
     // `$patch: delete` and its like are kustomize's; `null` takes a field away.
-    let of_part = |one: &Complaint| OF_PARTS.contains(&one.code) && !one.message.contains("`$");
-    all.filter(of_part).map(Finding::from).collect()
+    let of_part = |one: &Diagnostic| OF_PARTS.contains(&&*one.code) && !one.message.contains("`$");
+    all.filter(of_part).collect()
 }
 
 /// Leaves out what was told of the same place with the same code before.
-fn once(findings: &mut Vec<Finding>) {
+fn once(findings: &mut Vec<Diagnostic>) {
     let mut seen = BTreeSet::new();
     findings.retain(|one| one.line == 0 || seen.insert((one.file.clone(), one.line, one.column, one.code.to_string())));
 }
 
 /// Files of this machine that are named and not there.
-fn absent(job: &Job) -> Vec<Finding> {
+fn absent(job: &Job) -> Vec<Diagnostic> {
     let found = job.absent.iter().filter_map(|absent| {
         let file = job.files.iter().find(|file| file.name == absent.manifest)?;
         let message = format!("there is no {}", absent.file.display());
@@ -104,13 +104,13 @@ fn absent(job: &Job) -> Vec<Finding> {
             true => "paths without a scheme start from the manifest's directory; a file inside of the image is named `local:///path`",
             false => "paths start from the directory of the kustomization",
         };
-        Some(Finding::at(Severity::Error, "missing-file", &file.source, absent.place, &absent.path, message).with_fix(fix))
+        Some(Diagnostic::at(Severity::Error, "missing-file", &file.source, absent.place, &absent.path, message).with_fix(fix))
     });
     found.collect()
 }
 
 /// Objects of one kind, name and namespace that are defined more than once: the later apply wins, silently.
-fn twice(job: &Job) -> Vec<Finding> {
+fn twice(job: &Job) -> Vec<Diagnostic> {
     let mut seen: BTreeMap<(&str, &str, &str, &str), &Document> = BTreeMap::new();
     let mut found = Vec::new();
     for document in job.documents().filter(|document| !document.name.is_empty()) {
@@ -140,7 +140,7 @@ fn twice(job: &Job) -> Vec<Finding> {
         } else {
             Severity::Warning
         };
-        let finding = Finding::at(
+        let finding = Diagnostic::at(
             severity,
             "defined-twice",
             &document.source,
@@ -167,7 +167,7 @@ fn directory(document: &Document) -> &str {
 }
 
 /// Environment variables that a container is given twice: the later one counts.
-fn environment(document: &Document) -> Vec<Finding> {
+fn environment(document: &Document) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     walk(&document.node, &mut |field, node| {
         if field != "env" {
@@ -180,7 +180,7 @@ fn environment(document: &Document) -> Vec<Finding> {
                 continue;
             };
             let message = format!("the variable `{text}` is given twice, first in line {first}: this one counts");
-            let finding = Finding::at(
+            let finding = Diagnostic::at(
                 Severity::Warning,
                 "duplicate-env",
                 &document.source,

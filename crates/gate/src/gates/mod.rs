@@ -12,13 +12,14 @@ mod spark_dry_run;
 mod sql;
 mod tests;
 
-use stoke_model::manifest::{Document, Severity};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::manifest::Document;
 
 pub use dependencies::Advisories;
 
 use crate::Settings;
 use crate::configuration::sound;
-use crate::finding::{Finding, Gate};
+use crate::finding::Gate;
 use crate::job::Job;
 
 /// What a gate looked at and found.
@@ -29,13 +30,13 @@ pub struct Looked {
     /// Those in words: `3 documents`.
     pub what: String,
     /// What it found.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Diagnostic>,
     /// True when it would have something to run and no one asked for that.
     pub not_requested: bool,
 }
 
 impl Looked {
-    fn at(count: usize, one: &str, findings: Vec<Finding>) -> Looked {
+    fn at(count: usize, one: &str, findings: Vec<Diagnostic>) -> Looked {
         let what = match (count, one.strip_suffix('y')) {
             (1, _) => format!("1 {one}"),
             (_, Some(stem)) => format!("{count} {stem}ies"),
@@ -50,10 +51,10 @@ impl Looked {
     }
 
     /// This many of its things were not checked within the time limit.
-    fn late(left: usize, one: &str) -> Option<Finding> {
+    fn late(left: usize, one: &str) -> Option<Diagnostic> {
         let what = Looked::at(left, one, Vec::new()).what;
         let message = format!("the time for this check is over, and {what} were not looked at");
-        let finding = Finding::cannot_tell("too-much", "", message);
+        let finding = Diagnostic::cannot_tell("too-much", "", message);
         (left > 0).then(|| finding.with_fix("give it more with --time-limit, or check parts of the job one by one"))
     }
 
@@ -68,7 +69,7 @@ impl Looked {
 }
 
 /// Applications that a gate left out because of what other gates have against them, where those were not asked and so say nothing of it.
-fn unsound(job: &Job, settings: &Settings) -> Vec<Finding> {
+fn unsound(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
     let tell = [Gate::Manifest, Gate::Conf];
     if settings.gates.is_empty() || tell.iter().all(|gate| settings.gates.contains(gate)) {
         return Vec::new();
@@ -85,7 +86,7 @@ fn unsound(job: &Job, settings: &Settings) -> Vec<Finding> {
                 "nothing would come of {} `{}` as it stands",
                 document.kind, document.name
             );
-            let mut finding = Finding::at(Severity::Error, "unsound", &document.source, place, "", message);
+            let mut finding = Diagnostic::at(Severity::Error, "unsound", &document.source, place, "", message);
             finding.cannot_tell = true;
             finding.with_fix("`stoke check --gate manifest,conf` says what is wrong with it")
         })
@@ -116,7 +117,7 @@ pub fn look(gate: Gate, job: &Job, settings: &Settings) -> Looked {
 
 /// What a gate finds in files of these names and texts.
 #[cfg(test)]
-fn found(files: &[(&str, &str)], look: fn(&Job, &Settings) -> Looked) -> Vec<Finding> {
+fn found(files: &[(&str, &str)], look: fn(&Job, &Settings) -> Looked) -> Vec<Diagnostic> {
     let files = files
         .iter()
         .map(|(name, text)| crate::job::of_bytes(name, text.as_bytes()));

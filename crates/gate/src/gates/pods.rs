@@ -6,15 +6,15 @@
 
 use k8s_openapi::api::core::v1;
 use serde_json::Value;
-use stoke_model::manifest::{Document, Node, Severity, join};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::manifest::{Document, Node, join};
 use stoke_model::pod_security::{self, Level, Version};
 
 use super::{Looked, unsound};
 use crate::Settings;
 use crate::configuration::sound;
 use crate::cores::in_order;
-use crate::derived::{self, Derived, Remark};
-use crate::finding::Finding;
+use crate::derived::{self, Derived};
 use crate::job::Job;
 use crate::nodes;
 use crate::sizing::{self, Allowed};
@@ -71,7 +71,7 @@ fn application(
     rules: &[&Document],
     known: &[v1::Node],
     settings: &Settings,
-) -> (usize, Vec<Finding>) {
+) -> (usize, Vec<Diagnostic>) {
     let namespace = settings.namespace_of(document);
     let derived = match derived::derive(document, namespace, &settings.submission) {
         None => return (0, Vec::new()),
@@ -102,18 +102,9 @@ pub(super) fn template(document: &Document) -> Option<(&'static str, &'static st
     }
 }
 
-pub(super) fn placed(document: &Document, remark: Remark) -> Finding {
+pub(super) fn placed(document: &Document, remark: Diagnostic) -> Diagnostic {
     let place = document.node.place_of(&remark.path);
-    let mut finding = Finding::at(
-        remark.severity,
-        remark.code,
-        &document.source,
-        place,
-        &remark.path,
-        remark.message,
-    );
-    finding.fix = remark.fix;
-    finding
+    remark.placed(&document.source, place)
 }
 
 /// What the Pod Security Standards forbid of the pods: by the labels of their namespace, where the job shows it, or by the level that is asked for.
@@ -123,7 +114,7 @@ fn security(
     derived: &Derived,
     namespace: &str,
     settings: &Settings,
-) -> Vec<Finding> {
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut pods = vec![("driver pod", derived.driver_path.as_str(), &derived.driver)];
     let executor = derived.executor.as_ref();
@@ -167,7 +158,7 @@ fn against(
     document: &Document,
     levels: &[(Severity, Option<(Level, Version)>)],
     pods: &[(&str, &str, &Value)],
-    found: &mut Vec<Finding>,
+    found: &mut Vec<Diagnostic>,
 ) {
     let before = found.len();
     for (severity, level) in levels {
@@ -179,7 +170,7 @@ fn against(
                 if !known {
                     let place = document.node.place_of(path);
                     let code = format!("pod-security/{}", violation.control);
-                    let finding = Finding::at(*severity, code, &document.source, place, path, message);
+                    let finding = Diagnostic::at(*severity, code, &document.source, place, path, message);
                     found.push(finding.with_fix(violation.fix));
                 }
             }

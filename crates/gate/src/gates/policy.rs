@@ -3,16 +3,16 @@
 //! Which policies there are is told by who asks ([`Settings::policies`]); a policy that cannot be read or evaluated makes the gate unable to tell.
 
 use serde_json::Value;
-use stoke_model::manifest::{Document, Severity};
-use stoke_policy::{PolicySet, Problem};
+use stoke_diagnostics::Diagnostic;
+use stoke_model::manifest::Document;
+use stoke_policy::PolicySet;
 
 use super::{Looked, unsound};
 use crate::Settings;
 use crate::configuration::sound;
 use crate::derived;
-use crate::finding::Finding;
 use crate::job::Job;
-use crate::policies::{self, Around, Judged};
+use crate::policies::{self, Around};
 
 pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     if settings.policies.is_empty() {
@@ -21,7 +21,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     let set = match PolicySet::load(&settings.policies).and_then(PolicySet::not_empty) {
         Ok(set) => set,
         Err(problems) => {
-            let findings = problems.into_iter().map(unknown).collect();
+            let findings = problems.into_iter().map(Diagnostic::unknown).collect();
             return Looked::at(settings.policies.len(), "policy file", findings);
         }
     };
@@ -39,7 +39,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         let derived = derived.and_then(Result::ok);
         let judgement = policies::judge(&set, document, derived.as_ref(), around(&objects, namespace));
         let said = judgement.said.into_iter().map(|judged| placed(document, judged));
-        for finding in said.chain(judgement.problems.into_iter().map(unknown)) {
+        for finding in said.chain(judgement.problems.into_iter().map(Diagnostic::unknown)) {
             // A rule that cannot be evaluated cannot be for any document.
             if !findings.contains(&finding) {
                 findings.push(finding);
@@ -57,31 +57,12 @@ fn around(objects: &[Value], namespace: &str) -> Around {
     }
 }
 
-fn placed(document: &Document, judged: Judged) -> Finding {
+fn placed(document: &Document, judged: Diagnostic) -> Diagnostic {
     let place = match judged.path.as_str() {
         "" => document.node.place_of("metadata.name"),
         path => document.node.place_of(path),
     };
-    let finding = Finding::at(
-        judged.severity,
-        judged.code,
-        &document.source,
-        place,
-        &judged.path,
-        judged.message,
-    );
-    match judged.fix {
-        Some(fix) => finding.with_fix(fix),
-        None => finding,
-    }
-}
-
-/// A policy that cannot be read or evaluated.
-fn unknown(problem: Problem) -> Finding {
-    let mut finding = Finding::from(problem);
-    finding.severity = Severity::Error;
-    finding.cannot_tell = true;
-    finding
+    judged.placed(&document.source, place)
 }
 
 #[cfg(test)]

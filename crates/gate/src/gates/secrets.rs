@@ -8,11 +8,11 @@ mod forms;
 use std::io::{BufRead, Read};
 
 use regex::Regex;
-use stoke_model::manifest::{Document, Node, Place, Severity, Source};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+use stoke_model::manifest::{Document, Node};
 
 use super::Looked;
 use crate::Settings;
-use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 use crate::text;
 use forms::{ASSIGNMENT, EXPRESSIONS, FORMS, IN_NAMES, NAME, SETTING};
@@ -45,9 +45,9 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 }
 
 /// Looks through a file that is too large to be held, piece by piece, each of whole lines where they are of any usual length.
-fn of_large(file: &File, findings: &mut Vec<Finding>) {
+fn of_large(file: &File, findings: &mut Vec<Diagnostic>) {
     let unread = |cause: std::io::Error| {
-        let finding = Finding::cannot_tell("file-unread", &file.name, format!("it cannot be read: {cause}"));
+        let finding = Diagnostic::cannot_tell("file-unread", &file.name, format!("it cannot be read: {cause}"));
         finding.with_fix("make it readable, or keep it apart from the job")
     };
     let mut reader = match std::fs::File::open(&file.path) {
@@ -71,13 +71,13 @@ fn of_large(file: &File, findings: &mut Vec<Finding>) {
                 "the first {} MiB were looked through, and not what follows",
                 MOST_STREAMED >> 20
             );
-            let finding = Finding::cannot_tell("too-much", &file.name, message);
+            let finding = Diagnostic::cannot_tell("too-much", &file.name, message);
             return findings.push(finding.with_fix("keep data of that size apart from the job"));
         }
         // Read byte by byte, a text of two bytes a character hides everything.
         if text::decode(&piece).is_some_and(|found| found.encoding == text::UTF_16) {
             let message = "a file of this size is not read in UTF-16: nothing in it was looked at";
-            let finding = Finding::cannot_tell("file-unread", &file.name, message.to_owned());
+            let finding = Diagnostic::cannot_tell("file-unread", &file.name, message.to_owned());
             return findings.push(finding.with_fix("save it as UTF-8, or move it out of the job's directory"));
         }
         let text: String = match std::str::from_utf8(&piece) {
@@ -96,7 +96,7 @@ fn of_large(file: &File, findings: &mut Vec<Finding>) {
     }
 }
 
-fn of_file(file: &File, findings: &mut Vec<Finding>) {
+fn of_file(file: &File, findings: &mut Vec<Diagnostic>) {
     let source = &file.source;
     let lower = lowered(source.text());
     let forms: Vec<usize> = (0..FORMS.len())
@@ -190,7 +190,7 @@ fn is_program(name: &str) -> bool {
 }
 
 /// Environment variables and Secrets of a manifest, which are spread over lines.
-fn of_document(document: &Document, lines: &mut Vec<usize>, findings: &mut Vec<Finding>) {
+fn of_document(document: &Document, lines: &mut Vec<usize>, findings: &mut Vec<Diagnostic>) {
     let source = &document.source;
     let mut found = |place: Place, code, what: &str| {
         if !lines.contains(&place.line) {
@@ -288,12 +288,12 @@ fn stands_for_another(value: &str) -> bool {
         || WORDS.iter().any(|word| lower.contains(word))
 }
 
-fn finding(source: &Source, code: &'static str, what: &str, range: std::ops::Range<usize>) -> Finding {
+fn finding(source: &Source, code: &'static str, what: &str, range: std::ops::Range<usize>) -> Diagnostic {
     let mut place = source.place_at(range.start);
     place.end = range.end;
     let length = source.written(place).chars().count();
     let message = format!("{what} stands in the file ({length} characters, not shown)");
-    let mut finding = Finding::at(Severity::Error, code, source, place, "", message);
+    let mut finding = Diagnostic::at(Severity::Error, code, source, place, "", message);
     // The line would show it.
     finding.excerpt = Default::default();
     finding.with_fix("take it out, have it replaced where it is used (it is in the history), and refer to a Secret: `secretKeyRef`, or spark.kubernetes.driver.secretKeyRef.NAME")

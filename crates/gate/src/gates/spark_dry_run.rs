@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use stoke_model::manifest::{Document, Severity};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::manifest::Document;
 
 use super::{Looked, unsound};
 use crate::Settings;
-use crate::finding::{Finding, Gate};
+use crate::finding::Gate;
 use crate::job::Job;
 use crate::runs::spark::{Output, Start, Started, Tried};
 
@@ -23,7 +24,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     Looked::at(count, "start", findings)
 }
 
-fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Finding> {
+fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Diagnostic> {
     let file = job.files.iter().find(|file| file.name == start.file);
     let document = file.and_then(|file| file.documents().get(start.document));
     let Some(document) = document else {
@@ -32,7 +33,7 @@ fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Finding> {
     let at = |path: &str, code, message: String| {
         let known = document.node.lookup(path).is_some();
         let place = document.node.place_of(if known { path } else { "metadata.name" });
-        Finding::at(
+        Diagnostic::at(
             Severity::Error,
             code,
             &document.source,
@@ -43,7 +44,7 @@ fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Finding> {
     };
     let spec = document.spec_path();
     let key_path = |key: &str| stoke_model::manifest::join(&format!("{spec}.sparkConf"), key);
-    let unknown = |mut finding: Finding| {
+    let unknown = |mut finding: Diagnostic| {
         finding.cannot_tell = true;
         finding
     };
@@ -56,7 +57,7 @@ fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     // A class that is not in what is at hand may be in what is not.
-    let missing = |finding: Finding, name: &str| match start.elsewhere.as_slice() {
+    let missing = |finding: Diagnostic, name: &str| match start.elsewhere.as_slice() {
         [] => finding.with_fix(format!(
             "add what has `{name}` to deps.packages or deps.jars, or write its name right"
         )),
@@ -92,7 +93,9 @@ fn judge(job: &Job, Started { start, end }: &Started) -> Vec<Finding> {
             } => found.push(python(job, file, *line, problem)),
             Tried::Start { problem: Some(problem) } => {
                 // What failed because a class is missing has been said.
-                let said = found.iter().any(|finding: &Finding| finding.code == "spark-no-class");
+                let said = found
+                    .iter()
+                    .any(|finding: &Diagnostic| finding.code == "spark-no-class");
                 if !said {
                     let path =
                         named_key(problem, start).map_or_else(|| format!("{spec}.sparkConf"), |key| key_path(&key));
@@ -118,9 +121,9 @@ fn died(
     document: &Document,
     start: &Start,
     output: &Output,
-    at: &dyn Fn(&str, &'static str, String) -> Finding,
-    unknown: &dyn Fn(Finding) -> Finding,
-) -> Finding {
+    at: &dyn Fn(&str, &'static str, String) -> Diagnostic,
+    unknown: &dyn Fn(Diagnostic) -> Diagnostic,
+) -> Diagnostic {
     let spec = document.spec_path();
     let lines = || output.log.lines().map(str::trim);
     let version = &start.version;
@@ -185,13 +188,13 @@ fn named_key(text: &str, start: &Start) -> Option<String> {
     named.max_by_key(|key| key.len()).cloned()
 }
 
-fn python(job: &Job, path: &Path, line: Option<usize>, problem: &str) -> Finding {
+fn python(job: &Job, path: &Path, line: Option<usize>, problem: &str) -> Diagnostic {
     let message = format!("Python cannot compile it: {problem}");
     let fix = "fix it; the driver would end before its first line";
     let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_owned();
     let file = job.files.iter().find(|file| plain(&file.path) == plain(path));
     match (file, line) {
-        (Some(file), Some(line)) if line <= file.source.text().lines().count() => Finding::at(
+        (Some(file), Some(line)) if line <= file.source.text().lines().count() => Diagnostic::at(
             Severity::Error,
             "spark-no-python",
             &file.source,
@@ -199,7 +202,7 @@ fn python(job: &Job, path: &Path, line: Option<usize>, problem: &str) -> Finding
             "",
             message,
         ),
-        _ => Finding::of_file(Severity::Error, "spark-no-python", &path.display().to_string(), message),
+        _ => Diagnostic::of_file(Severity::Error, "spark-no-python", &path.display().to_string(), message),
     }
     .with_fix(fix)
 }

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use stoke_model::manifest::{self, Node, Place, join_index};
+use stoke_diagnostics::Place;
+use stoke_model::manifest::{self, Node, join_index};
 
 use super::{Absent, File, Kind};
 

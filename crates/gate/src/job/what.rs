@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stoke_model::manifest::{self, Complaint, Document, Severity, Source};
+use stoke_diagnostics::{Diagnostic, Severity, Source};
+use stoke_model::manifest::{self, Document};
 
 use super::{File, Kind, MOST_BYTES, Unread};
 use crate::finding::Gate;
@@ -174,10 +175,10 @@ fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Ki
     if let Some(at) = odd.filter(|_| looks_like_object(text)) {
         let place = source.place_at(before(bytes, at));
         let message = "the text is not UTF-8 from here on";
-        let complaint = Complaint::new(Severity::Error, "not-utf8", &source, place, "", message.to_owned());
-        complaints.push(complaint.with_suggestion("save the file as UTF-8"));
+        let complaint = Diagnostic::at(Severity::Error, "not-utf8", &source, place, "", message.to_owned());
+        complaints.push(complaint.with_fix("save the file as UTF-8"));
     }
-    let unread = complaints.iter().any(|complaint| UNREAD.contains(&complaint.code));
+    let unread = complaints.iter().any(|complaint| UNREAD.contains(&&*complaint.code));
     // Templates of Helm and Jinja stand where YAML has no meaning for them, or in the directory where Helm looks for them; in a text they are just text.
     let chart = name.split('/').rev().skip(1).any(|directory| directory == "templates");
     if text.contains("{{") && (unread || chart) {
@@ -194,12 +195,12 @@ fn manifest(name: &str, bytes: &[u8], odd: Option<usize>, file: &mut File) -> Ki
     if card && !documents.iter().any(is_object) {
         return Kind::Text;
     }
-    if documents.iter().any(is_object) || (looks_like_object(text) && manifest::has_errors(&complaints)) {
+    if documents.iter().any(is_object) || (looks_like_object(text) && stoke_diagnostics::has_errors(&complaints)) {
         return Kind::Manifest { documents, complaints };
     }
     let stopped = complaints
         .into_iter()
-        .find(|complaint| complaint.is_error() && STOPS.contains(&complaint.code));
+        .find(|complaint| complaint.is_error() && STOPS.contains(&&*complaint.code));
     if let Some(complaint) = stopped.filter(|_| is_meant(name, text, bytes)) {
         file.unread.push(Unread {
             gate: Gate::Manifest,

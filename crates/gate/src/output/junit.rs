@@ -1,97 +1,45 @@
-//! JUnit's XML, which CI servers show as tests: one suite per gate, one case per finding, and one for the gate itself when nothing is wrong.
+//! The report as JUnit XML: one suite per gate.
 
-use std::fmt::Write;
+use std::time::Duration;
 
-use stoke_model::manifest::Severity;
+use stoke_diagnostics::junit::{self, Suite};
 
-use super::printable;
 use crate::finding::Finding;
 use crate::verdict::{Report, Verdict};
+use crate::waivers::Waived;
 
-/// The report as JUnit XML. Errors are failures, what cannot be determined is an error, warnings pass with their text, waived findings are skipped.
+/// The report as JUnit XML. Waived findings are skipped.
 #[must_use]
 pub fn junit(report: &Report) -> String {
-    let mut suites = String::new();
-    let (mut tests, mut failures, mut errors) = (0, 0, 0);
-    let of_waivers = Some(("waivers", &report.waivers, 0, None)).filter(|_| !report.waivers.is_empty());
-    let gates = report
+    let mut suites: Vec<Suite<'_>> = report
         .gates
         .iter()
-        .map(|gate| (gate.gate.name(), &gate.findings, gate.milliseconds, Some(gate.verdict)));
-    for (name, findings, milliseconds, verdict) in gates.chain(of_waivers) {
-        let mut cases = String::new();
-        let own = usize::from(findings.is_empty());
-        if own == 1 {
-            let skipped = match verdict {
-                Some(Verdict::NotApplicable) => "<skipped message=\"nothing to look at\"/>",
-                Some(Verdict::NotAsked) => "<skipped message=\"not asked for\"/>",
-                _ => "",
-            };
-            let _ = writeln!(
-                cases,
-                "    <testcase classname=\"stoke.{name}\" name=\"{name}\">{skipped}</testcase>"
-            );
-        }
-        for finding in findings {
-            cases.push_str(&case(name, finding));
-        }
-        let fails = findings.iter().filter(|finding| finding.fails());
-        let unknown = fails.clone().filter(|finding| finding.cannot_tell).count();
-        let failed = fails.count() - unknown;
-        let skipped = findings.iter().filter(|finding| finding.waived.is_some()).count()
-            + usize::from(own == 1 && matches!(verdict, Some(Verdict::NotApplicable | Verdict::NotAsked)));
-        let count = findings.len() + own;
-        let seconds = std::time::Duration::from_millis(milliseconds).as_secs_f64();
-        let _ = writeln!(
-            suites,
-            "  <testsuite name=\"{name}\" tests=\"{count}\" failures=\"{failed}\" errors=\"{unknown}\" skipped=\"{skipped}\" time=\"{seconds:.3}\">\n{cases}  </testsuite>"
-        );
-        (tests, failures, errors) = (tests + count, failures + failed, errors + unknown);
+        .map(|gate| Suite {
+            name: gate.gate.name(),
+            time: Duration::from_millis(gate.milliseconds),
+            skipped: match gate.verdict {
+                Verdict::NotApplicable => Some("nothing to look at"),
+                Verdict::NotAsked => Some("not asked for"),
+                _ => None,
+            },
+            cases: gate.findings.iter().map(case).collect(),
+        })
+        .collect();
+    if !report.waivers.is_empty() {
+        suites.push(Suite {
+            name: "waivers",
+            time: Duration::ZERO,
+            skipped: None,
+            cases: report.waivers.iter().map(|found| (found, None)).collect(),
+        });
     }
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"stoke check\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n{suites}</testsuites>\n"
-    )
+    junit::junit("stoke check", "the job", &suites)
 }
 
-fn case(gate: &str, finding: &Finding) -> String {
-    let name = escaped(&format!("{} {}", finding.code, finding.place()));
-    let file = if finding.file.is_empty() {
-        String::new()
-    } else {
-        format!(" file=\"{}\"", escaped(&finding.file))
+fn case(finding: &Finding) -> (&stoke_diagnostics::Diagnostic, Option<String>) {
+    let why = |waived: &Waived| {
+        let Waived { owner, reason, expires } = waived;
+        format!("waived until {expires} by {owner}: {reason}")
     };
-    let line = if finding.line > 0 {
-        format!(" line=\"{}\"", finding.line)
-    } else {
-        String::new()
-    };
-    let message = escaped(&finding.message);
-    let mut more = escaped(&finding.place());
-    if !finding.path.is_empty() {
-        more = format!("{more}\n{}", escaped(&finding.path));
-    }
-    if let Some(fix) = &finding.fix {
-        more = format!("{more}\n{}", escaped(fix));
-    }
-    let body = match (&finding.waived, finding.severity, finding.cannot_tell) {
-        (Some(waived), ..) => {
-            let why = format!("waived until {} by {}: {}", waived.expires, waived.owner, waived.reason);
-            format!("<skipped message=\"{}\"/>", escaped(&why))
-        }
-        (None, _, true) => format!("<error message=\"{message}\" type=\"{}\">{more}</error>", finding.code),
-        (None, Severity::Error, _) => format!(
-            "<failure message=\"{message}\" type=\"{}\">{more}</failure>",
-            finding.code
-        ),
-        (None, Severity::Warning, _) => format!("<system-out>warning: {message}\n{more}</system-out>"),
-    };
-    format!("    <testcase classname=\"stoke.{gate}\" name=\"{name}\"{file}{line}>{body}</testcase>\n")
-}
-
-fn escaped(text: &str) -> String {
-    let text = text.lines().map(printable).collect::<Vec<_>>().join("\n");
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    (&finding.diagnostic, finding.waived.as_ref().map(why))
 }

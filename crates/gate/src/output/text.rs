@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use stoke_model::manifest::Severity;
+use stoke_diagnostics::Severity;
+use stoke_diagnostics::render::{self, Style, printable};
 
-use super::printable;
 use crate::finding::Finding;
 use crate::verdict::{Report, Verdict};
 
@@ -23,25 +23,26 @@ pub enum Tone {
     Dim,
 }
 
-/// The report as text; `paint` colours a part of it.
+/// The report as text; `paint` colours a part of what is not a diagnostic.
 #[must_use]
-pub fn text(report: &Report, paint: &dyn Fn(Tone, &str) -> String) -> String {
+pub fn text(report: &Report, style: Style, paint: &dyn Fn(Tone, &str) -> String) -> String {
     let mut out = String::new();
-    let all = report
-        .gates
-        .iter()
-        .flat_map(|gate| &gate.findings)
-        .chain(&report.waivers);
-    for finding in all.filter(|finding| finding.waived.is_none()) {
-        out.push_str(&diagnostic(finding, paint));
-        out.push('\n');
+    let open = report.gates.iter().flat_map(|gate| &gate.findings);
+    let open = open.filter(|finding| finding.waived.is_none());
+    let open = open.map(|finding| &finding.diagnostic);
+    for diagnostic in open.chain(&report.waivers) {
+        let _ = writeln!(out, "{}\n", render::text(diagnostic, style));
     }
     for finding in report.gates.iter().flat_map(|gate| &gate.findings) {
         if let Some(waived) = &finding.waived {
             let line = format!(
                 "waived [{}] {}: {} (until {}, {})",
                 finding.code,
-                finding.place(),
+                if finding.file.is_empty() {
+                    "the job".to_owned()
+                } else {
+                    finding.place()
+                },
                 printable(&waived.reason),
                 waived.expires,
                 printable(&waived.owner)
@@ -99,46 +100,4 @@ fn counted(findings: &[Finding]) -> String {
         format!(", {count} {what}{}", if many { "s" } else { "" })
     });
     parts.collect()
-}
-
-fn diagnostic(finding: &Finding, paint: &dyn Fn(Tone, &str) -> String) -> String {
-    let mut out = String::new();
-    let (name, tone) = match (finding.cannot_tell, finding.severity) {
-        (true, _) => ("cannot tell", Tone::Bad),
-        (_, Severity::Error) => ("error", Tone::Bad),
-        (_, Severity::Warning) => ("warning", Tone::Strong),
-    };
-    let _ = writeln!(
-        out,
-        "{}: {}",
-        paint(tone, &format!("{name}[{}]", finding.code)),
-        printable(&finding.message)
-    );
-    let number = if finding.line > 0 {
-        finding.line.to_string()
-    } else {
-        String::new()
-    };
-    let margin = " ".repeat(number.len());
-    if !finding.file.is_empty() {
-        let _ = writeln!(out, "{margin}--> {}", printable(&finding.place()));
-    }
-    let excerpt = &finding.excerpt;
-    if finding.line > 0 && !excerpt.text.is_empty() {
-        let before = excerpt.text.chars().take(excerpt.before);
-        let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let _ = writeln!(out, "{margin} |\n{number} | {}", printable(&excerpt.text));
-        let _ = writeln!(
-            out,
-            "{margin} | {indent}{}",
-            paint(tone, &"^".repeat(excerpt.width.max(1)))
-        );
-    }
-    if !finding.path.is_empty() {
-        let _ = writeln!(out, "{margin} = field: {}", printable(&finding.path));
-    }
-    if let Some(fix) = &finding.fix {
-        let _ = writeln!(out, "{margin} = help: {}", printable(fix));
-    }
-    out
 }

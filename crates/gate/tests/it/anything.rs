@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use stoke_diagnostics::render::Style;
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Job, Settings, check, job, output};
 use stoke_policy::PolicyFile;
@@ -103,7 +104,7 @@ proptest! {
         let job = Job { files, ..Job::default() };
         let settings = Settings { policies: vec![PolicyFile::new("p.rego", &policy)], ..Settings::default() };
         let report = check(&job, &settings, &Waivers::default());
-        let shown = output::text(&report, &|_, text| text.to_owned());
+        let shown = output::text(&report, Style::Plain, &|_, text| text.to_owned());
         let controls = shown.contains(['\u{0}', '\u{1b}']);
         prop_assert!(!controls, "control characters");
         prop_assert!(output::junit(&report).ends_with("</testsuites>\n"));

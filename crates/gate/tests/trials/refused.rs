@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
+use stoke_diagnostics::Severity;
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, check, job};
-use stoke_model::manifest::Severity;
 use stoke_testkit::{Tier, trial};
 
 const VERSIONS: [&str; 2] = ["3.5.9", "4.1.4"];

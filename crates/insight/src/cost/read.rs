@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use stoke_model::manifest::{self, Complaint, Content, Node, Severity, Source, join, join_index, nearest};
+use stoke_diagnostics::{Diagnostic, Severity, Source};
+use stoke_model::manifest::{self, Content, Node, join, join_index, nearest};
 use stoke_model::quantity::Quantity;
 
 use super::Money;
@@ -42,7 +43,7 @@ impl Prices {
     ///
     /// # Errors
     /// Everything that is wrong with it, each with file, line and fix.
-    pub fn read(name: &str, text: &str) -> Result<Prices, Vec<Complaint>> {
+    pub fn read(name: &str, text: &str) -> Result<Prices, Vec<Diagnostic>> {
         let source = Source::new(name, text);
         let (nodes, complaints) = manifest::read(&source);
         let mut reader = Reader {
@@ -57,7 +58,7 @@ impl Prices {
                 let message = format!("a price table is one document; there are {}", nodes.len());
                 reader
                     .complaints
-                    .push(Complaint::new(Severity::Error, "no-table", &source, place, "", message));
+                    .push(Diagnostic::at(Severity::Error, "no-table", &source, place, "", message));
                 None
             }
         };
@@ -79,14 +80,14 @@ fn overlap(a: (Time, Time), b: (Time, Time)) -> bool {
 
 struct Reader<'a> {
     source: &'a Source,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
     fn complain(&mut self, node: &Node, code: &'static str, path: &str, message: String, fix: Option<&str>) {
-        let complaint = Complaint::new(Severity::Error, code, self.source, node.place, path, message);
+        let complaint = Diagnostic::at(Severity::Error, code, self.source, node.place, path, message);
         self.complaints.push(match fix {
-            Some(fix) => complaint.with_suggestion(fix),
+            Some(fix) => complaint.with_fix(fix),
             None => complaint,
         });
     }
@@ -97,7 +98,7 @@ impl Reader<'_> {
         match &currency {
             None => self.complain(
                 node,
-                "missing-key",
+                "missing-price-key",
                 "",
                 "`currency` is missing".to_owned(),
                 Some("add `currency: EUR`"),
@@ -119,7 +120,13 @@ impl Reader<'_> {
         let rates: Vec<Rate> = list.iter().filter_map(|(path, item)| self.rate(item, path)).collect();
         if list.is_empty() && node.get("prices").is_none() {
             let fix = "add `prices:` with at least one entry, for example `- {cpuHour: 0.0425, gibHour: 0.0046}`";
-            self.complain(node, "missing-key", "", "`prices` is missing".to_owned(), Some(fix));
+            self.complain(
+                node,
+                "missing-price-key",
+                "",
+                "`prices` is missing".to_owned(),
+                Some(fix),
+            );
         }
         self.overlaps(&list, &rates);
         let discounts = self.list(node, "discounts");
@@ -196,7 +203,7 @@ impl Reader<'_> {
                             "a price of a node needs the node's `cpu` and `memory`, both more than 0".to_owned();
                         self.complain(
                             node,
-                            "missing-key",
+                            "missing-price-key",
                             path,
                             message,
                             Some("add `cpu: 8` and `memory: 32Gi`, what the node can give to pods"),
@@ -297,7 +304,7 @@ impl Reader<'_> {
             };
             let path = join(path, &entry.key);
             let message = format!("a price table has no `{}` here", entry.key);
-            let complaint = Complaint::new(
+            let complaint = Diagnostic::at(
                 Severity::Error,
                 "unknown-key",
                 self.source,
@@ -305,7 +312,7 @@ impl Reader<'_> {
                 &path,
                 message,
             );
-            self.complaints.push(complaint.with_suggestion(fix));
+            self.complaints.push(complaint.with_fix(fix));
         }
     }
 
@@ -434,11 +441,11 @@ pub(crate) fn time(text: &str) -> Time {
 mod tests {
     use super::*;
 
-    fn wrong(text: &str) -> Vec<(usize, &'static str, String)> {
+    fn wrong(text: &str) -> Vec<(usize, String, String)> {
         let complaints = Prices::read("p.yaml", text).unwrap_err();
         complaints
             .into_iter()
-            .map(|it| (it.line, it.code, it.suggestion.unwrap_or_default()))
+            .map(|it| (it.line, it.code.to_string(), it.fix_text().to_owned()))
             .collect()
     }
 
@@ -487,13 +494,13 @@ mod tests {
             ),
             (
                 "prices: [{cpuHour: 1, gibHour: 1}]\n",
-                (1, "missing-key", "currency: EUR"),
+                (1, "missing-price-key", "currency: EUR"),
             ),
-            ("currency: EUR\n", (1, "missing-key", "prices:")),
+            ("currency: EUR\n", (1, "missing-price-key", "prices:")),
             ("currency: EUR\nprices:\n- {cpuHour: 1}\n", (3, "bad-price", "write 0")),
             (
                 "currency: EUR\nprices:\n- {nodeHour: 1, cpu: 4}\n",
-                (3, "missing-key", "memory: 32Gi"),
+                (3, "missing-price-key", "memory: 32Gi"),
             ),
             (
                 "currency: EUR\nprices:\n- {cpuHour: -1, gibHour: 1}\n",

@@ -11,8 +11,9 @@
 use jiff::SignedDuration;
 
 use super::timeout;
-use crate::manifest::{self, Content, Node, Source, has_errors, join, join_index, nearest};
+use crate::manifest::{self, Content, Node, join, join_index, nearest};
 use crate::quantity::Quantity;
+use stoke_diagnostics::{Source, has_errors};
 
 /// How long the checks of one phase may take together when nothing is said.
 pub const TIMEOUT: SignedDuration = SignedDuration::from_hours(1);

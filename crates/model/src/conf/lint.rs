@@ -1,5 +1,7 @@
 //! Complaints about a configuration, before Spark sees it.
 
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+
 use super::catalogue::{Catalogue, Known, recommendable};
 use super::suggest;
 use super::table::{Default, Entry, Kind};
@@ -10,15 +12,6 @@ const SPARKS_OWN: usize = 10;
 /// Most pairs of a configuration that are looked at; no Spark has a fifth as many keys.
 pub const MOST_PAIRS: usize = 10_000;
 const OF_OTHERS: &str = "keep it only if your own code or a library reads it";
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Spark works, but not as the author may think, or not for long.
-    Warning,
-    /// Spark fails, or ignores what was asked for.
-    Error,
-}
 
 /// The side of the pair a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +43,9 @@ impl std::fmt::Display for Suggestion {
     }
 }
 
-/// One complaint.
+/// What the catalogue says of a pair. Where the pair stands only its reader knows: see [`Lint::diagnostic`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct Lint {
     /// Stable code: `conf-unknown-key`, `conf-wrong-case`, `conf-wrong-type`, `conf-bad-value`, `conf-removed`, `conf-deprecated`, `conf-newer`,
     /// `conf-no-prefix`, `conf-whitespace`, `conf-unknown-namespace`.
     pub code: &'static str,
@@ -68,10 +61,23 @@ pub struct Finding {
     pub suggestion: Option<Suggestion>,
 }
 
+impl Lint {
+    /// The diagnostic of a pair at a place; `about` names the pair in the message.
+    #[must_use]
+    pub fn diagnostic(&self, source: &Source, place: Place, path: &str, about: &str) -> Diagnostic {
+        let message = format!("`{about}`: {}", self.message);
+        let found = Diagnostic::at(self.severity, self.code, source, place, path, message);
+        match &self.suggestion {
+            Some(suggestion) => found.with_fix(suggestion.to_string()),
+            None => found,
+        }
+    }
+}
+
 impl Catalogue {
     /// Everything that is wrong with a configuration, in its order. A value that holds a reference (`${spark.x}`, `${env:X}`, `${system:x}`) is not
     /// judged. A key of a family of other products is never judged.
-    pub fn lint<'a>(&self, conf: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Finding> {
+    pub fn lint<'a>(&self, conf: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Lint> {
         let mut findings = Vec::new();
         for (key, value) in conf {
             self.lint_pair(key, value, &mut findings);
@@ -79,7 +85,7 @@ impl Catalogue {
         findings
     }
 
-    fn lint_pair(&self, key: &str, value: &str, findings: &mut Vec<Finding>) {
+    fn lint_pair(&self, key: &str, value: &str, findings: &mut Vec<Lint>) {
         let trimmed = key.trim();
         if trimmed != key {
             let message = "blanks around the key: Spark takes them as a part of it".to_owned();
@@ -157,7 +163,7 @@ impl Catalogue {
         }
     }
 
-    fn lint_entry(&self, entry: &'static Entry, key: &str, value: &str, findings: &mut Vec<Finding>) {
+    fn lint_entry(&self, entry: &'static Entry, key: &str, value: &str, findings: &mut Vec<Lint>) {
         if self.later_patch(entry.since) {
             let message = format!(
                 "Spark {} may not know this key: it came with {}",
@@ -243,7 +249,7 @@ impl Catalogue {
         check_value(&entry.value_type, &entry.rule, entry.rule_message, key, value, findings);
     }
 
-    fn unknown(&self, trimmed: &str, key: &str) -> Finding {
+    fn unknown(&self, trimmed: &str, key: &str) -> Lint {
         if let Some(exact) = self
             .entries()
             .find(|entry| entry.key.eq_ignore_ascii_case(trimmed) && recommendable(entry))
@@ -313,8 +319,8 @@ fn finding(
     on: On,
     message: String,
     suggestion: Option<Suggestion>,
-) -> Finding {
-    Finding {
+) -> Lint {
+    Lint {
         code,
         severity,
         key: key.to_owned(),
@@ -376,7 +382,7 @@ fn check_value(
     rule_message: &str,
     key: &str,
     value: &str,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<Lint>,
 ) {
     if has_reference(value) {
         return;

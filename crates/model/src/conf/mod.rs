@@ -29,5 +29,5 @@ mod tests;
 pub use catalogue::{Catalogue, Known};
 pub use explain::{Explanation, InVersion};
 pub use family::Family;
-pub use lint::{Finding, MOST_PAIRS, On, Severity, Suggestion};
+pub use lint::{Lint, MOST_PAIRS, On, Suggestion};
 pub use table::{Default, Entry, Kind};

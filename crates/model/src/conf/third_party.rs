@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::lint::{Finding, On, Severity, Suggestion, has_reference};
+use stoke_diagnostics::Severity;
+
+use super::lint::{Lint, On, Suggestion, has_reference};
 use super::suggest;
 use super::value::{Refusal, Rule, ValueType};
 use crate::distribution;
@@ -98,7 +100,7 @@ pub fn without_bucket(key: &str) -> String {
 /// assert_eq!(found[0].suggestion.as_ref().unwrap().to_string(), "write spark.hadoop.fs.s3a.path.style.access");
 /// ```
 #[must_use]
-pub fn lint(spark: Option<&str>, conf: &[(&str, &str)]) -> Vec<Finding> {
+pub fn lint(spark: Option<&str>, conf: &[(&str, &str)]) -> Vec<Lint> {
     let hadoop = spark.and_then(distribution::of).map(|spark| spark.hadoop);
     let all: HashMap<&str, &str> = conf.iter().copied().collect();
     let found = conf
@@ -144,7 +146,7 @@ fn product_key<'a>(key: &'a str, conf: &HashMap<&str, &str>) -> Option<ProductKe
     is_iceberg(class.trim()).then(|| of("iceberg-catalog", before, option))?
 }
 
-fn judge(asked: &ProductKey<'_>, hadoop: Option<&str>, written: &str, value: &str) -> Option<Finding> {
+fn judge(asked: &ProductKey<'_>, hadoop: Option<&str>, written: &str, value: &str) -> Option<Lint> {
     let of_hadoop = asked.product == "hadoop-aws";
     let key = if of_hadoop {
         format!("fs.s3a.{}", asked.key)
@@ -163,7 +165,7 @@ fn judge(asked: &ProductKey<'_>, hadoop: Option<&str>, written: &str, value: &st
         } else {
             meant
         };
-        return Some(Finding {
+        return Some(Lint {
             code: "conf-unknown-key",
             severity: Severity::Warning,
             key: written.to_owned(),
@@ -179,7 +181,7 @@ fn judge(asked: &ProductKey<'_>, hadoop: Option<&str>, written: &str, value: &st
     types.dedup();
     let [value_type] = types[..] else { return None };
     let expected = refused(value_type, value)?;
-    Some(Finding {
+    Some(Lint {
         code: "conf-wrong-type",
         severity: Severity::Error,
         key: written.to_owned(),
@@ -193,7 +195,7 @@ fn judge(asked: &ProductKey<'_>, hadoop: Option<&str>, written: &str, value: &st
 }
 
 /// A key that no recorded version of its product has.
-fn unknown_key(product: &'static str, key: &str, written: &str) -> Option<Finding> {
+fn unknown_key(product: &'static str, key: &str, written: &str) -> Option<Lint> {
     // Options of a catalog and of S3A go to classes that may be anybody's.
     if matches!(product, "iceberg-catalog" | "hadoop-aws") || OPEN.iter().any(|open| key.starts_with(open)) {
         return None;
@@ -206,7 +208,7 @@ fn unknown_key(product: &'static str, key: &str, written: &str) -> Option<Findin
     versions.sort_unstable();
     versions.dedup();
     let asked = format!("{} {}", name(product), versions.join(", "));
-    Some(Finding {
+    Some(Lint {
         code: "conf-unknown-key",
         severity: Severity::Warning,
         key: written.to_owned(),

@@ -1,10 +1,11 @@
 //! Kinds of Kubernetes that belong to the whole cluster.
 
 use super::table::is_of_cluster;
-use crate::manifest::{Complaint, Document, Severity};
+use crate::manifest::Document;
+use stoke_diagnostics::{Diagnostic, Severity};
 
 /// A namespace of an object that belongs to the whole cluster: the API server drops it.
-pub(super) fn in_namespace(document: &Document) -> Option<Complaint> {
+pub(super) fn in_namespace(document: &Document) -> Option<Diagnostic> {
     let namespace = document
         .namespace
         .as_deref()
@@ -22,7 +23,7 @@ pub(super) fn in_namespace(document: &Document) -> Option<Complaint> {
         _ => "remove it",
     };
     let complaint = document.complain(Severity::Warning, "no-effect", "metadata.namespace", message);
-    Some(complaint.with_suggestion(help))
+    Some(complaint.with_fix(help))
 }
 
 #[cfg(test)]

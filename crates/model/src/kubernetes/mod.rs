@@ -15,16 +15,17 @@ pub use others::{Retired, retired};
 pub use release::{BadRelease, Release};
 pub use table::{Resource, Standing, groups, is_of_cluster, part, resource, schema, standing};
 
-use crate::manifest::{Complaint, Document, Severity, Step, nearest, parse_path};
+use crate::manifest::{Document, Step, nearest, parse_path};
 use crate::schema;
+use stoke_diagnostics::{Diagnostic, Fix, Severity};
 
 /// What is wrong with an object of one of Kubernetes' own kinds, or of a kind of others that is known to have been retired. Of any other kind nothing is
 /// said: `None`, since nothing is known of its fields.
 #[must_use]
-pub fn check(document: &Document, release: Release) -> Option<Vec<Complaint>> {
+pub fn check(document: &Document, release: Release) -> Option<Vec<Diagnostic>> {
     let (api_version, kind) = (document.api_version.as_str(), document.kind.as_str());
     let complain = |severity, code, field: &str, message: String, help: String| {
-        document.complain(severity, code, field, message).with_suggestion(help)
+        document.complain(severity, code, field, message).with_fix(help)
     };
     match table::standing(api_version, kind, release) {
         Standing::Served { alpha } => {
@@ -107,7 +108,7 @@ pub fn check(document: &Document, release: Release) -> Option<Vec<Complaint>> {
 }
 
 /// Fields against the schema of the release; a field of another release says so.
-fn fields(document: &Document, release: Release) -> Vec<Complaint> {
+fn fields(document: &Document, release: Release) -> Vec<Diagnostic> {
     let Some(of_release) = table::schema(&document.api_version, &document.kind, release) else {
         return Vec::new();
     };
@@ -117,17 +118,17 @@ fn fields(document: &Document, release: Release) -> Vec<Complaint> {
         let Some(Step::Key(name)) = steps.last() else { continue };
         match table::field_standing(&document.api_version, &document.kind, &steps, release) {
             Some(Standing::Newer { first, .. }) => {
-                complaint.code = "kubernetes-newer-field";
+                *complaint = complaint.clone().with_code("kubernetes-newer-field");
                 complaint.message = format!("Kubernetes {release} does not know `{name}`: it came with {first}");
-                complaint.suggestion = Some(format!(
+                complaint.fix = Some(Fix::from(format!(
                     "use Kubernetes {first} or later, or remove it; the API server would drop it"
-                ));
+                )));
             }
             Some(Standing::Removed { last, .. }) => {
-                complaint.code = "kubernetes-removed-field";
+                *complaint = complaint.clone().with_code("kubernetes-removed-field");
                 complaint.message =
                     format!("Kubernetes {release} does not know `{name}` any more: {last} was the last");
-                complaint.suggestion = Some("remove it; the API server would drop it".to_owned());
+                complaint.fix = Some("remove it; the API server would drop it".into());
             }
             _ => {}
         }

@@ -2,10 +2,16 @@ use super::*;
 use crate::manifest;
 
 /// Codes, lines and suggestions of a manifest for a release.
-fn said(text: &str, release: &str) -> Vec<(&'static str, usize, String)> {
+fn said(text: &str, release: &str) -> Vec<(String, usize, String)> {
     let (documents, _) = manifest::check("a.yaml", text);
     let found = check(&documents[0], release.parse().unwrap()).expect("a kind that is known");
-    let line = |complaint: Complaint| (complaint.code, complaint.line, complaint.suggestion.unwrap_or_default());
+    let line = |complaint: Diagnostic| {
+        (
+            complaint.code.to_string(),
+            complaint.line,
+            complaint.fix_text().to_owned(),
+        )
+    };
     found.into_iter().map(line).collect()
 }
 
@@ -207,7 +213,7 @@ fn a_field_of_another_release_says_which() {
     let hosts = format!("{POD}  hostUsers: false\n");
     assert_eq!(said(&hosts, "1.25"), []);
     let found = said(&hosts, "1.24");
-    assert_eq!((found[0].0, found[0].1), ("kubernetes-newer-field", 8));
+    assert_eq!((found[0].0.as_str(), found[0].1), ("kubernetes-newer-field", 8));
     assert!(found[0].2.contains("1.25 or later"), "{found:?}");
     let resize = format!("{POD}    resizePolicy: []\n");
     assert_eq!(said(&resize, "1.26")[0].0, "kubernetes-newer-field");

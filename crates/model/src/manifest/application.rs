@@ -5,12 +5,12 @@
 
 use crate::names;
 
-use super::complaint::{Complaint, Severity};
 use super::node::{Content, Node, join, join_index};
 use super::{Document, nearest, refused_spark_conf};
+use stoke_diagnostics::{Diagnostic, Severity};
 
 /// Checks an application's spec, which lies at `path` (`spec`, or `spec.template` of a schedule).
-pub(super) fn check(document: &Document, path: &str) -> Vec<Complaint> {
+pub(super) fn check(document: &Document, path: &str) -> Vec<Diagnostic> {
     let Some(spec) = document.node.lookup(path) else {
         return Vec::new();
     };
@@ -38,7 +38,7 @@ pub(super) fn check(document: &Document, path: &str) -> Vec<Complaint> {
 }
 
 /// Checks the name of an object whose name may have `limit` characters.
-pub(super) fn check_name(document: &Document, limit: usize) -> Option<Complaint> {
+pub(super) fn check_name(document: &Document, limit: usize) -> Option<Diagnostic> {
     let name = &document.name;
     if name.is_empty() {
         let generated = document.node.lookup("metadata.generateName").is_some();
@@ -50,7 +50,7 @@ pub(super) fn check_name(document: &Document, limit: usize) -> Option<Complaint>
                     "metadata.name",
                     "the object has no name",
                 )
-                .with_suggestion("add `metadata.name`")
+                .with_fix("add `metadata.name`")
         });
     }
     let wrong = match names::check_dns_1035(name) {
@@ -67,7 +67,7 @@ pub(super) fn check_name(document: &Document, limit: usize) -> Option<Complaint>
         .lookup("metadata.name")
         .map_or(document.node.place, |node| node.place);
     let message = format!("`{name}` cannot be the name of a {}: {wrong}", document.kind);
-    let complaint = Complaint::new(
+    let complaint = Diagnostic::at(
         Severity::Error,
         "bad-name",
         &document.source,
@@ -76,7 +76,7 @@ pub(super) fn check_name(document: &Document, limit: usize) -> Option<Complaint>
         message,
     );
     Some(match names::suggest_dns_1035(name, limit) {
-        Some(better) => complaint.with_suggestion(format!("for example `{better}`")),
+        Some(better) => complaint.with_fix(format!("for example `{better}`")),
         None => complaint,
     })
 }
@@ -85,7 +85,7 @@ pub(super) struct Check<'a> {
     document: &'a Document,
     pub(super) path: &'a str,
     pub(super) spec: &'a Node,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
 }
 
 impl<'a> Check<'a> {
@@ -143,7 +143,7 @@ impl<'a> Check<'a> {
             .spec
             .lookup(path)
             .map_or_else(|| self.document.node.place_of(&full), |node| node.place);
-        let complaint = Complaint::new(severity, code, &self.document.source, place, &full, message);
+        let complaint = Diagnostic::at(severity, code, &self.document.source, place, &full, message);
         self.complaints.push(with_help(complaint, help));
     }
 
@@ -491,7 +491,7 @@ impl<'a> Check<'a> {
                 continue;
             };
             let path = join(&self.full("sparkConf"), &entry.key);
-            let complaint = Complaint::new(
+            let complaint = Diagnostic::at(
                 Severity::Error,
                 "conf-refused",
                 &self.document.source,
@@ -499,7 +499,7 @@ impl<'a> Check<'a> {
                 &path,
                 why,
             );
-            self.complaints.push(complaint.with_suggestion("remove the key"));
+            self.complaints.push(complaint.with_fix("remove the key"));
         }
     }
 
@@ -547,11 +547,11 @@ fn integer(node: &Node) -> Option<i64> {
     }
 }
 
-fn with_help(complaint: Complaint, help: impl Into<String>) -> Complaint {
+fn with_help(complaint: Diagnostic, help: impl Into<String>) -> Diagnostic {
     let help = help.into();
     if help.is_empty() {
         complaint
     } else {
-        complaint.with_suggestion(help)
+        complaint.with_fix(help)
     }
 }

@@ -4,19 +4,19 @@ use crate::conf::{Catalogue, MOST_PAIRS, On};
 use crate::crd::{self, KINDS};
 use crate::{annotations, names, schema};
 
-use super::complaint::{Complaint, Severity};
 use super::node::{Content, join};
 use super::{Document, application, nearest, refused_spark_conf};
+use stoke_diagnostics::{Diagnostic, Severity};
 
 /// Longest name of a SparkConnect: its service is `<name>-server`.
 const CONNECT_NAME_LIMIT: usize = names::LABEL_LIMIT - "-server".len();
 
 /// Everything that can be said about a document by itself.
-pub(super) fn check(document: &Document) -> Vec<Complaint> {
+pub(super) fn check(document: &Document) -> Vec<Diagnostic> {
     if !matches!(document.node.content, Content::Map(_)) {
         let message = format!("this document is {}, not an object", document.node.type_name());
         let complaint = document.complain(Severity::Error, "not-an-object", "", message);
-        return vec![complaint.with_suggestion("write `apiVersion:`, `kind:`, `metadata:` and `spec:`")];
+        return vec![complaint.with_fix("write `apiVersion:`, `kind:`, `metadata:` and `spec:`")];
     }
     if let Some(complaint) = header(document) {
         return vec![complaint];
@@ -38,13 +38,13 @@ pub(super) fn check(document: &Document) -> Vec<Complaint> {
 }
 
 /// What is wrong with `apiVersion` and `kind`.
-fn header(document: &Document) -> Option<Complaint> {
+fn header(document: &Document) -> Option<Diagnostic> {
     for (field, text) in [("apiVersion", &document.api_version), ("kind", &document.kind)] {
         if text.is_empty() {
             let place = document.node.entry(field).or_else(|| document.node.entries().first());
             let place = place.map_or(document.node.place, |entry| entry.key_place);
             let message = format!("the object has no `{field}`");
-            let complaint = Complaint::new(
+            let complaint = Diagnostic::at(
                 Severity::Error,
                 "missing-field",
                 &document.source,
@@ -57,13 +57,13 @@ fn header(document: &Document) -> Option<Complaint> {
             } else {
                 crd::api_version(&document.kind).unwrap_or("sparkoperator.k8s.io/v1beta2")
             };
-            return Some(complaint.with_suggestion(format!("add for example `{field}: {meant}`")));
+            return Some(complaint.with_fix(format!("add for example `{field}: {meant}`")));
         }
     }
     let value_place = |field: &str| document.node.get(field).map_or(document.node.place, |node| node.place);
     let complain = |field: &str, code, message: String, help: String| {
         Some(
-            Complaint::new(
+            Diagnostic::at(
                 Severity::Error,
                 code,
                 &document.source,
@@ -71,7 +71,7 @@ fn header(document: &Document) -> Option<Complaint> {
                 field,
                 message,
             )
-            .with_suggestion(help),
+            .with_fix(help),
         )
     };
     let (api_version, kind) = (document.api_version.as_str(), document.kind.as_str());
@@ -112,7 +112,7 @@ fn header(document: &Document) -> Option<Complaint> {
 }
 
 /// Our annotations: a name there is, on a kind that reads it, with a value that means something.
-fn check_annotations(document: &Document) -> Vec<Complaint> {
+fn check_annotations(document: &Document) -> Vec<Diagnostic> {
     let Some(written) = document.node.lookup("metadata.annotations") else {
         return Vec::new();
     };
@@ -153,14 +153,14 @@ fn check_annotations(document: &Document) -> Vec<Complaint> {
             }
         };
         let path = join("metadata.annotations", name);
-        let complaint = Complaint::new(Severity::Error, code, &document.source, place, &path, message);
-        Some(complaint.with_suggestion(help))
+        let complaint = Diagnostic::at(Severity::Error, code, &document.source, place, &path, message);
+        Some(complaint.with_fix(help))
     });
     wrong.collect()
 }
 
 /// Lint of the Spark configuration of a spec by the catalogue of its Spark version; each finding where the key or value is written.
-fn spark_conf(document: &Document, path: &str) -> Vec<Complaint> {
+fn spark_conf(document: &Document, path: &str) -> Vec<Diagnostic> {
     let Some(spec) = document.node.lookup(path) else {
         return Vec::new();
     };
@@ -194,12 +194,8 @@ fn spark_conf(document: &Document, path: &str) -> Vec<Complaint> {
                 On::Key => entry.key_place,
                 On::Value => entry.value.place,
             };
-            let severity = finding.severity.into();
             let path = join(&join(path, "sparkConf"), &entry.key);
-            let message = format!("`{}`: {}", entry.key, finding.message);
-            let mut complaint = Complaint::new(severity, finding.code, &document.source, place, &path, message);
-            complaint.suggestion = finding.suggestion.map(|suggestion| suggestion.to_string());
-            complaints.push(complaint);
+            complaints.push(finding.diagnostic(&document.source, place, &path, &entry.key));
         }
     }
     complaints

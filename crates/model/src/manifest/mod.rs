@@ -1,12 +1,11 @@
 //! Manifests with places.
 //!
 //! In: the text of a file, YAML of one or more documents or JSON. Out: its [`Document`]s (value and tree with places) and
-//! [`Complaint`]s, each with `file:line:column`, cause and fix. Our custom resources are checked against their schema, by the rules
+//! [`Diagnostic`]s, each with `file:line:column`, cause and fix. Our custom resources are checked against their schema, by the rules
 //! an application must obey before it can be submitted, and their Spark configuration against the catalogue of their Spark version;
 //! other kinds are only read. Nothing here touches a file, a cluster or the clock.
 
 mod application;
-mod complaint;
 mod kinds;
 mod nearest;
 mod node;
@@ -14,18 +13,16 @@ mod pods;
 mod read;
 mod refused;
 mod scalar;
-mod source;
 
-pub use complaint::{Complaint, Severity, has_errors};
 pub use nearest::{is_slip, nearest};
 pub use node::{Content, Entry, Node, Step, join, join_index, parse_path, push_key};
 pub use read::{MAX_BYTES, MAX_DEPTH, MAX_NODES, read};
 pub use refused::refused_spark_conf;
-pub use source::{Excerpt, Place, Source};
 
 use std::sync::Arc;
 
 use serde_json::Value;
+use stoke_diagnostics::{Diagnostic, Severity, Source};
 
 /// One document of a manifest.
 #[derive(Clone, Debug)]
@@ -67,8 +64,8 @@ impl Document {
         code: &'static str,
         path: &str,
         message: impl Into<String>,
-    ) -> Complaint {
-        Complaint::new(severity, code, &self.source, self.node.place_of(path), path, message)
+    ) -> Diagnostic {
+        Diagnostic::at(severity, code, &self.source, self.node.place_of(path), path, message)
     }
 
     /// Where one of our objects has the spec of what runs: a schedule in its template.
@@ -87,15 +84,16 @@ impl Document {
     }
 }
 
-/// Reads and checks a manifest. The documents are returned whatever is wrong with them; use them when [`has_errors`] says no.
+/// Reads and checks a manifest. The documents are returned whatever is wrong with them; use them when
+/// [`has_errors`](stoke_diagnostics::has_errors) says no.
 ///
 /// ```
 /// let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, name: b}\n";
 /// let (documents, complaints) = stoke_model::manifest::check("a.yaml", text);
 /// assert_eq!(documents[0].kind, "ConfigMap");
-/// assert_eq!((complaints[0].code, complaints[0].line, complaints[0].column), ("duplicate-key", 3, 21));
+/// assert_eq!((&*complaints[0].code, complaints[0].line, complaints[0].column), ("duplicate-key", 3, 21));
 /// ```
-pub fn check(source_name: &str, text: &str) -> (Vec<Document>, Vec<Complaint>) {
+pub fn check(source_name: &str, text: &str) -> (Vec<Document>, Vec<Diagnostic>) {
     let source = Source::new(source_name, text);
     let (nodes, mut complaints) = read(&source);
     let documents: Vec<Document> = nodes
@@ -109,13 +107,13 @@ pub fn check(source_name: &str, text: &str) -> (Vec<Document>, Vec<Complaint>) {
 }
 
 /// Like [`check`] for bytes that may not be UTF-8.
-pub fn check_bytes(source_name: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Complaint>) {
+pub fn check_bytes(source_name: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Diagnostic>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => check(source_name, text),
         Err(error) => {
             let source = Source::new(source_name, &String::from_utf8_lossy(&bytes[..error.valid_up_to()]));
             let place = source.place_at(error.valid_up_to());
-            let complaint = Complaint::new(
+            let complaint = Diagnostic::at(
                 Severity::Error,
                 "not-utf8",
                 &source,
@@ -123,7 +121,7 @@ pub fn check_bytes(source_name: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Compl
                 "",
                 "the text is not UTF-8 from here on",
             )
-            .with_suggestion("save the file as UTF-8");
+            .with_fix("save the file as UTF-8");
             (Vec::new(), vec![complaint])
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Number, Value};
 
-use super::source::Place;
+use stoke_diagnostics::Place;
 
 /// A value and where it is written.
 #[derive(Clone, Debug, PartialEq)]

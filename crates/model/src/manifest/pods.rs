@@ -5,9 +5,9 @@ use crate::names;
 use crate::quantity::Quantity;
 
 use super::application::Check;
-use super::complaint::Severity;
 use super::nearest;
 use super::node::{Node, join_index};
+use stoke_diagnostics::Severity;
 
 /// Spark refuses to start with less heap: 1.5 times the 300 MiB it reserves (`UnifiedMemoryManager`).
 const LEAST_HEAP: u64 = 471_859_200;

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 
 use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use super::complaint::{Complaint, Severity};
 use super::node::{Content, Entry, Node, join, join_index};
 use super::scalar;
-use super::source::{Place, Source};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_diagnostics::{Place, Source};
 
 /// Most bytes of a text.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -29,14 +29,14 @@ const MOVED_BY: usize = 1024;
 /// Reads a text into the trees of its documents; empty documents are left out.
 ///
 /// Complaints are of severity error. After a syntax error the documents read until then are returned.
-pub fn read(source: &Source) -> (Vec<Node>, Vec<Complaint>) {
+pub fn read(source: &Source) -> (Vec<Node>, Vec<Diagnostic>) {
     let mut complaints = Vec::new();
     if source.text().len() > MAX_BYTES {
         let message = format!(
             "the text has {} bytes; at most {MAX_BYTES} are read",
             source.text().len()
         );
-        complaints.push(Complaint::new(
+        complaints.push(Diagnostic::at(
             Severity::Error,
             "too-large",
             source,
@@ -125,7 +125,7 @@ impl Moved {
 }
 
 /// A complaint after which nothing more can be read.
-type Stop = Box<Complaint>;
+type Stop = Box<Diagnostic>;
 
 /// A complete value and what it weighs.
 #[derive(Clone)]
@@ -168,7 +168,7 @@ struct Key {
 
 struct Reader<'a> {
     source: &'a Source,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
     documents: Vec<Node>,
     stack: Vec<Frame>,
     anchors: HashMap<usize, Built>,
@@ -332,10 +332,7 @@ impl Reader<'_> {
 
     fn unknown_tag(&self, tag: &Tag, place: Place) -> Stop {
         let message = format!("the tag `{}` has no meaning in a Kubernetes manifest", tag.original());
-        Box::new(
-            self.complaint("unknown-tag", place, message)
-                .with_suggestion("remove the tag"),
-        )
+        Box::new(self.complaint("unknown-tag", place, message).with_fix("remove the tag"))
     }
 
     fn open(&mut self, start: Place, anchor: usize, kind: Kind) -> Result<(), Stop> {
@@ -403,7 +400,7 @@ impl Reader<'_> {
             let message = "a later `<<` merges the same key; YAML keeps this one, kubectl takes the merged one";
             self.complaints.push(
                 self.complaint("ambiguous-merge", at, message)
-                    .with_suggestion("put `<<` first in the mapping"),
+                    .with_fix("put `<<` first in the mapping"),
             );
         }
         self.complete(
@@ -513,8 +510,8 @@ impl Reader<'_> {
         let path = join(&self.path(), &key.text);
         let message = format!("`{}` is given twice; first on line {first_line}", key.text);
         self.complaints.push(
-            Complaint::new(Severity::Error, "duplicate-key", self.source, key.place, &path, message)
-                .with_suggestion("remove one of the two; Kubernetes clients disagree about which one counts"),
+            Diagnostic::at(Severity::Error, "duplicate-key", self.source, key.place, &path, message)
+                .with_fix("remove one of the two; Kubernetes clients disagree about which one counts"),
         );
     }
 
@@ -536,13 +533,13 @@ impl Reader<'_> {
         Box::new(self.complaint(code, place, message))
     }
 
-    fn complaint(&self, code: &'static str, place: Place, message: impl Into<String>) -> Complaint {
-        Complaint::new(Severity::Error, code, self.source, place, &self.path(), message)
+    fn complaint(&self, code: &'static str, place: Place, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::at(Severity::Error, code, self.source, place, &self.path(), message)
     }
 
-    fn syntax(&self, error: &ScanError) -> Complaint {
+    fn syntax(&self, error: &ScanError) -> Diagnostic {
         let at = self.at(error.marker());
-        let complaint = Complaint::new(
+        let complaint = Diagnostic::at(
             Severity::Error,
             "yaml-syntax",
             self.source,
@@ -551,7 +548,7 @@ impl Reader<'_> {
             format!("this is not YAML: {}", error.info()),
         );
         match syntax_hint(self.source, at) {
-            Some(hint) => complaint.with_suggestion(hint),
+            Some(hint) => complaint.with_fix(hint),
             None => complaint,
         }
     }

@@ -3,12 +3,11 @@
 //! An edit is refused only for what it brings: what was wrong before is a warning, so that an old object can still be labelled, suspended or
 //! fixed step by step.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
-use stoke_gate::derived::{self, Remark};
+use stoke_diagnostics::{Diagnostic, Severity, has_errors};
+use stoke_gate::derived;
 use stoke_gate::sizing::Allowed;
-use stoke_model::manifest::{self, Complaint, Severity};
+use stoke_model::manifest;
 use stoke_model::{annotations, names};
 use stoke_submit::application::Settings;
 
@@ -29,35 +28,9 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// Why it is refused; empty when it is not.
-    pub errors: Vec<Message>,
+    pub errors: Vec<Diagnostic>,
     /// What its author should know.
-    pub warnings: Vec<Message>,
-}
-
-/// One thing that is said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Stable name; of a policy `policy/PACKAGE.RULE`.
-    pub code: Cow<'static, str>,
-    /// The field.
-    pub path: String,
-    /// What is wrong and why.
-    pub message: String,
-    /// What to do about it.
-    pub fix: Option<String>,
-}
-
-impl std::fmt::Display for Message {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
-        f.write_str(&self.message)?;
-        if let Some(fix) = &self.fix {
-            write!(f, "; {fix}")?;
-        }
-        write!(f, " [{}]", self.code)
-    }
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl Verdict {
@@ -65,9 +38,9 @@ impl Verdict {
     #[must_use]
     pub fn refusal(&self) -> String {
         match self.errors.as_slice() {
-            [one] => one.to_string(),
+            [one] => one.line(),
             errors => errors.iter().fold(format!("{} errors", errors.len()), |text, one| {
-                format!("{text}\n- {one}")
+                format!("{text}\n- {}", one.line())
             }),
         }
     }
@@ -90,41 +63,32 @@ pub fn changes_what_runs(object: &Value, old: &Value) -> bool {
 #[must_use]
 pub fn check(subject: &Subject<'_>, settings: &Settings, allowed: &Allowed) -> Verdict {
     let mut verdict = Verdict::default();
-    for (severity, said) in findings(subject.kind, subject.namespace, subject.object, settings, allowed) {
-        match severity {
-            Severity::Error => verdict.errors.push(said),
-            Severity::Warning => verdict.warnings.push(said),
+    for found in findings(subject.kind, subject.namespace, subject.object, settings, allowed) {
+        match found.severity {
+            Severity::Error => verdict.errors.push(found),
+            _ => verdict.warnings.push(found),
         }
     }
     if let (Some(old), false) = (subject.old, verdict.errors.is_empty()) {
         let before = findings(subject.kind, subject.namespace, old, settings, allowed);
-        let (known, new) = verdict.errors.into_iter().partition(|said| {
-            before
-                .iter()
-                .any(|(severity, before)| *severity == Severity::Error && before == said)
-        });
+        let (known, new): (Vec<Diagnostic>, Vec<Diagnostic>) =
+            verdict.errors.into_iter().partition(|found| before.contains(found));
         verdict.errors = new;
-        let known: Vec<Message> = known;
         verdict.warnings.splice(0..0, known);
     }
     verdict
 }
 
-fn findings(
-    kind: &str,
-    namespace: &str,
-    object: &Value,
-    settings: &Settings,
-    allowed: &Allowed,
-) -> Vec<(Severity, Message)> {
+fn findings(kind: &str, namespace: &str, object: &Value, settings: &Settings, allowed: &Allowed) -> Vec<Diagnostic> {
     let (documents, mut complaints) = manifest::check(kind, &written(object, namespace).to_string());
     // The operator has one for them.
     complaints.retain(|complaint| complaint.code != "missing-image" || settings.default_image.is_none());
-    let mut found: Vec<(Severity, Message)> = complaints.into_iter().map(message).collect();
-    let is_wrong = found.iter().any(|(severity, _)| *severity == Severity::Error);
+    // The author never saw the text that was read here; a path is all the place there is.
+    let mut found: Vec<Diagnostic> = complaints.into_iter().map(Diagnostic::without_place).collect();
+    let is_wrong = has_errors(&found);
     if let (Some(document), false) = (documents.first(), is_wrong) {
         let remarks = derived::remarks(document, namespace, settings, allowed);
-        found.extend(remarks.into_iter().map(remarked));
+        found.extend(remarks);
     }
     found
 }
@@ -140,26 +104,6 @@ pub(crate) fn written(object: &Value, namespace: &str) -> Value {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
     object
-}
-
-fn message(complaint: Complaint) -> (Severity, Message) {
-    let said = Message {
-        code: complaint.code.into(),
-        path: complaint.path,
-        message: complaint.message,
-        fix: complaint.suggestion,
-    };
-    (complaint.severity, said)
-}
-
-fn remarked(remark: Remark) -> (Severity, Message) {
-    let said = Message {
-        code: remark.code.into(),
-        path: remark.path,
-        message: remark.message,
-        fix: remark.fix,
-    };
-    (remark.severity, said)
 }
 
 /// True for the kinds that are checked here.

@@ -28,7 +28,7 @@ fn verdict_of(kind: &str, object: &Value, old: Option<&Value>, allowed: &Allowed
         old,
     };
     let verdict = check(&subject, &settings(), allowed);
-    let texts = |said: Vec<Message>| said.iter().map(Message::to_string).collect();
+    let texts = |said: Vec<Diagnostic>| said.iter().map(Diagnostic::line).collect();
     (texts(verdict.errors), texts(verdict.warnings))
 }
 
@@ -240,12 +240,7 @@ fn sizes_are_those_of_the_pods_that_would_be_made() {
 
 #[test]
 fn a_refusal_of_several_errors_is_a_list() {
-    let said = |path: &str| Message {
-        code: "c".into(),
-        path: path.to_owned(),
-        message: "m".to_owned(),
-        fix: None,
-    };
+    let said = |path: &str| Diagnostic::new(Severity::Error, "c", "m").with_path(path);
     let verdict = Verdict {
         errors: vec![said("a"), said("b")],
         warnings: Vec::new(),

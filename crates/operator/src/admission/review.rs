@@ -8,10 +8,11 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use stoke_diagnostics::Diagnostic;
 use stoke_gate::sizing::Allowed;
 use tokio::time::Instant;
 
-use super::check::{self, Message, Subject, Verdict, changes_what_runs};
+use super::check::{self, Subject, Verdict, changes_what_runs};
 use super::{CHECKING_PATH, DEFAULTING_PATH, Reviewer, defaulting};
 use crate::policies::{At, Case, With};
 
@@ -119,7 +120,7 @@ async fn examine(State(reviewer): State<Reviewer>, body: Bytes) -> Answer {
     };
     let mut verdict = check::check(&subject, &reviewer.settings, &allowed);
     judged(&reviewer, &request, &mut verdict).await;
-    let mut warnings: Vec<String> = verdict.warnings.iter().map(Message::to_string).collect();
+    let mut warnings: Vec<String> = verdict.warnings.iter().map(Diagnostic::line).collect();
     warnings.extend(unknown);
     let codes: Vec<&str> = verdict.errors.iter().map(|said| said.code.as_ref()).collect();
     let took = begun.elapsed();
@@ -164,9 +165,9 @@ async fn judged(reviewer: &Reviewer, request: &Request, verdict: &mut Verdict) {
 
 /// The refusal as clients get it: the text whole, and the causes one by one.
 fn status(request: &Request, verdict: &Verdict) -> Value {
-    let cause = |said: &Message| {
+    let cause = |said: &Diagnostic| {
         let text = match &said.fix {
-            Some(fix) => format!("{}; {fix}", said.message),
+            Some(fix) => format!("{}; {}", said.message, fix.text),
             None => said.message.clone(),
         };
         json!({"reason": said.code, "field": said.path, "message": text})

@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 use serde_json::{Map, Value, json};
-use stoke_model::manifest::{self, Complaint, Content, Node, Place, Severity, Source, join};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+use stoke_model::manifest::{self, Content, Node, join};
 use stoke_model::schema;
 
 use super::published;
@@ -53,7 +54,7 @@ impl Values {
     ///
     /// # Errors
     /// Complaints with their places: text that is not YAML, keys that neither chart has, values of the wrong kind.
-    pub fn lay(&mut self, name: &str, text: &str) -> Result<(), Vec<Complaint>> {
+    pub fn lay(&mut self, name: &str, text: &str) -> Result<(), Vec<Diagnostic>> {
         let source = Source::new(name, text);
         let (documents, mut complaints) = manifest::read(&source);
         if let Some(second) = documents.get(1) {
@@ -67,7 +68,7 @@ impl Values {
         let rules = expanded(&RULES, Some(&given));
         complaints.extend(schema::lint(&source, &given, &rules).into_iter().map(of_values));
         patterns(&source, &given, &rules, "", &mut complaints);
-        if manifest::has_errors(&complaints) {
+        if stoke_diagnostics::has_errors(&complaints) {
             return Err(complaints);
         }
         merge(&mut self.value, &document.to_value());
@@ -133,14 +134,14 @@ impl Values {
     /// What has no effect here, with its place where a file gave it. With `strict` each is an error, but for the image: that has no
     /// place of its own in a values file of the published chart.
     #[must_use]
-    pub fn without_effect(&self) -> Vec<Complaint> {
+    pub fn without_effect(&self) -> Vec<Diagnostic> {
         let idle = published::without_effect(self).into_iter();
         let complaints = idle.map(|(key, why)| {
             let refused = self.is("strict") && key != published::IMAGE;
             let severity = if refused { Severity::Error } else { Severity::Warning };
             let nowhere = || (Source::new("values", ""), Place::default());
             let (source, place) = self.places.get(key).cloned().unwrap_or_else(nowhere);
-            Complaint::new(
+            Diagnostic::at(
                 severity,
                 "no-effect",
                 &source,
@@ -148,7 +149,7 @@ impl Values {
                 key,
                 format!("`{key}` has no effect here"),
             )
-            .with_suggestion(why)
+            .with_fix(why)
         });
         complaints.collect()
     }
@@ -252,7 +253,7 @@ fn expanded(schema: &Value, node: Option<&Node>) -> Value {
 }
 
 /// Texts that must have a form.
-fn patterns(source: &Source, node: &Node, schema: &Value, path: &str, complaints: &mut Vec<Complaint>) {
+fn patterns(source: &Source, node: &Node, schema: &Value, path: &str, complaints: &mut Vec<Diagnostic>) {
     for entry in node.entries() {
         let inner = join(path, &entry.key);
         let schema = &schema["properties"][&entry.key];
@@ -267,18 +268,18 @@ fn patterns(source: &Source, node: &Node, schema: &Value, path: &str, complaints
     }
 }
 
-fn complaint(source: &Source, place: Place, path: &str, code: &'static str, message: &str) -> Complaint {
-    Complaint::new(Severity::Error, code, source, place, path, message)
+fn complaint(source: &Source, place: Place, path: &str, code: &'static str, message: &str) -> Diagnostic {
+    Diagnostic::at(Severity::Error, code, source, place, path, message)
 }
 
 /// A complaint about an object, as one about values.
-fn of_values(mut complaint: Complaint) -> Complaint {
+fn of_values(mut complaint: Diagnostic) -> Diagnostic {
     if complaint.code == "unknown-field" {
-        complaint.code = "unknown-value";
+        complaint = complaint.with_code("unknown-value");
         complaint.message = format!("neither this chart nor the published one has `{}`", complaint.path);
-        let useful = |help: &String| help.starts_with("did you mean") || help.starts_with("that field");
-        if !complaint.suggestion.as_ref().is_some_and(useful) {
-            complaint.suggestion = Some("remove it; deploy/chart/values.yaml names what there is".to_owned());
+        let help = complaint.fix_text();
+        if !help.starts_with("did you mean") && !help.starts_with("that field") {
+            complaint.fix = Some("remove it; deploy/chart/values.yaml names what there is".into());
         }
     }
     complaint
@@ -346,9 +347,9 @@ mod tests {
             let mut values = Values::default();
             let complaints = values.lay("v.yaml", text).unwrap_err();
             let found = &complaints[0];
-            assert_eq!((found.code, found.line), (code, line), "{text}: {found}");
+            assert_eq!((&*found.code, found.line), (code, line), "{text}: {found}");
             if let Some(fix) = fix {
-                assert_eq!(found.suggestion.as_deref(), Some(fix), "{text}");
+                assert_eq!(found.fix_text(), fix, "{text}");
             }
             assert_eq!(values, Values::default(), "nothing half-applied: {text}");
         }

@@ -15,7 +15,6 @@ use stoke_model::crd::{
 
 use super::catalogue::{ALL, OF_APPLICATIONS};
 use super::{Metrics, MetricsConfig, counted};
-use crate::admission::check::Message;
 use crate::controller::Key;
 use crate::controller::cache::Cache;
 use crate::controller::queue::Worked;
@@ -149,12 +148,7 @@ async fn exercised() -> Metrics {
     metrics.certificate_step("create");
     metrics.policies_loaded(Some(3));
     metrics.policies_loaded(None);
-    let denied = Message {
-        code: "policy/team.deny".into(),
-        path: String::new(),
-        message: "no owner".to_owned(),
-        fix: None,
-    };
+    let denied = stoke_diagnostics::Diagnostic::new(stoke_diagnostics::Severity::Error, "policy/team.deny", "no owner");
     let ruling = Ruling {
         denied: vec![denied],
         ..Ruling::default()

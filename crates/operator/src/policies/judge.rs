@@ -1,16 +1,15 @@
 //! One object and a set of policies to a ruling. Pure.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_gate::derived;
-use stoke_gate::policies::{self, Around, Judged};
-use stoke_model::manifest::{self, Complaint, Severity};
+use stoke_gate::policies::{self, Around};
+use stoke_model::manifest;
 use stoke_policy::{PolicySet, Problem};
 use stoke_submit::application::Settings;
 
 use super::Case;
-use crate::admission::check::{Message, written};
+use crate::admission::check::written;
 
 /// Code of what is said when policies cannot tell.
 pub(super) const UNKNOWN: &str = "policy-unknown";
@@ -19,24 +18,19 @@ pub(super) const UNKNOWN: &str = "policy-unknown";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ruling {
     /// What rules deny.
-    pub(crate) denied: Vec<Message>,
+    pub(crate) denied: Vec<Diagnostic>,
     /// What rules warn of.
-    pub(crate) warned: Vec<Message>,
+    pub(crate) warned: Vec<Diagnostic>,
     /// Rules that could not be evaluated.
-    pub(crate) failed: Vec<Message>,
+    pub(crate) failed: Vec<Diagnostic>,
     /// Why no one was asked: the policies, or what they must see, are not known at the moment.
-    pub(crate) missing: Option<Message>,
+    pub(crate) missing: Option<Diagnostic>,
 }
 
 impl Ruling {
     /// No one could be asked.
     pub(super) fn missing(why: &str, fix: &str) -> Self {
-        let missing = Message {
-            code: UNKNOWN.into(),
-            path: String::new(),
-            message: format!("policies cannot be asked: {why}"),
-            fix: Some(fix.to_owned()),
-        };
+        let missing = Diagnostic::cannot_tell(UNKNOWN, "", format!("policies cannot be asked: {why}")).with_fix(fix);
         Self {
             missing: Some(missing),
             ..Self::default()
@@ -44,7 +38,7 @@ impl Ruling {
     }
 
     /// Why it does not pass; empty when it does.
-    pub(crate) fn refusals(&self) -> impl Iterator<Item = &Message> {
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = &Diagnostic> {
         self.denied.iter().chain(&self.failed).chain(&self.missing)
     }
 
@@ -55,7 +49,7 @@ impl Ruling {
 
     /// Why it does not pass, in one line.
     pub(crate) fn summary(&self) -> String {
-        let texts: Vec<String> = self.refusals().map(Message::to_string).collect();
+        let texts: Vec<String> = self.refusals().map(Diagnostic::line).collect();
         texts.join("; ")
     }
 
@@ -77,12 +71,12 @@ pub(super) fn judge(set: &PolicySet, case: &Case, settings: &Settings, namespace
     let (documents, mut complaints) = manifest::check(&case.kind, &text);
     let Some(document) = documents.first() else {
         return Ruling {
-            failed: complaints.into_iter().map(unreadable).collect(),
+            failed: complaints.into_iter().map(Diagnostic::without_place).collect(),
             ..Ruling::default()
         };
     };
     complaints.retain(|complaint| complaint.code != "missing-image" || settings.default_image.is_none());
-    let derived = (!manifest::has_errors(&complaints))
+    let derived = (!stoke_diagnostics::has_errors(&complaints))
         .then(|| derived::derive(document, &case.namespace, settings))
         .flatten();
     let around = Around {
@@ -93,39 +87,19 @@ pub(super) fn judge(set: &PolicySet, case: &Case, settings: &Settings, namespace
     let mut ruling = Ruling::default();
     for judged in judgement.said {
         match judged.severity {
-            Severity::Error => ruling.denied.push(message(judged)),
-            Severity::Warning => ruling.warned.push(message(judged)),
+            Severity::Error => ruling.denied.push(judged),
+            _ => ruling.warned.push(judged),
         }
     }
     ruling.failed = judgement.problems.into_iter().map(failed).collect();
     ruling
 }
 
-fn message(judged: Judged) -> Message {
-    Message {
-        code: judged.code,
-        path: judged.path,
-        message: judged.message,
-        fix: judged.fix,
-    }
-}
-
-fn failed(problem: Problem) -> Message {
-    Message {
-        code: Cow::Borrowed(UNKNOWN),
-        path: String::new(),
-        message: format!("policies cannot decide: {}", super::sources::line(&problem)),
-        fix: problem.suggestion,
-    }
-}
-
-fn unreadable(complaint: Complaint) -> Message {
-    Message {
-        code: complaint.code.into(),
-        path: complaint.path,
-        message: complaint.message,
-        fix: complaint.suggestion,
-    }
+fn failed(problem: Problem) -> Diagnostic {
+    let message = format!("policies cannot decide: {}", super::sources::line(&problem));
+    let mut said = Diagnostic::cannot_tell(UNKNOWN, "", message);
+    said.fix = problem.fix;
+    said
 }
 
 #[cfg(test)]
@@ -159,8 +133,8 @@ mod tests {
         judge(set, &case, &settings, namespace)
     }
 
-    fn texts<'a>(said: impl IntoIterator<Item = &'a Message>) -> Vec<String> {
-        said.into_iter().map(Message::to_string).collect()
+    fn texts<'a>(said: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<String> {
+        said.into_iter().map(Diagnostic::line).collect()
     }
 
     #[test]

@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use kube::Client;
 use serde_json::Value;
+use stoke_diagnostics::Diagnostic;
 use stoke_policy::{PolicyFile, PolicySet, Problem};
 use stoke_submit::application::Settings;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::admission::check::Message;
 use crate::metrics::Metrics;
 pub(crate) use following::{Reporting, follow};
 pub(crate) use judge::Ruling;
@@ -203,12 +203,10 @@ impl Shared {
             Err(_) => format!("they did not come to an end within {} s", PATIENCE.as_secs()),
         };
         Ruling {
-            failed: vec![Message {
-                code: UNKNOWN.into(),
-                path: String::new(),
-                message: format!("policies cannot decide: {message}"),
-                fix: Some("make the rules cheaper, or fewer".to_owned()),
-            }],
+            failed: vec![
+                Diagnostic::cannot_tell(UNKNOWN, "", format!("policies cannot decide: {message}"))
+                    .with_fix("make the rules cheaper, or fewer"),
+            ],
             ..Ruling::default()
         }
     }
@@ -276,7 +274,7 @@ mod tests {
         let seen = ruling(&policies(), StatusCode::OK).await.unwrap();
         assert_eq!((seen.denied.len(), seen.result()), (1, "denied"));
         let forbidden = ruling(&policies(), StatusCode::FORBIDDEN).await.unwrap();
-        let missing = forbidden.missing.as_ref().unwrap().to_string();
+        let missing = forbidden.missing.as_ref().unwrap().line();
         assert!(
             missing.starts_with("policies cannot be asked: the Namespace jobs cannot be read: ")
                 && missing.ends_with("; grant the operator the right to get namespaces [policy-unknown]"),

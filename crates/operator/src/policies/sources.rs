@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use stoke_model::manifest::{Place, Severity, Source};
+use stoke_diagnostics::{Place, Severity, Source};
 use stoke_policy::{PolicyFile, PolicySet, Problem};
 
 /// ConfigMaps with policies, by name.
@@ -52,8 +52,8 @@ impl Broken {
 
 /// A problem in one line: place, cause, code, fix.
 pub(super) fn line(problem: &Problem) -> String {
-    let fix = problem.suggestion.as_ref();
-    let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
+    let fix = problem.fix.as_ref();
+    let fix = fix.map(|fix| format!("; {}", fix.text)).unwrap_or_default();
     format!(
         "{}:{}: {} [{}]{fix}",
         problem.file, problem.line, problem.message, problem.code
@@ -125,8 +125,8 @@ fn no_file(shown: &str, why: &str) -> Problem {
         column: 1,
     };
     let message = format!("this key is neither a policy nor data: {why}");
-    Problem::new(Severity::Error, "policy-data", &source, place, "", message)
-        .with_suggestion("rename it, or take it out of the ConfigMap")
+    Problem::at(Severity::Error, "policy-data", &source, place, "", message)
+        .with_fix("rename it, or take it out of the ConfigMap")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::complain;
 use super::selection::Selection;
 use crate::data::Document;
-use crate::outcome::Severity;
+use crate::outcome::Effect;
 use crate::problem::Problem;
 
 /// A constraint.
@@ -16,7 +16,7 @@ pub(crate) struct Constraint {
     pub name: String,
     /// Directory of its file.
     pub home: String,
-    pub severity: Severity,
+    pub effect: Effect,
     pub parameters: Value,
     pub selection: Selection,
 }
@@ -35,7 +35,7 @@ impl Constraint {
             kind: value["kind"].as_str().unwrap_or_default().to_owned(),
             name: name.to_owned(),
             home: home.to_owned(),
-            severity: severity(document)?,
+            effect: effect(document)?,
             parameters: if parameters.is_null() {
                 Value::Object(Default::default())
             } else {
@@ -54,13 +54,13 @@ impl Constraint {
 }
 
 /// What `enforcementAction` asks for; of several scoped ones the strongest.
-fn severity(document: &Document) -> Result<Severity, Box<Problem>> {
+fn effect(document: &Document) -> Result<Effect, Box<Problem>> {
     let spec = &document.value["spec"];
     let known = |path: &str, action: &Value| match action.as_str() {
-        None if action.is_null() => Ok(Severity::Deny),
-        Some("deny") => Ok(Severity::Deny),
-        Some("warn") => Ok(Severity::Warn),
-        Some("dryrun") => Ok(Severity::DryRun),
+        None if action.is_null() => Ok(Effect::Deny),
+        Some("deny") => Ok(Effect::Deny),
+        Some("warn") => Ok(Effect::Warn),
+        Some("dryrun") => Ok(Effect::DryRun),
         _ => Err(Box::new(complain(
             document,
             path,
@@ -81,7 +81,7 @@ fn severity(document: &Document) -> Result<Severity, Box<Problem>> {
             &scoped["action"],
         )
     });
-    let actions = actions.collect::<Result<Vec<Severity>, Box<Problem>>>()?;
+    let actions = actions.collect::<Result<Vec<Effect>, Box<Problem>>>()?;
     let strongest = actions.into_iter().min();
     let missing = || complain(document, "spec.scopedEnforcementActions", "`scoped` names no actions").into();
     strongest.ok_or_else(missing)

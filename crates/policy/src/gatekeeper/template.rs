@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 
 use super::{TARGET, complain};
 use crate::data::Document;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::{Facts, Known, Outcome, PolicyFile, PolicySet, Role, Severity, Subject};
+use crate::{Effect, Facts, Known, Outcome, PolicyFile, PolicySet, Role, Subject};
 
 const TEMPLATE: &str = r#"apiVersion: templates.gatekeeper.sh/v1
 kind: ConstraintTemplate
@@ -64,7 +64,7 @@ fn a_constraint_applies_its_template() {
     let violation = &outcome.violations[0];
     assert_eq!(violation.message, "Pod a needs {\"owner\"}");
     assert_eq!(violation.policy, "RequiredLabels/owner");
-    assert_eq!(violation.severity, Severity::Deny);
+    assert_eq!(violation.effect, Effect::Deny);
     assert_eq!(violation.details, Some(json!({"details": {"missing": ["owner"]}})));
     // The line of the rule in the file of the template.
     assert_eq!((violation.file.as_str(), violation.line), ("template.yaml", 17));
@@ -78,19 +78,19 @@ fn enforcement_is_what_the_constraint_says() {
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         outcome(&spec)
     };
-    for (action, severity) in [
-        ("deny", Severity::Deny),
-        ("warn", Severity::Warn),
-        ("dryrun", Severity::DryRun),
+    for (action, effect) in [
+        ("deny", Effect::Deny),
+        ("warn", Effect::Warn),
+        ("dryrun", Effect::DryRun),
     ] {
         let outcome = with(json!({"enforcementAction": action}));
-        assert_eq!(outcome.violations[0].severity, severity);
-        assert_eq!(outcome.allowed(), severity != Severity::Deny);
+        assert_eq!(outcome.violations[0].effect, effect);
+        assert_eq!(outcome.allowed(), effect != Effect::Deny);
     }
     let scoped = with(json!({"enforcementAction": "scoped", "scopedEnforcementActions": [
         {"action": "dryrun", "enforcementPoints": [{"name": "audit.gatekeeper.sh"}]},
         {"action": "warn", "enforcementPoints": [{"name": "*"}]}]}));
-    assert_eq!(scoped.violations[0].severity, Severity::Warn);
+    assert_eq!(scoped.violations[0].effect, Effect::Warn);
     assert_eq!(with(json!({"match": {"namespaces": ["other"]}})).violations, []);
 }
 

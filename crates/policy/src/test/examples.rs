@@ -43,7 +43,7 @@ pub(super) fn read(files: &[PolicyFile], set: &PolicySet, options: &Options<'_>)
                 let message = "there is no policy beside the directory of this example";
                 problems.push(
                     complain(file, message)
-                        .with_suggestion("put it into `allowed` or `denied` in the directory of its policy"),
+                        .with_fix("put it into `allowed` or `denied` in the directory of its policy"),
                 );
             }
             Err(found) => problems.extend(found),
@@ -53,7 +53,7 @@ pub(super) fn read(files: &[PolicyFile], set: &PolicySet, options: &Options<'_>)
 }
 
 fn complain(file: &PolicyFile, message: impl Into<String>) -> Problem {
-    let source = stoke_model::manifest::Source::new(&file.shown, &file.text);
+    let source = stoke_diagnostics::Source::new(&file.shown, &file.text);
     at(&source, place(&source, 1, 1), "policy-example", message)
 }
 

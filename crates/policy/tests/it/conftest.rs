@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
-use stoke_policy::{Facts, Known, Outcome, PolicyFile, PolicySet, Settings, Severity, Subject};
+use stoke_policy::{Effect, Facts, Known, Outcome, PolicyFile, PolicySet, Settings, Subject};
 
 fn load(files: &[(&str, &str)]) -> Result<PolicySet, String> {
     let files: Vec<PolicyFile> = files.iter().map(|(path, text)| PolicyFile::new(path, text)).collect();
@@ -29,7 +29,7 @@ fn said(outcome: &Outcome) -> Vec<String> {
     told.map(|violation| {
         format!(
             "{} {}.{}: {}",
-            violation.severity, violation.policy, violation.rule, violation.message
+            violation.effect, violation.policy, violation.rule, violation.message
         )
     })
     .collect()
@@ -242,7 +242,7 @@ fn a_fix_is_told() {
         "package a\nlimit_of(x) := x\ny := limit_off(1)\n",
     )])
     .unwrap_err();
-    assert_eq!(problems[0].suggestion.as_deref(), Some("did you mean `limit_of`?"));
+    assert_eq!(problems[0].fix_text(), "did you mean `limit_of`?");
     assert!(problems[0].to_string().contains("y := limit_off(1)"));
 }
 
@@ -257,10 +257,10 @@ fn a_rule_that_takes_too_long_is_stopped() {
     let outcome = judge(&set, &json!({}));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(
-        (outcome.problems[0].code, outcome.problems[0].line),
+        (&*outcome.problems[0].code, outcome.problems[0].line),
         ("rego-evaluation", 2)
     );
-    assert_eq!(outcome.violations[0].severity, Severity::Warn);
+    assert_eq!(outcome.violations[0].effect, Effect::Warn);
     assert!(!outcome.allowed());
 }
 
@@ -314,7 +314,7 @@ fn queries_are_answered() {
     assert_eq!(ask("data.a.missing").unwrap(), []);
     let problem = ask("data.a.limit ==").unwrap_err();
     assert_eq!(
-        (problem.code, problem.file.as_str()),
+        (&*problem.code, problem.file.as_str()),
         ("rego-evaluation", "<query.rego>")
     );
 }

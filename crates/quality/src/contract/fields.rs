@@ -1,13 +1,16 @@
 //! Typed fields of a document; what is wrong with one becomes a complaint at its place.
 
-use stoke_model::manifest::{Complaint, Content, Entry, Node, Place, Severity, Source, join, join_index, nearest};
+use std::borrow::Cow;
+
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+use stoke_model::manifest::{Content, Entry, Node, join, join_index, nearest};
 
 use super::limit::Literal;
 
 /// Reads fields and gathers complaints.
 pub(super) struct Fields<'a> {
     pub(super) source: &'a Source,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
 }
 
 impl<'a> Fields<'a> {
@@ -18,7 +21,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn into_complaints(mut self) -> Vec<Complaint> {
+    pub(super) fn into_complaints(mut self) -> Vec<Diagnostic> {
         self.complaints
             .sort_by_key(|complaint| (complaint.line, complaint.column));
         self.complaints
@@ -31,20 +34,42 @@ impl<'a> Fields<'a> {
     }
 
     /// Complains; the fix may be empty.
-    pub(super) fn complain(&mut self, code: &'static str, place: Place, path: &str, message: String, fix: &str) {
+    pub(super) fn complain(
+        &mut self,
+        code: impl Into<Cow<'static, str>>,
+        place: Place,
+        path: &str,
+        message: String,
+        fix: &str,
+    ) {
         self.push(Severity::Error, code, place, path, message, fix);
     }
 
-    pub(super) fn warn(&mut self, code: &'static str, place: Place, path: &str, message: String, fix: &str) {
+    pub(super) fn warn(
+        &mut self,
+        code: impl Into<Cow<'static, str>>,
+        place: Place,
+        path: &str,
+        message: String,
+        fix: &str,
+    ) {
         self.push(Severity::Warning, code, place, path, message, fix);
     }
 
-    fn push(&mut self, severity: Severity, code: &'static str, place: Place, path: &str, message: String, fix: &str) {
-        let complaint = Complaint::new(severity, code, self.source, place, path, message);
+    fn push(
+        &mut self,
+        severity: Severity,
+        code: impl Into<Cow<'static, str>>,
+        place: Place,
+        path: &str,
+        message: String,
+        fix: &str,
+    ) {
+        let complaint = Diagnostic::at(severity, code, self.source, place, path, message);
         self.complaints.push(if fix.is_empty() {
             complaint
         } else {
-            complaint.with_suggestion(fix)
+            complaint.with_fix(fix)
         });
     }
 

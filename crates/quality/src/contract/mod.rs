@@ -22,7 +22,8 @@ pub mod waiver;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use stoke_model::manifest::{self, Complaint, Place, Severity as Level, Source, has_errors};
+use stoke_diagnostics::{Diagnostic, Place, Severity as Level, Source, has_errors};
+use stoke_model::manifest;
 
 use crate::distribution::Method;
 pub use condition::{Condition, Operator};
@@ -494,13 +495,13 @@ pub enum Season {
 /// The contract is none when a complaint is an error.
 ///
 /// ```
-/// use stoke_model::manifest::Source;
+/// use stoke_diagnostics::Source;
 /// let text = "name: orders\ncolumns:\n  id: {type: bigint, required: true, unique: true}\n";
 /// let (contract, complaints) = stoke_quality::contract::read(&Source::new("orders.yaml", text), None);
 /// assert!(complaints.is_empty());
 /// assert_eq!(contract.unwrap().checks.len(), 4);
 /// ```
-pub fn read(source: &Source, object: Option<&str>) -> (Option<Contract>, Vec<Complaint>) {
+pub fn read(source: &Source, object: Option<&str>) -> (Option<Contract>, Vec<Diagnostic>) {
     let (documents, mut complaints) = manifest::read(source);
     if has_errors(&complaints) {
         return (None, complaints);
@@ -510,7 +511,7 @@ pub fn read(source: &Source, object: Option<&str>) -> (Option<Contract>, Vec<Com
         let place = documents
             .get(1)
             .map_or_else(|| source.place_at(0), |second| second.place);
-        complaints.push(Complaint::new(
+        complaints.push(Diagnostic::at(
             Level::Error,
             "not-one-contract",
             source,

@@ -24,8 +24,9 @@
 //! A column that is named must exist. `mostly` is the least share of non-null values that must be as said; it does not soften `required`, `unique` and
 //! `references`. Combinations under `unique` leave out rows with a null, as SQL does.
 
+use stoke_diagnostics::Place;
 use stoke_model::duration::parse_go;
-use stoke_model::manifest::{Content, Node, Place, join};
+use stoke_model::manifest::{Content, Node, join};
 
 use super::fields::Fields;
 use super::values::{empty_range, known_zone, pattern, whole_limit};

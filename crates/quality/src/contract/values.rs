@@ -1,6 +1,6 @@
 //! What all formats of contracts take as limits, patterns, ranges and zones.
 
-use stoke_model::manifest::Place;
+use stoke_diagnostics::Place;
 
 use super::fields::Fields;
 use super::{Kind, Limit, Literal, MatchRule, Pattern, Range};

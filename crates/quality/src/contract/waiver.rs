@@ -4,7 +4,8 @@
 //! `until` is the last on which it works. They stand under `waivers` of a short contract, or in a file of their own beside a contract of any format.
 
 use jiff::civil::Date;
-use stoke_model::manifest::{self, Complaint, Node, Source, has_errors};
+use stoke_diagnostics::{Diagnostic, Source, has_errors};
+use stoke_model::manifest::{self, Node};
 
 use super::At;
 use super::fields::Fields;
@@ -25,7 +26,7 @@ pub struct Waiver {
 }
 
 /// Reads a file with a list `waivers`.
-pub fn read(source: &Source) -> (Vec<Waiver>, Vec<Complaint>) {
+pub fn read(source: &Source) -> (Vec<Waiver>, Vec<Diagnostic>) {
     let (documents, complaints) = manifest::read(source);
     if has_errors(&complaints) {
         return (Vec::new(), complaints);

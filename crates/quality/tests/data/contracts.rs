@@ -2,7 +2,7 @@
 
 use arrow_array::{Int64Array, StringArray};
 use serde_json::json;
-use stoke_model::manifest::{Complaint, Source};
+use stoke_diagnostics::{Diagnostic, Source};
 use stoke_quality::{Options, Storage, Verdict, contract, lineage};
 
 use crate::support::{check, column, options, parquet, read, run};
@@ -13,7 +13,7 @@ fn wrong(text: &str) -> Vec<(&'static str, usize, usize)> {
     assert!(contract.is_none(), "{text}");
     complaints
         .iter()
-        .map(|complaint: &Complaint| (complaint.code, complaint.line, complaint.column))
+        .map(|complaint: &Diagnostic| (&*complaint.code.to_string().leak(), complaint.line, complaint.column))
         .collect()
 }
 

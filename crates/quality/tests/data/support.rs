@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 use stoke_quality::report::CheckResult;
 use stoke_quality::{Contract, Options, Report, Storage, contract};
 

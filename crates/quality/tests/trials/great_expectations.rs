@@ -12,7 +12,7 @@ use std::process::Command;
 use libtest_mimic::{Failed, Trial};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use stoke_model::manifest::{Source, has_errors};
+use stoke_diagnostics::{Source, has_errors};
 use stoke_quality::{Options, Storage, Verdict, contract};
 use stoke_testkit::{Tier, python, trial};
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use libtest_mimic::{Failed, Trial};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use stoke_model::manifest::Source;
+use stoke_diagnostics::Source;
 use stoke_quality::{Options, Storage, Verdict, contract};
 use stoke_runtime::Runtimes;
 use stoke_testkit::{Tier, trial};

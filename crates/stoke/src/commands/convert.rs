@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use stoke_convert::{Converted, Options};
+use stoke_diagnostics::Source;
 use stoke_laptop::machine::Machine;
-use stoke_model::manifest::Source;
 use stoke_submit::SparkVersion;
 
 use crate::cli::Context;

@@ -1,16 +1,19 @@
-//! `stoke explain`: what a manifest field or a Spark configuration key means.
+//! `stoke explain`: what a manifest field, a Spark configuration key or a code means.
 
 use serde_json::{Value, json};
 use stoke_model::conf::{Catalogue, Default, Known};
 
+use stoke_gate::Gate;
+
 use crate::cli::Context;
+use crate::codes;
 use crate::failure::{Failure, Outcome};
-use crate::terminal::{Format, bold};
+use crate::terminal::{Format, bold, dim};
 
 /// Arguments of `stoke explain`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A Spark key (`spark.executor.memory`) or a field of a manifest (`spec.driver.cores`, `ScheduledSparkApplication.spec.schedule`)
+    /// A Spark key (`spark.executor.memory`), a field of a manifest (`spec.driver.cores`, `ScheduledSparkApplication.spec.schedule`) or a code (`unknown-field`, `stoke::storage::open`)
     key: String,
     /// Whose configuration keys [default: the newest Spark known]
     #[arg(long, value_name = "VERSION")]
@@ -21,9 +24,43 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.key.starts_with("spark.") {
         conf_key(arguments, context)
+    } else if is_code(&arguments.key) {
+        code(&arguments.key, context)
     } else {
         field(&arguments.key, context)
     }
+}
+
+/// No field of a manifest has a dash or a colon in its name.
+fn is_code(key: &str) -> bool {
+    codes::registry().find(key).is_some() || (key.contains(['-', ':']) && !key.contains('.'))
+}
+
+/// What a code means.
+pub fn code(code: &str, context: &mut Context) -> Outcome<u8> {
+    let registry = codes::registry();
+    let Some(known) = registry.find(code) else {
+        let failure = Failure::input("stoke::explain::code", format!("no code `{code}`"));
+        let near = stoke_model::manifest::nearest(code, registry.all().map(|(_, known)| known.code));
+        return Err(match near {
+            Some(near) => failure.fix(format!("did you mean `{near}`?")),
+            None => failure.fix("every message has its code in brackets"),
+        });
+    };
+    let terminal = &mut context.terminal;
+    if terminal.format() == Format::Json {
+        terminal.json(known);
+        return Ok(0);
+    }
+    let area = Gate::named(known.area).map_or(known.area.to_owned(), |gate| format!("{gate}: {}", gate.about()));
+    terminal.out(format!("{}  {}", bold(known.code), dim(area)));
+    terminal.out(format!("  what  {}", known.what));
+    terminal.out(format!("  why   {}", known.why));
+    terminal.out(format!("  fix   {}", known.fix));
+    if let Some(more) = &known.more {
+        terminal.out(format!("  more  {more}"));
+    }
+    Ok(0)
 }
 
 fn conf_key(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {

@@ -76,7 +76,7 @@ fn run_tests(directory: &std::path::Path, context: &mut Context) -> Outcome<u8> 
 /// What an example that is an application becomes.
 fn derive(application: &serde_json::Value) -> Result<Option<Derived>, String> {
     let (documents, complaints) = manifest::check("example", &application.to_string());
-    if manifest::has_errors(&complaints) {
+    if stoke_diagnostics::has_errors(&complaints) {
         return Ok(None);
     }
     let document = documents.first().ok_or("it is empty")?;

@@ -9,12 +9,11 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use stoke_advisories::Ecosystem;
+use stoke_diagnostics::{Diagnostic, Place, Severity};
 use stoke_model::distribution::minor;
-use stoke_model::manifest::{Place, Severity};
 use zip::ZipArchive;
 
 use super::{Dependency, Found, fits, packages};
-use crate::finding::Finding;
 use crate::job::File;
 
 /// Classes of a jar whose format is read; a jar is made for one Java as a whole.
@@ -31,7 +30,8 @@ pub(super) fn read(file: &File, sparks: &[String], found: &mut Found) {
     let handle = match Handle::open(&file.path) {
         Ok(handle) => handle,
         Err(error) => {
-            let finding = Finding::cannot_tell("dependency-archive", &file.name, format!("it cannot be read: {error}"));
+            let finding =
+                Diagnostic::cannot_tell("dependency-archive", &file.name, format!("it cannot be read: {error}"));
             found
                 .findings
                 .push(finding.with_fix("let it be read, or take it out of the job"));
@@ -60,7 +60,7 @@ fn say(
     message: String,
     fix: impl Into<String>,
 ) {
-    let finding = Finding::of_file(severity, code, &file.name, message);
+    let finding = Diagnostic::of_file(severity, code, &file.name, message);
     found.findings.push(finding.with_fix(fix));
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use regex::Regex;
 use roxmltree::Node;
 use stoke_advisories::Ecosystem;
-use stoke_model::manifest::{Place, Severity};
+use stoke_diagnostics::{Place, Severity};
 
 use super::{Dependency, Found, locks, packages};
 use crate::job::File;

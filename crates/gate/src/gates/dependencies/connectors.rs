@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use stoke_model::distribution::{self, minor};
-use stoke_model::manifest::{Content, Document, Node, Place, Severity, Source, join};
+use stoke_model::manifest::{Content, Document, Node, join};
 
 use self::known::{CONNECTORS, Connector};
 use super::Found;
 use super::packages::without_scala;
-use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 use crate::python;
 
@@ -100,7 +100,7 @@ pub(super) fn judge(job: &Job, found: &mut Found) {
                     minor(spark)
                 ),
             };
-            let finding = Finding::at(
+            let finding = Diagnostic::at(
                 severity,
                 "connector-missing",
                 &one.source,

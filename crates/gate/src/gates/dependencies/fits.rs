@@ -7,11 +7,10 @@ use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifiers};
 use stoke_advisories::Ecosystem;
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::distribution::minor;
-use stoke_model::manifest::Severity;
 
 use super::Dependency;
-use crate::finding::Finding;
 
 /// What a minor version of Spark asks of Python.
 struct Wants {
@@ -68,7 +67,7 @@ pub(super) fn pythons(sparks: &[String]) -> Vec<&'static str> {
 }
 
 /// What is wrong with a Python package beside its Spark.
-pub(super) fn judge(dependency: &Dependency) -> Option<Finding> {
+pub(super) fn judge(dependency: &Dependency) -> Option<Diagnostic> {
     let version = dependency.version.as_deref()?;
     if dependency.ecosystem != Ecosystem::PyPI {
         return None;

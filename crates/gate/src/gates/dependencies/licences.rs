@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spdx::{Expression, Licensee, ParseMode};
-use stoke_model::manifest::{self, Node, Place, Severity, Source, nearest};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
+use stoke_model::manifest::{self, Node, nearest};
 
 use super::Dependency;
-use crate::finding::Finding;
 use crate::job::Job;
 
 /// Name of the file in a job directory.
@@ -72,7 +72,12 @@ struct Policy {
 }
 
 /// Judges dependencies by the file that is given, or by the one in the job; without one nothing is said.
-pub(super) fn judge(dependencies: &[Dependency], job: &Job, given: Option<&Arc<Source>>, findings: &mut Vec<Finding>) {
+pub(super) fn judge(
+    dependencies: &[Dependency],
+    job: &Job,
+    given: Option<&Arc<Source>>,
+    findings: &mut Vec<Diagnostic>,
+) {
     let own = || {
         let is = |name: &str| name.rsplit('/').next() == Some(FILE);
         job.files.iter().find(|file| is(&file.name)).map(|file| &file.source)
@@ -103,7 +108,7 @@ pub(super) fn judge(dependencies: &[Dependency], job: &Job, given: Option<&Arc<S
 }
 
 impl Policy {
-    fn finding(&self, dependency: &Dependency, licence: Option<&str>) -> Option<Finding> {
+    fn finding(&self, dependency: &Dependency, licence: Option<&str>) -> Option<Diagnostic> {
         let name = &dependency.name;
         let unknown = |why: String| {
             let mut finding = dependency.say(Severity::Error, "dependency-licence-unknown", why);
@@ -143,14 +148,14 @@ fn expression(written: &str) -> Option<Expression> {
     named.map_or_else(|| lax(written.trim()), |(_, identifier)| lax(identifier))
 }
 
-fn read(source: &Arc<Source>) -> Result<Policy, Vec<Finding>> {
+fn read(source: &Arc<Source>) -> Result<Policy, Vec<Diagnostic>> {
     let (documents, complaints) = manifest::read(source);
-    if manifest::has_errors(&complaints) {
-        return Err(complaints.into_iter().map(Finding::from).collect());
+    if stoke_diagnostics::has_errors(&complaints) {
+        return Err(complaints.into_iter().collect());
     }
     let mut wrong = Vec::new();
     let mut say = |place: Place, path: &str, message: String, fix: String| {
-        wrong.push(Finding::at(Severity::Error, "bad-licences", source, place, path, message).with_fix(fix));
+        wrong.push(Diagnostic::at(Severity::Error, "bad-licences", source, place, path, message).with_fix(fix));
     };
     let mut policy = Policy::default();
     let entries = documents.first().map_or(&[][..], Node::entries);
@@ -200,7 +205,7 @@ fn read(source: &Arc<Source>) -> Result<Policy, Vec<Finding>> {
     if wrong.is_empty() && policy.allowed.is_empty() && policy.denied.is_empty() {
         let message = format!("{} allows nothing and denies nothing", source.name());
         wrong.push(
-            Finding::of_file(Severity::Error, "bad-licences", source.name(), message)
+            Diagnostic::of_file(Severity::Error, "bad-licences", source.name(), message)
                 .with_fix("write `allowed: [Apache-2.0, MIT]`, or `denied: […]`"),
         );
     }

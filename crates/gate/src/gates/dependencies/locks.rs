@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stoke_advisories::Ecosystem;
-use stoke_model::manifest::{Place, Severity};
+use stoke_diagnostics::{Place, Severity};
 use toml::Spanned;
 
 use super::marker::Marker;

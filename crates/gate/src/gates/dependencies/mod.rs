@@ -32,13 +32,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stoke_advisories::Ecosystem;
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use stoke_model::distribution::minor;
-use stoke_model::manifest::{Document, Node, Place, Severity, Source};
+use stoke_model::manifest::{Document, Node};
 use stoke_submit::argv::contents::local_path;
 
 use super::Looked;
 use crate::Settings;
-use crate::finding::Finding;
 use crate::job::{File, Job, Kind, of_bytes};
 
 pub use vulnerable::Advisories;
@@ -63,8 +63,8 @@ struct Dependency {
 
 impl Dependency {
     /// A finding where it is named.
-    fn say(&self, severity: Severity, code: &'static str, message: impl Into<String>) -> Finding {
-        Finding::at(severity, code, &self.source, self.place, &self.path, message)
+    fn say(&self, severity: Severity, code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::at(severity, code, &self.source, self.place, &self.path, message)
     }
 
     /// Name and version, as its ecosystem writes them.
@@ -88,7 +88,7 @@ struct Found {
     dependencies: Vec<Dependency>,
     /// Dependencies that are named, those without a version included.
     count: usize,
-    findings: Vec<Finding>,
+    findings: Vec<Diagnostic>,
 }
 
 impl Found {
@@ -100,7 +100,7 @@ impl Found {
         message: String,
         fix: impl Into<String>,
     ) {
-        let finding = Finding::at(severity, code, &file.source, place, "", message);
+        let finding = Diagnostic::at(severity, code, &file.source, place, "", message);
         self.findings.push(finding.with_fix(fix));
     }
 }

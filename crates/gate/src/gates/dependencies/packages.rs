@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stoke_advisories::Ecosystem;
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use stoke_model::distribution::{self, Distribution, minor};
-use stoke_model::manifest::{Document, Node, Place, Severity, Source, join, join_index};
+use stoke_model::manifest::{Document, Node, join, join_index};
 
 use super::{Dependency, Found};
-use crate::finding::Finding;
 
 /// Artifacts of Spark that every Spark image has.
 const SHIPPED: [&str; 9] = [
@@ -148,8 +148,8 @@ fn at(
     code: &'static str,
     message: String,
     fix: String,
-) -> Finding {
-    Finding::at(severity, code, source, place, path, message).with_fix(fix)
+) -> Diagnostic {
+    Diagnostic::at(severity, code, source, place, path, message).with_fix(fix)
 }
 
 /// The minor version of Spark in the name of an artifact: of `iceberg-spark-runtime-3.5`, `hudi-spark3.5-bundle`, `delta-spark_4.1`.

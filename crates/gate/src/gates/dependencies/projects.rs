@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde::Deserialize;
-use stoke_model::manifest::{self, Node, Place, Severity};
+use stoke_diagnostics::{Place, Severity};
+use stoke_model::manifest::{self, Node};
 use toml::Spanned;
 
 use super::requirement::{Pin, Requirement};

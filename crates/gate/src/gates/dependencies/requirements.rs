@@ -6,11 +6,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use stoke_advisories::Ecosystem;
-use stoke_model::manifest::{Place, Severity, Source};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 
 use super::requirement::{Pin, Requirement};
 use super::{Dependency, Found, fits};
-use crate::finding::Finding;
 use crate::job::{File, Job, Kind, MOST_BYTES};
 
 /// Reads a file and what it includes.
@@ -147,7 +146,7 @@ impl Reading<'_> {
     fn include(&mut self, path: &Path, name: &str, source: &Arc<Source>, place: Place) {
         if name.contains("://") {
             let message = format!("`{name}` is not read: what stands behind an address can be another thing tomorrow");
-            let finding = Finding::at(Severity::Warning, "dependency-unpinned", source, place, "", message);
+            let finding = Diagnostic::at(Severity::Warning, "dependency-unpinned", source, place, "", message);
             self.found
                 .findings
                 .push(finding.with_fix("keep the file beside this one"));
@@ -169,13 +168,13 @@ impl Reading<'_> {
         let there = path.parent().unwrap_or(Path::new("")).join(name);
         if there.exists() {
             let message = format!("`{name}` is not read: it is outside the job, not a regular file, or too large");
-            let finding = Finding::at(Severity::Error, "file-unread", source, place, "", message);
+            let finding = Diagnostic::at(Severity::Error, "file-unread", source, place, "", message);
             let fix = "keep the file in the repository of the job";
             self.found.findings.push(finding.unknown().with_fix(fix));
             return;
         }
         let message = format!("there is no file `{name}`: the installation fails");
-        let finding = Finding::at(Severity::Error, "dependency-absent", source, place, "", message);
+        let finding = Diagnostic::at(Severity::Error, "dependency-absent", source, place, "", message);
         self.found
             .findings
             .push(finding.with_fix("name a file beside this one, or remove the line"));
@@ -184,7 +183,7 @@ impl Reading<'_> {
     fn requirement(&mut self, text: &str, hashed: bool, source: &Arc<Source>, place: Place) {
         self.found.count += 1;
         let mut say = |severity, code: &'static str, message: String, fix: String| {
-            let finding = Finding::at(severity, code, source, place, "", message);
+            let finding = Diagnostic::at(severity, code, source, place, "", message);
             self.found.findings.push(finding.with_fix(fix));
         };
         let requirement = match Requirement::from_str(text) {

@@ -7,12 +7,11 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use stoke_advisories::Ecosystem;
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::distribution::minor;
-use stoke_model::manifest::Severity;
 
 use super::{Dependency, packages};
 use crate::Settings;
-use crate::finding::Finding;
 
 /// Releases and, for each `group:artifact`, the versions they ship.
 struct Table {
@@ -91,7 +90,7 @@ fn jars(home: &Path) -> Option<Vec<String>> {
 }
 
 /// Says what of a job's dependencies its Spark ships.
-pub(super) fn judge(dependency: &Dependency, settings: &Settings) -> Option<Finding> {
+pub(super) fn judge(dependency: &Dependency, settings: &Settings) -> Option<Diagnostic> {
     let version = dependency.version.as_deref()?;
     let (group, artifact) = dependency.name.split_once(':')?;
     if dependency.ecosystem != Ecosystem::Maven {

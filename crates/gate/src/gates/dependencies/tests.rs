@@ -1,5 +1,7 @@
 //! What the gate says of requirements and packages.
 
+use stoke_diagnostics::Diagnostic;
+
 use super::super::found;
 use super::*;
 
@@ -397,7 +399,7 @@ fn without_what_it_needs_the_gate_cannot_tell() {
             ..Settings::default()
         };
         let looked = look(&job, &settings);
-        let one = |finding: &Finding| format!("{} {:?} {}", finding.code, finding.severity, finding.cannot_tell);
+        let one = |finding: &Diagnostic| format!("{} {:?} {}", finding.code, finding.severity, finding.cannot_tell);
         (looked.findings.iter().map(one).collect::<Vec<_>>(), looked.what)
     };
     let (soon, late) = (jiff::civil::date(2026, 9, 20), jiff::civil::date(2026, 11, 22));

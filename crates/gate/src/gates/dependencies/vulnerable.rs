@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stoke_advisories::{Database, Ecosystem, Known, Level};
-use stoke_model::manifest::Severity;
+use stoke_diagnostics::{Diagnostic, Severity};
 
 use super::Dependency;
 use crate::Settings;
-use crate::finding::Finding;
 
 /// Where known vulnerabilities are looked up.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +29,7 @@ const OLD_DAYS: i64 = 30;
 const UPDATE: &str = "`stoke advisories update` fetches it; `--from FILE` takes it from a file, `stoke check --advisories none` does without";
 
 /// Looks dependencies up; returns what was done, for the report.
-pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings: &mut Vec<Finding>) -> String {
+pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings: &mut Vec<Diagnostic>) -> String {
     let named: Vec<(&Dependency, &str)> = dependencies
         .iter()
         .filter_map(|dependency| Some((dependency, dependency.version.as_deref()?)))
@@ -46,7 +45,7 @@ pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings
         Advisories::NotAsked => return "; known vulnerabilities were not looked up".to_owned(),
         Advisories::Missing(why) => {
             let message = format!("{} not looked up for known vulnerabilities: {why}", count(named.len()));
-            findings.push(Finding::cannot_tell("dependency-no-advisories", "", message).with_fix(UPDATE));
+            findings.push(Diagnostic::cannot_tell("dependency-no-advisories", "", message).with_fix(UPDATE));
             return "; known vulnerabilities were not looked up".to_owned();
         }
         Advisories::Database(database) => database,
@@ -61,7 +60,7 @@ pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings
             count(of_it.count()),
             ecosystem.name()
         );
-        findings.push(Finding::cannot_tell("dependency-no-advisories", "", message).with_fix(UPDATE));
+        findings.push(Diagnostic::cannot_tell("dependency-no-advisories", "", message).with_fix(UPDATE));
     }
     let newest = database.about().ecosystems.values().map(|covered| covered.newest).max();
     let newest = newest.map(|newest| newest.to_zoned(jiff::tz::TimeZone::UTC).date());
@@ -71,7 +70,7 @@ pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings
     {
         let message =
             format!("the newest advisory of the database is of {newest}; what was published since is not known");
-        let finding = Finding::of_file(Severity::Warning, "dependency-advisories-stale", "", message);
+        let finding = Diagnostic::of_file(Severity::Warning, "dependency-advisories-stale", "", message);
         findings.push(finding.with_fix("`stoke advisories update`"));
     }
     for (dependency, version) in named {
@@ -82,7 +81,7 @@ pub(super) fn look_up(dependencies: &[Dependency], settings: &Settings, findings
     newest.map_or(String::new(), |newest| format!("; advisories up to {newest}"))
 }
 
-fn one(dependency: &Dependency, version: &str, database: &Database, findings: &mut Vec<Finding>) {
+fn one(dependency: &Dependency, version: &str, database: &Database, findings: &mut Vec<Diagnostic>) {
     let undecided = |why: &str| {
         let mut finding = dependency.say(
             Severity::Error,
@@ -108,7 +107,7 @@ fn one(dependency: &Dependency, version: &str, database: &Database, findings: &m
     }
 }
 
-fn of(dependency: &Dependency, known: &Known) -> Finding {
+fn of(dependency: &Dependency, known: &Known) -> Diagnostic {
     let severity = match known.severity.level {
         Level::Low | Level::Medium => Severity::Warning,
         Level::High | Level::Critical | Level::Unknown => Severity::Error,

@@ -8,15 +8,15 @@ mod names;
 
 use std::collections::BTreeSet;
 
+use stoke_diagnostics::{Diagnostic, Place, Severity};
 use stoke_model::cron::Schedule;
 use stoke_model::distribution;
 use stoke_model::kubernetes::{self, Release, fields};
-use stoke_model::manifest::{Document, Node, Place, Severity, join, join_index, nearest};
+use stoke_model::manifest::{Document, Node, join, join_index, nearest};
 use stoke_model::schema;
 
 use names::{image, port_name};
 
-use crate::finding::Finding;
 use crate::gates::pods::template;
 
 /// Parts of our kinds that are of Kubernetes' types: field of the spec or of a role, and the type; `[]` for a list of them.
@@ -46,7 +46,7 @@ const ROLES: [&str; 3] = ["driver", "executor", "server"];
 const SERVICE_TYPES: [&str; 4] = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"];
 
 /// What is wrong with the pods that a document has or makes.
-pub(super) fn look(document: &Document, release: Release) -> Vec<Finding> {
+pub(super) fn look(document: &Document, release: Release) -> Vec<Diagnostic> {
     let mut rules = Rules {
         document,
         found: Vec::new(),
@@ -88,7 +88,7 @@ fn join_path(path: &str, key: &str) -> String {
 
 struct Rules<'a> {
     document: &'a Document,
-    found: Vec<Finding>,
+    found: Vec<Diagnostic>,
 }
 
 impl<'a> Rules<'a> {
@@ -101,7 +101,7 @@ impl<'a> Rules<'a> {
         {
             return;
         }
-        let finding = Finding::at(Severity::Error, code, &self.document.source, place, path, message);
+        let finding = Diagnostic::at(Severity::Error, code, &self.document.source, place, path, message);
         self.found.push(finding.with_fix(fix));
     }
 
@@ -144,7 +144,7 @@ impl<'a> Rules<'a> {
                 let all = schema::lint(&document.source, template, &schema).into_iter();
                 for mut complaint in all.filter(|complaint| complaint.code != "missing-field") {
                     complaint.path = rooted(&path, &complaint.path);
-                    self.found.push(Finding::from(complaint));
+                    self.found.push(Diagnostic::from(complaint));
                 }
             }
             if let Some(pod) = template.get("spec") {
@@ -208,7 +208,7 @@ impl<'a> Rules<'a> {
             let all = schema::lint(&self.document.source, item, &schema).into_iter();
             for mut complaint in all.filter(|complaint| complaint.code == "bad-value") {
                 complaint.path = rooted(&path, &complaint.path);
-                self.found.push(Finding::from(complaint));
+                self.found.push(Diagnostic::from(complaint));
             }
         }
     }
@@ -398,7 +398,7 @@ impl<'a> Rules<'a> {
             let message = format!(
                 "the image has Spark {of_tag}, and `sparkVersion` says {version}: what is checked is not what runs"
             );
-            let finding = Finding::at(
+            let finding = Diagnostic::at(
                 Severity::Warning,
                 "image-version",
                 &self.document.source,

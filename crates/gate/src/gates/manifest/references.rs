@@ -12,12 +12,12 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use stoke_diagnostics::{Diagnostic, Place, Severity};
 use stoke_model::annotations::quality::FileOf;
 use stoke_model::kubernetes::{self, Release, Standing};
-use stoke_model::manifest::{Content, Document, Node, Place, Severity, is_slip, join, join_index, nearest};
+use stoke_model::manifest::{Content, Document, Node, is_slip, join, join_index, nearest};
 
 use crate::Settings;
-use crate::finding::Finding;
 use crate::gates::contracts;
 use crate::gates::pods::template;
 use crate::job::{Job, Kind, kustomize};
@@ -59,7 +59,7 @@ struct Defined<'a> {
 }
 
 /// What is named and missing.
-pub(super) fn look(job: &Job, settings: &Settings) -> Vec<Finding> {
+pub(super) fn look(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
     let kustomizations = kustomize::all(&job.files);
     let known = Known::of(job, settings, &kustomizations);
     let mut found = Vec::new();
@@ -183,11 +183,11 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn judge(&self, document: &Document, used: &Use<'_>, found: &mut Vec<Finding>) {
+    fn judge(&self, document: &Document, used: &Use<'_>, found: &mut Vec<Diagnostic>) {
         let (kind, name) = (used.kind, used.name);
         let namespace = used.namespace.or(document.namespace.as_deref());
         let placed = |severity, code, place, path: &str, message: String| {
-            Finding::at(severity, code, &document.source, place, path, message)
+            Diagnostic::at(severity, code, &document.source, place, path, message)
         };
         let own: Vec<&Defined<'_>> = self
             .defined

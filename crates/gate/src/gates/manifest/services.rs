@@ -1,14 +1,14 @@
 //! Ports that a Service names, in the pods of the job that it selects.
 
-use stoke_model::manifest::{Document, Node, Severity, join, join_index, nearest};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::manifest::{Document, Node, join, join_index, nearest};
 
 use crate::Settings;
-use crate::finding::Finding;
 use crate::gates::pods::template;
 use crate::job::Job;
 
 /// Named ports of services that no pod has which they select, where the job has such pods.
-pub(super) fn look(job: &Job, settings: &Settings) -> Vec<Finding> {
+pub(super) fn look(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
     let services = job
         .documents()
         .filter(|document| document.kind == "Service" && document.api_version == "v1");
@@ -17,7 +17,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Vec<Finding> {
         .collect()
 }
 
-fn of_service(service: &Document, job: &Job, settings: &Settings) -> Vec<Finding> {
+fn of_service(service: &Document, job: &Job, settings: &Settings) -> Vec<Diagnostic> {
     let wanted = service.node.lookup("spec.selector").map_or(&[][..], Node::entries);
     let named = service
         .node
@@ -82,7 +82,7 @@ fn of_service(service: &Document, job: &Job, settings: &Settings) -> Vec<Finding
                 None if ports.is_empty() => "write the number of the port, or name the container's port".to_owned(),
                 None => format!("write one of {}", ports.join(", ")),
             };
-            Finding::at(
+            Diagnostic::at(
                 Severity::Error,
                 "unknown-port",
                 &service.source,

@@ -13,7 +13,7 @@ mod weak;
 use std::ops::Range;
 use std::sync::Arc;
 
-use stoke_model::manifest::{Place, Severity, Source};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use stoke_sql::{Entry, Grammar, Parsed, Set};
 
 use self::habits::{Partitions, Statement};
@@ -22,7 +22,6 @@ use self::schema::Schema;
 use super::Looked;
 use crate::Settings;
 use crate::cores::in_order;
-use crate::finding::Finding;
 use crate::job::{File, Job, Kind};
 use crate::python;
 
@@ -81,7 +80,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
         let fix = format!(
             "`stoke runtime install {version}` fetches that Spark; until then only what no Spark takes is found"
         );
-        findings.push(Finding::cannot_tell("sql-no-grammar", "", message).with_fix(fix));
+        findings.push(Diagnostic::cannot_tell("sql-no-grammar", "", message).with_fix(fix));
     }
     let mut read = Vec::new();
     for text in &texts {
@@ -257,14 +256,14 @@ impl Look<'_> {
 }
 
 impl Judged {
-    fn findings(self, text: &Text) -> impl Iterator<Item = Finding> {
+    fn findings(self, text: &Text) -> impl Iterator<Item = Diagnostic> {
         let unknown = self.unknown.into_iter().map(|unknown| {
             let severity = match unknown.code {
                 "sql-unknown-table" => Severity::Warning,
                 _ => Severity::Error,
             };
             let mut finding = text.finding(severity, unknown.code, unknown.at, unknown.message);
-            finding.fix = unknown.fix;
+            finding.fix = unknown.fix.map(Into::into);
             finding
         });
         let habits = self.habits.into_iter().map(|habit| {
@@ -420,7 +419,7 @@ impl Text {
         Some((first.from, self.characters[first.from..last.to].iter().collect()))
     }
 
-    fn finding(&self, severity: Severity, code: &'static str, character: usize, message: String) -> Finding {
+    fn finding(&self, severity: Severity, code: &'static str, character: usize, message: String) -> Diagnostic {
         let offset = if self.offsets.is_empty() {
             self.characters.iter().take(character).map(|c| c.len_utf8()).sum()
         } else {
@@ -433,16 +432,16 @@ impl Text {
             .find(|c: char| !(c.is_alphanumeric() || c == '_'))
             .unwrap_or(rest.len());
         place.end = place.start + word.max(rest.chars().next().map_or(0, char::len_utf8));
-        Finding::at(severity, code, &self.source, place, "", message)
+        Diagnostic::at(severity, code, &self.source, place, "", message)
     }
 }
 
-fn of_file(file: &File, findings: &mut Vec<Finding>) -> Option<Text> {
+fn of_file(file: &File, findings: &mut Vec<Diagnostic>) -> Option<Text> {
     let text = file.source.text();
     if text.contains("{{") || text.contains("{%") {
         let message = "this is a template; what it becomes is not known before it is rendered";
         let fix = "check what is rendered (for dbt: the files under target/compiled)";
-        findings.push(Finding::cannot_tell("sql-template", &file.name, message).with_fix(fix));
+        findings.push(Diagnostic::cannot_tell("sql-template", &file.name, message).with_fix(fix));
         return None;
     }
     Some(Text {
@@ -455,7 +454,7 @@ fn of_file(file: &File, findings: &mut Vec<Finding>) -> Option<Text> {
     })
 }
 
-fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
+fn of_python(file: &File, findings: &mut Vec<Diagnostic>) -> Vec<Text> {
     match python::sql_strings(file.source.text()) {
         Ok(found) => {
             let text = |found: python::SqlString| Text {
@@ -475,7 +474,7 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
         }
         Err(cause @ python::NoPython::TooMuch { at }) => {
             let place = file.source.place_at(at);
-            let finding = Finding::at(Severity::Error, "too-much", &file.source, place, "", cause.to_string());
+            let finding = Diagnostic::at(Severity::Error, "too-much", &file.source, place, "", cause.to_string());
             findings.push(finding.unknown().with_fix("keep SQL of that size in files of its own"));
             Vec::new()
         }
@@ -483,7 +482,7 @@ fn of_python(file: &File, findings: &mut Vec<Finding>) -> Vec<Text> {
             let place = file.source.place_at(at);
             let message = "this is not valid Python from here on; SQL in it cannot be determined";
             findings.push(
-                Finding::at(Severity::Error, "python-syntax", &file.source, place, "", message)
+                Diagnostic::at(Severity::Error, "python-syntax", &file.source, place, "", message)
                     .with_fix("`python3 -m py_compile FILE` shows Python's error"),
             );
             Vec::new()
@@ -526,7 +525,7 @@ mod tests {
 
     #[test]
     fn without_a_spark_it_cannot_tell_and_says_so() {
-        let missing = said("sql-no-grammar", "the job", true);
+        let missing = said("sql-no-grammar", "", true);
         assert_eq!(codes(&[("a.sql", "SELECT 1;")]), std::slice::from_ref(&missing));
         assert_eq!(
             codes(&[("a.sql", "SELECT 'a;")]),

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use stoke_model::manifest::{self, Node as Yaml, Source};
+use stoke_diagnostics::Source;
+use stoke_model::manifest::{self, Node as Yaml};
 use stoke_sql::{Node, Parsed};
 
 use super::scan::{Kind, Token};
@@ -173,7 +174,7 @@ pub fn of_contract(source: &Source, schema: &mut Schema) {
         return;
     }
     let (documents, complaints) = manifest::read(source);
-    if manifest::has_errors(&complaints) {
+    if stoke_diagnostics::has_errors(&complaints) {
         return;
     }
     let text = |node: &Yaml, key: &str| node.get(key).and_then(Yaml::as_str).map(str::to_owned);

@@ -2,12 +2,12 @@
 
 mod junit;
 
-use stoke_model::manifest::{Place, Severity};
+use stoke_diagnostics::{Diagnostic, Place, Severity};
 
 use self::junit::{Case, Outcome};
 use super::Looked;
 use crate::Settings;
-use crate::finding::{Finding, Gate};
+use crate::finding::Gate;
 use crate::job::{File, Job};
 use crate::runs::tests::{End, Ran, suites};
 
@@ -39,7 +39,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
 }
 
 /// The tests of a run, and what is to be said of it.
-fn judge(job: &Job, ran: &Ran) -> (Vec<Case>, Vec<Finding>) {
+fn judge(job: &Job, ran: &Ran) -> (Vec<Case>, Vec<Diagnostic>) {
     let tool = ran.suite.tool.name();
     let directory = match ran.suite.directory.display().to_string() {
         here if here.is_empty() || here == "." => String::new(),
@@ -49,7 +49,7 @@ fn judge(job: &Job, ran: &Ran) -> (Vec<Case>, Vec<Finding>) {
         .spark
         .as_ref()
         .map_or(String::new(), |version| format!(" with Spark {version}"));
-    let unknown = |code, message: String, fix: &str| vec![Finding::cannot_tell(code, "", message).with_fix(fix)];
+    let unknown = |code, message: String, fix: &str| vec![Diagnostic::cannot_tell(code, "", message).with_fix(fix)];
     let (code, reports, output) = match &ran.end {
         End::Ended { code, reports, output } => (*code, reports, output),
         End::NotRun { why, fix } => {
@@ -71,7 +71,7 @@ fn judge(job: &Job, ran: &Ran) -> (Vec<Case>, Vec<Finding>) {
         }
     }
     let failing = |case: &&Case| matches!(case.outcome, Outcome::Failed | Outcome::Broken);
-    let findings: Vec<Finding> = cases
+    let findings: Vec<Diagnostic> = cases
         .iter()
         .filter(failing)
         .map(|case| of_case(job, ran, case, &with))
@@ -118,7 +118,7 @@ fn tail(output: &str) -> String {
     lines[lines.len().saturating_sub(SHOWN)..].join(" | ")
 }
 
-fn of_case(job: &Job, ran: &Ran, case: &Case, with: &str) -> Finding {
+fn of_case(job: &Job, ran: &Ran, case: &Case, with: &str) -> Diagnostic {
     let code = match case.outcome {
         Outcome::Broken => "test-broken",
         _ => "test-failed",
@@ -139,14 +139,14 @@ fn of_case(job: &Job, ran: &Ran, case: &Case, with: &str) -> Finding {
     let message = format!("test `{name}` fails{with}: {said}");
     let fix = "run it by hand for the whole of what it prints";
     match place(job, ran, case) {
-        Some((file, place)) => Finding::at(Severity::Error, code, &file.source, place, "", message),
+        Some((file, place)) => Diagnostic::at(Severity::Error, code, &file.source, place, "", message),
         None => {
             let file = if case.file.is_empty() {
                 String::new()
             } else {
                 ran.suite.directory.join(&case.file).display().to_string()
             };
-            Finding::of_file(Severity::Error, code, file.strip_prefix("./").unwrap_or(&file), message)
+            Diagnostic::of_file(Severity::Error, code, file.strip_prefix("./").unwrap_or(&file), message)
         }
     }
     .with_fix(fix)
@@ -356,7 +356,7 @@ mod cases {
             let expected: Vec<_> = [code]
                 .into_iter()
                 .filter(|code| !code.is_empty())
-                .map(|code| (code.to_owned(), "the job".to_owned(), true))
+                .map(|code| (code.to_owned(), String::new(), true))
                 .collect();
             assert_eq!(said(ran(Tool::Maven, end)), expected, "{shown}");
         }

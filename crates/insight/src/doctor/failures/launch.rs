@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use serde_json::json;
-use stoke_model::conf::{Catalogue, On, Severity, Suggestion};
+use stoke_diagnostics::Severity;
+use stoke_model::conf::{Catalogue, On, Suggestion};
 
 use super::class::{Class, END, LOST, NONE_COME, THROWN, class, patch, words};
 use super::memory_settings::conf_patch;

@@ -1,4 +1,6 @@
-use crate::conf::{Catalogue, Default, Kind, Known, Severity};
+use stoke_diagnostics::Severity;
+
+use crate::conf::{Catalogue, Default, Kind, Known};
 
 fn versions() -> impl Iterator<Item = Catalogue> {
     Catalogue::known_versions().map(Catalogue::for_version)
@@ -60,7 +62,7 @@ fn no_key_with_its_own_default_is_complained_about() {
                 .collect();
             assert_eq!(
                 findings,
-                Vec::<&crate::conf::Finding>::new(),
+                Vec::<&crate::conf::Lint>::new(),
                 "Spark {}",
                 catalogue.minor()
             );

@@ -1,4 +1,5 @@
-use super::super::Severity;
+use stoke_diagnostics::Severity;
+
 use super::super::third_party::{ICEBERG_TYPES, lint, without_bucket};
 
 const TABLE: &str = include_str!("../../../data/third-party-conf.tsv");

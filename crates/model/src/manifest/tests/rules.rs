@@ -36,17 +36,17 @@ fn instead(old: &str, new: &str) -> String {
 }
 
 /// (code, what is written at the place, message and help) of each complaint.
-fn said(text: &str) -> Vec<(Severity, &'static str, String, String)> {
+fn said(text: &str) -> Vec<(Severity, String, String, String)> {
     check("app.yaml", text)
         .1
         .into_iter()
         .map(|complaint| {
-            let Excerpt { text, before, width } = &complaint.excerpt;
+            let stoke_diagnostics::Excerpt { text, before, width } = &complaint.excerpt;
             let at = text.chars().skip(*before).take(*width).collect();
-            let help = complaint.suggestion.as_deref().unwrap_or_default();
+            let help = complaint.fix_text();
             (
                 complaint.severity,
-                complaint.code,
+                complaint.code.to_string(),
                 at,
                 format!("{} | {help}", complaint.message),
             )
@@ -61,7 +61,7 @@ fn assert_said(text: &str, severity: Severity, code: &str, at: &str, words: &str
         panic!("expected one complaint, {code}, got {said:#?}\n{text}");
     };
     assert_eq!(
-        (*got_severity, *got_code, got_at.as_str()),
+        (*got_severity, got_code.as_str(), got_at.as_str()),
         (severity, code, at),
         "{got_words}\n{text}"
     );

@@ -195,7 +195,7 @@ fn columns(kwargs: &Node, path: &str, outer: Option<&str>, fields: &mut Fields<'
 #[cfg(test)]
 mod tests {
     use serde_json::{Map, Value, json};
-    use stoke_model::manifest::{Source, has_errors};
+    use stoke_diagnostics::{Source, has_errors};
 
     use super::names::{COMMON, KNOWN, REFUSED};
     use crate::contract;

@@ -62,7 +62,7 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use stoke_model::manifest::Source;
+    use stoke_diagnostics::Source;
 
     use crate::contract::{self, Kind};
 

@@ -9,7 +9,8 @@
 
 mod rules;
 
-use stoke_model::manifest::{Node, Place, join, nearest};
+use stoke_diagnostics::Place;
+use stoke_model::manifest::{Node, join, nearest};
 
 use super::fields::Fields;
 use super::values::{empty_range, known_zone, pattern};

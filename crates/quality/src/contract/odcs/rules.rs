@@ -1,6 +1,7 @@
 //! Quality rules of ODCS: library metrics, rules of other engines, references, service levels.
 
-use stoke_model::manifest::{Content, Node, Source, join, read as read_nodes};
+use stoke_diagnostics::Source;
+use stoke_model::manifest::{Content, Node, join, read as read_nodes};
 
 use super::super::values::pattern;
 use super::super::{Accept, At, Check, Kind, Severity, gx, operators};
@@ -230,7 +231,7 @@ impl Odcs<'_, '_> {
         }
         for complaint in complaints.into_iter().chain(inner.into_complaints()) {
             let message = format!("{} (line {} of the text)", complaint.message, complaint.line);
-            let fix = complaint.suggestion.unwrap_or_default();
+            let fix = complaint.fix_text().to_owned();
             self.fields
                 .complain(complaint.code, implementation.place, &path, message, &fix);
         }

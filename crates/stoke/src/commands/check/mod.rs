@@ -16,17 +16,19 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
 use stoke_advisories::Database;
+use stoke_diagnostics::Source;
+use stoke_diagnostics::render::Style;
 use stoke_gate::gates::Advisories;
 use stoke_gate::output::{self, Tone};
 use stoke_gate::runs::Runs;
 use stoke_gate::waivers::{self, Waivers};
-use stoke_gate::{Finding, Gate, Job, Report, Settings, codes, job};
+use stoke_gate::{Gate, Job, Report, Settings, job};
 use stoke_model::kubernetes::Release;
-use stoke_model::manifest::Source;
 use stoke_model::pod_security::{Level, Version, VersionError};
 use stoke_policy::PolicyFile;
 use stoke_runtime::Runtimes;
 
+use super::explain;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, bold, dim, green, red};
@@ -155,7 +157,7 @@ fn written(text: &str) -> Result<(Form, PathBuf), String> {
 /// Runs the command.
 pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if let Some(code) = &arguments.explain {
-        return explain(code, context);
+        return explain::code(code, context);
     }
     let mut job = read(&arguments.paths)?;
     chart::render(&mut job, &arguments.helm_values, std::ffi::OsStr::new("helm")).await;
@@ -187,7 +189,7 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     }
     for (form, file) in &arguments.report {
         let text = match form {
-            Form::Text => output::text(&report, &|_, text| text.to_owned()),
+            Form::Text => output::text(&report, Style::Plain, &|_, text| text.to_owned()),
             Form::Json => pretty(&serde_json::to_value(&report).unwrap_or_default()),
             Form::Sarif => pretty(&output::sarif(&report, env!("CARGO_PKG_VERSION"))),
             Form::Junit => output::junit(&report),
@@ -202,7 +204,9 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
             .terminal
             .json(&serde_json::to_value(&report).unwrap_or_default()),
         Format::Text => {
-            context.terminal.out(output::text(&report, &paint).trim_end());
+            context
+                .terminal
+                .out(output::text(&report, Style::Coloured, &paint).trim_end());
             context.terminal.note(summary(&report));
         }
     }
@@ -286,13 +290,10 @@ fn paint(tone: Tone, text: &str) -> String {
 
 /// The last line: what it means, and what to do next.
 fn summary(report: &Report) -> String {
-    let first = report
-        .gates
-        .iter()
-        .flat_map(|gate| &gate.findings)
-        .chain(&report.waivers)
-        .find(|finding| finding.fails());
-    let hint = first.map(|finding| format!("; `stoke check --explain {}` explains the first", finding.code));
+    let of_gates = report.findings().filter(|(_, finding)| finding.fails());
+    let of_gates = of_gates.map(|(_, finding)| &finding.diagnostic);
+    let first = of_gates.chain(&report.waivers).find(|found| found.is_error());
+    let hint = first.map(|found| format!("; `stoke check --explain {}` explains the first", found.code));
     let verdict = match report.exit_code() {
         0 => green("the job passes"),
         1 => red("the job does not pass"),
@@ -413,10 +414,10 @@ fn waivers_of(arguments: &Arguments, terminal: &mut Terminal) -> Outcome<Waivers
     let bytes = std::fs::read(&file).map_err(|error| {
         Failure::input("stoke::check::waivers", format!("{shown}: {error}")).fix("name a file of waivers")
     })?;
-    Waivers::read(&shown, &bytes).map_err(|wrong: Vec<Finding>| {
+    Waivers::read(&shown, &bytes).map_err(|wrong| {
         if terminal.format() == Format::Text {
             for finding in &wrong {
-                let fix = finding.fix.as_deref().unwrap_or_default();
+                let fix = finding.fix_text();
                 terminal.note(format!(
                     "{}: {}: {}; {fix}",
                     red(format!("error[{}]", finding.code)),
@@ -431,27 +432,4 @@ fn waivers_of(arguments: &Arguments, terminal: &mut Terminal) -> Outcome<Waivers
         )
         .fix("fix them; a waiver that is half understood would let something else pass")
     })
-}
-
-fn explain(code: &str, context: &mut Context) -> Outcome<u8> {
-    let Some(known) = codes::find(code) else {
-        let failure = Failure::input("stoke::check::code", format!("no code `{code}`"));
-        let near = stoke_model::manifest::nearest(code, codes::all().map(|known| known.code));
-        return Err(match near {
-            Some(near) => failure.fix(format!("did you mean `{near}`?")),
-            None => failure.fix("a finding has its code in brackets"),
-        });
-    };
-    match context.terminal.format() {
-        Format::Json => context.terminal.json(&known),
-        Format::Text => {
-            let gate =
-                Gate::named(known.gate).map_or(known.gate.to_owned(), |gate| format!("{gate}: {}", gate.about()));
-            context.terminal.out(format!("{}  {}", bold(known.code), dim(gate)));
-            context.terminal.out(format!("  what  {}", known.what));
-            context.terminal.out(format!("  why   {}", known.why));
-            context.terminal.out(format!("  fix   {}", known.fix));
-        }
-    }
-    Ok(0)
 }

@@ -5,7 +5,7 @@ mod sql;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stoke_model::manifest::{Complaint, Source, has_errors};
+use stoke_diagnostics::{Diagnostic, Source, has_errors};
 use stoke_quality::contract::{self, waiver};
 use stoke_quality::sql::Request;
 use stoke_quality::{Options, QualityError, Report, Storage};
@@ -135,13 +135,13 @@ fn source(file: &Path) -> Outcome<std::sync::Arc<Source>> {
     Ok(Source::new(&file.display().to_string(), &text))
 }
 
-fn tell(complaints: &[Complaint], terminal: &mut Terminal) {
+fn tell(complaints: &[Diagnostic], terminal: &mut Terminal) {
     for complaint in complaints {
         terminal.note(complaint.render());
     }
 }
 
-fn refused(file: &Path, complaints: &[Complaint]) -> Failure {
+fn refused(file: &Path, complaints: &[Diagnostic]) -> Failure {
     let first = complaints.iter().find(|complaint| complaint.is_error());
     let why = first.map_or_else(
         || "it cannot be read".to_owned(),

@@ -14,7 +14,7 @@ fn said(image: &str, spec: &str, file: (&str, &str)) -> Vec<(Severity, String, S
     judge(&job, &mut found);
     let findings = found.findings.into_iter();
     findings
-        .map(|one| (one.severity, one.file, one.fix.unwrap_or_default()))
+        .map(|one| (one.severity, one.file.clone(), one.fix_text().to_owned()))
         .collect()
 }
 

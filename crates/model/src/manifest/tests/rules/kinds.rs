@@ -103,7 +103,7 @@ spec:
   executor:
     instances: two
 ";
-    let rendered: Vec<String> = check("pi.yaml", text).1.iter().map(Complaint::render).collect();
+    let rendered: Vec<String> = check("pi.yaml", text).1.iter().map(Diagnostic::render).collect();
     insta::assert_snapshot!(rendered.join("\n\n"));
 }
 
@@ -140,7 +140,7 @@ fn the_examples_are_let_pass() {
             let complaints: Vec<String> = check(&path.to_string_lossy(), &text)
                 .1
                 .iter()
-                .map(Complaint::render)
+                .map(Diagnostic::render)
                 .collect();
             assert!(complaints.is_empty(), "{}", complaints.join("\n"));
             seen += 1;

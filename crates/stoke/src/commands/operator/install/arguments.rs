@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
-use stoke_model::manifest::{Complaint, has_errors};
+use stoke_diagnostics::{Diagnostic, has_errors};
 use stoke_operator::install::Options;
 
 use crate::failure::{Failure, Outcome};
@@ -132,7 +132,7 @@ impl Arguments {
     }
 }
 
-fn refused(complaints: &[Complaint], terminal: &mut Terminal) -> Failure {
+fn refused(complaints: &[Diagnostic], terminal: &mut Terminal) -> Failure {
     match terminal.format() {
         Format::Json => terminal.json(&serde_json::json!({ "complaints": complaints })),
         Format::Text => complaints

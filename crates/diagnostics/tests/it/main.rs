@@ -1,0 +1,4 @@
+//! What others may rely on.
+#![allow(clippy::unwrap_used)]
+
+mod schema;
