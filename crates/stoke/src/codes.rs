@@ -147,7 +147,7 @@ mod tests {
                     code.what, code.why, code.fix
                 );
                 if let Some(more) = &code.more {
-                    let _ = writeln!(text, "- More: [{more}]({})", more.trim_start_matches("docs/"));
+                    let _ = writeln!(text, "- More: [{more}]({})", more.trim_start_matches("docs/reference/"));
                 }
             }
         }
