@@ -43,15 +43,23 @@ async fn real_client() -> Client {
 async fn the_embedded_server_answers_as_the_record_of_the_real_one() {
     let kinds = generate::kinds();
     let recorded = record::read();
-    let (server, client, _home) = server::start().await;
-    let answers = send::all(&client, &kinds).await;
-    server.stop().await;
-    let found = compare::compare(&recorded, &answers);
-    if let Ok(path) = std::env::var("STOKE_VERDICTS_REPORT") {
-        std::fs::write(path, compare::report(&found)).unwrap();
+    let mut wrong = String::new();
+    // A controller may write an object between its creation and the cases about it: what differs once more, in a new server, differs.
+    for _ in 0..2 {
+        let (server, client, _home) = server::start().await;
+        let answers = send::all(&client, &kinds).await;
+        server.stop().await;
+        let found = compare::compare(&recorded, &answers);
+        if let Ok(path) = std::env::var("STOKE_VERDICTS_REPORT") {
+            std::fs::write(path, compare::report(&found)).unwrap();
+        }
+        println!("{} cases, {} differ", answers.len(), found.len());
+        wrong = differences::check(&differences::read(), &found);
+        if wrong.is_empty() {
+            return;
+        }
+        println!("{wrong}\n{}", compare::report(&found));
     }
-    println!("{} cases, {} differ", answers.len(), found.len());
-    let wrong = differences::check(&differences::read(), &found);
     assert!(wrong.is_empty(), "{wrong}");
 }
 
