@@ -102,9 +102,9 @@ def template(lines):
 
 def shifted(kind, number, copy):
     if kind == "stages":
-        return json.dumps([stage + STEPS["stage"] * copy for stage in number])
+        return json.dumps([stage + STEPS["stage"] * copy for stage in number], separators=(",", ":"))
     if kind == "accs":
-        return json.dumps([[acc + STEPS["acc"] * copy, value] for acc, value in number])
+        return json.dumps([[acc + STEPS["acc"] * copy, value] for acc, value in number], separators=(",", ":"))
     return str(number + STEPS[kind] * copy)
 
 

@@ -17,6 +17,25 @@
 //!
 //! It never listens beyond loopback, never answers without credentials (health and version excepted), and never stores a kind it cannot
 //! honour without saying so.
+//!
+//! An API server without a node, in memory:
+//!
+//! ```
+//! use k8s_openapi::api::core::v1::Namespace;
+//! use kube::Api;
+//! use stoke_cluster::{ApiConfig, ApiServer};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let home = tempfile::tempdir()?;
+//! let config = ApiConfig { home: home.path().to_owned(), in_memory: true };
+//! let server = ApiServer::start(&config).await?;
+//! let namespaces: Api<Namespace> = Api::all(server.client());
+//! assert!(namespaces.get_opt("default").await?.is_some());
+//! server.stop().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod api;
 mod apimachinery;

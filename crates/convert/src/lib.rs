@@ -10,6 +10,15 @@
 //! - [`job`]: Jobs and CronJobs
 //! - [`configuration`]: Spark's keys to fields, the same for all of them
 //! - [`target`], [`report`]: what becomes of it, and what is said about it
+//!
+//! ```
+//! let words = ["spark-submit", "--deploy-mode", "cluster", "--name", "nightly", "--conf", "spark.executor.instances=4",
+//!     "--conf", "spark.kubernetes.container.image=apache/spark:4.1.4", "local:///opt/app/nightly.py"];
+//! let words = words.map(str::to_owned);
+//! let converted = stoke_convert::command_line(&words, &stoke_submit::argv::MemoryFiles::default(), &stoke_convert::Options::default());
+//! assert!(!converted.is_partial(), "{:?}", converted.complaints);
+//! assert_eq!(converted.documents[0]["spec"]["executor"]["instances"], 4);
+//! ```
 
 mod apache;
 pub mod codes;

@@ -19,7 +19,7 @@ pub struct Code {
     pub why: Cow<'static, str>,
     /// How it is fixed.
     pub fix: Cow<'static, str>,
-    /// A page with more of it, beside the entry of `docs/codes.md`.
+    /// A page with more of it, beside the entry of `docs/reference/codes.md`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<String>,
 }

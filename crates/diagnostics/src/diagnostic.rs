@@ -353,5 +353,5 @@ pub fn page_of(code: &str) -> String {
         .chars()
         .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
         .collect();
-    format!("docs/codes.md#{}", anchor.to_lowercase())
+    format!("docs/reference/codes.md#{}", anchor.to_lowercase())
 }

@@ -1,9 +1,9 @@
 //! Room `diagnostics`: what is wrong, where, why, and how it is fixed; one type for every room and command.
 //!
 //! In: a [`Severity`], a code, a message, a [`Place`] in a [`Source`], a [`Fix`]. Out: a [`Diagnostic`], for people ([`render`]), as JSON (serde; the
-//! schema is `docs/diagnostic.schema.json`), as [`sarif`](sarif::sarif) or [`junit`](junit::junit).
+//! schema is `docs/reference/diagnostic.schema.json`), as [`sarif`](sarif::sarif) or [`junit`](junit::junit).
 //!
-//! Each room lists its codes in a [`codes::Table`]; together they are the [`codes::Registry`] behind `stoke explain CODE` and `docs/codes.md`.
+//! Each room lists its codes in a [`codes::Table`]; together they are the [`codes::Registry`] behind `stoke explain CODE` and `docs/reference/codes.md`.
 //!
 //! A verdict (pass, fail, cannot tell) is not a diagnostic. This room reads no files and prints nothing.
 //!

@@ -8,6 +8,19 @@
 //! order of Scala's maps, [`pieces`] what is too much for memory, [`serve`] the API over HTTP, [`connections`] with the bounds of clients and [`zipped`] logs, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
 //!
 //! This room never changes a log, except where its cleanup is told to delete old ones, and takes no part in running applications.
+//!
+//! ```
+//! use stoke_eventlog::{Options, Source};
+//! use stoke_history::{model::Limits, replay::replay};
+//!
+//! let source = Source::directory(concat!(env!("CARGO_MANIFEST_DIR"), "/../insight/tests/pairs"));
+//! let log = source.logs()?.into_iter().find(|log| log.path.contains("base")).expect("a log");
+//! let replayed = replay(&source, &log, Limits::default(), Options::default())?;
+//! assert_eq!(replayed.report.bad_lines, 0);
+//! let bytes_kept = replayed.application.into_view(0).memory();
+//! assert!(bytes_kept < 10 << 20);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod cache;
 pub mod connections;

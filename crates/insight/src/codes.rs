@@ -1,4 +1,4 @@
-//! What the codes of this room mean. Failures stand in `docs/doctor.md`, all others in `codes.txt`.
+//! What the codes of this room mean. Failures stand in `docs/reference/doctor.md`, all others in `codes.txt`.
 
 use stoke_diagnostics::codes::{Code, Table, lines};
 
@@ -7,7 +7,9 @@ pub const TABLE: Table = Table { room: "insight", read };
 
 fn read() -> Vec<Code> {
     let mut codes = lines(include_str!("codes.txt"));
-    let sections = include_str!("../../../docs/doctor.md").split("\n#### ").skip(1);
+    let sections = include_str!("../../../docs/reference/doctor.md")
+        .split("\n#### ")
+        .skip(1);
     codes.extend(sections.filter_map(failure));
     codes
 }
@@ -29,7 +31,7 @@ fn failure(section: &'static str) -> Option<Code> {
         what: line(what).into(),
         why: format!("Recognised by {}", line(why)).into(),
         fix: line(fix).into(),
-        more: Some(format!("docs/doctor.md#{}", code.trim())),
+        more: Some(format!("docs/reference/doctor.md#{}", code.trim())),
     })
 }
 

@@ -14,6 +14,22 @@
 //! index too (one sync for all that wait), larger ones in files that are written once, synced, and named by the row.
 //!
 //! It never listens beyond loopback, never answers what is not signed, never shows half an object, and never accepts what it does not do.
+//!
+//! ```
+//! use std::net::Ipv4Addr;
+//! use stoke_objectstore::{Config, ObjectStore};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let directory = tempfile::tempdir()?;
+//! let mut config = Config::new(directory.path().join("store"), Ipv4Addr::LOCALHOST);
+//! config.port = Some(0);
+//! let store = ObjectStore::start(config).await?;
+//! println!("AWS_ENDPOINT_URL={} AWS_ACCESS_KEY_ID={}", store.endpoint(), store.credentials().access_key_id);
+//! store.stop().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod access;
 pub mod credentials;

@@ -24,6 +24,22 @@
 //!
 //! It never acts before the intent is in the status, never believes a cache that a pod is gone, never leaves an application that has not
 //! ended without a time to look at it again, and never lets one application delay another.
+//!
+//! What a schedule does next, decided without a cluster:
+//!
+//! ```
+//! use stoke_operator::schedule::{Action, Facts, decide};
+//!
+//! let schedule = serde_json::from_value(serde_json::json!({
+//!     "metadata": {"name": "nightly", "namespace": "spark", "creationTimestamp": "2026-11-01T00:30:00Z"},
+//!     "spec": {"schedule": "0 2 * * *", "template": {"type": "Python", "sparkVersion": "4.1.4", "driver": {}, "executor": {}}},
+//! }))?;
+//! let facts = Facts { schedule, children: Vec::new(), created: false };
+//! let first = decide(&facts, "2026-11-01T01:00:00Z".parse()?);
+//! assert!(first.actions.is_empty());
+//! assert_eq!(first.status.next_run.map(|time| time.0.to_string()), Some("2026-11-01T02:00:00Z".to_owned()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod act;
 pub mod admission;

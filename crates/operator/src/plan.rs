@@ -1,10 +1,8 @@
 //! The seam to the room `submit`: an application whose status records an attempt becomes the objects of that attempt.
 
-use kube::ResourceExt;
 use serde_json::{Value, json};
 use stoke_model::crd::SparkApplication;
-use stoke_model::names as published;
-use stoke_submit::application::extras::ui_ingress_address;
+use stoke_submit::Resource;
 use stoke_submit::application::{ApplicationError, ApplicationPlan, Settings, plan_application};
 
 use crate::logs::{DELETE_EXECUTORS, Which, kept_for_their_logs};
@@ -32,6 +30,8 @@ pub struct Plan {
     pub driver_pod: Value,
     /// What the driver pod owns, without the owner; created as soon as the pod's UID is known.
     pub owned: Vec<Value>,
+    /// Those of them that serve a live driver only: services, ingresses or routes, the disruption budget.
+    pub companions: Vec<Value>,
     /// Service of the Spark UI among them, with its port.
     pub web_ui: Option<(String, i32)>,
     /// Ingress or route of the Spark UI among them, with the address it is reached at.
@@ -139,49 +139,39 @@ impl Planner for NativePlanner {
         for warning in &planned.warnings {
             tracing::warn!(warning, "submission");
         }
-        let mut plan = Plan::from_application(app, planned);
-        let ingress = published::ui_ingress(&app.name_any());
-        if plan
-            .owned
-            .iter()
-            .any(|object| object["metadata"]["name"] == ingress.as_str())
-        {
-            let address = ui_ingress_address(app, &plan.application_id, &settings).map_err(refusal)?;
-            plan.web_ui_ingress = address.map(|address| (ingress, address));
-        }
-        Ok(plan)
+        Ok(Plan::from(planned))
     }
 }
 
-impl Plan {
-    fn from_application(app: &SparkApplication, planned: ApplicationPlan) -> Self {
+impl From<ApplicationPlan> for Plan {
+    fn from(planned: ApplicationPlan) -> Self {
         let ApplicationPlan {
             submission,
-            mut before,
+            before,
             beside,
+            ui,
             ..
         } = planned;
-        before.extend(submission.pre_resources.iter().cloned());
-        let ui = published::ui_service(&app.name_any());
-        let web_ui = beside
-            .iter()
-            .find(|object| object["kind"] == "Service" && object["metadata"]["name"] == ui.as_str());
-        let port = web_ui
-            .and_then(|service| service["spec"]["ports"][0]["port"].as_i64())
-            .and_then(|port| i32::try_from(port).ok());
+        let objects = |resources: Vec<Resource>| resources.into_iter().map(|resource| resource.object);
+        let mut before: Vec<Value> = objects(before).collect();
+        before.extend(objects(submission.pre_resources.clone()));
+        let companions: Vec<Value> = objects(beside).collect();
+        let (web_ui, web_ui_ingress) = match ui {
+            Some(ui) => (Some((ui.service, ui.port)), ui.way_in),
+            None => (None, None),
+        };
         Self {
             application_id: submission.application_id,
             driver_pod_name: submission.driver_pod_name,
             before,
             driver_pod: submission.driver_pod,
-            owned: submission
-                .pre_resources
-                .into_iter()
-                .chain(submission.resources)
-                .chain(beside)
+            owned: objects(submission.pre_resources)
+                .chain(objects(submission.resources))
+                .chain(companions.iter().cloned())
                 .collect(),
-            web_ui: port.map(|port| (ui, port)),
-            web_ui_ingress: None,
+            companions,
+            web_ui,
+            web_ui_ingress,
         }
     }
 }
@@ -224,6 +214,12 @@ mod tests {
             .filter_map(|object| object["kind"].as_str())
             .collect();
         assert!(kinds.contains(&"ConfigMap") && kinds.contains(&"Service"), "{kinds:?}");
+        // Spark's own service is not one of them.
+        let companions = first
+            .companions
+            .iter()
+            .map(|object| object["metadata"]["name"].as_str());
+        assert_eq!(companions.collect::<Vec<_>>(), [Some("pi-ui-svc")]);
         app.status.as_mut().unwrap().submission_id = Some("another".into());
         assert_ne!(first.application_id, planner.plan(&app).unwrap().application_id);
     }

@@ -12,7 +12,7 @@ use crate::unit::{Evaluation, Rule, Unit};
 
 impl PolicySet {
     /// What the policies say of a subject. Takes microseconds to a few milliseconds, and at most the time of [`Settings`](crate::Settings) for each
-    /// rule; see `docs/policy.md` for measures.
+    /// rule; see `docs/reference/policy.md` for measures.
     pub fn evaluate(&self, subject: &Subject<'_>, facts: &Facts) -> Outcome {
         self.evaluate_of(subject, facts, |_| true)
     }

@@ -123,6 +123,21 @@ pub enum JavaError {
         /// The ones found, with their places.
         found: String,
     },
+    /// Only ones were found on which that Spark is known to fail, or which are too old.
+    #[error(
+        "Spark {version} runs on Java {minimum} to {maximum}; found only {found}. On Java 24 and newer its Hadoop fails at the first file: `getSubject is not supported`.\n{}",
+        java_fix(*.minimum)
+    )]
+    TooNew {
+        /// The Spark version.
+        version: Version,
+        /// The oldest Java that will do.
+        minimum: u32,
+        /// The newest Java its documentation lists.
+        maximum: u32,
+        /// The ones found, with their places.
+        found: String,
+    },
 }
 
 impl JavaError {
@@ -131,6 +146,7 @@ impl JavaError {
         match self {
             JavaError::Missing { .. } => "stoke::java::missing",
             JavaError::TooOld { .. } => "stoke::java::too-old",
+            JavaError::TooNew { .. } => "stoke::java::too-new",
         }
     }
 }

@@ -204,10 +204,14 @@ fn own_java_homes(directory: &Path) -> Vec<PathBuf> {
 pub(crate) const OWN_MARKER: &str = "java-home";
 
 /// Chooses the Java for a Spark: `preferred` (what an image's tag asks for) if there, else the first found that is neither too old
-/// nor newer than that Spark knows, else the first that is not too old.
+/// nor newer than that Spark knows, else the first that is not too old. One on which that Spark is known to fail is never chosen.
 pub fn choose(found: &[Java], version: &Version, preferred: Option<u32>) -> Result<Java, JavaError> {
     let minimum = version.minimum_java();
-    let enough = || found.iter().filter(|java| java.major >= minimum);
+    let fails = |java: &Java| version.failing_java().is_some_and(|first| java.major >= first);
+    let enough = || {
+        let new = found.iter().filter(|java| java.major >= minimum);
+        new.filter(|java| !fails(java))
+    };
     let chosen = enough()
         .find(|java| Some(java.major) == preferred)
         .or_else(|| enough().find(|java| java.major <= version.maximum_java()))
@@ -219,14 +223,23 @@ pub fn choose(found: &[Java], version: &Version, preferred: Option<u32>) -> Resu
             minimum,
         }),
         None => {
-            let found: Vec<String> = found
+            let names: Vec<String> = found
                 .iter()
                 .map(|java| format!("Java {} ({})", java.version, java.home.display()))
                 .collect();
-            Err(JavaError::TooOld {
-                version: version.clone(),
-                minimum,
-                found: found.join(", "),
+            let (version, names) = (version.clone(), names.join(", "));
+            Err(match found.iter().any(fails) {
+                true => JavaError::TooNew {
+                    minimum,
+                    maximum: version.maximum_java(),
+                    version,
+                    found: names,
+                },
+                false => JavaError::TooOld {
+                    version,
+                    minimum,
+                    found: names,
+                },
             })
         }
     }
@@ -336,7 +349,20 @@ mod tests {
         assert_eq!(choose(&[8, 17, 21], "4.1.4", Some(21)), Ok(21));
         assert_eq!(choose(&[17], "4.1.4", Some(21)), Ok(17));
         assert_eq!(choose(&[25, 17], "4.1.4", None), Ok(17));
-        assert_eq!(choose(&[25], "4.1.4", None), Ok(25));
+        assert_eq!(choose(&[25, 17], "4.1.4", Some(25)), Ok(17));
+        for spark in ["3.5.9", "4.0.2", "4.1.4"] {
+            assert_eq!(choose(&[25], spark, Some(25)), Err("stoke::java::too-new"), "{spark}");
+        }
+        assert_eq!(choose(&[8, 25], "4.1.4", None), Err("stoke::java::too-new"));
+        assert_eq!(choose(&[25], "4.2.0", None), Ok(25));
+        assert_eq!(choose(&[26], "4.3.0", None), Ok(26));
+        let lone = super::choose(&[java(25)], &"4.1.4".parse().unwrap(), None);
+        let message = lone.unwrap_err().to_string();
+        assert!(
+            message.starts_with("Spark 4.1.4 runs on Java 17 to 21; found only Java 25 (/jvm/25)"),
+            "{message}"
+        );
+        assert!(message.contains("stoke runtime install-java"), "{message}");
         assert_eq!(choose(&[8, 11], "4.1.4", None), Err("stoke::java::too-old"));
         assert_eq!(choose(&[], "4.1.4", None), Err("stoke::java::missing"));
     }

@@ -47,6 +47,11 @@ impl Version {
         }
     }
 
+    /// The Java from which on this Spark fails, where one is known: at the first file for 4.1 and older ([`Version::maximum_java`] has the reason).
+    pub fn failing_java(&self) -> Option<u32> {
+        (self.line() < (4, 2)).then_some(24)
+    }
+
     /// The oldest Python 3 minor version this Spark's package accepts (`Requires-Python`).
     pub fn minimum_python(&self) -> (u32, u32) {
         match self.line() {

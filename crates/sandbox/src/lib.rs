@@ -11,6 +11,18 @@
 //! Everything inside dies when the process that started it dies, by any means: parent-death signals, the PID namespace and the
 //! end of the control socket each suffice. No privileges are needed and none are given to the workload.
 //! This room never decides what to run or restart, and never talks to Kubernetes.
+//!
+//! ```no_run
+//! use stoke_sandbox::{Launcher, Spec, main_if_sandboxed};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     main_if_sandboxed();
+//!     let directory = std::env::temp_dir();
+//!     // Says what this machine lacks, before anything is started.
+//!     Launcher::default().check(directory.join("sandbox.log"))?;
+//!     Ok(())
+//! }
+//! ```
 
 mod error;
 mod host;

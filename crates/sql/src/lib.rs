@@ -8,6 +8,14 @@
 //! What does not depend on the text is found out once for a run: `machine` for the lexer, `moves` for the parser.
 //!
 //! Never: what Spark checks after parsing (tables, columns, types); nor any JVM.
+//!
+//! ```no_run
+//! let grammar = stoke_sql::Grammar::of_spark("/opt/spark".as_ref())?;
+//! assert!(grammar.check("SELECT 1").is_ok());
+//! let error = grammar.check("SELECT FROM WHERE").expect_err("not SQL");
+//! println!("{error}");
+//! # Ok::<(), stoke_sql::GrammarError>(())
+//! ```
 
 pub mod atn;
 pub mod class;

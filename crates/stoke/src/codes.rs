@@ -107,7 +107,10 @@ mod tests {
     fn no_finding_of_the_doctor_is_unknown() {
         let registry = registry();
         for code in stoke_insight::doctor::failures::codes() {
-            assert!(registry.find(code).is_some(), "{code} has no entry in docs/doctor.md");
+            assert!(
+                registry.find(code).is_some(),
+                "{code} has no entry in docs/reference/doctor.md"
+            );
         }
     }
 
@@ -144,7 +147,7 @@ mod tests {
                     code.what, code.why, code.fix
                 );
                 if let Some(more) = &code.more {
-                    let _ = writeln!(text, "- More: [{more}]({})", more.trim_start_matches("docs/"));
+                    let _ = writeln!(text, "- More: [{more}]({})", more.trim_start_matches("docs/reference/"));
                 }
             }
         }
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_page_of_codes_is_that_of_the_registry() {
-        let path = Path::new(ROOT).join("docs/codes.md");
+        let path = Path::new(ROOT).join("docs/reference/codes.md");
         let page = page();
         if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
             std::fs::write(&path, &page).unwrap();
@@ -161,7 +164,7 @@ mod tests {
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             written == page,
-            "docs/codes.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke --bin stoke codes"
+            "docs/reference/codes.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke --bin stoke codes"
         );
         let headings: BTreeSet<String> = page
             .lines()

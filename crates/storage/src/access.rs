@@ -161,8 +161,9 @@ impl Access {
         let has: Vec<Cloud> = CLOUDS.into_iter().filter(|cloud| credentials(&self, *cloud)).collect();
         for (name, value) in other.0 {
             let own = has.iter().any(|cloud| name.starts_with(prefix(*cloud)));
-            let known = self.0.iter().any(|(known, _)| *known == name);
-            if !known && !(own && CREDENTIALS.contains(&name.as_str())) {
+            let is_taken = own && CREDENTIALS.contains(&name.as_str());
+            let is_known = self.0.iter().any(|(known, _)| *known == name);
+            if !is_taken && !is_known {
                 self.0.push((name, value));
             }
         }

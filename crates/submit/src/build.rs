@@ -10,7 +10,7 @@ use crate::names;
 use crate::object::Draft;
 use crate::prepare::Prepared;
 use crate::request::{MainResource, SubmitRequest};
-use crate::submission::Upload;
+use crate::submission::{Resource, Role, Upload};
 use crate::uri;
 
 /// Everything known before the first step, and everything steps have produced so far.
@@ -26,8 +26,8 @@ pub(crate) struct Build<'a> {
     pub(crate) draft: Draft,
     /// Properties that steps add to the configuration.
     pub(crate) added: BTreeMap<String, String>,
-    pub(crate) pre_resources: Vec<Value>,
-    pub(crate) resources: Vec<Value>,
+    pub(crate) pre_resources: Vec<Resource>,
+    pub(crate) resources: Vec<Resource>,
     pub(crate) uploads: Vec<Upload>,
     pub(crate) warnings: Vec<String>,
 }
@@ -60,6 +60,11 @@ impl<'a> Build<'a> {
             uploads: Vec::new(),
             warnings: warning.into_iter().collect(),
         }
+    }
+
+    /// Adds an object of the run.
+    pub(crate) fn add(&mut self, role: Role, object: Value) {
+        self.resources.push(Resource::new(role, object));
     }
 
     pub(crate) fn app_id(&self) -> &'a str {

@@ -9,6 +9,7 @@ use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::Object;
 use crate::properties;
+use crate::submission::Role;
 
 /// Where Spark's configuration lies in pods.
 pub(crate) const CONF_DIRECTORY: &str = "/opt/spark/conf";
@@ -47,13 +48,16 @@ pub(crate) fn config_map(build: &mut Build<'_>, properties: &BTreeMap<String, St
         .map(|(file, text)| ((*file).to_owned(), json!(text)))
         .collect();
     data.insert("spark.kubernetes.namespace".to_owned(), json!(build.namespace));
-    build.resources.push(json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": build.namespace},
-        "data": data,
-        "immutable": true,
-    }));
+    build.add(
+        Role::Properties,
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": build.namespace},
+            "data": data,
+            "immutable": true,
+        }),
+    );
     Ok(())
 }
 

@@ -11,9 +11,9 @@ use stoke_model::crd::{
 };
 use stoke_model::{defaults, names};
 
-use crate::Submission;
 use crate::application::conf::Conf;
 use crate::application::{ApplicationError, Settings, complete, request_from_application};
+use crate::{Role, Submission};
 
 /// Spark's own class of the server.
 const SERVER_CLASS: &str = "org.apache.spark.sql.connect.service.SparkConnectServer";
@@ -77,7 +77,8 @@ pub fn plan_connect(
     pod["metadata"]["labels"][names::LABEL_SPARK_ROLE] = json!(names::ROLE_CONNECT_SERVER);
     add_port_and_probe(&mut pod, port);
     for object in &mut submission.resources {
-        if object["kind"] == "Service" {
+        if object.role == Role::DriverService {
+            let object = &mut object.object;
             // Executors find the server by this name, also while it is not ready for clients.
             object["spec"]["selector"][names::LABEL_SPARK_ROLE] = json!(names::ROLE_CONNECT_SERVER);
             object["spec"]["publishNotReadyAddresses"] = json!(true);
@@ -402,12 +403,7 @@ mod tests {
     #[test]
     fn executors_find_a_server_that_is_not_ready_and_clients_do_not() {
         let plan = planned(least()).unwrap();
-        let headless = plan
-            .submission
-            .resources
-            .iter()
-            .find(|object| object["kind"] == "Service")
-            .unwrap();
+        let headless = plan.submission.resource(Role::DriverService).unwrap();
         assert_eq!(headless["spec"]["publishNotReadyAddresses"], true);
         let labels = plan.pod["metadata"]["labels"].as_object().unwrap();
         for service in [headless, &plan.service] {

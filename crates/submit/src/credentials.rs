@@ -8,6 +8,7 @@ use crate::build::Build;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
+use crate::submission::Role;
 
 const DIRECTORY: &str = "/mnt/secrets/spark-kubernetes-credentials";
 const VOLUME: &str = "kubernetes-credentials";
@@ -48,9 +49,12 @@ pub(crate) fn driver(build: &mut Build<'_>) -> Result<(), PlanError> {
         for (_, key, content) in secrets.iter().filter(|(_, _, content)| content.is_some()) {
             data.insert((*key).to_owned(), json!(content));
         }
-        build.resources.push(json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data, "immutable": true,
-        }));
+        build.add(
+            Role::Credentials,
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data, "immutable": true,
+            }),
+        );
         if let Some(account) = account {
             build.warnings.push(format!(
                 "`{ACCOUNT}` = `{account}` is not applied: the credentials given by `{DRIVER}.*` take precedence"

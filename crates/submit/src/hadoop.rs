@@ -6,6 +6,7 @@ use crate::build::Build;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
+use crate::submission::Role;
 
 const DIRECTORY: &str = "/opt/hadoop/conf";
 const VOLUME: &str = "hadoop-properties";
@@ -39,7 +40,7 @@ pub(crate) fn driver(build: &mut Build<'_>) -> Result<(), PlanError> {
             }
             source.insert("name".to_owned(), json!(name));
             mount(&mut build.draft, Value::Object(source));
-            build.resources.push(json!({
+            build.add(Role::HadoopFiles, json!({
                 "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": files, "immutable": true,
             }));
             name

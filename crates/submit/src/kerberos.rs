@@ -8,6 +8,7 @@ use crate::build::Build;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::Object;
+use crate::submission::Role;
 use crate::uri;
 
 const KRB5_PATH: &str = "spark.kubernetes.kerberos.krb5.path";
@@ -68,7 +69,7 @@ fn krb5(build: &mut Build<'_>, conf: &Conf) -> Result<(), PlanError> {
             let name = format!("{}-krb5-file", build.prefix);
             let mut data = Object::new();
             data.insert(file.name.clone(), json!(file.text));
-            build.resources.push(json!({
+            build.add(Role::KerberosFile, json!({
                 "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data, "immutable": true,
             }));
             json!({"items": [{"key": file.name, "path": file.name}], "name": name})
@@ -94,7 +95,7 @@ fn upload_keytab(build: &mut Build<'_>, keytab: &str) -> Result<(), PlanError> {
     build
         .draft
         .add_mount(json!({"mountPath": KEYTAB_DIRECTORY, "name": KEYTAB_VOLUME}));
-    build.resources.push(secret_object(&secret, file, content));
+    build.add(Role::Keytab, secret_object(&secret, file, content));
     build.add_property(KEYTAB, format!("{KEYTAB_DIRECTORY}/{file}"));
     Ok(())
 }
@@ -109,7 +110,7 @@ fn tokens(build: &mut Build<'_>, conf: &Conf, has_keytab: bool) {
         (Some(secret), Some(key), _) => (secret, key),
         (_, _, Some(tokens)) if !has_keytab => {
             let secret = format!("{}-delegation-tokens", build.prefix);
-            build.resources.push(secret_object(&secret, OWN_TOKEN_KEY, tokens));
+            build.add(Role::DelegationTokens, secret_object(&secret, OWN_TOKEN_KEY, tokens));
             (secret, OWN_TOKEN_KEY.to_owned())
         }
         _ => return,

@@ -46,5 +46,5 @@ pub use identity::Identity;
 pub use plan::plan;
 pub use request::{ConfFile, MainResource, PodTemplate, SubmitFiles, SubmitRequest};
 pub use reserve::{Reservation, driver_reservation, executor_reservation};
-pub use submission::{Submission, Upload};
+pub use submission::{Resource, Role, Submission, Upload};
 pub use version::{InvalidVersion, SparkVersion};

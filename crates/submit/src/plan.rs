@@ -5,7 +5,7 @@ use crate::conf::Conf;
 use crate::error::PlanError;
 use crate::prepare::prepare;
 use crate::request::SubmitRequest;
-use crate::submission::Submission;
+use crate::submission::{Role, Submission};
 use crate::volumes::{self, Owner};
 use crate::{
     command, config_map, credentials, driver, hadoop, kerberos, local_dirs, names, network_policy, secrets, service,
@@ -110,7 +110,10 @@ const STEPS: [Step; 12] = [
                 claim_prefix: format!("{}-driver-pvc", build.prefix),
                 executor_id: None,
             };
-            volumes::mount(&mut build.draft, &build.conf, &owner, &mut build.resources)
+            let mut claims = Vec::new();
+            volumes::mount(&mut build.draft, &build.conf, &owner, &mut claims)?;
+            claims.into_iter().for_each(|claim| build.add(Role::Claim, claim));
+            Ok(())
         },
     ),
     step(

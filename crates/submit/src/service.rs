@@ -6,6 +6,7 @@ use crate::build::Build;
 use crate::driver::{BLOCK_MANAGER_PORT, ports};
 use crate::error::PlanError;
 use crate::object::{Object, merge_into};
+use crate::submission::Role;
 
 /// Refuses what the service replaces, and tells the driver its address.
 pub(crate) fn service(build: &mut Build<'_>) -> Result<(), PlanError> {
@@ -71,9 +72,8 @@ pub(crate) fn service(build: &mut Build<'_>) -> Result<(), PlanError> {
 
     let host = format!("{}.{}.svc", build.service_name, build.namespace);
     let (driver_port, block_manager_port) = (ports[0].1, ports[1].1);
-    build
-        .resources
-        .push(json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}));
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec});
+    build.add(Role::DriverService, service);
     build.add_property("spark.driver.host", host);
     build.add_property("spark.driver.port", driver_port.to_string());
     build.add_property("spark.driver.blockManager.port", block_manager_port.to_string());

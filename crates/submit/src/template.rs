@@ -7,6 +7,7 @@ use crate::conf::Conf;
 use crate::error::PlanError;
 use crate::object::{Draft, Object};
 use crate::request::PodTemplate;
+use crate::submission::Role;
 
 const EXECUTOR_FILE: &str = "spark.kubernetes.executor.podTemplateFile";
 const DIRECTORY: &str = "/opt/spark/pod-template";
@@ -94,7 +95,7 @@ pub(crate) fn config_map(build: &mut Build<'_>) -> Result<(), PlanError> {
         .draft
         .add_volume(json!({"configMap": {"items": [{"key": KEY, "path": FILE}], "name": name}, "name": VOLUME}));
     build.draft.add_mount(json!({"mountPath": DIRECTORY, "name": VOLUME}));
-    build.resources.push(json!({
+    build.add(Role::ExecutorTemplate, json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {KEY: template.text}, "immutable": true,
     }));
     build.add_property(EXECUTOR_FILE, format!("{DIRECTORY}/{FILE}"));

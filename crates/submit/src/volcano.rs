@@ -6,6 +6,7 @@ use crate::build::Build;
 use crate::conf::{Conf, invalid};
 use crate::error::PlanError;
 use crate::object::{Draft, object};
+use crate::submission::{Resource, Role};
 
 /// The class of the feature step.
 pub(crate) const STEP: &str = "org.apache.spark.deploy.k8s.features.VolcanoFeatureStep";
@@ -25,7 +26,7 @@ pub(crate) fn driver(build: &mut Build<'_>) -> Result<(), PlanError> {
     metadata.insert("name".to_owned(), json!(name));
     metadata.insert("namespace".to_owned(), json!(build.namespace));
     object(fields, "spec");
-    build.pre_resources.push(group);
+    build.pre_resources.push(Resource::new(Role::PodGroup, group));
     annotate(&mut build.draft, build.request.identity.application_id.as_str());
     Ok(())
 }

@@ -73,6 +73,10 @@ pub fn damage(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 struct Input<'a>(usize, &'a [u8]);
 
 impl Drop for Input<'_> {
+    #[allow(
+        clippy::print_stderr,
+        reason = "the input that failed, beside the test's own message"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let text: String = self.1.escape_ascii().map(char::from).collect();

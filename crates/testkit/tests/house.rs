@@ -125,6 +125,33 @@ fn paths_in_the_architecture_exist() {
 }
 
 #[test]
+fn links_among_documents_lead_somewhere() {
+    let mut broken = Vec::new();
+    let mut count = 0;
+    for file in texts()
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|e| e == "md"))
+    {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', ' ']).next())
+        {
+            let path = target.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains(':') {
+                continue;
+            }
+            count += 1;
+            if !file.parent().unwrap().join(path).exists() {
+                broken.push(format!("{}: {target}", file.display()));
+            }
+        }
+    }
+    assert!(count > 100 && broken.is_empty(), "{count} links\n{}", broken.join("\n"));
+}
+
+#[test]
 fn no_room_takes_a_file_of_another_by_its_path() {
     for room in rooms().keys() {
         let root = repository().join("crates").join(room);
@@ -141,7 +168,7 @@ fn no_room_takes_a_file_of_another_by_its_path() {
     }
 }
 
-/// Words of `docs/style.md` that are not ours, and those of them that may be a name in a source.
+/// Words of `docs/explanation/style.md` that are not ours, and those of them that may be a name in a source.
 const AVOIDED: [&str; 7] = ["mend", "mended", "mends", "anew", "nobody", "somebody", "beforehand"];
 const NAMES: [&str; 2] = ["nobody", "somebody"];
 
@@ -151,7 +178,7 @@ fn no_word_is_used_that_the_style_avoids() {
     for file in texts() {
         let path = file.strip_prefix(repository()).unwrap().display().to_string();
         // The style lists them.
-        if path.ends_with("docs/style.md") || path.ends_with("testkit/tests/house.rs") {
+        if path.ends_with("docs/explanation/style.md") || path.ends_with("testkit/tests/house.rs") {
             continue;
         }
         let may_be_a_name = |word: &str| path.ends_with(".rs") && NAMES.contains(&word);
@@ -166,12 +193,12 @@ fn no_word_is_used_that_the_style_avoids() {
     }
     assert!(
         found.is_empty(),
-        "docs/style.md has other words for these:\n{}",
+        "docs/explanation/style.md has other words for these:\n{}",
         found.join("\n")
     );
 }
 
-/// Names that say nothing of the thing; a type is a noun (`docs/style.md`). The API server's are still to be renamed.
+/// Names that say nothing of the thing; a type is a noun (`docs/explanation/style.md`). The API server's are still to be renamed.
 const NOT_A_TYPE: [&str; 4] = ["Said", "Told", "Asked", "Hands"];
 
 #[test]

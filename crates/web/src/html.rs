@@ -5,7 +5,7 @@ use stoke_insight::doctor::Severity;
 
 use crate::assets;
 use crate::page::{Cell, Page, Section};
-use crate::pages::Asked;
+use crate::pages::Visit;
 use crate::picture::{histogram, timeline};
 use crate::words::Words;
 
@@ -27,20 +27,20 @@ struct Html<'a> {
 ///
 /// # Errors
 /// Never for what pages are made of; what templates say otherwise.
-pub fn write(page: &Page, asked: &Asked) -> Result<String, askama::Error> {
-    let (other, other_name) = match asked.w.lang {
+pub fn write(page: &Page, visit: &Visit) -> Result<String, askama::Error> {
+    let (other, other_name) = match visit.w.lang {
         "ru" => ("en", "English"),
         _ => ("ru", "Русский"),
     };
     let html = Html {
-        w: asked.w,
+        w: visit.w,
         page,
-        base: &asked.base,
+        base: &visit.base,
         style: assets::style(),
         script: assets::script(),
         icon: assets::icon(),
-        twin: asked.here.with(&[("output", "json")]),
-        other_language: asked.here.with(&[("lang", other)]),
+        twin: visit.here.with(&[("output", "json")]),
+        other_language: visit.here.with(&[("lang", other)]),
         other_name,
     };
     html.render()

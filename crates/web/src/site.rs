@@ -26,7 +26,7 @@ use crate::assets::{self, compressed};
 use crate::guard;
 use crate::html;
 use crate::page::{Note, Page, Section};
-use crate::pages::{App, Asked, Missing, environment, executors, home, jobs, overview, sql, stage, stages, storage};
+use crate::pages::{App, Missing, Visit, environment, executors, home, jobs, overview, sql, stage, stages, storage};
 use crate::picture::grid::Grid;
 use crate::verdict::Verdicts;
 use crate::words::Language;
@@ -206,7 +206,7 @@ enum Wanted {
 impl Site {
     async fn page(self: Arc<Self>, path: String, query: Query, wish: Wish) -> Response {
         let wanted = self.wanted(&path, &wish);
-        let asked = Asked {
+        let visit = Visit {
             w: wish.language.words(),
             here: Here::new(format!("{}{}", wish.base, path_again(&path)), &query),
             query,
@@ -222,8 +222,8 @@ impl Site {
         };
         let site = self.clone();
         let made = tokio::task::spawn_blocking(move || {
-            let made = site.made(wanted, &asked);
-            written(made, &asked, &wish)
+            let made = site.made(wanted, &visit);
+            written(made, &visit, &wish)
         });
         made.await.unwrap_or_else(|error| {
             tracing::error!(%error, path, "a page could not be made");
@@ -275,7 +275,7 @@ impl Site {
         }))
     }
 
-    fn made(&self, wanted: Wanted, asked: &Asked) -> Result<Page, Missing> {
+    fn made(&self, wanted: Wanted, visit: &Visit) -> Result<Page, Missing> {
         let now = self.index.now();
         let OfApplication {
             attempt,
@@ -283,7 +283,7 @@ impl Site {
             place,
             page,
         } = match wanted {
-            Wanted::Home => return Ok(home::page(asked, &self.index.listed(), now)),
+            Wanted::Home => return Ok(home::page(visit, &self.index.listed(), now)),
             Wanted::Nothing => return Err(Missing::NotFound),
             Wanted::Application(of) => *of,
         };
@@ -303,23 +303,23 @@ impl Site {
             "" => {
                 let verdict = self.verdicts.of(&self.index, &app.attempt, false);
                 let grid = self.grid(&app)?;
-                Ok(overview::page(&app, asked, grid.as_deref(), &verdict))
+                Ok(overview::page(&app, visit, grid.as_deref(), &verdict))
             }
             "findings" => Ok(overview::findings(
                 &app,
-                asked,
+                visit,
                 &self.verdicts.of(&self.index, &app.attempt, true),
             )),
-            "jobs" => Ok(jobs::list(&app, asked)),
-            "jobs/job" => jobs::one(&app, asked),
-            "stages" => Ok(stages::list(&app, asked)),
-            "stages/stage" => stage::page(&app, asked),
-            "storage" => Ok(storage::list(&app, asked)),
-            "storage/rdd" => storage::one(&app, asked),
-            "environment" => Ok(environment::page(&app, asked)),
-            "executors" => Ok(executors::page(&app, asked)),
-            "SQL" => sql::list(&app, asked),
-            "SQL/execution" => sql::one(&app, asked),
+            "jobs" => Ok(jobs::list(&app, visit)),
+            "jobs/job" => jobs::one(&app, visit),
+            "stages" => Ok(stages::list(&app, visit)),
+            "stages/stage" => stage::page(&app, visit),
+            "storage" => Ok(storage::list(&app, visit)),
+            "storage/rdd" => storage::one(&app, visit),
+            "environment" => Ok(environment::page(&app, visit)),
+            "executors" => Ok(executors::page(&app, visit)),
+            "SQL" => sql::list(&app, visit),
+            "SQL/execution" => sql::one(&app, visit),
             _ => Err(Missing::NotFound),
         }
     }
@@ -355,8 +355,8 @@ fn path_again(path: &str) -> String {
 }
 
 /// A page as bytes.
-fn written(made: Result<Page, Missing>, asked: &Asked, wish: &Wish) -> Response {
-    let w = asked.w;
+fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish) -> Response {
+    let w = visit.w;
     let (status, page) = match made {
         Ok(page) => (StatusCode::OK, page),
         Err(missing) => {
@@ -367,7 +367,7 @@ fn written(made: Result<Page, Missing>, asked: &Asked, wish: &Wish) -> Response 
             let page = Page {
                 kind: "error",
                 title: title.to_owned(),
-                crumbs: vec![(w.applications.to_owned(), format!("{}/", asked.base))],
+                crumbs: vec![(w.applications.to_owned(), format!("{}/", visit.base))],
                 sections: vec![Section::Note(Note {
                     id: "why",
                     text: why,
@@ -380,7 +380,7 @@ fn written(made: Result<Page, Missing>, asked: &Asked, wish: &Wish) -> Response 
     };
     let (kind, bytes) = match wish.json {
         true => ("application/json", format!("{:#}\n", page.to_json()).into_bytes()),
-        false => match html::write(&page, asked) {
+        false => match html::write(&page, visit) {
             Ok(text) => ("text/html; charset=utf-8", text.into_bytes()),
             Err(error) => {
                 tracing::error!(%error, "a page could not be written");

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use stoke_model::kubernetes;
+
 use super::custom::{CustomVersion, version_rank};
 use crate::store::ResourceKey;
 
@@ -172,8 +174,8 @@ impl Resources {
     /// The built-in resources.
     pub fn built_in() -> Resources {
         let mut resources = Resources::default();
-        for row in BUILT_IN {
-            resources.add(row.resource());
+        for resource in BUILT_IN.iter().filter_map(Row::resource) {
+            resources.add(resource);
         }
         resources
     }
@@ -250,16 +252,15 @@ impl Resources {
 struct Row {
     api_version: &'static str,
     kind: &'static str,
-    plural: &'static str,
     short: &'static [&'static str],
-    namespaced: bool,
-    status: bool,
     treatment: Treatment,
     all: bool,
 }
 
 impl Row {
-    fn resource(&self) -> Resource {
+    /// None for a kind that Kubernetes' recorded API does not have.
+    fn resource(&self) -> Option<Resource> {
+        let recorded = kubernetes::resource(self.api_version, self.kind)?;
         let (group, version) = self.api_version.split_once('/').unwrap_or(("", self.api_version));
         let package = match group {
             "" => "io.k8s.api.core".to_owned(),
@@ -268,49 +269,33 @@ impl Row {
             group => format!("io.k8s.api.{}", group.split('.').next().unwrap_or(group)),
         };
         // Both event APIs are views of the same objects.
-        let key = if self.plural == "events" {
-            "events".into()
-        } else {
-            qualified(self.plural, group)
+        let key = match recorded.plural {
+            "events" => "events".to_owned(),
+            plural => qualified(plural, group),
         };
-        Resource {
+        Some(Resource {
             group: group.to_owned(),
             version: version.to_owned(),
             kind: self.kind.to_owned(),
-            plural: self.plural.to_owned(),
+            plural: recorded.plural.to_owned(),
             singular: self.kind.to_lowercase(),
             short_names: self.short.iter().map(|name| (*name).to_owned()).collect(),
             categories: if self.all { vec!["all".to_owned()] } else { Vec::new() },
-            namespaced: self.namespaced,
-            status: self.status,
+            namespaced: recorded.namespaced,
+            status: recorded.subresources.contains(&"status"),
             treatment: self.treatment,
             key: key.into(),
             type_name: format!("{package}.{version}.{}", self.kind),
             custom: None,
-        }
+        })
     }
 }
 
-const fn row(
-    api_version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    short: &'static [&'static str],
-    scope: Scope,
-) -> Row {
-    let (namespaced, status) = match scope {
-        Scope::Namespace => (true, false),
-        Scope::NamespaceWithStatus => (true, true),
-        Scope::Cluster => (false, false),
-        Scope::ClusterWithStatus => (false, true),
-    };
+const fn row(api_version: &'static str, kind: &'static str, short: &'static [&'static str]) -> Row {
     Row {
         api_version,
         kind,
-        plural,
         short,
-        namespaced,
-        status,
         treatment: Treatment::Honoured,
         all: false,
     }
@@ -326,69 +311,61 @@ const fn treated(mut row: Row, treatment: Treatment) -> Row {
     row
 }
 
-enum Scope {
-    Namespace,
-    NamespaceWithStatus,
-    Cluster,
-    ClusterWithStatus,
-}
-
-use Scope::{Cluster, ClusterWithStatus, Namespace, NamespaceWithStatus};
 use Treatment::{Refused, Review, StoredOnly};
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 #[rustfmt::skip]
 const BUILT_IN: &[Row] = &[
-    row("v1", "Namespace", "namespaces", &["ns"], ClusterWithStatus),
-    in_all(row("v1", "Pod", "pods", &["po"], NamespaceWithStatus)),
-    in_all(row("v1", "Service", "services", &["svc"], NamespaceWithStatus)),
-    row("v1", "ConfigMap", "configmaps", &["cm"], Namespace),
-    row("v1", "Secret", "secrets", &[], Namespace),
-    row("v1", "PersistentVolumeClaim", "persistentvolumeclaims", &["pvc"], NamespaceWithStatus),
-    row("v1", "PersistentVolume", "persistentvolumes", &["pv"], ClusterWithStatus),
-    row("v1", "ServiceAccount", "serviceaccounts", &["sa"], Namespace),
-    row("v1", "Event", "events", &["ev"], Namespace),
-    row("v1", "Node", "nodes", &["no"], ClusterWithStatus),
-    row("v1", "Endpoints", "endpoints", &["ep"], Namespace),
-    row("v1", "ResourceQuota", "resourcequotas", &["quota"], NamespaceWithStatus),
-    row("v1", "LimitRange", "limitranges", &["limits"], Namespace),
-    in_all(row("v1", "ReplicationController", "replicationcontrollers", &["rc"], NamespaceWithStatus)),
-    row("v1", "PodTemplate", "podtemplates", &[], Namespace),
-    row("apps/v1", "ControllerRevision", "controllerrevisions", &[], Namespace),
-    in_all(row("apps/v1", "Deployment", "deployments", &["deploy"], NamespaceWithStatus)),
-    in_all(row("apps/v1", "StatefulSet", "statefulsets", &["sts"], NamespaceWithStatus)),
-    in_all(row("apps/v1", "ReplicaSet", "replicasets", &["rs"], NamespaceWithStatus)),
-    in_all(row("apps/v1", "DaemonSet", "daemonsets", &["ds"], NamespaceWithStatus)),
-    in_all(row("batch/v1", "Job", "jobs", &[], NamespaceWithStatus)),
-    in_all(row("batch/v1", "CronJob", "cronjobs", &["cj"], NamespaceWithStatus)),
-    row("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], NamespaceWithStatus),
-    treated(row("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", &["netpol"], Namespace), StoredOnly),
-    treated(row("networking.k8s.io/v1", "Ingress", "ingresses", &["ing"], NamespaceWithStatus), StoredOnly),
-    treated(row("networking.k8s.io/v1", "IngressClass", "ingressclasses", &[], Cluster), StoredOnly),
-    row(RBAC, "Role", "roles", &[], Namespace),
-    row(RBAC, "RoleBinding", "rolebindings", &[], Namespace),
-    row(RBAC, "ClusterRole", "clusterroles", &[], Cluster),
-    row(RBAC, "ClusterRoleBinding", "clusterrolebindings", &[], Cluster),
-    row("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", &["pc"], Cluster),
-    treated(row("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], NamespaceWithStatus), StoredOnly),
-    treated(row("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], NamespaceWithStatus), StoredOnly),
-    treated(row("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", &[], Cluster), Refused),
-    row("storage.k8s.io/v1", "StorageClass", "storageclasses", &["sc"], Cluster),
-    row("coordination.k8s.io/v1", "Lease", "leases", &[], Namespace),
-    row("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", &[], Namespace),
-    row("events.k8s.io/v1", "Event", "events", &["ev"], Namespace),
-    row("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", &[], Cluster),
-    row("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", &[], Cluster),
-    row("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", &[], ClusterWithStatus),
-    row("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", &[], Cluster),
-    treated(row("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", &[], Cluster), Refused),
-    treated(row("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", &[], Cluster), Refused),
-    row("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", &["crd", "crds"], ClusterWithStatus),
-    treated(row("authentication.k8s.io/v1", "TokenReview", "tokenreviews", &[], Cluster), Review),
-    treated(row("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", &[], Cluster), Review),
-    treated(row("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", &[], Cluster), Review),
-    treated(row("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", &[], Cluster), Review),
-    treated(row("authorization.k8s.io/v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", &[], Cluster), Review),
-    treated(row("authorization.k8s.io/v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", &[], Namespace), Review),
+    row("v1", "Namespace", &["ns"]),
+    in_all(row("v1", "Pod", &["po"])),
+    in_all(row("v1", "Service", &["svc"])),
+    row("v1", "ConfigMap", &["cm"]),
+    row("v1", "Secret", &[]),
+    row("v1", "PersistentVolumeClaim", &["pvc"]),
+    row("v1", "PersistentVolume", &["pv"]),
+    row("v1", "ServiceAccount", &["sa"]),
+    row("v1", "Event", &["ev"]),
+    row("v1", "Node", &["no"]),
+    row("v1", "Endpoints", &["ep"]),
+    row("v1", "ResourceQuota", &["quota"]),
+    row("v1", "LimitRange", &["limits"]),
+    in_all(row("v1", "ReplicationController", &["rc"])),
+    row("v1", "PodTemplate", &[]),
+    row("apps/v1", "ControllerRevision", &[]),
+    in_all(row("apps/v1", "Deployment", &["deploy"])),
+    in_all(row("apps/v1", "StatefulSet", &["sts"])),
+    in_all(row("apps/v1", "ReplicaSet", &["rs"])),
+    in_all(row("apps/v1", "DaemonSet", &["ds"])),
+    in_all(row("batch/v1", "Job", &[])),
+    in_all(row("batch/v1", "CronJob", &["cj"])),
+    row("policy/v1", "PodDisruptionBudget", &["pdb"]),
+    treated(row("networking.k8s.io/v1", "NetworkPolicy", &["netpol"]), StoredOnly),
+    treated(row("networking.k8s.io/v1", "Ingress", &["ing"]), StoredOnly),
+    treated(row("networking.k8s.io/v1", "IngressClass", &[]), StoredOnly),
+    row(RBAC, "Role", &[]),
+    row(RBAC, "RoleBinding", &[]),
+    row(RBAC, "ClusterRole", &[]),
+    row(RBAC, "ClusterRoleBinding", &[]),
+    row("scheduling.k8s.io/v1", "PriorityClass", &["pc"]),
+    treated(row("autoscaling/v2", "HorizontalPodAutoscaler", &["hpa"]), StoredOnly),
+    treated(row("autoscaling/v1", "HorizontalPodAutoscaler", &["hpa"]), StoredOnly),
+    treated(row("node.k8s.io/v1", "RuntimeClass", &[]), Refused),
+    row("storage.k8s.io/v1", "StorageClass", &["sc"]),
+    row("coordination.k8s.io/v1", "Lease", &[]),
+    row("discovery.k8s.io/v1", "EndpointSlice", &[]),
+    row("events.k8s.io/v1", "Event", &["ev"]),
+    row("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", &[]),
+    row("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", &[]),
+    row("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", &[]),
+    row("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", &[]),
+    treated(row("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicy", &[]), Refused),
+    treated(row("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicyBinding", &[]), Refused),
+    row("apiextensions.k8s.io/v1", "CustomResourceDefinition", &["crd", "crds"]),
+    treated(row("authentication.k8s.io/v1", "TokenReview", &[]), Review),
+    treated(row("authentication.k8s.io/v1", "SelfSubjectReview", &[]), Review),
+    treated(row("authorization.k8s.io/v1", "SubjectAccessReview", &[]), Review),
+    treated(row("authorization.k8s.io/v1", "SelfSubjectAccessReview", &[]), Review),
+    treated(row("authorization.k8s.io/v1", "SelfSubjectRulesReview", &[]), Review),
+    treated(row("authorization.k8s.io/v1", "LocalSubjectAccessReview", &[]), Review),
 ];

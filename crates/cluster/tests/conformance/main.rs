@@ -1,5 +1,5 @@
 //! What unmodified clients may rely on, one case a behaviour, each proved by a real client against the real server (and, where pods
-//! run, the real scheduler and node). `docs/conformance.md` is the table of these cases: it lists what is here and nothing else.
+//! run, the real scheduler and node). `docs/reference/conformance.md` is the table of these cases: it lists what is here and nothing else.
 //!
 //! `STOKE_WRITE_DOCS=1 cargo test -p stoke-cluster --test conformance` writes the table again; without it a drift is a failure.
 //! A case whose client is not on this machine is reported as ignored, with the reason, never as passed.

@@ -1,4 +1,4 @@
-//! The table in `docs/conformance.md`.
+//! The table in `docs/reference/conformance.md`.
 
 use std::path::Path;
 
@@ -33,13 +33,13 @@ pub fn render(cases: &[Case]) -> String {
 
 /// The page on disk is this one; with `STOKE_WRITE_DOCS=1` it is made so.
 pub fn compare(page: &str) -> Result<(), Failed> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/conformance.md");
     if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
         std::fs::write(&path, page)?;
     }
     if std::fs::read_to_string(&path).unwrap_or_default() == page {
         Ok(())
     } else {
-        Err("docs/conformance.md is not the table of these cases: run again with STOKE_WRITE_DOCS=1".into())
+        Err("docs/reference/conformance.md is not the table of these cases: run again with STOKE_WRITE_DOCS=1".into())
     }
 }

@@ -33,7 +33,7 @@ pub struct StageAccumulable {
     /// Accumulator id.
     pub id: i64,
     /// Filled when the accumulator is the user's.
-    pub named: Option<NamedAccumulable>,
+    pub named: Option<Box<NamedAccumulable>>,
 }
 
 /// `AccumulatorContext.SQL_ACCUM_IDENTIFIER`.
@@ -259,7 +259,7 @@ impl<'de> Deserialize<'de> for StageAccumulable {
         let wanted = !raw.internal && !raw.sql;
         Ok(StageAccumulable {
             id: raw.id,
-            named: wanted.then(|| raw.named()),
+            named: wanted.then(|| Box::new(raw.named())),
         })
     }
 }

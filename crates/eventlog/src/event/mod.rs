@@ -115,6 +115,14 @@ pub fn parse(line: &str) -> Result<Line, serde_json::Error> {
     }
 }
 
+/// What the quick reader of a line gave, or what the general one gives.
+fn or_else<T>(
+    quick: Option<T>,
+    general: impl FnOnce() -> Result<T, serde_json::Error>,
+) -> Result<Box<T>, serde_json::Error> {
+    quick.map_or_else(general, Ok).map(Box::new)
+}
+
 fn typed(name: &str, line: &str) -> Result<Line, serde_json::Error> {
     // Events JsonProtocol has no code of its own for carry their class's full name.
     let short = name
@@ -122,22 +130,18 @@ fn typed(name: &str, line: &str) -> Result<Line, serde_json::Error> {
         .unwrap_or(name)
         .strip_prefix("SparkListener");
     let event = match short {
-        Some("TaskEnd") => Event::TaskEnd(match quick::task_end(line) {
-            Some(task) => Box::new(task),
-            None => read(line)?,
-        }),
-        Some("TaskStart") => Event::TaskStart(match quick::task_start(line) {
-            Some(task) => Box::new(task),
-            None => read(line)?,
-        }),
+        Some("TaskEnd") => Event::TaskEnd(or_else(quick::task_end(line), || read(line))?),
+        Some("TaskStart") => Event::TaskStart(or_else(quick::task_start(line), || read(line))?),
         Some("TaskGettingResult") => Event::TaskGettingResult(read::<task::GettingResult>(line)?.info),
         Some("SpeculativeTaskSubmitted") => Event::SpeculativeTaskSubmitted(read(line)?),
         Some("BlockUpdated") => Event::BlockUpdated(Box::new(read::<storage::BlockUpdated>(line)?.info)),
         Some("UnpersistRDD") => Event::UnpersistRdd(read(line)?),
-        Some("StageSubmitted") => Event::StageSubmitted(read(line)?),
-        Some("StageCompleted") => Event::StageCompleted(read(line)?),
-        Some("StageExecutorMetrics") => Event::StageExecutorMetrics(read(line)?),
-        Some("JobStart") => Event::JobStart(read(line)?),
+        Some("StageSubmitted") => Event::StageSubmitted(or_else(quick::stage_submitted(line), || read(line))?),
+        Some("StageCompleted") => Event::StageCompleted(or_else(quick::stage_completed(line), || read(line))?),
+        Some("StageExecutorMetrics") => {
+            Event::StageExecutorMetrics(or_else(quick::stage_metrics(line), || read(line))?)
+        }
+        Some("JobStart") => Event::JobStart(or_else(quick::job_start(line), || read(line))?),
         Some("JobEnd") => Event::JobEnd(read(line)?),
         Some("ExecutorMetricsUpdate") => Event::ExecutorMetricsUpdate(read(line)?),
         Some("ExecutorAdded") => Event::ExecutorAdded(read(line)?),
@@ -161,9 +165,11 @@ fn typed(name: &str, line: &str) -> Result<Line, serde_json::Error> {
         Some("LogStart") => Event::LogStart(read(line)?),
         _ => match name.strip_prefix(SQL) {
             Some("DriverAccumUpdates") => Event::SqlDriverAccumUpdates(read(line)?),
-            Some("SQLExecutionStart") => Event::SqlExecutionStart(deep(line)?),
+            Some("SQLExecutionStart") => Event::SqlExecutionStart(or_else(quick::sql_start(line), || deep(line))?),
             Some("SQLExecutionEnd") => Event::SqlExecutionEnd(read(line)?),
-            Some("SQLAdaptiveExecutionUpdate") => Event::SqlAdaptivePlan(deep(line)?),
+            Some("SQLAdaptiveExecutionUpdate") => {
+                Event::SqlAdaptivePlan(or_else(quick::adaptive_plan(line), || deep(line))?)
+            }
             Some("SQLAdaptiveSQLMetricUpdates") => Event::SqlAdaptiveMetrics(read(line)?),
             _ => return Ok(Line::Unknown(name.to_owned())),
         },

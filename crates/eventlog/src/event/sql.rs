@@ -10,7 +10,7 @@ use super::application::Pairs;
 pub struct PlanInfo {
     /// Operator.
     #[serde(rename = "nodeName")]
-    pub name: String,
+    pub name: CompactString,
     /// The operator with its arguments.
     #[serde(rename = "simpleString", default)]
     pub text: String,

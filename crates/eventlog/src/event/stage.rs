@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
@@ -9,7 +10,7 @@ use super::accumulable::StageAccumulable;
 use super::storage::StorageLevel;
 
 /// The local properties that are kept. Spark writes the whole session's configuration with every job and every stage.
-const KEPT: [&str; 5] = [
+pub(super) const KEPT: [&str; 5] = [
     "spark.job.description",
     "spark.job.tags",
     "spark.jobGroup.id",
@@ -19,7 +20,7 @@ const KEPT: [&str; 5] = [
 
 /// The local properties a job or a stage was submitted with: those of [`KEPT`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Properties([Option<String>; KEPT.len()]);
+pub struct Properties(pub(super) [Option<String>; KEPT.len()]);
 
 impl Properties {
     /// The value of a key, which is one of those that are kept.
@@ -249,7 +250,7 @@ pub struct RddInfo {
     pub id: i32,
     /// Its name.
     #[serde(rename = "Name", default)]
-    pub name: String,
+    pub name: CompactString,
     /// How it is kept.
     #[serde(rename = "Storage Level")]
     pub level: StorageLevel,

@@ -14,16 +14,43 @@ const SMALL: usize = 4 << 10;
 
 thread_local! {
     /// Making one takes as long as compressing a value.
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    static PACKER: RefCell<Option<Packer>> = const { RefCell::new(None) };
 }
 
-fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|known| {
-        let compressor = match known {
-            Some(compressor) => compressor,
-            none => none.insert(zstd::bulk::Compressor::new(1)?),
+/// Puts values into bytes. Its memory is used again: plans take hundreds of kilobytes, and memory of that size is given back to the system
+/// and asked for again otherwise.
+struct Packer {
+    compressor: zstd::bulk::Compressor<'static>,
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+/// Memory beyond this is given back.
+const KEPT: usize = 4 << 20;
+
+/// Has `put` take the compressed bytes of a value: what it gives, and how many bytes they were before.
+fn packed<T: Serialize, P>(value: &T, put: impl FnOnce(&[u8]) -> P) -> io::Result<(P, u64)> {
+    PACKER.with_borrow_mut(|known| {
+        let packer = match known {
+            Some(packer) => packer,
+            none => none.insert(Packer {
+                compressor: zstd::bulk::Compressor::new(1)?,
+                plain: Vec::new(),
+                packed: Vec::new(),
+            }),
         };
-        compressor.compress(bytes)
+        let mut plain = std::mem::take(&mut packer.plain);
+        plain.clear();
+        let plain = postcard::to_extend(value, plain).map_err(io::Error::other)?;
+        packer.packed.clear();
+        packer.packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        packer.compressor.compress_to_buffer(&plain, &mut packer.packed)?;
+        let put = put(&packer.packed);
+        let size = plain.len() as u64;
+        packer.plain = plain;
+        packer.plain.shrink_to(KEPT);
+        packer.packed.shrink_to(KEPT);
+        Ok((put, size))
     })
 }
 
@@ -40,14 +67,8 @@ impl<T: Clone + Serialize + DeserializeOwned> Away<T> {
         if about <= SMALL {
             return Away::Here(value);
         }
-        let packed = postcard::to_stdvec(&value)
-            .map_err(io::Error::other)
-            .and_then(|bytes| Ok((compressed(&bytes)?, bytes.len() as u64)));
-        match packed {
-            Ok((packed, size)) => Away::There {
-                piece: pieces.put(&packed),
-                size,
-            },
+        match packed(&value, |bytes| pieces.put(bytes)) {
+            Ok((piece, size)) => Away::There { piece, size },
             // Without memory for it, it stays as it is.
             Err(_) => Away::Here(value),
         }

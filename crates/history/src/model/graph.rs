@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::{PlanInfo, PlanMetric};
 
@@ -22,7 +23,7 @@ pub struct Node {
     /// Its number.
     pub id: i64,
     /// Operator.
-    pub name: String,
+    pub name: CompactString,
     /// Operator and arguments.
     pub text: String,
     /// What it measures.
@@ -33,7 +34,7 @@ pub struct Node {
 
 /// A plan's operator. Operators are in one list, those that feed the same one side by side.
 struct Operator {
-    name: String,
+    name: CompactString,
     text: String,
     metrics: Vec<PlanMetric>,
     children: Range<usize>,
@@ -225,7 +226,7 @@ mod tests {
 
     fn node(name: &str, text: &str, accumulator: i64, children: Vec<PlanInfo>) -> PlanInfo {
         PlanInfo {
-            name: name.to_owned(),
+            name: name.into(),
             text: text.to_owned(),
             children,
             metrics: vec![PlanMetric {

@@ -141,7 +141,7 @@ impl Application {
             if info.level.is_valid() {
                 self.rdds.entry(info.id).or_insert_with(|| Rdd {
                     id: info.id,
-                    name: info.name.clone(),
+                    name: info.name.to_string(),
                     partitions: info.partitions,
                     level: info.level,
                     memory_used: 0,
@@ -329,6 +329,9 @@ fn unknown() -> Stage {
     }
 }
 
+/// An accumulable: its id, and the rest where it has a name.
+type Identified = (i64, Option<Box<NamedAccumulable>>);
+
 /// Takes over what an event says of a stage.
 fn fill(stage: &mut Stage, info: StageInfo, scala: Scala) {
     stage.id = info.id;
@@ -343,8 +346,12 @@ fn fill(stage: &mut Stage, info: StageInfo, scala: Scala) {
     stage.profile = info.profile;
     stage.push_enabled = info.push_enabled;
     stage.push_mergers = info.push_mergers;
+    if info.accumulables.iter().all(|one| one.named.is_none()) {
+        stage.accumulators = Vec::new();
+        return;
+    }
     // The map holds internal ones too, which decide its size and so its order.
-    let mut seen: Vec<(i32, (i64, Option<NamedAccumulable>))> = Vec::with_capacity(info.accumulables.len());
+    let mut seen: Vec<(i32, Identified)> = Vec::with_capacity(info.accumulables.len());
     for one in info.accumulables {
         match seen.iter_mut().find(|(_, (id, _))| *id == one.id) {
             Some((_, (_, named))) => *named = one.named,
@@ -354,6 +361,6 @@ fn fill(stage: &mut Stage, info: StageInfo, scala: Scala) {
     stage.accumulators = scala
         .mutable_order(seen)
         .into_iter()
-        .filter_map(|(_, named)| named)
+        .filter_map(|(_, named)| named.map(|named| *named))
         .collect();
 }

@@ -220,6 +220,24 @@ async fn the_api_over_http() {
         (status, headers["content-type"].to_str().unwrap(), &body[..]),
         (404, "text/plain", &b"unknown job: 7"[..])
     );
+    // As Spark 4.1.4's server answered: an escaped slash is a part of the name.
+    for (path, why) in [
+        ("a%2Fb", "unknown app: a/b"),
+        ("a%2Fb/jobs", "no such app: a/b"),
+        ("a%2F", "unknown app: a/"),
+        ("a%2F1/jobs", "no such app: a/1"),
+        ("%2F", "unknown app: /"),
+        ("a%2fb/1/jobs", "no such app: a/b/1"),
+        ("a%2F%2Fb", "unknown app: a//b"),
+        ("a%252Fb", "unknown app: a%2Fb"),
+        ("a/executors%2Fx", "unknown app a, attempt executors/x"),
+        ("a%3Bb", "unknown app: a;b"),
+        ("a%5Cb", "unknown app: a\\b"),
+    ] {
+        let (status, _, body) = get(&index, &format!("/api/v1/applications/{path}")).await;
+        assert_eq!((status, &*String::from_utf8_lossy(&body)), (404, why), "{path}");
+    }
+    assert_eq!(get(&index, "/api/v1/applications/a/stages/1%2F0").await.0, 404);
     assert_eq!(get(&index, "/nowhere").await.0, 404);
     assert_eq!(get(&index, "/api/v1x").await.0, 404);
 

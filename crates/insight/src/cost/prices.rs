@@ -1,6 +1,6 @@
 //! Price tables.
 //!
-//! A table is YAML or JSON; `docs/cost.md` shows one. There is none built in: prices are the reader's own.
+//! A table is YAML or JSON; `docs/reference/cost.md` shows one. There is none built in: prices are the reader's own.
 
 use std::collections::BTreeMap;
 

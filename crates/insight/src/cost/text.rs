@@ -78,7 +78,7 @@ impl Bill {
         lines.extend(self.notes.iter().map(|note| format!("Note: {note}.")));
         if self.currency.is_none() {
             lines.push(
-                "Note: there is no price table; `--prices FILE` turns this into money (docs/cost.md shows one)."
+                "Note: there is no price table; `--prices FILE` turns this into money (docs/reference/cost.md shows one)."
                     .to_owned(),
             );
         }

@@ -19,7 +19,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// A stable code, `executor-oom-killed`; documented in `docs/doctor.md` under that heading.
+    /// A stable code, `executor-oom-killed`; documented in `docs/reference/doctor.md` under that heading.
     pub id: &'static str,
     /// How much it matters.
     pub severity: Severity,

@@ -321,7 +321,7 @@ impl Collector {
             .iter()
             .map(|rdd| Rdd {
                 id: rdd.id,
-                name: rdd.name.clone(),
+                name: rdd.name.to_string(),
                 partitions: rdd.partitions,
                 cached: rdd.level.memory || rdd.level.disk,
             })
@@ -422,7 +422,7 @@ impl Collector {
                     (metric.name.into(), metric.kind.into(), value)
                 })
                 .collect(),
-            name: info.name,
+            name: info.name.into(),
             text: info.text,
             children: info.children.into_iter().map(|child| self.plan(child)).collect(),
         }

@@ -145,12 +145,26 @@ fn heap(run: &Run, cores: u32, had: u32, local: bool, reasons: &mut Vec<String>,
         .unwrap_or(0);
     if peaks.contains(&0) {
         missing.push(format!(
-            "peaks of memory of {} of {} executors: set spark.eventLog.logStageExecutorMetrics=true and run it once; until then the heap stays as it is",
+            "peaks of memory of {} of {} executors: set spark.eventLog.logStageExecutorMetrics=true and run it once; until then the heap is what it had for each core, at least {}",
             peaks.iter().filter(|peak| **peak == 0).count(),
-            peaks.len()
+            peaks.len(),
+            bytes(LEAST_HEAP)
         ));
-        reasons.push(format!("{} of heap, as it was", bytes(given)));
-        return up_to_multiple(scaled(given).max(LEAST_HEAP), 256 << 20);
+        let heap = up_to_multiple(scaled(given).max(LEAST_HEAP), 256 << 20);
+        reasons.push(match heap == given {
+            true => format!("{} of heap, as it was", bytes(given)),
+            false => format!(
+                "{} of heap: it was {} for {had} cores, and {cores} have {}",
+                bytes(heap),
+                bytes(given),
+                if heap == up_to_multiple(scaled(given), 256 << 20) {
+                    "their share".to_owned()
+                } else {
+                    format!("at least {}", bytes(LEAST_HEAP))
+                }
+            ),
+        });
+        return heap;
     }
     // The heap was full of what could be collected as well: the peak cannot tell more than what was given.
     let wanted = match spilled {
@@ -253,6 +267,24 @@ mod tests {
         // 16 of 80 cores were at work.
         assert_eq!((sizing.executors, sizing.cores, sizing.partitions), (4, 5, 400));
         assert_eq!((sizing.heap, sizing.missing.len()), (20 << 30, 2));
+        let heap = "20 GiB of heap: it was 32 GiB for 8 cores, and 5 have their share";
+        assert!(
+            sizing.reasons.iter().any(|reason| reason == heap),
+            "{:?}",
+            sizing.reasons
+        );
+        let mut small = run();
+        small
+            .spark
+            .insert("spark.executor.memory".to_owned(), "512m".to_owned());
+        let sizing = for_run(&small, &Options::default()).expect("a size");
+        let heap = "1 GiB of heap: it was 512 MiB for 8 cores, and 5 have at least 1 GiB";
+        assert_eq!(sizing.heap, 1 << 30);
+        assert!(
+            sizing.reasons.iter().any(|reason| reason == heap),
+            "{:?}",
+            sizing.reasons
+        );
         let mut measured = run();
         with_peak(&mut measured, "JVMHeapMemory", 8 << 30);
         let sizing = for_run(&measured, &Options::default()).expect("a size");

@@ -39,27 +39,27 @@ fn the_bill_of_the_document_is_the_bill() {
     let table = read("docs/prices.yaml");
     let prices = Prices::read("docs/prices.yaml", &table).unwrap();
     let bill = cost::of(&run("logs/4.1.4", "idle-executors"), None, Some(&prices)).unwrap();
-    has("docs/cost.md", &bill.lines());
+    has("docs/reference/cost.md", &bill.lines());
     let lines: Vec<String> = table.lines().map(str::to_owned).collect();
-    has("docs/cost.md", &lines);
+    has("docs/reference/cost.md", &lines);
 }
 
 #[test]
 fn the_prediction_of_the_document_is_the_prediction() {
     let plan = Plan { executors: 4, cores: 2 };
     let outcome = what_if(&run("what-if/4.1.4", "long-2x2"), plan).unwrap();
-    has("docs/sizing.md", &outcome.lines());
+    has("docs/how-to/sizing.md", &outcome.lines());
 }
 
 #[test]
 fn the_size_of_the_document_is_the_size() {
     let sizing = size::for_run(&run("logs/4.1.4", "idle-executors"), &size::Options::default()).unwrap();
-    has("docs/sizing.md", &sizing.lines());
+    has("docs/how-to/sizing.md", &sizing.lines());
 }
 
 #[test]
 fn the_spans_of_the_document_are_spans() {
-    let document = read("docs/trace.md");
+    let document = read("docs/reference/trace.md");
     let block = document.split("```json\n").nth(1).expect("a sample");
     let sample: Value = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
     let trace = trace::of(&run("pairs", "fail"), None);

@@ -297,7 +297,7 @@ fn every_finding_is_complete() {
 
 /// Headings of the documentation's half about failures.
 fn headings() -> Vec<String> {
-    let path = format!("{}/../../docs/doctor.md", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/../../docs/reference/doctor.md", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let half = text
         .split("\n## ")

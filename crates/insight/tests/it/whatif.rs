@@ -1,5 +1,5 @@
 //! What is predicted from a run, against real runs of the same application with other executors (`tests/what-if`, made by
-//! `benches/what-if.py`), and the table of `docs/sizing.md`.
+//! `benches/what-if.py`), and the table of `docs/how-to/sizing.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fmt::Write as _;
@@ -169,7 +169,8 @@ fn table() -> String {
 
 #[test]
 fn the_document_has_the_table() {
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sizing.md")).unwrap();
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/sizing.md")).unwrap();
     let table = table();
-    assert!(document.contains(&table), "docs/sizing.md must have\n{table}");
+    assert!(document.contains(&table), "docs/how-to/sizing.md must have\n{table}");
 }

@@ -13,7 +13,7 @@ mod table;
 
 pub use others::{Retired, retired};
 pub use release::{BadRelease, Release};
-pub use table::{Standing, groups, part, schema, standing};
+pub use table::{Resource, Standing, groups, is_of_cluster, part, resource, schema, standing};
 
 use crate::manifest::{Document, Step, nearest, parse_path};
 use crate::schema;

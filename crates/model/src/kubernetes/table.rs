@@ -42,10 +42,38 @@ struct Field {
 struct Table {
     /// By `apiVersion` and kind: the type, and the releases.
     kinds: BTreeMap<(&'static str, &'static str), (&'static str, Span)>,
+    /// By the same: how the API serves objects of the kind; none for kinds that are created below another.
+    resources: BTreeMap<(&'static str, &'static str), Resource>,
     types: HashMap<&'static str, Vec<Field>>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("api.txt")));
+
+/// How the API serves objects of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Plural, lower case, as in paths: `pods`.
+    pub plural: &'static str,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+    /// What is below an object: `status`, `scale`, `log`. Sorted.
+    pub subresources: Vec<&'static str>,
+}
+
+/// How Kubernetes' API serves a kind of its own, in the newest release that has it.
+#[must_use]
+pub fn resource(api_version: &str, kind: &str) -> Option<&'static Resource> {
+    let mut all = TABLE.resources.iter();
+    let found = all.find(|((version, known), _)| *version == api_version && *known == kind)?;
+    Some(found.1)
+}
+
+/// Whether a kind of this name belongs to the whole cluster, in any API version. Kubernetes has no kind of one of these names that lies in a namespace.
+#[must_use]
+pub fn is_of_cluster(kind: &str) -> bool {
+    let mut of_kind = TABLE.resources.iter().filter(|((_, known), _)| *known == kind);
+    of_kind.any(|(_, resource)| !resource.namespaced)
+}
 
 /// How a release stands to an API version and kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,6 +221,7 @@ impl Table {
     fn read(text: &'static str) -> Table {
         let mut table = Table {
             kinds: BTreeMap::new(),
+            resources: BTreeMap::new(),
             types: HashMap::new(),
         };
         let mut fields: Option<&mut Vec<Field>> = None;
@@ -214,6 +243,9 @@ impl Table {
                 let mut words = kind.split(' ');
                 if let (Some(version), Some(kind), Some(name)) = (words.next(), words.next(), words.next()) {
                     table.kinds.insert((version, kind), (name, span));
+                    if let Some(resource) = words.next().and_then(Resource::read) {
+                        table.resources.insert((version, kind), resource);
+                    }
                 }
             }
         }
@@ -274,6 +306,19 @@ impl Table {
             "quantity" => json!({ "x-kubernetes-int-or-string": true, "format": "quantity", "nullable": true }),
             _ => json!({ "x-kubernetes-preserve-unknown-fields": true, "nullable": true }),
         }
+    }
+}
+
+impl Resource {
+    /// `pods/log/status`, `nodes*/status`; `.` is none.
+    fn read(text: &'static str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let plural = parts.next().filter(|plural| *plural != ".")?;
+        Some(Self {
+            plural: plural.trim_end_matches('*'),
+            namespaced: !plural.ends_with('*'),
+            subresources: parts.collect(),
+        })
     }
 }
 

@@ -157,7 +157,7 @@ fn rendering_is_a_compilers() {
     assert_eq!(
         serde_json::to_value(&complaints[0]).unwrap(),
         json!({"code": "duplicate-key", "severity": "error", "file": "app.yaml", "line": 3, "column": 3, "endLine": 3, "endColumn": 9, "path": "spec.driver",
-               "page": "docs/codes.md#duplicate-key",
+               "page": "docs/reference/codes.md#duplicate-key",
                "message": "`driver` is given twice; first on line 2",
                "fix": {"text": "remove one of the two; Kubernetes clients disagree about which one counts"}})
     );

@@ -176,8 +176,11 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     if facts.gathering.is_some() {
         actions.push(Action::EndGathering);
     }
-    actions.extend(logs::of_executors(facts));
     let ends = companions::end_with(stored.app_state.state, course.status.app_state.state);
+    // What comes next settles the logs of executors with all others.
+    if !ends && !matches!(course.ask, Some(Action::DeleteDriver(_) | Action::DeleteApplication)) {
+        actions.extend(logs::of_executors(facts));
+    }
     if ends {
         match logs::settle(facts, facts.app.status.as_ref(), false) {
             Settled::After(wait, begin) => {

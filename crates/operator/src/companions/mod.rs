@@ -1,6 +1,6 @@
 //! What stands beside a run: the service of the Spark UI, ingresses or routes, services of the driver, the disruption budget.
 //!
-//! In: the plan of an attempt. Out: which of its objects are companions, what the status says of the way to the UI, and their removal when the
+//! In: the companions in the plan of an attempt. Out: what the status says of the way to the UI, and their removal when the
 //! application has ended. The room `submit` plans them and the driver pod owns them, so they go with it; but the pod of an ended
 //! application stays for its logs, and a service, an ingress or a budget of a driver that does not run is only in the way. So they are removed
 //! before an application is called COMPLETED or FAILED: one DELETE each (with the default settings one), again after a crash.
@@ -11,20 +11,8 @@ use kube::api::{Api, DeleteParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 use stoke_model::crd::{ApplicationStateType as State, DriverInfo};
-use stoke_model::names;
 
 use crate::act::{is_code, refusal};
-
-/// Kinds that stand beside a run.
-const KINDS: [&str; 4] = ["Service", "Ingress", "HTTPRoute", "PodDisruptionBudget"];
-
-/// The companions among the objects of an attempt: those that carry the operator's own label, which Spark's objects do not.
-pub(crate) fn of(owned: &[Value]) -> impl Iterator<Item = &Value> {
-    owned.iter().filter(|object| {
-        object["metadata"]["labels"][names::LABEL_CREATED_BY] == "true"
-            && object["kind"].as_str().is_some_and(|kind| KINDS.contains(&kind))
-    })
-}
 
 /// Whether this transition ends an application, and with it its companions.
 pub(crate) fn end_with(from: State, to: State) -> bool {
@@ -67,27 +55,6 @@ pub(crate) async fn remove(client: &Client, namespace: &str, companions: Vec<Val
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    fn object(kind: &str, labels: Value) -> Value {
-        json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a", "labels": labels}})
-    }
-
-    #[test]
-    fn companions_are_the_operators_own_objects_that_serve_a_live_driver() {
-        let ours = json!({names::LABEL_CREATED_BY: "true"});
-        for (kind, labels, is) in [
-            ("Service", ours.clone(), true),
-            ("Ingress", ours.clone(), true),
-            ("HTTPRoute", ours.clone(), true),
-            ("PodDisruptionBudget", ours.clone(), true),
-            ("ConfigMap", ours, false),
-            ("Service", json!({"spark-app-selector": "spark-1"}), false),
-            ("Service", Value::Null, false),
-        ] {
-            assert_eq!(of(&[object(kind, labels)]).count(), usize::from(is), "{kind}");
-        }
-    }
 
     #[test]
     fn only_the_end_removes_them() {

@@ -145,8 +145,7 @@ impl Turn<'_> {
         let Ok(plan) = self.context.planner.plan(&facts.app) else {
             return Ok(());
         };
-        let companions = companions::of(&plan.owned).cloned().collect();
-        companions::remove(&self.context.client, &self.key.namespace, companions).await?;
+        companions::remove(&self.context.client, &self.key.namespace, plan.companions).await?;
         Ok(())
     }
 

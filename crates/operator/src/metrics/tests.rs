@@ -254,7 +254,7 @@ thread_local! {
 
 #[test]
 fn the_table_in_docs_is_the_catalogue() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/operator.md");
     let mut table = String::from("| metric | kind | labels | what it measures |\n|---|---|---|---|\n");
     for metric in ALL {
         let labels = match metric.labels {
@@ -285,6 +285,6 @@ fn the_table_in_docs_is_the_catalogue() {
     }
     assert!(
         committed == table,
-        "docs/operator.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --lib"
+        "docs/how-to/operator.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --lib"
     );
 }

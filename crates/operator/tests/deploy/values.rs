@@ -252,7 +252,7 @@ pub fn every_published_value(helm: &Path) -> Result<(), String> {
 
 /// The table in the documentation is the table of the chart.
 pub fn documented() -> Result<(), String> {
-    let path = deploy().join("../docs/operator.md");
+    let path = deploy().join("../docs/how-to/operator.md");
     let mut table = String::from("| value of the published chart | why it has no effect here |\n|---|---|\n");
     for (key, why) in stoke_operator::install::published::table() {
         table += &format!("| `{key}` | {why} |\n");
@@ -262,14 +262,16 @@ pub fn documented() -> Result<(), String> {
         "<!-- end of values without effect -->",
     );
     let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let (before, rest) = text.split_once(begin).ok_or("docs/operator.md has no table")?;
-    let (committed, after) = rest.split_once(end).ok_or("docs/operator.md has no end of the table")?;
+    let (before, rest) = text.split_once(begin).ok_or("docs/how-to/operator.md has no table")?;
+    let (committed, after) = rest
+        .split_once(end)
+        .ok_or("docs/how-to/operator.md has no end of the table")?;
     if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
         let text = format!("{before}{begin}{table}{end}{after}");
         return std::fs::write(&path, text).map_err(|error| error.to_string());
     }
     match committed == table {
         true => Ok(()),
-        false => Err("docs/operator.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test deploy".to_owned()),
+        false => Err("docs/how-to/operator.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test deploy".to_owned()),
     }
 }

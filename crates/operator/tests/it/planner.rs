@@ -37,6 +37,7 @@ impl Planner for TwoObjects {
                 json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("conf-{}", &id[..8])}, "data": {"id": id}}),
                 json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": ui}}),
             ],
+            companions: Vec::new(),
             web_ui: Some((ui, 4040)),
             web_ui_ingress: None,
         })

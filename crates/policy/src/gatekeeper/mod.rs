@@ -12,6 +12,7 @@ pub(crate) use constraint::Constraint;
 pub(crate) use template::Template;
 
 use serde_json::{Value, json};
+use stoke_model::kubernetes::is_of_cluster;
 
 use crate::data::Document;
 use crate::problem::Problem;
@@ -46,30 +47,12 @@ fn complain(document: &Document, path: &str, message: impl Into<String>) -> Prob
     document.complain("gatekeeper", path, message)
 }
 
-/// Kinds without namespaces that are common in manifests; others that name none are in `default`, as for kubectl.
-const CLUSTER_KINDS: [&str; 14] = [
-    "APIService",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "IngressClass",
-    "MutatingWebhookConfiguration",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PriorityClass",
-    "RuntimeClass",
-    "StorageClass",
-    "ValidatingAdmissionPolicy",
-    "ValidatingWebhookConfiguration",
-];
-
-/// The namespace an object is in; `None` for objects of the cluster.
+/// The namespace an object is in: `default` when it names none, as for kubectl; `None` for objects of the cluster.
 fn namespace(object: &Value) -> Option<&str> {
     let kind = object["kind"].as_str().unwrap_or_default();
     match object["metadata"]["namespace"].as_str() {
         Some(namespace) if !namespace.is_empty() => Some(namespace),
-        _ if CLUSTER_KINDS.contains(&kind) => None,
+        _ if is_of_cluster(kind) => None,
         _ => Some("default"),
     }
 }

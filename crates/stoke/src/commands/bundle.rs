@@ -13,7 +13,7 @@ use crate::terminal::Format;
 /// Arguments of `stoke bundle`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Secrets are redacted; docs/doctor.md says which are recognised. `stoke doctor --bundle FILE` reads it.")]
+Secrets are redacted; docs/reference/doctor.md says which are recognised. `stoke doctor --bundle FILE` reads it.")]
 pub struct Arguments {
     /// The application: its name, or Spark's id of it
     application: String,

@@ -23,7 +23,7 @@ use crate::terminal::Format;
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("many").multiple(true))]
 #[command(after_help = "\
-Without --prices the cost is told in core-seconds and GiB-seconds. docs/cost.md shows a price table.
+Without --prices the cost is told in core-seconds and GiB-seconds. docs/reference/cost.md shows a price table.
 Parts always sum to the whole, to the last digit.")]
 pub struct Arguments {
     /// The application: its name, or Spark's id of it
@@ -103,7 +103,7 @@ fn read_prices(path: &Path) -> Outcome<Prices> {
         .map_err(|error| Failure::input("stoke::cost::prices", format!("--prices {name}: {error}")))?;
     Prices::read(&name, &text).map_err(|complaints| {
         let all: Vec<String> = complaints.iter().map(|complaint| complaint.render()).collect();
-        Failure::input("stoke::cost::prices", all.join("\n")).fix("docs/cost.md shows a price table")
+        Failure::input("stoke::cost::prices", all.join("\n")).fix("docs/reference/cost.md shows a price table")
     })
 }
 

@@ -125,7 +125,7 @@ fn lines(number: usize, finding: &Finding) -> Vec<String> {
     if let Some(gain) = &finding.gain {
         put("gain", &gain.text);
     }
-    put("more", &format!("docs/doctor.md#{}", finding.id));
+    put("more", &format!("docs/reference/doctor.md#{}", finding.id));
     lines
 }
 

@@ -10,7 +10,7 @@ use crate::terminal::Format;
 /// Arguments of `stoke size`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-docs/sizing.md says how each number is computed.")]
+docs/how-to/sizing.md says how each number is computed.")]
 pub struct Arguments {
     /// The application whose last run is measured: its name, or Spark's id of it
     #[arg(value_name = "APPLICATION", group = "what")]

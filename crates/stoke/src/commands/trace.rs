@@ -17,7 +17,7 @@ use crate::terminal::Format;
 /// Arguments of `stoke trace`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Sent again, a run gives the same spans with the same ids. docs/trace.md says what is in them.")]
+Sent again, a run gives the same spans with the same ids. docs/reference/trace.md says what is in them.")]
 pub struct Arguments {
     #[command(flatten)]
     asked: RunSource,

@@ -10,9 +10,20 @@ use super::conf::{Conf, set};
 use super::error::ApplicationError;
 use super::routes::{Url, WayIn, way_in};
 use super::settings::{IngressSettings, Settings};
-use crate::SubmitRequest;
+use crate::{Resource, Role, SubmitRequest};
 
-/// All of them. Their owner is the driver pod, whose UID is known only once it is there: see [`super::ApplicationPlan::owned`].
+/// The way to the Spark UI of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ui {
+    /// Name of its service.
+    pub service: String,
+    /// Port of the service.
+    pub port: i32,
+    /// Name of the ingress or route, and the address it is reached at.
+    pub way_in: Option<(String, String)>,
+}
+
+/// All of them, and the way to the UI. Their owner is the driver pod, whose UID is known only once it is there: see [`super::ApplicationPlan::owned`].
 ///
 /// # Errors
 /// Ingress URLs that are none; ports out of range.
@@ -20,12 +31,27 @@ pub fn beside(
     app: &SparkApplication,
     request: &SubmitRequest,
     settings: &Settings,
-) -> Result<Vec<Value>, ApplicationError> {
+) -> Result<(Vec<Resource>, Option<Ui>), ApplicationError> {
     let application_id = &request.identity.application_id;
     let mut objects = Vec::new();
+    let mut ui = None;
     if settings.ui_service && ui_is_on(&request.conf) {
-        objects.push(ui_service(app, &request.conf)?);
-        objects.extend(ui_ingress(app, application_id, &request.conf, settings)?);
+        let (service, port) = ui_service(app, &request.conf)?;
+        let service = Resource::new(Role::UiService, service);
+        let name = service.name().to_owned();
+        objects.push(service);
+        let way_in = ui_ingress(app, application_id, &request.conf, settings)?;
+        let way_in = way_in.map(|object| Resource::new(Role::UiWayIn, object));
+        let address = match way_in {
+            Some(_) => ui_ingress_address(app, application_id, settings)?,
+            None => None,
+        };
+        ui = Some(Ui {
+            service: name,
+            port,
+            way_in: way_in.as_ref().map(|way_in| way_in.name().to_owned()).zip(address),
+        });
+        objects.extend(way_in);
     }
     for option in app.spec.driver_ingress_options.iter().flatten() {
         let port = option.service_port.unwrap_or_default();
@@ -41,7 +67,7 @@ pub fn beside(
             labels: option.service_labels.as_ref(),
             annotations: option.service_annotations.as_ref(),
         };
-        objects.push(service.object(app));
+        objects.push(Resource::new(Role::PortService, service.object(app)));
         let ingress = IngressSettings {
             url_format: option.ingress_url_format.clone().unwrap_or_default(),
             ..settings.ui_ingress.clone().unwrap_or_default()
@@ -54,7 +80,7 @@ pub fn beside(
                 application_id,
                 &ingress.url_format,
             )?;
-            objects.push(way_in(
+            let object = way_in(
                 app,
                 &WayIn {
                     name,
@@ -66,7 +92,8 @@ pub fn beside(
                     place: "spec.driverIngressOptions.ingressTLS",
                 },
                 &ingress,
-            )?);
+            )?;
+            objects.push(Resource::new(Role::PortWayIn, object));
         }
     }
     if app
@@ -74,9 +101,9 @@ pub fn beside(
         .driver_pod_disruption_budget
         .unwrap_or(settings.driver_disruption_budget)
     {
-        objects.push(disruption_budget(app));
+        objects.push(Resource::new(Role::DisruptionBudget, disruption_budget(app)));
     }
-    Ok(objects)
+    Ok((objects, ui))
 }
 
 /// Address of the Spark UI through its ingress; none when there is no ingress.
@@ -137,7 +164,8 @@ pub(crate) fn ui_port(conf: &Conf) -> i32 {
     configured.unwrap_or(i32::from(names::UI_PORT))
 }
 
-fn ui_service(app: &SparkApplication, conf: &Conf) -> Result<Value, ApplicationError> {
+/// The service and its port.
+fn ui_service(app: &SparkApplication, conf: &Conf) -> Result<(Value, i32), ApplicationError> {
     let options = app.spec.spark_ui_options.clone().unwrap_or_default();
     let service = Service {
         name: names::ui_service(super::name(app)),
@@ -153,7 +181,7 @@ fn ui_service(app: &SparkApplication, conf: &Conf) -> Result<Value, ApplicationE
         labels: options.service_labels.as_ref(),
         annotations: options.service_annotations.as_ref(),
     };
-    Ok(service.object(app))
+    Ok((service.object(app), service.port))
 }
 
 fn ui_ingress(

@@ -27,6 +27,7 @@ pub mod template;
 mod tests;
 
 pub use error::ApplicationError;
+pub use extras::Ui;
 pub use object_store::ObjectStoreSettings;
 pub use security::SecurityProfile;
 pub use settings::{GatewayReference, IngressSettings, Settings};
@@ -36,7 +37,7 @@ use stoke_model::crd::{ApplicationType, DeployMode, SparkApplication, SparkAppli
 use stoke_model::names;
 
 use crate::argv::spark_version_of_image;
-use crate::{Identity, MainResource, SparkVersion, Submission, SubmitFiles, SubmitRequest};
+use crate::{Identity, MainResource, Resource, Role, SparkVersion, Submission, SubmitFiles, SubmitRequest};
 
 /// Everything the operator creates for one attempt.
 ///
@@ -47,9 +48,11 @@ pub struct ApplicationPlan {
     /// What `spark-submit` would create; the driver pod is owned by the application.
     pub submission: Submission,
     /// Objects that must be there before the driver pod, owned by the application.
-    pub before: Vec<Value>,
+    pub before: Vec<Resource>,
     /// Objects beside the driver pod: UI service, ingresses, disruption budget. They go when the driver pod goes.
-    pub beside: Vec<Value>,
+    pub beside: Vec<Resource>,
+    /// The way to the Spark UI; none without its service.
+    pub ui: Option<Ui>,
     /// What the author of the application should know.
     pub warnings: Vec<String>,
 }
@@ -60,7 +63,7 @@ impl ApplicationPlan {
     pub fn owned(&self, uid: &str) -> Vec<Value> {
         let owner = json!({"apiVersion": "v1", "kind": "Pod", "controller": true, "name": self.submission.driver_pod_name, "uid": uid});
         let beside = self.beside.iter().map(|object| {
-            let mut object = object.clone();
+            let mut object = object.object.clone();
             object["metadata"]["ownerReferences"] = json!([owner]);
             object
         });
@@ -82,11 +85,14 @@ pub fn plan_application(
     let request = request_from_application(app, attempt, settings)?;
     let mut submission = crate::plan(&request)?;
     complete::complete(app, &mut submission)?;
-    let mut before: Vec<Value> = monitoring::config_map(app).into_iter().collect();
-    before.extend(batch::pod_group(app, &request, &mut submission, settings)?);
+    let exporter = monitoring::config_map(app).map(|object| Resource::new(Role::ExporterFiles, object));
+    let group = batch::pod_group(app, &request, &mut submission, settings)?;
+    let group = group.map(|object| Resource::new(Role::PodGroup, object));
+    let (beside, ui) = extras::beside(app, &request, settings)?;
     Ok(ApplicationPlan {
-        before,
-        beside: extras::beside(app, &request, settings)?,
+        before: exporter.into_iter().chain(group).collect(),
+        beside,
+        ui,
         warnings: submission.warnings.clone(),
         submission,
     })

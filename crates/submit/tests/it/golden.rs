@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stoke_submit::argv::{self, MemoryFiles};
-use stoke_submit::{ExecutorRequest, Identity, SparkVersion, Submission, SubmitRequest, executor_pod, plan};
+use stoke_submit::{ExecutorRequest, Identity, Resource, SparkVersion, Submission, SubmitRequest, executor_pod, plan};
 
 const UID: &str = "0123456789abcdef";
 const UUID: &str = "00000000-0000-4000-8000-000000000000";
@@ -100,10 +100,12 @@ fn request(case: &Value, version: &SparkVersion, files: &MemoryFiles) -> Result<
 /// Our submission in the shape of a recording.
 fn result(request: &SubmitRequest) -> Result<Value, (String, String)> {
     let submission = plan(request).map_err(|error| (error.code().to_owned(), error.to_string()))?;
-    let mut objects: Vec<Value> = submission.pre_resources.clone();
+    let of =
+        |resources: &[Resource]| -> Vec<Value> { resources.iter().map(|resource| resource.object.clone()).collect() };
+    let mut objects = of(&submission.pre_resources);
     objects.push(submission.driver_pod.clone());
-    objects.extend(submission.pre_resources.iter().cloned());
-    objects.extend(submission.resources.iter().cloned());
+    objects.extend(of(&submission.pre_resources));
+    objects.extend(of(&submission.resources));
     for object in &mut objects {
         if let Some(text) = object.get("data").and_then(|data| data.get("spark.properties")) {
             let mut lines: Vec<&str> = text.as_str().unwrap().lines().collect();

@@ -4,13 +4,13 @@ use stoke_history::model::data::{Environment, Pairs};
 use stoke_history::rest::redacted;
 use stoke_model::conf::{Catalogue, Default as Unset};
 
-use super::{App, Asked, plain};
+use super::{App, Visit, plain};
 use crate::page::{Cell, Facts, Filter, Page, Row, Section, Table};
 
 /// The page.
-pub fn page(app: &App, asked: &Asked) -> Page {
-    let w = asked.w;
-    let mut page = app.page(asked, "environment", "environment/", w.environment.to_owned(), None);
+pub fn page(app: &App, visit: &Visit) -> Page {
+    let w = visit.w;
+    let mut page = app.page(visit, "environment", "environment/", w.environment.to_owned(), None);
     page.rest = Some(app.place.rest("environment"));
     let nothing = Environment::default();
     let known = app.view.environment().unwrap_or(&nothing);
@@ -26,12 +26,12 @@ pub fn page(app: &App, asked: &Asked) -> Page {
         ],
     }));
     page.sections.push(Section::Filter(Filter {
-        action: asked.here.path().to_owned(),
-        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        action: visit.here.path().to_owned(),
+        text: visit.query.first("q").unwrap_or_default().to_owned(),
         placeholder: w.search_properties,
         ..Filter::default()
     }));
-    let searched = asked.searched();
+    let searched = visit.searched();
     let has = |name: &str, value: &str| {
         searched
             .as_deref()

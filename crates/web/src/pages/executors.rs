@@ -3,7 +3,7 @@
 use stoke_history::model::data::Executor;
 use stoke_history::rest::executor_times;
 
-use super::{App, Asked, choices, is_chosen, sort_by};
+use super::{App, Visit, choices, is_chosen, sort_by};
 use crate::page::{Cell, Filter, Page, Row, Section, State, Table};
 
 const SORTS: [&str; 12] = [
@@ -30,13 +30,13 @@ fn state(executor: &Executor) -> State {
 }
 
 /// The page.
-pub fn page(app: &App, asked: &Asked) -> Page {
-    let w = asked.w;
-    let mut page = app.page(asked, "executors", "executors/", w.executors.to_owned(), None);
+pub fn page(app: &App, visit: &Visit) -> Page {
+    let w = visit.w;
+    let mut page = app.page(visit, "executors", "executors/", w.executors.to_owned(), None);
     page.rest = Some(app.place.rest("allexecutors"));
     let all: Vec<&Executor> = app.view.executors().collect();
     let states: Vec<State> = all.iter().map(|one| state(one)).collect();
-    let text = asked.searched();
+    let text = visit.searched();
     let wanted = |one: &&Executor| {
         let has = |text: &str| {
             let reason = one.remove_reason.as_deref().unwrap_or_default();
@@ -44,10 +44,10 @@ pub fn page(app: &App, asked: &Asked) -> Page {
                 .iter()
                 .any(|shown| shown.to_lowercase().contains(text))
         };
-        is_chosen(asked, state(one)) && text.as_deref().is_none_or(has)
+        is_chosen(visit, state(one)) && text.as_deref().is_none_or(has)
     };
     let mut rows: Vec<&Executor> = all.iter().copied().filter(wanted).collect();
-    let (sort, descending) = asked.sort(&SORTS, "id", false);
+    let (sort, descending) = visit.sort(&SORTS, "id", false);
     let times = |one: &Executor| executor_times(one, &app.attempt, app.now);
     let heap = |one: &Executor| one.peaks.get("JVMHeapMemory").unwrap_or(0);
     match sort {
@@ -69,7 +69,7 @@ pub fn page(app: &App, asked: &Asked) -> Page {
             (one.id.parse::<i64>().unwrap_or(-1), one.id.clone())
         }),
     }
-    let (paging, range) = asked.page(rows.len());
+    let (paging, range) = visit.page(rows.len());
     let columns = [
         ("id", w.executor, false),
         ("state", w.state, false),
@@ -127,17 +127,17 @@ pub fn page(app: &App, asked: &Asked) -> Page {
         .into()
     };
     let filter = Filter {
-        action: asked.here.path().to_owned(),
-        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        action: visit.here.path().to_owned(),
+        text: visit.query.first("q").unwrap_or_default().to_owned(),
         placeholder: w.search,
-        choices: choices(asked, &[State::Running, State::Gone], &states),
-        kept: asked.here.without(&["q", "page"]),
+        choices: choices(visit, &[State::Running, State::Gone], &states),
+        kept: visit.here.without(&["q", "page"]),
     };
     let table = Table {
         id: "executors",
         title: "",
         empty: if all.is_empty() { w.nothing_here } else { w.no_match },
-        columns: asked.columns(&columns, &SORTS, (sort, descending)),
+        columns: visit.columns(&columns, &SORTS, (sort, descending)),
         rows: rows[range].iter().map(row).collect(),
         paging: Some(paging),
     };

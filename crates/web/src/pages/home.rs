@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use stoke_history::listing::{Attempt, Listed};
 
-use super::{Asked, choices, is_chosen, sort_by, state_of};
+use super::{Visit, choices, is_chosen, sort_by, state_of};
 use crate::address::Place;
 use crate::page::{Cell, Filter, Page, Row, Section, State, Table};
 
@@ -14,9 +14,9 @@ const SORTS: [&str; 8] = ["name", "id", "user", "version", "started", "ended", "
 const ENOUGH: usize = 3;
 
 /// The page. Only the rows that are shown are made.
-pub fn page(asked: &Asked, listed: &[Listed], now: i64) -> Page {
-    let w = asked.w;
-    let text = asked.searched();
+pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
+    let w = visit.w;
+    let text = visit.searched();
     let newest: Vec<(&Listed, &Attempt)> = listed
         .iter()
         .filter_map(|one| Some((one, one.attempts.first()?)))
@@ -31,9 +31,9 @@ pub fn page(asked: &Asked, listed: &[Listed], now: i64) -> Page {
     let states: Vec<State> = found.iter().map(|(_, attempt)| state_of(attempt)).collect();
     let mut rows: Vec<&(&Listed, &Attempt)> = found
         .into_iter()
-        .filter(|(_, attempt)| is_chosen(asked, state_of(attempt)))
+        .filter(|(_, attempt)| is_chosen(visit, state_of(attempt)))
         .collect();
-    let (sort, descending) = asked.sort(&SORTS, "started", true);
+    let (sort, descending) = visit.sort(&SORTS, "started", true);
     match sort {
         "name" => sort_by(&mut rows, descending, |(one, _)| one.name.to_lowercase()),
         "id" => sort_by(&mut rows, descending, |(one, _)| one.id.clone()),
@@ -44,7 +44,7 @@ pub fn page(asked: &Asked, listed: &[Listed], now: i64) -> Page {
         "state" => sort_by(&mut rows, descending, |(_, attempt)| state_of(attempt).name()),
         _ => sort_by(&mut rows, descending, |(_, attempt)| attempt.start),
     }
-    let (paging, range) = asked.page(rows.len());
+    let (paging, range) = visit.page(rows.len());
     let shown = &rows[range];
     let usual = usual(shown, listed);
     let columns = [
@@ -60,7 +60,7 @@ pub fn page(asked: &Asked, listed: &[Listed], now: i64) -> Page {
     ];
     let row = |(one, attempt): &&(&Listed, &Attempt)| -> Row {
         let place = Place {
-            base: asked.base.clone(),
+            base: visit.base.clone(),
             id: one.id.clone(),
             attempt: attempt.id.clone(),
         };
@@ -89,25 +89,25 @@ pub fn page(asked: &Asked, listed: &[Listed], now: i64) -> Page {
         } else {
             w.no_match
         },
-        columns: asked.columns(&columns, &SORTS, (sort, descending)),
+        columns: visit.columns(&columns, &SORTS, (sort, descending)),
         rows: shown.iter().map(row).collect(),
         paging: Some(paging),
     };
     let filter = Filter {
-        action: asked.here.path().to_owned(),
-        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        action: visit.here.path().to_owned(),
+        text: visit.query.first("q").unwrap_or_default().to_owned(),
         placeholder: w.search_applications,
         choices: choices(
-            asked,
+            visit,
             &[State::Running, State::Failed, State::Succeeded, State::Ended],
             &states,
         ),
-        kept: asked.here.without(&["q", "page"]),
+        kept: visit.here.without(&["q", "page"]),
     };
     Page {
         kind: "home",
         title: w.applications.to_owned(),
-        rest: Some(format!("{}/api/v1/applications", asked.base)),
+        rest: Some(format!("{}/api/v1/applications", visit.base)),
         sections: vec![Section::Filter(filter), Section::Table(table)],
         ..Page::default()
     }

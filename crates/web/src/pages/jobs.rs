@@ -2,7 +2,7 @@
 
 use stoke_history::model::data::Job;
 
-use super::{App, Asked, Missing, choices, is_chosen, sort_by, state_of_job, state_of_stage};
+use super::{App, Missing, Visit, choices, is_chosen, sort_by, state_of_job, state_of_stage};
 use crate::page::{Cell, Facts, Filter, Page, Row, Section, State, Table, Tasks};
 use crate::pages::stages;
 use crate::picture::timeline::{Span, Timeline};
@@ -44,23 +44,23 @@ pub fn span(app: &App, job: &Job) -> Option<Span> {
 }
 
 /// All jobs.
-pub fn list(app: &App, asked: &Asked) -> Page {
-    let w = asked.w;
-    let mut page = app.page(asked, "jobs", "jobs/", w.jobs.to_owned(), None);
+pub fn list(app: &App, visit: &Visit) -> Page {
+    let w = visit.w;
+    let mut page = app.page(visit, "jobs", "jobs/", w.jobs.to_owned(), None);
     page.rest = Some(app.place.rest("jobs"));
     let all: Vec<&Job> = app.view.jobs().collect();
     let states: Vec<State> = all.iter().map(|job| state_of_job(job.status)).collect();
-    let text = asked.searched();
+    let text = visit.searched();
     let wanted = |job: &&Job| {
         let has = |text: &str| {
             called(job).to_lowercase().contains(text)
                 || job.id.to_string() == text
                 || job.group.as_deref() == Some(text)
         };
-        is_chosen(asked, state_of_job(job.status)) && text.as_deref().is_none_or(has)
+        is_chosen(visit, state_of_job(job.status)) && text.as_deref().is_none_or(has)
     };
     let mut rows: Vec<&Job> = all.iter().copied().filter(wanted).collect();
-    let (sort, descending) = asked.sort(&SORTS, "id", true);
+    let (sort, descending) = visit.sort(&SORTS, "id", true);
     let until = app.until();
     match sort {
         "description" => sort_by(&mut rows, descending, |job| called(job).to_lowercase()),
@@ -71,7 +71,7 @@ pub fn list(app: &App, asked: &Asked) -> Page {
         "tasks" => sort_by(&mut rows, descending, |job| job.tasks),
         _ => sort_by(&mut rows, descending, |job| job.id),
     }
-    let (paging, range) = asked.page(rows.len());
+    let (paging, range) = visit.page(rows.len());
     let columns = [
         ("id", w.id, true),
         ("description", w.description, false),
@@ -97,7 +97,7 @@ pub fn list(app: &App, asked: &Asked) -> Page {
         id: "jobs",
         title: "",
         empty: if all.is_empty() { w.no_jobs } else { w.no_match },
-        columns: asked.columns(&columns, &SORTS, (sort, descending)),
+        columns: visit.columns(&columns, &SORTS, (sort, descending)),
         rows: rows[range].iter().map(row).collect(),
         paging: Some(paging),
     };
@@ -108,11 +108,11 @@ pub fn list(app: &App, asked: &Asked) -> Page {
         picture.notes.push(format!("{left_out} {}", w.more_jobs));
     }
     let filter = Filter {
-        action: asked.here.path().to_owned(),
-        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        action: visit.here.path().to_owned(),
+        text: visit.query.first("q").unwrap_or_default().to_owned(),
         placeholder: w.search_description,
-        choices: choices(asked, &[State::Running, State::Succeeded, State::Failed], &states),
-        kept: asked.here.without(&["q", "page"]),
+        choices: choices(visit, &[State::Running, State::Succeeded, State::Failed], &states),
+        kept: visit.here.without(&["q", "page"]),
     };
     if !picture.bars.is_empty() {
         page.sections.push(Section::Timeline(picture));
@@ -137,14 +137,14 @@ fn stages_of(job: &Job) -> Tasks {
 ///
 /// # Errors
 /// When there is no such job.
-pub fn one(app: &App, asked: &Asked) -> Result<Page, Missing> {
-    let w = asked.w;
-    let job = asked
+pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
+    let w = visit.w;
+    let job = visit
         .number("id")
         .and_then(|id| app.view.job(id))
         .ok_or(Missing::NotFound)?;
     let title = format!("{} {}", w.job, job.id);
-    let mut page = app.page(asked, "job", "jobs/", title, Some((w.jobs, "jobs/")));
+    let mut page = app.page(visit, "job", "jobs/", title, Some((w.jobs, "jobs/")));
     page.subtitle = called(job).to_owned();
     page.state = Some(state_of_job(job.status));
     page.rest = Some(app.place.rest(&format!("jobs/{}", job.id)));
@@ -196,6 +196,6 @@ pub fn one(app: &App, asked: &Asked) -> Result<Page, Missing> {
         }));
     }
     page.sections
-        .push(Section::Table(stages::table(app, asked, &attempts, None)));
+        .push(Section::Table(stages::table(app, visit, &attempts, None)));
     Ok(page)
 }

@@ -45,7 +45,7 @@ impl From<std::io::Error> for Missing {
 
 /// A request, as pages see it.
 #[derive(Debug)]
-pub struct Asked {
+pub struct Visit {
     /// The visitor's words.
     pub w: &'static Words,
     /// Where the page is.
@@ -71,7 +71,7 @@ pub struct App {
     pub now: i64,
 }
 
-impl Asked {
+impl Visit {
     /// A number of the address.
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.query.first(name)?.parse().ok()
@@ -156,13 +156,13 @@ impl App {
     /// A page of the application, with its navigation and nothing on it yet.
     pub fn page(
         &self,
-        asked: &Asked,
+        visit: &Visit,
         kind: &'static str,
         tab: &'static str,
         title: String,
         crumb: Option<(&str, &str)>,
     ) -> Page {
-        let w = asked.w;
+        let w = visit.w;
         let tabs = [
             (w.overview, ""),
             (w.jobs, "jobs/"),
@@ -255,27 +255,27 @@ pub fn tasks_of(stage: &Stage) -> Cell {
 }
 
 /// A filter by state, with how many there are of each.
-pub fn choices(asked: &Asked, states: &[State], all: &[State]) -> Vec<(&'static str, usize, String, bool)> {
-    let chosen = asked.query.first("state").unwrap_or_default();
+pub fn choices(visit: &Visit, states: &[State], all: &[State]) -> Vec<(&'static str, usize, String, bool)> {
+    let chosen = visit.query.first("state").unwrap_or_default();
     let mut choices = vec![(
-        asked.w.all,
+        visit.w.all,
         all.len(),
-        asked.here.with(&[("state", ""), ("page", "")]),
+        visit.here.with(&[("state", ""), ("page", "")]),
         chosen.is_empty(),
     )];
     for state in states {
         let count = all.iter().filter(|one| *one == state).count();
         if count > 0 || chosen == state.name() {
-            let to = asked.here.with(&[("state", state.name()), ("page", "")]);
-            choices.push((asked.w.state(state), count, to, chosen == state.name()));
+            let to = visit.here.with(&[("state", state.name()), ("page", "")]);
+            choices.push((visit.w.state(state), count, to, chosen == state.name()));
         }
     }
     choices
 }
 
 /// Whether the address asks for this state, or for none.
-pub fn is_chosen(asked: &Asked, state: State) -> bool {
-    asked
+pub fn is_chosen(visit: &Visit, state: State) -> bool {
+    visit
         .query
         .first("state")
         .is_none_or(|chosen| chosen.is_empty() || chosen == state.name())

@@ -3,7 +3,7 @@
 use stoke_history::model::data::{Executor, JobStatus, StageStatus};
 use stoke_history::model::metrics::at;
 
-use super::{App, Asked, Missing, jobs, note, state_of};
+use super::{App, Missing, Visit, jobs, note, state_of};
 use crate::page::{Cell, Facts, Note, Page, Section, Shares, Tasks};
 use crate::picture::grid::{Grid, LANES, MOST_TASKS};
 use crate::picture::timeline::{Life, Timeline};
@@ -41,8 +41,8 @@ pub fn grid(app: &App) -> Result<Option<Grid>, Missing> {
 }
 
 /// The page.
-pub fn page(app: &App, asked: &Asked, grid: Option<&Grid>, verdict: &Verdict) -> Page {
-    let mut page = app.page(asked, "overview", "", app.listed.name.clone(), None);
+pub fn page(app: &App, visit: &Visit, grid: Option<&Grid>, verdict: &Verdict) -> Page {
+    let mut page = app.page(visit, "overview", "", app.listed.name.clone(), None);
     page.crumbs.pop();
     page.state = Some(state_of(&app.attempt));
     page.subtitle = app.listed.id.clone();
@@ -51,25 +51,25 @@ pub fn page(app: &App, asked: &Asked, grid: Option<&Grid>, verdict: &Verdict) ->
         app.place.base,
         crate::address::part(&app.listed.id)
     ));
-    page.sections.push(facts(app, asked));
-    page.sections.extend(found(asked, verdict, Some(MOST_FINDINGS)));
-    page.sections.extend(core_time(app, asked));
-    page.sections.push(timeline(app, asked, grid));
-    page.sections.push(totals(app, asked));
+    page.sections.push(facts(app, visit));
+    page.sections.extend(found(visit, verdict, Some(MOST_FINDINGS)));
+    page.sections.extend(core_time(app, visit));
+    page.sections.push(timeline(app, visit, grid));
+    page.sections.push(totals(app, visit));
     page
 }
 
 /// The page of findings.
-pub fn findings(app: &App, asked: &Asked, verdict: &Verdict) -> Page {
-    let w = asked.w;
-    let mut page = app.page(asked, "findings", "findings/", w.findings.to_owned(), None);
-    page.sections.extend(found(asked, verdict, None));
+pub fn findings(app: &App, visit: &Visit, verdict: &Verdict) -> Page {
+    let w = visit.w;
+    let mut page = app.page(visit, "findings", "findings/", w.findings.to_owned(), None);
+    page.sections.extend(found(visit, verdict, None));
     page
 }
 
 /// What was found, or why nothing was.
-fn found(asked: &Asked, verdict: &Verdict, most: Option<usize>) -> Vec<Section> {
-    let w = asked.w;
+fn found(visit: &Visit, verdict: &Verdict, most: Option<usize>) -> Vec<Section> {
+    let w = visit.w;
     match verdict {
         Verdict::Found(findings) if findings.is_empty() => vec![note("findings", w.no_findings)],
         Verdict::Found(findings) => {
@@ -86,8 +86,8 @@ fn found(asked: &Asked, verdict: &Verdict, most: Option<usize>) -> Vec<Section> 
     }
 }
 
-fn facts(app: &App, asked: &Asked) -> Section {
-    let w = asked.w;
+fn facts(app: &App, visit: &Visit) -> Section {
+    let w = visit.w;
     let (attempt, until) = (&app.attempt, app.until());
     let mut of_jobs = Tasks::default();
     for job in app.view.jobs() {
@@ -164,8 +164,8 @@ fn facts(app: &App, asked: &Asked) -> Section {
 }
 
 /// Core time: held by executors, in tasks, computing, collecting garbage.
-fn core_time(app: &App, asked: &Asked) -> Option<Section> {
-    let w = asked.w;
+fn core_time(app: &App, visit: &Visit) -> Option<Section> {
+    let w = visit.w;
     let workers = workers(app);
     let until = app.until();
     let lasted = |one: &Executor| {
@@ -213,8 +213,8 @@ fn core_time(app: &App, asked: &Asked) -> Option<Section> {
     }))
 }
 
-fn timeline(app: &App, asked: &Asked, grid: Option<&Grid>) -> Section {
-    let w = asked.w;
+fn timeline(app: &App, visit: &Visit, grid: Option<&Grid>) -> Section {
+    let w = visit.w;
     let until = app.until().max(app.attempt.start + 1);
     let spans = app.view.jobs().filter_map(|job| jobs::span(app, job)).collect();
     let mut lives: Vec<Life> = workers(app)
@@ -248,8 +248,8 @@ fn timeline(app: &App, asked: &Asked, grid: Option<&Grid>) -> Section {
     Section::Timeline(picture)
 }
 
-fn totals(app: &App, asked: &Asked) -> Section {
-    let w = asked.w;
+fn totals(app: &App, visit: &Visit) -> Section {
+    let w = visit.w;
     let sum = |place: usize| {
         app.view
             .stages()

@@ -3,7 +3,7 @@
 use stoke_history::model::data::Sql;
 use stoke_history::rest::redacted;
 
-use super::{App, Asked, Missing, choices, is_chosen, plain, sort_by, state_of_execution};
+use super::{App, Missing, Visit, choices, is_chosen, plain, sort_by, state_of_execution};
 use crate::page::{Cell, Facts, Filter, Page, Row, Section, State, Table, Text};
 use crate::picture::plan::{Plan, headline};
 
@@ -50,9 +50,9 @@ impl Short {
 ///
 /// # Errors
 /// When one was put away and cannot be read again.
-pub fn list(app: &App, asked: &Asked) -> Result<Page, Missing> {
-    let w = asked.w;
-    let mut page = app.page(asked, "sql", "SQL/", w.sql.to_owned(), None);
+pub fn list(app: &App, visit: &Visit) -> Result<Page, Missing> {
+    let w = visit.w;
+    let mut page = app.page(visit, "sql", "SQL/", w.sql.to_owned(), None);
     page.rest = Some(app.place.rest("sql"));
     let mut all = Vec::new();
     for id in app.view.executions() {
@@ -63,20 +63,20 @@ pub fn list(app: &App, asked: &Asked) -> Result<Page, Missing> {
         all.push(Short::of(app, &sql));
     }
     let states: Vec<State> = all.iter().map(|one| one.state).collect();
-    let text = asked.searched();
+    let text = visit.searched();
     let wanted = |one: &&Short| {
         let has = |text: &str| one.description.to_lowercase().contains(text) || one.id.to_string() == text;
-        is_chosen(asked, one.state) && text.as_deref().is_none_or(has)
+        is_chosen(visit, one.state) && text.as_deref().is_none_or(has)
     };
     let mut rows: Vec<&Short> = all.iter().filter(wanted).collect();
-    let (sort, descending) = asked.sort(&SORTS, "id", true);
+    let (sort, descending) = visit.sort(&SORTS, "id", true);
     match sort {
         "description" => sort_by(&mut rows, descending, |one| one.description.to_lowercase()),
         "submitted" => sort_by(&mut rows, descending, |one| one.submitted),
         "duration" => sort_by(&mut rows, descending, |one| one.lasted),
         _ => sort_by(&mut rows, descending, |one| one.id),
     }
-    let (paging, range) = asked.page(rows.len());
+    let (paging, range) = visit.page(rows.len());
     let columns = [
         ("id", w.id, true),
         ("description", w.description, false),
@@ -108,17 +108,17 @@ pub fn list(app: &App, asked: &Asked) -> Result<Page, Missing> {
         .into()
     };
     page.sections.push(Section::Filter(Filter {
-        action: asked.here.path().to_owned(),
-        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        action: visit.here.path().to_owned(),
+        text: visit.query.first("q").unwrap_or_default().to_owned(),
         placeholder: w.search_description,
-        choices: choices(asked, &[State::Running, State::Succeeded, State::Failed], &states),
-        kept: asked.here.without(&["q", "page"]),
+        choices: choices(visit, &[State::Running, State::Succeeded, State::Failed], &states),
+        kept: visit.here.without(&["q", "page"]),
     }));
     page.sections.push(Section::Table(Table {
         id: "executions",
         title: "",
         empty: if all.is_empty() { w.no_executions } else { w.no_match },
-        columns: asked.columns(&columns, &SORTS, (sort, descending)),
+        columns: visit.columns(&columns, &SORTS, (sort, descending)),
         rows: rows[range].iter().map(row).collect(),
         paging: Some(paging),
     }));
@@ -129,15 +129,15 @@ pub fn list(app: &App, asked: &Asked) -> Result<Page, Missing> {
 ///
 /// # Errors
 /// When it is not there.
-pub fn one(app: &App, asked: &Asked) -> Result<Page, Missing> {
-    let w = asked.w;
-    let sql = asked
+pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
+    let w = visit.w;
+    let sql = visit
         .number("id")
         .and_then(|id| app.view.execution(id))
         .ok_or(Missing::NotFound)?;
     let short = Short::of(app, &sql);
     let title = format!("{} {}", w.execution, sql.id);
-    let mut page = app.page(asked, "execution", "SQL/", title, Some((w.sql, "SQL/")));
+    let mut page = app.page(visit, "execution", "SQL/", title, Some((w.sql, "SQL/")));
     page.subtitle = sql.description.lines().next().unwrap_or_default().to_owned();
     page.state = Some(short.state);
     page.rest = Some(app.place.rest(&format!("sql/{}", sql.id)));

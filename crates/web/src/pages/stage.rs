@@ -6,7 +6,7 @@ use stoke_history::model::task::{Status, Task};
 use stoke_history::rest::{TaskSummary, task_page};
 
 use super::stages::called;
-use super::{App, Asked, Missing, plain, state_of_stage, tasks_of};
+use super::{App, Missing, Visit, plain, state_of_stage, tasks_of};
 use crate::page::{Cell, Facts, Filter, Note, Page, Row, Section, State, Table, Text};
 use crate::picture::grid::{Grid, LANES, MOST_TASKS};
 use crate::picture::histogram::Counting;
@@ -51,17 +51,17 @@ fn state_of_task(status: Status) -> State {
 ///
 /// # Errors
 /// When there is no such stage attempt, or its tasks cannot be read again.
-pub fn page(app: &App, asked: &Asked) -> Result<Page, Missing> {
-    let w = asked.w;
-    let id: i32 = asked.number("id").ok_or(Missing::NotFound)?;
-    let stage = match asked.number::<i32>("attempt") {
+pub fn page(app: &App, visit: &Visit) -> Result<Page, Missing> {
+    let w = visit.w;
+    let id: i32 = visit.number("id").ok_or(Missing::NotFound)?;
+    let stage = match visit.number::<i32>("attempt") {
         Some(attempt) => app.view.stage((id, attempt)),
         None => app.view.attempts(id).last(),
     };
     let stage = stage.ok_or(Missing::NotFound)?;
     let key = (stage.id, stage.attempt);
     let mut page = app.page(
-        asked,
+        visit,
         "stage",
         "stages/",
         format!("{} {}", w.stage, stage.id),
@@ -70,7 +70,7 @@ pub fn page(app: &App, asked: &Asked) -> Result<Page, Missing> {
     page.subtitle = called(stage).to_owned();
     page.state = Some(state_of_stage(stage.status));
     page.rest = Some(app.place.rest(&format!("stages/{}/{}", stage.id, stage.attempt)));
-    page.sections.push(facts(app, asked, stage));
+    page.sections.push(facts(app, visit, stage));
     if let Some(failure) = &stage.failure {
         page.sections.push(Section::Text(Text {
             id: "failure",
@@ -87,15 +87,15 @@ pub fn page(app: &App, asked: &Asked) -> Result<Page, Missing> {
         }
     }
     let quantiles = TaskSummary::of(&app.view, key, &QUANTILES)?;
-    if let Some(note) = quantiles.as_ref().and_then(|summary| skew(asked, summary)) {
+    if let Some(note) = quantiles.as_ref().and_then(|summary| skew(visit, summary)) {
         page.sections.push(note);
     }
     page.sections.extend(counting.picture().map(Section::Histogram));
     page.sections
-        .extend(quantiles.map(|summary| Section::Table(quantile_table(asked, &summary))));
-    page.sections.extend(timeline(app, asked, stage)?);
-    page.sections.push(Section::Table(executors(app, asked, key)?));
-    page.sections.extend(tasks(app, asked, key)?);
+        .extend(quantiles.map(|summary| Section::Table(quantile_table(visit, &summary))));
+    page.sections.extend(timeline(app, visit, stage)?);
+    page.sections.push(Section::Table(executors(app, visit, key)?));
+    page.sections.extend(tasks(app, visit, key)?);
     if !stage.details.is_empty() {
         page.sections.push(Section::Text(Text {
             id: "details",
@@ -107,8 +107,8 @@ pub fn page(app: &App, asked: &Asked) -> Result<Page, Missing> {
     Ok(page)
 }
 
-fn facts(app: &App, asked: &Asked, stage: &Stage) -> Section {
-    let w = asked.w;
+fn facts(app: &App, visit: &Visit, stage: &Stage) -> Section {
+    let w = visit.w;
     let m = |place| stage.metrics.get(place);
     let attempts = app.view.attempts(stage.id);
     let attempts = attempts.map(|one| (one.attempt.to_string(), app.place.stage((one.id, one.attempt))));
@@ -150,7 +150,7 @@ fn facts(app: &App, asked: &Asked, stage: &Stage) -> Section {
     })
 }
 
-fn skew(asked: &Asked, summary: &TaskSummary) -> Option<Section> {
+fn skew(visit: &Visit, summary: &TaskSummary) -> Option<Section> {
     let shown = summary.shown();
     let (_, durations) = shown.iter().find(|(name, _)| *name == "duration")?;
     let (median, longest) = (*durations.get(2)? as i64, *durations.get(4)? as i64);
@@ -158,14 +158,14 @@ fn skew(asked: &Asked, summary: &TaskSummary) -> Option<Section> {
         let times = format!("{:.1}", longest as f64 / median.max(1) as f64);
         Section::Note(Note {
             id: "skew",
-            text: asked.w.skewed.replacen("{}", &times, 1),
+            text: visit.w.skewed.replacen("{}", &times, 1),
             bad: true,
         })
     })
 }
 
-fn quantile_table(asked: &Asked, summary: &TaskSummary) -> Table {
-    let w = asked.w;
+fn quantile_table(visit: &Visit, summary: &TaskSummary) -> Table {
+    let w = visit.w;
     let row = |(name, numbers): (&'static str, Vec<f64>)| -> Option<Row> {
         let (label, cell): (&str, fn(i64) -> Cell) = match name {
             "duration" => (w.duration, Cell::Millis),
@@ -227,7 +227,7 @@ fn quantile_table(asked: &Asked, summary: &TaskSummary) -> Table {
     }
 }
 
-fn timeline(app: &App, asked: &Asked, stage: &Stage) -> Result<Option<Section>, Missing> {
+fn timeline(app: &App, visit: &Visit, stage: &Stage) -> Result<Option<Section>, Missing> {
     let Some(from) = stage.first_launched.or(stage.submitted) else {
         return Ok(None);
     };
@@ -247,7 +247,7 @@ fn timeline(app: &App, asked: &Asked, stage: &Stage) -> Result<Option<Section>, 
                 from,
                 until: None,
                 slots: known.map_or(1, |known| known.max_tasks),
-                title: format!("{} {id}: {}", asked.w.executor, asked.w.millis(&done.task_time)),
+                title: format!("{} {id}: {}", visit.w.executor, visit.w.millis(&done.task_time)),
             }
         })
         .collect();
@@ -255,16 +255,16 @@ fn timeline(app: &App, asked: &Asked, stage: &Stage) -> Result<Option<Section>, 
     let more = lives.len().saturating_sub(LANES);
     lives.truncate(LANES);
     let (mut picture, _) = Timeline::of((from, until), Vec::new(), &lives, Some(&grid));
-    picture.title = asked.w.timeline;
-    picture.about = asked.w.busy_about;
+    picture.title = visit.w.timeline;
+    picture.about = visit.w.busy_about;
     if more > 0 {
-        picture.notes.push(format!("{more} {}", asked.w.more_lanes));
+        picture.notes.push(format!("{more} {}", visit.w.more_lanes));
     }
     Ok((!picture.lanes.is_empty()).then_some(Section::Timeline(picture)))
 }
 
-fn executors(app: &App, asked: &Asked, key: StageKey) -> Result<Table, Missing> {
-    let w = asked.w;
+fn executors(app: &App, visit: &Visit, key: StageKey) -> Result<Table, Missing> {
+    let w = visit.w;
     let mut all: Vec<_> = app.view.stage_executors(key)?.into_iter().collect();
     all.sort_by_key(|(_, done)| std::cmp::Reverse(done.task_time));
     let total = all.len();
@@ -316,20 +316,20 @@ fn executors(app: &App, asked: &Asked, key: StageKey) -> Result<Table, Missing> 
 }
 
 /// The filter and the table of tasks, sorted and searched as Spark's own table is.
-fn tasks(app: &App, asked: &Asked, key: StageKey) -> Result<[Section; 2], Missing> {
-    let w = asked.w;
+fn tasks(app: &App, visit: &Visit, key: StageKey) -> Result<[Section; 2], Missing> {
+    let w = visit.w;
     let names: Vec<&'static str> = SORTS.iter().map(|(name, _)| *name).collect();
-    let (sort, descending) = asked.sort(&names, "index", false);
+    let (sort, descending) = visit.sort(&names, "index", false);
     let heading = SORTS
         .iter()
         .find(|(name, _)| *name == sort)
         .map_or("Index", |(_, heading)| heading);
-    let searched = asked.searched();
+    let searched = visit.searched();
     let count = app.view.tasks_at_most(key);
-    let (_, range) = asked.page(count);
+    let (_, range) = visit.page(count);
     let mut found =
         task_page(&app.view, key, (heading, descending), searched.as_deref(), range)?.ok_or(Missing::NotFound)?;
-    let (paging, range) = asked.page(found.found);
+    let (paging, range) = visit.page(found.found);
     if found.tasks.len() != range.len() {
         found =
             task_page(&app.view, key, (heading, descending), searched.as_deref(), range)?.ok_or(Missing::NotFound)?;
@@ -381,17 +381,17 @@ fn tasks(app: &App, asked: &Asked, key: StageKey) -> Result<[Section; 2], Missin
         .into()
     };
     let filter = Filter {
-        action: asked.here.path().to_owned(),
-        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        action: visit.here.path().to_owned(),
+        text: visit.query.first("q").unwrap_or_default().to_owned(),
         placeholder: w.search_tasks,
         choices: Vec::new(),
-        kept: asked.here.without(&["q", "page"]),
+        kept: visit.here.without(&["q", "page"]),
     };
     let table = Table {
         id: "tasks",
         title: w.tasks,
         empty: if searched.is_some() { w.no_match } else { w.nothing_here },
-        columns: asked.columns(&columns, &names, (sort, descending)),
+        columns: visit.columns(&columns, &names, (sort, descending)),
         rows: found.tasks.iter().map(row).collect(),
         paging: Some(paging),
     };

@@ -3,7 +3,7 @@
 use stoke_history::model::data::Stage;
 use stoke_history::model::metrics::at;
 
-use super::{App, Asked, choices, is_chosen, plain, sort_by, state_of_stage, tasks_of};
+use super::{App, Visit, choices, is_chosen, plain, sort_by, state_of_stage, tasks_of};
 use crate::page::{Cell, Filter, Page, Paging, Row, Section, State, Table};
 
 const SORTS: [&str; 10] = [
@@ -36,8 +36,8 @@ fn lasted(app: &App, stage: &Stage) -> Cell {
 }
 
 /// A table of stage attempts; with a way to others where it is a page of them.
-pub fn table(app: &App, asked: &Asked, stages: &[&Stage], paging: Option<(Paging, &str, bool)>) -> Table {
-    let w = asked.w;
+pub fn table(app: &App, visit: &Visit, stages: &[&Stage], paging: Option<(Paging, &str, bool)>) -> Table {
+    let w = visit.w;
     let columns = [
         ("id", w.id, true),
         ("attempt", w.attempt, true),
@@ -75,7 +75,7 @@ pub fn table(app: &App, asked: &Asked, stages: &[&Stage], paging: Option<(Paging
         title: if paging.is_some() { "" } else { w.stages },
         empty: w.nothing_here,
         columns: match &paging {
-            Some((_, sort, descending)) => asked.columns(&columns, &SORTS, (sort, *descending)),
+            Some((_, sort, descending)) => visit.columns(&columns, &SORTS, (sort, *descending)),
             None => plain(&columns),
         },
         rows: stages.iter().map(row).collect(),
@@ -88,23 +88,23 @@ fn read(stage: &Stage) -> i64 {
 }
 
 /// All stages.
-pub fn list(app: &App, asked: &Asked) -> Page {
-    let w = asked.w;
-    let mut page = app.page(asked, "stages", "stages/", w.stages.to_owned(), None);
+pub fn list(app: &App, visit: &Visit) -> Page {
+    let w = visit.w;
+    let mut page = app.page(visit, "stages", "stages/", w.stages.to_owned(), None);
     page.rest = Some(app.place.rest("stages"));
     let all: Vec<&Stage> = app.view.stages().collect();
     let states: Vec<State> = all.iter().map(|stage| state_of_stage(stage.status)).collect();
-    let text = asked.searched();
+    let text = visit.searched();
     let wanted = |stage: &&Stage| {
         let has = |text: &str| {
             called(stage).to_lowercase().contains(text)
                 || stage.name.to_lowercase().contains(text)
                 || stage.id.to_string() == text
         };
-        is_chosen(asked, state_of_stage(stage.status)) && text.as_deref().is_none_or(has)
+        is_chosen(visit, state_of_stage(stage.status)) && text.as_deref().is_none_or(has)
     };
     let mut rows: Vec<&Stage> = all.iter().copied().filter(wanted).collect();
-    let (sort, descending) = asked.sort(&SORTS, "id", true);
+    let (sort, descending) = visit.sort(&SORTS, "id", true);
     let metric = |stage: &&Stage, place: usize| stage.metrics.get(place);
     match sort {
         "description" => sort_by(&mut rows, descending, |stage| called(stage).to_lowercase()),
@@ -121,13 +121,13 @@ pub fn list(app: &App, asked: &Asked) -> Page {
         "spill" => sort_by(&mut rows, descending, |stage| metric(stage, at::DISK_SPILLED)),
         _ => sort_by(&mut rows, descending, |stage| (stage.id, stage.attempt)),
     }
-    let (paging, range) = asked.page(rows.len());
+    let (paging, range) = visit.page(rows.len());
     let filter = Filter {
-        action: asked.here.path().to_owned(),
-        text: asked.query.first("q").unwrap_or_default().to_owned(),
+        action: visit.here.path().to_owned(),
+        text: visit.query.first("q").unwrap_or_default().to_owned(),
         placeholder: w.search_description,
         choices: choices(
-            asked,
+            visit,
             &[
                 State::Running,
                 State::Succeeded,
@@ -137,9 +137,9 @@ pub fn list(app: &App, asked: &Asked) -> Page {
             ],
             &states,
         ),
-        kept: asked.here.without(&["q", "page"]),
+        kept: visit.here.without(&["q", "page"]),
     };
-    let table = table(app, asked, &rows[range], Some((paging, sort, descending)));
+    let table = table(app, visit, &rows[range], Some((paging, sort, descending)));
     page.sections = vec![Section::Filter(filter), Section::Table(table)];
     page
 }

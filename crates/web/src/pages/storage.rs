@@ -2,16 +2,16 @@
 
 use stoke_history::model::data::Rdd;
 
-use super::{App, Asked, Missing, plain};
+use super::{App, Missing, Visit, plain};
 use crate::page::{Cell, Facts, Page, Row, Section, Table};
 
 /// All cached RDDs.
-pub fn list(app: &App, asked: &Asked) -> Page {
-    let w = asked.w;
-    let mut page = app.page(asked, "storage", "storage/", w.storage.to_owned(), None);
+pub fn list(app: &App, visit: &Visit) -> Page {
+    let w = visit.w;
+    let mut page = app.page(visit, "storage", "storage/", w.storage.to_owned(), None);
     page.rest = Some(app.place.rest("storage/rdd"));
     let all: Vec<&Rdd> = app.view.rdds().filter(|rdd| !rdd.blocks.is_empty()).collect();
-    let (paging, range) = asked.page(all.len());
+    let (paging, range) = visit.page(all.len());
     let row = |rdd: &&Rdd| -> Row {
         vec![
             Cell::To(rdd.id.into(), app.place.rdd(rdd.id)),
@@ -47,14 +47,14 @@ pub fn list(app: &App, asked: &Asked) -> Page {
 ///
 /// # Errors
 /// When it is not there.
-pub fn one(app: &App, asked: &Asked) -> Result<Page, Missing> {
-    let w = asked.w;
-    let rdd = asked
+pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
+    let w = visit.w;
+    let rdd = visit
         .number("id")
         .and_then(|id| app.view.rdd(id))
         .ok_or(Missing::NotFound)?;
     let mut page = app.page(
-        asked,
+        visit,
         "rdd",
         "storage/",
         format!("RDD {}", rdd.id),
@@ -99,7 +99,7 @@ pub fn one(app: &App, asked: &Asked) -> Result<Page, Missing> {
         rows: rdd.distributions.iter().map(on).collect(),
         paging: None,
     }));
-    let (paging, range) = asked.page(rdd.blocks.len());
+    let (paging, range) = visit.page(rdd.blocks.len());
     let block = |block: &stoke_history::model::data::RddBlock| -> Row {
         vec![
             Cell::Text(block.name.clone()),

@@ -16,6 +16,12 @@ use crate::python;
 
 mod known;
 
+/// The coordinate that fits a Spark, of what brings the same as `artifact`.
+pub(super) fn package_for(artifact: &str, spark: &str) -> Option<String> {
+    let connector = CONNECTORS.iter().find(|known| known.artifacts.contains(&artifact))?;
+    (connector.package)(spark, distribution::of(spark)?)
+}
+
 /// A place where something is used.
 struct Use {
     connector: &'static Connector,

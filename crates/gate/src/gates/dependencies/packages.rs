@@ -175,10 +175,23 @@ pub(super) fn fits(
     spark: &str,
 ) -> Vec<(Severity, &'static str, String, String)> {
     let mut found = Vec::new();
+    let (name, scala) = without_scala(artifact);
+    if (group, name) == ("io.delta", "delta-core") && major(version).is_some_and(|major| major >= 3) {
+        let message = format!(
+            "`{group}:{artifact}:{version}` does not exist: from 3.0 on this artifact of Delta Lake is `delta-spark`"
+        );
+        let renamed = || {
+            let scala = scala.map(|scala| format!("_{scala}")).unwrap_or_default();
+            format!("{group}:delta-spark{scala}:{version}")
+        };
+        let fix = super::connectors::package_for("delta-core", spark).unwrap_or_else(renamed);
+        found.push((Severity::Error, "dependency-renamed", message, format!("write `{fix}`")));
+        // What is said of its Scala and its Spark goes for the artifact that exists.
+        return found;
+    }
     let Some(Distribution { scalas, hadoop, .. }) = distribution::of(spark) else {
         return found;
     };
-    let (name, scala) = without_scala(artifact);
     if let Some(scala) = scala.filter(|scala| !scalas.contains(scala)) {
         let message = format!(
             "`{artifact}` is built for Scala {scala}; Spark {spark} runs on {}",
@@ -241,6 +254,11 @@ pub(super) fn fits(
         ));
     }
     found
+}
+
+/// `3` of `3.2.0`.
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
 }
 
 /// An artifact without the Scala version at its end, and that.

@@ -56,7 +56,7 @@ fn requirements_are_pinned_once_and_for_this_spark() {
 
 #[test]
 fn packages_fit_the_spark_they_run_on() {
-    let cases: [(&str, &[&str], &[&str]); 19] = [
+    let cases: [(&str, &[&str], &[&str]); 24] = [
         ("4.1.4", &["org.apache.spark:spark-avro_2.13:4.1.4"], &[]),
         (
             "4.1.4",
@@ -122,6 +122,11 @@ fn packages_fit_the_spark_they_run_on() {
             &["org.postgresql:postgresql:42.7.4", "org.postgresql:postgresql:42.7.3"],
             &["dependency-twice"],
         ),
+        ("3.5.9", &["io.delta:delta-core_2.12:3.2.0"], &["dependency-renamed"]),
+        ("9.9.9", &["io.delta:delta-core_2.12:4.0.0"], &["dependency-renamed"]),
+        ("4.1.4", &["io.delta:delta-core_2.12:3.2.0"], &["dependency-renamed"]),
+        ("3.4.4", &["io.delta:delta-core_2.12:2.4.0"], &[]),
+        ("3.5.9", &["io.delta:delta-spark_2.12:3.2.0"], &[]),
         ("9.9.9", &["a:b_2.11:1"], &[]),
         ("4.1.4", &["a:b::"], &["dependency-syntax"]),
     ];
@@ -131,6 +136,32 @@ fn packages_fit_the_spark_they_run_on() {
             .map(|(code, _)| code)
             .collect();
         assert_eq!(found, codes, "{spark} {packages:?}");
+    }
+}
+
+#[test]
+fn the_renamed_artifact_is_named_as_it_fits() {
+    for (spark, package, fix) in [
+        (
+            "3.5.9",
+            "delta-core_2.12:3.2.0",
+            "write `io.delta:delta-spark_2.12:3.3.2`",
+        ),
+        (
+            "4.0.1",
+            "delta-core_2.13:4.0.0",
+            "write `io.delta:delta-spark_2.13:4.0.0`",
+        ),
+        (
+            "9.9.9",
+            "delta-core_2.13:4.0.0",
+            "write `io.delta:delta-spark_2.13:4.0.0`",
+        ),
+    ] {
+        let (artifact, version) = package.split_once(':').unwrap();
+        let found = packages::fits("io.delta", artifact, version, spark);
+        let fixes: Vec<&str> = found.iter().map(|(_, _, _, fix)| fix.as_str()).collect();
+        assert_eq!(fixes, [fix], "{spark}");
     }
 }
 

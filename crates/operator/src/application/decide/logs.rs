@@ -71,6 +71,7 @@ pub(super) fn settle(facts: &Facts, status: Option<&SparkApplicationStatus>, las
         // What they have written so far, rather than nothing.
         run.copy(wanted.running.iter());
     }
+    run.remove_spent();
     let under_way = run.copies.values().any(|copy| matches!(copy, LogCopy::UnderWay(_)));
     let left = logs.hold - waited;
     if (under_way || await_executors) && left.is_positive() {
@@ -81,7 +82,6 @@ pub(super) fn settle(facts: &Facts, status: Option<&SparkApplicationStatus>, las
         let wait = if await_executors { left.min(until_end) } else { left };
         return Settled::After(wait.max(SignedDuration::from_millis(1)), run.actions);
     }
-    run.remove_spent();
     if let Some(why) = run.trouble().filter(|_| !run.reported) {
         let run_name = wanted.run.clone();
         run.actions.push(Action::ReportMissingLogs { run: run_name, why });

@@ -69,10 +69,14 @@ struct World {
     cached_checks: BTreeMap<String, CheckPod>,
     /// How far logs are kept; none where none are.
     logs: Option<Logs>,
-    /// Since when the application waits for them.
+    /// Since when the application waits for them, by the clock that no one sets.
     held: i64,
-    gathering: Option<Timestamp>,
+    /// Since when it gathers, by the same.
+    gathering: Option<i64>,
+    /// The clock that people set.
     now: i64,
+    /// The one that only goes on.
+    elapsed: i64,
     created: Vec<String>,
 }
 
@@ -97,6 +101,7 @@ impl World {
             held: 0,
             gathering: None,
             now: 0,
+            elapsed: 0,
             created: Vec::new(),
         }
     }
@@ -135,13 +140,14 @@ impl World {
         };
         for _ in 0..12 {
             let before = self.status();
-            // The wait is measured by a clock that no one sets.
             if let Some(logs) = &mut self.logs {
-                let waited = SignedDuration::from_secs((self.now - self.held).max(0));
-                logs.waited = logs.waited.map(|known| known.max(waited));
+                let waited = SignedDuration::from_secs(self.elapsed - self.held);
+                logs.waited = logs.waited.map(|_| waited);
             }
             facts.logs.clone_from(&self.logs);
-            facts.gathering = self.gathering.map(|since| at(self.now).duration_since(since));
+            facts.gathering = self
+                .gathering
+                .map(|since| SignedDuration::from_secs(self.elapsed - since));
             let decision = decide(&facts, at(self.now));
             check(&before, &decision, &facts, at(self.now));
             (facts.submission, facts.check_refused) = (None, None);
@@ -169,7 +175,7 @@ impl World {
                 facts.app.status = Some(decision.status.clone());
             }
             Action::Publish | Action::RemoveCompanions => {}
-            Action::Gather => self.gathering = Some(at(self.now)),
+            Action::Gather => self.gathering = Some(self.elapsed),
             Action::EndGathering => self.gathering = None,
             Action::CopyLogs { .. }
             | Action::HoldForLogs { .. }
@@ -258,7 +264,7 @@ impl World {
             Action::HoldForLogs { run, last } => {
                 at_run(logs, run);
                 (logs.waited, logs.reported, logs.last) = (Some(SignedDuration::ZERO), false, *last);
-                self.held = self.now;
+                self.held = self.elapsed;
             }
             Action::ReportMissingLogs { .. } => {
                 assert!(!logs.reported, "reported once");
@@ -363,7 +369,10 @@ impl World {
                 edit(&mut self.facts);
             }
             Event::Suspend(value) => suspend(&mut self.facts, *value),
-            Event::Clock(by) => self.now += by,
+            Event::Clock(by) => {
+                self.now += by;
+                self.elapsed += (*by).max(0);
+            }
         }
         let live = self.pods.values().filter(|pod| !pod.progress.is_finished());
         assert!(live.count() <= 1, "two live drivers: {:?}", self.pods);
@@ -492,7 +501,8 @@ proptest! {
                 break;
             }
             let due = requeue.expect("a time to look again");
-            world.now = world.now.max(due.as_second() - at(0).as_second() + 1);
+            let wait = (due.as_second() - at(0).as_second() + 1 - world.now).max(0);
+            world.happen(&Event::Clock(wait));
             world.happen(&Event::Progress(2));
             world.happen(&Event::Checked(0));
         }

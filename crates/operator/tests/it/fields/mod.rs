@@ -3,7 +3,7 @@
 //! - [`leaves`]: the leaves of a published schema, and two values for each
 //! - [`cases`]: what a leaf needs beside it to mean anything
 //! - [`observe`]: all that an application comes to: pods, properties, objects, and what the operator decides
-//! - [`page`]: `docs/fields.md`, made of what was seen; `STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test it fields` writes it again
+//! - [`page`]: `docs/reference/fields.md`, made of what was seen; `STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test it fields` writes it again
 //!
 //! A leaf that changes nothing and is not refused fails the test. Nothing here talks to an API server: about 2,600 plans, a few seconds.
 

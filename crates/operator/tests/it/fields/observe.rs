@@ -10,7 +10,7 @@ use stoke_model::{defaults, names};
 use stoke_operator::application::{Driver, DriverPod, Facts, Progress, decide};
 use stoke_submit::application::{IngressSettings, Settings, plan_application, request_from_application};
 use stoke_submit::connect::plan_connect;
-use stoke_submit::{ExecutorRequest, executor_pod};
+use stoke_submit::{ExecutorRequest, Role, executor_pod};
 
 /// A kind whose fields are flipped.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,8 @@ pub fn observe_application(spec: &Value, settings: &Settings) -> Result<Value, S
     let objects: BTreeMap<String, Value> = of_spark
         .chain(&plan.before)
         .chain(&plan.beside)
-        .map(|object| {
+        .map(|resource| {
+            let object = &resource.object;
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             (
                 format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"])),
@@ -112,9 +113,8 @@ fn observe_connect(spec: &Value) -> Result<Value, String> {
     // What Spark makes executors of, beside its properties.
     let template = plan
         .submission
-        .resources
-        .iter()
-        .find_map(|object| object["data"]["podspec-configmap-key"].as_str())
+        .resource(Role::ExecutorTemplate)
+        .and_then(|object| object["data"]["podspec-configmap-key"].as_str())
         .map(|text| serde_json::from_str::<Value>(text).unwrap())
         .unwrap_or_default();
     Ok(json!({

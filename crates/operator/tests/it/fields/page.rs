@@ -1,4 +1,4 @@
-//! `docs/fields.md`.
+//! `docs/reference/fields.md`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -149,7 +149,7 @@ fn escaped(text: &str) -> String {
 
 /// The page on disk is this one; with `STOKE_WRITE_DOCS=1` it is made so.
 pub fn compare(page: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/fields.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/fields.md");
     if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
         std::fs::write(&path, page).unwrap();
     }
@@ -160,6 +160,6 @@ pub fn compare(page: &str) {
         .find(|(written, made)| written != made);
     assert!(
         written == page,
-        "docs/fields.md is not what was seen: run again with STOKE_WRITE_DOCS=1; first difference: {differs:?}"
+        "docs/reference/fields.md is not what was seen: run again with STOKE_WRITE_DOCS=1; first difference: {differs:?}"
     );
 }

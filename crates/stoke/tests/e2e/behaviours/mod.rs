@@ -19,7 +19,7 @@ pub type Behaviour = fn(&Stage<'_>) -> Result<(), Failed>;
 
 pub const BEHAVIOURS: [(&str, Behaviour); 11] = [
     ("an application completes and its log has the result", completes),
-    ("one that fails is tried again as often as told", retried),
+    ("one that fails is tried again as often as its policy allows", retried),
     (
         "a driver that cannot start is given up in time, with the reason",
         never_starts,

@@ -23,7 +23,7 @@ pub const BEHAVIOURS: [Row; 11] = [
     ("data is checked before and after", quality),
     ("logs are kept on an S3 and read when their pods are gone", kept_logs),
     (
-        "PodGroups of a batch scheduler are made, and told when no one serves them",
+        "PodGroups of a batch scheduler are made, and reported when nothing serves them",
         batch,
     ),
 ];

@@ -91,17 +91,9 @@ fn observed(spec: &Value) -> Value {
         container(&driver, names::DRIVER_CONTAINER),
         container(&executor, names::EXECUTOR_CONTAINER),
     );
-    let service = plan
-        .submission
-        .resources
-        .iter()
-        .find(|object| object["kind"] == "Service")
-        .cloned();
-    let ui = plan
-        .beside
-        .iter()
-        .find(|object| object["metadata"]["name"] == "pi-ui-svc")
-        .cloned();
+    let service = plan.submission.resource(Role::DriverService).cloned();
+    let ui = plan.beside.iter().find(|resource| resource.role == Role::UiService);
+    let ui = ui.map(|resource| resource.object.clone());
     let args: Vec<&str> = driver_container["args"]
         .as_array()
         .unwrap()
@@ -165,9 +157,9 @@ fn env(container: &Value) -> Value {
 }
 
 /// The last object of each kind.
-fn by_kind(objects: &[Value]) -> BTreeMap<String, Value> {
+fn by_kind(objects: &[Resource]) -> BTreeMap<String, Value> {
     objects
         .iter()
-        .map(|object| (object["kind"].as_str().unwrap().to_owned(), object.clone()))
+        .map(|resource| (resource["kind"].as_str().unwrap().to_owned(), resource.object.clone()))
         .collect()
 }

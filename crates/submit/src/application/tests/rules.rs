@@ -363,8 +363,11 @@ fn an_ingress_with_a_path_tells_spark_and_rewrites() {
         ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"],
         json!({"service": {"name": "pi-ui-svc", "port": {"number": 4040}}})
     );
-    let address = extras::ui_ingress_address(&app, &plan.submission.application_id, &settings).unwrap();
-    assert_eq!(address.as_deref(), Some("https://spark.example.com/jobs/pi"));
+    let way_in = (
+        "pi-ui-ingress".to_owned(),
+        "https://spark.example.com/jobs/pi".to_owned(),
+    );
+    assert_eq!(plan.ui.unwrap().way_in, Some(way_in));
     let broken = IngressSettings {
         url_format: "{{$unknown}}.example.com".to_owned(),
         ..IngressSettings::default()

@@ -1,22 +1,19 @@
-//! The lines logs mostly consist of, read as Spark writes them: field after field, in the order it has.
-//!
-//! Nine bytes of ten are tasks that did their work. `JsonProtocol` writes every one of them with the same fields in the same order, a third
-//! of it internal accumulators that say what the task's metrics say again. Whatever is not exactly so (another order, an escape, a failed
-//! task) is left to the general reader: `None` means "look closer", not "wrong".
+//! Tasks that began, and tasks that did their work.
 
 use compact_str::CompactString;
 
-use super::accumulable::Accumulables;
-use super::metrics::{
+use super::super::accumulable::Accumulables;
+use super::super::metrics::{
     EXECUTOR_METRICS, ExecutorMetrics, InputMetrics, OutputMetrics, PushReadMetrics, ShuffleReadMetrics,
     ShuffleWriteMetrics, TaskMetrics,
 };
-use super::reason::TaskEndReason;
-use super::task::{TaskEnd, TaskInfo, TaskStart};
+use super::super::reason::TaskEndReason;
+use super::super::task::{TaskEnd, TaskInfo, TaskStart};
+use super::cursor::Cursor;
 
 /// A line of `SparkListenerTaskStart`.
-pub(super) fn task_start(line: &str) -> Option<TaskStart> {
-    let mut from = Cursor { text: line, at: 0 };
+pub(in crate::event) fn task_start(line: &str) -> Option<TaskStart> {
+    let mut from = Cursor::new(line);
     from.expect(r#"{"Event":"SparkListenerTaskStart","Stage ID":"#)?;
     let stage = from.int()?;
     from.expect(r#","Stage Attempt ID":"#)?;
@@ -28,8 +25,8 @@ pub(super) fn task_start(line: &str) -> Option<TaskStart> {
 }
 
 /// A line of `SparkListenerTaskEnd` of a task that did its work.
-pub(super) fn task_end(line: &str) -> Option<TaskEnd> {
-    let mut from = Cursor { text: line, at: 0 };
+pub(in crate::event) fn task_end(line: &str) -> Option<TaskEnd> {
+    let mut from = Cursor::new(line);
     from.expect(r#"{"Event":"SparkListenerTaskEnd","Stage ID":"#)?;
     let stage = from.int()?;
     from.expect(r#","Stage Attempt ID":"#)?;
@@ -147,7 +144,7 @@ fn accumulables(from: &mut Cursor<'_>) -> Option<Accumulables> {
 }
 
 /// An object of numbers; most have the names in the order we have them.
-fn executor_metrics(from: &mut Cursor<'_>) -> Option<ExecutorMetrics> {
+pub(super) fn executor_metrics(from: &mut Cursor<'_>) -> Option<ExecutorMetrics> {
     let mut metrics = ExecutorMetrics::default();
     let mut next = 0;
     if from.found("}") {
@@ -248,117 +245,6 @@ fn shuffle_read(from: &mut Cursor<'_>) -> Option<ShuffleReadMetrics> {
     };
     from.expect("}")?;
     Some(read)
-}
-
-/// A place in a line.
-struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.rest().iter().all(u8::is_ascii_whitespace)
-    }
-
-    /// Passes over `what` when it comes next.
-    #[inline]
-    fn found(&mut self, what: &str) -> bool {
-        let found = self.rest().starts_with(what.as_bytes());
-        if found {
-            self.at += what.len();
-        }
-        found
-    }
-
-    #[inline]
-    fn expect(&mut self, what: &str) -> Option<()> {
-        self.found(what).then_some(())
-    }
-
-    /// A whole number of at most 18 digits.
-    #[inline]
-    fn long(&mut self) -> Option<i64> {
-        let rest = self.rest();
-        let negative = rest.first() == Some(&b'-');
-        let begin = usize::from(negative);
-        let mut end = begin;
-        let mut number = 0i64;
-        while let Some(digit) = rest
-            .get(end)
-            .map(|byte| byte.wrapping_sub(b'0'))
-            .filter(|digit| *digit < 10)
-        {
-            if end - begin == 18 {
-                return None;
-            }
-            number = number * 10 + i64::from(digit);
-            end += 1;
-        }
-        if end == begin {
-            return None;
-        }
-        self.at += end;
-        Some(if negative { -number } else { number })
-    }
-
-    #[inline]
-    fn int(&mut self) -> Option<i32> {
-        self.long().and_then(|number| i32::try_from(number).ok())
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        if self.found("false") {
-            return Some(false);
-        }
-        self.expect("true").map(|()| true)
-    }
-
-    /// A text without escapes, up to and with the quote that ends it.
-    #[inline]
-    fn text(&mut self) -> Option<&'a str> {
-        let length = memchr::memchr2(b'"', b'\\', self.rest())?;
-        let text = self.text.get(self.at..self.at + length)?;
-        self.at += length;
-        self.expect("\"").map(|()| text)
-    }
-
-    /// What comes before the next `end`, which is passed over.
-    #[inline]
-    fn until(&mut self, end: u8) -> Option<&'a str> {
-        let length = memchr::memchr(end, self.rest())?;
-        let text = self.text.get(self.at..self.at + length)?;
-        self.at += length + 1;
-        Some(text)
-    }
-
-    /// The number behind `name`.
-    #[inline]
-    fn first(&mut self, name: &str) -> Option<i64> {
-        self.expect(name)?;
-        self.long()
-    }
-
-    /// The number behind `name` when it comes next, else 0: what Spark reads where a version does not write it.
-    #[inline]
-    fn maybe(&mut self, name: &str) -> Option<i64> {
-        match self.found(name) {
-            true => self.long(),
-            false => Some(0),
-        }
-    }
-
-    /// Likewise, and the end of the object.
-    #[inline]
-    fn last(&mut self, name: &str) -> Option<i64> {
-        let number = self.maybe(name)?;
-        self.expect("}")?;
-        Some(number)
-    }
 }
 
 #[cfg(test)]
