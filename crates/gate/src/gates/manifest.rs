@@ -34,7 +34,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
                 findings.extend(of_manifest.cloned());
                 for document in documents.iter().filter(|document| !document.is_ours()) {
                     let found = kubernetes::check(document, settings.kubernetes).unwrap_or_default();
-                    findings.extend(found.into_iter());
+                    findings.extend(found);
                 }
             }
             Kind::Patch { documents, complaints } => {

@@ -1,8 +1,9 @@
 //! Kinds of Kubernetes that belong to the whole cluster.
 
+use stoke_diagnostics::{Diagnostic, Severity};
+
 use super::table::is_of_cluster;
 use crate::manifest::Document;
-use stoke_diagnostics::{Diagnostic, Severity};
 
 /// A namespace of an object that belongs to the whole cluster: the API server drops it.
 pub(super) fn in_namespace(document: &Document) -> Option<Diagnostic> {

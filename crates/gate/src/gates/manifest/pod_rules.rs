@@ -144,7 +144,7 @@ impl<'a> Rules<'a> {
                 let all = schema::lint(&document.source, template, &schema).into_iter();
                 for mut complaint in all.filter(|complaint| complaint.code != "missing-field") {
                     complaint.path = rooted(&path, &complaint.path);
-                    self.found.push(Diagnostic::from(complaint));
+                    self.found.push(complaint);
                 }
             }
             if let Some(pod) = template.get("spec") {
@@ -208,7 +208,7 @@ impl<'a> Rules<'a> {
             let all = schema::lint(&self.document.source, item, &schema).into_iter();
             for mut complaint in all.filter(|complaint| complaint.code == "bad-value") {
                 complaint.path = rooted(&path, &complaint.path);
-                self.found.push(Diagnostic::from(complaint));
+                self.found.push(complaint);
             }
         }
     }
