@@ -102,6 +102,7 @@ fn a_run_is_submitted_when_its_data_are_right() {
 fn a_run_is_not_submitted_when_they_are_not_and_is_tried_again_as_a_submission() {
     let mut facts = annotated(on_failure(1, 5), BOTH);
     round(&mut facts, at(0));
+    facts.driver = Driver::Gone;
     facts.checks = vec![check(&facts, Phase::Before, &[1])];
     let decision = round(&mut facts, at(10));
     assert_eq!(
@@ -140,6 +141,7 @@ fn a_check_that_cannot_be_made_lets_nothing_pass() {
     for permanent in [false, true] {
         let mut facts = annotated(never(), BOTH);
         round(&mut facts, at(0));
+        facts.driver = Driver::Gone;
         facts.check_refused = Some(Refused {
             message: "there is no ConfigMap c".into(),
             permanent,
@@ -259,6 +261,7 @@ fn nobody_waits_for_ever() {
     let mut facts = annotated(never(), BOTH);
     facts.limits.start = Some(SignedDuration::from_mins(10));
     round(&mut facts, at(0));
+    facts.driver = Driver::Gone;
     facts.checks = vec![CheckPod {
         pending: Some(PendingReason {
             reason: "ImagePullBackOff".into(),
