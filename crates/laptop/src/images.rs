@@ -45,7 +45,7 @@ pub async fn ensure(home: &Home, image: &str, reporter: &mut dyn Reporter) -> Ou
 }
 
 /// Records a run for ahead-of-time caches, where this machine has a Java for them and there is none. Until they are there the image has its
-/// own Java, and keeps it when they cannot be made; so a failure is told and is not an error.
+/// own Java, and keeps it when they cannot be made; so a failure is a warning, not an error.
 async fn record(home: &Home, runtimes: &Runtimes, image: &str, reporter: &mut dyn Reporter) {
     let wanted = || runtimes.recording_of(image).ok().flatten();
     let Some(recording) = wanted() else {
@@ -71,7 +71,7 @@ async fn record(home: &Home, runtimes: &Runtimes, image: &str, reporter: &mut dy
 }
 
 /// Makes an image's class-data archives or ahead-of-time caches if they are missing, in a container as the image's own, so that it starts
-/// fast from then on. Without them it runs as well, only slower; so a failure is told and is not an error.
+/// fast from then on. Without them it runs as well, only slower; so a failure is a warning, not an error.
 fn prepare(runtimes: &Runtimes, name: &str, image: &Image, reporter: &mut dyn Reporter) {
     let Some(preparation) = runtimes.prepare(image) else {
         return;

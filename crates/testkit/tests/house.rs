@@ -233,17 +233,13 @@ fn texts() -> Vec<PathBuf> {
             } else if path
                 .extension()
                 .is_some_and(|extension| extension == "rs" || extension == "md")
+                || path.ends_with("src/codes.txt")
             {
                 found.push(path);
             }
         }
     }
-    let named = [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "crates/gate/src/codes.txt",
-    ];
+    let named = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
     found.extend(named.map(|name| repository().join(name)));
     found
 }

@@ -1,4 +1,4 @@
-//! Who may ask, and what browsers are told: the name a request is for, and headers that keep pages to themselves.
+//! Who may ask, and what browsers must do: the name a request is for, and headers that keep pages to themselves.
 
 use std::net::IpAddr;
 

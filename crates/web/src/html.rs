@@ -1,4 +1,4 @@
-//! A page as HTML: templates that write what they are told.
+//! A page as HTML: templates that only write.
 
 use askama::Template;
 use stoke_insight::doctor::Severity;

@@ -159,7 +159,7 @@ impl Registry {
     }
 }
 
-/// The namespace that webhooks and policies are told: a namespace is in itself.
+/// The namespace that webhooks and policies see: a namespace is in itself.
 pub(super) fn attempt_namespace<'n>(resource: &Resource, namespace: &'n str, name: &'n str) -> &'n str {
     if &*resource.key == "namespaces" {
         name

@@ -23,7 +23,7 @@ use crate::terminal::Format;
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("many").multiple(true))]
 #[command(after_help = "\
-Without --prices the cost is told in core-seconds and GiB-seconds. docs/reference/cost.md shows a price table.
+Without --prices the cost is given in core-seconds and GiB-seconds. docs/reference/cost.md shows a price table.
 Parts always sum to the whole, to the last digit.")]
 pub struct Arguments {
     /// The application: its name, or Spark's id of it

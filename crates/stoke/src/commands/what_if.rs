@@ -10,7 +10,7 @@ use crate::terminal::Format;
 /// Arguments of `stoke what-if`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The recorded tasks are scheduled again; its own error on the recorded executors is told with the answer. docs/how-to/sizing.md says how.")]
+The recorded tasks are scheduled again; its own error on the recorded executors comes with the answer. docs/how-to/sizing.md says how.")]
 pub struct Arguments {
     #[command(flatten)]
     asked: RunSource,

@@ -5,7 +5,7 @@ use stoke_history::rest::redacted;
 use stoke_model::conf::{Catalogue, Default as Unset};
 
 use super::{App, Visit, plain};
-use crate::page::{Cell, Facts, Filter, Page, Row, Section, Table};
+use crate::page::{Cell, Facts, Page, Row, Section, Table};
 
 /// The page.
 pub fn page(app: &App, visit: &Visit) -> Page {
@@ -25,12 +25,8 @@ pub fn page(app: &App, visit: &Visit) -> Page {
             ("javaHome", w.runtime, text(&known.java_home)),
         ],
     }));
-    page.sections.push(Section::Filter(Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: w.search_properties,
-        ..Filter::default()
-    }));
+    page.sections
+        .push(Section::Filter(visit.filter(w.search_properties, &[], &[])));
     let searched = visit.searched();
     let has = |name: &str, value: &str| {
         searched

@@ -3,8 +3,8 @@
 use stoke_history::model::data::Executor;
 use stoke_history::rest::executor_times;
 
-use super::{App, Visit, choices, is_chosen, sort_by};
-use crate::page::{Cell, Filter, Page, Row, Section, State, Table};
+use super::{App, Visit, is_chosen, sort_by};
+use crate::page::{Cell, Page, Row, Section, State, Table};
 
 const SORTS: [&str; 12] = [
     "id",
@@ -126,13 +126,7 @@ pub fn page(app: &App, visit: &Visit) -> Page {
         ]
         .into()
     };
-    let filter = Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: w.search,
-        choices: choices(visit, &[State::Running, State::Gone], &states),
-        kept: visit.here.without(&["q", "page"]),
-    };
+    let filter = visit.filter(w.search, &[State::Running, State::Gone], &states);
     let table = Table {
         id: "executors",
         title: "",

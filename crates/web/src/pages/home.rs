@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use stoke_history::listing::{Attempt, Listed};
 
-use super::{Visit, choices, is_chosen, sort_by, state_of};
+use super::{Visit, is_chosen, sort_by, state_of};
 use crate::address::Place;
-use crate::page::{Cell, Filter, Page, Row, Section, State, Table};
+use crate::page::{Cell, Page, Row, Section, State, Table};
 
 /// What can be sorted by.
 const SORTS: [&str; 8] = ["name", "id", "user", "version", "started", "ended", "duration", "state"];
@@ -93,17 +93,11 @@ pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
         rows: shown.iter().map(row).collect(),
         paging: Some(paging),
     };
-    let filter = Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: w.search_applications,
-        choices: choices(
-            visit,
-            &[State::Running, State::Failed, State::Succeeded, State::Ended],
-            &states,
-        ),
-        kept: visit.here.without(&["q", "page"]),
-    };
+    let filter = visit.filter(
+        w.search_applications,
+        &[State::Running, State::Failed, State::Succeeded, State::Ended],
+        &states,
+    );
     Page {
         kind: "home",
         title: w.applications.to_owned(),

@@ -2,8 +2,8 @@
 
 use stoke_history::model::data::Job;
 
-use super::{App, Missing, Visit, choices, is_chosen, sort_by, state_of_job, state_of_stage};
-use crate::page::{Cell, Facts, Filter, Page, Row, Section, State, Table, Tasks};
+use super::{App, Missing, Visit, is_chosen, sort_by, state_of_job, state_of_stage};
+use crate::page::{Cell, Facts, Page, Row, Section, State, Table, Tasks};
 use crate::pages::stages;
 use crate::picture::timeline::{Span, Timeline};
 
@@ -107,13 +107,11 @@ pub fn list(app: &App, visit: &Visit) -> Page {
     if left_out > 0 {
         picture.notes.push(format!("{left_out} {}", w.more_jobs));
     }
-    let filter = Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: w.search_description,
-        choices: choices(visit, &[State::Running, State::Succeeded, State::Failed], &states),
-        kept: visit.here.without(&["q", "page"]),
-    };
+    let filter = visit.filter(
+        w.search_description,
+        &[State::Running, State::Succeeded, State::Failed],
+        &states,
+    );
     if !picture.bars.is_empty() {
         page.sections.push(Section::Timeline(picture));
     }

@@ -19,7 +19,7 @@ use stoke_history::model::data::{JobStatus, Stage, StageStatus};
 use stoke_history::rest::Query;
 
 use crate::address::{Here, Place};
-use crate::page::{Cell, Column, Page, Paging, Section, State, Tab, Tasks};
+use crate::page::{Cell, Column, Filter, Page, Paging, Section, State, Tab, Tasks};
 use crate::words::Words;
 
 /// Rows of a page of a table, and at most.
@@ -96,7 +96,29 @@ impl Visit {
         (wanted.copied().unwrap_or(default), descending)
     }
 
-    /// The rows of this page out of so many.
+    /// A search field, and these states to choose from, with how many of `all` are in each. What else is in the address stays.
+    pub fn filter(&self, placeholder: &'static str, states: &[State], all: &[State]) -> Filter {
+        let chosen = self.query.first("state").unwrap_or_default();
+        let choice = |label, count, state: &str| {
+            let to = self.here.with(&[("state", state), ("page", "")]);
+            (label, count, to, chosen == state)
+        };
+        let any = (!states.is_empty()).then(|| choice(self.w.all, all.len(), ""));
+        let counted = states
+            .iter()
+            .map(|state| (*state, all.iter().filter(|one| *one == state).count()));
+        let there = counted.filter(|(state, count)| *count > 0 || chosen == state.name());
+        let of_states = there.map(|(state, count)| choice(self.w.state(&state), count, state.name()));
+        Filter {
+            action: self.here.path().to_owned(),
+            text: self.query.first("q").unwrap_or_default().to_owned(),
+            placeholder,
+            choices: any.into_iter().chain(of_states).collect(),
+            kept: self.here.without(&["q", "page"]),
+        }
+    }
+
+    /// The rows of this page out of all.
     pub fn page(&self, total: usize) -> (Paging, Range<usize>) {
         let per = self.number("per").unwrap_or(ROWS).clamp(1, MOST_ROWS);
         let pages = total.div_ceil(per).max(1);
@@ -252,25 +274,6 @@ pub fn tasks_of(stage: &Stage) -> Cell {
         killed: stage.killed_tasks.into(),
         skipped: 0,
     })
-}
-
-/// A filter by state, with how many there are of each.
-pub fn choices(visit: &Visit, states: &[State], all: &[State]) -> Vec<(&'static str, usize, String, bool)> {
-    let chosen = visit.query.first("state").unwrap_or_default();
-    let mut choices = vec![(
-        visit.w.all,
-        all.len(),
-        visit.here.with(&[("state", ""), ("page", "")]),
-        chosen.is_empty(),
-    )];
-    for state in states {
-        let count = all.iter().filter(|one| *one == state).count();
-        if count > 0 || chosen == state.name() {
-            let to = visit.here.with(&[("state", state.name()), ("page", "")]);
-            choices.push((visit.w.state(state), count, to, chosen == state.name()));
-        }
-    }
-    choices
 }
 
 /// Whether the address asks for this state, or for none.

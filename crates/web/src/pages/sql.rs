@@ -3,8 +3,8 @@
 use stoke_history::model::data::Sql;
 use stoke_history::rest::redacted;
 
-use super::{App, Missing, Visit, choices, is_chosen, plain, sort_by, state_of_execution};
-use crate::page::{Cell, Facts, Filter, Page, Row, Section, State, Table, Text};
+use super::{App, Missing, Visit, is_chosen, plain, sort_by, state_of_execution};
+use crate::page::{Cell, Facts, Page, Row, Section, State, Table, Text};
 use crate::picture::plan::{Plan, headline};
 
 const SORTS: [&str; 4] = ["id", "description", "submitted", "duration"];
@@ -107,13 +107,11 @@ pub fn list(app: &App, visit: &Visit) -> Result<Page, Missing> {
         ]
         .into()
     };
-    page.sections.push(Section::Filter(Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: w.search_description,
-        choices: choices(visit, &[State::Running, State::Succeeded, State::Failed], &states),
-        kept: visit.here.without(&["q", "page"]),
-    }));
+    page.sections.push(Section::Filter(visit.filter(
+        w.search_description,
+        &[State::Running, State::Succeeded, State::Failed],
+        &states,
+    )));
     page.sections.push(Section::Table(Table {
         id: "executions",
         title: "",

@@ -7,7 +7,7 @@ use stoke_history::rest::{TaskSummary, task_page};
 
 use super::stages::called;
 use super::{App, Missing, Visit, plain, state_of_stage, tasks_of};
-use crate::page::{Cell, Facts, Filter, Note, Page, Row, Section, State, Table, Text};
+use crate::page::{Cell, Facts, Note, Page, Row, Section, State, Table, Text};
 use crate::picture::grid::{Grid, LANES, MOST_TASKS};
 use crate::picture::histogram::Counting;
 use crate::picture::timeline::{Life, Timeline};
@@ -380,13 +380,7 @@ fn tasks(app: &App, visit: &Visit, key: StageKey) -> Result<[Section; 2], Missin
         ]
         .into()
     };
-    let filter = Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: w.search_tasks,
-        choices: Vec::new(),
-        kept: visit.here.without(&["q", "page"]),
-    };
+    let filter = visit.filter(w.search_tasks, &[], &[]);
     let table = Table {
         id: "tasks",
         title: w.tasks,

@@ -3,8 +3,8 @@
 use stoke_history::model::data::Stage;
 use stoke_history::model::metrics::at;
 
-use super::{App, Visit, choices, is_chosen, plain, sort_by, state_of_stage, tasks_of};
-use crate::page::{Cell, Filter, Page, Paging, Row, Section, State, Table};
+use super::{App, Visit, is_chosen, plain, sort_by, state_of_stage, tasks_of};
+use crate::page::{Cell, Page, Paging, Row, Section, State, Table};
 
 const SORTS: [&str; 10] = [
     "id",
@@ -122,23 +122,17 @@ pub fn list(app: &App, visit: &Visit) -> Page {
         _ => sort_by(&mut rows, descending, |stage| (stage.id, stage.attempt)),
     }
     let (paging, range) = visit.page(rows.len());
-    let filter = Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: w.search_description,
-        choices: choices(
-            visit,
-            &[
-                State::Running,
-                State::Succeeded,
-                State::Failed,
-                State::Pending,
-                State::Skipped,
-            ],
-            &states,
-        ),
-        kept: visit.here.without(&["q", "page"]),
-    };
+    let filter = visit.filter(
+        w.search_description,
+        &[
+            State::Running,
+            State::Succeeded,
+            State::Failed,
+            State::Pending,
+            State::Skipped,
+        ],
+        &states,
+    );
     let table = table(app, visit, &rows[range], Some((paging, sort, descending)));
     page.sections = vec![Section::Filter(filter), Section::Table(table)];
     page

@@ -49,7 +49,7 @@ impl Grid {
         Ok(grid)
     }
 
-    /// How busy an executor with so many slots was: first cell, cells, and a level from 1 to 5, for each run of cells of the same level.
+    /// How busy an executor with this many slots was: first cell, cells, and a level from 1 to 5, for each run of cells of the same level.
     pub fn runs(&self, executor: &str, slots: i32) -> Vec<(usize, usize, u8)> {
         let Some(lane) = self.lanes.get(executor) else {
             return Vec::new();

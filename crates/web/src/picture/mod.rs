@@ -1,4 +1,4 @@
-//! Pictures, laid out here: templates write what they are told, and browsers get pixels, not objects.
+//! Pictures, laid out here: templates only write, and browsers get pixels, not objects.
 
 pub mod grid;
 pub mod histogram;

@@ -8,7 +8,7 @@ use stoke_history::model::graph::Node;
 
 use super::layers::layout;
 
-/// Above so many nodes, they are drawn without what they measured: the table has it.
+/// Above this many nodes, they are drawn without what they measured: the table has it.
 const DETAILED: usize = 400;
 /// A line of text, in units of the picture.
 const LINE: i64 = 16;

@@ -192,7 +192,7 @@ const STEPS: [i64; 24] = [
     1_200_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000,
 ];
 
-/// Marks of an axis of so many milliseconds: five to ten round ones.
+/// Marks of an axis of this many milliseconds: five to ten round ones.
 fn marks(range: i64) -> impl Iterator<Item = i64> {
     let step = STEPS.into_iter().find(|step| range / step <= 8);
     let days = 86_400_000;

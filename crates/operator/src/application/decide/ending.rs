@@ -91,11 +91,13 @@ impl Round<'_> {
         self.enter(State::Suspended, "spec.suspend is true")
     }
 
-    /// Some step while the recorded driver pod is not known to be gone; none when it is, or none was ever recorded.
+    /// Some step while a check of the data or the recorded driver pod is not known to be gone.
     pub(super) fn driver_remains(&mut self) -> Option<Next> {
-        if let Some(next) = self.stray_check() {
-            return Some(next);
-        }
+        self.stray_check().or_else(|| self.recorded_driver_remains())
+    }
+
+    /// Some step while the recorded driver pod is not known to be gone; none when it is, or none was ever recorded.
+    pub(super) fn recorded_driver_remains(&mut self) -> Option<Next> {
         let name = self.status.driver_info.pod_name.clone()?;
         match &self.facts.driver {
             Driver::Gone => None,

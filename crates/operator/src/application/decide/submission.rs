@@ -7,7 +7,7 @@ use stoke_model::crd::{ApplicationStateType as State, DriverInfo};
 use stoke_model::names::driver_pod;
 
 use super::super::annotations;
-use super::super::facts::{Driver, DriverPod, Outcome};
+use super::super::facts::{Driver, Outcome};
 use super::super::limits::Limits;
 use super::quality::Gate;
 use super::{Action, Next, QUALITY_FAILED, Round, seconds};
@@ -24,10 +24,10 @@ impl Round<'_> {
                 return self.refuse(&cannot_submit(&message), true);
             }
             self.record_intent();
-            return self.submit_checked(true);
+            return self.submit_checked();
         }
         match self.outcome.take() {
-            None => self.submit_checked(false),
+            None => self.submit_checked(),
             Some(Outcome::Submitted(submitted)) => {
                 self.status.spark_application_id = Some(submitted.application_id.clone());
                 if let Some((service, port)) = &submitted.web_ui {
@@ -56,31 +56,28 @@ impl Round<'_> {
     }
 
     /// The submission on record, once the data are as they must be before it.
-    pub(super) fn submit_checked(&mut self, is_new: bool) -> Next {
+    pub(super) fn submit_checked(&mut self) -> Next {
         match self.quality(Phase::Before) {
             Gate::Open if self.facts.unjudged => Next::Ask(Action::Judge),
             Gate::Open => Next::Ask(Action::Submit),
             Gate::Unknown(next) => next,
-            // Made before its check was deleted, and not yet on record: what may not run goes before the refusal forgets its name.
-            Gate::Shut(..) if !is_new && matches!(self.facts.driver, Driver::NotCached) => {
-                Next::Ask(Action::ConfirmDriver(self.driver_name()))
-            }
-            Gate::Shut(..) if self.made().is_some() => self.made().map_or(Next::Rest, |pod| self.remove(&pod)),
             Gate::Shut(message, permanent) => {
+                // One that was made before its check was deleted goes before the refusal forgets its name.
+                if self.was_on_record()
+                    && let Some(next) = self.recorded_driver_remains()
+                {
+                    return next;
+                }
                 self.because = Some(QUALITY_FAILED);
                 self.refuse(&message, permanent)
             }
         }
     }
 
-    /// The driver of the submission on record, where it is there.
-    fn made(&self) -> Option<DriverPod> {
-        match &self.facts.driver {
-            Driver::Present(pod) if pod.submission_id.is_some() && pod.submission_id == self.status.submission_id => {
-                Some(pod.clone())
-            }
-            _ => None,
-        }
+    /// True when the submission was on record before this decision, so that its driver may have been made.
+    fn was_on_record(&self) -> bool {
+        let stored = self.facts.app.status.as_ref();
+        stored.is_some_and(|status| status.driver_info.pod_name.is_some())
     }
 
     pub(super) fn refuse(&mut self, message: &str, permanent: bool) -> Next {
