@@ -17,7 +17,7 @@ use std::sync::Arc;
 use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use stoke_model::manifest::Document;
 
-use crate::finding::Gate;
+use crate::Gate;
 
 pub use read::{JobError, read};
 pub use what::of_bytes;

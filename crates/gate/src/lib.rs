@@ -31,7 +31,8 @@ pub mod text;
 pub mod verdict;
 pub mod waivers;
 
-pub use finding::{Finding, Gate};
+pub use finding::Finding;
+pub use gates::Gate;
 pub use job::{File, Job, Kind};
 pub use verdict::{GateReport, Report, Verdict, check};
 

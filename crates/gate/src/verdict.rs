@@ -6,9 +6,9 @@ use serde::Serialize;
 use stoke_diagnostics::{Diagnostic, Severity};
 
 use crate::cores::in_order;
-use crate::finding::{Finding, Gate};
 use crate::job::Job;
 use crate::waivers::Waivers;
+use crate::{Finding, Gate};
 use crate::{Settings, gates};
 
 /// What a gate says.
@@ -117,7 +117,7 @@ pub fn check(job: &Job, settings: &Settings, waivers: &Waivers) -> Report {
     let asked = |gate: &Gate| settings.gates.is_empty() || settings.gates.contains(gate);
     let mut used = waivers.unused();
     let mut reports: Vec<GateReport> = Vec::new();
-    let asked: Vec<Gate> = Gate::ALL.into_iter().filter(asked).collect();
+    let asked: Vec<Gate> = Gate::ALL.iter().copied().filter(asked).collect();
     let looked = in_order(&asked, 1, |gate| {
         let begun = Instant::now();
         (gates::look(*gate, job, settings), begun.elapsed())

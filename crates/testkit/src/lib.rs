@@ -8,11 +8,13 @@
 //! - [`trial`]: a test with its tier, its needs and a time limit.
 //! - [`limited`]: the time limit alone.
 //! - [`damage`]: damaged files, the same each time.
+//! - [`generated`]: files that are made out of the code.
 //! - [`python`]: virtual environments.
 //! - [`spark`]: real Sparks from the Python package index.
 //! - [`program`], [`reached`]: what this machine has and reaches.
 
 pub mod damage;
+pub mod generated;
 mod limit;
 mod machine;
 pub mod python;

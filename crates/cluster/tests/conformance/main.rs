@@ -1,7 +1,7 @@
 //! What unmodified clients may rely on, one case a behaviour, each proved by a real client against the real server (and, where pods
 //! run, the real scheduler and node). `docs/reference/conformance.md` is the table of these cases: it lists what is here and nothing else.
 //!
-//! `STOKE_WRITE_DOCS=1 cargo test -p stoke-cluster --test conformance` writes the table again; without it a drift is a failure.
+//! `scripts/generate` writes the table again; without it a drift is a failure.
 //! A case whose client is not on this machine is reported as ignored, with the reason, never as passed.
 #![allow(
     clippy::unwrap_used,
@@ -77,9 +77,10 @@ fn main() -> ExitCode {
     let cases = cases();
     let ground = (!arguments.list).then(|| Arc::new(Ground::start()));
     let table = table::render(&cases);
-    let mut trials = vec![Trial::test("the table in docs is the list of these cases", move || {
-        table::compare(&table)
-    })];
+    let mut trials = vec![Trial::test(
+        "the generated table is the list of these cases",
+        move || table::compare(&table),
+    )];
     for case in cases {
         let name = format!("{}: {} ({})", case.area, case.behaviour, case.client.name());
         let run = case.run;

@@ -7,10 +7,10 @@ use stoke_model::manifest::Document;
 use stoke_model::quantity::Quantity;
 
 use super::{Looked, pods, unsound};
+use crate::Gate;
 use crate::Settings;
 use crate::configuration::sound;
 use crate::derived;
-use crate::finding::Gate;
 use crate::job::Job;
 use crate::nodes;
 use crate::runs::cluster::{Answer, ClusterAnswers, Request, Role};

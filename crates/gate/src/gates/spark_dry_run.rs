@@ -6,8 +6,8 @@ use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::manifest::Document;
 
 use super::{Looked, unsound};
+use crate::Gate;
 use crate::Settings;
-use crate::finding::Gate;
 use crate::job::Job;
 use crate::runs::spark::{Output, Start, Started, Tried};
 

@@ -7,7 +7,7 @@ use stoke_diagnostics::{Diagnostic, Severity, Source};
 use stoke_model::manifest::{self, Document};
 
 use super::{File, Kind, MOST_BYTES, Unread};
-use crate::finding::Gate;
+use crate::Gate;
 use crate::text;
 
 /// Complaints about text that is not YAML, or that no one meant as YAML.

@@ -1,4 +1,5 @@
 //! The gates on whole jobs.
 
 mod anything;
+mod page;
 mod products;

@@ -1,6 +1,6 @@
 //! `deploy`: chart and kustomization are what the binary installs, object by object. Real `helm` and `kubectl`; ignored when they are not there.
 //!
-//! `STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy` writes the generated files again.
+//! `scripts/generate` writes the generated files again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ use serde_json::Value;
 use stoke_model::crd::{self, SparkApplication};
 use stoke_operator::install::{self, Options, objects};
 use stoke_operator::{Operator, OperatorConfig};
-use stoke_testkit::Tier;
+use stoke_testkit::{Tier, generated};
 
 /// The version of helm that is built.
 const HELM: &str = "v3.19.5";
@@ -31,8 +31,8 @@ fn main() -> ExitCode {
     let helm = helm();
     let kubectl = found("kubectl");
     let trials = vec![
-        Trial::test("generated files do not drift", || generated().map_err(Failed::from)),
-        Trial::test("the documentation names what has no effect", || {
+        Trial::test("generated files do not drift", || written().map_err(Failed::from)),
+        Trial::test("the generated table names what has no effect", || {
             values::documented().map_err(Failed::from)
         }),
         Trial::test("kubectl apply can keep its annotation", || {
@@ -134,14 +134,13 @@ fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
 }
 
-const GENERATED: &str =
-    "# Made by `STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy`, which tells when it differs.\n";
+const GENERATED: &str = "# Made by `scripts/generate`; a test tells when it differs.\n";
 
 fn yaml(value: &Value) -> String {
     serde_saphyr::to_string(value).unwrap()
 }
 
-fn generated() -> Result<(), String> {
+fn written() -> Result<(), String> {
     let stream = |objects: &[Value]| {
         objects
             .iter()
@@ -171,16 +170,7 @@ fn generated() -> Result<(), String> {
         ));
     }
     for (path, text) in files {
-        let file = deploy().join(&path);
-        if std::env::var_os("STOKE_WRITE_DEPLOY").is_some() {
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(&file, &text).unwrap();
-        }
-        if std::fs::read_to_string(&file).unwrap_or_default() != text {
-            return Err(format!(
-                "deploy/{path} differs; write it again with STOKE_WRITE_DEPLOY=1 cargo test -p stoke-operator --test deploy"
-            ));
-        }
+        generated::file(&format!("deploy/{path}"), &text)?;
     }
     let schema = std::fs::read_to_string(deploy().join("chart/values.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 use stoke_operator::install::{Options, objects};
+use stoke_testkit::generated;
 
 use super::{by_name, deploy, output, read, yaml};
 
@@ -252,7 +253,6 @@ pub fn every_published_value(helm: &Path) -> Result<(), String> {
 
 /// The table in the documentation is the table of the chart.
 pub fn documented() -> Result<(), String> {
-    let path = deploy().join("../docs/how-to/operator.md");
     let mut table = String::from("| value of the published chart | why it has no effect here |\n|---|---|\n");
     for (key, why) in stoke_operator::install::published::table() {
         table += &format!("| `{key}` | {why} |\n");
@@ -261,17 +261,5 @@ pub fn documented() -> Result<(), String> {
         "<!-- values without effect: made from deploy/chart/files/published.yaml -->\n",
         "<!-- end of values without effect -->",
     );
-    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let (before, rest) = text.split_once(begin).ok_or("docs/how-to/operator.md has no table")?;
-    let (committed, after) = rest
-        .split_once(end)
-        .ok_or("docs/how-to/operator.md has no end of the table")?;
-    if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
-        let text = format!("{before}{begin}{table}{end}{after}");
-        return std::fs::write(&path, text).map_err(|error| error.to_string());
-    }
-    match committed == table {
-        true => Ok(()),
-        false => Err("docs/how-to/operator.md differs; write it again with STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test deploy".to_owned()),
-    }
+    generated::part("docs/how-to/operator.md", begin, end, &table)
 }

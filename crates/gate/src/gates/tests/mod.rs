@@ -6,8 +6,8 @@ use stoke_diagnostics::{Diagnostic, Place, Severity};
 
 use self::junit::{Case, Outcome};
 use super::Looked;
+use crate::Gate;
 use crate::Settings;
-use crate::finding::Gate;
 use crate::job::{File, Job};
 use crate::runs::tests::{End, Ran, suites};
 

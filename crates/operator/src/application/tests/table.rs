@@ -165,15 +165,10 @@ fn table() -> String {
 }
 
 #[test]
-fn the_table_in_the_text_is_what_decide_does() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/application/decide/table.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = text.split_once("```text\n").unwrap();
-    let (written, after) = rest.split_once("\n```").unwrap();
-    let table = table();
-    if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
-        std::fs::write(path, format!("{before}```text\n{table}\n```{after}")).unwrap();
-        return;
-    }
-    assert_eq!(written, table, "STOKE_WRITE_DOCS=1 writes it again");
+fn the_generated_table_is_what_decide_does() {
+    let path = "crates/operator/src/application/decide/table.md";
+    assert_eq!(
+        stoke_testkit::generated::part(path, "```text\n", "\n```", &table()),
+        Ok(())
+    );
 }

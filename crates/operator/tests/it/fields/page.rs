@@ -1,7 +1,6 @@
 //! `docs/reference/fields.md`.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::Seen;
 use super::cases::REFUSALS;
@@ -10,7 +9,7 @@ const HEAD: &str = "# What every field does
 
 Every leaf of the published `SparkApplication` v1beta2 and `SparkConnect` v1alpha1 is flipped between two values by a test, and what changed is written here: in the pods,
 in `spark.properties`, in the objects beside them, or in what the operator decides. The page is made by that test
-(`STOKE_WRITE_DOCS=1 cargo test -p stoke-operator --test it fields`); a field without an effect and without a refusal fails it, and so does a page
+(`scripts/generate`); a field without an effect and without a refusal fails it, and so does a page
 that is not this one. Fields that hold a Kubernetes structure (a container, an affinity, a volume) are one row: each of their leaves was flipped.
 
 `(Spark's)` is Spark's own container. The operator of the test makes ingresses of the form `{{$appName}}.example.com`.
@@ -145,21 +144,4 @@ fn shortened(text: &str) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
-}
-
-/// The page on disk is this one; with `STOKE_WRITE_DOCS=1` it is made so.
-pub fn compare(page: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/fields.md");
-    if std::env::var_os("STOKE_WRITE_DOCS").is_some() {
-        std::fs::write(&path, page).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    let differs = written
-        .lines()
-        .zip(page.lines())
-        .find(|(written, made)| written != made);
-    assert!(
-        written == page,
-        "docs/reference/fields.md is not what was seen: run again with STOKE_WRITE_DOCS=1; first difference: {differs:?}"
-    );
 }

@@ -110,8 +110,8 @@ enum Form {
 
 fn gate(text: &str) -> Result<Gate, String> {
     Gate::named(text).ok_or_else(|| {
-        let names = Gate::ALL.map(Gate::name);
-        match stoke_model::manifest::nearest(text, names) {
+        let names: Vec<&str> = Gate::ALL.iter().map(|gate| gate.name()).collect();
+        match stoke_model::manifest::nearest(text, names.iter().copied()) {
             Some(near) => format!("there is no such gate; did you mean {near}?"),
             None => format!("there is no such gate; there are {}", names.join(", ")),
         }
