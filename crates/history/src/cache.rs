@@ -23,7 +23,7 @@ use crate::pieces::{Pieces, Spot};
 use crate::replay::Position;
 
 /// The format. The crate's version is part of it: rules of replaying may change with it.
-const FORMAT: &str = concat!("stoke-history 7 ", env!("CARGO_PKG_VERSION"), "\n");
+const FORMAT: &str = concat!("stoke-history 8 ", env!("CARGO_PKG_VERSION"), "\n");
 const LISTING: &str = "listing";
 /// Logs shorter than this, in bytes, are replayed as fast as the cache is read.
 const WORTH_KEEPING: u64 = 64 << 10;

@@ -1,6 +1,7 @@
 //! Numbers at their ends: what a broken log may tell must not end anything that reckons with it.
 
 use proptest::prelude::*;
+use stoke_eventlog::event::ExecutorMetrics;
 
 use crate::cost::{self, Prices, Window, focus, showback};
 use crate::doctor::examine;
@@ -122,7 +123,8 @@ fn run() -> impl Strategy<Value = Run> {
                 (run.started, run.ended, run.last_event) = (started, Some(ended), last);
                 for (executor, (added, removed, cores, peak)) in run.executors.iter_mut().zip(executors) {
                     (executor.added, executor.removed, executor.cores) = (added, removed, cores);
-                    executor.peaks.0.fill(peak);
+                    executor.peaks.update(&ExecutorMetrics::default());
+                    executor.peaks.each_mut().for_each(|number| *number = peak);
                 }
                 for (id, tasks) in (0..).zip(stages) {
                     let stage = fixture::stage(&mut run, id, &[]);

@@ -115,21 +115,3 @@ fn first() -> i32 {
 fn unknown() -> i32 {
     -1
 }
-
-impl TaskInfo {
-    /// Whether it did its work (`TaskInfo.successful`).
-    pub fn successful(&self) -> bool {
-        self.finished != 0 && !self.failed && !self.killed
-    }
-
-    /// `TaskInfo.status`.
-    pub fn status(&self) -> &'static str {
-        match (self.finished != 0, self.failed, self.killed) {
-            (false, ..) if self.getting_result != 0 => "GET RESULT",
-            (false, ..) => "RUNNING",
-            (true, true, _) => "FAILED",
-            (true, false, true) => "KILLED",
-            (true, false, false) => "SUCCESS",
-        }
-    }
-}

@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::{ExecutorRequest, NamedAccumulable, ResourceInformation, TaskRequest};
+pub use stoke_run::StageKey;
 
 use super::graph::Graph;
 use super::metrics::{Metrics, Peaks};
 
 /// Names and values in the order they are shown.
 pub type Pairs = Vec<(String, String)>;
-
-/// A stage attempt.
-pub type StageKey = (i32, i32);
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Environment {

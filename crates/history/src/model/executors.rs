@@ -5,6 +5,7 @@ use stoke_eventlog::event::{
     BlockManagerAdded, ExcludedForStage, ExecutorAdded, ExecutorMetrics, ExecutorMetricsUpdate, ExecutorRemoved,
     StageExecutorMetrics,
 };
+use stoke_run::DRIVER;
 
 use super::data::{Executor, StageKey};
 use super::{Application, surplus};
@@ -134,7 +135,7 @@ impl Application {
         for executor in self
             .live_executors
             .values_mut()
-            .filter(|executor| executor.hostname() == host.as_str() && executor.id != "driver")
+            .filter(|executor| executor.hostname() == host.as_str() && executor.id != DRIVER)
         {
             executor.excluded = excluded;
         }
@@ -152,14 +153,14 @@ impl Application {
         let of_host: Vec<CompactString> = self
             .live_executors
             .iter()
-            .filter(|(_, executor)| executor.host.as_deref() == Some(host) && executor.id != "driver")
+            .filter(|(_, executor)| executor.host.as_deref() == Some(host) && executor.id != DRIVER)
             .map(|(id, _)| id.clone())
             .collect();
         for id in &of_host {
             self.exclude_in((event.stage, event.attempt), id);
         }
         for executor in self.live_executors.values_mut() {
-            if executor.hostname() == host && executor.id != "driver" {
+            if executor.hostname() == host && executor.id != DRIVER {
                 executor.excluded_in.insert(event.stage);
             }
         }

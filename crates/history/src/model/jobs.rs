@@ -249,7 +249,6 @@ impl Application {
             jobs: Vec::new(),
             indices: Indices::default(),
             executors: BTreeMap::new(),
-            active_on: BTreeMap::new(),
             excluded: BTreeSet::new(),
             speculation: None,
             saved: 0,

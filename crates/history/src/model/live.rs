@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::data::{ExecutorStage, Job, Speculation, Stage, StageKey};
+use super::data::{ExecutorStage, Job, Speculation, Stage};
 
 /// A set of task indices.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -79,7 +79,6 @@ pub(super) struct LiveStage {
     pub(super) jobs: Vec<i32>,
     pub(super) indices: Indices,
     pub(super) executors: BTreeMap<CompactString, ExecutorStage>,
-    pub(super) active_on: BTreeMap<CompactString, i32>,
     pub(super) excluded: BTreeSet<CompactString>,
     pub(super) speculation: Option<Speculation>,
     /// Tasks begun and not dropped.
@@ -97,22 +96,4 @@ impl LiveStage {
     pub(super) fn executor(&mut self, id: &CompactString) -> &mut ExecutorStage {
         self.executors.entry(id.clone()).or_default()
     }
-}
-
-/// A task that runs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct LiveTask {
-    pub(super) stage: StageKey,
-    pub(super) index: i32,
-    pub(super) attempt: i32,
-    pub(super) partition: i32,
-    pub(super) launched: i64,
-    pub(super) getting_result: i64,
-    /// Place in the application's table of names.
-    pub(super) executor: u32,
-    /// Likewise.
-    pub(super) host: u32,
-    /// Likewise.
-    pub(super) locality: u32,
-    pub(super) speculative: bool,
 }

@@ -11,7 +11,6 @@ pub mod graph;
 mod jobs;
 mod kinds;
 mod live;
-pub mod metrics;
 mod rows;
 mod sql;
 mod storage;
@@ -20,18 +19,20 @@ mod tasks;
 mod values;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::Event;
 use stoke_eventlog::event::{EnvironmentUpdate, Pairs as LogPairs};
+pub use stoke_run::metrics;
+use stoke_run::{DRIVER, Tasks};
 
 use crate::pieces::{Piece, Pieces};
 use crate::scala::Scala;
 use away::Away;
 use data::{Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Stage, StageKey};
-use live::{LiveJob, LiveStage, LiveTask};
+use live::{LiveJob, LiveStage};
 use rows::Rows;
 
 pub use view::View;
@@ -89,7 +90,7 @@ pub struct Application {
     stage_executors: BTreeMap<StageKey, Away<BTreeMap<CompactString, ExecutorStage>>>,
     speculation: BTreeMap<StageKey, Speculation>,
     rows: BTreeMap<StageKey, Rows>,
-    live_tasks: HashMap<i64, LiveTask>,
+    tasks: Tasks,
     executors: BTreeMap<CompactString, Executor>,
     live_executors: BTreeMap<CompactString, Executor>,
     dead_executors: BTreeMap<CompactString, Executor>,
@@ -98,42 +99,10 @@ pub struct Application {
     processes: Vec<Process>,
     rdds: BTreeMap<i32, Rdd>,
     sql: sql::Executions,
-    names: Names,
     cpus_per_task: Option<f64>,
     /// What does not stay in memory.
     #[serde(skip)]
     pieces: Pieces,
-}
-
-/// Names of executors, hosts and localities, each kept once.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Names {
-    all: Vec<CompactString>,
-    places: HashMap<CompactString, u32>,
-}
-
-impl Names {
-    fn place(&mut self, name: &CompactString) -> u32 {
-        if let Some(place) = self.places.get(name) {
-            return *place;
-        }
-        let place = self.all.len() as u32;
-        self.all.push(name.clone());
-        self.places.insert(name.clone(), place);
-        place
-    }
-
-    /// The place of a name that most probably is the one at `before`.
-    fn again(&mut self, before: u32, name: &CompactString) -> u32 {
-        match self.all.get(before as usize) == Some(name) {
-            true => before,
-            false => self.place(name),
-        }
-    }
-
-    fn get(&self, place: u32) -> &str {
-        self.all.get(place as usize).map_or("", CompactString::as_str)
-    }
 }
 
 /// The local property a description is in.
@@ -204,15 +173,15 @@ impl Application {
     pub fn apply(&mut self, event: Event) {
         match event {
             Event::TaskEnd(event) => {
-                self.sql.on_task_end(&event);
-                self.on_task_end(*event);
+                let ending = self.tasks.end(*event);
+                self.sql.on_task_end(&ending);
+                self.on_task_end(ending);
             }
-            Event::TaskStart(event) => self.on_task_start(*event),
-            Event::TaskGettingResult(info) => {
-                if let Some(task) = self.live_tasks.get_mut(&info.id) {
-                    task.getting_result = info.getting_result;
-                }
+            Event::TaskStart(event) => {
+                self.on_task_start(&event);
+                self.tasks.start(&event);
             }
+            Event::TaskGettingResult(info) => self.tasks.getting_result(&info),
             Event::LogStart(start) => self.spark_version = start.spark_version,
             Event::ApplicationStart(start) => self.on_start(start.driver_logs, start.driver_attributes),
             // What is known of the end is in the list of applications.
@@ -285,10 +254,10 @@ impl Application {
         let Some(logs) = logs else {
             return;
         };
-        if let Some(driver) = self.live_executors.get_mut("driver") {
+        if let Some(driver) = self.live_executors.get_mut(DRIVER) {
             driver.logs = logs.0;
             driver.attributes = attributes.map(|pairs| pairs.0).unwrap_or_default();
-            self.wrote_executor("driver");
+            self.wrote_executor(DRIVER);
         }
     }
 

@@ -348,7 +348,7 @@ mod tests {
     use stoke_eventlog::event::NamedAccumulable;
 
     use super::super::metrics::Metrics;
-    use super::super::task::Status;
+    use super::super::task::Outcome;
     use super::*;
 
     fn task(id: i64) -> Task {
@@ -366,7 +366,7 @@ mod tests {
             executor: 1,
             host: 300,
             locality: 0,
-            status: Status::Failed,
+            status: Outcome::Failed,
             speculative: id % 3 == 0,
             metrics: (id % 5 != 0).then_some(metrics),
             accumulators: vec![NamedAccumulable {

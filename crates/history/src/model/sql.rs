@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::{
     AdaptiveMetrics, AdaptivePlan, DriverAccumUpdates, JobEnd, JobStart, SqlExecutionEnd, SqlExecutionStart, StageInfo,
-    TaskEnd,
 };
+use stoke_run::{Ending, Outcome};
 
 use super::EXECUTION;
 use super::away::Away;
@@ -288,17 +288,18 @@ impl Executions {
         }
     }
 
-    pub(super) fn on_task_end(&mut self, event: &TaskEnd) {
-        let Some(stage) = self.stages.get_mut(&event.stage) else {
+    pub(super) fn on_task_end(&mut self, ending: &Ending) {
+        let (stage, attempt) = ending.stage;
+        let Some(stage) = self.stages.get_mut(&stage) else {
             return;
         };
-        let index = event.info.index;
-        let in_range = (0..stage.tasks).contains(&index);
-        if stage.attempt != event.attempt || !in_range || stage.done.contains(index) {
+        let task = &ending.task;
+        let in_range = (0..stage.tasks).contains(&task.index);
+        if stage.attempt != attempt || !in_range || stage.done.contains(task.index) {
             return;
         }
-        let done = event.info.successful();
-        let updates = &event.info.accumulables.sql;
+        let done = task.status == Outcome::Succeeded;
+        let updates = &ending.sql;
         for (place, (id, update)) in updates.iter().enumerate() {
             let Some(kind) = stage.kinds.get(*id) else {
                 continue;
@@ -306,17 +307,17 @@ impl Executions {
             // Of a metric that comes twice the last number counts.
             if !updates[place + 1..].iter().any(|(later, _)| later == id) {
                 let values = stage.values.entry(*id).or_default();
-                values.set(index, *update, done, kind == SUM, &self.pieces);
+                values.set(task.index, *update, done, kind == SUM, &self.pieces);
             }
             if kind != SUM {
-                let greatest = stage.greatest.entry(*id).or_insert((*update, event.info.id));
+                let greatest = stage.greatest.entry(*id).or_insert((*update, task.id));
                 if *update > greatest.0 {
-                    *greatest = (*update, event.info.id);
+                    *greatest = (*update, task.id);
                 }
             }
         }
         if done {
-            stage.done.insert(index);
+            stage.done.insert(task.index);
         }
     }
 

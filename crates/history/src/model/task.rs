@@ -1,107 +1,24 @@
 //! A finished task as a row of about 80 bytes: small numbers take one byte and metrics that are zero take one bit.
 
-use serde::{Deserialize, Serialize};
 use stoke_eventlog::event::NamedAccumulable;
+pub use stoke_run::task::{Outcome, Task};
 
 use super::metrics::{COUNT, Metrics};
 use super::values::{take_unsigned, unsigned};
-
-/// A task, as its row has it. Times are milliseconds since 1970 and milliseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // fields are those of Spark's TaskData
-pub struct Task {
-    pub id: i64,
-    pub index: i32,
-    pub attempt: i32,
-    pub partition: i32,
-    pub launched: i64,
-    /// When its result began to be fetched, or -1.
-    pub result_fetch: i64,
-    pub duration: i64,
-    /// Place in the application's table of names.
-    pub executor: u32,
-    /// Likewise.
-    pub host: u32,
-    /// Likewise.
-    pub locality: u32,
-    pub status: Status,
-    pub speculative: bool,
-    pub metrics: Option<Metrics>,
-    pub accumulators: Vec<NamedAccumulable>,
-    pub error: Option<String>,
-}
-
-/// A task's state (`TaskInfo.status`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Status {
-    #[default]
-    Running,
-    GetResult,
-    Failed,
-    Killed,
-    Success,
-}
-
-impl Status {
-    /// As Spark writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Running => "RUNNING",
-            Status::GetResult => "GET RESULT",
-            Status::Failed => "FAILED",
-            Status::Killed => "KILLED",
-            Status::Success => "SUCCESS",
-        }
-    }
-
-    /// Reads what [`Status::name`] writes.
-    pub fn of(name: &str) -> Status {
-        match name {
-            "GET RESULT" => Status::GetResult,
-            "FAILED" => Status::Failed,
-            "KILLED" => Status::Killed,
-            "SUCCESS" => Status::Success,
-            _ => Status::Running,
-        }
-    }
-}
-
-impl Task {
-    /// `AppStatusUtils.gettingResultTime`.
-    pub fn getting_result_time(&self) -> i64 {
-        match self.result_fetch > 0 {
-            true => self
-                .launched
-                .wrapping_add(self.duration)
-                .wrapping_sub(self.result_fetch),
-            false => 0,
-        }
-    }
-
-    /// `AppStatusUtils.schedulerDelay`: what of the time is neither work nor transport.
-    pub fn scheduler_delay(&self) -> i64 {
-        use super::metrics::at;
-        match &self.metrics {
-            Some(metrics) if self.status != Status::Running && self.duration > 0 => {
-                let worked = metrics
-                    .sum(at::DESERIALIZE_TIME, at::RUN_TIME)
-                    .wrapping_add(metrics.get(at::RESULT_SERIALIZATION_TIME));
-                self.duration
-                    .wrapping_sub(worked)
-                    .wrapping_sub(self.getting_result_time())
-                    .max(0)
-            }
-            _ => 0,
-        }
-    }
-}
 
 const SPECULATIVE: u64 = 1;
 const HAS_METRICS: u64 = 2;
 const HAS_ERROR: u64 = 4;
 const HAS_ACCUMULATORS: u64 = 8;
 const FLAGS: u32 = 4;
+/// By their number in a row.
+const OUTCOMES: [Outcome; 5] = [
+    Outcome::Running,
+    Outcome::GetResult,
+    Outcome::Failed,
+    Outcome::Killed,
+    Outcome::Succeeded,
+];
 
 /// Writes a row.
 pub(super) fn write(out: &mut Vec<u8>, task: &Task) {
@@ -202,13 +119,8 @@ pub(super) fn take_task(from: &mut &[u8]) -> Option<Task> {
             });
         }
     }
-    let status = match flags >> FLAGS {
-        0 => Status::Running,
-        1 => Status::GetResult,
-        2 => Status::Failed,
-        3 => Status::Killed,
-        _ => Status::Success,
-    };
+    let place = usize::try_from(flags >> FLAGS).ok()?;
+    let status = *OUTCOMES.get(place)?;
     Some(Task {
         id,
         index,

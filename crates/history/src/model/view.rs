@@ -184,10 +184,8 @@ impl View {
 
     /// The tasks of a stage attempt, by id. Those that ended are read piece by piece.
     pub fn tasks(&self, key: StageKey) -> Tasks<'_> {
-        let live = self.application.live_tasks.iter().filter(|(_, task)| task.stage == key);
-        let mut live: Vec<Task> = live
-            .map(|(id, task)| Application::running(*id, task, self.now))
-            .collect();
+        let live = self.application.tasks.running().filter(|(_, task)| task.stage() == key);
+        let mut live: Vec<Task> = live.map(|(id, task)| task.row(id, self.now)).collect();
         live.sort_unstable_by_key(|task| Reverse(task.id));
         let rows = self.application.rows.get(&key);
         Tasks {
@@ -198,12 +196,12 @@ impl View {
 
     /// How many tasks [`View::tasks`] gives, at most.
     pub fn tasks_at_most(&self, key: StageKey) -> usize {
-        self.application.rows.get(&key).map_or(0, super::Rows::len) + self.application.live_tasks.len()
+        self.application.rows.get(&key).map_or(0, super::Rows::len) + self.application.tasks.running().len()
     }
 
     /// The name behind a task's executor, host or locality.
     pub fn name(&self, place: u32) -> &str {
-        self.application.names.get(place)
+        self.application.tasks.names().get(place)
     }
 
     /// Bytes of memory it takes, roughly.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::json::Json;
 use crate::model::View;
 use crate::model::data::StageKey;
-use crate::model::task::{Status, Task};
+use crate::model::task::{Outcome, Task};
 
 /// Tasks in memory at a time, where they are wanted in another order than they are kept in.
 const AT_ONCE: usize = 20_000;
@@ -83,7 +83,7 @@ impl Order {
 pub(super) fn stored(task: &Task, place: usize) -> i64 {
     match (task.metrics.as_ref().map(|metrics| metrics.get(place)), task.status) {
         (None, _) => -1,
-        (Some(number), Status::Success) => number,
+        (Some(number), Outcome::Succeeded) => number,
         (Some(number), _) => !number,
     }
 }

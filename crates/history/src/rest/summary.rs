@@ -7,7 +7,7 @@ use crate::json::{Json, Object};
 use crate::model::View;
 use crate::model::data::{ExecutorStage, StageKey};
 use crate::model::metrics::at;
-use crate::model::task::{Status, Task};
+use crate::model::task::{Outcome, Task};
 
 /// What is summed up: a number of a task, or nothing where it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Column {
     /// and delays.
     fn of(self, task: &Task) -> Option<i64> {
         let metrics = task.metrics.as_ref();
-        let done = || metrics.filter(|_| task.status == Status::Success);
+        let done = || metrics.filter(|_| task.status == Outcome::Succeeded);
         let number = match self {
             Column::Duration => Some(task.duration),
             Column::GettingResult => metrics.map(|_| task.getting_result_time()),
@@ -99,7 +99,7 @@ impl TaskSummary {
         let mut succeeded = 0;
         for task in view.tasks(key) {
             let task = task?;
-            succeeded += usize::from(task.status == Status::Success);
+            succeeded += usize::from(task.status == Outcome::Succeeded);
             for (column, span) in columns.iter().zip(&mut spans) {
                 if let Some(number) = column.of(&task) {
                     span.add(number);

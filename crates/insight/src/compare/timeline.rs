@@ -157,7 +157,7 @@ fn turns(run: &Run, duration: i64) -> Vec<(i64, Turn)> {
         for task in &facts.tasks {
             let from = clamp(i64::try_from(task.launched).unwrap_or(duration));
             let until = match task.outcome {
-                Outcome::Running => duration,
+                Outcome::Running | Outcome::GetResult => duration,
                 _ => clamp(i64::try_from(task.ended()).unwrap_or(duration)),
             };
             let again = *attempt > 0 || (task.attempt > 0 && !task.speculative);

@@ -440,11 +440,11 @@ fn tasks(run: &Run) -> BTreeMap<u32, Vec<Busy>> {
                 Outcome::Failed => Use::Failed(place),
                 Outcome::Killed if race.won && race.speculative => Use::Speculation(place),
                 Outcome::Killed => Use::Killed(place),
-                Outcome::Running => Use::Unfinished(place),
+                Outcome::Running | Outcome::GetResult => Use::Unfinished(place),
             };
             let from = run.started.saturating_add(milliseconds(task.launched));
             let until = match task.outcome {
-                Outcome::Running => run.end().max(from),
+                Outcome::Running | Outcome::GetResult => run.end().max(from),
                 _ => run.started.saturating_add(milliseconds(task.ended())),
             };
             tasks.entry(task.executor).or_default().push(Busy {

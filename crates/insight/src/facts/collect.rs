@@ -1,16 +1,18 @@
 //! Facts of a run, made of its events in one pass.
 //!
-//! Memory: what [`Run`] holds, and for each task that has started but not ended its `TaskInfo`. Cost: constant for each event, and one look-up
+//! Memory: what [`Run`] holds, and a small row for each task that has started but not ended. Cost: constant for each event, and one look-up
 //! for each SQL metric a task updates.
 
 use std::collections::{BTreeMap, HashMap};
 
 use stoke_eventlog::event::{
     ApplicationStart, EnvironmentUpdate, ExecutorAdded, ExecutorMetrics, JobStart, PlanInfo, Properties,
-    SqlExecutionStart, StageInfo, TaskEnd, TaskEndReason, TaskFailure, TaskInfo, TaskMetrics,
+    SqlExecutionStart, StageInfo, TaskFailure,
 };
 use stoke_eventlog::read::Input;
 use stoke_eventlog::{Event, Log, Options, Report, Source, StorageError, read};
+use stoke_run::metrics::at;
+use stoke_run::{Ending, Metrics, StageKey, Tasks};
 
 use super::run::{
     DRIVER, Executor, Failure, FailureKind, Job, KEPT_FAILURES, KEPT_STACK, Outcome, Plan, Query, Rdd, Reading, Run,
@@ -48,11 +50,11 @@ pub fn run(source: &Source, log: &Log, options: Options) -> Result<Run, StorageE
 #[derive(Debug, Default)]
 pub struct Collector {
     run: Run,
-    /// Places of executors by id.
-    places: HashMap<String, u32>,
+    tasks: Tasks,
+    /// Places in [`Run::executors`] by the places of their ids in the names of tasks; `u32::MAX` where the name is not an executor's.
+    places: Vec<u32>,
     /// Memory of block managers whose executor is not known yet.
     memory: HashMap<String, i64>,
-    running: HashMap<i64, ((i32, i32), TaskInfo)>,
     /// Sums of SQL metrics by accumulator.
     metrics: HashMap<i64, i64>,
     /// Plans as Spark told them, until the metrics are summed.
@@ -70,10 +72,12 @@ impl Collector {
         match event {
             Event::TaskStart(event) => {
                 self.seen(event.info.launched);
-                self.running
-                    .insert(event.info.id, ((event.stage, event.attempt), event.info));
+                self.tasks.start(&event);
             }
-            Event::TaskEnd(event) => self.on_task_end(*event),
+            Event::TaskEnd(event) => {
+                let ending = self.tasks.end(*event);
+                self.on_task_end(ending);
+            }
             Event::LogStart(event) => self.run.spark_version = event.spark_version,
             Event::ApplicationStart(event) => self.on_start(event),
             Event::ApplicationEnd(event) => {
@@ -159,10 +163,11 @@ impl Collector {
 
     /// The run, once there are no more events.
     pub fn finish(mut self, report: &Report) -> Run {
-        let mut left: Vec<_> = std::mem::take(&mut self.running).into_values().collect();
-        left.sort_by_key(|(key, info)| (*key, info.launched, info.id));
-        for (key, info) in left {
-            let task = self.row(&info, Outcome::Running, None);
+        let left = self.tasks.running();
+        let mut left: Vec<_> = left.map(|(id, task)| (task.stage(), task.row(id, 0))).collect();
+        left.sort_by_key(|(key, task)| (*key, task.launched, task.id));
+        for (key, task) in left {
+            let task = self.row(&task, Outcome::Running, 0);
             self.stage(key).tasks.push(task);
         }
         for (id, plan) in std::mem::take(&mut self.plans) {
@@ -192,8 +197,13 @@ impl Collector {
     }
 
     fn executor(&mut self, id: &str) -> Option<&mut Executor> {
-        let place = *self.places.get(id)?;
+        let place = self.place(self.tasks.names().find(id)?);
         self.run.executors.get_mut(place as usize)
+    }
+
+    /// The place of an executor by the place of its id among the names.
+    fn place(&self, name: u32) -> u32 {
+        self.places.get(name as usize).copied().unwrap_or(u32::MAX)
     }
 
     fn on_start(&mut self, event: ApplicationStart) {
@@ -214,6 +224,7 @@ impl Collector {
     fn on_executor_added(&mut self, event: ExecutorAdded) {
         self.seen(event.time);
         let id = event.id.to_string();
+        let name = self.tasks.names_mut().place(&event.id);
         let executor = Executor {
             host: event.info.host,
             cores: event.info.cores.max(0) as u32,
@@ -230,7 +241,10 @@ impl Collector {
                 known.removed_because.clear();
             }
             None => {
-                self.places.insert(id, self.run.executors.len() as u32);
+                let name = name as usize;
+                let known = self.places.len().max(name + 1);
+                self.places.resize(known, u32::MAX);
+                self.places[name] = self.run.executors.len() as u32;
                 self.run.executors.push(executor);
             }
         }
@@ -250,10 +264,10 @@ impl Collector {
 
     fn peak(&mut self, id: &str, metrics: &ExecutorMetrics) {
         if id == DRIVER {
-            raise(&mut self.run.driver_peaks, metrics);
+            self.run.driver_peaks.update(metrics);
         }
         if let Some(executor) = self.executor(id) {
-            raise(&mut executor.peaks, metrics);
+            executor.peaks.update(metrics);
         }
     }
 
@@ -284,7 +298,7 @@ impl Collector {
         }
     }
 
-    fn stage(&mut self, key: (i32, i32)) -> &mut Stage {
+    fn stage(&mut self, key: StageKey) -> &mut Stage {
         // A further attempt belongs to the job of the first.
         let (job, query) = match self.run.stages.contains_key(&key) {
             true => (None, None),
@@ -329,64 +343,58 @@ impl Collector {
         stage
     }
 
-    fn on_task_end(&mut self, event: TaskEnd) {
-        let info = &event.info;
-        self.seen(info.finished);
-        self.running.remove(&info.id);
-        self.measure(&info.accumulables.sql);
-        if let Some(peaks) = &event.peaks {
-            self.peak(&info.executor, peaks);
+    fn on_task_end(&mut self, ending: Ending) {
+        self.seen(ending.finished);
+        self.measure(&ending.sql);
+        if ending.executor == DRIVER {
+            self.run.driver_peaks.update(&ending.peaks);
         }
-        let outcome = match (info.failed, info.killed) {
-            (true, _) => Outcome::Failed,
-            (false, true) => Outcome::Killed,
-            (false, false) => Outcome::Succeeded,
-        };
-        let task = self.row(info, outcome, event.metrics.as_ref());
-        let stage = self.stage((event.stage, event.attempt));
-        stage.totals.add(&task, event.metrics.as_ref());
+        let task = self.row(
+            &ending.task,
+            ending.outcome,
+            ending.finished.saturating_sub(ending.task.launched),
+        );
+        if let Some(executor) = self.run.executors.get_mut(task.executor as usize) {
+            executor.peaks.update(&ending.peaks);
+        }
+        let stage = self.stage(ending.stage);
+        stage.totals.add(&task, ending.metrics());
         stage.tasks.push(task);
-        if let TaskEndReason::Failed(failure) = event.reason
-            && outcome == Outcome::Failed
+        if ending.outcome == Outcome::Failed
+            && let Some(failure) = ending.failure
         {
-            stage.fail(*failure, &event.info);
+            let first = (task.index, task.attempt);
+            stage.fail(*failure, first, &ending.executor, ending.finished);
         }
     }
 
-    fn row(&self, info: &TaskInfo, outcome: Outcome, metrics: Option<&TaskMetrics>) -> Task {
-        let base = Task {
-            index: info.index.max(0) as u32,
-            attempt: info.attempt.clamp(0, i32::from(u16::MAX)) as u16,
-            outcome,
-            speculative: info.speculative,
-            executor: self.places.get(info.executor.as_str()).copied().unwrap_or(u32::MAX),
-            launched: info.launched.saturating_sub(self.run.started).max(0) as u64,
-            duration: match outcome {
-                Outcome::Running => 0,
-                _ => small(info.finished.saturating_sub(info.launched)),
-            },
-            ..Task::default()
-        };
-        let Some(metrics) = metrics else {
-            return base;
-        };
-        let read = &metrics.shuffle_read;
+    /// The columns of a task that reasoning needs, as narrow as they can be.
+    fn row(&self, task: &stoke_run::Task, outcome: Outcome, took: i64) -> Task {
+        let metrics = task.metrics.as_ref().unwrap_or(&Metrics::ZERO);
+        let bytes = |place| size(metrics.get(place));
+        let time = |place| small(metrics.get(place));
         Task {
-            run_time: small(metrics.run_time),
-            cpu_time: small(metrics.cpu_time / 1_000_000),
-            gc_time: small(metrics.gc_time),
-            deserialize_time: small(metrics.deserialize_time),
-            fetch_wait: small(read.fetch_wait_time),
-            input: size(metrics.input.bytes),
-            shuffle_read: size(read.remote_bytes).saturating_add(size(read.local_bytes)),
-            shuffle_write: size(metrics.shuffle_write.bytes),
-            output: size(metrics.output.bytes),
-            records: size(metrics.input.records).saturating_add(size(read.records)),
-            memory_spilled: size(metrics.memory_spilled),
-            disk_spilled: size(metrics.disk_spilled),
-            peak_execution_memory: size(metrics.peak_execution_memory),
-            result_size: size(metrics.result_size),
-            ..base
+            index: task.index.max(0) as u32,
+            attempt: task.attempt.clamp(0, i32::from(u16::MAX)) as u16,
+            outcome,
+            speculative: task.speculative,
+            executor: self.place(task.executor),
+            launched: task.launched.saturating_sub(self.run.started).max(0) as u64,
+            duration: small(took),
+            run_time: time(at::RUN_TIME),
+            cpu_time: small(metrics.get(at::CPU_TIME) / 1_000_000),
+            gc_time: time(at::GC_TIME),
+            deserialize_time: time(at::DESERIALIZE_TIME),
+            fetch_wait: time(at::FETCH_WAIT_TIME),
+            input: bytes(at::INPUT_BYTES),
+            shuffle_read: bytes(at::REMOTE_BYTES).saturating_add(bytes(at::LOCAL_BYTES)),
+            shuffle_write: bytes(at::WRITE_BYTES),
+            output: bytes(at::OUTPUT_BYTES),
+            records: bytes(at::INPUT_RECORDS).saturating_add(bytes(at::READ_RECORDS)),
+            memory_spilled: bytes(at::MEMORY_SPILLED),
+            disk_spilled: bytes(at::DISK_SPILLED),
+            peak_execution_memory: bytes(at::PEAK_EXECUTION_MEMORY),
+            result_size: bytes(at::RESULT_SIZE),
         }
     }
 
@@ -433,12 +441,6 @@ fn execution(properties: Option<&Properties>) -> Option<i64> {
     properties?.get(EXECUTION)?.parse().ok()
 }
 
-fn raise(peaks: &mut ExecutorMetrics, seen: &ExecutorMetrics) {
-    for (peak, seen) in peaks.0.iter_mut().zip(seen.0) {
-        *peak = (*peak).max(seen);
-    }
-}
-
 fn small(milliseconds: i64) -> u32 {
     milliseconds.clamp(0, i64::from(u32::MAX)) as u32
 }
@@ -448,12 +450,12 @@ fn size(bytes: i64) -> u64 {
 }
 
 impl Totals {
-    fn add(&mut self, task: &Task, metrics: Option<&TaskMetrics>) {
+    fn add(&mut self, task: &Task, metrics: &Metrics) {
         match task.outcome {
             Outcome::Succeeded => self.succeeded += 1,
             Outcome::Failed => self.failed += 1,
             Outcome::Killed => self.killed += 1,
-            Outcome::Running => {}
+            Outcome::Running | Outcome::GetResult => {}
         }
         self.speculative += u32::from(task.speculative);
         let sums = [
@@ -474,26 +476,22 @@ impl Totals {
         for (sum, value) in sums {
             *sum = sum.saturating_add(value);
         }
-        if let Some(metrics) = metrics {
-            let sums = [
-                (&mut self.input_records, metrics.input.records),
-                (&mut self.output_records, metrics.output.records),
-                (&mut self.shuffle_read_records, metrics.shuffle_read.records),
-                (&mut self.shuffle_write_records, metrics.shuffle_write.records),
-                (
-                    &mut self.shuffle_remote_to_disk,
-                    metrics.shuffle_read.remote_bytes_to_disk,
-                ),
-            ];
-            for (sum, value) in sums {
-                *sum = sum.saturating_add(size(value));
-            }
+        let further = [
+            (&mut self.input_records, at::INPUT_RECORDS),
+            (&mut self.output_records, at::OUTPUT_RECORDS),
+            (&mut self.shuffle_read_records, at::READ_RECORDS),
+            (&mut self.shuffle_write_records, at::WRITE_RECORDS),
+            (&mut self.shuffle_remote_to_disk, at::REMOTE_BYTES_TO_DISK),
+        ];
+        for (sum, place) in further {
+            *sum = sum.saturating_add(size(metrics.get(place)));
         }
     }
 }
 
 impl Stage {
-    fn fail(&mut self, failure: TaskFailure, info: &TaskInfo) {
+    /// Takes down how an attempt failed: the index and attempt, where it ran, and when it ended.
+    fn fail(&mut self, failure: TaskFailure, first: (u32, u16), executor: &str, time: i64) {
         let (kind, message, stack) = parts_of(failure);
         let shape = shape(&message);
         let known = self
@@ -513,12 +511,9 @@ impl Stage {
             message,
             stack: cut(stack),
             count: 1,
-            first: (
-                info.index.max(0) as u32,
-                info.attempt.clamp(0, i32::from(u16::MAX)) as u16,
-            ),
-            executor: info.executor.to_string(),
-            time: info.finished,
+            first,
+            executor: executor.to_owned(),
+            time,
         });
     }
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use stoke_eventlog::event::{ExecutorMetrics, ResourceProfile};
+use stoke_eventlog::event::ResourceProfile;
+pub use stoke_run::{DRIVER, Outcome};
+use stoke_run::{Peaks, StageKey};
 
 /// Bytes a task attempt takes here.
 pub const TASK_BYTES: usize = size_of::<Task>();
@@ -44,11 +46,11 @@ pub struct Run {
     /// Jobs by id.
     pub jobs: BTreeMap<i32, Job>,
     /// Stage attempts by stage and attempt.
-    pub stages: BTreeMap<(i32, i32), Stage>,
+    pub stages: BTreeMap<StageKey, Stage>,
     /// SQL executions by id.
     pub queries: BTreeMap<i64, Query>,
     /// Peak memory of the driver, where Spark told it.
-    pub driver_peaks: ExecutorMetrics,
+    pub driver_peaks: Peaks,
     /// How well the log could be read.
     pub reading: Reading,
 }
@@ -87,8 +89,8 @@ pub struct Executor {
     pub removed_because: String,
     /// Storage and execution memory it offers (`Maximum Memory` of its block manager).
     pub max_memory: i64,
-    /// Peaks of its memory: over tasks, stages and heartbeats, whatever the log has.
-    pub peaks: ExecutorMetrics,
+    /// Peaks of its memory.
+    pub peaks: Peaks,
     /// Times it, or its node, was excluded.
     pub exclusions: u32,
 }
@@ -167,20 +169,6 @@ pub struct Rdd {
     pub partitions: i32,
     /// Whether it is to be kept in memory or on disk.
     pub cached: bool,
-}
-
-/// How a task attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Outcome {
-    /// It had not ended when the log did.
-    #[default]
-    Running,
-    /// Well.
-    Succeeded,
-    /// It failed; see the stage's failures.
-    Failed,
-    /// It was killed: a faster copy won, or its stage was cancelled.
-    Killed,
 }
 
 /// A task attempt. Times are milliseconds since the run's start.
@@ -462,10 +450,10 @@ impl Run {
         bounds.signed(&mut self.ended);
         for executor in &mut self.executors {
             bounds.signed([&mut executor.added, &mut executor.max_memory]);
-            bounds.signed(executor.removed.iter_mut().chain(&mut executor.peaks.0));
+            bounds.signed(executor.removed.iter_mut().chain(executor.peaks.each_mut()));
             bounds.keep(&mut executor.cores, 0, MOST_CORES);
         }
-        bounds.signed(&mut self.driver_peaks.0);
+        bounds.signed(self.driver_peaks.each_mut());
         for job in self.jobs.values_mut() {
             bounds.signed([&mut job.started].into_iter().chain(&mut job.ended));
         }
@@ -519,6 +507,3 @@ impl Run {
             .map(|(_, stage)| stage)
     }
 }
-
-/// The id of the driver among executors.
-pub const DRIVER: &str = "driver";

@@ -1,7 +1,7 @@
 //! A size from what a run measured.
 
 use super::{MOST_CORES, Options, PARTITION, SizeError, Sizing, driver, pack};
-use crate::doctor::performance::{self, peak};
+use crate::doctor::performance;
 use crate::facts::Run;
 use crate::facts::run::{DRIVER, Outcome};
 use stoke_model::units::people::{bytes, count, duration, percent, short, up_to_multiple};
@@ -132,7 +132,7 @@ fn heap(run: &Run, cores: u32, had: u32, local: bool, reasons: &mut Vec<String>,
     let scaled = |bytes: u64| (bytes as f64 * f64::from(cores) / f64::from(had)) as u64;
     let peaks: Vec<u64> = run
         .workers()
-        .map(|(_, worker)| peak(&worker.peaks, "JVMHeapMemory"))
+        .map(|(_, worker)| worker.peaks.highest("JVMHeapMemory"))
         .collect();
     let highest = peaks.iter().copied().max().unwrap_or(0);
     let spilled: u64 = run.stages.values().map(|stage| stage.totals.disk_spilled).sum();
@@ -198,15 +198,17 @@ fn overhead(run: &Run, heap: u64, options: &Options, reasons: &mut Vec<String>, 
     let beyond = run
         .workers()
         .map(|(_, worker)| {
-            let jvm = peak(&worker.peaks, "ProcessTreeJVMRSSMemory");
-            let others = peak(&worker.peaks, "ProcessTreePythonRSSMemory")
-                .saturating_add(peak(&worker.peaks, "ProcessTreeOtherRSSMemory"));
+            let jvm = worker.peaks.highest("ProcessTreeJVMRSSMemory");
+            let others = worker
+                .peaks
+                .highest("ProcessTreePythonRSSMemory")
+                .saturating_add(worker.peaks.highest("ProcessTreeOtherRSSMemory"));
             (jvm > 0).then(|| jvm.saturating_sub(given).saturating_add(others))
         })
         .collect::<Option<Vec<u64>>>();
     let off_heap = run
         .workers()
-        .map(|(_, worker)| peak(&worker.peaks, "JVMOffHeapMemory"))
+        .map(|(_, worker)| worker.peaks.highest("JVMOffHeapMemory"))
         .max()
         .unwrap_or(0);
     let by_factor = options.overhead(heap);
@@ -241,16 +243,11 @@ fn overhead(run: &Run, heap: u64, options: &Options, reasons: &mut Vec<String>, 
 mod tests {
     use super::*;
     use crate::doctor::performance::fixture;
-    use stoke_eventlog::event::EXECUTOR_METRICS;
 
     fn with_peak(run: &mut Run, name: &str, value: i64) {
-        let place = EXECUTOR_METRICS
-            .iter()
-            .position(|known| *known == name)
-            .expect("a metric");
         run.executors
             .iter_mut()
-            .for_each(|executor| executor.peaks.0[place] = value);
+            .for_each(|executor| fixture::peak(executor, name, value));
     }
 
     fn run() -> Run {

@@ -351,7 +351,7 @@ impl Maker<'_> {
     fn task(&self, stage_span: &str, (id, attempt): (i32, i32), stage: &Stage, task: &Task, why: sample::Why) -> Span {
         let start = at(self.run, task.launched);
         let end = match task.outcome {
-            Outcome::Running => self.run.end().max(start),
+            Outcome::Running | Outcome::GetResult => self.run.end().max(start),
             _ => at(self.run, task.ended()),
         };
         let failure = (task.outcome == Outcome::Failed)
@@ -368,13 +368,13 @@ impl Maker<'_> {
                 || "the attempt failed; see the events of the stage".to_owned(),
                 |it| it.message.clone(),
             )),
-            Outcome::Killed | Outcome::Running => Status::Unset,
+            Outcome::Killed | Outcome::Running | Outcome::GetResult => Status::Unset,
         };
         let outcome = match task.outcome {
             Outcome::Succeeded => "succeeded",
             Outcome::Failed => "failed",
             Outcome::Killed => "killed",
-            Outcome::Running => "running",
+            Outcome::Running | Outcome::GetResult => "running",
         };
         Span {
             id: ids::of(

@@ -237,7 +237,7 @@ fn shared(run: &Run, cpus: u32) -> Shared {
     let mut by: BTreeMap<u32, Vec<(u64, u64, Key)>> = BTreeMap::new();
     for stage in run.stages.values() {
         for (place, task) in stage.tasks.iter().enumerate() {
-            if task.outcome != Outcome::Running {
+            if task.outcome.has_ended() {
                 let key = (stage.id, stage.attempt, place);
                 by.entry(task.executor)
                     .or_default()

@@ -48,7 +48,7 @@ fn a_run_is_told_by_its_events() {
         (executor.cores, executor.max_memory, executor.removed),
         (2, 100, Some(4600))
     );
-    assert_eq!(executor.peaks.0[0], 77);
+    assert_eq!(executor.peaks.highest("JVMHeapMemory"), 77);
     let job = &run.jobs[&3];
     assert_eq!(
         (job.succeeded, job.failure.as_deref()),

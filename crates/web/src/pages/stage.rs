@@ -2,7 +2,7 @@
 
 use stoke_history::model::data::{Stage, StageKey};
 use stoke_history::model::metrics::at;
-use stoke_history::model::task::{Status, Task};
+use stoke_history::model::task::{Outcome, Task};
 use stoke_history::rest::{TaskSummary, task_page};
 
 use super::stages::called;
@@ -38,12 +38,12 @@ const SORTS: [(&str, &str); 14] = [
     ("spill", "Spill (Disk)"),
 ];
 
-fn state_of_task(status: Status) -> State {
+fn state_of_task(status: Outcome) -> State {
     match status {
-        Status::Running | Status::GetResult => State::Running,
-        Status::Failed => State::Failed,
-        Status::Killed => State::Killed,
-        Status::Success => State::Succeeded,
+        Outcome::Running | Outcome::GetResult => State::Running,
+        Outcome::Failed => State::Failed,
+        Outcome::Killed => State::Killed,
+        Outcome::Succeeded => State::Succeeded,
     }
 }
 
@@ -82,8 +82,8 @@ pub fn page(app: &App, visit: &Visit) -> Result<Page, Missing> {
     let mut counting = Counting::default();
     for task in app.view.tasks(key) {
         let task = task?;
-        if task.status != Status::Running {
-            counting.add(task.duration, task.status == Status::Success);
+        if task.status != Outcome::Running {
+            counting.add(task.duration, task.status == Outcome::Succeeded);
         }
     }
     let quantiles = TaskSummary::of(&app.view, key, &QUANTILES)?;

@@ -1,7 +1,6 @@
 //! The memory a role asks for, computed as Spark reckons it, and what to ask for instead.
 
 use serde_json::{Map, Value, json};
-use stoke_eventlog::event::EXECUTOR_METRICS;
 use stoke_model::memory::{ByteUnit, Memory};
 
 use super::context::Context;
@@ -113,9 +112,8 @@ pub(super) fn claim_for_local_data() -> Value {
 
 /// The peak of a metric over the executors, MiB; none when nothing was measured.
 pub(super) fn peak_mib(context: &Context<'_>, metric: &str) -> Option<u64> {
-    let place = EXECUTOR_METRICS.iter().position(|name| *name == metric)?;
-    let peaks = context.run()?.executors.iter().map(|executor| executor.peaks.0[place]);
-    let peak = u64::try_from(peaks.max()?).ok()? >> 20;
+    let executors = context.run()?.executors.iter();
+    let peak = executors.map(|executor| executor.peaks.highest(metric)).max()? >> 20;
     (peak > 0).then_some(peak)
 }
 

@@ -154,7 +154,7 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
         let Some(submitted) = stage.submitted.or_else(|| ready(run, stage)) else {
             continue;
         };
-        let ended = stage.tasks.iter().filter(|task| task.outcome != run::Outcome::Running);
+        let ended = stage.tasks.iter().filter(|task| task.outcome.has_ended());
         let last = ended
             .map(|task| {
                 run.started
@@ -162,11 +162,7 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
             })
             .max()
             .unwrap_or(submitted);
-        let still = stage
-            .tasks
-            .iter()
-            .filter(|task| task.outcome == run::Outcome::Running)
-            .count();
+        let still = stage.tasks.iter().filter(|task| !task.outcome.has_ended()).count();
         let since = now.saturating_sub(last);
         if since < STUCK_AFTER {
             continue;

@@ -1,5 +1,7 @@
 //! Runs made by hand, for tables of tests.
 
+use stoke_eventlog::event::{EXECUTOR_METRICS, ExecutorMetrics};
+
 use crate::facts::Run;
 use crate::facts::run::{Executor, Outcome, Stage, Task};
 
@@ -21,6 +23,14 @@ pub fn run(executors: usize, cores: u32, duration: i64) -> Run {
             .collect(),
         ..Run::default()
     }
+}
+
+/// Has an executor reach a peak of a metric by its name.
+pub fn peak(executor: &mut Executor, name: &str, value: i64) {
+    let mut seen = ExecutorMetrics::default();
+    let place = EXECUTOR_METRICS.iter().position(|known| *known == name);
+    seen.0[place.expect("a metric")] = value;
+    executor.peaks.update(&seen);
 }
 
 /// Adds a stage of tasks that ended well: when each was launched and how long it took. Tasks take executors in turn.
@@ -66,7 +76,7 @@ pub fn total(run: &mut Run, id: i32) -> &mut Stage {
             Outcome::Succeeded => totals.succeeded += 1,
             Outcome::Failed => totals.failed += 1,
             Outcome::Killed => totals.killed += 1,
-            Outcome::Running => {}
+            Outcome::Running | Outcome::GetResult => {}
         }
         totals.speculative += u32::from(task.speculative);
         totals.duration += u64::from(task.duration);

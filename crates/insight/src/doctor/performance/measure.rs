@@ -177,7 +177,7 @@ pub fn busy(run: &Run) -> Vec<(u64, u64)> {
         .values()
         .flat_map(|stage| &stage.tasks)
         .map(|task| match task.outcome {
-            Outcome::Running => (task.launched, end),
+            Outcome::Running | Outcome::GetResult => (task.launched, end),
             _ => (task.launched, task.ended()),
         })
         .collect();

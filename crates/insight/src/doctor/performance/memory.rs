@@ -1,7 +1,7 @@
 //! Memory of executors against what they used of it, where peaks were recorded.
 
-use stoke_eventlog::event::{EXECUTOR_METRICS, ExecutorMetrics};
 use stoke_model::memory::ByteUnit;
+use stoke_run::Peaks;
 
 use super::measure;
 use super::{conf, heap, size};
@@ -38,14 +38,6 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     over(run).into_iter().chain(near(run)).collect()
 }
 
-/// A peak by Spark's name of it; 0 when it was not recorded.
-pub(crate) fn peak(peaks: &ExecutorMetrics, name: &str) -> u64 {
-    EXECUTOR_METRICS
-        .iter()
-        .position(|known| *known == name)
-        .map_or(0, |place| peaks.0[place].max(0).unsigned_abs())
-}
-
 fn over(run: &Run) -> Option<Finding> {
     let workers: Vec<_> = run
         .workers()
@@ -54,11 +46,11 @@ fn over(run: &Run) -> Option<Finding> {
         .collect();
     let most = workers
         .iter()
-        .max_by_key(|worker| peak(&worker.peaks, "JVMHeapMemory"))?;
-    let used = peak(&most.peaks, "JVMHeapMemory");
+        .max_by_key(|worker| worker.peaks.highest("JVMHeapMemory"))?;
+    let used = most.peaks.highest("JVMHeapMemory");
     let given = heap(run);
     // Every executor must have told its peaks: one that did not may be the one that needed more.
-    let told = workers.iter().all(|worker| peak(&worker.peaks, "JVMHeapMemory") > 0);
+    let told = workers.iter().all(|worker| worker.peaks.highest("JVMHeapMemory") > 0);
     if !told || run.duration() < LONG_ENOUGH || used as f64 >= LITTLE * given as f64 {
         return None;
     }
@@ -111,8 +103,8 @@ fn over(run: &Run) -> Option<Finding> {
 }
 
 fn near(run: &Run) -> Option<Finding> {
-    let resident = |peaks: &ExecutorMetrics| {
-        let of = |what| peak(peaks, &format!("ProcessTree{what}RSSMemory"));
+    let resident = |peaks: &Peaks| {
+        let of = |what| peaks.highest(&format!("ProcessTree{what}RSSMemory"));
         of("JVM").saturating_add(of("Python")).saturating_add(of("Other"))
     };
     let most = run
@@ -126,7 +118,7 @@ fn near(run: &Run) -> Option<Finding> {
         return None;
     }
     let [jvm, python, other] =
-        ["JVM", "Python", "Other"].map(|what| peak(&most.peaks, &format!("ProcessTree{what}RSSMemory")));
+        ["JVM", "Python", "Other"].map(|what| most.peaks.highest(&format!("ProcessTree{what}RSSMemory")));
     // What is not heap: the heap may still grow to its limit.
     let beyond = python
         .saturating_add(other)
@@ -200,11 +192,7 @@ mod tests {
         run.spark.insert("spark.executor.memory".to_owned(), heap.to_owned());
         for executor in &mut run.executors {
             for (name, value) in peaks {
-                let place = EXECUTOR_METRICS
-                    .iter()
-                    .position(|known| known == name)
-                    .expect("a metric");
-                executor.peaks.0[place] = *value as i64;
+                fixture::peak(executor, name, *value as i64);
             }
         }
         run
@@ -249,7 +237,7 @@ mod tests {
     #[test]
     fn one_executor_without_peaks_is_enough_to_say_nothing() {
         let mut run = with("16g", &[("JVMHeapMemory", 1 << 30)], 1_200_000);
-        run.executors[2].peaks = ExecutorMetrics::default();
+        run.executors[2].peaks = Peaks::default();
         assert!(rule(&run).is_empty());
     }
 }

@@ -24,7 +24,6 @@ mod spill;
 mod worth;
 
 pub(crate) use measure::{busy, cores, quantile, since, task_cpus};
-pub(crate) use memory::peak;
 use serde_json::{Map, Value, json};
 
 use super::Finding;

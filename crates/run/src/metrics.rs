@@ -12,7 +12,7 @@ pub struct Metrics(pub [i64; COUNT]);
 
 impl Default for Metrics {
     fn default() -> Self {
-        Metrics([0; COUNT])
+        Metrics::ZERO
     }
 }
 
@@ -58,7 +58,11 @@ pub mod at {
 }
 
 impl Metrics {
+    /// Nothing was measured.
+    pub const ZERO: Metrics = Metrics([0; COUNT]);
+
     /// The metrics of one task.
+    #[inline]
     pub fn of(task: &TaskMetrics) -> Self {
         let (read, push) = (&task.shuffle_read, &task.shuffle_read.push);
         Metrics([
@@ -101,18 +105,21 @@ impl Metrics {
     }
 
     /// Adds another's numbers. Sums wrap as the JVM's do.
+    #[inline]
     pub fn add(&mut self, other: &Metrics) {
         for (sum, more) in self.0.iter_mut().zip(other.0) {
             *sum = sum.wrapping_add(more);
         }
     }
 
-    /// The sum of the numbers at two places.
+    /// The sum of the numbers at two places, which wraps too.
+    #[inline]
     pub fn sum(&self, one: usize, other: usize) -> i64 {
         self.get(one).wrapping_add(self.get(other))
     }
 
     /// The number at a place.
+    #[inline]
     pub fn get(&self, place: usize) -> i64 {
         self.0.get(place).copied().unwrap_or(0)
     }
@@ -134,10 +141,14 @@ impl<'de> Deserialize<'de> for Metrics {
     }
 }
 
+fn place_of(name: &str) -> Option<usize> {
+    EXECUTOR_METRICS.iter().position(|known| *known == name)
+}
+
 /// The first number while there is none.
 const UNSET: i64 = -1;
 
-/// Peaks of an executor.
+/// Peaks of an executor: over tasks, stages and heartbeats, whatever the log has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peaks(Option<Box<[i64; EXECUTOR_METRICS.len()]>>);
 
@@ -159,10 +170,21 @@ impl Peaks {
         higher
     }
 
-    /// The number of a name in [`EXECUTOR_METRICS`].
+    /// The number of a name in [`EXECUTOR_METRICS`], when there were any.
     pub fn get(&self, name: &str) -> Option<i64> {
-        let place = EXECUTOR_METRICS.iter().position(|known| *known == name)?;
-        self.numbers().and_then(|numbers| numbers.get(place).copied())
+        self.numbers().and_then(|numbers| numbers.get(place_of(name)?).copied())
+    }
+
+    /// The number of a name in [`EXECUTOR_METRICS`]; 0 when it was not recorded.
+    pub fn highest(&self, name: &str) -> u64 {
+        let numbers = self.0.as_deref();
+        let number = numbers.and_then(|numbers| numbers.get(place_of(name)?));
+        number.map_or(0, |number| (*number).max(0).unsigned_abs())
+    }
+
+    /// Every number, to limit it.
+    pub fn each_mut(&mut self) -> impl Iterator<Item = &mut i64> {
+        self.0.iter_mut().flat_map(|numbers| numbers.iter_mut())
     }
 
     /// The numbers, when there were any (`ExecutorMetrics.isSet`).
@@ -187,5 +209,28 @@ mod tests {
         assert!(peaks.update(&seen(-1, 7)) && peaks.numbers().is_none());
         assert!(peaks.update(&seen(0, 3)) && !peaks.update(&seen(-5, 7)));
         assert_eq!(peaks.numbers(), Some(&seen(0, 7).0));
+        assert_eq!(
+            (peaks.get(EXECUTOR_METRICS[5]), peaks.highest(EXECUTOR_METRICS[5])),
+            (Some(7), 7)
+        );
+    }
+
+    #[test]
+    fn a_peak_without_the_heap_is_still_one() {
+        let mut numbers = [0; EXECUTOR_METRICS.len()];
+        (numbers[0], numbers[5]) = (-1, 7);
+        let mut peaks = Peaks::default();
+        assert_eq!(peaks.highest(EXECUTOR_METRICS[5]), 0);
+        peaks.update(&ExecutorMetrics(numbers));
+        assert_eq!(
+            (peaks.get(EXECUTOR_METRICS[5]), peaks.highest(EXECUTOR_METRICS[5])),
+            (None, 7)
+        );
+        assert_eq!(
+            (peaks.highest(EXECUTOR_METRICS[0]), peaks.highest("no such metric")),
+            (0, 0)
+        );
+        peaks.each_mut().for_each(|number| *number = (*number).min(5));
+        assert_eq!(peaks.highest(EXECUTOR_METRICS[5]), 5);
     }
 }
