@@ -38,6 +38,6 @@ pub use codec::Codec;
 pub use event::Event;
 pub use glance::Glance;
 pub use layout::{Entry, Log, Part};
-pub use read::{Fault, Options, Report, read};
+pub use read::{Fault, Options, Report, read, read_log};
 pub use source::Source;
 pub use stoke_storage::StorageError;

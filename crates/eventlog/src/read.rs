@@ -9,7 +9,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crate::event::{self, Event, Line};
+use crate::layout::Log;
 use crate::lines::{Block, Blocks};
+use crate::source::Source;
+use stoke_storage::StorageError;
 
 /// How to read.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +109,31 @@ pub fn read(input: Input<'_>, options: Options, report: &mut Report, last: bool,
         }
         reading.work();
     });
+}
+
+/// Reads the files of a log in their order and hands each event to `take`. Reading begins at a file, by its place in the log, behind this many
+/// bytes of its text; (0, 0) is the beginning.
+///
+/// # Errors
+/// When a file cannot be opened. What is wrong inside is in the report.
+pub fn read_log(
+    source: &Source,
+    log: &Log,
+    (first, offset): (usize, u64),
+    options: Options,
+    report: &mut Report,
+    mut take: impl FnMut(Event) + Send,
+) -> Result<(), StorageError> {
+    for (place, part) in log.parts.iter().enumerate().skip(first) {
+        let offset = if place == first { offset } else { 0 };
+        let input = Input {
+            name: &part.entry.path,
+            offset,
+            text: source.text(part, offset)?,
+        };
+        read(input, options, report, place + 1 == log.parts.len(), &mut take);
+    }
+    Ok(())
 }
 
 /// A file that is being read.

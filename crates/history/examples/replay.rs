@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use stoke_eventlog::read::Input;
-use stoke_eventlog::{Options, Report, Source, read};
+use stoke_eventlog::{Options, Report, Source, read_log};
 use stoke_history::model::Limits;
 use stoke_history::replay::replay;
 
@@ -23,14 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (report, kept) = match only_read {
             true => {
                 let mut report = Report::default();
-                for part in &log.parts {
-                    let input = Input {
-                        name: &part.entry.path,
-                        offset: 0,
-                        text: source.text(part, 0)?,
-                    };
-                    read(input, options, &mut report, true, drop);
-                }
+                read_log(&source, &log, (0, 0), options, &mut report, drop)?;
                 (report, 0)
             }
             false => {

@@ -4,8 +4,7 @@ use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::layout::IN_PROGRESS;
-use stoke_eventlog::read::Input;
-use stoke_eventlog::{Log, Options, Part, Report, Source, StorageError, read};
+use stoke_eventlog::{Log, Options, Part, Report, Source, StorageError, read_log};
 use twox_hash::XxHash64;
 
 use crate::model::{Application, Limits};
@@ -109,18 +108,16 @@ fn go_on(
     let begin = from
         .and_then(|from| log.parts.iter().position(|part| name(part) == from.file))
         .unwrap_or(0);
-    for (place, part) in log.parts.iter().enumerate().skip(begin) {
-        let offset = from.filter(|from| from.file == name(part)).map_or(0, |from| from.text);
-        let input = Input {
-            name: &part.entry.path,
-            offset,
-            text: source.text(part, offset)?,
-        };
-        let last = place + 1 == log.parts.len();
-        read(input, options, &mut report, last, |event| application.apply(event));
-        name(part).clone_into(&mut position.file);
+    let offset = from
+        .filter(|from| log.parts.get(begin).is_some_and(|part| from.file == name(part)))
+        .map_or(0, |from| from.text);
+    read_log(source, log, (begin, offset), options, &mut report, |event| {
+        application.apply(event)
+    })?;
+    if let Some(last) = log.parts.last() {
+        name(last).clone_into(&mut position.file);
         position.text = report.resume_at;
-        position.size = part.entry.size;
+        position.size = last.entry.size;
     }
     Ok(Replayed {
         application,

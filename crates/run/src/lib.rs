@@ -33,6 +33,7 @@
 
 pub mod metrics;
 mod names;
+pub mod settings;
 pub mod task;
 mod tasks;
 

@@ -173,7 +173,7 @@ pub struct StageExecutorMetrics {
 }
 
 /// `SparkListenerResourceProfileAdded`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResourceProfile {
     /// Profile id; 0 is the default profile.
     #[serde(rename = "Resource Profile Id")]

@@ -23,8 +23,36 @@ pub(super) const KEPT: [&str; 5] = [
 pub struct Properties(pub(super) [Option<String>; KEPT.len()]);
 
 impl Properties {
-    /// The value of a key, which is one of those that are kept.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    /// `spark.job.description`
+    pub fn description(&self) -> Option<&str> {
+        self.get("spark.job.description")
+    }
+
+    /// `spark.job.tags`, in order, each once.
+    pub fn tags(&self) -> Vec<String> {
+        let tags = self.get("spark.job.tags").unwrap_or_default().split(',');
+        let mut tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+        tags.sort();
+        tags.dedup();
+        tags
+    }
+
+    /// `spark.jobGroup.id`
+    pub fn group(&self) -> Option<&str> {
+        self.get("spark.jobGroup.id")
+    }
+
+    /// `spark.scheduler.pool`
+    pub fn pool(&self) -> Option<&str> {
+        self.get("spark.scheduler.pool")
+    }
+
+    /// The SQL execution it is for (`spark.sql.execution.id`).
+    pub fn execution(&self) -> Option<i64> {
+        self.get("spark.sql.execution.id")?.parse().ok()
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
         debug_assert!(KEPT.contains(&key), "{key} is not kept");
         let place = KEPT.iter().position(|kept| *kept == key)?;
         self.0[place].as_deref()
@@ -97,7 +125,7 @@ pub struct JobStart {
     pub stage_ids: Vec<i32>,
     /// Local properties.
     #[serde(rename = "Properties", default)]
-    pub properties: Option<Properties>,
+    pub properties: Properties,
 }
 
 impl JobStart {
@@ -162,7 +190,7 @@ pub struct StageSubmitted {
     pub info: StageInfo,
     /// Local properties.
     #[serde(rename = "Properties", default)]
-    pub properties: Option<Properties>,
+    pub properties: Properties,
 }
 
 /// `SparkListenerStageCompleted`.

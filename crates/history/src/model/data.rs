@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use stoke_eventlog::event::{ExecutorRequest, NamedAccumulable, ResourceInformation, TaskRequest};
+use stoke_eventlog::event::{NamedAccumulable, ResourceInformation};
 pub use stoke_run::StageKey;
 
 use super::graph::Graph;
@@ -24,13 +24,6 @@ pub struct Environment {
     pub system: Pairs,
     pub metrics: Pairs,
     pub classpath: Pairs,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Profile {
-    pub id: i32,
-    pub executor: BTreeMap<String, ExecutorRequest>,
-    pub task: BTreeMap<String, TaskRequest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

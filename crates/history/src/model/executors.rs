@@ -5,7 +5,7 @@ use stoke_eventlog::event::{
     BlockManagerAdded, ExcludedForStage, ExecutorAdded, ExecutorMetrics, ExecutorMetricsUpdate, ExecutorRemoved,
     StageExecutorMetrics,
 };
-use stoke_run::DRIVER;
+use stoke_run::{DRIVER, settings};
 
 use super::data::{Executor, StageKey};
 use super::{Application, surplus};
@@ -37,12 +37,7 @@ impl Application {
     /// Tasks an executor runs at once.
     fn max_tasks(&self, profile: i32, cores: i32) -> i32 {
         // A profile in a log never says how many tasks its executors run: Spark computes that only where it schedules.
-        let profile = self.profiles.get(&profile);
-        let cpus = profile
-            .and_then(|profile| profile.task.get("cpus"))
-            .map(|cpus| cpus.amount)
-            .or(self.cpus_per_task)
-            .unwrap_or(1.0);
+        let cpus = settings::task_cpus(self.profiles.get(&profile), self.cpus_per_task);
         if cpus > 0.0 {
             (f64::from(cores) / cpus) as i32
         } else {

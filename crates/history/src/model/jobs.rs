@@ -9,38 +9,22 @@ use super::away::Away;
 use super::data::{ExecutorStage, Job, JobStatus, Rdd, Stage, StageKey, StageStatus};
 use super::live::{Indices, LiveJob, LiveStage};
 use super::metrics::{Metrics, Peaks};
-use super::{Application, DESCRIPTION, EXECUTION, GROUP, POOL, TAGS, surplus};
+use super::{Application, surplus};
 use crate::scala::{Scala, hash_of_long};
 
 impl Application {
     pub(super) fn on_job_start(&mut self, mut event: JobStart) {
         let stages = event.stages_or_ids();
-        let property = |key: &str| {
-            event
-                .properties
-                .as_ref()
-                .and_then(|all| all.get(key))
-                .map(str::to_owned)
-        };
         let last = stages.iter().max_by_key(|stage| stage.id);
-        let mut tags: Vec<String> = property(TAGS)
-            .map(|tags| {
-                tags.split(',')
-                    .filter(|tag| !tag.is_empty())
-                    .map(str::to_owned)
-                    .collect()
-            })
-            .unwrap_or_default();
-        tags.sort();
-        tags.dedup();
+        let properties = &event.properties;
         let job = Job {
             id: event.id,
             name: last.map(|stage| stage.name.clone()).unwrap_or_default(),
-            description: property(DESCRIPTION),
+            description: properties.description().map(str::to_owned),
             submitted: (event.time > 0).then_some(event.time),
             completed: None,
-            group: property(GROUP),
-            tags,
+            group: properties.group().map(str::to_owned),
+            tags: properties.tags(),
             status: JobStatus::Running,
             // Too many where stages are skipped because their output is there.
             tasks: stages
@@ -58,7 +42,7 @@ impl Application {
             skipped_stages: 0,
             failed_stages: 0,
             killed_summary: BTreeMap::new(),
-            sql_execution: property(EXECUTION).and_then(|id| id.parse().ok()),
+            sql_execution: properties.execution(),
             stage_ids: event.stage_ids,
         };
         let live = LiveJob {
@@ -122,14 +106,7 @@ impl Application {
     }
 
     pub(super) fn on_stage_submitted(&mut self, event: StageSubmitted) {
-        let property = |key: &str| {
-            event
-                .properties
-                .as_ref()
-                .and_then(|all| all.get(key))
-                .map(str::to_owned)
-        };
-        let (pool, description) = (property(POOL), property(DESCRIPTION));
+        let (pool, description) = (event.properties.pool(), event.properties.description());
         let id = event.info.id;
         let of_jobs: Vec<i32> = self
             .live_jobs
@@ -160,8 +137,8 @@ impl Application {
         let scala = self.scala();
         let stage = self.stage_of(event.info, scala);
         stage.stage.status = StageStatus::Active;
-        stage.stage.pool = pool.unwrap_or_else(|| "default".to_owned());
-        stage.stage.description = description;
+        stage.stage.pool = pool.unwrap_or("default").to_owned();
+        stage.stage.description = description.map(str::to_owned);
         stage.stage.jobs.clone_from(&of_jobs);
         stage.jobs = of_jobs;
     }

@@ -24,14 +24,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::Event;
-use stoke_eventlog::event::{EnvironmentUpdate, Pairs as LogPairs};
+use stoke_eventlog::event::{EnvironmentUpdate, Pairs as LogPairs, ResourceProfile};
 pub use stoke_run::metrics;
-use stoke_run::{DRIVER, Tasks};
+use stoke_run::{DRIVER, Tasks, settings};
 
 use crate::pieces::{Piece, Pieces};
 use crate::scala::Scala;
 use away::Away;
-use data::{Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Stage, StageKey};
+use data::{Environment, Executor, ExecutorStage, Job, Process, Rdd, Speculation, Stage, StageKey};
 use live::{LiveJob, LiveStage};
 use rows::Rows;
 
@@ -82,7 +82,7 @@ pub struct Application {
     pub spark_version: String,
     /// Its environment, once known.
     pub environment: Option<Environment>,
-    profiles: BTreeMap<i32, Profile>,
+    profiles: BTreeMap<i32, ResourceProfile>,
     jobs: BTreeMap<i32, Job>,
     live_jobs: BTreeMap<i32, LiveJob>,
     stages: BTreeMap<StageKey, Stage>,
@@ -104,13 +104,6 @@ pub struct Application {
     #[serde(skip)]
     pieces: Pieces,
 }
-
-/// The local property a description is in.
-const DESCRIPTION: &str = "spark.job.description";
-const GROUP: &str = "spark.jobGroup.id";
-const TAGS: &str = "spark.job.tags";
-const POOL: &str = "spark.scheduler.pool";
-const EXECUTION: &str = "spark.sql.execution.id";
 
 impl Application {
     /// An application nothing is known of yet.
@@ -188,12 +181,7 @@ impl Application {
             Event::ApplicationEnd(_) | Event::SpeculativeTaskSubmitted(_) => {}
             Event::EnvironmentUpdate(environment) => self.on_environment(*environment),
             Event::ResourceProfileAdded(profile) => {
-                let profile = Profile {
-                    id: profile.id,
-                    executor: profile.executor,
-                    task: profile.task,
-                };
-                self.profiles.insert(profile.id, profile);
+                self.profiles.insert(profile.id, *profile);
             }
             Event::ExecutorAdded(event) => self.on_executor_added(*event),
             Event::ExecutorRemoved(event) => self.on_executor_removed(&event),
@@ -262,10 +250,7 @@ impl Application {
     }
 
     fn on_environment(&mut self, update: EnvironmentUpdate) {
-        let cpus = update
-            .spark
-            .get("spark.task.cpus")
-            .and_then(|cpus| cpus.trim().parse().ok());
+        let cpus = update.spark.get(settings::TASK_CPUS).and_then(settings::cpus);
         self.cpus_per_task = cpus.or(self.cpus_per_task);
         let jvm = |key: &str| update.jvm.get(key).map(str::to_owned);
         let sorted = |pairs: LogPairs| {

@@ -9,7 +9,6 @@ use stoke_eventlog::event::{
 };
 use stoke_run::{Ending, Outcome};
 
-use super::EXECUTION;
 use super::away::Away;
 use super::data::{JobStatus, Sql};
 use super::graph::Graph;
@@ -219,8 +218,7 @@ impl Executions {
     }
 
     pub(super) fn on_job_start(&mut self, event: &JobStart, limit: usize) {
-        let id = event.properties.as_ref().and_then(|all| all.get(EXECUTION));
-        let Some(id) = id.and_then(|id| id.parse::<i64>().ok()) else {
+        let Some(id) = event.properties.execution() else {
             return;
         };
         if !self.live.contains_key(&id)

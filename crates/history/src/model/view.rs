@@ -7,11 +7,10 @@ use std::io;
 use std::iter::Peekable;
 
 use compact_str::CompactString;
+use stoke_eventlog::event::ResourceProfile;
 
 use super::Application;
-use super::data::{
-    Environment, Executor, ExecutorStage, Job, Process, Profile, Rdd, Speculation, Sql, Stage, StageKey,
-};
+use super::data::{Environment, Executor, ExecutorStage, Job, Process, Rdd, Speculation, Sql, Stage, StageKey};
 use super::rows::InOrder;
 use super::task::Task;
 use crate::scala::Scala;
@@ -82,7 +81,7 @@ impl View {
     }
 
     /// Resource profiles by id.
-    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+    pub fn profiles(&self) -> impl Iterator<Item = &ResourceProfile> {
         self.application.profiles.values()
     }
 

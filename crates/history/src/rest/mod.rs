@@ -14,6 +14,8 @@ mod table;
 
 use std::sync::Arc;
 
+use stoke_run::DRIVER;
+
 use crate::json::Json;
 use crate::listing::{Attempt, Listed};
 use crate::model::View;
@@ -273,7 +275,7 @@ fn resource(
             let view = view()?;
             json(move |json| json.list(view.processes(), show::process))
         }
-        ["executors", executor, "threads"] => match *executor == "driver" || is_number(executor) {
+        ["executors", executor, "threads"] => match *executor == DRIVER || is_number(executor) {
             true => Err(no_threads()),
             false => Err(Failure::Bad(
                 "Invalid executorId: neither 'driver' nor number.".to_owned(),
@@ -325,7 +327,7 @@ fn threads(query: &Query) -> Result<Answer, Failure> {
         // Spark does not expect that.
         return Err(Failure::Broken("no executorId".to_owned()));
     };
-    match executor == "driver" || executor.is_empty() || is_number(executor) {
+    match executor == DRIVER || executor.is_empty() || is_number(executor) {
         true => Err(no_threads()),
         false => Err(Failure::Bad(
             "Invalid executorId: neither 'driver' nor number.".to_owned(),

@@ -1,6 +1,7 @@
 //! The JSON of each thing, field by field as Spark's classes have them (`org.apache.spark.status.api.v1`).
 
 use stoke_eventlog::event::{EXECUTOR_METRICS, NamedAccumulable};
+use stoke_run::DRIVER;
 
 use crate::json::{Date, Json, Object};
 use crate::listing::{Attempt, Listed};
@@ -336,7 +337,7 @@ fn pairs_as_map(o: &mut Object<'_, '_>, key: &str, pairs: Option<&Pairs>) {
 
 /// Time in tasks and time of garbage collection, in milliseconds. The driver runs as long as the application does, and its garbage collection is measured as a peak (`AppStatusStore.executorList`).
 pub fn executor_times(executor: &Executor, attempt: &Attempt, now: i64) -> (i64, i64) {
-    if executor.id != "driver" {
+    if executor.id != DRIVER {
         return (executor.duration, executor.gc_time);
     }
     let end = if attempt.completed { attempt.end } else { now };

@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use stoke_eventlog::event::{
-    ApplicationStart, EnvironmentUpdate, ExecutorAdded, ExecutorMetrics, JobStart, PlanInfo, Properties,
-    SqlExecutionStart, StageInfo, TaskFailure,
+    ApplicationStart, EnvironmentUpdate, ExecutorAdded, ExecutorMetrics, JobStart, PlanInfo, SqlExecutionStart,
+    StageInfo, TaskFailure,
 };
-use stoke_eventlog::read::Input;
-use stoke_eventlog::{Event, Log, Options, Report, Source, StorageError, read};
+use stoke_eventlog::{Event, Log, Options, Report, Source, StorageError, read_log};
 use stoke_run::metrics::at;
 use stoke_run::{Ending, Metrics, StageKey, Tasks};
 
@@ -26,15 +25,9 @@ use super::run::{
 pub fn run(source: &Source, log: &Log, options: Options) -> Result<Run, StorageError> {
     let mut collector = Collector::default();
     let mut report = Report::default();
-    for (place, part) in log.parts.iter().enumerate() {
-        let input = Input {
-            name: &part.entry.path,
-            offset: 0,
-            text: source.text(part, 0)?,
-        };
-        let last = place + 1 == log.parts.len();
-        read(input, options, &mut report, last, |event| collector.apply(event));
-    }
+    read_log(source, log, (0, 0), options, &mut report, |event| {
+        collector.apply(event)
+    })?;
     let mut run = collector.finish(&report);
     if !log.missing.is_empty() {
         let missing: Vec<String> = log.missing.iter().map(u64::to_string).collect();
@@ -60,11 +53,6 @@ pub struct Collector {
     /// Plans as Spark told them, until the metrics are summed.
     plans: BTreeMap<i64, PlanInfo>,
 }
-
-/// Local properties of jobs.
-const DESCRIPTION: &str = "spark.job.description";
-const GROUP: &str = "spark.jobGroup.id";
-const EXECUTION: &str = "spark.sql.execution.id";
 
 impl Collector {
     /// Takes the next event.
@@ -126,7 +114,7 @@ impl Collector {
                 }
             }
             Event::StageSubmitted(event) => {
-                let query = execution(event.properties.as_ref());
+                let query = event.properties.execution();
                 let stage = self.on_stage(&event.info);
                 stage.query = query.or(stage.query);
             }
@@ -274,13 +262,13 @@ impl Collector {
     fn on_job(&mut self, mut event: JobStart) {
         self.seen(event.time);
         let infos = event.stages_or_ids();
-        let of = |key: &str| event.properties.as_ref().and_then(|properties| properties.get(key));
-        let query = execution(event.properties.as_ref());
+        let properties = &event.properties;
+        let query = properties.execution();
         let job = Job {
             started: event.time,
             stages: infos.iter().map(|info| info.id).collect(),
-            description: of(DESCRIPTION).unwrap_or_default().to_owned(),
-            group: of(GROUP).unwrap_or_default().to_owned(),
+            description: properties.description().unwrap_or_default().to_owned(),
+            group: properties.group().unwrap_or_default().to_owned(),
             query,
             ..Job::default()
         };
@@ -435,10 +423,6 @@ impl Collector {
             children: info.children.into_iter().map(|child| self.plan(child)).collect(),
         }
     }
-}
-
-fn execution(properties: Option<&Properties>) -> Option<i64> {
-    properties?.get(EXECUTION)?.parse().ok()
 }
 
 fn small(milliseconds: i64) -> u32 {

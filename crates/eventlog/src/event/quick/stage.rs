@@ -43,7 +43,7 @@ pub(in crate::event) fn job_start(line: &str) -> Option<JobStart> {
         time,
         stages: Some(stages),
         stage_ids,
-        properties: Some(properties),
+        properties,
     })
 }
 
@@ -55,10 +55,7 @@ pub(in crate::event) fn stage_submitted(line: &str) -> Option<StageSubmitted> {
     from.expect(r#","Properties":"#)?;
     let properties = properties(&mut from)?;
     from.expect("}")?;
-    from.is_at_end().then_some(StageSubmitted {
-        info,
-        properties: Some(properties),
-    })
+    from.is_at_end().then_some(StageSubmitted { info, properties })
 }
 
 /// A line of `SparkListenerStageCompleted`.

@@ -1,17 +1,14 @@
 //! What rules reckon with: slots, orders of tasks, time someone was at work.
 
+use stoke_run::settings;
+
 use crate::facts::Run;
 use crate::facts::run::{Outcome, Stage, Task};
 
 /// Cores a task takes: of its stage's resource profile, else `spark.task.cpus`.
 pub fn task_cpus(run: &Run, profile: i32) -> u32 {
-    let asked = run
-        .profiles
-        .get(&profile)
-        .and_then(|profile| profile.task.get("cpus"))
-        .map(|cpus| cpus.amount as u32)
-        .or_else(|| run.property("spark.task.cpus")?.trim().parse().ok());
-    asked.unwrap_or(1).max(1)
+    let configured = run.property(settings::TASK_CPUS).and_then(settings::cpus);
+    (settings::task_cpus(run.profiles.get(&profile), configured) as u32).max(1)
 }
 
 /// Tasks that can run beside each other between two times (milliseconds since the run's start), on average.
