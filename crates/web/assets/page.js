@@ -45,3 +45,10 @@ for (const picture of document.querySelectorAll(".scroll")) {
   });
   for (const end of ["pointerup", "pointerleave"]) picture.addEventListener(end, () => { held = null; });
 }
+
+// A slider says where it is, and asks when it is let go of.
+for (const slider of document.querySelectorAll("input[type=range]")) {
+  const shown = slider.parentElement.querySelector("output");
+  slider.addEventListener("input", () => { shown.textContent = slider.value; });
+  slider.addEventListener("change", () => { slider.form.requestSubmit(); });
+}

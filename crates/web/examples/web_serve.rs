@@ -1,4 +1,4 @@
-//! Serves pages over the event logs of a directory: `web_serve DIRECTORY ADDRESS`. To look at pages and to measure them without the binary.
+//! Serves pages over the event logs of a directory: `web_serve DIRECTORY ADDRESS [RETAINED-TASKS]`. To look at pages and to measure them without the binary.
 #![allow(clippy::print_stdout)]
 
 use std::sync::Arc;
@@ -13,8 +13,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (directory, address) = arguments
         .next()
         .zip(arguments.next())
-        .ok_or("web_serve DIRECTORY ADDRESS")?;
-    let index = Arc::new(Index::new(Source::directory(&directory), Settings::default(), None));
+        .ok_or("web_serve DIRECTORY ADDRESS [RETAINED-TASKS]")?;
+    let mut settings = Settings::default();
+    if let Some(tasks) = arguments.next() {
+        settings.limits.tasks = tasks.parse()?;
+    }
+    let index = Arc::new(Index::new(Source::directory(&directory), settings, None));
     let scan = index.scan()?;
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("{} logs at http://{}/", scan.logs, listener.local_addr()?);

@@ -81,7 +81,28 @@ pub struct Here {
 }
 
 /// Parameters pages know; others do not stay in addresses.
-const KNOWN: [&str; 9] = ["id", "attempt", "q", "state", "sort", "desc", "page", "per", "lang"];
+const KNOWN: [&str; 20] = [
+    "id",
+    "attempt",
+    "q",
+    "state",
+    "sort",
+    "desc",
+    "page",
+    "per",
+    "lang",
+    "a",
+    "b",
+    "executors",
+    "cores",
+    "node",
+    "within",
+    "by",
+    "team",
+    "since",
+    "until",
+    "plan",
+];
 
 impl Here {
     /// This page.

@@ -4,9 +4,9 @@ use askama::Template;
 use stoke_insight::doctor::Severity;
 
 use crate::assets;
-use crate::page::{Cell, Page, Section};
+use crate::page::{Cell, Input, Page, Section};
 use crate::pages::Visit;
-use crate::picture::{histogram, timeline};
+use crate::picture::{chart, histogram, timeline, treemap, waterfall};
 use crate::words::Words;
 
 #[derive(Template)]

@@ -3,9 +3,12 @@
 use serde_json::{Map, Value, json};
 use stoke_insight::doctor::Finding;
 
+use crate::picture::chart::Chart;
 use crate::picture::histogram::Histogram;
 use crate::picture::plan::Plan;
 use crate::picture::timeline::Timeline;
+use crate::picture::treemap::Treemap;
+use crate::picture::waterfall::Waterfall;
 
 /// A page.
 #[derive(Debug, Default)]
@@ -50,9 +53,15 @@ pub enum Section {
     Timeline(Timeline),
     Histogram(Histogram),
     Plan(Plan),
+    Chart(Chart),
+    Treemap(Treemap),
+    Waterfall(Waterfall),
+    Form(Form),
     Findings(Vec<Finding>),
     Text(Text),
     Note(Note),
+    /// What a command says of the same, in the JSON alone: the page shows it in parts of its own.
+    Whole(&'static str, Value),
 }
 
 /// Named values.
@@ -143,6 +152,47 @@ pub struct Filter {
     pub kept: Vec<(String, String)>,
 }
 
+/// A form that asks for something.
+#[derive(Debug, Default)]
+pub struct Form {
+    /// Heading.
+    pub title: &'static str,
+    /// Where it leads.
+    pub action: String,
+    /// What it asks for.
+    pub fields: Vec<Field>,
+    /// What else is in the address and stays.
+    pub kept: Vec<(String, String)>,
+    /// What its button says.
+    pub button: &'static str,
+}
+
+/// A field of a form.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name in the address.
+    pub name: &'static str,
+    /// What it asks for.
+    pub label: &'static str,
+    /// What is in it.
+    pub value: String,
+    /// How it is filled in.
+    pub kind: Input,
+}
+
+/// How a field is filled in.
+#[derive(Debug)]
+pub enum Input {
+    /// A text; some to choose from, with what they are.
+    Text(Vec<(String, String)>),
+    /// A day.
+    Date,
+    /// A number from one to another.
+    Number(i64, i64),
+    /// The same by hand.
+    Slider(i64, i64),
+}
+
 /// What something was used for, as parts of a bar.
 #[derive(Debug, Default)]
 pub struct Shares {
@@ -214,6 +264,12 @@ pub enum Cell {
     Tasks(Tasks),
     /// How many times the usual.
     Times(f64),
+    /// More or fewer milliseconds.
+    Change(i64),
+    /// An amount of money: as it is shown, and to the last digit.
+    Money(String, String),
+    /// A number with a fraction.
+    Fraction(f64),
 }
 
 /// How tasks stand.
@@ -323,6 +379,7 @@ impl Cell {
             | Cell::Millis(number)
             | Cell::Cores(number)
             | Cell::Moment(number)
+            | Cell::Change(number)
             | Cell::To(number, _)
             | Cell::Number(number) => json!(number),
             Cell::State(state) => json!(state.name()),
@@ -330,7 +387,8 @@ impl Cell {
                 "total": tasks.total, "done": tasks.done, "active": tasks.active,
                 "failed": tasks.failed, "killed": tasks.killed, "skipped": tasks.skipped,
             }),
-            Cell::Times(times) => json!(times),
+            Cell::Times(number) | Cell::Fraction(number) => json!(number),
+            Cell::Money(_, exact) => json!(exact),
         }
     }
 }
@@ -369,12 +427,18 @@ impl Section {
                 (shares.id, Value::Object(parts.collect()))
             }
             Section::Histogram(histogram) => ("distribution", histogram.value()),
-            Section::Plan(plan) => ("graph", plan.value()),
+            Section::Plan(plan) => (plan.id, plan.value()),
             Section::Findings(findings) => ("findings", json!(findings)),
             Section::Text(text) => (text.id, json!(text.text)),
             Section::Note(note) => (note.id, json!(note.text)),
-            // The picture of what the tables say.
-            Section::Timeline(_) | Section::Filter(_) => return None,
+            Section::Whole(id, value) => (id, value.clone()),
+            // Pictures of what the tables say, and ways to other pages.
+            Section::Timeline(_)
+            | Section::Chart(_)
+            | Section::Treemap(_)
+            | Section::Waterfall(_)
+            | Section::Form(_)
+            | Section::Filter(_) => return None,
         })
     }
 }

@@ -1,8 +1,7 @@
 //! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,27 +13,30 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use stoke_history::index::Index;
 use stoke_history::listing::{Attempt, Listed};
-use stoke_history::model::View;
 use stoke_history::rest::{Library, Query, decode_path};
 use stoke_history::{connections, serve as history};
+use stoke_insight::cost::Prices;
+use stoke_insight::facts::Run;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::address::{Here, Place};
 use crate::assets::{self, compressed};
+use crate::bills::Bills;
 use crate::guard;
 use crate::html;
+use crate::kept::Kept;
 use crate::page::{Note, Page, Section};
-use crate::pages::{App, Missing, Visit, environment, executors, home, jobs, overview, sql, stage, stages, storage};
-use crate::picture::grid::Grid;
+use crate::pages::{
+    App, Missing, Visit, compare, cost, environment, executors, home, jobs, overview, sql, stage, stages, storage,
+    whatif,
+};
 use crate::verdict::Verdicts;
 use crate::words::Language;
 
 /// Pages that are made at a time.
 const AT_ONCE: usize = 4;
-/// Pictures of how busy executors were that are kept.
-const GRIDS: usize = 64;
 /// Bytes of a page above which it is compressed.
 const WORTH_IT: usize = 1024;
 
@@ -47,10 +49,9 @@ pub struct Settings {
     pub base_path: String,
     /// Whether only this machine is listened to: then the status API is for its names alone, too.
     pub local: bool,
+    /// What things cost; without them cost is told in the time of cores.
+    pub prices: Option<Prices>,
 }
-
-/// How busy executors were, and the view it was looked at in.
-type KeptGrid = (Weak<View>, Arc<Grid>);
 
 struct Site {
     index: Arc<Index>,
@@ -60,7 +61,8 @@ struct Site {
     replays: Semaphore,
     turns: Semaphore,
     verdicts: Verdicts,
-    grids: Mutex<HashMap<String, KeptGrid>>,
+    bills: Bills,
+    kept: Arc<Kept>,
 }
 
 /// The pages, with the status API beside them.
@@ -72,7 +74,8 @@ pub fn router(index: Arc<Index>, settings: Settings) -> Router {
         replays: Semaphore::new(1),
         turns: Semaphore::new(AT_ONCE),
         verdicts: Verdicts::default(),
-        grids: Mutex::default(),
+        bills: Bills::default(),
+        kept: Arc::default(),
     };
     Router::new().fallback(answer).with_state(Arc::new(site))
 }
@@ -199,6 +202,8 @@ struct OfApplication {
 /// What a path asks for.
 enum Wanted {
     Home,
+    Compare,
+    Cost,
     Application(Box<OfApplication>),
     Nothing,
 }
@@ -243,6 +248,8 @@ impl Site {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let (id, rest) = match parts[..] {
             [] | ["history"] => return Wanted::Home,
+            ["compare"] => return Wanted::Compare,
+            ["cost"] => return Wanted::Cost,
             ["history", id, ref rest @ ..] => (id, rest),
             _ => return Wanted::Nothing,
         };
@@ -284,6 +291,8 @@ impl Site {
             page,
         } = match wanted {
             Wanted::Home => return Ok(home::page(visit, &self.index.listed(), now)),
+            Wanted::Compare => return self.compare(visit),
+            Wanted::Cost => return Ok(self.cost(visit)),
             Wanted::Nothing => return Err(Missing::NotFound),
             Wanted::Application(of) => *of,
         };
@@ -292,18 +301,25 @@ impl Site {
             .view(&attempt)
             .map_err(Missing::Broken)?
             .ok_or(Missing::NotFound)?;
+        let began = |one: &Listed| one.attempts.first().map_or(0, |attempt| attempt.start);
+        let all = self.index.listed();
+        let earlier = all
+            .iter()
+            .filter(|one| one.name == listed.name && began(one) < began(&listed));
+        let before = earlier.max_by_key(|one| began(one)).map(|one| one.id.clone());
         let app = App {
+            before,
             listed,
             attempt,
             view,
             place,
             now,
+            kept: self.kept.clone(),
         };
         match page.as_str() {
             "" => {
                 let verdict = self.verdicts.of(&self.index, &app.attempt, false);
-                let grid = self.grid(&app)?;
-                Ok(overview::page(&app, visit, grid.as_deref(), &verdict))
+                overview::page(&app, visit, &verdict)
             }
             "findings" => Ok(overview::findings(
                 &app,
@@ -320,28 +336,57 @@ impl Site {
             "executors" => Ok(executors::page(&app, visit)),
             "SQL" => sql::list(&app, visit),
             "SQL/execution" => sql::one(&app, visit),
+            "what-if" => Ok(whatif::page(&app, visit, &*self.run(&app.attempt)?)),
+            "cost" => Ok(cost::one(
+                &app,
+                visit,
+                &*self.run(&app.attempt)?,
+                self.settings.prices.as_ref(),
+            )),
             _ => Err(Missing::NotFound),
         }
     }
+}
 
-    /// How busy executors were: looked at once for each state of a log.
-    fn grid(&self, app: &App) -> Result<Option<Arc<Grid>>, Missing> {
-        let lock = || self.grids.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = lock().get(&app.attempt.log).cloned();
-        if let Some((_, grid)) =
-            known.filter(|(view, _)| view.upgrade().is_some_and(|view| Arc::ptr_eq(&view, &app.view)))
-        {
-            return Ok(Some(grid));
-        }
-        let Some(grid) = overview::grid(app)?.map(Arc::new) else {
-            return Ok(None);
+impl Site {
+    fn run(&self, attempt: &Attempt) -> Result<Arc<Run>, Missing> {
+        self.verdicts.run(&self.index, attempt)
+    }
+
+    /// Two runs, where both are named: `id`, or `id/attempt`.
+    fn compare(&self, visit: &Visit) -> Result<Page, Missing> {
+        let listed = self.index.listed();
+        let named = |name: &str| -> Option<Result<Arc<Run>, Missing>> {
+            let name = visit.query.first(name).map(str::trim).filter(|name| !name.is_empty())?;
+            let of = |(id, attempt): (&str, Option<&str>)| {
+                let one = listed.iter().find(|one| one.id == id)?;
+                let chosen = |known: &&Attempt| attempt.is_none() || known.id.as_deref() == attempt;
+                one.attempts.iter().find(chosen)
+            };
+            let split = name.rsplit_once('/').map(|(id, attempt)| (id, Some(attempt)));
+            let attempt = of((name, None)).or_else(|| of(split?));
+            Some(attempt.ok_or(Missing::NotFound).and_then(|attempt| self.run(attempt)))
         };
-        let mut grids = lock();
-        if grids.len() >= GRIDS {
-            grids.clear();
-        }
-        grids.insert(app.attempt.log.clone(), (Arc::downgrade(&app.view), grid.clone()));
-        Ok(Some(grid))
+        let runs = match (named("a"), named("b")) {
+            (Some(a), Some(b)) => Some((a?, b?)),
+            _ => None,
+        };
+        let runs = runs.as_ref().map(|(a, b)| (&**a, &**b));
+        Ok(compare::page(visit, &listed, runs))
+    }
+
+    /// Runs that ran on one of the days that are asked for.
+    fn cost(&self, visit: &Visit) -> Page {
+        let (since, until) = (cost::day_of(visit, "since"), cost::day_of(visit, "until"));
+        let listed = self.index.listed();
+        let attempts = listed.iter().flat_map(|one| &one.attempts);
+        let within = attempts.filter(|attempt| {
+            let (began, ended) = (crate::words::iso(&attempt.start), crate::words::iso(&attempt.end));
+            until.is_none_or(|until| began.as_str() < until)
+                && (!attempt.completed || since.is_none_or(|since| ended.as_str() >= since))
+        });
+        let counted = self.bills.of(&self.index, self.settings.prices.as_ref(), within);
+        cost::page(visit, &counted)
     }
 }
 
@@ -363,6 +408,7 @@ fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish) -> Response 
             let (status, title, why) = match missing {
                 Missing::NotFound => (StatusCode::NOT_FOUND, w.not_found, w.not_found_about.to_owned()),
                 Missing::Broken(why) => (StatusCode::INTERNAL_SERVER_ERROR, w.broken, why),
+                Missing::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, w.broken, w.too_large.to_owned()),
             };
             let page = Page {
                 kind: "error",

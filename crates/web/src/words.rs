@@ -228,6 +228,98 @@ catalogue! {
     not_found_about: "The address may be of an application whose log is gone.", "Возможно, журнал этого приложения удалён.";
     broken: "The page could not be made", "Страница не получилась";
     wrong_host: "This server does not answer for that name. Start it with --host NAME to allow it.", "Этот сервер не отвечает за такое имя. Разрешите его: --host NAME.";
+    compare: "Compare", "Сравнение";
+    compare_choose: "Name two runs by their ids: the first is the one before, the second the one after.", "Назовите два запуска по номерам: сначала прежний, затем новый.";
+    run_a: "First run (before)", "Первый запуск (прежний)";
+    run_b: "Second run (after)", "Второй запуск (новый)";
+    first_run: "Before", "Прежний";
+    second_run: "After", "Новый";
+    took_the_same: "Both took about the same time.", "Оба заняли примерно одно время.";
+    took_longer: "The second run took {} % longer.", "Второй запуск занял на {} % больше времени.";
+    took_shorter: "The second run took {} % less time.", "Второй запуск занял на {} % меньше времени.";
+    others: "others", "прочее";
+    in_all: "In all", "Всего";
+    difference: "Difference", "Разница";
+    difference_about: "Where the difference comes from: each part begins where the one before ended, and the last bar is their sum.", "Откуда разница: каждая часть начинается там, где кончилась прежняя; последняя полоса — их сумма.";
+    why: "Why", "Почему";
+    side_by_side: "Side by side", "Рядом";
+    differs: "Differs", "Отличие";
+    what_differs: "What differs", "Что отличается";
+    nothing_differs: "Nothing differs.", "Отличий нет.";
+    settings_changed: "Settings that differ", "Различия настроек";
+    plans_changed: "Plans that differ", "Различия планов";
+    pushed_filters: "Pushed filters", "Спущенные фильтры";
+    room_for_tasks: "Room for tasks", "Мест для задач";
+    tasks_succeeded: "Tasks succeeded", "Задач успешно";
+    tasks_failed: "Tasks failed", "Задач с ошибкой";
+    tasks_killed: "Tasks killed", "Задач прервано";
+    stages_again: "Stages retried", "Стадий повторно";
+    id_a: "Id before", "Номер прежде";
+    id_b: "Id after", "Номер теперь";
+    time_a: "Time before", "Время прежде";
+    time_b: "Time after", "Время теперь";
+    tasks_a: "Tasks before", "Задач прежде";
+    tasks_b: "Tasks after", "Задач теперь";
+    read_a: "Read before", "Прочитано прежде";
+    read_b: "Read after", "Прочитано теперь";
+    written_a: "Written before", "Записано прежде";
+    written_b: "Written after", "Записано теперь";
+    before_it: "The run before", "Прежний запуск";
+    what_if: "What if", "Что если";
+    what_if_about: "The recorded tasks are scheduled again on other executors.", "Записанные задачи планируются заново на других исполнителях.";
+    other_executors: "Other executors", "Другие исполнители";
+    cores_each: "Cores of each", "Ядер у каждого";
+    predict: "Predict", "Предсказать";
+    predicted: "Predicted", "Предсказано";
+    recorded: "Recorded", "Записано";
+    core_hours_paid: "Core-hours", "Ядро-часы";
+    core_hours_recorded: "Core-hours recorded", "Ядро-часы записанные";
+    at_least: "At least", "Не меньше";
+    at_most: "At most", "Не больше";
+    own_error: "Error on the recorded executors", "Ошибка на записанных исполнителях";
+    no_task_runs: "No task runs", "Без задач";
+    critical_path: "Not faster than", "Не быстрее чем";
+    reliable: "To be relied on", "Можно полагаться";
+    yes: "yes", "да";
+    no: "no", "нет";
+    curve: "Time by executors", "Время по числу исполнителей";
+    curve_about: "Each point leads to its prediction. The band is what the log leaves open, widened by the error on the recorded executors.", "Каждая точка ведёт к своему предсказанию. Полоса: что журнал оставляет открытым, с ошибкой на записанных исполнителях.";
+    with_error: "with its error", "с ошибкой";
+    not_known: "Not known", "Неизвестно";
+    size: "Size", "Размер";
+    node_shape: "Shape of a node (16x64Gi, m6i.4xlarge)", "Узел (16x64Gi, m6i.4xlarge)";
+    heap: "Heap", "Куча";
+    beside_heap: "Beside the heap", "Кроме кучи";
+    shuffle_partitions: "Shuffle partitions", "Разделов перемешивания";
+    driver_cores: "Driver's cores", "Ядра драйвера";
+    driver_heap: "Driver's heap", "Куча драйвера";
+    on_nodes: "On nodes", "На узлах";
+    patch: "Patch of the manifest", "Правка манифеста";
+    cost: "Cost", "Стоимость";
+    by_label: "By label", "По метке";
+    its_value: "Only this value of it", "Только это её значение";
+    since: "Since", "С";
+    until: "Before", "До";
+    show: "Show", "Показать";
+    not_counted: "Not counted", "Не посчитаны";
+    not_counted_yet: "{} runs are not counted yet. Load the page again: it goes on where it stopped.", "Ещё не посчитано запусков: {}. Загрузите страницу снова: счёт продолжится.";
+    no_costs: "No run of these days is here. Choose other days, or another label.", "За эти дни запусков нет. Выберите другие дни или другую метку.";
+    no_prices: "There are no prices: cost is told in the time of cores and of memory. Start the server with --prices FILE.", "Цен нет: стоимость выражена временем ядер и памяти. Запустите сервер с --prices ФАЙЛ.";
+    no_label: "(no label)", "(без метки)";
+    by_day: "By day", "По дням";
+    by_day_about: "Days are of UTC. Areas stand on each other: their upper edge is the whole.", "Дни по UTC. Области стоят друг на друге: верхний край — всё вместе.";
+    day: "Day", "День";
+    runs: "Runs", "Запуски";
+    gib_seconds: "GiB-seconds", "ГиБ-секунды";
+    by_application: "By application", "По приложениям";
+    by_application_about: "Boxes are as large as the cost: labels around applications around what they were for.", "Площадь — стоимость: метки, в них приложения, в них назначение.";
+    use_work: "Work", "Работа";
+    use_tail: "Tail (after the last task)", "Хвост (после последней задачи)";
+    use_lost: "Lost tasks", "Потерянные задачи";
+    use_driver: "Driver", "Драйвер";
+    what_for: "What it was for", "На что ушло";
+    what_for_about: "What driver and executors reserved, from their start to their end. Idle is time without a task; tail is what came after the last one.", "Что резервировали драйвер и исполнители от начала до конца. Простой — время без задач; хвост — после последней задачи.";
+    too_large: "The log is too large to be read for a page: use the command line (stoke compare, stoke what-if, stoke cost).", "Журнал слишком велик для страницы: используйте командную строку (stoke compare, stoke what-if, stoke cost).";
     ms: "ms", "мс";
     s: "s", "с";
     min: "min", "мин";
@@ -304,6 +396,25 @@ impl Words {
             ..600.0 => format!("{seconds:.1} {}", self.core_seconds),
             ..36_000.0 => format!("{:.1} {}", seconds / 60.0, self.core_minutes),
             _ => format!("{:.1} {}", seconds / 3600.0, self.core_hours),
+        }
+    }
+
+    /// More or fewer milliseconds, with the sign.
+    pub fn change(&self, millis: &i64) -> String {
+        let sign = if *millis < 0 { "−" } else { "+" };
+        match millis {
+            0 => self.millis(&0),
+            _ => format!("{sign}{}", self.millis(&millis.saturating_abs())),
+        }
+    }
+
+    /// A number with a fraction, as many digits as tell something.
+    pub fn fraction(&self, number: &f64) -> String {
+        match number.abs() {
+            0.0 => "0".to_owned(),
+            ..1.0 => format!("{number:.3}"),
+            ..100.0 => format!("{number:.2}"),
+            _ => format!("{number:.0}"),
         }
     }
 

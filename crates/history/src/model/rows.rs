@@ -206,6 +206,18 @@ impl Rows {
 
     /// The tasks, in the order of their ids. Pieces are opened when their ids come, and let go of when they have passed.
     pub fn tasks<'a>(&'a self, pieces: &'a Pieces) -> InOrder<'a> {
+        self.tasks_in(pieces, |_| true)
+    }
+
+    /// The tasks of those pieces that may have one of these ids, which are sorted; others of the same pieces among them.
+    pub fn tasks_near<'a>(&'a self, pieces: &'a Pieces, ids: &[i64]) -> InOrder<'a> {
+        self.tasks_in(pieces, |(least, greatest)| {
+            let from = ids.partition_point(|id| *id < least);
+            ids.get(from).is_some_and(|id| *id <= greatest)
+        })
+    }
+
+    fn tasks_in<'a>(&'a self, pieces: &'a Pieces, wanted: impl Fn((i64, i64)) -> bool) -> InOrder<'a> {
         let mut places: Vec<&Place> = self.places.iter().collect();
         places.sort_by_key(|place| place.age.1);
         let mut buffer = Vec::with_capacity(self.open.len());
@@ -213,7 +225,7 @@ impl Rows {
             let begin = place.begin as usize;
             buffer.extend_from_slice(self.open.get(begin..begin + place.length as usize).unwrap_or_default());
         }
-        let mut waiting: Vec<&Chunk> = self.chunks.iter().collect();
+        let mut waiting: Vec<&Chunk> = self.chunks.iter().filter(|chunk| wanted(chunk.ids)).collect();
         waiting.sort_by_key(|chunk| Reverse(chunk.ids.0));
         let mut all = InOrder {
             pieces,

@@ -183,13 +183,27 @@ impl View {
 
     /// The tasks of a stage attempt, by id. Those that ended are read piece by piece.
     pub fn tasks(&self, key: StageKey) -> Tasks<'_> {
-        let live = self.application.tasks.running().filter(|(_, task)| task.stage() == key);
-        let mut live: Vec<Task> = live.map(|(id, task)| task.row(id, self.now)).collect();
-        live.sort_unstable_by_key(|task| Reverse(task.id));
         let rows = self.application.rows.get(&key);
         Tasks {
             rows: rows.map(|rows| rows.tasks(self.application.pieces()).peekable()),
-            live,
+            ..self.live(key)
+        }
+    }
+
+    /// Those that run.
+    fn live(&self, key: StageKey) -> Tasks<'_> {
+        let live = self.application.tasks.running().filter(|(_, task)| task.stage() == key);
+        let mut live: Vec<Task> = live.map(|(id, task)| task.row(id, self.now)).collect();
+        live.sort_unstable_by_key(|task| Reverse(task.id));
+        Tasks { rows: None, live }
+    }
+
+    /// Tasks of a stage attempt by id, those with these ids among them. The ids are sorted; only pieces that may have one are read.
+    pub fn tasks_near(&self, key: StageKey, ids: &[i64]) -> Tasks<'_> {
+        let rows = self.application.rows.get(&key);
+        Tasks {
+            rows: rows.map(|rows| rows.tasks_near(self.application.pieces(), ids).peekable()),
+            ..self.live(key)
         }
     }
 

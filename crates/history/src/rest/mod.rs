@@ -28,7 +28,7 @@ pub use redact::redacted;
 use show::Besides;
 pub use show::executor_times;
 pub use summary::TaskSummary;
-pub use table::{TaskPage, task_page};
+pub use table::TaskOrder;
 
 /// Where applications are found.
 pub trait Library: Send + Sync {

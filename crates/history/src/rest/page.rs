@@ -23,6 +23,7 @@ pub(super) fn write(json: &mut Json<'_>, view: &View, tasks: impl Iterator<Item 
 }
 
 /// Tasks in the order of a number: their ids, 16 bytes a task.
+#[derive(Debug)]
 pub(super) struct Order(Vec<(i64, i64)>);
 
 /// The tasks that are wanted, in the order of a number and of their ids, or the other way round.
@@ -62,6 +63,12 @@ impl Order {
         self.0.drain(..places.start.min(self.0.len()));
     }
 
+    /// The tasks at these places.
+    pub(super) fn at(&self, view: &View, key: StageKey, places: Range<usize>) -> io::Result<Vec<Task>> {
+        let end = places.end.min(self.0.len());
+        of_ids(view, key, self.0.get(places.start.min(end)..end).unwrap_or_default())
+    }
+
     /// Keeps those whose id is wanted.
     pub(super) fn retain(&mut self, wanted: impl Fn(&i64) -> bool) {
         self.0.retain(|(_, id)| wanted(id));
@@ -91,8 +98,10 @@ pub(super) fn stored(task: &Task, place: usize) -> i64 {
 /// Tasks by their ids, in the order of `wanted`.
 fn of_ids(view: &View, key: StageKey, wanted: &[(i64, i64)]) -> io::Result<Vec<Task>> {
     let places: HashMap<i64, usize> = wanted.iter().enumerate().map(|(place, (_, id))| (*id, place)).collect();
+    let mut ids: Vec<i64> = places.keys().copied().collect();
+    ids.sort_unstable();
     let mut found = Vec::with_capacity(wanted.len());
-    for task in view.tasks(key) {
+    for task in view.tasks_near(key, &ids) {
         let task = task?;
         if let Some(place) = places.get(&task.id) {
             found.push((*place, task));

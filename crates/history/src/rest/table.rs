@@ -224,39 +224,45 @@ pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -
     })
 }
 
-/// A part of a stage attempt's tasks.
+/// A stage attempt's tasks in the order of a heading of Spark's table: made once, to show parts of it.
 #[derive(Debug)]
-pub struct TaskPage {
-    /// How many tasks there are, or have the text that was searched.
-    pub found: usize,
-    /// Those of the page.
-    pub tasks: Vec<Task>,
-}
+pub struct TaskOrder(Order);
 
-/// The tasks at these places in the order of a heading of Spark's table, of those whose row shows a text where one is searched. Nothing
-/// when there is no such heading.
-///
-/// # Errors
-/// When tasks were put away and cannot be read again.
-pub fn task_page(
-    view: &View,
-    key: StageKey,
-    (heading, descending): (&str, bool),
-    searched: Option<&str>,
-    places: Range<usize>,
-) -> io::Result<Option<TaskPage>> {
-    let Some(column) = Column::of(heading, true) else {
-        return Ok(None);
-    };
-    let mut order = order(view, key, column, descending)?;
-    if let Some(text) = searched {
-        let found = matching(view, key, text)?;
-        order.retain(|id| found.contains(id));
+impl TaskOrder {
+    /// The order; of the tasks whose row shows a text, where one is searched. Nothing when there is no such heading.
+    ///
+    /// # Errors
+    /// When tasks were put away and cannot be read again.
+    pub fn of(
+        view: &View,
+        key: StageKey,
+        (heading, descending): (&str, bool),
+        searched: Option<&str>,
+    ) -> io::Result<Option<TaskOrder>> {
+        let Some(column) = Column::of(heading, true) else {
+            return Ok(None);
+        };
+        let mut order = order(view, key, column, descending)?;
+        if let Some(text) = searched {
+            let found = matching(view, key, text)?;
+            order.retain(|id| found.contains(id));
+        }
+        Ok(Some(TaskOrder(order)))
     }
-    let found = order.len();
-    order.keep(places);
-    let tasks = order.tasks(view, key).collect::<io::Result<_>>()?;
-    Ok(Some(TaskPage { found, tasks }))
+
+    /// How many tasks there are, or have the text that was searched.
+    #[allow(clippy::len_without_is_empty)] // no one asks
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The tasks at these places. Only the pieces they are in are read.
+    ///
+    /// # Errors
+    /// When tasks were put away and cannot be read again.
+    pub fn tasks(&self, view: &View, key: StageKey, places: Range<usize>) -> io::Result<Vec<Task>> {
+        self.0.at(view, key, places)
+    }
 }
 
 /// The ids of the tasks that have a text in what their row shows.

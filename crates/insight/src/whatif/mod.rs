@@ -215,7 +215,7 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
 }
 
 /// The executors of the run, at the most beside each other, and their cores.
-fn recorded_plan(run: &Run) -> Plan {
+pub fn recorded_plan(run: &Run) -> Plan {
     let mut changes: Vec<(u64, i64)> = Vec::new();
     for (from, until, _) in graph::lives(run) {
         changes.push((from, 1));

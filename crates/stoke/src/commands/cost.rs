@@ -97,7 +97,11 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     }
 }
 
-fn read_prices(path: &Path) -> Outcome<Prices> {
+/// The price table of a file.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub fn read_prices(path: &Path) -> Outcome<Prices> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::input("stoke::cost::prices", format!("--prices {name}: {error}")))?;

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::Context;
+use crate::commands::cost::read_prices;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, table};
 
@@ -45,6 +46,9 @@ pub struct Serve {
     /// What stands before every path behind a proxy, for example /spark
     #[arg(long, value_name = "PATH", default_value = "", value_parser = base_path)]
     base_path: String,
+    /// The price table for the pages of cost, YAML or JSON; without it they tell the time of cores and memory
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
     /// How often to look for new and growing logs
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = span)]
     interval: Duration,
@@ -150,6 +154,7 @@ fn cache_of(root: &Path, place: &str) -> PathBuf {
 }
 
 async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
+    let prices = arguments.prices.as_deref().map(read_prices).transpose()?;
     let source = event_logs::source(&arguments.dir, &context.home).await?;
     let root = arguments.cache.unwrap_or_else(|| context.home.root().join("history"));
     let cache = match arguments.no_cache {
@@ -187,6 +192,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
         hosts: arguments.hosts,
         base_path: arguments.base_path,
         local: address.ip().is_loopback(),
+        prices,
     };
     match context.terminal.format() {
         Format::Text => context.terminal.out(format!(

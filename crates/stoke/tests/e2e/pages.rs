@@ -12,11 +12,91 @@ use crate::insight::get;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let browser = program("chromium", "apt-get install chromium");
-    vec![context.trial(
-        "pages: a browser shows them and complains of nothing",
-        &[browser],
-        browse,
-    )]
+    vec![
+        context.trial(
+            "pages: a browser shows them and complains of nothing",
+            &[browser],
+            browse,
+        ),
+        context.trial("pages: they say what the commands say", &[], as_commands),
+    ]
+}
+
+/// What a command prints as JSON.
+fn printed(home: &Path, arguments: &[&str]) -> Result<Value, Failed> {
+    let output = stoke(home, arguments).args(["--output", "json"]).output()?;
+    Ok(serde_json::from_slice(&output.stdout).map_err(|error| format!("{arguments:?}: {error}: {}", text(&output)))?)
+}
+
+fn as_commands(context: &Context) -> Result<(), Failed> {
+    let home = context.private_home();
+    let logs = tempfile::tempdir()?;
+    let pairs = repository().join("crates/insight/tests/pairs");
+    for log in ["base.zstd", "skew.zstd"] {
+        std::fs::copy(pairs.join(log), logs.path().join(log))?;
+    }
+    let (a, b) = (logs.path().join("base.zstd"), logs.path().join("skew.zstd"));
+    let (a, b) = (a.display().to_string(), b.display().to_string());
+    let prices = repository().join("docs/prices.yaml").display().to_string();
+    let served = serve(home.path(), logs.path(), &["--prices", &prices])?;
+    eventually("both are listed", std::time::Duration::from_secs(20), || {
+        get(&served.address, "/?output=json").is_ok_and(|twin| twin["applications"]["total"] == 2)
+    })?;
+    let comparison = printed(home.path(), &["compare", &a, &b])?;
+    let id = |side: &str| comparison[side]["id"].as_str().unwrap_or_default().to_owned();
+    let directory = logs.path().display().to_string();
+    for (path, field, expected) in [
+        (
+            format!("/compare?a={}&b={}", id("a"), id("b")),
+            "comparison",
+            comparison.clone(),
+        ),
+        (
+            format!("/history/{}/what-if/?executors=4&cores=2", id("a")),
+            "outcome",
+            printed(
+                home.path(),
+                &["what-if", "--event-log", &a, "--executors", "4", "--cores", "2"],
+            )?,
+        ),
+        (
+            format!("/history/{}/what-if/", id("a")),
+            "sizing",
+            printed(home.path(), &["size", "--event-log", &a])?,
+        ),
+        (
+            format!("/history/{}/cost/", id("b")),
+            "bill",
+            printed(home.path(), &["cost", "--event-log", &b, "--prices", &prices])?,
+        ),
+        (
+            "/cost?since=2020-01-01".to_owned(),
+            "reports",
+            printed(
+                home.path(),
+                &[
+                    "cost",
+                    "--dir",
+                    &directory,
+                    "--since",
+                    "2020-01-01",
+                    "--prices",
+                    &prices,
+                ],
+            )?,
+        ),
+    ] {
+        let more = if path.contains('?') { "&" } else { "?" };
+        let page = get(&served.address, &format!("{path}{more}output=json"))?;
+        if page[field] != expected {
+            return Err(format!(
+                "{path}: {field} is\n{:#}\nand the command says\n{expected:#}",
+                page[field]
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// A history server on logs of real runs, ended with the test.
@@ -32,7 +112,7 @@ impl Drop for Served {
     }
 }
 
-fn serve(home: &Path, logs: &Path) -> Result<Served, Failed> {
+fn serve(home: &Path, logs: &Path, more: &[&str]) -> Result<Served, Failed> {
     let mut command = stoke(
         home,
         [
@@ -46,7 +126,7 @@ fn serve(home: &Path, logs: &Path) -> Result<Served, Failed> {
             "--dir",
         ],
     );
-    let mut child = command.arg(logs).stdout(Stdio::piped()).spawn()?;
+    let mut child = command.arg(logs).args(more).stdout(Stdio::piped()).spawn()?;
     let out = child.stdout.take().ok_or("no output")?;
     // It is printed over several lines.
     let (mut said, mut answer) = (String::new(), Value::Null);
@@ -121,7 +201,7 @@ fn browse(context: &Context) -> Result<(), Failed> {
         let from = repository().join("crates").join(log);
         std::fs::copy(&from, logs.path().join(from.file_name().ok_or("no name")?))?;
     }
-    let served = serve(home.path(), logs.path())?;
+    let served = serve(home.path(), logs.path(), &[])?;
     let listed = eventually(
         "the applications are listed",
         std::time::Duration::from_secs(20),

@@ -1,5 +1,7 @@
 //! Each page as a function of what is known to a [`Page`]: no sockets, no files, no clock.
 
+pub mod compare;
+pub mod cost;
 pub mod environment;
 pub mod executors;
 pub mod home;
@@ -9,6 +11,7 @@ pub mod sql;
 pub mod stage;
 pub mod stages;
 pub mod storage;
+pub mod whatif;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use stoke_history::model::data::{JobStatus, Stage, StageStatus};
 use stoke_history::rest::Query;
 
 use crate::address::{Here, Place};
+use crate::kept::Kept;
 use crate::page::{Cell, Column, Filter, Page, Paging, Section, State, Tab, Tasks};
 use crate::words::Words;
 
@@ -35,6 +39,9 @@ pub enum Missing {
     /// What it is made of cannot be read.
     #[error("{0}")]
     Broken(String),
+    /// Its log is too large to be read for a page.
+    #[error("the log is too large to be read for a page")]
+    TooLarge,
 }
 
 impl From<std::io::Error> for Missing {
@@ -67,8 +74,12 @@ pub struct App {
     pub view: Arc<View>,
     /// Where its pages are.
     pub place: Place,
+    /// The application of the same name that began last before it.
+    pub before: Option<String>,
     /// Now, in milliseconds since 1970.
     pub now: i64,
+    /// What was found out of its tasks.
+    pub kept: Arc<Kept>,
 }
 
 impl Visit {
@@ -194,6 +205,8 @@ impl App {
             (w.storage, "storage/"),
             (w.environment, "environment/"),
             (w.findings, "findings/"),
+            (w.what_if, "what-if/"),
+            (w.cost, "cost/"),
         ];
         let mut crumbs = vec![
             (w.applications.to_owned(), format!("{}/", self.place.base)),
@@ -290,6 +303,11 @@ pub fn sort_by<T, K: Ord>(rows: &mut [T], descending: bool, key: impl Fn(&T) -> 
         true => rows.sort_by_cached_key(|row| std::cmp::Reverse(key(row))),
         false => rows.sort_by_cached_key(key),
     }
+}
+
+/// A number of things.
+pub fn count(number: impl TryInto<i64>) -> Cell {
+    Cell::Count(number.try_into().unwrap_or(i64::MAX))
 }
 
 /// What a page says where there is nothing.

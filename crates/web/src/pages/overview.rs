@@ -1,5 +1,7 @@
 //! An application at a glance: how it stands, what was found, where its time went, who worked when.
 
+use std::sync::Arc;
+
 use stoke_history::model::data::{Executor, JobStatus, StageStatus};
 use stoke_history::model::metrics::at;
 
@@ -31,17 +33,24 @@ pub fn tasks(app: &App) -> i64 {
 ///
 /// # Errors
 /// When tasks were put away and cannot be read again.
-pub fn grid(app: &App) -> Result<Option<Grid>, Missing> {
+fn grid(app: &App) -> Result<Option<Arc<Grid>>, Missing> {
     if tasks(app) > MOST_TASKS {
         return Ok(None);
     }
-    let stages = app.view.stages().map(|stage| (stage.id, stage.attempt));
-    let span = (app.attempt.start, app.until().max(app.attempt.start + 1));
-    Ok(Some(Grid::of(&app.view, stages, span)?))
+    let found = app.kept.grids.of(app.attempt.log.clone(), &app.view, || {
+        let stages = app.view.stages().map(|stage| (stage.id, stage.attempt));
+        let span = (app.attempt.start, app.until().max(app.attempt.start + 1));
+        Grid::of(&app.view, stages, span)
+    });
+    Ok(Some(found?))
 }
 
 /// The page.
-pub fn page(app: &App, visit: &Visit, grid: Option<&Grid>, verdict: &Verdict) -> Page {
+///
+/// # Errors
+/// When tasks were put away and cannot be read again.
+pub fn page(app: &App, visit: &Visit, verdict: &Verdict) -> Result<Page, Missing> {
+    let grid = grid(app)?;
     let mut page = app.page(visit, "overview", "", app.listed.name.clone(), None);
     page.crumbs.pop();
     page.state = Some(state_of(&app.attempt));
@@ -54,9 +63,9 @@ pub fn page(app: &App, visit: &Visit, grid: Option<&Grid>, verdict: &Verdict) ->
     page.sections.push(facts(app, visit));
     page.sections.extend(found(visit, verdict, Some(MOST_FINDINGS)));
     page.sections.extend(core_time(app, visit));
-    page.sections.push(timeline(app, visit, grid));
+    page.sections.push(timeline(app, visit, grid.as_deref()));
     page.sections.push(totals(app, visit));
-    page
+    Ok(page)
 }
 
 /// The page of findings.
@@ -117,6 +126,16 @@ fn facts(app: &App, visit: &Visit) -> Section {
     });
     let others: Vec<(String, String)> = others.collect();
     let executors = app.view.executors().filter(|one| one.id != "driver").count();
+    let part = crate::address::part;
+    let before = app.before.as_ref().map_or(Cell::Nothing, |before| {
+        let to = format!(
+            "{}/compare?a={}&b={}",
+            app.place.base,
+            part(before),
+            part(&app.listed.id)
+        );
+        Cell::Link(w.compare.to_owned(), to)
+    });
     Section::Facts(Facts {
         id: "application",
         title: "",
@@ -150,6 +169,7 @@ fn facts(app: &App, visit: &Visit) -> Section {
             ("lastUpdated", w.last_change, Cell::Moment(attempt.last_updated)),
             ("user", w.user, Cell::text(&attempt.user)),
             ("version", w.version, Cell::text(&attempt.spark_version)),
+            ("before", w.before_it, before),
             (
                 "attempts",
                 w.attempts,

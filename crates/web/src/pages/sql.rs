@@ -163,7 +163,8 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
             open: true,
         }));
     }
-    if let Some(plan) = Plan::of(&sql) {
+    if let Some(mut plan) = Plan::of(&sql) {
+        (plan.title, plan.about) = (w.plan, w.plan_about);
         let row = |node: &crate::picture::plan::Drawn| Row {
             anchor: Some(format!("node-{}", node.id)),
             cells: vec![

@@ -3,12 +3,13 @@
 use stoke_history::model::data::{Stage, StageKey};
 use stoke_history::model::metrics::at;
 use stoke_history::model::task::{Outcome, Task};
-use stoke_history::rest::{TaskSummary, task_page};
+use stoke_history::rest::{TaskOrder, TaskSummary};
 
 use super::stages::called;
 use super::{App, Missing, Visit, plain, state_of_stage, tasks_of};
+use crate::kept::Digest;
 use crate::page::{Cell, Facts, Note, Page, Row, Section, State, Table, Text};
-use crate::picture::grid::{Grid, LANES, MOST_TASKS};
+use crate::picture::grid::{Filling, Grid, LANES};
 use crate::picture::histogram::Counting;
 use crate::picture::timeline::{Life, Timeline};
 
@@ -79,21 +80,21 @@ pub fn page(app: &App, visit: &Visit) -> Result<Page, Missing> {
             open: true,
         }));
     }
-    let mut counting = Counting::default();
-    for task in app.view.tasks(key) {
-        let task = task?;
-        if task.status != Outcome::Running {
-            counting.add(task.duration, task.status == Outcome::Succeeded);
-        }
-    }
-    let quantiles = TaskSummary::of(&app.view, key, &QUANTILES)?;
-    if let Some(note) = quantiles.as_ref().and_then(|summary| skew(visit, summary)) {
+    let digest = app
+        .kept
+        .digests
+        .of((app.attempt.log.clone(), key), &app.view, || digest(app, stage))?;
+    if let Some(note) = digest.quantiles.as_ref().and_then(|summary| skew(visit, summary)) {
         page.sections.push(note);
     }
-    page.sections.extend(counting.picture().map(Section::Histogram));
-    page.sections
-        .extend(quantiles.map(|summary| Section::Table(quantile_table(visit, &summary))));
-    page.sections.extend(timeline(app, visit, stage)?);
+    page.sections.extend(digest.histogram.clone().map(Section::Histogram));
+    page.sections.extend(
+        digest
+            .quantiles
+            .as_ref()
+            .map(|summary| Section::Table(quantile_table(visit, summary))),
+    );
+    page.sections.extend(timeline(app, visit, stage, &digest.grid)?);
     page.sections.push(Section::Table(executors(app, visit, key)?));
     page.sections.extend(tasks(app, visit, key)?);
     if !stage.details.is_empty() {
@@ -227,16 +228,36 @@ fn quantile_table(visit: &Visit, summary: &TaskSummary) -> Table {
     }
 }
 
-fn timeline(app: &App, visit: &Visit, stage: &Stage) -> Result<Option<Section>, Missing> {
-    let Some(from) = stage.first_launched.or(stage.submitted) else {
+/// From when until when a stage attempt ran.
+fn span(app: &App, stage: &Stage) -> Option<(i64, i64)> {
+    let from = stage.first_launched.or(stage.submitted)?;
+    Some((from, stage.completed.unwrap_or_else(|| app.until()).max(from + 1)))
+}
+
+/// What all its tasks say together: two looks at each of them, and one more for every few numbers that differ between them.
+fn digest(app: &App, stage: &Stage) -> Result<Digest, Missing> {
+    let key = (stage.id, stage.attempt);
+    let mut counting = Counting::default();
+    let mut grid = Filling::over(span(app, stage).unwrap_or((0, 1)));
+    for task in app.view.tasks(key) {
+        let task = task?;
+        if task.status != Outcome::Running {
+            counting.add(task.duration, task.status == Outcome::Succeeded);
+        }
+        grid.add(&task);
+    }
+    Ok(Digest {
+        histogram: counting.picture(),
+        quantiles: TaskSummary::of(&app.view, key, &QUANTILES)?,
+        grid: grid.done(&app.view),
+    })
+}
+
+fn timeline(app: &App, visit: &Visit, stage: &Stage, grid: &Grid) -> Result<Option<Section>, Missing> {
+    let Some((from, until)) = span(app, stage) else {
         return Ok(None);
     };
-    if i64::from(stage.tasks) > MOST_TASKS {
-        return Ok(None);
-    }
     let key = (stage.id, stage.attempt);
-    let until = stage.completed.unwrap_or_else(|| app.until()).max(from + 1);
-    let grid = Grid::of(&app.view, [key].into_iter(), (from, until))?;
     let busy = app.view.stage_executors(key)?;
     let mut lives: Vec<Life> = busy
         .iter()
@@ -254,7 +275,7 @@ fn timeline(app: &App, visit: &Visit, stage: &Stage) -> Result<Option<Section>, 
     lives.sort_by_key(|life| (life.id.parse::<i64>().unwrap_or(-1), life.id.clone()));
     let more = lives.len().saturating_sub(LANES);
     lives.truncate(LANES);
-    let (mut picture, _) = Timeline::of((from, until), Vec::new(), &lives, Some(&grid));
+    let (mut picture, _) = Timeline::of((from, until), Vec::new(), &lives, Some(grid));
     picture.title = visit.w.timeline;
     picture.about = visit.w.busy_about;
     if more > 0 {
@@ -325,15 +346,12 @@ fn tasks(app: &App, visit: &Visit, key: StageKey) -> Result<[Section; 2], Missin
         .find(|(name, _)| *name == sort)
         .map_or("Index", |(_, heading)| heading);
     let searched = visit.searched();
-    let count = app.view.tasks_at_most(key);
-    let (_, range) = visit.page(count);
-    let mut found =
-        task_page(&app.view, key, (heading, descending), searched.as_deref(), range)?.ok_or(Missing::NotFound)?;
-    let (paging, range) = visit.page(found.found);
-    if found.tasks.len() != range.len() {
-        found =
-            task_page(&app.view, key, (heading, descending), searched.as_deref(), range)?.ok_or(Missing::NotFound)?;
-    }
+    let asked = (app.attempt.log.clone(), key, sort, descending, searched.clone());
+    let order = app.kept.orders.of(asked, &app.view, || {
+        TaskOrder::of(&app.view, key, (heading, descending), searched.as_deref())?.ok_or(Missing::NotFound)
+    })?;
+    let (paging, range) = visit.page(order.len());
+    let found = order.tasks(&app.view, key, range)?;
     let columns = [
         ("index", w.index, true),
         ("id", w.id, true),
@@ -386,7 +404,7 @@ fn tasks(app: &App, visit: &Visit, key: StageKey) -> Result<[Section; 2], Missin
         title: w.tasks,
         empty: if searched.is_some() { w.no_match } else { w.nothing_here },
         columns: visit.columns(&columns, &names, (sort, descending)),
-        rows: found.tasks.iter().map(row).collect(),
+        rows: found.iter().map(row).collect(),
         paging: Some(paging),
     };
     Ok([Section::Filter(filter), Section::Table(table)])

@@ -5,6 +5,7 @@ use std::io;
 
 use stoke_history::model::View;
 use stoke_history::model::data::StageKey;
+use stoke_history::model::task::Task;
 
 /// Cells of a lane.
 pub const CELLS: usize = 120;
@@ -23,30 +24,59 @@ pub struct Grid {
     lanes: HashMap<String, Vec<i64>>,
 }
 
+/// A grid while tasks come.
+#[derive(Debug)]
+pub struct Filling {
+    from: i64,
+    step: i64,
+    /// By the place of the executor's name.
+    lanes: HashMap<u32, Vec<i64>>,
+}
+
+impl Filling {
+    /// An empty one, from one moment to another.
+    pub fn over((from, until): (i64, i64)) -> Filling {
+        let cells = i64::try_from(CELLS).unwrap_or(1);
+        Filling {
+            from,
+            step: ((until - from + cells) / cells).max(1),
+            lanes: HashMap::new(),
+        }
+    }
+
+    /// Adds a task.
+    pub fn add(&mut self, task: &Task) {
+        let lane = self.lanes.entry(task.executor).or_insert_with(|| vec![0; CELLS]);
+        add(lane, task.launched - self.from, task.duration, self.step);
+    }
+
+    /// The grid, when there are no more.
+    pub fn done(self, view: &View) -> Grid {
+        let named = self
+            .lanes
+            .into_iter()
+            .map(|(place, lane)| (view.name(place).to_owned(), lane));
+        Grid {
+            from: self.from,
+            step: self.step,
+            lanes: named.collect(),
+        }
+    }
+}
+
 impl Grid {
     /// Looks at the tasks of some stage attempts.
     ///
     /// # Errors
     /// When tasks were put away and cannot be read again.
-    pub fn of(view: &View, stages: impl Iterator<Item = StageKey>, (from, until): (i64, i64)) -> io::Result<Grid> {
-        let cells = i64::try_from(CELLS).unwrap_or(1);
-        let mut grid = Grid {
-            from,
-            step: ((until - from + cells) / cells).max(1),
-            lanes: HashMap::new(),
-        };
-        let mut by_place: HashMap<u32, Vec<i64>> = HashMap::new();
+    pub fn of(view: &View, stages: impl Iterator<Item = StageKey>, span: (i64, i64)) -> io::Result<Grid> {
+        let mut grid = Filling::over(span);
         for key in stages {
             for task in view.tasks(key) {
-                let task = task?;
-                let lane = by_place.entry(task.executor).or_insert_with(|| vec![0; CELLS]);
-                add(lane, task.launched - from, task.duration, grid.step);
+                grid.add(&task?);
             }
         }
-        for (place, lane) in by_place {
-            grid.lanes.insert(view.name(place).to_owned(), lane);
-        }
-        Ok(grid)
+        Ok(grid.done(view))
     }
 
     /// How busy an executor with this many slots was: first cell, cells, and a level from 1 to 5, for each run of cells of the same level.

@@ -10,7 +10,7 @@ const HEIGHT: i64 = 160;
 const BASE: i64 = HEIGHT - 24;
 
 /// A histogram of durations.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
     /// Its bars.
     pub bars: Vec<Bar>,
@@ -21,7 +21,7 @@ pub struct Histogram {
 }
 
 /// A bar.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bar {
     /// Milliseconds from.
     pub from: i64,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 use stoke_history::model::data::Sql;
-use stoke_history::model::graph::Node;
+use stoke_history::model::graph::{Graph, Node};
 
 use super::layers::layout;
 
@@ -18,9 +18,15 @@ const LETTER: i64 = 7;
 /// Lines of what a node measured.
 const LINES: usize = 3;
 
-/// A plan, laid out.
+/// A plan, or another graph of what feeds what, laid out.
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// Name in the JSON.
+    pub id: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// What it shows.
+    pub about: &'static str,
     /// Width of the picture.
     pub width: i64,
     /// Its height.
@@ -56,6 +62,12 @@ pub struct Drawn {
     pub heat: u8,
     /// Everything it measured.
     pub measured: Vec<(String, String)>,
+    /// Milliseconds it took, where it tells: with more tasks than one, all of theirs.
+    pub millis: Option<i64>,
+    /// Whether it is on the slow path.
+    pub slow: bool,
+    /// Where it leads; else to its row in the table.
+    pub to: Option<String>,
 }
 
 /// An edge.
@@ -73,6 +85,8 @@ pub struct Arrow {
     pub at: (i64, i64),
     /// Width: 1 to 4, by how many rows.
     pub weight: u8,
+    /// Whether it is on the slow path.
+    pub slow: bool,
 }
 
 /// The sum in what Spark says of a metric: `1.2 s` of `total (min, med, max …)\n1.2 s (…)`.
@@ -125,7 +139,14 @@ fn is_cluster(node: &Node) -> bool {
 impl Plan {
     /// The plan of an execution; nothing when it has none.
     pub fn of(sql: &Sql) -> Option<Plan> {
-        let graph = sql.graph.as_ref().filter(|graph| !graph.nodes.is_empty())?;
+        Plan::of_graph(sql.graph.as_ref()?, sql)
+    }
+
+    /// A graph of its, with what the execution measured; nothing when there is nothing in it.
+    pub fn of_graph(graph: &Graph, sql: &Sql) -> Option<Plan> {
+        if graph.nodes.is_empty() {
+            return None;
+        }
         let measured = |node: &Node| -> Vec<(String, String)> {
             let known = node.metrics.iter().filter_map(|metric| {
                 let value = sql.metric_values.get(&metric.accumulator)?;
@@ -159,8 +180,14 @@ impl Plan {
             .iter()
             .filter_map(|(from, to)| Some((*places.get(from)?, *places.get(to)?)));
         let edges: Vec<(usize, usize)> = known.collect();
+        slow_path(&mut nodes, &edges);
+        Some(Plan::laid_out(nodes, &edges))
+    }
+
+    /// Boxes of known sizes and arrows between them, from what feeds to what is fed.
+    pub fn laid_out(mut nodes: Vec<Drawn>, edges: &[(usize, usize)]) -> Plan {
         let sizes: Vec<(i64, i64)> = nodes.iter().map(|node| (node.width, node.height)).collect();
-        let laid = layout(&sizes, &edges);
+        let laid = layout(&sizes, edges);
         for (node, (x, y)) in nodes.iter_mut().zip(&laid.places) {
             (node.x, node.y) = (*x, *y);
             for (at, _) in &mut node.lines {
@@ -184,15 +211,26 @@ impl Plan {
                     weight: rows.as_deref().map_or(1, weight),
                     at: (points[0].0 + 6, points[0].1 + 14),
                     rows,
+                    slow: nodes[*from].slow && nodes[*to].slow,
                 }
             });
         let edges = arrows.collect();
-        Some(Plan {
+        Plan {
+            id: "graph",
             width: laid.width,
             height: laid.height,
             nodes,
             edges,
-        })
+            ..Plan::default()
+        }
+    }
+
+    /// The nodes of the slow path, from what feeds on, and how long they took.
+    pub fn slow_path(&self) -> (Vec<&Drawn>, i64) {
+        let mut path: Vec<&Drawn> = self.nodes.iter().filter(|node| node.slow).collect();
+        path.sort_by_key(|node| node.y);
+        let took = path.iter().filter_map(|node| node.millis).sum();
+        (path, took)
     }
 
     /// The graph as JSON: nodes and edges.
@@ -203,7 +241,7 @@ impl Plan {
                 .iter()
                 .map(|(name, value)| (name.clone(), json!(value)))
                 .collect();
-            json!({"id": node.id, "name": node.name, "description": node.text, "codegen": node.codegen, "heat": node.heat, "metrics": metrics})
+            json!({"id": node.id, "name": node.name, "description": node.text, "codegen": node.codegen, "heat": node.heat, "milliseconds": node.millis, "slowPath": node.slow, "metrics": metrics})
         };
         let edge = |edge: &Arrow| json!({"from": edge.from, "to": edge.to, "rows": edge.rows});
         json!({
@@ -268,22 +306,59 @@ fn is_zero(value: &str) -> bool {
         .is_some_and(|number| number.parse() == Ok(0.0))
 }
 
-/// Marks the nodes that took the longest: the slowest, and those of at least two fifths of its time.
+/// Of what takes less than that nothing is slow.
+const WORTH: i64 = 50;
+
+/// Says how long nodes took, and marks those that took the longest: the slowest, and those of at least two fifths of its time.
 fn heat(nodes: &mut [Drawn], shown: &[&Node]) {
-    let time = |(drawn, node): (&Drawn, &&Node)| -> f64 {
+    for (drawn, node) in nodes.iter_mut().zip(shown) {
         let timed = node.metrics.iter().filter(|metric| metric.kind.ends_with("iming"));
         let names: Vec<&str> = timed.map(|metric| metric.name.trim()).collect();
         let measured = drawn.measured.iter().filter(|(name, _)| names.contains(&name.as_str()));
-        measured.filter_map(|(_, value)| millis(value)).fold(0.0, f64::max)
-    };
-    let times: Vec<f64> = nodes.iter().zip(shown).map(time).collect();
-    let most = times.iter().copied().fold(0.0, f64::max);
-    // Of what takes less than that nothing is slow.
-    if most < 50.0 {
+        let times = measured.filter_map(|(_, value)| millis(value));
+        drawn.millis = times.map(|took| took.round() as i64).max();
+    }
+    let most = nodes.iter().filter_map(|node| node.millis).max().unwrap_or(0);
+    if most < WORTH {
         return;
     }
-    for (node, took) in nodes.iter_mut().zip(times) {
-        node.heat = u8::from(took >= most * 0.4) + u8::from(took >= most);
+    for node in nodes {
+        let took = node.millis.unwrap_or(0);
+        node.heat = u8::from(took * 5 >= most * 2) + u8::from(took >= most);
+    }
+}
+
+/// Marks the way from an input to the result on which nodes took the longest together.
+fn slow_path(nodes: &mut [Drawn], edges: &[(usize, usize)]) {
+    let mut fed_by: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    let mut waits = vec![0usize; nodes.len()];
+    let mut feeds: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    for (from, to) in edges {
+        fed_by[*to].push(*from);
+        feeds[*from].push(*to);
+        waits[*to] += 1;
+    }
+    let mut ready: Vec<usize> = (0..nodes.len()).filter(|node| waits[*node] == 0).collect();
+    let mut longest: Vec<(i64, Option<usize>)> = vec![(0, None); nodes.len()];
+    let mut last = None;
+    while let Some(node) = ready.pop() {
+        let before = fed_by[node].iter().map(|from| (longest[*from].0, Some(*from)));
+        let (sum, from) = before.max_by_key(|(sum, _)| *sum).unwrap_or((0, None));
+        longest[node] = (sum + nodes[node].millis.unwrap_or(0), from);
+        if last.is_none_or(|last: usize| longest[last].0 < longest[node].0) {
+            last = Some(node);
+        }
+        for to in &feeds[node] {
+            waits[*to] -= 1;
+            if waits[*to] == 0 {
+                ready.push(*to);
+            }
+        }
+    }
+    let mut next = last.filter(|last| longest[*last].0 >= WORTH);
+    while let Some(node) = next {
+        nodes[node].slow = true;
+        next = longest[node].1;
     }
 }
 
@@ -331,6 +406,25 @@ mod tests {
             assert_eq!((headline(text), millis(text)), (head, time));
         }
         assert!(is_zero("total\n0 ms (x)") && is_zero("0.0 B") && !is_zero("10 ms") && !is_zero(""));
+    }
+
+    #[test]
+    fn the_slow_path_is_the_way_that_took_the_longest() {
+        let mut nodes: Vec<Drawn> = [10, 500, 40, 300, 300]
+            .into_iter()
+            .map(|millis| Drawn {
+                millis: Some(millis),
+                ..Drawn::default()
+            })
+            .collect();
+        // 1 feeds 0 and 3 feeds 2, which feeds 0; 4 feeds 3.
+        slow_path(&mut nodes, &[(1, 0), (2, 0), (3, 2), (4, 3)]);
+        let slow: Vec<bool> = nodes.iter().map(|node| node.slow).collect();
+        assert_eq!(slow, [true, false, true, true, true]);
+        // A circle has no end, and what took no time no slow path.
+        let mut nodes = vec![Drawn::default(), Drawn::default()];
+        slow_path(&mut nodes, &[(0, 1), (1, 0)]);
+        assert!(nodes.iter().all(|node| !node.slow));
     }
 
     #[test]

@@ -85,13 +85,19 @@ async fn every_link_leads_to_a_page() {
         );
         for link in links(&text).filter(|link| link.starts_with('/')) {
             // Of each table one way to sort, and one language: the others are the same page.
-            let again = link.contains("desc=0") || link.contains("lang=") || path.contains("sort=");
+            let again = link.contains("desc=0")
+                || link.contains("lang=")
+                || path.contains("sort=")
+                || path.contains("executors=") && link.contains("executors=");
             if !again && known.insert(link.clone()) {
                 waiting.push_back(link);
             }
         }
     }
     let wanted = [
+        "compare",
+        "cost",
+        "costs",
         "environment",
         "execution",
         "executors",
@@ -104,6 +110,7 @@ async fn every_link_leads_to_a_page() {
         "stage",
         "stages",
         "storage",
+        "whatif",
     ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), wanted);
     println!("{} addresses", known.len());

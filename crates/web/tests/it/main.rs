@@ -5,5 +5,6 @@ mod crawl;
 mod guards;
 mod hostile;
 mod numbers;
+mod reasons;
 mod site;
 mod storage;
