@@ -111,8 +111,10 @@ pub enum Command {
     Logs(commands::logs::Arguments),
     /// Print the address of an application's Spark UI
     Ui(commands::ui::Arguments),
-    /// Open the pages of the embedded cluster's history in a browser
+    /// Open the pages of the embedded cluster in a browser
     Open(commands::open::Arguments),
+    /// Serve pages of any cluster: what needs attention, applications, nodes, checks
+    Console(commands::console::Arguments),
     /// Open a Spark Connect server at a local address, through the API server
     Connect(commands::connect::Arguments),
     /// Delete an application and what belongs to it
@@ -180,10 +182,11 @@ pub struct Context {
 impl Command {
     /// Commands that never touch the home, so that they run where nothing may be written: in a container with a read-only root.
     fn keeps_nothing(&self) -> bool {
-        matches!(
-            self,
-            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_)
-        )
+        match self {
+            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_) => true,
+            Command::Console(arguments) => arguments.tokens,
+            _ => false,
+        }
     }
 }
 
@@ -238,6 +241,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Connect(arguments) => commands::connect::run(arguments, context).await,
             Command::Delete(arguments) => commands::delete::run(arguments, context).await,
             Command::Open(arguments) => commands::open::run(&arguments, context),
+            Command::Console(arguments) => commands::console::run(arguments, context).await,
             Command::Env => commands::env::run(context).await,
             Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),
             Command::Runtime(command) => commands::runtime::run(command, context),

@@ -73,6 +73,11 @@ impl Place {
     }
 }
 
+/// Where the pages of an application of a cluster are.
+pub fn application(base: &str, namespace: &str, name: &str, page: &str) -> String {
+    format!("{base}/applications/{}/{}/{page}", part(namespace), part(name))
+}
+
 /// The address of this page with other parameters.
 #[derive(Debug, Clone, Default)]
 pub struct Here {
@@ -81,7 +86,7 @@ pub struct Here {
 }
 
 /// Parameters pages know; others do not stay in addresses.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 25] = [
     "id",
     "attempt",
     "q",
@@ -102,6 +107,11 @@ const KNOWN: [&str; 20] = [
     "since",
     "until",
     "plan",
+    "namespace",
+    "pod",
+    "container",
+    "level",
+    "lines",
 ];
 
 impl Here {

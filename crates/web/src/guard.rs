@@ -37,7 +37,8 @@ pub fn is_allowed(host: &str, names: &[String]) -> bool {
         || names.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
 }
 
-fn without_port(host: &str) -> &str {
+/// A host without its port.
+pub(crate) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port))
             if port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) =>

@@ -8,11 +8,13 @@ use crate::page::{Cell, Input, Page, Section};
 use crate::pages::Visit;
 use crate::picture::{chart, histogram, timeline, treemap, waterfall};
 use crate::words::Words;
+use crate::words::platform::Phrases;
 
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Html<'a> {
     w: &'static Words,
+    p: &'static Phrases,
     page: &'a Page,
     base: &'a str,
     style: &'static str,
@@ -34,6 +36,7 @@ pub fn write(page: &Page, visit: &Visit) -> Result<String, askama::Error> {
     };
     let html = Html {
         w: visit.w,
+        p: visit.w.platform(),
         page,
         base: &visit.base,
         style: assets::style(),
@@ -52,6 +55,14 @@ impl Html<'_> {
             Severity::Fatal => ("fatal", self.w.fatal),
             Severity::Warning => ("warning", self.w.warning),
             Severity::Advice => ("advice", self.w.advice),
+        }
+    }
+
+    fn diagnostic(&self, severity: &stoke_diagnostics::Severity) -> (&'static str, &'static str) {
+        match severity {
+            stoke_diagnostics::Severity::Error => ("fatal", self.w.error),
+            stoke_diagnostics::Severity::Warning => ("warning", self.w.warning),
+            stoke_diagnostics::Severity::Advice => ("advice", self.w.advice),
         }
     }
 

@@ -9,15 +9,20 @@
 //! on the server: cells and bars, never an element for each task. [`verdict`] keeps what the doctor found in a log, [`kept`] what all tasks of a stage say together, [`bills`] what runs cost, [`assets`] are the style and
 //! the script, in the binary.
 //!
-//! This room changes nothing, asks no other server, and loads nothing from elsewhere.
+//! [`live`] is a cluster as one visitor may see it, [`access`] who that visitor is; without them (`stoke history serve`) there is nothing to sign in to.
+//!
+//! This room changes nothing, asks no server but the API server it is given, with the visitor's own rights, and loads nothing from elsewhere.
 
+pub mod access;
 pub mod address;
 pub mod assets;
 pub mod bills;
 pub mod escape;
 pub mod guard;
 pub mod html;
+pub mod judge;
 pub mod kept;
+pub mod live;
 pub mod page;
 pub mod pages;
 pub mod picture;
@@ -25,6 +30,8 @@ pub mod site;
 pub mod verdict;
 pub mod words;
 
+pub use access::Access;
+pub use access::session::Terms;
 pub use site::{Settings, router, serve};
 #[cfg(doc)]
 use stoke_history::index::Index;

@@ -1,8 +1,10 @@
 //! A page before it is written: its parts with raw numbers. The HTML and the JSON are both made of it, so they cannot differ.
 
 use serde_json::{Map, Value, json};
+use stoke_diagnostics::Diagnostic;
 use stoke_insight::doctor::Finding;
 
+use crate::live::logs::Line;
 use crate::picture::chart::Chart;
 use crate::picture::histogram::Histogram;
 use crate::picture::plan::Plan;
@@ -29,6 +31,21 @@ pub struct Page {
     pub rest: Option<String>,
     /// Its parts.
     pub sections: Vec<Section>,
+    /// What is around pages of a cluster.
+    pub frame: Option<Frame>,
+    /// After how many milliseconds the page is looked at again, where it is of something that goes on.
+    pub live: Option<u32>,
+}
+
+/// What is around every page of a cluster.
+#[derive(Debug)]
+pub struct Frame {
+    /// Its pages.
+    pub places: Vec<Tab>,
+    /// Who is signed in.
+    pub who: String,
+    /// What their forms carry; empty for who has no session that could be ended.
+    pub csrf: String,
 }
 
 /// A page of an application, as the navigation has it.
@@ -62,6 +79,65 @@ pub enum Section {
     Note(Note),
     /// What a command says of the same, in the JSON alone: the page shows it in parts of its own.
     Whole(&'static str, Value),
+    Source(Listing),
+    Log(Log),
+    Sheet(Sheet),
+    Actions(Vec<(&'static str, String)>),
+}
+
+/// A text with its lines, and what is found at them.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Heading.
+    pub title: &'static str,
+    /// Its lines.
+    pub lines: Vec<String>,
+    /// What is found, in the order of the lines; line 0 is the text as a whole.
+    pub findings: Vec<Diagnostic>,
+}
+
+impl Listing {
+    /// What is found at a line.
+    pub fn at(&self, line: &usize) -> Vec<&Diagnostic> {
+        self.findings.iter().filter(|found| found.line == *line).collect()
+    }
+}
+
+/// The end of a log.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// What is said when there is none.
+    pub empty: &'static str,
+}
+
+/// A form that is sent with what is written into it.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    /// Where it leads.
+    pub action: String,
+    /// What is said above it.
+    pub about: &'static str,
+    /// What it carries without being asked.
+    pub hidden: Vec<(&'static str, String)>,
+    /// What it asks for.
+    pub fields: Vec<Entry>,
+    /// What its button says.
+    pub button: &'static str,
+}
+
+/// What it asks for.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is called.
+    pub label: &'static str,
+    /// The kind of the field: `text`, `password`, `area`.
+    pub kind: &'static str,
+    /// What it begins with.
+    pub value: String,
 }
 
 /// Named values.
@@ -270,6 +346,29 @@ pub enum Cell {
     Money(String, String),
     /// A number with a fraction.
     Fraction(f64),
+    /// How much is used of what there is.
+    Part(Part),
+}
+
+/// How much is used of what there is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Part {
+    /// Used.
+    pub used: i64,
+    /// There is.
+    pub total: i64,
+    /// Both as people read them.
+    pub text: String,
+}
+
+impl Part {
+    /// Whole percents, 100 at most.
+    pub fn percent(&self) -> i64 {
+        match self.total {
+            1.. => (self.used.saturating_mul(100) / self.total).clamp(0, 100),
+            _ => 0,
+        }
+    }
 }
 
 /// How tasks stand.
@@ -389,6 +488,7 @@ impl Cell {
             }),
             Cell::Times(number) | Cell::Fraction(number) => json!(number),
             Cell::Money(_, exact) => json!(exact),
+            Cell::Part(part) => json!({"used": part.used, "total": part.total}),
         }
     }
 }
@@ -431,6 +531,14 @@ impl Section {
             Section::Findings(findings) => ("findings", json!(findings)),
             Section::Text(text) => (text.id, json!(text.text)),
             Section::Note(note) => (note.id, json!(note.text)),
+            Section::Source(listing) => (
+                "manifest",
+                json!({"lines": listing.lines, "findings": listing.findings}),
+            ),
+            Section::Log(log) => {
+                let line = |line: &Line| json!({"level": line.level.name(), "text": line.text, "cut": line.cut});
+                ("log", log.lines.iter().map(line).collect())
+            }
             Section::Whole(id, value) => (id, value.clone()),
             // Pictures of what the tables say, and ways to other pages.
             Section::Timeline(_)
@@ -438,6 +546,8 @@ impl Section {
             | Section::Treemap(_)
             | Section::Waterfall(_)
             | Section::Form(_)
+            | Section::Sheet(_)
+            | Section::Actions(_)
             | Section::Filter(_) => return None,
         })
     }

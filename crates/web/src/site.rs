@@ -1,4 +1,6 @@
-//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time.
+//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`].
+
+mod console;
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use axum::response::Response;
 use flate2::Compression;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
+use sha2::{Digest, Sha256};
 use stoke_history::index::Index;
 use stoke_history::listing::{Attempt, Listed};
 use stoke_history::rest::{Library, Query, decode_path};
@@ -21,13 +24,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use crate::access::Access;
 use crate::address::{Here, Place};
 use crate::assets::{self, compressed};
 use crate::bills::Bills;
 use crate::guard;
 use crate::html;
 use crate::kept::Kept;
-use crate::page::{Note, Page, Section};
+use crate::page::{Frame, Note, Page, Section};
 use crate::pages::{
     App, Missing, Visit, compare, cost, environment, executors, home, jobs, overview, sql, stage, stages, storage,
     whatif,
@@ -51,6 +55,8 @@ pub struct Settings {
     pub local: bool,
     /// What things cost; without them cost is told in the time of cores.
     pub prices: Option<Prices>,
+    /// Who may see a cluster's pages; none: there are only those of the history, for everybody who asks.
+    pub access: Option<Arc<Access>>,
 }
 
 struct Site {
@@ -98,6 +104,8 @@ struct Wish {
     language: Language,
     json: bool,
     gzip: bool,
+    /// Tags of what the browser has.
+    known: String,
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
@@ -122,6 +130,9 @@ async fn answer(State(site): State<Arc<Site>>, mut request: Request) -> Response
         let w = wish.language.words();
         return plain(StatusCode::MISDIRECTED_REQUEST, format!("{}\n", w.wrong_host));
     }
+    if let Some(access) = site.settings.access.clone().filter(|_| !path.starts_with("/assets/")) {
+        return console::answer(site, access, request, wish, host).await;
+    }
     if of_api {
         return match site.api.clone().oneshot(request).await {
             Ok(response) => response,
@@ -135,7 +146,7 @@ async fn answer(State(site): State<Arc<Site>>, mut request: Request) -> Response
         return asset(name, wish.gzip);
     }
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    site.page(path, query, wish).await
+    site.page(path, query, wish, None).await
 }
 
 /// Takes the prefix off an address, where a proxy left it there.
@@ -180,6 +191,7 @@ impl Wish {
                     .is_some_and(|first| first.trim() == "application/json"),
             },
             gzip: accepts_gzip(text_of(headers, &header::ACCEPT_ENCODING)),
+            known: text_of(headers, &header::IF_NONE_MATCH).to_owned(),
         }
     }
 }
@@ -209,7 +221,7 @@ enum Wanted {
 }
 
 impl Site {
-    async fn page(self: Arc<Self>, path: String, query: Query, wish: Wish) -> Response {
+    async fn page(self: Arc<Self>, path: String, query: Query, wish: Wish, frame: Option<Frame>) -> Response {
         let wanted = self.wanted(&path, &wish);
         let visit = Visit {
             w: wish.language.words(),
@@ -228,7 +240,7 @@ impl Site {
         let site = self.clone();
         let made = tokio::task::spawn_blocking(move || {
             let made = site.made(wanted, &visit);
-            written(made, &visit, &wish)
+            written(made, &visit, &wish, frame)
         });
         made.await.unwrap_or_else(|error| {
             tracing::error!(%error, path, "a page could not be made");
@@ -400,9 +412,9 @@ fn path_again(path: &str) -> String {
 }
 
 /// A page as bytes.
-fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish) -> Response {
+fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish, frame: Option<Frame>) -> Response {
     let w = visit.w;
-    let (status, page) = match made {
+    let (status, mut page) = match made {
         Ok(page) => (StatusCode::OK, page),
         Err(missing) => {
             let (status, title, why) = match missing {
@@ -424,9 +436,16 @@ fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish) -> Response 
             (status, page)
         }
     };
+    page.frame = frame;
+    rendered(status, &page, visit, wish)
+}
+
+/// A page as bytes, with this status.
+fn rendered(status: StatusCode, page: &Page, visit: &Visit, wish: &Wish) -> Response {
+    let w = visit.w;
     let (kind, bytes) = match wish.json {
         true => ("application/json", format!("{:#}\n", page.to_json()).into_bytes()),
-        false => match html::write(&page, visit) {
+        false => match html::write(page, visit) {
             Ok(text) => ("text/html; charset=utf-8", text.into_bytes()),
             Err(error) => {
                 tracing::error!(%error, "a page could not be written");
@@ -439,7 +458,21 @@ fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish) -> Response 
     let headers = response.headers_mut();
     guard::protect(headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    // What a session shows stays in no cache; a page that is looked at again says what it has.
+    let (caching, tag) = match page.frame {
+        Some(_) => ("no-store", Some(tag_of(&bytes))),
+        None => ("private, no-cache", None),
+    };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    if let Some(tag) = tag {
+        if wish.known == tag && status == StatusCode::OK {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return response;
+        }
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            headers.insert(header::ETAG, tag);
+        }
+    }
     headers.insert(
         header::VARY,
         HeaderValue::from_static("Accept, Accept-Encoding, Accept-Language, X-Forwarded-Prefix"),
@@ -453,6 +486,16 @@ fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish) -> Response 
     };
     *response.body_mut() = Body::from(bytes);
     response
+}
+
+/// What tells one answer from another.
+fn tag_of(bytes: &[u8]) -> String {
+    let sum: String = Sha256::digest(bytes)
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("W/\"{sum}\"")
 }
 
 fn asset(name: &str, gzip: bool) -> Response {

@@ -1,5 +1,7 @@
 //! The words of pages, in English and in Russian, in one list; and numbers as people read them.
 
+pub mod platform;
+
 use crate::page::State;
 
 /// A language pages are in.
@@ -490,7 +492,7 @@ mod tests {
                 }
             }
         }
-        for (name, ..) in ALL {
+        for (name, ..) in ALL.iter().chain(super::platform::ALL) {
             let used = texts.match_indices(&format!(".{name}")).any(|(at, found)| {
                 let after = texts[at + found.len()..].chars().next().unwrap_or(' ');
                 !after.is_alphanumeric() && after != '_'

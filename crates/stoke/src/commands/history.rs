@@ -14,6 +14,7 @@ use stoke_history::rest::Library;
 use stoke_history::retention::{self, Deletion, Rules, Why};
 use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
+use stoke_web::Access;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -100,7 +101,7 @@ pub struct Clean {
 }
 
 /// `5s`, `10m`, `12h` or `7d`.
-fn span(text: &str) -> Result<Duration, String> {
+pub fn span(text: &str) -> Result<Duration, String> {
     let unit = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit);
     let seconds = match unit {
@@ -118,7 +119,7 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 /// `/spark`, or nothing.
-fn base_path(text: &str) -> Result<String, String> {
+pub fn base_path(text: &str) -> Result<String, String> {
     let path = stoke_web::guard::prefix(text).ok_or("a path is /part/part of letters, digits and - _ . ~")?;
     Ok(path.to_owned())
 }
@@ -193,6 +194,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
         base_path: arguments.base_path,
         local: address.ip().is_loopback(),
         prices,
+        access: None,
     };
     match context.terminal.format() {
         Format::Text => context.terminal.out(format!(
@@ -211,10 +213,12 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     Ok(0)
 }
 
-/// The history of this machine's applications, served beside an embedded cluster.
+/// The console of an embedded cluster, with the history of this machine's applications.
 pub struct Beside {
     /// Where it is served.
     pub address: SocketAddr,
+    /// The address that lets the owner in.
+    pub link: String,
     serving: JoinHandle<()>,
 }
 
@@ -226,7 +230,7 @@ const OFTEN: Duration = Duration::from_secs(2);
 impl Beside {
     /// Serves the event logs of `directory` at this machine's own address, at [`PORT`] or, when something is there already,
     /// at any free one.
-    pub async fn start(home: &Home, directory: &Path) -> Outcome<Beside> {
+    pub async fn start(home: &Home, directory: &Path, client: kube::Client) -> Outcome<Beside> {
         let source = Source::directory(directory);
         let cache = Cache::open(cache_of(&home.root().join("history"), &source.place()))?;
         let index = Arc::new(Index::new(source, Settings::default(), Some(cache)));
@@ -236,6 +240,9 @@ impl Beside {
             Err(_) => TcpListener::bind(local(0)).await?,
         };
         let address = listener.local_addr()?;
+        // The status API answers everyone on this machine, as ever; pages are for who has the link.
+        let access = Access::by_link(client, Vec::new(), "stoke up", address.port()).with_open_api();
+        let link = format!("http://{address}{}", access.link().unwrap_or_default());
         let serving = tokio::spawn(async move {
             let first = index.clone();
             let scanned = blocking(move || first.scan().map(drop)).await;
@@ -244,13 +251,14 @@ impl Beside {
             }
             let settings = stoke_web::Settings {
                 local: true,
+                access: Some(Arc::new(access)),
                 ..stoke_web::Settings::default()
             };
             if let Err(error) = stoke_web::serve(index, settings, listener, OFTEN).await {
                 tracing::warn!(%error, "history is not served any more");
             }
         });
-        Ok(Beside { address, serving })
+        Ok(Beside { address, link, serving })
     }
 
     /// Ends it.

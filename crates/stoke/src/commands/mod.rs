@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod check;
 pub mod compare;
 pub mod connect;
+pub mod console;
 pub mod convert;
 pub mod cost;
 pub mod delete;

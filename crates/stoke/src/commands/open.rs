@@ -1,11 +1,11 @@
-//! `stoke open`: the pages of the embedded cluster's history.
+//! `stoke open`: the pages of the embedded cluster.
 
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use crate::cli::Context;
-use crate::commands::up::history_of;
+use crate::commands::up::link_of;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Format;
 
@@ -22,15 +22,14 @@ const OPENERS: [&str; 2] = ["xdg-open", "open"];
 
 /// Runs the command: prints the address, and opens it where there is a program and a screen for it.
 pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
-    let history = history_of(&context.home.default_cluster());
-    if history.is_empty() {
+    let address = link_of(&context.home.default_cluster());
+    if address.is_empty() {
         return Err(Failure::environment(
             "stoke::open::not-up",
-            "the embedded cluster is not up, and its history not served",
+            "the embedded cluster is not up, and its pages not served",
         )
         .fix("`stoke up --detach` starts it; `stoke history serve --dir PLACE` serves other logs"));
     }
-    let address = format!("{history}/");
     match context.terminal.format() {
         Format::Json => context.terminal.json(&json!({ "address": address })),
         Format::Text => context.terminal.out(&address),

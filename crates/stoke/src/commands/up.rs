@@ -92,7 +92,8 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
-    let history = Beside::start(&context.home, &event_logs::directory(&context.home)).await?;
+    let history = Beside::start(&context.home, &event_logs::directory(&context.home), embedded.client()).await?;
+    write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
     let addresses = Addresses {
         server: embedded.url(),
@@ -104,6 +105,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     context.terminal.note("ending the cluster and its pods");
     let _ = std::fs::remove_file(directory.join("kubeconfig"));
     let _ = std::fs::remove_file(directory.join(HISTORY_FILE));
+    let _ = std::fs::remove_file(directory.join(LINK_FILE));
     history.stop();
     embedded.stop(true).await;
     let _ = std::fs::remove_file(directory.join("pid"));
@@ -200,6 +202,14 @@ struct Addresses {
 /// File of a cluster's directory that says where its history is served; there while it is.
 const HISTORY_FILE: &str = "history";
 
+/// File of a cluster's directory with the link that opens its pages, for its owner's eyes only.
+const LINK_FILE: &str = "console-link";
+
+/// The link that opens the pages of the cluster with this directory; empty when they are not served.
+pub fn link_of(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join(LINK_FILE)).unwrap_or_default()
+}
+
 /// Where the history of the cluster with this directory is served; empty when it is not.
 pub fn history_of(directory: &Path) -> String {
     std::fs::read_to_string(directory.join(HISTORY_FILE)).unwrap_or_default()
@@ -224,7 +234,7 @@ fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mu
             ));
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
             terminal.out(format!("S3 object store {objects}  (s3a://{}; keys: stoke env)", object_store::BUCKET));
-            terminal.out(format!("history         {history}/  (stoke open; status API: /api/v1)"));
+            terminal.out(format!("console         {history}/  (stoke open; status API: /api/v1)"));
             terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
             terminal.out("end it          stoke down");
         }

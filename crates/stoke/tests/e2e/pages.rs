@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, eventually, expect_parts, program, repository, stoke, text};
+use crate::common::{Context, eventually, expect_code, expect_parts, program, repository, stoke, text};
 use crate::insight::get;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
@@ -15,8 +15,13 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     vec![
         context.trial(
             "pages: a browser shows them and complains of nothing",
-            &[browser],
+            std::slice::from_ref(&browser),
             browse,
+        ),
+        context.trial(
+            "pages: a browser shows those of a cluster, live, behind their link",
+            &[browser],
+            browse_cluster,
         ),
         context.trial("pages: they say what the commands say", &[], as_commands),
     ]
@@ -241,4 +246,58 @@ fn browse(context: &Context) -> Result<(), Failed> {
         .into()),
         _ => Ok(()),
     }
+}
+
+/// A cluster without an operator: its one application waits for one.
+fn browse_cluster(context: &Context) -> Result<(), Failed> {
+    let home = context.private_home();
+    let up = |arguments: &[&str]| -> Result<Value, Failed> {
+        let output = stoke(home.path(), arguments.iter().copied()).output()?;
+        expect_code(&output, 0)?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    up(&["up", "--detach", "--no-operator", "--keep-logs", "none", "-o", "json"])?;
+    let looked = look_at_cluster(home.path(), || {
+        let opened = up(&["open", "--print", "-o", "json"])?;
+        Ok(opened["address"].as_str().ok_or("no address")?.to_owned())
+    });
+    expect_code(&stoke(home.path(), ["down", "--wipe"]).output()?, 0)?;
+    looked
+}
+
+fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Result<(), Failed> {
+    let link = link()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = stoke_laptop::session::connect(&home.join("clusters/default")).await;
+        let api: kube::Api<stoke_model::crd::SparkApplication> =
+            kube::Api::namespaced(client.ok_or("no cluster")?, "default");
+        let application = serde_json::from_value(serde_json::json!({
+            "apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "waits"},
+            "spec": {"type": "Python", "image": "apache/spark:4.1.4", "sparkVersion": "4.1.4", "mainApplicationFile": "local:///pi.py",
+                "driver": {}, "executor": {}},
+        }))?;
+        api.create(&kube::api::PostParams::default(), &application).await?;
+        Ok::<(), Failed>(())
+    })?;
+    let host = link.split("/open").next().unwrap_or_default();
+    let refused = show(&format!("{host}/"), &["--lang=en-US"])?;
+    expect_parts(&refused, &["This page is opened by its link"])?;
+    for (page, part) in [
+        ("/", "href=\"/applications/default/waits/\""),
+        ("/applications/default/waits/", "Its life"),
+        ("/applications/default/waits/manifest/", "local:///pi.py"),
+        ("/applications/default/waits/log/", "There is no log"),
+        ("/cluster/", "Cores asked for"),
+        ("/connect/", "No Connect server is here"),
+        ("/check/", "<textarea"),
+    ] {
+        let answer = show(&format!("{link}&next={page}"), &["--lang=en-US"])?;
+        expect_parts(&answer, &["<main id=\"content\"", part, "</footer>"])?;
+        // The script has replaced what is on the page meanwhile, and times are still in the visitor's zone.
+        if answer.contains("<time ") {
+            expect_parts(&answer, &["UTC · "])?;
+        }
+    }
+    Ok(())
 }

@@ -108,7 +108,7 @@ pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
 }
 
 /// How long an attempt has run.
-fn lasted(attempt: &Attempt, now: i64) -> i64 {
+pub(super) fn lasted(attempt: &Attempt, now: i64) -> i64 {
     match attempt.completed {
         true => attempt.duration,
         false => now.saturating_sub(attempt.start).max(0),
@@ -116,7 +116,7 @@ fn lasted(attempt: &Attempt, now: i64) -> i64 {
 }
 
 /// The median duration of ended runs with the names that are shown, where there are enough of them.
-fn usual<'a>(shown: &[&(&'a Listed, &Attempt)], listed: &'a [Listed]) -> HashMap<&'a str, i64> {
+pub(super) fn usual<'a>(shown: &[&(&'a Listed, &Attempt)], listed: &'a [Listed]) -> HashMap<&'a str, i64> {
     let mut durations: HashMap<&str, Vec<i64>> = shown.iter().map(|(one, _)| (one.name.as_str(), Vec::new())).collect();
     for one in listed {
         if let Some(known) = durations.get_mut(one.name.as_str()) {

@@ -1,11 +1,15 @@
 //! Each page as a function of what is known to a [`Page`]: no sockets, no files, no clock.
 
+pub mod application;
+pub mod cluster;
 pub mod compare;
 pub mod cost;
+pub mod desk;
 pub mod environment;
 pub mod executors;
 pub mod home;
 pub mod jobs;
+pub mod now;
 pub mod overview;
 pub mod sql;
 pub mod stage;

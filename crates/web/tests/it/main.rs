@@ -1,6 +1,7 @@
 //! Pages over HTTP, on logs of real runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod console;
 mod crawl;
 mod guards;
 mod hostile;

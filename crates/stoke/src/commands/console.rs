@@ -1,0 +1,175 @@
+//! `stoke console`: pages of any cluster, on a laptop for whoever has the link, or in the cluster for whoever has a token.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Config;
+use kube::config::KubeConfigOptions;
+use serde_json::json;
+use stoke_eventlog::Source;
+use stoke_history::index::{Index, Settings};
+use stoke_laptop::event_logs;
+use stoke_laptop::session::{self, Place};
+use stoke_web::{Access, Terms};
+use tokio::net::TcpListener;
+
+use super::history::{base_path, span};
+use crate::cli::{Context, Target};
+use crate::failure::{Failure, Outcome};
+use crate::terminal::Format;
+
+/// Arguments of `stoke console`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Where the event logs of its applications are; `stoke up` has a place of its own [default: no history for another cluster]
+    #[arg(long, value_name = "PLACE")]
+    history: Option<String>,
+    /// Address to listen at
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:26081")]
+    listen: SocketAddr,
+    /// Name in an address besides this machine's, for example of an ingress; can be given again
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
+    /// What stands before every path behind a proxy, for example /spark
+    #[arg(long, value_name = "PATH", default_value = "", value_parser = base_path)]
+    base_path: String,
+    /// Let visitors sign in with tokens of their own instead of a secret link; every request then goes out with the visitor's token
+    #[arg(long)]
+    pub tokens: bool,
+    /// How long a session lasts without a request of its visitor; with --tokens
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = span, requires = "tokens")]
+    idle: Duration,
+    /// How long a session lasts in all; with --tokens
+    #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = span, requires = "tokens")]
+    session: Duration,
+}
+
+/// Memory that loaded applications may take, in bytes.
+const MEMORY: usize = 64 << 20;
+/// How often event logs are looked at.
+const OFTEN: Duration = Duration::from_secs(5);
+/// Where a pod finds the authority of its API server, also when it has no token.
+const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+
+/// Runs the command.
+pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+    if !arguments.tokens && !arguments.listen.ip().is_loopback() {
+        return Err(Failure::input(
+            "stoke::console::listen",
+            format!(
+                "{}: whoever reaches it and has the link would act as you",
+                arguments.listen
+            ),
+        )
+        .fix("listen at 127.0.0.1, or give --tokens, so that visitors sign in with tokens of their own"));
+    }
+    let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
+        Failure::environment("stoke::console::listen", format!("{}: {error}", arguments.listen))
+            .fix("name another address with --listen")
+    })?;
+    let address = listener.local_addr()?;
+    let (access, own) = match arguments.tokens {
+        true => (by_token(&arguments).await?, None),
+        false => {
+            let session = session::open(&context.home, &arguments.target.cluster()).await?;
+            let namespaces = arguments.target.namespace.iter().cloned().collect();
+            let (who, own) = match &session.place {
+                Place::Context(name) => (name.clone(), None),
+                Place::Up | Place::Private(_) => ("stoke up".to_owned(), Some(event_logs::directory(&context.home))),
+            };
+            let access = Access::by_link(session.client.clone(), namespaces, &who, address.port());
+            (access, own)
+        }
+    };
+    let index = Arc::new(index(&arguments, own, context).await?);
+    let link = access.link();
+    let settings = stoke_web::Settings {
+        hosts: arguments.hosts,
+        base_path: arguments.base_path.clone(),
+        local: address.ip().is_loopback(),
+        access: Some(Arc::new(access)),
+    };
+    let shown = format!(
+        "http://{address}{}{}",
+        arguments.base_path,
+        link.as_deref().unwrap_or("/")
+    );
+    match (context.terminal.format(), link) {
+        (Format::Json, _) => context.terminal.json(&json!({ "address": shown })),
+        (Format::Text, Some(_)) => {
+            context.terminal.out(&shown);
+            context
+                .terminal
+                .note("whoever has this link acts as you; it ends with this command");
+        }
+        (Format::Text, None) => context
+            .terminal
+            .out(format!("{shown} (visitors sign in with their tokens)")),
+    }
+    let first = index.clone();
+    let scanned = arguments.history.is_some() || context.home.root().exists();
+    if scanned {
+        let scan = tokio::task::spawn_blocking(move || first.scan()).await;
+        if let Ok(Err(error)) = scan {
+            context.terminal.note(format!("event logs: {error}"));
+        }
+    }
+    tokio::select! {
+        ended = stoke_web::serve(index, settings, listener, OFTEN) => ended?,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(0)
+}
+
+/// The event logs that are named, those of this machine, or none.
+async fn index(arguments: &Arguments, own: Option<PathBuf>, context: &Context) -> Outcome<Index> {
+    let source = match (&arguments.history, own) {
+        (Some(place), _) => event_logs::source(place, &context.home).await?,
+        (None, Some(own)) => Source::directory(own),
+        (None, None) => Source::directory(Path::new("/nonexistent")),
+    };
+    let settings = Settings {
+        memory: MEMORY,
+        ..Settings::default()
+    };
+    Ok(Index::new(source, settings, None))
+}
+
+/// The API server that visitors' tokens are of: the one of a context, or the one of the pod this runs in. Nothing of ours is needed but its address
+/// and its authority.
+async fn by_token(arguments: &Arguments) -> Outcome<Access> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::environment("stoke::console::cluster", format!("no cluster is known here: {error}"))
+            .fix("run it in a pod, or name a context of your kubeconfig with --context")
+    };
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let config = match (&arguments.target.context, variable("KUBERNETES_SERVICE_HOST")) {
+        (None, Some(host)) => {
+            let port = variable("KUBERNETES_SERVICE_PORT").unwrap_or_else(|| "443".to_owned());
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            let url = format!("https://{host}:{port}")
+                .parse()
+                .map_err(|error| wrong(&error))?;
+            let mut config = Config::new(url);
+            config.root_cert_file = Some(AUTHORITY.into());
+            config
+        }
+        (context, _) => {
+            let options = KubeConfigOptions {
+                context: context.clone(),
+                ..KubeConfigOptions::default()
+            };
+            Config::from_kubeconfig(&options).await.map_err(|error| wrong(&error))?
+        }
+    };
+    let terms = Terms {
+        idle: arguments.idle,
+        whole: arguments.session,
+        ..Terms::CLUSTER
+    };
+    Ok(Access::by_token(&config, terms))
+}

@@ -1,0 +1,245 @@
+//! Who may see a cluster's pages. On a laptop: who has the secret link; requests go out as the kubeconfig says. On a cluster: who has a token that
+//! the API server takes; requests go out with that token and with nothing else. Both get a session: a random cookie that ends.
+
+pub mod origin;
+pub mod session;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use http::header;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{Api, PostParams};
+use kube::{Client, Config};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::live::{Live, Refusal};
+use origin::cookie;
+use session::{Sessions, Terms, Visitor, digest, secret};
+
+/// Tokens that are looked at, at a time: each is a question to the API server.
+const SIGN_INS: usize = 4;
+/// Bytes of a token; those of identity providers stay below.
+const LONGEST: usize = 16 << 10;
+/// Requests to the API server at a time, of all visitors together.
+const AT_ONCE: usize = 32;
+
+/// How visitors are let in.
+enum Way {
+    /// By a secret in the link, as the owner of a client.
+    Link {
+        secret: String,
+        owner: Arc<Live>,
+        who: String,
+    },
+    /// By a token of the API server at this address, with this authority and without credentials.
+    Token(Box<Config>),
+}
+
+/// Who may see pages of a cluster, and the sessions of those who do.
+pub struct Access {
+    way: Way,
+    sessions: Sessions,
+    /// Name of the cookie: two servers of one machine share its cookies, whatever their ports.
+    cookie: String,
+    /// Whether the status API answers without a session, as it does without pages of a cluster.
+    open_api: bool,
+    asked: Arc<Semaphore>,
+    sign_ins: Semaphore,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Access")
+            .field("cookie", &self.cookie)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why someone is not let in.
+#[derive(Debug)]
+pub enum Denied {
+    /// What was shown is not, or no longer, valid.
+    Wrong,
+    /// The API server did not answer the question.
+    Unanswered(Refusal),
+}
+
+impl Access {
+    /// For a laptop: whoever has the link sees what `client` sees, in these namespaces (none: all), which are watched.
+    #[must_use]
+    pub fn by_link(client: Client, namespaces: Vec<String>, who: &str, port: u16) -> Access {
+        let asked = Arc::new(Semaphore::new(AT_ONCE));
+        Access {
+            way: Way::Link {
+                secret: secret(),
+                owner: Arc::new(Live::watching(client, namespaces, asked.clone())),
+                who: who.to_owned(),
+            },
+            sessions: Sessions::new(Terms::LAPTOP),
+            cookie: format!("stoke-{port}"),
+            open_api: false,
+            asked,
+            sign_ins: Semaphore::new(SIGN_INS),
+        }
+    }
+
+    /// For a cluster: whoever has a token sees what that token may see. Credentials of `config` are not used.
+    #[must_use]
+    pub fn by_token(config: &Config, terms: Terms) -> Access {
+        let mut bare = Config::new(config.cluster_url.clone());
+        bare.root_cert.clone_from(&config.root_cert);
+        bare.root_cert_file.clone_from(&config.root_cert_file);
+        bare.accept_invalid_certs = config.accept_invalid_certs;
+        bare.tls_server_name.clone_from(&config.tls_server_name);
+        bare.proxy_url.clone_from(&config.proxy_url);
+        Access {
+            way: Way::Token(Box::new(bare)),
+            sessions: Sessions::new(terms),
+            cookie: "stoke-session".to_owned(),
+            open_api: false,
+            asked: Arc::new(Semaphore::new(AT_ONCE)),
+            sign_ins: Semaphore::new(SIGN_INS),
+        }
+    }
+
+    /// Lets the status API answer without a session.
+    #[must_use]
+    pub fn with_open_api(mut self) -> Access {
+        self.open_api = true;
+        self
+    }
+
+    /// Whether the status API answers without a session.
+    pub fn api_is_open(&self) -> bool {
+        self.open_api
+    }
+
+    /// Whether visitors sign in with a token.
+    pub fn wants_token(&self) -> bool {
+        matches!(self.way, Way::Token(_))
+    }
+
+    /// The path that lets its owner in; none where visitors have tokens of their own.
+    pub fn link(&self) -> Option<String> {
+        match &self.way {
+            Way::Link { secret, .. } => Some(format!("/open?token={secret}")),
+            Way::Token(_) => None,
+        }
+    }
+
+    /// The visitor of a request: by its session, or by a bearer token of its own.
+    ///
+    /// `counts` says whether the request shows that someone is there: what a page asks by itself does not.
+    ///
+    /// # Errors
+    /// When there is no session, or it has ended, or the token is not taken.
+    pub async fn visitor(&self, headers: &HeaderMap, counts: bool) -> Result<Visitor, Denied> {
+        let bearer = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.strip_prefix("Bearer "));
+        if let Some(token) = bearer {
+            return self.bearer(token.trim()).await;
+        }
+        let now = Instant::now();
+        cookie(headers, &self.cookie)
+            .and_then(|value| self.sessions.find(&digest(value), now, counts))
+            .ok_or(Denied::Wrong)
+    }
+
+    async fn bearer(&self, token: &str) -> Result<Visitor, Denied> {
+        match &self.way {
+            Way::Link { secret, owner, who } => match digest(secret) == digest(token) {
+                true => Ok(Visitor::without_session(owner.clone(), who)),
+                false => Err(Denied::Wrong),
+            },
+            Way::Token(config) => {
+                let key = digest(&format!("bearer {token}"));
+                let now = Instant::now();
+                if let Some(known) = self.sessions.find(&key, now, true) {
+                    return Ok(Visitor { cookie: None, ..known });
+                }
+                let (live, who) = self.checked(config, token, Vec::new()).await?;
+                self.sessions.keep(key, &who, live.clone(), now);
+                Ok(Visitor::without_session(live, &who))
+            }
+        }
+    }
+
+    /// Lets the owner of the link in; gives the cookie.
+    pub fn by_secret(&self, shown: &str) -> Option<String> {
+        match &self.way {
+            Way::Link { secret, owner, who } if digest(secret) == digest(shown) => {
+                Some(self.sessions.open(who, owner.clone(), Instant::now()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets the owner of a token in, for these namespaces (none: all); gives the cookie.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn sign_in(&self, token: &str, namespaces: Vec<String>) -> Result<String, Denied> {
+        let Way::Token(config) = &self.way else {
+            return Err(Denied::Wrong);
+        };
+        let (live, who) = self.checked(config, token, namespaces).await?;
+        Ok(self.sessions.open(&who, live, Instant::now()))
+    }
+
+    /// Ends the session of a visitor.
+    pub fn sign_out(&self, visitor: &Visitor) {
+        if let Some(key) = &visitor.cookie {
+            self.sessions.close(key);
+        }
+    }
+
+    /// The header that gives a browser its session; with an empty value, that takes it back.
+    pub fn set_cookie(&self, value: &str, base: &str, secure: bool) -> String {
+        let path = if base.is_empty() { "/" } else { base };
+        let age = if value.is_empty() { "; Max-Age=0" } else { "" };
+        let secure = if secure { "; Secure" } else { "" };
+        format!(
+            "{}={value}; Path={path}; HttpOnly; SameSite=Lax{secure}{age}",
+            self.cookie
+        )
+    }
+
+    /// Asks the API server, with the token itself, whose it is.
+    async fn checked(
+        &self,
+        config: &Config,
+        token: &str,
+        namespaces: Vec<String>,
+    ) -> Result<(Arc<Live>, String), Denied> {
+        let plain = token.len() <= LONGEST && token.bytes().all(|byte| byte.is_ascii_graphic());
+        if token.is_empty() || !plain {
+            return Err(Denied::Wrong);
+        }
+        let _turn = self.sign_ins.acquire().await.map_err(|_| Denied::Wrong)?;
+        let mut config = config.clone();
+        config.auth_info = serde_json::from_value(json!({ "token": token })).map_err(|_| Denied::Wrong)?;
+        let client = Client::try_from(config).map_err(|error| Denied::Unanswered(Refusal::of(&error)))?;
+        let live = Live::new(client, namespaces, self.asked.clone());
+        let api: Api<SelfSubjectReview> = Api::all(live.client());
+        let (terms, question) = (PostParams::default(), SelfSubjectReview::default());
+        let review = live.asked(api.create(&terms, &question)).await;
+        let review = review.map_err(|refusal| match refusal.status {
+            401 => Denied::Wrong,
+            _ => Denied::Unanswered(refusal),
+        })?;
+        let user = review
+            .status
+            .and_then(|status| status.user_info)
+            .and_then(|user| user.username);
+        match user {
+            Some(name) if !name.is_empty() && name != "system:anonymous" => Ok((Arc::new(live), name)),
+            _ => Err(Denied::Wrong),
+        }
+    }
+}

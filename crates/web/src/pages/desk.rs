@@ -1,0 +1,149 @@
+//! Pages that ask for something: a manifest to check, a way in; and the list of Connect servers.
+
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use stoke_model::crd::{ConnectState, SparkConnectStatus};
+
+use super::application::Seen;
+use super::{Visit, note, plain};
+use crate::judge;
+use crate::live::row::millis;
+use crate::page::{Cell, Entry, Listing, Note, Page, Row, Section, Sheet, State, Table};
+
+/// The page that checks a manifest; `text` is what was sent.
+pub fn check(visit: &Visit, csrf: &str, text: Option<&str>) -> Page {
+    let p = visit.w.platform();
+    let mut sections = Vec::new();
+    if let Some(text) = text {
+        sections.push(Section::Source(Listing {
+            title: p.manifest_checked,
+            findings: judge::findings(text, "default"),
+            lines: text.lines().map(str::to_owned).collect(),
+        }));
+    }
+    sections.push(Section::Sheet(Sheet {
+        action: format!("{}/check/", visit.base),
+        about: p.check_about,
+        hidden: vec![("csrf", csrf.to_owned())],
+        fields: vec![Entry {
+            name: "manifest",
+            label: p.manifest,
+            kind: "area",
+            value: text.unwrap_or_default().to_owned(),
+        }],
+        button: p.check_button,
+    }));
+    Page {
+        kind: "check",
+        title: p.check.to_owned(),
+        sections,
+        ..Page::default()
+    }
+}
+
+/// The page that lets visitors in; `next` is where they were going, `why` what went wrong.
+pub fn sign_in(visit: &Visit, wants_token: bool, next: &str, why: Option<String>) -> Page {
+    let p = visit.w.platform();
+    let mut sections = Vec::new();
+    sections.extend(why.map(|text| {
+        Section::Note(Note {
+            id: "why",
+            text,
+            bad: true,
+        })
+    }));
+    sections.push(match wants_token {
+        false => note("about", p.link_about),
+        true => Section::Sheet(Sheet {
+            action: format!("{}/sign-in", visit.base),
+            about: p.sign_in_about,
+            hidden: vec![("next", next.to_owned())],
+            fields: vec![
+                Entry {
+                    name: "token",
+                    label: p.token,
+                    kind: "password",
+                    value: String::new(),
+                },
+                Entry {
+                    name: "namespaces",
+                    label: p.namespaces,
+                    kind: "text",
+                    value: String::new(),
+                },
+            ],
+            button: p.sign_in,
+        }),
+    });
+    Page {
+        kind: "sign-in",
+        title: p.sign_in.to_owned(),
+        sections,
+        ..Page::default()
+    }
+}
+
+/// The Connect servers.
+pub fn connect(visit: &Visit, servers: &Seen<DynamicObject>) -> Page {
+    let (w, p) = (visit.w, visit.w.platform());
+    let mut sections = vec![note("about", p.servers_about)];
+    let all = match servers {
+        Ok(all) => all.as_slice(),
+        Err(refusal) => {
+            let text = format!("{} {refusal}", p.may_not);
+            sections.push(Section::Note(Note {
+                id: "refused",
+                text,
+                bad: true,
+            }));
+            &[]
+        }
+    };
+    let row = |server: &DynamicObject| -> Row {
+        let status: SparkConnectStatus = serde_json::from_value(server.data["status"].clone()).unwrap_or_default();
+        let state = match status.state {
+            ConnectState::Ready => State::Running,
+            ConnectState::New | ConnectState::Provisioning => State::Pending,
+            ConnectState::NotReady => State::Gone,
+            ConnectState::Failed => State::Failed,
+        };
+        let why = status.conditions.iter().find(|one| one.status != "True");
+        let why = why
+            .map(|one| format!("{} {}", one.reason, one.message))
+            .unwrap_or_default();
+        vec![
+            Cell::Text(server.name_any()),
+            Cell::Text(server.namespace().unwrap_or_default()),
+            Cell::State(state),
+            status.server.url.map_or(Cell::Nothing, Cell::Code),
+            Cell::text(server.data["spec"]["sparkVersion"].as_str().unwrap_or_default()),
+            Cell::Count(status.executors.get("running").copied().unwrap_or_default().into()),
+            Cell::moment(status.start_time.as_ref().map(millis)),
+            Cell::text(why.trim()),
+        ]
+        .into()
+    };
+    sections.push(Section::Table(Table {
+        id: "servers",
+        title: p.connect_servers,
+        empty: p.no_servers,
+        columns: plain(&[
+            ("name", w.name, false),
+            ("namespace", p.namespace, false),
+            ("state", w.state, false),
+            ("url", p.address, false),
+            ("version", w.version, false),
+            ("executors", p.executors_now, true),
+            ("started", w.started, true),
+            ("why", p.why, false),
+        ]),
+        rows: all.iter().map(row).collect(),
+        paging: None,
+    }));
+    Page {
+        kind: "connect",
+        title: p.connect.to_owned(),
+        sections,
+        ..Page::default()
+    }
+}

@@ -1,0 +1,542 @@
+//! Pages of a cluster: who asks, what for, with which facts.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::ResourceExt;
+use stoke_history::listing::Listed;
+use stoke_history::rest::{Library, Query, decode_path};
+use tower::ServiceExt;
+
+use super::{Site, Wish, path_again, plain, rendered, text_of};
+use crate::access::origin::{is_own, next};
+use crate::access::session::Visitor;
+use crate::access::{Access, Denied};
+use crate::address::Here;
+use crate::guard;
+use crate::live::{Live, Refusal, logs, pods};
+use crate::page::{Frame, Note, Page, Section, Tab};
+use crate::pages::application::{self, Application, LINES, MOST_LINES, Seen};
+use crate::pages::{Missing, Visit, cluster, desk, now};
+
+/// Bytes of a form.
+const FORM: usize = 256 << 10;
+/// How long a form may take to be sent.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Pods of an application whose events are asked for, beside its own.
+const EVENTS_OF: usize = 6;
+
+const LIVE: HeaderName = HeaderName::from_static("x-stoke-live");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// A request, without its body.
+struct Call {
+    path: String,
+    raw_query: String,
+    query: Query,
+    headers: HeaderMap,
+    post: bool,
+    host: String,
+    wish: Wish,
+}
+
+impl Call {
+    fn visit(&self) -> Visit {
+        Visit {
+            w: self.wish.language.words(),
+            here: Here::new(format!("{}{}", self.wish.base, path_again(&self.path)), &self.query),
+            query: self.query.clone(),
+            base: self.wish.base.clone(),
+        }
+    }
+
+    /// The way back here after signing in.
+    fn here(&self) -> String {
+        match self.raw_query.as_str() {
+            "" => self.path.clone(),
+            query => format!("{}?{query}", self.path),
+        }
+    }
+}
+
+/// Answers a request to a server with pages of a cluster.
+pub(super) async fn answer(
+    site: Arc<Site>,
+    access: Arc<Access>,
+    request: Request,
+    wish: Wish,
+    host: String,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let raw_query = parts.uri.query().unwrap_or_default().to_owned();
+    let asked = Call {
+        path: parts.uri.path().to_owned(),
+        query: Query::parse(&raw_query),
+        raw_query,
+        headers: parts.headers.clone(),
+        post: parts.method == Method::POST,
+        host,
+        wish,
+    };
+    let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+    if asked.path == "/open" && reads {
+        return opened(&access, &asked);
+    }
+    if asked.path == "/sign-in" {
+        return match asked.post {
+            true => sign_in(&site, &access, &asked, body).await,
+            false => signing(
+                &access,
+                &asked,
+                StatusCode::OK,
+                next(asked.query.first("next").unwrap_or_default()),
+                None,
+            ),
+        };
+    }
+    let is_api = asked.path == "/api" || asked.path.starts_with("/api/");
+    if is_api && access.api_is_open() {
+        return site.of_api(Request::from_parts(parts, body)).await;
+    }
+    let counts = !asked.headers.contains_key(&LIVE);
+    let visitor = match access.visitor(&asked.headers, counts).await {
+        Ok(visitor) => visitor,
+        Err(denied) if reads || asked.post => {
+            let why = match denied {
+                Denied::Wrong => None,
+                Denied::Unanswered(refusal) => Some(format!(
+                    "{} {refusal}",
+                    asked.wish.language.words().platform().no_answer
+                )),
+            };
+            return signing(&access, &asked, StatusCode::UNAUTHORIZED, next(&asked.here()), why);
+        }
+        Err(_) => return plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
+    };
+    if is_api {
+        return match may_see_run(&access, &visitor, api_id(&asked.path).as_deref()).await {
+            Ok(true) => site.of_api(Request::from_parts(parts, body)).await,
+            Ok(false) => plain(StatusCode::FORBIDDEN, "Forbidden\n".to_owned()),
+            Err(refusal) => refused(&access, &asked, &visitor, &refusal),
+        };
+    }
+    match (reads, asked.post) {
+        (true, _) => read(site, &access, asked, visitor).await,
+        (_, true) => posted(&access, asked, visitor, body, &site).await,
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
+    }
+}
+
+/// A redirection, with a cookie where there is one.
+fn sent_to(asked: &Call, to: &str, cookie: Option<String>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    guard::protect(headers);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(to) = HeaderValue::from_str(&format!("{}{to}", asked.wish.base)) {
+        headers.insert(header::LOCATION, to);
+    }
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+        headers.insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn is_secure(headers: &HeaderMap) -> bool {
+    text_of(headers, &FORWARDED_PROTO).eq_ignore_ascii_case("https")
+}
+
+/// The secret link: its secret becomes a cookie, and is in no address from then on; `next` is a page to go to.
+fn opened(access: &Access, asked: &Call) -> Response {
+    match access.by_secret(asked.query.first("token").unwrap_or_default()) {
+        Some(cookie) => {
+            let cookie = access.set_cookie(&cookie, &asked.wish.base, is_secure(&asked.headers));
+            sent_to(asked, next(asked.query.first("next").unwrap_or_default()), Some(cookie))
+        }
+        None => signing(access, asked, StatusCode::UNAUTHORIZED, "/", None),
+    }
+}
+
+/// The page that lets visitors in.
+fn signing(access: &Access, asked: &Call, status: StatusCode, next: &str, why: Option<String>) -> Response {
+    let mut visit = asked.visit();
+    visit.here = Here::new(format!("{}/sign-in", asked.wish.base), &Query::default());
+    let next = if next.starts_with("/sign-in") { "/" } else { next };
+    let page = desk::sign_in(&visit, access.wants_token(), next, why);
+    rendered(status, &page, &visit, &asked.wish)
+}
+
+async fn form(body: Body) -> Result<Query, StatusCode> {
+    let bytes = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, FORM)).await;
+    let bytes = bytes.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
+    let bytes = bytes.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    Ok(Query::parse(&String::from_utf8_lossy(&bytes)))
+}
+
+fn unread(asked: &Call, status: StatusCode) -> Response {
+    let p = asked.wish.language.words().platform();
+    plain(status, format!("{}\n", p.too_large))
+}
+
+async fn sign_in(site: &Site, access: &Access, asked: &Call, body: Body) -> Response {
+    let p = asked.wish.language.words().platform();
+    if !is_own(&asked.headers, &asked.host, &site.settings.hosts) {
+        return plain(StatusCode::FORBIDDEN, format!("{}\n", p.wrong_form));
+    }
+    let form = match form(body).await {
+        Ok(form) => form,
+        Err(status) => return unread(asked, status),
+    };
+    let names = form.first("namespaces").unwrap_or_default();
+    let names = names.split([',', ' ']).filter(|name| !name.is_empty()).take(100);
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    let next = next(form.first("next").unwrap_or_default());
+    let token = form.first("token").unwrap_or_default().trim();
+    match access.sign_in(token, names).await {
+        Ok(cookie) => {
+            let cookie = access.set_cookie(&cookie, &asked.wish.base, is_secure(&asked.headers));
+            sent_to(asked, next, Some(cookie))
+        }
+        Err(Denied::Wrong) => signing(
+            access,
+            asked,
+            StatusCode::UNAUTHORIZED,
+            next,
+            Some(p.wrong_token.to_owned()),
+        ),
+        Err(Denied::Unanswered(refusal)) => {
+            let why = format!("{} {refusal}", p.no_answer);
+            signing(access, asked, StatusCode::BAD_GATEWAY, next, Some(why))
+        }
+    }
+}
+
+/// Forms of those who are signed in.
+async fn posted(access: &Access, asked: Call, visitor: Visitor, body: Body, site: &Site) -> Response {
+    let p = asked.wish.language.words().platform();
+    let form = match form(body).await {
+        Ok(form) => form,
+        Err(status) => return unread(&asked, status),
+    };
+    // Who shows a token with each request cannot be made to by another page.
+    let is_meant = visitor.cookie.is_none()
+        || (is_own(&asked.headers, &asked.host, &site.settings.hosts)
+            && crate::access::session::digest(form.first("csrf").unwrap_or_default())
+                == crate::access::session::digest(&visitor.csrf));
+    if !is_meant {
+        return plain(StatusCode::FORBIDDEN, format!("{}\n", p.wrong_form));
+    }
+    match asked.path.as_str() {
+        "/sign-out" => {
+            access.sign_out(&visitor);
+            sent_to(
+                &asked,
+                "/",
+                Some(access.set_cookie("", &asked.wish.base, is_secure(&asked.headers))),
+            )
+        }
+        "/check" | "/check/" => {
+            let text = form.first("manifest").unwrap_or_default().to_owned();
+            let (visit, csrf) = (asked.visit(), visitor.csrf.clone());
+            let Ok(_turn) = site.turns.acquire().await else {
+                return plain(StatusCode::SERVICE_UNAVAILABLE, "the server ends\n".to_owned());
+            };
+            let made = tokio::task::spawn_blocking(move || (desk::check(&visit, &csrf, Some(&text)), visit)).await;
+            match made {
+                Ok((mut page, visit)) => {
+                    page.frame = Some(frame(&asked, &visitor));
+                    rendered(StatusCode::OK, &page, &visit, &asked.wish)
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a manifest could not be checked");
+                    plain(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "the page could not be made\n".to_owned(),
+                    )
+                }
+            }
+        }
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
+    }
+}
+
+fn frame(asked: &Call, visitor: &Visitor) -> Frame {
+    let p = asked.wish.language.words().platform();
+    let places = [
+        (p.now, "/"),
+        (p.cluster, "/cluster/"),
+        (p.connect, "/connect/"),
+        (p.check, "/check/"),
+    ];
+    let is_here = |to: &str| match to {
+        "/" => asked.path == "/" || asked.path.starts_with("/applications/"),
+        to => asked.path.starts_with(to.trim_end_matches('/')),
+    };
+    Frame {
+        places: places
+            .into_iter()
+            .map(|(label, to)| Tab {
+                label,
+                to: format!("{}{to}", asked.wish.base),
+                current: is_here(to),
+            })
+            .collect(),
+        who: visitor.who.clone(),
+        csrf: visitor.csrf.clone(),
+    }
+}
+
+/// A page about what the API server says instead of an answer.
+fn refused(access: &Access, asked: &Call, visitor: &Visitor, refusal: &Refusal) -> Response {
+    let w = asked.wish.language.words();
+    let p = w.platform();
+    let (status, title, text) = match refusal.status {
+        // The token has expired, or was taken back: so has the session.
+        401 => {
+            access.sign_out(visitor);
+            let why = Some(p.wrong_token.to_owned());
+            return signing(access, asked, StatusCode::UNAUTHORIZED, next(&asked.here()), why);
+        }
+        403 if asked.path == "/" && visitor.live.namespaces().is_empty() => (
+            StatusCode::FORBIDDEN,
+            p.refused,
+            format!("{} {refusal}", p.choose_namespaces),
+        ),
+        403 => (StatusCode::FORBIDDEN, p.refused, refusal.to_string()),
+        404 if asked.path == "/" => (StatusCode::BAD_GATEWAY, w.broken, p.no_definitions.to_owned()),
+        404 => (StatusCode::NOT_FOUND, w.not_found, refusal.to_string()),
+        _ => (StatusCode::BAD_GATEWAY, w.broken, format!("{} {refusal}", p.no_answer)),
+    };
+    let page = Page {
+        kind: "error",
+        title: title.to_owned(),
+        sections: vec![Section::Note(Note {
+            id: "why",
+            text,
+            bad: true,
+        })],
+        frame: Some(frame(asked, visitor)),
+        ..Page::default()
+    };
+    rendered(status, &page, &asked.visit(), &asked.wish)
+}
+
+/// The application a path of the status API is about.
+fn api_id(path: &str) -> Option<String> {
+    let rest = path.strip_prefix("/api/v1/applications/")?;
+    rest.split('/').next().filter(|id| !id.is_empty()).map(decode_path)
+}
+
+/// Which runs a visitor may see; none: all. Who has a token sees the runs of applications that it may list, and all when it may list all of them.
+async fn seen_runs(access: &Access, visitor: &Visitor) -> Result<Option<HashSet<String>>, Refusal> {
+    if !access.wants_token() {
+        return Ok(None);
+    }
+    match visitor.live.applications().await {
+        Ok(_) if visitor.live.namespaces().is_empty() => Ok(None),
+        Ok(rows) => Ok(Some(rows.iter().filter_map(|row| row.spark.clone()).collect())),
+        Err(refusal) if refusal.status == 403 => Ok(Some(HashSet::new())),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn may_see_run(access: &Access, visitor: &Visitor, id: Option<&str>) -> Result<bool, Refusal> {
+    let seen = seen_runs(access, visitor).await?;
+    Ok(seen.is_none_or(|seen| id.is_some_and(|id| seen.contains(id))))
+}
+
+async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -> Response {
+    let parts: Vec<String> = asked
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(decode_path)
+        .collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let visit = asked.visit();
+    let made = match parts[..] {
+        ["history", id, ..] => {
+            return match may_see_run(access, &visitor, Some(id)).await {
+                Ok(true) => {
+                    let frame = frame(&asked, &visitor);
+                    site.page(asked.path, asked.query, asked.wish, Some(frame)).await
+                }
+                Ok(false) => {
+                    let refusal = Refusal {
+                        status: 403,
+                        message: asked.wish.language.words().platform().refused.to_owned(),
+                    };
+                    refused(access, &asked, &visitor, &refusal)
+                }
+                Err(refusal) => refused(access, &asked, &visitor, &refusal),
+            };
+        }
+        _ => made(&site, access, &visitor, &visit, &parts).await,
+    };
+    match made {
+        Ok(Ok(mut page)) => {
+            page.frame = Some(frame(&asked, &visitor));
+            rendered(StatusCode::OK, &page, &visit, &asked.wish)
+        }
+        Ok(Err(missing)) => {
+            let frame = frame(&asked, &visitor);
+            super::written(Err(missing), &visit, &asked.wish, Some(frame))
+        }
+        Err(refusal) => refused(access, &asked, &visitor, &refusal),
+    }
+}
+
+type Made = Result<Result<Page, Missing>, Refusal>;
+
+async fn made(site: &Site, access: &Access, visitor: &Visitor, visit: &Visit, parts: &[&str]) -> Made {
+    let (live, at) = (&visitor.live, site.index.now());
+    match *parts {
+        [] | ["history"] => {
+            let rows = live.applications().await?;
+            let listed = listed(site, access, visitor, None).await?;
+            Ok(Ok(now::page(visit, &rows, &listed, at)))
+        }
+        ["applications", namespace, name, ref rest @ ..] => {
+            let app = Application::new(live.application(namespace, name).await?, at);
+            of_application(site, access, visitor, visit, &app, rest).await
+        }
+        ["cluster"] => Ok(Ok(cluster::page(visit, &facts(live, at).await))),
+        ["cluster", "node"] => Ok(cluster::node(visit, &facts(live, at).await)),
+        ["connect"] => Ok(Ok(desk::connect(visit, &live.connect_servers().await))),
+        ["check"] => Ok(Ok(desk::check(visit, &visitor.csrf, None))),
+        _ => Ok(Err(Missing::NotFound)),
+    }
+}
+
+/// The runs of the history that the visitor may see, with that of an application it was shown.
+async fn listed(
+    site: &Site,
+    access: &Access,
+    visitor: &Visitor,
+    own: Option<&str>,
+) -> Result<Arc<Vec<Listed>>, Refusal> {
+    let all = site.index.listed();
+    Ok(match seen_runs(access, visitor).await? {
+        None => all,
+        Some(seen) => {
+            let is_seen = |one: &&Listed| seen.contains(&one.id) || own == Some(one.id.as_str());
+            Arc::new(all.iter().filter(is_seen).cloned().collect())
+        }
+    })
+}
+
+async fn of_application(
+    site: &Site,
+    access: &Access,
+    visitor: &Visitor,
+    visit: &Visit,
+    app: &Application,
+    rest: &[&str],
+) -> Made {
+    let (live, row) = (&visitor.live, &app.row);
+    let pods = || live.pods_of(&row.namespace, &row.name);
+    Ok(match *rest {
+        [] => {
+            let pods = pods().await;
+            let events = events(live, app, &pods).await;
+            let listed = listed(site, access, visitor, row.spark.as_deref()).await?;
+            Ok(application::overview(app, visit, &pods, &events, &listed))
+        }
+        ["pods"] => Ok(application::pods_page(app, visit, &pods().await)),
+        ["events"] => {
+            let events = events(live, app, &pods().await).await;
+            Ok(application::events_page(app, visit, &events))
+        }
+        ["manifest"] => Ok(application::manifest(app, visit)),
+        ["log"] => return log(live, app, visit, pods().await).await,
+        _ => Err(Missing::NotFound),
+    })
+}
+
+/// Events about an application, its driver and some of the pods that do not run.
+async fn events(live: &Live, app: &Application, pods: &Seen<Pod>) -> Seen<Event> {
+    let row = &app.row;
+    let mut about = vec![("SparkApplication", row.name.clone())];
+    let known = pods.as_deref().unwrap_or_default();
+    let mut wanted: Vec<&Pod> = known
+        .iter()
+        .filter(|pod| pods::is_driver(pod) || pods::phase(pod) != "Running")
+        .collect();
+    wanted.sort_by_key(|pod| !pods::is_driver(pod));
+    about.extend(wanted.iter().take(EVENTS_OF).map(|pod| ("Pod", pod.name_any())));
+    let asked = about
+        .iter()
+        .map(|(kind, name)| live.events_of(&row.namespace, kind, name));
+    let mut all = Vec::new();
+    for found in futures::future::join_all(asked).await {
+        all.extend(found?);
+    }
+    Ok(all)
+}
+
+async fn log(live: &Live, app: &Application, visit: &Visit, pods: Seen<Pod>) -> Made {
+    let pods = match pods {
+        Ok(pods) => pods,
+        Err(refusal) => return Ok(Ok(application::log(app, visit, "", &Err(refusal)))),
+    };
+    let wanted = visit.query.first("pod").filter(|name| !name.is_empty());
+    // Only pods of this application: an address must not lead to another's.
+    let pod = match wanted {
+        Some(name) => pods.iter().find(|pod| pod.name_any() == name),
+        None => {
+            let current = app.status.driver_info.pod_name.as_deref();
+            let named = pods
+                .iter()
+                .find(|pod| current.is_some() && pod.metadata.name.as_deref() == current);
+            named.or_else(|| pods.iter().find(|pod| pods::is_driver(pod)))
+        }
+    };
+    let Some(pod) = pod else {
+        return Ok(match wanted {
+            Some(_) => Err(Missing::NotFound),
+            None => Ok(application::log(app, visit, "", &Ok(logs::Read::default()))),
+        });
+    };
+    let (name, container) = (pod.name_any(), pods::main_container(pod));
+    let lines = visit.number("lines").unwrap_or(LINES).clamp(1, MOST_LINES);
+    let read = logs::read(live, &app.row.namespace, &name, &container, lines).await;
+    Ok(Ok(application::log(app, visit, &name, &read)))
+}
+
+async fn facts(live: &Live, now: i64) -> cluster::Cluster {
+    let (nodes, pods, quotas) = futures::join!(live.nodes(), live.pods(), live.quotas());
+    let mut events = Vec::new();
+    let known = pods.as_deref().unwrap_or_default();
+    let asked = cluster::to_ask(known).into_iter().map(async |pod| {
+        live.events_of(&pod.namespace().unwrap_or_default(), "Pod", &pod.name_any())
+            .await
+    });
+    for found in futures::future::join_all(asked).await {
+        events.extend(found.unwrap_or_default());
+    }
+    cluster::Cluster {
+        nodes,
+        pods,
+        quotas,
+        events,
+        now,
+    }
+}
+
+impl Site {
+    /// Hands a request to the status API.
+    async fn of_api(&self, request: Request) -> Response {
+        match self.api.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
