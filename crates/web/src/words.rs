@@ -462,10 +462,21 @@ mod tests {
     #[test]
     fn the_catalogue_is_whole() {
         // The same in both languages by their nature.
-        let same = ["sql", "version", "java", "scala", "quarter", "three_quarters", "times"];
+        let same = [
+            "sql",
+            "version",
+            "java",
+            "scala",
+            "quarter",
+            "three_quarters",
+            "times",
+            "connect",
+            "spark_ui",
+            "spark_ui_command",
+        ];
         let is_cyrillic =
             |letter: char| ('а'..='я').contains(&letter.to_lowercase().next().unwrap_or(letter)) || letter == 'ё';
-        for (name, english, russian) in ALL {
+        for (name, english, russian) in ALL.iter().chain(super::platform::ALL) {
             assert!(!english.trim().is_empty() && !russian.trim().is_empty(), "{name}");
             assert!(!english.chars().any(is_cyrillic), "{name}: {english}");
             assert!(
