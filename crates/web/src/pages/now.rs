@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use stoke_history::listing::{Attempt, Listed};
 
 use super::home::{lasted, usual};
-use super::{Visit, choices, is_chosen, sort_by, state_of};
+use super::{Visit, is_chosen, sort_by, state_of};
 use crate::address::{self, Place};
 use crate::live::row::{Need, Row as Live, in_need};
-use crate::page::{Cell, Filter, Page, Row, Section, State, Table};
+use crate::page::{Cell, Page, Row, Section, State, Table};
 use crate::words::platform::Phrases;
 
 /// What can be sorted by.
@@ -238,25 +238,19 @@ pub fn page(visit: &Visit, rows: &[Live], listed: &[Listed], now: i64) -> Page {
         rows: shown.iter().map(row).collect(),
         paging: Some(paging),
     };
-    let filter = Filter {
-        action: visit.here.path().to_owned(),
-        text: visit.query.first("q").unwrap_or_default().to_owned(),
-        placeholder: p.search_now,
-        choices: choices(
-            visit,
-            &[
-                State::Running,
-                State::Pending,
-                State::Failed,
-                State::Succeeded,
-                State::Killed,
-                State::Gone,
-                State::Ended,
-            ],
-            &states,
-        ),
-        kept: visit.here.without(&["q", "page"]),
-    };
+    let filter = visit.filter(
+        p.search_now,
+        &[
+            State::Running,
+            State::Pending,
+            State::Failed,
+            State::Succeeded,
+            State::Killed,
+            State::Gone,
+            State::Ended,
+        ],
+        &states,
+    );
     Page {
         kind: "now",
         title: p.now.to_owned(),
