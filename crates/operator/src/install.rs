@@ -5,10 +5,11 @@
 //! RBAC, verb by verb, and no more.
 //! - [`values`]: the chart's defaults, and values files laid over them
 //! - [`published`]: what of the published chart's values has no effect here, and why
-//! - `deployment`, `webhook`, `extras`: objects
+//! - `deployment`, `webhook`, `extras`, `console`: objects
 //! - [`progress`]: what has become of them
 //! - [`rules`]: what the operator and its drivers may do
 
+mod console;
 mod deployment;
 mod extras;
 pub mod progress;
@@ -293,6 +294,7 @@ pub fn objects(options: &Options) -> Vec<Value> {
     }
     objects.push(deployment::deployment(options));
     objects.extend(extras::objects(options));
+    objects.extend(console::objects(options));
     if values.is("webhook.enable") {
         objects.extend(webhook::objects(options));
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 use stoke_eventlog::Source;
 use stoke_history::index::{Index, Settings};
 use stoke_laptop::event_logs;
+use stoke_laptop::interrupt::{interrupted, listen};
 use stoke_laptop::session::{self, Place};
 use stoke_web::{Access, Terms};
 use tokio::net::TcpListener;
@@ -52,6 +53,8 @@ pub struct Arguments {
 const MEMORY: usize = 64 << 20;
 /// How often event logs are looked at.
 const OFTEN: Duration = Duration::from_secs(5);
+/// How often event logs are looked at where there are none.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// Where a pod finds the authority of its API server, also when it has no token.
 const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
@@ -67,6 +70,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         )
         .fix("listen at 127.0.0.1, or give --tokens, so that visitors sign in with tokens of their own"));
     }
+    listen()?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
         Failure::environment("stoke::console::listen", format!("{}: {error}", arguments.listen))
             .fix("name another address with --listen")
@@ -85,6 +89,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             (access, own)
         }
     };
+    let has_history = arguments.history.is_some() || own.is_some();
     let index = Arc::new(index(&arguments, own, context).await?);
     let link = access.link();
     let settings = stoke_web::Settings {
@@ -110,17 +115,17 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             .terminal
             .out(format!("{shown} (visitors sign in with their tokens)")),
     }
-    let first = index.clone();
-    let scanned = arguments.history.is_some() || context.home.root().exists();
-    if scanned {
+    if has_history {
+        let first = index.clone();
         let scan = tokio::task::spawn_blocking(move || first.scan()).await;
         if let Ok(Err(error)) = scan {
             context.terminal.note(format!("event logs: {error}"));
         }
     }
+    let often = if has_history { OFTEN } else { NEVER };
     tokio::select! {
-        ended = stoke_web::serve(index, settings, listener, OFTEN) => ended?,
-        _ = tokio::signal::ctrl_c() => {}
+        ended = stoke_web::serve(index, settings, listener, often) => ended?,
+        _ = interrupted() => {}
     }
     Ok(0)
 }

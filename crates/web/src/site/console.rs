@@ -86,6 +86,10 @@ pub(super) async fn answer(
         wish,
     };
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+    // For probes: that it serves, and nothing else.
+    if asked.path == "/healthz" && reads {
+        return plain(StatusCode::OK, "ok\n".to_owned());
+    }
     if asked.path == "/open" && reads {
         return opened(&access, &asked);
     }
