@@ -97,6 +97,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         base_path: arguments.base_path.clone(),
         local: address.ip().is_loopback(),
         access: Some(Arc::new(access)),
+        ..stoke_web::Settings::default()
     };
     let shown = format!(
         "http://{address}{}{}",

@@ -273,12 +273,15 @@ async fn posted(access: &Access, asked: Call, visitor: Visitor, body: Body, site
 }
 
 fn frame(asked: &Call, visitor: &Visitor) -> Frame {
-    let p = asked.wish.language.words().platform();
+    let w = asked.wish.language.words();
+    let p = w.platform();
     let places = [
         (p.now, "/"),
         (p.cluster, "/cluster/"),
         (p.connect, "/connect/"),
         (p.check, "/check/"),
+        (w.compare, "/compare"),
+        (w.cost, "/cost"),
     ];
     let is_here = |to: &str| match to {
         "/" => asked.path == "/" || asked.path.starts_with("/applications/"),
@@ -367,21 +370,21 @@ async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let visit = asked.visit();
     let made = match parts[..] {
-        ["history", id, ..] => {
-            return match may_see_run(access, &visitor, Some(id)).await {
+        // What is made of all runs is for who may see all of them.
+        ["history", ..] | ["compare" | "cost", ..] if parts != ["history"] => {
+            let id = parts.get(1).filter(|_| parts[0] == "history").copied();
+            let why = match may_see_run(access, &visitor, id).await {
                 Ok(true) => {
                     let frame = frame(&asked, &visitor);
-                    site.page(asked.path, asked.query, asked.wish, Some(frame)).await
+                    return site.page(asked.path, asked.query, asked.wish, Some(frame)).await;
                 }
-                Ok(false) => {
-                    let refusal = Refusal {
-                        status: 403,
-                        message: asked.wish.language.words().platform().refused.to_owned(),
-                    };
-                    refused(access, &asked, &visitor, &refusal)
-                }
-                Err(refusal) => refused(access, &asked, &visitor, &refusal),
+                Ok(false) => Refusal {
+                    status: 403,
+                    message: visit.w.platform().runs_refused.to_owned(),
+                },
+                Err(refusal) => refusal,
             };
+            return refused(access, &asked, &visitor, &why);
         }
         _ => made(&site, access, &visitor, &visit, &parts).await,
     };

@@ -42,6 +42,7 @@ phrases! {
     wrong_form: "The form was not sent by a page of this server. Open the page again and repeat.", "Форма отправлена не со страницы этого сервера. Откройте страницу заново и повторите.";
     too_large: "That is too large: 256 KiB at most.", "Слишком много: не больше 256 КиБ.";
     refused: "You may not see this", "Вам это не видно";
+    runs_refused: "It is of runs whose applications your token may not list.", "Это о запусках, приложения которых вашему токену не видны.";
     no_definitions: "The cluster does not know SparkApplications: `stoke operator install` brings the definitions.", "Кластер не знает SparkApplication: определения ставит `stoke operator install`.";
     choose_namespaces: "Your token may not list all namespaces. Sign in again and name yours.", "Вашему токену не видны все пространства имён. Войдите снова и назовите свои.";
     attention: "What needs attention first", "Что требует внимания";

@@ -350,6 +350,9 @@ async fn the_pages_of_an_application() {
         .collect();
     assert_eq!(steps, ["Created", "Submitted"]);
     assert_eq!(twin["pods"]["rows"][0]["name"], "pi-driver");
+    for page in ["/compare", "/cost", "/history/"] {
+        assert_eq!(world.get(&owner, page).await.status, StatusCode::OK, "{page}");
+    }
     let manifest = world.twin(&owner, "/applications/default/pi/manifest/").await;
     let found = manifest["manifest"]["findings"].as_array().unwrap();
     let wrong = found.iter().find(|one| one["code"] == "conf-unknown-key").unwrap();
@@ -621,6 +624,8 @@ async fn visitors_see_what_their_tokens_may_see() {
         format!("/history/{run}/"),
         format!("/api/v1/applications/{run}"),
         "/api/v1/applications".to_owned(),
+        "/compare".to_owned(),
+        "/cost".to_owned(),
     ] {
         assert_eq!(world.get(&browser, &path).await.status, StatusCode::FORBIDDEN, "{path}");
     }
