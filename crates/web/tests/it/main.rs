@@ -6,6 +6,7 @@ mod crawl;
 mod guards;
 mod hostile;
 mod numbers;
+mod readers;
 mod reasons;
 mod site;
 mod storage;
