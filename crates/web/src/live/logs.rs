@@ -121,7 +121,8 @@ impl Lines {
         let is_trace = text.starts_with(['\t', ' ']) || text.starts_with("Caused by: ") || text.starts_with("java.");
         let level = match (Level::of(&text), before) {
             (Some(level), _) => level,
-            (None, Some(before)) if is_trace => before,
+            (None, Some(before)) if is_trace && before != Level::Output => before,
+            _ if is_failure(&text) => Level::Error,
             _ => Level::Output,
         };
         let cut = std::mem::take(&mut self.cut);
@@ -137,6 +138,13 @@ impl Lines {
         }
         self.whole.into()
     }
+}
+
+/// Whether a program says here, without a logger, that it failed: Python's trace, or an exception with its name first.
+fn is_failure(line: &str) -> bool {
+    let head = line.split(':').next().unwrap_or_default();
+    let named = head.ends_with("Error") || head.ends_with("Exception");
+    line.starts_with("Traceback (most recent call last)") || (named && !head.contains(char::is_whitespace))
 }
 
 /// The last lines of a container's log, as far as they are within the bounds.
@@ -183,7 +191,8 @@ mod tests {
     #[test]
     fn levels_of_lines() {
         let log = "26/11/23 23:04:13 INFO SparkContext: Running\nPi is roughly 3.14\n26/11/23 23:04:14 WARN TaskSetManager: Lost task\n\
-                   java.lang.Exception: x\n\tat a.b(c)\nCaused by: y\n2026-11-23T23:04:15.1Z [main] ERROR X: z\nERROR in words\n\tafter\n";
+                   java.lang.Exception: x\n\tat a.b(c)\nCaused by: y\n2026-11-23T23:04:15.1Z [main] ERROR X: z\nERROR in words\n\tafter\n\
+                   Traceback (most recent call last):\n  File x\nValueError: x\nNo Error: here\n";
         let mut lines = Lines::new(100);
         // However the bytes come.
         for byte in log.as_bytes() {
@@ -191,7 +200,7 @@ mod tests {
         }
         let levels: Vec<Level> = lines.finish().iter().map(|line| line.level).collect();
         let (i, w, e, o) = (Level::Info, Level::Warning, Level::Error, Level::Output);
-        assert_eq!(levels, [i, o, w, w, w, w, e, o, o]);
+        assert_eq!(levels, [i, o, w, w, w, w, e, o, o, e, e, e, o]);
     }
 
     #[test]

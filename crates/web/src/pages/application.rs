@@ -136,7 +136,7 @@ pub fn overview(app: &Application, visit: &Visit, all: &Seen<Pod>, events: &Seen
     sections.push(actions(app, visit, listed));
     sections.push(facts(app, visit));
     let steps = life::steps(row.created, &app.status, known);
-    sections.push(life_line(&steps, visit, app.now));
+    sections.push(life_line(app, &steps, visit));
     sections.push(steps_table(&steps, visit));
     let attempts = life::attempts(&app.status);
     if !attempts.is_empty() {
@@ -238,22 +238,22 @@ fn step_words(w: &Words, step: Step) -> (&'static str, &'static str) {
     }
 }
 
-fn life_line(steps: &[(Step, i64)], visit: &Visit, now: i64) -> Section {
+fn life_line(app: &Application, steps: &[(Step, i64)], visit: &Visit) -> Section {
     let p = visit.w.platform();
-    let spans = life::spans(steps, now);
+    let spans = life::spans(steps, app.now);
+    // Executors of an ended run are gone, and no one knows here when they were.
+    let is_known = !app.row.phase.is_terminal() || steps.iter().any(|(step, _)| *step == Step::FirstExecutor);
+    let label = |step: Step| match step {
+        Step::Started if !is_known => p.step_ran,
+        step => step_words(visit.w, step).1,
+    };
     let total: i64 = spans.iter().map(|(_, millis)| millis).sum::<i64>().max(1);
     let mut left = 0;
     let parts = spans.iter().map(|(step, millis)| {
         let from = left * 1000 / total;
         left += millis;
         let wide = left * 1000 / total - from;
-        (
-            step.name(),
-            step_words(visit.w, *step).1,
-            Cell::Millis(*millis),
-            from,
-            wide,
-        )
+        (step.name(), label(*step), Cell::Millis(*millis), from, wide)
     });
     Section::Shares(Shares {
         id: "life",

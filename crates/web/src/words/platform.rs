@@ -68,11 +68,12 @@ phrases! {
     no_applications: "No application is here yet. Apply a manifest with `kubectl apply` or `stoke run`.", "Приложений ещё нет. Примените манифест: `kubectl apply` или `stoke run`.";
     executors_now: "Executors", "Исполнители";
     life: "Its life", "Ход жизни";
-    life_about: "Where each second of the current attempt went. Waiting and running share no scale of their own: the numbers are below.", "Куда ушла каждая секунда текущей попытки. Числа под полосой.";
+    life_about: "Where each second of the current attempt went.", "Куда ушла каждая секунда текущей попытки.";
     step_created: "Until it was submitted", "До отправки";
     step_submitted: "Until a node was found", "До выбора узла";
     step_scheduled: "Until the driver started", "До запуска драйвера";
     step_started: "Driver without executors", "Драйвер без исполнителей";
+    step_ran: "Driver, and executors that are gone", "Драйвер и исполнители, которых уже нет";
     step_executor: "With executors", "С исполнителями";
     reached: "Steps", "Шаги";
     step: "Step", "Шаг";
