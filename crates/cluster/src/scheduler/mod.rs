@@ -2,11 +2,12 @@
 //!
 //! In: pods without a node, nodes, claims, through watches of `kube::Client`. Out: bindings; or, for a pod that fits nowhere, the condition
 //! `PodScheduled=False` and the event `FailedScheduling` in the real scheduler's words. Every change that may free room is a new try, at
-//! once. The decision itself is pure: [`fit`], by `selection` of the room `model` (selectors and taints), [`room`] (requests and host ports) and
+//! once. The decision itself is pure: [`decide`] asks [`fit`] of each node, by `selection` of the room `model` (selectors and taints), [`room`] (requests and host ports) and
 //! [`neighbours`] (affinity and spread), then [`score`] (preferences) or [`preempt`] (who goes for a more important pod). A pod that was
 //! refused is not looked at again before something changed that could help it; what was decided of one holds for all that ask the same.
 //! Pods of another `schedulerName` and pods with scheduling gates are left alone.
 
+mod decide;
 mod fit;
 mod neighbours;
 mod preempt;
@@ -32,7 +33,7 @@ use crate::clock::seconds;
 use crate::events::{Component, Recorder};
 use crate::node::claim_of;
 use crate::watched::watched;
-use fit::{Claims, Decision, schedule};
+use decide::{Claims, Decision, schedule};
 use neighbours::{Budget, Surroundings};
 use preempt::priority;
 use room::holds_resources;

@@ -5,7 +5,22 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, Node, Pod, PodSpec};
 use stoke_model::quantity::Quantity;
 
-use super::fit::Misfit;
+/// Why a pod does not fit one node.
+pub(super) struct Misfit {
+    /// In the scheduler's words.
+    pub reasons: Vec<String>,
+    /// Whether the end of other pods could change it.
+    pub preemption_might_help: bool,
+}
+
+impl Misfit {
+    pub(super) fn helpless(reason: impl Into<String>) -> Misfit {
+        Misfit {
+            reasons: vec![reason.into()],
+            preemption_might_help: false,
+        }
+    }
+}
 
 /// Amounts by resource name: CPU in thousandths, the others in whole units.
 pub(crate) type Amounts = BTreeMap<String, u64>;
