@@ -198,7 +198,7 @@ fn no_word_is_used_that_the_style_avoids() {
     );
 }
 
-/// Names that say nothing of the thing; a type is a noun (`docs/explanation/style.md`). The API server's are still to be renamed.
+/// Names that say nothing of the thing; a type is a noun (`docs/explanation/style.md`).
 const NOT_A_TYPE: [&str; 4] = ["Said", "Told", "Asked", "Hands"];
 
 #[test]
@@ -206,9 +206,6 @@ fn no_type_is_named_by_a_participle_alone() {
     let mut found = Vec::new();
     for file in texts() {
         let path = file.strip_prefix(repository()).unwrap().display().to_string();
-        if path.starts_with("crates/cluster/") {
-            continue;
-        }
         let text = std::fs::read_to_string(&file).unwrap();
         for (number, line) in text.lines().enumerate() {
             let mut words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
@@ -219,6 +216,85 @@ fn no_type_is_named_by_a_participle_alone() {
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Words of a text or of a name, without what carries no meaning, in the singular.
+fn meaning(text: &str) -> Vec<String> {
+    const EMPTY: [&str; 16] = [
+        "a", "an", "the", "of", "its", "this", "that", "is", "are", "in", "to", "for", "fn", "it", "their", "as",
+    ];
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for letter in text.chars() {
+        if !letter.is_alphanumeric() || (letter.is_uppercase() && was_lower) {
+            words.push(String::new());
+        }
+        was_lower = letter.is_lowercase();
+        if letter.is_alphanumeric() {
+            words.last_mut().unwrap().extend(letter.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty() && !EMPTY.contains(&word.as_str()));
+    let singular = |word: String| match word.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => word.trim_end_matches('s').to_owned(),
+    };
+    words.into_iter().map(singular).collect()
+}
+
+/// The name of the item that a line begins, of a field or of a variant.
+fn named(line: &str) -> Option<&str> {
+    const BEFORE: [&str; 16] = [
+        "pub",
+        "pub(crate)",
+        "pub(super)",
+        "const",
+        "async",
+        "unsafe",
+        "static",
+        "fn",
+        "struct",
+        "enum",
+        "trait",
+        "type",
+        "mod",
+        "macro_rules!",
+        "extern",
+        "default",
+    ];
+    let word = line.split_whitespace().find(|word| !BEFORE.contains(word))?;
+    let end = word.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let name = &word[..end.unwrap_or(word.len())];
+    (!name.is_empty()).then_some(name)
+}
+
+#[test]
+fn no_comment_only_repeats_a_name() {
+    let mut found = Vec::new();
+    for file in texts() {
+        let path = file.strip_prefix(repository()).unwrap().display().to_string();
+        let text = std::fs::read_to_string(&file).unwrap();
+        // There, comments are texts for people: help, descriptions of schemas, pages.
+        let is_text = ["clap", "JsonSchema", "gates!"].iter().any(|word| text.contains(word));
+        if !path.contains("/src/") || !path.ends_with(".rs") || is_text {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let is_doc = |line: Option<&&str>| line.is_some_and(|line| line.starts_with("///"));
+            let alone = !is_doc(at.checked_sub(1).and_then(|at| lines.get(at))) && !is_doc(lines.get(at + 1));
+            let Some(comment) = line.strip_prefix("/// ").filter(|_| alone) else {
+                continue;
+            };
+            let item = lines[at + 1..].iter().find(|line| !line.starts_with('#'));
+            let name = item.and_then(|item| named(item)).unwrap_or_default();
+            let (comment, name) = (meaning(comment), meaning(name));
+            if !comment.is_empty() && comment.iter().all(|word| name.contains(word)) {
+                found.push(format!("{path}:{}: {line}", at + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{} comments:\n{}", found.len(), found.join("\n"));
 }
 
 /// Sources and documents.

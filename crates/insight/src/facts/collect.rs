@@ -337,6 +337,10 @@ impl Collector {
         if ending.executor == DRIVER {
             self.run.driver_peaks.update(&ending.peaks);
         }
+        // Its work was counted when it ended; that it is done again is an attempt of its own.
+        if ending.resubmitted() {
+            return;
+        }
         let task = self.row(
             &ending.task,
             ending.outcome,

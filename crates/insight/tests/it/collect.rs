@@ -27,8 +27,12 @@ const LOG: &str = r#"
 "#;
 
 fn collected() -> Run {
+    collect_lines(LOG)
+}
+
+fn collect_lines(log: &str) -> Run {
     let mut collector = Collector::default();
-    for line in LOG.lines().filter(|line| !line.is_empty()) {
+    for line in log.lines().filter(|line| !line.is_empty()) {
         if let Line::Event(event) = parse(line).unwrap() {
             collector.apply(event);
         }
@@ -116,4 +120,22 @@ fn a_log_is_read_from_its_place_and_its_faults_are_told() {
     assert!(run.reading.truncated);
     assert_eq!(run.reading.bad_lines, 1, "{:?}", run.reading.faults);
     assert!(run.reading.faults[0].starts_with("spark-1.inprogress: at byte "));
+}
+
+/// As Spark's `TaskSetManager.executorLost` says it: the task that succeeded ends once more, without metrics, and runs again as another attempt.
+#[test]
+fn a_task_that_is_resubmitted_did_its_work_once() {
+    let end = LOG.lines().find(|line| line.contains(r#""Reason":"Success""#)).unwrap();
+    let resubmitted = r#"{"Event":"SparkListenerTaskEnd","Stage ID":4,"Stage Attempt ID":0,"Task End Reason":{"Reason":"Resubmitted"},"Task Info":{"Task ID":1,"Index":0,"Attempt":0,"Launch Time":3100,"Executor ID":"1","Host":"h","Locality":"ANY","Finish Time":4000}}"#;
+    let (before, after) = (
+        collected(),
+        collect_lines(&LOG.replace(end, &format!("{end}\n{resubmitted}"))),
+    );
+    let (before, after) = (
+        before.stages.values().next().unwrap(),
+        after.stages.values().next().unwrap(),
+    );
+    assert_eq!(before.totals.succeeded, 1);
+    assert_eq!(after.totals, before.totals);
+    assert_eq!(after.tasks.len(), before.tasks.len());
 }
