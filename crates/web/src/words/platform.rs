@@ -118,6 +118,13 @@ phrases! {
     its_run: "Pages of its run", "Страницы запуска";
     spark_ui: "Spark UI", "Spark UI";
     spark_ui_command: "Spark UI: stoke ui", "Spark UI: stoke ui";
+    proposals: "Changes that the doctor proposes", "Изменения, которые предлагает доктор";
+    change: "A change that the doctor proposes", "Изменение, которое предлагает доктор";
+    look_at_it: "Look at it", "Посмотреть";
+    difference: "What it changes", "Что изменится";
+    change_about: "The next run takes the change. An application that has ended runs again only with the annotation stoke.dev/on-edit: Restart.", "Изменение возьмёт следующий запуск. Завершённое приложение запускается снова только с аннотацией stoke.dev/on-edit: Restart.";
+    change_button: "Change the application", "Изменить приложение";
+    change_refused: "It cannot be changed by you, or not so:", "Вы не можете изменить это, или не так:";
     runs_before: "Runs before it", "Прошлые запуски";
     no_runs_before: "No run of this name is in the history.", "В истории нет запусков с этим именем.";
     schedule: "Schedule", "Расписание";

@@ -673,6 +673,107 @@ async fn visitors_see_what_their_tokens_may_see() {
     world.server.stop().await;
 }
 
+/// A run of the history, and the finding of it that proposes a change.
+async fn proposed(world: &World, browser: &Browser) -> (String, Value) {
+    let runs = world.twin(browser, "/?state=succeeded&per=100").await;
+    for row in runs["applications"]["rows"].as_array().unwrap() {
+        let id = row["run"].as_str().unwrap();
+        let found = world.twin(browser, &format!("/history/{id}/findings/")).await;
+        let found = found["findings"].as_array().into_iter().flatten();
+        if let Some(one) = found.into_iter().find(|one| one["fix"]["patch"].is_object()) {
+            return (id.to_owned(), one["fix"]["patch"].clone());
+        }
+    }
+    panic!("no run has a finding with a change");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_the_doctor_proposes_is_made_with_the_visitors_rights() {
+    let world = World::by_token(Terms::CLUSTER).await;
+    let administrator = world.robot("administrator", json!([])).await;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "administrator"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "administrator", "namespace": "default"}]});
+    let bindings: Api<k8s_openapi::api::rbac::v1::ClusterRoleBinding> = Api::all(world.client.clone());
+    world.make(bindings, binding).await;
+    let reader = world.robot("reader", reads(&[APPLICATIONS])).await;
+    let admin = Browser::of(&world.sign_in(&administrator, "").await);
+    let (run, patch) = proposed(&world, &admin).await;
+    world
+        .submit(
+            "etl",
+            json!({"applicationState": {"state": "COMPLETED"}, "sparkApplicationId": run}),
+        )
+        .await;
+    let page = world.get(&admin, "/applications/default/etl/").await.text();
+    let link = page
+        .split("href=\"")
+        .find(|rest| rest.contains("change/?change="))
+        .expect("a link to a change");
+    let link = link.split('"').next().unwrap().to_owned();
+    let shown = world.get(&admin, &link).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    let difference = world.twin(&admin, &link).await["difference"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        difference.lines().any(|line| line.starts_with("+ ")),
+        "{patch:#} {difference}"
+    );
+    let hidden = |page: &Answer, name: &str| {
+        let text = page.text();
+        let after = text
+            .split(&format!("name=\"{name}\" value=\""))
+            .last()
+            .unwrap()
+            .to_owned();
+        after.split('"').next().unwrap().to_owned()
+    };
+    // Who may only read is shown why there is no button, and is refused when they send the form all the same.
+    let guest = Browser::of(&world.sign_in(&reader, "default").await);
+    let refused = world.get(&guest, &link).await;
+    assert!(refused.text().contains("forbidden") && !refused.text().contains("name=\"change\""));
+    let origin = format!("http://{HOST}");
+    let (change, version) = (hidden(&shown, "change"), hidden(&shown, "version"));
+    let form = |csrf: &str, version: &str| format!("csrf={csrf}&change={change}&version={version}");
+    let own = [("origin", origin.as_str())];
+    let path = "/applications/default/etl/change/";
+    let csrf = csrf_of(&refused);
+    assert_eq!(
+        world.post(&guest, path, &own, &form(&csrf, &version)).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let csrf = csrf_of(&shown);
+    // Another page's form, a change that was not proposed, an object that has changed meanwhile.
+    let foreign = world
+        .post(
+            &admin,
+            path,
+            &[("origin", "http://evil.example.com")],
+            &form(&csrf, &version),
+        )
+        .await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    let unknown = world
+        .post(&admin, path, &own, &format!("csrf={csrf}&change=00&version={version}"))
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.post(&admin, path, &own, &form(&csrf, "1")).await.status,
+        StatusCode::CONFLICT
+    );
+    let api: Api<SparkApplication> = world.api();
+    let before = api.get("etl").await.unwrap();
+    let done = world.post(&admin, path, &own, &form(&csrf, &version)).await;
+    assert_eq!(
+        (done.status, done.header("location")),
+        (StatusCode::SEE_OTHER, "/applications/default/etl/")
+    );
+    let after = api.get("etl").await.unwrap();
+    assert!(after.metadata.generation > before.metadata.generation && after.spec != before.spec);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end() {
     let terms = Terms {
