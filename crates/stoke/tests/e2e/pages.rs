@@ -311,6 +311,7 @@ fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Re
         ("/applications/default/waits/log/", "There is no log"),
         ("/cluster/", "Cores asked for"),
         ("/connect/", "No Connect server is here"),
+        ("/sql/", "No Connect server is ready"),
         ("/check/", "<textarea"),
     ] {
         let answer = show(&format!("{link}&next={page}"), &["--lang=en-US"])?;

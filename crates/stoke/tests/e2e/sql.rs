@@ -8,16 +8,28 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use crate::common::{Context, eventually, expect_code, expect_parts, text};
+use crate::common::{Context, eventually, expect_code, expect_parts, full, program, repository, text};
+use crate::up::Up;
 
 const VERSION: &str = "4.1.4";
 
 pub fn trials(context: &Context) -> Vec<Trial> {
-    vec![context.trial(
-        "sql: types, limits, errors, refused writes and cancelling on a real server",
-        &[context.spark(VERSION)],
-        sql,
-    )]
+    vec![
+        context.trial(
+            "sql: types, limits, errors, refused writes and cancelling on a real server",
+            &[context.spark(VERSION)],
+            sql,
+        ),
+        context.trial(
+            "sql: a server of a cluster, from the command line and on its page",
+            &[
+                full(),
+                context.spark(VERSION),
+                program("curl", "`apt-get install curl`"),
+            ],
+            in_a_cluster,
+        ),
+    ]
 }
 
 /// A server of Spark alone; it ends with the test.
@@ -339,4 +351,72 @@ fn cancelled(context: &Context, server: &mut Server) -> Result<(), Failed> {
     })?;
     assert_eq!(running.wait()?.code(), Some(130));
     Ok(())
+}
+
+fn in_a_cluster(context: &Context) -> Result<(), Failed> {
+    let up = Up::start(context)?;
+    let manifest = repository().join("examples/connect.yaml");
+    expect_code(&up.kubectl(&["apply", "-f", &manifest.to_string_lossy()]).output()?, 0)?;
+    let statement = "SELECT id, id * 2 AS twice FROM range(4) ORDER BY id";
+    let answer = up
+        .stoke(&["sql", "--server", "lab", "-o", "json", statement])
+        .output()?;
+    expect_code(&answer, 0)?;
+    let answer: Value = serde_json::from_slice(&answer.stdout)?;
+    assert_eq!(answer["rows"], json!([[0, 0], [1, 2], [2, 4], [3, 6]]));
+    on_its_page(&up, statement, &answer)?;
+    up.down()
+}
+
+/// The page answers what the command does; a statement that writes is refused in place.
+fn on_its_page(up: &Up, statement: &str, expected: &Value) -> Result<(), Failed> {
+    let opened = up.stoke(&["open", "--print", "-o", "json"]).output()?;
+    let opened: Value = serde_json::from_slice(&opened.stdout)?;
+    let link = opened["address"].as_str().ok_or("no address")?;
+    let host = link.split("/open").next().unwrap_or_default();
+    let jar = up.home.path().join("cookies");
+    let curl = |arguments: &[&str]| -> Result<String, Failed> {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-b"]).arg(&jar).arg("-c").arg(&jar).args(arguments);
+        let output = curl.output()?;
+        expect_code(&output, 0)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    curl(&["-L", link])?;
+    let page = curl(&[&format!("{host}/sql/")])?;
+    expect_parts(&page, &["<option>default/lab</option>", "at most 1000 rows"])?;
+    let csrf = page
+        .split("name=\"csrf\" value=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let csrf = format!("csrf={}", csrf.ok_or("no form")?);
+    let origin = format!("Origin: {host}");
+    let ask = |path: &str, statement: &str| {
+        let statement = format!("statement={statement}");
+        let form = [
+            "--data-urlencode",
+            &csrf,
+            "--data-urlencode",
+            "server=default/lab",
+            "--data-urlencode",
+            &statement,
+        ];
+        let address = format!("{host}{path}");
+        let mut all = vec!["-H", &origin];
+        all.extend(form);
+        all.push(&address);
+        curl(&all)
+    };
+    let twin: Value = serde_json::from_str(&ask("/sql/?output=json", statement)?)?;
+    assert_eq!(&twin["answer"], expected, "{twin}");
+    let page = ask("/sql/", statement)?;
+    expect_parts(
+        &page,
+        &["<svg", "download=\"answer.csv\"", "<td class=\"number\">6</td>"],
+    )?;
+    expect_parts(&ask("/sql/", "DROP TABLE nothing")?, &["stoke::sql::writes"])?;
+    expect_parts(&ask("/sql/", "SELECT nope FROM range(1)")?, &["UNRESOLVED_COLUMN"])?;
+    // Numbers over a thousand rows are lines; more rows are said.
+    let many = ask("/sql/", "SELECT id, sin(id) s FROM range(100000)")?;
+    expect_parts(&many, &["There are more rows.", "<path class=\"line1\""])
 }

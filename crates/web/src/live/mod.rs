@@ -8,6 +8,7 @@ pub mod life;
 pub mod logs;
 pub mod pods;
 pub mod row;
+pub mod sql;
 pub mod watched;
 
 use std::fmt;

@@ -22,10 +22,10 @@ use crate::access::session::Visitor;
 use crate::access::{Access, Denied};
 use crate::address::{self, Here};
 use crate::guard;
-use crate::live::{Live, Refusal, logs, pods};
+use crate::live::{Live, Refusal, logs, pods, sql};
 use crate::page::{Frame, Note, Page, Section, Tab};
 use crate::pages::application::{self, Application, LINES, MOST_LINES, Seen};
-use crate::pages::{Missing, Visit, change, cluster, desk, now};
+use crate::pages::{Missing, Visit, ask, change, cluster, desk, now};
 use crate::verdict::Verdict;
 
 /// Bytes of a form.
@@ -252,6 +252,17 @@ async fn posted(access: &Access, asked: Call, visitor: Visitor, body: Body, site
         path if path.starts_with("/applications/") && path.trim_end_matches('/').ends_with("/change") => {
             changed(site, access, &asked, &visitor, &form).await
         }
+        "/sql" | "/sql/" => {
+            let wanted = |name| form.first(name).unwrap_or_default();
+            let (server, statement) = (wanted("server"), wanted("statement"));
+            let answer = sql::ask(&visitor.live, &visitor.who, server, statement).await;
+            let answer = answer.map_err(|problem| problem.to_string());
+            let servers = visitor.live.connect_servers().await;
+            let visit = asked.visit();
+            let mut page = ask::page(&visit, &visitor.csrf, &servers, (server, statement), Some(answer));
+            page.frame = Some(frame(&asked, &visitor));
+            rendered(StatusCode::OK, &page, &visit, &asked.wish)
+        }
         "/check" | "/check/" => {
             let text = form.first("manifest").unwrap_or_default().to_owned();
             let (visit, csrf) = (asked.visit(), visitor.csrf.clone());
@@ -284,6 +295,7 @@ fn frame(asked: &Call, visitor: &Visitor) -> Frame {
         (p.now, "/"),
         (p.cluster, "/cluster/"),
         (p.connect, "/connect/"),
+        (p.sql, "/sql/"),
         (p.check, "/check/"),
         (w.compare, "/compare"),
         (w.cost, "/cost"),
@@ -424,6 +436,11 @@ async fn made(site: &Arc<Site>, access: &Access, visitor: &Visitor, visit: &Visi
         ["cluster"] => Ok(Ok(cluster::page(visit, &facts(live, at).await))),
         ["cluster", "node"] => Ok(cluster::node(visit, &facts(live, at).await)),
         ["connect"] => Ok(Ok(desk::connect(visit, &live.connect_servers().await))),
+        ["sql"] => {
+            let server = visit.query.first("server").unwrap_or_default();
+            let servers = live.connect_servers().await;
+            Ok(Ok(ask::page(visit, &visitor.csrf, &servers, (server, ""), None)))
+        }
         ["check"] => Ok(Ok(desk::check(visit, &visitor.csrf, None))),
         _ => Ok(Err(Missing::NotFound)),
     }

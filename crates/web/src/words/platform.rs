@@ -151,5 +151,18 @@ phrases! {
     connect_servers: "Spark Connect servers", "Серверы Spark Connect";
     address: "Address", "Адрес";
     no_servers: "No Connect server is here. docs/how-to/spark-connect.md shows how to make one.", "Серверов Connect нет. Как создать: docs/how-to/spark-connect.md.";
+    sql: "SQL", "SQL";
+    sql_limits: "The statement runs with your rights on the cluster and only reads: SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE, EXPLAIN. It ends after {seconds} s; at most {rows} rows and {mib} MiB are taken. The limits are those of the answer: Spark may read more to find it.", "Запрос выполняется с вашими правами в кластере и только читает: SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE, EXPLAIN. Он прекращается через {seconds} с; берётся не больше {rows} строк и {mib} МиБ. Это пределы ответа: чтобы найти его, Spark может прочитать больше.";
+    sql_no_server: "No Connect server is ready. docs/how-to/spark-connect.md shows how to make one.", "Готовых серверов Connect нет. Как создать: docs/how-to/spark-connect.md.";
+    sql_server: "Server", "Сервер";
+    sql_statement: "Statement", "Запрос";
+    sql_button: "Run", "Выполнить";
+    sql_answer: "Answer", "Ответ";
+    sql_nothing: "The statement has no result.", "У запроса нет результата.";
+    sql_file: "All of it as CSV", "Всё это в CSV";
+    sql_more_rows: "There are more rows.", "Это не все строки.";
+    sql_more_bytes: "There are more rows than fit.", "Остальные строки не поместились.";
+    sql_chart: "Numbers over the rows", "Числа по строкам";
+    sql_chart_about: "Columns of numbers, in the order of the rows; the first column names them.", "Столбцы с числами в порядке строк; первый столбец их называет.";
     servers_about: "The address is for clients inside the cluster; `stoke connect NAME` opens it on this machine.", "Адрес для клиентов в кластере; `stoke connect ИМЯ` открывает его на вашей машине.";
 }

@@ -450,6 +450,57 @@ async fn the_cluster_its_quotas_and_what_cannot_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sql_is_asked_with_a_form_and_errors_stand_in_place() {
+    let world = World::by_link().await;
+    let owner = world.owner().await;
+    let page = world.get(&owner, "/sql/").await;
+    assert!(page.text().contains("No Connect server is ready"), "{}", page.text());
+    let connect = json!({"apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": "c"},
+        "spec": {"sparkVersion": "4.1.4", "image": "a/b:1", "server": {}, "executor": {}}});
+    world.make::<stoke_model::crd::SparkConnect>(world.api(), connect).await;
+    let api: Api<stoke_model::crd::SparkConnect> = world.api();
+    let status = json!({"status": {"state": "Ready", "server": {"url": "sc://c-server.default.svc:15002"}}});
+    api.patch_status("c", &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .unwrap();
+    let page = world.get(&owner, "/sql/").await;
+    assert!(page.text().contains("<option>default/c</option>"), "{}", page.text());
+    assert!(
+        page.text().contains("ends after 30 s; at most 1000 rows and 4 MiB"),
+        "{}",
+        page.text()
+    );
+    let csrf = csrf_of(&page);
+    let origin = format!("http://{HOST}");
+    let own = [("origin", origin.as_str())];
+    let ask = async |server: &str, statement: &str| {
+        let body = format!("csrf={csrf}&server={server}&statement={statement}");
+        world.post(&owner, "/sql/", &own, &body).await
+    };
+    for (server, statement, says) in [
+        ("default%2Fc", "DROP+TABLE+t", "stoke::sql::writes"),
+        ("default%2Fc", "+", "stoke::sql::empty"),
+        ("default%2Fother", "SELECT+1", "not found"),
+        ("..%2Fc", "SELECT+1", "is not there, or not ready"),
+        // The client of this test has no connection that could be carried to a pod.
+        ("default%2Fc", "SELECT+1", "class=\"note bad\""),
+    ] {
+        let answer = ask(server, statement).await;
+        assert_eq!(answer.status, StatusCode::OK, "{statement}");
+        assert!(answer.text().contains(says), "{server} {statement}: {}", answer.text());
+    }
+    let hostile = ask("default%2Fc", "%3C%2Ftextarea%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E").await;
+    assert!(!hostile.text().contains("<script>alert"), "{}", hostile.text());
+    let forged = "csrf=00&server=default%2Fc&statement=SELECT+1";
+    assert_eq!(
+        world.post(&owner, "/sql/", &own, forged).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let twin = world.twin(&owner, "/sql/").await;
+    assert_eq!(twin["page"], "sql");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_is_checked_in_place() {
     let world = World::by_link().await;
     let owner = world.owner().await;
