@@ -9,5 +9,5 @@ use tokio::runtime::{Builder, Runtime};
 fuzz_target!(|bytes: &[u8]| {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| Builder::new_current_thread().enable_all().build().unwrap());
-    runtime.block_on(stoke_operator::fuzz::handshake(bytes));
+    runtime.block_on(stoke_connect::fuzz::handshake(bytes));
 });

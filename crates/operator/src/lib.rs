@@ -50,8 +50,6 @@ pub mod codes;
 mod companions;
 pub mod connect;
 mod controller;
-#[doc(hidden)]
-pub mod fuzz;
 mod gate;
 mod health;
 pub mod install;

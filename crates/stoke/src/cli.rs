@@ -117,6 +117,8 @@ pub enum Command {
     Console(commands::console::Arguments),
     /// Open a Spark Connect server at a local address, through the API server
     Connect(commands::connect::Arguments),
+    /// Run SQL on a Spark Connect server, read-only unless asked otherwise
+    Sql(commands::sql::Arguments),
     /// Delete an application and what belongs to it
     Delete(commands::delete::Arguments),
     /// Print the embedded cluster's kubeconfig
@@ -239,6 +241,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Logs(arguments) => commands::logs::run(arguments, context).await,
             Command::Ui(arguments) => commands::ui::run(arguments, context).await,
             Command::Connect(arguments) => commands::connect::run(arguments, context).await,
+            Command::Sql(arguments) => commands::sql::run(arguments, context).await,
             Command::Delete(arguments) => commands::delete::run(arguments, context).await,
             Command::Open(arguments) => commands::open::run(&arguments, context),
             Command::Console(arguments) => commands::console::run(arguments, context).await,

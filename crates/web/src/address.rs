@@ -86,7 +86,7 @@ pub struct Here {
 }
 
 /// Parameters pages know; others do not stay in addresses.
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "id",
     "attempt",
     "q",
@@ -108,6 +108,7 @@ const KNOWN: [&str; 25] = [
     "until",
     "plan",
     "namespace",
+    "change",
     "pod",
     "container",
     "level",

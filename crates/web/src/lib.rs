@@ -15,6 +15,7 @@
 
 pub mod access;
 pub mod address;
+pub mod answer;
 pub mod assets;
 pub mod bills;
 pub mod escape;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use stoke_diagnostics::Diagnostic;
 use stoke_insight::doctor::Finding;
 
+use crate::answer::Answer;
 use crate::live::logs::Line;
 use crate::picture::chart::Chart;
 use crate::picture::histogram::Histogram;
@@ -82,6 +83,7 @@ pub enum Section {
     Source(Listing),
     Log(Log),
     Sheet(Sheet),
+    Answer(Answer),
     Actions(Vec<(&'static str, String)>),
 }
 
@@ -134,10 +136,12 @@ pub struct Entry {
     pub name: &'static str,
     /// What it is called.
     pub label: &'static str,
-    /// The kind of the field: `text`, `password`, `area`.
+    /// The kind of the field: `text`, `password`, `area`, `choice`.
     pub kind: &'static str,
     /// What it begins with.
     pub value: String,
+    /// What a choice is made of.
+    pub choices: Vec<String>,
 }
 
 /// Named values.
@@ -540,6 +544,7 @@ impl Section {
                 ("log", log.lines.iter().map(line).collect())
             }
             Section::Whole(id, value) => (id, value.clone()),
+            Section::Answer(answer) => ("answer", answer.value()),
             // Pictures of what the tables say, and ways to other pages.
             Section::Timeline(_)
             | Section::Chart(_)

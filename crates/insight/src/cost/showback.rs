@@ -195,7 +195,7 @@ impl Report {
 }
 
 /// A field of CSV: in quotes where it has a comma, a quote or a line end.
-pub(crate) fn csv_field(value: &str) -> String {
+pub fn csv_field(value: &str) -> String {
     match value.contains([',', '"', '\r', '\n']) {
         true => format!("\"{}\"", value.replace('"', "\"\"")),
         false => value.to_owned(),

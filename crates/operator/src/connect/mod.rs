@@ -4,7 +4,6 @@
 //! - [`facts`]: what may be looked at, read from pods
 //! - [`decide`]: one decision from it (pure)
 //! - [`idle`]: when a server is in use, and when it is stopped because it is not (pure)
-//! - [`handshake`]: whether a server really answers a Connect client
 //! - [`usage`]: how many sessions and operations it has, read from its own UI
 //! - [`visit`]: the way to a server, for both
 //! - `server`: the objects of a server, created or found created
@@ -20,7 +19,6 @@ mod cache;
 mod controller;
 pub mod decide;
 pub mod facts;
-pub mod handshake;
 pub mod idle;
 mod server;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::handshake::SESSION;
+use stoke_connect::greeting::SESSION;
 
 /// How long a page may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);

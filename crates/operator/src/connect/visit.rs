@@ -9,11 +9,11 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::Api;
+use stoke_connect::greeting;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::facts::Outcome;
-use super::handshake;
 use super::usage::{self, Usage};
 
 /// A pod of this machine's network answers a connection within this; after it the way through the API server is tried.
@@ -68,10 +68,10 @@ struct Network;
 impl Visitor for Network {
     fn greet<'a>(&'a self, client: &'a Client, place: &'a Place) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let limit = handshake::PATIENCE + CONNECT_PATIENCE;
+            let limit = greeting::PATIENCE + CONNECT_PATIENCE;
             let greeted = tokio::time::timeout(limit, async {
                 let stream = reach(client, place).await?;
-                handshake::greet(stream).await.map_err(|error| error.to_string())
+                greeting::greet(stream).await.map_err(|error| error.to_string())
             });
             match greeted.await.unwrap_or_else(|_| Err(NOT_FORWARDED.to_owned())) {
                 Ok(says) => Outcome::Answered { says },

@@ -86,7 +86,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 }
 
 /// Waits for the server; gives its port.
-async fn ready(connects: &Api<SparkConnect>, name: &str, namespace: &str, limit: Duration) -> Outcome<u16> {
+pub(super) async fn ready(connects: &Api<SparkConnect>, name: &str, namespace: &str, limit: Duration) -> Outcome<u16> {
     let Some(connect) = connects.get_opt(name).await? else {
         return Err(Failure::input(
             "stoke::connect::unknown",

@@ -26,6 +26,7 @@ pub mod run;
 pub mod runtime;
 pub mod size;
 pub mod snapshot;
+pub mod sql;
 pub mod status;
 pub mod submit;
 pub mod trace;

@@ -92,7 +92,9 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
-    let history = Beside::start(&context.home, &event_logs::directory(&context.home), embedded.client()).await?;
+    // Over a connection: what a page carries to a pod needs one.
+    let client = connect(&directory).await.unwrap_or_else(|| embedded.client());
+    let history = Beside::start(&context.home, &event_logs::directory(&context.home), client).await?;
     write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
     let addresses = Addresses {

@@ -39,6 +39,7 @@ mod real;
 mod recorder;
 mod spark_page;
 mod spark_submit;
+mod sql;
 mod up;
 
 use std::process::ExitCode;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         adopt::trials(&context),
         allocators::trials(&context),
         connect::trials(&context),
+        sql::trials(&context),
         behaviours::trials(&context),
         caches::trials(&context),
         admission::trials(&context),

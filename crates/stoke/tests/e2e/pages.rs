@@ -265,6 +265,26 @@ fn browse_cluster(context: &Context) -> Result<(), Failed> {
     looked
 }
 
+/// `stoke console` of the same cluster, at a port of its own.
+fn console_beside(home: &Path) -> Result<(), Failed> {
+    let mut command = stoke(home, ["console", "--listen", "127.0.0.1:0", "-o", "json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let out = child.stdout.take().ok_or("no output")?;
+    let said: Vec<String> = BufReader::new(out).lines().take(3).collect::<Result<_, _>>()?;
+    let shown = serde_json::from_str(&said.concat()).map(|answer: Value| answer["address"].as_str().map(str::to_owned));
+    let looked = match shown {
+        Ok(Some(link)) => show(&link, &["--lang=en-US"]),
+        _ => Err(format!("no address in {said:?}").into()),
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    expect_parts(&looked?, &["What needs attention first", "stoke up"])?;
+    // Not for others: they would act as its owner.
+    let open = stoke(home, ["console", "--listen", "0.0.0.0:0"]).output()?;
+    expect_code(&open, 2)?;
+    expect_parts(&text(&open), &["error[stoke::console::listen]", "--tokens"])
+}
+
 fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Result<(), Failed> {
     let link = link()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -280,6 +300,7 @@ fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Re
         api.create(&kube::api::PostParams::default(), &application).await?;
         Ok::<(), Failed>(())
     })?;
+    console_beside(home)?;
     let host = link.split("/open").next().unwrap_or_default();
     let refused = show(&format!("{host}/"), &["--lang=en-US"])?;
     expect_parts(&refused, &["This page is opened by its link"])?;
@@ -290,6 +311,7 @@ fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Re
         ("/applications/default/waits/log/", "There is no log"),
         ("/cluster/", "Cores asked for"),
         ("/connect/", "No Connect server is here"),
+        ("/sql/", "No Connect server is ready"),
         ("/check/", "<textarea"),
     ] {
         let answer = show(&format!("{link}&next={page}"), &["--lang=en-US"])?;

@@ -8,6 +8,7 @@ pub mod life;
 pub mod logs;
 pub mod pods;
 pub mod row;
+pub mod sql;
 pub mod watched;
 
 use std::fmt;
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Event, Node, Pod, ResourceQuota};
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use serde_json::{Map, Value};
 use stoke_model::crd::{SparkApplication, SparkConnect};
 use stoke_model::names;
 use tokio::sync::{Mutex, Semaphore};
@@ -212,6 +214,34 @@ impl Live {
     pub async fn application(&self, namespace: &str, name: &str) -> Result<DynamicObject, Refusal> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, &applications());
         self.asked(api.get(name)).await
+    }
+
+    /// Changes an application by a merge patch, if it still is of this version; where it is `dry`, the API server only says what would be.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn change(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+        version: Option<&str>,
+        dry: bool,
+    ) -> Result<DynamicObject, Refusal> {
+        let mut patch = patch.clone();
+        let metadata = patch
+            .as_object_mut()
+            .map(|patch| patch.entry("metadata").or_insert_with(|| Value::Object(Map::new())));
+        if let (Some(version), Some(Value::Object(metadata))) = (version, metadata) {
+            metadata.insert("resourceVersion".to_owned(), version.into());
+        }
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, &applications());
+        let terms = PatchParams {
+            dry_run: dry,
+            field_manager: Some("stoke-console".to_owned()),
+            ..PatchParams::default()
+        };
+        self.asked(api.patch(name, &terms, &Patch::Merge(&patch))).await
     }
 
     /// The pods of an application, of all its attempts that are there.

@@ -4,10 +4,11 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use stoke_history::listing::Listed;
+use stoke_insight::doctor::Finding;
 use stoke_model::crd::SparkApplicationStatus;
 use stoke_model::waiting::{self, Waiting};
 
-use super::{Visit, plain, state_of};
+use super::{Visit, change, plain, state_of};
 use crate::address::{self, Place};
 use crate::judge;
 use crate::live::life::{self, Step};
@@ -53,12 +54,12 @@ impl Application {
         }
     }
 
-    fn to(&self, visit: &Visit, page: &str) -> String {
+    pub(super) fn to(&self, visit: &Visit, page: &str) -> String {
         address::application(&visit.base, &self.row.namespace, &self.row.name, page)
     }
 
     /// A page of it, with its navigation and nothing on it yet.
-    fn page(&self, visit: &Visit, kind: &'static str, tab: &'static str, title: String) -> Page {
+    pub(super) fn page(&self, visit: &Visit, kind: &'static str, tab: &'static str, title: String) -> Page {
         let (w, p) = (visit.w, visit.w.platform());
         let tabs = [
             (w.overview, ""),
@@ -116,7 +117,14 @@ pub fn waits(pod: &Pod, events: &[Event], now: i64) -> Option<Waiting> {
 }
 
 /// The first page.
-pub fn overview(app: &Application, visit: &Visit, all: &Seen<Pod>, events: &Seen<Event>, listed: &[Listed]) -> Page {
+pub fn overview(
+    app: &Application,
+    visit: &Visit,
+    all: &Seen<Pod>,
+    events: &Seen<Event>,
+    listed: &[Listed],
+    findings: &[Finding],
+) -> Page {
     let (w, p, row) = (visit.w, visit.w.platform(), &app.row);
     let mut page = app.page(visit, "application", "", row.name.clone());
     page.state = Some(row.state());
@@ -146,6 +154,7 @@ pub fn overview(app: &Application, visit: &Visit, all: &Seen<Pod>, events: &Seen
     sections.push(pods_table(app, visit, known));
     let last: Vec<&Event> = in_order(told).into_iter().take(10).collect();
     sections.push(events_table(visit, &last));
+    sections.extend(proposals(app, visit, findings));
     sections.push(before(app, visit, listed));
     page.sections = sections;
     page
@@ -449,6 +458,39 @@ fn events_table(visit: &Visit, events: &[&Event]) -> Section {
         rows: events.iter().map(row).collect(),
         paging: None,
     })
+}
+
+/// What the doctor finds in its run, and the changes it proposes.
+fn proposals(app: &Application, visit: &Visit, findings: &[Finding]) -> Vec<Section> {
+    if findings.is_empty() {
+        return Vec::new();
+    }
+    let (w, p) = (visit.w, visit.w.platform());
+    let row = |finding: &Finding| {
+        let to = app.to(visit, &format!("change/?change={}", change::name_of(finding)?));
+        Some(Row::from(vec![
+            Cell::Code(finding.id.to_owned()),
+            Cell::Text(finding.fix.text.clone()),
+            Cell::Link(p.look_at_it.to_owned(), to),
+        ]))
+    };
+    let mut sections = vec![Section::Findings(findings.to_vec())];
+    let rows: Vec<Row> = findings.iter().filter_map(row).collect();
+    if !rows.is_empty() {
+        sections.push(Section::Table(Table {
+            id: "changes",
+            title: p.proposals,
+            empty: w.nothing_here,
+            columns: plain(&[
+                ("finding", w.id, false),
+                ("fix", w.fix, false),
+                ("change", p.difference, false),
+            ]),
+            rows,
+            paging: None,
+        }));
+    }
+    sections
 }
 
 /// Runs of the same name, those of its schedule too, the newest first.

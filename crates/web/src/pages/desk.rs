@@ -30,6 +30,7 @@ pub fn check(visit: &Visit, csrf: &str, text: Option<&str>) -> Page {
             label: p.manifest,
             kind: "area",
             value: text.unwrap_or_default().to_owned(),
+            choices: Vec::new(),
         }],
         button: p.check_button,
     }));
@@ -64,12 +65,14 @@ pub fn sign_in(visit: &Visit, wants_token: bool, next: &str, why: Option<String>
                     label: p.token,
                     kind: "password",
                     value: String::new(),
+                    choices: Vec::new(),
                 },
                 Entry {
                     name: "namespaces",
                     label: p.namespaces,
                     kind: "text",
                     value: String::new(),
+                    choices: Vec::new(),
                 },
             ],
             button: p.sign_in,

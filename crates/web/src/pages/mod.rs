@@ -1,6 +1,8 @@
 //! Each page as a function of what is known to a [`Page`]: no sockets, no files, no clock.
 
 pub mod application;
+pub mod ask;
+pub mod change;
 pub mod cluster;
 pub mod compare;
 pub mod cost;

@@ -13,18 +13,20 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 use stoke_history::listing::Listed;
 use stoke_history::rest::{Library, Query, decode_path};
+use stoke_insight::doctor::Finding;
 use tower::ServiceExt;
 
 use super::{Site, Wish, path_again, plain, rendered, text_of};
 use crate::access::origin::{is_own, next};
 use crate::access::session::Visitor;
 use crate::access::{Access, Denied};
-use crate::address::Here;
+use crate::address::{self, Here};
 use crate::guard;
-use crate::live::{Live, Refusal, logs, pods};
+use crate::live::{Live, Refusal, logs, pods, sql};
 use crate::page::{Frame, Note, Page, Section, Tab};
 use crate::pages::application::{self, Application, LINES, MOST_LINES, Seen};
-use crate::pages::{Missing, Visit, cluster, desk, now};
+use crate::pages::{Missing, Visit, ask, change, cluster, desk, now};
+use crate::verdict::Verdict;
 
 /// Bytes of a form.
 const FORM: usize = 256 << 10;
@@ -224,7 +226,7 @@ async fn sign_in(site: &Site, access: &Access, asked: &Call, body: Body) -> Resp
 }
 
 /// Forms of those who are signed in.
-async fn posted(access: &Access, asked: Call, visitor: Visitor, body: Body, site: &Site) -> Response {
+async fn posted(access: &Access, asked: Call, visitor: Visitor, body: Body, site: &Arc<Site>) -> Response {
     let p = asked.wish.language.words().platform();
     let form = match form(body).await {
         Ok(form) => form,
@@ -246,6 +248,20 @@ async fn posted(access: &Access, asked: Call, visitor: Visitor, body: Body, site
                 "/",
                 Some(access.set_cookie("", &asked.wish.base, is_secure(&asked.headers))),
             )
+        }
+        path if path.starts_with("/applications/") && path.trim_end_matches('/').ends_with("/change") => {
+            changed(site, access, &asked, &visitor, &form).await
+        }
+        "/sql" | "/sql/" => {
+            let wanted = |name| form.first(name).unwrap_or_default();
+            let (server, statement) = (wanted("server"), wanted("statement"));
+            let answer = sql::ask(&visitor.live, &visitor.who, server, statement).await;
+            let answer = answer.map_err(|problem| problem.to_string());
+            let servers = visitor.live.connect_servers().await;
+            let visit = asked.visit();
+            let mut page = ask::page(&visit, &visitor.csrf, &servers, (server, statement), Some(answer));
+            page.frame = Some(frame(&asked, &visitor));
+            rendered(StatusCode::OK, &page, &visit, &asked.wish)
         }
         "/check" | "/check/" => {
             let text = form.first("manifest").unwrap_or_default().to_owned();
@@ -279,6 +295,7 @@ fn frame(asked: &Call, visitor: &Visitor) -> Frame {
         (p.now, "/"),
         (p.cluster, "/cluster/"),
         (p.connect, "/connect/"),
+        (p.sql, "/sql/"),
         (p.check, "/check/"),
         (w.compare, "/compare"),
         (w.cost, "/cost"),
@@ -318,6 +335,7 @@ fn refused(access: &Access, asked: &Call, visitor: &Visitor, refusal: &Refusal) 
             format!("{} {refusal}", p.choose_namespaces),
         ),
         403 => (StatusCode::FORBIDDEN, p.refused, refusal.to_string()),
+        409 | 422 => (StatusCode::CONFLICT, p.change_refused, refusal.to_string()),
         404 if asked.path == "/" => (StatusCode::BAD_GATEWAY, w.broken, p.no_definitions.to_owned()),
         404 => (StatusCode::NOT_FOUND, w.not_found, refusal.to_string()),
         _ => (StatusCode::BAD_GATEWAY, w.broken, format!("{} {refusal}", p.no_answer)),
@@ -403,7 +421,7 @@ async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -
 
 type Made = Result<Result<Page, Missing>, Refusal>;
 
-async fn made(site: &Site, access: &Access, visitor: &Visitor, visit: &Visit, parts: &[&str]) -> Made {
+async fn made(site: &Arc<Site>, access: &Access, visitor: &Visitor, visit: &Visit, parts: &[&str]) -> Made {
     let (live, at) = (&visitor.live, site.index.now());
     match *parts {
         [] | ["history"] => {
@@ -418,6 +436,11 @@ async fn made(site: &Site, access: &Access, visitor: &Visitor, visit: &Visit, pa
         ["cluster"] => Ok(Ok(cluster::page(visit, &facts(live, at).await))),
         ["cluster", "node"] => Ok(cluster::node(visit, &facts(live, at).await)),
         ["connect"] => Ok(Ok(desk::connect(visit, &live.connect_servers().await))),
+        ["sql"] => {
+            let server = visit.query.first("server").unwrap_or_default();
+            let servers = live.connect_servers().await;
+            Ok(Ok(ask::page(visit, &visitor.csrf, &servers, (server, ""), None)))
+        }
         ["check"] => Ok(Ok(desk::check(visit, &visitor.csrf, None))),
         _ => Ok(Err(Missing::NotFound)),
     }
@@ -441,7 +464,7 @@ async fn listed(
 }
 
 async fn of_application(
-    site: &Site,
+    site: &Arc<Site>,
     access: &Access,
     visitor: &Visitor,
     visit: &Visit,
@@ -455,7 +478,12 @@ async fn of_application(
             let pods = pods().await;
             let events = events(live, app, &pods).await;
             let listed = listed(site, access, visitor, row.spark.as_deref()).await?;
-            Ok(application::overview(app, visit, &pods, &events, &listed))
+            // Of a log that still grows it would be found out again and again.
+            let findings = match row.phase.is_terminal() {
+                true => findings(site, app, false).await,
+                false => Vec::new(),
+            };
+            Ok(application::overview(app, visit, &pods, &events, &listed, &findings))
         }
         ["pods"] => Ok(application::pods_page(app, visit, &pods().await)),
         ["events"] => {
@@ -463,9 +491,82 @@ async fn of_application(
             Ok(application::events_page(app, visit, &events))
         }
         ["manifest"] => Ok(application::manifest(app, visit)),
+        ["change"] => {
+            let found = findings(site, app, true).await;
+            let Some(finding) = change::named(&found, visit.query.first("change").unwrap_or_default()) else {
+                return Ok(Err(Missing::NotFound));
+            };
+            let patch = finding.fix.patch.clone().unwrap_or_default();
+            let tried = live.change(&row.namespace, &row.name, &patch, None, true).await;
+            let tried = tried.map(|object| serde_json::to_value(object).unwrap_or_default());
+            Ok(change::page(app, visit, &visitor.csrf, finding, &tried))
+        }
         ["log"] => return log(live, app, visit, pods().await).await,
         _ => Err(Missing::NotFound),
     })
+}
+
+/// What the doctor finds in the log of its run; a large log is read only where that is wanted.
+async fn findings(site: &Arc<Site>, app: &Application, wanted: bool) -> Vec<Finding> {
+    let all = site.index.listed();
+    let run = app
+        .row
+        .spark
+        .as_deref()
+        .and_then(|id| all.iter().find(|one| one.id == id));
+    let Some(attempt) = run.and_then(|run| run.attempts.first().cloned()) else {
+        return Vec::new();
+    };
+    let Ok(_turn) = site.turns.acquire().await else {
+        return Vec::new();
+    };
+    let site = site.clone();
+    match tokio::task::spawn_blocking(move || site.verdicts.of(&site.index, &attempt, wanted)).await {
+        Ok(Verdict::Found(all)) => all.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Changes an application as the doctor proposes, as its visitor.
+async fn changed(site: &Arc<Site>, access: &Access, asked: &Call, visitor: &Visitor, form: &Query) -> Response {
+    let parts: Vec<String> = asked
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(decode_path)
+        .collect();
+    let (Some(namespace), Some(name)) = (parts.get(1), parts.get(2)) else {
+        return plain(StatusCode::NOT_FOUND, "Not Found\n".to_owned());
+    };
+    let app = match visitor.live.application(namespace, name).await {
+        Ok(object) => Application::new(object, site.index.now()),
+        Err(refusal) => return refused(access, asked, visitor, &refusal),
+    };
+    let found = findings(site, &app, true).await;
+    let wanted = form.first("change").unwrap_or_default();
+    let patch = change::named(&found, wanted).and_then(|finding| finding.fix.patch.as_ref());
+    let Some(patch) = patch else {
+        return super::written(
+            Err(Missing::NotFound),
+            &asked.visit(),
+            &asked.wish,
+            Some(frame(asked, visitor)),
+        );
+    };
+    let version = form.first("version").filter(|version| !version.is_empty());
+    match visitor.live.change(namespace, name, patch, version, false).await {
+        Ok(_) => {
+            tracing::info!(
+                who = visitor.who,
+                namespace,
+                name,
+                change = wanted,
+                "an application was changed"
+            );
+            sent_to(asked, &address::application("", namespace, name, ""), None)
+        }
+        Err(refusal) => refused(access, asked, visitor, &refusal),
+    }
 }
 
 /// Events about an application, its driver and some of the pods that do not run.

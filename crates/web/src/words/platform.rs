@@ -118,6 +118,13 @@ phrases! {
     its_run: "Pages of its run", "Страницы запуска";
     spark_ui: "Spark UI", "Spark UI";
     spark_ui_command: "Spark UI: stoke ui", "Spark UI: stoke ui";
+    proposals: "Changes that the doctor proposes", "Изменения, которые предлагает доктор";
+    change: "A change that the doctor proposes", "Изменение, которое предлагает доктор";
+    look_at_it: "Look at it", "Посмотреть";
+    difference: "What it changes", "Что изменится";
+    change_about: "The next run takes the change. An application that has ended runs again only with the annotation stoke.dev/on-edit: Restart.", "Изменение возьмёт следующий запуск. Завершённое приложение запускается снова только с аннотацией stoke.dev/on-edit: Restart.";
+    change_button: "Change the application", "Изменить приложение";
+    change_refused: "It cannot be changed by you, or not so:", "Вы не можете изменить это, или не так:";
     runs_before: "Runs before it", "Прошлые запуски";
     no_runs_before: "No run of this name is in the history.", "В истории нет запусков с этим именем.";
     schedule: "Schedule", "Расписание";
@@ -144,5 +151,18 @@ phrases! {
     connect_servers: "Spark Connect servers", "Серверы Spark Connect";
     address: "Address", "Адрес";
     no_servers: "No Connect server is here. docs/how-to/spark-connect.md shows how to make one.", "Серверов Connect нет. Как создать: docs/how-to/spark-connect.md.";
+    sql: "SQL", "SQL";
+    sql_limits: "The statement runs with your rights on the cluster and only reads: SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE, EXPLAIN. It ends after {seconds} s; at most {rows} rows and {mib} MiB are taken. The limits are those of the answer: Spark may read more to find it.", "Запрос выполняется с вашими правами в кластере и только читает: SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE, EXPLAIN. Он прекращается через {seconds} с; берётся не больше {rows} строк и {mib} МиБ. Это пределы ответа: чтобы найти его, Spark может прочитать больше.";
+    sql_no_server: "No Connect server is ready. docs/how-to/spark-connect.md shows how to make one.", "Готовых серверов Connect нет. Как создать: docs/how-to/spark-connect.md.";
+    sql_server: "Server", "Сервер";
+    sql_statement: "Statement", "Запрос";
+    sql_button: "Run", "Выполнить";
+    sql_answer: "Answer", "Ответ";
+    sql_nothing: "The statement has no result.", "У запроса нет результата.";
+    sql_file: "All of it as CSV", "Всё это в CSV";
+    sql_more_rows: "There are more rows.", "Это не все строки.";
+    sql_more_bytes: "There are more rows than fit.", "Остальные строки не поместились.";
+    sql_chart: "Numbers over the rows", "Числа по строкам";
+    sql_chart_about: "Columns of numbers, in the order of the rows; the first column names them.", "Столбцы с числами в порядке строк; первый столбец их называет.";
     servers_about: "The address is for clients inside the cluster; `stoke connect NAME` opens it on this machine.", "Адрес для клиентов в кластере; `stoke connect ИМЯ` открывает его на вашей машине.";
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use k8s_openapi::api::authentication::v1::TokenRequest;
@@ -13,11 +14,13 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, Config};
 use serde_json::{Value, json};
+use stoke_cluster::kubelet::{ContainerName, Kubelet, KubeletError, LogRequest, Process, Streams};
 use stoke_cluster::{ApiConfig, ApiServer};
 use stoke_eventlog::Source;
 use stoke_history::index::{Index, Settings};
 use stoke_model::crd::SparkApplication;
 use stoke_web::{Access, Terms};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 
 use crate::site::{Answer, real};
@@ -447,6 +450,57 @@ async fn the_cluster_its_quotas_and_what_cannot_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sql_is_asked_with_a_form_and_errors_stand_in_place() {
+    let world = World::by_link().await;
+    let owner = world.owner().await;
+    let page = world.get(&owner, "/sql/").await;
+    assert!(page.text().contains("No Connect server is ready"), "{}", page.text());
+    let connect = json!({"apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": "c"},
+        "spec": {"sparkVersion": "4.1.4", "image": "a/b:1", "server": {}, "executor": {}}});
+    world.make::<stoke_model::crd::SparkConnect>(world.api(), connect).await;
+    let api: Api<stoke_model::crd::SparkConnect> = world.api();
+    let status = json!({"status": {"state": "Ready", "server": {"url": "sc://c-server.default.svc:15002"}}});
+    api.patch_status("c", &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .unwrap();
+    let page = world.get(&owner, "/sql/").await;
+    assert!(page.text().contains("<option>default/c</option>"), "{}", page.text());
+    assert!(
+        page.text().contains("ends after 30 s; at most 1000 rows and 4 MiB"),
+        "{}",
+        page.text()
+    );
+    let csrf = csrf_of(&page);
+    let origin = format!("http://{HOST}");
+    let own = [("origin", origin.as_str())];
+    let ask = async |server: &str, statement: &str| {
+        let body = format!("csrf={csrf}&server={server}&statement={statement}");
+        world.post(&owner, "/sql/", &own, &body).await
+    };
+    for (server, statement, says) in [
+        ("default%2Fc", "DROP+TABLE+t", "stoke::sql::writes"),
+        ("default%2Fc", "+", "stoke::sql::empty"),
+        ("default%2Fother", "SELECT+1", "not found"),
+        ("..%2Fc", "SELECT+1", "is not there, or not ready"),
+        // The client of this test has no connection that could be carried to a pod.
+        ("default%2Fc", "SELECT+1", "class=\"note bad\""),
+    ] {
+        let answer = ask(server, statement).await;
+        assert_eq!(answer.status, StatusCode::OK, "{statement}");
+        assert!(answer.text().contains(says), "{server} {statement}: {}", answer.text());
+    }
+    let hostile = ask("default%2Fc", "%3C%2Ftextarea%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E").await;
+    assert!(!hostile.text().contains("<script>alert"), "{}", hostile.text());
+    let forged = "csrf=00&server=default%2Fc&statement=SELECT+1";
+    assert_eq!(
+        world.post(&owner, "/sql/", &own, forged).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let twin = world.twin(&owner, "/sql/").await;
+    assert_eq!(twin["page"], "sql");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_is_checked_in_place() {
     let world = World::by_link().await;
     let owner = world.owner().await;
@@ -673,6 +727,107 @@ async fn visitors_see_what_their_tokens_may_see() {
     world.server.stop().await;
 }
 
+/// A run of the history, and the finding of it that proposes a change.
+async fn proposed(world: &World, browser: &Browser) -> (String, Value) {
+    let runs = world.twin(browser, "/?state=succeeded&per=100").await;
+    for row in runs["applications"]["rows"].as_array().unwrap() {
+        let id = row["run"].as_str().unwrap();
+        let found = world.twin(browser, &format!("/history/{id}/findings/")).await;
+        let found = found["findings"].as_array().into_iter().flatten();
+        if let Some(one) = found.into_iter().find(|one| one["fix"]["patch"].is_object()) {
+            return (id.to_owned(), one["fix"]["patch"].clone());
+        }
+    }
+    panic!("no run has a finding with a change");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_the_doctor_proposes_is_made_with_the_visitors_rights() {
+    let world = World::by_token(Terms::CLUSTER).await;
+    let administrator = world.robot("administrator", json!([])).await;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "administrator"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "administrator", "namespace": "default"}]});
+    let bindings: Api<k8s_openapi::api::rbac::v1::ClusterRoleBinding> = Api::all(world.client.clone());
+    world.make(bindings, binding).await;
+    let reader = world.robot("reader", reads(&[APPLICATIONS])).await;
+    let admin = Browser::of(&world.sign_in(&administrator, "").await);
+    let (run, patch) = proposed(&world, &admin).await;
+    world
+        .submit(
+            "etl",
+            json!({"applicationState": {"state": "COMPLETED"}, "sparkApplicationId": run}),
+        )
+        .await;
+    let page = world.get(&admin, "/applications/default/etl/").await.text();
+    let link = page
+        .split("href=\"")
+        .find(|rest| rest.contains("change/?change="))
+        .expect("a link to a change");
+    let link = link.split('"').next().unwrap().to_owned();
+    let shown = world.get(&admin, &link).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    let difference = world.twin(&admin, &link).await["difference"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        difference.lines().any(|line| line.starts_with("+ ")),
+        "{patch:#} {difference}"
+    );
+    let hidden = |page: &Answer, name: &str| {
+        let text = page.text();
+        let after = text
+            .split(&format!("name=\"{name}\" value=\""))
+            .last()
+            .unwrap()
+            .to_owned();
+        after.split('"').next().unwrap().to_owned()
+    };
+    // Who may only read is shown why there is no button, and is refused when they send the form all the same.
+    let guest = Browser::of(&world.sign_in(&reader, "default").await);
+    let refused = world.get(&guest, &link).await;
+    assert!(refused.text().contains("forbidden") && !refused.text().contains("name=\"change\""));
+    let origin = format!("http://{HOST}");
+    let (change, version) = (hidden(&shown, "change"), hidden(&shown, "version"));
+    let form = |csrf: &str, version: &str| format!("csrf={csrf}&change={change}&version={version}");
+    let own = [("origin", origin.as_str())];
+    let path = "/applications/default/etl/change/";
+    let csrf = csrf_of(&refused);
+    assert_eq!(
+        world.post(&guest, path, &own, &form(&csrf, &version)).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let csrf = csrf_of(&shown);
+    // Another page's form, a change that was not proposed, an object that has changed meanwhile.
+    let foreign = world
+        .post(
+            &admin,
+            path,
+            &[("origin", "http://evil.example.com")],
+            &form(&csrf, &version),
+        )
+        .await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    let unknown = world
+        .post(&admin, path, &own, &format!("csrf={csrf}&change=00&version={version}"))
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.post(&admin, path, &own, &form(&csrf, "1")).await.status,
+        StatusCode::CONFLICT
+    );
+    let api: Api<SparkApplication> = world.api();
+    let before = api.get("etl").await.unwrap();
+    let done = world.post(&admin, path, &own, &form(&csrf, &version)).await;
+    assert_eq!(
+        (done.status, done.header("location")),
+        (StatusCode::SEE_OTHER, "/applications/default/etl/")
+    );
+    let after = api.get("etl").await.unwrap();
+    assert!(after.metadata.generation > before.metadata.generation && after.spec != before.spec);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end() {
     let terms = Terms {
@@ -709,7 +864,6 @@ async fn a_thousand_slow_forms_hold_up_no_one() {
     let serving = tokio::spawn(async move { stoke_history::connections::serve(listener, router).await });
     let mut slow = Vec::new();
     for _ in 0..1000 {
-        use tokio::io::AsyncWriteExt;
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let head = format!(
             "POST /check/ HTTP/1.1\r\nHost: {address}\r\nCookie: {}\r\nContent-Length: 1000\r\n\r\nm",
@@ -719,12 +873,85 @@ async fn a_thousand_slow_forms_hold_up_no_one() {
         slow.push(stream);
     }
     let begun = Instant::now();
-    assert_eq!(world.get(&owner, "/").await.status, StatusCode::OK);
+    let mut quick = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+        owner.cookie
+    );
+    quick.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    quick.read_to_string(&mut answer).await.unwrap();
     let took = begun.elapsed();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert!(took < Duration::from_secs(2), "{took:?}");
     println!("a page beside 1,000 slow forms: {took:?}");
     drop(slow);
     serving.abort();
+}
+
+/// A node whose one log has a line of 100 MB, whatever is asked for.
+struct Long;
+
+type Answered<T> = futures::future::BoxFuture<'static, Result<T, KubeletError>>;
+
+fn not_here<T: Send + 'static>() -> Answered<T> {
+    Box::pin(async { Err(KubeletError::not_found("not here")) })
+}
+
+impl Kubelet for Long {
+    fn logs(&self, _: LogRequest) -> Answered<futures::stream::BoxStream<'static, Bytes>> {
+        let block = Bytes::from(vec![b'x'; 1 << 20]);
+        let first = b"26/11/23 23:04:13 WARN A: <script>alert(1)</script> \x1b[31m\n26/11/23 23:04:14 ERROR B: ";
+        let lines = std::iter::once(Bytes::from_static(first)).chain(std::iter::repeat_n(block, 100));
+        Box::pin(
+            async move { Ok(Box::pin(futures::stream::iter(lines)) as futures::stream::BoxStream<'static, Bytes>) },
+        )
+    }
+
+    fn exec(&self, _: ContainerName, _: Vec<String>, _: Streams) -> Answered<Process> {
+        not_here()
+    }
+
+    fn attach(&self, _: ContainerName, _: Streams) -> Answered<Process> {
+        not_here()
+    }
+
+    fn connect(&self, _: ContainerName, _: u16) -> Answered<tokio::net::TcpStream> {
+        not_here()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_a_hundred_megabytes_is_a_small_page() {
+    let world = World::by_link().await;
+    let owner = world.owner().await;
+    world
+        .submit(
+            "pi",
+            json!({"applicationState": {"state": "RUNNING"}, "driverInfo": {"podName": "pi-driver"}}),
+        )
+        .await;
+    world
+        .pod("pi-driver", "pi", "driver", Some("n1"), json!({"phase": "Running"}))
+        .await;
+    world.server.set_kubelet(Arc::new(Long));
+    let begun = Instant::now();
+    let page = world.get(&owner, "/applications/default/pi/log/").await;
+    let (text, took) = (page.text(), begun.elapsed());
+    println!("{} bytes after {took:?}", text.len());
+    assert!(
+        text.len() < 64 << 10 && took < Duration::from_secs(5),
+        "{} {took:?}",
+        text.len()
+    );
+    assert!(text.contains("&lt;script&gt;alert(1)") && text.contains("␛[31m") && text.contains("8 MiB at most"));
+    let twin = world.twin(&owner, "/applications/default/pi/log/?level=error").await;
+    assert_eq!(twin["log"].as_array().unwrap().len(), 1);
+    assert!(
+        twin["log"][0]["cut"].as_u64().unwrap() > 1 << 20,
+        "{}",
+        twin["log"][0]["cut"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

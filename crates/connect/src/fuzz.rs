@@ -1,8 +1,10 @@
 //! What fuzzing drives: no promise to anybody else.
 
+use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-use crate::connect::handshake::greet;
+use crate::cells::Batches;
+use crate::greeting::greet;
 
 /// A server that answers the greeting of a Connect server with these bytes, and ends.
 pub async fn handshake(bytes: &[u8]) {
@@ -15,6 +17,15 @@ pub async fn handshake(bytes: &[u8]) {
     drop(greeted);
 }
 
+/// Rows as a server sends them.
+pub fn batch(bytes: &[u8]) {
+    if let Ok(batches) = Batches::read(Bytes::copy_from_slice(bytes)) {
+        for row in batches.rows(1_000) {
+            drop(row);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -25,5 +36,10 @@ mod tests {
             .build()
             .unwrap();
         stoke_testkit::damage::damaged("handshake", 2_000, |bytes| runtime.block_on(super::handshake(bytes)));
+    }
+
+    #[test]
+    fn damaged_rows_are_an_error() {
+        stoke_testkit::damage::damaged("connect_batch", 4_000, super::batch);
     }
 }
