@@ -242,7 +242,8 @@ impl Site {
         };
         let site = self.clone();
         let made = tokio::task::spawn_blocking(move || {
-            let made = site.made(wanted, &visit);
+            // Among visitors with rights of their own, one may not know of another's runs.
+            let made = site.made(wanted, &visit, frame.is_none());
             written(made, &visit, &wish, frame)
         });
         made.await.unwrap_or_else(|error| {
@@ -297,7 +298,7 @@ impl Site {
         }))
     }
 
-    fn made(&self, wanted: Wanted, visit: &Visit) -> Result<Page, Missing> {
+    fn made(&self, wanted: Wanted, visit: &Visit, of_all: bool) -> Result<Page, Missing> {
         let now = self.index.now();
         let OfApplication {
             attempt,
@@ -321,7 +322,8 @@ impl Site {
         let earlier = all
             .iter()
             .filter(|one| one.name == listed.name && began(one) < began(&listed));
-        let before = earlier.max_by_key(|one| began(one)).map(|one| one.id.clone());
+        let before = earlier.max_by_key(|one| began(one)).filter(|_| of_all);
+        let before = before.map(|one| one.id.clone());
         let wanted = visit.query.first("graph") == Some("1")
             || ["StreamingQuery", "streaming", "connect"].contains(&page.split('/').next().unwrap_or_default());
         let detail = self.details.of(&self.index, &attempt, wanted)?;

@@ -102,7 +102,10 @@ pub fn block(area: Area, class: &'static str, labels: &[&str], title: String) ->
     let height = (area.1 + area.3).round() as i64 - y;
     let room = usize::try_from((width - 8) / 7).unwrap_or(0);
     let fits = |label: &&&str| height >= 16 && label.chars().count() <= room;
-    let label = labels.iter().find(fits).map_or(String::new(), |label| (*label).to_owned());
+    let label = labels
+        .iter()
+        .find(fits)
+        .map_or(String::new(), |label| (*label).to_owned());
     (width > 0 && height > 0).then(|| Block {
         x,
         y,
