@@ -171,7 +171,11 @@ def main():
             server = kind(given, directory)
             page = (lambda: server.stage(application, given.tasks)) if directory == wide else server.list
             again = given.again if who == "stoke" or directory == many else max(1, given.again // 7)
-            report.setdefault(name, {})[who] = measure(server, count, again, page)
+            try:
+                report.setdefault(name, {})[who] = measure(server, count, again, page)
+            finally:
+                if server.server.process.poll() is None:
+                    server.server.end()
             print(json.dumps({name: {who: report[name][who]}}), flush=True)
         if "spark" in report[name]:
             ours, theirs = report[name]["stoke"], report[name]["spark"]
