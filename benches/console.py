@@ -47,7 +47,7 @@ def many_logs(lines, directory, count):
     os.rename(directory + ".new", directory)
 
 
-def fetch(port, path, accept="text/html"):
+def fetch(port, path, accept="text/html", left=5):
     """The answer and the bytes that came for it."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3600)
     connection.request("GET", path, headers={"Accept-Encoding": "gzip", "Accept": accept})
@@ -55,6 +55,10 @@ def fetch(port, path, accept="text/html"):
     body = answer.read()
     connection.close()
     size = len(body)
+    # Spark's server answers so when it has loaded an application for the first time.
+    if answer.status == 302 and left > 0:
+        more, sizes = fetch(port, answer.getheader("Location").split("127.0.0.1:%d" % port)[-1], accept, left - 1)
+        return more, size + sizes
     if answer.getheader("Content-Encoding") == "gzip":
         body = gzip.decompress(body)
     if answer.status != 200:
@@ -147,6 +151,7 @@ def main():
     arguments.add_argument("--again", type=int, default=20)
     arguments.add_argument("--heap", default="6g", help="heap of Spark's server")
     arguments.add_argument("--skip-spark", action="store_true", help="measure ours alone")
+    arguments.add_argument("--skip-list", action="store_true", help="measure the stage alone")
     arguments.add_argument("--only-logs", action="store_true", help="make the logs and end")
     given = arguments.parse_args()
     given.work = os.path.abspath(given.work)
@@ -160,12 +165,17 @@ def main():
         return 0
     application = json.loads(next(line for line in lines if history.name_of(line) == "SparkListenerApplicationStart"))["App ID"]
     report = {}
-    for name, directory, count in (("%d applications" % given.applications, many, given.applications), ("%d tasks" % given.tasks, wide, 1)):
+    places = [("%d applications" % given.applications, many, given.applications), ("%d tasks" % given.tasks, wide, 1)]
+    for name, directory, count in places[given.skip_list:]:
         for who, kind in (("stoke", Ours),) + ((("spark", Spark),) if not given.skip_spark else ()):
             server = kind(given, directory)
             page = (lambda: server.stage(application, given.tasks)) if directory == wide else server.list
             again = given.again if who == "stoke" or directory == many else max(1, given.again // 7)
-            report.setdefault(name, {})[who] = measure(server, count, again, page)
+            try:
+                report.setdefault(name, {})[who] = measure(server, count, again, page)
+            finally:
+                if server.server.process.poll() is None:
+                    server.server.end()
             print(json.dumps({name: {who: report[name][who]}}), flush=True)
         if "spark" in report[name]:
             ours, theirs = report[name]["stoke"], report[name]["spark"]

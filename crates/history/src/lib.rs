@@ -4,7 +4,7 @@
 //! of the same Spark answers.
 //!
 //! [`index`] keeps the shelf of applications and [`cache`] what was found out of logs; [`replay`] reads a log into
-//! an application. [`model`] is an application as Spark's listeners see it, [`listing`] the list of them, [`json`] Jackson's way of writing, [`scala`] the
+//! an application, [`detail`] what a log tells beside that. [`model`] is an application as Spark's listeners see it, [`listing`] the list of them, [`json`] Jackson's way of writing, [`scala`] the
 //! order of Scala's maps, [`pieces`] what is too much for memory, [`serve`] the API over HTTP, [`connections`] with the bounds of clients and [`zipped`] logs, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
 //!
 //! This room never changes a log, except where its cleanup is told to delete old ones, and takes no part in running applications.
@@ -24,6 +24,7 @@
 
 pub mod cache;
 pub mod connections;
+pub mod detail;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod index;

@@ -113,6 +113,7 @@ const KNOWN: [&str; 26] = [
     "container",
     "level",
     "lines",
+    "graph",
 ];
 
 impl Here {

@@ -8,6 +8,7 @@ use stoke_history::rest::{TaskOrder, TaskSummary};
 
 use crate::picture::grid::Grid;
 use crate::picture::histogram::Histogram;
+use crate::picture::load::Load;
 
 /// What all tasks of a stage attempt say together.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Kept {
     pub orders: Shelf<Ordered, TaskOrder>,
     /// How busy executors were with all stages, by log.
     pub grids: Shelf<String, Grid>,
+    /// Garbage collection and memory over time, by log.
+    pub loads: Shelf<String, Load>,
 }
 
 impl Default for Kept {
@@ -40,6 +43,7 @@ impl Default for Kept {
             digests: Shelf::new(64),
             orders: Shelf::new(3),
             grids: Shelf::new(64),
+            loads: Shelf::new(64),
         }
     }
 }

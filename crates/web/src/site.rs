@@ -28,13 +28,14 @@ use crate::access::Access;
 use crate::address::{Here, Place};
 use crate::assets::{self, compressed};
 use crate::bills::Bills;
+use crate::details::Details;
 use crate::guard;
 use crate::html;
 use crate::kept::Kept;
 use crate::page::{Frame, Note, Page, Section};
 use crate::pages::{
-    App, Missing, Visit, compare, cost, environment, executors, home, jobs, overview, sql, stage, stages, storage,
-    whatif,
+    App, Missing, Visit, compare, connect, cost, environment, executors, home, jobs, overview, sql, stage, stages,
+    storage, streaming, whatif,
 };
 use crate::verdict::Verdicts;
 use crate::words::Language;
@@ -68,6 +69,7 @@ struct Site {
     turns: Semaphore,
     verdicts: Verdicts,
     bills: Bills,
+    details: Details,
     kept: Arc<Kept>,
 }
 
@@ -81,6 +83,7 @@ pub fn router(index: Arc<Index>, settings: Settings) -> Router {
         turns: Semaphore::new(AT_ONCE),
         verdicts: Verdicts::default(),
         bills: Bills::default(),
+        details: Details::default(),
         kept: Arc::default(),
     };
     Router::new().fallback(answer).with_state(Arc::new(site))
@@ -239,7 +242,8 @@ impl Site {
         };
         let site = self.clone();
         let made = tokio::task::spawn_blocking(move || {
-            let made = site.made(wanted, &visit);
+            // Among visitors with rights of their own, one may not know of another's runs.
+            let made = site.made(wanted, &visit, frame.is_none());
             written(made, &visit, &wish, frame)
         });
         made.await.unwrap_or_else(|error| {
@@ -294,7 +298,7 @@ impl Site {
         }))
     }
 
-    fn made(&self, wanted: Wanted, visit: &Visit) -> Result<Page, Missing> {
+    fn made(&self, wanted: Wanted, visit: &Visit, of_all: bool) -> Result<Page, Missing> {
         let now = self.index.now();
         let OfApplication {
             attempt,
@@ -318,7 +322,11 @@ impl Site {
         let earlier = all
             .iter()
             .filter(|one| one.name == listed.name && began(one) < began(&listed));
-        let before = earlier.max_by_key(|one| began(one)).map(|one| one.id.clone());
+        let before = earlier.max_by_key(|one| began(one)).filter(|_| of_all);
+        let before = before.map(|one| one.id.clone());
+        let wanted = visit.query.first("graph") == Some("1")
+            || ["StreamingQuery", "streaming", "connect"].contains(&page.split('/').next().unwrap_or_default());
+        let detail = self.details.of(&self.index, &attempt, wanted)?;
         let app = App {
             before,
             listed,
@@ -327,6 +335,7 @@ impl Site {
             place,
             now,
             kept: self.kept.clone(),
+            detail,
         };
         match page.as_str() {
             "" => {
@@ -345,9 +354,20 @@ impl Site {
             "storage" => Ok(storage::list(&app, visit)),
             "storage/rdd" => storage::one(&app, visit),
             "environment" => Ok(environment::page(&app, visit)),
-            "executors" => Ok(executors::page(&app, visit)),
+            "executors" => executors::page(&app, visit),
             "SQL" => sql::list(&app, visit),
-            "SQL/execution" => sql::one(&app, visit),
+            "SQL/execution" => {
+                let execution = visit
+                    .number("id")
+                    .filter(|_| visit.query.first("plan") == Some("initial"));
+                let plan = |id| self.details.first_plan(&self.index, &app.attempt, id);
+                sql::one(&app, visit, execution.map(plan).transpose()?.as_ref())
+            }
+            "StreamingQuery" => Ok(streaming::list(&app, visit, app.told()?)),
+            "StreamingQuery/statistics" => streaming::one(&app, visit, app.told()?),
+            "streaming" => Ok(streaming::contexts(&app, visit, app.told()?)),
+            "connect" => Ok(connect::list(&app, visit, app.told()?)),
+            "connect/session" => connect::one(&app, visit, app.told()?),
             "what-if" => Ok(whatif::page(&app, visit, &*self.run(&app.attempt)?)),
             "cost" => Ok(cost::one(
                 &app,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, eventually, expect_code, expect_parts, program, repository, stoke, text};
+use crate::common::{Context, eventually, expect_code, expect_parts, full, program, repository, stoke, text};
 use crate::insight::get;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
@@ -24,6 +24,16 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             browse_cluster,
         ),
         context.trial("pages: they say what the commands say", &[], as_commands),
+        context.trial(
+            "pages: axe-core, the keyboard and a phone find nothing wrong",
+            &[
+                program("chromium", "apt-get install chromium"),
+                program("node", "apt-get install nodejs"),
+                program("npm", "apt-get install npm"),
+                full(),
+            ],
+            for_everybody,
+        ),
     ]
 }
 
@@ -322,4 +332,123 @@ fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Re
         }
     }
     Ok(())
+}
+
+/// The release of axe-core that looks at pages. It is fetched for the test, and is no part of what is shipped.
+const AXE: &str = "4.14.1";
+
+/// axe-core from the npm registry, kept in the shared home.
+fn axe(context: &Context) -> Result<std::path::PathBuf, Failed> {
+    let kept = context.home().join(format!("axe-core-{AXE}"));
+    let script = kept.join("package/axe.min.js");
+    if !script.exists() {
+        let fetched = tempfile::tempdir_in(context.home())?;
+        let run = |program: &str, arguments: &[&str]| -> Result<(), Failed> {
+            let output = Command::new(program)
+                .args(arguments)
+                .current_dir(fetched.path())
+                .output()?;
+            match output.status.success() {
+                true => Ok(()),
+                false => Err(format!("{program} {arguments:?}: {}", text(&output)).into()),
+            }
+        };
+        run("npm", &["pack", "--silent", &format!("axe-core@{AXE}")])?;
+        run("tar", &["xzf", &format!("axe-core-{AXE}.tgz")])?;
+        let _ = std::fs::rename(fetched.path(), &kept);
+    }
+    Ok(script)
+}
+
+/// The first address in a page that has this part.
+fn link(address: &str, path: &str, part: &str) -> Result<String, Failed> {
+    let page = text(
+        &Command::new("curl")
+            .args(["-sS", &format!("{address}{path}")])
+            .output()?,
+    );
+    let links = page.split(" href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let mut found = links
+        .filter(|link| link.contains(part))
+        .map(|link| link.replace("&amp;", "&"));
+    found
+        .next()
+        .ok_or_else(|| format!("{path} has no link with {part}").into())
+}
+
+fn for_everybody(context: &Context) -> Result<(), Failed> {
+    let axe = axe(context)?;
+    let home = context.private_home();
+    let logs = tempfile::tempdir()?;
+    for log in [
+        "history/tests/fixtures/every-event.zstd",
+        "insight/tests/logs/4.1.4/skewed-join.zstd",
+        "insight/tests/pairs/base.zstd",
+        "web/tests/fixtures/streaming.zstd",
+        "web/tests/fixtures/connect.zstd",
+        "web/tests/fixtures/dstreams.zstd",
+    ] {
+        let from = repository().join("crates").join(log);
+        std::fs::copy(&from, logs.path().join(from.file_name().ok_or("no name")?))?;
+    }
+    let served = serve(home.path(), logs.path(), &[])?;
+    eventually(
+        "the applications are listed",
+        std::time::Duration::from_secs(20),
+        || get(&served.address, "/?output=json").is_ok_and(|twin| twin["applications"]["total"] == 6),
+    )?;
+    let listed = get(&served.address, "/?output=json")?;
+    let id = |name: &str| -> Result<String, Failed> {
+        let rows = listed["applications"]["rows"].as_array().ok_or("no applications")?;
+        let row = rows
+            .iter()
+            .find(|row| row["name"] == name)
+            .ok_or_else(|| format!("no {name} in {listed}"))?;
+        Ok(format!("/history/{}/", row["id"].as_str().unwrap_or_default()))
+    };
+    let (skewed, clicks, connect) = (id("skewed-join")?, id("clicks by minute")?, id("connect")?);
+    let own = |place: &str| place.trim_start_matches("/history/").trim_end_matches('/').to_owned();
+    let mut paths: Vec<String> = [
+        "",
+        "jobs/",
+        "jobs/job/?id=2",
+        "stages/",
+        "stages/stage/?id=4&attempt=0",
+        "SQL/",
+        "SQL/execution/?id=0",
+        "SQL/execution/?id=0&plan=initial",
+        "executors/",
+        "storage/",
+        "environment/",
+        "findings/",
+        "what-if/?executors=4",
+        "cost/",
+    ]
+    .iter()
+    .map(|page| format!("{skewed}{page}"))
+    .collect();
+    paths.extend([
+        "/".to_owned(),
+        "/?lang=ru".to_owned(),
+        "/compare".to_owned(),
+        format!("/compare?a={}&b={}", own(&id("pairs")?), own(&skewed)),
+        "/cost".to_owned(),
+        format!("{clicks}StreamingQuery/"),
+        link(&served.address, &format!("{clicks}StreamingQuery/"), "/statistics/")?,
+        format!("{}streaming/", id("dstreams")?),
+        format!("{connect}connect/"),
+        link(&served.address, &format!("{connect}connect/"), "/session/")?,
+    ]);
+    let output = Command::new("node")
+        .args(["--experimental-websocket", "--no-warnings"])
+        .arg(repository().join("crates/stoke/tests/e2e/browser.mjs"))
+        .arg(axe)
+        .arg(&served.address)
+        .args(&paths)
+        .output()?;
+    let said: Value = serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {}", text(&output)))?;
+    match said["problems"].as_array().map(Vec::len) {
+        Some(0) if said["pages"] == paths.len() => Ok(()),
+        _ => Err(format!("{said:#}").into()),
+    }
 }

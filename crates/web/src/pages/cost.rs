@@ -346,12 +346,12 @@ fn map(visit: &Visit, bills: &[&Bill], by: &str) -> Treemap {
     let weights: Vec<f64> = labels.iter().map(|(_, names)| weight(&whole(names), priced)).collect();
     for ((label, names), area) in labels.iter().zip(divide(&weights, WHOLE)) {
         let title = format!("{label}: {}", shown(&whole(names)));
-        boxes.extend(block(area, "box label", &title, title.clone()));
+        boxes.extend(block(area, "box label", &[&title, label], title.clone()));
         let names: Vec<&(String, Sum)> = names.iter().take(BOXES).collect();
         let weights: Vec<f64> = names.iter().map(|(_, sum)| weight(&sum.total, priced)).collect();
         for ((name, sum), area) in names.iter().zip(divide(&weights, below_a_name(area))) {
             let title = format!("{name}: {}", shown(&sum.total));
-            boxes.extend(block(area, "box name", &title, title.clone()));
+            boxes.extend(block(area, "box name", &[&title, name], title.clone()));
             let weights: Vec<f64> = sum.uses.iter().map(|amounts| weight(amounts, priced)).collect();
             let mut order: Vec<usize> = (0..USES.len()).filter(|place| weights[*place] > 0.0).collect();
             order.sort_by(|one, other| weights[*other].total_cmp(&weights[*one]));
@@ -359,7 +359,7 @@ fn map(visit: &Visit, bills: &[&Bill], by: &str) -> Treemap {
             for (place, area) in order.into_iter().zip(divide(&weights, below_a_name(area))) {
                 let word = use_names(visit)[place];
                 let title = format!("{name}: {word}: {}", shown(&sum.uses[place]));
-                boxes.extend(block(area, USES[place].0, word, title));
+                boxes.extend(block(area, USES[place].0, &[word], title));
             }
         }
     }

@@ -3,8 +3,13 @@
 use stoke_history::model::data::Executor;
 use stoke_history::rest::executor_times;
 
-use super::{App, Visit, is_chosen, sort_by};
+use super::overview::tasks;
+use super::streaming::moments;
+use super::{App, Missing, Visit, is_chosen, plain, sort_by};
 use crate::page::{Cell, Page, Row, Section, State, Table};
+use crate::picture::chart::{Axis, Chart};
+use crate::picture::grid::MOST_TASKS;
+use crate::picture::load::{self, Load};
 
 const SORTS: [&str; 12] = [
     "id",
@@ -30,7 +35,10 @@ fn state(executor: &Executor) -> State {
 }
 
 /// The page.
-pub fn page(app: &App, visit: &Visit) -> Page {
+///
+/// # Errors
+/// When tasks were put away and cannot be read again.
+pub fn page(app: &App, visit: &Visit) -> Result<Page, Missing> {
     let w = visit.w;
     let mut page = app.page(visit, "executors", "executors/", w.executors.to_owned(), None);
     page.rest = Some(app.place.rest("allexecutors"));
@@ -136,5 +144,86 @@ pub fn page(app: &App, visit: &Visit) -> Page {
         paging: Some(paging),
     };
     page.sections = vec![Section::Filter(filter), Section::Table(table)];
-    page
+    page.sections.extend(over_time(app, visit)?);
+    Ok(page)
+}
+
+/// Garbage collection and memory over time; nothing when there were too many tasks to look at.
+fn over_time(app: &App, visit: &Visit) -> Result<Vec<Section>, Missing> {
+    let w = visit.w;
+    if tasks(app) > MOST_TASKS || tasks(app) == 0 {
+        return Ok(Vec::new());
+    }
+    let load = app.kept.loads.of(app.attempt.log.clone(), &app.view, || {
+        Load::of(&app.view, (app.attempt.start, app.until().max(app.attempt.start + 1)))
+    })?;
+    let axis = Axis {
+        from: 0.0,
+        until: (load.step * i64::try_from(load.cells.len()).unwrap_or(1)) as f64,
+        factors: false,
+    };
+    let at = |place: usize| (place as f64 + 0.5) * load.step as f64;
+    let share = |cell: &load::Cell| match cell.tasks {
+        0 => f64::NAN,
+        tasks => cell.gc as f64 * 100.0 / tasks as f64,
+    };
+    let peak = |bytes: i64| if bytes > 0 { bytes as f64 } else { f64::NAN };
+    let mut gc = Chart::new(
+        w.gc_over_time,
+        w.gc_over_time_about,
+        axis,
+        Axis::up_to(load.cells.iter().map(share)),
+    );
+    gc.label_beside(|percent| format!("{} %", w.fraction(&percent)));
+    gc.line(
+        "line3",
+        load.cells
+            .iter()
+            .enumerate()
+            .map(|(place, cell)| (at(place), share(cell))),
+    );
+    let heights = load.cells.iter().flat_map(|cell| [peak(cell.heap), peak(cell.process)]);
+    let mut memory = Chart::new(w.memory_over_time, w.memory_over_time_about, axis, Axis::up_to(heights));
+    memory.label_beside(|bytes| w.bytes(&(bytes as i64)));
+    let line = |of: fn(&load::Cell) -> i64| {
+        load.cells
+            .iter()
+            .enumerate()
+            .map(move |(place, cell)| (at(place), peak(of(cell))))
+    };
+    memory.line("line1", line(|cell| cell.heap));
+    memory.line("line2", line(|cell| cell.process));
+    memory.legend = vec![("line1", w.peak_heap.to_owned()), ("line2", w.peak_rss.to_owned())];
+    moments(visit, &mut gc, axis);
+    moments(visit, &mut memory, axis);
+    let row = |(place, cell): (usize, &load::Cell)| -> Row {
+        vec![
+            Cell::Moment(load.from + i64::try_from(place).unwrap_or(0) * load.step),
+            Cell::Millis(cell.tasks),
+            Cell::Millis(cell.gc),
+            Cell::some_bytes(cell.heap),
+            Cell::some_bytes(cell.process),
+        ]
+        .into()
+    };
+    let told = load
+        .cells
+        .iter()
+        .enumerate()
+        .filter(|(_, cell)| **cell != load::Cell::default());
+    let table = Table {
+        id: "overTime",
+        title: w.over_time,
+        empty: w.nothing_here,
+        columns: plain(&[
+            ("from", w.started, true),
+            ("taskTime", w.task_time, true),
+            ("gc", w.gc, true),
+            ("heap", w.peak_heap, true),
+            ("rss", w.peak_rss, true),
+        ]),
+        rows: told.map(row).collect(),
+        paging: None,
+    };
+    Ok(vec![Section::Chart(gc), Section::Chart(memory), Section::Table(table)])
 }

@@ -4,7 +4,7 @@ use stoke_history::model::data::Job;
 
 use super::{App, Missing, Visit, is_chosen, sort_by, state_of_job, state_of_stage};
 use crate::page::{Cell, Facts, Page, Row, Section, State, Table, Tasks};
-use crate::pages::stages;
+use crate::pages::{graphs, stages};
 use crate::picture::timeline::{Span, Timeline};
 
 const SORTS: [&str; 5] = ["id", "description", "submitted", "duration", "tasks"];
@@ -165,6 +165,7 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
             ("execution", w.execution, execution),
             ("group", w.group, Cell::text(job.group.clone().unwrap_or_default())),
             ("tags", w.tags, Cell::text(job.tags.join(", "))),
+            ("graph", w.stage_graph, app.ask_for_graph(visit)),
         ],
     }));
     let attempts: Vec<_> = job.stage_ids.iter().flat_map(|id| app.view.attempts(*id)).collect();
@@ -185,6 +186,11 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
     if !picture.bars.is_empty() {
         page.sections.push(Section::Timeline(picture));
     }
+    let graph = app
+        .detail
+        .as_deref()
+        .and_then(|detail| graphs::of_job(app, visit, job, detail));
+    page.sections.extend(graph);
     for stage in attempts.iter().filter(|stage| stage.failure.is_some()) {
         page.sections.push(Section::Text(crate::page::Text {
             id: "failure",

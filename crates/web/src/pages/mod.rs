@@ -5,10 +5,12 @@ pub mod ask;
 pub mod change;
 pub mod cluster;
 pub mod compare;
+pub mod connect;
 pub mod cost;
 pub mod desk;
 pub mod environment;
 pub mod executors;
+pub mod graphs;
 pub mod home;
 pub mod jobs;
 pub mod now;
@@ -17,11 +19,13 @@ pub mod sql;
 pub mod stage;
 pub mod stages;
 pub mod storage;
+pub mod streaming;
 pub mod whatif;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use stoke_history::detail::Detail;
 use stoke_history::listing::{Attempt, Listed};
 use stoke_history::model::View;
 use stoke_history::model::data::{JobStatus, Stage, StageStatus};
@@ -86,6 +90,8 @@ pub struct App {
     pub now: i64,
     /// What was found out of its tasks.
     pub kept: Arc<Kept>,
+    /// What its log tells beside the view; nothing when the log is large and was not asked.
+    pub detail: Option<Arc<Detail>>,
 }
 
 impl Visit {
@@ -202,18 +208,31 @@ impl App {
         crumb: Option<(&str, &str)>,
     ) -> Page {
         let w = visit.w;
-        let tabs = [
+        // Of a log that was not read it may have any of these.
+        let tells = |of: fn(&Detail) -> bool| self.detail.as_deref().is_none_or(of);
+        let mut tabs = vec![
             (w.overview, ""),
             (w.jobs, "jobs/"),
             (w.stages, "stages/"),
             (w.sql, "SQL/"),
+        ];
+        if tells(|detail| !detail.queries.is_empty()) {
+            tabs.push((w.streaming, "StreamingQuery/"));
+        }
+        if tells(|detail| !detail.batches.is_empty()) {
+            tabs.push((w.dstreams, "streaming/"));
+        }
+        if tells(|detail| !detail.sessions.is_empty()) {
+            tabs.push(("Connect", "connect/"));
+        }
+        tabs.extend([
             (w.executors, "executors/"),
             (w.storage, "storage/"),
             (w.environment, "environment/"),
             (w.findings, "findings/"),
             (w.what_if, "what-if/"),
             (w.cost, "cost/"),
-        ];
+        ]);
         let mut crumbs = vec![
             (w.applications.to_owned(), format!("{}/", self.place.base)),
             (self.listed.name.clone(), self.place.to("")),
@@ -233,6 +252,22 @@ impl App {
                 .collect(),
             ..Page::default()
         }
+    }
+
+    /// The way to a picture that takes a look into a large log.
+    pub fn ask_for_graph(&self, visit: &Visit) -> Cell {
+        match self.detail {
+            Some(_) => Cell::Nothing,
+            None => Cell::Link(visit.w.show.to_owned(), visit.here.with(&[("graph", "1")])),
+        }
+    }
+
+    /// What its log tells beside the view.
+    ///
+    /// # Errors
+    /// When it was not asked.
+    pub fn told(&self) -> Result<&Detail, Missing> {
+        self.detail.as_deref().ok_or(Missing::NotFound)
     }
 
     /// When the attempt ended, or the time of its log as long as it has not.

@@ -1,6 +1,9 @@
 //! SQL executions, and the plan of one of them.
 
+use std::collections::BTreeMap;
+
 use stoke_history::model::data::Sql;
+use stoke_history::model::graph::Graph;
 use stoke_history::rest::redacted;
 
 use super::{App, Missing, Visit, is_chosen, plain, sort_by, state_of_execution};
@@ -123,11 +126,11 @@ pub fn list(app: &App, visit: &Visit) -> Result<Page, Missing> {
     Ok(page)
 }
 
-/// One execution.
+/// One execution, with its plan as it is now, or as it began.
 ///
 /// # Errors
 /// When it is not there.
-pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
+pub fn one(app: &App, visit: &Visit, initial: Option<&Graph>) -> Result<Page, Missing> {
     let w = visit.w;
     let sql = visit
         .number("id")
@@ -145,6 +148,11 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
     let stages: Vec<(String, String)> = stages
         .map(|stage| (stage.id.to_string(), app.place.stage((stage.id, stage.attempt))))
         .collect();
+    let adaptive = match (initial, sql.plan_text.contains("AdaptiveSparkPlan")) {
+        (Some(_), _) => Cell::Link(w.plan_after.to_owned(), visit.here.with(&[("plan", "")])),
+        (None, true) => Cell::Link(w.plan_before.to_owned(), visit.here.with(&[("plan", "initial")])),
+        (None, false) => Cell::Nothing,
+    };
     page.sections.push(Section::Facts(Facts {
         id: "execution",
         title: "",
@@ -153,6 +161,7 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
             ("duration", w.duration, Cell::Millis(short.lasted)),
             ("jobs", w.jobs, Cell::Links(short.jobs)),
             ("stages", w.stages, Cell::Links(stages)),
+            ("adaptive", w.adaptive, adaptive),
         ],
     }));
     if let Some(error) = sql.error.clone().filter(|error| !error.is_empty()) {
@@ -163,13 +172,30 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
             open: true,
         }));
     }
-    if let Some(mut plan) = Plan::of(&sql) {
-        (plan.title, plan.about) = (w.plan, w.plan_about);
+    let drawn = match initial {
+        Some(graph) => {
+            page.sections
+                .push(Section::Table(changed(visit, graph, sql.graph.as_ref())));
+            Plan::of_graph(graph, &sql)
+        }
+        None => Plan::of(&sql),
+    };
+    if let Some(mut plan) = drawn {
+        plan.title = if initial.is_some() { w.plan_before } else { w.plan };
+        plan.about = w.plan_about;
+        let (path, took) = plan.slow_path();
+        if path.len() > 1 {
+            let names: Vec<&str> = path.iter().map(|node| node.name.as_str()).collect();
+            let text = format!("{}: {} ({})", w.slow_path, names.join(" → "), w.millis(&took));
+            page.sections.push(super::note("slowPath", text));
+        }
         let row = |node: &crate::picture::plan::Drawn| Row {
             anchor: Some(format!("node-{}", node.id)),
             cells: vec![
                 Cell::Number(node.id),
                 Cell::Text(node.name.clone()),
+                node.millis.map_or(Cell::Nothing, Cell::Millis),
+                Cell::text(if node.slow { w.yes } else { "" }),
                 Cell::text(node.codegen.clone().unwrap_or_default()),
                 Cell::text(
                     node.measured
@@ -188,6 +214,8 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
             columns: plain(&[
                 ("id", w.id, true),
                 ("operator", w.operator, false),
+                ("milliseconds", w.duration, true),
+                ("slowPath", w.slow_path, false),
                 ("codegen", "Codegen", false),
                 ("measured", w.measured, false),
                 ("description", w.description, false),
@@ -227,4 +255,32 @@ pub fn one(app: &App, visit: &Visit) -> Result<Page, Missing> {
         }));
     }
     Ok(page)
+}
+
+/// Operators of which adaptive execution made more or fewer.
+fn changed(visit: &Visit, before: &Graph, after: Option<&Graph>) -> Table {
+    let w = visit.w;
+    let mut counts: BTreeMap<String, [i64; 2]> = BTreeMap::new();
+    for (place, graph) in [Some(before), after].into_iter().enumerate() {
+        for node in graph.into_iter().flat_map(|graph| &graph.nodes) {
+            // Stages of generated code are numbered, and numbered otherwise.
+            let name = node.name.split(" (").next().unwrap_or_default().trim();
+            counts.entry(name.to_owned()).or_default()[place] += 1;
+        }
+    }
+    let differ = counts.into_iter().filter(|(_, [before, after])| before != after);
+    let rows =
+        differ.map(|(name, [before, after])| vec![Cell::Text(name), Cell::Count(before), Cell::Count(after)].into());
+    Table {
+        id: "changed",
+        title: w.adaptive,
+        empty: w.nothing_differs,
+        columns: plain(&[
+            ("operator", w.operator, false),
+            ("before", w.plan_before, true),
+            ("after", w.plan_after, true),
+        ]),
+        rows: rows.collect(),
+        paging: None,
+    }
 }

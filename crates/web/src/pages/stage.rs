@@ -5,6 +5,7 @@ use stoke_history::model::metrics::at;
 use stoke_history::model::task::{Outcome, Task};
 use stoke_history::rest::{TaskOrder, TaskSummary};
 
+use super::graphs;
 use super::stages::called;
 use super::{App, Missing, Visit, plain, state_of_stage, tasks_of};
 use crate::kept::Digest;
@@ -95,6 +96,12 @@ pub fn page(app: &App, visit: &Visit) -> Result<Page, Missing> {
             .map(|summary| Section::Table(quantile_table(visit, summary))),
     );
     page.sections.extend(timeline(app, visit, stage, &digest.grid)?);
+    page.sections.extend(graphs::accumulators(visit, stage));
+    let graph = app
+        .detail
+        .as_deref()
+        .and_then(|detail| graphs::of_stage(visit, stage, detail));
+    page.sections.extend(graph.into_iter().flatten());
     page.sections.push(Section::Table(executors(app, visit, key)?));
     page.sections.extend(tasks(app, visit, key)?);
     if !stage.details.is_empty() {
@@ -147,6 +154,7 @@ fn facts(app: &App, visit: &Visit, stage: &Stage) -> Section {
             ("attempts", w.attempts, Cell::Links(attempts.collect())),
             ("jobs", w.jobs, Cell::Links(jobs.collect())),
             ("pool", w.pool, Cell::text(&stage.pool)),
+            ("graph", w.rdd_graph, app.ask_for_graph(visit)),
         ],
     })
 }

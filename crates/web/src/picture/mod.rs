@@ -4,6 +4,7 @@ pub mod chart;
 pub mod grid;
 pub mod histogram;
 pub mod layers;
+pub mod load;
 pub mod plan;
 pub mod timeline;
 pub mod treemap;

@@ -180,8 +180,13 @@ impl Plan {
             .iter()
             .filter_map(|(from, to)| Some((*places.get(from)?, *places.get(to)?)));
         let edges: Vec<(usize, usize)> = known.collect();
-        slow_path(&mut nodes, &edges);
-        Some(Plan::laid_out(nodes, &edges))
+        Some(Plan::slow_and_laid_out(nodes, &edges))
+    }
+
+    /// The same as [`Plan::laid_out`], with the slow path marked.
+    pub fn slow_and_laid_out(mut nodes: Vec<Drawn>, edges: &[(usize, usize)]) -> Plan {
+        slow_path(&mut nodes, edges);
+        Plan::laid_out(nodes, edges)
     }
 
     /// Boxes of known sizes and arrows between them, from what feeds to what is fed.
@@ -270,32 +275,44 @@ fn drawn(node: &Node, measured: Vec<(String, String)>, clusters: &HashMap<i64, S
                 .map(|(name, value)| format!("{name}: {}", headline(value))),
         );
     }
-    let letters = telling
-        .iter()
-        .map(|line| line.chars().count())
-        .chain([name.chars().count() + 3])
-        .max()
-        .unwrap_or(8);
-    let letters = i64::try_from(letters.min(44)).unwrap_or(44);
-    let shorten = |text: String| match text.chars().count() > 44 {
+    Drawn {
+        codegen,
+        measured,
+        ..Drawn::boxed(node.id, &name, node.text.clone(), telling)
+    }
+}
+
+impl Drawn {
+    /// A box with a name and a few lines.
+    pub fn boxed(id: i64, name: &str, text: String, lines: Vec<String>) -> Drawn {
+        let letters = lines
+            .iter()
+            .map(String::as_str)
+            .chain([name])
+            .map(|line| line.chars().count())
+            .max();
+        let letters = i64::try_from(letters.unwrap_or(8).clamp(8, 44)).unwrap_or(44);
+        let lines = lines.into_iter().zip(2i64..);
+        let lines: Vec<(i64, String)> = lines
+            .map(|(line, place)| (PADDING - 4 + place * LINE, shorten(line)))
+            .collect();
+        Drawn {
+            id,
+            name: shorten(name.to_owned()),
+            text,
+            width: 2 * PADDING + letters * LETTER,
+            height: PADDING + 4 + LINE * (1 + i64::try_from(lines.len()).unwrap_or(0)),
+            lines,
+            ..Drawn::default()
+        }
+    }
+}
+
+/// As much of a text as stands in a box.
+fn shorten(text: String) -> String {
+    match text.chars().count() > 44 {
         true => text.chars().take(43).chain(['…']).collect(),
         false => text,
-    };
-    let lines = telling
-        .into_iter()
-        .zip(2i64..)
-        .map(|(line, place)| (PADDING - 4 + place * LINE, shorten(line)));
-    let lines: Vec<(i64, String)> = lines.collect();
-    Drawn {
-        id: node.id,
-        name: shorten(name),
-        text: node.text.clone(),
-        codegen,
-        width: 2 * PADDING + letters * LETTER,
-        height: PADDING + 4 + LINE * (1 + i64::try_from(lines.len()).unwrap_or(0)),
-        lines,
-        measured,
-        ..Drawn::default()
     }
 }
 

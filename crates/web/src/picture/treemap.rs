@@ -95,20 +95,24 @@ fn worst(row: &[f64], side: f64) -> f64 {
     }
 }
 
-/// A box of an area, of whole units; nothing when it would not be seen.
-pub fn block(area: Area, class: &'static str, label: &str, title: String) -> Option<Block> {
+/// A box of an area, of whole units, with the first of some labels that there is room for; nothing when it would not be seen.
+pub fn block(area: Area, class: &'static str, labels: &[&str], title: String) -> Option<Block> {
     let (x, y) = (area.0.round() as i64, area.1.round() as i64);
     let width = (area.0 + area.2).round() as i64 - x;
     let height = (area.1 + area.3).round() as i64 - y;
     let room = usize::try_from((width - 8) / 7).unwrap_or(0);
-    let fits = height >= 16 && label.chars().count() <= room;
+    let fits = |label: &&&str| height >= 16 && label.chars().count() <= room;
+    let label = labels
+        .iter()
+        .find(fits)
+        .map_or(String::new(), |label| (*label).to_owned());
     (width > 0 && height > 0).then(|| Block {
         x,
         y,
         width,
         height,
         class,
-        label: if fits { label.to_owned() } else { String::new() },
+        label,
         title,
     })
 }

@@ -10,3 +10,4 @@ mod readers;
 mod reasons;
 mod site;
 mod storage;
+mod told;

@@ -63,6 +63,15 @@ pub fn real() -> tempfile::TempDir {
     logs
 }
 
+/// The same, and logs of streaming queries, of a `StreamingContext` and of Spark Connect, all written by Spark 4.1.4.
+pub fn all() -> tempfile::TempDir {
+    let logs = real();
+    for name in ["streaming.zstd", "connect.zstd", "dstreams.zstd"] {
+        std::fs::copy(crates().join("web/tests/fixtures").join(name), logs.path().join(name)).unwrap();
+    }
+    logs
+}
+
 impl Site {
     pub fn on(logs: tempfile::TempDir, settings: stoke_web::Settings) -> Site {
         let index = Index::new(Source::directory(logs.path()), Settings::default(), None);
