@@ -345,6 +345,7 @@ mod tests {
         assert!(
             set(&mut value, &keys("spec.arguments.7"), json!(1), "x")
                 .unwrap_err()
+                .diagnostic
                 .message
                 .contains("no item 7")
         );

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use stoke_insight::doctor::{Evidence, Finding};
+use stoke_diagnostics::{Diagnostic, Evidence};
 use stoke_laptop::follow::Seen;
 use stoke_laptop::progress::cause;
 use stoke_model::crd::ApplicationStateType;
@@ -14,7 +14,7 @@ use crate::terminal::{Terminal, bold, dim, green, red};
 const SHOWN: usize = 3;
 
 /// Prints the summary.
-pub fn print(seen: &Seen, findings: &[Finding], log_hint: Option<&str>, terminal: &mut Terminal) {
+pub fn print(seen: &Seen, findings: &[Diagnostic], log_hint: Option<&str>, terminal: &mut Terminal) {
     let name = seen.application.name_any();
     let status = seen.application.status.clone().unwrap_or_default();
     let completed = status.app_state.state == ApplicationStateType::Completed;
@@ -53,13 +53,13 @@ pub fn print(seen: &Seen, findings: &[Finding], log_hint: Option<&str>, terminal
         ));
     }
     for finding in findings.iter().take(SHOWN) {
-        terminal.note(format!("  {}: {}", bold(finding.id), finding.cause));
+        terminal.note(format!("  {}: {}", bold(&finding.code), finding.message));
         if let Some(Evidence { place, seen }) = finding.evidence.first() {
             terminal.note(dim(format!("    {place}: {}", seen.lines().next().unwrap_or_default())));
         }
         terminal.note(format!(
             "    fix: {}",
-            finding.fix.text.lines().next().unwrap_or_default()
+            finding.fix_text().lines().next().unwrap_or_default()
         ));
     }
     if !findings.is_empty() {
@@ -90,7 +90,7 @@ fn bad_executors(seen: &Seen) -> Vec<(String, Vec<String>)> {
 }
 
 /// The summary for programs.
-pub fn to_json(seen: &Seen, findings: &[Finding]) -> Value {
+pub fn to_json(seen: &Seen, findings: &[Diagnostic]) -> Value {
     let (stages, tasks, lost) = seen.progress.totals();
     let status = seen.application.status.clone().unwrap_or_default();
     json!({

@@ -64,7 +64,7 @@ fn kept(context: &Context) -> Result<(), Failed> {
         .output()?;
     expect_code(&run, 137)?;
     let summary: Value = serde_json::from_slice(&run.stdout[text_before_json(&run.stdout)..])?;
-    let found = |answer: &Value| answer["findings"][0]["id"].as_str().unwrap_or("nothing").to_owned();
+    let found = |answer: &Value| answer["findings"][0]["code"].as_str().unwrap_or("nothing").to_owned();
     let later = answer(home, &["doctor", "large"])?;
     match (found(&summary).as_str(), found(&later).as_str()) {
         ("driver-oom-killed", "driver-oom-killed") => Ok(()),

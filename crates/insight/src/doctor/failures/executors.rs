@@ -4,10 +4,10 @@ use super::class::{Class, END, Found, LOST, THROWN, class, patch, words};
 use super::context::{Context, Outcome, exit_code};
 use super::losses::{self, Loss, Why};
 use super::memory_settings::{MemoryRequest, claim_for_local_data, conf_patch};
-use crate::doctor::{Evidence, Fix};
 use crate::facts::Cluster;
 use crate::facts::cluster::State;
 use crate::text::{between, count, short};
+use stoke_diagnostics::{Evidence, Fix};
 
 const PRESSURE: &str = "https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/";
 const DISRUPTIONS: &str = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/";

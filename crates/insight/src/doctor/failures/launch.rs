@@ -9,8 +9,8 @@ use stoke_model::conf::{Catalogue, On, Suggestion};
 use super::class::{Class, END, LOST, NONE_COME, THROWN, class, patch, words};
 use super::memory_settings::conf_patch;
 use super::texts::{Match, TextRule, ends, hurts};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 const SUBMITTING: &str = "https://spark.apache.org/docs/latest/submitting-applications.html";
 const CONFIGURATION: &str = "https://spark.apache.org/docs/latest/configuration.html";

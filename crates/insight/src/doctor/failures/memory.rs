@@ -5,9 +5,9 @@ use super::context::{Context, exit_code};
 use super::losses::Why;
 use super::memory_settings::{MemoryRequest, conf_patch, peak_mib};
 use super::texts::{Match, TextRule, ends, hurts};
-use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::State;
 use crate::text::{after, between, count};
+use stoke_diagnostics::{Evidence, Fix};
 
 const CONTAINERS: &str = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/";
 const CONFIGURATION: &str = "https://spark.apache.org/docs/latest/configuration.html";

@@ -2,9 +2,9 @@
 
 use super::class::{Class, END, Found, THROWN, class, words};
 use super::context::{Context, Outcome};
-use crate::doctor::Evidence;
 use crate::facts::{Run, run};
 use crate::text::{between, short};
+use stoke_diagnostics::Evidence;
 
 const OPERATOR: &str = "https://github.com/kubeflow/spark-operator/blob/master/docs/api-docs.md";
 const SCHEDULING: &str = "https://spark.apache.org/docs/latest/job-scheduling.html";

@@ -6,9 +6,9 @@ use stoke_model::quantity::Quantity;
 use super::class::{Class, END, Found, NONE_COME, THROWN, class, patch, words};
 use super::context::Context;
 use super::pods::Waiting;
-use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::{Pod, Role};
 use crate::text::{between, leading_number, short};
+use stoke_diagnostics::{Evidence, Fix};
 
 const ASSIGN: &str = "https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/";
 const RESOURCES: &str = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/";

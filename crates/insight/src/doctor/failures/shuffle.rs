@@ -4,9 +4,9 @@ use super::class::{Class, END, Found, THROWN, class, patch, words};
 use super::context::Context;
 use super::memory_settings::conf_patch;
 use super::texts::{TextRule, ends};
-use crate::doctor::{Evidence, Fix};
 use crate::facts::run::FailureKind;
 use crate::text::{count, short};
+use stoke_diagnostics::{Evidence, Fix};
 
 const CONFIGURATION: &str = "https://spark.apache.org/docs/latest/configuration.html#shuffle-behavior";
 

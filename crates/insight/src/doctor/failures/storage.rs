@@ -7,8 +7,8 @@ use super::context::Context;
 use super::losses::Why;
 use super::memory_settings::{claim_for_local_data, conf_patch};
 use super::texts::{Match, TextRule, ends, hurts};
-use crate::doctor::Fix;
 use crate::text::{after, between, count, short};
+use stoke_diagnostics::Fix;
 
 const S3A: &str = "https://hadoop.apache.org/docs/stable/hadoop-aws/tools/hadoop-aws/troubleshooting_s3a.html";
 const S3_ERRORS: &str = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html";

@@ -1,9 +1,10 @@
 //! Data that did not fit in a task's memory and went to disk.
 
+use super::Finding;
 use super::measure::{self, Ran};
 use super::{conf, heap, number, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
 use stoke_model::units::people::{bytes, count, duration, memory, percent, up_to_multiple};
 
 /// Bytes on disk below which nothing is said. Ours: a second of a usual disk.
@@ -42,21 +43,24 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         .fold(0, u64::saturating_add);
     let gain: u64 = stages.iter().map(|ran| waiting(ran)).fold(0, u64::saturating_add);
     vec![Finding {
-        id: "spill",
-        severity: Severity::Advice,
-        cause: format!(
-            "{} went to disk because tasks had too little memory, most of it in {}.",
-            bytes(disk),
-            worst.place()
-        ),
-        evidence: stages.iter().take(3).map(|ran| evidence(ran)).collect(),
-        rule: RULE,
-        fix: fix(run, worst),
-        gain: Some(Gain {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "spill",
+            format!(
+                "{} went to disk because tasks had too little memory, most of it in {}.",
+                bytes(disk),
+                worst.place()
+            ),
+        )
+        .with_evidence(stages.iter().take(3).map(|ran| evidence(ran)).collect())
+        .with_rule(RULE)
+        .with_fix(fix(run, worst))
+        .with_gain(Gain {
             text: match gain {
                 0 => "the disk's traffic; its time was not recorded".to_owned(),
                 _ => format!(
-                    "at most {}: the tasks' run time that was neither CPU, garbage collection nor waiting for shuffle data, over the slots",
+                    "at most {}: the tasks' run time that was neither CPU, garbage collection nor \
+                    waiting for shuffle data, over the slots",
                     duration(gain)
                 ),
             },
@@ -214,8 +218,11 @@ mod tests {
             .insert("spark.sql.adaptive.enabled".to_owned(), "false".to_owned());
         let finding = rule(&run).remove(0);
         // (1024 - 300) MiB x 0.6 over four tasks; each needed 512 MiB, with 30 % of room: 6.1 times as many partitions.
-        let patch = finding.fix.patch.expect("a patch");
+        let patch = finding.diagnostic.patch().cloned().expect("a patch");
         assert_eq!(patch["spec"]["sparkConf"]["spark.sql.shuffle.partitions"], "50");
-        assert_eq!(finding.gain.and_then(|gain| gain.milliseconds), Some(20_000));
+        assert_eq!(
+            finding.diagnostic.gain.as_ref().and_then(|gain| gain.milliseconds),
+            Some(20_000)
+        );
     }
 }
