@@ -153,8 +153,8 @@ fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Diagnostic>)
         };
         if fit < i128::from(pods.executors) {
             let message = format!(
-                "{fit} of {} executors with {key} {executor} each fit beside the driver; ResourceQuota `{name}` allows {hard} in all",
-                pods.executors
+                "{fit} of {} with {key} {executor} each fit beside the driver; ResourceQuota `{name}` allows {hard} in all",
+                counted(pods.executors, "executor")
             );
             complain(
                 Severity::Warning,

@@ -6,7 +6,7 @@ use stoke_diagnostics::{Diagnostic, Evidence};
 use stoke_laptop::follow::Seen;
 use stoke_laptop::progress::cause;
 use stoke_model::crd::ApplicationStateType;
-use stoke_model::units::people::elapsed as duration;
+use stoke_model::units::people::{counted, elapsed as duration};
 
 use crate::terminal::{Terminal, bold, dim, green, red};
 
@@ -21,15 +21,15 @@ pub fn print(seen: &Seen, findings: &[Diagnostic], log_hint: Option<&str>, termi
     let word = if completed { green("COMPLETED") } else { red("FAILED") };
     let (stages, tasks, lost) = seen.progress.totals();
     let mut facts = vec![
-        format!("{stages} stages"),
-        format!("{tasks} tasks"),
-        format!("{} executors", seen.executors.len()),
+        counted(stages, "stage"),
+        counted(tasks, "task"),
+        counted(seen.executors.len(), "executor"),
     ];
     if lost > 0 {
-        facts.push(format!("{lost} tasks lost"));
+        facts.push(format!("{} lost", counted(lost, "task")));
     }
     if status.execution_attempts > 1 {
-        facts.push(format!("{} attempts", status.execution_attempts));
+        facts.push(counted(status.execution_attempts, "attempt"));
     }
     terminal.note(format!(
         "{} {word} in {}  {}",
@@ -47,8 +47,8 @@ pub fn print(seen: &Seen, findings: &[Diagnostic], log_hint: Option<&str>, termi
     }
     for (reason, pods) in bad_executors(seen) {
         terminal.note(format!(
-            "  {} executor(s) ended with {reason}: {}",
-            pods.len(),
+            "  {} ended with {reason}: {}",
+            counted(pods.len(), "executor"),
             pods.join(", ")
         ));
     }

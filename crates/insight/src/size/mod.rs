@@ -14,7 +14,7 @@ pub use data::{DataSize, for_data};
 pub use node::{DAEMONSET_CPU, DAEMONSET_MEMORY, NodeShape, Packing, Provider, Reserve, pack};
 pub use observed::for_run;
 
-use stoke_model::units::people::{bytes, count, memory, short, up_to_multiple};
+use stoke_model::units::people::{bytes, count, counted, memory, short, up_to_multiple};
 
 /// Cores an executor has at most: with more, tasks of one JVM get in each other's way at the heap and at the storage client (the rule comes
 /// from measurements of HDFS clients, five streams each; it is kept as an upper bound).
@@ -234,13 +234,13 @@ impl Sizing {
             ),
             format!("shuffle partitions {}", count(self.partitions)),
             format!(
-                "driver             {} cores, {} heap",
-                self.driver_cores,
+                "driver             {}, {} heap",
+                counted(self.driver_cores, "core"),
                 bytes(self.driver_heap)
             ),
             format!(
-                "in all             {} cores, {}",
-                count(u64::from(self.executors) * u64::from(self.cores)),
+                "in all             {}, {}",
+                counted(u64::from(self.executors) * u64::from(self.cores), "core"),
                 bytes(u64::from(self.executors).saturating_mul(self.container()))
             ),
         ];

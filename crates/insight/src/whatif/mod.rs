@@ -17,7 +17,7 @@ use self::launching::{LAUNCHING, launching, launching_share, one_machine};
 use self::simulate::{Costs, Launching, simulate};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use stoke_model::units::people::{count, duration, percent, short};
+use stoke_model::units::people::{counted, duration, percent, short};
 
 /// Executors to think of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -268,7 +268,13 @@ fn limits(run: &Run, launching: f64) -> Vec<String> {
 impl Outcome {
     /// The outcome as lines for people.
     pub fn lines(&self) -> Vec<String> {
-        let plan = |plan: Plan| format!("{} executors of {} cores", count(plan.executors.into()), plan.cores);
+        let plan = |plan: Plan| {
+            format!(
+                "{} of {}",
+                counted(plan.executors, "executor"),
+                counted(plan.cores, "core")
+            )
+        };
         let change = self.predicted as f64 / self.recorded as f64 - 1.0;
         let mut lines = vec![
             format!(

@@ -22,6 +22,7 @@ use stoke_insight::doctor::examine;
 use stoke_insight::facts::{Cluster, Facts, Log, Objects, Run, collect};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names;
+use stoke_model::units::people::counted;
 
 use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
@@ -86,7 +87,7 @@ fn events(run: Run, log: &str) -> Outcome<Run> {
     match run.reading.events == 0 && run.reading.bad_lines > 0 {
         true => Err(LaptopError::input(
             "stoke::event-log::no-events",
-            format!("{log} is not an event log: none of its {} lines is an event of Spark", run.reading.bad_lines),
+            format!("{log} is not an event log: it has {}, none of them an event of Spark", counted(run.reading.bad_lines, "line")),
         )
         .fix("name the file Spark wrote below spark.eventLog.dir; a compressed one keeps the end of its name (.zstd, .lz4, .snappy, .lzf)")),
         false => Ok(run),

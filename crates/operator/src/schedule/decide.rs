@@ -12,6 +12,7 @@ use stoke_model::annotations::{STARTING_DEADLINE, TRIGGER};
 use stoke_model::crd::{
     ApplicationStateType, ConcurrencyPolicy, ScheduleState, ScheduledSparkApplication, ScheduledSparkApplicationStatus,
 };
+use stoke_model::units::people::counted;
 
 use super::Schedule;
 use crate::application::EventNote;
@@ -172,15 +173,15 @@ fn run_is_due(
     }
     if missed > 0 {
         let count = if missed >= 100 {
-            "100 or more".to_owned()
+            "100 or more runs".to_owned()
         } else {
-            missed.to_string()
+            counted(missed, "run")
         };
         decision.events.push(note(
             true,
             "ScheduledRunsMissed",
             "Schedule",
-            format!("{count} runs from {next} on were missed"),
+            format!("missed since {next}: {count}"),
         ));
         let status = &mut decision.status;
         status.missed_runs = status

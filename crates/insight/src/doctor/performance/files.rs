@@ -8,7 +8,7 @@ use super::worth;
 use crate::facts::Run;
 use crate::facts::run::Query;
 use stoke_diagnostics::{Diagnostic, Evidence, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, count, duration};
+use stoke_model::units::people::{bytes, count, counted, duration};
 
 /// Fewer files are never too many. Ours.
 const MANY: u64 = 1_000;
@@ -75,11 +75,11 @@ fn read(run: &Run) -> Option<Finding> {
         Evidence::new(
             format!("query {}", place.query),
             format!(
-                "{} files of {} on average ({} together) read from {location}, {} times",
-                count(place.files),
+                "{} of {} on average ({} together) read from {location}, {}",
+                counted(place.files, "file"),
                 bytes(place.size / place.files),
                 bytes(place.size),
-                place.scans
+                counted(place.scans, "time")
             ),
         )
     });

@@ -5,7 +5,7 @@ use super::measure::{self, Ran};
 use super::{heap, worth};
 use crate::facts::Run;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, duration, memory, percent, up_to_multiple};
+use stoke_model::units::people::{bytes, counted, duration, memory, percent, up_to_multiple};
 
 /// Garbage collection over task time. Spark's executors page marks an executor from here on (`GCTimePercent` of `executorspage.js`).
 const SHARE: f64 = 0.1;
@@ -41,7 +41,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     let mut evidence: Vec<Evidence> = evidence.collect();
     evidence.push(Evidence::new(
         "heap",
-        format!("{} for tasks on {} cores", bytes(heap(run)), cores(run)),
+        format!("{} for tasks on {}", bytes(heap(run)), counted(cores(run), "core")),
     ));
     let wanted = up_to_multiple(heap(run).saturating_mul(2), 1 << 30);
     vec![Finding {

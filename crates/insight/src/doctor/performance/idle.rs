@@ -6,7 +6,7 @@ use super::{conf, on, worth};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{duration, percent, short};
+use stoke_model::units::people::{counted, duration, percent, short};
 
 /// The share of the executors' core time without a task from which it is told. Ours: half is usual for runs of many short stages.
 const IDLE_SHARE: f64 = 0.6;
@@ -100,8 +100,8 @@ fn idle(run: &Run) -> Option<Finding> {
         Evidence::new(
             "executors",
             format!(
-                "{} executors had {} of cores and used {} of it for tasks",
-                workers.len(),
+                "{} had {} of cores and used {} of it for tasks",
+                counted(workers.len(), "executor"),
                 core_time(cores.had),
                 core_time(cores.busy)
             ),
@@ -168,7 +168,9 @@ fn idle_fix(run: &Run, cores: &Cores, spans: &[(u64, u64)], beside: bool) -> Fix
         },
         (false, true) => Fix {
             text: format!(
-                "Its stages have fewer tasks than slots: {executors} executors of {each} cores would be {} full.",
+                "Its stages have fewer tasks than slots: {} of {} would be {} full.",
+                counted(executors, "executor"),
+                counted(each, "core"),
                 percent(FULL)
             ),
             patch: Some(serde_json::json!({"spec": {"executor": {"instances": executors}}})),

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::facts::Run;
 use stoke_diagnostics::{Diagnostic, Evidence, Rule, Severity};
-use stoke_model::units::people::count;
+use stoke_model::units::people::counted;
 
 const RULE: Rule = Rule {
     text: "The log of a run that ended has lines that are not events, or stops in the middle of one.",
@@ -25,7 +25,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     if evidence.is_empty() {
         evidence.push(Evidence::new(
             "event log",
-            format!("{} lines are not events", count(reading.bad_lines)),
+            format!("{} cannot be read as events", counted(reading.bad_lines, "line")),
         ));
     }
     vec![Finding {
@@ -33,9 +33,9 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             Severity::Advice,
             "event-log-incomplete",
             format!(
-                "The event log is not whole: {} events could be read, and findings cover only \
+                "The event log is not whole: {} could be read, and findings cover only \
                 those.",
-                count(reading.events)
+                counted(reading.events, "event")
             ),
         )
         .with_evidence(evidence)

@@ -7,7 +7,7 @@ use crate::facts::Run;
 use crate::facts::run::{Plan, Query};
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
 use stoke_model::memory::ByteUnit;
-use stoke_model::units::people::{bytes, count, duration, memory, up_to_multiple};
+use stoke_model::units::people::{bytes, count, counted, duration, memory, up_to_multiple};
 
 /// The largest side that is sensible to broadcast without knowing more. Ours: six times Spark's default of 10 MB; it is held in memory by
 /// the driver and each executor.
@@ -242,10 +242,10 @@ fn large_broadcast(run: &Run, id: i64, _: &Query, node: &Plan) -> Option<Finding
             Severity::Advice,
             "broadcast-of-large-table",
             format!(
-                "Query {id} broadcast a table of {} ({} rows): the driver and each executor hold all \
+                "Query {id} broadcast a table of {} ({}): the driver and each executor hold all \
                 of it.",
                 bytes(table),
-                count(metric(node, "number of output rows"))
+                counted(metric(node, "number of output rows"), "row")
             ),
         )
         .with_evidence(vec![Evidence::new(
@@ -314,8 +314,8 @@ fn pairs(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding> {
             Evidence::new(
                 format!("query {id}"),
                 format!(
-                    "{} rows came out; its longest stage took {}",
-                    count(metric(node, "number of output rows")),
+                    "{} came out; its longest stage took {}",
+                    counted(metric(node, "number of output rows"), "row"),
                     duration(wall)
                 ),
             ),

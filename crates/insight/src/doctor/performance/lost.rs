@@ -8,7 +8,7 @@ use super::{conf, worth};
 use crate::facts::Run;
 use crate::facts::run::{Outcome, Stage, Task};
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{count, duration, percent};
+use stoke_model::units::people::{count, counted, duration, percent};
 
 /// Speculative copies below which there is no storm. Ours.
 const COPIES: usize = 10;
@@ -75,9 +75,9 @@ fn storm(run: &Run) -> Option<Finding> {
         Evidence::new(
             measure::place(stage),
             format!(
-                "{} copies of {} tasks; {} of task time thrown away",
-                count(*made as u64),
-                count(stage.task_count.into()),
+                "{} of {}; {} of task time thrown away",
+                counted(*made, "copy"),
+                counted(stage.task_count, "task"),
                 duration(*wasted)
             ),
         )
@@ -196,8 +196,8 @@ fn lost(run: &Run) -> Option<Finding> {
         evidence.push(Evidence::new(
             measure::place(stage),
             format!(
-                "{} attempts were lost{again}: {} of task time",
-                count(lost.attempts),
+                "{} lost{again}: {} of task time",
+                counted(lost.attempts, "attempt"),
                 duration(lost.time)
             ),
         ));
@@ -229,8 +229,8 @@ fn lost(run: &Run) -> Option<Finding> {
             Severity::Warning,
             LOST_WORK,
             format!(
-                "{} task attempts were lost and done again: about {} of the run.",
-                count(attempts),
+                "{} lost and done again: about {} of the run.",
+                counted(attempts, "task attempt"),
                 duration(cost)
             ),
         )

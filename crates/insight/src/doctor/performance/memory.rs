@@ -9,7 +9,7 @@ use super::{conf, heap, size};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, duration, memory, percent, short, up_to_multiple};
+use stoke_model::units::people::{bytes, counted, duration, memory, percent, short, up_to_multiple};
 
 /// The share of the heap a peak stays below to be told. Ours. The peak is what was in use including garbage, so it errs to the high side.
 const LITTLE: f64 = 0.4;
@@ -81,7 +81,11 @@ fn over(run: &Run) -> Option<Finding> {
         .with_evidence(vec![
             Evidence::new(
                 format!("executor {}", most.id),
-                format!("highest JVMHeapMemory of {} executors: {}", workers.len(), bytes(used)),
+                format!(
+                    "highest JVMHeapMemory of {}: {}",
+                    counted(workers.len(), "executor"),
+                    bytes(used)
+                ),
             ),
             Evidence::new("spark.executor.memory", memory(given)),
             Evidence::new("run", format!("took {}", duration(run.duration().unsigned_abs()))),

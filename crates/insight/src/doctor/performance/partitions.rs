@@ -6,7 +6,7 @@ use super::{adaptive, conf, worth};
 use crate::facts::Run;
 use crate::facts::run::Task;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, count, duration, short};
+use stoke_model::units::people::{amount, bytes, count, counted, duration, short};
 
 /// A median task shorter than this is overhead for the most part: the tuning guide says Spark supports tasks as short as 200 ms well.
 const SHORT_TASK: u64 = 200;
@@ -127,8 +127,8 @@ fn too_many(run: &Run) -> Option<Finding> {
         Evidence::new(
             ran.place(),
             format!(
-                "{} tasks, the median {}, {} each; {} would do; starting them cost {} of {}",
-                count(ran.tasks.len() as u64),
+                "{}, the median {}, {} each; {} would do; starting them cost {} of {}",
+                counted(ran.tasks.len(), "task"),
                 duration(measure::quantile(&ran.durations, 0.5)),
                 bytes(data / ran.tasks.len().max(1) as u64),
                 count(*wanted),
@@ -165,14 +165,14 @@ fn fewer(run: &Run, ran: &Ran<'_>, wanted: u64) -> Fix {
     let shuffled = ran.stage.totals.shuffle_read > 0;
     match (shuffled && ran.stage.query.is_some(), adaptive(run)) {
         (true, false) => Fix {
-            text: format!("Let adaptive execution join small partitions after a shuffle, or ask for {} of them.", count(wanted)),
+            text: format!("Let adaptive execution join small partitions after a shuffle, or ask for {}.", counted(wanted, "partition")),
             patch: Some(conf(&[
                 ("spark.sql.adaptive.enabled", "true".to_owned()),
                 ("spark.sql.adaptive.coalescePartitions.enabled", "true".to_owned()),
             ])),
         },
         (true, true) => Fix {
-            text: format!("Use {} shuffle partitions, or none that the code names: adaptive execution does not join those of repartition(n).", count(wanted)),
+            text: format!("Use {}, or none that the code names: adaptive execution does not join those of repartition(n).", counted(wanted, "shuffle partition")),
             patch: Some(conf(&[("spark.sql.shuffle.partitions", wanted.to_string())])),
         },
         _ if ran.stage.totals.input > 0 => Fix {
@@ -184,8 +184,8 @@ fn fewer(run: &Run, ran: &Ran<'_>, wanted: u64) -> Fix {
         },
         _ => Fix {
             text: format!(
-                "Ask for about {} partitions where the code makes this data (the second argument of parallelize, the last one of range, repartition).",
-                count(wanted)
+                "Ask for about {} where the code makes this data (the second argument of parallelize, the last one of range, repartition).",
+                counted(wanted, "partition")
             ),
             patch: None,
         },
@@ -198,16 +198,15 @@ fn alike_evidence(stages: &[(u64, Ran<'_>)]) -> Vec<Evidence> {
         let records = ran.sum(|task| task.records);
         let data = match (data, records) {
             (0, 0) => String::new(),
-            (0, records) => format!(" of {} records", count(records)),
+            (0, records) => format!(" of {}", counted(records, "record")),
             (data, _) => format!(" of {}", bytes(data)),
         };
         Evidence::new(
             ran.place(),
             format!(
-                "{} task{}{data} on {} slots for {}, {} beyond an even split",
-                ran.tasks.len(),
-                if ran.tasks.len() == 1 { "" } else { "s" },
-                short(ran.slots),
+                "{}{data} on {} for {}, {} beyond an even split",
+                counted(ran.tasks.len(), "task"),
+                amount(&short(ran.slots), "slot"),
                 duration(ran.wall()),
                 duration(*saved)
             ),
@@ -229,7 +228,7 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
     let wanted = (worst.slots * WAVES) as u64;
     let fix = match worst.stage.totals.shuffle_read > 0 {
         true => Fix {
-            text: format!("Use about {} partitions, three for each slot.", count(wanted)),
+            text: format!("Use about {}, three for each slot.", counted(wanted, "partition")),
             patch: Some(match adaptive(run) {
                 true => {
                     let each = (worst.stage.totals.shuffle_read / wanted.max(1)).max(1 << 20);
@@ -246,8 +245,8 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
         },
         false if worst.stage.totals.input > 0 => Fix {
             text: format!(
-                "Read in about {} pieces. Files that cannot be split (gzip, JSON and CSV with multiLine) are one task each: write more of them, or another format.",
-                count(wanted)
+                "Read in about {}. Files that cannot be split (gzip, JSON and CSV with multiLine) are one task each: write more of them, or another format.",
+                counted(wanted, "piece")
             ),
             patch: Some(conf(&[(
                 "spark.sql.files.maxPartitionBytes",
@@ -256,8 +255,8 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
         },
         false => Fix {
             text: format!(
-                "Ask for about {} partitions where the code makes this data (parallelize, range, repartition), three for each slot.",
-                count(wanted)
+                "Ask for about {} where the code makes this data (parallelize, range, repartition), three for each slot.",
+                counted(wanted, "partition")
             ),
             patch: None,
         },
@@ -267,10 +266,10 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
             Severity::Advice,
             "too-few-tasks",
             format!(
-                "{} had {} tasks for {} slots; the other slots had nothing to do.",
+                "{} had {} for {}; the other slots had nothing to do.",
                 worst.place(),
-                worst.tasks.len(),
-                short(worst.slots)
+                counted(worst.tasks.len(), "task"),
+                amount(&short(worst.slots), "slot")
             ),
         )
         .with_evidence(alike_evidence(stages))
@@ -319,9 +318,9 @@ fn single_task(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
             Severity::Advice,
             "single-task",
             format!(
-                "{} was one task for {} slots, {why}.",
+                "{} was one task for {}, {why}.",
                 worst.place(),
-                short(worst.slots)
+                amount(&short(worst.slots), "slot")
             ),
         )
         .with_evidence(
@@ -344,11 +343,7 @@ fn too_large(_: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
     let evidence = stages.iter().take(3).map(|(median, ran)| {
         Evidence::new(
             ran.place(),
-            format!(
-                "{} tasks, the median of {}",
-                count(ran.tasks.len() as u64),
-                bytes(*median)
-            ),
+            format!("{}, the median of {}", counted(ran.tasks.len(), "task"), bytes(*median)),
         )
     });
     let fix = match totals.shuffle_read > totals.input {
@@ -368,7 +363,7 @@ fn too_large(_: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
         .with_evidence(evidence.collect())
         .with_rule(TOO_LARGE)
         .with_fix(Fix {
-            text: format!("Use about {} partitions of 128 MB.", count(partitions)),
+            text: format!("Use about {} of 128 MB.", counted(partitions, "partition")),
             patch: Some(fix),
         }),
         weight: 0,

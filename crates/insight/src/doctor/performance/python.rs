@@ -5,7 +5,7 @@ use super::measure;
 use super::{conf, on, worth};
 use crate::facts::Run;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, count, duration, percent};
+use stoke_model::units::people::{bytes, counted, duration, percent};
 
 /// The share of a query's task time spent in Python from which it is told. Ours.
 const SHARE: f64 = 0.3;
@@ -44,10 +44,10 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
                 Evidence::new(
                     format!("query {id}"),
                     format!(
-                        "Python workers ran {} of {} of task time for {} rows; {} went to them and {} came back",
+                        "Python workers ran {} of {} of task time for {}; {} went to them and {} came back",
                         duration(time),
                         duration(work),
-                        count(metric("number of output rows")),
+                        counted(metric("number of output rows"), "row"),
                         bytes(metric("data sent to Python workers")),
                         bytes(metric("data returned from Python workers"))
                     ),

@@ -8,7 +8,7 @@ use super::worth;
 use crate::facts::Run;
 use crate::facts::run::Plan;
 use stoke_diagnostics::{Diagnostic, Evidence, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, count, duration};
+use stoke_model::units::people::{bytes, count, counted, duration};
 
 /// Times something is made from which it is told. Ours: twice often is a count and a write.
 const TIMES: usize = 3;
@@ -44,9 +44,9 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         Evidence::new(
             ran.place(),
             format!(
-                "{} in {} tasks, {} read",
+                "{} in {}, {} read",
                 duration(ran.wall()),
-                count(ran.tasks.len() as u64),
+                counted(ran.tasks.len(), "task"),
                 bytes(ran.stage.totals.input.saturating_add(ran.stage.totals.shuffle_read))
             ),
         )

@@ -8,7 +8,7 @@ use super::{conf, on, worth};
 use crate::facts::Run;
 use crate::facts::run::Task;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, count, duration, short};
+use stoke_model::units::people::{bytes, count, counted, duration, short};
 
 /// The longest task over the median one: at least this. `spark.sql.adaptive.skewJoin.skewedPartitionFactor` says 5 of bytes; time has a
 /// constant part, so less of it counts.
@@ -134,10 +134,10 @@ impl<'a> Skew<'a> {
             Evidence::new(
                 self.ran.place(),
                 format!(
-                    "task {} took {}, the median of {} tasks {}; the stage took {} longer than an even split of its work",
+                    "task {} took {}, the median of {} {}; the stage took {} longer than an even split of its work",
                     longest.index,
                     duration(longest.duration.into()),
-                    count(self.ran.tasks.len() as u64),
+                    counted(self.ran.tasks.len(), "task"),
                     duration(self.median),
                     duration(self.cost),
                 ),
@@ -145,9 +145,9 @@ impl<'a> Skew<'a> {
             Evidence::new(
                 format!("task {} of stage {}", longest.index, self.ran.stage.id),
                 format!(
-                    "read {} and {} records; the median task {} and {}",
+                    "read {} and {}; the median task {} and {}",
                     bytes(measure::read(longest)),
-                    count(longest.records),
+                    counted(longest.records, "record"),
                     bytes(self.bytes_median),
                     count(self.records_median),
                 ),
@@ -311,8 +311,8 @@ fn slow_executor(run: &Run) -> Option<Finding> {
             slowness.stages.push(Evidence::new(
                 ran.place(),
                 format!(
-                    "{} tasks took {} there in the median, {} elsewhere {}, each with about {}",
-                    own.len(),
+                    "{} took {} there in the median, {} elsewhere {}, each with about {}",
+                    counted(own.len(), "task"),
                     duration(mine),
                     rest.len(),
                     duration(theirs),

@@ -5,7 +5,7 @@ use super::measure::{self, Ran};
 use super::{conf, heap, number, worth};
 use crate::facts::Run;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, count, duration, memory, percent, up_to_multiple};
+use stoke_model::units::people::{bytes, count, counted, duration, memory, percent, up_to_multiple};
 
 /// Bytes on disk below which nothing is said. Ours: a second of a usual disk.
 const WORTH_BYTES: u64 = 256 << 20;
@@ -99,7 +99,7 @@ fn evidence(ran: &Ran<'_>) -> Evidence {
     Evidence::new(
         ran.place(),
         format!(
-            "{} spilled to disk ({} in memory) by {} of {} tasks{share}",
+            "{} spilled to disk ({} in memory) by {} of {}{share}",
             bytes(totals.disk_spilled),
             bytes(totals.memory_spilled),
             count(spilling as u64),
@@ -156,8 +156,8 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
         },
         true => Fix {
             text: format!(
-                "Use {} partitions instead of {} (where the code names a number, as repartition does, change it there), {or_memory}: {computed}.",
-                count(partitions),
+                "Use {} instead of {} (where the code names a number, as repartition does, change it there), {or_memory}: {computed}.",
+                counted(partitions, "partition"),
                 count(ran.tasks.len() as u64)
             ),
             patch: Some(conf(&[("spark.sql.shuffle.partitions", partitions.to_string())])),
@@ -171,8 +171,8 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
         },
         false => Fix {
             text: format!(
-                "Make {} partitions of this data instead of {}, {or_memory}: {computed}.",
-                count(partitions),
+                "Make {} of this data instead of {}, {or_memory}: {computed}.",
+                counted(partitions, "partition"),
                 count(ran.tasks.len() as u64)
             ),
             patch: Some(serde_json::json!({"spec": {"executor": {"memory": memory(up_to_multiple(wanted, 1 << 30))}}})),
