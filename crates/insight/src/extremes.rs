@@ -10,7 +10,6 @@ use crate::facts::run::{Outcome, Plan as Node, Query, Task};
 use crate::facts::{Facts, Run};
 use crate::size::{self, Options};
 use crate::whatif::{Plan, what_if};
-use stoke_model::units::people::amount;
 
 fn time() -> impl Strategy<Value = i64> {
     prop_oneof![

@@ -4,7 +4,7 @@
 
 use stoke_model::duration::TimeUnit;
 use stoke_model::memory::{ByteUnit, Memory};
-use stoke_model::units::people::{amount, counted};
+use stoke_model::units::people::counted;
 
 use super::{Conf, DYNAMIC, ERROR, Mistake, Rule, SERVICE, TRACKING, WARNING, mistake};
 

@@ -4,7 +4,7 @@ use super::{MOST_CORES, Options, PARTITION, SizeError, Sizing, driver, pack};
 use crate::doctor::performance;
 use crate::facts::Run;
 use crate::facts::run::{DRIVER, Outcome};
-use stoke_model::units::people::{amount, bytes, count, counted, duration, percent, short, up_to_multiple};
+use stoke_model::units::people::{amount, bytes, counted, duration, percent, short, up_to_multiple};
 
 /// Room above the highest heap that was seen. Ours: data of the next run may be larger by as much.
 const HEADROOM: f64 = 1.3;

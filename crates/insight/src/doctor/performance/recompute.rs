@@ -8,7 +8,7 @@ use super::worth;
 use crate::facts::Run;
 use crate::facts::run::Plan;
 use stoke_diagnostics::{Diagnostic, Evidence, Gain, Rule, Severity};
-use stoke_model::units::people::{bytes, count, counted, duration};
+use stoke_model::units::people::{bytes, counted, duration};
 
 /// Times something is made from which it is told. Ours: twice often is a count and a write.
 const TIMES: usize = 3;
