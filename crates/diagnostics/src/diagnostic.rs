@@ -271,6 +271,17 @@ impl Diagnostic {
         self
     }
 
+    /// The same, with a message of the form `cause; fix`, or with the fix on further lines, divided into both.
+    #[must_use]
+    pub fn divided(mut self) -> Self {
+        let message = &self.message;
+        if let Some((cause, fix)) = message.split_once('\n').or_else(|| message.split_once("; ")) {
+            let (cause, fix) = (cause.to_owned(), Fix::from(fix));
+            (self.message, self.fix) = (cause, Some(fix));
+        }
+        self
+    }
+
     /// The same under another code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {

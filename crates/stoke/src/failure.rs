@@ -36,6 +36,12 @@ impl Failure {
         Failure::new(code, message, 3)
     }
 
+    /// With a message of the form `cause; fix` divided into both.
+    pub fn divided(mut self) -> Self {
+        self.diagnostic = Box::new(self.diagnostic.divided());
+        self
+    }
+
     /// Says how to fix it.
     pub fn fix(mut self, fix: impl Display) -> Self {
         self.diagnostic.fix = Some(fix.to_string().into());

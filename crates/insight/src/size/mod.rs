@@ -113,7 +113,7 @@ pub enum SizeError {
     #[error("0 bytes need no executors; give the size of the data the run reads, for example 100GB")]
     NoData,
     /// More than any store holds for one run.
-    #[error("{0} is more than one run can read; sizes go up to 100 PB. Is the unit right?")]
+    #[error("{0} is more than one run can read; give at most 100 PB, and check the unit")]
     TooMuchData(String),
     /// No shape.
     #[error(
@@ -121,7 +121,7 @@ pub enum SizeError {
     )]
     Shape(String),
     /// A node with nothing.
-    #[error("a node `{0}` has no cores or no memory")]
+    #[error("a node `{0}` has no cores or no memory; write both, for example 16x64Gi")]
     EmptyNode(String),
     /// A node that is too small.
     #[error(
