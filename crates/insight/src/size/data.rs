@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{LEAST_OVERHEAD, MOST_CORES, MOST_EXECUTORS, Options, PARTITION, Packing, SizeError, Sizing, driver, pack};
-use stoke_model::units::people::{bytes, counted, short};
+use stoke_model::units::people::{amount, bytes, counted, short};
 
 /// A size of data, in bytes: more than nothing, up to 100 PB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,9 +212,9 @@ fn executor(options: &Options, reasons: &mut Vec<String>) -> Result<Executor, Si
         let wanted = options.cores.unwrap_or(1);
         return Err(SizeError::NodeTooSmall {
             node: node.name.clone(),
-            cores: short(room.allocatable_cpu as f64 / 1000.0),
+            cores: amount(&short(room.allocatable_cpu as f64 / 1000.0), "core"),
             memory: bytes(room.allocatable_memory),
-            wanted_cores: wanted.to_string(),
+            wanted_cores: counted(wanted, "core"),
             wanted_memory: bytes((1 << 30) + LEAST_OVERHEAD),
         });
     };

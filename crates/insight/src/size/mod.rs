@@ -125,7 +125,7 @@ pub enum SizeError {
     EmptyNode(String),
     /// A node that is too small.
     #[error(
-        "no executor of {wanted_cores} cores and {wanted_memory} fits a node {node}: {cores} cores and {memory} are left when system and daemonsets have theirs; take a larger node, or fewer cores for each executor"
+        "no executor of {wanted_cores} and {wanted_memory} fits a node {node}: {cores} and {memory} are left when system and daemonsets have theirs; take a larger node, or fewer cores for each executor"
     )]
     #[allow(missing_docs)]
     NodeTooSmall {
@@ -136,7 +136,7 @@ pub enum SizeError {
         wanted_memory: String,
     },
     /// Cores out of range.
-    #[error("{0} cores for an executor; give 1 to 5: with more, its tasks get in each other's way")]
+    #[error("{} for an executor; give 1 to 5: with more, its tasks get in each other's way", counted(*.0, "core"))]
     Cores(u32),
     /// No time.
     #[error("a run within 0 minutes is not possible; give at least 1")]

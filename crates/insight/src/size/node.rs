@@ -206,9 +206,9 @@ pub fn pack(node: &NodeShape, reserve: Reserve, cpu: u64, memory: u64, executors
     if fit == 0 {
         return Err(SizeError::NodeTooSmall {
             node: node.name.clone(),
-            cores: short(allocatable_cpu as f64 / 1000.0),
+            cores: amount(&short(allocatable_cpu as f64 / 1000.0), "core"),
             memory: bytes(allocatable_memory),
-            wanted_cores: short(cpu as f64 / 1000.0),
+            wanted_cores: amount(&short(cpu as f64 / 1000.0), "core"),
             wanted_memory: bytes(memory),
         });
     }

@@ -98,7 +98,9 @@ pub struct Bounds {
 pub enum WhatIfError {
     /// A plan that runs nothing, or is beyond any cluster.
     #[error(
-        "{executors} executors of {cores} cores run nothing or cannot be led by one driver; give 1 to 100,000 in all"
+        "{} of {} run nothing or cannot be led by one driver; give 1 to 100,000 in all",
+        counted(*.executors, "executor"),
+        counted(*.cores, "core")
     )]
     Plan {
         /// Executors.
@@ -108,7 +110,9 @@ pub enum WhatIfError {
     },
     /// Fewer cores than a task takes.
     #[error(
-        "an executor of {cores} cores runs no task, because each takes {cpus} (spark.task.cpus); give at least {cpus} cores"
+        "an executor of {} runs no task, because each takes {cpus} (spark.task.cpus); give at least {}",
+        counted(*.cores, "core"),
+        counted(*.cpus, "core")
     )]
     TaskCpus {
         /// Cores of an executor.
