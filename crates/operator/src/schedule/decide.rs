@@ -172,6 +172,7 @@ fn run_is_due(
         missed += 1;
     }
     if missed > 0 {
+        let were = if missed == 1 { "was" } else { "were" };
         let count = if missed >= 100 {
             "100 or more runs".to_owned()
         } else {
@@ -181,7 +182,7 @@ fn run_is_due(
             true,
             "ScheduledRunsMissed",
             "Schedule",
-            format!("missed since {next}: {count}"),
+            format!("{count} from {next} on {were} missed"),
         ));
         let status = &mut decision.status;
         status.missed_runs = status

@@ -229,8 +229,9 @@ fn lost(run: &Run) -> Option<Finding> {
             Severity::Warning,
             LOST_WORK,
             format!(
-                "{} lost and done again: about {} of the run.",
+                "{} {} lost and done again: about {} of the run.",
                 counted(attempts, "task attempt"),
+                if attempts == 1 { "was" } else { "were" },
                 duration(cost)
             ),
         )

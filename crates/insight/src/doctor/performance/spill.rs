@@ -103,7 +103,7 @@ fn evidence(ran: &Ran<'_>) -> Evidence {
             bytes(totals.disk_spilled),
             bytes(totals.memory_spilled),
             count(spilling as u64),
-            count(ran.tasks.len() as u64),
+            counted(ran.tasks.len(), "task"),
         ),
     )
 }
