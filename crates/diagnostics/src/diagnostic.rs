@@ -243,6 +243,45 @@ impl Diagnostic {
         self
     }
 
+    /// The same with the error underneath.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same with what shows it, the strongest first.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
+        self.evidence = evidence;
+        self
+    }
+
+    /// The same with the rule that says so.
+    #[must_use]
+    pub fn with_rule(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// The same with what its fix gives, where that is known.
+    #[must_use]
+    pub fn with_gain(mut self, gain: impl Into<Option<Gain>>) -> Self {
+        self.gain = gain.into();
+        self
+    }
+
+    /// The same, with a message of the form `cause; fix`, or with the fix on further lines, divided into both.
+    #[must_use]
+    pub fn divided(mut self) -> Self {
+        let message = &self.message;
+        if let Some((cause, fix)) = message.split_once('\n').or_else(|| message.split_once("; ")) {
+            let (cause, fix) = (cause.to_owned(), Fix::from(fix));
+            (self.message, self.fix) = (cause, Some(fix));
+        }
+        self
+    }
+
     /// The same under another code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
@@ -297,6 +336,12 @@ impl Diagnostic {
     #[must_use]
     pub fn fix_text(&self) -> &str {
         self.fix.as_ref().map_or("", |fix| &fix.text)
+    }
+
+    /// The change of the manifest that fixes it, as a JSON merge patch.
+    #[must_use]
+    pub fn patch(&self) -> Option<&Value> {
+        self.fix.as_ref().and_then(|fix| fix.patch.as_ref())
     }
 
     /// `file:line:column`, as much of it as there is; empty when it is about no file.

@@ -95,6 +95,11 @@ fn notes(diagnostic: &Diagnostic) -> Vec<Element<'_>> {
     }
     if let Some(fix) = &diagnostic.fix {
         notes.push(Level::HELP.message(printable(&fix.text)).into());
+        if let Some(patch) = &fix.patch {
+            let yaml = serde_saphyr::to_string(patch).unwrap_or_else(|_| patch.to_string());
+            let yaml = printable(yaml.trim_end());
+            notes.push(Level::NOTE.with_name("patch").message(yaml).into());
+        }
     }
     if let Some(gain) = &diagnostic.gain {
         notes.push(Level::NOTE.with_name("gain").message(printable(&gain.text)).into());
@@ -132,13 +137,16 @@ mod tests {
             text: "3 times the median",
             source: "spark.sql.adaptive",
         });
-        found.fix = Some(Fix::from("salt the key"));
+        found.fix = Some(Fix {
+            text: "salt the key".to_owned(),
+            patch: Some(serde_json::json!({"spec": {"sparkConf": {"spark.sql.shuffle.partitions": "400"}}})),
+        });
         found.cause = Some("one key is null".to_owned());
         found.gain = Some(Gain {
             text: "25.4 s".to_owned(),
             milliseconds: Some(25_400),
         });
-        insta::assert_snapshot!(found.render(), @r"
+        insta::assert_snapshot!(found.render(), @r#"
         advice[data-skew]: one task took 5.9 times the median
          |
          = cause: one key is null
@@ -147,8 +155,11 @@ mod tests {
                  lines
          = rule: 3 times the median (spark.sql.adaptive)
          = help: salt the key
+         = patch: spec:
+                    sparkConf:
+                      spark.sql.shuffle.partitions: "400"
          = gain: 25.4 s
-        ");
+        "#);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 use serde_json::Value;
 use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::quantity::Quantity;
+use stoke_model::units::people::counted;
 
 /// What a namespace allows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,7 +103,7 @@ fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Diagnostic>)
     }
     let name = quota.metadata.name.as_deref().unwrap_or_default();
     for (key, hard) in bounds(spec.hard.as_ref()) {
-        let Some((what, resource)) = counted(&key) else {
+        let Some((what, resource)) = count_key(&key) else {
             continue;
         };
         let of = |pod: &Value| match what {
@@ -153,8 +154,8 @@ fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Diagnostic>)
         };
         if fit < i128::from(pods.executors) {
             let message = format!(
-                "{fit} of {} executors with {key} {executor} each fit beside the driver; ResourceQuota `{name}` allows {hard} in all",
-                pods.executors
+                "{fit} of {} with {key} {executor} each fit beside the driver; ResourceQuota `{name}` allows {hard} in all",
+                counted(pods.executors, "executor")
             );
             complain(
                 Severity::Warning,
@@ -168,7 +169,7 @@ fn in_quota(quota: &ResourceQuota, pods: &Pods<'_>, found: &mut Vec<Diagnostic>)
 }
 
 /// Which amounts of pods a quota's key counts: requests or limits of a resource, or pods.
-fn counted(key: &str) -> Option<(&'static str, &str)> {
+fn count_key(key: &str) -> Option<(&'static str, &str)> {
     match key {
         "pods" | "count/pods" => Some(("pods", "pods")),
         "cpu" | "memory" | "ephemeral-storage" => Some(("requests", key)),

@@ -36,12 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         writeln!(out, "== {file}")?;
         for finding in failures::findings(&facts) {
-            writeln!(out, "  {:?} {}: {}", finding.severity, finding.id, finding.cause)?;
-            for evidence in &finding.evidence {
-                writeln!(out, "      {}: {}", evidence.place, evidence.seen)?;
-            }
-            let patch = finding.fix.patch.map(|patch| format!("  {patch}")).unwrap_or_default();
-            writeln!(out, "      fix: {}{patch}", finding.fix.text)?;
+            writeln!(out, "{finding}")?;
         }
     }
     Ok(())

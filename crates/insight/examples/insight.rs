@@ -61,15 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..Facts::default()
         };
         for finding in doctor::performance::findings(&facts) {
-            writeln!(out, "{:?} {}: {}", finding.severity, finding.id, finding.cause)?;
-            for evidence in &finding.evidence {
-                writeln!(out, "    {}: {}", evidence.place, evidence.seen)?;
-            }
-            let patch = finding.fix.patch.map(|patch| format!("  {patch}")).unwrap_or_default();
-            writeln!(out, "    fix: {}{patch}", finding.fix.text)?;
-            if let Some(gain) = finding.gain {
-                writeln!(out, "    gain: {}", gain.text)?;
-            }
+            writeln!(out, "{finding}")?;
         }
     }
     Ok(())

@@ -28,14 +28,6 @@ pub(crate) fn short(text: &str, most: usize) -> String {
     }
 }
 
-/// `1 executor`, `2 executors`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +40,5 @@ mod tests {
         assert_eq!(leading_number(" 137(SIGKILL)"), Some(137));
         assert_eq!(leading_number("x"), None);
         assert_eq!(short("äöü", 2), "äö…");
-        assert_eq!(count(1, "pod"), "1 pod");
-        assert_eq!(count(0, "pod"), "0 pods");
     }
 }

@@ -120,7 +120,7 @@ pub async fn delete_one(
     let (resource, capabilities) = match kind_of(client, object).await {
         Ok(found) => found,
         // A cluster without the kind has no object of it.
-        Err(failure) if failure.code == NO_KIND => return Ok(None),
+        Err(failure) if failure.diagnostic.code == NO_KIND => return Ok(None),
         Err(failure) => return Err(failure),
     };
     let mut object = dynamic(object)?;
@@ -250,8 +250,11 @@ mod tests {
         ];
         for (error, code) in cases {
             let failure = no_kind(error, "a/v1", "K");
-            assert_eq!(failure.code, code, "{}", failure.message);
-            assert_eq!(failure.message.contains("does not serve a/v1 K"), code == NO_KIND);
+            assert_eq!(failure.diagnostic.code, code, "{}", failure.diagnostic.message);
+            assert_eq!(
+                failure.diagnostic.message.contains("does not serve a/v1 K"),
+                code == NO_KIND
+            );
         }
     }
 }

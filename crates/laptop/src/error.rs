@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_storage::StorageError;
 
 /// Whose matter a failure is: what becomes of the process follows from it.
@@ -17,16 +18,12 @@ pub enum Kind {
     Interrupted,
 }
 
-/// A failure with its remedy.
+/// A failure.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", .diagnostic.message)]
 pub struct LaptopError {
-    /// Stable code, for example `stoke::cluster::not-running`.
-    pub code: &'static str,
-    /// What happened and why.
-    pub message: String,
-    /// What to do about it.
-    pub fix: Option<String>,
+    /// What happened, why, and what to do about it; its code is like `stoke::cluster::not-running`.
+    pub diagnostic: Box<Diagnostic>,
     /// Whose matter it is.
     pub kind: Kind,
 }
@@ -37,10 +34,9 @@ pub type Outcome<T> = Result<T, LaptopError>;
 impl LaptopError {
     /// A failure of a kind.
     pub fn new(kind: Kind, code: &'static str, message: impl Display) -> Self {
+        let diagnostic = Diagnostic::new(Severity::Error, code, message.to_string());
         Self {
-            code,
-            message: message.to_string(),
-            fix: None,
+            diagnostic: Box::new(diagnostic),
             kind,
         }
     }
@@ -58,7 +54,7 @@ impl LaptopError {
     /// Says how to fix it.
     #[must_use]
     pub fn fix(mut self, fix: impl Display) -> Self {
-        self.fix = Some(fix.to_string());
+        self.diagnostic.fix = Some(fix.to_string().into());
         self
     }
 

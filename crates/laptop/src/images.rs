@@ -175,14 +175,9 @@ pub fn image_failure(error: ImageError) -> LaptopError {
 
 /// The rooms below say cause and fix in one text, the fix in its last part.
 pub fn remedy(code: &'static str, text: String) -> LaptopError {
-    let (message, fix) = match text.split_once('\n').or_else(|| text.split_once("; ")) {
-        Some((message, fix)) => (message.to_string(), Some(fix.to_string())),
-        None => (text, None),
-    };
-    LaptopError {
-        fix,
-        ..LaptopError::environment(code, message)
-    }
+    let mut error = LaptopError::environment(code, text);
+    error.diagnostic = Box::new(error.diagnostic.divided());
+    error
 }
 
 /// Progress of an installation: a status line on a reporter, a line per stage elsewhere.

@@ -39,8 +39,14 @@ pub fn at_hand(runtimes: &Runtimes, named: &str, reporter: &mut dyn Reporter) ->
     let java = runtimes.java(&version, None).map_err(|error| refused(&error))?;
     let runtime = match runtimes.find(&version).map_err(|error| refused(&error))? {
         Some(runtime) => runtime,
-        None => tokio::task::block_in_place(|| images::install(runtimes, &version, false, reporter))
-            .map_err(|failure| (failure.message, failure.fix.unwrap_or_default()))?,
+        None => {
+            tokio::task::block_in_place(|| images::install(runtimes, &version, false, reporter)).map_err(|failure| {
+                (
+                    failure.diagnostic.message.clone(),
+                    failure.diagnostic.fix_text().to_owned(),
+                )
+            })?
+        }
     };
     Ok(AtHand {
         named: named.to_owned(),

@@ -26,7 +26,7 @@ const NAME: &str = "rehearsal";
 
 /// Records a run of `image`. Errors say why in one line; when it is the run itself that failed or took too long, it is not tried again.
 pub async fn record(home: &Home, image: &str, recording: &Recording) -> Result<(), String> {
-    let told = |failure: LaptopError| failure.message;
+    let told = |failure: LaptopError| failure.diagnostic.message;
     recording
         .begin()
         .map_err(|error| format!("{}: {error}", recording.directory().display()))?;
@@ -36,7 +36,7 @@ pub async fn record(home: &Home, image: &str, recording: &Recording) -> Result<(
     embedded.stop(false).await;
     let why = match run {
         Err(_) => format!("the recorded run had not ended after {} s", LIMIT.as_secs()),
-        Ok(Err(failure)) => return Err(failure.message),
+        Ok(Err(failure)) => return Err(failure.diagnostic.message),
         Ok(Ok(Some(why))) => why,
         Ok(Ok(None)) if recording.is_complete() => return Ok(()),
         Ok(Ok(None)) => "the recorded run ended well and left no recording".to_owned(),

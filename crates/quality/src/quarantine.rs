@@ -17,6 +17,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde_json::Map;
+use stoke_model::units::people::counted;
 
 use crate::column::{Column, Values};
 use crate::contract::Kind;
@@ -106,7 +107,8 @@ pub fn write(
         } else {
             let found = writing.passed + writing.quarantined;
             Err(format!(
-                "the data had {rows} rows and now have {found}; they changed meanwhile"
+                "the data had {} and now have {found}; they changed meanwhile",
+                counted(rows, "row")
             ))
         }
     });

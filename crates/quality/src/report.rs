@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use stoke_model::units::people::counted;
 
 use crate::contract::{At, Format, Severity};
 
@@ -156,7 +157,7 @@ impl Report {
             .collect();
         if wrong.is_empty() {
             let score = self.score.map_or_else(String::new, |score| format!(", score {score}"));
-            return format!("as the contract says: {} checks{score}", self.checks.len());
+            return format!("as the contract says: {}{score}", counted(self.checks.len(), "check"));
         }
         let told = |check: &&CheckResult| match (check.verdict, check.considered, check.unexpected) {
             (Verdict::CannotTell, ..) => format!("{} cannot be determined", check.id),
@@ -168,9 +169,10 @@ impl Report {
             named.push(format!("and {} more", wrong.len() - NAMED));
         }
         format!(
-            "{} of {} checks do not hold: {}",
+            "{} of {} {} not hold: {}",
             wrong.len(),
-            self.checks.len(),
+            counted(self.checks.len(), "check"),
+            if wrong.len() == 1 { "does" } else { "do" },
             named.join(", ")
         )
     }
@@ -219,9 +221,9 @@ impl fmt::Display for Report {
             rows,
             ..
         } = &self.data;
-        let rows = rows.map_or_else(|| "an unknown number of rows".to_owned(), |rows| format!("{rows} rows"));
-        let plural = if *files == 1 { "" } else { "s" };
-        writeln!(f, "{}: {place} ({layout}, {files} file{plural}, {rows})", self.contract)?;
+        let rows = rows.map_or_else(|| "an unknown number of rows".to_owned(), |rows| counted(rows, "row"));
+        let files = counted(*files, "file");
+        writeln!(f, "{}: {place} ({layout}, {files}, {rows})", self.contract)?;
         let (passed, others): (Vec<_>, Vec<_>) = self.checks.iter().partition(|check| check.verdict == Verdict::Pass);
         for check in others {
             writeln!(f)?;
@@ -262,7 +264,11 @@ impl fmt::Display for Report {
                 passed,
                 ..
             } = quarantine;
-            writeln!(f, "{quarantined} rows were set aside and {passed} passed: {place}")?;
+            writeln!(
+                f,
+                "{} set aside and {passed} passed: {place}",
+                counted(*quarantined, "row")
+            )?;
         }
         if let Some(refused) = &self.quarantine_refused {
             writeln!(f, "{refused}")?;
@@ -287,7 +293,7 @@ impl fmt::Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.considered, self.0.unexpected, &self.0.observed) {
             (Some(considered), Some(unexpected), _) => {
-                write!(f, "{unexpected} of {considered} rows are otherwise")?;
+                write!(f, "{unexpected} of {} not as expected", counted(considered, "row"))?;
                 match self.0.unexpected_percent {
                     Some(percent) if unexpected > 0 => write!(f, " ({percent:.3} %)"),
                     _ => Ok(()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use stoke_diagnostics::{Diagnostic, Place, Severity as Level, Source};
+use stoke_diagnostics::{Diagnostic, Place, Source};
 use stoke_model::manifest::nearest;
 
 use crate::contract::{Contract, Format, Kind, Severity, Waiver};
@@ -193,7 +193,7 @@ fn check_waivers(contract: &Contract, waivers: &[&Waiver]) -> Result<(), Quality
             };
             let source = Source::new(&waiver.at.file, "");
             let message = format!("the contract has no check `{}`", waiver.check);
-            let complaint = Diagnostic::at(Level::Error, "unknown-check", &source, place, "waivers", message);
+            let complaint = Diagnostic::at(Severity::Error, "unknown-check", &source, place, "waivers", message);
             match nearest(&waiver.check, ids()) {
                 Some(near) => complaint.with_fix(format!("did you mean `{near}`?")),
                 None => complaint.with_fix("take an id from a report"),

@@ -1,18 +1,15 @@
-//! What goes wrong, as the user sees it: a stable code, what happened, how to fix it, and the process's exit code.
+//! What goes wrong, as the user sees it: a diagnostic, and the process's exit code.
 
 use std::fmt::Display;
 
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_laptop::{Kind, LaptopError};
 
-/// A failure with its remedy. Exit codes: 1 the application failed, 2 the input is wrong, 3 the machine or cluster cannot, 130 interrupted.
+/// A failure. Exit codes: 1 the application failed, 2 the input is wrong, 3 the machine or cluster cannot, 130 interrupted.
 #[derive(Debug)]
 pub struct Failure {
-    /// Stable code, for example `stoke::cluster::not-running`.
-    pub code: &'static str,
-    /// What happened and why.
-    pub message: String,
-    /// What to do about it.
-    pub fix: Option<String>,
+    /// What happened, why, and what to do about it; its code is like `stoke::cluster::not-running`.
+    pub diagnostic: Box<Diagnostic>,
     /// Exit code of the process.
     pub exit: u8,
 }
@@ -21,29 +18,33 @@ pub struct Failure {
 pub type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
+    fn new(code: &'static str, message: impl Display, exit: u8) -> Self {
+        let diagnostic = Diagnostic::new(Severity::Error, code, message.to_string());
+        Failure {
+            diagnostic: Box::new(diagnostic),
+            exit,
+        }
+    }
+
     /// The input is wrong; exit code 2.
     pub fn input(code: &'static str, message: impl Display) -> Self {
-        Failure {
-            code,
-            message: message.to_string(),
-            fix: None,
-            exit: 2,
-        }
+        Failure::new(code, message, 2)
     }
 
     /// The machine or the cluster cannot; exit code 3.
     pub fn environment(code: &'static str, message: impl Display) -> Self {
-        Failure {
-            code,
-            message: message.to_string(),
-            fix: None,
-            exit: 3,
-        }
+        Failure::new(code, message, 3)
+    }
+
+    /// With a message of the form `cause; fix` divided into both.
+    pub fn divided(mut self) -> Self {
+        self.diagnostic = Box::new(self.diagnostic.divided());
+        self
     }
 
     /// Says how to fix it.
     pub fn fix(mut self, fix: impl Display) -> Self {
-        self.fix = Some(fix.to_string());
+        self.diagnostic.fix = Some(fix.to_string().into());
         self
     }
 }
@@ -57,9 +58,7 @@ impl From<LaptopError> for Failure {
             Kind::Interrupted => 130,
         };
         Failure {
-            code: error.code,
-            message: error.message,
-            fix: error.fix,
+            diagnostic: error.diagnostic,
             exit,
         }
     }

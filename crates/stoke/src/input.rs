@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::manifest::{self, Document};
+use stoke_model::units::people::counted;
 use stoke_submit::argv::contents::local_path;
 
 use crate::failure::{Failure, Outcome};
@@ -109,13 +110,9 @@ pub fn report(complaints: &[Diagnostic], terminal: &mut Terminal) -> Outcome<()>
     }
     match errors {
         0 => Ok(()),
-        1 => Err(Failure::input(
+        _ => Err(Failure::input(
             "stoke::manifest::refused",
-            "the manifest has 1 error; nothing was created",
-        )),
-        n => Err(Failure::input(
-            "stoke::manifest::refused",
-            format!("the manifest has {n} errors; nothing was created"),
+            format!("the manifest has {}; nothing was created", counted(errors, "error")),
         )),
     }
 }
@@ -345,6 +342,7 @@ mod tests {
         assert!(
             set(&mut value, &keys("spec.arguments.7"), json!(1), "x")
                 .unwrap_err()
+                .diagnostic
                 .message
                 .contains("no item 7")
         );

@@ -7,6 +7,7 @@ mod codes;
 mod commands;
 mod failure;
 mod input;
+mod report_file;
 mod run_source;
 mod shown;
 mod summary;

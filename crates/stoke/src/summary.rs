@@ -2,11 +2,11 @@
 
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use stoke_insight::doctor::{Evidence, Finding};
+use stoke_diagnostics::{Diagnostic, Evidence};
 use stoke_laptop::follow::Seen;
 use stoke_laptop::progress::cause;
 use stoke_model::crd::ApplicationStateType;
-use stoke_model::units::people::elapsed as duration;
+use stoke_model::units::people::{counted, elapsed as duration};
 
 use crate::terminal::{Terminal, bold, dim, green, red};
 
@@ -14,22 +14,22 @@ use crate::terminal::{Terminal, bold, dim, green, red};
 const SHOWN: usize = 3;
 
 /// Prints the summary.
-pub fn print(seen: &Seen, findings: &[Finding], log_hint: Option<&str>, terminal: &mut Terminal) {
+pub fn print(seen: &Seen, findings: &[Diagnostic], log_hint: Option<&str>, terminal: &mut Terminal) {
     let name = seen.application.name_any();
     let status = seen.application.status.clone().unwrap_or_default();
     let completed = status.app_state.state == ApplicationStateType::Completed;
     let word = if completed { green("COMPLETED") } else { red("FAILED") };
     let (stages, tasks, lost) = seen.progress.totals();
     let mut facts = vec![
-        format!("{stages} stages"),
-        format!("{tasks} tasks"),
-        format!("{} executors", seen.executors.len()),
+        counted(stages, "stage"),
+        counted(tasks, "task"),
+        counted(seen.executors.len(), "executor"),
     ];
     if lost > 0 {
-        facts.push(format!("{lost} tasks lost"));
+        facts.push(format!("{} lost", counted(lost, "task")));
     }
     if status.execution_attempts > 1 {
-        facts.push(format!("{} attempts", status.execution_attempts));
+        facts.push(counted(status.execution_attempts, "attempt"));
     }
     terminal.note(format!(
         "{} {word} in {}  {}",
@@ -47,19 +47,19 @@ pub fn print(seen: &Seen, findings: &[Finding], log_hint: Option<&str>, terminal
     }
     for (reason, pods) in bad_executors(seen) {
         terminal.note(format!(
-            "  {} executor(s) ended with {reason}: {}",
-            pods.len(),
+            "  {} ended with {reason}: {}",
+            counted(pods.len(), "executor"),
             pods.join(", ")
         ));
     }
     for finding in findings.iter().take(SHOWN) {
-        terminal.note(format!("  {}: {}", bold(finding.id), finding.cause));
+        terminal.note(format!("  {}: {}", bold(&finding.code), finding.message));
         if let Some(Evidence { place, seen }) = finding.evidence.first() {
             terminal.note(dim(format!("    {place}: {}", seen.lines().next().unwrap_or_default())));
         }
         terminal.note(format!(
             "    fix: {}",
-            finding.fix.text.lines().next().unwrap_or_default()
+            finding.fix_text().lines().next().unwrap_or_default()
         ));
     }
     if !findings.is_empty() {
@@ -90,7 +90,7 @@ fn bad_executors(seen: &Seen) -> Vec<(String, Vec<String>)> {
 }
 
 /// The summary for programs.
-pub fn to_json(seen: &Seen, findings: &[Finding]) -> Value {
+pub fn to_json(seen: &Seen, findings: &[Diagnostic]) -> Value {
     let (stages, tasks, lost) = seen.progress.totals();
     let status = seen.application.status.clone().unwrap_or_default();
     json!({

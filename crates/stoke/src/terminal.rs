@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use stoke_diagnostics::render::{self, Style};
 use stoke_laptop::report::Reporter;
 
 use crate::failure::Failure;
@@ -111,18 +112,11 @@ impl Terminal {
     pub fn failure(&mut self, failure: &Failure) {
         self.end_status();
         if self.format == Format::Json {
-            let value = serde_json::json!({ "error": { "code": failure.code, "message": failure.message, "fix": failure.fix } });
+            let value = serde_json::json!({ "error": failure.diagnostic });
             self.json(&value);
             return;
         }
-        self.note(format!(
-            "{} {}",
-            red(format!("error[{}]:", failure.code)),
-            failure.message
-        ));
-        if let Some(fix) = &failure.fix {
-            self.note(format!("  {} {fix}", bold("fix:")));
-        }
+        self.note(render::text(&failure.diagnostic, Style::Coloured));
     }
 
     fn stderr(&self) -> AutoStream<std::io::Stderr> {

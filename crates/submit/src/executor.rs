@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use stoke_model::quantity::Quantity;
+use stoke_model::units::people::amount;
 
 use crate::build::substitute_ids;
 use crate::conf::{Conf, invalid};
@@ -463,7 +464,10 @@ fn refuse_limit_below_request(key: &str, limit: &str, request: &str) -> Result<(
         return Err(invalid(
             key,
             limit,
-            &format!("less than the request of {request} cores; raise the limit or lower the request"),
+            &format!(
+                "less than the request of {}; raise the limit or lower the request",
+                amount(request, "core")
+            ),
         ));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! A page as HTML: templates that only write.
 
 use askama::Template;
-use stoke_insight::doctor::Severity;
+use stoke_diagnostics::Severity;
 
 use crate::assets;
 use crate::page::{Cell, Input, Page, Section};
@@ -52,17 +52,9 @@ pub fn write(page: &Page, visit: &Visit) -> Result<String, askama::Error> {
 impl Html<'_> {
     fn severity(&self, severity: &Severity) -> (&'static str, &'static str) {
         match severity {
-            Severity::Fatal => ("fatal", self.w.fatal),
+            Severity::Error => ("error", self.w.error),
             Severity::Warning => ("warning", self.w.warning),
             Severity::Advice => ("advice", self.w.advice),
-        }
-    }
-
-    fn diagnostic(&self, severity: &stoke_diagnostics::Severity) -> (&'static str, &'static str) {
-        match severity {
-            stoke_diagnostics::Severity::Error => ("fatal", self.w.error),
-            stoke_diagnostics::Severity::Warning => ("warning", self.w.warning),
-            stoke_diagnostics::Severity::Advice => ("advice", self.w.advice),
         }
     }
 

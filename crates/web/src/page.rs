@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 use stoke_diagnostics::Diagnostic;
-use stoke_insight::doctor::Finding;
 
 use crate::answer::Answer;
 use crate::live::logs::Line;
@@ -75,7 +74,7 @@ pub enum Section {
     Treemap(Treemap),
     Waterfall(Waterfall),
     Form(Form),
-    Findings(Vec<Finding>),
+    Findings(Vec<Diagnostic>),
     Text(Text),
     Note(Note),
     /// What a command says of the same, in the JSON alone: the page shows it in parts of its own.

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use stoke_diagnostics::Diagnostic;
 use stoke_eventlog::Options;
 use stoke_history::index::{Index, Stamp};
 use stoke_history::listing::Attempt;
 use stoke_history::rest::Library;
-use stoke_insight::doctor::{Finding, examine};
+use stoke_insight::doctor::examine;
 use stoke_insight::facts::{Facts, Run, collect};
 
 use crate::pages::Missing;
@@ -27,7 +28,7 @@ const TASKS: usize = 400_000;
 #[derive(Debug, Clone)]
 pub enum Verdict {
     /// It was read.
-    Found(Arc<Vec<Finding>>),
+    Found(Arc<Vec<Diagnostic>>),
     /// It is large and was not read yet.
     Later,
     /// It is too large.
@@ -37,7 +38,7 @@ pub enum Verdict {
 }
 
 /// Findings, and the state of the log they were found in.
-type Kept = (Stamp, Arc<Vec<Finding>>);
+type Kept = (Stamp, Arc<Vec<Diagnostic>>);
 
 /// Findings by log.
 #[derive(Debug, Default)]
@@ -132,7 +133,7 @@ impl Verdicts {
         }
     }
 
-    fn known(&self, log: &str, stamp: &Stamp) -> Option<Arc<Vec<Finding>>> {
+    fn known(&self, log: &str, stamp: &Stamp) -> Option<Arc<Vec<Diagnostic>>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .get(log)

@@ -220,7 +220,6 @@ catalogue! {
     evidence: "Evidence", "Свидетельства";
     fix: "Fix", "Что делать";
     gain: "Gain", "Выигрыш";
-    fatal: "Fatal", "Причина конца";
     warning: "Warning", "Предупреждение";
     advice: "Advice", "Совет";
     as_json: "This page as JSON", "Страница в JSON";

@@ -4,6 +4,7 @@
 
 use stoke_model::duration::TimeUnit;
 use stoke_model::memory::{ByteUnit, Memory};
+use stoke_model::units::people::counted;
 
 use super::{Conf, DYNAMIC, ERROR, Mistake, Rule, SERVICE, TRACKING, WARNING, mistake};
 
@@ -36,7 +37,10 @@ pub(super) const RULES: [Rule; 23] = [
         }
         mistake(
             key,
-            format!("at least {least} executors and at most {most}: Spark refuses to start"),
+            format!(
+                "at least {} and at most {most}: Spark refuses to start",
+                counted(least, "executor")
+            ),
             format!("set it to {most} or less"),
         )
     }),
@@ -48,7 +52,7 @@ pub(super) const RULES: [Rule; 23] = [
         }
         mistake(
             key,
-            format!("{initial} executors at the start, {most} at most"),
+            format!("{} at the start, {most} at most", counted(initial, "executor")),
             format!("set it to {most} or less"),
         )
     }),
@@ -128,7 +132,10 @@ pub(super) const RULES: [Rule; 23] = [
         }
         mistake(
             key,
-            format!("a task takes {per_task} cores and an executor has {cores}: Spark refuses to start"),
+            format!(
+                "a task takes {} and an executor has {cores}: Spark refuses to start",
+                counted(per_task, "core")
+            ),
             format!("set it to {cores} or less"),
         )
     }),
@@ -167,8 +174,8 @@ pub(super) const RULES: [Rule; 23] = [
         mistake(
             key,
             format!(
-                "Spark needs 450m of heap and takes this for {} bytes: it refuses to start",
-                memory.bytes()
+                "Spark needs 450m of heap and takes this for {}: it refuses to start",
+                counted(memory.bytes(), "byte")
             ),
             "write 512m or more, with its unit",
         )

@@ -14,8 +14,8 @@ use super::conf::Change;
 use super::matching::{Pair, Whole};
 use super::plan::QueryChange;
 use super::timeline::{StageTime, Timeline};
-use crate::doctor::Evidence;
 use crate::facts::Run;
+use stoke_diagnostics::Evidence;
 
 /// The number of tasks of a stage has changed when one count is at least this many times the other.
 pub const TASKS_CHANGED: f64 = 2.0;

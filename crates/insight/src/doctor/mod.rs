@@ -4,12 +4,11 @@
 //! speed look at how it ran. A healthy run gives none.
 
 pub mod failures;
-mod finding;
 pub mod performance;
 
 use std::cmp::Reverse;
 
-pub use finding::{Evidence, Finding, Fix, Gain, Rule, Severity};
+use stoke_diagnostics::Diagnostic;
 
 use crate::facts::Facts;
 
@@ -17,15 +16,14 @@ use crate::facts::Facts;
 /// speed, each in the order its own rules give.
 ///
 /// Cost: linear in the tasks of the run and the lines of its logs, for each rule.
-pub fn examine(facts: &Facts) -> Vec<Finding> {
+pub fn examine(facts: &Facts) -> Vec<Diagnostic> {
     let mut slow = performance::findings(facts);
-    slow.sort_by_key(|finding| Reverse(finding.weight));
     let mut findings = failures::findings(facts);
     if failures::explain_lost_work(&findings) {
-        slow.retain(|finding| finding.id != performance::lost::LOST_WORK);
+        slow.retain(|finding| finding.code != performance::lost::LOST_WORK);
     }
     findings.append(&mut slow);
-    findings.sort_by_key(|finding| finding.severity);
+    findings.sort_by_key(|finding| Reverse(finding.severity));
     findings
 }
 
@@ -64,8 +62,8 @@ mod tests {
             // That the driver was alone for most of that time is another matter.
             let found = examine(&facts)
                 .into_iter()
-                .filter(|finding| finding.id != "driver-bound");
-            assert_eq!(found.map(|finding| finding.id).collect::<Vec<_>>(), [expected]);
+                .filter(|finding| finding.code != "driver-bound");
+            assert_eq!(found.map(|finding| finding.code).collect::<Vec<_>>(), [expected]);
         }
     }
 }

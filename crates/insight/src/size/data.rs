@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{LEAST_OVERHEAD, MOST_CORES, MOST_EXECUTORS, Options, PARTITION, Packing, SizeError, Sizing, driver, pack};
-use stoke_model::units::people::{bytes, count, short};
+use stoke_model::units::people::{amount, bytes, counted, short};
 
 /// A size of data, in bytes: more than nothing, up to 100 PB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,17 +106,18 @@ pub fn for_data(data: DataSize, options: &Options) -> Result<Sizing, SizeError> 
     }
     let executors = executors as u32;
     reasons.push(format!(
-        "{executors} executors: {} at {}/s for each core within {} min takes {} cores (the rate is an assumption; `stoke size APP` measures it)",
+        "{}: {} at {}/s for each core within {} min takes {} (the rate is an assumption; `stoke size APP` measures it)",
+        counted(executors, "executor"),
         bytes(data.bytes()),
         bytes(options.rate),
         options.within,
-        count(slots)
+        counted(slots, "core")
     ));
     let all = u64::from(executors) * u64::from(cores);
     let partitions = splits.max(if splits >= all { all * WAVES } else { all.min(splits) });
     reasons.push(format!(
-        "{} partitions: {} each, 128 MiB at most (spark.sql.files.maxPartitionBytes), {} for each core",
-        count(partitions),
+        "{}: {} each, 128 MiB at most (spark.sql.files.maxPartitionBytes), {} for each core",
+        counted(partitions, "partition"),
         bytes(data.bytes() / partitions.max(1)),
         short(partitions as f64 / all as f64)
     ));
@@ -134,10 +135,10 @@ pub fn for_data(data: DataSize, options: &Options) -> Result<Sizing, SizeError> 
     let mut missing = Vec::new();
     if wanted > slots {
         missing.push(format!(
-            "{} min are not enough: {} cores would be needed and there are {} partitions of 128 MiB; smaller ones (spark.sql.files.maxPartitionBytes) let more cores work",
+            "{} min are not enough: {} would be needed for {} of 128 MiB; smaller ones (spark.sql.files.maxPartitionBytes) let more cores work",
             options.within,
-            count(wanted),
-            count(splits)
+            counted(wanted, "core"),
+            counted(splits, "partition")
         ));
     }
     if share < INFLATION * PARTITION {
@@ -179,7 +180,8 @@ fn executor(options: &Options, reasons: &mut Vec<String>) -> Result<Executor, Si
         let cores = options.cores.unwrap_or(4);
         let heap = u64::from(cores) * MEMORY_PER_CORE;
         reasons.push(format!(
-            "{cores} cores, at most 5; {} for each core",
+            "{}, at most 5; {} for each core",
+            counted(cores, "core"),
             bytes(MEMORY_PER_CORE)
         ));
         let container = heap + options.overhead(heap);
@@ -210,9 +212,9 @@ fn executor(options: &Options, reasons: &mut Vec<String>) -> Result<Executor, Si
         let wanted = options.cores.unwrap_or(1);
         return Err(SizeError::NodeTooSmall {
             node: node.name.clone(),
-            cores: short(room.allocatable_cpu as f64 / 1000.0),
+            cores: amount(&short(room.allocatable_cpu as f64 / 1000.0), "core"),
             memory: bytes(room.allocatable_memory),
-            wanted_cores: wanted.to_string(),
+            wanted_cores: counted(wanted, "core"),
             wanted_memory: bytes((1 << 30) + LEAST_OVERHEAD),
         });
     };
@@ -220,9 +222,11 @@ fn executor(options: &Options, reasons: &mut Vec<String>) -> Result<Executor, Si
         .heap_in(room.allocatable_memory / u64::from(fit))
         .min(LARGEST_HEAP);
     reasons.push(format!(
-        "{cores} cores, at most 5: {fit} such executors use {} of the node's {} cores",
+        "{}, at most 5: {} of that size use {} of the node's {}",
+        counted(cores, "core"),
+        counted(fit, "executor"),
         fit * cores,
-        node.cores
+        counted(node.cores, "core")
     ));
     reasons.push(format!(
         "{} of heap: {} for pods of a node, by {fit}, less an overhead of {} (spark.kubernetes.memoryOverheadFactor {}, at least 384 MiB)",

@@ -14,7 +14,7 @@ pub use data::{DataSize, for_data};
 pub use node::{DAEMONSET_CPU, DAEMONSET_MEMORY, NodeShape, Packing, Provider, Reserve, pack};
 pub use observed::for_run;
 
-use stoke_model::units::people::{bytes, count, memory, short, up_to_multiple};
+use stoke_model::units::people::{bytes, count, counted, memory, short, up_to_multiple};
 
 /// Cores an executor has at most: with more, tasks of one JVM get in each other's way at the heap and at the storage client (the rule comes
 /// from measurements of HDFS clients, five streams each; it is kept as an upper bound).
@@ -113,7 +113,7 @@ pub enum SizeError {
     #[error("0 bytes need no executors; give the size of the data the run reads, for example 100GB")]
     NoData,
     /// More than any store holds for one run.
-    #[error("{0} is more than one run can read; sizes go up to 100 PB. Is the unit right?")]
+    #[error("{0} is more than one run can read; give at most 100 PB, and check the unit")]
     TooMuchData(String),
     /// No shape.
     #[error(
@@ -121,11 +121,11 @@ pub enum SizeError {
     )]
     Shape(String),
     /// A node with nothing.
-    #[error("a node `{0}` has no cores or no memory")]
+    #[error("a node `{0}` has no cores or no memory; write both, for example 16x64Gi")]
     EmptyNode(String),
     /// A node that is too small.
     #[error(
-        "no executor of {wanted_cores} cores and {wanted_memory} fits a node {node}: {cores} cores and {memory} are left when system and daemonsets have theirs; take a larger node, or fewer cores for each executor"
+        "no executor of {wanted_cores} and {wanted_memory} fits a node {node}: {cores} and {memory} are left when system and daemonsets have theirs; take a larger node, or fewer cores for each executor"
     )]
     #[allow(missing_docs)]
     NodeTooSmall {
@@ -136,7 +136,7 @@ pub enum SizeError {
         wanted_memory: String,
     },
     /// Cores out of range.
-    #[error("{0} cores for an executor; give 1 to 5: with more, its tasks get in each other's way")]
+    #[error("{} for an executor; give 1 to 5: with more, its tasks get in each other's way", counted(*.0, "core"))]
     Cores(u32),
     /// No time.
     #[error("a run within 0 minutes is not possible; give at least 1")]
@@ -234,13 +234,13 @@ impl Sizing {
             ),
             format!("shuffle partitions {}", count(self.partitions)),
             format!(
-                "driver             {} cores, {} heap",
-                self.driver_cores,
+                "driver             {}, {} heap",
+                counted(self.driver_cores, "core"),
                 bytes(self.driver_heap)
             ),
             format!(
-                "in all             {} cores, {}",
-                count(u64::from(self.executors) * u64::from(self.cores)),
+                "in all             {}, {}",
+                counted(u64::from(self.executors) * u64::from(self.cores), "core"),
                 bytes(u64::from(self.executors).saturating_mul(self.container()))
             ),
         ];

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::SizeError;
-use stoke_model::units::people::{bytes, short};
+use stoke_model::units::people::{amount, bytes, counted, short};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -156,35 +156,36 @@ pub struct Packing {
 impl Packing {
     /// The packing as lines for people.
     pub fn lines(&self) -> Vec<String> {
-        let cpu = |milli: u64| short(milli as f64 / 1000.0);
+        let cpu = |milli: u64| amount(&short(milli as f64 / 1000.0), "core");
         vec![
             format!(
-                "node {}: {} cores, {}",
+                "node {}: {}, {}",
                 self.node.name,
-                self.node.cores,
+                counted(self.node.cores, "core"),
                 bytes(self.node.memory)
             ),
             format!(
-                "  kept back        {} cores, {}  (kubelet, system, eviction)",
+                "  kept back        {}, {}  (kubelet, system, eviction)",
                 cpu(self.reserve.system_cpu),
                 bytes(self.reserve.system_memory)
             ),
             format!(
-                "  daemonsets       {} cores, {}",
+                "  daemonsets       {}, {}",
                 cpu(self.reserve.daemonset_cpu),
                 bytes(self.reserve.daemonset_memory)
             ),
             format!(
-                "  for executors    {} cores, {}",
+                "  for executors    {}, {}",
                 cpu(self.allocatable_cpu),
                 bytes(self.allocatable_memory)
             ),
             format!(
-                "  executors        {} on each node, {} nodes",
-                self.executors, self.nodes
+                "  executors        {} on each node, {}",
+                self.executors,
+                counted(self.nodes, "node")
             ),
             format!(
-                "  left over        {} cores, {} on each node",
+                "  left over        {}, {} on each node",
                 cpu(self.left_cpu),
                 bytes(self.left_memory)
             ),
@@ -205,9 +206,9 @@ pub fn pack(node: &NodeShape, reserve: Reserve, cpu: u64, memory: u64, executors
     if fit == 0 {
         return Err(SizeError::NodeTooSmall {
             node: node.name.clone(),
-            cores: short(allocatable_cpu as f64 / 1000.0),
+            cores: amount(&short(allocatable_cpu as f64 / 1000.0), "core"),
             memory: bytes(allocatable_memory),
-            wanted_cores: short(cpu as f64 / 1000.0),
+            wanted_cores: amount(&short(cpu as f64 / 1000.0), "core"),
             wanted_memory: bytes(memory),
         });
     }

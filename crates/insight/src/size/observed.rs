@@ -4,7 +4,7 @@ use super::{MOST_CORES, Options, PARTITION, SizeError, Sizing, driver, pack};
 use crate::doctor::performance;
 use crate::facts::Run;
 use crate::facts::run::{DRIVER, Outcome};
-use stoke_model::units::people::{bytes, count, duration, percent, short, up_to_multiple};
+use stoke_model::units::people::{amount, bytes, counted, duration, percent, short, up_to_multiple};
 
 /// Room above the highest heap that was seen. Ours: data of the next run may be larger by as much.
 const HEADROOM: f64 = 1.3;
@@ -27,7 +27,10 @@ pub fn for_run(run: &Run, options: &Options) -> Result<Sizing, SizeError> {
     let had = workers.iter().map(|worker| worker.cores).max().unwrap_or(1).max(1);
     let cores = options.cores.unwrap_or(had.min(MOST_CORES));
     if cores != had {
-        reasons.push(format!("{cores} cores instead of {had}: at most 5 for each executor"));
+        reasons.push(format!(
+            "{} instead of {had}: at most 5 for each executor",
+            counted(cores, "core")
+        ));
     }
     let there = (used.had / f64::from(cores)).ceil();
     let needed = (used.slots / FULL / f64::from(cores)).ceil();
@@ -37,11 +40,12 @@ pub fn for_run(run: &Run, options: &Options) -> Result<Sizing, SizeError> {
         false => "",
     };
     reasons.push(format!(
-        "{executors} executors (it had {}): while tasks ran ({}) {} of {} cores were at work on average; {} full is the aim{more}",
+        "{} (it had {}): while tasks ran ({}) {} of {} at work on average; {} full is the aim{more}",
+        counted(executors, "executor"),
         workers.len(),
         duration(used.working),
         short(used.slots),
-        short(used.had),
+        amount(&short(used.had), "core"),
         percent(FULL)
     ));
     let heap = heap(run, cores, had, local, &mut reasons, &mut missing);
@@ -54,14 +58,14 @@ pub fn for_run(run: &Run, options: &Options) -> Result<Sizing, SizeError> {
     };
     reasons.push(match bytes_shuffled {
         0 => format!(
-            "{} partitions: nothing was shuffled; three for each core",
-            count(partitions)
+            "{}: nothing was shuffled; three for each core",
+            counted(partitions, "partition")
         ),
         shuffled => format!(
-            "{} partitions: the largest shuffle read {} in {} tasks; 128 MiB each, and one for each core at least",
-            count(partitions),
+            "{}: the largest shuffle read {} in {}; 128 MiB each, and one for each core at least",
+            counted(partitions, "partition"),
             bytes(shuffled),
-            count(tasks)
+            counted(tasks, "task")
         ),
     });
     let core_request = u64::from(cores) * 1000;
@@ -145,18 +149,19 @@ fn heap(run: &Run, cores: u32, had: u32, local: bool, reasons: &mut Vec<String>,
         .unwrap_or(0);
     if peaks.contains(&0) {
         missing.push(format!(
-            "peaks of memory of {} of {} executors: set spark.eventLog.logStageExecutorMetrics=true and run it once; until then the heap is what it had for each core, at least {}",
+            "peaks of memory of {} of {}: set spark.eventLog.logStageExecutorMetrics=true and run it once; until then the heap is what it had for each core, at least {}",
             peaks.iter().filter(|peak| **peak == 0).count(),
-            peaks.len(),
+            counted(peaks.len(), "executor"),
             bytes(LEAST_HEAP)
         ));
         let heap = up_to_multiple(scaled(given).max(LEAST_HEAP), 256 << 20);
         reasons.push(match heap == given {
             true => format!("{} of heap, as it was", bytes(given)),
             false => format!(
-                "{} of heap: it was {} for {had} cores, and {cores} have {}",
+                "{} of heap: it was {} for {}, and {cores} have {}",
                 bytes(heap),
                 bytes(given),
+                counted(had, "core"),
                 if heap == up_to_multiple(scaled(given), 256 << 20) {
                     "their share".to_owned()
                 } else {
@@ -174,19 +179,19 @@ fn heap(run: &Run, cores: u32, had: u32, local: bool, reasons: &mut Vec<String>,
     let heap = up_to_multiple(scaled(wanted).max(LEAST_HEAP), 256 << 20);
     reasons.push(match spilled {
         0 => format!(
-            "{} of heap: the highest of {} executors' peaks was {} of {}{}, and 30 % of room (the peak counts garbage too, so less may do)",
+            "{} of heap: the highest peak of {} was {} of {}{}, and 30 % of room (the peak counts garbage too, so less may do)",
             bytes(heap),
-            peaks.len(),
+            counted(peaks.len(), "executor"),
             bytes(highest),
             bytes(given),
             if local { " in the driver, where a local run has its tasks" } else { "" }
         ),
         _ => format!(
-            "{} of heap: {} went to disk; the task that spilled most lacked {}, for each of {} cores",
+            "{} of heap: {} went to disk; the task that spilled most lacked {}, for each of {}",
             bytes(heap),
             bytes(spilled),
             bytes(spilled_by_task),
-            had
+            counted(had, "core")
         ),
     });
     heap

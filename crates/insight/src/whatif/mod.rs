@@ -17,7 +17,7 @@ use self::launching::{LAUNCHING, launching, launching_share, one_machine};
 use self::simulate::{Costs, Launching, simulate};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use stoke_model::units::people::{count, duration, percent, short};
+use stoke_model::units::people::{counted, duration, percent, short};
 
 /// Executors to think of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -98,7 +98,9 @@ pub struct Bounds {
 pub enum WhatIfError {
     /// A plan that runs nothing, or is beyond any cluster.
     #[error(
-        "{executors} executors of {cores} cores run nothing or cannot be led by one driver; give 1 to 100,000 in all"
+        "{} of {} run nothing or cannot be led by one driver; give 1 to 100,000 in all",
+        counted(*.executors, "executor"),
+        counted(*.cores, "core")
     )]
     Plan {
         /// Executors.
@@ -108,7 +110,9 @@ pub enum WhatIfError {
     },
     /// Fewer cores than a task takes.
     #[error(
-        "an executor of {cores} cores runs no task, because each takes {cpus} (spark.task.cpus); give at least {cpus} cores"
+        "an executor of {} runs no task, because each takes {cpus} (spark.task.cpus); give at least {}",
+        counted(*.cores, "core"),
+        counted(*.cpus, "core")
     )]
     TaskCpus {
         /// Cores of an executor.
@@ -268,7 +272,13 @@ fn limits(run: &Run, launching: f64) -> Vec<String> {
 impl Outcome {
     /// The outcome as lines for people.
     pub fn lines(&self) -> Vec<String> {
-        let plan = |plan: Plan| format!("{} executors of {} cores", count(plan.executors.into()), plan.cores);
+        let plan = |plan: Plan| {
+            format!(
+                "{} of {}",
+                counted(plan.executors, "executor"),
+                counted(plan.cores, "core")
+            )
+        };
         let change = self.predicted as f64 / self.recorded as f64 - 1.0;
         let mut lines = vec![
             format!(

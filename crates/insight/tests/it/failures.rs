@@ -9,13 +9,14 @@
 
 use std::path::Path;
 
-use stoke_insight::doctor::{Finding, Severity, failures};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_insight::doctor::failures;
 use stoke_insight::facts::cluster::Role;
 use stoke_insight::facts::{Facts, Log};
 
 const VERSIONS: [&str; 3] = ["3.5.9", "4.1.4", "4.3.0"];
 
-fn found(version: &str, fault: &str) -> Option<Vec<Finding>> {
+fn found(version: &str, fault: &str) -> Option<Vec<Diagnostic>> {
     let path = format!(
         "{}/tests/fixtures/failures/{version}/{fault}.log",
         env!("CARGO_MANIFEST_DIR")
@@ -251,9 +252,10 @@ fn every_fault_is_found_first_in_every_version() {
             seen += 1;
             let told = findings
                 .iter()
-                .map(|finding| format!("{:?} {}: {}", finding.severity, finding.id, finding.cause));
+                .map(|finding| format!("{:?} {}: {}", finding.severity, finding.code, finding.message));
             match findings.first() {
-                Some(first) if first.id == *id && first.cause.contains(words) && first.severity == Severity::Fatal => {}
+                Some(first)
+                    if first.code == *id && first.message.contains(words) && first.severity == Severity::Error => {}
                 _ => wrong.push(format!(
                     "{version} {fault}: wanted {id} with {words}\n    {}",
                     told.collect::<Vec<_>>().join("\n    ")
@@ -261,7 +263,7 @@ fn every_fault_is_found_first_in_every_version() {
             }
             let fatal = findings
                 .iter()
-                .filter(|finding| finding.severity == Severity::Fatal)
+                .filter(|finding| finding.severity == Severity::Error)
                 .count();
             if fatal > 1 {
                 wrong.push(format!("{version} {fault}: {fatal} findings ended the run"));
@@ -283,14 +285,14 @@ fn nothing_is_found_in_healthy_runs() {
 fn every_finding_is_complete() {
     for (fault, ..) in FAULTS {
         for finding in VERSIONS.iter().filter_map(|version| found(version, fault)).flatten() {
-            assert!(!finding.evidence.is_empty(), "{fault}: {}", finding.id);
-            assert!(!finding.fix.text.is_empty(), "{fault}: {}", finding.id);
+            assert!(!finding.evidence.is_empty(), "{fault}: {}", finding.code);
+            assert!(!finding.fix_text().is_empty(), "{fault}: {}", finding.code);
             assert!(
                 finding.evidence.iter().all(|evidence| !evidence.seen.is_empty()),
                 "{fault}: {}",
-                finding.id
+                finding.code
             );
-            assert!(failures::codes().contains(&finding.id));
+            assert!(failures::codes().contains(&&*finding.code));
         }
     }
 }

@@ -173,9 +173,9 @@ fn every_text_has_its_cause() {
             ..Facts::default()
         };
         let found = failures::findings(&facts);
-        let first = found.iter().find(|finding| finding.id.starts_with("fetch"));
+        let first = found.iter().find(|finding| finding.code.starts_with("fetch"));
         match first {
-            Some(first) if first.id == *id && first.cause.contains(words) => {}
+            Some(first) if first.code == *id && first.message.contains(words) => {}
             _ => wrong.push(format!(
                 "{gone:?} {message}\n    wanted {id} with {words}\n    found {found:?}"
             )),
@@ -213,11 +213,11 @@ fn real_runs_are_told_their_cause() {
             ..Facts::default()
         };
         let found = failures::findings(&facts);
-        let told: Vec<_> = found.iter().map(|finding| (finding.id, &finding.cause)).collect();
+        let told: Vec<_> = found.iter().map(|finding| (&finding.code, &finding.message)).collect();
         assert!(
             found
                 .first()
-                .is_some_and(|first| first.id == id && first.cause.contains(words)),
+                .is_some_and(|first| first.code == id && first.message.contains(words)),
             "{name}: {told:?}"
         );
     }

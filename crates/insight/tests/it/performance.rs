@@ -9,8 +9,9 @@
 
 use std::path::Path;
 
+use stoke_diagnostics::Diagnostic;
 use stoke_eventlog::{Options, Source};
-use stoke_insight::doctor::{Finding, failures, performance};
+use stoke_insight::doctor::{failures, performance};
 use stoke_insight::facts::{Facts, Run, collect};
 use stoke_insight::{size, whatif};
 
@@ -29,7 +30,7 @@ fn of(folder: &str, name: &str) -> Run {
     collect::run(&source, log, Options::default()).expect("the log can be read")
 }
 
-fn findings(run: Run) -> Vec<Finding> {
+fn findings(run: Run) -> Vec<Diagnostic> {
     performance::findings(&Facts {
         run: Some(run),
         ..Facts::default()
@@ -80,16 +81,16 @@ const RUNS: &[(&str, &str, &[&str], &str)] = &[
 fn real_runs_are_told_their_trouble_first() {
     for (version, name, expected, words) in RUNS {
         let found = findings(run(version, name));
-        let ids: Vec<&str> = found.iter().map(|finding| finding.id).collect();
+        let ids: Vec<&str> = found.iter().map(|finding| &*finding.code).collect();
         assert!(ids.starts_with(expected), "{version}/{name}: {ids:?}");
         let first = &found[0];
-        let text = format!("{} {:?}", first.cause, first.evidence);
+        let text = format!("{} {:?}", first.message, first.evidence);
         assert!(text.contains(words), "{version}/{name}: {text}");
         for finding in &found {
             assert!(
-                !finding.evidence.is_empty() && !finding.fix.text.is_empty(),
+                !finding.evidence.is_empty() && !finding.fix_text().is_empty(),
                 "{}",
-                finding.id
+                finding.code
             );
             let json = serde_json::to_value(finding).expect("a finding can be written");
             assert!(
@@ -123,7 +124,7 @@ fn runs_that_went_well_are_left_alone() {
         };
         let mut found = performance::findings(&facts);
         found.extend(failures::findings(&facts));
-        let told: Vec<_> = found.iter().map(|finding| (finding.id, &finding.cause)).collect();
+        let told: Vec<_> = found.iter().map(|finding| (&finding.code, &finding.message)).collect();
         assert!(told.is_empty(), "{folder}/{name}: {told:?}");
     }
 }
@@ -156,11 +157,8 @@ fn every_run_has_a_size() {
 #[test]
 fn a_stage_is_stuck_when_nothing_of_it_ended_for_half_an_hour() {
     for (name, words) in [
-        ("stuck", "3 of 4 tasks are done, 1 task(s) run"),
-        (
-            "stuck-unwritten",
-            "0 of 4 tasks are done, the log does not say which run",
-        ),
+        ("stuck", "3 of 4 tasks done, 1 task at work"),
+        ("stuck-unwritten", "0 of 4 tasks done, the log does not say which run"),
     ] {
         let run = run("4.1.4", name);
         assert!(run.ended.is_none());
@@ -173,11 +171,11 @@ fn a_stage_is_stuck_when_nothing_of_it_ended_for_half_an_hour() {
                 now: last + minutes * 60_000,
                 ..Facts::default()
             });
-            let ids: Vec<_> = found.iter().map(|finding| finding.id).collect();
+            let ids: Vec<_> = found.iter().map(|finding| &*finding.code).collect();
             assert_eq!(ids, if told { vec!["stage-stuck"] } else { vec![] }, "{name} {minutes}");
             if told {
                 let expected = format!("Stage 0 has not come on for {minutes} minutes: {words}");
-                assert_eq!(found[0].cause, expected);
+                assert_eq!(found[0].message, expected);
             }
         }
     }

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::{Value, json};
-use stoke_insight::doctor::{Finding, Severity, failures};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_insight::doctor::failures;
 use stoke_insight::facts::cluster::Role;
 use stoke_insight::facts::{Cluster, Facts, Log, Objects};
 
@@ -60,16 +61,16 @@ fn facts(objects: Objects, driver_log: &str, executor_log: &str) -> Facts {
     }
 }
 
-fn first(objects: Objects, driver_log: &str, executor_log: &str) -> Finding {
+fn first(objects: Objects, driver_log: &str, executor_log: &str) -> Diagnostic {
     let findings = failures::findings(&facts(objects, driver_log, executor_log));
     let told: Vec<_> = findings
         .iter()
-        .map(|finding| (finding.severity, finding.id, &finding.cause))
+        .map(|finding| (finding.severity, &finding.code, &finding.message))
         .collect();
     assert!(!findings.is_empty());
     let fatal = findings
         .iter()
-        .filter(|finding| finding.severity == Severity::Fatal)
+        .filter(|finding| finding.severity == Severity::Error)
         .count();
     assert!(fatal <= 1, "{told:?}");
     findings.into_iter().next().unwrap()
@@ -94,11 +95,12 @@ fn a_driver_whose_scheduler_is_not_there() {
             ..Objects::default()
         };
         let findings = failures::findings(&facts(objects, "", ""));
-        let told = findings.iter().find(|finding| finding.id == "scheduler-missing");
+        let told = findings.iter().find(|finding| finding.code == "scheduler-missing");
         assert_eq!(told.is_some(), found, "{scheduler}");
-        assert!(told.is_none_or(
-            |told| told.cause.contains("the scheduler yunikorn") && told.fix.text.contains("spec.batchScheduler")
-        ));
+        assert!(
+            told.is_none_or(|told| told.message.contains("the scheduler yunikorn")
+                && told.fix_text().contains("spec.batchScheduler"))
+        );
     }
 }
 
@@ -154,7 +156,7 @@ fn a_driver_that_waits() {
             ..Objects::default()
         };
         let found = first(objects, "", "");
-        assert_eq!((found.id, found.severity), (id, Severity::Fatal), "{status}");
+        assert_eq!((&*found.code, found.severity), (id, Severity::Error), "{status}");
     }
 }
 
@@ -177,7 +179,7 @@ fn what_an_image_lacks_stands_in_its_event() {
         )],
         ..Objects::default()
     };
-    assert_eq!(first(objects, "", "").id, "registry-unreachable");
+    assert_eq!(first(objects, "", "").code, "registry-unreachable");
 }
 
 #[test]
@@ -187,7 +189,7 @@ fn a_driver_that_was_given_up_is_explained_by_what_it_waited_for() {
         application: application("FAILED", message),
         ..Objects::default()
     };
-    assert_eq!(first(objects, "", "").id, "image-not-found");
+    assert_eq!(first(objects, "", "").code, "image-not-found");
 }
 
 #[test]
@@ -220,7 +222,7 @@ fn submissions_that_were_refused() {
             ..Objects::default()
         };
         let found = first(objects, "", "");
-        assert_eq!((found.id, found.severity), (id, Severity::Fatal), "{message}");
+        assert_eq!((&*found.code, found.severity), (id, Severity::Error), "{message}");
     }
 }
 
@@ -236,10 +238,10 @@ fn an_oom_explains_all_that_follows() {
     };
     let log = format!("{OOM}{ABORTED}");
     let found = failures::findings(&facts(objects, &log, ""));
-    let ids: Vec<_> = found.iter().map(|finding| (finding.id, finding.severity)).collect();
-    assert_eq!(ids, [("executor-oom-killed", Severity::Fatal)], "{found:#?}");
+    let ids: Vec<_> = found.iter().map(|finding| (&*finding.code, finding.severity)).collect();
+    assert_eq!(ids, [("executor-oom-killed", Severity::Error)], "{found:#?}");
     // 4 GiB of heap for Python: 1638 MiB of overhead, and twice that in steps of 256 MiB is proposed.
-    let patch = found[0].fix.patch.as_ref().unwrap();
+    let patch = found[0].patch().unwrap();
     assert_eq!(patch, &json!({"spec": {"executor": {"memoryOverhead": "3328m"}}}));
 }
 
@@ -250,7 +252,10 @@ fn an_oom_that_was_survived_is_a_warning() {
         ..Objects::default()
     };
     let found = first(objects, OOM, "");
-    assert_eq!((found.id, found.severity), ("executor-oom-killed", Severity::Warning));
+    assert_eq!(
+        (&*found.code, found.severity),
+        ("executor-oom-killed", Severity::Warning)
+    );
 }
 
 #[test]
@@ -271,13 +276,13 @@ fn drivers_that_ended() {
             pods: vec![pod("driver", "", status.clone())],
             ..Objects::default()
         };
-        assert_eq!(first(objects, "", "").id, id, "{status}");
+        assert_eq!(first(objects, "", "").code, id, "{status}");
     }
     let objects = Objects {
         application: application("FAILED", "driver pod not found"),
         ..Objects::default()
     };
-    assert_eq!(first(objects, "", "").id, "driver-pod-deleted");
+    assert_eq!(first(objects, "", "").code, "driver-pod-deleted");
 }
 
 #[test]
@@ -310,7 +315,7 @@ fn a_driver_that_was_told_to_stop_may_end_in_any_way() {
             events: vec![told(message)],
             ..Objects::default()
         };
-        assert_eq!(first(objects, log, "").id, id, "{message}");
+        assert_eq!(first(objects, log, "").code, id, "{message}");
     }
 }
 
@@ -343,7 +348,7 @@ fn executors_that_were_evicted_or_taken_away() {
             ],
             ..Objects::default()
         };
-        assert_eq!(first(objects, "", "").id, id, "{status}");
+        assert_eq!(first(objects, "", "").code, id, "{status}");
     }
 }
 
@@ -407,8 +412,8 @@ fn an_executor_that_went_with_its_node() {
             ..Objects::default()
         };
         let found = first(objects, log, "");
-        assert_eq!(found.id, id, "{event:?}: {}", found.cause);
-        assert!(found.cause.contains(words), "{event:?}: {}", found.cause);
+        assert_eq!(found.code, id, "{event:?}: {}", found.message);
+        assert!(found.message.contains(words), "{event:?}: {}", found.message);
     }
 }
 
@@ -446,9 +451,9 @@ fn a_volume_that_held_too_much_is_named_and_only_sparks_own_is_patched() {
             ..Objects::default()
         };
         let found = first(objects, "", "");
-        assert_eq!(found.id, "executor-evicted-storage");
-        assert!(found.cause.contains(words), "{}", found.cause);
-        assert_eq!(found.fix.patch.is_some(), patched, "{message}");
+        assert_eq!(found.code, "executor-evicted-storage");
+        assert!(found.message.contains(words), "{}", found.message);
+        assert_eq!(found.patch().is_some(), patched, "{message}");
     }
 }
 
@@ -461,9 +466,9 @@ fn the_driver_that_may_not_make_executors() {
         ..Objects::default()
     };
     let found = first(objects, log, "");
-    assert_eq!(found.id, "rbac-denied");
+    assert_eq!(found.code, "rbac-denied");
     assert_eq!(
-        found.cause,
+        found.message,
         "The ServiceAccount team-a/default may not get pods in the namespace team-a"
     );
 }
@@ -493,13 +498,15 @@ fn executors_that_cannot_reach_the_driver() {
             ..Objects::default()
         };
         let found = first(objects, "", &log);
-        assert_eq!(found.id, id, "{}", found.cause);
+        assert_eq!(found.code, id, "{}", found.message);
         // It takes nothing in, and does not say who may be asked for names.
         assert_eq!(
-            found.cause.contains("the network policy deny-all isolates the driver"),
+            found
+                .message
+                .contains("the network policy deny-all isolates the driver"),
             id == "driver-unreachable",
             "{}",
-            found.cause
+            found.message
         );
     }
 }
@@ -562,8 +569,8 @@ fn executors_that_a_running_driver_cannot_get() {
         ..Objects::default()
     };
     let found = first(objects(&[]), log, "");
-    assert_eq!((found.id, found.severity), ("quota-exceeded", Severity::Fatal));
-    assert!(found.cause.contains("small"), "{}", found.cause);
+    assert_eq!((&*found.code, found.severity), ("quota-exceeded", Severity::Error));
+    assert!(found.message.contains("small"), "{}", found.message);
     // With an executor it goes on, if slower.
     let executor = pod("executor", "1", running.clone());
     assert_eq!(failures::findings(&facts(objects(&[executor]), log, "")), []);

@@ -11,13 +11,13 @@ use stoke_insight::doctor::failures;
 use stoke_insight::facts::cluster::Role;
 use stoke_insight::facts::{Facts, Log};
 
-fn first(text: &str) -> Option<(&'static str, String)> {
+fn first(text: &str) -> Option<(String, String)> {
     let facts = Facts {
         logs: vec![Log::of_lines(Role::Driver, "etl-driver", text.lines())],
         ..Facts::default()
     };
     let found = failures::findings(&facts).into_iter().next()?;
-    Some((found.id, found.cause))
+    Some((found.code.into_owned(), found.message))
 }
 
 /// What is thrown, what is found, words of its cause.
@@ -279,7 +279,7 @@ fn what_ended_the_driver_is_told_by_its_message() {
 fn the_main_class_and_executors_that_never_come() {
     let (id, cause) = first("26/11/22 03:10:00 INFO Utils: x\nError: Failed to load class com.example.Nope.\n26/11/22 03:10:00 INFO ShutdownHookManager: Shutdown hook called").unwrap();
     assert_eq!(
-        (id, cause.as_str()),
+        (id.as_str(), cause.as_str()),
         (
             "main-class-missing",
             "The main class com.example.Nope is not in the application's jar"

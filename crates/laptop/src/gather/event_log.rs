@@ -100,7 +100,7 @@ pub async fn of_application(
             Ok(None)
         }
         Err(failure) => {
-            notes.push(format!("its event log cannot be read: {}", failure.message));
+            notes.push(format!("its event log cannot be read: {}", failure.diagnostic.message));
             Ok(None)
         }
     }

@@ -16,11 +16,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::Value;
+use stoke_diagnostics::Diagnostic;
 use stoke_eventlog::{Log as EventLog, Options, Source};
-use stoke_insight::doctor::{Finding, examine};
+use stoke_insight::doctor::examine;
 use stoke_insight::facts::{Cluster, Facts, Log, Objects, Run, collect};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names;
+use stoke_model::units::people::counted;
 
 use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
@@ -85,7 +87,7 @@ fn events(run: Run, log: &str) -> Outcome<Run> {
     match run.reading.events == 0 && run.reading.bad_lines > 0 {
         true => Err(LaptopError::input(
             "stoke::event-log::no-events",
-            format!("{log} is not an event log: none of its {} lines is an event of Spark", run.reading.bad_lines),
+            format!("{log} is not an event log: it has {}, none of them an event of Spark", counted(run.reading.bad_lines, "line")),
         )
         .fix("name the file Spark wrote below spark.eventLog.dir; a compressed one keeps the end of its name (.zstd, .lz4, .snappy, .lzf)")),
         false => Ok(run),
@@ -137,7 +139,7 @@ pub async fn by_name(name: &str, target: &Target, home: &Home) -> Outcome<Gather
     let session = match session::open(home, target).await {
         Ok(session) => Some(session),
         // Event logs outlive their cluster.
-        Err(failure) if failure.code == "stoke::cluster::not-running" => None,
+        Err(failure) if failure.diagnostic.code == "stoke::cluster::not-running" => None,
         Err(failure) => return Err(failure),
     };
     if let Some(session) = &session
@@ -233,7 +235,7 @@ pub async fn of_event_log(place: &str, home: &Home) -> Outcome<Gathered> {
 
 /// What the doctor finds about an application that has ended. What was seen of it is kept when its cluster ends with it. What cannot be had is left out: the
 /// run has its result all the same.
-pub async fn findings(session: &Session, application: &SparkApplication, home: &Home) -> Vec<Finding> {
+pub async fn findings(session: &Session, application: &SparkApplication, home: &Home) -> Vec<Diagnostic> {
     let namespace = application.namespace().unwrap_or_else(|| session.namespace.clone());
     let gathered = of_namespace(session, &namespace, &application.name_any(), home).await;
     let Ok(Some(gathered)) = gathered else {
@@ -247,7 +249,7 @@ pub async fn findings(session: &Session, application: &SparkApplication, home: &
         && let Err(failure) = runs::keep(gathered, home).await
     {
         tracing::warn!(
-            error = failure.message,
+            error = failure.diagnostic.message,
             "what `stoke doctor` needs of this run could not be kept"
         );
     }

@@ -40,7 +40,7 @@ pub async fn logs(
     if logs.iter().all(|log| log.role != Role::Driver) {
         match as_kept(session, &objects.application, home).await {
             Ok(kept) => logs.extend(kept),
-            Err(failure) => notes.push(format!("kept logs cannot be read: {}", failure.message)),
+            Err(failure) => notes.push(format!("kept logs cannot be read: {}", failure.diagnostic.message)),
         }
     }
     logs.sort_by(|a, b| a.role.cmp(&b.role));

@@ -4,6 +4,7 @@
 //! for granted about the types.
 
 use crate::names;
+use crate::units::people::counted;
 
 use super::node::{Content, Node, join, join_index};
 use super::{Document, nearest, refused_spark_conf};
@@ -413,7 +414,10 @@ impl<'a> Check<'a> {
         if let (Some(least), Some(most)) = (least, most)
             && least > most
         {
-            let message = format!("at least {least} and at most {most} executors cannot both hold");
+            let message = format!(
+                "at least {least} and at most {} cannot both hold",
+                counted(most, "executor")
+            );
             self.at_value(
                 Severity::Error,
                 "min-above-max",
@@ -434,7 +438,10 @@ impl<'a> Check<'a> {
         if let (Some(initial), Some(most)) = (initial, most)
             && initial > most
         {
-            let message = format!("it begins with {initial} executors but may have at most {most}");
+            let message = format!(
+                "it begins with {} but may have at most {most}",
+                counted(initial, "executor")
+            );
             self.at_value(
                 Severity::Warning,
                 "initial-above-max",

@@ -5,7 +5,7 @@
 //! - [`duration`]: Spark's time strings (`100ms`, `2h`), Go's durations (`1m30s`), kubectl's ages (`3d2h`)
 //! - [`spark`]: sizes and durations as Spark shows them (`2.0 KiB`, `1.5 min`)
 //! - [`opa`]: sizes and durations as the functions of Rego read them
-//! - [`people`]: bytes, times and counts as we show them (`1.5 MiB`, `2 h 5 min`, `12,345`)
+//! - [`people`]: bytes, times and counts as we show them (`1.5 MiB`, `2 h 5 min`, `12,345`, `1 core`)
 
 pub mod duration;
 pub mod memory;

@@ -41,6 +41,23 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// A number of things: `1 core`, `2 cores`, `12,345 queries`; the largest number for one that is below zero.
+pub fn counted(number: impl TryInto<u64>, one: &str) -> String {
+    amount(&count(number.try_into().unwrap_or(u64::MAX)), one)
+}
+
+/// A number that is shown already, of things: `1 core`, `1.5 cores`.
+pub fn amount(shown: &str, one: &str) -> String {
+    if shown == "1" {
+        return format!("1 {one}");
+    }
+    match one.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{shown} {stem}ies"),
+        _ if one.ends_with(['s', 'x']) || one.ends_with("ch") => format!("{shown} {one}es"),
+        _ => format!("{shown} {one}s"),
+    }
+}
+
 /// A share in percent, without digits after the point.
 pub fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
@@ -113,5 +130,16 @@ mod tests {
             assert_eq!(memory(given), text);
         }
         assert_eq!(percent(0.256), "26 %");
+        for (number, one, text) in [
+            (1, "core", "1 core"),
+            (0, "core", "0 cores"),
+            (12_345, "query", "12,345 queries"),
+            (2, "key", "2 keys"),
+            (2, "batch", "2 batches"),
+        ] {
+            assert_eq!(counted(number, one), text);
+        }
+        assert_eq!(counted(1_usize, "task"), "1 task");
+        assert_eq!(amount("1.5", "core"), "1.5 cores");
     }
 }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::DynamicObject;
 use kube::{Client, ResourceExt};
 use stoke_model::names as published;
+use stoke_model::units::people::counted;
 
 use super::look::list;
 use super::text;
@@ -65,7 +66,10 @@ fn deployment(object: &DynamicObject) -> Option<Rival> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let what = match wanted {
         0 => format!("Deployment {name} in {namespace} is scaled to 0 and {there} of its pods are still there"),
-        _ => format!("Deployment {name} in {namespace} runs an operator with {wanted} replicas"),
+        _ => format!(
+            "Deployment {name} in {namespace} runs an operator with {}",
+            counted(wanted, "replica")
+        ),
     };
     let fix = match wanted {
         0 => "wait until they are gone".to_owned(),

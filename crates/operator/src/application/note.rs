@@ -3,6 +3,7 @@
 use kube::ResourceExt;
 use stoke_model::annotations::quality::Phase;
 use stoke_model::crd::{ApplicationStateType as State, ExecutorState, SparkApplication, SparkApplicationStatus};
+use stoke_model::units::people::counted;
 
 use super::annotations::OnEdit;
 use super::facts::ExecutorPod;
@@ -79,13 +80,13 @@ impl EventNote {
                 false,
                 "SparkApplicationCompleted",
                 "Complete",
-                format!("SparkApplication {name} completed after {run} run(s)"),
+                format!("SparkApplication {name} completed after {}", counted(run, "run")),
             ),
             State::Failed => one(
                 true,
                 "SparkApplicationFailed",
                 "Fail",
-                format!("SparkApplication {name} failed after {run} run(s): {why}"),
+                format!("SparkApplication {name} failed after {}: {why}", counted(run, "run")),
             ),
             State::Invalidating => one(
                 false,

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
+use stoke_model::units::people::counted;
 use stoke_policy::PolicySet;
 
 use super::sources::{self, Broken, ConfigMaps};
@@ -130,7 +131,7 @@ impl Following<'_> {
         if let Some(name) = changed {
             let note = match rules {
                 1 => "in force; there is 1 rule in all".to_owned(),
-                rules => format!("in force; there are {rules} rules in all"),
+                rules => format!("in force; there are {} in all", counted(rules, "rule")),
             };
             self.publish(name, false, "PoliciesLoaded", note);
         }

@@ -19,6 +19,7 @@ use stoke_model::annotations::quality::{OnFail, Phase, Step, Steps};
 use stoke_model::annotations::{self, QUALITY};
 use stoke_model::crd::SparkApplication;
 use stoke_model::names::short_name;
+use stoke_model::units::people::counted;
 
 use crate::names::hex;
 pub use facts::CheckPod;
@@ -84,7 +85,7 @@ impl Verdict {
     #[must_use]
     pub fn summary(&self) -> String {
         let all = self.passed + self.blocked.len() + self.warned.len();
-        let mut parts = vec![format!("{} of {all} contracts hold", self.passed)];
+        let mut parts = vec![format!("{} of {} passed", self.passed, counted(all, "contract"))];
         parts.extend(self.blocked.iter().cloned());
         parts.extend(self.warned.iter().map(|warned| format!("(warns only) {warned}")));
         parts.join("; ")
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(late.blocked, ["c/k on /c: cannot be determined: it took too long"]);
         assert_eq!(
             late.summary(),
-            "1 of 3 contracts hold; c/k on /c: cannot be determined: it took too long; (warns only) c/k on /b: m"
+            "1 of 3 contracts passed; c/k on /c: cannot be determined: it took too long; (warns only) c/k on /b: m"
         );
     }
 

@@ -12,6 +12,7 @@ use stoke_model::annotations::{STARTING_DEADLINE, TRIGGER};
 use stoke_model::crd::{
     ApplicationStateType, ConcurrencyPolicy, ScheduleState, ScheduledSparkApplication, ScheduledSparkApplicationStatus,
 };
+use stoke_model::units::people::counted;
 
 use super::Schedule;
 use crate::application::EventNote;
@@ -171,16 +172,17 @@ fn run_is_due(
         missed += 1;
     }
     if missed > 0 {
+        let were = if missed == 1 { "was" } else { "were" };
         let count = if missed >= 100 {
-            "100 or more".to_owned()
+            "100 or more runs".to_owned()
         } else {
-            missed.to_string()
+            counted(missed, "run")
         };
         decision.events.push(note(
             true,
             "ScheduledRunsMissed",
             "Schedule",
-            format!("{count} runs from {next} on were missed"),
+            format!("{count} from {next} on {were} missed"),
         ));
         let status = &mut decision.status;
         status.missed_runs = status

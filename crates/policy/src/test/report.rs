@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use stoke_model::units::people::counted;
 
 use crate::outcome::Violation;
 use crate::problem::Problem;
@@ -164,8 +165,4 @@ impl fmt::Display for TestReport {
             counted(self.rules.len(), "rule definition"),
         )
     }
-}
-
-fn counted(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }

@@ -22,7 +22,8 @@ pub mod waiver;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use stoke_diagnostics::{Diagnostic, Place, Severity as Level, Source, has_errors};
+pub use stoke_diagnostics::Severity;
+use stoke_diagnostics::{Diagnostic, Place, Source, has_errors};
 use stoke_model::manifest;
 
 use crate::distribution::Method;
@@ -88,7 +89,7 @@ pub struct Check {
     pub condition: Option<Condition>,
     /// True when texts are to be read as dates, as older suites may ask.
     pub texts_are_dates: bool,
-    /// Whether its failure fails the verdict.
+    /// Error when its failure fails the verdict, warning when it is only reported.
     pub severity: Severity,
     /// Where it is written.
     pub at: At,
@@ -114,16 +115,6 @@ impl At {
             column: place.column,
         }
     }
-}
-
-/// Whether a failure fails the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// It does.
-    Error,
-    /// It is reported only.
-    Warning,
 }
 
 /// How many of the rows that are looked at may be otherwise.
@@ -512,7 +503,7 @@ pub fn read(source: &Source, object: Option<&str>) -> (Option<Contract>, Vec<Dia
             .get(1)
             .map_or_else(|| source.place_at(0), |second| second.place);
         complaints.push(Diagnostic::at(
-            Level::Error,
+            Severity::Error,
             "not-one-contract",
             source,
             place,

@@ -13,6 +13,7 @@ use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use roaring::RoaringTreemap;
 use serde_json::Value;
+use stoke_model::units::people::counted;
 
 use super::mapped::{Deletes, Slot, Source};
 use super::{Blob, Content, DataFile, Dataset, Entry, ParquetFile, Storage, partition, vector};
@@ -420,8 +421,8 @@ fn deleted(storage: &Storage, entries: &[Entry], vector: &Value) -> Result<Roari
     };
     match number("cardinality") {
         Some(rows) if rows != positions.len() => Err(format!(
-            "the deletion vector holds {} rows, and the log says {rows}",
-            positions.len()
+            "the deletion vector holds {}, and the log says {rows}",
+            counted(positions.len(), "row")
         )),
         _ => Ok(positions),
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use stoke_model::units::people::counted;
 
 use super::aggregate::{Extreme, Gathered};
 use super::divergence;
@@ -332,6 +333,14 @@ fn keys_to_count(plan: &Plan<'_>, values: &[Literal], class: Class, aligned: boo
     keys.filter(|key| aligned || key.is_some()).collect()
 }
 
+/// What is said of values that were to be of a class and are not.
+pub(super) fn not_of_class(values: u64, class: Class) -> String {
+    match values {
+        1 => format!("1 value is not {}", class.name()),
+        _ => format!("{} are not {}", counted(values, "value"), class.name()),
+    }
+}
+
 /// The key that a row with a literal would have.
 fn literal_key(literal: &Literal, class: Class) -> Option<u128> {
     use std::sync::Arc;
@@ -387,7 +396,7 @@ fn of_numbers(
             }
         )
     {
-        return Err(format!("{} values are not {}", gathered.malformed, class.name()));
+        return Err(not_of_class(gathered.malformed, class));
     }
     match &check.kind {
         Kind::Freshness { max_age, zone } => {

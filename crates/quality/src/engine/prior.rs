@@ -36,7 +36,7 @@ pub fn resolved(contract: &Contract, dataset: &Dataset, limits: Limits) -> Optio
         let kind = &mut resolved.checks[*at].kind;
         *kind = match (reason, &*kind) {
             (Some(reason), _) => Kind::Refused(reason),
-            (None, _) if malformed > 0 => Kind::Refused(format!("{malformed} values are not {}", class.name())),
+            (None, _) if malformed > 0 => Kind::Refused(super::finish::not_of_class(malformed, class)),
             (
                 None,
                 Kind::ZScore {

@@ -14,7 +14,7 @@ pub fn look(node: Node<'_>, found: &mut Refusals) {
                 .map(|list| list.all("multipartIdentifier").count());
             let values = node.all("expression").count();
             if let Some(columns) = columns.filter(|columns| *columns != values) {
-                let message = format!("{columns} columns and {values} values are to be inserted");
+                let message = format!("columns to insert into: {columns}; values: {values}");
                 found.add(node, "MERGE_INSERT_VALUE_COUNT_MISMATCH", message);
             }
         }

@@ -440,12 +440,12 @@ fn inline(node: Node<'_>, found: &mut Refusals) {
     let condition = "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH";
     let width = first.len();
     if let Some(row) = types.iter().position(|row| row.len() != width) {
-        let message = format!("the first row has {width} columns, this one {}", types[row].len());
+        let message = format!("columns of the first row: {width}; of this one: {}", types[row].len());
         found.add(rows[row][0], condition, message);
         return;
     }
     if let Some(names) = names.filter(|names| *names != width) {
-        let message = format!("the rows have {width} columns, and there are {names} names for them");
+        let message = format!("columns of the rows: {width}; names for them: {names}");
         found.add(node, condition, message);
         return;
     }

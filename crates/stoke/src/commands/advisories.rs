@@ -8,6 +8,7 @@ use serde_json::json;
 use stoke_advisories::database::FILE;
 use stoke_advisories::{About, Database, DatabaseError, GatherError, Gathered, database};
 use stoke_laptop::home::Home;
+use stoke_model::units::people::counted;
 use stoke_storage::HttpRequestBody;
 
 use crate::cli::Context;
@@ -81,7 +82,7 @@ async fn update(mut from: Vec<String>, directory: &Path, terminal: &mut Terminal
         };
         let path = fetched.as_deref().unwrap_or(Path::new(source));
         let read = gathered.add(source, path, &mut |count| {
-            terminal.status(format!("{source}: {count} advisories"))
+            terminal.status(format!("{source}: {}", counted(count, "advisory")))
         });
         terminal.end_status();
         if let Some(file) = &fetched {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use stoke_laptop::gather::bundle;
+use stoke_model::units::people::counted;
 
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
@@ -49,10 +50,10 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     match context.terminal.format() {
         Format::Json => context.terminal.json(&json!({ "file": to, "index": index })),
         Format::Text => context.terminal.out(format!(
-            "{}: {}{} logs{}",
+            "{}: {}{}{}",
             to.display(),
             if index.objects { "objects, " } else { "" },
-            index.logs.len(),
+            counted(index.logs.len(), "log"),
             if index.event_log { ", the event log" } else { "" }
         )),
     }

@@ -1,18 +1,26 @@
 //! `stoke doctor`: what is wrong with a run, the root cause first, with evidence and a fix.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Instant;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
-use stoke_insight::doctor::{Evidence, Finding, Severity, examine};
+use stoke_diagnostics::junit::{Suite, junit};
+use stoke_diagnostics::render::{self, Style};
+use stoke_diagnostics::sarif::{Item, sarif};
+use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_insight::doctor::examine;
 use stoke_insight::facts::Facts;
 use stoke_laptop::session;
 
 use crate::cli::{Context, Target};
+use crate::codes::registry;
 use crate::failure::{Failure, Outcome};
+use crate::report_file::{self, Form, pretty};
 use crate::run_source::{Known, RunSource};
-use crate::terminal::{Format, Terminal, bold, dim, green, red};
+use crate::terminal::{Format, Terminal, bold, dim, green};
 
 /// Arguments of `stoke doctor`.
 #[derive(clap::Args)]
@@ -28,9 +36,12 @@ pub struct Arguments {
     /// Put it there without asking
     #[arg(long, requires = "apply")]
     yes: bool,
-    /// End with exit code 1 when something of this level or above is found
+    /// End with exit code 1 when something of this level or above is found (`fatal` is the former name of `error`)
     #[arg(long, value_enum, value_name = "LEVEL")]
     fail_on: Option<Level>,
+    /// Write what is found to a file as well: text, json, sarif or junit, for example `junit=doctor.xml`
+    #[arg(long, value_name = "FORM=FILE", value_parser = report_file::parse)]
+    report: Vec<(Form, PathBuf)>,
     #[command(flatten)]
     target: Target,
 }
@@ -39,7 +50,8 @@ pub struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Level {
     /// It ended the run, or keeps it from going on.
-    Fatal,
+    #[value(alias = "fatal")]
+    Error,
     /// It cost time or attempts.
     Warning,
     /// It costs time or money.
@@ -49,7 +61,7 @@ enum Level {
 impl Level {
     fn severity(self) -> Severity {
         match self {
-            Level::Fatal => Severity::Fatal,
+            Level::Error => Severity::Error,
             Level::Warning => Severity::Warning,
             Level::Advice => Severity::Advice,
         }
@@ -58,87 +70,86 @@ impl Level {
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+    let begun = Instant::now();
     let Known { name, notes, facts } = arguments.asked.known(&arguments.target, context).await?;
     let findings = examine(&facts);
+    let answer = json!({
+        "application": name,
+        "findings": findings,
+        "notes": notes,
+        "faults": facts.run.as_ref().map(|run| &run.reading.faults),
+    });
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!({
-            "application": name,
-            "findings": findings,
-            "notes": notes,
-            "faults": facts.run.as_ref().map(|run| &run.reading.faults),
-        })),
+        Format::Json => context.terminal.json(&answer),
         Format::Text => show(&name, &facts, &findings, &mut context.terminal),
     }
+    report_file::write(&arguments.report, |form| match form {
+        Form::Text => text(&name, &findings, Style::Plain),
+        Form::Json => pretty(&answer),
+        Form::Sarif => pretty(&sarif(&items(&findings), &registry(), env!("CARGO_PKG_VERSION"))),
+        Form::Junit => {
+            let suite = Suite {
+                name: "doctor",
+                time: begun.elapsed(),
+                skipped: None,
+                cases: findings.iter().map(|finding| (finding, None)).collect(),
+            };
+            junit("stoke doctor", &name, &[suite])
+        }
+    })?;
     if arguments.apply {
         apply(&arguments, &name, &findings, context).await?;
     }
     let failed = arguments
         .fail_on
-        .is_some_and(|level| findings.iter().any(|finding| finding.severity <= level.severity()));
+        .is_some_and(|level| findings.iter().any(|finding| finding.severity >= level.severity()));
     Ok(u8::from(failed))
 }
 
-fn show(name: &str, facts: &Facts, findings: &[Finding], terminal: &mut Terminal) {
+fn show(name: &str, facts: &Facts, findings: &[Diagnostic], terminal: &mut Terminal) {
     if let Some(run) = &facts.run {
         for fault in &run.reading.faults {
             terminal.note(format!("note: {fault}"));
         }
     }
+    terminal.out(text(name, findings, Style::Coloured).trim_end());
+    if let Some(first) = findings.first() {
+        terminal.note(dim(format!("`stoke explain {}` says more of the first", first.code)));
+    }
+}
+
+/// What was found, for people.
+fn text(name: &str, findings: &[Diagnostic], style: Style) -> String {
     if findings.is_empty() {
-        terminal.out(format!("{}: {}", bold(name), green("nothing found")));
-        return;
+        return match style {
+            Style::Plain => format!("{name}: nothing found\n"),
+            Style::Coloured => format!("{}: {}\n", bold(name), green("nothing found")),
+        };
     }
-    for (place, finding) in findings.iter().enumerate() {
-        if place > 0 {
-            terminal.out("");
-        }
-        for line in lines(place + 1, finding) {
-            terminal.out(line);
-        }
-    }
+    let texts: Vec<String> = findings.iter().map(|finding| render::text(finding, style)).collect();
+    texts.join("\n\n") + "\n"
 }
 
-/// A finding for people.
-fn lines(number: usize, finding: &Finding) -> Vec<String> {
-    let word = match finding.severity {
-        Severity::Fatal => red("fatal"),
-        Severity::Warning => bold("warning"),
-        Severity::Advice => dim("advice"),
+/// Findings are about no file: in SARIF the evidence is a property, so that nothing of it is lost.
+fn items(findings: &[Diagnostic]) -> Vec<Item<'_>> {
+    let item = |diagnostic| Item {
+        diagnostic,
+        suppressed: None,
+        properties: vec![("evidence", json!(diagnostic.evidence))],
     };
-    let mut lines = vec![format!("{number}. {word} {}: {}", bold(finding.id), finding.cause)];
-    let mut put = |heading: &str, text: &str| {
-        for (place, line) in text.lines().enumerate() {
-            let heading = if place == 0 { heading } else { "" };
-            lines.push(format!("   {}{line}", dim(format!("{heading:<10}"))));
-        }
-    };
-    for (place, Evidence { place: at, seen }) in finding.evidence.iter().enumerate() {
-        let heading = if place == 0 { "evidence" } else { "" };
-        put(heading, &format!("{at}: {seen}"));
-    }
-    put("rule", &format!("{} ({})", finding.rule.text, finding.rule.source));
-    put("fix", &finding.fix.text);
-    if let Some(patch) = &finding.fix.patch {
-        let patch = serde_saphyr::to_string(patch).unwrap_or_else(|_| patch.to_string());
-        put("patch", patch.trim_end());
-    }
-    if let Some(gain) = &finding.gain {
-        put("gain", &gain.text);
-    }
-    put("more", &format!("docs/reference/doctor.md#{}", finding.id));
-    lines
+    findings.iter().map(item).collect()
 }
 
-async fn apply(arguments: &Arguments, name: &str, findings: &[Finding], context: &mut Context) -> Outcome<()> {
+async fn apply(arguments: &Arguments, name: &str, findings: &[Diagnostic], context: &mut Context) -> Outcome<()> {
     let fix = findings
         .iter()
-        .find_map(|finding| finding.fix.patch.as_ref().map(|patch| (finding.id, patch)));
-    let Some((id, patch)) = fix else {
+        .find_map(|finding| finding.patch().map(|patch| (&finding.code, patch)));
+    let Some((code, patch)) = fix else {
         return Err(Failure::input(
             "stoke::doctor::no-patch",
             "nothing that was found is fixed by a change of the application",
         )
-        .fix("follow the words after `fix`"));
+        .fix("do what stands after `help`"));
     };
     if !arguments.yes {
         if !std::io::stdin().is_terminal() {
@@ -150,7 +161,7 @@ async fn apply(arguments: &Arguments, name: &str, findings: &[Finding], context:
         }
         context
             .terminal
-            .note(format!("put the patch of {id} into application {name}? [y/N]"));
+            .note(format!("put the patch of {code} into application {name}? [y/N]"));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
@@ -167,7 +178,7 @@ async fn apply(arguments: &Arguments, name: &str, findings: &[Finding], context:
     );
     api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
     context.terminal.note(format!(
-        "application {name} has the patch of {id} now; it is an edit like any other (stoke.dev/on-edit)"
+        "application {name} has the patch of {code} now; it is an edit like any other (stoke.dev/on-edit)"
     ));
     Ok(())
 }

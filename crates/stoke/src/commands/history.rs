@@ -14,6 +14,7 @@ use stoke_history::rest::Library;
 use stoke_history::retention::{self, Deletion, Rules, Why};
 use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
+use stoke_model::units::people::counted;
 use stoke_web::Access;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -198,7 +199,8 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     };
     match context.terminal.format() {
         Format::Text => context.terminal.out(format!(
-            "{applications} applications of {} at http://{address}{}/ (status API: /api/v1)",
+            "{} of {} at http://{address}{}/ (status API: /api/v1)",
+            counted(applications, "application"),
             index.source().place(),
             settings.base_path
         )),
@@ -325,7 +327,7 @@ fn show(plan: &[Deletion], deleted: bool, context: &mut Context) {
     }
     let rows: Vec<Vec<String>> = plan
         .iter()
-        .map(|one| vec![one.log.clone(), format!("{} bytes", one.bytes), why(one).to_owned()])
+        .map(|one| vec![one.log.clone(), counted(one.bytes, "byte"), why(one).to_owned()])
         .collect();
     for line in table(&rows) {
         context.terminal.out(line);
@@ -335,9 +337,11 @@ fn show(plan: &[Deletion], deleted: bool, context: &mut Context) {
     } else {
         "would go; --yes deletes them"
     };
-    context
-        .terminal
-        .out(format!("{} logs, {bytes} bytes: {what}", plan.len()));
+    context.terminal.out(format!(
+        "{}, {}: {what}",
+        counted(plan.len(), "log"),
+        counted(bytes, "byte")
+    ));
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use stoke_gate::{Settings, derived};
 use stoke_model::manifest;
+use stoke_model::units::people::counted;
 use stoke_policy::test::{self, Derived, Options};
 use stoke_policy::{files, pack};
 
@@ -116,8 +117,10 @@ fn init(directory: &std::path::Path, context: &mut Context) -> Outcome<u8> {
         std::fs::write(&path, &file.text).map_err(failed)?;
         written += 1;
     }
-    context
-        .terminal
-        .out(format!("wrote {written} files into {}", directory.display()));
+    context.terminal.out(format!(
+        "wrote {} into {}",
+        counted(written, "file"),
+        directory.display()
+    ));
     Ok(0)
 }

@@ -86,5 +86,5 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 }
 
 fn failed(error: SizeError) -> Failure {
-    Failure::input(error.code(), error)
+    Failure::input(error.code(), error).divided()
 }

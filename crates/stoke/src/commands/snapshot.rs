@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use stoke_cluster::snapshot::{self, Beside, Progress, SnapshotError};
 use stoke_laptop::home::{Home, create_private};
+use stoke_model::units::people::counted;
 
 use crate::cli::Context;
 use crate::commands::down::process_of;
@@ -91,8 +92,8 @@ fn show(doing: &str, progress: Progress, terminal: &mut Terminal) {
     // Often enough to be seen moving, seldom enough to cost nothing.
     if progress.files.is_multiple_of(64) {
         terminal.status(format!(
-            "{doing}: {} files, {} MiB",
-            progress.files,
+            "{doing}: {}, {} MiB",
+            counted(progress.files, "file"),
             progress.bytes >> 20
         ));
     }
@@ -103,9 +104,9 @@ fn tell(done: &str, file: &Path, progress: Progress, terminal: &mut Terminal) {
     match terminal.format() {
         Format::Json => terminal.json(&json!({ "file": file, "files": progress.files, "bytes": size })),
         Format::Text => terminal.out(format!(
-            "{done} {} ({} files, {} KiB)",
+            "{done} {} ({}, {} KiB)",
             file.display(),
-            progress.files,
+            counted(progress.files, "file"),
             size.div_ceil(1024)
         )),
     }

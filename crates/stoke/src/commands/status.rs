@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::json;
+use stoke_model::units::people::{amount, counted};
 
 use stoke_laptop::awaited::{of_pods, of_refused};
 use stoke_laptop::object_store;
@@ -86,9 +87,9 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
                 red("up, but not well")
             };
             terminal.out(format!(
-                "{word}: {} applications ({active} active), {} pods running, {} pending",
-                applications.len(),
-                phase("Running"),
+                "{word}: {} ({active} active), {} running, {} pending",
+                counted(applications.len(), "application"),
+                counted(phase("Running"), "pod"),
                 phase("Pending")
             ));
             for (pod, waits) in &waiting {
@@ -115,9 +116,9 @@ pub async fn run(context: &mut Context) -> Outcome<u8> {
                         .to_string()
                 };
                 terminal.out(format!(
-                    "node {} {state}: {} cores, {} memory",
+                    "node {} {state}: {}, {} memory",
                     node.name_any(),
-                    of("cpu"),
+                    amount(&of("cpu"), "core"),
                     of("memory")
                 ));
             }

@@ -275,17 +275,11 @@ fn image(request: &SubmitRequest) -> Option<String> {
 }
 
 fn argument_failure(error: argv::ArgvError) -> Failure {
-    Failure {
-        code: error.code(),
-        ..Failure::input("", error)
-    }
+    Failure::input(error.code(), error)
 }
 
 fn plan_failure(error: stoke_submit::PlanError) -> Failure {
-    Failure {
-        code: error.code(),
-        ..Failure::input("", error)
-    }
+    Failure::input(error.code(), error)
 }
 
 /// The cluster at a master URL, with the credentials of the current context.

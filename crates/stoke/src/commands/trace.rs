@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use stoke_insight::trace::exchange::{self, Answer, BadTarget};
 use stoke_insight::trace::{self, encode};
+use stoke_model::units::people::counted;
 use stoke_storage::HttpClient;
 
 use crate::cli::{Context, Target};
@@ -73,14 +74,17 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             "traceId": trace.id, "spans": spans, "rejected": rejected, "tasks": trace.tasks.0, "tasksSent": trace.tasks.1, "url": url,
         })),
         Format::Text => context.terminal.out(format!(
-            "trace {} with {spans} spans sent to {url} ({} of {} tasks are spans)",
-            trace.id, trace.tasks.1, trace.tasks.0
+            "trace {} with {} sent to {url} (spans of {} of {})",
+            trace.id,
+            counted(spans, "span"),
+            trace.tasks.1,
+            counted(trace.tasks.0, "task")
         )),
     }
     if rejected > 0 {
         return Err(Failure::environment(
             "stoke::trace::rejected",
-            format!("the receiver refused {rejected} of {spans} spans"),
+            format!("the receiver refused {rejected} of {}", counted(spans, "span")),
         ));
     }
     Ok(0)

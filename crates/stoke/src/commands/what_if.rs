@@ -31,7 +31,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         executors: arguments.executors,
         cores: arguments.cores,
     };
-    let outcome = what_if(known.run()?, plan).map_err(|error| Failure::input(error.code(), error))?;
+    let outcome = what_if(known.run()?, plan).map_err(|error| Failure::input(error.code(), error).divided())?;
     match context.terminal.format() {
         Format::Json => context.terminal.json(&outcome),
         Format::Text => outcome.lines().iter().for_each(|line| context.terminal.out(line)),

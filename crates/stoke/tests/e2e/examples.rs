@@ -42,8 +42,8 @@ pub fn trials(context: &Context) -> Vec<Trial> {
                 0,
                 &[
                     "3000 prices written",
-                    "QualityBefore: Passed: 1 of 1 contracts hold",
-                    "QualityAfter: Warned: 1 of 2 contracts hold",
+                    "QualityBefore: Passed: 1 of 1 contract passed",
+                    "QualityAfter: Warned: 1 of 2 contracts passed",
                     "FAIL: price.max (<= 500)",
                     "COMPLETED",
                 ],

@@ -242,7 +242,7 @@ fn no_java(context: &Context) -> Result<(), Failed> {
         .env_remove("JAVA_HOME")
         .output()?;
     expect_code(&output, 3)?;
-    expect_parts(&text(&output), &["Java", "fix:"])?;
+    expect_parts(&text(&output), &["Java", "help:"])?;
     nothing_left(home.path())
 }
 
@@ -252,7 +252,7 @@ fn no_python(_: &Context) -> Result<(), Failed> {
         .env("PATH", "/nonexistent")
         .output()?;
     expect_code(&output, 3)?;
-    expect_parts(&text(&output), &["Python", "fix:"])
+    expect_parts(&text(&output), &["Python", "help:"])
 }
 
 fn no_network(_: &Context) -> Result<(), Failed> {
@@ -264,7 +264,7 @@ fn no_network(_: &Context) -> Result<(), Failed> {
         .env("PIP_CONFIG_FILE", "/dev/null")
         .output()?;
     expect_code(&output, 3)?;
-    expect_parts(&text(&output), &["4.1.4", "fix:"])?;
+    expect_parts(&text(&output), &["4.1.4", "help:"])?;
     nothing_left(home.path())
 }
 

@@ -15,6 +15,11 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     let mut trials = of_every_spark(context);
     trials.push(context.trial("insight: what is not an event log is told so", &[], no_event_log));
     trials.push(context.trial(
+        "insight: findings as text, JSON, SARIF and JUnit, and the exit code they give",
+        &[],
+        findings,
+    ));
+    trials.push(context.trial(
         "insight: what its pods told of a run is there after its cluster",
         &[context.spark("4.1.4")],
         kept,
@@ -30,13 +35,75 @@ fn no_event_log(context: &Context) -> Result<(), Failed> {
     std::fs::write(&empty, "")?;
     for command in ["doctor", "cost", "size"] {
         for (path, said) in [
-            (&text, "none of its 3 lines is an event"),
+            (&text, "it has 3 lines, none of them an event"),
             (&empty, "there is no event log there"),
         ] {
             let refused = stoke(home.path(), [command, "--event-log"]).arg(path).output()?;
             expect_code(&refused, 2)?;
-            expect_parts(&crate::common::text(&refused), &[said, "fix:"])?;
+            expect_parts(&crate::common::text(&refused), &[said, "help:"])?;
         }
+    }
+    Ok(())
+}
+
+fn findings(context: &Context) -> Result<(), Failed> {
+    let home = context.private_home();
+    let directory = tempfile::tempdir()?;
+    let log = repository().join("crates/insight/tests/logs/4.1.4/skewed-join.zstd");
+    let log = log.to_str().ok_or("a path that is not UTF-8")?;
+    let (sarif, junit) = (
+        directory.path().join("doctor.sarif"),
+        directory.path().join("doctor.xml"),
+    );
+    let reports = [
+        format!("sarif={}", sarif.display()),
+        format!("junit={}", junit.display()),
+    ];
+    let [first, second] = &reports;
+    let doctor = ["doctor", "--event-log", log, "--report", first, "--report", second];
+    let shown = stoke(home.path(), doctor).output()?;
+    expect_code(&shown, 0)?;
+    expect_parts(
+        &text(&shown),
+        &[
+            "advice[data-skew]: ",
+            "= seen: ",
+            "= rule: ",
+            "= help: ",
+            "= patch: spec:",
+            "= gain: ",
+        ],
+    )?;
+    let written: Value = serde_json::from_slice(&std::fs::read(sarif)?)?;
+    let result = &written["runs"][0]["results"][0];
+    if result["ruleId"] != "data-skew" || result["level"] != "note" || result["properties"]["evidence"] == Value::Null {
+        return Err(format!("{written:#}").into());
+    }
+    expect_parts(
+        &std::fs::read_to_string(junit)?,
+        &["advice: ", "name=\"data-skew ", "failures=\"0\""],
+    )?;
+    let told = answer(home.path(), &doctor[..3])?;
+    let finding = &told["findings"][0];
+    let page = "docs/reference/codes.md#data-skew";
+    if finding["code"] != "data-skew" || finding["severity"] != "advice" || finding["page"] != page {
+        return Err(format!("{told:#}").into());
+    }
+    for (level, code) in [("advice", 1), ("error", 0), ("fatal", 0)] {
+        let ended = stoke(home.path(), &doctor[..3]).args(["--fail-on", level]).output()?;
+        expect_code(&ended, code)?;
+    }
+    // A command that fails says so as a diagnostic, too.
+    let refused = stoke(
+        home.path(),
+        ["doctor", "--event-log", "/nowhere/log", "--output", "json"],
+    )
+    .output()?;
+    expect_code(&refused, 2)?;
+    let refused: Value = serde_json::from_slice(&refused.stdout)?;
+    let error = &refused["error"];
+    if error["severity"] != "error" || error["fix"]["text"].is_null() || error["code"].is_null() {
+        return Err(format!("{refused:#}").into());
     }
     Ok(())
 }
@@ -64,7 +131,7 @@ fn kept(context: &Context) -> Result<(), Failed> {
         .output()?;
     expect_code(&run, 137)?;
     let summary: Value = serde_json::from_slice(&run.stdout[text_before_json(&run.stdout)..])?;
-    let found = |answer: &Value| answer["findings"][0]["id"].as_str().unwrap_or("nothing").to_owned();
+    let found = |answer: &Value| answer["findings"][0]["code"].as_str().unwrap_or("nothing").to_owned();
     let later = answer(home, &["doctor", "large"])?;
     match (found(&summary).as_str(), found(&later).as_str()) {
         ("driver-oom-killed", "driver-oom-killed") => Ok(()),

@@ -49,7 +49,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         let home = tempfile::tempdir()?;
         let output = stoke(home.path(), ["run", "nowhere.yaml"]).output()?;
         expect_code(&output, 2)?;
-        expect_parts(&text(&output), &["nowhere.yaml", "fix:"])
+        expect_parts(&text(&output), &["nowhere.yaml", "help:"])
     }));
     trials.push(context.trial("manifest: not text", &[], |_| {
         let home = tempfile::tempdir()?;

@@ -211,8 +211,8 @@ fn step(context: &Context) -> Result<(), Failed> {
             ("Completed", "True", "DriverSucceeded"),
         ],
         &[
-            "1 of 2 contracts hold",
-            "(warns only) orders/strict.yaml on /data/clean: 1 of 1 checks do not hold: rows",
+            "1 of 2 contracts passed",
+            "(warns only) orders/strict.yaml on /data/clean: 1 of 1 check does not hold: rows",
         ],
     )?;
     let described = text(&up.kubectl(&["describe", "sparkapplication", "warned"]).output()?);
@@ -240,7 +240,7 @@ fn step(context: &Context) -> Result<(), Failed> {
         &ended(&up, "results")?,
         "FAILED",
         &[("QualityAfter", "False", "Failed"), ("Failed", "True", "QualityFailed")],
-        &["data quality after the run: 0 of 1 contracts hold"],
+        &["data quality after the run: 0 of 1 contract passed"],
     )?;
 
     // What it would read is not right: no driver is made.

@@ -160,7 +160,7 @@ fn verbs(context: &Context) -> Result<(), Failed> {
     })?;
     let status = up.stoke(&["status"]).output()?;
     expect_code(&status, 0)?;
-    expect_parts(&text(&status), &["up and well", "1 applications"])?;
+    expect_parts(&text(&status), &["up and well", "1 application "])?;
     let ui = up.stoke(&["ui", "pi"]).output()?;
     expect_code(&ui, 3)?;
     expect_parts(&text(&ui), &["not running"])?;

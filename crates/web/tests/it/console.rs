@@ -366,7 +366,7 @@ async fn the_pages_of_an_application() {
         "{manifest:#}"
     );
     let all = world.get(&owner, "/applications/default/pi/manifest/").await.text();
-    assert!(!all.contains("hunter2") && all.contains("mark-at fatal"));
+    assert!(!all.contains("hunter2") && all.contains("mark-at error"));
     for page in [
         "pods/",
         "events/",
@@ -512,7 +512,7 @@ async fn a_manifest_is_checked_in_place() {
     let answer = world.post(&owner, "/check/", &own, &body(manifest)).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(
-        answer.text().contains("mark-at fatal") && answer.text().contains("unknown-field"),
+        answer.text().contains("mark-at error") && answer.text().contains("unknown-field"),
         "{}",
         answer.text()
     );

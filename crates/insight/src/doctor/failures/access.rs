@@ -4,8 +4,8 @@ use stoke_model::waiting::refused::{self, quota_fix};
 
 use super::class::{Class, END, NONE_COME, THROWN, class, words};
 use super::texts::{Match, TextRule, hurts};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 const SPARK_RBAC: &str = "https://spark.apache.org/docs/latest/running-on-kubernetes.html#rbac";
 const FOLLOWS: &[&[&str]] = &[END, THROWN, NONE_COME, &["rbac-denied"]];

@@ -1,8 +1,9 @@
 //! Classes of failures as data: what each is, how near to the root of trouble it is, and what it explains.
 
-use serde_json::Value;
+use std::cmp::Reverse;
 
-use crate::doctor::{Evidence, Finding, Fix, Rule, Severity};
+use serde_json::Value;
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Rule, Severity};
 
 /// A class of failures.
 #[derive(Debug)]
@@ -77,17 +78,17 @@ pub(super) struct Found {
     pub class: &'static Class,
     /// Whether it ended the run, or blocks it.
     pub fatal: bool,
-    pub cause: String,
+    pub message: String,
     pub evidence: Vec<Evidence>,
     pub fix: Fix,
 }
 
 impl Found {
-    pub fn new(class: &'static Class, fatal: bool, cause: impl Into<String>, evidence: Evidence, fix: Fix) -> Found {
+    pub fn new(class: &'static Class, fatal: bool, message: impl Into<String>, evidence: Evidence, fix: Fix) -> Found {
         Found {
             class,
             fatal,
-            cause: cause.into(),
+            message: message.into(),
             evidence: vec![evidence],
             fix,
         }
@@ -117,11 +118,9 @@ pub(super) fn patch(text: impl Into<String>, patch: Value) -> Fix {
 
 /// Pieces of evidence told of one finding.
 const KEPT: usize = 5;
-/// Weight of what ended the run over what did not.
-const RANKS: u64 = 1_000;
 
 /// Findings: those of one class are one, those that another explains are its evidence, and the root comes first.
-pub(super) fn settle(found: Vec<Found>) -> Vec<Finding> {
+pub(super) fn settle(found: Vec<Found>) -> Vec<Diagnostic> {
     let mut merged: Vec<Found> = Vec::new();
     for one in found {
         match merged.iter_mut().find(|known| known.class.id == one.class.id) {
@@ -142,7 +141,7 @@ pub(super) fn settle(found: Vec<Found>) -> Vec<Finding> {
         }
     }
     // The nearest to the root first, so that what it explains is given to it and not to something between.
-    merged.sort_by_key(|one| std::cmp::Reverse(one.class.rank));
+    merged.sort_by_key(|one| Reverse(one.class.rank));
     let mut roots: Vec<Found> = Vec::new();
     for one in merged {
         let root = roots.iter_mut().find(|root| root.explains(&one));
@@ -159,9 +158,8 @@ pub(super) fn settle(found: Vec<Found>) -> Vec<Finding> {
             root.evidence.push(evidence);
         }
     }
-    let mut findings: Vec<Finding> = roots.into_iter().map(finding).collect();
-    findings.sort_by_key(|finding| (finding.severity, std::cmp::Reverse(finding.weight)));
-    findings
+    roots.sort_by_key(|root| Reverse((root.fatal, root.class.rank)));
+    roots.into_iter().map(diagnostic).collect()
 }
 
 /// Whether two texts say the same of other numbers: the next executor, a second later.
@@ -173,20 +171,15 @@ fn alike(one: &str, other: &str) -> bool {
     words(one) == words(other)
 }
 
-fn finding(found: Found) -> Finding {
-    Finding {
-        id: found.class.id,
-        severity: match found.fatal {
-            true => Severity::Fatal,
-            false => Severity::Warning,
-        },
-        cause: found.cause,
-        evidence: found.evidence,
-        rule: found.class.rule,
-        fix: found.fix,
-        gain: None,
-        weight: u64::from(found.class.rank) * RANKS,
-    }
+fn diagnostic(found: Found) -> Diagnostic {
+    let severity = match found.fatal {
+        true => Severity::Error,
+        false => Severity::Warning,
+    };
+    Diagnostic::new(severity, found.class.id, found.message)
+        .with_evidence(found.evidence)
+        .with_rule(found.class.rule)
+        .with_fix(found.fix)
 }
 
 #[cfg(test)]

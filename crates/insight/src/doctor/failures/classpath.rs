@@ -6,8 +6,8 @@ use stoke_model::distribution;
 use super::class::{Class, END, THROWN, class, patch, words};
 use super::context::Context;
 use super::texts::{Match, TextRule, ends};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 const SUBMITTING: &str =
     "https://spark.apache.org/docs/latest/submitting-applications.html#advanced-dependency-management";

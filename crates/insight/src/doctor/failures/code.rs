@@ -2,8 +2,8 @@
 
 use super::class::{Class, END, class, words};
 use super::texts::{Match, TextRule, ends};
-use crate::doctor::Fix;
 use crate::text::short;
+use stoke_diagnostics::Fix;
 
 /// Classes below this rank are exceptions of anybody's code.
 pub(super) const GENERAL: u32 = 200;

@@ -4,8 +4,8 @@ use super::class::{Class, END, NONE_COME, THROWN, class, words};
 use super::code;
 use super::conditions::EXTERNAL;
 use super::texts::{Match, TextRule, ends};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 const KAFKA: &str = "https://spark.apache.org/docs/latest/structured-streaming-kafka-integration.html";
 const SECURITY: &str = "https://spark.apache.org/docs/latest/security.html";

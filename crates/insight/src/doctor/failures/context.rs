@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::blocks::{Block, Level, Origin, blocks};
 use super::losses::{Loss, losses};
-use crate::doctor::Evidence;
 use crate::facts::cluster::{Cluster, Container, State};
 use crate::facts::{Facts, Run};
 use crate::text::{after, short};
+use stoke_diagnostics::Evidence;
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

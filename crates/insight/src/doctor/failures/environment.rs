@@ -3,8 +3,8 @@
 use super::class::{Class, END, LOST, THROWN, class, words};
 use super::code;
 use super::texts::{Match, TextRule, ends, hurts};
-use crate::doctor::Fix;
 use crate::text::{after, between, leading_number, short};
+use stoke_diagnostics::Fix;
 
 const PACKAGING: &str = "https://spark.apache.org/docs/latest/api/python/tutorial/python_packaging.html";
 const ARROW: &str = "https://spark.apache.org/docs/latest/api/python/tutorial/sql/arrow_pandas.html";

@@ -4,10 +4,11 @@ use super::class::{Class, END, Found, LOST, THROWN, class, patch, words};
 use super::context::{Context, Outcome, exit_code};
 use super::losses::{self, Loss, Why};
 use super::memory_settings::{MemoryRequest, claim_for_local_data, conf_patch};
-use crate::doctor::{Evidence, Fix};
 use crate::facts::Cluster;
 use crate::facts::cluster::State;
-use crate::text::{between, count, short};
+use crate::text::{between, short};
+use stoke_diagnostics::{Evidence, Fix};
+use stoke_model::units::people::counted;
 
 const PRESSURE: &str = "https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/";
 const DISRUPTIONS: &str = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/";
@@ -190,7 +191,7 @@ fn class_of(why: &Why) -> Option<&'static Class> {
 }
 
 fn explain(context: &Context<'_>, id: &str, losses: &[&Loss]) -> (String, Fix) {
-    let who = count(losses.len(), "executor");
+    let who = counted(losses.len(), "executor");
     let asked = MemoryRequest::of(context, "executor");
     let decommission = || {
         conf_patch([

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde_json::json;
 use stoke_diagnostics::Severity;
 use stoke_model::conf::{Catalogue, On, Suggestion};
+use stoke_model::units::people::amount;
 
 use super::class::{Class, END, LOST, NONE_COME, THROWN, class, patch, words};
 use super::memory_settings::conf_patch;
 use super::texts::{Match, TextRule, ends, hurts};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 const SUBMITTING: &str = "https://spark.apache.org/docs/latest/submitting-applications.html";
 const CONFIGURATION: &str = "https://spark.apache.org/docs/latest/configuration.html";
@@ -145,7 +146,8 @@ pub(super) const RULES: &[TextRule] = &[
                 .unwrap_or("2");
             Some((
                 format!(
-                    "A barrier stage has more tasks than there are slots to run them at once ({instances} executors asked for)"
+                    "A barrier stage has more tasks than there are slots to run them at once ({} asked for)",
+                    amount(instances, "executor")
                 ),
                 words(
                     "repartition to at most executors x cores, or ask for more executors; barrier stages cannot use dynamic allocation",

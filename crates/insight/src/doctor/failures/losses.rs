@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::context::Outcome;
-use crate::doctor::Evidence;
 use crate::facts::cluster::{Cluster, Pod, Role, State};
 use crate::facts::run::FailureKind;
 use crate::facts::{Facts, Run};
 use crate::text::{after, between, leading_number, short};
+use stoke_diagnostics::Evidence;
 
 /// Why an executor was lost; the later, the less is said by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

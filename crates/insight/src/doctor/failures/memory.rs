@@ -5,9 +5,10 @@ use super::context::{Context, exit_code};
 use super::losses::Why;
 use super::memory_settings::{MemoryRequest, conf_patch, peak_mib};
 use super::texts::{Match, TextRule, ends, hurts};
-use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::State;
-use crate::text::{after, between, count};
+use crate::text::{after, between};
+use stoke_diagnostics::{Evidence, Fix};
+use stoke_model::units::people::{amount, counted};
 
 const CONTAINERS: &str = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/";
 const CONFIGURATION: &str = "https://spark.apache.org/docs/latest/configuration.html";
@@ -349,7 +350,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
             peak_mib(context, "ProcessTreeJVMRSSMemory"),
             peak_mib(context, "ProcessTreePythonRSSMemory"),
         );
-        let how_many = count(killed.len(), "executor");
+        let how_many = counted(killed.len(), "executor");
         let share = match (jvm, python) {
             (Some(jvm), Some(python)) => {
                 format!("; at most {jvm} MiB were measured in the JVM and {python} MiB in Python workers")
@@ -393,7 +394,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
     }
     let heap: Vec<_> = of(Why::HeapOom).collect();
     if let Some(first) = heap.first() {
-        let (cause, fix) = executor_heap(context, &format!("{} (exit code 52)", count(heap.len(), "executor")));
+        let (cause, fix) = executor_heap(context, &format!("{} (exit code 52)", counted(heap.len(), "executor")));
         out.push(Found::new(
             &EXECUTOR_HEAP_OOM,
             context.failed() && first.cost_tasks,
@@ -449,8 +450,9 @@ fn executor_heap(context: &Context<'_>, who: &str) -> (String, Fix) {
     let cores = context.facts.property("spark.executor.cores").unwrap_or("1");
     (
         format!(
-            "{who} ran out of heap: {} MiB for {cores} task(s) at a time",
-            asked.heap
+            "{who} ran out of heap: {} MiB for {} at a time",
+            asked.heap,
+            amount(cores, "task")
         ),
         patch(
             format!(

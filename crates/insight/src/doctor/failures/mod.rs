@@ -34,11 +34,12 @@ mod texts;
 use class::{Class, Found, settle};
 use context::Context;
 
-use super::{Finding, Severity};
+use stoke_diagnostics::{Diagnostic, Severity};
+
 use crate::facts::Facts;
 
 /// Findings about what failed: the root cause first; nothing when nothing did.
-pub fn findings(facts: &Facts) -> Vec<Finding> {
+pub fn findings(facts: &Facts) -> Vec<Diagnostic> {
     let context = Context::new(facts);
     let mut found: Vec<Found> = Vec::new();
     pods::look(&context, &mut found);
@@ -52,17 +53,17 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = settle(found);
     // A run that failed has a cause: where nothing else is known to have ended it, it is what is nearest to the root.
     if context.failed()
-        && findings.iter().all(|finding| finding.severity != Severity::Fatal)
+        && findings.iter().all(|finding| !finding.is_error())
         && let Some(first) = findings.first_mut()
     {
-        first.severity = Severity::Fatal;
+        first.severity = Severity::Error;
     }
     findings
 }
 
 /// Whether one of these findings is why executors and their work were lost.
-pub(super) fn explain_lost_work(findings: &[Finding]) -> bool {
-    let mut classes = classes().filter(|class| findings.iter().any(|finding| finding.id == class.id));
+pub(super) fn explain_lost_work(findings: &[Diagnostic]) -> bool {
+    let mut classes = classes().filter(|class| findings.iter().any(|finding| finding.code == class.id));
     classes.any(|class| class.explains.iter().any(|group| group.contains(&"executor-lost")))
 }
 

@@ -6,8 +6,8 @@ use super::blocks::{Block, Origin};
 use super::class::{Class, END, LOST, NONE_COME, class, words};
 use super::policies::{self, Closed, Denied};
 use super::texts::{Match, TextRule, hurts};
-use crate::doctor::Fix;
 use crate::text::{after, between};
+use stoke_diagnostics::Fix;
 
 const POLICIES: &str = "https://kubernetes.io/docs/concepts/services-networking/network-policies/";
 const DNS: &str = "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/";

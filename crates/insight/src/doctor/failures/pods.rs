@@ -4,9 +4,9 @@ use super::access;
 use super::class::{Class, END, Found, NONE_COME, THROWN, class, words};
 use super::context::{Context, Outcome};
 use super::scheduling;
-use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::{Pod, Role, State};
 use crate::text::{after, between, short};
+use stoke_diagnostics::{Evidence, Fix};
 
 const IMAGES: &str = "https://kubernetes.io/docs/concepts/containers/images/";
 const CONFIGURATION: &str = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-pod-configmap/";

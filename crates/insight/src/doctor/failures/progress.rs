@@ -2,9 +2,10 @@
 
 use super::class::{Class, END, Found, THROWN, class, words};
 use super::context::{Context, Outcome};
-use crate::doctor::Evidence;
 use crate::facts::{Run, run};
 use crate::text::{between, short};
+use stoke_diagnostics::Evidence;
+use stoke_model::units::people::counted;
 
 const OPERATOR: &str = "https://github.com/kubeflow/spark-operator/blob/master/docs/api-docs.md";
 const SCHEDULING: &str = "https://spark.apache.org/docs/latest/job-scheduling.html";
@@ -171,14 +172,16 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
         let doing = match (still, run.workers().next()) {
             (0, None) => "no task runs: there are no executors for it".to_owned(),
             (0, Some(_)) => "the log does not say which run".to_owned(),
-            (still, _) => format!("{still} task(s) run"),
+            (still, _) => format!("{} at work", counted(still, "task")),
         };
         let mut found = Found::new(
             &STUCK,
             true,
             format!(
-                "Stage {} has not come on for {minutes} minutes: {done} of {} tasks are done, {doing}",
-                stage.id, stage.task_count
+                "Stage {} has not come on for {}: {done} of {} done, {doing}",
+                stage.id,
+                counted(minutes, "minute"),
+                counted(stage.task_count, "task")
             ),
             Evidence::new(
                 format!("stage {} (attempt {})", stage.id, stage.attempt),
@@ -191,8 +194,8 @@ fn stuck(context: &Context<'_>, out: &mut Vec<Found>) {
         found.evidence.push(Evidence::new(
             "event log",
             format!(
-                "its last event is {} minutes old; Spark writes task events when a job or stage begins or ends, or spark.eventLog.buffer.kb are full, so what ended since is not in it",
-                now.saturating_sub(run.last_event) / 60_000
+                "its last event is {} old; Spark writes task events when a job or stage begins or ends, or spark.eventLog.buffer.kb are full, so what ended since is not in it",
+                counted(now.saturating_sub(run.last_event) / 60_000, "minute")
             ),
         ));
         out.push(found);

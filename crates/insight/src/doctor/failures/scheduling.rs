@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 use stoke_model::quantity::Quantity;
+use stoke_model::units::people::{amount, counted};
 
 use super::class::{Class, END, Found, NONE_COME, THROWN, class, patch, words};
 use super::context::Context;
 use super::pods::Waiting;
-use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::{Pod, Role};
 use crate::text::{between, leading_number, short};
+use stoke_diagnostics::{Evidence, Fix};
 
 const ASSIGN: &str = "https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/";
 const RESOURCES: &str = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/";
@@ -137,7 +138,7 @@ pub(super) fn look(context: &Context<'_>, waiting: &Waiting<'_>, out: &mut Vec<F
             .rev()
             .find(|event| event.reason == "FailedScheduling" && !found)
             .map(|event| {
-                let seen = format!("{} ({} times): {}", waiting.name, event.count, event.message);
+                let seen = format!("{} ({}): {}", waiting.name, counted(event.count, "time"), event.message);
                 (
                     event.message.as_str(),
                     Evidence::new("event FailedScheduling", short(&seen, 300)),
@@ -226,7 +227,6 @@ pub(super) fn explain(
         .next()
         .and_then(|head| head.rsplit('/').next())
         .and_then(leading_number);
-    let total = nodes.map_or_else(String::new, |nodes| format!(" of {nodes}"));
     // "1 Insufficient cpu, 2 node(s) had untolerated taint {a: b}": the most nodes first, in the order told.
     let reasons = said
         .split_once("nodes are available: ")
@@ -235,16 +235,23 @@ pub(super) fn explain(
     parts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let (number, part) = parts.first().copied()?;
     let asked = pod.map(requests).unwrap_or_default();
-    let on = format!("{number}{total} node(s)");
+    let on = match nodes {
+        Some(nodes) => format!("{number} of {}", counted(nodes, "node")),
+        None => counted(number, "node"),
+    };
+    let (have, are, do_not) = match number {
+        1 => ("has", "is", "does not"),
+        _ => ("have", "are", "do not"),
+    };
     Some(match part {
         part if part.starts_with("Insufficient cpu") => (
             &CPU,
-            format!("{who} finds no node: {on} have too few cores free{asked}"),
+            format!("{who} finds no node: {on} {have} too few cores free{asked}"),
             words("ask for fewer cores (coreRequest may be less than cores), fewer executors, or add nodes"),
         ),
         part if part.starts_with("Insufficient memory") => (
             &MEMORY,
-            format!("{who} finds no node: {on} have too little memory free{asked}"),
+            format!("{who} finds no node: {on} {have} too little memory free{asked}"),
             words("ask for less memory or fewer executors, or add nodes"),
         ),
         part if part.starts_with("Insufficient ") || part.starts_with("Too many pods") => (
@@ -259,7 +266,7 @@ pub(super) fn explain(
             (
                 &TAINT,
                 format!(
-                    "{who} finds no node: {on} have the taint {}, which it does not tolerate",
+                    "{who} finds no node: {on} {have} the taint {}, which it does not tolerate",
                     taint.trim_end_matches([':', ' '])
                 ),
                 tolerate(context, key, value),
@@ -272,7 +279,7 @@ pub(super) fn explain(
             let wanted = wanted.map(|selector| format!(" ({selector})")).unwrap_or_default();
             (
                 &SELECTOR,
-                format!("{who} finds no node: {on} do not fit its node selector or affinity{wanted}"),
+                format!("{who} finds no node: {on} {do_not} fit its node selector or affinity{wanted}"),
                 words(
                     "correct nodeSelector or affinity in the manifest, or label a node: kubectl label node NAME KEY=VALUE",
                 ),
@@ -285,7 +292,7 @@ pub(super) fn explain(
         ),
         part if part.contains("were unschedulable") => (
             &CORDONED,
-            format!("{who} finds no node: {on} are cordoned"),
+            format!("{who} finds no node: {on} {are} cordoned"),
             words("kubectl uncordon NAME when the maintenance is over, or add nodes"),
         ),
         part => (
@@ -381,7 +388,7 @@ fn requested(pod: &Pod, resource: &str) -> Option<i128> {
 }
 
 fn requests(pod: &Pod) -> String {
-    let cpu = requested(pod, "cpu").map(|milli| format!("{} cores", milli as f64 / 1000.0));
+    let cpu = requested(pod, "cpu").map(|milli| amount(&(milli as f64 / 1000.0).to_string(), "core"));
     let memory = requested(pod, "memory").map(|milli| format!("{} MiB of memory", (milli / 1000) >> 20));
     let parts: Vec<String> = cpu.into_iter().chain(memory).collect();
     match parts.is_empty() {
@@ -497,7 +504,7 @@ mod tests {
         );
         assert_eq!(
             cause,
-            "The driver finds no node: 2 of 2 node(s) have the taint dedicated: gpu, which it does not tolerate"
+            "The driver finds no node: 2 of 2 nodes have the taint dedicated: gpu, which it does not tolerate"
         );
         let tolerations = &fix.patch.unwrap()["spec"]["executor"]["tolerations"];
         assert_eq!(

@@ -4,9 +4,10 @@ use super::class::{Class, END, Found, THROWN, class, patch, words};
 use super::context::Context;
 use super::memory_settings::conf_patch;
 use super::texts::{TextRule, ends};
-use crate::doctor::{Evidence, Fix};
 use crate::facts::run::FailureKind;
-use crate::text::{count, short};
+use crate::text::short;
+use stoke_diagnostics::{Evidence, Fix};
+use stoke_model::units::people::counted;
 
 const CONFIGURATION: &str = "https://spark.apache.org/docs/latest/configuration.html#shuffle-behavior";
 
@@ -203,7 +204,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
                 format!("task {} of stage {id} (attempt {attempt})", failure.first.0),
                 short(failure.message.lines().next().unwrap_or_default(), 300),
             );
-            let times = count(usize::try_from(failure.count).unwrap_or(usize::MAX), "time");
+            let times = counted(failure.count, "time");
             let cause = match () {
                 () if has(DAMAGED) => Cause::Damaged,
                 () if has(UNREADABLE) => Cause::Unreadable,

@@ -3,8 +3,8 @@
 use super::class::{Class, END, THROWN, class, words};
 use super::code;
 use super::texts::{Match, TextRule, ends};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 const ERRORS: &str = "https://spark.apache.org/docs/latest/sql-error-conditions.html";
 

@@ -7,9 +7,9 @@ use super::class::{Class, END, Found, LOST, NONE_COME, THROWN, class, patch, wor
 use super::code;
 use super::context::Context;
 use super::texts::{Match, TextRule, ends};
-use crate::doctor::{Evidence, Fix};
 use crate::facts::cluster::{Container, Pod, Role, State};
 use crate::text::{after, between, leading_number, short};
+use stoke_diagnostics::{Evidence, Fix};
 
 static CANNOT_BIND: Class = class(
     "address-not-bound",
@@ -284,7 +284,13 @@ mod tests {
         };
         let findings = findings(&facts).into_iter();
         findings
-            .map(|finding| (finding.id.to_owned(), finding.cause, finding.fix.patch))
+            .map(|finding| {
+                (
+                    finding.code.into_owned(),
+                    finding.message,
+                    finding.fix.and_then(|fix| fix.patch),
+                )
+            })
             .collect()
     }
 

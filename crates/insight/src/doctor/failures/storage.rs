@@ -7,8 +7,9 @@ use super::context::Context;
 use super::losses::Why;
 use super::memory_settings::{claim_for_local_data, conf_patch};
 use super::texts::{Match, TextRule, ends, hurts};
-use crate::doctor::Fix;
-use crate::text::{after, between, count, short};
+use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
+use stoke_model::units::people::counted;
 
 const S3A: &str = "https://hadoop.apache.org/docs/stable/hadoop-aws/tools/hadoop-aws/troubleshooting_s3a.html";
 const S3_ERRORS: &str = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html";
@@ -507,7 +508,7 @@ pub(super) fn look(context: &Context<'_>, out: &mut Vec<Found>) {
         .filter(|loss| loss.why == Why::NoLocalDirectory)
         .collect();
     if let Some(first) = lost.first() {
-        let (cause, fix) = disk_full(context, &format!("{} (exit code 53)", count(lost.len(), "executor")));
+        let (cause, fix) = disk_full(context, &format!("{} (exit code 53)", counted(lost.len(), "executor")));
         out.push(Found::new(
             &DISK_FULL,
             context.failed(),

@@ -2,8 +2,8 @@
 
 use super::class::{Class, END, THROWN, class, words};
 use super::texts::{Match, TextRule, ends};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 static WRITE_CONFLICT: Class = class(
     "table-write-conflict",

@@ -7,7 +7,7 @@ use super::{
     access, classpath, code, conditions, connections, environment, launch, memory, network, shuffle, sql, start,
     storage, tables,
 };
-use crate::doctor::Fix;
+use stoke_diagnostics::Fix;
 
 /// What a text must have: a line with all words of one of these.
 pub(super) type AnyOf = &'static [&'static [&'static str]];

@@ -1,10 +1,11 @@
 //! Time tasks waited: for the driver to start them and take their results, and for other executors' shuffle data.
 
+use super::Finding;
 use super::measure::{self, Ran};
 use super::worth;
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Task;
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
 use stoke_model::units::people::{bytes, count, duration, percent};
 
 /// Waiting for shuffle data over the tasks' run time. Ours.
@@ -74,16 +75,22 @@ fn fetch_wait(cost: u64, stages: &[(u64, Ran<'_>)]) -> Finding {
         )
     });
     Finding {
-        id: "shuffle-fetch-wait",
-        severity: Severity::Advice,
-        cause: format!("Tasks waited {} of the run for shuffle data of other executors.", duration(cost)),
-        evidence: evidence.collect(),
-        rule: FETCH,
-        fix: Fix {
-            text: "Shuffle less (filter and aggregate before the join, broadcast a small side), use fewer and larger executors so that more data is local, and look at the network and the disks of the nodes that serve it.".to_owned(),
-            patch: None,
-        },
-        gain: Some(Gain {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "shuffle-fetch-wait",
+            format!(
+                "Tasks waited {} of the run for shuffle data of other executors.",
+                duration(cost)
+            ),
+        )
+        .with_evidence(evidence.collect())
+        .with_rule(FETCH)
+        .with_fix(
+            "Shuffle less (filter and aggregate before the join, broadcast a small side), use \
+            fewer and larger executors so that more data is local, and look at the network and \
+            the disks of the nodes that serve it.",
+        )
+        .with_gain(Gain {
             text: format!("at most {}: the waiting over the slots", duration(cost)),
             milliseconds: Some(cost),
         }),
@@ -105,16 +112,23 @@ fn scheduler_delay(cost: u64, stages: &[(u64, Ran<'_>)]) -> Finding {
         )
     });
     Finding {
-        id: "scheduler-delay",
-        severity: Severity::Advice,
-        cause: format!("The driver was slow to start tasks or to take their results: {} of the run.", duration(cost)),
-        evidence: evidence.collect(),
-        rule: DELAY,
-        fix: Fix {
-            text: "Give the driver more cores and memory, send less with each task (broadcast large variables instead of capturing them) and return less from it.".to_owned(),
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "scheduler-delay",
+            format!(
+                "The driver was slow to start tasks or to take their results: {} of the run.",
+                duration(cost)
+            ),
+        )
+        .with_evidence(evidence.collect())
+        .with_rule(DELAY)
+        .with_fix(Fix {
+            text: "Give the driver more cores and memory, send less with each task (broadcast large \
+            variables instead of capturing them) and return less from it."
+                .to_owned(),
             patch: Some(serde_json::json!({"spec": {"driver": {"cores": 2}}})),
-        },
-        gain: Some(Gain {
+        })
+        .with_gain(Gain {
             text: format!("at most {}: that time over the slots", duration(cost)),
             milliseconds: Some(cost),
         }),
@@ -142,8 +156,11 @@ mod tests {
                 task.run_time = task.duration - outside;
             }
             fixture::total(&mut run, 1);
-            let ids: Vec<_> = rule(&run).iter().map(|finding| finding.id).collect();
-            assert_eq!(ids, expected, "{wait} {outside}");
+            let codes: Vec<_> = rule(&run)
+                .iter()
+                .map(|finding| finding.diagnostic.code.clone())
+                .collect();
+            assert_eq!(codes, expected, "{wait} {outside}");
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::Finding;
 use super::measure;
 use super::worth;
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Query;
-use stoke_model::units::people::{bytes, count, duration};
+use stoke_diagnostics::{Diagnostic, Evidence, Gain, Rule, Severity};
+use stoke_model::units::people::{bytes, count, counted, duration};
 
 /// Fewer files are never too many. Ours.
 const MANY: u64 = 1_000;
@@ -74,33 +75,34 @@ fn read(run: &Run) -> Option<Finding> {
         Evidence::new(
             format!("query {}", place.query),
             format!(
-                "{} files of {} on average ({} together) read from {location}, {} times",
-                count(place.files),
+                "{} of {} on average ({} together) read from {location}, {}",
+                counted(place.files, "file"),
                 bytes(place.size / place.files),
                 bytes(place.size),
-                place.scans
+                counted(place.scans, "time")
             ),
         )
     });
     Some(Finding {
-        id: "small-files-read",
-        severity: Severity::Advice,
-        cause: format!(
-            "{} small files were read from {worst}: most of that time is opening them.",
-            count(first.files)
-        ),
-        evidence: evidence.collect(),
-        rule: READ,
-        fix: Fix {
-            text: format!(
-                "Let the job that writes them make files of 128 MB, about {} of them (repartition before the write, or compaction of the table).",
-                count(first.size.div_ceil(TARGET))
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "small-files-read",
+            format!(
+                "{} small files were read from {worst}: most of that time is opening them.",
+                count(first.files)
             ),
-            patch: None,
-        },
-        gain: Some(Gain {
+        )
+        .with_evidence(evidence.collect())
+        .with_rule(READ)
+        .with_fix(format!(
+            "Let the job that writes them make files of 128 MB, about {} of them (repartition \
+            before the write, or compaction of the table).",
+            count(first.size.div_ceil(TARGET))
+        ))
+        .with_gain(Gain {
             text: format!(
-                "at most {}: the scans' share for opening files by Spark's own measure (4 MB each), and listing them",
+                "at most {}: the scans' share for opening files by Spark's own measure (4 MB each), \
+                and listing them",
                 duration(cost)
             ),
             milliseconds: Some(cost),
@@ -150,14 +152,16 @@ fn written(run: &Run) -> Option<Finding> {
     }
     let (files, size, wall, query) = worst?;
     Some(Finding {
-        id: "small-files-written",
-        severity: Severity::Advice,
-        cause: format!(
-            "Query {query} wrote {} files of {} on average; whoever reads them pays for each.",
-            count(files),
-            bytes(size / files)
-        ),
-        evidence: vec![Evidence::new(
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "small-files-written",
+            format!(
+                "Query {query} wrote {} files of {} on average; whoever reads them pays for each.",
+                count(files),
+                bytes(size / files)
+            ),
+        )
+        .with_evidence(vec![Evidence::new(
             format!("query {query}"),
             format!(
                 "{} files, {} together, written in {}",
@@ -165,16 +169,15 @@ fn written(run: &Run) -> Option<Finding> {
                 bytes(size),
                 duration(wall)
             ),
-        )],
-        rule: WRITTEN,
-        fix: Fix {
-            text: format!(
-                "Bring the rows of each output partition together before the write (repartition by the columns of partitionBy, or a REBALANCE hint, which makes files of about spark.sql.adaptive.advisoryPartitionSizeInBytes), or partition by fewer values; files of 128 MB that hold all of it: {}.",
-                count(size.div_ceil(TARGET))
-            ),
-            patch: None,
-        },
-        gain: None,
+        )])
+        .with_rule(WRITTEN)
+        .with_fix(format!(
+            "Bring the rows of each output partition together before the write (repartition by \
+            the columns of partitionBy, or a REBALANCE hint, which makes files of about \
+            spark.sql.adaptive.advisoryPartitionSizeInBytes), or partition by fewer values; \
+            files of 128 MB that hold all of it: {}.",
+            count(size.div_ceil(TARGET))
+        )),
         weight: wall / 2,
     })
 }
@@ -231,13 +234,13 @@ mod tests {
             assert_eq!(findings.len(), usize::from(told), "{files} {size} {length}");
             if told {
                 assert!(
-                    findings[0].evidence[0].seen.contains("s3a://lake/t, "),
+                    findings[0].diagnostic.evidence[0].seen.contains("s3a://lake/t, "),
                     "{:?}",
-                    findings[0].evidence
+                    findings[0].diagnostic.evidence
                 );
                 // 4 of 5 parts of 40 s are opening.
                 assert_eq!(
-                    findings[0].gain.as_ref().and_then(|gain| gain.milliseconds),
+                    findings[0].diagnostic.gain.as_ref().and_then(|gain| gain.milliseconds),
                     Some(32_000)
                 );
             }

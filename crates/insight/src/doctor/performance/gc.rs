@@ -1,10 +1,11 @@
 //! Time the JVM spent on its garbage.
 
+use super::Finding;
 use super::measure::{self, Ran};
 use super::{heap, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use stoke_model::units::people::{bytes, duration, memory, percent, up_to_multiple};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{bytes, counted, duration, memory, percent, up_to_multiple};
 
 /// Garbage collection over task time. Spark's executors page marks an executor from here on (`GCTimePercent` of `executorspage.js`).
 const SHARE: f64 = 0.1;
@@ -40,28 +41,32 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     let mut evidence: Vec<Evidence> = evidence.collect();
     evidence.push(Evidence::new(
         "heap",
-        format!("{} for tasks on {} cores", bytes(heap(run)), cores(run)),
+        format!("{} for tasks on {}", bytes(heap(run)), counted(cores(run), "core")),
     ));
     let wanted = up_to_multiple(heap(run).saturating_mul(2), 1 << 30);
     vec![Finding {
-        id: "gc-pressure",
-        severity: Severity::Advice,
-        cause: format!(
-            "The JVM spent {} of the tasks' time on garbage collection in {}.",
-            percent(share(worst)),
-            worst.place()
-        ),
-        evidence,
-        rule: RULE,
-        fix: Fix {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "gc-pressure",
+            format!(
+                "The JVM spent {} of the tasks' time on garbage collection in {}.",
+                percent(share(worst)),
+                worst.place()
+            ),
+        )
+        .with_evidence(evidence)
+        .with_rule(RULE)
+        .with_fix(Fix {
             text: format!(
-                "Give executors more memory for each core: {} instead of {}, or fewer cores each. Objects made for each record (collect_list, Java or Python objects in RDDs, groupByKey) are what fills the heap; DataFrame functions make none.",
+                "Give executors more memory for each core: {} instead of {}, or fewer cores each. \
+                Objects made for each record (collect_list, Java or Python objects in RDDs, \
+                groupByKey) are what fills the heap; DataFrame functions make none.",
                 memory(wanted),
                 memory(heap(run)),
             ),
             patch: Some(serde_json::json!({"spec": {"executor": {"memory": memory(wanted)}}})),
-        },
-        gain: Some(Gain {
+        })
+        .with_gain(Gain {
             text: format!(
                 "about {}: garbage collection beyond 3 % of the tasks' time, over the slots",
                 duration(gain)
@@ -103,11 +108,11 @@ mod tests {
             assert_eq!(findings.len(), usize::from(told), "{gc} of {length}");
             if told {
                 assert_eq!(
-                    findings[0].gain.as_ref().and_then(|gain| gain.milliseconds),
+                    findings[0].diagnostic.gain.as_ref().and_then(|gain| gain.milliseconds),
                     Some(14_800)
                 );
                 assert_eq!(
-                    findings[0].fix.patch.as_ref().expect("a patch")["spec"]["executor"]["memory"],
+                    findings[0].diagnostic.patch().expect("a patch")["spec"]["executor"]["memory"],
                     "2g"
                 );
             }

@@ -1,11 +1,12 @@
 //! Executors without tasks, and a driver that keeps them waiting.
 
+use super::Finding;
 use super::measure;
 use super::{conf, on, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use stoke_model::units::people::{duration, percent, short};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{counted, duration, percent, short};
 
 /// The share of the executors' core time without a task from which it is told. Ours: half is usual for runs of many short stages.
 const IDLE_SHARE: f64 = 0.6;
@@ -99,8 +100,8 @@ fn idle(run: &Run) -> Option<Finding> {
         Evidence::new(
             "executors",
             format!(
-                "{} executors had {} of cores and used {} of it for tasks",
-                workers.len(),
+                "{} had {} of cores and used {} of it for tasks",
+                counted(workers.len(), "executor"),
                 core_time(cores.had),
                 core_time(cores.busy)
             ),
@@ -117,17 +118,19 @@ fn idle(run: &Run) -> Option<Finding> {
         ),
     ];
     Some(Finding {
-        id: "idle-executors",
-        severity: Severity::Advice,
-        cause: format!(
-            "Executors had no task for {} of their time: {} of cores.",
-            percent(idle as f64 / cores.had as f64),
-            core_time(idle)
-        ),
-        evidence,
-        rule: IDLE,
-        fix: idle_fix(run, &cores, &spans, partly > idle / 2),
-        gain: Some(Gain {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "idle-executors",
+            format!(
+                "Executors had no task for {} of their time: {} of cores.",
+                percent(idle as f64 / cores.had as f64),
+                core_time(idle)
+            ),
+        )
+        .with_evidence(evidence)
+        .with_rule(IDLE)
+        .with_fix(idle_fix(run, &cores, &spans, partly > idle / 2))
+        .with_gain(Gain {
             text: format!(
                 "up to {} of cores that are paid for; the run does not become shorter",
                 core_time(idle)
@@ -165,7 +168,9 @@ fn idle_fix(run: &Run, cores: &Cores, spans: &[(u64, u64)], beside: bool) -> Fix
         },
         (false, true) => Fix {
             text: format!(
-                "Its stages have fewer tasks than slots: {executors} executors of {each} cores would be {} full.",
+                "Its stages have fewer tasks than slots: {} of {} would be {} full.",
+                counted(executors, "executor"),
+                counted(each, "core"),
                 percent(FULL)
             ),
             patch: Some(serde_json::json!({"spec": {"executor": {"instances": executors}}})),
@@ -211,16 +216,25 @@ fn driver_bound(run: &Run) -> Option<Finding> {
         )
     });
     Some(Finding {
-        id: "driver-bound",
-        severity: Severity::Advice,
-        cause: format!("For {} ({} of the run) no stage was active: the driver was at work alone, or waited.", duration(waited), percent(waited as f64 / run.duration().max(1) as f64)),
-        evidence: evidence.collect(),
-        rule: DRIVER_BOUND,
-        fix: Fix {
-            text: "Look at what the driver's code does at those times: collected data worked on in Python or with pandas, calls to services, listing and committing many files, planning of very large queries. Move it into tasks, or run jobs that do not depend on each other from several threads.".to_owned(),
-            patch: None,
-        },
-        gain: Some(Gain {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "driver-bound",
+            format!(
+                "For {} ({} of the run) no stage was active: the driver was at work alone, or \
+                waited.",
+                duration(waited),
+                percent(waited as f64 / run.duration().max(1) as f64)
+            ),
+        )
+        .with_evidence(evidence.collect())
+        .with_rule(DRIVER_BOUND)
+        .with_fix(
+            "Look at what the driver's code does at those times: collected data worked on in \
+            Python or with pandas, calls to services, listing and committing many files, \
+            planning of very large queries. Move it into tasks, or run jobs that do not depend \
+            on each other from several threads.",
+        )
+        .with_gain(Gain {
             text: format!("at most {}: those pauses", duration(waited)),
             milliseconds: Some(waited),
         }),
@@ -254,11 +268,16 @@ fn meanwhile(run: &Run, from: u64, to: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::doctor::performance::fixture;
 
-    fn ids(run: &Run) -> Vec<&'static str> {
-        rule(run).iter().map(|finding| finding.id).collect()
+    fn codes(run: &Run) -> Vec<Cow<'static, str>> {
+        rule(run)
+            .iter()
+            .map(|finding| finding.diagnostic.code.clone())
+            .collect()
     }
 
     #[test]
@@ -271,22 +290,23 @@ mod tests {
             .collect();
         fixture::stage(&mut run, 2, &late);
         let findings = rule(&run);
-        assert_eq!(ids(&run), ["idle-executors", "driver-bound"]);
+        assert_eq!(codes(&run), ["idle-executors", "driver-bound"]);
         // 16 cores for 200 s, of which 20 s were used.
         assert!(
-            findings[0].cause.contains("90 %") && findings[0].cause.contains("48 core-minutes"),
+            findings[0].diagnostic.message.contains("90 %")
+                && findings[0].diagnostic.message.contains("48 core-minutes"),
             "{}",
-            findings[0].cause
+            findings[0].diagnostic.message
         );
         assert_eq!(
-            findings[1].gain.as_ref().and_then(|gain| gain.milliseconds),
+            findings[1].diagnostic.gain.as_ref().and_then(|gain| gain.milliseconds),
             Some(180_000)
         );
-        let patch = findings[0].fix.patch.clone().expect("a patch");
+        let patch = findings[0].diagnostic.patch().cloned().expect("a patch");
         assert_eq!(patch["spec"]["dynamicAllocation"]["maxExecutors"], 4);
         // The same, of a stream.
         run.jobs.entry(1).or_default().description = "id = a\nrunId = b\nbatch = 7".to_owned();
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
     }
 
     #[test]
@@ -294,25 +314,28 @@ mod tests {
         let mut run = fixture::run(10, 4, 200_000);
         fixture::stage(&mut run, 1, &fixture::even(40, 8, 39_000));
         let finding = rule(&run).remove(0);
-        assert_eq!(finding.fix.patch.expect("a patch")["spec"]["executor"]["instances"], 3);
+        assert_eq!(
+            finding.diagnostic.patch().expect("a patch")["spec"]["executor"]["instances"],
+            3
+        );
     }
 
     #[test]
     fn busy_short_local_and_unfinished_runs_are_left_alone() {
         let mut run = fixture::run(4, 4, 100_000);
         fixture::stage(&mut run, 1, &fixture::even(160, 16, 9_000));
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
         let mut run = fixture::run(1, 4, 60_000);
         fixture::stage(&mut run, 1, &fixture::even(4, 4, 45_000));
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
         let mut run = fixture::run(1, 16, 400_000);
         run.executors[0].id = DRIVER.to_owned();
         fixture::stage(&mut run, 1, &fixture::even(16, 16, 390_000));
         run.stages.get_mut(&(1, 0)).expect("added").tasks.truncate(1);
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
         let mut run = fixture::run(4, 4, 200_000);
         fixture::stage(&mut run, 1, &fixture::even(16, 16, 10_000));
         (run.last_event, run.ended) = (run.end(), None);
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
     }
 }

@@ -1,8 +1,9 @@
 //! What could not be read of the log: every other finding knows only the rest.
 
-use crate::doctor::{Evidence, Finding, Fix, Rule, Severity};
+use super::Finding;
 use crate::facts::Run;
-use stoke_model::units::people::count;
+use stoke_diagnostics::{Diagnostic, Evidence, Rule, Severity};
+use stoke_model::units::people::counted;
 
 const RULE: Rule = Rule {
     text: "The log of a run that ended has lines that are not events, or stops in the middle of one.",
@@ -24,20 +25,25 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     if evidence.is_empty() {
         evidence.push(Evidence::new(
             "event log",
-            format!("{} lines are not events", count(reading.bad_lines)),
+            format!("{} cannot be read as events", counted(reading.bad_lines, "line")),
         ));
     }
     vec![Finding {
-        id: "event-log-incomplete",
-        severity: Severity::Advice,
-        cause: format!("The event log is not whole: {} events could be read, and findings cover only those.", count(reading.events)),
-        evidence,
-        rule: RULE,
-        fix: Fix {
-            text: "Keep the log on storage that takes all of it: a full disk or a store that was away loses events, and a driver that was killed leaves its last ones unwritten.".to_owned(),
-            patch: None,
-        },
-        gain: None,
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "event-log-incomplete",
+            format!(
+                "The event log is not whole: {} could be read, and findings cover only \
+                those.",
+                counted(reading.events, "event")
+            ),
+        )
+        .with_evidence(evidence)
+        .with_rule(RULE)
+        .with_fix(
+            "Keep the log on storage that takes all of it: a full disk or a store that was away \
+            loses events, and a driver that was killed leaves its last ones unwritten.",
+        ),
         weight: 0,
     }]
 }

@@ -1,12 +1,13 @@
 //! Joins that were done in a costly way.
 
+use super::Finding;
 use super::measure;
 use super::{conf, size, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::{Plan, Query};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
 use stoke_model::memory::ByteUnit;
-use stoke_model::units::people::{bytes, count, duration, memory, up_to_multiple};
+use stoke_model::units::people::{bytes, count, counted, duration, memory, up_to_multiple};
 
 /// The largest side that is sensible to broadcast without knowing more. Ours: six times Spark's default of 10 MB; it is held in memory by
 /// the driver and each executor.
@@ -60,10 +61,10 @@ fn worst(run: &Run, of: impl Fn(&Run, i64, &Query, &Plan) -> Option<Finding>) ->
         .iter()
         .skip(1)
         .take(2)
-        .filter_map(|finding| finding.evidence.first().cloned())
+        .filter_map(|finding| finding.diagnostic.evidence.first().cloned())
         .collect();
     let mut first = all.into_iter().next()?;
-    first.evidence.extend(more);
+    first.diagnostic.evidence.extend(more);
     Some(first)
 }
 
@@ -158,19 +159,22 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
         },
     };
     Some(Finding {
-        id: "join-small-side-shuffled",
-        severity: Severity::Advice,
-        cause: format!(
-            "A join in query {id} shuffled and sorted {} to meet a side of only {}.",
-            bytes(large_size),
-            bytes(small)
-        ),
-        evidence: vec![
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "join-small-side-shuffled",
+            format!(
+                "A join in query {id} shuffled and sorted {} to meet a side of only {}.",
+                bytes(large_size),
+                bytes(small)
+            ),
+        )
+        .with_evidence(vec![
             Evidence::new(format!("query {id}"), node.text.clone()),
             Evidence::new(
                 format!("query {id}"),
                 format!(
-                    "sides of {} and {}; the large one's shuffle wrote {}, its sort and write took {} of task time",
+                    "sides of {} and {}; the large one's shuffle wrote {}, its sort and write took {} of \
+                    task time",
                     bytes(small),
                     bytes(large_size),
                     bytes(written),
@@ -182,12 +186,13 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
                 run.property("spark.sql.autoBroadcastJoinThreshold")
                     .unwrap_or("10m (default)"),
             ),
-        ],
-        rule: SMALL_SIDE,
-        fix,
-        gain: Some(Gain {
+        ])
+        .with_rule(SMALL_SIDE)
+        .with_fix(fix)
+        .with_gain(Gain {
             text: format!(
-                "at most {}: the stages that wrote and read that shuffle, of which the reading of the input and the join itself stay",
+                "at most {}: the stages that wrote and read that shuffle, of which the reading of \
+                the input and the join itself stay",
                 duration(shuffling)
             ),
             milliseconds: Some(shuffling),
@@ -233,30 +238,43 @@ fn large_broadcast(run: &Run, id: i64, _: &Query, node: &Plan) -> Option<Finding
     );
     let raised = threshold.is_some_and(|threshold| threshold > DEFAULT_THRESHOLD);
     Some(Finding {
-        id: "broadcast-of-large-table",
-        severity: Severity::Advice,
-        cause: format!(
-            "Query {id} broadcast a table of {} ({} rows): the driver and each executor hold all of it.",
-            bytes(table),
-            count(metric(node, "number of output rows"))
-        ),
-        evidence: vec![Evidence::new(
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "broadcast-of-large-table",
+            format!(
+                "Query {id} broadcast a table of {} ({}): the driver and each executor hold all \
+                of it.",
+                bytes(table),
+                counted(metric(node, "number of output rows"), "row")
+            ),
+        )
+        .with_evidence(vec![Evidence::new(
             format!("query {id}"),
-            format!("collecting took {}, building {}, sending {}", duration(collect), duration(build), duration(send)),
-        )],
-        rule: LARGE,
-        fix: match raised {
+            format!(
+                "collecting took {}, building {}, sending {}",
+                duration(collect),
+                duration(build),
+                duration(send)
+            ),
+        )])
+        .with_rule(LARGE)
+        .with_fix(match raised {
             true => Fix {
                 text: "Lower the threshold, so that this join shuffles instead.".to_owned(),
                 patch: Some(conf(&[("spark.sql.autoBroadcastJoinThreshold", "10m".to_owned())])),
             },
             false => Fix {
-                text: "Take the broadcast hint away from this table, or select fewer rows and columns of it before the join.".to_owned(),
+                text: "Take the broadcast hint away from this table, or select fewer rows and columns of \
+                it before the join."
+                    .to_owned(),
                 patch: None,
             },
-        },
-        gain: Some(Gain {
-            text: format!("at most {}: the broadcast's time; a shuffle of both sides takes its place", duration(time)),
+        })
+        .with_gain(Gain {
+            text: format!(
+                "at most {}: the broadcast's time; a shuffle of both sides takes its place",
+                duration(time)
+            ),
             milliseconds: Some(time),
         }),
         weight: time,
@@ -283,23 +301,32 @@ fn pairs(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding> {
         return None;
     }
     Some(Finding {
-        id: "join-without-keys",
-        severity: Severity::Advice,
-        cause: format!("A join in query {id} has no equal keys and compared {} pairs of rows.",
-            count(pairs)),
-        evidence: vec![
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "join-without-keys",
+            format!(
+                "A join in query {id} has no equal keys and compared {} pairs of rows.",
+                count(pairs)
+            ),
+        )
+        .with_evidence(vec![
             Evidence::new(format!("query {id}"), node.text.clone()),
             Evidence::new(
                 format!("query {id}"),
-                format!("{} rows came out; its longest stage took {}", count(metric(node, "number of output rows")), duration(wall)),
+                format!(
+                    "{} came out; its longest stage took {}",
+                    counted(metric(node, "number of output rows"), "row"),
+                    duration(wall)
+                ),
             ),
-        ],
-        rule: PAIRS,
-        fix: Fix {
-            text: "Give the join an equality: the missing key; for ranges a bucket of both sides (floor of the value over the range's width) joined equally first, and the exact condition after it.".to_owned(),
-            patch: None,
-        },
-        gain: Some(Gain {
+        ])
+        .with_rule(PAIRS)
+        .with_fix(
+            "Give the join an equality: the missing key; for ranges a bucket of both sides \
+            (floor of the value over the range's width) joined equally first, and the exact \
+            condition after it.",
+        )
+        .with_gain(Gain {
             text: format!("at most {}: the join's stage", duration(wall)),
             milliseconds: Some(wall),
         }),
@@ -395,13 +422,16 @@ mod tests {
         let mut run = run(join("Inner", 4 << 30, 30 << 20));
         let finding = rule(&run).remove(0);
         assert_eq!(
-            finding.fix.patch.expect("a patch")["spec"]["sparkConf"]["spark.sql.autoBroadcastJoinThreshold"],
+            finding.diagnostic.patch().expect("a patch")["spec"]["sparkConf"]["spark.sql.autoBroadcastJoinThreshold"],
             "45m"
         );
-        assert_eq!(finding.gain.and_then(|gain| gain.milliseconds), Some(80_000));
+        assert_eq!(
+            finding.diagnostic.gain.as_ref().and_then(|gain| gain.milliseconds),
+            Some(80_000)
+        );
         run.spark
             .insert("spark.sql.autoBroadcastJoinThreshold".to_owned(), "100m".to_owned());
-        assert_eq!(rule(&run)[0].fix.patch, None);
+        assert_eq!(rule(&run)[0].diagnostic.patch(), None);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::Finding;
 use super::measure;
 use super::{conf, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::{Outcome, Stage, Task};
-use stoke_model::units::people::{count, duration, percent};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{count, counted, duration, percent};
 
 /// Speculative copies below which there is no storm. Ours.
 const COPIES: usize = 10;
@@ -74,9 +75,9 @@ fn storm(run: &Run) -> Option<Finding> {
         Evidence::new(
             measure::place(stage),
             format!(
-                "{} copies of {} tasks; {} of task time thrown away",
-                count(*made as u64),
-                count(stage.task_count.into()),
+                "{} of {}; {} of task time thrown away",
+                counted(*made, "copy"),
+                counted(stage.task_count, "task"),
                 duration(*wasted)
             ),
         )
@@ -92,26 +93,34 @@ fn storm(run: &Run) -> Option<Finding> {
         }
     }
     Some(Finding {
-        id: "speculation-storm",
-        severity: Severity::Advice,
-        cause: format!(
-            "Speculation ran {} copies of tasks; {} of them won, and {} of all task time was thrown away.",
-            count(copies as u64),
-            count(won as u64),
-            percent(wasted as f64 / all as f64)
-        ),
-        evidence,
-        rule: STORM,
-        fix: Fix {
-            text: "Let only tasks be copied that are far slower than most: wait for nine tenths of the stage, and for three times the median (the defaults since Spark 4.0).".to_owned(),
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "speculation-storm",
+            format!(
+                "Speculation ran {} copies of tasks; {} of them won, and {} of all task time was \
+                thrown away.",
+                count(copies as u64),
+                count(won as u64),
+                percent(wasted as f64 / all as f64)
+            ),
+        )
+        .with_evidence(evidence)
+        .with_rule(STORM)
+        .with_fix(Fix {
+            text: "Let only tasks be copied that are far slower than most: wait for nine tenths of the \
+            stage, and for three times the median (the defaults since Spark 4.0)."
+                .to_owned(),
             patch: Some(conf(&[
                 ("spark.speculation.quantile", "0.9".to_owned()),
                 ("spark.speculation.multiplier", "3".to_owned()),
                 ("spark.speculation.minTaskRuntime", "30s".to_owned()),
             ])),
-        },
-        gain: Some(Gain {
-            text: format!("{} of core time; less of the run's time, since copies run in slots that were free", duration(wasted)),
+        })
+        .with_gain(Gain {
+            text: format!(
+                "{} of core time; less of the run's time, since copies run in slots that were free",
+                duration(wasted)
+            ),
             milliseconds: None,
         }),
         weight: wasted / 4,
@@ -187,8 +196,8 @@ fn lost(run: &Run) -> Option<Finding> {
         evidence.push(Evidence::new(
             measure::place(stage),
             format!(
-                "{} attempts were lost{again}: {} of task time",
-                count(lost.attempts),
+                "{} lost{again}: {} of task time",
+                counted(lost.attempts, "attempt"),
                 duration(lost.time)
             ),
         ));
@@ -216,16 +225,24 @@ fn lost(run: &Run) -> Option<Finding> {
         );
     }
     Some(Finding {
-        id: LOST_WORK,
-        severity: Severity::Warning,
-        cause: format!("{} task attempts were lost and done again: about {} of the run.", count(attempts), duration(cost)),
-        evidence,
-        rule: LOST,
-        fix: Fix {
-            text: "Fix what makes them fail (the messages above). Lost shuffle data of executors that go is kept by spark.decommission.enabled or by shuffle storage on claims that are reused.".to_owned(),
-            patch: None,
-        },
-        gain: Some(Gain {
+        diagnostic: Diagnostic::new(
+            Severity::Warning,
+            LOST_WORK,
+            format!(
+                "{} {} lost and done again: about {} of the run.",
+                counted(attempts, "task attempt"),
+                if attempts == 1 { "was" } else { "were" },
+                duration(cost)
+            ),
+        )
+        .with_evidence(evidence)
+        .with_rule(LOST)
+        .with_fix(
+            "Fix what makes them fail (the messages above). Lost shuffle data of executors that \
+            go is kept by spark.decommission.enabled or by shuffle storage on claims that are \
+            reused.",
+        )
+        .with_gain(Gain {
             text: format!("about {}: the lost task time over the slots", duration(cost)),
             milliseconds: Some(cost),
         }),
@@ -248,11 +265,16 @@ fn telling(message: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::doctor::performance::fixture;
 
-    fn ids(run: &Run) -> Vec<&'static str> {
-        rule(run).iter().map(|finding| finding.id).collect()
+    fn codes(run: &Run) -> Vec<Cow<'static, str>> {
+        rule(run)
+            .iter()
+            .map(|finding| finding.diagnostic.code.clone())
+            .collect()
     }
 
     #[test]
@@ -279,7 +301,7 @@ mod tests {
                 .iter_mut()
                 .for_each(|task| task.attempt = u16::from(!speculative));
             stage.tasks.extend(further);
-            assert_eq!(ids(&run), expected);
+            assert_eq!(codes(&run), expected);
         }
     }
 
@@ -288,7 +310,7 @@ mod tests {
         let mut run = fixture::run(1, 4, 150_000);
         let stage = fixture::stage(&mut run, 1, &fixture::even(24, 4, 10_000));
         stage.tasks.iter_mut().for_each(|task| task.outcome = Outcome::Killed);
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
     }
 
     #[test]
@@ -313,10 +335,10 @@ mod tests {
     fn a_stage_that_runs_again_is_lost_work() {
         let mut run = fixture::run(1, 4, 150_000);
         fixture::stage(&mut run, 1, &fixture::even(24, 4, 10_000)).failure = Some("FetchFailed(...)".to_owned());
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
         let mut again = run.stages[&(1, 0)].clone();
         again.attempt = 1;
         run.stages.insert((1, 1), again);
-        assert_eq!(ids(&run), ["lost-work"]);
+        assert_eq!(codes(&run), ["lost-work"]);
     }
 }

@@ -3,12 +3,13 @@
 use stoke_model::memory::ByteUnit;
 use stoke_run::Peaks;
 
+use super::Finding;
 use super::measure;
 use super::{conf, heap, size};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
-use stoke_model::units::people::{bytes, duration, memory, percent, short, up_to_multiple};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{bytes, counted, duration, memory, percent, short, up_to_multiple};
 
 /// The share of the heap a peak stays below to be told. Ours. The peak is what was in use including garbage, so it errs to the high side.
 const LITTLE: f64 = 0.4;
@@ -67,31 +68,37 @@ fn over(run: &Run) -> Option<Finding> {
         return None;
     }
     Some(Finding {
-        id: "memory-over-provisioned",
-        severity: Severity::Advice,
-        cause: format!(
-            "No executor used more than {} ({}) of its {} of heap.",
-            bytes(used),
-            percent(used as f64 / given as f64),
-            bytes(given)
-        ),
-        evidence: vec![
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "memory-over-provisioned",
+            format!(
+                "No executor used more than {} ({}) of its {} of heap.",
+                bytes(used),
+                percent(used as f64 / given as f64),
+                bytes(given)
+            ),
+        )
+        .with_evidence(vec![
             Evidence::new(
                 format!("executor {}", most.id),
-                format!("highest JVMHeapMemory of {} executors: {}", workers.len(), bytes(used)),
+                format!(
+                    "highest JVMHeapMemory of {}: {}",
+                    counted(workers.len(), "executor"),
+                    bytes(used)
+                ),
             ),
             Evidence::new("spark.executor.memory", memory(given)),
             Evidence::new("run", format!("took {}", duration(run.duration().unsigned_abs()))),
-        ],
-        rule: OVER,
-        fix: Fix {
+        ])
+        .with_rule(OVER)
+        .with_fix(Fix {
             text: format!(
                 "Give executors {}: half as much again as the highest peak.",
                 memory(wanted)
             ),
             patch: Some(serde_json::json!({"spec": {"executor": {"memory": memory(wanted)}}})),
-        },
-        gain: Some(Gain {
+        })
+        .with_gain(Gain {
             text: format!(
                 "{} GiB-hours of memory in each run; the run does not become shorter",
                 short(unused)
@@ -125,21 +132,23 @@ fn near(run: &Run) -> Option<Finding> {
         .saturating_add(jvm.saturating_sub(heap(run)));
     let wanted = up_to_multiple(((beyond as f64 * 1.3) as u64).max(LEAST_OVERHEAD), 128 << 20);
     Some(Finding {
-        id: "memory-near-limit",
-        severity: Severity::Warning,
-        cause: format!(
-            "Executor {} came to {} of the {} its container has on Kubernetes{}: {} and it is killed.",
-            most.id,
-            percent(used as f64 / limit as f64),
-            bytes(limit),
-            if python > used / 2 {
-                ", most of it in Python"
-            } else {
-                ""
-            },
-            if used < limit { "somewhat more" } else { "as much" },
-        ),
-        evidence: vec![Evidence::new(
+        diagnostic: Diagnostic::new(
+            Severity::Warning,
+            "memory-near-limit",
+            format!(
+                "Executor {} came to {} of the {} its container has on Kubernetes{}: {} and it is killed.",
+                most.id,
+                percent(used as f64 / limit as f64),
+                bytes(limit),
+                if python > used / 2 {
+                    ", most of it in Python"
+                } else {
+                    ""
+                },
+                if used < limit { "somewhat more" } else { "as much" },
+            ),
+        )
+        .with_evidence(vec![Evidence::new(
             format!("executor {}", most.id),
             format!(
                 "resident: JVM {}, Python {}, others {}",
@@ -147,13 +156,12 @@ fn near(run: &Run) -> Option<Finding> {
                 bytes(python),
                 bytes(other)
             ),
-        )],
-        rule: NEAR_LIMIT,
-        fix: Fix {
+        )])
+        .with_rule(NEAR_LIMIT)
+        .with_fix(Fix {
             text: format!("Raise what the container has beside the heap to {}.", memory(wanted)),
             patch: Some(conf(&[("spark.executor.memoryOverhead", memory(wanted))])),
-        },
-        gain: None,
+        }),
         weight: used >> 20,
     })
 }
@@ -224,12 +232,15 @@ mod tests {
             ("4g", vec![("ProcessTreeJVMRSSMemory", 3 * gib)], 60_000, vec![]),
         ] {
             let run = with(heap, &peaks, duration);
-            let ids: Vec<_> = rule(&run).iter().map(|finding| finding.id).collect();
-            assert_eq!(ids, expected, "{heap} {peaks:?}");
+            let codes: Vec<_> = rule(&run)
+                .iter()
+                .map(|finding| finding.diagnostic.code.clone())
+                .collect();
+            assert_eq!(codes, expected, "{heap} {peaks:?}");
         }
         let run = with("16g", &[("JVMHeapMemory", 3 * gib)], 1_200_000);
         assert_eq!(
-            rule(&run)[0].fix.patch.as_ref().expect("a patch")["spec"]["executor"]["memory"],
+            rule(&run)[0].diagnostic.patch().expect("a patch")["spec"]["executor"]["memory"],
             "4608m"
         );
     }

@@ -23,14 +23,25 @@ mod skew;
 mod spill;
 mod worth;
 
+use std::cmp::Reverse;
+
 pub(crate) use measure::{busy, cores, quantile, since, task_cpus};
 use serde_json::{Map, Value, json};
 
-use super::Finding;
+use stoke_diagnostics::Diagnostic;
+
 use crate::facts::{Facts, Run};
 
+/// What a rule found.
+#[derive(Debug)]
+struct Finding {
+    diagnostic: Diagnostic,
+    /// What comes first within its severity: milliseconds of the run's time it costs.
+    weight: u64,
+}
+
 /// All findings about how the run went, the most costly first within each severity.
-pub fn findings(facts: &Facts) -> Vec<Finding> {
+pub fn findings(facts: &Facts) -> Vec<Diagnostic> {
     let Some(run) = &facts.run else {
         return Vec::new();
     };
@@ -51,8 +62,8 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         incomplete::rule,
     ];
     let mut all: Vec<Finding> = rules.iter().flat_map(|rule| rule(run)).collect();
-    all.sort_by(|one, other| (one.severity, other.weight).cmp(&(other.severity, one.weight)));
-    all
+    all.sort_by_key(|finding| Reverse((finding.diagnostic.severity, finding.weight)));
+    all.into_iter().map(|finding| finding.diagnostic).collect()
 }
 
 /// A patch of keys of `sparkConf`.

@@ -1,11 +1,12 @@
 //! How data was cut into tasks: too finely, too coarsely, or not at all.
 
+use super::Finding;
 use super::measure::{self, Ran};
 use super::{adaptive, conf, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Task;
-use stoke_model::units::people::{bytes, count, duration, short};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{amount, bytes, count, counted, duration, short};
 
 /// A median task shorter than this is overhead for the most part: the tuning guide says Spark supports tasks as short as 200 ms well.
 const SHORT_TASK: u64 = 200;
@@ -126,8 +127,8 @@ fn too_many(run: &Run) -> Option<Finding> {
         Evidence::new(
             ran.place(),
             format!(
-                "{} tasks, the median {}, {} each; {} would do; starting them cost {} of {}",
-                count(ran.tasks.len() as u64),
+                "{}, the median {}, {} each; {} would do; starting them cost {} of {}",
+                counted(ran.tasks.len(), "task"),
                 duration(measure::quantile(&ran.durations, 0.5)),
                 bytes(data / ran.tasks.len().max(1) as u64),
                 count(*wanted),
@@ -137,17 +138,19 @@ fn too_many(run: &Run) -> Option<Finding> {
         )
     });
     Some(Finding {
-        id: "too-many-tasks",
-        severity: Severity::Advice,
-        cause: format!(
-            "{} tasks were so short that starting them took longer than their work, most of them in {}.",
-            count(tasks as u64),
-            worst.place()
-        ),
-        evidence: evidence.collect(),
-        rule: TOO_MANY,
-        fix: fewer(run, worst, *wanted),
-        gain: Some(Gain {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "too-many-tasks",
+            format!(
+                "{} tasks were so short that starting them took longer than their work, most of them in {}.",
+                count(tasks as u64),
+                worst.place()
+            ),
+        )
+        .with_evidence(evidence.collect())
+        .with_rule(TOO_MANY)
+        .with_fix(fewer(run, worst, *wanted))
+        .with_gain(Gain {
             text: format!(
                 "about {}: the stages' time beyond their tasks' run time, for the tasks that are too many",
                 duration(saved)
@@ -162,14 +165,14 @@ fn fewer(run: &Run, ran: &Ran<'_>, wanted: u64) -> Fix {
     let shuffled = ran.stage.totals.shuffle_read > 0;
     match (shuffled && ran.stage.query.is_some(), adaptive(run)) {
         (true, false) => Fix {
-            text: format!("Let adaptive execution join small partitions after a shuffle, or ask for {} of them.", count(wanted)),
+            text: format!("Let adaptive execution join small partitions after a shuffle, or ask for {}.", counted(wanted, "partition")),
             patch: Some(conf(&[
                 ("spark.sql.adaptive.enabled", "true".to_owned()),
                 ("spark.sql.adaptive.coalescePartitions.enabled", "true".to_owned()),
             ])),
         },
         (true, true) => Fix {
-            text: format!("Use {} shuffle partitions, or none that the code names: adaptive execution does not join those of repartition(n).", count(wanted)),
+            text: format!("Use {}, or none that the code names: adaptive execution does not join those of repartition(n).", counted(wanted, "shuffle partition")),
             patch: Some(conf(&[("spark.sql.shuffle.partitions", wanted.to_string())])),
         },
         _ if ran.stage.totals.input > 0 => Fix {
@@ -181,8 +184,8 @@ fn fewer(run: &Run, ran: &Ran<'_>, wanted: u64) -> Fix {
         },
         _ => Fix {
             text: format!(
-                "Ask for about {} partitions where the code makes this data (the second argument of parallelize, the last one of range, repartition).",
-                count(wanted)
+                "Ask for about {} where the code makes this data (the second argument of parallelize, the last one of range, repartition).",
+                counted(wanted, "partition")
             ),
             patch: None,
         },
@@ -195,16 +198,15 @@ fn alike_evidence(stages: &[(u64, Ran<'_>)]) -> Vec<Evidence> {
         let records = ran.sum(|task| task.records);
         let data = match (data, records) {
             (0, 0) => String::new(),
-            (0, records) => format!(" of {} records", count(records)),
+            (0, records) => format!(" of {}", counted(records, "record")),
             (data, _) => format!(" of {}", bytes(data)),
         };
         Evidence::new(
             ran.place(),
             format!(
-                "{} task{}{data} on {} slots for {}, {} beyond an even split",
-                ran.tasks.len(),
-                if ran.tasks.len() == 1 { "" } else { "s" },
-                short(ran.slots),
+                "{}{data} on {} for {}, {} beyond an even split",
+                counted(ran.tasks.len(), "task"),
+                amount(&short(ran.slots), "slot"),
                 duration(ran.wall()),
                 duration(*saved)
             ),
@@ -226,7 +228,7 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
     let wanted = (worst.slots * WAVES) as u64;
     let fix = match worst.stage.totals.shuffle_read > 0 {
         true => Fix {
-            text: format!("Use about {} partitions, three for each slot.", count(wanted)),
+            text: format!("Use about {}, three for each slot.", counted(wanted, "partition")),
             patch: Some(match adaptive(run) {
                 true => {
                     let each = (worst.stage.totals.shuffle_read / wanted.max(1)).max(1 << 20);
@@ -243,8 +245,8 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
         },
         false if worst.stage.totals.input > 0 => Fix {
             text: format!(
-                "Read in about {} pieces. Files that cannot be split (gzip, JSON and CSV with multiLine) are one task each: write more of them, or another format.",
-                count(wanted)
+                "Read in about {}. Files that cannot be split (gzip, JSON and CSV with multiLine) are one task each: write more of them, or another format.",
+                counted(wanted, "piece")
             ),
             patch: Some(conf(&[(
                 "spark.sql.files.maxPartitionBytes",
@@ -253,25 +255,27 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
         },
         false => Fix {
             text: format!(
-                "Ask for about {} partitions where the code makes this data (parallelize, range, repartition), three for each slot.",
-                count(wanted)
+                "Ask for about {} where the code makes this data (parallelize, range, repartition), three for each slot.",
+                counted(wanted, "partition")
             ),
             patch: None,
         },
     };
     Finding {
-        id: "too-few-tasks",
-        severity: Severity::Advice,
-        cause: format!(
-            "{} had {} tasks for {} slots; the other slots had nothing to do.",
-            worst.place(),
-            worst.tasks.len(),
-            short(worst.slots)
-        ),
-        evidence: alike_evidence(stages),
-        rule: TOO_FEW,
-        fix,
-        gain: even_gain(saved),
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "too-few-tasks",
+            format!(
+                "{} had {} for {}; the other slots had nothing to do.",
+                worst.place(),
+                counted(worst.tasks.len(), "task"),
+                amount(&short(worst.slots), "slot")
+            ),
+        )
+        .with_evidence(alike_evidence(stages))
+        .with_rule(TOO_FEW)
+        .with_fix(fix)
+        .with_gain(even_gain(saved)),
         weight: saved,
     }
 }
@@ -310,23 +314,24 @@ fn single_task(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
         ),
     };
     Finding {
-        id: "single-task",
-        severity: Severity::Advice,
-        cause: format!(
-            "{} was one task for {} slots, {why}.",
-            worst.place(),
-            short(worst.slots)
-        ),
-        evidence: alike_evidence(stages)
-            .into_iter()
-            .chain(window.map(|node| Evidence::new("plan", node.text.clone())))
-            .collect(),
-        rule: TOO_FEW,
-        fix: Fix {
-            text: text.to_owned(),
-            patch: None,
-        },
-        gain: even_gain(saved),
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "single-task",
+            format!(
+                "{} was one task for {}, {why}.",
+                worst.place(),
+                amount(&short(worst.slots), "slot")
+            ),
+        )
+        .with_evidence(
+            alike_evidence(stages)
+                .into_iter()
+                .chain(window.map(|node| Evidence::new("plan", node.text.clone())))
+                .collect(),
+        )
+        .with_rule(TOO_FEW)
+        .with_fix(text)
+        .with_gain(even_gain(saved)),
         weight: saved,
     }
 }
@@ -338,11 +343,7 @@ fn too_large(_: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
     let evidence = stages.iter().take(3).map(|(median, ran)| {
         Evidence::new(
             ran.place(),
-            format!(
-                "{} tasks, the median of {}",
-                count(ran.tasks.len() as u64),
-                bytes(*median)
-            ),
+            format!("{}, the median of {}", counted(ran.tasks.len(), "task"), bytes(*median)),
         )
     });
     let fix = match totals.shuffle_read > totals.input {
@@ -350,31 +351,37 @@ fn too_large(_: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
         false => conf(&[("spark.sql.files.maxPartitionBytes", "128m".to_owned())]),
     };
     Finding {
-        id: "large-partitions",
-        severity: Severity::Advice,
-        cause: format!(
-            "Tasks of {} read {} each; one that fails or is slow costs as much again.",
-            worst.place(),
-            bytes(*median)
-        ),
-        evidence: evidence.collect(),
-        rule: TOO_LARGE,
-        fix: Fix {
-            text: format!("Use about {} partitions of 128 MB.", count(partitions)),
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "large-partitions",
+            format!(
+                "Tasks of {} read {} each; one that fails or is slow costs as much again.",
+                worst.place(),
+                bytes(*median)
+            ),
+        )
+        .with_evidence(evidence.collect())
+        .with_rule(TOO_LARGE)
+        .with_fix(Fix {
+            text: format!("Use about {} of 128 MB.", counted(partitions, "partition")),
             patch: Some(fix),
-        },
-        gain: None,
+        }),
         weight: 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::doctor::performance::fixture;
 
-    fn ids(run: &Run) -> Vec<&'static str> {
-        rule(run).iter().map(|finding| finding.id).collect()
+    fn codes(run: &Run) -> Vec<Cow<'static, str>> {
+        rule(run)
+            .iter()
+            .map(|finding| finding.diagnostic.code.clone())
+            .collect()
     }
 
     #[test]
@@ -389,7 +396,7 @@ mod tests {
             let stage = fixture::stage(&mut run, 1, &fixture::even(tasks, 4, length));
             stage.tasks.iter_mut().for_each(|task| task.run_time = run_time);
             let expected: &[&str] = if told { &["too-many-tasks"] } else { &[] };
-            assert_eq!(ids(&run), expected, "{tasks} of {length}");
+            assert_eq!(codes(&run), expected, "{tasks} of {length}");
         }
     }
 
@@ -399,16 +406,19 @@ mod tests {
         let stage = fixture::stage(&mut run, 1, &fixture::even(4, 16, 60_000));
         stage.tasks.iter_mut().for_each(|task| task.input = 100 << 20);
         fixture::total(&mut run, 1);
-        assert_eq!(ids(&run), ["too-few-tasks"]);
+        assert_eq!(codes(&run), ["too-few-tasks"]);
         let finding = rule(&run).remove(0);
-        assert_eq!(finding.gain.and_then(|gain| gain.milliseconds), Some(45_000));
         assert_eq!(
-            finding.fix.patch.expect("a patch")["spec"]["sparkConf"]["spark.sql.files.maxPartitionBytes"],
+            finding.diagnostic.gain.as_ref().and_then(|gain| gain.milliseconds),
+            Some(45_000)
+        );
+        assert_eq!(
+            finding.diagnostic.patch().expect("a patch")["spec"]["sparkConf"]["spark.sql.files.maxPartitionBytes"],
             "9m"
         );
         // Another stage used the slots meanwhile.
         fixture::stage(&mut run, 2, &fixture::even(12, 12, 60_000));
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
         // Little data that takes long is a service that answers slowly, not work to split.
         let mut run = fixture::run(4, 4, 200_000);
         let stage = fixture::stage(&mut run, 1, &fixture::even(4, 16, 60_000));
@@ -416,7 +426,7 @@ mod tests {
             .tasks
             .iter_mut()
             .for_each(|task| (task.input, task.records) = (1 << 10, 10));
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
     }
 
     #[test]
@@ -425,7 +435,7 @@ mod tests {
         let mut run = fixture::run(2, 2, 100_000);
         let stage = fixture::stage(&mut run, 1, &[(0, 50_000)]);
         (stage.tasks[0].records, stage.query) = (1_000_000, Some(3));
-        assert!(rule(&run)[0].cause.contains("although"));
+        assert!(rule(&run)[0].diagnostic.message.contains("although"));
         let node = |name: &str, text: &str, children| Plan {
             name: name.to_owned(),
             text: text.to_owned(),
@@ -448,12 +458,12 @@ mod tests {
                 ..Query::default()
             },
         );
-        assert_eq!(ids(&run), ["single-task"]);
-        assert!(rule(&run)[0].cause.contains("PARTITION BY"));
+        assert_eq!(codes(&run), ["single-task"]);
+        assert!(rule(&run)[0].diagnostic.message.contains("PARTITION BY"));
         // On one slot there is nothing to gain.
         run.executors.truncate(1);
         run.executors[0].cores = 1;
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
     }
 
     #[test]
@@ -466,7 +476,7 @@ mod tests {
             }
             fixture::total(&mut run, 1);
             let expected: &[&str] = if told { &["large-partitions"] } else { &[] };
-            assert_eq!(ids(&run), expected);
+            assert_eq!(codes(&run), expected);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Time rows spent in Python workers.
 
+use super::Finding;
 use super::measure;
 use super::{conf, on, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use stoke_model::units::people::{bytes, count, duration, percent};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{bytes, counted, duration, percent};
 
 /// The share of a query's task time spent in Python from which it is told. Ours.
 const SHARE: f64 = 0.3;
@@ -43,10 +44,10 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
                 Evidence::new(
                     format!("query {id}"),
                     format!(
-                        "Python workers ran {} of {} of task time for {} rows; {} went to them and {} came back",
+                        "Python workers ran {} of {} of task time for {}; {} went to them and {} came back",
                         duration(time),
                         duration(work),
-                        count(metric("number of output rows")),
+                        counted(metric("number of output rows"), "row"),
                         bytes(metric("data sent to Python workers")),
                         bytes(metric("data returned from Python workers"))
                     ),
@@ -56,19 +57,25 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             found.push((
                 cost,
                 Finding {
-                    id: "python-udf",
-                    severity: Severity::Advice,
-                    cause: format!(
-                        "A Python function that is called for each row took {} of query {id}'s task time.",
-                        percent((time as f64 / work.max(1) as f64).min(1.0))
-                    ),
-                    evidence,
-                    rule: RULE,
-                    fix: Fix {
-                        text: "Use Spark's own functions where there are any: they run in the JVM. Else make it a pandas UDF that works on whole columns, or let Spark move rows by Arrow instead of pickle, which helps with moving them and not with the function itself.".to_owned(),
-                        patch: (!arrow).then(|| conf(&[("spark.sql.execution.pythonUDF.arrow.enabled", "true".to_owned())])),
-                    },
-                    gain: Some(Gain {
+                    diagnostic: Diagnostic::new(
+                        Severity::Advice,
+                        "python-udf",
+                        format!(
+                            "A Python function that is called for each row took {} of query {id}'s task time.",
+                            percent((time as f64 / work.max(1) as f64).min(1.0))
+                        ),
+                    )
+                    .with_evidence(evidence)
+                    .with_rule(RULE)
+                    .with_fix(Fix {
+                        text: "Use Spark's own functions where there are any: they run in the JVM. Else make it a \
+                        pandas UDF that works on whole columns, or let Spark move rows by Arrow instead of \
+                        pickle, which helps with moving them and not with the function itself."
+                            .to_owned(),
+                        patch: (!arrow)
+                            .then(|| conf(&[("spark.sql.execution.pythonUDF.arrow.enabled", "true".to_owned())])),
+                    })
+                    .with_gain(Gain {
                         text: format!("at most {}: all time in Python workers, over the slots", duration(cost)),
                         milliseconds: Some(cost),
                     }),

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::Finding;
 use super::measure::{self, Ran};
 use super::worth;
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Plan;
-use stoke_model::units::people::{bytes, count, duration};
+use stoke_diagnostics::{Diagnostic, Evidence, Gain, Rule, Severity};
+use stoke_model::units::people::{bytes, counted, duration};
 
 /// Times something is made from which it is told. Ours: twice often is a count and a write.
 const TIMES: usize = 3;
@@ -43,25 +44,30 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         Evidence::new(
             ran.place(),
             format!(
-                "{} in {} tasks, {} read",
+                "{} in {}, {} read",
                 duration(ran.wall()),
-                count(ran.tasks.len() as u64),
+                counted(ran.tasks.len(), "task"),
                 bytes(ran.stage.totals.input.saturating_add(ran.stage.totals.shuffle_read))
             ),
         )
     });
     vec![Finding {
-        id: "recomputed-data",
-        severity: Severity::Advice,
-        cause: format!("{} was made {} times.", worst.what, worst.stages.len()),
-        evidence: evidence.collect(),
-        rule: RULE,
-        fix: Fix {
-            text: "Keep it where several jobs use it: cache() or persist() before the first of them and unpersist() after the last, or write it once and read it.".to_owned(),
-            patch: None,
-        },
-        gain: Some(Gain {
-            text: format!("at most {}: every time but the longest; reading what is kept is not computed", duration(cost)),
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "recomputed-data",
+            format!("{} was made {} times.", worst.what, worst.stages.len()),
+        )
+        .with_evidence(evidence.collect())
+        .with_rule(RULE)
+        .with_fix(
+            "Keep it where several jobs use it: cache() or persist() before the first of them \
+            and unpersist() after the last, or write it once and read it.",
+        )
+        .with_gain(Gain {
+            text: format!(
+                "at most {}: every time but the longest; reading what is kept is not computed",
+                duration(cost)
+            ),
             milliseconds: Some(cost),
         }),
         weight: cost,

@@ -1,9 +1,10 @@
 //! Results that all go to the driver.
 
+use super::Finding;
 use super::measure;
 use super::size;
-use crate::doctor::{Evidence, Finding, Fix, Rule, Severity};
 use crate::facts::Run;
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Rule, Severity};
 use stoke_model::memory::ByteUnit;
 use stoke_model::units::people::{bytes, memory, percent, up_to_multiple};
 
@@ -34,26 +35,40 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     };
     let largest = worst.stage.totals.result_size;
     vec![Finding {
-        id: "large-results",
-        severity: Severity::Warning,
-        cause: format!(
-            "{} sent {} to the driver, {} of what it takes; somewhat more data would end the job.",
-            worst.place(),
-            bytes(largest),
-            percent(largest as f64 / limit as f64)
-        ),
-        evidence: stages
-            .iter()
-            .take(3)
-            .map(|ran| Evidence::new(ran.place(), format!("{} of results", bytes(ran.stage.totals.result_size))))
-            .chain([Evidence::new("spark.driver.maxResultSize", bytes(limit))])
-            .collect(),
-        rule: RULE,
-        fix: Fix {
-            text: "Write the result to storage instead of collecting it, or collect less of it (limit, aggregate). A higher limit needs as much more memory in the driver.".to_owned(),
-            patch: Some(super::conf(&[("spark.driver.maxResultSize", memory(up_to_multiple(largest.saturating_mul(2), 1 << 30)))])),
-        },
-        gain: None,
+        diagnostic: Diagnostic::new(
+            Severity::Warning,
+            "large-results",
+            format!(
+                "{} sent {} to the driver, {} of what it takes; somewhat more data would end the \
+                job.",
+                worst.place(),
+                bytes(largest),
+                percent(largest as f64 / limit as f64)
+            ),
+        )
+        .with_evidence(
+            stages
+                .iter()
+                .take(3)
+                .map(|ran| {
+                    Evidence::new(
+                        ran.place(),
+                        format!("{} of results", bytes(ran.stage.totals.result_size)),
+                    )
+                })
+                .chain([Evidence::new("spark.driver.maxResultSize", bytes(limit))])
+                .collect(),
+        )
+        .with_rule(RULE)
+        .with_fix(Fix {
+            text: "Write the result to storage instead of collecting it, or collect less of it (limit, \
+            aggregate). A higher limit needs as much more memory in the driver."
+                .to_owned(),
+            patch: Some(super::conf(&[(
+                "spark.driver.maxResultSize",
+                memory(up_to_multiple(largest.saturating_mul(2), 1 << 30)),
+            )])),
+        }),
         weight: largest >> 20,
     }]
 }

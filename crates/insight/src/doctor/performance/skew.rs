@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::Finding;
 use super::measure::{self, Ran};
 use super::{conf, on, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
 use crate::facts::run::Task;
-use stoke_model::units::people::{bytes, count, duration, short};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{bytes, count, counted, duration, short};
 
 /// The longest task over the median one: at least this. `spark.sql.adaptive.skewJoin.skewedPartitionFactor` says 5 of bytes; time has a
 /// constant part, so less of it counts.
@@ -133,10 +134,10 @@ impl<'a> Skew<'a> {
             Evidence::new(
                 self.ran.place(),
                 format!(
-                    "task {} took {}, the median of {} tasks {}; the stage took {} longer than an even split of its work",
+                    "task {} took {}, the median of {} {}; the stage took {} longer than an even split of its work",
                     longest.index,
                     duration(longest.duration.into()),
-                    count(self.ran.tasks.len() as u64),
+                    counted(self.ran.tasks.len(), "task"),
                     duration(self.median),
                     duration(self.cost),
                 ),
@@ -144,9 +145,9 @@ impl<'a> Skew<'a> {
             Evidence::new(
                 format!("task {} of stage {}", longest.index, self.ran.stage.id),
                 format!(
-                    "read {} and {} records; the median task {} and {}",
+                    "read {} and {}; the median task {} and {}",
                     bytes(measure::read(longest)),
-                    count(longest.records),
+                    counted(longest.records, "record"),
                     bytes(self.bytes_median),
                     count(self.records_median),
                 ),
@@ -184,26 +185,39 @@ fn finding(run: &Run, mut skews: Vec<Skew<'_>>, data: bool) -> Option<Finding> {
     });
     Some(match data {
         true => Finding {
-            id: "data-skew",
-            severity: Severity::Advice,
-            cause: format!("Data is spread unevenly: in {stages} one task took {times} times the median, with as much more data."),
-            evidence,
-            rule: DATA,
-            fix: data_fix(run, worst),
-            gain,
+            diagnostic: Diagnostic::new(
+                Severity::Advice,
+                "data-skew",
+                format!(
+                    "Data is spread unevenly: in {stages} one task took {times} times the median, with \
+                    as much more data."
+                ),
+            )
+            .with_evidence(evidence)
+            .with_rule(DATA)
+            .with_fix(data_fix(run, worst))
+            .with_gain(gain),
             weight: cost,
         },
         false => Finding {
-            id: "uneven-tasks",
-            severity: Severity::Advice,
-            cause: format!("Tasks of the same size took very different times: in {stages} one took {times} times the median, and its data does not explain it."),
-            evidence,
-            rule: UNEVEN,
-            fix: Fix {
-                text: "Look at what that task does: records that are far more work than others, a slow service it calls, a busy disk or neighbour. If it is the machine and not the record, let Spark run a second copy of slow tasks.".to_owned(),
+            diagnostic: Diagnostic::new(
+                Severity::Advice,
+                "uneven-tasks",
+                format!(
+                    "Tasks of the same size took very different times: in {stages} one took {times} \
+                    times the median, and its data does not explain it."
+                ),
+            )
+            .with_evidence(evidence)
+            .with_rule(UNEVEN)
+            .with_fix(Fix {
+                text: "Look at what that task does: records that are far more work than others, a slow \
+                service it calls, a busy disk or neighbour. If it is the machine and not the record, \
+                let Spark run a second copy of slow tasks."
+                    .to_owned(),
                 patch: Some(conf(&[("spark.speculation", "true".to_owned())])),
-            },
-            gain,
+            })
+            .with_gain(gain),
             weight: cost,
         },
     })
@@ -297,8 +311,8 @@ fn slow_executor(run: &Run) -> Option<Finding> {
             slowness.stages.push(Evidence::new(
                 ran.place(),
                 format!(
-                    "{} tasks took {} there in the median, {} elsewhere {}, each with about {}",
-                    own.len(),
+                    "{} took {} there in the median, {} elsewhere {}, each with about {}",
+                    counted(own.len(), "task"),
                     duration(mine),
                     rest.len(),
                     duration(theirs),
@@ -315,22 +329,25 @@ fn slow_executor(run: &Run) -> Option<Finding> {
     let mut evidence = slowness.stages;
     evidence.truncate(3);
     Some(Finding {
-        id: "slow-executor",
-        severity: Severity::Advice,
-        cause: format!(
-            "Executor {} on {} was slower than the others with the same data.",
-            executor.id, executor.host
-        ),
-        evidence,
-        rule: EXECUTOR,
-        fix: Fix {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "slow-executor",
+            format!(
+                "Executor {} on {} was slower than the others with the same data.",
+                executor.id, executor.host
+            ),
+        )
+        .with_evidence(evidence)
+        .with_rule(EXECUTOR)
+        .with_fix(Fix {
             text: format!(
-                "Look at that machine ({}): a throttled or shared CPU, a slow disk, a slow network. Speculation lets other executors run copies of its slow tasks.",
+                "Look at that machine ({}): a throttled or shared CPU, a slow disk, a slow network. \
+                Speculation lets other executors run copies of its slow tasks.",
                 executor.host
             ),
             patch: Some(conf(&[("spark.speculation", "true".to_owned())])),
-        },
-        gain: Some(Gain {
+        })
+        .with_gain(Gain {
             text: format!(
                 "about {}: its tasks at the others' median, over all slots",
                 duration(slowness.lost)
@@ -352,11 +369,16 @@ fn ratio(one: u64, of: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::doctor::performance::fixture;
 
-    fn ids(run: &Run) -> Vec<&'static str> {
-        rule(run).iter().map(|finding| finding.id).collect()
+    fn codes(run: &Run) -> Vec<Cow<'static, str>> {
+        rule(run)
+            .iter()
+            .map(|finding| finding.diagnostic.code.clone())
+            .collect()
     }
 
     /// 16 tasks on 4 slots, the first of them `longest` milliseconds.
@@ -374,23 +396,27 @@ mod tests {
             .tasks
             .iter_mut()
             .for_each(|task| (task.records, task.input) = (1_000, 1 << 20));
-        assert_eq!(ids(&run), ["uneven-tasks"]);
+        assert_eq!(codes(&run), ["uneven-tasks"]);
         let stage = run.stages.get_mut(&(1, 0)).expect("added");
         (stage.tasks[0].records, stage.tasks[0].input) = (30_000, 30 << 20);
-        assert_eq!(ids(&run), ["data-skew"]);
+        assert_eq!(codes(&run), ["data-skew"]);
         // The same, because of garbage collection: neither.
         let stage = run.stages.get_mut(&(1, 0)).expect("added");
         (stage.tasks[0].records, stage.tasks[0].input, stage.tasks[0].gc_time) = (1_000, 1 << 20, 58_000);
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
         // All tasks of one executor are slow.
         let mut run = fixture::run(2, 2, 120_000);
         let tasks: Vec<(u32, u32)> = (0..40)
             .map(|index| (0, if index % 2 == 0 { 6_000 } else { 1_000 }))
             .collect();
         fixture::stage(&mut run, 1, &tasks);
-        assert_eq!(ids(&run), ["slow-executor"]);
+        assert_eq!(codes(&run), ["slow-executor"]);
         assert_eq!(
-            rule(&run)[0].gain.as_ref().and_then(|gain| gain.milliseconds),
+            rule(&run)[0]
+                .diagnostic
+                .gain
+                .as_ref()
+                .and_then(|gain| gain.milliseconds),
             Some(25_000)
         );
     }
@@ -400,11 +426,11 @@ mod tests {
         let mut run = fixture::run(2, 2, 120_000);
         fixture::stage(&mut run, 1, &uneven(11_000));
         fixture::stage(&mut run, 2, &fixture::even(64, 4, 5_000));
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
         // Two tasks of very different length are few partitions, not skew.
         let mut run = fixture::run(2, 2, 120_000);
         fixture::stage(&mut run, 1, &[(0, 60_000), (0, 1_000)]);
-        assert_eq!(ids(&run), [""; 0]);
+        assert_eq!(codes(&run), [""; 0]);
     }
 
     #[test]
@@ -429,7 +455,7 @@ mod tests {
                 ..Query::default()
             },
         );
-        let patch = rule(&run).remove(0).fix.patch.expect("a patch");
+        let patch = rule(&run).remove(0).diagnostic.patch().cloned().expect("a patch");
         let conf = &patch["spec"]["sparkConf"];
         assert_eq!(
             conf["spark.sql.adaptive.skewJoin.skewedPartitionThresholdInBytes"],
@@ -437,7 +463,7 @@ mod tests {
         );
         run.spark
             .insert("spark.sql.adaptive.enabled".to_owned(), "false".to_owned());
-        let patch = rule(&run).remove(0).fix.patch.expect("a patch");
+        let patch = rule(&run).remove(0).diagnostic.patch().cloned().expect("a patch");
         assert_eq!(patch["spec"]["sparkConf"]["spark.sql.adaptive.enabled"], "true");
     }
 }

@@ -1,10 +1,11 @@
 //! Data that did not fit in a task's memory and went to disk.
 
+use super::Finding;
 use super::measure::{self, Ran};
 use super::{conf, heap, number, worth};
-use crate::doctor::{Evidence, Finding, Fix, Gain, Rule, Severity};
 use crate::facts::Run;
-use stoke_model::units::people::{bytes, count, duration, memory, percent, up_to_multiple};
+use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
+use stoke_model::units::people::{bytes, count, counted, duration, memory, percent, up_to_multiple};
 
 /// Bytes on disk below which nothing is said. Ours: a second of a usual disk.
 const WORTH_BYTES: u64 = 256 << 20;
@@ -42,21 +43,24 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
         .fold(0, u64::saturating_add);
     let gain: u64 = stages.iter().map(|ran| waiting(ran)).fold(0, u64::saturating_add);
     vec![Finding {
-        id: "spill",
-        severity: Severity::Advice,
-        cause: format!(
-            "{} went to disk because tasks had too little memory, most of it in {}.",
-            bytes(disk),
-            worst.place()
-        ),
-        evidence: stages.iter().take(3).map(|ran| evidence(ran)).collect(),
-        rule: RULE,
-        fix: fix(run, worst),
-        gain: Some(Gain {
+        diagnostic: Diagnostic::new(
+            Severity::Advice,
+            "spill",
+            format!(
+                "{} went to disk because tasks had too little memory, most of it in {}.",
+                bytes(disk),
+                worst.place()
+            ),
+        )
+        .with_evidence(stages.iter().take(3).map(|ran| evidence(ran)).collect())
+        .with_rule(RULE)
+        .with_fix(fix(run, worst))
+        .with_gain(Gain {
             text: match gain {
                 0 => "the disk's traffic; its time was not recorded".to_owned(),
                 _ => format!(
-                    "at most {}: the tasks' run time that was neither CPU, garbage collection nor waiting for shuffle data, over the slots",
+                    "at most {}: the tasks' run time that was neither CPU, garbage collection nor \
+                    waiting for shuffle data, over the slots",
                     duration(gain)
                 ),
             },
@@ -95,11 +99,11 @@ fn evidence(ran: &Ran<'_>) -> Evidence {
     Evidence::new(
         ran.place(),
         format!(
-            "{} spilled to disk ({} in memory) by {} of {} tasks{share}",
+            "{} spilled to disk ({} in memory) by {} of {}{share}",
             bytes(totals.disk_spilled),
             bytes(totals.memory_spilled),
             count(spilling as u64),
-            count(ran.tasks.len() as u64),
+            counted(ran.tasks.len(), "task"),
         ),
     )
 }
@@ -152,8 +156,8 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
         },
         true => Fix {
             text: format!(
-                "Use {} partitions instead of {} (where the code names a number, as repartition does, change it there), {or_memory}: {computed}.",
-                count(partitions),
+                "Use {} instead of {} (where the code names a number, as repartition does, change it there), {or_memory}: {computed}.",
+                counted(partitions, "partition"),
                 count(ran.tasks.len() as u64)
             ),
             patch: Some(conf(&[("spark.sql.shuffle.partitions", partitions.to_string())])),
@@ -167,8 +171,8 @@ fn fix(run: &Run, ran: &Ran<'_>) -> Fix {
         },
         false => Fix {
             text: format!(
-                "Make {} partitions of this data instead of {}, {or_memory}: {computed}.",
-                count(partitions),
+                "Make {} of this data instead of {}, {or_memory}: {computed}.",
+                counted(partitions, "partition"),
                 count(ran.tasks.len() as u64)
             ),
             patch: Some(serde_json::json!({"spec": {"executor": {"memory": memory(up_to_multiple(wanted, 1 << 30))}}})),
@@ -214,8 +218,11 @@ mod tests {
             .insert("spark.sql.adaptive.enabled".to_owned(), "false".to_owned());
         let finding = rule(&run).remove(0);
         // (1024 - 300) MiB x 0.6 over four tasks; each needed 512 MiB, with 30 % of room: 6.1 times as many partitions.
-        let patch = finding.fix.patch.expect("a patch");
+        let patch = finding.diagnostic.patch().cloned().expect("a patch");
         assert_eq!(patch["spec"]["sparkConf"]["spark.sql.shuffle.partitions"], "50");
-        assert_eq!(finding.gain.and_then(|gain| gain.milliseconds), Some(20_000));
+        assert_eq!(
+            finding.diagnostic.gain.as_ref().and_then(|gain| gain.milliseconds),
+            Some(20_000)
+        );
     }
 }

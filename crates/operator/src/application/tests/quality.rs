@@ -111,7 +111,7 @@ fn a_run_is_not_submitted_when_they_are_not_and_is_tried_again_as_a_submission()
     );
     let message = &decision.status.app_state.error_message;
     assert!(
-        message.starts_with("data quality before the run: 0 of 1 contracts hold; c/raw.yaml on /raw: told 1"),
+        message.starts_with("data quality before the run: 0 of 1 contract passed; c/raw.yaml on /raw: told 1"),
         "{message}"
     );
     assert_eq!(condition(&decision, "QualityBefore"), is("False", "Failed"));

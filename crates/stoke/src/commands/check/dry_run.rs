@@ -33,7 +33,10 @@ pub async fn run(
                 .map_or("the embedded cluster".to_owned(), |name| format!("context `{name}`"));
             return ClusterAnswers {
                 cluster,
-                answers: Err((failure.message, failure.fix.unwrap_or_default())),
+                answers: Err((
+                    failure.diagnostic.message.clone(),
+                    failure.diagnostic.fix_text().to_owned(),
+                )),
                 quotas: Vec::new(),
                 nodes: Vec::new(),
             };
@@ -86,7 +89,7 @@ async fn ask(client: &Client, namespace: &str, object: &Value) -> Answer {
     let (resource, capabilities) = match kind_of(client, object).await {
         Ok(found) => found,
         Err(_) if client.apiserver_version().await.is_ok() => return Answer::NoKind,
-        Err(failure) => return Answer::None(failure.message),
+        Err(failure) => return Answer::None(failure.diagnostic.message.clone()),
     };
     let typed: DynamicObject = match serde_json::from_value(object.clone()) {
         Ok(typed) => typed,

@@ -31,6 +31,7 @@ use stoke_runtime::Runtimes;
 use super::explain;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
+use crate::report_file::{self, Form, pretty};
 use crate::terminal::{Format, Terminal, bold, dim, green, red};
 
 /// Arguments of `stoke check`.
@@ -89,7 +90,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
     /// Write the report to a file as well: text, json, sarif or junit, for example `sarif=check.sarif`
-    #[arg(long, value_name = "FORM=FILE", value_parser = written)]
+    #[arg(long, value_name = "FORM=FILE", value_parser = report_file::parse)]
     report: Vec<(Form, PathBuf)>,
     /// Let warnings fail, too
     #[arg(long)]
@@ -97,15 +98,6 @@ pub struct Arguments {
     /// Tell what a code means, and how it is fixed
     #[arg(long, value_name = "CODE", conflicts_with = "paths")]
     explain: Option<String>,
-}
-
-/// Form of a report in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Text,
-    Json,
-    Sarif,
-    Junit,
 }
 
 fn gate(text: &str) -> Result<Gate, String> {
@@ -133,25 +125,6 @@ fn level(text: &str) -> Result<(Level, Version), String> {
     let (level, version) = text.split_once(':').unwrap_or((text, "latest"));
     let wrong = |error: VersionError| format!("{error}");
     Ok((level.parse().map_err(wrong)?, version.parse().map_err(wrong)?))
-}
-
-fn written(text: &str) -> Result<(Form, PathBuf), String> {
-    let (form, file) = text
-        .split_once('=')
-        .filter(|(_, file)| !file.is_empty())
-        .ok_or("write FORM=FILE, for example sarif=check.sarif")?;
-    let form = match form {
-        "text" => Form::Text,
-        "json" => Form::Json,
-        "sarif" => Form::Sarif,
-        "junit" => Form::Junit,
-        _ => {
-            return Err(format!(
-                "there is no form `{form}`; there are text, json, sarif and junit"
-            ));
-        }
-    };
-    Ok((form, file.into()))
 }
 
 /// Runs the command.
@@ -187,18 +160,12 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.strict {
         report.be_strict();
     }
-    for (form, file) in &arguments.report {
-        let text = match form {
-            Form::Text => output::text(&report, Style::Plain, &|_, text| text.to_owned()),
-            Form::Json => pretty(&serde_json::to_value(&report).unwrap_or_default()),
-            Form::Sarif => pretty(&output::sarif(&report, env!("CARGO_PKG_VERSION"))),
-            Form::Junit => output::junit(&report),
-        };
-        std::fs::write(file, text).map_err(|error| {
-            Failure::environment("stoke::check::report", format!("{}: {error}", file.display()))
-                .fix("name a file that can be written")
-        })?;
-    }
+    report_file::write(&arguments.report, |form| match form {
+        Form::Text => output::text(&report, Style::Plain, &|_, text| text.to_owned()),
+        Form::Json => pretty(&report),
+        Form::Sarif => pretty(&output::sarif(&report, env!("CARGO_PKG_VERSION"))),
+        Form::Junit => output::junit(&report),
+    })?;
     match context.terminal.format() {
         Format::Json => context
             .terminal
@@ -270,12 +237,6 @@ async fn runs(arguments: &Arguments, job: &Job, settings: &mut Settings, context
         runs.spark = Some(spark::run(job, settings, home, terminal).await?);
     }
     Ok(runs)
-}
-
-fn pretty(value: &serde_json::Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.push('\n');
-    text
 }
 
 fn paint(tone: Tone, text: &str) -> String {

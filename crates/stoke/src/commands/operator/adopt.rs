@@ -60,9 +60,10 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         for plan in plans.iter().filter(|plan| plan.intent == Intent::Adopt) {
             if let Err(failure) = adopt(&client, plan.clone()).await {
                 failed += 1;
-                context
-                    .terminal
-                    .note(format!("{}/{}: {}", plan.namespace, plan.name, failure.message));
+                context.terminal.note(format!(
+                    "{}/{}: {}",
+                    plan.namespace, plan.name, failure.diagnostic.message
+                ));
             }
         }
         if failed > 0 {

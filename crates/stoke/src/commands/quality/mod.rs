@@ -66,7 +66,7 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     };
     let line = match &checked {
         Ok(report) => report.summary(),
-        Err(failure) => failure.message.clone(),
+        Err(failure) => failure.diagnostic.message.clone(),
     };
     // What was found out counts more than that it could not be written down.
     if let Err(error) = std::fs::write(&file, format!("{line}\n")) {
@@ -110,7 +110,7 @@ async fn check(arguments: Arguments, context: &mut Context) -> Outcome<Report> {
         tokio::runtime::Handle::current()
             .block_on(answers)
             .unwrap_or_else(|failure| {
-                let reason = failure.message.clone();
+                let reason = failure.diagnostic.message.clone();
                 interrupted = Some(failure);
                 vec![Err(reason); request.queries.len()]
             })

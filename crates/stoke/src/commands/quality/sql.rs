@@ -8,6 +8,7 @@ use serde_json::json;
 use stoke_laptop::home::Home;
 use stoke_laptop::local_spark::{self, private};
 use stoke_laptop::process::{self, Ended};
+use stoke_model::units::people::counted;
 use stoke_quality::sql::{Answer, Request};
 use stoke_runtime::Runtimes;
 
@@ -81,10 +82,7 @@ pub async fn answers(request: &Request, wanted: &Wanted, home: &Home, terminal: 
         .arg(at("answer.py"))
         .arg(at("plan.json"))
         .current_dir(at("work"));
-    let queries = match request.queries.len() {
-        1 => "1 query".to_owned(),
-        count => format!("{count} queries"),
-    };
+    let queries = counted(request.queries.len(), "query");
     let doing = format!("running {queries} in Spark {version}");
     let end = match process::run(command, &at("log"), wanted.limit, &doing, terminal).await? {
         Ended::Exited { code: Some(0), .. } => "Spark did not answer the query".to_owned(),

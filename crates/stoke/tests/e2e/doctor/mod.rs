@@ -76,7 +76,7 @@ fn judge(answer: &Value, expected: &str) -> Result<(), Failed> {
         .first()
         .ok_or_else(|| format!("nothing was found, {expected} was expected:\n{answer:#}"))?;
     let evidence = first["evidence"].as_array().map_or(0, Vec::len);
-    if first["id"] != expected || evidence == 0 || first["fix"]["text"].as_str().is_none_or(str::is_empty) {
+    if first["code"] != expected || evidence == 0 || first["fix"]["text"].as_str().is_none_or(str::is_empty) {
         return Err(format!("{expected} with evidence and a fix was expected first:\n{answer:#}").into());
     }
     Ok(())

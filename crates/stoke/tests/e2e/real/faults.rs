@@ -62,7 +62,7 @@ fn ended_once(stage: &Stage<'_>, name: &str, attempts: u64) -> Result<(), Failed
 /// The first finding of the doctor.
 fn first_cause(stage: &Stage<'_>, name: &str, any: &[&str]) -> Result<(), Failed> {
     let told = stage.doctor(name)?;
-    let first = told["findings"][0]["id"].as_str().unwrap_or_default();
+    let first = told["findings"][0]["code"].as_str().unwrap_or_default();
     if any.contains(&first) {
         return Ok(());
     }

@@ -15,8 +15,8 @@ use super::context::Context;
 use super::memory_settings::conf_patch;
 use super::texts::Match;
 use super::{code, sql};
-use crate::doctor::Fix;
 use crate::text::{after, between, short};
+use stoke_diagnostics::Fix;
 
 const ERRORS: &str = "https://spark.apache.org/docs/latest/sql-error-conditions.html";
 const STREAMING: &str = "https://spark.apache.org/docs/latest/structured-streaming-programming-guide.html#recovering-from-failures-with-checkpointing";
