@@ -100,7 +100,6 @@ pub enum DatabaseError {
     Format {
         /// The file.
         path: String,
-        /// Its format.
         format: u32,
     },
 }

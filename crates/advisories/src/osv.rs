@@ -115,7 +115,6 @@ impl Specific {
 /// An advisory that was read: each package it concerns, in the ecosystems that are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Read {
-    /// Its id.
     pub id: String,
     /// When it was changed last (RFC 3339).
     pub modified: jiff::Timestamp,

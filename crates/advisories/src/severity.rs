@@ -7,7 +7,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -24,7 +23,6 @@ pub enum Level {
 }
 
 impl Level {
-    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +61,6 @@ impl Level {
 /// A level, and the score it follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Severity {
-    /// The level.
     pub level: Level,
     /// The score of CVSS, 0 to 10.
     pub score: Option<f64>,

@@ -145,7 +145,6 @@ impl Cluster {
         self.api.home().join("uploads")
     }
 
-    /// Name of the node.
     pub fn node_name(&self) -> &str {
         &self.node_name
     }

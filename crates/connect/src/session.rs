@@ -35,7 +35,6 @@ const SHORT: usize = 64 << 10;
 /// How much of an answer is taken, and how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Rows.
     pub rows: usize,
     /// From the call to the last row.
     pub time: Duration,

@@ -13,7 +13,6 @@ pub struct Code {
     pub code: &'static str,
     /// What it belongs to: a gate, the doctor, a command.
     pub area: &'static str,
-    /// What it is.
     pub what: Cow<'static, str>,
     /// Why it matters, or what shows it.
     pub why: Cow<'static, str>,
@@ -27,7 +26,6 @@ pub struct Code {
 /// The codes of a room.
 #[derive(Clone, Copy)]
 pub struct Table {
-    /// The room.
     pub room: &'static str,
     /// Reads them; a function, since a room may take them from where they are written for people.
     pub read: fn() -> Vec<Code>,

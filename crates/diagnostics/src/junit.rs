@@ -8,7 +8,6 @@ use super::render::printable;
 /// A suite of tests: one case per diagnostic, and one for the suite itself when there is none.
 #[derive(Clone, Debug)]
 pub struct Suite<'a> {
-    /// Its name.
     pub name: &'a str,
     /// How long it took.
     pub time: std::time::Duration,

@@ -12,7 +12,6 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// A diagnostic with what a report knows beside it.
 #[derive(Clone, Debug)]
 pub struct Item<'a> {
-    /// The diagnostic.
     pub diagnostic: &'a Diagnostic,
     /// Why it is let pass, when it is.
     pub suppressed: Option<String>,

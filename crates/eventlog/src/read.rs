@@ -32,7 +32,6 @@ impl Default for Options {
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file.
     pub file: String,
     /// Where in it, in bytes of the decompressed text.
     pub offset: u64,

@@ -52,7 +52,6 @@ pub enum Kind {
     Contract,
     /// Spark SQL.
     Sql,
-    /// Python.
     Python,
     /// A list of Python packages: `requirements*.txt`.
     Requirements,

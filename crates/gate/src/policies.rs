@@ -13,7 +13,6 @@ use crate::derived::Derived;
 /// What is known around a document. What is not known, policies do not see.
 #[derive(Clone, Debug, Default)]
 pub struct Around {
-    /// The `Namespace` it is in.
     pub namespace: Option<Value>,
     /// Other objects.
     pub objects: Option<Vec<Value>>,

@@ -33,7 +33,6 @@ pub struct SqlString {
 /// What a text is to Spark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A statement.
     Statement,
     /// An expression: what `expr`, `selectExpr` and the `filter` of a frame are given.
     Expression,

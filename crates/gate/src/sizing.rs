@@ -17,7 +17,6 @@ use stoke_model::units::people::counted;
 pub struct Allowed {
     /// Its limit ranges.
     pub ranges: Vec<LimitRange>,
-    /// Its quotas.
     pub quotas: Vec<ResourceQuota>,
 }
 

@@ -54,7 +54,6 @@ impl Verdict {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GateReport {
-    /// The gate.
     pub gate: Gate,
     /// What it says.
     pub verdict: Verdict,

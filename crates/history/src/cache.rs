@@ -66,7 +66,6 @@ impl Cache {
         self.write(LISTING, |file, at| write_body(file, at, &logs));
     }
 
-    /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

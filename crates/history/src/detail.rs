@@ -53,7 +53,6 @@ pub struct RddShape {
     /// RDD id.
     #[serde(rename = "RDD ID")]
     pub id: i32,
-    /// Its name.
     #[serde(rename = "Name", default)]
     pub name: CompactString,
     /// The operation it is of, as JSON.
@@ -91,7 +90,6 @@ impl RddShape {
 pub struct StreamingQuery {
     /// The query, the same over its runs.
     pub id: String,
-    /// This run.
     pub run: String,
     /// Its name, where it has one.
     pub name: Option<String>,
@@ -141,7 +139,6 @@ pub struct Batch {
 /// A session of Spark Connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
-    /// Its id.
     pub id: String,
     /// Whose.
     pub user: String,
@@ -154,11 +151,9 @@ pub struct Session {
 /// An operation of Spark Connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Operation {
-    /// Its id.
     pub id: String,
     /// The tag its jobs have.
     pub tag: String,
-    /// Its session.
     pub session: String,
     /// Whose.
     pub user: String,

@@ -26,7 +26,6 @@ impl std::fmt::Debug for Json<'_> {
 
 /// A value of a single token.
 pub trait Scalar {
-    /// Writes it.
     fn write(&self, out: &mut Vec<u8>);
 }
 

@@ -8,7 +8,6 @@ use stoke_eventlog::{Glance, Log};
 pub struct Listed {
     /// Application id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// The newest first.
     pub attempts: Vec<Attempt>,
@@ -46,9 +45,7 @@ pub struct Attempt {
 pub struct Found {
     /// Application id.
     pub id: String,
-    /// Its name.
     pub name: String,
-    /// The attempt.
     pub attempt: Attempt,
 }
 

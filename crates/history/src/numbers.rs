@@ -7,11 +7,9 @@ use crate::json::moment;
 /// The greatest value of a metric, and the task it is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Greatest {
-    /// The value.
     pub value: i64,
     /// Stage id.
     pub stage: i32,
-    /// Its attempt.
     pub attempt: i32,
     /// Task id.
     pub task: i64,

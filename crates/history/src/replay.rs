@@ -12,7 +12,6 @@ use crate::model::{Application, Limits};
 /// An application and how far its log was read.
 #[derive(Debug, Clone, Default)]
 pub struct Replayed {
-    /// The application.
     pub application: Application,
     /// Where reading stopped.
     pub position: Position,

@@ -16,7 +16,6 @@ use crate::object_store;
 /// Logs of ended applications kept on this machine: those changed last.
 const KEPT: usize = 200;
 
-/// The directory.
 pub fn directory(home: &Home) -> PathBuf {
     home.root().join("event-logs")
 }

@@ -150,7 +150,6 @@ pub fn note_endpoint(cluster: &Path, endpoint: &str) -> std::io::Result<()> {
     std::fs::write(cluster.join(ENDPOINT_FILE), endpoint)
 }
 
-/// Forgets it.
 pub fn forget_endpoint(cluster: &Path) {
     let _ = std::fs::remove_file(cluster.join(ENDPOINT_FILE));
 }

@@ -21,7 +21,6 @@ pub struct Target {
 
 /// A cluster to speak to.
 pub struct Session {
-    /// The client.
     pub client: Client,
     /// Namespace when neither the command line nor the manifest names one.
     pub namespace: String,

@@ -9,7 +9,6 @@ pub struct Distribution {
     pub minor: &'static str,
     /// Scala of its published builds, that of the default one first.
     pub scalas: &'static [&'static str],
-    /// Its Hadoop.
     pub hadoop: &'static str,
 }
 

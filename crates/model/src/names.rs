@@ -17,7 +17,6 @@ pub const LABEL_APP_NAME: &str = "sparkoperator.k8s.io/app-name";
 pub const LABEL_LAUNCHED_BY: &str = "sparkoperator.k8s.io/launched-by-spark-operator";
 /// Label: `true` on further objects created by the operator.
 pub const LABEL_CREATED_BY: &str = "sparkoperator.k8s.io/created-by-spark-operator";
-/// Label: id of the submission.
 pub const LABEL_SUBMISSION_ID: &str = "sparkoperator.k8s.io/submission-id";
 /// Label: name of the ScheduledSparkApplication a run belongs to.
 pub const LABEL_SCHEDULED_APP_NAME: &str = "sparkoperator.k8s.io/scheduled-app-name";
@@ -156,7 +155,6 @@ pub enum NameError {
     /// A character is not allowed where it stands.
     #[error("`{character}` is not allowed at position {position}: {rule}")]
     Character {
-        /// The character.
         character: char,
         /// Where, counted from 1.
         position: usize,

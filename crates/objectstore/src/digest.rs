@@ -131,7 +131,6 @@ pub struct Digester {
 /// What a [`Digester`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digests {
-    /// MD5.
     pub md5: Vec<u8>,
     /// Checksums, base64.
     pub checksums: std::collections::BTreeMap<Algorithm, String>,

@@ -22,7 +22,6 @@ pub trait Planner: Send + Sync + 'static {
 pub struct Plan {
     /// Spark's application id.
     pub application_id: String,
-    /// Name of the driver pod.
     pub driver_pod_name: String,
     /// What must be there before the driver pod.
     pub before: Vec<Value>,

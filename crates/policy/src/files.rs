@@ -10,7 +10,6 @@ pub struct PolicyFile {
     pub path: String,
     /// What it is called in messages: as a person would open it.
     pub shown: String,
-    /// Its text.
     pub text: String,
 }
 

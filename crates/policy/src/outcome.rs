@@ -47,7 +47,6 @@ impl fmt::Display for Effect {
 pub struct Violation {
     /// The package of the rule, dotted; of Gatekeeper `Kind/name` of the constraint.
     pub policy: String,
-    /// The rule.
     pub rule: String,
     /// What it does.
     #[serde(rename = "severity")]

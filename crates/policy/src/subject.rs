@@ -13,7 +13,6 @@ pub enum Subject<'a> {
     Object(&'a Value),
     /// The configuration an application would run with: everything that ends up in `spark.properties`.
     Conf {
-        /// The application.
         application: &'a Value,
         /// Every key with its value.
         conf: &'a BTreeMap<String, String>,
@@ -22,7 +21,6 @@ pub enum Subject<'a> {
     Pod {
         /// Which of its pods.
         role: Role,
-        /// The pod.
         pod: &'a Value,
     },
 }
@@ -30,9 +28,7 @@ pub enum Subject<'a> {
 /// Which of an application's pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The driver.
     Driver,
-    /// An executor.
     Executor,
 }
 

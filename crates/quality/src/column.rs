@@ -38,9 +38,7 @@ pub enum Class {
     Decimal(i8),
     /// Floating-point numbers.
     Float,
-    /// Texts.
     Text,
-    /// Bytes.
     Bytes,
     /// Days since 1970.
     Date,
@@ -108,13 +106,10 @@ pub enum Values {
     Bool(BooleanArray),
     /// Whole numbers, dates, times, timestamps.
     Long(Int64Array),
-    /// Decimals.
     Decimal(Decimal128Array),
     /// Floating-point numbers.
     Float(Float64Array),
-    /// Texts.
     Text(StringViewArray),
-    /// Bytes.
     Bytes(BinaryViewArray),
 }
 

@@ -40,7 +40,6 @@ pub struct Record {
     pub categories: BTreeMap<String, BTreeMap<String, f64>>,
     /// Whether the data were as the contract says.
     pub passed: bool,
-    /// The score.
     pub score: Option<f64>,
 }
 

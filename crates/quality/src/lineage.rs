@@ -16,7 +16,6 @@ const METRICS: &str = "https://openlineage.io/spec/facets/1-0-2/DataQualityMetri
 pub struct Names<'a> {
     /// Id of the run, a UUID.
     pub run: &'a str,
-    /// Namespace of the job.
     pub job_namespace: &'a str,
     /// Name of the job.
     pub job: &'a str,

@@ -20,9 +20,7 @@ const NAMED: usize = 5;
 pub struct Report {
     /// Name of the contract.
     pub contract: String,
-    /// Its format.
     pub format: Format,
-    /// The data.
     pub data: DataSummary,
     /// When.
     pub at: Timestamp,
@@ -52,9 +50,7 @@ pub struct DataSummary {
     /// Version of a Delta table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    /// Files.
     pub files: usize,
-    /// Their bytes.
     pub bytes: u64,
     /// Rows; none when a file cannot be read.
     pub rows: Option<u64>,
@@ -80,14 +76,11 @@ pub enum Verdict {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckResult {
-    /// Its id.
     pub id: String,
     /// What its format calls it.
     pub name: String,
-    /// Its columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// Its severity.
     pub severity: Severity,
     /// Where it is written.
     pub at: At,
@@ -118,7 +111,6 @@ pub struct CheckResult {
 /// A row that is otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Example {
-    /// The file.
     pub file: String,
     /// The row in it, from 1; the header of CSV does not count.
     pub row: u64,

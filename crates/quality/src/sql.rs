@@ -20,9 +20,7 @@ use crate::report::Verdict;
 pub struct Request {
     /// Names that the table has in queries.
     pub names: Vec<String>,
-    /// The table.
     pub table: Table,
-    /// The queries.
     pub queries: Vec<String>,
 }
 
@@ -33,7 +31,6 @@ pub struct Table {
     pub format: &'static str,
     /// The directory that names of partitions are below; none when the place is one file.
     pub base: Option<PathBuf>,
-    /// The files.
     pub files: Vec<PathBuf>,
     /// Columns of CSV and JSON with their types as Spark SQL writes them; none of Parquet, which has its own.
     pub columns: Vec<(String, String)>,

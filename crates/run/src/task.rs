@@ -71,7 +71,6 @@ pub enum Outcome {
     Running,
     /// It did its work, and the driver fetches the result.
     GetResult,
-    /// It failed.
     Failed,
     /// It was killed: a faster copy won, or its stage was cancelled.
     Killed,

@@ -53,7 +53,6 @@ pub enum ImageError {
     /// The directory with which containers of this Spark start cannot be written.
     #[error("{} cannot be made ready: {source}", .directory.display())]
     Launch {
-        /// The directory.
         directory: PathBuf,
         /// The cause.
         source: std::io::Error,
@@ -93,7 +92,6 @@ fn how_to_map(image: &str, mapping: &std::path::Path) -> String {
 pub struct Corruption {
     /// The runtime's version.
     pub version: Version,
-    /// The file.
     pub file: PathBuf,
     /// What is wrong with it.
     pub problem: String,
@@ -188,7 +186,6 @@ pub enum InstallError {
     /// The `venv` or `ensurepip` module is missing.
     #[error("{} has no module `{module}`, which makes the private environment Spark is put into.\nInstall it with `{}`.", .python.display(), python_fix("python3-venv", "python"))]
     VenvMissing {
-        /// The Python.
         python: PathBuf,
         /// The missing module.
         module: String,
@@ -206,7 +203,6 @@ pub enum InstallError {
     /// The index has no such version.
     #[error("the package index has no {package} {version}{}.", instead(.near))]
     NoSuchVersion {
-        /// The package.
         package: &'static str,
         /// The version asked for.
         version: String,
@@ -216,7 +212,6 @@ pub enum InstallError {
     /// The file system is full.
     #[error("not enough disk space in {}: {detail}.\nFree some, or set STOKE_HOME to a directory on a larger disk.", .directory.display())]
     DiskFull {
-        /// The directory.
         directory: PathBuf,
         /// Figures, where known.
         detail: String,
@@ -226,9 +221,7 @@ pub enum InstallError {
         "{package} {version} as downloaded does not have the expected SHA-256 and was not installed.\n{detail}\nIf a mirror serves altered files, ask its owner; otherwise try again."
     )]
     Checksum {
-        /// The package.
         package: &'static str,
-        /// Its version.
         version: String,
         /// pip's own words.
         detail: String,
@@ -236,9 +229,7 @@ pub enum InstallError {
     /// pip failed for another reason.
     #[error("installing {package} {version} failed (pip exited with {status}):\n{output}")]
     Pip {
-        /// The package.
         package: &'static str,
-        /// Its version.
         version: String,
         /// The exit status.
         status: String,
@@ -248,7 +239,6 @@ pub enum InstallError {
     /// What pip installed is not what was asked for.
     #[error("{} was installed but is not usable: {reason}", .directory.display())]
     Unusable {
-        /// The directory.
         directory: PathBuf,
         /// What is missing.
         reason: String,

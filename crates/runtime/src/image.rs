@@ -42,11 +42,8 @@ pub struct Image {
     pub mounts: Vec<Mount>,
     /// Directories every container gets empty and writable.
     pub scratch: Vec<PathBuf>,
-    /// Its environment.
     pub environment: Vec<(String, String)>,
-    /// Its entrypoint.
     pub entrypoint: Vec<String>,
-    /// Its working directory.
     pub working_directory: PathBuf,
     /// Its user id, and group id.
     pub user: u32,

@@ -95,7 +95,6 @@ fn major(version: &str) -> Option<u32> {
 /// Where Java is looked for; pure facts, so that tests can give their own.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// `JAVA_HOME`.
     pub java_home: Option<PathBuf>,
     /// The directories of `PATH`.
     pub path: Vec<PathBuf>,

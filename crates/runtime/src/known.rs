@@ -10,7 +10,6 @@ pub const NEWEST: &str = "4.3.0";
 
 /// A release whose checksum is pinned.
 pub struct Release {
-    /// The version.
     pub version: &'static str,
     /// SHA-256 of `pyspark-<version>.tar.gz`, in hexadecimal.
     pub sha256: &'static str,

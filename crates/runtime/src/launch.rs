@@ -56,9 +56,7 @@ impl Method {
 /// What makes a kind of process start fast: a class-data archive or an ahead-of-time cache, by the [`Method`] of its Java.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Archive {
-    /// For drivers.
     Driver,
-    /// For executors.
     Executor,
 }
 
@@ -66,7 +64,6 @@ impl Archive {
     /// Both.
     pub const ALL: [Archive; 2] = [Archive::Driver, Archive::Executor];
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Archive::Driver => "driver",

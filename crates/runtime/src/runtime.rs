@@ -15,7 +15,6 @@ use crate::version::Version;
 /// A local Spark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Runtime {
-    /// Its version.
     pub version: Version,
     /// Its `SPARK_HOME`: the directory with `jars` and `bin`.
     pub spark_home: PathBuf,

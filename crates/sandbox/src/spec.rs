@@ -111,7 +111,6 @@ pub struct Exec {
     pub command: Vec<String>,
     /// The complete environment.
     pub environment: Vec<(String, String)>,
-    /// The working directory.
     pub working_directory: PathBuf,
 }
 

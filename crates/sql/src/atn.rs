@@ -18,12 +18,7 @@ pub enum AtnError {
     Short,
     /// A number in them makes no sense.
     #[error("the parser tables have {what} {number}")]
-    Unknown {
-        /// What it is.
-        what: &'static str,
-        /// The number.
-        number: i32,
-    },
+    Unknown { what: &'static str, number: i32 },
 }
 
 /// The end of the input, as a token and as a character.
@@ -32,10 +27,8 @@ pub const EOF: i32 = -1;
 /// A state, by its number.
 pub type StateId = usize;
 
-/// A state.
 #[derive(Debug, Default, Clone)]
 pub struct State {
-    /// The rule it is in.
     pub rule: usize,
     /// Whether its rule ends here.
     pub stop: bool,
@@ -57,7 +50,6 @@ pub struct Way {
 /// What a way takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Takes {
-    /// Nothing.
     Nothing,
     /// A token or character of this set.
     Set(usize),

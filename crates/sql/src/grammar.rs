@@ -47,7 +47,6 @@ pub enum Entry {
     Expression,
     /// Columns and their types: `a INT, b STRING`.
     TableSchema,
-    /// A type.
     DataType,
 }
 

@@ -7,7 +7,6 @@ use crate::atn::{Act, Atn, EOF, StateId, Takes};
 use crate::class::Predicate;
 use crate::machine::{Accepted, Machine};
 
-/// A token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     /// Its type; [`EOF`] for the end.

@@ -64,7 +64,6 @@ const MOST_CONFIGS: usize = 256;
 /// States that are kept; what people write needs some thousands.
 const MOST_STATES: usize = 1 << 15;
 
-/// The machine.
 #[derive(Debug, Default)]
 pub struct Machine {
     states: Vec<State>,

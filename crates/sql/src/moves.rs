@@ -18,7 +18,6 @@ pub type StateId = u32;
 /// A rule as it is entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// The rule.
     pub rule: usize,
     /// The least precedence of its operators.
     pub precedence: i32,

@@ -22,7 +22,6 @@ pub struct Node<'p> {
 /// A part of a node.
 #[derive(Clone, Copy)]
 pub enum Piece<'p> {
-    /// A token.
     Token(Word<'p>),
     /// What another rule took.
     Node(Node<'p>),
@@ -47,7 +46,6 @@ impl<'p> Parsed<'p> {
         (0..self.tree.nodes.len()).map(|index| Node { parsed: self, index })
     }
 
-    /// The text.
     pub fn text(&self) -> &[char] {
         &self.text
     }

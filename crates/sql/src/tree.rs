@@ -25,7 +25,6 @@ pub enum Part {
 /// What a rule took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    /// The rule.
     pub rule: usize,
     /// Its first token.
     pub from: usize,
@@ -40,7 +39,6 @@ pub struct Taken {
 /// All nodes of a text, those above before those below, and their parts.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// The nodes.
     pub nodes: Vec<Taken>,
     /// Parts of all nodes; those of one stand together.
     pub parts: Vec<Part>,
@@ -146,11 +144,9 @@ impl Steps {
 
 /// What is known of the text.
 pub struct Read<'a> {
-    /// The network.
     pub network: &'a Network,
     /// What its states can do.
     pub moves: &'a mut Moves,
-    /// Its tokens.
     pub tokens: &'a [Token],
     /// Where rules ended.
     pub ends: &'a Ends,

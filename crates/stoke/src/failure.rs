@@ -18,7 +18,8 @@ pub struct Failure {
 pub type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
-    fn new(code: &'static str, message: impl Display, exit: u8) -> Self {
+    /// A failure with an exit code of its own.
+    pub fn new(code: &'static str, message: impl Display, exit: u8) -> Self {
         let diagnostic = Diagnostic::new(Severity::Error, code, message.to_string());
         Failure {
             diagnostic: Box::new(diagnostic),

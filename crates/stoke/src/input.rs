@@ -208,7 +208,6 @@ fn set(target: &mut Value, path: &[String], value: Value, assignment: &str) -> O
 const UPLOADS_IN_POD: &str = "/var/lib/stoke/uploads";
 
 impl Manifest {
-    /// The applications in it.
     pub fn applications(&self) -> impl Iterator<Item = &Document> {
         self.documents
             .iter()

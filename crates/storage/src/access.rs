@@ -18,7 +18,6 @@ pub mod keys {
     pub const TLS: &str = "fs.s3a.connection.ssl.enabled";
     /// Id of the access key.
     pub const ACCESS_KEY: &str = "fs.s3a.access.key";
-    /// The secret key.
     pub const SECRET_KEY: &str = "fs.s3a.secret.key";
     /// Token of a session's keys.
     pub const SESSION_TOKEN: &str = "fs.s3a.session.token";

@@ -14,7 +14,6 @@ pub enum PlanError {
     /// A key the submission sets itself.
     #[error("`{key}` cannot be set for a submission to Kubernetes: {reason}; remove it")]
     ForbiddenKey {
-        /// The key.
         key: String,
         /// Why Spark owns it.
         reason: &'static str,
@@ -22,7 +21,6 @@ pub enum PlanError {
     /// A value that does not parse or breaks a rule.
     #[error("`{key}` = `{value}`: {reason}")]
     InvalidValue {
-        /// The key.
         key: String,
         /// The value as written.
         value: String,
@@ -41,10 +39,7 @@ pub enum PlanError {
     #[error(
         "`{file}` is a local file that the cluster cannot see: set `spark.kubernetes.file.upload.path` to a place that pods can read (s3a://…, hdfs://…), or use a path inside the image with the scheme `local://`"
     )]
-    UploadPathMissing {
-        /// The file.
-        file: String,
-    },
+    UploadPathMissing { file: String },
     /// A pod template that is not a usable pod.
     #[error("pod template of the {role}: {reason}")]
     Template {

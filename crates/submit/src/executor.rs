@@ -51,7 +51,6 @@ pub struct ExecutorRequest {
 /// An executor's pod and the claims made for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutorPod {
-    /// The pod.
     pub pod: Value,
     /// Claims to create with it (`OnDemand` volumes).
     pub claims: Vec<Value>,

@@ -10,7 +10,6 @@ const JVM_FACTOR: f64 = 0.1;
 /// The same for Python and R.
 const NON_JVM_FACTOR: f64 = 0.4;
 
-/// Memory of the driver.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct DriverMemory {
     /// Heap and overhead, MiB: request and limit of the container.

@@ -25,7 +25,6 @@ pub struct SubmitRequest {
     pub resource: MainResource,
     /// Arguments of the application, in order.
     pub args: Vec<String>,
-    /// `--proxy-user`.
     pub proxy_user: Option<String>,
     /// Every `spark.*` key. Namespace, names, images and all else are read from here.
     pub conf: BTreeMap<String, String>,

@@ -11,7 +11,6 @@ pub struct Submission {
     pub application_id: String,
     /// Namespace of every object.
     pub namespace: String,
-    /// Name of the driver pod.
     pub driver_pod_name: String,
     /// Name of the headless service of the driver; none when the service step is excluded.
     pub service_name: Option<String>,
@@ -75,7 +74,6 @@ pub enum Role {
 pub struct Resource {
     /// What it is for.
     pub role: Role,
-    /// The object.
     pub object: Value,
 }
 

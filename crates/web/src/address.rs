@@ -86,7 +86,7 @@ pub struct Here {
 }
 
 /// Parameters pages know; others do not stay in addresses.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "id",
     "attempt",
     "q",
@@ -128,7 +128,6 @@ impl Here {
         }
     }
 
-    /// Its path.
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -20,7 +20,6 @@ const CELL: usize = 2_000;
 /// The answer of a statement.
 #[derive(Debug, Default)]
 pub struct Answer {
-    /// Its columns.
     pub columns: Vec<Column>,
     /// Its rows; as many values as columns.
     pub rows: Vec<Vec<Value>>,

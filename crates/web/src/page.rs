@@ -12,7 +12,6 @@ use crate::picture::timeline::Timeline;
 use crate::picture::treemap::Treemap;
 use crate::picture::waterfall::Waterfall;
 
-/// A page.
 #[derive(Debug, Default)]
 pub struct Page {
     /// What page it is, for the JSON and for the style: `home`, `jobs`…
@@ -91,7 +90,6 @@ pub enum Section {
 pub struct Listing {
     /// Heading.
     pub title: &'static str,
-    /// Its lines.
     pub lines: Vec<String>,
     /// What is found, in the order of the lines; line 0 is the text as a whole.
     pub findings: Vec<Diagnostic>,
@@ -107,7 +105,6 @@ impl Listing {
 /// The end of a log.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// Its lines.
     pub lines: Vec<Line>,
     /// What is said when there is none.
     pub empty: &'static str,
@@ -131,7 +128,6 @@ pub struct Sheet {
 /// What it asks for.
 #[derive(Debug, Default)]
 pub struct Entry {
-    /// Its name.
     pub name: &'static str,
     /// What it is called.
     pub label: &'static str,
@@ -163,7 +159,6 @@ pub struct Table {
     pub title: &'static str,
     /// What to do when it is empty.
     pub empty: &'static str,
-    /// Columns.
     pub columns: Vec<Column>,
     /// Rows; as many cells as columns.
     pub rows: Vec<Row>,
@@ -171,7 +166,6 @@ pub struct Table {
     pub paging: Option<Paging>,
 }
 
-/// A row.
 #[derive(Debug, Default)]
 pub struct Row {
     /// Its name within the page, where something points to it.
@@ -186,7 +180,6 @@ impl From<Vec<Cell>> for Row {
     }
 }
 
-/// A column.
 #[derive(Debug, Clone, Default)]
 pub struct Column {
     /// Name in the JSON.
@@ -292,7 +285,6 @@ pub struct Text {
     pub id: &'static str,
     /// Heading.
     pub title: &'static str,
-    /// The text.
     pub text: String,
     /// Whether it is seen at once.
     pub open: bool,
@@ -315,7 +307,6 @@ pub enum Cell {
     /// There is none.
     #[default]
     Nothing,
-    /// A text.
     Text(String),
     /// A text of a program.
     Code(String),
@@ -329,7 +320,6 @@ pub enum Cell {
     Links(Vec<(String, String)>),
     /// A number of things.
     Count(i64),
-    /// Bytes.
     Bytes(i64),
     /// Milliseconds.
     Millis(i64),
@@ -337,7 +327,6 @@ pub enum Cell {
     Cores(i64),
     /// A moment, in milliseconds since 1970.
     Moment(i64),
-    /// A state.
     State(State),
     /// Tasks of a stage or a job.
     Tasks(Tasks),
@@ -356,7 +345,6 @@ pub enum Cell {
 /// How much is used of what there is.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Part {
-    /// Used.
     pub used: i64,
     /// There is.
     pub total: i64,

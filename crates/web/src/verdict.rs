@@ -31,7 +31,6 @@ pub enum Verdict {
     Found(Arc<Vec<Diagnostic>>),
     /// It is large and was not read yet.
     Later,
-    /// It is too large.
     TooLarge,
     /// It cannot be read.
     Failed(String),

@@ -7,9 +7,7 @@ use crate::page::State;
 /// A language pages are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
-    /// English.
     English,
-    /// Russian.
     Russian,
 }
 
@@ -35,7 +33,6 @@ impl Language {
         best.1
     }
 
-    /// Its words.
     pub fn words(self) -> &'static Words {
         match self {
             Language::English => &ENGLISH,
@@ -405,7 +402,6 @@ impl Words {
         if *number < 0 { format!("−{out}") } else { out }
     }
 
-    /// Bytes.
     pub fn bytes(&self, bytes: &i64) -> String {
         let mut size = *bytes as f64;
         let mut unit = 0;
@@ -460,7 +456,6 @@ impl Words {
         }
     }
 
-    /// How many times.
     pub fn how_many_times(&self, times: &f64) -> String {
         format!("{times:.1}{}", self.times)
     }

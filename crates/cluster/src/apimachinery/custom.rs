@@ -22,7 +22,6 @@ pub struct Column {
 /// One version of a custom resource.
 #[derive(Debug)]
 pub struct CustomVersion {
-    /// Kind of lists.
     pub list_kind: String,
     /// Structural schema of the whole object.
     pub schema: Schema,

@@ -49,7 +49,6 @@ impl FieldError {
         )
     }
 
-    /// `Forbidden: …`.
     pub fn forbidden(field: &str, detail: &str) -> FieldError {
         FieldError::new("FieldValueForbidden", field, "Forbidden".into(), detail)
     }
@@ -59,7 +58,6 @@ impl FieldError {
         FieldError::new("FieldValueDuplicate", field, format!("Duplicate value: {value}"), "")
     }
 
-    /// `Not found: …`.
     pub fn not_found(field: &str, value: &Value) -> FieldError {
         FieldError::new("FieldValueNotFound", field, format!("Not found: {value}"), "")
     }
@@ -76,7 +74,6 @@ impl FieldError {
         )
     }
 
-    /// `Too many: …`.
     pub fn too_many(field: &str, found: usize, most: i64) -> FieldError {
         let head = format!("Too many: {found}");
         FieldError::new(
@@ -87,7 +84,6 @@ impl FieldError {
         )
     }
 
-    /// `Too long: …`.
     pub fn too_long(field: &str, detail: &str) -> FieldError {
         FieldError::new("FieldValueTooLong", field, "Too long".into(), detail)
     }

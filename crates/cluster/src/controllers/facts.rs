@@ -67,7 +67,6 @@ pub(super) struct Owner {
     pub controller: Option<bool>,
 }
 
-/// A pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PodFacts {

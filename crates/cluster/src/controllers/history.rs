@@ -28,7 +28,6 @@ impl HasMeta for Revision {
 }
 
 impl Revision {
-    /// The template.
     pub fn template(&self) -> &Value {
         &self.data["spec"]["template"]
     }

@@ -48,7 +48,6 @@ impl Server {
 
 /// One request being handled.
 pub struct Call {
-    /// The server.
     pub server: Arc<Server>,
     /// Who asks for what.
     pub request: Request,
@@ -60,7 +59,6 @@ pub struct Call {
     pub content_type: String,
     /// `User-Agent`, the default field manager.
     pub user_agent: String,
-    /// The body.
     pub body: Bytes,
     /// Warnings to send with the answer.
     pub warnings: Vec<String>,

@@ -65,7 +65,6 @@ pub(crate) enum Busy {
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContainerFacts {
-    /// Its name.
     pub name: String,
     /// What it is for.
     pub role: Role,

@@ -5,17 +5,13 @@ use std::net::Ipv4Addr;
 
 use k8s_openapi::api::core::v1::{HostAlias, Pod, Service};
 
-/// The domain of the cluster.
 pub(crate) const CLUSTER_DOMAIN: &str = "cluster.local";
 
 /// A live pod as others may need to find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// Its address.
     pub address: Ipv4Addr,
     /// Its labels, which services select by.
     pub labels: BTreeMap<String, String>,

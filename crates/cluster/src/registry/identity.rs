@@ -11,7 +11,6 @@ pub struct Identity {
     pub user: String,
     /// UID, for service accounts.
     pub uid: String,
-    /// Groups.
     pub groups: Vec<String>,
     /// Further facts, such as the pod a token belongs to.
     pub extra: BTreeMap<String, Vec<String>>,
@@ -42,12 +41,10 @@ impl Identity {
         Identity::service_account("kube-system", name, "")
     }
 
-    /// The scheduler.
     pub fn scheduler() -> Identity {
         Identity::certificate("system:kube-scheduler", Vec::new())
     }
 
-    /// A node.
     pub fn node(name: &str) -> Identity {
         Identity::certificate(&format!("system:node:{name}"), vec!["system:nodes".into()])
     }

@@ -29,7 +29,6 @@ pub enum PatchKind {
 pub struct Patch<'p> {
     /// How it is written.
     pub kind: PatchKind,
-    /// The patch.
     pub patch: &'p Value,
     /// As it was sent, in which fields may come twice; empty for a patch that was never text.
     pub text: &'p [u8],

@@ -31,7 +31,6 @@ pub struct Claims {
     pub account: (String, String),
     /// Name and UID of the pod the token is bound to.
     pub pod: Option<(String, String)>,
-    /// Audiences.
     pub audiences: Vec<String>,
     /// End of validity.
     pub expires: Timestamp,

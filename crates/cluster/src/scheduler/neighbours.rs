@@ -20,7 +20,6 @@ pub(super) struct Surroundings {
 /// A PodDisruptionBudget.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Budget {
-    /// Its namespace.
     pub namespace: String,
     /// The pods it protects.
     pub selector: Option<LabelSelector>,

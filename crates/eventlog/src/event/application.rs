@@ -16,7 +16,6 @@ pub struct LogStart {
 /// `SparkListenerApplicationStart`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ApplicationStart {
-    /// Its name.
     #[serde(rename = "App Name")]
     pub name: String,
     /// Its id. Applications without one cannot be shown.
@@ -34,7 +33,6 @@ pub struct ApplicationStart {
     /// Where the driver's logs are: name and address.
     #[serde(rename = "Driver Logs", default)]
     pub driver_logs: Option<Pairs>,
-    /// Attributes of the driver.
     #[serde(rename = "Driver Attributes", default)]
     pub driver_attributes: Option<Pairs>,
 }
@@ -56,7 +54,6 @@ pub struct EnvironmentUpdate {
     /// Java and Scala.
     #[serde(rename = "JVM Information", default)]
     pub jvm: Pairs,
-    /// `spark.*`
     #[serde(rename = "Spark Properties", default)]
     pub spark: Pairs,
     /// Hadoop's configuration.

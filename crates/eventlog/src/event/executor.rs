@@ -48,7 +48,6 @@ pub struct ExecutorInfo {
 /// Addresses of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceInformation {
-    /// Its name.
     pub name: String,
     /// One address per piece.
     #[serde(default)]
@@ -75,10 +74,8 @@ pub struct BlockManagerId {
     /// Executor id.
     #[serde(rename = "Executor ID")]
     pub executor: CompactString,
-    /// Its host.
     #[serde(rename = "Host")]
     pub host: CompactString,
-    /// Its port.
     #[serde(rename = "Port")]
     pub port: i32,
 }
@@ -98,7 +95,6 @@ pub struct BlockManagerAdded {
     /// Of it on the heap; logs before 2.1 do not tell.
     #[serde(rename = "Maximum Onheap Memory", default)]
     pub max_on_heap: Option<i64>,
-    /// Of it off the heap.
     #[serde(rename = "Maximum Offheap Memory", default)]
     pub max_off_heap: Option<i64>,
 }
@@ -124,7 +120,6 @@ pub struct ExcludedForStage {
     /// Stage id.
     #[serde(rename = "stageId")]
     pub stage: i32,
-    /// Its attempt.
     #[serde(rename = "stageAttemptId")]
     pub attempt: i32,
 }
@@ -147,7 +142,6 @@ pub struct StagePeak {
     /// Stage id.
     #[serde(rename = "Stage ID")]
     pub stage: i32,
-    /// Its attempt.
     #[serde(rename = "Stage Attempt ID")]
     pub attempt: i32,
     /// Peaks.
@@ -164,7 +158,6 @@ pub struct StageExecutorMetrics {
     /// Stage id.
     #[serde(rename = "Stage ID")]
     pub stage: i32,
-    /// Its attempt.
     #[serde(rename = "Stage Attempt ID")]
     pub attempt: i32,
     /// Peaks.
@@ -198,7 +191,6 @@ pub struct ExecutorRequest {
     /// The script that finds it.
     #[serde(rename(deserialize = "Discovery Script", serialize = "discoveryScript"), default)]
     pub script: String,
-    /// Its vendor.
     #[serde(rename(deserialize = "Vendor", serialize = "vendor"), default)]
     pub vendor: String,
 }
@@ -221,9 +213,7 @@ pub struct MiscellaneousProcess {
     pub time: i64,
     /// Process id as Spark names it.
     pub id: String,
-    /// `host:port`
     pub host_port: String,
-    /// Cores.
     pub cores: i32,
     /// Addresses of its logs.
     pub logs: Pairs,

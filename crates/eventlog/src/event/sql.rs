@@ -25,7 +25,6 @@ pub struct PlanInfo {
 /// A metric of a plan's node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlanMetric {
-    /// Its name.
     pub name: CompactString,
     /// The accumulator that carries it.
     #[serde(rename = "accumulatorId")]
@@ -53,7 +52,6 @@ pub struct SqlExecutionStart {
     /// The plan as `EXPLAIN` prints it.
     #[serde(rename = "physicalPlanDescription", default)]
     pub plan_text: String,
-    /// The plan.
     #[serde(rename = "sparkPlanInfo")]
     pub plan: PlanInfo,
     /// When, in milliseconds since 1970.
@@ -89,7 +87,6 @@ pub struct AdaptivePlan {
     /// The plan as `EXPLAIN` prints it.
     #[serde(rename = "physicalPlanDescription", default)]
     pub plan_text: String,
-    /// The plan.
     #[serde(rename = "sparkPlanInfo")]
     pub plan: PlanInfo,
 }

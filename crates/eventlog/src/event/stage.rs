@@ -120,7 +120,6 @@ pub struct JobStart {
     /// Every stage it may run. Spark before 1.2 wrote only their ids; see [`JobStart::stages_or_ids`].
     #[serde(rename = "Stage Infos", default)]
     pub stages: Option<Vec<StageInfo>>,
-    /// Their ids.
     #[serde(rename = "Stage IDs", default)]
     pub stage_ids: Vec<i32>,
     /// Local properties.
@@ -170,7 +169,6 @@ pub struct JobResult {
 /// The exception that ended a job.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct JobException {
-    /// Its message.
     #[serde(rename = "Message", default)]
     pub message: Option<String>,
 }
@@ -210,7 +208,6 @@ pub struct StageInfo {
     /// Its attempt, from 0.
     #[serde(rename = "Stage Attempt ID", default)]
     pub attempt: i32,
-    /// Its name.
     #[serde(rename = "Stage Name", default)]
     pub name: String,
     /// Tasks it has.
@@ -270,13 +267,11 @@ impl StageInfo {
     }
 }
 
-/// An RDD.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RddInfo {
     /// RDD id.
     #[serde(rename = "RDD ID")]
     pub id: i32,
-    /// Its name.
     #[serde(rename = "Name", default)]
     pub name: CompactString,
     /// How it is kept.

@@ -11,10 +11,8 @@ pub struct StorageLevel {
     /// On disk.
     #[serde(rename = "Use Disk", default)]
     pub disk: bool,
-    /// In memory.
     #[serde(rename = "Use Memory", default)]
     pub memory: bool,
-    /// Off the heap.
     #[serde(rename = "Use Off Heap", default)]
     pub off_heap: bool,
     /// As objects.

@@ -13,7 +13,6 @@ pub struct TaskStart {
     /// Stage id.
     #[serde(rename = "Stage ID")]
     pub stage: i32,
-    /// Its attempt.
     #[serde(rename = "Stage Attempt ID", default)]
     pub attempt: i32,
     /// The task.
@@ -27,7 +26,6 @@ pub struct TaskEnd {
     /// Stage id.
     #[serde(rename = "Stage ID")]
     pub stage: i32,
-    /// Its attempt.
     #[serde(rename = "Stage Attempt ID", default)]
     pub attempt: i32,
     /// Why it ended.
@@ -56,7 +54,6 @@ pub struct SpeculativeTask {
     /// Stage id.
     #[serde(rename = "Stage ID", alias = "stageId")]
     pub stage: i32,
-    /// Its attempt.
     #[serde(rename = "Stage Attempt ID", alias = "stageAttemptId", default)]
     pub attempt: i32,
 }
@@ -76,13 +73,11 @@ pub struct TaskInfo {
     /// The partition it computes; -1 in old logs.
     #[serde(rename = "Partition ID", default = "unknown")]
     pub partition: i32,
-    /// Launched.
     #[serde(rename = "Launch Time")]
     pub launched: i64,
     /// Executor id.
     #[serde(rename = "Executor ID")]
     pub executor: CompactString,
-    /// Its host.
     #[serde(rename = "Host")]
     pub host: CompactString,
     /// How near its data is.
@@ -94,10 +89,8 @@ pub struct TaskInfo {
     /// When its result began to be fetched.
     #[serde(rename = "Getting Result Time", default)]
     pub getting_result: i64,
-    /// Finished.
     #[serde(rename = "Finish Time", default)]
     pub finished: i64,
-    /// It failed.
     #[serde(rename = "Failed", default)]
     pub failed: bool,
     /// It was killed.

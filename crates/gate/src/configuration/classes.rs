@@ -9,7 +9,6 @@ use stoke_model::quantity::Quantity;
 
 use super::{Conf, ERROR, Mistake, Rule, mistake};
 
-/// The rules.
 pub(super) const RULES: [Rule; 5] = [
     ("conf-class-unknown", ERROR, class_unknown),
     ("conf-rapids-shim", ERROR, rapids_shim),

@@ -46,7 +46,6 @@ const ALONE: [&str; 5] = [
     "spark.sql.adaptive.enabled",
 ];
 
-/// The rules.
 pub(super) const RULES: [Rule; 8] = [
     ("conf-dynamic-off", WARNING, |conf| {
         let keys = [

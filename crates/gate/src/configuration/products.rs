@@ -19,7 +19,6 @@ const REMAPPED: [&str; 3] = [
     "com.amazonaws.auth.EC2ContainerCredentialsProviderWrapper",
 ];
 
-/// The rules.
 pub(super) const RULES: [Rule; 17] = [
     ("conf-iceberg-catalog", ERROR, iceberg_catalog),
     ("conf-iceberg-incomplete", WARNING, iceberg_incomplete),

@@ -15,7 +15,6 @@ const BLOCK_MANAGER_TIMEOUT: &str = "spark.storage.blockManagerHeartbeatTimeoutM
 /// The largest heap that Spark does not take: 1.5 times the 300 MiB it reserves.
 const LEAST_HEAP: Memory = Memory::from_mib(450);
 
-/// The rules.
 pub(super) const RULES: [Rule; 23] = [
     // Spark's ExternalShuffleService is a part of YARN's node manager and of standalone workers; on Kubernetes nothing starts one.
     ("conf-shuffle-service", ERROR, |conf| {

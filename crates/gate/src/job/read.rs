@@ -30,23 +30,16 @@ pub enum JobError {
     /// A path that cannot be read.
     #[error("{path}: {cause}")]
     Unreadable {
-        /// The path.
         path: String,
         /// Why.
         cause: std::io::Error,
     },
     /// A device, a pipe or a socket: reading it could block for ever.
     #[error("{path} is a device, a pipe or a socket, and no file")]
-    NoFile {
-        /// The path.
-        path: String,
-    },
+    NoFile { path: String },
     /// More files than any job has.
     #[error("{path} has more than {MOST_FILES} files")]
-    TooMany {
-        /// The path.
-        path: String,
-    },
+    TooMany { path: String },
 }
 
 /// Reads the files under some paths. Hidden directories and those of tools are left out, links are not followed.

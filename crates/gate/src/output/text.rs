@@ -13,9 +13,7 @@ use crate::verdict::{Report, Verdict};
 pub enum Tone {
     /// As it is.
     Plain,
-    /// Good.
     Good,
-    /// Bad.
     Bad,
     /// To be seen.
     Strong,

@@ -31,7 +31,6 @@ pub struct Request {
     pub role: Role,
     /// Namespace it goes into, where its kind has one.
     pub namespace: String,
-    /// The object.
     pub object: Value,
 }
 

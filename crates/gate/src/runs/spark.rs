@@ -118,7 +118,6 @@ pub struct Output {
 pub enum Tried {
     /// A class that the configuration names.
     Class {
-        /// The key.
         key: String,
         /// The class.
         name: String,
@@ -134,7 +133,6 @@ pub enum Tried {
     },
     /// A Python file.
     Python {
-        /// The file.
         file: PathBuf,
         /// The line of the problem.
         line: Option<usize>,

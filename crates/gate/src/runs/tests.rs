@@ -17,7 +17,6 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -46,7 +45,6 @@ pub struct Suite {
 /// A suite that was run, or should have been.
 #[derive(Clone, Debug)]
 pub struct Ran {
-    /// The suite.
     pub suite: Suite,
     /// The Spark it ran with.
     pub spark: Option<String>,
@@ -68,7 +66,6 @@ pub enum End {
     },
     /// There was no process, or it did not end in time.
     NotRun {
-        /// Why.
         why: String,
         /// What to do about it.
         fix: String,

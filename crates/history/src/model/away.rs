@@ -90,7 +90,6 @@ impl<T: Clone + Serialize + DeserializeOwned> Away<T> {
         }
     }
 
-    /// The piece it is in.
     pub(super) fn piece(&self) -> Option<Piece> {
         match self {
             Away::Here(_) => None,

@@ -17,7 +17,6 @@ pub struct Graph {
     pub edges: Vec<(i64, i64)>,
 }
 
-/// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its number.

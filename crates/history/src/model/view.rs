@@ -90,7 +90,6 @@ impl View {
         over(&self.application.jobs, &self.jobs).rev()
     }
 
-    /// A job.
     pub fn job(&self, id: i32) -> Option<&Job> {
         self.jobs.get(&id).or_else(|| self.application.jobs.get(&id))
     }
@@ -116,7 +115,6 @@ impl View {
         over(&self.application.executors, &self.application.live_executors)
     }
 
-    /// An executor.
     pub fn executor(&self, id: &str) -> Option<&Executor> {
         let live = self.application.live_executors.get(id);
         live.or_else(|| self.application.executors.get(id))

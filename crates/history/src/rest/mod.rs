@@ -67,7 +67,6 @@ pub enum Failure {
 /// Writes an answer.
 pub type Write = Box<dyn FnOnce(&mut Json<'_>) + Send>;
 
-/// An answer.
 pub enum Answer {
     /// JSON, written when it is sent.
     Json(Write),

@@ -36,7 +36,6 @@ const EVENT_LOG: &str = "event-log.json";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Index {
-    /// [`FORMAT`].
     pub format: String,
     /// The version of the format.
     pub version: u32,
@@ -60,7 +59,6 @@ pub struct Index {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IndexLog {
-    /// Its file.
     pub file: String,
     /// Where it was read from: a pod, a file.
     pub source: String,
@@ -75,7 +73,6 @@ pub struct IndexLog {
 /// A bundle that was read.
 #[derive(Debug, Clone, Default)]
 pub struct Bundle {
-    /// Its index.
     pub index: Index,
     /// The Kubernetes objects of it, as they were written.
     pub objects: Option<Objects>,

@@ -61,7 +61,6 @@ pub enum BundleError {
     TooLarge {
         /// The file in the bundle.
         file: String,
-        /// The limit.
         limit: u64,
     },
 }

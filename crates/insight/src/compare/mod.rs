@@ -30,7 +30,6 @@ pub const SAME_PERCENT: i64 = 5;
 pub struct Side {
     /// Spark's application id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// From start to end, in milliseconds.
     pub milliseconds: i64,
@@ -66,7 +65,6 @@ pub struct StageChange {
     pub ids: (Option<i32>, Option<i32>),
     /// Milliseconds of the wall clock that are its own.
     pub milliseconds: (i64, i64),
-    /// Tasks.
     pub tasks: (u32, u32),
     /// Bytes read from outside and from shuffles.
     pub read: (u64, u64),

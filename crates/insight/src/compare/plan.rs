@@ -9,7 +9,6 @@ use crate::facts::run::{Plan, Query};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryChange {
-    /// Its description.
     pub description: String,
     /// Its id in each run.
     pub ids: (i64, i64),

@@ -62,7 +62,6 @@ impl Use {
 /// A task attempt on an executor. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy {
-    /// What for.
     pub what: Use,
     /// From when.
     pub from: i64,

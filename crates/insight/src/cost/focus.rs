@@ -22,7 +22,6 @@ pub const VERSION: &str = "1.2";
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text.
     Text,
     /// A decimal with 9 digits after the point.
     Decimal,
@@ -99,7 +98,6 @@ pub const COLUMNS: [Column; 45] = [
 pub enum Value {
     /// None.
     Null,
-    /// Text.
     Text(String),
     /// Billionths.
     Decimal(i128),

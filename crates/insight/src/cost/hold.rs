@@ -32,7 +32,6 @@ pub struct Holder {
     pub memory: i64,
     /// Bytes of disk.
     pub storage: i64,
-    /// GPUs.
     pub gpus: i64,
     /// The node's shape.
     pub shape: Option<String>,

@@ -111,13 +111,10 @@ impl std::iter::Sum for Amounts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resource {
-    /// CPUs.
     Cpu,
-    /// Memory.
     Memory,
     /// Disk.
     Storage,
-    /// GPUs.
     Gpu,
     /// A share of a node.
     Node,
@@ -166,11 +163,8 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StagePart {
-    /// The stage.
     pub stage: i32,
-    /// Its attempt.
     pub attempt: i32,
-    /// Its name.
     pub name: String,
     /// Of the amounts, what went to attempts that did not succeed.
     pub lost: Money,
@@ -183,9 +177,7 @@ pub struct StagePart {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryPart {
-    /// Its id.
     pub id: i64,
-    /// Its description.
     pub description: String,
     /// How much.
     #[serde(flatten)]
@@ -199,7 +191,6 @@ pub struct QueryPart {
 pub struct Bill {
     /// Spark's application id.
     pub application: String,
-    /// Its name.
     pub name: String,
     /// The namespace it ran in.
     pub namespace: Option<String>,

@@ -91,7 +91,6 @@ pub enum Tariff {
         millicores: i64,
         /// Its memory in bytes.
         memory: i64,
-        /// Its GPUs.
         gpus: i64,
     },
 }

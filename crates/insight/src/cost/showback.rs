@@ -70,7 +70,6 @@ pub fn label<'a>(bill: &'a Bill, key: &str) -> Option<&'a str> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The label.
     pub label: String,
     /// The currency; none when there were no prices.
     pub currency: Option<String>,

@@ -29,18 +29,14 @@ pub struct Cluster {
 /// What a pod is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// The driver.
     Driver,
     /// An executor, by Spark's id.
     Executor(String),
 }
 
-/// A pod.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pod {
-    /// Its name.
     pub name: String,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// What it is for.
     pub role: Role,
@@ -77,9 +73,7 @@ pub struct Condition {
 /// A container and what became of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Container {
-    /// Its name.
     pub name: String,
-    /// Its image.
     pub image: String,
     /// Whether it runs before the others.
     pub init: bool,
@@ -87,7 +81,6 @@ pub struct Container {
     pub state: State,
     /// How it was before its last restart.
     pub last: State,
-    /// Restarts.
     pub restarts: u32,
     /// `resources.requests` and `limits`, as written.
     pub requests: BTreeMap<String, String>,
@@ -119,7 +112,6 @@ pub enum State {
         reason: String,
         /// In the kubelet's words.
         message: String,
-        /// Its exit code.
         exit_code: i32,
         /// When it started.
         started: Option<i64>,
@@ -149,20 +141,16 @@ pub struct Event {
     pub last: Option<i64>,
 }
 
-/// A node.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Node {
-    /// Its name.
     pub name: String,
     /// `status.allocatable`, as written.
     pub allocatable: BTreeMap<String, String>,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its taints, `key=value:Effect`.
     pub taints: Vec<String>,
     /// Whether it takes no new pods.
     pub unschedulable: bool,
-    /// Its conditions.
     pub conditions: Vec<Condition>,
 }
 

@@ -22,7 +22,6 @@ pub struct Log {
 pub struct Line {
     /// Its number in the whole log, from 1.
     pub number: u64,
-    /// Its text.
     pub text: String,
 }
 

@@ -70,7 +70,6 @@ pub struct Reading {
     pub truncated: bool,
 }
 
-/// An executor.
 #[derive(Debug, Clone, Default)]
 pub struct Executor {
     /// Its id, `1`, `2`… or `driver`.
@@ -95,7 +94,6 @@ pub struct Executor {
     pub exclusions: u32,
 }
 
-/// A job.
 #[derive(Debug, Clone, Default)]
 pub struct Job {
     /// When it was submitted.
@@ -161,11 +159,9 @@ pub const KEPT_FAILURES: usize = 20;
 /// An RDD of a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rdd {
-    /// Its id.
     pub id: i32,
     /// Its name, `MapPartitionsRDD`, `FileScanRDD`, …
     pub name: String,
-    /// Partitions.
     pub partitions: i32,
     /// Whether it is to be kept in memory or on disk.
     pub cached: bool,
@@ -212,9 +208,7 @@ pub struct Task {
     pub memory_spilled: u64,
     /// `Disk Bytes Spilled`.
     pub disk_spilled: u64,
-    /// `Peak Execution Memory`.
     pub peak_execution_memory: u64,
-    /// `Result Size`.
     pub result_size: u64,
 }
 
@@ -283,22 +277,16 @@ pub const KEPT_STACK: usize = 16 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailureKind {
     /// An exception in the task.
-    Exception {
-        /// Its class.
-        class: String,
-    },
+    Exception { class: String },
     /// Shuffle data could not be fetched.
     Fetch {
         /// The executor it should have come from; none when no place of the data is known any more.
         executor: Option<String>,
-        /// Its host.
         host: Option<String>,
-        /// The shuffle.
         shuffle: i32,
     },
     /// The executor was lost.
     ExecutorLost {
-        /// The executor.
         executor: String,
         /// Whether the driver blames the task for it (and counts it towards `spark.task.maxFailures`).
         by_application: bool,

@@ -25,7 +25,6 @@ impl DataSize {
         }
     }
 
-    /// Bytes.
     pub fn bytes(self) -> u64 {
         self.0
     }

@@ -76,7 +76,6 @@ impl Default for Options {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sizing {
-    /// Executors.
     pub executors: u32,
     /// Tasks of one core each that an executor runs beside each other.
     pub cores: u32,
@@ -88,7 +87,6 @@ pub struct Sizing {
     pub overhead: u64,
     /// Partitions of a shuffle.
     pub partitions: u64,
-    /// Cores of the driver.
     pub driver_cores: u32,
     /// Bytes of the driver's heap.
     pub driver_heap: u64,
@@ -138,7 +136,6 @@ pub enum SizeError {
     /// Cores out of range.
     #[error("{} for an executor; give 1 to 5: with more, its tasks get in each other's way", counted(*.0, "core"))]
     Cores(u32),
-    /// No time.
     #[error("a run within 0 minutes is not possible; give at least 1")]
     NoTime,
     /// No speed.

@@ -27,7 +27,6 @@ pub enum Provider {
 pub struct NodeShape {
     /// As it was asked for: `n2-standard-16`, `16x64Gi`.
     pub name: String,
-    /// Cores.
     pub cores: u32,
     /// Bytes of memory.
     pub memory: u64,
@@ -58,7 +57,6 @@ pub struct Reserve {
     pub daemonset_cpu: u64,
     /// Bytes of pods that run on every node.
     pub daemonset_memory: u64,
-    /// The formula.
     pub formula: &'static str,
     /// Where the formula is documented.
     pub source: &'static str,
@@ -135,7 +133,6 @@ impl NodeShape {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Packing {
-    /// The node.
     pub node: NodeShape,
     /// What is kept back.
     pub reserve: Reserve,

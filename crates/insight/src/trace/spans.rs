@@ -9,7 +9,6 @@ use crate::facts::{Cluster, cluster};
 /// A value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Text.
     Text(String),
     /// A whole number.
     Int(i64),
@@ -17,7 +16,6 @@ pub enum Value {
     Bool(bool),
 }
 
-/// An attribute.
 pub type Attribute = (&'static str, Value);
 
 /// Whether what a span stands for went well.
@@ -79,7 +77,6 @@ pub struct Span {
 pub struct Resource {
     /// What is known of it.
     pub attributes: Vec<Attribute>,
-    /// Its spans.
     pub spans: Vec<Span>,
 }
 

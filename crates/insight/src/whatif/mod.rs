@@ -22,7 +22,6 @@ use stoke_model::units::people::{counted, duration, percent, short};
 /// Executors to think of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Executors.
     pub executors: u32,
     /// Cores of each.
     pub cores: u32,
@@ -69,7 +68,6 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Range {
-    /// The least.
     pub least: u64,
     /// The greatest.
     pub most: u64,
@@ -89,7 +87,6 @@ pub struct Bounds {
     pub critical_path: u64,
     /// All task time evenly over the slots, from the time there are any.
     pub work_over_slots: u64,
-    /// The longest task.
     pub longest_task: u64,
 }
 
@@ -103,7 +100,6 @@ pub enum WhatIfError {
         counted(*.cores, "core")
     )]
     Plan {
-        /// Executors.
         executors: u32,
         /// Cores of each.
         cores: u32,
@@ -120,7 +116,6 @@ pub enum WhatIfError {
         /// Cores of a task.
         cpus: u32,
     },
-    /// No tasks.
     #[error("the run has no task that ended: there is nothing to schedule again; take a run that got further")]
     NoTasks,
     /// Stages that wait for each other.

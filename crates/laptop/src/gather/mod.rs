@@ -36,7 +36,6 @@ pub struct Gathered {
     pub objects: Option<Objects>,
     /// Logs of containers.
     pub logs: Vec<Log>,
-    /// Its event log.
     pub event_log: Option<(Source, EventLog)>,
     /// What could not be had and why, for people.
     pub notes: Vec<String>,

@@ -65,7 +65,6 @@ impl Phase {
 /// Data against a contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The contract.
     pub contract: FileOf,
     /// The data: a URL, or an absolute path in the driver's volumes.
     pub data: String,
@@ -88,7 +87,6 @@ pub enum FileOf {
     ConfigMap {
         /// Name of the ConfigMap.
         name: String,
-        /// The key.
         key: String,
     },
     /// An absolute path in the driver's volumes.

@@ -8,7 +8,6 @@ pub struct Family {
     /// The pattern: literal segments, `<name>` for one segment, `<a|b>` for a choice, a final `*` for any rest.
     pub pattern: &'static str,
     pub(super) versions: u8,
-    /// Type of the values.
     pub value_type: ValueType,
     /// Where it is read; `third-party` and `connector` are not Spark itself.
     pub place: &'static str,

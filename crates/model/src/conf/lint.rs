@@ -16,9 +16,7 @@ const OF_OTHERS: &str = "keep it only if your own code or a library reads it";
 /// The side of the pair a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
-    /// The key.
     Key,
-    /// The value.
     Value,
 }
 

@@ -24,7 +24,6 @@ pub enum PropertiesError {
 /// One pair and the line it begins on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// The key.
     pub key: String,
     /// The value, as `Properties.load` gives it (not trimmed at its end).
     pub value: String,

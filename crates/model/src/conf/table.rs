@@ -40,7 +40,6 @@ pub struct Entry {
     pub(super) versions: u8,
     /// How Spark knows it.
     pub kind: Kind,
-    /// Type of the value.
     pub value_type: ValueType,
     /// What a value must fulfil besides its type.
     pub rule: Rule,

@@ -8,7 +8,6 @@ use std::fmt;
 use crate::units::duration::TimeUnit;
 use crate::units::memory::ByteUnit;
 
-/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueType {
     /// Whether the value is a comma-separated list of [`ValueType::scalar`].

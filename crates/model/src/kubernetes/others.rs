@@ -5,9 +5,7 @@
 /// An API version that is no longer served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retired {
-    /// Its group.
     pub group: &'static str,
-    /// Its version.
     pub version: &'static str,
     /// The kind; empty for every kind of it.
     pub kind: &'static str,

@@ -22,11 +22,9 @@ pub enum Content {
     Null,
     /// A truth value.
     Bool(bool),
-    /// A number.
     Number(Number),
     /// A text.
     String(String),
-    /// A list.
     List(Vec<Node>),
     /// A mapping, in the order written.
     Map(Vec<Entry>),
@@ -35,11 +33,9 @@ pub enum Content {
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The key.
     pub key: String,
     /// Where the key is written.
     pub key_place: Place,
-    /// The value.
     pub value: Node,
 }
 

@@ -37,15 +37,10 @@ impl DurationError {
 /// Units of time strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeUnit {
-    /// Microseconds.
     Microsecond,
-    /// Milliseconds.
     Millisecond,
-    /// Seconds.
     Second,
-    /// Minutes.
     Minute,
-    /// Hours.
     Hour,
     /// Days of 24 hours.
     Day,

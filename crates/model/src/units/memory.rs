@@ -10,7 +10,6 @@ use crate::quantity::Quantity;
 /// Units of memory strings; each is 1024 of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ByteUnit {
-    /// Bytes.
     Byte,
     /// KiB.
     Kib,
@@ -72,7 +71,6 @@ pub enum MemoryError {
     Suffix {
         /// What was written.
         text: String,
-        /// Its suffix.
         suffix: String,
         /// What is wrong with the suffix.
         hint: &'static str,
@@ -114,7 +112,6 @@ impl MemoryError {
 }
 
 impl Memory {
-    /// Bytes.
     pub const fn from_bytes(bytes: u64) -> Self {
         Self(bytes)
     }
@@ -184,7 +181,6 @@ impl Memory {
         }
     }
 
-    /// Bytes.
     pub const fn bytes(self) -> u64 {
         self.0
     }

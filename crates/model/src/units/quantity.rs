@@ -60,7 +60,6 @@ pub enum QuantityError {
     Suffix {
         /// What was written.
         text: String,
-        /// Its suffix.
         suffix: String,
         /// What to write instead.
         hint: String,

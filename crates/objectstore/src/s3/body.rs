@@ -28,7 +28,6 @@ pub struct Received {
     pub piece: Piece,
     /// How many.
     pub size: u64,
-    /// Their digests.
     pub digests: Digests,
 }
 

@@ -9,7 +9,6 @@ use super::errors::not_here;
 use crate::store::condition::Condition;
 use crate::store::record::Object;
 
-/// Conditions of a read.
 #[derive(Clone, Debug, Default)]
 pub struct ReadConditions {
     /// `If-Match`.

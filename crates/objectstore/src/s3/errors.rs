@@ -42,7 +42,6 @@ pub fn not_here(what: &str) -> S3Error {
     s3_error!(NotImplemented, "{what} is not something this object store does")
 }
 
-/// `InvalidArgument`.
 pub fn invalid_argument(message: impl Into<String>) -> S3Error {
     S3Error::with_message(S3ErrorCode::InvalidArgument, message.into())
 }

@@ -295,7 +295,6 @@ pub async fn abort(
     Ok(S3Response::new(AbortMultipartUploadOutput::default()))
 }
 
-/// `ListParts`.
 pub async fn list_parts(store: &Store, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let (bucket, key, id) = (input.bucket.clone(), input.key.clone(), input.upload_id.clone());

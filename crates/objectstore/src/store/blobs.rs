@@ -136,7 +136,6 @@ pub struct NewBlob {
 }
 
 impl NewBlob {
-    /// Its number.
     pub fn number(&self) -> i64 {
         self.number
     }

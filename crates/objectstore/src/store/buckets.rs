@@ -5,18 +5,15 @@ use rusqlite::{Connection, OptionalExtension};
 use super::error::StoreError;
 use super::writer::Change;
 
-/// A bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// Its number in the index.
     pub id: i64,
-    /// Its name.
     pub name: String,
     /// When it was made, milliseconds since 1970.
     pub created: i64,
     /// The location constraint it was made with; empty for the default region.
     pub region: String,
-    /// Its tags.
     pub tags: Vec<(String, String)>,
 }
 

@@ -29,7 +29,6 @@ pub enum Entry {
 /// A range of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The blob.
     pub blob: i64,
     /// First byte.
     pub start: u64,

@@ -77,7 +77,6 @@ impl After {
 /// One object of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Its key.
     pub key: String,
     /// Bytes.
     pub size: u64,

@@ -13,19 +13,15 @@ pub type Checksums = BTreeMap<Algorithm, String>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Headers {
-    /// `Content-Type`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// `Cache-Control`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    /// `Content-Disposition`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
     /// `Content-Encoding`, without `aws-chunked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    /// `Content-Language`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
     /// `Expires`, seconds since 1970.
@@ -41,7 +37,6 @@ pub struct Headers {
 pub struct PartRecord {
     /// Bytes.
     pub size: u64,
-    /// Its checksums.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub checksums: Checksums,
 }
@@ -53,7 +48,6 @@ pub struct Record {
     /// What the client said about it.
     #[serde(flatten)]
     pub headers: Headers,
-    /// Its checksums.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub checksums: Checksums,
     /// The checksums are of the parts' checksums, not of all bytes.
@@ -65,7 +59,6 @@ pub struct Record {
     /// The upload it came from, so that a completion that is sent twice succeeds twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload: Option<String>,
-    /// Tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
 }

@@ -25,7 +25,6 @@ pub struct Upload {
     pub record: UploadRecord,
 }
 
-/// A part.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// Its number, 1 to 10,000.
@@ -38,7 +37,6 @@ pub struct Part {
     pub etag: String,
     /// Number of its content.
     pub content: i64,
-    /// Its checksums.
     pub checksums: Checksums,
 }
 
@@ -132,7 +130,6 @@ pub struct NewPart {
     pub size: u64,
     /// ETag without quotes.
     pub etag: String,
-    /// Its checksums.
     pub checksums: Checksums,
 }
 

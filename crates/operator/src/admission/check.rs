@@ -16,7 +16,6 @@ use stoke_submit::application::Settings;
 pub struct Subject<'a> {
     /// Its kind, one of ours.
     pub kind: &'a str,
-    /// Its namespace.
     pub namespace: &'a str,
     /// As it would be stored.
     pub object: &'a Value,

@@ -38,9 +38,7 @@ pub enum Intent {
 /// What is seen of an application, and what is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// Its state as the status has it.
     pub state: State,

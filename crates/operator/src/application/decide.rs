@@ -54,31 +54,22 @@ pub enum Action {
     /// News of executors waits no longer.
     EndGathering,
     /// Begin to copy these logs of a run; [`Facts::logs`] says how far they are.
-    CopyLogs {
-        /// The run.
-        run: String,
-        /// Its logs.
-        logs: Vec<PodLog>,
-    },
+    CopyLogs { run: String, logs: Vec<PodLog> },
     /// Begin the time that the application waits for the logs of a run.
     HoldForLogs {
-        /// The run.
         run: String,
         /// True before the application itself goes.
         last: bool,
     },
     /// Delete an executor's pod that Spark left only for its logs, which are kept.
     RemoveSpent {
-        /// The run.
         run: String,
-        /// The pod.
         pod: String,
         /// Its logs.
         files: Vec<String>,
     },
     /// Tell people that the application goes on without all logs of a run.
     ReportMissingLogs {
-        /// The run.
         run: String,
         /// Which, and why.
         why: String,

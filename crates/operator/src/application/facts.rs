@@ -141,7 +141,6 @@ pub enum Driver {
 pub struct DriverPod {
     /// Name of the pod.
     pub name: String,
-    /// Its UID.
     pub uid: String,
     /// UIDs of its owners.
     pub owners: Vec<String>,

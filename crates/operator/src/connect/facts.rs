@@ -43,7 +43,6 @@ pub enum Server {
     Present(ServerPod),
 }
 
-/// A server pod.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerPod {
     /// UID of the pod.

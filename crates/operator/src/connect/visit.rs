@@ -28,7 +28,6 @@ pub struct Place {
     pub pod: String,
     /// Address of the pod.
     pub ip: String,
-    /// The port.
     pub port: u16,
 }
 

@@ -20,7 +20,6 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub(super) enum Stop {
     /// The object changed since it was read.
     Outdated,
-    /// It is gone.
     Gone,
     /// The API server did not do what was asked.
     Api(kube::Error),

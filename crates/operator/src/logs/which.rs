@@ -14,7 +14,6 @@ pub(crate) const DELETE_EXECUTORS: &str = "spark.kubernetes.executor.deleteOnTer
 /// Which logs are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// None.
     None,
     /// Those of drivers, and of executors that have ended and whose pods are still there when the run ends.
     #[default]

@@ -31,7 +31,6 @@ impl Kind {
 pub struct Metric {
     /// Its name, without the prefix.
     pub name: &'static str,
-    /// Its kind.
     pub kind: Kind,
     /// Its labels. `…` stands for the labels of applications that `--metrics-labels` names.
     pub labels: &'static [&'static str],

@@ -97,7 +97,6 @@ impl At {
 pub(crate) struct Case {
     /// Its kind, one of ours.
     pub(crate) kind: String,
-    /// Its namespace.
     pub(crate) namespace: String,
     /// As it is, or would be, stored.
     pub(crate) object: Value,

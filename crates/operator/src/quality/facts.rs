@@ -15,7 +15,6 @@ use crate::application::facts::{owners, pending_reason, phase, pod_reason};
 pub struct CheckPod {
     /// Name of the pod.
     pub name: String,
-    /// Its UID.
     pub uid: String,
     /// UIDs of its owners.
     pub owners: Vec<String>,

@@ -35,7 +35,6 @@ pub const LABEL_PHASE: &str = "stoke.dev/quality";
 pub struct Runner {
     /// The image; none for the driver's own.
     pub image: Option<String>,
-    /// The program in it.
     pub program: String,
 }
 

@@ -36,11 +36,9 @@ pub struct Facts {
 /// An application a schedule began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
-    /// Its name.
     pub name: String,
     /// When it was created.
     pub created_at: Timestamp,
-    /// Its state.
     pub state: ApplicationStateType,
     /// True when its deletion was asked for.
     pub deleting: bool,

@@ -51,7 +51,6 @@ pub enum ServeError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
-        /// The address.
         address: SocketAddr,
         /// The system's message.
         cause: std::io::Error,

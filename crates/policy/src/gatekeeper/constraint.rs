@@ -8,7 +8,6 @@ use crate::data::Document;
 use crate::outcome::Effect;
 use crate::problem::Problem;
 
-/// A constraint.
 #[derive(Clone, Debug)]
 pub(crate) struct Constraint {
     /// Its kind: that of its template.

@@ -26,9 +26,7 @@ const TARGET: &str = "admission.k8s.gatekeeper.sh";
 
 /// What an object among the policies is.
 pub(crate) enum Object {
-    /// A template.
     Template,
-    /// A constraint.
     Constraint,
     /// Something else.
     Other,

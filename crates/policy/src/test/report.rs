@@ -40,7 +40,6 @@ pub enum Verdict {
 pub struct TestResult {
     /// Its path, `data.a_test.test_b`.
     pub name: String,
-    /// Its file.
     pub file: String,
     /// Its line, from 1.
     pub line: usize,
@@ -68,7 +67,6 @@ pub enum Expected {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExampleResult {
-    /// Its file.
     pub file: String,
     /// What is expected.
     pub expected: Expected,
@@ -87,9 +85,7 @@ pub struct ExampleResult {
 pub struct RuleResult {
     /// The package, or `Kind` of a template.
     pub policy: String,
-    /// The rule.
     pub rule: String,
-    /// Its file.
     pub file: String,
     /// Its line, from 1.
     pub line: usize,

@@ -155,7 +155,6 @@ pub enum Kind {
     ColumnOrder(Vec<String>),
     /// These columns are there; with `exact`, no other.
     ColumnSet {
-        /// The names.
         names: Vec<String>,
         /// True when there may be no other.
         exact: bool,
@@ -183,7 +182,6 @@ pub enum Kind {
     NotInSet(Vec<Literal>),
     /// Texts match patterns.
     Matches {
-        /// The patterns.
         patterns: Vec<Pattern>,
         /// How many of them.
         rule: MatchRule,
@@ -213,7 +211,6 @@ pub enum Kind {
     Aggregate {
         /// Which.
         metric: Metric,
-        /// The range.
         range: Range,
     },
     /// Quantiles of a column lie in ranges.
@@ -264,7 +261,6 @@ pub enum Kind {
     Reference {
         /// Where the other data are; relative to these data.
         data: String,
-        /// Their columns.
         columns: Vec<String>,
     },
     /// A metric is what it usually was at this time.
@@ -293,7 +289,6 @@ pub enum Kind {
     Sql {
         /// The query, placeholders filled in.
         query: String,
-        /// The limit.
         limit: Limit,
     },
     /// This room cannot check it, for this reason.
@@ -307,9 +302,7 @@ pub enum Interpolation {
     Nearest,
     /// Between them, in proportion.
     Linear,
-    /// The lower.
     Lower,
-    /// The higher.
     Higher,
     /// Their mean.
     Midpoint,
@@ -326,16 +319,13 @@ pub enum Window {
     Around {
         /// The number.
         center: f64,
-        /// The width.
         width: f64,
     },
     /// Fewer standard deviations above the mean than a threshold; and below it, when double sided.
     Score {
-        /// The mean.
         mean: f64,
         /// The standard deviation of the sample.
         stdev: f64,
-        /// The threshold.
         threshold: f64,
         /// True when both sides count.
         double_sided: bool,
@@ -373,7 +363,6 @@ impl Window {
 pub enum Partition {
     /// Values and their shares.
     Values {
-        /// The values.
         values: Vec<Literal>,
         /// Their shares, which sum to 1.
         weights: Vec<f64>,
@@ -405,7 +394,6 @@ pub enum MatchRule {
 pub enum Comparison {
     /// The same.
     Equal,
-    /// Greater.
     Greater,
     /// Greater or the same.
     GreaterOrEqual,
@@ -429,7 +417,6 @@ pub enum SetRule {
 /// A number of a column or a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Rows.
     Rows,
     /// The least value.
     Min,
@@ -439,7 +426,6 @@ pub enum Metric {
     Mean,
     /// The standard deviation of the sample.
     Stdev,
-    /// The sum.
     Sum,
     /// The median; of an even number of values the mean of the middle two.
     Median,

@@ -4,7 +4,6 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Strptime;
 
-/// A format of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TextFormat {
     /// An e-mail address, by the rule of HTML's input fields (WHATWG), with at least one dot in the host.
@@ -19,7 +18,6 @@ pub enum TextFormat {
     Ipv6,
     /// A host name (RFC 1123).
     Hostname,
-    /// JSON.
     Json,
     /// A JSON object; it has no name in contracts.
     JsonObject,

@@ -26,7 +26,6 @@ struct Rest {
     size: usize,
 }
 
-/// A block.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block {
     /// Its number in the file, from 0.

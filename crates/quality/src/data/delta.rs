@@ -32,7 +32,6 @@ struct State {
     sidecars: Vec<String>,
 }
 
-/// A column of the table.
 #[derive(Debug)]
 struct TableColumn {
     name: String,

@@ -31,7 +31,6 @@ pub use text::{CsvOptions, TextFile};
 use crate::contract::TypeName;
 use crate::error::QualityError;
 
-/// Rows of a batch.
 pub const BATCH_ROWS: usize = 8192;
 
 /// How files are laid out.
@@ -105,7 +104,6 @@ impl DataFile {
 /// What is in a file.
 #[derive(Debug)]
 pub enum Content {
-    /// Parquet.
     Parquet(ParquetFile),
     /// CSV or JSON lines.
     Text(TextFile),

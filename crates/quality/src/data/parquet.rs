@@ -31,7 +31,6 @@ pub struct ParquetFile {
 /// What a footer says of a column of a row group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footer {
-    /// Nulls.
     pub nulls: Option<u64>,
     /// The least value; of whole numbers, dates, timestamps and decimals of at most 64 bits.
     pub min: Option<i64>,

@@ -189,14 +189,12 @@ impl Blob {
 pub enum Pieces {
     /// A local file; clones of it are read elsewhere at the same time.
     File {
-        /// The file.
         file: Arc<File>,
         /// Offset of the next byte.
         at: u64,
         /// Where it ends.
         end: u64,
     },
-    /// An object.
     Object(stoke_storage::Pieces),
 }
 

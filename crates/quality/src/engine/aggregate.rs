@@ -18,11 +18,9 @@ use crate::distribution::CATEGORIES;
 pub enum Extreme {
     /// A whole number, date, time or timestamp.
     Long(i64),
-    /// A decimal.
     Decimal(i128),
     /// A floating-point number; one that is not a number wins over all.
     Float(f64),
-    /// A text.
     Text(String),
     /// A truth value.
     Bool(bool),
@@ -31,7 +29,6 @@ pub enum Extreme {
 /// What is gathered of a column.
 #[derive(Clone, Debug, Default)]
 pub struct Gathered {
-    /// Rows.
     pub rows: u64,
     /// Rows with a value.
     pub values: u64,

@@ -24,7 +24,6 @@ use crate::report::{CheckResult, Verdict};
 /// A check's result, the number it found, and the keys that are repeated.
 #[derive(Debug)]
 pub struct Finished {
-    /// The result.
     pub result: CheckResult,
     /// The metric, for histories.
     pub number: Option<f64>,

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::plan::{Plan, Task};
 use crate::data::{Content, Unit};
 
-/// A piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Where it is.

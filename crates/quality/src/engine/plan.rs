@@ -23,7 +23,6 @@ pub enum Task {
     Schema,
     /// Row by row.
     Rows,
-    /// Of keys.
     Keys,
     /// Of the number of rows.
     Count,
@@ -88,7 +87,6 @@ impl Task {
 pub struct FilePlan {
     /// Positions of its columns.
     pub columns: Vec<usize>,
-    /// Their classes.
     pub classes: Vec<Class>,
     /// The rule, when rows are judged.
     pub rule: Option<RowRule>,
@@ -160,7 +158,6 @@ impl FilePlan {
 pub struct Plan<'a> {
     /// The data.
     pub dataset: &'a Dataset,
-    /// The contract.
     pub contract: &'a Contract,
     /// How each check is computed.
     pub tasks: Vec<Task>,
@@ -340,9 +337,7 @@ pub enum Answer {
         /// Rows.
         considered: u64,
     },
-    /// Numbers.
     Numbers {
-        /// Rows.
         rows: u64,
         /// Of them nulls.
         nulls: u64,

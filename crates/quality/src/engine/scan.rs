@@ -53,7 +53,6 @@ const LEAST_KEYS: usize = 256 << 10;
 /// Limits of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Threads.
     pub threads: usize,
     /// Bytes of keys that stay in memory.
     pub key_memory: usize,

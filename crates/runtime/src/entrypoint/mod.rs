@@ -53,7 +53,6 @@ pub struct Situation {
     pub facts: Option<Facts>,
     /// The archives that are there.
     pub archives: Vec<Archive>,
-    /// The environment.
     pub environment: BTreeMap<String, String>,
     /// The working directory.
     pub directory: String,

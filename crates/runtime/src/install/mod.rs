@@ -37,7 +37,6 @@ pub enum Stage {
     Waiting,
     /// Making the private Python environment.
     Environment,
-    /// Downloading.
     Downloading,
     /// Building the package from what was downloaded.
     Building,

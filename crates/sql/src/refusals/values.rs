@@ -29,7 +29,6 @@ enum Value {
 /// Types of constants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Type {
-    /// `NULL`.
     Null,
     /// `true`.
     Boolean,
@@ -39,7 +38,6 @@ enum Type {
     Real(u8),
     /// Of any precision.
     Decimal,
-    /// A text.
     Text,
     /// Bytes.
     Binary,

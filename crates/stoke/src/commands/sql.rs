@@ -69,11 +69,10 @@ impl From<ConnectError> for Failure {
             ConnectError::Late(_) => 124,
             _ => 3,
         };
-        Failure {
-            code: error.code(),
-            message: error.to_string(),
-            fix: error.fix().map(str::to_owned),
-            exit,
+        let failure = Failure::new(error.code(), &error, exit);
+        match error.fix() {
+            Some(fix) => failure.fix(fix),
+            None => failure,
         }
     }
 }
@@ -107,12 +106,11 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 
 fn stop(stopped: std::io::Result<()>) -> Failure {
     match stopped {
-        Ok(()) => Failure {
-            code: "stoke::sql::interrupted",
-            message: "interrupted; the statement is ended on the server too".to_owned(),
-            fix: None,
-            exit: 130,
-        },
+        Ok(()) => Failure::new(
+            "stoke::sql::interrupted",
+            "interrupted; the statement is ended on the server too",
+            130,
+        ),
         Err(error) => error.into(),
     }
 }

@@ -71,7 +71,6 @@ pub struct IngressSettings {
 /// A Gateway that HTTPRoutes hang on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GatewayReference {
-    /// Its name.
     pub name: String,
     /// Its namespace; the route's own when none.
     pub namespace: Option<String>,

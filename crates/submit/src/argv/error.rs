@@ -18,7 +18,6 @@ pub enum ArgvError {
         "`{option}` exists since Spark {since}, and the rules of Spark {version} apply here; set STOKE_SPARK_VERSION, or leave it out"
     )]
     OptionOfLaterVersion {
-        /// The option.
         option: &'static str,
         /// The release line that brought it.
         since: String,
@@ -27,16 +26,10 @@ pub enum ArgvError {
     },
     /// An option at the end of the line, without its value.
     #[error("`{option}` needs a value after it")]
-    MissingValue {
-        /// The option.
-        option: String,
-    },
+    MissingValue { option: String },
     /// `--option=` with nothing after the equals sign.
     #[error("`{option}=` has no value; spark-submit does not take an empty one in this form, write `{option} ''`")]
-    EmptyValue {
-        /// The option.
-        option: String,
-    },
+    EmptyValue { option: String },
     /// `--conf` without an equals sign.
     #[error("`--conf {text}` has no `=`: write `--conf key=value`, quoted as one word when the value has blanks")]
     ConfWithoutEquals {
@@ -107,7 +100,6 @@ pub enum ArgvError {
     /// The main class is neither given nor to be found.
     #[error("no main class for `{jar}`: {reason}; give it with `--class`")]
     MainClass {
-        /// The jar.
         jar: String,
         /// Why it was not found in the jar.
         reason: String,

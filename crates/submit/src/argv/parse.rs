@@ -16,9 +16,7 @@ pub enum Action {
     Kill(String),
     /// `--status`: tell the state of this submission.
     Status(String),
-    /// `--help`.
     Help,
-    /// `--version`.
     Version,
 }
 

@@ -60,7 +60,6 @@ impl Level {
     }
 }
 
-/// A line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// How serious it is; lines of a stack trace are as the line before them.
@@ -74,7 +73,6 @@ pub struct Line {
 /// The end of a log.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// Its lines.
     pub lines: Vec<Line>,
     /// Whether there was more than is read for a page.
     pub cut: bool,

@@ -122,7 +122,6 @@ impl Live {
         Live::new(Client::new(refuse, "default"), Vec::new(), Arc::new(Semaphore::new(1)))
     }
 
-    /// The client.
     pub fn client(&self) -> Client {
         self.client.clone()
     }

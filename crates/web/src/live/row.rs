@@ -20,9 +20,7 @@ const NEWS: i64 = 3 * 86_400_000;
 /// An application. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// The schedule it belongs to.
     pub schedule: Option<String>,

@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use stoke_diagnostics::Diagnostic;
 use stoke_history::listing::Listed;
-use stoke_insight::doctor::Finding;
 use stoke_model::crd::SparkApplicationStatus;
 use stoke_model::waiting::{self, Waiting};
 
@@ -34,7 +34,6 @@ pub struct Application {
     pub object: DynamicObject,
     /// The same, as lists have it.
     pub row: Live,
-    /// Its status.
     pub status: SparkApplicationStatus,
     /// Now, in milliseconds since 1970.
     pub now: i64,
@@ -123,7 +122,7 @@ pub fn overview(
     all: &Seen<Pod>,
     events: &Seen<Event>,
     listed: &[Listed],
-    findings: &[Finding],
+    findings: &[Diagnostic],
 ) -> Page {
     let (w, p, row) = (visit.w, visit.w.platform(), &app.row);
     let mut page = app.page(visit, "application", "", row.name.clone());
@@ -461,16 +460,16 @@ fn events_table(visit: &Visit, events: &[&Event]) -> Section {
 }
 
 /// What the doctor finds in its run, and the changes it proposes.
-fn proposals(app: &Application, visit: &Visit, findings: &[Finding]) -> Vec<Section> {
+fn proposals(app: &Application, visit: &Visit, findings: &[Diagnostic]) -> Vec<Section> {
     if findings.is_empty() {
         return Vec::new();
     }
     let (w, p) = (visit.w, visit.w.platform());
-    let row = |finding: &Finding| {
+    let row = |finding: &Diagnostic| {
         let to = app.to(visit, &format!("change/?change={}", change::name_of(finding)?));
         Some(Row::from(vec![
-            Cell::Code(finding.id.to_owned()),
-            Cell::Text(finding.fix.text.clone()),
+            Cell::Code(finding.code.to_string()),
+            Cell::Text(finding.fix_text().to_owned()),
             Cell::Link(p.look_at_it.to_owned(), to),
         ]))
     };
@@ -534,7 +533,6 @@ fn before(app: &Application, visit: &Visit, listed: &[Listed]) -> Section {
     })
 }
 
-/// Its pods.
 pub fn pods_page(app: &Application, visit: &Visit, all: &Seen<Pod>) -> Page {
     let mut page = app.page(visit, "pods", "pods/", visit.w.platform().pods.to_owned());
     let known = seen(visit.w, "podsRefused", all, &mut page.sections);
@@ -542,7 +540,6 @@ pub fn pods_page(app: &Application, visit: &Visit, all: &Seen<Pod>) -> Page {
     page
 }
 
-/// Its events.
 pub fn events_page(app: &Application, visit: &Visit, events: &Seen<Event>) -> Page {
     let mut page = app.page(visit, "events", "events/", visit.w.platform().events.to_owned());
     let known = seen(visit.w, "eventsRefused", events, &mut page.sections);

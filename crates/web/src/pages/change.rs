@@ -1,6 +1,6 @@
 //! A change of an application that the doctor proposes: what it would change, and the button that does it.
 
-use stoke_insight::doctor::Finding;
+use stoke_diagnostics::Diagnostic;
 
 use super::Visit;
 use super::application::Application;
@@ -15,14 +15,14 @@ const AROUND: usize = 3;
 const MOST: usize = 2000;
 
 /// The name of a change in addresses: the same change has the same name.
-pub fn name_of(finding: &Finding) -> Option<String> {
-    let patch = finding.fix.patch.as_ref()?;
+pub fn name_of(finding: &Diagnostic) -> Option<String> {
+    let patch = finding.patch()?;
     let sum = digest(&patch.to_string());
     Some(sum.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The finding whose change has this name.
-pub fn named<'a>(findings: &'a [Finding], name: &str) -> Option<&'a Finding> {
+pub fn named<'a>(findings: &'a [Diagnostic], name: &str) -> Option<&'a Diagnostic> {
     findings.iter().find(|one| name_of(one).as_deref() == Some(name))
 }
 
@@ -31,7 +31,7 @@ pub fn page(
     app: &Application,
     visit: &Visit,
     csrf: &str,
-    finding: &Finding,
+    finding: &Diagnostic,
     tried: &Result<serde_json::Value, Refusal>,
 ) -> Page {
     let p = visit.w.platform();

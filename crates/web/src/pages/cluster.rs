@@ -21,11 +21,9 @@ const SHOWN: usize = 200;
 /// What is known of a cluster.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Its nodes.
     pub nodes: Seen<Node>,
     /// Pods that have not ended.
     pub pods: Seen<Pod>,
-    /// Its quotas.
     pub quotas: Seen<ResourceQuota>,
     /// Events about some of the pods that wait.
     pub events: Vec<Event>,
@@ -78,7 +76,6 @@ fn shown<'a, T>(w: &Words, id: &'static str, all: &'a Seen<T>, sections: &mut Ve
     }
 }
 
-/// The page.
 pub fn page(visit: &Visit, cluster: &Cluster) -> Page {
     let (w, p) = (visit.w, visit.w.platform());
     let mut sections = Vec::new();

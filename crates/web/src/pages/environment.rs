@@ -7,7 +7,6 @@ use stoke_model::conf::{Catalogue, Default as Unset};
 use super::{App, Visit, plain};
 use crate::page::{Cell, Facts, Page, Row, Section, Table};
 
-/// The page.
 pub fn page(app: &App, visit: &Visit) -> Page {
     let w = visit.w;
     let mut page = app.page(visit, "environment", "environment/", w.environment.to_owned(), None);

@@ -78,7 +78,6 @@ pub struct Visit {
 pub struct App {
     /// Its application.
     pub listed: Listed,
-    /// The attempt.
     pub attempt: Attempt,
     /// What its log says.
     pub view: Arc<View>,

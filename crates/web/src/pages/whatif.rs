@@ -17,7 +17,6 @@ const TOO_MANY: usize = 300_000;
 /// Executors that the curve goes to, at most.
 const MOST: u32 = 2_000;
 
-/// The page.
 pub fn page(app: &App, visit: &Visit, run: &Run) -> Page {
     let w = visit.w;
     let mut page = app.page(visit, "whatif", "what-if/", w.what_if.to_owned(), None);

@@ -12,7 +12,6 @@ const BASE: i64 = HEIGHT - 24;
 /// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Its bars.
     pub bars: Vec<Bar>,
     /// Where the axis has a mark, and of how many milliseconds.
     pub marks: Vec<(i64, i64)>,
@@ -20,7 +19,6 @@ pub struct Histogram {
     pub median: Option<i64>,
 }
 
-/// A bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bar {
     /// Milliseconds from.

@@ -29,7 +29,6 @@ pub struct Plan {
     pub about: &'static str,
     /// Width of the picture.
     pub width: i64,
-    /// Its height.
     pub height: i64,
     /// Its boxes.
     pub nodes: Vec<Drawn>,
@@ -52,9 +51,7 @@ pub struct Drawn {
     pub x: i64,
     /// Upper edge.
     pub y: i64,
-    /// Width.
     pub width: i64,
-    /// Height.
     pub height: i64,
     /// Baseline and text of what it measured.
     pub lines: Vec<(i64, String)>,

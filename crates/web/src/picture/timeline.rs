@@ -18,7 +18,6 @@ pub struct Timeline {
     pub title: &'static str,
     /// What it shows.
     pub about: &'static str,
-    /// Its height.
     pub height: i64,
     /// Marks of the axis: place, milliseconds since the start.
     pub marks: Vec<(i64, i64)>,
@@ -37,7 +36,6 @@ pub struct Bar {
     pub x: i64,
     /// Upper edge.
     pub y: i64,
-    /// Width.
     pub width: i64,
     /// State, for the style.
     pub class: &'static str,
@@ -88,7 +86,6 @@ pub struct Span {
 /// An executor, to be drawn.
 #[derive(Debug, Clone)]
 pub struct Life {
-    /// Its id.
     pub id: String,
     /// From when.
     pub from: i64,

@@ -25,9 +25,7 @@ pub struct Block {
     pub x: i64,
     /// Upper edge.
     pub y: i64,
-    /// Width.
     pub width: i64,
-    /// Height.
     pub height: i64,
     /// For the style.
     pub class: &'static str,

@@ -15,7 +15,6 @@ pub struct Waterfall {
     pub title: &'static str,
     /// What it shows.
     pub about: &'static str,
-    /// Its height.
     pub height: i64,
     /// Where nothing is.
     pub zero: i64,
@@ -30,7 +29,6 @@ pub struct Step {
     pub x: i64,
     /// Upper edge.
     pub y: i64,
-    /// Width.
     pub width: i64,
     /// `longer`, `shorter` or `whole`.
     pub class: &'static str,

@@ -11,9 +11,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
+use stoke_diagnostics::Diagnostic;
 use stoke_history::listing::Listed;
 use stoke_history::rest::{Library, Query, decode_path};
-use stoke_insight::doctor::Finding;
 use tower::ServiceExt;
 
 use super::{Site, Wish, path_again, plain, rendered, text_of};
@@ -496,7 +496,7 @@ async fn of_application(
             let Some(finding) = change::named(&found, visit.query.first("change").unwrap_or_default()) else {
                 return Ok(Err(Missing::NotFound));
             };
-            let patch = finding.fix.patch.clone().unwrap_or_default();
+            let patch = finding.patch().cloned().unwrap_or_default();
             let tried = live.change(&row.namespace, &row.name, &patch, None, true).await;
             let tried = tried.map(|object| serde_json::to_value(object).unwrap_or_default());
             Ok(change::page(app, visit, &visitor.csrf, finding, &tried))
@@ -507,7 +507,7 @@ async fn of_application(
 }
 
 /// What the doctor finds in the log of its run; a large log is read only where that is wanted.
-async fn findings(site: &Arc<Site>, app: &Application, wanted: bool) -> Vec<Finding> {
+async fn findings(site: &Arc<Site>, app: &Application, wanted: bool) -> Vec<Diagnostic> {
     let all = site.index.listed();
     let run = app
         .row
@@ -544,7 +544,7 @@ async fn changed(site: &Arc<Site>, access: &Access, asked: &Call, visitor: &Visi
     };
     let found = findings(site, &app, true).await;
     let wanted = form.first("change").unwrap_or_default();
-    let patch = change::named(&found, wanted).and_then(|finding| finding.fix.patch.as_ref());
+    let patch = change::named(&found, wanted).and_then(|finding| finding.patch());
     let Some(patch) = patch else {
         return super::written(
             Err(Missing::NotFound),

@@ -31,7 +31,6 @@ pub(super) const TYPE_NAMES: &[&str] = &[
 pub enum Type<'s> {
     /// Not known.
     Dyn,
-    /// null
     Null,
     /// true or false
     Bool,
@@ -41,9 +40,7 @@ pub enum Type<'s> {
     Uint,
     /// Number.
     Double,
-    /// Text.
     Text,
-    /// Bytes.
     Bytes,
     /// Instant.
     Timestamp,
@@ -51,7 +48,6 @@ pub enum Type<'s> {
     Duration,
     /// The name of a type.
     Named,
-    /// List.
     List(Box<Type<'s>>),
     /// Map with text keys.
     Map(Box<Type<'s>>),

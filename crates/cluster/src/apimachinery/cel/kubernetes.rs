@@ -31,9 +31,7 @@ pub struct Question {
     pub group: Option<String>,
     /// Resource; none asks about a path.
     pub resource: String,
-    /// Subresource.
     pub subresource: String,
-    /// Namespace.
     pub namespace: String,
     /// Object.
     pub name: String,

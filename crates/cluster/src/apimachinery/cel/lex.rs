@@ -5,7 +5,6 @@ use super::CompileError;
 /// One word.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
-    /// A name.
     Name(String),
     /// A whole number without sign.
     Int(u64),
@@ -13,13 +12,10 @@ pub(super) enum Token {
     Uint(u64),
     /// A number with a fraction or an exponent.
     Double(f64),
-    /// A text.
     Text(String),
-    /// Bytes.
     Bytes(Vec<u8>),
     /// An operator or a bracket.
     Sign(&'static str),
-    /// The end.
     End,
 }
 

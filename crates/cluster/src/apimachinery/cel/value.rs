@@ -11,10 +11,8 @@ use serde_json::{Map as JsonMap, Value as Json};
 use super::eval::{Budget, EvalError};
 use crate::apimachinery::schema::{Format, Kind, Schema};
 
-/// A value.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
-    /// null
     Null,
     /// true or false
     Bool(bool),
@@ -24,9 +22,7 @@ pub enum Value<'a> {
     Uint(u64),
     /// A number.
     Double(f64),
-    /// Text.
     Text(Arc<str>),
-    /// Bytes.
     Bytes(Arc<[u8]>),
     /// A list made by the expression.
     List(Arc<Vec<Value<'a>>>),
@@ -52,7 +48,6 @@ pub enum Value<'a> {
     Ip(IpAddr),
     /// A network.
     Cidr(IpAddr, u8),
-    /// A URL.
     Url(Arc<super::kubernetes::Url>),
     /// A named format of the format library.
     NamedFormat(&'static str),
@@ -88,12 +83,10 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A text.
     pub fn text(text: impl AsRef<str>) -> Value<'a> {
         Value::Text(text.as_ref().into())
     }
 
-    /// A list.
     pub fn list(items: Vec<Value<'a>>) -> Value<'a> {
         Value::List(Arc::new(items))
     }

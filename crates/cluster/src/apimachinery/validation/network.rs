@@ -9,7 +9,6 @@ use super::{Complaints, is_empty, items, probes, service, text, words};
 use crate::apimachinery::meta::{NameRule, check_name};
 use crate::apimachinery::schema::Path;
 
-/// An Ingress.
 pub fn check_ingress(ingress: &Value, said: &mut Complaints) {
     let (spec, at) = (&ingress["spec"], Path::Start("spec"));
     if is_empty(&spec["rules"]) && !spec["defaultBackend"].is_object() {
@@ -322,7 +321,6 @@ pub fn check_slice_update(old: &Value, new: &Value, said: &mut Complaints) {
     }
 }
 
-/// A Lease.
 pub fn check_lease(lease: &Value, said: &mut Complaints) {
     let (spec, at) = (&lease["spec"], Path::Start("spec"));
     if let Some(seconds) = spec["leaseDurationSeconds"].as_i64().filter(|seconds| *seconds <= 0) {

@@ -41,7 +41,6 @@ pub fn qualified(text: &str) -> Vec<String> {
     details(check_qualified(text, ""), text)
 }
 
-/// Value of a label.
 pub fn label_value(text: &str) -> Vec<String> {
     let labels = serde_json::json!({"k": text});
     details(crate::apimachinery::meta::check_labels(&labels, ""), text)

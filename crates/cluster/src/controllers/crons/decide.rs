@@ -100,7 +100,6 @@ pub(super) struct Decision {
     pub later: Option<SignedDuration>,
 }
 
-/// Decides.
 pub(super) fn decide(cron: &Cron, children: &[Child], now: Timestamp) -> Decision {
     let mut decision = Decision {
         status: cron.status.clone(),

@@ -13,7 +13,6 @@ pub(super) const HASH: &str = "controller-revision-hash";
 /// One node, as far as the set is concerned.
 #[derive(Clone, Debug)]
 pub(super) struct NodeFacts {
-    /// Its name.
     pub name: String,
     /// Whether a pod is to be started on it.
     pub wants: bool,
@@ -30,7 +29,6 @@ pub(super) struct Decision {
     pub remove: Vec<String>,
     /// Pods that failed and go.
     pub failed: Vec<String>,
-    /// The status.
     pub status: Value,
     /// When time alone changes something.
     pub later: Option<SignedDuration>,

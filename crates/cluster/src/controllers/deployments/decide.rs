@@ -16,7 +16,6 @@ use crate::controllers::facts::{Condition, controller_reference};
 
 /// Everything observed.
 pub(super) struct Observed<'a> {
-    /// The Deployment.
     pub deployment: &'a Deployment,
     /// The Deployment as stored.
     pub value: &'a Value,
@@ -26,7 +25,6 @@ pub(super) struct Observed<'a> {
     pub pods: &'a BTreeMap<String, usize>,
 }
 
-/// Decides.
 pub(super) fn decide(observed: &Observed<'_>, now: Timestamp) -> Decision {
     let Observed {
         deployment,

@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::controllers::facts::{Condition, Meta, nullable, resolve};
 use crate::controllers::ownership::HasMeta;
 
-/// A Deployment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Deployment {
@@ -142,7 +141,6 @@ pub(super) struct SetStatus {
 }
 
 impl Set {
-    /// Its UID.
     pub fn uid(&self) -> &str {
         &self.metadata.uid
     }

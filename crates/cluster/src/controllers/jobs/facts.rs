@@ -15,7 +15,6 @@ pub(super) const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 /// How often the index had failed when the pod was made.
 pub(super) const INDEX_FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 
-/// A Job.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Job {

@@ -102,7 +102,6 @@ pub(super) enum Action {
 pub(super) struct Decision {
     /// Things to do now.
     pub actions: Vec<Action>,
-    /// The status.
     pub status: Value,
     /// When time alone changes something.
     pub later: Option<SignedDuration>,

@@ -21,7 +21,6 @@ pub(super) enum At {
     Now,
     /// At least as new as this.
     NotOlderThan(u64),
-    /// Exactly this.
     Exactly(u64),
 }
 

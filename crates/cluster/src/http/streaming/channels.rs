@@ -21,7 +21,6 @@ pub enum Form {
 /// A subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protocol {
-    /// Its name.
     pub name: &'static str,
     /// The form of its messages.
     pub form: Form,

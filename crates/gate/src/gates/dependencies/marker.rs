@@ -7,7 +7,6 @@ use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifier};
 
-/// A marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// One holds.

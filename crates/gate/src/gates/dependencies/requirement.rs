@@ -9,7 +9,6 @@ use stoke_advisories::Ecosystem;
 
 use super::marker::Marker;
 
-/// A requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// The name in its normal form (PEP 503): lower case, with dashes.

@@ -70,7 +70,6 @@ const NAMES_A_TABLE: [&str; 2] = ["IDENTIFIER", "STREAM"];
 
 /// A table of a `FROM`, and how it is put beside those before it.
 struct Relation {
-    /// Its tokens.
     tokens: Range<usize>,
     /// The token that joins it: a comma, `JOIN`, or `CROSS`; none of the first.
     by: Option<usize>,

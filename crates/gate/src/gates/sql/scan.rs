@@ -29,7 +29,6 @@ pub struct Token {
 pub struct Unclosed {
     /// Where it begins.
     pub from: usize,
-    /// What it is.
     pub what: &'static str,
 }
 

@@ -8,7 +8,6 @@ use roxmltree::{Document, Node};
 pub struct Case {
     /// Its class, or module.
     pub class: String,
-    /// Its name.
     pub name: String,
     /// The file it is in, where that is told.
     pub file: String,
@@ -23,7 +22,6 @@ pub struct Case {
 /// What came of a test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// It passed.
     #[default]
     Passed,
     /// What it expects does not hold.

@@ -50,7 +50,6 @@ pub(super) struct Block {
 pub(super) enum Level {
     /// Up to `INFO`.
     Info,
-    /// `WARN`.
     Warn,
     /// `ERROR`, `FATAL`.
     Error,

@@ -12,7 +12,6 @@ pub(super) struct Class {
     pub id: &'static str,
     /// The nearer to the root, the higher. Only decides where no class explains another.
     pub rank: u32,
-    /// The rule.
     pub rule: Rule,
     /// Codes of what follows from it: such findings are told as its evidence, not as findings of their own.
     pub explains: &'static [&'static [&'static str]],

@@ -85,7 +85,6 @@ impl<'a> Context<'a> {
             .filter(|value| !value.is_null())
     }
 
-    /// The namespace.
     pub fn namespace(&self) -> &'a str {
         let of_application = self
             .cluster()

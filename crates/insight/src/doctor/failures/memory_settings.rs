@@ -75,7 +75,6 @@ impl MemoryRequest {
         json!({ "spec": spec })
     }
 
-    /// In words.
     pub fn in_words(&self) -> String {
         format!(
             "{} MiB heap and {} MiB overhead, {} MiB in all",

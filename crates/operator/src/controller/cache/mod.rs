@@ -165,7 +165,6 @@ impl Cache {
         Some(key)
     }
 
-    /// A schedule is gone.
     pub(crate) fn schedule_gone(&self, stored: &DynamicObject) {
         if let Some(key) = app_key(stored) {
             self.lock().schedules.remove(&key, &key.name);
@@ -212,7 +211,6 @@ impl Cache {
         }
     }
 
-    /// A pod is gone.
     pub(crate) fn pod_gone(&self, scope: &str, pod: &Pod) -> Option<News> {
         let key = pod_key(pod)?;
         let name = pod.metadata.name.as_deref()?;

@@ -42,7 +42,6 @@ pub(crate) struct Folded {
 /// An application in short, for those who count them all.
 #[derive(Debug)]
 pub(crate) struct Summary {
-    /// Its state.
     pub(crate) state: ApplicationStateType,
     /// Since when.
     pub(crate) since: Option<Timestamp>,
@@ -84,7 +83,6 @@ impl Folded {
         }
     }
 
-    /// Its labels.
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         let metadata: Option<ObjectMeta> = serde_json::from_slice(&self.parts[0]).ok();
         metadata.and_then(|metadata| metadata.labels).unwrap_or_default()

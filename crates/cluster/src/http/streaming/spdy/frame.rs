@@ -61,7 +61,6 @@ pub enum Frame {
         stream: u32,
         /// Nothing more follows from the sender.
         fin: bool,
-        /// The bytes.
         bytes: Bytes,
     },
     /// A frame that means nothing here (settings, windows, credentials).
