@@ -43,7 +43,7 @@ pub fn of_job(app: &App, visit: &Visit, job: &Job, detail: &Detail) -> Option<Se
         .enumerate()
         .flat_map(|(place, id)| {
             let parents = detail.stages.get(id).map_or(&[][..], |shape| &shape.parents);
-            parents.iter().filter_map(move |parent| Some((*parent, place)))
+            parents.iter().map(move |parent| (*parent, place))
         })
         .filter_map(|(parent, place)| Some((*places.get(&parent)?, place)))
         .collect();

@@ -104,7 +104,7 @@ pub fn block(area: Area, class: &'static str, labels: &[&str], title: String) ->
         .iter()
         .find(fits)
         .map_or(String::new(), |label| (*label).to_owned());
-    (width > 0 && height > 0).then(|| Block {
+    (width > 0 && height > 0).then_some(Block {
         x,
         y,
         width,
