@@ -30,7 +30,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Greets over HTTP/2; gives the channel and the connection, which somebody has to drive.
+    /// Greets over HTTP/2; gives the channel and the connection, which the caller drives.
     pub async fn open<IO>(io: IO, login: &Login) -> Result<(Self, h2::client::Connection<IO, Bytes>), ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,

@@ -85,7 +85,7 @@ impl Batches {
         })
     }
 
-    /// The rows, at most so many.
+    /// The rows, at most `most` of them.
     pub fn rows(&self, most: usize) -> impl Iterator<Item = Vec<Value>> {
         let rows = self
             .batches

@@ -1,4 +1,4 @@
-//! What fuzzing drives: no promise to anybody else.
+//! What fuzzing drives: not for other use.
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;

@@ -20,7 +20,7 @@ pub struct Remote {
     pub login: Login,
 }
 
-/// Who asks, as the server is told.
+/// The user of a session, and what proves it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The user the server knows the session by. A server believes it unless something in front of it checks.

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
 
 use crate::call::{Answers, Channel, decode};
 use crate::cells::{Batches, Column};
@@ -112,7 +112,7 @@ impl Session {
         tokio::spawn(connection);
         Ok(Session {
             channel,
-            id: uuid()?,
+            id: Uuid::new_v4().to_string(),
             user: login.user.clone(),
             running: None,
             closed: false,
@@ -206,7 +206,7 @@ impl Session {
     }
 
     async fn execute(&mut self, plan: Plan) -> Result<Answers, ConnectError> {
-        let operation = uuid()?;
+        let operation = Uuid::new_v4().to_string();
         self.running = Some(operation.clone());
         let request = ExecutePlanRequest {
             session_id: self.id.clone(),
@@ -410,36 +410,4 @@ fn trust() -> Result<rustls::ClientConfig, String> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
-}
-
-/// A random UUID, as Connect wants for sessions and operations.
-fn uuid() -> Result<String, ConnectError> {
-    let mut bytes = [0_u8; 16];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| ConnectError::NotConnect("this machine gives no random numbers".to_owned()))?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identities_are_uuids_of_version_four() {
-        let (one, other) = (uuid().unwrap(), uuid().unwrap());
-        assert_ne!(one, other);
-        assert_eq!((one.len(), one.chars().nth(14)), (36, Some('4')));
-        assert!(matches!(one.chars().nth(19), Some('8' | '9' | 'a' | 'b')));
-    }
 }

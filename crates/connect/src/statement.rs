@@ -6,7 +6,9 @@
 //! parentheses and is not a query does not parse. `SHOW` and `DESCRIBE` are commands that read, whichever of their kind. The query of `EXPLAIN`
 //! stands in parentheses too.
 //!
-//! It holds for statements. A function that a query calls does what it does: `java_method`, or one that somebody registered.
+//! A query may also have a program run on the executors (`TRANSFORM (…) USING '…'`): it is refused.
+//!
+//! It holds for statements. A function that a query calls does what it does: `java_method`, or one that someone registered.
 
 /// A text in the form that is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,9 @@ pub enum StatementError {
     /// It begins as a query does; Spark can parse it, but not as a query.
     #[error("the statement does more than query, and only queries are run")]
     MoreThanQuery,
+    /// `TRANSFORM (…) USING '…'` and its like.
+    #[error("`USING '…'` runs a program on the executors, and only queries are run")]
+    Program,
 }
 
 impl StatementError {
@@ -36,7 +41,9 @@ impl StatementError {
     pub fn code(&self) -> &'static str {
         match self {
             StatementError::Empty => "stoke::sql::empty",
-            StatementError::Command(_) | StatementError::MoreThanQuery => "stoke::sql::writes",
+            StatementError::Command(_) | StatementError::MoreThanQuery | StatementError::Program => {
+                "stoke::sql::writes"
+            }
         }
     }
 
@@ -47,12 +54,13 @@ impl StatementError {
             StatementError::Command(_) | StatementError::MoreThanQuery => {
                 "begin with SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE or EXPLAIN, or allow commands with --allow-writes"
             }
+            StatementError::Program => "use functions of Spark's SQL, or allow commands with --allow-writes",
         }
     }
 }
 
 /// Words that queries begin with.
-const QUERIES: [&str; 7] = ["SELECT", "WITH", "FROM", "VALUES", "TABLE", "MAP", "REDUCE"];
+const QUERIES: [&str; 5] = ["SELECT", "WITH", "FROM", "VALUES", "TABLE"];
 /// Words that every command beginning with them only reads.
 const READERS: [&str; 3] = ["SHOW", "DESCRIBE", "DESC"];
 /// How an explanation may be asked for.
@@ -62,9 +70,12 @@ impl Statement {
     /// The form in which a text can only read.
     ///
     /// # Errors
-    /// The text is empty, or begins as no query and no command that reads.
+    /// The text is empty, begins as no query and no command that reads, or names a program to run.
     pub fn reading(text: &str) -> Result<Self, StatementError> {
         let text = trimmed(text)?;
+        if runs_program(text) {
+            return Err(StatementError::Program);
+        }
         let (word, rest) = word(text);
         if READERS.contains(&word.as_str()) {
             return Ok(Statement::Command(text.to_owned()));
@@ -97,6 +108,17 @@ impl Statement {
     pub fn writing(text: &str) -> Result<Self, StatementError> {
         trimmed(text).map(|_| Statement::Command(text.to_owned()))
     }
+}
+
+/// Whether `USING` stands before a text, as only `TRANSFORM`, `MAP` and `REDUCE` have it. Quotes are not looked at: where Spark sees their end
+/// depends on its settings. So a text with such words in it is refused too.
+fn runs_program(text: &str) -> bool {
+    // As Spark's lexer compares: `ı` is an `I` to it.
+    let upper = text.to_uppercase();
+    upper.match_indices("USING").any(|(at, using)| {
+        let after = meat(&upper[at + using.len()..]);
+        after.strip_prefix('R').unwrap_or(after).starts_with(['\'', '"'])
+    })
 }
 
 fn is_query(text: &str) -> bool {
@@ -285,6 +307,25 @@ mod tests {
             ("EXECUTE IMMEDIATE 'DROP TABLE t'", refused("EXECUTE")),
             ("BEGIN SELECT 1; END", refused("BEGIN")),
             ("label: BEGIN SELECT 1; END", refused("LABEL")),
+            (
+                "SELECT TRANSFORM(a) USING 'sh -c x' FROM t",
+                Err(StatementError::Program),
+            ),
+            (
+                "FROM (SELECT R'\\', TRANSFORM(a) us\u{131}ng/* */\n--\n r\"x\" FROM t)",
+                Err(StatementError::Program),
+            ),
+            ("EXPLAIN SELECT TRANSFORM(a) USING 'x'", Err(StatementError::Program)),
+            ("MAP a USING 'x'", Err(StatementError::Program)),
+            ("MAP a", refused("MAP")),
+            (
+                "SELECT * FROM a JOIN b USING (r)",
+                query("SELECT * FROM a JOIN b USING (r)"),
+            ),
+            (
+                "SELECT * FROM a JOIN b USING (`'`)",
+                query("SELECT * FROM a JOIN b USING (`'`)"),
+            ),
             ("SET", refused("SET")),
             ("CLEAR CACHE", refused("CLEAR")),
             ("SELECTS 1", refused("SELECTS")),

@@ -6,7 +6,7 @@
 //! `history` shows a run as Spark does, and `insight` reasons about it. Both apply a task's events with [`Tasks`], count its end by
 //! [`task::Counts`] or [`task::Outcome`], and keep [`metrics::Metrics`] and [`metrics::Peaks`]. What they keep of it differs, and is theirs.
 //!
-//! This room drops nothing, decides nothing about a run, and answers nobody.
+//! This room drops nothing, decides nothing about a run, and answers no requests.
 //!
 //! ```
 //! use stoke_eventlog::event::{Event, Line, parse};

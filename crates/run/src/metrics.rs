@@ -17,7 +17,6 @@ impl Default for Metrics {
 }
 
 /// Places of metrics, in the order of Spark's status API.
-#[allow(missing_docs)]
 pub mod at {
     pub const DESERIALIZE_TIME: usize = 0;
     pub const DESERIALIZE_CPU_TIME: usize = 1;

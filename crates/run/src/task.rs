@@ -11,7 +11,7 @@ use crate::metrics::{Metrics, at};
 
 /// A task attempt. Times are milliseconds since 1970 and milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // fields are those of Spark's TaskData
+// fields are those of Spark's TaskData
 pub struct Task {
     pub id: i64,
     pub index: i32,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use stoke_history::rest::Query;
+use stoke_history::rest::{Query, decode_path};
 
 /// A part of an address, with everything escaped that is not plain.
 pub fn part(text: &str) -> String {
@@ -76,6 +76,12 @@ impl Place {
 /// Where the pages of an application of a cluster are.
 pub fn application(base: &str, namespace: &str, name: &str, page: &str) -> String {
     format!("{base}/applications/{}/{}/{page}", part(namespace), part(name))
+}
+
+/// The parts of a path, decoded.
+pub fn parts(path: &str) -> Vec<String> {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    parts.map(decode_path).collect()
 }
 
 /// The address of this page with other parameters.

@@ -1,4 +1,4 @@
-//! What a statement answered: columns that nobody knows before, rows of any kind, a picture of the numbers, and all of it as a file.
+//! What a statement answered: columns that are not known before, rows of any kind, a picture of the numbers, and all of it as a file.
 
 use std::fmt::Write;
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_gate::waivers::Waivers;
 use stoke_gate::{Gate, Job, Settings, job};
+use stoke_insight::bundle::redact;
 
 /// The gates that read nothing but the manifest.
 const GATES: [Gate; 4] = [Gate::Manifest, Gate::Conf, Gate::Pods, Gate::Secrets];
@@ -41,7 +42,7 @@ pub fn findings(text: &str, namespace: &str) -> Vec<Diagnostic> {
     found
 }
 
-/// The text of an object as its author would write it, with secrets left out.
+/// The text of an object as its author would write it, with secrets left out as a bundle leaves them out.
 pub fn manifest(object: &serde_json::Value) -> String {
     let mut object = object.clone();
     if let Some(object) = object.as_object_mut() {
@@ -64,44 +65,16 @@ pub fn manifest(object: &serde_json::Value) -> String {
         {
             annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
         }
+        if metadata
+            .get("annotations")
+            .and_then(serde_json::Value::as_object)
+            .is_some_and(serde_json::Map::is_empty)
+        {
+            metadata.remove("annotations");
+        }
     }
-    hide(&mut object);
+    redact::json(&mut object);
     serde_saphyr::to_string(&object).unwrap_or_else(|_| format!("{object:#}"))
-}
-
-/// What stands for a secret.
-const HIDDEN: &str = "*********(redacted)";
-
-fn hide(value: &mut serde_json::Value) {
-    use serde_json::Value;
-    use stoke_model::redaction::is_secret;
-    match value {
-        Value::Object(fields) => {
-            let named = fields.get("name").and_then(Value::as_str).is_some_and(is_secret);
-            for (name, value) in fields.iter_mut() {
-                match value {
-                    Value::String(text) if is_secret(name) || (named && name == "value") || is_secret_text(text) => {
-                        HIDDEN.clone_into(text);
-                    }
-                    other => hide(other),
-                }
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                match item {
-                    Value::String(text) if is_secret_text(text) => HIDDEN.clone_into(text),
-                    other => hide(other),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Whether a text sets a secret, as `-Ddb.password=…` does.
-fn is_secret_text(text: &str) -> bool {
-    text.contains('=') && stoke_model::redaction::is_secret(text)
 }
 
 #[cfg(test)]
@@ -139,7 +112,7 @@ mod tests {
             "metadata": {"name": "a", "managedFields": [], "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hunter2"}},
             "spec": {"sparkConf": {"spark.hadoop.fs.s3a.secret.key": "hunter2", "spark.executor.cores": "2"},
                 "driver": {"env": [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "MODE", "value": "x"}], "javaOptions": "-Da.password=hunter2"},
-                "arguments": ["--password=hunter2", "in"]},
+                "arguments": ["--password=hunter2", "in", "jdbc:postgresql://me:hunter2@db/x"]},
             "status": {"a": "hunter2"},
         }));
         assert!(!text.contains("hunter2") && !text.contains("managedFields"), "{text}");

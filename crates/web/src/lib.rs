@@ -6,8 +6,10 @@
 //! A request comes to [`site`], which knows sockets: [`guard`] looks whether it may ask, [`address`] where its pages are, [`words`] in which
 //! language. [`pages`] are functions of an application's view to a [`page::Page`]: parts with raw numbers. [`html`] writes a page with
 //! templates, through the escaping of [`escape`]; its JSON is made of the same parts, so numbers cannot differ. [`picture`] lays pictures out
-//! on the server: cells and bars, never an element for each task. [`verdict`] keeps what the doctor found in a log, [`kept`] what all tasks of a stage say together, [`bills`] what runs cost, [`details`] what logs tell beside their views, [`assets`] are the style and
-//! the script, in the binary.
+//! on the server: cells and bars, never an element for each task.
+//!
+//! What takes long to find out is kept: [`verdict`] what the doctor found in a log, [`kept`] what all tasks of a stage say together, [`bills`]
+//! what runs cost, [`details`] what logs tell beside their views. [`assets`] are the style and the script, in the binary.
 //!
 //! [`live`] is a cluster as one visitor may see it, [`access`] who that visitor is; without them (`stoke history serve`) there is nothing to sign in to.
 //!

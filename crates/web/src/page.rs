@@ -60,7 +60,7 @@ pub struct Tab {
 
 /// A part of a page.
 #[derive(Debug)]
-#[allow(missing_docs)] // each is what its type says
+// each is what its type says
 pub enum Section {
     Facts(Facts),
     Table(Table),
@@ -364,7 +364,6 @@ impl Part {
 
 /// How tasks stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(missing_docs)]
 pub struct Tasks {
     pub total: i64,
     pub done: i64,
@@ -386,7 +385,6 @@ impl Tasks {
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum State {
     Running,
     Succeeded,

@@ -1,6 +1,7 @@
-//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`].
+//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`], their forms in [`forms`].
 
 mod console;
+mod forms;
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::access::Access;
-use crate::address::{Here, Place};
+use crate::address::{self, Here, Place};
 use crate::assets::{self, compressed};
 use crate::bills::Bills;
 use crate::details::Details;
@@ -54,7 +55,7 @@ pub struct Settings {
     pub base_path: String,
     /// Whether only this machine is listened to: then the status API is for its names alone, too.
     pub local: bool,
-    /// What things cost; without them cost is told in the time of cores.
+    /// What things cost; without them cost is shown in the time of cores.
     pub prices: Option<Prices>,
     /// Who may see a cluster's pages; none: there are only those of the history, for everybody who asks.
     pub access: Option<Arc<Access>>,
@@ -137,10 +138,7 @@ async fn answer(State(site): State<Arc<Site>>, mut request: Request) -> Response
         return console::answer(site, access, request, wish, host).await;
     }
     if of_api {
-        return match site.api.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+        return site.of_api(request).await;
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned());
@@ -224,6 +222,14 @@ enum Wanted {
 }
 
 impl Site {
+    /// Hands a request to the status API.
+    async fn of_api(&self, request: Request) -> Response {
+        match self.api.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
     async fn page(self: Arc<Self>, path: String, query: Query, wish: Wish, frame: Option<Frame>) -> Response {
         let wanted = self.wanted(&path, &wish);
         let visit = Visit {
@@ -256,11 +262,7 @@ impl Site {
     }
 
     fn wanted(&self, path: &str, wish: &Wish) -> Wanted {
-        let parts: Vec<String> = path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(decode_path)
-            .collect();
+        let parts = address::parts(path);
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let (id, rest) = match parts[..] {
             [] | ["history"] => return Wanted::Home,
@@ -424,11 +426,8 @@ impl Site {
 
 /// A path as it may stand in an address: what was decoded is escaped again.
 fn path_again(path: &str) -> String {
-    let parts: Vec<String> = path
-        .split('/')
-        .map(|part| crate::address::part(&decode_path(part)))
-        .collect();
-    parts.join("/")
+    let again = |part| address::part(&decode_path(part));
+    path.split('/').map(again).collect::<Vec<String>>().join("/")
 }
 
 /// A page as bytes.

@@ -45,7 +45,6 @@ macro_rules! catalogue {
     ($($name:ident: $english:literal, $russian:literal;)*) => {
         /// Every word of the pages in one language. A word that is missing in one of them does not compile.
         #[derive(Debug)]
-        #[allow(missing_docs)]
         pub struct Words { $(pub $name: &'static str,)* }
         static ENGLISH: Words = Words { $($name: $english,)* };
         static RUSSIAN: Words = Words { $($name: $russian,)* };
@@ -302,7 +301,7 @@ catalogue! {
     not_counted: "Not counted", "Не посчитаны";
     not_counted_yet: "{} runs are not counted yet. Load the page again: it goes on where it stopped.", "Ещё не посчитано запусков: {}. Загрузите страницу снова: счёт продолжится.";
     no_costs: "No run of these days is here. Choose other days, or another label.", "За эти дни запусков нет. Выберите другие дни или другую метку.";
-    no_prices: "There are no prices: cost is told in the time of cores and of memory. Start the server with --prices FILE.", "Цен нет: стоимость выражена временем ядер и памяти. Запустите сервер с --prices ФАЙЛ.";
+    no_prices: "There are no prices: cost is given in the time of cores and of memory. Start the server with --prices FILE.", "Цен нет: стоимость выражена временем ядер и памяти. Запустите сервер с --prices ФАЙЛ.";
     no_label: "(no label)", "(без метки)";
     by_day: "By day", "По дням";
     by_day_about: "Days are of UTC. Areas stand on each other: their upper edge is the whole.", "Дни по UTC. Области стоят друг на друге: верхний край — всё вместе.";

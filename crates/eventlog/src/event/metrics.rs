@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for ExecutorMetrics {
 /// Metrics of a task. Times in milliseconds, CPU and shuffle write times in nanoseconds, sizes in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)] // each is the metric of its name in Spark's documentation
+// each is the metric of its name in Spark's documentation
 pub struct TaskMetrics {
     #[serde(rename = "Executor Deserialize Time")]
     pub deserialize_time: i64,
@@ -107,7 +107,6 @@ pub struct TaskMetrics {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
 pub struct ShuffleReadMetrics {
     #[serde(rename = "Remote Blocks Fetched")]
     pub remote_blocks: i64,
@@ -131,7 +130,6 @@ pub struct ShuffleReadMetrics {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
 pub struct PushReadMetrics {
     #[serde(rename = "Corrupt Merged Block Chunks")]
     pub corrupt_chunks: i64,
@@ -155,7 +153,6 @@ pub struct PushReadMetrics {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
 pub struct ShuffleWriteMetrics {
     #[serde(rename = "Shuffle Bytes Written")]
     pub bytes: i64,
@@ -167,7 +164,6 @@ pub struct ShuffleWriteMetrics {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
 pub struct InputMetrics {
     #[serde(rename = "Bytes Read")]
     pub bytes: i64,
@@ -177,7 +173,6 @@ pub struct InputMetrics {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
 pub struct OutputMetrics {
     #[serde(rename = "Bytes Written")]
     pub bytes: i64,

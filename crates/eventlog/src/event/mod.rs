@@ -40,7 +40,7 @@ pub use task::{SpeculativeTask, TaskEnd, TaskInfo, TaskStart};
 
 /// One event of a log.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs)] // a variant's name is its event's, its type says the rest
+// a variant's name is its event's, its type says the rest
 pub enum Event {
     LogStart(LogStart),
     ApplicationStart(ApplicationStart),

@@ -17,7 +17,7 @@ pub enum TaskEndReason {
 
 /// Why a task did not do its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // fields are named as Spark names them
+// fields are named as Spark names them
 pub enum TaskFailure {
     Resubmitted,
     FetchFailed {

@@ -1,6 +1,5 @@
 //! What Spark's status store keeps: jobs, stages, executors, cached RDDs, SQL executions. Times are milliseconds since 1970, sizes bytes.
 //! Fields are those of Spark's classes of the same name (`org.apache.spark.status.api.v1`).
-#![allow(missing_docs)]
 
 use std::collections::BTreeMap;
 

@@ -62,7 +62,7 @@ pub struct Pod {
 
 /// A condition of a pod or a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // as Kubernetes has them
+// as Kubernetes has them
 pub struct Condition {
     pub kind: String,
     pub status: String,

@@ -221,7 +221,7 @@ impl Task {
 
 /// Sums over task attempts. Failed and killed ones count: they took time and read data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(missing_docs)] // named as in [`Task`]
+// named as in [`Task`]
 pub struct Totals {
     /// Attempts that ended well.
     pub succeeded: u32,

@@ -125,7 +125,6 @@ pub enum SizeError {
     #[error(
         "no executor of {wanted_cores} and {wanted_memory} fits a node {node}: {cores} and {memory} are left when system and daemonsets have theirs; take a larger node, or fewer cores for each executor"
     )]
-    #[allow(missing_docs)]
     NodeTooSmall {
         node: String,
         cores: String,

@@ -80,7 +80,7 @@ pub struct Sessions {
 /// 256 random bits as text.
 pub fn secret() -> String {
     let mut bytes = [0_u8; 32];
-    // It has no way to fail on the systems this is built for; zeroes would let anybody in.
+    // It has no way to fail on the systems this is built for; zeroes would let anyone in.
     if SystemRandom::new().fill(&mut bytes).is_err() {
         tracing::error!("no random numbers are to be had");
         std::process::abort();

@@ -10,7 +10,6 @@ use super::row::millis;
 
 /// A step of a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum Step {
     Created,
     Submitted,
@@ -93,7 +92,7 @@ pub struct Attempt {
     pub ended: Option<i64>,
     /// The last state of it.
     pub phase: Phase,
-    /// Why it ended, where that is told.
+    /// Why it ended, where the pod says it.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! A log of a container, bounded: so many lines, so many bytes of each, so many bytes in all, so much time.
+//! A log of a container, bounded in lines, in bytes of each line and in all, and in time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How serious a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum Level {
     /// What the application itself prints.
     Output,

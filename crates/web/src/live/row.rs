@@ -1,4 +1,4 @@
-//! What a list shows of an application, and whether it needs somebody. Pure.
+//! What a list shows of an application, and whether it needs attention. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -50,9 +50,8 @@ pub struct Row {
     pub version: String,
 }
 
-/// Why an application needs somebody, the most urgent first.
+/// Why an application needs attention, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum Need {
     Failed,
     Stuck,
@@ -127,7 +126,7 @@ impl Row {
         (until - from).max(0)
     }
 
-    /// Why it needs somebody, if it does.
+    /// Why it needs attention, if it does.
     pub fn need(&self, now: i64) -> Option<Need> {
         let waited = now - self.since;
         match self.phase {
@@ -170,7 +169,7 @@ pub fn phase_name(phase: Phase) -> String {
     }
 }
 
-/// Rows that need somebody, the most urgent first, the newest of the same kind first. A failure that a later run of the same schedule or name has
+/// Rows that need attention, the most urgent first, the newest of the same kind first. A failure that a later run of the same schedule or name has
 /// made good needs no one.
 pub fn in_need(rows: &[Row], now: i64) -> Vec<(&Row, Need)> {
     let family = |row: &Row| {
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_somebody() {
+    fn what_needs_attention() {
         let waits = |reason: &str| json!({"conditions": [{"type": "DriverReady", "status": "False", "reason": reason, "message": "", "lastTransitionTime": at(9)}]});
         let executors = |state: &str| json!({"executorState": {"e-1": state}});
         for (seconds, status, need) in [

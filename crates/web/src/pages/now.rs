@@ -1,4 +1,4 @@
-//! The first page of a cluster: what needs somebody first, then the applications of the cluster and of the history together.
+//! The first page of a cluster: what needs attention first, then the applications of the cluster and of the history together.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ const SORTS: [&str; 8] = [
     "attempts",
     "version",
 ];
-/// Rows of what needs somebody.
+/// Rows of what needs attention.
 const URGENT: usize = 20;
 /// How often the page is looked at again, in milliseconds.
 pub const AGAIN: u32 = 1000;

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -14,24 +13,19 @@ use kube::ResourceExt;
 use stoke_diagnostics::Diagnostic;
 use stoke_history::listing::Listed;
 use stoke_history::rest::{Library, Query, decode_path};
-use tower::ServiceExt;
 
-use super::{Site, Wish, path_again, plain, rendered, text_of};
-use crate::access::origin::{is_own, next};
+use super::{Site, Wish, forms, path_again, plain, rendered, text_of};
+use crate::access::origin::next;
 use crate::access::session::Visitor;
 use crate::access::{Access, Denied};
 use crate::address::{self, Here};
 use crate::guard;
-use crate::live::{Live, Refusal, logs, pods, sql};
+use crate::live::{Live, Refusal, logs, pods};
 use crate::page::{Frame, Note, Page, Section, Tab};
 use crate::pages::application::{self, Application, LINES, MOST_LINES, Seen};
 use crate::pages::{Missing, Visit, ask, change, cluster, desk, now};
 use crate::verdict::Verdict;
 
-/// Bytes of a form.
-const FORM: usize = 256 << 10;
-/// How long a form may take to be sent.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Pods of an application whose events are asked for, beside its own.
 const EVENTS_OF: usize = 6;
 
@@ -39,18 +33,18 @@ const LIVE: HeaderName = HeaderName::from_static("x-stoke-live");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A request, without its body.
-struct Call {
-    path: String,
-    raw_query: String,
-    query: Query,
-    headers: HeaderMap,
-    post: bool,
-    host: String,
-    wish: Wish,
+pub(super) struct Call {
+    pub(super) path: String,
+    pub(super) raw_query: String,
+    pub(super) query: Query,
+    pub(super) headers: HeaderMap,
+    pub(super) post: bool,
+    pub(super) host: String,
+    pub(super) wish: Wish,
 }
 
 impl Call {
-    fn visit(&self) -> Visit {
+    pub(super) fn visit(&self) -> Visit {
         Visit {
             w: self.wish.language.words(),
             here: Here::new(format!("{}{}", self.wish.base, path_again(&self.path)), &self.query),
@@ -97,7 +91,7 @@ pub(super) async fn answer(
     }
     if asked.path == "/sign-in" {
         return match asked.post {
-            true => sign_in(&site, &access, &asked, body).await,
+            true => forms::sign_in(&site, &access, &asked, body).await,
             false => signing(
                 &access,
                 &asked,
@@ -135,13 +129,13 @@ pub(super) async fn answer(
     }
     match (reads, asked.post) {
         (true, _) => read(site, &access, asked, visitor).await,
-        (_, true) => posted(&access, asked, visitor, body, &site).await,
+        (_, true) => forms::posted(&access, asked, visitor, body, &site).await,
         _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
     }
 }
 
 /// A redirection, with a cookie where there is one.
-fn sent_to(asked: &Call, to: &str, cookie: Option<String>) -> Response {
+pub(super) fn sent_to(asked: &Call, to: &str, cookie: Option<String>) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
@@ -156,7 +150,7 @@ fn sent_to(asked: &Call, to: &str, cookie: Option<String>) -> Response {
     response
 }
 
-fn is_secure(headers: &HeaderMap) -> bool {
+pub(super) fn is_secure(headers: &HeaderMap) -> bool {
     text_of(headers, &FORWARDED_PROTO).eq_ignore_ascii_case("https")
 }
 
@@ -172,7 +166,7 @@ fn opened(access: &Access, asked: &Call) -> Response {
 }
 
 /// The page that lets visitors in.
-fn signing(access: &Access, asked: &Call, status: StatusCode, next: &str, why: Option<String>) -> Response {
+pub(super) fn signing(access: &Access, asked: &Call, status: StatusCode, next: &str, why: Option<String>) -> Response {
     let mut visit = asked.visit();
     visit.here = Here::new(format!("{}/sign-in", asked.wish.base), &Query::default());
     let next = if next.starts_with("/sign-in") { "/" } else { next };
@@ -180,115 +174,7 @@ fn signing(access: &Access, asked: &Call, status: StatusCode, next: &str, why: O
     rendered(status, &page, &visit, &asked.wish)
 }
 
-async fn form(body: Body) -> Result<Query, StatusCode> {
-    let bytes = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, FORM)).await;
-    let bytes = bytes.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
-    let bytes = bytes.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-    Ok(Query::parse(&String::from_utf8_lossy(&bytes)))
-}
-
-fn unread(asked: &Call, status: StatusCode) -> Response {
-    let p = asked.wish.language.words().platform();
-    plain(status, format!("{}\n", p.too_large))
-}
-
-async fn sign_in(site: &Site, access: &Access, asked: &Call, body: Body) -> Response {
-    let p = asked.wish.language.words().platform();
-    if !is_own(&asked.headers, &asked.host, &site.settings.hosts) {
-        return plain(StatusCode::FORBIDDEN, format!("{}\n", p.wrong_form));
-    }
-    let form = match form(body).await {
-        Ok(form) => form,
-        Err(status) => return unread(asked, status),
-    };
-    let names = form.first("namespaces").unwrap_or_default();
-    let names = names.split([',', ' ']).filter(|name| !name.is_empty()).take(100);
-    let names: Vec<String> = names.map(str::to_owned).collect();
-    let next = next(form.first("next").unwrap_or_default());
-    let token = form.first("token").unwrap_or_default().trim();
-    match access.sign_in(token, names).await {
-        Ok(cookie) => {
-            let cookie = access.set_cookie(&cookie, &asked.wish.base, is_secure(&asked.headers));
-            sent_to(asked, next, Some(cookie))
-        }
-        Err(Denied::Wrong) => signing(
-            access,
-            asked,
-            StatusCode::UNAUTHORIZED,
-            next,
-            Some(p.wrong_token.to_owned()),
-        ),
-        Err(Denied::Unanswered(refusal)) => {
-            let why = format!("{} {refusal}", p.no_answer);
-            signing(access, asked, StatusCode::BAD_GATEWAY, next, Some(why))
-        }
-    }
-}
-
-/// Forms of those who are signed in.
-async fn posted(access: &Access, asked: Call, visitor: Visitor, body: Body, site: &Arc<Site>) -> Response {
-    let p = asked.wish.language.words().platform();
-    let form = match form(body).await {
-        Ok(form) => form,
-        Err(status) => return unread(&asked, status),
-    };
-    // Who shows a token with each request cannot be made to by another page.
-    let is_meant = visitor.cookie.is_none()
-        || (is_own(&asked.headers, &asked.host, &site.settings.hosts)
-            && crate::access::session::digest(form.first("csrf").unwrap_or_default())
-                == crate::access::session::digest(&visitor.csrf));
-    if !is_meant {
-        return plain(StatusCode::FORBIDDEN, format!("{}\n", p.wrong_form));
-    }
-    match asked.path.as_str() {
-        "/sign-out" => {
-            access.sign_out(&visitor);
-            sent_to(
-                &asked,
-                "/",
-                Some(access.set_cookie("", &asked.wish.base, is_secure(&asked.headers))),
-            )
-        }
-        path if path.starts_with("/applications/") && path.trim_end_matches('/').ends_with("/change") => {
-            changed(site, access, &asked, &visitor, &form).await
-        }
-        "/sql" | "/sql/" => {
-            let wanted = |name| form.first(name).unwrap_or_default();
-            let (server, statement) = (wanted("server"), wanted("statement"));
-            let answer = sql::ask(&visitor.live, &visitor.who, server, statement).await;
-            let answer = answer.map_err(|problem| problem.to_string());
-            let servers = visitor.live.connect_servers().await;
-            let visit = asked.visit();
-            let mut page = ask::page(&visit, &visitor.csrf, &servers, (server, statement), Some(answer));
-            page.frame = Some(frame(&asked, &visitor));
-            rendered(StatusCode::OK, &page, &visit, &asked.wish)
-        }
-        "/check" | "/check/" => {
-            let text = form.first("manifest").unwrap_or_default().to_owned();
-            let (visit, csrf) = (asked.visit(), visitor.csrf.clone());
-            let Ok(_turn) = site.turns.acquire().await else {
-                return plain(StatusCode::SERVICE_UNAVAILABLE, "the server ends\n".to_owned());
-            };
-            let made = tokio::task::spawn_blocking(move || (desk::check(&visit, &csrf, Some(&text)), visit)).await;
-            match made {
-                Ok((mut page, visit)) => {
-                    page.frame = Some(frame(&asked, &visitor));
-                    rendered(StatusCode::OK, &page, &visit, &asked.wish)
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a manifest could not be checked");
-                    plain(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "the page could not be made\n".to_owned(),
-                    )
-                }
-            }
-        }
-        _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
-    }
-}
-
-fn frame(asked: &Call, visitor: &Visitor) -> Frame {
+pub(super) fn frame(asked: &Call, visitor: &Visitor) -> Frame {
     let w = asked.wish.language.words();
     let p = w.platform();
     let places = [
@@ -319,7 +205,7 @@ fn frame(asked: &Call, visitor: &Visitor) -> Frame {
 }
 
 /// A page about what the API server says instead of an answer.
-fn refused(access: &Access, asked: &Call, visitor: &Visitor, refusal: &Refusal) -> Response {
+pub(super) fn refused(access: &Access, asked: &Call, visitor: &Visitor, refusal: &Refusal) -> Response {
     let w = asked.wish.language.words();
     let p = w.platform();
     let (status, title, text) = match refusal.status {
@@ -379,12 +265,7 @@ async fn may_see_run(access: &Access, visitor: &Visitor, id: Option<&str>) -> Re
 }
 
 async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -> Response {
-    let parts: Vec<String> = asked
-        .path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode_path)
-        .collect();
+    let parts = address::parts(&asked.path);
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let visit = asked.visit();
     let made = match parts[..] {
@@ -507,7 +388,7 @@ async fn of_application(
 }
 
 /// What the doctor finds in the log of its run; a large log is read only where that is wanted.
-async fn findings(site: &Arc<Site>, app: &Application, wanted: bool) -> Vec<Diagnostic> {
+pub(super) async fn findings(site: &Arc<Site>, app: &Application, wanted: bool) -> Vec<Diagnostic> {
     let all = site.index.listed();
     let run = app
         .row
@@ -524,48 +405,6 @@ async fn findings(site: &Arc<Site>, app: &Application, wanted: bool) -> Vec<Diag
     match tokio::task::spawn_blocking(move || site.verdicts.of(&site.index, &attempt, wanted)).await {
         Ok(Verdict::Found(all)) => all.to_vec(),
         _ => Vec::new(),
-    }
-}
-
-/// Changes an application as the doctor proposes, as its visitor.
-async fn changed(site: &Arc<Site>, access: &Access, asked: &Call, visitor: &Visitor, form: &Query) -> Response {
-    let parts: Vec<String> = asked
-        .path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode_path)
-        .collect();
-    let (Some(namespace), Some(name)) = (parts.get(1), parts.get(2)) else {
-        return plain(StatusCode::NOT_FOUND, "Not Found\n".to_owned());
-    };
-    let app = match visitor.live.application(namespace, name).await {
-        Ok(object) => Application::new(object, site.index.now()),
-        Err(refusal) => return refused(access, asked, visitor, &refusal),
-    };
-    let found = findings(site, &app, true).await;
-    let wanted = form.first("change").unwrap_or_default();
-    let patch = change::named(&found, wanted).and_then(|finding| finding.patch());
-    let Some(patch) = patch else {
-        return super::written(
-            Err(Missing::NotFound),
-            &asked.visit(),
-            &asked.wish,
-            Some(frame(asked, visitor)),
-        );
-    };
-    let version = form.first("version").filter(|version| !version.is_empty());
-    match visitor.live.change(namespace, name, patch, version, false).await {
-        Ok(_) => {
-            tracing::info!(
-                who = visitor.who,
-                namespace,
-                name,
-                change = wanted,
-                "an application was changed"
-            );
-            sent_to(asked, &address::application("", namespace, name, ""), None)
-        }
-        Err(refusal) => refused(access, asked, visitor, &refusal),
     }
 }
 
@@ -636,15 +475,5 @@ async fn facts(live: &Live, now: i64) -> cluster::Cluster {
         quotas,
         events,
         now,
-    }
-}
-
-impl Site {
-    /// Hands a request to the status API.
-    async fn of_api(&self, request: Request) -> Response {
-        match self.api.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
     }
 }

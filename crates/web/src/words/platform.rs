@@ -6,7 +6,6 @@ macro_rules! phrases {
     ($($name:ident: $english:literal, $russian:literal;)*) => {
         /// Every phrase of a cluster's pages in one language. One that is missing in one of them does not compile.
         #[derive(Debug)]
-        #[allow(missing_docs)]
         pub struct Phrases { $(pub $name: &'static str,)* }
         static ENGLISH: Phrases = Phrases { $($name: $english,)* };
         static RUSSIAN: Phrases = Phrases { $($name: $russian,)* };
