@@ -1,12 +1,12 @@
 //! Executors without tasks, and a driver that keeps them waiting.
 
 use super::Finding;
-use super::measure;
+use super::measure::{self, core_time};
 use super::{conf, on, worth};
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
-use stoke_model::units::people::{counted, duration, percent, short};
+use stoke_model::units::people::{counted, duration, percent};
 
 /// The share of the executors' core time without a task from which it is told. Ours: half is usual for runs of many short stages.
 const IDLE_SHARE: f64 = 0.6;
@@ -184,13 +184,6 @@ fn idle_fix(run: &Run, cores: &Cores, spans: &[(u64, u64)], beside: bool) -> Fix
                 "maxExecutors": run.workers().count().max(1),
             }}})),
         },
-    }
-}
-
-fn core_time(milliseconds: u64) -> String {
-    match milliseconds {
-        0..3_600_000 => format!("{} core-minutes", short(milliseconds as f64 / 60_000.0)),
-        _ => format!("{} core-hours", short(milliseconds as f64 / 3_600_000.0)),
     }
 }
 

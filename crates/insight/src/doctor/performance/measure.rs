@@ -4,6 +4,7 @@ use stoke_run::settings;
 
 use crate::facts::Run;
 use crate::facts::run::{Outcome, Stage, Task};
+use stoke_model::units::people::short;
 
 /// Cores a task takes: of its stage's resource profile, else `spark.task.cpus`.
 pub fn task_cpus(run: &Run, profile: i32) -> u32 {
@@ -228,6 +229,14 @@ pub fn stays(run: &Run) -> bool {
         || run.name == "Spark Connect server"
         || class.is_some_and(|class| class.contains("thriftserver") || class.contains("SparkConnectServer"))
         || run.jobs.values().any(|job| job.description.contains("\nbatch = "))
+}
+
+/// Milliseconds of cores, for people.
+pub fn core_time(milliseconds: u64) -> String {
+    match milliseconds {
+        0..3_600_000 => format!("{} core-minutes", short(milliseconds as f64 / 60_000.0)),
+        _ => format!("{} core-hours", short(milliseconds as f64 / 3_600_000.0)),
+    }
 }
 
 #[cfg(test)]

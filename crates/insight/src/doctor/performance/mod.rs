@@ -4,6 +4,7 @@
 //! or simply well made gets no advice. What a fix gains is computed from recorded tasks by a model the gain's text names; where the model
 //! can only bound the gain from above, it says "at most".
 
+mod churn;
 mod delays;
 mod files;
 #[cfg(test)]
@@ -45,7 +46,7 @@ pub fn findings(facts: &Facts) -> Vec<Diagnostic> {
     let Some(run) = &facts.run else {
         return Vec::new();
     };
-    let rules: [fn(&Run) -> Vec<Finding>; 14] = [
+    let rules: [fn(&Run) -> Vec<Finding>; 15] = [
         skew::rule,
         spill::rule,
         partitions::rule,
@@ -60,6 +61,7 @@ pub fn findings(facts: &Facts) -> Vec<Diagnostic> {
         recompute::rule,
         python::rule,
         incomplete::rule,
+        churn::rule,
     ];
     let mut all: Vec<Finding> = rules.iter().flat_map(|rule| rule(run)).collect();
     all.sort_by_key(|finding| Reverse((finding.diagnostic.severity, finding.weight)));
