@@ -6,7 +6,9 @@
 //! who also give the usual threshold of 3.5.
 
 use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,10 +18,15 @@ use serde::{Deserialize, Serialize};
 use crate::contract::Season;
 use crate::distribution::{Method, of_categories};
 use crate::error::QualityError;
+use crate::outcome::Outcome;
 use crate::report::Verdict;
 
 /// Records that are kept.
 const KEPT: usize = 5_000;
+/// What the name of a history ends with.
+pub const ENDING: &str = ".jsonl";
+/// File of the directory that who adds a record holds.
+const LOCK: &str = ".lock";
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +48,9 @@ pub struct Record {
     /// Whether the data were as the contract says.
     pub passed: bool,
     pub score: Option<f64>,
+    /// What people are shown of it; the first versions kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// The runs of a contract.
@@ -56,7 +66,7 @@ impl History {
     /// # Errors
     /// When the directory is missing, or a record cannot be read.
     pub fn open(directory: &Path, contract: &str) -> Result<Self, QualityError> {
-        let file = directory.join(format!("{}.jsonl", file_name(contract)));
+        let file = directory.join(format!("{}{ENDING}", file_name(contract)));
         let failed = |cause: String, fix: &str| QualityError::History {
             place: file.display().to_string(),
             cause,
@@ -68,18 +78,7 @@ impl History {
                 "make it, or name the right one",
             ));
         }
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(failed(error.to_string(), "check that it may be read")),
-        };
-        let mut records = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let record = serde_json::from_str(line);
-            let record =
-                record.map_err(|error| failed(format!("line {}: {error}", number + 1), "repair or remove the line"))?;
-            records.push(record);
-        }
+        let records = read(&file)?;
         Ok(Self { file, records })
     }
 
@@ -88,24 +87,33 @@ impl History {
         &self.records
     }
 
-    /// Adds a run. The file is replaced as a whole, so that it is never half written.
+    /// Adds a run to those that are there by now. The file is replaced as a whole, so that it is never half written.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be read again or written.
     pub fn add(&mut self, record: Record) -> Result<(), QualityError> {
-        self.records.push(record);
-        let surplus = self.records.len().saturating_sub(KEPT);
-        self.records.drain(..surplus);
-        self.write().map_err(|error| QualityError::History {
+        let unwritten = |error: std::io::Error| QualityError::History {
             place: self.file.display().to_string(),
             cause: error.to_string(),
             fix: "check that the directory may be written".into(),
-        })
+        };
+        let directory = self.file.parent().unwrap_or(Path::new("."));
+        let _alone = locked(directory).map_err(unwritten)?;
+        // Another run may have added its own since.
+        self.records = read(&self.file)?;
+        if let Some(last) = self.records.last_mut().and_then(|last| last.outcome.as_mut()) {
+            last.shorten();
+        }
+        self.records.push(record);
+        let surplus = self.records.len().saturating_sub(KEPT);
+        self.records.drain(..surplus);
+        self.write(directory).map_err(unwritten)
     }
 
-    fn write(&self) -> std::io::Result<()> {
-        let directory = self.file.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    fn write(&self, directory: &Path) -> std::io::Result<()> {
+        // As the user's mask says: others than who checks may be to read it.
+        let readable = Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
         for record in &self.records {
             let line = serde_json::to_string(record).map_err(std::io::Error::other)?;
             writeln!(file, "{line}")?;
@@ -148,6 +156,60 @@ impl History {
             .iter()
             .filter(move |record| record.at < now && phase(record.at) == phase(now))
     }
+}
+
+/// The lock of a directory, as long as it is kept.
+fn locked(directory: &Path) -> std::io::Result<File> {
+    let path = directory.join(LOCK);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(_) => File::create(&path)?,
+    };
+    file.lock()?;
+    Ok(file)
+}
+
+fn read(file: &Path) -> Result<Vec<Record>, QualityError> {
+    let failed = |cause: String, fix: &str| QualityError::History {
+        place: file.display().to_string(),
+        cause,
+        fix: fix.to_owned(),
+    };
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(error.to_string(), "check that it may be read")),
+    };
+    let mut records = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let record = serde_json::from_str(line);
+        let record =
+            record.map_err(|error| failed(format!("line {}: {error}", number + 1), "repair or remove the line"))?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The name of the contract that a file is of, without its ending; what is not written as [`file_name`] does stands as it is.
+pub(crate) fn contract_name(file: &str) -> String {
+    let mut name = String::new();
+    let mut rest = file;
+    while let Some((before, after)) = rest.split_once('%') {
+        name.push_str(before);
+        let code = after.split_once('%');
+        let letter = code.and_then(|(code, after)| Some((char::from_u32(u32::from_str_radix(code, 16).ok()?)?, after)));
+        match letter {
+            Some((letter, after)) => {
+                name.push(letter);
+                rest = after;
+            }
+            None => {
+                name.push('%');
+                rest = after;
+            }
+        }
+    }
+    name + rest
 }
 
 /// Letters, digits, dots, dashes and underscores as they are; others by their code, so that two names never meet.
@@ -270,6 +332,7 @@ mod tests {
                 categories: BTreeMap::new(),
                 passed: true,
                 score: Some(100.0),
+                outcome: None,
             };
             history.add(record).unwrap();
         }
@@ -295,6 +358,37 @@ mod tests {
             judge_distribution(Method::Psi, &[0.0], &[], 0.2, 1).0,
             Verdict::Learning
         );
+    }
+
+    #[test]
+    fn runs_that_end_at_once_are_all_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let record = |number: i64| Record {
+            at: Timestamp::from_second(number).unwrap(),
+            place: "p".into(),
+            rows: None,
+            numbers: BTreeMap::new(),
+            percentiles: BTreeMap::new(),
+            categories: BTreeMap::new(),
+            passed: true,
+            score: None,
+            outcome: None,
+        };
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let mut history = History::open(directory.path(), "orders").unwrap();
+                scope.spawn(move || history.add(record(number)).unwrap());
+            }
+        });
+        assert_eq!(History::open(directory.path(), "orders").unwrap().records().len(), 8);
+    }
+
+    #[test]
+    fn names_of_files_lead_back_to_contracts() {
+        for name in ["orders/eu", "a b", "..", "заказы", "%", "50%%", "a.b-c_d"] {
+            assert_eq!(contract_name(&file_name(name)), name);
+        }
+        assert_eq!(contract_name("50%"), "50%");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::engine::reread::all_keys;
 use crate::engine::scan::{Limits, scan};
 use crate::error::QualityError;
 use crate::history::{self, History, Record};
+use crate::outcome::Outcome;
 use crate::quarantine::{self, Separator};
 use crate::report::{CheckResult, DataSummary, Report, Verdict};
 use crate::sql;
@@ -175,6 +176,7 @@ pub fn run_with(
             categories,
             passed: report.passed(),
             score,
+            outcome: Some(Outcome::of(&report)),
         })?;
     }
     Ok(report)

@@ -96,7 +96,7 @@ pub fn pod(app: &SparkApplication, plan: &Plan, steps: &Steps, phase: Phase, run
             "name": container(index),
             "image": runner.image.as_ref().map_or_else(|| of_driver["image"].clone(), |image| json!(image)),
             "command": [runner.program],
-            "args": arguments(step, contract, waivers),
+            "args": arguments(step, contract, waivers, history(app, runner)),
             "env": variables(app, of_driver, &step.data),
             "resources": {"requests": {"cpu": steps.cpu, "memory": steps.memory}, "limits": {"cpu": steps.cpu, "memory": steps.memory}},
             "volumeMounts": mounts,
@@ -138,7 +138,13 @@ pub fn pod(app: &SparkApplication, plan: &Plan, steps: &Steps, phase: Phase, run
     })
 }
 
-fn arguments(step: &Step, contract: String, waivers: Option<String>) -> Vec<String> {
+/// Where what is found is kept unless a step says so.
+fn history(app: &SparkApplication, runner: &Runner) -> Option<String> {
+    let directory = runner.history.as_ref()?;
+    Some(format!("{directory}/{}", app.namespace().unwrap_or_default()))
+}
+
+fn arguments(step: &Step, contract: String, waivers: Option<String>, history: Option<String>) -> Vec<String> {
     // S3A's scheme is Hadoop's own; the bucket is the same.
     let data = match Address::parse(&step.data) {
         Ok(address) if address.bucket().is_some() => address.plain().to_string(),
@@ -154,7 +160,7 @@ fn arguments(step: &Step, contract: String, waivers: Option<String>) -> Vec<Stri
     let optional = [
         ("--object", step.object.clone()),
         ("--quarantine", step.quarantine.clone()),
-        ("--history", step.history.clone()),
+        ("--history", step.history.clone().or(history)),
         ("--waivers", waivers),
         ("--summary", Some(TOLD.to_owned())),
     ];
@@ -295,6 +301,7 @@ mod tests {
         let runner = Runner {
             image: Some("stoke:1".into()),
             program: "/usr/local/bin/stoke".into(),
+            history: None,
         };
         let pod = pod(&app, &plan(), &steps, Phase::After, &runner, "pi-after-1");
         let typed: k8s_openapi::api::core::v1::Pod = serde_json::from_value(pod.clone()).unwrap();
@@ -386,8 +393,15 @@ mod tests {
         let own = Runner {
             image: None,
             program: "/opt/stoke/bin/stoke".into(),
+            history: Some("/var/lib/kept".into()),
         };
         let pod = super::pod(&app, &plan(), &steps, Phase::After, &own, "pi-after-1");
         assert_eq!(pod["spec"]["containers"][0]["image"], "apache/spark:4.1.4");
+        let kept = |index: usize| {
+            let arguments = pod["spec"]["containers"][index]["args"].as_array().unwrap();
+            let at = arguments.iter().position(|argument| argument == "--history").unwrap();
+            arguments[at + 1].clone()
+        };
+        assert_eq!((kept(0), kept(1)), (json!("/var/lib/kept/etl"), json!("/data/h")));
     }
 }

@@ -63,11 +63,24 @@ impl Storage {
         }
     }
 
-    /// All files there, sorted by path.
+    /// All files there, sorted by path; at least one.
     ///
     /// # Errors
     /// When the place does not exist or cannot be listed.
     pub fn list(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = self.files()?;
+        if let (Kind::Objects(objects), true) = (&self.0, entries.is_empty()) {
+            // The place may be one object, which a listing by prefix leaves out.
+            entries.push(objects.head("").map_err(io::Error::other)?);
+        }
+        Ok(entries)
+    }
+
+    /// The files there, sorted by path; none where a store has none below that name.
+    ///
+    /// # Errors
+    /// When a directory does not exist, or the place cannot be listed.
+    pub fn files(&self) -> io::Result<Vec<Entry>> {
         let mut entries = match &self.0 {
             Kind::Local(path) => {
                 let meta = std::fs::metadata(path)?;
@@ -79,14 +92,7 @@ impl Storage {
                 }
                 entries
             }
-            Kind::Objects(objects) => {
-                let mut entries = objects.list().map_err(io::Error::other)?;
-                if entries.is_empty() {
-                    // The place may be one object, which a listing by prefix leaves out.
-                    entries.push(objects.head("").map_err(io::Error::other)?);
-                }
-                entries
-            }
+            Kind::Objects(objects) => objects.list().map_err(io::Error::other)?,
         };
         entries.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(entries)
@@ -124,7 +130,14 @@ fn walk(root: &Path, below: &str, entries: &mut Vec<Entry>) -> io::Result<()> {
             format!("{below}/{name}")
         };
         // Symbolic links are followed to files, not to directories, which could be a circle.
-        let meta = std::fs::metadata(file.path())?;
+        let meta = match std::fs::metadata(file.path()) {
+            Ok(meta) => meta,
+            // It is gone since the directory was read; a link that leads nowhere is not.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.path().symlink_metadata().is_err() => {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if meta.is_file() {
             entries.push(Entry::of_file(path, &meta));
         } else if meta.is_dir() && !file.file_type()?.is_symlink() {

@@ -1,6 +1,7 @@
 //! `stoke quality`: data against a contract.
 
 mod sql;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::terminal::{Format, Terminal};
 pub enum Command {
     /// Check data by a contract: ODCS, a suite of Great Expectations, or a short YAML
     Run(Arguments),
+    /// Show how contracts stand by the verdicts that --history kept
+    Verdicts(verdicts::Arguments),
 }
 
 /// Arguments of `stoke quality run`.
@@ -58,7 +61,10 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
-    let Command::Run(arguments) = command;
+    let arguments = match command {
+        Command::Run(arguments) => arguments,
+        Command::Verdicts(arguments) => return verdicts::run(arguments, context).await,
+    };
     let summary = arguments.summary.clone();
     let checked = check(arguments, context).await;
     let Some(file) = summary else {
