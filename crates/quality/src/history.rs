@@ -1,21 +1,18 @@
 //! Earlier runs, and whether a number is what it usually is.
 //!
-//! One file a contract below a directory, a JSON record a line. A number is unusual when it is farther than the threshold from the median of the earlier
+//! One file a contract at a place, a JSON record a line. A number is unusual when it is farther than the threshold from the median of the earlier
 //! runs of the same season, in robust standard deviations: 1.4826 times the median of the distances from the median, and at least a hundredth of the
 //! median, so that a number that never changed may change a little. Source of the rule: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993),
 //! who also give the usual threshold of 3.5.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Season;
+use crate::data::{Storage, Unwritten};
 use crate::distribution::{Method, of_categories};
 use crate::error::QualityError;
 use crate::outcome::Outcome;
@@ -25,8 +22,6 @@ use crate::report::Verdict;
 const KEPT: usize = 5_000;
 /// What the name of a history ends with.
 pub const ENDING: &str = ".jsonl";
-/// File of the directory that who adds a record holds.
-const LOCK: &str = ".lock";
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,30 +51,29 @@ pub struct Record {
 /// The runs of a contract.
 #[derive(Clone, Debug)]
 pub struct History {
-    file: PathBuf,
+    storage: Storage,
+    file: String,
     records: Vec<Record>,
 }
 
 impl History {
-    /// Reads the runs of a contract below a directory; none when there is no such file yet.
+    /// Reads the runs of a contract at a place; none when there is no such file yet.
     ///
     /// # Errors
-    /// When the directory is missing, or a record cannot be read.
-    pub fn open(directory: &Path, contract: &str) -> Result<Self, QualityError> {
-        let file = directory.join(format!("{}{ENDING}", file_name(contract)));
-        let failed = |cause: String, fix: &str| QualityError::History {
-            place: file.display().to_string(),
-            cause,
-            fix: fix.to_owned(),
+    /// When the place is a directory that is missing, or a record cannot be read.
+    pub fn open(storage: &Storage, contract: &str) -> Result<Self, QualityError> {
+        let mut history = Self {
+            storage: storage.clone(),
+            file: format!("{}{ENDING}", file_name(contract)),
+            records: Vec::new(),
         };
-        if !directory.is_dir() {
-            return Err(failed(
-                "the directory does not exist".into(),
-                "make it, or name the right one",
-            ));
+        if storage.local_path().is_some_and(|directory| !directory.is_dir()) {
+            return Err(history.failed("the directory does not exist".into(), "make it, or name the right one"));
         }
-        let records = read(&file)?;
-        Ok(Self { file, records })
+        let content = storage.content(&history.file);
+        let content = content.map_err(|error| history.failed(error.to_string(), "check that it may be read"))?;
+        history.records = history.read(content.as_deref())?;
+        Ok(history)
     }
 
     /// The runs, the oldest first.
@@ -92,35 +86,48 @@ impl History {
     /// # Errors
     /// When it cannot be read again or written.
     pub fn add(&mut self, record: Record) -> Result<(), QualityError> {
-        let unwritten = |error: std::io::Error| QualityError::History {
-            place: self.file.display().to_string(),
-            cause: error.to_string(),
-            fix: "check that the directory may be written".into(),
-        };
-        let directory = self.file.parent().unwrap_or(Path::new("."));
-        let _alone = locked(directory).map_err(unwritten)?;
-        // Another run may have added its own since.
-        self.records = read(&self.file)?;
-        if let Some(last) = self.records.last_mut().and_then(|last| last.outcome.as_mut()) {
-            last.shorten();
-        }
-        self.records.push(record);
-        let surplus = self.records.len().saturating_sub(KEPT);
-        self.records.drain(..surplus);
-        self.write(directory).map_err(unwritten)
+        let mut kept = Vec::new();
+        let added = self.storage.update(&self.file, |before| -> Result<Vec<u8>, Problem> {
+            // Another run may have added its own since.
+            kept = self.read(before.as_deref())?;
+            if let Some(last) = kept.last_mut().and_then(|last| last.outcome.as_mut()) {
+                last.shorten();
+            }
+            kept.push(record.clone());
+            let surplus = kept.len().saturating_sub(KEPT);
+            kept.drain(..surplus);
+            let mut text = Vec::new();
+            for record in &kept {
+                serde_json::to_writer(&mut text, record).map_err(|error| Problem::Unwritten(error.to_string()))?;
+                text.push(b'\n');
+            }
+            Ok(text)
+        });
+        added.map_err(|problem| match problem {
+            Problem::Unread(error) => error,
+            Problem::Unwritten(cause) => self.failed(cause, "check that the place may be written"),
+        })?;
+        self.records = kept;
+        Ok(())
     }
 
-    fn write(&self, directory: &Path) -> std::io::Result<()> {
-        // As the user's mask says: others than who checks may be to read it.
-        let readable = Permissions::from_mode(0o666);
-        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
-        for record in &self.records {
-            let line = serde_json::to_string(record).map_err(std::io::Error::other)?;
-            writeln!(file, "{line}")?;
+    fn failed(&self, cause: String, fix: &str) -> QualityError {
+        QualityError::History {
+            place: format!("{}/{}", self.storage.place(), self.file),
+            cause,
+            fix: fix.to_owned(),
         }
-        file.as_file().sync_all()?;
-        file.persist(&self.file).map_err(|error| error.error)?;
-        Ok(())
+    }
+
+    fn read(&self, content: Option<&[u8]>) -> Result<Vec<Record>, QualityError> {
+        let mut records = Vec::new();
+        let lines = content.unwrap_or_default().split(|byte| *byte == b'\n').enumerate();
+        for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
+            let record = serde_json::from_slice(line)
+                .map_err(|error| self.failed(format!("line {}: {error}", number + 1), "repair or remove the line"))?;
+            records.push(record);
+        }
+        Ok(records)
     }
 
     /// Earlier values of a check's number, of the season of a moment.
@@ -158,36 +165,22 @@ impl History {
     }
 }
 
-/// The lock of a directory, as long as it is kept.
-fn locked(directory: &Path) -> std::io::Result<File> {
-    let path = directory.join(LOCK);
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(_) => File::create(&path)?,
-    };
-    file.lock()?;
-    Ok(file)
+/// Why a run was not added.
+enum Problem {
+    Unread(QualityError),
+    Unwritten(String),
 }
 
-fn read(file: &Path) -> Result<Vec<Record>, QualityError> {
-    let failed = |cause: String, fix: &str| QualityError::History {
-        place: file.display().to_string(),
-        cause,
-        fix: fix.to_owned(),
-    };
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed(error.to_string(), "check that it may be read")),
-    };
-    let mut records = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let record = serde_json::from_str(line);
-        let record =
-            record.map_err(|error| failed(format!("line {}: {error}", number + 1), "repair or remove the line"))?;
-        records.push(record);
+impl From<QualityError> for Problem {
+    fn from(error: QualityError) -> Self {
+        Self::Unread(error)
     }
-    Ok(records)
+}
+
+impl From<Unwritten> for Problem {
+    fn from(Unwritten(cause): Unwritten) -> Self {
+        Self::Unwritten(cause)
+    }
 }
 
 /// The name of the contract that a file is of, without its ending; what is not written as [`file_name`] does stands as it is.
@@ -317,7 +310,7 @@ mod tests {
     #[test]
     fn runs_are_kept_and_found_by_season() {
         let directory = tempfile::tempdir().unwrap();
-        let mut history = History::open(directory.path(), "orders/eu").unwrap();
+        let mut history = History::open(&Storage::local(directory.path()), "orders/eu").unwrap();
         // A week has its Sunday low.
         let first: Timestamp = "2026-10-04T06:00:00Z".parse().unwrap();
         for day in 0..42 {
@@ -336,7 +329,7 @@ mod tests {
             };
             history.add(record).unwrap();
         }
-        let history = History::open(directory.path(), "orders/eu").unwrap();
+        let history = History::open(&Storage::local(directory.path()), "orders/eu").unwrap();
         let sunday = first + jiff::Span::new().hours(24 * 42);
         let usual = |at, season| judge(100.0, &history.values("usual-rows", season, at), 3.5, 5).0;
         assert_eq!(usual(sunday, Season::Weekday), Verdict::Pass);
@@ -376,11 +369,17 @@ mod tests {
         };
         std::thread::scope(|scope| {
             for number in 0..8 {
-                let mut history = History::open(directory.path(), "orders").unwrap();
+                let mut history = History::open(&Storage::local(directory.path()), "orders").unwrap();
                 scope.spawn(move || history.add(record(number)).unwrap());
             }
         });
-        assert_eq!(History::open(directory.path(), "orders").unwrap().records().len(), 8);
+        assert_eq!(
+            History::open(&Storage::local(directory.path()), "orders")
+                .unwrap()
+                .records()
+                .len(),
+            8
+        );
     }
 
     #[test]
@@ -394,11 +393,11 @@ mod tests {
     #[test]
     fn a_missing_directory_or_a_broken_line_is_told() {
         let directory = tempfile::tempdir().unwrap();
-        let missing = History::open(&directory.path().join("no"), "orders").unwrap_err();
+        let missing = History::open(&Storage::local(directory.path().join("no")), "orders").unwrap_err();
         assert_eq!(missing.code(), "stoke::quality::history");
         std::fs::write(directory.path().join("orders.jsonl"), "{}\n").unwrap();
         assert!(
-            History::open(directory.path(), "orders")
+            History::open(&Storage::local(directory.path()), "orders")
                 .unwrap_err()
                 .to_string()
                 .contains("line 1")

@@ -42,8 +42,8 @@ pub struct Options {
     pub file_format: Option<FileFormat>,
     /// Waivers, besides those of the contract.
     pub waivers: Vec<Waiver>,
-    /// Directory of earlier runs; this run is added.
-    pub history: Option<PathBuf>,
+    /// The place of earlier runs; this run is added.
+    pub history: Option<Storage>,
     /// Where rows are set aside.
     pub quarantine: Option<PathBuf>,
 }
@@ -87,7 +87,7 @@ pub fn run_with(
     let waivers: Vec<&Waiver> = contract.waivers.iter().chain(&options.waivers).collect();
     check_waivers(contract, &waivers)?;
     let mut history = match &options.history {
-        Some(directory) => Some(History::open(directory, &contract.name)?),
+        Some(place) => Some(History::open(place, &contract.name)?),
         None => None,
     };
     let open = OpenOptions {

@@ -2,6 +2,7 @@
 //!
 //! It is priced as a run is: as one that lasts for the time that is asked about.
 
+use jiff::Timestamp;
 use stoke_model::crd::SparkConnect;
 use stoke_submit::application::Settings;
 use stoke_submit::connect::configuration;
@@ -55,7 +56,8 @@ pub fn of_server(
     milliseconds: i64,
 ) -> Result<Estimate, CostError> {
     let wrong = |error: &dyn std::fmt::Display| CostError::Setting(error.to_string());
-    let settings = Settings::default();
+    // Neither the server's address nor the time is in what a server asks for.
+    let settings = Settings::new("k8s://https://kubernetes.default.svc", Timestamp::UNIX_EPOCH);
     let spark = configuration(connect, &settings).map_err(|error| wrong(&error))?;
     let number = |key: &str, default: u32| match spark.get(key).map(|text| text.trim()) {
         None => Ok(default),

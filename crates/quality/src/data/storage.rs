@@ -2,14 +2,14 @@
 //!
 //! Reading blocks, because checks run on threads; see [`Objects`].
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stoke_storage::{Entry, Objects};
+use stoke_storage::{Entry, Objects, StorageError};
 
 /// A place with data.
 #[derive(Clone, Debug)]
@@ -98,6 +98,48 @@ impl Storage {
         Ok(entries)
     }
 
+    /// The content of a file below; none when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn content(&self, path: &str) -> io::Result<Option<Bytes>> {
+        match &self.0 {
+            Kind::Local(root) => match std::fs::read(root.join(path)) {
+                Ok(bytes) => Ok(Some(bytes.into())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            },
+            Kind::Objects(objects) => objects.content(path).map_err(io::Error::other),
+        }
+    }
+
+    /// Replaces a file below as a whole by what `made` makes of its content. Writers at the same time lose nothing; `made` may be asked again.
+    ///
+    /// # Errors
+    /// What `made` says; the file cannot be read or written.
+    pub fn update<E: From<Unwritten>>(
+        &self,
+        path: &str,
+        mut made: impl FnMut(Option<Bytes>) -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        match &self.0 {
+            Kind::Local(root) => {
+                let _alone = locked(root).map_err(Unwritten::from)?;
+                let content = made(self.content(path).map_err(Unwritten::from)?)?;
+                replace(root, path, &content).map_err(Unwritten::from)?;
+                Ok(())
+            }
+            Kind::Objects(objects) => {
+                // What the store says and what `made` says are two things.
+                let asked = objects.update(path, |before| made(before).map_err(Problem::Made));
+                asked.map_err(|problem| match problem {
+                    Problem::Made(error) => error,
+                    Problem::Store(error) => Unwritten(error.cause().to_owned()).into(),
+                })
+            }
+        }
+    }
+
     /// Opens a file.
     ///
     /// # Errors
@@ -113,6 +155,51 @@ impl Storage {
         };
         Ok(Blob { kind, size: entry.size })
     }
+}
+
+/// Why a file could not be replaced.
+#[derive(Debug, Clone)]
+pub struct Unwritten(pub String);
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+enum Problem<E> {
+    Made(E),
+    Store(StorageError),
+}
+
+impl<E> From<StorageError> for Problem<E> {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// File of a directory that who replaces another one holds.
+const LOCK: &str = ".lock";
+
+/// The lock of a directory, as long as it is kept.
+fn locked(directory: &Path) -> io::Result<File> {
+    let path = directory.join(LOCK);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(_) => File::create(&path)?,
+    };
+    file.lock()?;
+    Ok(file)
+}
+
+fn replace(directory: &Path, path: &str, content: &[u8]) -> io::Result<()> {
+    // As the user's mask says: others than who writes it may be to read it.
+    let readable = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(directory.join(path)).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn walk(root: &Path, below: &str, entries: &mut Vec<Entry>) -> io::Result<()> {

@@ -26,7 +26,7 @@ pub fn checked(directory: &Path, folder: &str, contract: &str, data: &str, now: 
     std::fs::create_dir_all(&history).unwrap();
     let aside = directory.join(format!("aside-{}-{}", contract.name.len(), now.as_millisecond()));
     let options = Options {
-        history: Some(history),
+        history: Some(Storage::local(history)),
         quarantine: Some(aside),
         ..Options::at(now)
     };
