@@ -235,9 +235,9 @@ impl Ledger {
             ));
             return series;
         }
-        let all = || self.storage.open(file)?.all();
-        match if file.size == 0 { Ok(bytes::Bytes::new()) } else { all() } {
-            Ok(bytes) => series.take(&bytes),
+        // As it is now, which may be newer than the listing: then the next look finds that it has changed.
+        match self.storage.content(&file.path) {
+            Ok(content) => series.take(&content.unwrap_or_default()),
             Err(error) => {
                 series.unreadable = Some(error.to_string());
                 // It may be readable the next time.

@@ -146,21 +146,21 @@ fn history(app: &SparkApplication, runner: &Runner) -> Option<String> {
 
 fn arguments(step: &Step, contract: String, waivers: Option<String>, history: Option<String>) -> Vec<String> {
     // S3A's scheme is Hadoop's own; the bucket is the same.
-    let data = match Address::parse(&step.data) {
+    let plain = |place: &String| match Address::parse(place) {
         Ok(address) if address.bucket().is_some() => address.plain().to_string(),
-        _ => step.data.clone(),
+        _ => place.clone(),
     };
     let mut all = vec![
         "quality".to_owned(),
         "run".to_owned(),
         contract,
         "--data".to_owned(),
-        data,
+        plain(&step.data),
     ];
     let optional = [
         ("--object", step.object.clone()),
         ("--quarantine", step.quarantine.clone()),
-        ("--history", step.history.clone().or(history)),
+        ("--history", step.history.as_ref().map(plain).or(history)),
         ("--waivers", waivers),
         ("--summary", Some(TOLD.to_owned())),
     ];
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn a_check_has_what_the_driver_would_have_and_nothing_that_comes_with_it() {
         let (app, steps) = app(
-            "{after: [{contract: c/clean.yaml, data: 's3a://lake/x'}, {contract: /data/c.yaml, data: /data/y, onFail: warn, \
+            "{after: [{contract: c/clean.yaml, data: 's3a://lake/x', history: 's3a://lake/verdicts'}, {contract: /data/c.yaml, data: /data/y, onFail: warn, \
              object: o, quarantine: /data/bad, history: /data/h, waivers: w/w.yaml}], timeout: 90s, memory: 512Mi}",
         );
         let runner = Runner {
@@ -349,6 +349,8 @@ mod tests {
                 "/etc/stoke/quality/contract/clean.yaml",
                 "--data",
                 "s3://lake/x",
+                "--history",
+                "s3://lake/verdicts",
                 "--summary",
                 "/dev/termination-log"
             ])
@@ -397,11 +399,26 @@ mod tests {
         };
         let pod = super::pod(&app, &plan(), &steps, Phase::After, &own, "pi-after-1");
         assert_eq!(pod["spec"]["containers"][0]["image"], "apache/spark:4.1.4");
-        let kept = |index: usize| {
+        let steps = Steps {
+            after: steps
+                .after
+                .iter()
+                .map(|step| Step {
+                    history: None,
+                    ..step.clone()
+                })
+                .collect(),
+            ..steps
+        };
+        let own = super::pod(&app, &plan(), &steps, Phase::After, &own, "pi-after-1");
+        let kept = |pod: &Value, index: usize| {
             let arguments = pod["spec"]["containers"][index]["args"].as_array().unwrap();
             let at = arguments.iter().position(|argument| argument == "--history").unwrap();
             arguments[at + 1].clone()
         };
-        assert_eq!((kept(0), kept(1)), (json!("/var/lib/kept/etl"), json!("/data/h")));
+        assert_eq!(
+            (kept(&pod, 1), kept(&own, 1)),
+            (json!("/data/h"), json!("/var/lib/kept/etl"))
+        );
     }
 }

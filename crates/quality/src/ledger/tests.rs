@@ -40,12 +40,15 @@ fn of(ledger: &Ledger, now: &str) -> Summary {
     all.remove(0)
 }
 
+/// Lines, now, and how it stands then: why, and since when.
+type Row<'a> = (&'a [String], &'a str, Standing, &'a str, Option<&'a str>);
+
 #[test]
 fn a_contract_stands_as_its_newest_verdict_says() {
     let passed = |time: &str, place: &str| record(time, place, "pass").to_string();
     let failed = |time: &str, place: &str| record(time, place, "fail").to_string();
     let now = "2026-11-01T12:00:00Z";
-    let table: [(&[String], &str, Standing, &str, Option<&str>); 10] = [
+    let table: [Row<'_>; 10] = [
         (&[passed("2026-11-01T01:00:00Z", "a")], now, Standing::Holds, "it is pass", Some("2026-11-01T01:00:00Z")),
         (
             &[failed("2026-11-01T01:00:00Z", "a"), failed("2026-11-01T02:00:00Z", "a")],
@@ -157,7 +160,7 @@ fn files_are_read_again_when_they_change_and_others_are_left_alone() {
     std::fs::write(directory.path().join("report.json"), "{}").unwrap();
     std::fs::write(directory.path().join(".hidden.jsonl"), "{}").unwrap();
     let line = record("2026-11-01T01:00:00Z", "a", "pass").to_string();
-    let ledger = ledger(directory.path(), "orders%2f%eu.jsonl", &[line.clone()]);
+    let ledger = ledger(directory.path(), "orders%2f%eu.jsonl", std::slice::from_ref(&line));
     let first = ledger.shelf().contracts.values().next().unwrap().clone();
     ledger.look();
     assert!(Arc::ptr_eq(&first, &ledger.shelf().contracts["orders%2f%eu"]));

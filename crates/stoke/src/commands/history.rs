@@ -28,7 +28,7 @@ use crate::terminal::{Format, table};
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Serve pages and Spark's status API, `/api/v1`, from event logs
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Delete old event logs; without --yes it only shows which
     Clean(Clean),
 }
@@ -127,7 +127,7 @@ pub fn base_path(text: &str) -> Result<String, String> {
 /// Runs the command.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     match command {
-        Command::Serve(arguments) => serve_history(arguments, context).await,
+        Command::Serve(arguments) => serve_history(*arguments, context).await,
         Command::Clean(arguments) => clean(arguments, context).await,
     }
 }

@@ -54,8 +54,14 @@ impl PageSources {
 
     /// The same as arguments.
     pub fn again(&self) -> Vec<OsString> {
-        let prices = self.prices.iter().flat_map(|file| ["--prices".into(), file.into()]);
-        let quality = self.quality.iter().flat_map(|place| ["--quality".into(), place.into()]);
+        let prices = self
+            .prices
+            .iter()
+            .flat_map(|file| [OsString::from("--prices"), OsString::from(file)]);
+        let quality = self
+            .quality
+            .iter()
+            .flat_map(|place| [OsString::from("--quality"), OsString::from(place)]);
         prices.chain(quality).collect()
     }
 }
