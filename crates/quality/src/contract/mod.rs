@@ -5,7 +5,6 @@
 //! ([`Kind::Refused`]), never nothing.
 
 pub mod condition;
-mod fields;
 pub mod gx;
 mod limit;
 mod loose;

@@ -2,7 +2,7 @@
 
 use stoke_model::manifest::{Node, join, nearest};
 
-use super::fields::Fields;
+use stoke_model::manifest::Fields;
 use super::{Limit, Literal};
 
 /// The keys of operators.

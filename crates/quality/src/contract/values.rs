@@ -2,7 +2,7 @@
 
 use stoke_diagnostics::Place;
 
-use super::fields::Fields;
+use stoke_model::manifest::Fields;
 use super::{Kind, Limit, Literal, MatchRule, Pattern, Range};
 
 /// The limit of two whole numbers.

@@ -16,7 +16,7 @@ use arguments::Arguments;
 use names::{COMMON, EXPECTATION, KNOWN, REFUSED, SUITE};
 use stoke_model::manifest::{Content, Node, join, nearest};
 
-use super::fields::Fields;
+use stoke_model::manifest::Fields;
 use super::{Accept, At, Check, Contract, Format, Kind, LeaveOut, Severity, id_of, number};
 
 /// Reads a suite.
