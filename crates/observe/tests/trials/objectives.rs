@@ -92,12 +92,12 @@ fn counter(minutes: usize, added: impl Fn(usize) -> f64) -> String {
     values.collect::<Vec<_>>().join(" ")
 }
 
-/// Requests of which this share fails, 1,000 a minute.
+/// Requests of which this share fails, 10,000 a minute.
 fn traffic(minutes: usize, bad: impl Fn(usize) -> f64) -> Value {
-    let bad = |minute: usize| (bad(minute) * 1000.0).round();
+    let bad = |minute: usize| (bad(minute) * 10_000.0).round();
     json!([
         {"series": r#"http_requests_total{code="500"}"#, "values": counter(minutes, bad)},
-        {"series": r#"http_requests_total{code="200"}"#, "values": counter(minutes, |minute| 1000.0 - bad(minute))},
+        {"series": r#"http_requests_total{code="200"}"#, "values": counter(minutes, |minute| 10_000.0 - bad(minute))},
     ])
 }
 
@@ -227,7 +227,7 @@ fn beside_sloth() {
         &|minute| if (120..180).contains(&minute) { 0.05 } else { 0.0002 },
         &|minute| if minute > 600 { 0.008 } else { 0.0 },
         &|minute| if minute % 97 < 5 { 0.2 } else { 0.0 },
-        &|minute| 0.00001 * minute as f64,
+        &|minute| 0.000_001 * minute as f64,
     ];
     let (mut tests, mut verdicts) = (Vec::new(), 0);
     for bad in patterns {

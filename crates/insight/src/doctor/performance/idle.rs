@@ -98,6 +98,7 @@ fn idle(run: &Run) -> Option<Finding> {
     if !has_executors(run) {
         return None;
     }
+    let workers: Vec<_> = run.workers().map(|(_, worker)| worker).collect();
     let spans = measure::busy(run);
     let cores = cores(run, &spans);
     let idle = cores.had.saturating_sub(cores.busy);

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::simulation::{Dice, GRID, Pattern, TARGETS, burn_pages, design, evidence_pages};
+use crate::slo::gauges;
 use crate::slo::evidence::{Design, WITHIN, crossing, delay};
 
 const PAGE: &str = "docs/explanation/batch-objectives.md";
@@ -111,6 +112,18 @@ fn patterns() -> String {
         let _ = writeln!(text, "| {name} | {ours} | {theirs:.0} |");
     }
     text
+}
+
+#[test]
+fn the_generated_list_of_gauges_is_that_of_the_code() {
+    let mut text = "\n| gauge | more labels | |\n|---|---|---|\n".to_owned();
+    for gauge in &gauges::ALL {
+        let labels: Vec<String> = gauge.labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(text, "| `{}` | {} | {} |", gauge.name, labels.join(", "), gauge.help);
+    }
+    let page = "docs/reference/objectives.md";
+    let made = stoke_testkit::generated::part(page, "<!-- gauges -->\n", "<!-- end gauges -->", &(text + "\n"));
+    assert_eq!(made, Ok(()));
 }
 
 #[test]
