@@ -72,7 +72,7 @@ pub fn rules(objectives: &[Objective]) -> (Rules, Vec<Diagnostic>) {
     for objective in objectives {
         match &objective.kind {
             Kind::Batch(_) => batch = true,
-            Kind::Service(service) => groups.extend(of_service(objective, service, &mut complaints)),
+            Kind::Service(service) => groups.push(of_service(objective, service, &mut complaints)),
         }
     }
     if batch {
@@ -99,7 +99,7 @@ fn recorded(window: &str) -> String {
     format!("stoke_slo:bad_ratio:rate{window}")
 }
 
-fn of_service(objective: &Objective, service: &Service, complaints: &mut Vec<Diagnostic>) -> Vec<Group> {
+fn of_service(objective: &Objective, service: &Service, complaints: &mut Vec<Diagnostic>) -> Group {
     let own = BTreeMap::from([
         ("slo".to_owned(), objective.name.clone()),
         ("service".to_owned(), objective.service.clone()),
@@ -117,18 +117,18 @@ fn of_service(objective: &Objective, service: &Service, complaints: &mut Vec<Dia
         labels: labels.clone(),
         ..Rule::default()
     };
-    let mut recording: Vec<Rule> = WINDOWS.iter().map(|window| record(recorded(window), bad_ratio(service, window))).collect();
+    let mut rules: Vec<Rule> = WINDOWS.iter().map(|window| record(recorded(window), bad_ratio(service, window))).collect();
     let allowed_rate = allowed(objective.target);
     let selector = format!(
         "{{service=\"{}\",slo=\"{}\"}}",
         super::gauges::escaped(&objective.service),
         super::gauges::escaped(&objective.name)
     );
-    recording.push(record("stoke_slo:objective:ratio".to_owned(), format!("vector({})", objective.target)));
+    rules.push(record("stoke_slo:objective:ratio".to_owned(), format!("vector({})", objective.target)));
     if !WINDOWS.contains(&whole.as_str()) {
-        recording.push(record(recorded(&whole), bad_ratio(service, &whole)));
+        rules.push(record(recorded(&whole), bad_ratio(service, &whole)));
     }
-    recording.push(record(
+    rules.push(record(
         "stoke_slo:budget_remaining:ratio".to_owned(),
         format!("1 - {}{selector} / {allowed_rate}", recorded(&whole)),
     ));
@@ -155,16 +155,12 @@ fn of_service(objective: &Objective, service: &Service, complaints: &mut Vec<Dia
         }
         alerts.push(burning(objective, severity, alert, terms.join(" or "), &own));
     }
-    let name = format!("{}-{}", objective.service, objective.name);
-    let group = |part: &str, rules: Vec<Rule>| Group {
-        name: format!("stoke-slo-{part}-{name}"),
+    // In one group: rules of a group are evaluated in order, so that alerts see what was just recorded.
+    rules.extend(alerts);
+    Group {
+        name: format!("stoke-slo-{}-{}", objective.service, objective.name),
         rules,
-    };
-    let mut groups = vec![group("record", recording)];
-    if !alerts.is_empty() {
-        groups.push(group("alert", alerts));
     }
-    groups
 }
 
 fn burning(objective: &Objective, severity: &str, alert: &Alert, expr: String, own: &BTreeMap<String, String>) -> Rule {

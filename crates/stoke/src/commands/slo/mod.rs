@@ -338,13 +338,14 @@ fn design(arguments: &DesignArguments, terminal: &mut Terminal) {
         .meters
         .iter()
         .map(|meter| {
+            let delays = [0.2, 0.5].map(|rate| json!({"trueRate": rate, "runs": delay(meter, rate)}));
             json!({
                 "meter": meter,
                 "thresholdEvidence": meter.nats(meter.threshold),
                 "badRunsInARow": meter.bad_in_a_row(),
                 "falsePagesAMonthAtObjective": crossing(meter, design.allowed_rate, runs),
                 "falsePagesAMonthWellWithin": crossing(meter, WITHIN * design.allowed_rate, runs),
-                "delays": [0.2, 0.5].map(|rate| json!({"trueRate": rate, "runs": delay(meter, rate)})),
+                "delays": delays,
             })
         })
         .collect();
