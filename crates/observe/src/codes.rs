@@ -3,10 +3,7 @@
 use stoke_diagnostics::codes::{Code, Table, lines};
 
 /// The codes of this room.
-pub const TABLE: Table = Table {
-    room: "observe",
-    read,
-};
+pub const TABLE: Table = Table { room: "observe", read };
 
 fn read() -> Vec<Code> {
     lines(include_str!("slo/codes.txt"))

@@ -73,7 +73,10 @@ impl Reader {
         let mut known = Known::new();
         for log in self.source.logs()? {
             let stamp = (log.size(), log.modified());
-            let before = self.known.remove(&log.path).filter(|(size, modified, _)| (*size, *modified) == stamp);
+            let before = self
+                .known
+                .remove(&log.path)
+                .filter(|(size, modified, _)| (*size, *modified) == stamp);
             // What was running may have been killed since.
             let attempt = match before.filter(|(_, _, attempt)| attempt.outcome != Outcome::Running) {
                 Some((_, _, attempt)) => Ok(Some(attempt)),
@@ -84,7 +87,9 @@ impl Reader {
                     known.insert(log.path.clone(), (stamp.0, stamp.1, attempt.clone()));
                     found.attempts.push(attempt);
                 }
-                Ok(None) => found.notes.push(format!("{}: no application has started in it", log.path)),
+                Ok(None) => found
+                    .notes
+                    .push(format!("{}: no application has started in it", log.path)),
                 Err(why) => found.notes.push(format!("{}: {why}", log.path)),
             }
         }
@@ -252,7 +257,8 @@ mod tests {
         (directory, reader)
     }
 
-    const START: &str = r#"{"Event":"SparkListenerApplicationStart","App Name":"etl","App ID":"spark-1","Timestamp":1000,"User":"u"}"#;
+    const START: &str =
+        r#"{"Event":"SparkListenerApplicationStart","App Name":"etl","App ID":"spark-1","Timestamp":1000,"User":"u"}"#;
     const ENVIRONMENT: &str = r#"{"Event":"SparkListenerEnvironmentUpdate","JVM Information":{},"Spark Properties":{"spark.kubernetes.namespace":"shop","spark.kubernetes.driver.label.team":"orders","spark.kubernetes.driver.label.sparkoperator.k8s.io/app-name":"orders-1793491200000000000"},"Hadoop Properties":{},"System Properties":{},"Classpath Entries":{}}"#;
 
     fn end(code: &str) -> String {
@@ -262,20 +268,35 @@ mod tests {
     #[test]
     fn logs_tell_the_schedule_the_labels_and_the_end() {
         let now = Timestamp::now().as_millisecond();
-        for (code, outcome) in [(r#","ExitCode":0"#, Outcome::Succeeded), (r#","ExitCode":1"#, Outcome::Failed), ("", Outcome::Unknown)] {
+        for (code, outcome) in [
+            (r#","ExitCode":0"#, Outcome::Succeeded),
+            (r#","ExitCode":1"#, Outcome::Failed),
+            ("", Outcome::Unknown),
+        ] {
             let (_kept, mut reader) = log("spark-1", &[ENVIRONMENT, START, &end(code)]);
             for _ in 0..2 {
                 let found = reader.read(now).unwrap();
-                let [attempt] = &found.attempts[..] else { panic!("{found:?}") };
-                assert_eq!((attempt.job.as_str(), attempt.outcome, attempt.end), ("orders", outcome, Some(9000)));
-                assert_eq!((attempt.due, attempt.run.as_deref()), (Some(1_793_491_200_000), Some("orders-1793491200000000000")));
-                assert_eq!((attempt.namespace.as_deref(), attempt.labels["team"].as_str()), (Some("shop"), "orders"));
+                let [attempt] = &found.attempts[..] else {
+                    panic!("{found:?}")
+                };
+                assert_eq!(
+                    (attempt.job.as_str(), attempt.outcome, attempt.end),
+                    ("orders", outcome, Some(9000))
+                );
+                assert_eq!(
+                    (attempt.due, attempt.run.as_deref()),
+                    (Some(1_793_491_200_000), Some("orders-1793491200000000000"))
+                );
+                assert_eq!(
+                    (attempt.namespace.as_deref(), attempt.labels["team"].as_str()),
+                    (Some("shop"), "orders")
+                );
             }
         }
     }
 
     #[test]
-    fn a_log_that_nobody_writes_any_more_is_of_a_killed_driver() {
+    fn a_log_that_no_one_writes_any_more_is_of_a_killed_driver() {
         let (_kept, mut reader) = log("spark-1.inprogress", &[START]);
         let now = Timestamp::now().as_millisecond();
         assert_eq!(reader.read(now).unwrap().attempts[0].outcome, Outcome::Running);
@@ -293,16 +314,29 @@ mod tests {
 
     #[test]
     fn objects_know_how_attempts_ended_and_which_never_began() {
-        let cluster: Vec<Attempt> = [object("etl", "spark-1", "COMPLETED"), object("other", "", "SUBMISSION_FAILED"), object("new", "", "")]
-            .iter()
-            .filter_map(of_object)
-            .collect();
+        let cluster: Vec<Attempt> = [
+            object("etl", "spark-1", "COMPLETED"),
+            object("other", "", "SUBMISSION_FAILED"),
+            object("new", "", ""),
+        ]
+        .iter()
+        .filter_map(of_object)
+        .collect();
         assert_eq!(cluster.len(), 2);
         let (_kept, mut reader) = log("spark-1", &[START, &end("")]);
         let logs = reader.read(0).unwrap().attempts;
         let all = together(logs, cluster);
-        let told: Vec<_> = all.iter().map(|one| (one.job.as_str(), one.outcome, one.start)).collect();
-        assert_eq!(told, [("etl", Outcome::Succeeded, 1000), ("other", Outcome::Failed, 1_793_491_210_000)]);
+        let told: Vec<_> = all
+            .iter()
+            .map(|one| (one.job.as_str(), one.outcome, one.start))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("etl", Outcome::Succeeded, 1000),
+                ("other", Outcome::Failed, 1_793_491_210_000)
+            ]
+        );
         assert_eq!(all[0].namespace.as_deref(), Some("shop"));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 use super::{Content, Entry, Literal, Node, join, join_index, nearest};
+use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
 
 /// Reads fields and gathers complaints.
 pub struct Fields<'a> {
@@ -43,14 +43,7 @@ impl<'a> Fields<'a> {
         self.push(Severity::Error, code, place, path, message, fix);
     }
 
-    pub fn warn(
-        &mut self,
-        code: impl Into<Cow<'static, str>>,
-        place: Place,
-        path: &str,
-        message: String,
-        fix: &str,
-    ) {
+    pub fn warn(&mut self, code: impl Into<Cow<'static, str>>, place: Place, path: &str, message: String, fix: &str) {
         self.push(Severity::Warning, code, place, path, message, fix);
     }
 

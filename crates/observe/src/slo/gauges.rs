@@ -22,22 +22,66 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 
 /// All gauges of objectives, in the order of the output.
 pub const ALL: [Gauge; 16] = [
-    gauge("stoke_slo_objective_ratio", &[], "The share of good events that is promised."),
+    gauge(
+        "stoke_slo_objective_ratio",
+        &[],
+        "The share of good events that is promised.",
+    ),
     gauge("stoke_slo_events", &[], "Events in the window."),
     gauge("stoke_slo_bad_events", &[], "Bad events in the window."),
     gauge("stoke_slo_unknown_runs", &[], "Runs that ended, and nothing says how."),
     gauge("stoke_slo_bad_ratio", &[], "The share of bad events in the window."),
-    gauge("stoke_slo_bad_ratio_low", &[], "The lower end of the 90 % interval of the rate of bad events."),
-    gauge("stoke_slo_bad_ratio_high", &[], "The upper end of the 90 % interval of the rate of bad events."),
-    gauge("stoke_slo_budget_remaining_ratio", &[], "The share of the error budget that is left; negative when it is overspent."),
-    gauge("stoke_slo_budget_remaining_ratio_low", &[], "The lower end of what is left of the budget, with 90 % confidence."),
-    gauge("stoke_slo_budget_remaining_ratio_high", &[], "The upper end of what is left of the budget: below zero it is shown to be overspent."),
-    gauge("stoke_slo_budget_exhausted_in_seconds", &[], "When the budget is spent, at the rate of the last days; no series where that is not in this window."),
-    gauge("stoke_slo_evidence", &["meter"], "Evidence that the objective is broken: a clipped logarithm of a likelihood ratio."),
+    gauge(
+        "stoke_slo_bad_ratio_low",
+        &[],
+        "The lower end of the 90 % interval of the rate of bad events.",
+    ),
+    gauge(
+        "stoke_slo_bad_ratio_high",
+        &[],
+        "The upper end of the 90 % interval of the rate of bad events.",
+    ),
+    gauge(
+        "stoke_slo_budget_remaining_ratio",
+        &[],
+        "The share of the error budget that is left; negative when it is overspent.",
+    ),
+    gauge(
+        "stoke_slo_budget_remaining_ratio_low",
+        &[],
+        "The lower end of what is left of the budget, with 90 % confidence.",
+    ),
+    gauge(
+        "stoke_slo_budget_remaining_ratio_high",
+        &[],
+        "The upper end of what is left of the budget: below zero it is shown to be overspent.",
+    ),
+    gauge(
+        "stoke_slo_budget_exhausted_in_seconds",
+        &[],
+        "When the budget is spent, at the rate of the last days; no series where that is not in this window.",
+    ),
+    gauge(
+        "stoke_slo_evidence",
+        &["meter"],
+        "Evidence that the objective is broken: a clipped logarithm of a likelihood ratio.",
+    ),
     gauge("stoke_slo_evidence_threshold", &["meter"], "Where the evidence pages."),
-    gauge("stoke_slo_window_probability", &["window"], "The probability of as many bad events in this window, or more, at the objective itself."),
-    gauge("stoke_slo_overdue_seconds", &[], "For how long a result has been due; 0 when none is."),
-    gauge("stoke_slo_read_timestamp_seconds", &[], "When the runs were read, in seconds since 1970."),
+    gauge(
+        "stoke_slo_window_probability",
+        &["window"],
+        "The probability of as many bad events in this window, or more, at the objective itself.",
+    ),
+    gauge(
+        "stoke_slo_overdue_seconds",
+        &[],
+        "For how long a result has been due; 0 when none is.",
+    ),
+    gauge(
+        "stoke_slo_read_timestamp_seconds",
+        &[],
+        "When the runs were read, in seconds since 1970.",
+    ),
 ];
 
 /// The text of all gauges. `at` is when the runs were read, in milliseconds.
@@ -49,11 +93,18 @@ pub fn text(statuses: &[Status], at: i64) -> String {
             series.entry(name).or_default().push((labels(status, extra), value));
         }
     }
-    series.insert("stoke_slo_read_timestamp_seconds", vec![(String::new(), at as f64 / 1000.0)]);
+    series.insert(
+        "stoke_slo_read_timestamp_seconds",
+        vec![(String::new(), at as f64 / 1000.0)],
+    );
     let mut text = String::new();
     for gauge in &ALL {
         let Some(series) = series.get(gauge.name) else { continue };
-        let _ = writeln!(text, "# HELP {} {}\n# TYPE {} gauge", gauge.name, gauge.help, gauge.name);
+        let _ = writeln!(
+            text,
+            "# HELP {} {}\n# TYPE {} gauge",
+            gauge.name, gauge.help, gauge.name
+        );
         for (labels, value) in series {
             let _ = writeln!(text, "{}{labels} {}", gauge.name, number(*value));
         }
@@ -61,8 +112,10 @@ pub fn text(statuses: &[Status], at: i64) -> String {
     text
 }
 
-/// The values of one status: a name, a further label, a number.
-fn values(status: &Status) -> Vec<(&'static str, Option<(&'static str, String)>, f64)> {
+/// A name, a further label, a number.
+type Value = (&'static str, Option<(&'static str, String)>, f64);
+
+fn values(status: &Status) -> Vec<Value> {
     let mut values = vec![
         ("stoke_slo_objective_ratio", None, 1.0 - allowed(status.target)),
         ("stoke_slo_events", None, status.events as f64),
@@ -72,14 +125,32 @@ fn values(status: &Status) -> Vec<(&'static str, Option<(&'static str, String)>,
     ];
     let mut put = |name, value: Option<f64>| values.extend(value.map(|value| (name, None, value)));
     put("stoke_slo_bad_ratio", status.bad_rate);
-    put("stoke_slo_bad_ratio_low", status.bad_rate_between.map(|between| between.low));
-    put("stoke_slo_bad_ratio_high", status.bad_rate_between.map(|between| between.high));
-    put("stoke_slo_budget_remaining_ratio", status.budget.map(|budget| budget.remaining));
+    put(
+        "stoke_slo_bad_ratio_low",
+        status.bad_rate_between.map(|between| between.low),
+    );
+    put(
+        "stoke_slo_bad_ratio_high",
+        status.bad_rate_between.map(|between| between.high),
+    );
+    put(
+        "stoke_slo_budget_remaining_ratio",
+        status.budget.map(|budget| budget.remaining),
+    );
     let between = status.budget.and_then(|budget| budget.remaining_between);
-    put("stoke_slo_budget_remaining_ratio_low", between.map(|between| between.low));
-    put("stoke_slo_budget_remaining_ratio_high", between.map(|between| between.high));
+    put(
+        "stoke_slo_budget_remaining_ratio_low",
+        between.map(|between| between.low),
+    );
+    put(
+        "stoke_slo_budget_remaining_ratio_high",
+        between.map(|between| between.high),
+    );
     let spent = status.forecast.and_then(|forecast| forecast.days);
-    put("stoke_slo_budget_exhausted_in_seconds", spent.map(|days| days * 86_400.0));
+    put(
+        "stoke_slo_budget_exhausted_in_seconds",
+        spent.map(|days| days * 86_400.0),
+    );
     for reading in &status.evidence {
         let meter = || Some(("meter", reading.meter.to_owned()));
         values.push(("stoke_slo_evidence", meter(), reading.evidence));
@@ -102,7 +173,9 @@ fn labels(status: &Status, extra: Option<(&'static str, String)>) -> String {
     if let Some((name, value)) = &extra {
         labels.insert(name, value);
     }
-    let written = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
+    let written = labels
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
     format!("{{{}}}", written.collect::<Vec<_>>().join(","))
 }
 

@@ -1,4 +1,4 @@
-//! Objectives: what is promised, what the record shows, when somebody is woken.
+//! Objectives: what is promised, what the record shows, when a person is woken.
 //!
 //! In: files of objectives ([`read`]), attempts of runs ([`runs`]). Out: how each objective stands ([`status`]), reasons against a release ([`gate`]), a
 //! month ([`report`]), gauges ([`gauges`]), rules of Prometheus ([`rules`]).
@@ -18,9 +18,9 @@ pub mod report;
 pub mod rules;
 pub mod runs;
 pub mod status;
-pub mod text;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 /// The objectives of a platform itself, in OpenSLO: a file to begin with.
 pub const PLATFORM: &str = include_str!("platform.yaml");

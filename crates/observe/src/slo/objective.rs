@@ -20,7 +20,7 @@ pub struct Objective {
     pub labels: BTreeMap<String, String>,
     pub alerting: Alerting,
     pub policy: Policy,
-    /// When somebody took note of a page: meters begin at zero there. In milliseconds since 1970.
+    /// When a person took note of a page: meters begin at zero there. In milliseconds since 1970.
     pub acknowledged: Option<i64>,
     pub written: Written,
 }
@@ -71,7 +71,11 @@ pub enum Service {
     /// The share of good events itself.
     GoodRatio(String),
     /// A gauge is good while this comparison holds: a query, an operator and a number.
-    Threshold { query: String, operator: &'static str, value: f64 },
+    Threshold {
+        query: String,
+        operator: &'static str,
+        value: f64,
+    },
 }
 
 /// Stands for the length of a window in a query.

@@ -70,7 +70,10 @@ struct Slot<'a> {
 #[must_use]
 pub fn record(batch: &Batch, runs: &[Run], now: i64) -> Record {
     let oldest = now.saturating_sub(HISTORY_DAYS * DAY);
-    let runs: Vec<&Run> = runs.iter().filter(|run| run.start <= now && run.due >= oldest).collect();
+    let runs: Vec<&Run> = runs
+        .iter()
+        .filter(|run| run.start <= now && run.due >= oldest)
+        .collect();
     let mut record = Record {
         first: runs.iter().map(|run| run.due).min(),
         unknown: runs.iter().filter(|run| run.outcome == Outcome::Unknown).count() as u64,
@@ -86,9 +89,9 @@ pub fn record(batch: &Batch, runs: &[Run], now: i64) -> Record {
             Some((took as f64, took <= at_most))
         }),
         Measure::Cost { at_most } => record.limited(&runs, now, |run| run.cost.map(|cost| (cost, cost <= at_most))),
-        Measure::Efficiency { at_least } => record.limited(&runs, now, |run| {
-            run.efficiency.map(|share| (share, share >= at_least))
-        }),
+        Measure::Efficiency { at_least } => {
+            record.limited(&runs, now, |run| run.efficiency.map(|share| (share, share >= at_least)))
+        }
     }
     record.events.sort_by_key(|event| event.time);
     record

@@ -68,7 +68,14 @@ impl Month {
 }
 
 /// The month of one objective. Nothing of a month that has not begun.
-pub fn entries(judge: &mut Judge, objective: &Objective, batch: &Batch, attempts: &[Attempt], month: &Month, now: i64) -> Vec<Entry> {
+pub fn entries(
+    judge: &mut Judge,
+    objective: &Objective,
+    batch: &Batch,
+    attempts: &[Attempt],
+    month: &Month,
+    now: i64,
+) -> Vec<Entry> {
     let Some((from, end)) = month.bounds().filter(|(from, _)| *from < now) else {
         return Vec::new();
     };
@@ -83,7 +90,9 @@ pub fn entries(judge: &mut Judge, objective: &Objective, batch: &Batch, attempts
     let entry = |status: Status| {
         let inside = |page: &&Page| page.until.unwrap_or(until) > from;
         let pages: Vec<Page> = status.pages.iter().filter(inside).copied().collect();
-        let minutes = pages.iter().map(|page| (page.until.unwrap_or(until) - page.from.max(from)).max(0) / 60_000);
+        let minutes = pages
+            .iter()
+            .map(|page| (page.until.unwrap_or(until) - page.from.max(from)).max(0) / 60_000);
         Entry {
             month: month.name(),
             over: end <= now,
@@ -96,7 +105,16 @@ pub fn entries(judge: &mut Judge, objective: &Objective, batch: &Batch, attempts
 }
 
 /// The heading of [`Entry::row`].
-pub const HEADING: [&str; 8] = ["OBJECTIVE", "TARGET", "RUNS", "BAD", "RATE (90 %)", "BUDGET LEFT", "PAGES", "VERDICT"];
+pub const HEADING: [&str; 8] = [
+    "OBJECTIVE",
+    "TARGET",
+    "RUNS",
+    "BAD",
+    "RATE (90 %)",
+    "BUDGET LEFT",
+    "PAGES",
+    "VERDICT",
+];
 
 impl Entry {
     /// A line of the table.
@@ -106,7 +124,11 @@ impl Entry {
         row.truncate(6);
         row.push(match self.pages_begun {
             0 => "0".to_owned(),
-            pages => format!("{} ({})", people::count(pages), people::duration(self.minutes_paged.saturating_mul(60_000))),
+            pages => format!(
+                "{} ({})",
+                people::count(pages),
+                people::duration(self.minutes_paged.saturating_mul(60_000))
+            ),
         });
         row.push(self.status.verdict.text().to_owned());
         row

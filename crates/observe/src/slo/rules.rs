@@ -90,7 +90,10 @@ fn bad_ratio(service: &Service, window: &str) -> String {
         Service::Ratio(query) => put(query),
         Service::GoodRatio(query) => format!("1 - ({})", put(query)),
         Service::Threshold { query, operator, value } => {
-            format!("1 - avg_over_time((({}) {operator} bool {value})[{window}:1m])", put(query))
+            format!(
+                "1 - avg_over_time((({}) {operator} bool {value})[{window}:1m])",
+                put(query)
+            )
         }
     }
 }
@@ -117,14 +120,20 @@ fn of_service(objective: &Objective, service: &Service, complaints: &mut Vec<Dia
         labels: labels.clone(),
         ..Rule::default()
     };
-    let mut rules: Vec<Rule> = WINDOWS.iter().map(|window| record(recorded(window), bad_ratio(service, window))).collect();
+    let mut rules: Vec<Rule> = WINDOWS
+        .iter()
+        .map(|window| record(recorded(window), bad_ratio(service, window)))
+        .collect();
     let allowed_rate = allowed(objective.target);
     let selector = format!(
         "{{service=\"{}\",slo=\"{}\"}}",
         super::gauges::escaped(&objective.service),
         super::gauges::escaped(&objective.name)
     );
-    rules.push(record("stoke_slo:objective:ratio".to_owned(), format!("vector({})", objective.target)));
+    rules.push(record(
+        "stoke_slo:objective:ratio".to_owned(),
+        format!("vector({})", objective.target),
+    ));
     if !WINDOWS.contains(&whole.as_str()) {
         rules.push(record(recorded(&whole), bad_ratio(service, &whole)));
     }
@@ -133,7 +142,10 @@ fn of_service(objective: &Objective, service: &Service, complaints: &mut Vec<Dia
         format!("1 - {}{selector} / {allowed_rate}", recorded(&whole)),
     ));
     let mut alerts = Vec::new();
-    for (page, severity, alert) in [(true, "page", &objective.alerting.page), (false, "ticket", &objective.alerting.ticket)] {
+    for (page, severity, alert) in [
+        (true, "page", &objective.alerting.page),
+        (false, "ticket", &objective.alerting.ticket),
+    ] {
         if alert.disable {
             continue;
         }
@@ -148,8 +160,18 @@ fn of_service(objective: &Objective, service: &Service, complaints: &mut Vec<Dia
             .collect();
         if terms.is_empty() {
             let written = &objective.written;
-            let message = format!("no {severity} is made: under {} % even a total outage burns too slowly for its windows", objective.target * 100.0);
-            let complaint = Diagnostic::at(Severity::Warning, "slo-no-alert", &written.source, written.place, "", message);
+            let message = format!(
+                "no {severity} is made: under {} % even a total outage burns too slowly for its windows",
+                objective.target * 100.0
+            );
+            let complaint = Diagnostic::at(
+                Severity::Warning,
+                "slo-no-alert",
+                &written.source,
+                written.place,
+                "",
+                message,
+            );
             complaints.push(complaint.with_fix("alert on the service itself being down, or promise more"));
             continue;
         }
@@ -168,12 +190,23 @@ fn burning(objective: &Objective, severity: &str, alert: &Alert, expr: String, o
     let mut labels = all.labels.clone();
     labels.extend(alert.labels.clone());
     labels.extend(own.clone());
-    labels.entry("severity".to_owned()).or_insert_with(|| severity.to_owned());
+    labels
+        .entry("severity".to_owned())
+        .or_insert_with(|| severity.to_owned());
     let mut annotations = BTreeMap::from([
-        ("summary".to_owned(), format!("{} burns the error budget of {} too fast", objective.service, objective.name)),
+        (
+            "summary".to_owned(),
+            format!(
+                "{} burns the error budget of {} too fast",
+                objective.service, objective.name
+            ),
+        ),
         (
             "description".to_owned(),
-            format!("{{{{ $value | humanizePercentage }}}} of events are bad; {} % may be.", allowed(objective.target) * 100.0),
+            format!(
+                "{{{{ $value | humanizePercentage }}}} of events are bad; {} % may be.",
+                allowed(objective.target) * 100.0
+            ),
         ),
     ]);
     annotations.extend(all.annotations.clone());

@@ -36,11 +36,19 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// When it was due, where its name says so.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_moment")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_moment"
+    )]
     pub due: Option<i64>,
     #[serde(deserialize_with = "moment")]
     pub start: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_moment")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_moment"
+    )]
     pub end: Option<i64>,
     pub outcome: Outcome,
     /// In the currency of the price table.
@@ -75,9 +83,8 @@ fn optional_moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D:
 /// At the first line that is not an attempt.
 pub fn read_lines(text: &str) -> Result<Vec<Attempt>, (usize, String)> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let read = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| (number + 1, error.to_string()))
-    };
+    let read =
+        |(number, line): (usize, &str)| serde_json::from_str(line).map_err(|error| (number + 1, error.to_string()));
     lines.map(read).collect()
 }
 

@@ -182,11 +182,22 @@ impl Judge {
         statuses
     }
 
-    fn status(&mut self, objective: &Objective, batch: &Batch, job: Option<String>, record: &Record, now: i64) -> Status {
+    fn status(
+        &mut self,
+        objective: &Objective,
+        batch: &Batch,
+        job: Option<String>,
+        record: &Record,
+        now: i64,
+    ) -> Status {
         let from = window_start(&objective.window, now);
         let allowed_rate = allowed(objective.target);
         let runs_a_day = runs_a_day(batch, record, now);
-        let inside: Vec<&Event> = record.events.iter().filter(|event| (from..=now).contains(&event.time)).collect();
+        let inside: Vec<&Event> = record
+            .events
+            .iter()
+            .filter(|event| (from..=now).contains(&event.time))
+            .collect();
         let (events, mut why) = (inside.len() as u64, BTreeMap::new());
         for event in inside.iter().filter(|event| event.bad()) {
             *why.entry(event.why).or_insert(0) += 1;
@@ -232,7 +243,13 @@ impl Judge {
         status.budget = interval.map(|interval| {
             let expected = events as f64;
             let allowed = allowed_rate * expected;
-            let left = |rate: f64| if allowed > 0.0 { 1.0 - rate / allowed_rate } else { -rate.min(1.0) };
+            let left = |rate: f64| {
+                if allowed > 0.0 {
+                    1.0 - rate / allowed_rate
+                } else {
+                    -rate.min(1.0)
+                }
+            };
             Budget {
                 allowed,
                 used: bad as f64,
@@ -245,25 +262,44 @@ impl Judge {
             }
         });
         status.forecast = forecast(&record.events, &status, allowed_rate, &objective.window);
-        status.windows = WINDOWS.iter().map(|days| tail(&record.events, *days, allowed_rate, now)).collect();
+        status.windows = WINDOWS
+            .iter()
+            .map(|days| tail(&record.events, *days, allowed_rate, now))
+            .collect();
         if !record.values.is_empty() {
             let inside = record.values.iter().filter(|(time, _)| (from..=now).contains(time));
-            let scale = if matches!(batch.measure, Measure::Duration { .. }) { 1000.0 } else { 1.0 };
+            let scale = if matches!(batch.measure, Measure::Duration { .. }) {
+                1000.0
+            } else {
+                1.0
+            };
             let values: Vec<f64> = inside.map(|(_, value)| value / scale).collect();
             // Of a share, low ones are bad.
-            let at = if matches!(batch.measure, Measure::Efficiency { .. }) { allowed_rate } else { objective.target };
+            let at = if matches!(batch.measure, Measure::Efficiency { .. }) {
+                allowed_rate
+            } else {
+                objective.target
+            };
             status.quantile = quantile::bounds(&values, at, CONFIDENCE);
         }
         let design = self.design(objective.target, runs_a_day);
         let since = objective.acknowledged.unwrap_or(i64::MIN);
-        let (readings, pages) = run_meters(design, record.events.iter().filter(|event| event.time > since && event.time <= now));
+        let (readings, pages) = run_meters(
+            design,
+            record
+                .events
+                .iter()
+                .filter(|event| event.time > since && event.time <= now),
+        );
         (status.evidence, status.pages) = (readings, pages);
         status
     }
 
     fn design(&mut self, target: f64, runs_a_day: f64) -> &Design {
         let key = (target.to_bits(), super::evidence::step_of(runs_a_day).into());
-        self.designs.entry(key).or_insert_with(|| Design::new(target, runs_a_day))
+        self.designs
+            .entry(key)
+            .or_insert_with(|| Design::new(target, runs_a_day))
     }
 }
 
@@ -294,17 +330,25 @@ impl Status {
         let rate = if whole > 0.0 { stale as f64 / whole } else { 0.0 };
         let minute = 60_000.0;
         self.bad_rate = Some(rate);
-        self.verdict = if rate <= allowed_rate { Verdict::Kept } else { Verdict::Broken };
+        self.verdict = if rate <= allowed_rate {
+            Verdict::Kept
+        } else {
+            Verdict::Broken
+        };
         self.budget = Some(Budget {
             allowed: allowed_rate * whole / minute,
             used: stale as f64 / minute,
-            remaining: if allowed_rate > 0.0 { 1.0 - rate / allowed_rate } else { -rate },
+            remaining: if allowed_rate > 0.0 {
+                1.0 - rate / allowed_rate
+            } else {
+                -rate
+            },
             remaining_between: None,
             overspent: None,
         });
     }
 
-    /// Whether somebody is to be woken: a meter is at its threshold, or a result is overdue.
+    /// Whether a person is to be woken: a meter is at its threshold, or a result is overdue.
     #[must_use]
     pub fn paging(&self) -> bool {
         self.overdue_seconds > 0 || self.evidence.iter().any(|reading| reading.paging)
@@ -407,7 +451,11 @@ fn forecast(events: &[Event], status: &Status, allowed_rate: f64, window: &Windo
     let whole = allowed_rate * (status.runs_a_day * f64::from(days)).max(status.events as f64);
     let left = whole - budget.used;
     let lasts = |rate: f64| {
-        let days_left = if left <= 0.0 { 0.0 } else { left / (rate * status.runs_a_day) };
+        let days_left = if left <= 0.0 {
+            0.0
+        } else {
+            left / (rate * status.runs_a_day)
+        };
         (days_left <= f64::from(days)).then_some(days_left)
     };
     let interval = jeffreys(bad, seen, CONFIDENCE);

@@ -15,7 +15,11 @@ pub fn percent(share: f64) -> String {
         _ => 3,
     };
     let text = format!("{percent:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
     format!("{text} %")
 }
 
@@ -39,12 +43,25 @@ pub fn budget(status: &Status) -> String {
             people::short(budget.allowed),
             people::counted(status.events, "run")
         ),
-        None => format!("{} of {} allowed minutes stale", people::short(budget.used), people::short(budget.allowed)),
+        None => format!(
+            "{} of {} allowed minutes stale",
+            people::short(budget.used),
+            people::short(budget.allowed)
+        ),
     }
 }
 
 /// The heading of [`row`].
-pub const HEADING: [&str; 8] = ["OBJECTIVE", "TARGET", "RUNS", "BAD", "RATE (90 %)", "BUDGET LEFT", "EVIDENCE", "VERDICT"];
+pub const HEADING: [&str; 8] = [
+    "OBJECTIVE",
+    "TARGET",
+    "RUNS",
+    "BAD",
+    "RATE (90 %)",
+    "BUDGET LEFT",
+    "EVIDENCE",
+    "VERDICT",
+];
 
 /// A line of the table.
 #[must_use]
@@ -56,7 +73,11 @@ pub fn row(status: &Status) -> Vec<String> {
         _ => dash(),
     };
     let left = status.budget.map_or_else(dash, |budget| percent(budget.remaining));
-    let meters: Vec<String> = status.evidence.iter().map(|one| format!("{:.1}/{:.1}", one.evidence, one.threshold)).collect();
+    let meters: Vec<String> = status
+        .evidence
+        .iter()
+        .map(|one| format!("{:.1}/{:.1}", one.evidence, one.threshold))
+        .collect();
     let mut verdict = status.verdict.text().to_owned();
     if status.paging() {
         verdict.push_str(", PAGE");
@@ -79,7 +100,9 @@ pub fn notes(status: &Status) -> Vec<String> {
     let title = status.title();
     let mut notes = Vec::new();
     if status.overdue_seconds > 0 {
-        let late = u64::try_from(status.overdue_seconds).unwrap_or_default().saturating_mul(1000);
+        let late = u64::try_from(status.overdue_seconds)
+            .unwrap_or_default()
+            .saturating_mul(1000);
         notes.push(format!("{title}: a result has been due for {}", people::duration(late)));
     }
     for reading in status.evidence.iter().filter(|reading| reading.paging) {
@@ -103,7 +126,11 @@ pub fn notes(status: &Status) -> Vec<String> {
         let end = |bound: Option<f64>| bound.map_or_else(|| "not known from so few runs".to_owned(), people::short);
         notes.push(format!(
             "{title}: the {} quantile is {}; with 90 % confidence from {} to {}",
-            percent(if status.measure == "efficiency" { allowed(status.target) } else { status.target }),
+            percent(if status.measure == "efficiency" {
+                allowed(status.target)
+            } else {
+                status.target
+            }),
             people::short(bounds.estimate),
             end(bounds.low),
             end(bounds.high)
@@ -111,14 +138,22 @@ pub fn notes(status: &Status) -> Vec<String> {
     }
     notes.extend(status.forecast.and_then(|forecast| spent(&title, forecast)));
     if status.unknown > 0 {
-        notes.push(format!("{title}: of {} nothing says how they ended; they are left out", people::counted(status.unknown, "run")));
+        notes.push(format!(
+            "{title}: of {} nothing says how they ended; they are left out",
+            people::counted(status.unknown, "run")
+        ));
     }
     notes
 }
 
 fn spent(title: &str, forecast: Forecast) -> Option<String> {
     let earliest = forecast.earliest?;
-    let day = |days: Option<f64>| days.map_or_else(|| "never in this window".to_owned(), |days| people::amount(&people::short(days), "day"));
+    let day = |days: Option<f64>| {
+        days.map_or_else(
+            || "never in this window".to_owned(),
+            |days| people::amount(&people::short(days), "day"),
+        )
+    };
     Some(format!(
         "{title}: at the rate of the last {} the budget is spent in {} (earliest {}, latest {})",
         people::counted(forecast.rate_of_days, "day"),

@@ -17,17 +17,30 @@ pub fn trials() -> Vec<Trial> {
         program("promtool", "apt-get install prometheus")?;
         program("sloth", "build github.com/slok/sloth/cmd/sloth v0.12.0").map(drop)
     };
+    let of = |name: &str, tier, needs: &dyn Fn() -> Result<(), String>, test: fn()| {
+        trial(&format!("objectives: {name}"), tier, needs, move || {
+            test();
+            Ok(())
+        })
+    };
     vec![
-        trial("objectives: promtool takes every rule", Tier::Default, promtool, || Ok(taken())),
-        trial("objectives: burn rates fire and are silent", Tier::Default, promtool, || Ok(burning())),
-        trial("objectives: evidence is one comparison that fires and is silent", Tier::Default, promtool, || Ok(compared())),
-        trial("objectives: burn rates fire when Sloth's do", Tier::Full, both, || Ok(beside_sloth())),
+        of("promtool takes every rule", Tier::Default, &promtool, taken),
+        of("burn rates fire and are silent", Tier::Default, &promtool, burning),
+        of(
+            "evidence is one comparison that fires and is silent",
+            Tier::Default,
+            &promtool,
+            compared,
+        ),
+        of("burn rates fire when Sloth's do", Tier::Full, &both, beside_sloth),
     ]
 }
 
 fn program(name: &str, install: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|place| place.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|place| place.is_file());
     found.ok_or_else(|| format!("{name} is not installed: {install}"))
 }
 
@@ -55,7 +68,11 @@ fn rules_of(text: &str) -> String {
 
 /// Runs promtool in a directory; it must be content.
 fn promtool(directory: &Path, arguments: &[&str]) {
-    let output = Command::new("promtool").current_dir(directory).args(arguments).output().unwrap();
+    let output = Command::new("promtool")
+        .current_dir(directory)
+        .args(arguments)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "promtool {arguments:?}\n{said}");
 }
@@ -113,20 +130,35 @@ fn expects(expression: &str, at: &str, value: f64) -> Value {
 fn burning() {
     let rules = rules_of(SHOP);
     let of = |minutes, bad: &dyn Fn(usize) -> f64, seen: &[(&str, &str, f64)]| {
-        let tests: Vec<Value> = seen.iter().map(|(severity, at, value)| expects(&firing("severity", severity), at, *value)).collect();
+        let tests: Vec<Value> = seen
+            .iter()
+            .map(|(severity, at, value)| expects(&firing("severity", severity), at, *value))
+            .collect();
         json!({"interval": "1m", "input_series": traffic(minutes, bad), "promql_expr_test": tests})
     };
     test_rules(
         &[("ours.yaml", &rules)],
         json!([
             // Within the budget: silent for days.
-            of(4400, &|_| 0.0005, &[("page", "1h", 0.0), ("page", "70h", 0.0), ("ticket", "73h", 0.0)]),
+            of(
+                4400,
+                &|_| 0.0005,
+                &[("page", "1h", 0.0), ("page", "70h", 0.0), ("ticket", "73h", 0.0)]
+            ),
             // Five percent from the second hour on for an hour: a page within minutes, and soon over.
-            of(400, &|minute| if (120..180).contains(&minute) { 0.05 } else { 0.0 }, &[("page", "119m", 0.0), ("page", "160m", 1.0), ("page", "216m", 0.0)]),
+            of(
+                400,
+                &|minute| if (120..180).contains(&minute) { 0.05 } else { 0.0 },
+                &[("page", "119m", 0.0), ("page", "160m", 1.0), ("page", "216m", 0.0)]
+            ),
             // Four times what is allowed, for days: a ticket, no page.
             of(4400, &|_| 0.004, &[("page", "72h", 0.0), ("ticket", "72h", 1.0)]),
             // A burst of two minutes is no page.
-            of(400, &|minute| if (120..122).contains(&minute) { 0.2 } else { 0.0 }, &[("page", "122m", 0.0), ("page", "130m", 0.0)]),
+            of(
+                400,
+                &|minute| if (120..122).contains(&minute) { 0.2 } else { 0.0 },
+                &[("page", "122m", 0.0), ("page", "130m", 0.0)]
+            ),
         ]),
     );
 }
@@ -135,13 +167,22 @@ fn burning() {
 fn scraped(attempts: &[Attempt], hours: i64) -> Value {
     let text = "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: orders}\nspec:\n  service: shop\n  indicator: {metadata: {name: i}, spec: {ratioMetric: {raw: {metricSource: {type: stoke, spec: {measure: success, job: orders}}}}}}\n  objectives: [{target: 0.99}]\n";
     let reading = read::read(&[("slo.yaml".to_owned(), text.to_owned())]);
-    let Kind::Batch(batch) = &reading.objectives[0].kind else { panic!() };
+    let Kind::Batch(batch) = &reading.objectives[0].kind else {
+        panic!()
+    };
     let mut series: std::collections::BTreeMap<String, Vec<String>> = Default::default();
     let mut judge = Judge::default();
     for hour in 0..hours {
         let now = attempts[0].start + hour * 3_600_000 + 1_800_000;
-        let known: Vec<Attempt> = attempts.iter().filter(|attempt| attempt.end.is_some_and(|end| end <= now)).cloned().collect();
-        let text = gauges::text(&judge.statuses(&reading.objectives[0], batch, &known, now), hour * 3_600_000);
+        let known: Vec<Attempt> = attempts
+            .iter()
+            .filter(|attempt| attempt.end.is_some_and(|end| end <= now))
+            .cloned()
+            .collect();
+        let text = gauges::text(
+            &judge.statuses(&reading.objectives[0], batch, &known, now),
+            hour * 3_600_000,
+        );
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
             let values = series.entry(name.to_owned()).or_default();
@@ -149,7 +190,9 @@ fn scraped(attempts: &[Attempt], hours: i64) -> Value {
             values.push(value.to_owned());
         }
     }
-    let list = series.into_iter().map(|(name, values)| json!({"series": name, "values": values.join(" ")}));
+    let list = series
+        .into_iter()
+        .map(|(name, values)| json!({"series": name, "values": values.join(" ")}));
     list.collect()
 }
 
@@ -157,7 +200,10 @@ fn hourly(hours: i64, failed: std::ops::Range<i64>) -> Vec<Attempt> {
     let line = |hour: i64| {
         let start = 1_793_491_200_000 + hour * 3_600_000;
         let outcome = if failed.contains(&hour) { "failed" } else { "succeeded" };
-        format!("{{\"job\":\"orders\",\"id\":\"{hour}\",\"start\":{start},\"end\":{},\"outcome\":\"{outcome}\"}}", start + 600_000)
+        format!(
+            "{{\"job\":\"orders\",\"id\":\"{hour}\",\"start\":{start},\"end\":{},\"outcome\":\"{outcome}\"}}",
+            start + 600_000
+        )
     };
     let lines: Vec<String> = (0..hours).map(line).collect();
     read_lines(&lines.join("\n")).unwrap()
@@ -167,7 +213,11 @@ fn compared() {
     let platform = rules_of(PLATFORM);
     let rules = platform.as_str();
     let fires = |alert: &str, at: &str, value: f64| {
-        expects(&format!(r#"count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)"#), at, value)
+        expects(
+            &format!(r#"count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)"#),
+            at,
+            value,
+        )
     };
     let series = |name: &str, values: &str| json!({"series": name, "values": values});
     let one = |alert: &str, name: &str, bad: &str, good: &str| {
@@ -201,8 +251,18 @@ fn compared() {
     ];
     for pairs in [
         one("StokeResultOverdue", &of("stoke_slo_overdue_seconds"), "60x10", "0x10"),
-        one("StokeBudgetSpent", &of("stoke_slo_budget_remaining_ratio_high"), "-0.1x10", "0.1x10"),
-        one("StokeObjectivesNotRead", "stoke_slo_read_timestamp_seconds", "-900x10", "0+60x10"),
+        one(
+            "StokeBudgetSpent",
+            &of("stoke_slo_budget_remaining_ratio_high"),
+            "-0.1x10",
+            "0.1x10",
+        ),
+        one(
+            "StokeObjectivesNotRead",
+            "stoke_slo_read_timestamp_seconds",
+            "-900x10",
+            "0+60x10",
+        ),
         one("StokeObjectivesAbsent", "something_else", "1x10", "_x10"),
     ] {
         tests.extend(pairs.as_array().unwrap().iter().cloned());
@@ -217,7 +277,14 @@ fn beside_sloth() {
     let directory = tempfile::tempdir().unwrap();
     let (input, output) = (directory.path().join("in.yaml"), directory.path().join("out.yaml"));
     std::fs::write(&input, SHOP).unwrap();
-    let made = Command::new("sloth").arg("generate").arg("-i").arg(&input).arg("-o").arg(&output).output().unwrap();
+    let made = Command::new("sloth")
+        .arg("generate")
+        .arg("-i")
+        .arg(&input)
+        .arg("-o")
+        .arg(&output)
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let theirs = std::fs::read_to_string(output).unwrap();
     let ours = rules_of(SHOP);
@@ -235,7 +302,9 @@ fn beside_sloth() {
         for severity in ["page", "ticket"] {
             // Minutes of an hour in which both fire. Groups of rules are evaluated in any order, so an alert may be a minute late.
             let minutes = |label: &str| {
-                format!(r#"(sum(count_over_time(ALERTS{{alertname="ShopFails",{label}="{severity}",alertstate="firing"}}[60m])) or vector(0))"#)
+                format!(
+                    r#"(sum(count_over_time(ALERTS{{alertname="ShopFails",{label}="{severity}",alertstate="firing"}}[60m])) or vector(0))"#
+                )
             };
             let same = format!("abs({} - {}) <= bool 4", minutes("severity"), minutes("sloth_severity"));
             for at in (60..4400).step_by(60) {

@@ -22,7 +22,11 @@ pub fn jeffreys(bad: u64, events: u64, confidence: f64) -> Interval {
     let (a, b) = (bad as f64 + 0.5, (events - bad) as f64 + 0.5);
     Interval {
         low: if bad == 0 { 0.0 } else { beta::quantile(a, b, tail) },
-        high: if bad == events { 1.0 } else { beta::quantile(a, b, 1.0 - tail) },
+        high: if bad == events {
+            1.0
+        } else {
+            beta::quantile(a, b, 1.0 - tail)
+        },
     }
 }
 

@@ -10,7 +10,10 @@ fn close(ours: f64, reference: f64, digits: i32) -> bool {
 #[test]
 fn tails_and_intervals_are_those_of_scipy() {
     let (mut seen, mut wrong) = (0, Vec::new());
-    for line in include_str!("references.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in include_str!("references.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |at: usize| words[at].parse::<f64>().unwrap();
         let (bad, events) = (number(1) as u64, number(2) as u64);
@@ -37,7 +40,13 @@ fn tails_and_intervals_are_those_of_scipy() {
 #[test]
 fn alarms_of_windows_are_those_of_the_literature() {
     // FIELD: smallest k with a tail of at most 0.001.
-    for (events, rate, bad) in [(24, 0.01, 4), (168, 0.01, 8), (720, 0.01, 18), (200, 0.01, 9), (30, 0.05, 7)] {
+    for (events, rate, bad) in [
+        (24, 0.01, 4),
+        (168, 0.01, 8),
+        (720, 0.01, 18),
+        (200, 0.01, 9),
+        (30, 0.05, 7),
+    ] {
         assert_eq!(binomial::alarm(events, rate, 0.001), Some(bad), "{events} at {rate}");
     }
     // Even one run of one is not improbable under 90 %.
@@ -58,7 +67,9 @@ fn bounds_of_a_quantile_hold_as_often_as_they_say() {
     // A fixed generator; the true 90th percentile of uniform numbers is 0.9.
     let mut state = 1u64;
     let mut uniform = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     };
     let (mut holds, rounds) = (0, 500);

@@ -79,9 +79,20 @@ impl Reading {
             let place = format!("{}:{}", written.source.name(), written.place.line);
             let key = (objective.service.as_str(), objective.name.as_str());
             if let Some(first) = seen.get(&key) {
-                let message = format!("the objective `{}` of `{}` is at {first} already", objective.name, objective.service);
-                let complaint = Diagnostic::at(Severity::Error, "slo-twice", &written.source, written.place, "", message);
-                self.complaints.push(complaint.with_fix("give one of them another name"));
+                let message = format!(
+                    "the objective `{}` of `{}` is at {first} already",
+                    objective.name, objective.service
+                );
+                let complaint = Diagnostic::at(
+                    Severity::Error,
+                    "slo-twice",
+                    &written.source,
+                    written.place,
+                    "",
+                    message,
+                );
+                self.complaints
+                    .push(complaint.with_fix("give one of them another name"));
             }
             seen.entry(key).or_insert(place);
         }
@@ -117,9 +128,18 @@ fn labels(fields: &mut Fields<'_>, node: &Node, key: &str, path: &str) -> BTreeM
             continue;
         }
         let at = join(path, key);
-        let place = node.get(key).and_then(|labels| labels.entry(&name)).map_or(node.place, |entry| entry.key_place);
+        let place = node
+            .get(key)
+            .and_then(|labels| labels.entry(&name))
+            .map_or(node.place, |entry| entry.key_place);
         let message = format!("`{name}` is not a name of a label of Prometheus");
-        fields.complain("slo-bad-label", place, &join(&at, &name), message, "write letters, digits and underscores, a letter first");
+        fields.complain(
+            "slo-bad-label",
+            place,
+            &join(&at, &name),
+            message,
+            "write letters, digits and underscores, a letter first",
+        );
     }
     kept
 }
@@ -128,12 +148,20 @@ fn labels(fields: &mut Fields<'_>, node: &Node, key: &str, path: &str) -> BTreeM
 fn target(fields: &mut Fields<'_>, node: &Node, key: &str, path: &str, percent: bool) -> Option<f64> {
     let written = fields.number(node, key, path)?;
     // Without the digits that a division leaves behind.
-    let share = if percent { (written * 1e10).round() / 1e12 } else { written };
+    let share = if percent {
+        (written * 1e10).round() / 1e12
+    } else {
+        written
+    };
     if share > 0.0 && share < 1.0 {
         return Some(share);
     }
     let place = node.get(key).map_or(node.place, |value| value.place);
-    let fix = if percent { "write a percentage between 0 and 100, 99.5" } else { "write a share between 0 and 1, 0.995" };
+    let fix = if percent {
+        "write a percentage between 0 and 100, 99.5"
+    } else {
+        "write a share between 0 and 1, 0.995"
+    };
     let message = format!("{written} leaves no error budget, or nothing but one");
     fields.complain("slo-bad-target", place, &join(path, key), message, fix);
     None
@@ -142,10 +170,17 @@ fn target(fields: &mut Fields<'_>, node: &Node, key: &str, path: &str, percent: 
 /// Says what is not supported, at a key.
 fn refuse(fields: &mut Fields<'_>, node: &Node, key: &str, path: &str, why: &str, fix: &str) {
     let place = node.entry(key).map_or(node.place, |entry| entry.key_place);
-    fields.complain("slo-unsupported", place, &join(path, key), format!("`{key}` is not supported: {why}"), fix);
+    fields.complain(
+        "slo-unsupported",
+        place,
+        &join(path, key),
+        format!("`{key}` is not supported: {why}"),
+        fix,
+    );
 }
 
 /// True for a key that is there and not null.
 fn has(node: &Node, key: &str) -> bool {
-    node.get(key).is_some_and(|value| !matches!(value.content, Content::Null))
+    node.get(key)
+        .is_some_and(|value| !matches!(value.content, Content::Null))
 }

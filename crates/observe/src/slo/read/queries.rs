@@ -26,7 +26,9 @@ fn with_one_form(query: &str) -> String {
     let mut text = String::with_capacity(query.len());
     let mut rest = query;
     while let Some((before, after)) = rest.split_once("{{") {
-        let Some((name, behind)) = after.split_once("}}") else { break };
+        let Some((name, behind)) = after.split_once("}}") else {
+            break;
+        };
         text.push_str(before);
         match name.trim().trim_start_matches('.') {
             "window" => text.push_str(WINDOW),
@@ -39,7 +41,9 @@ fn with_one_form(query: &str) -> String {
 
 /// `name` or `name{…}`.
 fn is_selector(query: &str) -> bool {
-    let (name, selector) = query.split_once('{').map_or((query, None), |(name, rest)| (name, Some(rest)));
+    let (name, selector) = query
+        .split_once('{')
+        .map_or((query, None), |(name, rest)| (name, Some(rest)));
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
     is_name && selector.is_none_or(|rest| rest.ends_with('}') && !rest.trim_end_matches('}').contains('}'))
 }

@@ -65,7 +65,14 @@ fn all(node: &Node, path: &str, names: &Names, source: &Arc<Source>, fields: &mu
     let service = fields.needed_text(node, "service", path).unwrap_or_default().to_owned();
     let common = labels(fields, node, "labels", path);
     if has(node, names.plugins) {
-        refuse(fields, node, names.plugins, path, "plugins are programs of Sloth", "remove it, or make these rules with Sloth");
+        refuse(
+            fields,
+            node,
+            names.plugins,
+            path,
+            "plugins are programs of Sloth",
+            "remove it, or make these rules with Sloth",
+        );
     }
     if node.get("slos").is_none() {
         fields.missing(node, "slos", path);
@@ -85,12 +92,27 @@ fn one(
     source: &Arc<Source>,
     fields: &mut Fields<'_>,
 ) -> Option<Objective> {
-    let known = ["name", "description", "objective", "labels", "sli", "alerting", "plugins"];
+    let known = [
+        "name",
+        "description",
+        "objective",
+        "labels",
+        "sli",
+        "alerting",
+        "plugins",
+    ];
     if !fields.keys(node, path, &known) {
         return None;
     }
     if has(node, "plugins") {
-        refuse(fields, node, "plugins", path, "plugins are programs of Sloth", "remove it, or make these rules with Sloth");
+        refuse(
+            fields,
+            node,
+            "plugins",
+            path,
+            "plugins are programs of Sloth",
+            "remove it, or make these rules with Sloth",
+        );
     }
     let name = fields.needed_text(node, "name", path);
     if node.get("objective").is_none() {
@@ -130,7 +152,14 @@ fn indicator(node: &Node, path: &str, names: &Names, fields: &mut Fields<'_>) ->
         return None;
     }
     if has(sli, "plugin") {
-        refuse(fields, sli, "plugin", &path, "plugins are programs of Sloth", "write the queries under `events` or `raw`");
+        refuse(
+            fields,
+            sli,
+            "plugin",
+            &path,
+            "plugins are programs of Sloth",
+            "write the queries under `events` or `raw`",
+        );
         return None;
     }
     match (sli.get("events"), sli.get("raw")) {
@@ -141,7 +170,10 @@ fn indicator(node: &Node, path: &str, names: &Names, fields: &mut Fields<'_>) ->
             }
             let bad = windowed(fields, events, names.error, &path, false);
             let total = windowed(fields, events, names.total, &path, false);
-            Some(Service::Bad { bad: bad?, total: total? })
+            Some(Service::Bad {
+                bad: bad?,
+                total: total?,
+            })
         }
         (None, Some(raw)) => {
             let path = join(&path, "raw");
@@ -163,7 +195,11 @@ fn alerting(node: &Node, path: &str, names: &Names, fields: &mut Fields<'_>) -> 
         return Alerting::default();
     };
     let path = join(path, "alerting");
-    if !fields.keys(alerting, &path, &["name", "labels", "annotations", names.page, names.ticket]) {
+    if !fields.keys(
+        alerting,
+        &path,
+        &["name", "labels", "annotations", names.page, names.ticket],
+    ) {
         return Alerting::default();
     }
     let mut severity = |key: &str| {

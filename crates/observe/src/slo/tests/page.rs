@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::simulation::{Dice, GRID, Pattern, TARGETS, burn_pages, design, evidence_pages};
-use crate::slo::gauges;
 use crate::slo::evidence::{Design, WITHIN, crossing, delay};
+use crate::slo::gauges;
 
 const PAGE: &str = "docs/explanation/batch-objectives.md";
 
@@ -31,7 +31,9 @@ fn burn_share(allowed: f64, runs_a_day: u32, pattern: Pattern, months: u32, dice
 /// Months in which the meters page.
 fn evidence_months(design: &Design, pattern: Pattern, months: u32, dice: &mut Dice) -> usize {
     let runs = design.runs_a_month() as usize;
-    (0..months).filter(|_| evidence_pages(design, &pattern.month(runs, dice)).is_some()).count()
+    (0..months)
+        .filter(|_| evidence_pages(design, &pattern.month(runs, dice)).is_some())
+        .count()
 }
 
 /// Mean and 90th percentile of the run at which burn-rate rules page.
@@ -51,16 +53,31 @@ fn hourly() -> String {
     let mut dice = Dice(2026);
     let mut text = "\n| | evidence | burn rates |\n|---|---|---|\n".to_owned();
     let of = |rate: f64| delay(fast, rate).unwrap();
-    let _ = writeln!(text, "| every run fails: paged at failure | {} | 1 |", fast.bad_in_a_row());
+    let _ = writeln!(
+        text,
+        "| every run fails: paged at failure | {} | 1 |",
+        fast.bad_in_a_row()
+    );
     for rate in [0.5, 0.2] {
         let (mean, p90) = burn_delay(0.01, 24, rate, &mut dice);
         let ours = of(rate);
-        let _ = writeln!(text, "| true rate {}: runs until the page, mean (90th percentile) | {:.1} ({}) | {mean:.1} ({p90}) |", percent(rate), ours.mean, ours.p90);
+        let _ = writeln!(
+            text,
+            "| true rate {}: runs until the page, mean (90th percentile) | {:.1} ({}) | {mean:.1} ({p90}) |",
+            percent(rate),
+            ours.mean,
+            ours.p90
+        );
     }
     for (name, rate) in [("0.4 %, well within", 0.004), ("1 %, the objective itself", 0.01)] {
         let ours: f64 = design.meters.iter().map(|meter| crossing(meter, rate, 720)).sum();
         let theirs = burn_share(0.01, 24, Pattern::Steady(rate), 4000, &mut dice);
-        let _ = writeln!(text, "| true rate {name}: months with a false page | at most {} | {} |", percent(ours), percent(theirs));
+        let _ = writeln!(
+            text,
+            "| true rate {name}: months with a false page | at most {} | {} |",
+            percent(ours),
+            percent(theirs)
+        );
     }
     text
 }
@@ -73,14 +90,20 @@ fn grid() -> String {
             let design = design(target, runs_a_day);
             let allowed = design.allowed_rate;
             let ours = |share: f64| -> f64 {
-                design.meters.iter().map(|meter| crossing(meter, share * allowed, design.runs_a_month())).sum()
+                design
+                    .meters
+                    .iter()
+                    .map(|meter| crossing(meter, share * allowed, design.runs_a_month()))
+                    .sum()
             };
             let row = design.meters.iter().map(|meter| meter.bad_in_a_row()).min().unwrap();
             let months = (300_000 / (runs_a_day * 30)).clamp(50, 1000);
-            let mut theirs = |share: f64| match burn_share(allowed, runs_a_day, Pattern::Steady(share * allowed), months, &mut dice) {
-                0.0 => format!("none of {months}"),
-                paged => percent(paged),
-            };
+            let mut theirs =
+                |share: f64| match burn_share(allowed, runs_a_day, Pattern::Steady(share * allowed), months, &mut dice)
+                {
+                    0.0 => format!("none of {months}"),
+                    paged => percent(paged),
+                };
             let (within, at) = (theirs(WITHIN), theirs(1.0));
             let _ = writeln!(
                 text,
@@ -97,11 +120,15 @@ fn grid() -> String {
 fn patterns() -> String {
     let design = design(0.99, 24);
     let mut dice = Dice(5);
-    let mut text = "\n| month of an hourly job | evidence pages, of 4,000 months | burn rates page |\n|---|---|---|\n".to_owned();
+    let mut text =
+        "\n| month of an hourly job | evidence pages, of 4,000 months | burn rates page |\n|---|---|---|\n".to_owned();
     for (name, pattern) in [
         ("steady 0.4 %", Pattern::Steady(0.004)),
         ("0.4 %, always three failures in a row", Pattern::Bursts(0.004)),
-        ("0.4 %, after a failure the next run fails with 30 %", Pattern::Correlated(0.004)),
+        (
+            "0.4 %, after a failure the next run fails with 30 %",
+            Pattern::Correlated(0.004),
+        ),
         ("rising from 0.4 % to 5 %", Pattern::Rise(0.004, 0.05)),
         ("rising from 0.4 % to 20 %", Pattern::Rise(0.004, 0.2)),
         ("steady 5 %", Pattern::Steady(0.05)),
@@ -130,6 +157,9 @@ fn the_generated_list_of_gauges_is_that_of_the_code() {
 fn the_generated_tables_are_what_the_simulation_says() {
     for (name, made) in [("hourly", hourly()), ("grid", grid()), ("patterns", patterns())] {
         let (begin, end) = (format!("<!-- table {name} -->\n"), format!("<!-- end {name} -->"));
-        assert_eq!(stoke_testkit::generated::part(PAGE, &begin, &end, &(made + "\n")), Ok(()));
+        assert_eq!(
+            stoke_testkit::generated::part(PAGE, &begin, &end, &(made + "\n")),
+            Ok(())
+        );
     }
 }

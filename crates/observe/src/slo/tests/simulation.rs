@@ -59,7 +59,14 @@ impl Pattern {
                 },
                 Pattern::Correlated(rate) => {
                     let again = 0.3;
-                    last = bad(if last { again } else { rate * (1.0 - again) / (1.0 - rate) }, dice);
+                    last = bad(
+                        if last {
+                            again
+                        } else {
+                            rate * (1.0 - again) / (1.0 - rate)
+                        },
+                        dice,
+                    );
                     month.push(last);
                 }
             }
@@ -95,10 +102,9 @@ pub(super) fn burn_pages(allowed: f64, runs_a_day: u32, month: &[bool]) -> Optio
         f64::from(sums[end] - sums[end - runs]) / runs as f64 > factor * allowed
     };
     // Windows are full: before the month there was another.
-    (runs_in(360)..=month.len()).find(|end| {
-        (over(*end, 60, 14.4) && over(*end, 5, 14.4)) || (over(*end, 360, 6.0) && over(*end, 30, 6.0))
-    })
-    .map(|end| end - 1)
+    (runs_in(360)..=month.len())
+        .find(|end| (over(*end, 60, 14.4) && over(*end, 5, 14.4)) || (over(*end, 360, 6.0) && over(*end, 30, 6.0)))
+        .map(|end| end - 1)
 }
 
 pub(super) const TARGETS: [f64; 6] = [0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
@@ -112,7 +118,11 @@ fn thresholds_keep_their_bounds_exactly() {
             let rates = [(1.0, AT_OBJECTIVE), (WITHIN, WELL_WITHIN)];
             for (share, most) in rates {
                 let rate = share * design.allowed_rate;
-                let sum: f64 = design.meters.iter().map(|meter| crossing(meter, rate, design.runs_a_month())).sum();
+                let sum: f64 = design
+                    .meters
+                    .iter()
+                    .map(|meter| crossing(meter, rate, design.runs_a_month()))
+                    .sum();
                 assert!(sum <= most, "{target} {runs_a_day} {share}: {sum} above {most}");
             }
             // A month of nothing but failures pages, and soon.
@@ -125,7 +135,11 @@ fn thresholds_keep_their_bounds_exactly() {
 #[test]
 fn simulated_months_page_as_seldom_as_is_promised() {
     // Runs simulated for each cell and rate.
-    let work = if Tier::selected() == Tier::Full { 100_000_000 } else { 400_000 };
+    let work = if Tier::selected() == Tier::Full {
+        100_000_000
+    } else {
+        400_000
+    };
     let mut dice = Dice(19);
     for target in TARGETS {
         for runs_a_day in GRID {
@@ -138,7 +152,10 @@ fn simulated_months_page_as_seldom_as_is_promised() {
                 let pages = pages.count() as u64;
                 // So many would be improbable if the bound did not hold.
                 let chance = binomial::at_least(pages, months as u64, most);
-                assert!(chance > 1e-5, "{target} {runs_a_day} at {share}: {pages} pages in {months} months");
+                assert!(
+                    chance > 1e-5,
+                    "{target} {runs_a_day} at {share}: {pages} pages in {months} months"
+                );
             }
         }
     }

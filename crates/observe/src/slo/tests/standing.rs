@@ -19,7 +19,11 @@ const START: i64 = 1_793_491_200_000;
 
 /// An objective of one metric source of runs.
 pub(super) fn objective(metric: &str, limit: &str) -> Objective {
-    let (form, raw) = if limit.is_empty() { ("ratioMetric", "raw: {metricSource: {type: stoke, spec: SPEC}}") } else { ("thresholdMetric", "metricSource: {type: stoke, spec: SPEC}") };
+    let (form, raw) = if limit.is_empty() {
+        ("ratioMetric", "raw: {metricSource: {type: stoke, spec: SPEC}}")
+    } else {
+        ("thresholdMetric", "metricSource: {type: stoke, spec: SPEC}")
+    };
     let raw = raw.replace("SPEC", metric);
     let text = format!(
         "apiVersion: openslo/v1\nkind: SLO\nmetadata: {{name: orders}}\nspec:\n  service: shop\n  indicator: {{metadata: {{name: i}}, spec: {{{form}: {{{raw}}}}}}}\n  budgetingMethod: Occurrences\n  timeWindow: [{{duration: 30d, isRolling: true}}]\n  objectives: [{{target: 0.99{limit}}}]\n"
@@ -47,12 +51,22 @@ pub(super) fn attempt(start: i64, minutes: i64, outcome: Outcome) -> Attempt {
 
 /// An attempt each hour; those of these numbers fail.
 fn hourly(count: i64, failed: &[i64]) -> Vec<Attempt> {
-    let outcome = |hour| if failed.contains(&hour) { Outcome::Failed } else { Outcome::Succeeded };
-    (0..count).map(|hour| attempt(START + hour * HOUR, 20, outcome(hour))).collect()
+    let outcome = |hour| {
+        if failed.contains(&hour) {
+            Outcome::Failed
+        } else {
+            Outcome::Succeeded
+        }
+    };
+    (0..count)
+        .map(|hour| attempt(START + hour * HOUR, 20, outcome(hour)))
+        .collect()
 }
 
 fn judged(objective: &Objective, attempts: &[Attempt], now: i64) -> Vec<Status> {
-    let Kind::Batch(batch) = &objective.kind else { panic!("a service") };
+    let Kind::Batch(batch) = &objective.kind else {
+        panic!("a service")
+    };
     Judge::default().statuses(objective, batch, attempts, now)
 }
 
@@ -70,7 +84,13 @@ fn a_job_within_its_objective_is_not_shown_to_be_by_few_runs() {
     let few = one(&objective, &hourly(24, &[]), START + 24 * HOUR);
     assert_eq!((few.events, few.bad, few.verdict), (24, 0, Verdict::CannotBeShown));
     assert!(few.good_events_needed.unwrap() > 100 && !few.paging());
-    assert!(text::notes(&few).iter().any(|note| note.contains("further runs without a bad one would")), "{:?}", text::notes(&few));
+    assert!(
+        text::notes(&few)
+            .iter()
+            .any(|note| note.contains("further runs without a bad one would")),
+        "{:?}",
+        text::notes(&few)
+    );
     let many = one(&objective, &hourly(700, &[100]), START + 700 * HOUR);
     assert_eq!((many.verdict, many.bad, many.paging()), (Verdict::Kept, 1, false));
     assert_eq!(many.runs_a_day, 24.0);
@@ -88,7 +108,10 @@ fn an_outage_pages_at_the_fourth_failure_and_an_acknowledgement_begins_anew() {
     let failed: Vec<i64> = (100..106).collect();
     let attempts = hourly(108, &failed);
     let paged = one(&objective, &attempts, START + 108 * HOUR);
-    assert_eq!((paged.pages.len(), paged.pages[0].from), (1, START + 103 * HOUR + 20 * 60_000));
+    assert_eq!(
+        (paged.pages.len(), paged.pages[0].from),
+        (1, START + 103 * HOUR + 20 * 60_000)
+    );
     objective.acknowledged = Some(START + 105 * HOUR + 30 * 60_000);
     let quiet = one(&objective, &attempts, START + 108 * HOUR);
     assert!(!quiet.paging() && quiet.bad == 6, "the budget remembers: {quiet:?}");
@@ -112,7 +135,11 @@ fn retries_are_attempts_of_one_run_and_missed_runs_are_bad() {
         run: Some(name.to_owned()),
         ..attempt(start, 5, outcome)
     };
-    let three = [named("a", START, Outcome::Failed), named("b", START + HOUR, Outcome::Failed), named("a", START + 9 * HOUR, Outcome::Succeeded)];
+    let three = [
+        named("a", START, Outcome::Failed),
+        named("b", START + HOUR, Outcome::Failed),
+        named("a", START + 9 * HOUR, Outcome::Succeeded),
+    ];
     let runs = runs_of(&three.iter().collect::<Vec<_>>());
     let ends: Vec<_> = runs.iter().map(|run| (run.outcome, run.attempts)).collect();
     assert_eq!(ends, [(Outcome::Succeeded, 2), (Outcome::Failed, 1)]);
@@ -120,9 +147,14 @@ fn retries_are_attempts_of_one_run_and_missed_runs_are_bad() {
 
 #[test]
 fn a_daily_result_pages_when_it_is_due_and_not_before() {
-    let daily = objective("{measure: deadline, job: orders, schedule: '0 6 * * *', within: 2h}", "");
+    let daily = objective(
+        "{measure: deadline, job: orders, schedule: '0 6 * * *', within: 2h}",
+        "",
+    );
     let day = 24 * HOUR;
-    let mut attempts: Vec<Attempt> = (0..5).map(|n| attempt(START + n * day + 6 * HOUR, 60, Outcome::Succeeded)).collect();
+    let mut attempts: Vec<Attempt> = (0..5)
+        .map(|n| attempt(START + n * day + 6 * HOUR, 60, Outcome::Succeeded))
+        .collect();
     attempts.push(attempt(START + 5 * day + 6 * HOUR, 30, Outcome::Failed));
     let due = START + 5 * day + 8 * HOUR;
     let before = one(&daily, &attempts, due);
@@ -146,7 +178,10 @@ fn freshness_is_the_age_of_the_last_success() {
     let status = one(&fresh, &attempts, START + 21 * HOUR + 20 * 60_000);
     assert_eq!((status.overdue_seconds, status.verdict), (0, Verdict::Kept));
     let status = one(&fresh, &attempts, START + 22 * HOUR + 20 * 60_000);
-    assert_eq!((status.overdue_seconds, status.paging(), status.verdict), (3600, true, Verdict::Broken));
+    assert_eq!(
+        (status.overdue_seconds, status.paging(), status.verdict),
+        (3600, true, Verdict::Broken)
+    );
     assert_eq!(status.budget.unwrap().used, 60.0);
     // Never a success: the clock runs from the first attempt.
     let never = one(&fresh, &hourly(3, &[0, 1, 2]), START + 3 * HOUR);
@@ -162,13 +197,25 @@ fn limits_on_time_cost_and_efficiency_leave_failures_out() {
     }
     attempts[9].end = Some(attempts[9].start + 3 * HOUR);
     let now = START + 200 * HOUR;
-    let took = one(&objective("{measure: duration, job: orders}", ", op: lte, value: 1800"), &attempts, now);
+    let took = one(
+        &objective("{measure: duration, job: orders}", ", op: lte, value: 1800"),
+        &attempts,
+        now,
+    );
     assert_eq!((took.events, took.bad), (199, 1));
     let bounds = took.quantile.unwrap();
     assert_eq!((bounds.estimate, bounds.low, bounds.high), (1200.0, Some(1200.0), None));
-    let cost = one(&objective("{measure: cost, job: orders}", ", op: lte, value: 5"), &attempts, now);
+    let cost = one(
+        &objective("{measure: cost, job: orders}", ", op: lte, value: 5"),
+        &attempts,
+        now,
+    );
     assert_eq!((cost.events, cost.bad, cost.why.get(&Why::Over)), (199, 1, Some(&1)));
-    let busy = one(&objective("{measure: efficiency, job: orders}", ", op: gte, value: 0.7"), &attempts, now);
+    let busy = one(
+        &objective("{measure: efficiency, job: orders}", ", op: gte, value: 0.7"),
+        &attempts,
+        now,
+    );
     assert_eq!((busy.events, busy.unknown, busy.verdict), (198, 1, Verdict::Broken));
 }
 
@@ -178,14 +225,24 @@ fn each_job_has_its_own_record_and_all_have_windows() {
     let mut attempts = Vec::new();
     for job in 0..20 {
         let failed: &[i64] = if job == 3 { &[44, 45, 46, 47] } else { &[] };
-        attempts.extend(hourly(48, failed).into_iter().map(|attempt| Attempt { job: format!("job-{job}"), ..attempt }));
+        attempts.extend(hourly(48, failed).into_iter().map(|attempt| Attempt {
+            job: format!("job-{job}"),
+            ..attempt
+        }));
     }
     let statuses = judged(&fleet, &attempts, START + 48 * HOUR);
     assert_eq!(statuses.len(), 21);
-    let paging: Vec<&str> = statuses.iter().filter(|status| status.paging()).filter_map(|status| status.job.as_deref()).collect();
+    let paging: Vec<&str> = statuses
+        .iter()
+        .filter(|status| status.paging())
+        .filter_map(|status| status.job.as_deref())
+        .collect();
     assert_eq!(paging, ["shop/job-3"]);
     let all = statuses.last().unwrap();
-    assert_eq!((all.job.as_deref(), all.events, all.bad, all.evidence.len()), (None, 960, 4, 0));
+    assert_eq!(
+        (all.job.as_deref(), all.events, all.bad, all.evidence.len()),
+        (None, 960, 4, 0)
+    );
     assert_eq!(all.windows[0].events, 480);
 }
 
@@ -199,13 +256,22 @@ fn a_gate_stops_for_what_is_shown_and_for_what_cannot_be_known() {
     let now = START + 700 * HOUR;
     assert_eq!(code(&hourly(700, &[100, 300]), now, false), None);
     let paging: Vec<i64> = (695..700).collect();
-    assert_eq!(code(&hourly(700, &paging), now, false), Some(("slo-paging".to_owned(), Severity::Error)));
+    assert_eq!(
+        code(&hourly(700, &paging), now, false),
+        Some(("slo-paging".to_owned(), Severity::Error))
+    );
     // Spread out, so that no meter pages at the end.
     let spent: Vec<i64> = (0..16).map(|n| n * 43).collect();
-    assert_eq!(code(&hourly(700, &spent), now, false), Some(("slo-budget-spent".to_owned(), Severity::Error)));
+    assert_eq!(
+        code(&hourly(700, &spent), now, false),
+        Some(("slo-budget-spent".to_owned(), Severity::Error))
+    );
     // Eight of seven: over the point budget and not proved.
     let over: Vec<i64> = (0..8).map(|n| n * 80).collect();
-    assert_eq!(code(&hourly(700, &over), now, false), Some(("slo-budget-low".to_owned(), Severity::Warning)));
+    assert_eq!(
+        code(&hourly(700, &over), now, false),
+        Some(("slo-budget-low".to_owned(), Severity::Warning))
+    );
     assert_eq!(code(&[], now, false), Some(("slo-no-runs".to_owned(), Severity::Error)));
     assert_eq!(code(&[], now, true), Some(("slo-no-runs".to_owned(), Severity::Advice)));
 }
@@ -221,12 +287,39 @@ fn a_month_counts_its_own_runs_and_pages() {
     let month = Month::parse("2026-11").unwrap();
     let entries = report::entries(&mut Judge::default(), &objective, batch, &attempts, &month, now);
     let entry = &entries[0];
-    assert_eq!((entry.status.events, entry.status.bad, entry.pages_begun, entry.over), (720, 6, 1, true));
+    assert_eq!(
+        (entry.status.events, entry.status.bad, entry.pages_begun, entry.over),
+        (720, 6, 1, true)
+    );
     // From the end of the run of three o'clock until half a failure's weight of good runs after the last bad one.
-    assert!((3 * 60..24 * 60).contains(&entry.minutes_paged), "{}", entry.minutes_paged);
-    let next = report::entries(&mut Judge::default(), &objective, batch, &attempts, &Month::parse("2026-12").unwrap(), now);
-    assert_eq!((next[0].status.events, next[0].pages_begun, next[0].over), (80, 0, false));
-    assert!(report::entries(&mut Judge::default(), &objective, batch, &attempts, &Month::parse("2027-01").unwrap(), now).is_empty());
+    assert!(
+        (3 * 60..24 * 60).contains(&entry.minutes_paged),
+        "{}",
+        entry.minutes_paged
+    );
+    let next = report::entries(
+        &mut Judge::default(),
+        &objective,
+        batch,
+        &attempts,
+        &Month::parse("2026-12").unwrap(),
+        now,
+    );
+    assert_eq!(
+        (next[0].status.events, next[0].pages_begun, next[0].over),
+        (80, 0, false)
+    );
+    assert!(
+        report::entries(
+            &mut Judge::default(),
+            &objective,
+            batch,
+            &attempts,
+            &Month::parse("2027-01").unwrap(),
+            now
+        )
+        .is_empty()
+    );
     for wrong in ["", "2026", "2026-13", "26-01", "2026-1", "x-y"] {
         assert_eq!(Month::parse(wrong), None, "{wrong}");
     }
@@ -246,9 +339,20 @@ fn every_gauge_that_is_listed_is_written() {
             assert!(text.contains(&format!("{label}=\"")), "{label}");
         }
     }
-    let names: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next()).collect();
-    assert!(names.iter().all(|name| gauges::ALL.iter().any(|gauge| gauge.name == *name)));
-    assert!(text.contains(r#"stoke_slo_evidence{job="*",measure="success",meter="fast",service="shop",slo="orders"} "#), "{text}");
+    let names: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    assert!(
+        names
+            .iter()
+            .all(|name| gauges::ALL.iter().any(|gauge| gauge.name == *name))
+    );
+    assert!(
+        text.contains(r#"stoke_slo_evidence{job="*",measure="success",meter="fast",service="shop",slo="orders"} "#),
+        "{text}"
+    );
 }
 
 #[test]

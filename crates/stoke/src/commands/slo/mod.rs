@@ -126,7 +126,11 @@ fn month(text: &str) -> Result<Month, String> {
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    let read = text.trim_end_matches('%').parse().ok().filter(|percent| (50.0..100.0).contains(percent));
+    let read = text
+        .trim_end_matches('%')
+        .parse()
+        .ok()
+        .filter(|percent| (50.0..100.0).contains(percent));
     read.ok_or_else(|| "a percentage from 50 to below 100, for example 99.5".to_owned())
 }
 
@@ -153,7 +157,9 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
             let found = reader.read(Timestamp::now().as_millisecond()).await?;
             sources::note(&found.notes, &mut context.terminal);
             for attempt in &found.attempts {
-                context.terminal.out(serde_json::to_string(attempt).map_err(std::io::Error::from)?);
+                context
+                    .terminal
+                    .out(serde_json::to_string(attempt).map_err(std::io::Error::from)?);
             }
             Ok(0)
         }
@@ -187,7 +193,11 @@ impl Files {
         let reading = self.reading()?;
         show(&reading.complaints, terminal);
         match has_errors(&reading.complaints) {
-            true => Err(Failure::input("stoke::slo::refused", "the objectives have errors; nothing was computed").fix("fix what is shown above; `stoke slo check` shows it again")),
+            true => Err(Failure::input(
+                "stoke::slo::refused",
+                "the objectives have errors; nothing was computed",
+            )
+            .fix("fix what is shown above; `stoke slo check` shows it again")),
             false => Ok(reading.objectives),
         }
     }
@@ -245,7 +255,10 @@ fn judge(objectives: &[Objective], attempts: &[stoke_observe::slo::runs::Attempt
 
 async fn status(arguments: StatusArguments, context: &mut Context) -> Outcome<u8> {
     let objectives = arguments.judged.files.objectives(&mut context.terminal)?;
-    let services = objectives.iter().filter(|one| matches!(one.kind, Kind::Service(_))).count();
+    let services = objectives
+        .iter()
+        .filter(|one| matches!(one.kind, Kind::Service(_)))
+        .count();
     let (statuses, _) = arguments.judged.statuses(context).await?;
     let terminal = &mut context.terminal;
     let reasons = match arguments.gate {
@@ -266,7 +279,10 @@ async fn status(arguments: StatusArguments, context: &mut Context) -> Outcome<u8
             terminal.out(note);
         }
         if services > 0 {
-            terminal.note(format!("{} of services: Prometheus judges them, by the rules of `stoke slo rules`", counted(services, "objective")));
+            terminal.note(format!(
+                "{} of services: Prometheus judges them, by the rules of `stoke slo rules`",
+                counted(services, "objective")
+            ));
         }
         show(&reasons, terminal);
         if arguments.gate {
@@ -284,9 +300,14 @@ async fn status(arguments: StatusArguments, context: &mut Context) -> Outcome<u8
 async fn month_report(arguments: ReportArguments, context: &mut Context) -> Outcome<u8> {
     let judged = &arguments.judged;
     let objectives = judged.files.objectives(&mut context.terminal)?;
-    let mut reader = judged.sources.open(context, sources::needs_details(&objectives)).await?;
+    let mut reader = judged
+        .sources
+        .open(context, sources::needs_details(&objectives))
+        .await?;
     let now = judged.now();
-    let month = arguments.month.unwrap_or_else(|| Month::before(judged.at.unwrap_or_else(Timestamp::now)));
+    let month = arguments
+        .month
+        .unwrap_or_else(|| Month::before(judged.at.unwrap_or_else(Timestamp::now)));
     let found = reader.read(now).await?;
     let terminal = &mut context.terminal;
     sources::note(&found.notes, terminal);
@@ -294,7 +315,14 @@ async fn month_report(arguments: ReportArguments, context: &mut Context) -> Outc
     let entries: Vec<report::Entry> = objectives
         .iter()
         .filter_map(|objective| match &objective.kind {
-            Kind::Batch(batch) => Some(report::entries(&mut judge, objective, batch, &found.attempts, &month, now)),
+            Kind::Batch(batch) => Some(report::entries(
+                &mut judge,
+                objective,
+                batch,
+                &found.attempts,
+                &month,
+                now,
+            )),
             Kind::Service(_) => None,
         })
         .flatten()
@@ -304,7 +332,11 @@ async fn month_report(arguments: ReportArguments, context: &mut Context) -> Outc
         return Ok(0);
     }
     let over = entries.first().is_none_or(|entry| entry.over);
-    terminal.out(format!("{}{}", month.name(), if over { "" } else { ", which is not over" }));
+    terminal.out(format!(
+        "{}{}",
+        month.name(),
+        if over { "" } else { ", which is not over" }
+    ));
     let mut rows = vec![report::HEADING.map(str::to_owned).to_vec()];
     rows.extend(entries.iter().map(report::Entry::row));
     for line in table(&rows) {
@@ -358,7 +390,20 @@ fn design(arguments: &DesignArguments, terminal: &mut Terminal) {
         counted(design.runs_a_day, "run a day").replace("run a days", "runs a day"),
         counted(runs, "run")
     ));
-    let mut rows = vec![["METER", "LOOKS FOR", "A BAD RUN WEIGHS", "PAGES AT", "FAILURES IN A ROW", "FALSE PAGES A MONTH", "FINDS 20 %", "FINDS 50 %"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        [
+            "METER",
+            "LOOKS FOR",
+            "A BAD RUN WEIGHS",
+            "PAGES AT",
+            "FAILURES IN A ROW",
+            "FALSE PAGES A MONTH",
+            "FINDS 20 %",
+            "FINDS 50 %",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
     for meter in &design.meters {
         let found = |rate: f64| match delay(meter, rate) {
             Some(delay) => format!("{} runs (90 %: {})", short(delay.mean), delay.p90),

@@ -44,8 +44,13 @@ pub struct Arguments {
 }
 
 fn server(text: &str) -> Result<(String, Remote), String> {
-    let (name, url) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("that is not NAME=sc://host:port")?;
-    let remote: Remote = url.parse().map_err(|error: stoke_connect::RemoteError| error.to_string())?;
+    let (name, url) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or("that is not NAME=sc://host:port")?;
+    let remote: Remote = url
+        .parse()
+        .map_err(|error: stoke_connect::RemoteError| error.to_string())?;
     Ok((name.to_owned(), remote))
 }
 
@@ -67,7 +72,10 @@ impl Served {
         for (server, [ok, failed]) in handshakes.iter() {
             let server = server.replace('\\', "\\\\").replace('"', "\\\"");
             for (result, count) in [("ok", ok), ("failed", failed)] {
-                let _ = writeln!(text, "stoke_connect_handshakes_total{{result=\"{result}\",server=\"{server}\"}} {count}");
+                let _ = writeln!(
+                    text,
+                    "stoke_connect_handshakes_total{{result=\"{result}\",server=\"{server}\"}} {count}"
+                );
             }
         }
         text
@@ -83,7 +91,10 @@ impl Served {
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let objectives = arguments.files.objectives(&mut context.terminal)?;
-    let mut reader = arguments.sources.open(context, sources::needs_details(&objectives)).await?;
+    let mut reader = arguments
+        .sources
+        .open(context, sources::needs_details(&objectives))
+        .await?;
     let served = Arc::new(Served::default());
     // Both results are series from the beginning, so that a rate over them is a number.
     for (name, _) in &arguments.connect {
@@ -93,11 +104,14 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     // The first reading says what is wrong with the sources; later failures are told and tried again.
     refresh(&objectives, &mut reader, &served).await?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
-        Failure::environment("stoke::slo::listen", format!("{}: {error}", arguments.listen)).fix("name another address with --listen")
+        Failure::environment("stoke::slo::listen", format!("{}: {error}", arguments.listen))
+            .fix("name another address with --listen")
     })?;
     let address = listener.local_addr()?;
     match context.terminal.format() {
-        Format::Text => context.terminal.out(format!("gauges of objectives at http://{address}/metrics")),
+        Format::Text => context
+            .terminal
+            .out(format!("gauges of objectives at http://{address}/metrics")),
         Format::Json => context.terminal.json(&json!({"address": address.to_string()})),
     }
     let of_metrics = Arc::clone(&served);
@@ -105,7 +119,9 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         let text = of_metrics.text();
         async move { ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text) }
     };
-    let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(|| async { "ok\n" }));
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }));
     let reading = async {
         loop {
             tokio::time::sleep(arguments.interval).await;
@@ -160,7 +176,10 @@ mod tests {
 
     #[test]
     fn servers_have_a_name_and_an_address() {
-        assert_eq!(server("a=sc://h:15002").map(|(name, remote)| (name, remote.port)), Ok(("a".to_owned(), 15002)));
+        assert_eq!(
+            server("a=sc://h:15002").map(|(name, remote)| (name, remote.port)),
+            Ok(("a".to_owned(), 15002))
+        );
         for wrong in ["", "a", "=sc://h", "a=http://h"] {
             assert!(server(wrong).is_err(), "{wrong}");
         }
@@ -173,7 +192,13 @@ mod tests {
         served.count("a\"b", false);
         served.count("a\"b", false);
         let text = served.text();
-        assert!(text.contains(r#"stoke_connect_handshakes_total{result="ok",server="a\"b"} 1"#), "{text}");
-        assert!(text.contains(r#"stoke_connect_handshakes_total{result="failed",server="a\"b"} 2"#), "{text}");
+        assert!(
+            text.contains(r#"stoke_connect_handshakes_total{result="ok",server="a\"b"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"stoke_connect_handshakes_total{result="failed",server="a\"b"} 2"#),
+            "{text}"
+        );
     }
 }

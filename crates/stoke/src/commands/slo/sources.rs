@@ -75,8 +75,11 @@ impl Sources {
             None => None,
         };
         if logs.is_none() && self.runs.is_none() && !asks_cluster {
-            return Err(Failure::input("stoke::slo::no-source", "there are no runs to judge by: this machine has no event logs")
-                .fix("name event logs with --history, a file with --runs, or a cluster with --context"));
+            return Err(Failure::input(
+                "stoke::slo::no-source",
+                "there are no runs to judge by: this machine has no event logs",
+            )
+            .fix("name event logs with --history, a file with --runs, or a cluster with --context"));
         }
         Ok(Open {
             logs,
@@ -96,7 +99,9 @@ impl Open {
                 let found = logs.read(now);
                 (logs, found)
             });
-            let (logs, read) = reading.await.map_err(|error| Failure::environment("stoke::slo::ended", error))?;
+            let (logs, read) = reading
+                .await
+                .map_err(|error| Failure::environment("stoke::slo::ended", error))?;
             self.logs = Some(logs);
             found = read.map_err(|error| Failure::environment(error.code(), error))?;
         }
@@ -106,7 +111,9 @@ impl Open {
         }
         if let Some(file) = self.file.clone() {
             let reading = tokio::task::spawn_blocking(move || of_file(&file));
-            let attempts = reading.await.map_err(|error| Failure::environment("stoke::slo::ended", error))??;
+            let attempts = reading
+                .await
+                .map_err(|error| Failure::environment("stoke::slo::ended", error))??;
             found.attempts.extend(attempts);
         }
         Ok(found)

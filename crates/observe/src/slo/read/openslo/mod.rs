@@ -2,18 +2,22 @@
 //!
 //! Indicators ask Prometheus, or `type: stoke`, whose `spec` names a measure and the runs it is of.
 
+mod policies;
+mod runs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use stoke_diagnostics::Source;
-use stoke_model::cron::Schedule;
 use stoke_model::manifest::{Fields, Node, join};
-use stoke_model::units::duration::parse_go;
 
 use super::queries::windowed;
-use super::{has, labels, pairs, refuse, target, text};
-use crate::slo::objective::{Alerting, Batch, Kind, Measure, Objective, Policy, Selector, Service, Window, Written};
+use super::{has, labels, refuse, target, text};
+use policies::{alert_policy, condition, policy};
+use runs::{BatchSpec, batch};
+
+use crate::slo::objective::{Alerting, Batch, Kind, Objective, Policy, Service, Window, Written};
 
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 const METADATA: &[&str] = &["name", "displayName", "labels", "annotations"];
@@ -69,15 +73,6 @@ enum Indicator {
     Batch(BatchSpec),
 }
 
-#[derive(Clone)]
-struct BatchSpec {
-    measure: &'static str,
-    within: Option<i64>,
-    runs: Selector,
-    by_job: bool,
-    schedule: Option<Schedule>,
-}
-
 impl Shared {
     /// Takes what others may name, and checks the keys of what is not an SLO.
     pub(super) fn collect(&mut self, node: &Node, fields: &mut Fields<'_>) {
@@ -128,10 +123,20 @@ impl Shared {
         if !fields.keys(spec, "spec", SPEC) {
             return Vec::new();
         }
-        let service = fields.needed_text(spec, "service", "spec").unwrap_or_default().to_owned();
+        let service = fields
+            .needed_text(spec, "service", "spec")
+            .unwrap_or_default()
+            .to_owned();
         let methods = [("Occurrences", true), ("Timeslices", false), ("RatioTimeslices", false)];
         if fields.word(spec, "budgetingMethod", "spec", &methods) == Some(false) {
-            refuse(fields, spec, "budgetingMethod", "spec", "only `Occurrences` is computed", "write `budgetingMethod: Occurrences`");
+            refuse(
+                fields,
+                spec,
+                "budgetingMethod",
+                "spec",
+                "only `Occurrences` is computed",
+                "write `budgetingMethod: Occurrences`",
+            );
         }
         let window = window(spec, fields);
         for (path, item) in fields.list(spec, "alertPolicies", "spec") {
@@ -145,15 +150,26 @@ impl Shared {
         let items = fields.list(spec, "objectives", "spec");
         let several = items.len() > 1;
         let description = fields.text(spec, "description", "spec").unwrap_or_default().to_owned();
-        let of_metadata = node.get("metadata").map(|metadata| labels(fields, metadata, "labels", "metadata"));
+        let of_metadata = node
+            .get("metadata")
+            .map(|metadata| labels(fields, metadata, "labels", "metadata"));
         let mut found = Vec::new();
         for (path, item) in items {
             let kind = objective(item, &path, indicator.as_ref(), fields);
-            let (Some((target, kind)), Some(name)) = (kind, &name) else { continue };
-            let display = fields.text(item, "displayName", &path).map(slug).filter(|name| !name.is_empty());
+            let (Some((target, kind)), Some(name)) = (kind, &name) else {
+                continue;
+            };
+            let display = fields
+                .text(item, "displayName", &path)
+                .map(slug)
+                .filter(|name| !name.is_empty());
             let part = display.unwrap_or_else(|| (found.len() + 1).to_string());
             found.push(Objective {
-                name: if several { format!("{name}-{part}") } else { name.clone() },
+                name: if several {
+                    format!("{name}-{part}")
+                } else {
+                    name.clone()
+                },
                 service: service.clone(),
                 description: description.clone(),
                 target,
@@ -210,9 +226,9 @@ impl Shared {
             (Some(threshold), None) => {
                 let path = join(path, "thresholdMetric");
                 match self.metric(threshold, &path, fields)? {
-                    Metric::Prometheus(metric, path) => {
-                        fields.needed_text(metric, "query", &path).map(|query| Indicator::Gauge(query.trim().to_owned()))
-                    }
+                    Metric::Prometheus(metric, path) => fields
+                        .needed_text(metric, "query", &path)
+                        .map(|query| Indicator::Gauge(query.trim().to_owned())),
                     Metric::Stoke(metric, path) => batch(metric, &path, true, fields).map(Indicator::Batch),
                 }
             }
@@ -250,7 +266,13 @@ impl Shared {
                 Metric::Prometheus(metric, path) => windowed(fields, metric, "query", &path, counter),
                 Metric::Stoke(metric, path) => {
                     let message = "runs are not counted by two metrics".to_owned();
-                    fields.complain("slo-unsupported", metric.place, &path, message, "write `ratioMetric.raw` with `type: stoke`");
+                    fields.complain(
+                        "slo-unsupported",
+                        metric.place,
+                        &path,
+                        message,
+                        "write `ratioMetric.raw` with `type: stoke`",
+                    );
                     None
                 }
             }
@@ -262,11 +284,17 @@ impl Shared {
         match (node.get("good"), node.get("bad")) {
             (Some(_), None) => {
                 let good = side(fields, "good");
-                Some(Indicator::Ratio(Service::Good { good: good?, total: total? }))
+                Some(Indicator::Ratio(Service::Good {
+                    good: good?,
+                    total: total?,
+                }))
             }
             (None, Some(_)) => {
                 let bad = side(fields, "bad");
-                Some(Indicator::Ratio(Service::Bad { bad: bad?, total: total? }))
+                Some(Indicator::Ratio(Service::Bad {
+                    bad: bad?,
+                    total: total?,
+                }))
             }
             _ => {
                 let message = "a ratio has either `good` or `bad` beside `total`, or `raw`".to_owned();
@@ -298,7 +326,13 @@ impl Shared {
                     let place = source.get("metricSourceRef").map_or(source.place, |node| node.place);
                     let message = format!("there is no DataSource `{name}` in these files");
                     let fix = "add its document, or write the `type` here";
-                    fields.complain("slo-bad-reference", place, &join(&path, "metricSourceRef"), message, fix);
+                    fields.complain(
+                        "slo-bad-reference",
+                        place,
+                        &join(&path, "metricSourceRef"),
+                        message,
+                        fix,
+                    );
                     return None;
                 }
             },
@@ -313,12 +347,25 @@ impl Shared {
         };
         let inner = join(&path, "spec");
         match of_type.to_lowercase().as_str() {
-            "prometheus" => fields.keys(spec, &inner, &["query", "queryType"]).then_some(Metric::Prometheus(spec, inner)),
+            "prometheus" => fields
+                .keys(spec, &inner, &["query", "queryType"])
+                .then_some(Metric::Prometheus(spec, inner)),
             "stoke" => Some(Metric::Stoke(spec, inner)),
             _ => {
                 let why = format!("metrics of `{of_type}` are not read");
-                let key = if source.get("type").is_some() { "type" } else { "metricSourceRef" };
-                refuse(fields, source, key, &path, &why, "write a metric of `type: Prometheus`, or `type: stoke` for runs");
+                let key = if source.get("type").is_some() {
+                    "type"
+                } else {
+                    "metricSourceRef"
+                };
+                refuse(
+                    fields,
+                    source,
+                    key,
+                    &path,
+                    &why,
+                    "write a metric of `type: Prometheus`, or `type: stoke` for runs",
+                );
                 None
             }
         }
@@ -368,13 +415,26 @@ fn annotations(node: &Node, fields: &mut Fields<'_>) -> (Policy, Option<i64>) {
             fields.complain("unknown-field", entry.key_place, &join(path, &entry.key), message, &fix);
         }
     }
-    let policy = fields.word(annotations, POLICY, path, &[("freeze", Policy::Freeze), ("report", Policy::Report)]);
+    let policy = fields.word(
+        annotations,
+        POLICY,
+        path,
+        &[("freeze", Policy::Freeze), ("report", Policy::Report)],
+    );
     let acknowledged = fields.text(annotations, ACKNOWLEDGED, path).and_then(|written| {
         let read: Option<Timestamp> = written.parse().ok();
         if read.is_none() {
-            let place = annotations.get(ACKNOWLEDGED).map_or(annotations.place, |node| node.place);
+            let place = annotations
+                .get(ACKNOWLEDGED)
+                .map_or(annotations.place, |node| node.place);
             let message = format!("`{written}` is not a time");
-            fields.complain("bad-date", place, &join(path, ACKNOWLEDGED), message, "write it like \"2026-11-20T08:00:00Z\"");
+            fields.complain(
+                "bad-date",
+                place,
+                &join(path, ACKNOWLEDGED),
+                message,
+                "write it like \"2026-11-20T08:00:00Z\"",
+            );
         }
         read.map(Timestamp::as_millisecond)
     });
@@ -409,7 +469,13 @@ fn window(spec: &Node, fields: &mut Fields<'_>) -> Window {
             let zone = zone.unwrap_or("UTC");
             if jiff::tz::TimeZone::get(zone).is_err() {
                 let message = format!("`{zone}` is not a time zone");
-                fields.complain("unknown-zone", place, &join(path, "calendar.timeZone"), message, "write one of the IANA database, like Europe/Oslo");
+                fields.complain(
+                    "unknown-zone",
+                    place,
+                    &join(path, "calendar.timeZone"),
+                    message,
+                    "write one of the IANA database, like Europe/Oslo",
+                );
             }
             Window::Month(zone.to_owned())
         }
@@ -427,7 +493,7 @@ fn days(written: &str) -> Option<u32> {
     let unit = written.chars().last()?;
     let number: u32 = written[..written.len() - unit.len_utf8()].parse().ok()?;
     match unit {
-        'h' if number % 24 == 0 => Some(number / 24),
+        'h' if number.is_multiple_of(24) => Some(number / 24),
         'd' => Some(number),
         'w' => number.checked_mul(7),
         _ => None,
@@ -440,12 +506,26 @@ fn objective(node: &Node, path: &str, indicator: Option<&Indicator>, fields: &mu
     }
     for key in ["indicator", "indicatorRef", "compositeWeight"] {
         if has(node, key) {
-            refuse(fields, node, key, path, "objectives of several indicators are not computed", "write an SLO for each indicator");
+            refuse(
+                fields,
+                node,
+                key,
+                path,
+                "objectives of several indicators are not computed",
+                "write an SLO for each indicator",
+            );
         }
     }
     for key in ["timeSliceTarget", "timeSliceWindow"] {
         if has(node, key) {
-            refuse(fields, node, key, path, "time slices are not computed", "write `budgetingMethod: Occurrences` without it");
+            refuse(
+                fields,
+                node,
+                key,
+                path,
+                "time slices are not computed",
+                "write `budgetingMethod: Occurrences` without it",
+            );
         }
     }
     let target = match (has(node, "target"), has(node, "targetPercent")) {
@@ -472,7 +552,14 @@ fn objective(node: &Node, path: &str, indicator: Option<&Indicator>, fields: &mu
             }
         }
     } else if let Some(key) = ["op", "value"].into_iter().find(|key| has(node, key)) {
-        refuse(fields, node, key, path, "this indicator is a share already and has nothing to compare", "remove it");
+        refuse(
+            fields,
+            node,
+            key,
+            path,
+            "this indicator is a share already and has nothing to compare",
+            "remove it",
+        );
         return None;
     }
     let kind = match indicator {
@@ -492,156 +579,21 @@ fn objective(node: &Node, path: &str, indicator: Option<&Indicator>, fields: &mu
     Some((target?, kind))
 }
 
-impl BatchSpec {
-    fn takes_value(&self) -> bool {
-        !matches!(self.measure, "success" | "deadline")
-    }
-
-    fn measure(&self, node: &Node, path: &str, operator: Option<&str>, value: Option<f64>, fields: &mut Fields<'_>) -> Option<Measure> {
-        match self.measure {
-            "success" => return Some(Measure::Success),
-            "deadline" => return Some(Measure::Deadline { within: self.within? }),
-            _ => {}
-        }
-        let (operator, value) = (operator?, value?);
-        let wanted = if self.measure == "efficiency" { ">=" } else { "<=" };
-        if operator != wanted {
-            let place = node.get("op").map_or(node.place, |node| node.place);
-            let word = if wanted == ">=" { "gte" } else { "lte" };
-            let message = format!("{} is good on the other side", self.measure);
-            fields.complain("unknown-value", place, &join(path, "op"), message, &format!("write `op: {word}`"));
-            return None;
-        }
-        let most = if self.measure == "efficiency" { 1.0 } else { 1e12 };
-        if !(value > 0.0 && value <= most) {
-            let place = node.get("value").map_or(node.place, |node| node.place);
-            let fix = match self.measure {
-                "efficiency" => "write a share, 0.7",
-                "cost" => "write an amount in the currency of the price table",
-                _ => "write seconds",
-            };
-            fields.complain("unknown-value", place, &join(path, "value"), format!("{value} is not a limit"), fix);
-            return None;
-        }
-        let milliseconds = (value * 1000.0) as i64;
-        Some(match self.measure {
-            "freshness" => Measure::Freshness { at_most: milliseconds },
-            "duration" => Measure::Duration { at_most: milliseconds },
-            "cost" => Measure::Cost { at_most: value },
-            _ => Measure::Efficiency { at_least: value },
-        })
-    }
-}
-
-const MEASURES: [&str; 6] = ["success", "deadline", "freshness", "duration", "cost", "efficiency"];
-
-/// The `spec` of a metric of runs.
-fn batch(node: &Node, path: &str, threshold: bool, fields: &mut Fields<'_>) -> Option<BatchSpec> {
-    let keys = ["measure", "job", "namespace", "labels", "by", "schedule", "timeZone", "within"];
-    if !fields.keys(node, path, &keys) {
-        return None;
-    }
-    if node.get("measure").is_none() {
-        fields.missing(node, "measure", path);
-    }
-    let measure = fields.word(node, "measure", path, &MEASURES.map(|name| (name, name)));
-    let runs = Selector {
-        job: fields.text(node, "job", path).map(str::to_owned),
-        namespace: fields.text(node, "namespace", path).map(str::to_owned),
-        labels: pairs(fields, node, "labels", path),
-    };
-    let by_job = fields.word(node, "by", path, &[("job", true)]).unwrap_or_default();
-    if runs == Selector::default() && !by_job {
-        let message = "these are the runs of all jobs together, whose record says nothing of one of them".to_owned();
-        fields.complain("slo-no-selector", node.place, path, message, "name a `job`, a `namespace` or `labels`, or write `by: job`");
-    }
-    let zone = fields.text(node, "timeZone", path).unwrap_or("UTC");
-    let schedule = fields.text(node, "schedule", path).and_then(|written| match Schedule::parse(written, zone) {
-        Ok(schedule) => Some(schedule),
-        Err(error) => {
-            let place = node.get("schedule").map_or(node.place, |node| node.place);
-            fields.complain("bad-schedule", place, &join(path, "schedule"), error.to_string(), "write five fields, like `0 * * * *`");
-            None
-        }
-    });
-    let within = fields.text(node, "within", path).and_then(|written| {
-        let read = parse_go(written).ok().map(|span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
-        if !read.is_some_and(|millis| millis > 0) {
-            let place = node.get("within").map_or(node.place, |node| node.place);
-            let message = format!("`{written}` is not a length of time");
-            fields.complain("unknown-value", place, &join(path, "within"), message, "write it like 2h or 90m");
-        }
-        read
-    });
-    let measure = measure?;
-    let should_be_threshold = !matches!(measure, "success" | "deadline");
-    if should_be_threshold != threshold {
-        let (form, rest) = match should_be_threshold {
-            true => ("thresholdMetric", ", with `op` and `value` in the objective"),
-            false => ("ratioMetric.raw", ""),
-        };
-        let message = format!("{measure} is not measured by this kind of metric");
-        fields.complain("slo-one-indicator", node.place, path, message, &format!("write it as `{form}`{rest}"));
-        return None;
-    }
-    if measure == "deadline" {
-        for key in ["schedule", "within"] {
-            if node.get(key).is_none() {
-                fields.missing(node, key, path);
-            }
-        }
-        within?;
-        schedule.as_ref()?;
-    }
-    Some(BatchSpec {
-        measure,
-        within,
-        runs,
-        by_job,
-        schedule,
-    })
-}
-
-fn alert_policy(node: &Node, path: &str, fields: &mut Fields<'_>) {
-    if node.as_str().is_some() {
-        return;
-    }
-    if !fields.keys(node, path, &["alertPolicyRef", "kind", "metadata", "spec"]) {
-        return;
-    }
-    if let Some(spec) = node.get("spec") {
-        policy(spec, &join(path, "spec"), fields);
-    }
-}
-
-/// The policy of a vendor-neutral file says when to alert; here the method is fixed.
-fn policy(spec: &Node, path: &str, fields: &mut Fields<'_>) {
-    let keys = ["description", "alertWhenNoData", "alertWhenResolved", "alertWhenBreaching", "conditions", "notificationTargets"];
-    if !fields.keys(spec, path, &keys) {
-        return;
-    }
-    for (path, item) in fields.list(spec, "conditions", path) {
-        if fields.keys(item, &path, &["conditionRef", "kind", "metadata", "spec"])
-            && let Some(spec) = item.get("spec")
-        {
-            condition(spec, &join(&path, "spec"), fields);
-        }
-    }
-}
-
-fn condition(spec: &Node, path: &str, fields: &mut Fields<'_>) {
-    if !fields.keys(spec, path, &["description", "severity", "condition"]) {
-        return;
-    }
-    let Some(condition) = spec.get("condition") else { return };
-    let path = join(path, "condition");
-    fields.keys(condition, &path, &["kind", "op", "threshold", "lookbackWindow", "alertAfter"]);
-    let message = "this condition is not used: services have the standard windows of burn rates, runs have evidence".to_owned();
-    fields.warn("slo-condition-unused", condition.place, &path, message, "`stoke slo rules` shows the rules; route them in Alertmanager");
-}
-
 /// A display name as a part of a name.
 fn slug(display: &str) -> String {
-    let lower: String = display.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    lower.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+    let lower: String = display
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    lower
+        .split('-')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
 }
