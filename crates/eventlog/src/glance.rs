@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use memchr::memmem;
 
 use crate::codec::Codec;
-use crate::event::{self, ApplicationEnd, ApplicationStart, Event, Line};
+use crate::event::{self, ApplicationEnd, ApplicationStart, Event, Line, Pairs};
 use crate::layout::{Log, Part};
 use crate::lines::Blocks;
 use crate::source::Source;
@@ -34,11 +34,25 @@ pub struct Glance {
 /// # Errors
 /// When one of its files cannot be opened. Bytes that cannot be decoded end the look, they are not an error.
 pub fn glance(source: &Source, log: &Log) -> Result<Glance, StorageError> {
+    look(source, log, None)
+}
+
+/// Looks at a log, and takes along Spark's properties as they were when the application started.
+///
+/// # Errors
+/// As of [`glance`].
+pub fn glance_with_properties(source: &Source, log: &Log) -> Result<(Glance, Pairs), StorageError> {
+    let mut properties = Pairs::default();
+    let seen = look(source, log, Some(&mut properties))?;
+    Ok((seen, properties))
+}
+
+fn look(source: &Source, log: &Log, properties: Option<&mut Pairs>) -> Result<Glance, StorageError> {
     let mut seen = Glance::default();
     let (Some(first), Some(last)) = (log.parts.first(), log.parts.last()) else {
         return Ok(seen);
     };
-    head(source, first, &mut seen)?;
+    head(source, first, &mut seen, properties)?;
     if seen.start.is_some() {
         seen.end = tail(source, last)?;
     }
@@ -46,7 +60,12 @@ pub fn glance(source: &Source, log: &Log) -> Result<Glance, StorageError> {
 }
 
 /// Reads until the application has started.
-fn head(source: &Source, part: &Part, seen: &mut Glance) -> Result<(), StorageError> {
+fn head(
+    source: &Source,
+    part: &Part,
+    seen: &mut Glance,
+    mut properties: Option<&mut Pairs>,
+) -> Result<(), StorageError> {
     // A small read first: an object store fetches pieces, and a disk page is not the whole file.
     let text = source.text(part, 0)?;
     let mut blocks = Blocks::new(Small(text.take(HEAD)), 0);
@@ -56,13 +75,21 @@ fn head(source: &Source, part: &Part, seen: &mut Glance) -> Result<(), StorageEr
             let Ok(line) = std::str::from_utf8(line) else {
                 continue;
             };
-            let wanted = event::name_of(line)
-                .is_some_and(|name| matches!(name, "SparkListenerLogStart" | "SparkListenerApplicationStart"));
+            let wanted = event::name_of(line).is_some_and(|name| match name {
+                "SparkListenerLogStart" | "SparkListenerApplicationStart" => true,
+                "SparkListenerEnvironmentUpdate" => properties.is_some(),
+                _ => false,
+            });
             if !wanted {
                 continue;
             }
             match event::parse(line) {
                 Ok(Line::Event(Event::LogStart(start))) => seen.spark_version = start.spark_version,
+                Ok(Line::Event(Event::EnvironmentUpdate(update))) => {
+                    if let Some(properties) = &mut properties {
+                        **properties = update.spark;
+                    }
+                }
                 Ok(Line::Event(Event::ApplicationStart(start))) => {
                     seen.start = Some(start);
                     return Ok(());

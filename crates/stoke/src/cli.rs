@@ -162,6 +162,9 @@ pub enum Command {
     Cost(commands::cost::Arguments),
     /// Tell how large a run should be: executors, cores, memory, partitions
     Size(commands::size::Arguments),
+    /// Objectives of services and of batch runs: budgets, evidence, rules, a gate for releases
+    #[command(subcommand)]
+    Slo(commands::slo::Command),
     /// Send a run as OpenTelemetry spans to a receiver of OTLP
     Trace(commands::trace::Arguments),
     /// Tell what changed between two runs, and which change explains the time
@@ -262,6 +265,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::WhatIf(arguments) => commands::what_if::run(arguments, context).await,
             Command::Cost(arguments) => commands::cost::run(arguments, context).await,
             Command::Size(arguments) => commands::size::run(arguments, context).await,
+            Command::Slo(command) => commands::slo::run(command, context).await,
             Command::Trace(arguments) => commands::trace::run(arguments, context).await,
             Command::Compare(arguments) => commands::compare::run(arguments, context).await,
             Command::Explain(arguments) => commands::explain::run(&arguments, context),

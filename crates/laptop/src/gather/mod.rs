@@ -8,6 +8,7 @@ pub mod bundle;
 mod event_log;
 pub mod kept;
 mod objects;
+pub mod outcomes;
 pub mod runs;
 mod written;
 

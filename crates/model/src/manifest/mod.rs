@@ -6,7 +6,9 @@
 //! other kinds are only read. Nothing here touches a file, a cluster or the clock.
 
 mod application;
+mod fields;
 mod kinds;
+mod literal;
 mod nearest;
 mod node;
 mod pods;
@@ -14,6 +16,8 @@ mod read;
 mod refused;
 mod scalar;
 
+pub use fields::Fields;
+pub use literal::Literal;
 pub use nearest::{is_slip, nearest};
 pub use node::{Content, Entry, Node, Step, join, join_index, parse_path, push_key};
 pub use read::{MAX_BYTES, MAX_DEPTH, MAX_NODES, read};

@@ -5,7 +5,6 @@
 //! ([`Kind::Refused`]), never nothing.
 
 pub mod condition;
-mod fields;
 pub mod gx;
 mod limit;
 mod loose;
@@ -498,7 +497,7 @@ pub fn read(source: &Source, object: Option<&str>) -> (Option<Contract>, Vec<Dia
         ));
         return (None, complaints);
     };
-    let mut fields = fields::Fields::new(source);
+    let mut fields = manifest::Fields::new(source);
     let contract = if document.entry("expectations").is_some() {
         gx::read(document, &mut fields)
     } else if document.entry("kind").is_some() || document.entry("apiVersion").is_some() {

@@ -2,8 +2,8 @@
 
 use stoke_model::manifest::{Node, join, nearest};
 
-use super::fields::Fields;
 use super::{Limit, Literal};
+use stoke_model::manifest::Fields;
 
 /// The keys of operators.
 pub(super) const OPERATORS: [&str; 8] = [

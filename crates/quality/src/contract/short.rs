@@ -28,13 +28,13 @@ use stoke_diagnostics::Place;
 use stoke_model::duration::parse_go;
 use stoke_model::manifest::{Content, Node, join};
 
-use super::fields::Fields;
 use super::values::{empty_range, known_zone, pattern, whole_limit};
 use super::{
     Accept, At, Check, Contract, Format, Kind, LeaveOut, Limit, Literal, Metric, Range, Season, Severity, Strptime,
     TextFormat, TypeName, id_of, number, operators, text, waiver,
 };
 use crate::distribution::Method;
+use stoke_model::manifest::Fields;
 
 const COLUMN: &[&str] = &[
     "type",

@@ -2,8 +2,8 @@
 
 use stoke_diagnostics::Place;
 
-use super::fields::Fields;
 use super::{Kind, Limit, Literal, MatchRule, Pattern, Range};
+use stoke_model::manifest::Fields;
 
 /// The limit of two whole numbers.
 pub(super) fn whole_limit(min: Option<i64>, max: Option<i64>) -> Limit {

@@ -8,7 +8,7 @@ use stoke_diagnostics::{Diagnostic, Source, has_errors};
 use stoke_model::manifest::{self, Node};
 
 use super::At;
-use super::fields::Fields;
+use stoke_model::manifest::Fields;
 
 /// A failure that is accepted for a while.
 #[derive(Clone, Debug, PartialEq)]

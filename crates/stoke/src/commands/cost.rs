@@ -61,7 +61,7 @@ pub struct Arguments {
 }
 
 /// A date, a time, or so many days ago.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     if let Some(days) = text.strip_suffix('d') {
         let days: i64 = days.parse().map_err(|_| format!("{text:?} is not a number of days"))?;
         let hours = days.checked_mul(24).filter(|hours| (0..1_000_000).contains(hours));

@@ -26,6 +26,7 @@ pub mod quality;
 pub mod run;
 pub mod runtime;
 pub mod size;
+pub mod slo;
 pub mod snapshot;
 pub mod sql;
 pub mod status;

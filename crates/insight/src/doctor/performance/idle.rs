@@ -82,12 +82,23 @@ fn cores(run: &Run, spans: &[(u64, u64)]) -> Cores {
     cores
 }
 
+/// A local master has no executors that cost anything.
+fn has_executors(run: &Run) -> bool {
+    run.workers().any(|(_, worker)| worker.id != DRIVER)
+}
+
+/// The share of the time of executors' cores that ran tasks; none for a run without executors of its own.
+pub fn busy_share(run: &Run) -> Option<f64> {
+    let cores = cores(run, &measure::busy(run));
+    let share = cores.busy as f64 / cores.had as f64;
+    (has_executors(run) && cores.had > 0).then(|| share.min(1.0))
+}
+
 fn idle(run: &Run) -> Option<Finding> {
-    let workers: Vec<_> = run.workers().map(|(_, worker)| worker).collect();
-    // A local master has no executors that cost anything.
-    if workers.iter().all(|worker| worker.id == DRIVER) {
+    if !has_executors(run) {
         return None;
     }
+    let workers: Vec<_> = run.workers().map(|(_, worker)| worker).collect();
     let spans = measure::busy(run);
     let cores = cores(run, &spans);
     let idle = cores.had.saturating_sub(cores.busy);

@@ -24,6 +24,8 @@ mod skew;
 mod spill;
 mod worth;
 
+pub use idle::busy_share;
+
 use std::cmp::Reverse;
 
 pub(crate) use measure::{busy, cores, quantile, since, task_cpus};

@@ -7,7 +7,7 @@ use super::super::{
     Comparison, Condition, Interpolation, Kind, LeaveOut, Limit, Literal, MatchRule, Metric, Pattern, Range, SetRule,
     Strptime, TextFormat, TypeName,
 };
-use crate::contract::fields::Fields;
+use stoke_model::manifest::Fields;
 
 /// What the ends of a range are. The library takes a text that is a number for that number, and refuses other texts where it wants one.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use arguments::Arguments;
 use names::{COMMON, EXPECTATION, KNOWN, REFUSED, SUITE};
 use stoke_model::manifest::{Content, Node, join, nearest};
 
-use super::fields::Fields;
 use super::{Accept, At, Check, Contract, Format, Kind, LeaveOut, Severity, id_of, number};
+use stoke_model::manifest::Fields;
 
 /// Reads a suite.
 pub(super) fn read(node: &Node, fields: &mut Fields<'_>) -> Option<Contract> {

@@ -12,12 +12,12 @@ mod rules;
 use stoke_diagnostics::Place;
 use stoke_model::manifest::{Node, join, nearest};
 
-use super::fields::Fields;
 use super::values::{empty_range, known_zone, pattern};
 use super::{
     Accept, At, Check, Contract, Format, Kind, LeaveOut, Limit, Literal, Range, Severity, TextFormat, TypeName, id_of,
     number, text,
 };
+use stoke_model::manifest::Fields;
 
 const TOP: &[&str] = &[
     "version",

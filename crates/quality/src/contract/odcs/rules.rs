@@ -6,7 +6,7 @@ use stoke_model::manifest::{Content, Node, join, read as read_nodes};
 use super::super::values::pattern;
 use super::super::{Accept, At, Check, Kind, Severity, gx, operators};
 use super::Odcs;
-use crate::contract::fields::Fields;
+use stoke_model::manifest::Fields;
 
 /// Keys of a rule, besides its operator.
 const QUALITY: &[&str] = &[

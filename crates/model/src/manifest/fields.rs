@@ -2,39 +2,37 @@
 
 use std::borrow::Cow;
 
+use super::{Content, Entry, Literal, Node, join, join_index, nearest};
 use stoke_diagnostics::{Diagnostic, Place, Severity, Source};
-use stoke_model::manifest::{Content, Entry, Node, join, join_index, nearest};
-
-use super::limit::Literal;
 
 /// Reads fields and gathers complaints.
-pub(super) struct Fields<'a> {
-    pub(super) source: &'a Source,
+pub struct Fields<'a> {
+    pub source: &'a Source,
     complaints: Vec<Diagnostic>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(source: &'a Source) -> Self {
+    pub fn new(source: &'a Source) -> Self {
         Self {
             source,
             complaints: Vec::new(),
         }
     }
 
-    pub(super) fn into_complaints(mut self) -> Vec<Diagnostic> {
+    pub fn into_complaints(mut self) -> Vec<Diagnostic> {
         self.complaints
             .sort_by_key(|complaint| (complaint.line, complaint.column));
         self.complaints
     }
 
     /// How many errors were told so far.
-    pub(super) fn errors(&self) -> usize {
+    pub fn errors(&self) -> usize {
         let errors = self.complaints.iter();
         errors.filter(|complaint| complaint.severity == Severity::Error).count()
     }
 
     /// Complains; the fix may be empty.
-    pub(super) fn complain(
+    pub fn complain(
         &mut self,
         code: impl Into<Cow<'static, str>>,
         place: Place,
@@ -45,14 +43,7 @@ impl<'a> Fields<'a> {
         self.push(Severity::Error, code, place, path, message, fix);
     }
 
-    pub(super) fn warn(
-        &mut self,
-        code: impl Into<Cow<'static, str>>,
-        place: Place,
-        path: &str,
-        message: String,
-        fix: &str,
-    ) {
+    pub fn warn(&mut self, code: impl Into<Cow<'static, str>>, place: Place, path: &str, message: String, fix: &str) {
         self.push(Severity::Warning, code, place, path, message, fix);
     }
 
@@ -79,7 +70,7 @@ impl<'a> Fields<'a> {
     }
 
     /// True for a mapping; complains of anything else, and of keys that are not among these.
-    pub(super) fn keys(&mut self, node: &Node, path: &str, allowed: &[&str]) -> bool {
+    pub fn keys(&mut self, node: &Node, path: &str, allowed: &[&str]) -> bool {
         if !self.mapping(node, path) {
             return false;
         }
@@ -99,7 +90,7 @@ impl<'a> Fields<'a> {
     }
 
     /// True for a mapping; complains of anything else.
-    pub(super) fn mapping(&mut self, node: &Node, path: &str) -> bool {
+    pub fn mapping(&mut self, node: &Node, path: &str) -> bool {
         let is = matches!(node.content, Content::Map(_));
         if !is {
             self.wrong_type(node, path, "a mapping");
@@ -108,7 +99,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The items of a list and their paths; complains of anything else.
-    pub(super) fn list<'n>(&mut self, node: &'n Node, key: &str, path: &str) -> Vec<(String, &'n Node)> {
+    pub fn list<'n>(&mut self, node: &'n Node, key: &str, path: &str) -> Vec<(String, &'n Node)> {
         let Some(value) = node.get(key) else {
             return Vec::new();
         };
@@ -121,7 +112,7 @@ impl<'a> Fields<'a> {
         items.map(|(index, item)| (join_index(&path, index), item)).collect()
     }
 
-    pub(super) fn text<'n>(&mut self, node: &'n Node, key: &str, path: &str) -> Option<&'n str> {
+    pub fn text<'n>(&mut self, node: &'n Node, key: &str, path: &str) -> Option<&'n str> {
         let value = node.get(key)?;
         let text = value.as_str();
         if text.is_none() {
@@ -131,19 +122,19 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that must be there.
-    pub(super) fn needed_text<'n>(&mut self, node: &'n Node, key: &str, path: &str) -> Option<&'n str> {
+    pub fn needed_text<'n>(&mut self, node: &'n Node, key: &str, path: &str) -> Option<&'n str> {
         if node.get(key).is_none() {
             self.missing(node, key, path);
         }
         self.text(node, key, path)
     }
 
-    pub(super) fn missing(&mut self, node: &Node, key: &str, path: &str) {
+    pub fn missing(&mut self, node: &Node, key: &str, path: &str) {
         let message = format!("`{key}` is missing");
         self.complain("missing-field", node.place, path, message, &format!("add `{key}`"));
     }
 
-    pub(super) fn flag(&mut self, node: &Node, key: &str, path: &str) -> Option<bool> {
+    pub fn flag(&mut self, node: &Node, key: &str, path: &str) -> Option<bool> {
         let value = node.get(key)?;
         match value.content {
             Content::Bool(flag) => Some(flag),
@@ -154,7 +145,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn number(&mut self, node: &Node, key: &str, path: &str) -> Option<f64> {
+    pub fn number(&mut self, node: &Node, key: &str, path: &str) -> Option<f64> {
         let value = node.get(key)?;
         let number = Literal::of(value).and_then(|literal| literal.number());
         if number.is_none() {
@@ -163,7 +154,7 @@ impl<'a> Fields<'a> {
         number
     }
 
-    pub(super) fn whole(&mut self, node: &Node, key: &str, path: &str) -> Option<i64> {
+    pub fn whole(&mut self, node: &Node, key: &str, path: &str) -> Option<i64> {
         let value = node.get(key)?;
         match Literal::of(value) {
             Some(Literal::Int(number)) if i64::try_from(number).is_ok() => i64::try_from(number).ok(),
@@ -175,7 +166,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A scalar; null counts as absent.
-    pub(super) fn literal(&mut self, node: &Node, key: &str, path: &str) -> Option<Literal> {
+    pub fn literal(&mut self, node: &Node, key: &str, path: &str) -> Option<Literal> {
         let value = node.get(key)?;
         self.one_literal(value, &join(path, key))
     }
@@ -198,7 +189,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The key of an entry as it is written: `n`, `on` and `010` are names there, not booleans and numbers.
-    pub(super) fn key(&self, entry: &Entry) -> String {
+    pub fn key(&self, entry: &Entry) -> String {
         let written = self.source.written(entry.key_place).trim();
         let plain =
             !written.is_empty() && !written.starts_with(['"', '\'', '&', '*', '!', '?']) && !written.contains('\n');
@@ -206,7 +197,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of scalars.
-    pub(super) fn literals(&mut self, node: &Node, key: &str, path: &str) -> Option<Vec<Literal>> {
+    pub fn literals(&mut self, node: &Node, key: &str, path: &str) -> Option<Vec<Literal>> {
         node.get(key)?;
         let items = self.list(node, key, path);
         let mut literals = Vec::with_capacity(items.len());
@@ -217,7 +208,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, node: &Node, key: &str, path: &str) -> Option<Vec<String>> {
+    pub fn texts(&mut self, node: &Node, key: &str, path: &str) -> Option<Vec<String>> {
         node.get(key)?;
         let items = self.list(node, key, path);
         let mut texts = Vec::with_capacity(items.len());
@@ -231,7 +222,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text or a list of texts.
-    pub(super) fn text_or_texts(&mut self, node: &Node, key: &str, path: &str) -> Option<Vec<String>> {
+    pub fn text_or_texts(&mut self, node: &Node, key: &str, path: &str) -> Option<Vec<String>> {
         match &node.get(key)?.content {
             Content::List(_) => self.texts(node, key, path),
             _ => self.text(node, key, path).map(|text| vec![text.to_owned()]),
@@ -239,7 +230,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of some words.
-    pub(super) fn word<T: Copy>(&mut self, node: &Node, key: &str, path: &str, words: &[(&str, T)]) -> Option<T> {
+    pub fn word<T: Copy>(&mut self, node: &Node, key: &str, path: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(node, key, path)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
