@@ -166,6 +166,9 @@ pub enum Command {
     Trace(commands::trace::Arguments),
     /// Tell what changed between two runs, and which change explains the time
     Compare(commands::compare::Arguments),
+    /// Metrics that exist, and rules and dashboards that ask for others
+    #[command(subcommand)]
+    Metrics(commands::metrics::Command),
     /// Explain a manifest field or a Spark configuration key
     Explain(commands::explain::Arguments),
     /// Print a completion script for a shell
@@ -185,7 +188,7 @@ impl Command {
     /// Commands that never touch the home, so that they run where nothing may be written: in a container with a read-only root.
     fn keeps_nothing(&self) -> bool {
         match self {
-            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_) => true,
+            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_) | Command::Metrics(_) => true,
             Command::Console(arguments) => arguments.tokens,
             _ => false,
         }
@@ -264,6 +267,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Size(arguments) => commands::size::run(arguments, context).await,
             Command::Trace(arguments) => commands::trace::run(arguments, context).await,
             Command::Compare(arguments) => commands::compare::run(arguments, context).await,
+            Command::Metrics(command) => commands::metrics::run(command, context).await,
             Command::Explain(arguments) => commands::explain::run(&arguments, context),
             Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),
         }

@@ -19,6 +19,7 @@ pub fn registry() -> Registry {
         stoke_convert::codes::TABLE,
         stoke_operator::codes::TABLE,
         stoke_insight::codes::TABLE,
+        stoke_observe::codes::TABLE,
         TABLE,
     ])
 }
