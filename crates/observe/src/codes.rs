@@ -1,4 +1,4 @@
-//! What this room reports.
+//! What every code means: `stoke explain CODE`. The table is `codes.txt`.
 
 use stoke_diagnostics::codes::{Code, Table, lines};
 
@@ -6,5 +6,5 @@ use stoke_diagnostics::codes::{Code, Table, lines};
 pub const TABLE: Table = Table { room: "observe", read };
 
 fn read() -> Vec<Code> {
-    lines(include_str!("slo/codes.txt"))
+    lines(concat!(include_str!("codes.txt"), include_str!("slo/codes.txt")))
 }

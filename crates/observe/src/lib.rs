@@ -2,5 +2,8 @@
 //!
 //! In: files of the user (rules, dashboards, objectives), outcomes of runs. Out: findings, gauges, manifests. It scrapes nothing and sends nothing.
 
+pub mod catalogue;
 pub mod codes;
+pub mod promql;
+pub mod rules;
 pub mod slo;

@@ -169,6 +169,9 @@ pub enum Command {
     Trace(commands::trace::Arguments),
     /// Tell what changed between two runs, and which change explains the time
     Compare(commands::compare::Arguments),
+    /// Metrics that exist, and rules and dashboards that ask for others
+    #[command(subcommand)]
+    Metrics(commands::metrics::Command),
     /// Explain a manifest field or a Spark configuration key
     Explain(commands::explain::Arguments),
     /// Print a completion script for a shell
@@ -188,7 +191,7 @@ impl Command {
     /// Commands that never touch the home, so that they run where nothing may be written: in a container with a read-only root.
     fn keeps_nothing(&self) -> bool {
         match self {
-            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_) => true,
+            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_) | Command::Metrics(_) => true,
             Command::Console(arguments) => arguments.tokens,
             _ => false,
         }
@@ -268,6 +271,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Slo(command) => commands::slo::run(command, context).await,
             Command::Trace(arguments) => commands::trace::run(arguments, context).await,
             Command::Compare(arguments) => commands::compare::run(arguments, context).await,
+            Command::Metrics(command) => commands::metrics::run(command, context).await,
             Command::Explain(arguments) => commands::explain::run(&arguments, context),
             Command::Completions { .. } => Err(Failure::input("stoke::cli::completions", "handled before")),
         }

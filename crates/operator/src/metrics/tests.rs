@@ -280,3 +280,37 @@ fn the_generated_table_is_the_catalogue() {
         Ok(())
     );
 }
+
+/// The room `observe` knows the operator's metrics by a table, since it stands below the operator.
+#[test]
+fn the_generated_metrics_are_known_to_observe() {
+    let mut table = String::from(
+        "# The operator's metrics. Made from its code by scripts/generate; do not edit.\n# name | kind | unit | labels | releases | switched on | meaning\n@family operator\n@evidence code\n",
+    );
+    for metric in ALL {
+        let name = metric.name.trim_end_matches("_total");
+        let unit = match name {
+            _ if name.contains("_timestamp_seconds") || name.ends_with("start_time_seconds") => "timestamp",
+            _ if name.contains("seconds") => "seconds",
+            _ if name.ends_with("bytes") => "bytes",
+            _ if name.ends_with("_broken") => "bool",
+            _ => "count",
+        };
+        let labels: Vec<&str> = metric
+            .labels
+            .iter()
+            .map(|label| if *label == OF_APPLICATIONS { "*" } else { label })
+            .collect();
+        table += &format!(
+            "{} | {} | {unit} | {} | | | {}\n",
+            metric.name,
+            metric.kind.name(),
+            labels.join(" "),
+            metric.help
+        );
+    }
+    assert_eq!(
+        stoke_testkit::generated::file("crates/observe/data/operator.txt", &table),
+        Ok(())
+    );
+}

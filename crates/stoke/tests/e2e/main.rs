@@ -29,6 +29,7 @@ mod examples;
 mod faults;
 mod insight;
 mod manifests;
+mod metrics;
 mod object_store;
 mod packages;
 mod pages;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     let context = common::Context::new();
     let trials = [
         manifests::trials(&context),
+        metrics::trials(&context),
         examples::trials(&context),
         up::trials(&context),
         spark_page::trials(&context),
