@@ -115,6 +115,11 @@ fn show(name: &str, facts: &Facts, findings: &[Diagnostic], terminal: &mut Termi
     terminal.out(text(name, findings, Style::Coloured).trim_end());
     if let Some(first) = findings.first() {
         terminal.note(dim(format!("`stoke explain {}` says more of the first", first.code)));
+        if let Some(runbook) = first.runbook {
+            terminal.note(dim(format!(
+                "`stoke runbook run {runbook} --application {name} --dry-run` shows how it would be repaired"
+            )));
+        }
     }
 }
 
