@@ -150,9 +150,6 @@ pub struct Diagnostic {
     pub gain: Option<Gain>,
     /// The page that explains the code, as a path in the repository.
     pub page: String,
-    /// The runbook that repairs it, for `stoke runbook run`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub runbook: Option<&'static str>,
     /// The line it points at.
     #[serde(skip)]
     pub excerpt: Excerpt,
@@ -184,7 +181,6 @@ impl Diagnostic {
             rule: None,
             fix: None,
             gain: None,
-            runbook: None,
             excerpt: Excerpt::default(),
         }
     }
@@ -272,13 +268,6 @@ impl Diagnostic {
     #[must_use]
     pub fn with_gain(mut self, gain: impl Into<Option<Gain>>) -> Self {
         self.gain = gain.into();
-        self
-    }
-
-    /// The same with the runbook that repairs it, where there is one.
-    #[must_use]
-    pub fn with_runbook(mut self, runbook: Option<&'static str>) -> Self {
-        self.runbook = runbook;
         self
     }
 

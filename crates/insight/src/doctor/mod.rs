@@ -12,7 +12,7 @@ use stoke_diagnostics::Diagnostic;
 
 use crate::facts::Facts;
 
-/// Everything that is found, each with the runbook for it, the most severe first and the root cause at the top. Of what is as severe, failures come before advice about
+/// Everything that is found, the most severe first and the root cause at the top. Of what is as severe, failures come before advice about
 /// speed, each in the order its own rules give.
 ///
 /// Cost: linear in the tasks of the run and the lines of its logs, for each rule.
@@ -23,11 +23,6 @@ pub fn examine(facts: &Facts) -> Vec<Diagnostic> {
         slow.retain(|finding| finding.code != performance::lost::LOST_WORK);
     }
     findings.append(&mut slow);
-    let with_runbook = |finding: Diagnostic| {
-        let book = stoke_observe::runbook::for_code(&finding.code);
-        finding.with_runbook(book.map(|book| book.name))
-    };
-    let mut findings: Vec<Diagnostic> = findings.into_iter().map(with_runbook).collect();
     findings.sort_by_key(|finding| Reverse(finding.severity));
     findings
 }

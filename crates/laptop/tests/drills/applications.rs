@@ -101,16 +101,16 @@ pub fn drills() -> Vec<Drill> {
             branch: "settings",
             quick: false,
             inject: of_stage!(stage, {
-                stage.application("etl", "sleep 200000", json!({})).await?;
+                let ends = "while test ! -e /tmp/broken; do sleep 0.1; done; exit 1";
+                stage.application("etl", ends, json!({})).await?;
                 stage.until_state("etl", "RUNNING").await?;
                 let pod = stage.executor("etl", 1, "exit 1").await?;
                 stage.until_phase(&pod, "Failed").await?;
+                stage.exec("etl-driver", &["touch", "/tmp/broken"]).await?;
+                stage.until_state("etl", "FAILED").await?;
                 Ok(vec![etl(), fix()])
             }),
-            symptom: of_stage!(stage, {
-                let pods = stage.list(Kind::Pod).await?;
-                Ok(pods.iter().any(|pod| pod["status"]["phase"] == "Failed"))
-            }),
+            symptom: of_stage!(stage, Ok(stage.state("etl").await? != "RUNNING")),
             person: no_one,
             second: Ending::Resolved,
             undone: false,
@@ -152,7 +152,7 @@ pub fn drills() -> Vec<Drill> {
                 stage
                     .until("it runs for two seconds", async || Ok(ran(stage).await? >= 2))
                     .await?;
-                Ok(vec![etl(), ("after", "2".to_owned())])
+                Ok(vec![etl(), ("after", "6".to_owned())])
             }),
             symptom: of_stage!(stage, {
                 let etl = stage.get(Kind::SparkApplication, "etl").await?;
@@ -160,8 +160,7 @@ pub fn drills() -> Vec<Drill> {
                     || etl["status"]["applicationState"]["state"] != "RUNNING")
             }),
             person: no_one,
-            // It hangs again after two seconds of a run: that is asked for.
-            second: Ending::Resolved,
+            second: Ending::NothingToDo,
             undone: false,
         },
         Drill {
@@ -213,6 +212,23 @@ pub fn drills() -> Vec<Drill> {
                             .is_some_and(|reason| reason.contains("Pull")))
                     })
                     .await?;
+                Ok(vec![etl(), ("image", "shell:1".to_owned())])
+            }),
+            symptom: of_stage!(stage, Ok(stage.state("etl").await? != "RUNNING")),
+            person: no_one,
+            second: Ending::NothingToDo,
+            undone: false,
+        },
+        Drill {
+            runbook: "pending-pods",
+            branch: "given up",
+            quick: false,
+            inject: of_stage!(stage, {
+                stage
+                    .application("etl", "sleep 100000", json!({"image": "registry.invalid/gone:1"}))
+                    .await?;
+                stage.patch(Kind::SparkApplication, "etl", json!({"metadata": {"annotations": {"stoke.dev/pending-timeout": "2s", "stoke.dev/start-timeout": "2s"}}})).await?;
+                stage.until_state("etl", "FAILED").await?;
                 Ok(vec![etl(), ("image", "shell:1".to_owned())])
             }),
             symptom: of_stage!(stage, Ok(stage.state("etl").await? != "RUNNING")),

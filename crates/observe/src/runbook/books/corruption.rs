@@ -122,7 +122,8 @@ fn check(case: &Case<'_>) -> Result<Seen, Unknown> {
         list.join(", ")
     ))
     .keep("files", names)
-    .keep("onEdit", before))
+    .keep("onEdit", before)
+    .keep("again", true))
 }
 
 fn plan_hold(case: &Case<'_>) -> Result<Plan, Unknown> {

@@ -161,6 +161,8 @@ fn plan_uncordon(case: &Case<'_>) -> Result<Plan, Unknown> {
 
 fn set(case: &Case<'_>, cordoned: bool) -> Result<Plan, Unknown> {
     let node = node(case)?;
+    // An API server keeps no `false` here.
+    let unschedulable = cordoned.then_some(true);
     if (node["spec"]["unschedulable"] == true) == cordoned {
         return Ok(Plan::nothing(if cordoned {
             "it takes no pods already"
@@ -168,7 +170,7 @@ fn set(case: &Case<'_>, cordoned: bool) -> Result<Plan, Unknown> {
             "it takes pods already"
         }));
     }
-    let change = Change::patch(Kind::Node, node, json!({"spec": {"unschedulable": cordoned}}));
+    let change = Change::patch(Kind::Node, node, json!({"spec": {"unschedulable": unschedulable}}));
     let what = if cordoned {
         "takes no new pods; those on it stay"
     } else {

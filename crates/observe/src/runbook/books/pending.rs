@@ -170,7 +170,7 @@ pub fn plan_uncordon(case: &Case<'_>) -> Result<Plan, Unknown> {
         .into_iter()
         .filter(|node| wanted.contains(&spark::name(node)));
     let changes: Vec<Change> = nodes
-        .map(|node| Change::patch(Kind::Node, node, json!({"spec": {"unschedulable": false}})))
+        .map(|node| Change::patch(Kind::Node, node, json!({"spec": {"unschedulable": null}})))
         .collect();
     match changes.is_empty() {
         true => Ok(Plan::nothing("they take pods already")),

@@ -150,6 +150,9 @@ fn plan_repair(case: &Case<'_>) -> Result<Plan, Unknown> {
     let application = case.the(Read::Application)?;
     let pods = case.all(Read::ApplicationPods)?;
     let patch = case.kept.get("patch").cloned().unwrap_or_else(|| json!({}));
+    if patch == json!({}) && spark::state(application) == "COMPLETED" && case.kept.get("again") != Some(&json!(true)) {
+        return Ok(Plan::nothing(format!("{} ended well", spark::name(application))));
+    }
     let changes = spark::repair(case, application, &patch)?;
     // What stands already is not done again, and begins nothing again.
     let asks = |change: &Change| match &change.action {
