@@ -4,6 +4,8 @@
 
 pub mod catalogue;
 pub mod codes;
+pub mod incident;
 pub mod promql;
 pub mod rules;
+pub mod runbook;
 pub mod slo;

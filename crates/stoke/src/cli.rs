@@ -154,6 +154,12 @@ pub enum Command {
     History(commands::history::Command),
     /// Tell what is wrong with a run, the root cause first, with evidence and a fix
     Doctor(commands::doctor::Arguments),
+    /// Runbooks that run: they check, act and prove, and keep a record
+    #[command(subcommand)]
+    Runbook(commands::runbook::Command),
+    /// Incidents: a time line collected from everything, times to detect and repair, the draft of a review
+    #[command(subcommand)]
+    Incident(commands::incident::Command),
     /// Collect what `stoke doctor` needs into one file without secrets
     Bundle(commands::bundle::Arguments),
     /// Tell how long a run would have taken with other executors
@@ -264,6 +270,8 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Operator(command) => commands::operator::run(command, context).await,
             Command::History(command) => commands::history::run(command, context).await,
             Command::Doctor(arguments) => commands::doctor::run(arguments, context).await,
+            Command::Runbook(command) => commands::runbook::run(command, context).await,
+            Command::Incident(command) => commands::incident::run(command, context).await,
             Command::Bundle(arguments) => commands::bundle::run(arguments, context).await,
             Command::WhatIf(arguments) => commands::what_if::run(arguments, context).await,
             Command::Cost(arguments) => commands::cost::run(arguments, context).await,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use serde_json::json;
+use serde_json::{Value, json};
 use stoke_diagnostics::junit::{Suite, junit};
 use stoke_diagnostics::render::{self, Style};
 use stoke_diagnostics::sarif::{Item, sarif};
@@ -14,6 +14,7 @@ use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_insight::doctor::examine;
 use stoke_insight::facts::Facts;
 use stoke_laptop::session;
+use stoke_observe::runbook::for_code;
 
 use crate::cli::{Context, Target};
 use crate::codes::registry;
@@ -75,7 +76,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let findings = examine(&facts);
     let answer = json!({
         "application": name,
-        "findings": findings,
+        "findings": findings.iter().map(with_runbook).collect::<Vec<_>>(),
         "notes": notes,
         "faults": facts.run.as_ref().map(|run| &run.reading.faults),
     });
@@ -115,7 +116,22 @@ fn show(name: &str, facts: &Facts, findings: &[Diagnostic], terminal: &mut Termi
     terminal.out(text(name, findings, Style::Coloured).trim_end());
     if let Some(first) = findings.first() {
         terminal.note(dim(format!("`stoke explain {}` says more of the first", first.code)));
+        if let Some(book) = for_code(&first.code) {
+            terminal.note(dim(format!(
+                "`stoke runbook run {} --application {name} --dry-run` shows how it would be repaired",
+                book.name
+            )));
+        }
     }
+}
+
+/// A finding as JSON, with the runbook that repairs its like.
+fn with_runbook(finding: &Diagnostic) -> Value {
+    let mut value = json!(finding);
+    if let Some(book) = for_code(&finding.code) {
+        value["runbook"] = book.name.into();
+    }
+    value
 }
 
 /// What was found, for people.

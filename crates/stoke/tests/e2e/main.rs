@@ -38,6 +38,7 @@ mod published;
 mod quality;
 mod real;
 mod recorder;
+mod runbooks;
 mod spark_page;
 mod spark_submit;
 mod sql;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         policies::trials(&context),
         published::trials(&context),
         quality::trials(&context),
+        runbooks::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),
         allocators::trials(&context),
