@@ -1,3 +1,5 @@
 //! Room `observe`: what monitors Spark on Kubernetes, from the names of metrics to the page that wakes somebody.
 //!
 //! In: files of the user (rules, dashboards, objectives), outcomes of runs. Out: findings, gauges, manifests. It scrapes nothing and sends nothing.
+
+pub mod pack;

@@ -17,6 +17,7 @@ pub mod history;
 pub mod kept;
 pub mod kubeconfig;
 pub mod logs;
+pub mod observe;
 pub mod open;
 pub mod operator;
 pub mod policy;

@@ -30,6 +30,7 @@ mod faults;
 mod insight;
 mod manifests;
 mod object_store;
+mod observe;
 mod packages;
 mod pages;
 mod policies;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),
+        observe::trials(&context),
         packages::trials(&context),
         pages::trials(&context),
         policies::trials(&context),
