@@ -97,7 +97,7 @@ impl Drop for Monitoring {
     }
 }
 
-/// The settings of the pack for a cluster on this machine: nobody is called, and nobody sleeps.
+/// The settings of the pack for a cluster on this machine: no one is called, and times are short.
 #[must_use]
 pub fn settings(times: u32) -> Settings {
     Settings {
@@ -215,7 +215,7 @@ fn driver(pod: &Pod) -> Option<Driver> {
     })
 }
 
-/// A port of this machine: this one, else any that nobody has.
+/// A port of this machine: this one, else any that is free.
 fn free(port: u16) -> Outcome<SocketAddr> {
     let local = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let listener = local(port).or_else(|_| local(0))?;

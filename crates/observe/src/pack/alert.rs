@@ -7,7 +7,7 @@ pub enum Severity {
     Page,
     /// Somebody looks at it in working hours.
     Ticket,
-    /// A page that nobody ended: the next one is woken.
+    /// A page that was not ended: the next one is woken.
     Escalation,
     /// Always there: its absence is the alarm.
     Heartbeat,
@@ -38,7 +38,7 @@ pub enum Owner {
     Platform,
 }
 
-/// An alert.
+/// A rule that fires, and all that belongs to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Alert {
     pub name: &'static str,
@@ -54,8 +54,8 @@ pub struct Alert {
     pub description: &'static str,
     /// Name of the runbook.
     pub runbook: &'static str,
-    /// Name of the fault that makes it fire on the embedded cluster.
-    pub fault: &'static str,
+    /// Name of the fault that makes it fire on the embedded cluster; none while no test injects one.
+    pub fault: Option<&'static str>,
     /// When it fires and when it does not, for promtool.
     pub cases: &'static [Case],
 }

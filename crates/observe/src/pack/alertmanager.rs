@@ -131,7 +131,7 @@ pub fn receivers_of(settings: &Settings, severity: Severity, team: &str) -> Vec<
     }
 }
 
-/// The configuration.
+/// Routes, receivers, quiet hours and inhibition for Alertmanager 0.25 and newer.
 #[must_use]
 pub fn configuration(settings: &Settings) -> Value {
     let matcher = |severity: Severity| format!("severity=\"{}\"", severity.label());

@@ -10,7 +10,7 @@
 //! - [`dashboards`]: pages of Grafana for five kinds of people
 //! - [`tempo`]: all times, divided
 //!
-//! It asks nobody: what it makes depends on the settings alone.
+//! It asks no one: what it makes depends on the settings alone.
 
 pub mod alert;
 pub mod alertmanager;

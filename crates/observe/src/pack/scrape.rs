@@ -17,9 +17,9 @@ pub const DRIVER_JOBS: [(&str, &str); 2] = [
     ("spark-driver", "/metrics/prometheus/"),
     ("spark-executors", "/metrics/executors/prometheus/"),
 ];
-/// Job of the operator.
+/// The label `job` of the operator's own series.
 pub const OPERATOR_JOB: &str = "stoke-operator";
-/// Job of the History Server.
+/// The label `job` of the History Server's series.
 pub const HISTORY_JOB: &str = "stoke-history";
 
 /// Labels of pods, as Prometheus writes them, and the label of series each becomes. Of several for the same the last that is there counts.
@@ -31,7 +31,7 @@ const LABELS: [(&str, &str); 5] = [
     ("spark_app_selector", "application_id"),
 ];
 
-/// Series of a driver that tell the same again, or what nobody asks: without these a driver costs some 130 series instead of 440.
+/// Series of a driver that tell the same again, or what is not asked for: without these a driver costs some 130 series instead of 440.
 const DROPPED: &str = "metrics_.*_(Number|Min|Max|Mean|StdDev|(50|75|95|98|999?)thPercentile|(One|Five|Fifteen)MinuteRate|MeanRate)|metrics_.*_driver_(HiveExternalCatalog|CodeGenerator)_.*|metrics_.*_LiveListenerBus_listenerProcessingTime_.*";
 
 /// How targets are found.
@@ -195,7 +195,7 @@ pub fn jobs(settings: &Settings, discovery: &Discovery) -> Vec<Value> {
         let mut rules = vec![
             keep("__meta_kubernetes_pod_label_spark_role", "driver"),
             port(DRIVER_PORT),
-            // A pod that ended answers nobody.
+            // A pod that ended does not answer.
             json!({"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Succeeded|Failed", "action": "drop"}),
         ];
         rules.extend(relabelings());

@@ -35,7 +35,7 @@ pub struct Quiet {
 pub struct Settings {
     /// Namespace of the objects that are made.
     pub namespace: String,
-    /// Namespace of the operator.
+    /// Where the operator's pods are, for a Prometheus that finds them by namespace.
     pub operator_namespace: String,
     /// Labels by which a Prometheus Operator selects monitors and rules, `release: kube-prometheus-stack`.
     pub labels: BTreeMap<String, String>,

@@ -199,7 +199,7 @@ fn noticed(promtool: PathBuf) {
         let users: Vec<&Alert> = alerts::all()
             .filter(|alert| alert.expr.contains(recording.name))
             .collect();
-        assert!(!users.is_empty(), "{} is recorded for nobody", recording.name);
+        assert!(!users.is_empty(), "{} is recorded for no alert", recording.name);
         for mutant in mutants::of_recording(recording) {
             let mut rules = recordings(&settings, Some((recording.name, &mutant)));
             rules.extend(users.iter().map(|alert| rules::alert(alert, &settings)));

@@ -246,7 +246,7 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
         assert!(
             !lines
                 .iter()
-                .any(|line| line.contains("connect") && line.contains(&absent)),
+                .any(|line| line.contains("connect_sessions") && line.contains(&absent)),
             "{name}"
         );
     }

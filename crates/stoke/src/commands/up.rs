@@ -43,7 +43,7 @@ pub struct Arguments {
     /// Keep logs there after their pods are gone, in the cluster's own object store or at file:///directory; `none` keeps none
     #[arg(long, value_name = "URL", default_value = object_store::LOGS)]
     keep_logs: String,
-    /// Start the installed Prometheus and Alertmanager beside the cluster, with Stoke's rules; with a number, windows and waiting times are so many times shorter
+    /// Start the installed Prometheus and Alertmanager beside the cluster, with Stoke's rules; with a number, windows and waiting times are divided by it
     #[arg(long, value_name = "TIMES", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..=3600))]
     observe: Option<u32>,
     /// Leave the terminal's session (how `--detach` starts the cluster)

@@ -14,7 +14,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Executors of {{ $labels.namespace }}/{{ $labels.app }} do not start: {{ $labels.reason }}",
         description: "The driver runs and works with fewer executors than it asked for, or with none. `stoke doctor` says what they wait for.",
         runbook: "pending-pods",
-        fault: "executors-unschedulable",
+        fault: Some("executors-unschedulable"),
         cases: &[
             Case {
                 note: "ten minutes",
@@ -48,7 +48,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} lost five executors or more in half an hour",
         description: "Each lost executor takes its shuffle data and running tasks with it. `stoke_executors_lost_total` tells the reasons; `stoke doctor` the cause.",
         runbook: "executor-failures",
-        fault: "executors-killed",
+        fault: Some("executors-killed"),
         cases: &[
             Case {
                 note: "five of any reason within half an hour",
@@ -103,7 +103,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Executors of {{ $labels.namespace }}/{{ $labels.app }} run out of memory",
         description: "An executor was killed for its container's memory, or its heap was full. Spark starts another one, which needs as much. `stoke size` says how much.",
         runbook: "out-of-memory",
-        fault: "executor-oom",
+        fault: Some("executor-oom"),
         cases: &[
             Case {
                 note: "the first one already",
@@ -154,7 +154,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The cluster took three executors or more from {{ $labels.namespace }}/{{ $labels.app }} in half an hour",
         description: "Evictions, preemption, drained or lost nodes: nothing in the application causes this. On spot nodes decommissioning saves what they hold (`spark.decommission.enabled`).",
         runbook: "executors-disrupted",
-        fault: "executors-evicted",
+        fault: Some("executors-evicted"),
         cases: &[
             Case {
                 note: "each kind, three in all",
@@ -220,7 +220,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Executors of {{ $labels.namespace }}/{{ $labels.app }} spend a fifth of their time collecting garbage",
         description: "The heap is too small for what tasks hold. More memory, or more partitions, end it; `stoke size` says which.",
         runbook: "garbage-collection",
-        fault: "heap-too-small",
+        fault: None,
         cases: &[
             Case {
                 note: "15 of 60 seconds",
@@ -347,7 +347,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "More than a tenth of the tasks of {{ $labels.namespace }}/{{ $labels.app }} fail",
         description: "Spark tries them again, so the run may still complete, for more money and later. `stoke doctor` groups the exceptions.",
         runbook: "task-failures",
-        fault: "tasks-fail-first",
+        fault: Some("tasks-fail-first"),
         cases: &[
             Case {
                 note: "two of ten",
@@ -454,7 +454,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The driver of {{ $labels.namespace }}/{{ $labels.app }} drops events",
         description: "Listeners cannot keep up, so pages, event log and metrics of this run are wrong from here on: jobs seem to hang, executors seem to leak. A larger `spark.scheduler.listenerbus.eventqueue.capacity`, or more driver cores, ends it.",
         runbook: "listener-events-dropped",
-        fault: "listener-queue-of-one",
+        fault: Some("listener-queue-of-one"),
         cases: &[
             Case {
                 note: "the pages' queue",

@@ -12,7 +12,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} failed: {{ $labels.class }}",
         description: "The newest run failed for good; it was not tried again, or every try failed. `stoke doctor` names the root cause. The alert ends with the next run that completes, or with the application.",
         runbook: "job-failed",
-        fault: "driver-exits-1",
+        fault: Some("driver-exits-1"),
         cases: &[
             Case {
                 note: "the newest run failed, then one completed",
@@ -51,7 +51,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} failed three times in a row or more",
         description: "Three runs and none completed: waiting for the next one will not help, and what depends on its output is old by now.",
         runbook: "job-failed",
-        fault: "driver-exits-1-three-times",
+        fault: Some("driver-exits-1-three-times"),
         cases: &[
             Case {
                 note: "the third failure pages",
@@ -85,7 +85,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} ran out of memory: {{ $labels.class }}",
         description: "The container, the heap or Python needed more than it had. `stoke size` says how much the run needs; raising the other one does not help.",
         runbook: "out-of-memory",
-        fault: "driver-oom",
+        fault: Some("driver-oom"),
         cases: &[
             Case {
                 note: "each kind of memory",
@@ -146,7 +146,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} runs twice as long as its longest run so far",
         description: "The present run takes more than twice the longest of the last 20 that completed, and more than ten minutes. `stoke compare` tells what changed.",
         runbook: "job-late",
-        fault: "run-takes-longer-than-before",
+        fault: Some("run-takes-longer-than-before"),
         cases: &[
             Case {
                 note: "usually 10 minutes: late after 20",
@@ -209,7 +209,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} has tasks that run and none that ends",
         description: "For half an hour no task of the run has ended although some run. A stack of an executor (`stoke ui`, page Executors) shows where they hang.",
         runbook: "stuck-run",
-        fault: "task-sleeps",
+        fault: Some("task-sleeps"),
         cases: &[
             Case {
                 note: "one task, never done",
@@ -278,7 +278,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} has waited for its driver for more than a quarter of an hour: {{ $labels.reason }}",
         description: "The run was submitted and its driver does not run. `stoke doctor` tells what the pod waits for and who can change it.",
         runbook: "pending-pods",
-        fault: "driver-unschedulable",
+        fault: Some("driver-unschedulable"),
         cases: &[
             Case {
                 note: "fifteen minutes",
@@ -311,10 +311,10 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Data of {{ $labels.namespace }}/{{ $labels.app }} break their contract",
         description: "What the newest run read or wrote is not what its contract says; who reads it downstream gets wrong data. The condition QualityBefore or QualityAfter of the application names the rules.",
         runbook: "contract-broken",
-        fault: "data-break-contract",
+        fault: Some("data-break-contract"),
         cases: &[
             Case {
-                note: "broken, then mended",
+                note: "broken, then kept again",
                 series: &[(
                     r#"stoke_job_contract_broken{namespace="jobs",app="etl",team="data"}"#,
                     "0 1 1 0",
@@ -340,7 +340,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} left no event log of run {{ $labels.application_id }}",
         description: "The run ended ten minutes ago and the History Server does not find its event log: the directory differs, the driver may not write there, or it was killed before it did. Without the log there is no history, no cost and no doctor for this run.",
         runbook: "event-log-missing",
-        fault: "event-log-removed",
+        fault: Some("event-log-removed"),
         cases: &[
             Case {
                 note: "ended at the beginning and never found",

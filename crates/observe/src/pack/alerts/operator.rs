@@ -12,7 +12,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "No operator answers",
         description: "Nothing is submitted, retried or scheduled. Runs that run go on. All alerts about jobs are blind until it is back.",
         runbook: "operator-down",
-        fault: "operator-killed",
+        fault: Some("operator-killed"),
         cases: &[
             Case {
                 note: "one of two is enough; none for five minutes pages",
@@ -38,7 +38,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The operator is behind: {{ $labels.name }} objects wait more than ten seconds for their turn",
         description: "Submissions and ends are seen late. Too few workers, a slow API server, or requests held back by `--kube-api-qps`.",
         runbook: "operator-behind",
-        fault: "api-server-slow",
+        fault: None,
         cases: &[
             Case {
                 note: "a fifth wait up to a minute",
@@ -161,9 +161,9 @@ pub(super) const ALERTS: &[Alert] = &[
         expr: "sum(stoke_leases_held) < max(stoke_leases)",
         hold: 120,
         summary: "Operators run and some applications belong to none of them",
-        description: "A lease is held by nobody: its applications are not worked on. The API server refuses the lease, or the operators may not write it.",
+        description: "No operator holds a lease, so its applications are not worked on. The API server refuses the lease, or the operators may not write it.",
         runbook: "operator-down",
-        fault: "lease-held-by-another",
+        fault: Some("lease-held-by-another"),
         cases: &[
             Case {
                 note: "one of two shards",
@@ -196,7 +196,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "More than a tenth of the operator's requests to the API server fail",
         description: "5xx, 429 or no answer: the API server is overloaded or away. The operator tries again; what it does comes late.",
         runbook: "operator-behind",
-        fault: "api-server-paused",
+        fault: None,
         cases: &[
             Case {
                 note: "each kind of error",
@@ -250,7 +250,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "One in a hundred reviews by the webhook takes more than a second",
         description: "Everybody who applies an application waits for it, and after its timeout nothing can be applied at all.",
         runbook: "webhook",
-        fault: "policy-that-takes-long",
+        fault: None,
         cases: &[
             Case {
                 note: "a fiftieth",
@@ -321,7 +321,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The webhook's certificate ends within a week",
         description: "It should have been renewed long ago. When it has ended, the API server refuses every application.",
         runbook: "certificate-rotation",
-        fault: "certificate-not-renewed",
+        fault: None,
         cases: &[
             Case {
                 note: "seven days and ten minutes at the beginning",
@@ -350,7 +350,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The newest policies cannot be used",
         description: "Older ones are in force, or nothing is admitted. The operator's log and the Event on the ConfigMap name the rule and the line.",
         runbook: "policies-broken",
-        fault: "policy-that-does-not-parse",
+        fault: Some("policy-that-does-not-parse"),
         cases: &[
             Case {
                 note: "one operator says so",

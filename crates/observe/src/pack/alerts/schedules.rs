@@ -14,7 +14,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.namespace }}/{{ $labels.app }} has not completed for two of its intervals",
         description: "What reads its output reads old data. Either its runs fail, or they run too long, or none begins.",
         runbook: "job-overdue",
-        fault: "schedule-fails-after-success",
+        fault: Some("schedule-fails-after-success"),
         cases: &[
             Case {
                 note: "every hour, last completed at the beginning",
@@ -53,9 +53,9 @@ pub(super) const ALERTS: &[Alert] = &[
         expr: "sum by (namespace, app) (stoke_schedule_missed_runs_total - (stoke_schedule_missed_runs_total offset <1h> or stoke_schedule_missed_runs_total * 0)) > 0",
         hold: 0,
         summary: "Runs of the schedule {{ $labels.namespace }}/{{ $labels.app }} were missed",
-        description: "Their time went by while nobody began them: the operator was down or behind, or `stoke.dev/starting-deadline` is short. What was missed is not made up for.",
+        description: "Their time went by and they did not begin: the operator was down or behind, or `stoke.dev/starting-deadline` is short. What was missed is not made up for.",
         runbook: "schedule-missed",
-        fault: "operator-paused-over-due-time",
+        fault: Some("operator-paused-over-due-time"),
         cases: &[
             Case {
                 note: "missed once, an hour is told",
@@ -109,7 +109,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Runs of {{ $labels.namespace }}/{{ $labels.app }} are left out because the one before still runs",
         description: "With concurrencyPolicy Forbid a run is skipped while another has not ended: the job takes longer than its interval, or hangs.",
         runbook: "schedule-skips",
-        fault: "run-longer-than-interval",
+        fault: Some("run-longer-than-interval"),
         cases: &[
             Case {
                 note: "two within the hour",
@@ -152,10 +152,10 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The schedule {{ $labels.namespace }}/{{ $labels.app }} cannot be read and begins nothing",
         description: "Its status says why (`kubectl describe`): a cron expression, a time zone or an annotation is wrong.",
         runbook: "schedule-invalid",
-        fault: "schedule-with-wrong-cron",
+        fault: Some("schedule-with-wrong-cron"),
         cases: &[
             Case {
-                note: "wrong, then mended",
+                note: "wrong, then right",
                 series: &[(
                     r#"stoke_schedule_invalid{namespace="jobs",app="nightly",team="data"}"#,
                     "0 1 1 0",

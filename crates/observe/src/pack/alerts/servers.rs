@@ -12,7 +12,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The History Server does not answer",
         description: "Runs are not affected; who wants to know what a run did, cannot.",
         runbook: "history-server",
-        fault: "history-killed",
+        fault: None,
         cases: &[
             Case {
                 note: "five minutes",
@@ -35,7 +35,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The History Server has not seen its event logs for ten minutes",
         description: "It answers, but cannot list the place with the event logs: new runs do not appear.",
         runbook: "history-server",
-        fault: "event-log-directory-unreadable",
+        fault: Some("event-log-directory-unreadable"),
         cases: &[
             Case {
                 note: "the last look was at the beginning",
@@ -64,7 +64,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The Connect server {{ $labels.namespace }}/{{ $labels.name }} does not answer",
         description: "Notebooks and services that use it stand still. A server that was stopped for lack of use is not meant: it starts by itself.",
         runbook: "connect",
-        fault: "connect-server-cannot-start",
+        fault: Some("connect-server-cannot-start"),
         cases: &[
             Case {
                 note: "five minutes",
@@ -98,7 +98,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "{{ $labels.page }} has paged for half an hour",
         description: "Whoever is on call did not end it: the next one is called.",
         runbook: "incident-response",
-        fault: "page-left-alone",
+        fault: Some("connect-server-cannot-start"),
         cases: &[
             Case {
                 note: "half an hour",
@@ -148,7 +148,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Monitoring works",
         description: "Fires always. Send it to something that alarms when it stops: then Prometheus, Alertmanager or the way between them is broken.",
         runbook: "monitoring-silent",
-        fault: "none-needed",
+        fault: None,
         cases: &[Case {
             note: "always",
             series: &[],

@@ -12,7 +12,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Two jobs or more failed at a store: {{ $labels.class }}",
         description: "The same refusal for several jobs is the store's, its credentials' or the network's, not theirs.",
         runbook: "object-store",
-        fault: "object-store-denies",
+        fault: Some("store-address-unserved"),
         cases: &[
             Case {
                 note: "two jobs, each kind",
@@ -101,7 +101,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Jobs fail because they do not reach the metastore",
         description: "No job that reads a table by name will run until it answers.",
         runbook: "metastore-outage",
-        fault: "metastore-address-nobody-serves",
+        fault: Some("metastore-address-unserved"),
         cases: &[
             Case {
                 note: "two jobs",
@@ -144,7 +144,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The quota of namespace {{ $labels.namespace }} is full: runs are refused",
         description: "Kubernetes refused a pod because the namespace's ResourceQuota is used up. `kubectl describe quota` shows by what.",
         runbook: "quota",
-        fault: "quota-of-nothing",
+        fault: Some("quota-of-nothing"),
         cases: &[
             Case {
                 note: "two jobs are one alert",
@@ -187,7 +187,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Logs of pods ({{ $labels.role }}) could not be kept",
         description: "The store of `--keep-logs` refused them or did not answer; after their pods are gone they are lost. The operator's log names the store's answer.",
         runbook: "object-store",
-        fault: "log-store-unwritable",
+        fault: Some("log-store-unwritable"),
         cases: &[
             Case {
                 note: "one that failed, for an hour",
@@ -221,7 +221,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The store of logs takes more than a minute for one in ten",
         description: "Event logs and tables lie in the same store mostly: runs get slower with it.",
         runbook: "object-store",
-        fault: "log-store-slow",
+        fault: None,
         cases: &[
             Case {
                 note: "a fifth take five minutes",

@@ -28,7 +28,7 @@ pub enum Shape {
     Table,
 }
 
-/// A panel.
+/// One question on a page, and the expressions that answer it.
 #[derive(Clone, Copy, Debug)]
 pub struct Panel {
     /// The question it answers.

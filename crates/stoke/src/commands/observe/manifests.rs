@@ -61,7 +61,7 @@ pub struct Arguments {
     /// Time zone of those times
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
-    /// Make windows and waiting times so many times shorter, to see alerts fire
+    /// Divide windows and waiting times by this, to see alerts fire
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     times: u32,
 }
@@ -173,7 +173,9 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 fn shown(alert: &Alert) -> serde_json::Value {
     let mut rule = rules::alert(alert, &Settings::default());
-    rule["fault"] = alert.fault.into();
+    if let Some(fault) = alert.fault {
+        rule["fault"] = fault.into();
+    }
     rule
 }
 

@@ -23,26 +23,17 @@ pub struct Fault {
 pub const WITH_SPARK: u8 = 2;
 
 /// Alerts of an operator that stops, which [`super::operator`] fires.
-pub const OF_A_STOPPED_OPERATOR: &[&str] = &["StokeOperatorDown", "StokeOperatorWithoutLease", "StokeScheduleMissed"];
+pub const OF_A_STOPPED_OPERATOR: &[(&str, &str)] = &[
+    ("operator-killed", "StokeOperatorDown"),
+    ("lease-held-by-another", "StokeOperatorWithoutLease"),
+    ("operator-paused-over-due-time", "StokeScheduleMissed"),
+    ("log-store-unwritable", "StokeLogsNotKept"),
+];
 
 /// Alerts that no fault fires here yet, and why.
 pub const WITHOUT_A_FAULT: &[(&str, &str)] = &[
-    (
-        "StokeJobOverdue",
-        "takes two intervals of a schedule, which are minutes",
-    ),
-    (
-        "StokeScheduleMissed",
-        "needs an operator that stops while the cluster runs",
-    ),
     ("StokeGarbageCollection", "a heap that is full enough but not too full"),
-    ("StokeObjectStoreRefuses", "needs packages for S3"),
-    ("StokeLogsNotKept", "needs a store that fails later"),
     ("StokeObjectStoreSlow", "needs a slow store"),
-    (
-        "StokeOperatorDown",
-        "needs an operator that stops while the cluster runs",
-    ),
     ("StokeOperatorBehind", "needs a slow API server"),
     ("StokeApiServerErrors", "needs an API server that fails"),
     ("StokeWebhookSlow", "needs a webhook"),
@@ -60,6 +51,9 @@ data:
   exit.py: |
     import sys
     raise ValueError("planted")
+  away.py: |
+    import urllib.request
+    urllib.request.urlopen("http://127.0.0.1:9/bucket/key")
   quick.py: |
     from pyspark.sql import SparkSession
     spark = SparkSession.builder.getOrCreate()
@@ -337,7 +331,7 @@ pub const FAULTS: &[Fault] = &[
         repair: |up| Fault::deletes(up, &["sparkapplication/eats"]),
     },
     Fault {
-        name: "metastore-address-nobody-serves",
+        name: "metastore-address-unserved",
         group: 3,
         alerts: &["StokeMetastoreUnreachable"],
         inject: |up| {
@@ -351,6 +345,16 @@ pub const FAULTS: &[Fault] = &[
             )
         },
         repair: |up| Fault::deletes(up, &["sparkapplication/tables"]),
+    },
+    Fault {
+        name: "store-address-unserved",
+        group: 3,
+        alerts: &["StokeObjectStoreRefuses"],
+        inject: |up| {
+            apply(up, &application("away-one", "away.py", ""))?;
+            apply(up, &application("away-two", "away.py", ""))
+        },
+        repair: |up| Fault::deletes(up, &["sparkapplication/away-one", "sparkapplication/away-two"]),
     },
     Fault {
         name: "executors-unschedulable",
@@ -430,6 +434,19 @@ pub const FAULTS: &[Fault] = &[
             Ok(())
         },
         repair: |_| Ok(()),
+    },
+    Fault {
+        name: "schedule-fails-after-success",
+        group: 5,
+        alerts: &["StokeJobOverdue"],
+        inject: |up| {
+            apply(up, &schedule("minutely", "quick.py", "* * * * *"))?;
+            let servers = super::Servers::of(up)?;
+            let known = "stoke_job_usual_seconds{app=\"minutely\"}";
+            crate::common::eventually(known, std::time::Duration::from_secs(180), || servers.count(known) > 0)?;
+            apply(up, &schedule("minutely", "exit.py", "* * * * *"))
+        },
+        repair: |up| Fault::deletes(up, &["scheduledsparkapplication/minutely"]),
     },
     Fault {
         name: "run-takes-longer-than-before",

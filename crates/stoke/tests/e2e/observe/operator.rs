@@ -21,19 +21,16 @@ impl Drop for Operator {
     }
 }
 
+/// An operator that keeps logs in this directory of the home.
 fn operator(up: &Up) -> Result<Operator, Failed> {
-    let kubeconfig = up.kubeconfig();
+    let kept = up.home().join("kept");
+    std::fs::create_dir_all(&kept)?;
     let child = up
-        .stoke(&[
-            "operator",
-            "run",
-            "--metrics-bind-address",
-            ADDRESS,
-            "--health-probe-bind-address",
-            "127.0.0.1:0",
-            "--kubeconfig",
-        ])
-        .arg(kubeconfig)
+        .stoke(&["operator", "run", "--metrics-bind-address", ADDRESS])
+        .args(["--health-probe-bind-address", "127.0.0.1:0", "--keep-logs"])
+        .arg(format!("file://{}", kept.display()))
+        .arg("--kubeconfig")
+        .arg(up.kubeconfig())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
@@ -58,7 +55,7 @@ pub fn stops(context: &Context) -> Result<(), Failed> {
     fires(&servers, "StokeOperatorDown", 60)?;
     let first = operator(&up)?;
     clears(&servers, "StokeOperatorDown", 60)?;
-    // A run that is due each minute, in an image that no node has: nothing of it has to run.
+    // A run that is due each minute, while no one is there to begin it.
     apply(&up, &faults::schedule("each-minute", "quick.py", "* * * * *"))?;
     let due = "stoke_schedule_next_run_timestamp_seconds{app=\"each-minute\"}";
     eventually("the schedule is known", Duration::from_secs(30), || {
@@ -76,6 +73,21 @@ pub fn stops(context: &Context) -> Result<(), Failed> {
         0,
     )?;
     clears(&servers, "StokeScheduleMissed", 120)?;
+    // Logs have a place that takes nothing: a file stands where the directory was.
+    let kept = up.home().join("kept");
+    std::fs::remove_dir_all(&kept)?;
+    std::fs::write(&kept, "")?;
+    apply(&up, faults::SCRIPTS)?;
+    apply(&up, &faults::application("unkept", "exit.py", ""))?;
+    fires(&servers, "StokeLogsNotKept", 300)?;
+    std::fs::remove_file(&kept)?;
+    std::fs::create_dir(&kept)?;
+    clears(&servers, "StokeLogsNotKept", 150)?;
+    expect_code(
+        &up.kubectl(&["delete", "sparkapplication/unkept", "--wait=false"])
+            .output()?,
+        0,
+    )?;
     // Someone else has the lease, and lets no one have it.
     drop(second);
     let now = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
