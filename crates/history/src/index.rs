@@ -14,6 +14,7 @@ use stoke_eventlog::{Log, Options, Source, StorageError, glance};
 
 use crate::cache::Cache;
 use crate::listing::{Attempt, Found, Listed, found, listed};
+use crate::metrics::Looks;
 use crate::model::{Application, Limits, View};
 use crate::pieces::Pieces;
 use crate::replay::{Position, Replayed, begin, resume};
@@ -145,6 +146,7 @@ pub struct Index {
     loaded: Mutex<HashMap<String, Loaded>>,
     /// One log is replayed at a time: replaying takes all cores already.
     replaying: Mutex<()>,
+    looks: Mutex<Looks>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -163,6 +165,7 @@ impl Index {
             scanning: Mutex::default(),
             loaded: Mutex::default(),
             replaying: Mutex::default(),
+            looks: Mutex::default(),
         }
     }
 
@@ -191,6 +194,30 @@ impl Index {
     /// # Errors
     /// When the place cannot be listed.
     pub fn scan(&self) -> Result<Scan, StorageError> {
+        let result = self.scan_place();
+        let mut looks = lock(&self.looks);
+        match &result {
+            Ok(_) => {
+                looks.last = Some(self.now());
+                looks.unreadable = self
+                    .shelf()
+                    .known
+                    .values()
+                    .filter(|known| known.trouble.is_some())
+                    .count();
+            }
+            Err(_) => looks.failed += 1,
+        }
+        drop(looks);
+        result
+    }
+
+    /// What came of looking so far.
+    pub fn looks(&self) -> Looks {
+        *lock(&self.looks)
+    }
+
+    fn scan_place(&self) -> Result<Scan, StorageError> {
         let mut scanned = lock(&self.scanning);
         let place = self.source.place();
         let mut logs = self.source.logs()?;

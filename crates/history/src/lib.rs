@@ -5,7 +5,7 @@
 //!
 //! [`index`] keeps the shelf of applications and [`cache`] what was found out of logs; [`replay`] reads a log into
 //! an application, [`detail`] what a log tells beside that. [`model`] is an application as Spark's listeners see it, [`listing`] the list of them, [`json`] Jackson's way of writing, [`scala`] the
-//! order of Scala's maps, [`pieces`] what is too much for memory, [`serve`] the API over HTTP, [`connections`] with the bounds of clients and [`zipped`] logs, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
+//! order of Scala's maps, [`pieces`] what is too much for memory, [`serve`] the API over HTTP, [`metrics`] what the server tells of itself, [`connections`] with the bounds of clients and [`zipped`] logs, [`backfill`] the series of a run that is over, [`retention`] decides which logs may go, [`numbers`] the way Spark writes numbers for people.
 //!
 //! This room never changes a log, except where its cleanup is told to delete old ones, and takes no part in running applications.
 //!
@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod backfill;
 pub mod cache;
 pub mod connections;
 pub mod detail;
@@ -32,6 +33,7 @@ pub mod json;
 mod later;
 pub mod listing;
 mod making;
+pub mod metrics;
 pub mod model;
 pub mod numbers;
 pub mod pieces;

@@ -15,14 +15,19 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use crate::connections;
 use crate::index::Index;
 use crate::making::{Made, Making, Question};
+use crate::metrics;
 use crate::rest::Failure;
 use crate::spool::Whole;
 
 /// The routes of the server.
 pub fn router(index: Arc<Index>) -> Router {
-    let making = Making::new(index);
+    let making = Making::new(index.clone());
     Router::new()
         .route("/", get(home))
+        .route(
+            "/metrics",
+            get(async move || text(StatusCode::OK, metrics::text(&index))),
+        )
         .fallback(api)
         .with_state(Arc::new(making))
 }

@@ -1,6 +1,7 @@
 //! The embedded cluster with our operator in it: started for one run, or kept by `stoke up`.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use kube::Client;
 use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_objectstore::ObjectStore;
 use stoke_operator::logs::KeepLogs;
+use stoke_operator::metrics::Metrics;
 use stoke_operator::quality::Runner;
 use stoke_operator::{Operator, OperatorConfig, Policies};
 use stoke_runtime::Runtimes;
 use stoke_storage::{Access, Address};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -39,6 +42,8 @@ pub struct Serving {
     pub logs: Option<Address>,
     /// What is asked before pods are made.
     pub policies: Policies,
+    /// Whether applications serve their metrics, and the operator its own at an address of this machine.
+    pub observe: bool,
 }
 
 /// A running cluster and operator, with the object store beside them.
@@ -54,6 +59,8 @@ pub struct Embedded {
     /// Kept between runs: the event logs of applications.
     event_logs: PathBuf,
     directory: PathBuf,
+    /// Where the operator serves its metrics, and what serves them.
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
     /// Holds the lock on a private cluster's directory; none for the cluster of `stoke up`.
     private: Option<File>,
 }
@@ -150,8 +157,17 @@ impl Embedded {
         let logs = logs.map(|address| object_store::logs(address, &access)).transpose()?;
         let publisher = tokio::spawn(object_store::publish(cluster.client(), access));
         object_store::note_endpoint(directory, &objects.endpoint())?;
+        let metrics = Metrics::default();
+        let metrics_server = match serving.as_ref().is_some_and(|serving| serving.observe) {
+            true => Some(serve_metrics(&metrics, stopped.clone()).await?),
+            false => None,
+        };
         let operator = serving.map(|serving| {
-            let mut config = OperatorConfig::default();
+            let mut config = OperatorConfig {
+                metrics,
+                ..OperatorConfig::default()
+            };
+            config.settings.observe = serving.observe;
             config.settings.object_store = Some(object_store::settings(&objects));
             let ivy = ("spark.jars.ivy".to_string(), stoke_runtime::PACKAGES.to_string());
             config.settings.default_conf.extend([ivy]);
@@ -175,6 +191,7 @@ impl Embedded {
             packages,
             event_logs,
             directory: directory.to_path_buf(),
+            metrics: metrics_server,
             private: None,
         })
     }
@@ -194,6 +211,11 @@ impl Embedded {
         self.cluster.url()
     }
 
+    /// Where the operator serves its metrics, when it does.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
+    }
+
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> String {
         self.cluster.kubeconfig()
@@ -210,6 +232,9 @@ impl Embedded {
         if let Some(operator) = self.operator {
             let _ = tokio::time::timeout(Duration::from_secs(5), operator).await;
         }
+        if let Some((_, serving)) = self.metrics {
+            serving.abort();
+        }
         self.publisher.abort();
         self.cluster.stop().await;
         // Last, so that what pods write while they end is still taken.
@@ -222,6 +247,18 @@ impl Embedded {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
     }
+}
+
+/// Serves the operator's metrics at a free port of this machine.
+async fn serve_metrics(metrics: &Metrics, stopped: watch::Receiver<bool>) -> Outcome<(SocketAddr, JoinHandle<()>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let serving = tokio::spawn(stoke_operator::serve::answer_metrics(
+        listener,
+        metrics.clone(),
+        stopped,
+    ));
+    Ok((address, serving))
 }
 
 /// The directory of this process's private cluster, after removing those that killed processes left.

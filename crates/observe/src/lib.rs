@@ -5,6 +5,7 @@
 pub mod catalogue;
 pub mod codes;
 pub mod incident;
+pub mod pack;
 pub mod promql;
 pub mod rules;
 pub mod runbook;

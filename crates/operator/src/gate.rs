@@ -111,6 +111,16 @@ impl Gate {
         }
     }
 
+    /// How many parts applications are divided into, and how many of them are ours now.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let shards = self.shards.borrow();
+        let now = Instant::now();
+        match shards.len() {
+            0 => (1, 1),
+            count => (count, shards.iter().flatten().filter(|until| **until > now).count()),
+        }
+    }
+
     /// Returns when keys may have become ours since the last call.
     pub(crate) async fn gained(&mut self) {
         changed(&mut self.gains).await;

@@ -12,6 +12,8 @@ pub const TRACE_ID: &str = "stoke.dev/trace-id";
 pub const CONF_TRACE_ID: &str = "spark.stoke.traceId";
 /// Variable of drivers and executors: the run as a W3C `traceparent`, for whoever traces in them.
 pub const TRACEPARENT: &str = "TRACEPARENT";
+/// Label of applications, schedules and their pods: who looks after them; alerts go to that team.
+pub const TEAM: &str = "team";
 /// API version of the resources we serve.
 pub const API_VERSION: &str = "sparkoperator.k8s.io/v1beta2";
 /// Who writes: the field manager and the reporting component of Events.

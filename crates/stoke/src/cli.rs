@@ -149,6 +149,9 @@ pub enum Command {
     /// Run or install the operator on any cluster
     #[command(subcommand)]
     Operator(commands::operator::Command),
+    /// Monitor Spark: scrape configuration, alerts with their tests, Alertmanager, dashboards, series of ended runs
+    #[command(subcommand)]
+    Observe(commands::observe::Command),
     /// Spark's History Server, without Spark: pages and the status API from event logs
     #[command(subcommand)]
     History(commands::history::Command),
@@ -268,6 +271,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Policy(command) => commands::policy::run(command, context),
             Command::Convert(arguments) => commands::convert::run(&arguments, context),
             Command::Operator(command) => commands::operator::run(command, context).await,
+            Command::Observe(command) => commands::observe::run(command, context).await,
             Command::History(command) => commands::history::run(command, context).await,
             Command::Doctor(arguments) => commands::doctor::run(arguments, context).await,
             Command::Runbook(command) => commands::runbook::run(command, context).await,

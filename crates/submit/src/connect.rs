@@ -71,7 +71,7 @@ pub fn plan_connect(
     let port = port(&request.conf)?;
     let ui_port = crate::application::extras::ui_port(&request.conf);
     let mut submission = crate::plan(&request)?;
-    complete::complete(&app, &mut submission)?;
+    complete::complete(&app, &mut submission, settings.observe)?;
     let mut pod = submission.driver_pod.clone();
     pod["metadata"]["ownerReferences"] = json!([owner_reference(connect)]);
     pod["metadata"]["labels"][names::LABEL_SPARK_ROLE] = json!(names::ROLE_CONNECT_SERVER);

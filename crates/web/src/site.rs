@@ -145,7 +145,7 @@ async fn answer(State(site): State<Arc<Site>>, mut request: Request) -> Response
     let allowed = host.is_empty() || guard::is_allowed(&host, &site.settings.hosts);
     strip(&mut request, &site.settings.base_path);
     let path = request.uri().path().to_owned();
-    let of_api = path == "/api" || path.starts_with("/api/");
+    let of_api = path == "/api" || path.starts_with("/api/") || path == "/metrics";
     let wish = Wish::of(&site, &request);
     if !allowed && (site.settings.local || !of_api) {
         let w = wish.language.words();

@@ -7,7 +7,7 @@ mod list;
 mod page;
 mod params;
 mod redact;
-mod show;
+pub(crate) mod show;
 mod sql;
 mod summary;
 mod table;

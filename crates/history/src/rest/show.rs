@@ -207,7 +207,7 @@ fn accumulator(json: &mut Json<'_>, one: &NamedAccumulable) {
 }
 
 /// The names of peaks the Spark of an application knows.
-pub(super) fn peak_names(view: &View) -> &'static [&'static str] {
+pub(crate) fn peak_names(view: &View) -> &'static [&'static str] {
     let newer = if Version::of(view.spark_version()).is_4() {
         0
     } else {

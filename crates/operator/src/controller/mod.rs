@@ -237,6 +237,9 @@ impl Operator {
             logs: keeper,
         };
         context.metrics.attach(&context.cache, &context.gate);
+        if context.settings.event_log.is_some() {
+            context.metrics.event_logs_by_default();
+        }
         context.health.expect(context.scopes.len());
         let (schedules, schedules_touched) = mpsc::unbounded_channel();
         tracing::info!(namespaces = ?context.scopes, "operator: watching");

@@ -232,14 +232,21 @@ impl Listing {
                 if let (Some(key), Some(name)) = (pod_key(&pod), pod.metadata.name.clone()) {
                     self.pods.entry(scope.to_owned()).or_default().insert((key, name));
                 }
+                context.metrics.executor_told(&pod, false);
                 cache.pod_seen(scope, &pod, true)
             }),
             Event::InitDone => {
                 let listed = self.pods.remove(scope).unwrap_or_default();
                 return (cache.pods_listed(scope, &listed), None);
             }
-            Event::Apply(pod) => pod.well_formed().and_then(|pod| cache.pod_seen(scope, &pod, false)),
-            Event::Delete(pod) => pod.well_formed().and_then(|pod| cache.pod_gone(scope, &pod)),
+            Event::Apply(pod) => pod.well_formed().and_then(|pod| {
+                context.metrics.executor_told(&pod, true);
+                cache.pod_seen(scope, &pod, false)
+            }),
+            Event::Delete(pod) => pod.well_formed().and_then(|pod| {
+                context.metrics.executor_gone(&pod);
+                cache.pod_gone(scope, &pod)
+            }),
         };
         match news {
             Some(news) if news.of_executor => (Vec::new(), Some(news.key)),

@@ -256,6 +256,9 @@ fn arguments(options: &Options) -> Vec<String> {
         "controller.driverPodDisruptionBudget.enable",
         false,
     );
+    if values.is("observe.enable") {
+        line.flag("--observe-applications", true);
+    }
     metrics(&mut line);
     if values.is("webhook.enable") {
         line.flag("--enable-webhook", true);

@@ -46,7 +46,7 @@ fn labels(config: &MetricsConfig, of_app: Option<&BTreeMap<String, String>>) -> 
     config.labels.iter().map(|label| value(label).to_owned()).collect()
 }
 
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+pub(super) fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0)
 }
 
@@ -81,6 +81,9 @@ impl Metrics {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let (from, to) = (old.app_state.state, new.app_state.state);
         let first_seen = from == State::New && old.observed_generation.is_none() && old.transitions.is_empty();
+        if from != to && to.is_terminal() {
+            self.run_ended(key, app, new, now);
+        }
         let requests = (from != to && to.is_terminal())
             .then(|| self.requests_of(key))
             .flatten();

@@ -43,6 +43,8 @@ pub const OF_APPLICATIONS: &str = "…";
 
 const APP: &[&str] = &[OF_APPLICATIONS];
 const QUEUE: &[&str] = &["name"];
+/// A job: the schedule that begins the runs, or the application that stands alone; and who looks after it.
+const JOB: &[&str] = &["namespace", "app", "team"];
 
 const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric {
@@ -84,6 +86,24 @@ catalogue! {
     RETRIES = "stoke_application_retries_total", Counter, &["cause"], "Runs after the first: after a failed driver, a failed submission, or an end with restartPolicy Always.";
     API_REQUESTS = "stoke_application_api_requests", Histogram, &[], "Requests to the API server that an application took from its creation, or the operator's start, to its end.";
     LATENESS = "stoke_schedule_lateness_seconds", Histogram, &[], "Seconds from the time at which a run was due to its creation.";
+    JOB_FAILED = "stoke_job_failed", Gauge, &["namespace", "app", "team", "class"], "1 while the newest ended run of a job failed for good, by class of failure; 0 after a success. A job is a schedule, or an application without one.";
+    JOB_FAILURES = "stoke_job_failures_in_a_row", Gauge, JOB, "Runs of a job that failed for good since its last success.";
+    JOB_LAST_SUCCESS = "stoke_job_last_success_timestamp_seconds", Gauge, JOB, "When the last run of a job that this operator knows completed, in seconds since 1970.";
+    JOB_RUNNING = "stoke_job_running_seconds", Gauge, JOB, "Seconds since the submission of the run of a job that has run longest; no series while none runs.";
+    JOB_USUAL = "stoke_job_usual_seconds", Gauge, JOB, "Seconds that the longest of the last 20 completed runs of a job took; no series before the first.";
+    JOB_WAITING = "stoke_job_waiting_seconds", Gauge, &["namespace", "app", "team", "reason"], "Seconds that the run of a job has waited for its driver that has waited longest, and for what.";
+    JOB_EXECUTORS_WAITING = "stoke_job_executors_waiting", Gauge, &["namespace", "app", "team", "reason"], "Executors of a job that do not start, and why.";
+    JOB_CONTRACT_BROKEN = "stoke_job_contract_broken", Gauge, JOB, "1 while data of the newest run of a job did not hold their contract; 0 while they did.";
+    RUN_ENDED = "stoke_run_ended_timestamp_seconds", Gauge, &["namespace", "app", "team", "application_id"], "When a run ended that writes an event log, in seconds since 1970; for a day.";
+    EXECUTORS_LOST = "stoke_executors_lost_total", Counter, &["namespace", "app", "team", "reason"], "Executors that ended without having been asked to, by reason: OOMKilled, HeapOutOfMemory, Killed, Evicted, Drained, Preempted, NodeLost, Error.";
+    SCHEDULE_MISSED = "stoke_schedule_missed_runs_total", Counter, JOB, "Runs of a schedule whose time went by.";
+    SCHEDULE_SKIPPED = "stoke_schedule_skipped_runs_total", Counter, JOB, "Runs of a schedule that were left out because the one before had not ended.";
+    SCHEDULE_NEXT = "stoke_schedule_next_run_timestamp_seconds", Gauge, JOB, "When the next run of a schedule is due, in seconds since 1970.";
+    SCHEDULE_INTERVAL = "stoke_schedule_interval_seconds", Gauge, JOB, "Seconds between the last run of a schedule and its next.";
+    SCHEDULE_INVALID = "stoke_schedule_invalid", Gauge, JOB, "1 while a schedule cannot be read, so that it begins nothing.";
+    LEASES = "stoke_leases", Gauge, &[], "Parts into which applications are divided, with a lease each; 1 without leases.";
+    LEASES_HELD = "stoke_leases_held", Gauge, &[], "Of those, how many this operator works on.";
+    CONNECT_READY = "stoke_connect_server_ready", Gauge, &["namespace", "name"], "1 while a Connect server answers, 0 while it should; no series while it is stopped for lack of use.";
     CONNECT_SERVERS = "stoke_connect_servers", Gauge, &["state"], "SparkConnects by state; Idle: stopped for lack of use.";
     CONNECT_SESSIONS = "stoke_connect_sessions", Gauge, &["namespace", "name"], "Sessions that are open on a Connect server; no series where that is not known.";
     CONNECT_OPERATIONS = "stoke_connect_operations", Gauge, &["namespace", "name"], "Operations that run on a Connect server; no series where that is not known.";

@@ -4,6 +4,10 @@
 //! - [`catalogue`]: every metric there is, with its meaning; nothing else can be counted, and the table in the documentation is made from it
 //! - `registry`: series of numbers, and their text
 //! - `applications`: transitions and states to numbers
+//! - `jobs`: what each job did last, and what it waits for
+//! - `schedules`: what each schedule missed, and what comes next
+//! - `executors`: executors that were lost
+//! - `class`: a failure's message to its class
 //! - `work`: the work queue
 //! - `servers`: Connect servers, their sessions and operations
 //! - `admission`: reviews and certificates
@@ -17,17 +21,22 @@
 mod admission;
 mod applications;
 pub mod catalogue;
+mod class;
+mod executors;
+mod jobs;
 mod logs;
 mod policies;
 mod process;
 mod registry;
 mod requests;
+mod schedules;
 mod servers;
 #[cfg(test)]
 mod tests;
 mod work;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::time::Instant;
@@ -37,6 +46,7 @@ use crate::controller::cache::Cache;
 use crate::gate::Gate;
 use registry::Registry;
 
+pub(crate) use class::class;
 pub(crate) use requests::counted;
 
 /// What is counted, and how it is named.
@@ -74,6 +84,10 @@ struct Counts {
     working: Mutex<HashMap<(&'static str, Key), Instant>>,
     requests: Mutex<HashMap<Key, u64>>,
     servers: Mutex<BTreeMap<Key, servers::Seen>>,
+    jobs: Mutex<jobs::Jobs>,
+    lost: Mutex<HashSet<String>>,
+    /// Whether applications write event logs that do not say so.
+    writes_event_logs: AtomicBool,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -100,6 +114,9 @@ impl Metrics {
             working: Mutex::default(),
             requests: Mutex::default(),
             servers: Mutex::default(),
+            jobs: Mutex::default(),
+            lost: Mutex::default(),
+            writes_event_logs: AtomicBool::new(false),
         }))
     }
 
@@ -108,6 +125,8 @@ impl Metrics {
     pub fn text(&self) -> String {
         self.observe_work();
         self.observe_states();
+        self.observe_jobs();
+        self.observe_schedules();
         self.observe_servers();
         self.observe_process();
         self.with(|registry| registry.text())
@@ -116,6 +135,13 @@ impl Metrics {
     /// Reads the states of applications from this cache, those that are ours.
     pub(crate) fn attach(&self, cache: &Cache, gate: &Gate) {
         let _ = self.0.live.set((cache.clone(), gate.clone()));
+    }
+
+    /// Applications that say nothing of event logs write one.
+    pub(crate) fn event_logs_by_default(&self) {
+        self.0
+            .writes_event_logs
+            .store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> T {

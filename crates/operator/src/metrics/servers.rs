@@ -40,10 +40,13 @@ impl Metrics {
     pub(super) fn observe_servers(&self) {
         let servers = self.0.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut states: BTreeMap<&str, f64> = STATES.iter().map(|state| (*state, 0.0)).collect();
-        let (mut sessions, mut operations) = (Vec::new(), Vec::new());
+        let (mut sessions, mut operations, mut ready) = (Vec::new(), Vec::new(), Vec::new());
         for (key, seen) in servers.iter() {
             *states.entry(seen.state).or_default() += 1.0;
             let labels = || vec![key.namespace.clone(), key.name.clone()];
+            if seen.state != "Idle" {
+                ready.push((labels(), f64::from(u8::from(seen.state == "Ready"))));
+            }
             if let Some((of_sessions, of_operations)) = seen.counts {
                 sessions.push((labels(), f64::from(of_sessions)));
                 operations.push((labels(), f64::from(of_operations)));
@@ -53,6 +56,7 @@ impl Metrics {
         let states = states.into_iter().map(|(state, count)| (vec![state.to_owned()], count));
         self.with(|registry| {
             registry.replace(&catalogue::CONNECT_SERVERS, states);
+            registry.replace(&catalogue::CONNECT_READY, ready);
             registry.replace(&catalogue::CONNECT_SESSIONS, sessions);
             registry.replace(&catalogue::CONNECT_OPERATIONS, operations);
         });

@@ -76,6 +76,39 @@ fn ended(status: &mut SparkApplicationStatus) {
     status.termination_time = Some(Time(at(32)));
 }
 
+/// A schedule that missed runs, one that cannot be read, and applications that wait, run, completed and failed.
+fn jobs() -> Vec<DynamicObject> {
+    let schedule = |name: &str, status: serde_json::Value| {
+        json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "ScheduledSparkApplication",
+            "metadata": {"name": name, "namespace": "default", "uid": name, "resourceVersion": "1", "labels": {"team": "etl"}},
+            "spec": {"schedule": "@hourly", "template": {}}, "status": status})
+    };
+    let app = |name: &str, state: &str, conditions: serde_json::Value| {
+        json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication",
+            "metadata": {"name": name, "namespace": "default", "uid": name, "resourceVersion": "1", "creationTimestamp": "2020-01-01T00:00:00Z", "labels": {"team": "etl"}},
+            "spec": {"driver": {}, "executor": {}, "sparkConf": {"spark.eventLog.enabled": "true"}},
+            "status": {"applicationState": {"state": state, "errorMessage": if state == "FAILED" { "driver container failed with ExitCode: 137, Reason: OOMKilled" } else { "" }},
+                "lastSubmissionAttemptTime": Timestamp::now() - SignedDuration::from_secs(60), "terminationTime": (state.ends_with('D')).then(Timestamp::now),
+                "sparkApplicationId": format!("spark-{name}"), "conditions": conditions}})
+    };
+    let broken = json!([{"type": "QualityAfter", "status": "False", "reason": "Failed"}]);
+    let objects = [
+        schedule(
+            "nightly",
+            json!({"missedRuns": 2, "skippedRuns": 3, "scheduleState": "Scheduled", "lastRun": "2030-01-01T00:00:00Z", "nextRun": "2030-01-01T01:00:00Z"}),
+        ),
+        schedule("wrong", json!({"scheduleState": "FailedValidation"})),
+        app("waits", "SUBMITTED", json!([])),
+        app("slow", "RUNNING", json!([])),
+        app("done", "COMPLETED", broken),
+        app("failed", "FAILED", json!([])),
+    ];
+    objects
+        .into_iter()
+        .map(|object| serde_json::from_value(object).unwrap())
+        .collect()
+}
+
 async fn exercised() -> Metrics {
     let metrics = Metrics::new(MetricsConfig {
         labels: vec!["team".into(), "cost-centre".into()],
@@ -131,6 +164,23 @@ async fn exercised() -> Metrics {
     }))
     .unwrap();
     live.app_seen("", &running, true);
+    for object in jobs() {
+        match object.types.as_ref().unwrap().kind.as_str() {
+            "SparkApplication" => drop(live.app_seen("", &object, true)),
+            _ => drop(live.schedule_seen(&object, true)),
+        }
+    }
+    let stuck: k8s_openapi::api::core::v1::Pod = serde_json::from_value(json!({
+        "metadata": {"name": "slow-exec-1", "namespace": "default", "uid": "x", "resourceVersion": "1",
+            "labels": {"spark-role": "executor", "sparkoperator.k8s.io/app-name": "slow", "team": "etl"}},
+        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1"}]},
+    }))
+    .unwrap();
+    live.pod_seen("", &stuck, true);
+    let mut lost = stuck.clone();
+    lost.status.as_mut().unwrap().phase = Some("Failed".into());
+    lost.status.as_mut().unwrap().reason = Some("Evicted".into());
+    metrics.executor_told(&lost, true);
     metrics.server(&key("lab"), "Ready", Some((2, 1)));
     metrics.server(&key("quiet"), "Ready", None);
     metrics.server(&key("unused"), "Ready", Some((0, 0)));
@@ -196,7 +246,7 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
         assert!(
             !lines
                 .iter()
-                .any(|line| line.contains("connect") && line.contains(&absent)),
+                .any(|line| line.contains("connect_sessions") && line.contains(&absent)),
             "{name}"
         );
     }
@@ -216,7 +266,16 @@ async fn every_metric_moves_when_what_it_tells_about_happens() {
         assert!(lines.contains(&line), "{line} is not in\n{}", lines.join("\n"));
     }
     for line in [
-        r#"stoke_applications{state="RUNNING"} 1"#,
+        r#"stoke_applications{state="RUNNING"} 2"#,
+        r#"stoke_job_failed{namespace="default",app="failed",team="etl",class="driver-oom-killed"} 1"#,
+        r#"stoke_job_failed{namespace="default",app="done",team="etl",class="none"} 0"#,
+        r#"stoke_job_executors_waiting{namespace="default",app="slow",team="etl",reason="Unschedulable"} 1"#,
+        r#"stoke_job_contract_broken{namespace="default",app="done",team="etl"} 1"#,
+        r#"stoke_executors_lost_total{namespace="default",app="slow",team="etl",reason="Evicted"} 1"#,
+        r#"stoke_schedule_missed_runs_total{namespace="default",app="nightly",team="etl"} 2"#,
+        r#"stoke_schedule_interval_seconds{namespace="default",app="nightly",team="etl"} 3600"#,
+        r#"stoke_schedule_invalid{namespace="default",app="wrong",team="etl"} 1"#,
+        r#"stoke_connect_server_ready{namespace="default",name="lab"} 1"#,
         r#"stoke_application_transitions_total{from="NEW",to="SUBMITTED"} 1"#,
         r#"stoke_application_retries_total{cause="DriverFailed"} 1"#,
         "stoke_application_api_requests_sum 7",

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::admission::{self, WebhookConfig};
 use crate::gate::Gate;
 use crate::lease::{Election, keep};
+use crate::metrics::Metrics;
 use crate::{Operator, OperatorConfig};
 
 pub use throttle::RequestLimit;
@@ -115,6 +116,11 @@ pub async fn serve(client: Client, config: ServeConfig, stop: watch::Receiver<bo
         futures::future::join_all(answering)
     );
     Ok(())
+}
+
+/// Answers with metrics at `/metrics`, for an operator that is part of another program, until `stop` turns true.
+pub async fn answer_metrics(listener: TcpListener, metrics: Metrics, stop: watch::Receiver<bool>) {
+    http::answer(listener, http::metrics(metrics, "/metrics"), stop).await;
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -19,6 +19,7 @@ pub mod kept;
 pub mod kubeconfig;
 pub mod logs;
 pub mod metrics;
+pub mod observe;
 pub mod open;
 pub mod operator;
 pub mod pages;

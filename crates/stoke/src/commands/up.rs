@@ -12,6 +12,7 @@ use stoke_laptop::embedded::{Embedded, Serving};
 use stoke_laptop::home::Home;
 use stoke_laptop::images::ensure;
 use stoke_laptop::interrupt::{interrupted, listen};
+use stoke_laptop::monitoring::{Monitoring, Programs, Targets};
 use stoke_laptop::object_store;
 use stoke_laptop::session::connect;
 use stoke_operator::Policies;
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Keep logs there after their pods are gone, in the cluster's own object store or at file:///directory; `none` keeps none
     #[arg(long, value_name = "URL", default_value = object_store::LOGS)]
     keep_logs: String,
+    /// Start the installed Prometheus and Alertmanager beside the cluster, with Stoke's rules; with a number, windows and waiting times are divided by it
+    #[arg(long, value_name = "TIMES", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    observe: Option<u32>,
     /// Leave the terminal's session (how `--detach` starts the cluster)
     #[arg(long, hide = true)]
     own_session: bool,
@@ -63,6 +67,9 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"));
     }
     // Before anything runs that would have to be ended again.
+    if arguments.observe.is_some() {
+        Programs::find()?;
+    }
     let policies = arguments.rules.load(Some(POLICIES))?;
     arguments.pages.prices()?;
     for version in &arguments.spark {
@@ -90,7 +97,12 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let keeps = Some(arguments.keep_logs.as_str()).filter(|url| *url != "none");
     let logs = keeps.map(Address::of_url).transpose();
     let logs = logs.map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))?;
-    let serving = (!arguments.no_operator).then_some(Serving { logs, policies });
+    let observe = arguments.observe.is_some();
+    let serving = (!arguments.no_operator).then_some(Serving {
+        logs,
+        policies,
+        observe,
+    });
     let embedded = Embedded::start_default(&context.home, &arguments.size.node()?, serving).await?;
     let directory = embedded.directory().to_path_buf();
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
@@ -100,10 +112,26 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let history = Beside::start(&context.home, &arguments.pages, client).await?;
     write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
+    let monitoring = match arguments.observe {
+        Some(times) => {
+            let targets = Targets {
+                client: embedded.client(),
+                operator: embedded.metrics(),
+                history: history.address,
+                times,
+            };
+            let started = Monitoring::start(&Programs::find()?, &directory.join("monitoring"), &targets).await?;
+            let told = format!("{}\n{}", started.prometheus, started.alertmanager);
+            std::fs::write(directory.join(MONITORING_FILE), told)?;
+            Some(started)
+        }
+        None => None,
+    };
     let addresses = Addresses {
         server: embedded.url(),
         objects: embedded.object_store(),
         history: history_of(&directory),
+        monitoring: monitoring_of(&directory),
     };
     announce(&context.home, &addresses, started.elapsed(), &mut context.terminal);
     let result = interrupted().await;
@@ -111,6 +139,8 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let _ = std::fs::remove_file(directory.join("kubeconfig"));
     let _ = std::fs::remove_file(directory.join(HISTORY_FILE));
     let _ = std::fs::remove_file(directory.join(LINK_FILE));
+    let _ = std::fs::remove_file(directory.join(MONITORING_FILE));
+    drop(monitoring);
     history.stop();
     embedded.stop(true).await;
     let _ = std::fs::remove_file(directory.join("pid"));
@@ -150,6 +180,9 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.no_operator {
         command.arg("--no-operator");
     }
+    if let Some(times) = arguments.observe {
+        command.arg(format!("--observe={times}"));
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let mut child = command.spawn()?;
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -157,12 +190,14 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         // Of two that start at once the other may answer: ours is the one whose process it is.
         let pid = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
         let ours = pid.trim().parse().ok() == child.id();
-        if ours && connect(&directory).await.is_some() {
+        let whole = arguments.observe.is_none() || directory.join(MONITORING_FILE).exists();
+        if ours && whole && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
             let addresses = Addresses {
                 server: server(&directory),
                 objects,
                 history: history_of(&directory),
+                monitoring: monitoring_of(&directory),
             };
             announce(&context.home, &addresses, started.elapsed(), &mut context.terminal);
             return Ok(0);
@@ -203,6 +238,17 @@ struct Addresses {
     server: String,
     objects: String,
     history: String,
+    /// Prometheus and Alertmanager, where they run.
+    monitoring: Option<(String, String)>,
+}
+
+/// File of a cluster's directory with the addresses of Prometheus and Alertmanager, a line each; there while they run.
+const MONITORING_FILE: &str = "monitoring-addresses";
+
+fn monitoring_of(directory: &Path) -> Option<(String, String)> {
+    let told = std::fs::read_to_string(directory.join(MONITORING_FILE)).ok()?;
+    let (prometheus, alertmanager) = told.split_once('\n')?;
+    Some((format!("http://{prometheus}"), format!("http://{alertmanager}")))
 }
 
 /// File of a cluster's directory that says where its history is served; there while it is.
@@ -226,12 +272,14 @@ fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mu
         server,
         objects,
         history,
+        monitoring,
     } = addresses;
+    let (prometheus, alertmanager) = monitoring.clone().unzip();
     let kubeconfig = home.default_cluster().join("kubeconfig");
     match terminal.format() {
         Format::Json => terminal.json(&json!({
             "server": server, "kubeconfig": kubeconfig, "home": home.root(), "objectStore": objects, "bucket": object_store::BUCKET,
-            "history": history,
+            "history": history, "prometheus": prometheus, "alertmanager": alertmanager,
         })),
         Format::Text => {
             terminal.out(format!(
@@ -241,6 +289,10 @@ fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mu
             terminal.out(format!("kubeconfig      {}", kubeconfig.display()));
             terminal.out(format!("S3 object store {objects}  (s3a://{}; keys: stoke env)", object_store::BUCKET));
             terminal.out(format!("console         {history}/  (stoke open; status API: /api/v1)"));
+            if let (Some(prometheus), Some(alertmanager)) = (&prometheus, &alertmanager) {
+                terminal.out(format!("Prometheus      {prometheus}/  (rules: {prometheus}/alerts)"));
+                terminal.out(format!("Alertmanager    {alertmanager}/"));
+            }
             terminal.out("use it          export KUBECONFIG=$(stoke kubeconfig --path); kubectl get sparkapplication");
             terminal.out("end it          stoke down");
         }

@@ -31,6 +31,7 @@ mod insight;
 mod manifests;
 mod metrics;
 mod object_store;
+mod observe;
 mod packages;
 mod pages;
 mod policies;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),
+        observe::trials(&context),
         packages::trials(&context),
         pages::trials(&context),
         policies::trials(&context),

@@ -33,6 +33,11 @@ impl Up {
         Ok(up)
     }
 
+    /// Its home.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     pub fn kubeconfig(&self) -> PathBuf {
         self.home.path().join("clusters/default/kubeconfig")
     }

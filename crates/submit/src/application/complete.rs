@@ -13,13 +13,17 @@ use crate::Submission;
 ///
 /// # Errors
 /// A memory limit that does not parse, or is less than what Spark requests.
-pub fn complete(app: &SparkApplication, submission: &mut Submission) -> Result<(), ApplicationError> {
+pub fn complete(app: &SparkApplication, submission: &mut Submission, observe: bool) -> Result<(), ApplicationError> {
     let namespace = submission.namespace.clone();
     submission.driver_pod["metadata"]["ownerReferences"] = json!([super::owner_reference(app)]);
     submission.driver_pod["metadata"]["namespace"] = json!(namespace);
     let Some(container) = spark_container(&mut submission.driver_pod) else {
         return Ok(());
     };
+    if observe && container["terminationMessagePolicy"].is_null() {
+        // The end of a failed driver's log comes with its status, so that the kind of failure is known without the log.
+        container["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
+    }
     if let Some(limit) = app
         .spec
         .driver

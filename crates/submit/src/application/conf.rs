@@ -106,6 +106,9 @@ pub fn configuration(
     for (key, value) in &settings.default_conf {
         conf.entry(key.clone()).or_insert_with(|| value.clone());
     }
+    if settings.observe {
+        monitoring::observe(&mut conf);
+    }
     // Half of someone's own settings and half of ours would be no one's.
     if let Some(directory) = &settings.event_log
         && !conf.keys().any(|key| key.starts_with("spark.eventLog."))

@@ -84,7 +84,7 @@ pub fn plan_application(
 ) -> Result<ApplicationPlan, ApplicationError> {
     let request = request_from_application(app, attempt, settings)?;
     let mut submission = crate::plan(&request)?;
-    complete::complete(app, &mut submission)?;
+    complete::complete(app, &mut submission, settings.observe)?;
     let exporter = monitoring::config_map(app).map(|object| Resource::new(Role::ExporterFiles, object));
     let group = batch::pod_group(app, &request, &mut submission, settings)?;
     let group = group.map(|object| Resource::new(Role::PodGroup, object));

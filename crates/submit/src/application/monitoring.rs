@@ -95,9 +95,9 @@ pub fn config_map(app: &SparkApplication) -> Option<Value> {
 }
 
 /// Where Spark's own servlet serves the driver's metrics, on the port of the UI.
-const SERVLET_PATH: &str = "/metrics/prometheus/";
+pub const SERVLET_PATH: &str = "/metrics/prometheus/";
 /// Where the driver serves the metrics of all executors, when `spark.ui.prometheus.enabled`.
-const EXECUTORS_PATH: &str = "/metrics/executors/prometheus/";
+pub const EXECUTORS_PATH: &str = "/metrics/executors/prometheus/";
 
 /// Exposed without an exporter: the UI of the driver serves the metrics, its own by the sink `PrometheusServlet` and those of executors by
 /// `spark.ui.prometheus.enabled` (Spark's monitoring guide). A pod names one path for scraping: the driver's when both are exposed.
@@ -126,6 +126,38 @@ fn add_servlet(app: &SparkApplication, conf: &mut Conf) {
             &format!("spark.kubernetes.driver.annotation.prometheus.io/{name}"),
             value,
         );
+    }
+}
+
+/// Namespace of metrics of applications that name none: without one the application's id is part of every metric's name.
+pub const METRICS_NAMESPACE: &str = "spark";
+
+/// The driver serves its metrics and those of its executors on the port of its UI, wherever the application says nothing of that: Spark's own
+/// sink and endpoint, so that any image can do it. Keys that are there stay; an application without a UI serves nothing.
+pub(super) fn observe(conf: &mut Conf) {
+    if conf
+        .get("spark.ui.enabled")
+        .is_some_and(|enabled| enabled.trim() == "false")
+    {
+        return;
+    }
+    for (key, value) in [
+        ("spark.ui.prometheus.enabled", "true"),
+        ("spark.metrics.namespace", METRICS_NAMESPACE),
+        (
+            "spark.metrics.conf.driver.sink.prometheusServlet.class",
+            "org.apache.spark.metrics.sink.PrometheusServlet",
+        ),
+        (
+            "spark.metrics.conf.driver.sink.prometheusServlet.path",
+            SERVLET_PATH.trim_end_matches('/'),
+        ),
+        (
+            "spark.metrics.conf.driver.source.jvm.class",
+            "org.apache.spark.metrics.source.JvmSource",
+        ),
+    ] {
+        conf.entry(key.to_owned()).or_insert_with(|| value.to_owned());
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Settings {
     pub event_log: Option<String>,
     /// The object store of applications that name none of their own; none when there is none.
     pub object_store: Option<ObjectStoreSettings>,
+    /// Whether drivers serve their metrics and those of their executors, and leave their last words in their pod's status, unless the
+    /// application says otherwise.
+    pub observe: bool,
 }
 
 /// How ingresses are made.
@@ -104,6 +107,7 @@ impl Settings {
             default_conf: BTreeMap::new(),
             event_log: None,
             object_store: None,
+            observe: false,
         }
     }
 

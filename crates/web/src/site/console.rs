@@ -110,7 +110,7 @@ pub(super) async fn answer(
         };
     }
     let is_api = asked.path == "/api" || asked.path.starts_with("/api/");
-    if is_api && access.api_is_open() {
+    if (is_api || asked.path == "/metrics") && access.api_is_open() {
         return site.of_api(Request::from_parts(parts, body)).await;
     }
     let counts = !asked.headers.contains_key(&LIVE);

@@ -13,9 +13,10 @@ mod table;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
-use stoke_model::crd::SparkApplication;
+use stoke_model::crd::{ExecutorState, SparkApplication};
 use stoke_model::names as published;
 
 use super::Key;
@@ -246,6 +247,33 @@ impl Cache {
         let each = tables.apps.keys();
         each.filter_map(|key| Some((key.clone(), tables.apps.get(key, &key.name)?.clone())))
             .collect()
+    }
+
+    /// All schedules.
+    pub(crate) fn schedules(&self) -> Vec<(Key, Arc<Folded>)> {
+        let tables = self.lock();
+        let each = tables.schedules.keys();
+        each.filter_map(|key| Some((key.clone(), tables.schedules.get(key, &key.name)?.clone())))
+            .collect()
+    }
+
+    /// What the pods of an application wait for now: its driver, and each of its executors that does not start.
+    pub(crate) fn waits(&self, key: &Key, now: Timestamp) -> (Option<String>, Vec<String>) {
+        let tables = self.lock();
+        let (mut driver, mut executors) = (None, Vec::new());
+        for (_, fact) in tables.pods.of(key) {
+            match fact {
+                PodFact::Driver(pod) => {
+                    let waits = pod.waits.as_deref().filter(|waits| waits.counts(now));
+                    driver = driver.or(waits.map(|waits| waits.reason.clone()));
+                }
+                PodFact::Executor(pod) if pod.state == ExecutorState::Pending && !pod.detail.is_empty() => {
+                    executors.push(pod.detail.split(':').next().unwrap_or_default().to_owned());
+                }
+                _ => {}
+            }
+        }
+        (driver, executors)
     }
 
     /// What the schedule of this UID began.

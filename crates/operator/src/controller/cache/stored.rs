@@ -15,6 +15,8 @@ use stoke_model::crd::{ApplicationStateType, ScheduledSparkApplication, SparkApp
 use stoke_model::defaults;
 
 use crate::admission::defaulting::application_digest;
+use crate::metrics::class;
+use crate::names::TEAM;
 use crate::schedule::Child;
 
 /// The annotation in which `kubectl apply` keeps the whole object once more.
@@ -47,6 +49,21 @@ pub(crate) struct Summary {
     pub(crate) since: Option<Timestamp>,
     /// Executors that run.
     pub(crate) executors: u32,
+    /// The schedule that began it.
+    pub(crate) schedule: Option<Box<str>>,
+    /// Who looks after it, by its label `team`.
+    pub(crate) team: Box<str>,
+    pub(crate) created: Option<Timestamp>,
+    /// When the run was submitted, and when it ended.
+    pub(crate) ran: (Option<Timestamp>, Option<Timestamp>),
+    /// What kind of failure its message tells of.
+    pub(crate) class: &'static str,
+    /// Whether its data held their contracts; none where no one looked.
+    pub(crate) contract: Option<bool>,
+    /// Spark's id of the run, when the manifest asks for an event log.
+    pub(crate) application_id: Box<str>,
+    /// Whether the manifest turns the event log on or off.
+    pub(crate) event_log: Option<bool>,
 }
 
 fn bytes(value: &impl serde::Serialize) -> Box<[u8]> {
@@ -77,7 +94,7 @@ impl Folded {
                 Some(before) => before.spec_digest.clone(),
                 None => application_digest(spec).into(),
             },
-            summary: Summary::new(&metadata, status),
+            summary: Summary::new(&metadata, spec, status),
             run: run(&metadata, status).map(Box::new),
             parts: [bytes(&metadata), bytes(spec), bytes(status)],
         }
@@ -111,7 +128,7 @@ impl Folded {
 }
 
 impl Summary {
-    fn new(metadata: &ObjectMeta, status: &Value) -> Self {
+    fn new(metadata: &ObjectMeta, spec: &Value, status: &Value) -> Self {
         let entered = status["transitions"].as_array().and_then(|list| list.last());
         let entered = entered.and_then(|last| last["time"].as_str()?.parse().ok());
         let executors = status["executorState"].as_object().into_iter().flatten();
@@ -120,8 +137,55 @@ impl Summary {
             state: state(status),
             since: entered.or_else(|| metadata.creation_timestamp.as_ref().map(|time| time.0)),
             executors: u32::try_from(running).unwrap_or(u32::MAX),
+            schedule: metadata
+                .owner_references
+                .iter()
+                .flatten()
+                .find(|owner| owner.kind == "ScheduledSparkApplication")
+                .map(|owner| owner.name.as_str().into()),
+            team: team(metadata).into(),
+            created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            ran: (
+                instant(&status["lastSubmissionAttemptTime"]),
+                instant(&status["terminationTime"]),
+            ),
+            class: class(status["applicationState"]["errorMessage"].as_str().unwrap_or_default()),
+            contract: contract(status),
+            application_id: status["sparkApplicationId"].as_str().unwrap_or_default().into(),
+            event_log: match &spec["sparkConf"]["spark.eventLog.enabled"] {
+                Value::String(text) => Some(text == "true"),
+                Value::Bool(on) => Some(*on),
+                _ => None,
+            },
         }
     }
+}
+
+/// Who looks after an application.
+fn team(metadata: &ObjectMeta) -> &str {
+    let labels = metadata.labels.as_ref();
+    let team = labels.and_then(|labels| labels.get(TEAM));
+    team.map_or("", String::as_str)
+}
+
+fn instant(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+/// Whether every contract that was looked at held.
+fn contract(status: &Value) -> Option<bool> {
+    let conditions = status["conditions"].as_array()?.iter();
+    let looked = conditions.filter(|condition| {
+        condition["type"]
+            .as_str()
+            .is_some_and(|kind| kind.starts_with("Quality"))
+    });
+    let known = looked.filter_map(|condition| match condition["status"].as_str() {
+        Some("True") => Some(true),
+        Some("False") => Some(false),
+        _ => None,
+    });
+    known.reduce(|all, holds| all && holds)
 }
 
 /// The state a status says; new when it says none that is known.

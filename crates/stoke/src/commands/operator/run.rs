@@ -139,6 +139,9 @@ pub struct Arguments {
     /// Where /healthz and /readyz are answered
     #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
+    /// Let drivers serve their metrics and those of their executors on the port of their UI, and leave the end of their log in their pod's status, unless the application says otherwise
+    #[arg(long, value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    observe_applications: bool,
     /// Keep logs of drivers here after their pods are gone: s3://bucket/prefix, gs://… or abfss://…, by the usual variables of that cloud, or file:///directory
     #[arg(long, value_name = "URL")]
     keep_logs: Option<String>,
@@ -290,6 +293,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
     let settings = &mut operator.settings;
     settings.default_image.clone_from(&arguments.default_image);
     settings.ui_service = arguments.enable_ui_service;
+    settings.observe = arguments.observe_applications;
     settings.driver_disruption_budget = arguments.enable_driver_pdb;
     settings
         .default_batch_scheduler

@@ -523,3 +523,51 @@ fn event_logs_are_written_by_applications_that_say_nothing_of_them() {
         assert_eq!(found, expected, "{conf}");
     }
 }
+
+/// An observed application serves its metrics and leaves its last words; what the manifest says stays, and without the setting nothing changes.
+#[test]
+fn an_observed_application_is_scraped_with_no_change_to_its_manifest() {
+    let observed = Settings {
+        observe: true,
+        ..settings()
+    };
+    let plan = |spec: Value, settings: &Settings| plan_application(&application(&spec), 1, settings).unwrap();
+    let conf = |plan: &ApplicationPlan| {
+        let map = plan.submission.pre_resources.iter().chain(&plan.submission.resources);
+        map.filter_map(|resource| resource.object["data"]["spark.properties"].as_str().map(str::to_owned))
+            .collect::<String>()
+    };
+    let plain = plan(base(), &settings());
+    assert!(!conf(&plain).contains("prometheus"), "{}", conf(&plain));
+    let seen = plan(base(), &observed);
+    for line in [
+        "spark.ui.prometheus.enabled=true",
+        "spark.metrics.namespace=spark",
+        "spark.metrics.conf.driver.sink.prometheusServlet.path=/metrics/prometheus",
+        "spark.metrics.conf.driver.source.jvm.class=org.apache.spark.metrics.source.JvmSource",
+    ] {
+        assert!(conf(&seen).contains(line), "{line}: {}", conf(&seen));
+    }
+    let container = |plan: &ApplicationPlan| plan.submission.driver_pod["spec"]["containers"][0].clone();
+    assert_eq!(container(&seen)["terminationMessagePolicy"], "FallbackToLogsOnError");
+    assert!(container(&plain)["terminationMessagePolicy"].is_null());
+    // The port that monitors select by its name is the one the UI serves on.
+    let ports = container(&seen)["ports"].as_array().cloned().unwrap_or_default();
+    assert!(
+        ports
+            .iter()
+            .any(|port| port["name"] == "spark-ui" && port["containerPort"] == 4040),
+        "{ports:?}"
+    );
+    let own = with(&[(
+        "sparkConf",
+        json!({"spark.metrics.namespace": "mine", "spark.ui.prometheus.enabled": "false"}),
+    )]);
+    let own = conf(&plan(own, &observed));
+    assert!(own.contains("spark.metrics.namespace=mine") && own.contains("spark.ui.prometheus.enabled=false"));
+    let hidden = conf(&plan(
+        with(&[("sparkConf", json!({"spark.ui.enabled": "false"}))]),
+        &observed,
+    ));
+    assert!(!hidden.contains("prometheus"), "{hidden}");
+}
