@@ -1,5 +1,6 @@
 //! What a list of applications needs of a log, without reading all of it: its first lines and its end.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 
 use memchr::memmem;
@@ -29,6 +30,14 @@ pub struct Glance {
     pub end: Option<ApplicationEnd>,
 }
 
+/// A plain file up to this many bytes is read once, as a whole.
+const SHORT: u64 = 1 << 20;
+
+thread_local! {
+    /// Where short files are read to: a place has thousands of them.
+    static MEMORY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Looks at a log.
 ///
 /// # Errors
@@ -38,9 +47,24 @@ pub fn glance(source: &Source, log: &Log) -> Result<Glance, StorageError> {
     let (Some(first), Some(last)) = (log.parts.first(), log.parts.last()) else {
         return Ok(seen);
     };
+    if log.parts.len() == 1 && first.codec == Codec::Plain && first.entry.size <= SHORT {
+        return MEMORY.with_borrow_mut(|memory| short(source, first, memory));
+    }
     head(source, first, &mut seen)?;
     if seen.start.is_some() {
         seen.end = tail(source, last)?;
+    }
+    Ok(seen)
+}
+
+/// Looks at a short file.
+fn short(source: &Source, part: &Part, memory: &mut Vec<u8>) -> Result<Glance, StorageError> {
+    memory.clear();
+    let mut seen = Glance::default();
+    // What came before an error counts.
+    let _ = source.open(&part.entry, 0)?.read_to_end(memory);
+    if begins(memory, &mut seen) {
+        seen.end = last_end(memory);
     }
     Ok(seen)
 }
@@ -50,31 +74,39 @@ fn head(source: &Source, part: &Part, seen: &mut Glance) -> Result<(), StorageEr
     // A small read first: an object store fetches pieces, and a disk page is not the whole file.
     let text = source.text(part, 0)?;
     let mut blocks = Blocks::new(Small(text.take(HEAD)), 0);
-    while let Some((block, failure)) = blocks.next(Vec::new()) {
-        for line in block.text().split(|byte| *byte == b'\n') {
-            // Only two kinds of lines are of interest; the rest of the head is the environment, which is long.
-            let Ok(line) = std::str::from_utf8(line) else {
-                continue;
-            };
-            let wanted = event::name_of(line)
-                .is_some_and(|name| matches!(name, "SparkListenerLogStart" | "SparkListenerApplicationStart"));
-            if !wanted {
-                continue;
-            }
-            match event::parse(line) {
-                Ok(Line::Event(Event::LogStart(start))) => seen.spark_version = start.spark_version,
-                Ok(Line::Event(Event::ApplicationStart(start))) => {
-                    seen.start = Some(start);
-                    return Ok(());
-                }
-                _ => {}
-            }
-        }
-        if failure.is_some() {
+    let mut memory = Vec::new();
+    while let Some((block, failure)) = blocks.next(memory) {
+        if begins(block.text(), seen) || failure.is_some() {
             return Ok(());
         }
+        memory = block.into_memory();
     }
     Ok(())
+}
+
+const LOG_START: &[u8] = br#"{"Event":"SparkListenerLogStart""#;
+const START: &[u8] = br#"{"Event":"SparkListenerApplicationStart""#;
+
+/// Whether the application starts in these lines. Only two kinds of them are of interest; the rest of the head is the environment, which
+/// is long.
+fn begins(text: &[u8], seen: &mut Glance) -> bool {
+    let mut at = 0;
+    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+        let line = text.get(at..end).unwrap_or_default();
+        at = end + 1;
+        if !line.starts_with(LOG_START) && !line.starts_with(START) {
+            continue;
+        }
+        match std::str::from_utf8(line).map(event::parse) {
+            Ok(Ok(Line::Event(Event::LogStart(start)))) => seen.spark_version = start.spark_version,
+            Ok(Ok(Line::Event(Event::ApplicationStart(start)))) => {
+                seen.start = Some(start);
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Gives at most 256 KiB per read, so that the first block of a log is not a MiB.
