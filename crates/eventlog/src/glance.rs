@@ -52,7 +52,7 @@ pub fn glance(source: &Source, log: &Log) -> Result<Glance, StorageError> {
     }
     head(source, first, &mut seen)?;
     if seen.start.is_some() {
-        seen.end = tail(source, last)?;
+        seen.end = tail(source, last, log.in_progress)?;
     }
     Ok(seen)
 }
@@ -119,7 +119,14 @@ impl<R: Read> Read for Small<R> {
     }
 }
 
-fn tail(source: &Source, part: &Part) -> Result<Option<ApplicationEnd>, StorageError> {
+/// Stored bytes of a compressed file that is still written, above which no one decodes it again and again to see whether it has ended: then
+/// Spark takes the end off its name.
+const LATE: u64 = 8 << 20;
+
+fn tail(source: &Source, part: &Part, in_progress: bool) -> Result<Option<ApplicationEnd>, StorageError> {
+    if in_progress && part.codec != Codec::Plain && part.entry.size > LATE {
+        return Ok(None);
+    }
     if part.codec == Codec::Plain && part.entry.size > TAIL {
         let mut end = Vec::new();
         let read = source.open(&part.entry, part.entry.size - TAIL)?.read_to_end(&mut end);
@@ -127,6 +134,9 @@ fn tail(source: &Source, part: &Part) -> Result<Option<ApplicationEnd>, StorageE
             && let Some(found) = last_end(&end)
         {
             return Ok(Some(found));
+        }
+        if in_progress {
+            return Ok(None);
         }
     }
     whole(&mut *source.text(part, 0)?)
@@ -180,8 +190,12 @@ mod tests {
     const LAST: &str = r#"{"Event":"SparkListenerApplicationEnd","Timestamp":9}"#;
 
     fn look(text: &[u8]) -> Glance {
+        look_at("a-1", text)
+    }
+
+    fn look_at(name: &str, text: &[u8]) -> Glance {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("a-1"), text).unwrap();
+        std::fs::write(directory.path().join(name), text).unwrap();
         let source = Source::directory(directory.path());
         let log = source.logs().unwrap().remove(0);
         glance(&source, &log).unwrap()
@@ -196,6 +210,19 @@ mod tests {
             assert_eq!(seen.spark_version, "3.5.9");
             assert_eq!(seen.start.as_ref().and_then(|start| start.id.as_deref()), Some("a-1"));
             assert_eq!(seen.end.map(|end| end.time), end.then_some(9));
+        }
+    }
+
+    #[test]
+    fn of_a_log_that_is_still_written_only_the_end_is_looked_at() {
+        let filler = format!("{{\"Event\":\"Other\",\"x\":\"{}\"}}\n", "y".repeat(1000)).repeat(3000);
+        for (name, before, after, ended) in [
+            ("a-1.inprogress", &filler[..], "", true),
+            ("a-1.inprogress", "", &filler[..], false),
+            ("a-1", "", &filler[..], true),
+        ] {
+            let seen = look_at(name, format!("{LINES}{before}{LAST}\n{after}").as_bytes());
+            assert_eq!((seen.start.is_some(), seen.end.is_some()), (true, ended), "{name}");
         }
     }
 

@@ -25,6 +25,7 @@
 pub mod cache;
 pub mod connections;
 pub mod detail;
+mod early;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod index;
