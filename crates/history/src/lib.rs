@@ -25,7 +25,6 @@
 pub mod cache;
 pub mod connections;
 pub mod detail;
-mod early;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod index;

@@ -43,12 +43,7 @@ fn is_wanted(log: &Log) -> bool {
 ///
 /// # Errors
 /// When a file of it cannot be opened.
-fn replay(
-    source: &Source,
-    log: &Log,
-    new: Application,
-    options: Options,
-) -> Result<(Glance, Replayed), StorageError> {
+fn replay(source: &Source, log: &Log, new: Application, options: Options) -> Result<(Glance, Replayed), StorageError> {
     let mut seen = Glance::default();
     let replayed = begin_with(source, log, new, options, |event| match event {
         Event::LogStart(start) if seen.start.is_none() => seen.spark_version.clone_from(&start.spark_version),
@@ -90,7 +85,10 @@ impl Index {
         let Some(application) = replayed.application.seen_as(self.answers_as()) else {
             return;
         };
-        let replayed = Replayed { application, ..replayed };
+        let replayed = Replayed {
+            application,
+            ..replayed
+        };
         if let Some(cache) = &self.cache {
             cache.keep_application(lasting(path), &stamp, &replayed.application, &replayed.position);
         }

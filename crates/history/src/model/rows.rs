@@ -288,7 +288,9 @@ impl Unpacking {
             self.rows.resize(size, 0);
         }
         let packed = pieces.get(chunk.piece)?;
-        let length = self.decompressor.decompress_to_buffer(&packed, &mut self.rows[..size])?;
+        let length = self
+            .decompressor
+            .decompress_to_buffer(&packed, &mut self.rows[..size])?;
         Ok(&self.rows[..length])
     }
 }

@@ -207,7 +207,16 @@ mod tests {
                 let mut order = Order::of(found.clone(), descending);
                 assert_eq!(order.ids(0..usize::MAX), expected, "{found:?}");
                 order.retain(|id| id != 8);
-                assert_eq!(order.ids(1..2), expected.iter().filter(|id| **id != 8).skip(1).take(1).copied().collect::<Vec<_>>());
+                assert_eq!(
+                    order.ids(1..2),
+                    expected
+                        .iter()
+                        .filter(|id| **id != 8)
+                        .skip(1)
+                        .take(1)
+                        .copied()
+                        .collect::<Vec<_>>()
+                );
                 order.keep(1..3);
                 assert!(order.len() <= 2);
                 expected.reverse();

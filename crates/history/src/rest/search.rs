@@ -42,7 +42,10 @@ const DIGITS: &str = "-0123456789";
 impl Known {
     /// `letters` are those that `show` writes besides digits.
     fn of(text: &str, letters: &str, show: fn(i64) -> String) -> Known {
-        let seen = match text.chars().all(|letter| DIGITS.contains(letter) || letters.contains(letter)) {
+        let seen = match text
+            .chars()
+            .all(|letter| DIGITS.contains(letter) || letters.contains(letter))
+        {
             true => vec![None; 1 << REMEMBERED],
             false => Vec::new(),
         };
@@ -79,7 +82,9 @@ impl<'a> Search<'a> {
             sizes: Known::of(&text, ". bikmgtpe", size),
             // Dates tell seconds.
             days: Known::of(&text, "/ :", |second| page_date(second.saturating_mul(1000))),
-            fetched: Known::of(&text, " :abcdefghijklmnopqrstuvwxyz", |second| java_date(second.saturating_mul(1000))),
+            fetched: Known::of(&text, " :abcdefghijklmnopqrstuvwxyz", |second| {
+                java_date(second.saturating_mul(1000))
+            }),
             text: Finder::new(text.as_bytes()).into_owned(),
         }
     }
@@ -92,12 +97,16 @@ impl<'a> Search<'a> {
         };
         let speculative = if task.speculative { "true" } else { "false" };
         fetched
-            || [task.executor, task.host, task.locality].into_iter().any(|place| self.names(place))
+            || [task.executor, task.host, task.locality]
+                .into_iter()
+                .any(|place| self.names(place))
             || has(&self.text, task.status.name())
             || has(&self.text, speculative)
             || has(&self.text, task.error.as_deref().unwrap_or(ABSENT))
             || self.days.has(&self.text, task.launched.div_euclid(1000))
-            || [task.id, i64::from(task.index), i64::from(task.attempt)].into_iter().any(|number| self.number(number))
+            || [task.id, i64::from(task.index), i64::from(task.attempt)]
+                .into_iter()
+                .any(|number| self.number(number))
             || self.measures(task)
             || self.durations.has(&self.text, task.scheduler_delay())
             || self.durations.has(&self.text, task.getting_result_time())
@@ -206,7 +215,11 @@ mod tests {
             task.status.name().to_owned(),
             task.speculative.to_string(),
             task.error.clone().unwrap_or(ABSENT.to_owned()),
-            if task.result_fetch > 0 { java_date(task.result_fetch) } else { ABSENT.to_owned() },
+            if task.result_fetch > 0 {
+                java_date(task.result_fetch)
+            } else {
+                ABSENT.to_owned()
+            },
             page_date(task.launched),
             task.id.to_string(),
             task.index.to_string(),
@@ -241,7 +254,11 @@ mod tests {
                     launched: 1_795_304_699_487 + id * 977 - if id % 50 == 0 { 1 << 41 } else { 0 },
                     duration: id * id * 91,
                     result_fetch: if id % 4 == 0 { 1_795_304_699_400 + id } else { -1 },
-                    status: if id % 7 == 0 { Outcome::Failed } else { Outcome::Succeeded },
+                    status: if id % 7 == 0 {
+                        Outcome::Failed
+                    } else {
+                        Outcome::Succeeded
+                    },
                     speculative: id % 5 == 0,
                     error: (id % 7 == 0).then(|| format!("Größe {id} MiB, at 12:30")),
                     metrics: (id % 9 != 0).then_some(metrics),
@@ -249,9 +266,22 @@ mod tests {
                 }
             })
             .collect();
-        let mut texts: Vec<String> = ["", "d", "-", " ", "succ", "FAIL", "true", "größe", "utc", "sat nov", "xyz", "9223372036854775807"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut texts: Vec<String> = [
+            "",
+            "d",
+            "-",
+            " ",
+            "succ",
+            "FAIL",
+            "true",
+            "größe",
+            "utc",
+            "sat nov",
+            "xyz",
+            "9223372036854775807",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         for task in tasks.iter().step_by(37) {
             for text in shown(task) {
                 let from = text.chars().count() / 3;

@@ -165,9 +165,14 @@ fn ranks_of_names(view: &View, key: StageKey, place: fn(&Task) -> u32) -> io::Re
         seen.insert(place(task));
     })?;
     let seen: BTreeSet<u32> = seen.into_iter().flatten().collect();
-    let texts = || seen.iter().map(|name| Ok((i64::from(*name), view.name(*name).to_owned())));
+    let texts = || {
+        seen.iter()
+            .map(|name| Ok((i64::from(*name), view.name(*name).to_owned())))
+    };
     let ranks = ranks(texts)?;
-    let known = seen.iter().filter_map(|name| Some((*name, *ranks.get(&i64::from(*name))?)));
+    let known = seen
+        .iter()
+        .filter_map(|name| Some((*name, *ranks.get(&i64::from(*name))?)));
     Ok(known.collect())
 }
 

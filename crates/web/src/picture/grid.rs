@@ -10,7 +10,7 @@ use stoke_history::model::task::Task;
 /// Cells of a lane.
 pub const CELLS: usize = 120;
 /// Tasks that are looked at for a picture, at most.
-pub const MOST_TASKS: i64 = 400_000;
+pub const MOST_TASKS: i64 = 2_000_000;
 /// Lanes, at most.
 pub const LANES: usize = 32;
 

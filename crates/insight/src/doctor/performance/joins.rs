@@ -204,7 +204,11 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
 /// Time of the stage that wrote a shuffle of so many bytes, and of the one that read it.
 fn shuffle_time(run: &Run, query: &Query, written: u64) -> u64 {
     let near = |bytes: u64| written > 0 && bytes.abs_diff(written) <= written / 10;
-    let first = |of: fn(&Stage) -> u64| stages(run, query).filter(|stage| near(of(stage))).find_map(|stage| Ran::of(run, stage));
+    let first = |of: fn(&Stage) -> u64| {
+        stages(run, query)
+            .filter(|stage| near(of(stage)))
+            .find_map(|stage| Ran::of(run, stage))
+    };
     let writer = first(|stage| stage.totals.shuffle_write);
     let reader = first(|stage| stage.totals.shuffle_read);
     [writer, reader]

@@ -252,7 +252,7 @@ pub struct Slots {
     ended: Turns,
 }
 
-/// Times in rising order, and of each part of them the sum of those before it.
+/// Times in rising order, and of each part of them, and of what would come next, the sum of those before it.
 struct Turns {
     times: Vec<u64>,
     before: Vec<u128>,
@@ -265,28 +265,23 @@ impl Turns {
     fn of(times: impl Iterator<Item = u64>) -> Turns {
         let mut times: Vec<u64> = times.collect();
         times.sort_unstable();
-        let before = times.chunks(PART).scan(0u128, |sum, part| {
-            let before = *sum;
-            *sum += part.iter().copied().map(u128::from).sum::<u128>();
-            Some(before)
-        });
-        Turns {
-            before: before.collect(),
-            times,
+        let mut before = Vec::with_capacity(times.len() / PART + 2);
+        let mut sum = 0;
+        for part in times.chunks(PART) {
+            before.push(sum);
+            sum += part.iter().copied().map(u128::from).sum::<u128>();
         }
+        before.push(sum);
+        Turns { times, before }
     }
 
     /// Milliseconds since each of them, at a time, in all.
     fn since(&self, at: u64) -> u128 {
         let count = self.times.partition_point(|time| *time < at);
-        let part = count / PART;
-        let rest = self.times.get(part * PART..count).unwrap_or_default();
-        let sum = match self.before.get(part) {
-            Some(before) => *before,
-            // All parts are whole, and before it.
-            None => self.times.iter().copied().map(u128::from).sum(),
-        };
-        u128::from(at) * count as u128 - sum - rest.iter().copied().map(u128::from).sum::<u128>()
+        let whole = count / PART;
+        let rest = self.times.get(whole * PART..count).unwrap_or_default().iter();
+        let before = self.before.get(whole).copied().unwrap_or(0);
+        u128::from(at) * count as u128 - before - rest.copied().map(u128::from).sum::<u128>()
     }
 }
 
@@ -360,7 +355,9 @@ mod tests {
         tasks[7].launched = crate::facts::run::LARGEST.unsigned_abs();
         let taken = Slots::of(|| tasks.iter());
         for (from, to) in [(0, 0), (0, 1000), (100, 101), (250, 300), (300, 250), (490, u64::MAX)] {
-            let each = tasks.iter().map(|task| task.ended().min(to).saturating_sub(task.launched.max(from)));
+            let each = tasks
+                .iter()
+                .map(|task| task.ended().min(to).saturating_sub(task.launched.max(from)));
             assert_eq!(taken.between(from, to), each.sum::<u64>(), "{from} to {to}");
         }
         assert_eq!(Slots::of(|| [].iter()).between(0, 9), 0);

@@ -1,5 +1,7 @@
 //! How data was cut into tasks: too finely, too coarsely, or not at all.
 
+use std::cell::OnceCell;
+
 use super::Finding;
 use super::measure::{self, Ran, Slots};
 use super::{adaptive, conf, worth};
@@ -373,8 +375,7 @@ fn too_large(_: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::OnceCell;
-use std::borrow::Cow;
+    use std::borrow::Cow;
 
     use super::*;
     use crate::doctor::performance::fixture;
