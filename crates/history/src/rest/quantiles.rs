@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn bins_rise_with_numbers() {
-        let numbers = (0..70_000).chain((16..63).flat_map(|doubling| {
+        let numbers = (0..70_000).chain((17..63).flat_map(|doubling| {
             let power = 1i64 << doubling;
             [power - 1, power, power + 1, power + power / 3]
         }));

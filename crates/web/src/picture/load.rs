@@ -53,9 +53,11 @@ impl Load {
                 let gc = task.metrics.as_ref().map_or(0, |metrics| metrics.get(at::GC_TIME));
                 part.add(task.launched - from, task.duration, gc);
             })?;
-            for (cell, more) in parts.iter().flat_map(|part| load.cells.iter_mut().zip(&part.cells)) {
-                cell.tasks += more.tasks;
-                cell.gc += more.gc;
+            for part in parts {
+                for (cell, more) in load.cells.iter_mut().zip(&part.cells) {
+                    cell.tasks += more.tasks;
+                    cell.gc += more.gc;
+                }
             }
             let Some(begin) = stage.submitted else {
                 continue;

@@ -80,7 +80,7 @@ struct Skew<'a> {
 }
 
 impl<'a> Skew<'a> {
-    fn of(run: &Run, ran: &Ran<'a>) -> Option<Skew<'a>> {
+    fn of(run: &'a Run, ran: &Ran<'a>) -> Option<Skew<'a>> {
         let cost = ran.beyond_even();
         if ran.tasks.len() < 3 || !worth::time(run, cost) {
             return None;
