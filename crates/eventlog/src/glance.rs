@@ -1,5 +1,6 @@
 //! What a list of applications needs of a log, without reading all of it: its first lines and its end.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 
 use memchr::memmem;
@@ -29,6 +30,14 @@ pub struct Glance {
     pub end: Option<ApplicationEnd>,
 }
 
+/// A plain file up to this many bytes is read once, as a whole.
+const SHORT: u64 = 1 << 20;
+
+thread_local! {
+    /// Where short files are read to: a place has thousands of them.
+    static MEMORY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Looks at a log.
 ///
 /// # Errors
@@ -52,9 +61,29 @@ fn look(source: &Source, log: &Log, properties: Option<&mut Pairs>) -> Result<Gl
     let (Some(first), Some(last)) = (log.parts.first(), log.parts.last()) else {
         return Ok(seen);
     };
+    if log.parts.len() == 1 && first.codec == Codec::Plain && first.entry.size <= SHORT {
+        return MEMORY.with_borrow_mut(|memory| short(source, first, memory, properties));
+    }
     head(source, first, &mut seen, properties)?;
     if seen.start.is_some() {
-        seen.end = tail(source, last)?;
+        seen.end = tail(source, last, log.in_progress)?;
+    }
+    Ok(seen)
+}
+
+/// Looks at a short file.
+fn short(
+    source: &Source,
+    part: &Part,
+    memory: &mut Vec<u8>,
+    properties: Option<&mut Pairs>,
+) -> Result<Glance, StorageError> {
+    memory.clear();
+    let mut seen = Glance::default();
+    // What came before an error counts.
+    let _ = source.open(&part.entry, 0)?.read_to_end(memory);
+    if begins(memory, &mut seen, properties) {
+        seen.end = last_end(memory);
     }
     Ok(seen)
 }
@@ -69,39 +98,47 @@ fn head(
     // A small read first: an object store fetches pieces, and a disk page is not the whole file.
     let text = source.text(part, 0)?;
     let mut blocks = Blocks::new(Small(text.take(HEAD)), 0);
-    while let Some((block, failure)) = blocks.next(Vec::new()) {
-        for line in block.text().split(|byte| *byte == b'\n') {
-            // Only two kinds of lines are of interest; the rest of the head is the environment, which is long.
-            let Ok(line) = std::str::from_utf8(line) else {
-                continue;
-            };
-            let wanted = event::name_of(line).is_some_and(|name| match name {
-                "SparkListenerLogStart" | "SparkListenerApplicationStart" => true,
-                "SparkListenerEnvironmentUpdate" => properties.is_some(),
-                _ => false,
-            });
-            if !wanted {
-                continue;
-            }
-            match event::parse(line) {
-                Ok(Line::Event(Event::LogStart(start))) => seen.spark_version = start.spark_version,
-                Ok(Line::Event(Event::EnvironmentUpdate(update))) => {
-                    if let Some(properties) = &mut properties {
-                        **properties = update.spark;
-                    }
-                }
-                Ok(Line::Event(Event::ApplicationStart(start))) => {
-                    seen.start = Some(start);
-                    return Ok(());
-                }
-                _ => {}
-            }
-        }
-        if failure.is_some() {
+    let mut memory = Vec::new();
+    while let Some((block, failure)) = blocks.next(memory) {
+        if begins(block.text(), seen, properties.as_deref_mut()) || failure.is_some() {
             return Ok(());
         }
+        memory = block.into_memory();
     }
     Ok(())
+}
+
+const LOG_START: &[u8] = br#"{"Event":"SparkListenerLogStart""#;
+const START: &[u8] = br#"{"Event":"SparkListenerApplicationStart""#;
+
+const ENVIRONMENT: &[u8] = br#"{"Event":"SparkListenerEnvironmentUpdate""#;
+
+/// Whether the application starts in these lines. Only two kinds of them are of interest, and the environment, which is long, where its
+/// properties are asked for.
+fn begins(text: &[u8], seen: &mut Glance, mut properties: Option<&mut Pairs>) -> bool {
+    let mut at = 0;
+    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+        let line = text.get(at..end).unwrap_or_default();
+        at = end + 1;
+        let environment = properties.is_some() && line.starts_with(ENVIRONMENT);
+        if !environment && !line.starts_with(LOG_START) && !line.starts_with(START) {
+            continue;
+        }
+        match std::str::from_utf8(line).map(event::parse) {
+            Ok(Ok(Line::Event(Event::LogStart(start)))) => seen.spark_version = start.spark_version,
+            Ok(Ok(Line::Event(Event::EnvironmentUpdate(update)))) => {
+                if let Some(properties) = &mut properties {
+                    **properties = update.spark;
+                }
+            }
+            Ok(Ok(Line::Event(Event::ApplicationStart(start)))) => {
+                seen.start = Some(start);
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Gives at most 256 KiB per read, so that the first block of a log is not a MiB.
@@ -114,7 +151,14 @@ impl<R: Read> Read for Small<R> {
     }
 }
 
-fn tail(source: &Source, part: &Part) -> Result<Option<ApplicationEnd>, StorageError> {
+/// Stored bytes of a compressed file that is still written, above which no one decodes it again and again to see whether it has ended: then
+/// Spark takes the end off its name.
+const LATE: u64 = 8 << 20;
+
+fn tail(source: &Source, part: &Part, in_progress: bool) -> Result<Option<ApplicationEnd>, StorageError> {
+    if in_progress && part.codec != Codec::Plain && part.entry.size > LATE {
+        return Ok(None);
+    }
     if part.codec == Codec::Plain && part.entry.size > TAIL {
         let mut end = Vec::new();
         let read = source.open(&part.entry, part.entry.size - TAIL)?.read_to_end(&mut end);
@@ -122,6 +166,9 @@ fn tail(source: &Source, part: &Part) -> Result<Option<ApplicationEnd>, StorageE
             && let Some(found) = last_end(&end)
         {
             return Ok(Some(found));
+        }
+        if in_progress {
+            return Ok(None);
         }
     }
     whole(&mut *source.text(part, 0)?)
@@ -175,8 +222,12 @@ mod tests {
     const LAST: &str = r#"{"Event":"SparkListenerApplicationEnd","Timestamp":9}"#;
 
     fn look(text: &[u8]) -> Glance {
+        look_at("a-1", text)
+    }
+
+    fn look_at(name: &str, text: &[u8]) -> Glance {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("a-1"), text).unwrap();
+        std::fs::write(directory.path().join(name), text).unwrap();
         let source = Source::directory(directory.path());
         let log = source.logs().unwrap().remove(0);
         glance(&source, &log).unwrap()
@@ -191,6 +242,19 @@ mod tests {
             assert_eq!(seen.spark_version, "3.5.9");
             assert_eq!(seen.start.as_ref().and_then(|start| start.id.as_deref()), Some("a-1"));
             assert_eq!(seen.end.map(|end| end.time), end.then_some(9));
+        }
+    }
+
+    #[test]
+    fn of_a_log_that_is_still_written_only_the_end_is_looked_at() {
+        let filler = format!("{{\"Event\":\"Other\",\"x\":\"{}\"}}\n", "y".repeat(1000)).repeat(3000);
+        for (name, before, after, ended) in [
+            ("a-1.inprogress", &filler[..], "", true),
+            ("a-1.inprogress", "", &filler[..], false),
+            ("a-1", "", &filler[..], true),
+        ] {
+            let seen = look_at(name, format!("{LINES}{before}{LAST}\n{after}").as_bytes());
+            assert_eq!((seen.start.is_some(), seen.end.is_some()), (true, ended), "{name}");
         }
     }
 

@@ -3,6 +3,8 @@
 //! A log is looked at once (its first lines and its end) and again only when it has changed; it is replayed when someone asks for what is
 //! in it. Applications stay in memory up to [`Settings::memory`], the ones asked for longest ago leave first.
 
+mod early;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::layout::{Entry, IN_PROGRESS};
-use stoke_eventlog::{Log, Options, Source, StorageError, glance};
+use stoke_eventlog::{Glance, Log, Options, Source, StorageError, glance};
 
 use crate::cache::Cache;
 use crate::listing::{Attempt, Found, Listed, found, listed};
@@ -122,6 +124,9 @@ const GROWTH: u64 = 8;
 
 /// Bytes of memory an answer may take while it is made: lists of stages and tasks in order, and the numbers of a summary.
 const MEMORY_OF_AN_ANSWER: usize = 16 << 20;
+
+/// A log, its state, and what a look at it told.
+type Seen = (Log, Stamp, Result<Glance, StorageError>);
 
 /// What a look at the place came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -262,7 +267,8 @@ impl Index {
             }
         }
         let mut changed = first;
-        for (log, stamp, seen) in self.look(looked_at) {
+        let (looked_at, early) = self.look_at_all(looked_at);
+        for (log, stamp, seen) in looked_at {
             let known = before.get(&log.path);
             let (found, trouble) = match seen {
                 Ok(seen) => (found(&log, &seen, &place, self.now()), None),
@@ -304,11 +310,14 @@ impl Index {
         lock(&self.loaded).retain(|name, _| names.contains(name.as_str()));
         drop(names);
         *lock(&self.shelf) = Arc::new(Shelf::new(now, listed));
+        if let Some(early) = early {
+            self.put_early(early);
+        }
         Ok(scan)
     }
 
     /// Looks at logs on all cores.
-    fn look(&self, logs: Vec<(Log, Stamp)>) -> Vec<(Log, Stamp, Result<stoke_eventlog::Glance, StorageError>)> {
+    fn look(&self, logs: Vec<(Log, Stamp)>) -> Vec<Seen> {
         let threads = self.settings.options.threads.clamp(1, logs.len().max(1));
         let waiting = Mutex::new(logs.into_iter());
         let done = Mutex::new(Vec::new());
@@ -406,6 +415,8 @@ impl Index {
     fn replayed(&self, path: &str, known: &Known) -> Result<(Replayed, u64), StorageError> {
         let (log, options) = (&known.log, self.settings.options);
         let before = lock(&self.loaded).remove(lasting(path));
+        // What is in memory may be seen as another Spark than the one that is asked for.
+        let same = before.as_ref().is_some_and(|before| before.stamp == known.stamp);
         let before = before.filter(|before| before.position.can_resume(&self.source, log));
         let before = before.and_then(
             |Loaded {
@@ -417,6 +428,14 @@ impl Index {
             },
         );
         let (replayed, kept) = match before {
+            Some((application, position, kept)) if same => {
+                let replayed = Replayed {
+                    application,
+                    position,
+                    ..Replayed::default()
+                };
+                return Ok((replayed, kept));
+            }
             Some((application, position, kept)) => (resume(&self.source, log, application, &position, options)?, kept),
             None => {
                 let new = self.new_application();

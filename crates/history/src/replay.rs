@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 use stoke_eventlog::layout::IN_PROGRESS;
-use stoke_eventlog::{Log, Options, Part, Report, Source, StorageError, read_log};
+use stoke_eventlog::{Event, Log, Options, Part, Report, Source, StorageError, read_log};
 use twox_hash::XxHash64;
 
 use crate::model::{Application, Limits};
@@ -73,7 +73,18 @@ pub fn replay(source: &Source, log: &Log, limits: Limits, options: Options) -> R
 /// # Errors
 /// When a file of it cannot be opened.
 pub fn begin(source: &Source, log: &Log, application: Application, options: Options) -> Result<Replayed, StorageError> {
-    go_on(source, log, application, None, options)
+    begin_with(source, log, application, options, |_| {})
+}
+
+/// Likewise; `see` is shown each event before it is applied.
+pub(crate) fn begin_with(
+    source: &Source,
+    log: &Log,
+    application: Application,
+    options: Options,
+    see: impl FnMut(&Event) + Send,
+) -> Result<Replayed, StorageError> {
+    go_on(source, log, application, None, options, see)
 }
 
 /// Goes on where reading stopped.
@@ -87,7 +98,7 @@ pub fn resume(
     position: &Position,
     options: Options,
 ) -> Result<Replayed, StorageError> {
-    go_on(source, log, application, Some(position), options)
+    go_on(source, log, application, Some(position), options, |_| {})
 }
 
 fn go_on(
@@ -96,6 +107,7 @@ fn go_on(
     mut application: Application,
     from: Option<&Position>,
     options: Options,
+    mut see: impl FnMut(&Event) + Send,
 ) -> Result<Replayed, StorageError> {
     let mut report = Report::default();
     let mut position = Position::default();
@@ -111,7 +123,8 @@ fn go_on(
         .filter(|from| log.parts.get(begin).is_some_and(|part| from.file == name(part)))
         .map_or(0, |from| from.text);
     read_log(source, log, (begin, offset), options, &mut report, |event| {
-        application.apply(event)
+        see(&event);
+        application.apply(event);
     })?;
     if let Some(last) = log.parts.last() {
         name(last).clone_into(&mut position.file);

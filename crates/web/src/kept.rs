@@ -29,7 +29,7 @@ pub type Ordered = (String, StageKey, &'static str, bool, Option<String>);
 pub struct Kept {
     /// By log and stage attempt.
     pub digests: Shelf<(String, StageKey), Digest>,
-    /// Tasks in the orders that were asked for last: 16 bytes each.
+    /// Tasks in the orders that were asked for last: 4 bytes each.
     pub orders: Shelf<Ordered, TaskOrder>,
     /// How busy executors were with all stages, by log.
     pub grids: Shelf<String, Grid>,
@@ -41,7 +41,7 @@ impl Default for Kept {
     fn default() -> Kept {
         Kept {
             digests: Shelf::new(64),
-            orders: Shelf::new(3),
+            orders: Shelf::new(6),
             grids: Shelf::new(64),
             loads: Shelf::new(64),
         }

@@ -18,7 +18,6 @@ use stoke_history::listing::{Attempt, Listed};
 use stoke_history::rest::{Library, Query, decode_path};
 use stoke_history::{connections, serve as history};
 use stoke_insight::cost::Prices;
-use stoke_insight::facts::Run;
 use stoke_quality::ledger::{Ledger, Summary};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -35,7 +34,7 @@ use crate::pages::{
     App, Missing, Visit, compare, connect, contract, cost, data, environment, executors, home, jobs, overview, sql,
     stage, stages, storage, streaming, whatif,
 };
-use crate::verdict::Verdicts;
+use crate::verdict::{Verdicts, Whole};
 use crate::words::Language;
 
 use answers::{asset, plain, written};
@@ -405,11 +404,15 @@ impl Site {
             "streaming" => Ok(streaming::contexts(&app, visit, app.told()?)),
             "connect" => Ok(connect::list(&app, visit, app.told()?)),
             "connect/session" => connect::one(&app, visit, app.told()?),
-            "what-if" => Ok(whatif::page(&app, visit, &*self.run(&app.attempt)?)),
+            "what-if" => {
+                let whole = self.run(&app.attempt)?;
+                let run = whole.run().ok_or(Missing::NotFound)?;
+                Ok(whatif::page(&app, visit, run, &|plan| whole.predict(run, plan)))
+            }
             "cost" => Ok(cost::one(
                 &app,
                 visit,
-                &*self.run(&app.attempt)?,
+                self.run(&app.attempt)?.run().ok_or(Missing::NotFound)?,
                 self.settings.prices.as_ref(),
             )),
             _ => Err(Missing::NotFound),
@@ -418,7 +421,7 @@ impl Site {
 }
 
 impl Site {
-    fn run(&self, attempt: &Attempt) -> Result<Arc<Run>, Missing> {
+    fn run(&self, attempt: &Attempt) -> Result<Arc<Whole>, Missing> {
         self.verdicts.run(&self.index, attempt)
     }
 
@@ -450,7 +453,7 @@ impl Site {
     /// Two runs, where both are named: `id`, or `id/attempt`.
     fn compare(&self, visit: &Visit) -> Result<Page, Missing> {
         let listed = self.index.listed();
-        let named = |name: &str| -> Option<Result<Arc<Run>, Missing>> {
+        let named = |name: &str| -> Option<Result<Arc<Whole>, Missing>> {
             let name = visit.query.first(name).map(str::trim).filter(|name| !name.is_empty())?;
             let of = |(id, attempt): (&str, Option<&str>)| {
                 let one = listed.iter().find(|one| one.id == id)?;
@@ -465,7 +468,7 @@ impl Site {
             (Some(a), Some(b)) => Some((a?, b?)),
             _ => None,
         };
-        let runs = runs.as_ref().map(|(a, b)| (&**a, &**b));
+        let runs = runs.as_ref().and_then(|(a, b)| a.run().zip(b.run()));
         Ok(compare::page(visit, &listed, runs))
     }
 

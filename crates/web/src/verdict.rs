@@ -2,15 +2,16 @@
 //! the run with every task, for those who reason about its time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use stoke_diagnostics::Diagnostic;
-use stoke_eventlog::Options;
+use stoke_eventlog::{Log, Options, StorageError};
 use stoke_history::index::{Index, Stamp};
 use stoke_history::listing::Attempt;
 use stoke_history::rest::Library;
 use stoke_insight::doctor::examine;
 use stoke_insight::facts::{Facts, Run, collect};
+use stoke_insight::whatif::{Model, Outcome, Plan, WhatIfError, what_if};
 
 use crate::pages::Missing;
 
@@ -20,9 +21,51 @@ const AT_ONCE: u64 = 16 << 20;
 const MOST: u64 = 512 << 20;
 /// Logs whose findings are kept.
 const KEPT: usize = 256;
-/// Runs that are kept, and tasks of all of them together: one that has more is read again whenever it is asked for.
+/// Runs that are kept, and tasks of all of them together, of 120 bytes each: one that has more is read again whenever it is asked for.
 const RUNS: usize = 8;
-const TASKS: usize = 400_000;
+const TASKS: usize = 1_200_000;
+/// Tasks of runs that stay while a large log is read: no two large runs are in memory beside each other.
+const BESIDE: usize = 300_000;
+
+/// A run with every task.
+#[derive(Debug)]
+pub struct Whole {
+    facts: Facts,
+    model: OnceLock<Option<Model>>,
+}
+
+impl Whole {
+    fn read(index: &Index, log: &Log) -> Result<Arc<Whole>, StorageError> {
+        let facts = Facts {
+            run: Some(collect::run(index.source(), log, Options::default())?),
+            now: index.now(),
+            ..Facts::default()
+        };
+        let model = OnceLock::new();
+        Ok(Arc::new(Whole { facts, model }))
+    }
+
+    /// What its log tells.
+    pub fn run(&self) -> Option<&Run> {
+        self.facts.run.as_ref()
+    }
+
+    fn tasks(&self) -> usize {
+        let stages = self.run().into_iter().flat_map(|run| run.stages.values());
+        stages.map(|stage| stage.tasks.len()).sum()
+    }
+
+    /// What it would have taken on these executors. What all predictions share is found out once.
+    ///
+    /// # Errors
+    /// When nothing can be predicted.
+    pub fn predict(&self, run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
+        match self.model.get_or_init(|| Model::of(run).ok()) {
+            Some(model) => model.predict(run, plan),
+            None => what_if(run, plan),
+        }
+    }
+}
 
 /// What is known of a log.
 #[derive(Debug, Clone)]
@@ -39,12 +82,19 @@ pub enum Verdict {
 /// Findings, and the state of the log they were found in.
 type Kept = (Stamp, Arc<Vec<Diagnostic>>);
 
+/// A log, its state, and its run.
+type KeptRun = (String, Stamp, Arc<Whole>);
+
+fn tasks(runs: &[KeptRun]) -> usize {
+    runs.iter().map(|(_, _, run)| run.tasks()).sum()
+}
+
 /// Findings by log.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     known: Mutex<HashMap<String, Kept>>,
     /// The one asked for last at the end.
-    runs: Mutex<Vec<(String, Stamp, Arc<Run>)>>,
+    runs: Mutex<Vec<KeptRun>>,
     /// One log is read at a time.
     reading: Mutex<()>,
 }
@@ -68,19 +118,14 @@ impl Verdicts {
         if let Some(known) = self.known(&attempt.log, &stamp) {
             return Verdict::Found(known);
         }
-        let run = match collect::run(index.source(), &log, Options::default()) {
-            Ok(run) => run,
+        // One that has not ended grows older.
+        let kept = self.kept(&attempt.log, &stamp);
+        let kept = kept.filter(|whole| whole.run().is_some_and(|run| run.ended.is_some()));
+        let whole = match kept.map_or_else(|| self.read(index, &attempt.log, &log, &stamp), Ok) {
+            Ok(whole) => whole,
             Err(error) => return Verdict::Failed(error.to_string()),
         };
-        let facts = Facts {
-            run: Some(run),
-            now: index.now(),
-            ..Facts::default()
-        };
-        let found = Arc::new(examine(&facts));
-        if let Some(run) = facts.run {
-            self.keep(&attempt.log, &stamp, Arc::new(run));
-        }
+        let found = Arc::new(examine(&whole.facts));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KEPT {
             known.clear();
@@ -93,43 +138,50 @@ impl Verdicts {
     ///
     /// # Errors
     /// When the log is gone, too large for a page, or cannot be read.
-    pub fn run(&self, index: &Index, attempt: &Attempt) -> Result<Arc<Run>, Missing> {
+    pub fn run(&self, index: &Index, attempt: &Attempt) -> Result<Arc<Whole>, Missing> {
         let log = index.log(attempt).ok_or(Missing::NotFound)?;
         let stamp = Stamp::of(&log);
-        let kept = || -> Option<Arc<Run>> {
-            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = runs
-                .iter()
-                .position(|(name, of, _)| *name == attempt.log && *of == stamp)?;
-            let found = runs.remove(found);
-            let run = found.2.clone();
-            runs.push(found);
-            Some(run)
-        };
-        if let Some(run) = kept() {
-            return Ok(run);
+        if let Some(whole) = self.kept(&attempt.log, &stamp) {
+            return Ok(whole);
         }
         if stamp.bytes() >= MOST {
             return Err(Missing::TooLarge);
         }
         let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(run) = kept() {
-            return Ok(run);
+        if let Some(whole) = self.kept(&attempt.log, &stamp) {
+            return Ok(whole);
         }
-        let run = collect::run(index.source(), &log, Options::default());
-        let run = Arc::new(run.map_err(|error| Missing::Broken(error.to_string()))?);
-        self.keep(&attempt.log, &stamp, run.clone());
-        Ok(run)
+        let read = self.read(index, &attempt.log, &log, &stamp);
+        read.map_err(|error| Missing::Broken(error.to_string()))
     }
 
-    fn keep(&self, log: &str, stamp: &Stamp, run: Arc<Run>) {
-        let tasks = |run: &Run| run.stages.values().map(|stage| stage.tasks.len()).sum::<usize>();
+    fn kept(&self, log: &str, stamp: &Stamp) -> Option<Arc<Whole>> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.retain(|(name, ..)| name != log);
-        runs.push((log.to_owned(), stamp.clone(), run));
-        while runs.len() > RUNS || runs.iter().map(|(_, _, run)| tasks(run)).sum::<usize>() > TASKS {
-            runs.remove(0);
+        let found = runs.iter().position(|(name, of, _)| name == log && of == stamp)?;
+        let found = runs.remove(found);
+        let whole = found.2.clone();
+        runs.push(found);
+        Some(whole)
+    }
+
+    fn read(&self, index: &Index, name: &str, log: &Log, stamp: &Stamp) -> Result<Arc<Whole>, StorageError> {
+        if stamp.bytes() >= AT_ONCE {
+            self.forget(|runs| tasks(runs) > BESIDE);
         }
+        let whole = Whole::read(index, log)?;
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.retain(|(known, ..)| known != name);
+        runs.push((name.to_owned(), stamp.clone(), whole.clone()));
+        drop(runs);
+        self.forget(|runs| runs.len() > RUNS || tasks(runs) > TASKS);
+        Ok(whole)
+    }
+
+    /// Lets go of the runs asked for longest ago while there are too many.
+    fn forget(&self, too_many: impl Fn(&[KeptRun]) -> bool) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = (0..=runs.len()).find(|gone| !too_many(&runs[*gone..]));
+        runs.drain(..gone.unwrap_or(0));
     }
 
     fn known(&self, log: &str, stamp: &Stamp) -> Option<Arc<Vec<Diagnostic>>> {

@@ -11,6 +11,7 @@ pub mod graph;
 mod jobs;
 mod kinds;
 mod live;
+mod look;
 mod rows;
 mod sql;
 mod storage;

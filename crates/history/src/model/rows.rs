@@ -9,8 +9,9 @@ use std::collections::BinaryHeap;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use zstd::bulk::Decompressor;
 
-use super::task::{Task, take_task, write};
+use super::task::{Task, take_into, take_task, write};
 use crate::pieces::{Piece, Pieces};
 
 /// A buffer is full at this many bytes of rows.
@@ -204,6 +205,33 @@ impl Rows {
         self.places = places;
     }
 
+    /// How many pieces [`Rows::look_at`] knows.
+    pub(crate) fn piece_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Looks at the tasks of a piece by its number, in the order of their ids.
+    ///
+    /// # Errors
+    /// When it cannot be read again.
+    pub(crate) fn look_at(
+        &self,
+        piece: usize,
+        pieces: &Pieces,
+        unpacking: &mut Unpacking,
+        look: impl FnMut(&Task),
+    ) -> io::Result<()> {
+        if let Some(chunk) = self.chunks.get(piece) {
+            each_of(unpacking.rows(chunk, pieces)?, chunk.floor, look);
+        }
+        Ok(())
+    }
+
+    /// Looks at the tasks that were not put away.
+    pub(crate) fn look_at_buffer(&self, look: impl FnMut(&Task)) {
+        each_of(&self.open, None, look);
+    }
+
     /// The tasks, in the order of their ids. Pieces are opened when their ids come, and let go of when they have passed.
     pub fn tasks<'a>(&'a self, pieces: &'a Pieces) -> InOrder<'a> {
         self.tasks_in(pieces, |_| true)
@@ -235,6 +263,45 @@ impl Rows {
         };
         all.add(buffer, None);
         all
+    }
+}
+
+/// What rows are unpacked with, one piece after the other.
+pub(crate) struct Unpacking {
+    decompressor: Decompressor<'static>,
+    rows: Vec<u8>,
+}
+
+impl Unpacking {
+    /// # Errors
+    /// When a decompressor cannot be set up.
+    pub(crate) fn new() -> io::Result<Unpacking> {
+        Ok(Unpacking {
+            decompressor: Decompressor::new()?,
+            rows: Vec::new(),
+        })
+    }
+
+    fn rows(&mut self, chunk: &Chunk, pieces: &Pieces) -> io::Result<&[u8]> {
+        let size = chunk.size as usize;
+        if self.rows.len() < size {
+            self.rows.resize(size, 0);
+        }
+        let packed = pieces.get(chunk.piece)?;
+        let length = self
+            .decompressor
+            .decompress_to_buffer(&packed, &mut self.rows[..size])?;
+        Ok(&self.rows[..length])
+    }
+}
+
+/// Looks at rows one after the other, without those before `floor`. A row that cannot be read ends them.
+fn each_of(rows: &[u8], floor: Option<Age>, mut look: impl FnMut(&Task)) {
+    let (mut rest, mut task) = (rows, Task::default());
+    while take_into(&mut rest, &mut task).is_some() {
+        if floor.is_none_or(|floor| age(&task) >= floor) {
+            look(&task);
+        }
     }
 }
 

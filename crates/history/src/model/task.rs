@@ -3,7 +3,7 @@
 use stoke_eventlog::event::NamedAccumulable;
 pub use stoke_run::task::{Outcome, Task};
 
-use super::metrics::{COUNT, Metrics};
+use super::metrics::Metrics;
 use super::values::{take_unsigned, unsigned};
 
 const SPECULATIVE: u64 = 1;
@@ -76,31 +76,46 @@ pub(super) fn write(out: &mut Vec<u8>, task: &Task) {
 
 /// Takes the next row.
 pub(super) fn take_task(from: &mut &[u8]) -> Option<Task> {
+    let mut task = Task::default();
+    take_into(from, &mut task)?;
+    Some(task)
+}
+
+/// Takes the next row into `task`, whatever that was before.
+pub(super) fn take_into(from: &mut &[u8], task: &mut Task) -> Option<()> {
     let flags = take_unsigned(from)?;
-    let id = take_signed(from)?;
-    let index = i32::try_from(take_signed(from)?).ok()?;
-    let attempt = i32::try_from(take_signed(from)?).ok()?;
-    let partition = i32::try_from(take_signed(from)? + i64::from(index)).ok()?;
-    let launched = take_signed(from)?;
+    task.id = take_signed(from)?;
+    task.index = i32::try_from(take_signed(from)?).ok()?;
+    task.attempt = i32::try_from(take_signed(from)?).ok()?;
+    task.partition = i32::try_from(take_signed(from)? + i64::from(task.index)).ok()?;
+    task.launched = take_signed(from)?;
     let fetch = take_signed(from)?;
-    let duration = take_signed(from)?;
-    let [executor, host, locality] = [(); 3].map(|()| take_unsigned(from).and_then(|name| u32::try_from(name).ok()));
-    let metrics = match flags & HAS_METRICS {
+    task.result_fetch = if fetch < 0 {
+        -1
+    } else {
+        task.launched.wrapping_add(fetch)
+    };
+    task.duration = take_signed(from)?;
+    for name in [&mut task.executor, &mut task.host, &mut task.locality] {
+        *name = u32::try_from(take_unsigned(from)?).ok()?;
+    }
+    task.metrics = match flags & HAS_METRICS {
         0 => None,
         _ => {
-            let set = take_unsigned(from)?;
+            let mut set = take_unsigned(from)?;
             let mut metrics = Metrics::default();
-            for place in (0..COUNT).filter(|place| set & (1 << place) != 0) {
-                metrics.0[place] = take_signed(from)?;
+            while set != 0 {
+                *metrics.0.get_mut(set.trailing_zeros() as usize)? = take_signed(from)?;
+                set &= set - 1;
             }
             Some(metrics)
         }
     };
-    let error = match flags & HAS_ERROR {
+    task.error = match flags & HAS_ERROR {
         0 => None,
         _ => Some(take_text(from)?),
     };
-    let mut accumulators = Vec::new();
+    task.accumulators.clear();
     if flags & HAS_ACCUMULATORS != 0 {
         for _ in 0..take_unsigned(from)? {
             let id = take_signed(from)?;
@@ -111,7 +126,7 @@ pub(super) fn take_task(from: &mut &[u8]) -> Option<Task> {
                 *part = some.then_some(text);
             }
             let [name, update, value] = parts;
-            accumulators.push(NamedAccumulable {
+            task.accumulators.push(NamedAccumulable {
                 id,
                 name,
                 update,
@@ -120,24 +135,9 @@ pub(super) fn take_task(from: &mut &[u8]) -> Option<Task> {
         }
     }
     let place = usize::try_from(flags >> FLAGS).ok()?;
-    let status = *OUTCOMES.get(place)?;
-    Some(Task {
-        id,
-        index,
-        attempt,
-        partition,
-        launched,
-        result_fetch: if fetch < 0 { -1 } else { launched.wrapping_add(fetch) },
-        duration,
-        executor: executor?,
-        host: host?,
-        locality: locality?,
-        status,
-        speculative: flags & SPECULATIVE != 0,
-        metrics,
-        accumulators,
-        error,
-    })
+    task.status = *OUTCOMES.get(place)?;
+    task.speculative = flags & SPECULATIVE != 0;
+    Some(())
 }
 
 /// LEB128 of the zigzag.

@@ -93,13 +93,23 @@ pub(super) fn unsigned(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Takes what [`unsigned`] wrote.
+#[inline]
 pub(super) fn take_unsigned(from: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = from.split_first()?;
-        *from = rest;
+    let (first, rest) = from.split_first()?;
+    *from = rest;
+    match first & 0x80 {
+        0 => Some(u64::from(*first)),
+        _ => take_further(from, u64::from(first & 0x7f)),
+    }
+}
+
+/// The rest of a number of more than one byte.
+fn take_further(from: &mut &[u8], first: u64) -> Option<u64> {
+    let mut number = first;
+    for (byte, shift) in from.iter().zip((7..64).step_by(7)) {
         number |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
+            *from = from.get(shift / 7..)?;
             return Some(number);
         }
     }

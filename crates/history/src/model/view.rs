@@ -11,8 +11,9 @@ use stoke_eventlog::event::ResourceProfile;
 
 use super::Application;
 use super::data::{Environment, Executor, ExecutorStage, Job, Process, Rdd, Speculation, Sql, Stage, StageKey};
-use super::rows::InOrder;
+use super::rows::{InOrder, Rows};
 use super::task::Task;
+use crate::pieces::Pieces;
 use crate::scala::Scala;
 
 /// An application as of the events seen so far. What was written out stays where it is; of what is live there is a picture over it.
@@ -181,33 +182,48 @@ impl View {
 
     /// The tasks of a stage attempt, by id. Those that ended are read piece by piece.
     pub fn tasks(&self, key: StageKey) -> Tasks<'_> {
-        let rows = self.application.rows.get(&key);
+        let rows = self.rows(key);
         Tasks {
-            rows: rows.map(|rows| rows.tasks(self.application.pieces()).peekable()),
+            rows: rows.map(|rows| rows.tasks(self.pieces()).peekable()),
             ..self.live(key)
         }
     }
 
     /// Those that run.
     fn live(&self, key: StageKey) -> Tasks<'_> {
-        let live = self.application.tasks.running().filter(|(_, task)| task.stage() == key);
-        let mut live: Vec<Task> = live.map(|(id, task)| task.row(id, self.now)).collect();
+        let mut live = self.running(key);
         live.sort_unstable_by_key(|task| Reverse(task.id));
         Tasks { rows: None, live }
     }
 
+    /// Likewise, in no order.
+    pub(super) fn running(&self, key: StageKey) -> Vec<Task> {
+        let running = self.application.tasks.running().filter(|(_, task)| task.stage() == key);
+        running.map(|(id, task)| task.row(id, self.now)).collect()
+    }
+
+    /// Those that ended.
+    pub(super) fn rows(&self, key: StageKey) -> Option<&Rows> {
+        self.application.rows.get(&key)
+    }
+
+    /// Where they are.
+    pub(super) fn pieces(&self) -> &Pieces {
+        self.application.pieces()
+    }
+
     /// Tasks of a stage attempt by id, those with these ids among them. The ids are sorted; only pieces that may have one are read.
     pub fn tasks_near(&self, key: StageKey, ids: &[i64]) -> Tasks<'_> {
-        let rows = self.application.rows.get(&key);
+        let rows = self.rows(key);
         Tasks {
-            rows: rows.map(|rows| rows.tasks_near(self.application.pieces(), ids).peekable()),
+            rows: rows.map(|rows| rows.tasks_near(self.pieces(), ids).peekable()),
             ..self.live(key)
         }
     }
 
     /// How many tasks [`View::tasks`] gives, at most.
     pub fn tasks_at_most(&self, key: StageKey) -> usize {
-        self.application.rows.get(&key).map_or(0, super::Rows::len) + self.application.tasks.running().len()
+        self.rows(key).map_or(0, Rows::len) + self.application.tasks.running().len()
     }
 
     /// The name behind a task's executor, host or locality.
@@ -217,7 +233,7 @@ impl View {
 
     /// Bytes of memory it takes, roughly.
     pub fn memory(&self) -> usize {
-        let rows: usize = self.application.rows.values().map(super::Rows::memory).sum();
+        let rows: usize = self.application.rows.values().map(Rows::memory).sum();
         let stages: usize = self
             .stages()
             .map(|stage| 800 + stage.details.len() + stage.name.len())

@@ -6,7 +6,9 @@
 mod list;
 mod page;
 mod params;
+mod quantiles;
 mod redact;
+mod search;
 pub(crate) mod show;
 mod sql;
 mod summary;
@@ -27,7 +29,7 @@ pub use params::{Query, decode_path};
 pub use redact::redacted;
 use show::Besides;
 pub use show::executor_times;
-pub use summary::TaskSummary;
+pub use summary::{Tally, TaskSummary};
 pub use table::TaskOrder;
 
 /// Where applications are found.
@@ -493,7 +495,7 @@ fn task_list(view: Arc<View>, key: (i32, i32), query: &Query) -> Result<Answer, 
             return page::write(json, &view, tasks.skip(offset).take(length));
         }
         let run_time = |task: &Task| page::stored(task, RUN_TIME);
-        match page::order(&view, key, wanted, run_time, descending) {
+        match page::order(&view, key, || &wanted, run_time, descending) {
             Ok(mut order) => {
                 order.keep(offset..offset.saturating_add(length));
                 page::write(json, &view, order.tasks(&view, key));

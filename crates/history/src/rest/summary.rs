@@ -1,8 +1,10 @@
 //! Quantiles of the tasks and executors of a stage attempt, as Spark computes them: the value at a place of the sorted values, never one
 //! in between.
 
+use std::cell::RefCell;
 use std::io;
 
+use super::quantiles::{Bins, Picked};
 use crate::json::{Json, Object};
 use crate::model::View;
 use crate::model::data::{ExecutorStage, StageKey};
@@ -36,47 +38,92 @@ impl Column {
         };
         number.filter(|number| *number >= 0)
     }
+}
 
-    /// Every column of a summary.
-    fn all() -> Vec<Column> {
-        let metrics = (0..at::SPARE).map(Column::Metric);
-        [
-            Column::Duration,
-            Column::GettingResult,
-            Column::SchedulerDelay,
-            Column::Sum(at::LOCAL_BYTES, at::REMOTE_BYTES),
-            Column::Sum(at::LOCAL_BLOCKS, at::REMOTE_BLOCKS),
-        ]
-        .into_iter()
-        .chain(metrics)
-        .collect()
+/// Columns besides metrics.
+const BESIDES: [Column; 5] = [
+    Column::Duration,
+    Column::GettingResult,
+    Column::SchedulerDelay,
+    Column::Sum(at::LOCAL_BYTES, at::REMOTE_BYTES),
+    Column::Sum(at::LOCAL_BLOCKS, at::REMOTE_BLOCKS),
+];
+
+/// What a first look tells of every column.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    succeeded: usize,
+    /// Tasks that succeeded and have metrics.
+    measured: u32,
+    besides: [Bins; BESIDES.len()],
+    metrics: Vec<Bins>,
+    /// Of those tasks, how many do not have zero of a metric.
+    other: Vec<u32>,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            succeeded: 0,
+            measured: 0,
+            besides: Default::default(),
+            metrics: vec![Bins::default(); at::SPARE],
+            other: vec![0; at::SPARE],
+        }
     }
 }
 
-/// Bytes of numbers that are looked at in one pass over the tasks.
+impl Tally {
+    /// Looks at a task.
+    pub fn add(&mut self, task: &Task) {
+        for (column, bins) in BESIDES.iter().zip(&mut self.besides) {
+            if let Some(number) = column.of(task) {
+                bins.add(number);
+            }
+        }
+        if task.status != Outcome::Succeeded {
+            return;
+        }
+        self.succeeded += 1;
+        let Some(metrics) = &task.metrics else {
+            return;
+        };
+        self.measured += 1;
+        // Most are zero.
+        let places = self.metrics.iter_mut().zip(&mut self.other);
+        for (number, (bins, other)) in metrics.0.iter().zip(places).filter(|(number, _)| **number != 0) {
+            *other += 1;
+            bins.add(*number);
+        }
+    }
+
+    /// Adds what another one tells.
+    #[must_use]
+    pub fn and(mut self, other: &Tally) -> Tally {
+        self.succeeded += other.succeeded;
+        self.measured += other.measured;
+        let bins = self.besides.iter_mut().chain(&mut self.metrics);
+        bins.zip(other.besides.iter().chain(&other.metrics))
+            .for_each(|(bins, other)| bins.merge(other));
+        let counts = self.other.iter_mut().zip(&other.other);
+        counts.for_each(|(count, other)| *count += other);
+        self
+    }
+
+    /// Every column with its numbers.
+    fn columns(self) -> Vec<(Column, Bins)> {
+        let zeros = |other: u32| self.measured.saturating_sub(other);
+        let metrics = self.metrics.into_iter().zip(&self.other).enumerate();
+        let metrics = metrics.map(|(place, (mut bins, other))| {
+            bins.add_often(0, zeros(*other));
+            (Column::Metric(place), bins)
+        });
+        BESIDES.into_iter().zip(self.besides).chain(metrics).collect()
+    }
+}
+
+/// Bytes of numbers that are taken in one look at the tasks.
 const AT_ONCE: usize = 32 << 20;
-
-/// What a pass without memory tells of a column.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    count: usize,
-    least: i64,
-    greatest: i64,
-}
-
-impl Span {
-    const NOTHING: Span = Span {
-        count: 0,
-        least: i64::MAX,
-        greatest: i64::MIN,
-    };
-
-    fn add(&mut self, number: i64) {
-        self.count += 1;
-        self.least = self.least.min(number);
-        self.greatest = self.greatest.max(number);
-    }
-}
 
 /// Values of tasks, one row per metric, each at the wanted quantiles.
 #[derive(Debug)]
@@ -86,54 +133,44 @@ pub struct TaskSummary {
 }
 
 impl TaskSummary {
-    /// Nothing when no task of the stage attempt succeeded. Where the numbers of all tasks do not fit into memory at once, columns of
-    /// nothing but the same number are found first, and the others looked at a few at a time.
+    /// Nothing when no task of the stage attempt succeeded.
     ///
     /// # Errors
     /// When tasks were put away and cannot be read again.
     pub fn of(view: &View, key: StageKey, quantiles: &[f64]) -> io::Result<Option<TaskSummary>> {
-        let mut columns = Column::all();
-        let count = view.tasks_at_most(key);
-        let together = (AT_ONCE / (8 * count.max(1))).max(1);
-        let mut spans = vec![Span::NOTHING; columns.len()];
-        let mut succeeded = 0;
-        for task in view.tasks(key) {
-            let task = task?;
-            succeeded += usize::from(task.status == Outcome::Succeeded);
-            for (column, span) in columns.iter().zip(&mut spans) {
-                if let Some(number) = column.of(&task) {
-                    span.add(number);
-                }
-            }
-        }
+        let tallies = view.look_at_tasks(key, Tally::default, Tally::add)?;
+        let tally = tallies.iter().fold(Tally::default(), Tally::and);
+        TaskSummary::of_tally(tally, view, key, quantiles)
+    }
+
+    /// Likewise, where the first look was taken.
+    ///
+    /// # Errors
+    /// When tasks were put away and cannot be read again.
+    pub fn of_tally(tally: Tally, view: &View, key: StageKey, quantiles: &[f64]) -> io::Result<Option<TaskSummary>> {
+        let succeeded = tally.succeeded;
         if succeeded == 0 {
             return Ok(None);
         }
         let mut rows = Vec::new();
-        let mut spans = spans.into_iter();
-        columns.retain(|column| {
-            let span = spans.next().unwrap_or(Span::NOTHING);
-            let same = span.least >= span.greatest;
-            if same {
-                rows.push((*column, at_places(quantiles, succeeded, span.count, |_| span.least)));
+        let (mut waiting, mut bytes) = (Vec::new(), 0);
+        let columns = tally.columns();
+        let count = columns.len();
+        for (place, (column, bins)) in columns.into_iter().enumerate() {
+            let places = places_of(quantiles, succeeded, bins.count);
+            let picked = Picked::at(bins, &places);
+            bytes += picked.to_take() * size_of::<i64>();
+            waiting.push((column, picked));
+            if bytes < AT_ONCE && place + 1 < count {
+                continue;
             }
-            !same
-        });
-        for columns in columns.chunks(together) {
-            let mut numbers: Vec<Vec<i64>> = columns.iter().map(|_| Vec::with_capacity(count)).collect();
-            for task in view.tasks(key) {
-                let task = task?;
-                for (column, numbers) in columns.iter().zip(&mut numbers) {
-                    numbers.extend(column.of(&task));
-                }
-            }
-            for (column, mut numbers) in columns.iter().zip(numbers) {
-                numbers.sort_unstable();
-                rows.push((
-                    *column,
-                    at_places(quantiles, succeeded, numbers.len(), |at| numbers[at]),
-                ));
-            }
+            let all = match bytes {
+                0 => std::mem::take(&mut waiting),
+                _ => again(view, key, std::mem::take(&mut waiting))?,
+            };
+            let row = |picked: &Picked| at_places(quantiles, succeeded, picked.count(), |at| picked.number(at));
+            rows.extend(all.iter().map(|(column, picked)| (*column, row(picked))));
+            bytes = 0;
         }
         Ok(Some(TaskSummary {
             quantiles: quantiles.to_vec(),
@@ -282,6 +319,41 @@ fn at_places(quantiles: &[f64], count: usize, length: usize, value: impl Fn(usiz
         last
     };
     quantiles.iter().map(&mut at).collect()
+}
+
+/// The places [`at_places`] asks for.
+fn places_of(quantiles: &[f64], count: usize, length: usize) -> Vec<usize> {
+    let asked = RefCell::new(Vec::new());
+    at_places(quantiles, count, length, |place| {
+        asked.borrow_mut().push(place);
+        0
+    });
+    asked.into_inner()
+}
+
+/// A second look, at what bins do not tell.
+fn again(view: &View, key: StageKey, waiting: Vec<(Column, Picked)>) -> io::Result<Vec<(Column, Picked)>> {
+    let (open, mut done): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, picked)| picked.to_take() > 0);
+    let taken = view.look_at_tasks(
+        key,
+        || open.clone(),
+        |open, task| {
+            for (column, picked) in open {
+                if let Some(number) = column.of(task) {
+                    picked.take(number);
+                }
+            }
+        },
+    )?;
+    let mut taken = taken.into_iter();
+    let mut all = taken.next().unwrap_or_default();
+    for other in taken {
+        let pairs = all.iter_mut().zip(other);
+        pairs.for_each(|((_, picked), (_, other))| picked.merge(other));
+    }
+    all.iter_mut().for_each(|(_, picked)| picked.finish());
+    done.append(&mut all);
+    Ok(done)
 }
 
 /// The distributions a stage is shown with.

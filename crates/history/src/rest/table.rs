@@ -6,17 +6,15 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use stoke_model::units::spark::{short_duration, size};
-
 use super::page::{self, Order};
 use super::params::TableQuery;
+use super::search::{Search, matching};
 use super::{Answer, Failure, Query, json};
 use crate::json::{Date, Json};
 use crate::model::View;
 use crate::model::data::{JobStatus, Sql, StageKey};
 use crate::model::metrics::at;
-use crate::model::task::Task;
-use crate::numbers::{java_date, page_date};
+use crate::model::task::{Outcome, Task};
 
 /// What a column of the table of tasks is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +71,19 @@ impl Column {
         })
     }
 
-    /// The text a task is sorted by, where it is one.
-    fn text<'a>(self, view: &'a View, task: &'a Task) -> Option<String> {
+    /// The place of the name a task is sorted by, where it is one.
+    fn place(self) -> Option<fn(&Task) -> u32> {
         Some(match self {
-            Column::Status => task.status.name().to_owned(),
-            Column::Locality => view.name(task.locality).to_owned(),
-            Column::Executor => view.name(task.executor).to_owned(),
-            Column::Host => view.name(task.host).to_owned(),
+            Column::Locality => |task| task.locality,
+            Column::Executor => |task| task.executor,
+            Column::Host => |task| task.host,
+            _ => return None,
+        })
+    }
+
+    /// The text a task is sorted by, where it is one of its own.
+    fn text(self, task: &Task) -> Option<String> {
+        Some(match self {
             Column::Error => task.error.clone().unwrap_or_default(),
             Column::Accumulators => task.accumulators.first().map_or_else(String::new, |first| {
                 let part = |part: &Option<String>| part.as_deref().unwrap_or("null").to_owned();
@@ -92,7 +96,7 @@ impl Column {
     fn is_text(self) -> bool {
         matches!(
             self,
-            Column::Status | Column::Locality | Column::Executor | Column::Host | Column::Error | Column::Accumulators
+            Column::Locality | Column::Executor | Column::Host | Column::Error | Column::Accumulators
         )
     }
 
@@ -103,6 +107,7 @@ impl Column {
             Column::Partition => i64::from(task.partition),
             Column::Attempt => i64::from(task.attempt),
             Column::Launched => task.launched,
+            Column::Status => rank_of(task.status),
             Column::SchedulerDelay => measured(task.scheduler_delay()),
             Column::GettingResult => measured(task.getting_result_time()),
             Column::Metric(place) => page::stored(task, place),
@@ -115,18 +120,60 @@ impl Column {
     }
 }
 
+/// The place of an outcome among the others, by their names.
+fn rank_of(status: Outcome) -> i64 {
+    match status {
+        Outcome::Failed => 0,
+        Outcome::GetResult => 1,
+        Outcome::Killed => 2,
+        Outcome::Running => 3,
+        Outcome::Succeeded => 4,
+    }
+}
+
 /// Characters of a text that are compared at a time: so much of each different text is in memory.
 const COMPARED: usize = 512;
 
 /// The order of a column.
-fn order(view: &View, key: StageKey, column: Column, descending: bool) -> io::Result<Order> {
+fn order<W: FnMut(&Task) -> bool + Send>(
+    view: &View,
+    key: StageKey,
+    (column, descending): (Column, bool),
+    wanted: impl Fn() -> W + Sync,
+) -> io::Result<Order> {
     if !column.is_text() {
-        return page::order(view, key, |_| true, |task| column.number(task), descending);
+        return page::order(view, key, wanted, |task| column.number(task), descending);
     }
-    let text = |task: &Task| column.text(view, task).unwrap_or_default();
-    let ranks = ranks(|| view.tasks(key).map(|task| task.map(|task| (task.id, text(&task)))))?;
-    let rank = |task: &Task| ranks.get(&task.id).copied().unwrap_or(0);
-    page::order(view, key, |_| true, rank, descending)
+    if let Some(place) = column.place() {
+        let names = ranks_of_names(view, key, place)?;
+        let rank = |task: &Task| names.get(&place(task)).copied().unwrap_or(0);
+        return page::order(view, key, wanted, rank, descending);
+    }
+    // Most tasks have none, and come first.
+    let text = |task: Task| {
+        let text = column.text(&task).filter(|text| !text.is_empty());
+        text.map(|text| (task.id, text))
+    };
+    let ranks = ranks(|| view.tasks(key).filter_map(|task| task.map(text).transpose()))?;
+    let rank = |task: &Task| ranks.get(&task.id).copied().unwrap_or(-1);
+    page::order(view, key, wanted, rank, descending)
+}
+
+/// The places of names that tasks have, in the order of the names.
+fn ranks_of_names(view: &View, key: StageKey, place: fn(&Task) -> u32) -> io::Result<HashMap<u32, i64>> {
+    let seen = view.look_at_tasks(key, BTreeSet::new, |seen, task| {
+        seen.insert(place(task));
+    })?;
+    let seen: BTreeSet<u32> = seen.into_iter().flatten().collect();
+    let texts = || {
+        seen.iter()
+            .map(|name| Ok((i64::from(*name), view.name(*name).to_owned())))
+    };
+    let ranks = ranks(texts)?;
+    let known = seen
+        .iter()
+        .filter_map(|name| Some((*name, *ranks.get(&i64::from(*name))?)));
+    Ok(known.collect())
 }
 
 /// The places of texts in their order, by id, a part of the texts after the other: errors are long, and begin alike. Java compares texts by
@@ -201,7 +248,7 @@ pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -
     let begin = usize::try_from(offset).unwrap_or(0);
     let all = begin..begin.saturating_add(usize::try_from(length).unwrap_or(0));
     let failed = |error: io::Error| Failure::Broken(error.to_string());
-    let mut order = order(&view, key, column, descending).map_err(failed)?;
+    let mut order = order(&view, key, (column, descending), || |_: &Task| true).map_err(failed)?;
     order.keep(all);
     let records = query.needed("numTasks")?.to_owned();
     let mut filtered = records.clone();
@@ -209,7 +256,7 @@ pub(super) fn tasks(view: Arc<View>, key: StageKey, query: &Query, is_4: bool) -
         && !order.is_empty()
     {
         let found = matching(&view, key, text).map_err(failed)?;
-        order.retain(|id| found.contains(id));
+        order.retain(|id| found.has(id));
         filtered = order.len().to_string();
         if !order.is_empty() {
             order.keep(places(query.number("start")?, query.number("length")?));
@@ -242,11 +289,13 @@ impl TaskOrder {
         let Some(column) = Column::of(heading, true) else {
             return Ok(None);
         };
-        let mut order = order(view, key, column, descending)?;
-        if let Some(text) = searched {
-            let found = matching(view, key, text)?;
-            order.retain(|id| found.contains(id));
-        }
+        let order = match searched {
+            None => order(view, key, (column, descending), || |_: &Task| true)?,
+            Some(text) => order(view, key, (column, descending), || {
+                let mut search = Search::of(view, text);
+                move |task: &Task| search.shows(task)
+            })?,
+        };
         Ok(Some(TaskOrder(order)))
     }
 
@@ -263,80 +312,6 @@ impl TaskOrder {
     pub fn tasks(&self, view: &View, key: StageKey, places: Range<usize>) -> io::Result<Vec<Task>> {
         self.0.at(view, key, places)
     }
-}
-
-/// The ids of the tasks that have a text in what their row shows.
-fn matching(view: &View, key: StageKey, text: &str) -> io::Result<BTreeSet<i64>> {
-    let text = text.to_lowercase();
-    let mut found = BTreeSet::new();
-    for task in view.tasks(key) {
-        let task = task?;
-        if shows(view, &task, &text) {
-            found.insert(task.id);
-        }
-    }
-    Ok(found)
-}
-
-/// What Spark takes for the text of what is not there.
-const ABSENT: &str = "d";
-
-fn shows(view: &View, task: &Task, text: &str) -> bool {
-    let has = |shown: &str| shown.to_lowercase().contains(text);
-    let fetched = match task.result_fetch > 0 {
-        true => java_date(task.result_fetch),
-        false => ABSENT.to_owned(),
-    };
-    let texts = [
-        view.name(task.executor),
-        view.name(task.host),
-        task.status.name(),
-        view.name(task.locality),
-        if task.speculative { "true" } else { "false" },
-        task.error.as_deref().unwrap_or(ABSENT),
-        &fetched,
-        &page_date(task.launched),
-    ];
-    let numbers = [task.id, i64::from(task.index), i64::from(task.attempt)];
-    texts.into_iter().any(has)
-        || numbers.iter().any(|number| has(&number.to_string()))
-        || measures(task, &has)
-        || has(&short_duration(task.scheduler_delay()))
-        || has(&short_duration(task.getting_result_time()))
-}
-
-fn measures(task: &Task, has: &dyn Fn(&str) -> bool) -> bool {
-    let Some(metrics) = &task.metrics else {
-        return false;
-    };
-    let times = [
-        at::DESERIALIZE_TIME,
-        at::RUN_TIME,
-        at::GC_TIME,
-        at::RESULT_SERIALIZATION_TIME,
-        at::FETCH_WAIT_TIME,
-    ];
-    let sizes = [
-        at::MEMORY_SPILLED,
-        at::DISK_SPILLED,
-        at::PEAK_EXECUTION_MEMORY,
-        at::INPUT_BYTES,
-        at::OUTPUT_BYTES,
-        at::REMOTE_BYTES,
-        at::WRITE_BYTES,
-    ];
-    let counts = [
-        at::INPUT_RECORDS,
-        at::OUTPUT_RECORDS,
-        at::READ_RECORDS,
-        at::WRITE_RECORDS,
-    ];
-    let read = metrics.sum(at::LOCAL_BYTES, at::REMOTE_BYTES);
-    times.iter().any(|place| has(&short_duration(metrics.get(*place))))
-        || has(&short_duration(metrics.get(at::WRITE_TIME) / 1_000_000))
-        || sizes.iter().any(|place| has(&size(metrics.get(*place))))
-        || has(&size(read))
-        || counts.iter().any(|place| has(&metrics.get(*place).to_string()))
 }
 
 /// What a row of the table of SQL executions shows.

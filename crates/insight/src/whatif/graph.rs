@@ -81,15 +81,26 @@ impl Graph {
         let shared = shared(run, cpus);
         let starts: BTreeMap<i32, usize> = run.jobs.keys().map(|id| (*id, graph.add(Step::default()))).collect();
         let ends: BTreeMap<i32, usize> = run.jobs.keys().map(|id| (*id, graph.add(Step::default()))).collect();
-        let stages: BTreeMap<(i32, i32), usize> = run
-            .stages
-            .iter()
-            .map(|(key, stage)| (*key, graph.add(step(run, stage, cpus, &shared))))
-            .collect();
+        let mut stages: BTreeMap<(i32, i32), Known> = BTreeMap::new();
+        let mut of_jobs: BTreeMap<i32, Vec<(usize, u64)>> = BTreeMap::new();
+        for ((key, stage), shared) in run.stages.iter().zip(&shared) {
+            let known = Known {
+                step: graph.add(step(run, stage, cpus, shared)),
+                submitted: submitted(run, stage),
+                completed: completed(run, stage),
+            };
+            stages.insert(*key, known);
+            if let Some(job) = stage.job {
+                of_jobs.entry(job).or_default().push((known.step, known.completed));
+            }
+        }
         for (key, stage) in &run.stages {
-            let submitted = submitted(run, stage);
-            let mut before: Vec<(usize, u64)> = awaited(run, stage, submitted)
-                .filter_map(|key| Some((*stages.get(&key)?, completed(run, run.stages.get(&key)?))))
+            let Some(Known { step, submitted, .. }) = stages.get(key).copied() else {
+                continue;
+            };
+            let mut before: Vec<(usize, u64)> = awaited(&stages, stage, submitted)
+                .filter_map(|key| stages.get(&key))
+                .map(|known| (known.step, known.completed))
                 .collect();
             if let Some((job, start)) = stage
                 .job
@@ -98,17 +109,12 @@ impl Graph {
                 // The log may tell a job's start a moment after its first stage was submitted.
                 before.push((start, since(run, job.started).min(submitted)));
             }
-            graph.wait(stages[key], &before, submitted);
+            graph.wait(step, &before, submitted);
         }
         let mut ended: Vec<(u64, usize)> = Vec::new();
         for (id, job) in &run.jobs {
-            let own: Vec<(usize, u64)> = run
-                .stages
-                .iter()
-                .filter(|(_, stage)| stage.job == Some(*id))
-                .map(|(key, stage)| (stages[key], completed(run, stage)))
-                .chain([(starts[id], since(run, job.started))])
-                .collect();
+            let of_job = of_jobs.remove(id).unwrap_or_default().into_iter();
+            let own: Vec<(usize, u64)> = of_job.chain([(starts[id], since(run, job.started))]).collect();
             let last = own.iter().map(|(_, at)| *at).max().unwrap_or(0);
             let end = job.ended.map_or(last, |time| since(run, time));
             graph.wait(ends[id], &own, end);
@@ -129,11 +135,7 @@ impl Graph {
         let all: Vec<(usize, u64)> = ended
             .iter()
             .map(|(end, step)| (*step, *end))
-            .chain(
-                run.stages
-                    .iter()
-                    .map(|(key, stage)| (stages[key], completed(run, stage))),
-            )
+            .chain(stages.values().map(|known| (known.step, known.completed)))
             .collect();
         let end = graph.add(Step::default());
         graph.wait(end, &all, since(run, run.end()));
@@ -187,35 +189,41 @@ impl Graph {
     }
 }
 
+/// What is known of a stage attempt: its step, and when it was submitted and complete.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    step: usize,
+    submitted: u64,
+    completed: u64,
+}
+
 /// Attempts of stages a stage attempt waits for: the attempt before it, and its parents' that were complete when it was submitted.
-fn awaited<'a>(run: &'a Run, stage: &'a Stage, submitted: u64) -> impl Iterator<Item = (i32, i32)> + 'a {
+fn awaited<'a>(
+    stages: &'a BTreeMap<(i32, i32), Known>,
+    stage: &'a Stage,
+    submitted: u64,
+) -> impl Iterator<Item = (i32, i32)> + 'a {
     let parents = stage.parents.iter().filter_map(move |parent| {
-        run.stages
+        stages
             .range((*parent, i32::MIN)..=(*parent, i32::MAX))
-            .filter(|(key, other)| **key < (stage.id, stage.attempt) && completed(run, other) <= submitted)
+            .filter(|(key, known)| **key < (stage.id, stage.attempt) && known.completed <= submitted)
             .map(|(key, _)| *key)
             .next_back()
     });
     let earlier = (stage.id, stage.attempt - 1);
-    parents.chain(run.stages.contains_key(&earlier).then_some(earlier))
+    parents.chain(stages.contains_key(&earlier).then_some(earlier))
 }
 
-fn step(run: &Run, stage: &Stage, cpus: u32, shared: &Shared) -> Step {
+fn step(run: &Run, stage: &Stage, cpus: u32, shared: &[u32]) -> Step {
     // A copy that lost, or a task of a cancelled stage, was not work that had to be done.
-    let mut tasks: Vec<(usize, &Task)> = stage
-        .tasks
-        .iter()
-        .enumerate()
-        .filter(|(_, task)| matches!(task.outcome, Outcome::Succeeded | Outcome::Failed))
-        .collect();
-    tasks.sort_by_key(|(_, task)| (task.launched, task.index));
-    let last = tasks.iter().map(|(_, task)| task.ended()).max();
-    let taken = |(place, task): &(usize, &Task)| {
-        let key = (stage.id, stage.attempt, *place);
-        Taken::by(task, shared.get(&key).copied().unwrap_or(0))
-    };
-    let mut taken: Vec<Taken> = tasks.iter().map(taken).collect();
-    let executors: Vec<u32> = tasks.iter().map(|(_, task)| task.executor).collect();
+    let worked = |place: &usize| matches!(stage.tasks[*place].outcome, Outcome::Succeeded | Outcome::Failed);
+    let mut places: Vec<usize> = (0..stage.tasks.len()).filter(worked).collect();
+    places.sort_by_key(|place| (stage.tasks[*place].launched, stage.tasks[*place].index));
+    let tasks = || places.iter().map(|place| &stage.tasks[*place]);
+    let last = tasks().map(Task::ended).max();
+    let taken = |place: &usize| Taken::by(&stage.tasks[*place], shared.get(*place).copied().unwrap_or(0));
+    let mut taken: Vec<Taken> = places.iter().map(taken).collect();
+    let executors: Vec<u32> = tasks().map(|task| task.executor).collect();
     let warmth = warm::warmth(run, cpus, &executors, &mut taken);
     Step {
         tail: last.map_or(0, |last| completed(run, stage).saturating_sub(last)),
@@ -226,40 +234,38 @@ fn step(run: &Run, stage: &Stage, cpus: u32, shared: &Shared) -> Step {
     }
 }
 
-/// A task attempt: its stage, the stage's attempt, and its place among that one's tasks.
-type Key = (i32, i32, usize);
-/// Milliseconds at a task's end in which its slot was another's.
-type Shared = BTreeMap<Key, u32>;
+/// Milliseconds at a task's end in which its slot was another's, by stage attempts in their order and the places of their tasks.
+type Shared = Vec<Vec<u32>>;
+
+/// A task attempt that ended: on which executor, from when until when, and where it stands: the place of its stage attempt, and its own.
+type Turn = (u32, u64, u64, u32, u32);
 
 /// The driver gives a slot away when it hears that its task has ended, and takes the task's result after that: in a full executor the next
 /// task is launched before the one it follows has ended.
 fn shared(run: &Run, cpus: u32) -> Shared {
-    let mut by: BTreeMap<u32, Vec<(u64, u64, Key)>> = BTreeMap::new();
-    for stage in run.stages.values() {
-        for (place, task) in stage.tasks.iter().enumerate() {
+    let mut shared: Shared = run.stages.values().map(|stage| vec![0; stage.tasks.len()]).collect();
+    let mut turns: Vec<Turn> = Vec::with_capacity(shared.iter().map(Vec::len).sum());
+    for (stage_place, stage) in (0..).zip(run.stages.values()) {
+        for (place, task) in (0..).zip(&stage.tasks) {
             if task.outcome.has_ended() {
-                let key = (stage.id, stage.attempt, place);
-                by.entry(task.executor)
-                    .or_default()
-                    .push((task.launched, task.ended(), key));
+                turns.push((task.executor, task.launched, task.ended(), stage_place, place));
             }
         }
     }
-    let mut shared = Shared::new();
-    for (executor, mut tasks) in by {
-        let slots = slots_of(run, executor, cpus);
-        tasks.sort_unstable();
-        let mut runs: BinaryHeap<Reverse<(u64, Key)>> = BinaryHeap::new();
-        for (launched, ended, key) in tasks {
-            while runs.peek().is_some_and(|Reverse((end, _))| *end <= launched) {
+    turns.sort_unstable();
+    for of_executor in turns.chunk_by(|one, other| one.0 == other.0) {
+        let slots = of_executor.first().map_or(1, |turn| slots_of(run, turn.0, cpus));
+        let mut runs: BinaryHeap<Reverse<(u64, u32, u32)>> = BinaryHeap::new();
+        for (_, launched, ended, stage, place) in of_executor {
+            while runs.peek().is_some_and(|Reverse((end, ..))| end <= launched) {
                 runs.pop();
             }
             if runs.len() >= slots
-                && let Some(Reverse((end, before))) = runs.pop()
+                && let Some(Reverse((end, stage, place))) = runs.pop()
             {
-                shared.insert(before, u32::try_from(end - launched).unwrap_or(u32::MAX));
+                shared[stage as usize][place as usize] = u32::try_from(end - launched).unwrap_or(u32::MAX);
             }
-            runs.push(Reverse((ended, key)));
+            runs.push(Reverse((*ended, *stage, *place)));
         }
     }
     shared

@@ -18,7 +18,9 @@ const BUSY: f64 = 0.8;
 const LEAST_SHARE: f64 = 16.0;
 /// How often what is between is halved: to a hundredth of the part.
 const HALVINGS: u32 = 10;
+
 /// What launching costs: as it is taken, and as the log allows at the most.
+#[derive(Debug)]
 pub(super) struct LaunchingCosts {
     pub taken: Launching,
     pub greatest: Launching,

@@ -13,8 +13,9 @@ mod warm;
 
 use serde::Serialize;
 
-use self::launching::{LAUNCHING, launching, launching_share, one_machine};
+use self::launching::{LAUNCHING, LaunchingCosts, launching, launching_share, one_machine};
 use self::simulate::{Costs, Launching, simulate};
+use crate::doctor::performance::task_cpus;
 use crate::facts::Run;
 use crate::facts::run::DRIVER;
 use stoke_model::units::people::{counted, duration, percent, short};
@@ -145,6 +146,12 @@ const WIDE: f64 = 0.1;
 /// # Errors
 /// A plan that can run no task, a run without any.
 pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
+    check(run, plan)?;
+    Model::of(run)?.predict(run, plan)
+}
+
+/// Cores a task takes, where a plan can run one.
+fn check(run: &Run, plan: Plan) -> Result<(), WhatIfError> {
     let slots = u64::from(plan.executors) * u64::from(plan.cores);
     if slots == 0 || slots > u64::from(MOST) {
         return Err(WhatIfError::Plan {
@@ -152,65 +159,108 @@ pub fn what_if(run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
             cores: plan.cores,
         });
     }
-    let cpus = crate::doctor::performance::task_cpus(run, 0);
-    if plan.cores < cpus {
-        return Err(WhatIfError::TaskCpus {
+    let cpus = task_cpus(run, 0);
+    match plan.cores < cpus {
+        true => Err(WhatIfError::TaskCpus {
             cores: plan.cores,
             cpus,
-        });
+        }),
+        false => Ok(()),
     }
-    let graph = graph::Graph::of(run, cpus);
-    if graph.tasks() == 0 {
-        return Err(WhatIfError::NoTasks);
+}
+
+/// A run's tasks, ready to be scheduled again: what is the same whatever executors are thought of. It takes longer to make than to use.
+#[derive(Debug)]
+pub struct Model {
+    cpus: u32,
+    graph: graph::Graph,
+    arrivals: Vec<u64>,
+    launching: LaunchingCosts,
+    /// How the recorded executors end.
+    replayed: u64,
+    /// How a slot for every task would end.
+    unbounded: u64,
+}
+
+impl Model {
+    /// Of a run.
+    ///
+    /// # Errors
+    /// A run without tasks, or one whose stages wait for each other.
+    pub fn of(run: &Run) -> Result<Model, WhatIfError> {
+        let cpus = task_cpus(run, 0);
+        let graph = graph::Graph::of(run, cpus);
+        if graph.tasks() == 0 {
+            return Err(WhatIfError::NoTasks);
+        }
+        let arrivals = graph::arrivals(run);
+        let recorded_slots = graph::recorded_slots(run, cpus);
+        let launching = launching(run, &graph, &recorded_slots)?;
+        let replayed = simulate(&graph, &recorded_slots, Costs::Real(launching.taken))?;
+        let unbounded = simulate(&graph, &graph::unbounded(&arrivals), Costs::Ideal)?;
+        Ok(Model {
+            cpus,
+            graph,
+            arrivals,
+            launching,
+            replayed: replayed.end,
+            unbounded: unbounded.end,
+        })
     }
-    let arrivals = graph::arrivals(run);
-    let recorded_slots = graph::recorded_slots(run, cpus);
-    let planned = graph::planned_slots(&arrivals, plan, cpus);
-    let launching = launching(run, &graph, &recorded_slots)?;
-    let replayed = simulate(&graph, &recorded_slots, Costs::Real(launching.taken))?;
-    let predicted = simulate(&graph, &planned, Costs::Real(launching.taken))?;
-    let unbounded = simulate(&graph, &graph::unbounded(&arrivals), Costs::Ideal)?;
-    let recorded = run.duration().max(1).unsigned_abs();
-    let mut range = Range {
-        least: predicted.end,
-        most: predicted.end,
-    };
-    for other in [Launching::APART, launching.greatest] {
-        range.take(simulate(&graph, &planned, Costs::Real(other))?.end);
+
+    /// What the run it was made of would take on these executors.
+    ///
+    /// # Errors
+    /// A plan that can run no task.
+    pub fn predict(&self, run: &Run, plan: Plan) -> Result<Outcome, WhatIfError> {
+        check(run, plan)?;
+        let (graph, cpus) = (&self.graph, self.cpus);
+        let planned = graph::planned_slots(&self.arrivals, plan, cpus);
+        let predicted = simulate(graph, &planned, Costs::Real(self.launching.taken))?;
+        let recorded = run.duration().max(1).unsigned_abs();
+        let mut range = Range {
+            least: predicted.end,
+            most: predicted.end,
+        };
+        for other in [Launching::APART, self.launching.greatest] {
+            if other != self.launching.taken {
+                range.take(simulate(graph, &planned, Costs::Real(other))?.end);
+            }
+        }
+        let share = launching_share(run);
+        if one_machine(run) && share >= LAUNCHING {
+            range.take(recorded);
+        }
+        let each = plan.cores / cpus;
+        let first = self.arrivals.first().copied().unwrap_or(0);
+        let hours = |from: u64, cores: u32, end: u64| end.saturating_sub(from) as f64 * f64::from(cores) / 3_600_000.0;
+        let core_hours = graph::arrivals_of(&self.arrivals, plan.executors)
+            .map(|from| hours(from, plan.cores, predicted.end))
+            .sum();
+        let recorded_core_hours = graph::lives(run)
+            .map(|(from, until, cores)| hours(from, cores, until.min(recorded)))
+            .sum();
+        Ok(Outcome {
+            recorded_plan: recorded_plan(run),
+            plan,
+            recorded,
+            replayed: self.replayed,
+            error: self.replayed as f64 / recorded as f64 - 1.0,
+            predicted: predicted.end,
+            range,
+            launching: share,
+            reliable: share < LAUNCHING,
+            bounds: Bounds {
+                critical_path: self.unbounded,
+                work_over_slots: first + graph.work() / (u64::from(plan.executors) * u64::from(each)).max(1),
+                longest_task: graph.longest(),
+            },
+            without_tasks: predicted.end.saturating_sub(predicted.working),
+            core_hours,
+            recorded_core_hours,
+            limits: limits(run, share),
+        })
     }
-    let share = launching_share(run);
-    if one_machine(run) && share >= LAUNCHING {
-        range.take(recorded);
-    }
-    let each = plan.cores / cpus;
-    let first = arrivals.first().copied().unwrap_or(0);
-    let hours = |from: u64, cores: u32, end: u64| end.saturating_sub(from) as f64 * f64::from(cores) / 3_600_000.0;
-    let core_hours = graph::arrivals_of(&arrivals, plan.executors)
-        .map(|from| hours(from, plan.cores, predicted.end))
-        .sum();
-    let recorded_core_hours = graph::lives(run)
-        .map(|(from, until, cores)| hours(from, cores, until.min(recorded)))
-        .sum();
-    Ok(Outcome {
-        recorded_plan: recorded_plan(run),
-        plan,
-        recorded,
-        replayed: replayed.end,
-        error: replayed.end as f64 / recorded as f64 - 1.0,
-        predicted: predicted.end,
-        range,
-        launching: share,
-        reliable: share < LAUNCHING,
-        bounds: Bounds {
-            critical_path: unbounded.end,
-            work_over_slots: first + graph.work() / (u64::from(plan.executors) * u64::from(each)).max(1),
-            longest_task: graph.longest(),
-        },
-        without_tasks: predicted.end.saturating_sub(predicted.working),
-        core_hours,
-        recorded_core_hours,
-        limits: limits(run, share),
-    })
 }
 
 /// The executors of the run, at the most beside each other, and their cores.

@@ -181,15 +181,13 @@ impl State<'_> {
                 self.withdraw(executor);
                 self.executors[executor].taken -= 1;
                 self.offer(executor);
-                events.push(Reverse((now + u64::from(after) * MICROS, Happens::TaskEnded(step))));
-            }
-            Happens::TaskEnded(step) => {
-                self.running -= 1;
-                self.left[step] -= 1;
-                if self.left[step] == 0 {
-                    self.finish(now, step, events);
+                match after {
+                    // Nothing comes between: what else happens now is either a slot, or waits for this.
+                    0 => self.ended(now, step, events),
+                    _ => events.push(Reverse((now + u64::from(after) * MICROS, Happens::TaskEnded(step)))),
                 }
             }
+            Happens::TaskEnded(step) => self.ended(now, step, events),
             Happens::Done(step) => {
                 self.had[step] = BTreeMap::new();
                 for then in &self.graph.steps[step].then {
@@ -200,6 +198,14 @@ impl State<'_> {
                     }
                 }
             }
+        }
+    }
+
+    fn ended(&mut self, now: u64, step: usize, events: &mut Events) {
+        self.running -= 1;
+        self.left[step] -= 1;
+        if self.left[step] == 0 {
+            self.finish(now, step, events);
         }
     }
 

@@ -59,15 +59,18 @@ pub(super) fn warmth(run: &Run, cpus: u32, executors: &[u32], tasks: &mut [Taken
     };
     let mut longer = vec![0; SPANS];
     let mut least = [0; SPANS];
-    for span in 0..SPANS {
+    let mut later: Vec<u64> = Vec::new();
+    for span in (0..SPANS).rev() {
         let own = sorted(&spans[span], tasks);
-        let later = sorted(&spans[span + 1..].concat(), tasks);
         let above = if own.len() < SOME { 0.95 } else { 0.75 };
         if own.len() >= FEW && later.len() >= FEW && quantile(&own, 0.25) > quantile(&later, above) {
             let milliseconds = |time: u64| u32::try_from(time).unwrap_or(u32::MAX);
             longer[span] = milliseconds(quantile(&own, 0.5) - quantile(&later, 0.5));
             least[span] = milliseconds(quantile(&later, 0.25));
         }
+        // Two runs that are in order already.
+        later.extend(own);
+        later.sort();
     }
     for (span, indices) in spans.iter().enumerate() {
         for index in indices {

@@ -3,7 +3,7 @@
 use stoke_history::model::data::{Stage, StageKey};
 use stoke_history::model::metrics::at;
 use stoke_history::model::task::{Outcome, Task};
-use stoke_history::rest::{TaskOrder, TaskSummary};
+use stoke_history::rest::{Tally, TaskOrder, TaskSummary};
 
 use super::graphs;
 use super::stages::called;
@@ -242,21 +242,32 @@ fn span(app: &App, stage: &Stage) -> Option<(i64, i64)> {
     Some((from, stage.completed.unwrap_or_else(|| app.until()).max(from + 1)))
 }
 
-/// What all its tasks say together: two looks at each of them, and one more for every few numbers that differ between them.
+/// What all its tasks say together: a look at each of them, and another one for what differs between them.
 fn digest(app: &App, stage: &Stage) -> Result<Digest, Missing> {
+    #[derive(Default)]
+    struct Seen {
+        counting: Counting,
+        tally: Tally,
+        grid: Option<Filling>,
+    }
     let key = (stage.id, stage.attempt);
-    let mut counting = Counting::default();
-    let mut grid = Filling::over(span(app, stage).unwrap_or((0, 1)));
-    for task in app.view.tasks(key) {
-        let task = task?;
+    let span = span(app, stage).unwrap_or((0, 1));
+    let seen = app.view.look_at_tasks(key, Seen::default, |seen, task| {
         if task.status != Outcome::Running {
-            counting.add(task.duration, task.status == Outcome::Succeeded);
+            seen.counting.add(task.duration, task.status == Outcome::Succeeded);
         }
-        grid.add(&task);
+        seen.tally.add(task);
+        seen.grid.get_or_insert_with(|| Filling::over(span)).add(task);
+    })?;
+    let (mut counting, mut tally, mut grid) = (Counting::default(), Tally::default(), Filling::over(span));
+    for one in seen {
+        counting.merge(&one.counting);
+        tally = tally.and(&one.tally);
+        one.grid.into_iter().for_each(|other| grid.merge(other));
     }
     Ok(Digest {
         histogram: counting.picture(),
-        quantiles: TaskSummary::of(&app.view, key, &QUANTILES)?,
+        quantiles: TaskSummary::of_tally(tally, &app.view, key, &QUANTILES)?,
         grid: grid.done(&app.view),
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use stoke_insight::facts::Run;
 use stoke_insight::size::{self, NodeShape, Sizing, for_run};
-use stoke_insight::whatif::{Outcome, Plan, recorded_plan, what_if};
+use stoke_insight::whatif::{Outcome, Plan, WhatIfError, recorded_plan};
 
 use super::{App, Visit, plain};
 use crate::page::{Cell, Facts, Field, Form, Input, Note, Page, Row, Section, Table, Text};
@@ -17,7 +17,8 @@ const TOO_MANY: usize = 300_000;
 /// Executors that the curve goes to, at most.
 const MOST: u32 = 2_000;
 
-pub fn page(app: &App, visit: &Visit, run: &Run) -> Page {
+/// The page; `predict` says what other executors would have taken.
+pub fn page(app: &App, visit: &Visit, run: &Run, predict: &dyn Fn(Plan) -> Result<Outcome, WhatIfError>) -> Page {
     let w = visit.w;
     let mut page = app.page(visit, "whatif", "what-if/", w.what_if.to_owned(), None);
     page.subtitle = w.what_if_about.to_owned();
@@ -47,10 +48,10 @@ pub fn page(app: &App, visit: &Visit, run: &Run) -> Page {
         kept: visit.here.without(&["executors", "cores"]),
         button: w.predict,
     }));
-    match what_if(run, asked) {
+    match predict(asked) {
         Ok(outcome) => {
             page.sections.push(Section::Facts(facts(visit, &outcome)));
-            let outcomes = curve(run, &outcome, most);
+            let outcomes = curve(run, &outcome, most, predict);
             page.sections.push(Section::Chart(chart(visit, &outcomes, &outcome)));
             page.sections.push(Section::Table(table(visit, &outcomes)));
             page.sections
@@ -92,7 +93,12 @@ fn furthest(recorded: Plan, asked: Plan) -> u32 {
 }
 
 /// The predictions for other executors of the same cores.
-fn curve(run: &Run, asked: &Outcome, most: u32) -> Vec<Outcome> {
+fn curve(
+    run: &Run,
+    asked: &Outcome,
+    most: u32,
+    predict: &dyn Fn(Plan) -> Result<Outcome, WhatIfError>,
+) -> Vec<Outcome> {
     let recorded = asked.recorded_plan.executors;
     let tasks: usize = run.stages.values().map(|stage| stage.tasks.len()).sum();
     let mut wanted: BTreeSet<u32> = BTreeSet::from([recorded, asked.plan.executors]);
@@ -115,7 +121,7 @@ fn curve(run: &Run, asked: &Outcome, most: u32) -> Vec<Outcome> {
                 executors,
                 cores: asked.plan.cores,
             };
-            what_if(run, plan).ok()
+            predict(plan).ok()
         }
     };
     wanted.into_iter().filter_map(outcome).collect()

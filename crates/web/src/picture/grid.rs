@@ -10,7 +10,7 @@ use stoke_history::model::task::Task;
 /// Cells of a lane.
 pub const CELLS: usize = 120;
 /// Tasks that are looked at for a picture, at most.
-pub const MOST_TASKS: i64 = 400_000;
+pub const MOST_TASKS: i64 = 2_000_000;
 /// Lanes, at most.
 pub const LANES: usize = 32;
 
@@ -50,6 +50,14 @@ impl Filling {
         add(lane, task.launched - self.from, task.duration, self.step);
     }
 
+    /// Adds what another one over the same time has.
+    pub fn merge(&mut self, other: Filling) {
+        for (executor, lane) in other.lanes {
+            let sums = self.lanes.entry(executor).or_insert_with(|| vec![0; CELLS]);
+            sums.iter_mut().zip(lane).for_each(|(sum, more)| *sum += more);
+        }
+    }
+
     /// The grid, when there are no more.
     pub fn done(self, view: &View) -> Grid {
         let named = self
@@ -72,9 +80,8 @@ impl Grid {
     pub fn of(view: &View, stages: impl Iterator<Item = StageKey>, span: (i64, i64)) -> io::Result<Grid> {
         let mut grid = Filling::over(span);
         for key in stages {
-            for task in view.tasks(key) {
-                grid.add(&task?);
-            }
+            let parts = view.look_at_tasks(key, || Filling::over(span), Filling::add)?;
+            parts.into_iter().for_each(|part| grid.merge(part));
         }
         Ok(grid.done(view))
     }

@@ -91,6 +91,20 @@ impl Counting {
         self.good += i64::from(good);
     }
 
+    /// Adds those that another one counted.
+    pub fn merge(&mut self, other: &Counting) {
+        if self.bins.len() < other.bins.len() {
+            self.bins.resize(other.bins.len(), [0, 0]);
+        }
+        for (bin, more) in self.bins.iter_mut().zip(&other.bins) {
+            bin[0] += more[0];
+            bin[1] += more[1];
+        }
+        self.least = self.least.into_iter().chain(other.least).min();
+        self.greatest = self.greatest.max(other.greatest);
+        self.good += other.good;
+    }
+
     /// The picture. Bins are put together evenly over the range; nothing when there were no tasks.
     pub fn picture(&self) -> Option<Histogram> {
         let least = self.least?;
@@ -169,6 +183,20 @@ mod tests {
             let at = bin(millis);
             assert!(floor(at) <= millis && millis < floor(at + 1), "{millis}: {at}");
         }
+    }
+
+    #[test]
+    fn counting_in_parts_counts_the_same() {
+        let mut parts = [Counting::default(), Counting::default(), Counting::default()];
+        let mut whole = Counting::default();
+        for millis in (0..500).map(|place| place * 7919 % 3001) {
+            whole.add(millis, millis % 3 > 0);
+            parts[usize::from(millis > 40)].add(millis, millis % 3 > 0);
+        }
+        let [mut one, other, nothing] = parts;
+        one.merge(&other);
+        one.merge(&nothing);
+        assert_eq!(one.picture(), whole.picture());
     }
 
     #[test]

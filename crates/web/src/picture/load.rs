@@ -41,17 +41,23 @@ impl Load {
     pub fn of(view: &View, (from, until): (i64, i64)) -> io::Result<Load> {
         let count = i64::try_from(CELLS).unwrap_or(1);
         let step = ((until - from + count) / count).max(1);
-        let mut load = Load {
+        let empty = || Load {
             from,
             step,
             cells: vec![Cell::default(); CELLS],
         };
+        let mut load = empty();
         for stage in view.stages() {
             let key = (stage.id, stage.attempt);
-            for task in view.tasks(key) {
-                let task = task?;
+            let parts = view.look_at_tasks(key, empty, |part, task| {
                 let gc = task.metrics.as_ref().map_or(0, |metrics| metrics.get(at::GC_TIME));
-                load.add(task.launched - from, task.duration, gc);
+                part.add(task.launched - from, task.duration, gc);
+            })?;
+            for part in parts {
+                for (cell, more) in load.cells.iter_mut().zip(&part.cells) {
+                    cell.tasks += more.tasks;
+                    cell.gc += more.gc;
+                }
             }
             let Some(begin) = stage.submitted else {
                 continue;

@@ -235,6 +235,11 @@ impl Plan {
         (path, took)
     }
 
+    /// Whether boxes say more than what they are; of more boxes than that the table does.
+    pub fn is_detailed(&self) -> bool {
+        self.nodes.len() <= DETAILED
+    }
+
     /// The graph as JSON: nodes and edges.
     pub fn value(&self) -> Value {
         let node = |node: &Drawn| {

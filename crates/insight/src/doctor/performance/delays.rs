@@ -32,7 +32,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
     });
     let delay = slow_stages(run, |ran| {
         let sum = ran.sum(outside);
-        let long = measure::quantile(&ran.durations, 0.5) >= LONG_TASK;
+        let long = measure::quantile(ran.durations(), 0.5) >= LONG_TASK;
         (long && sum as f64 >= DELAY_SHARE * ran.work() as f64).then_some(sum)
     });
     let mut findings = Vec::new();
@@ -56,7 +56,7 @@ fn slow_stages<'a>(run: &'a Run, of: impl Fn(&Ran<'a>) -> Option<u64>) -> Option
     stages.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
     let cost = stages
         .iter()
-        .map(|(time, ran)| (*time as f64 / ran.slots.min(ran.tasks.len() as f64).max(1.0)) as u64)
+        .map(|(time, ran)| (*time as f64 / ran.slots().min(ran.tasks.len() as f64).max(1.0)) as u64)
         .fold(0, u64::saturating_add);
     worth::time(run, cost).then_some((cost, stages))
 }

@@ -1,12 +1,13 @@
 //! Many small files, read or written.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use super::Finding;
-use super::measure;
+use super::measure::{OfJobs, Ran};
 use super::worth;
 use crate::facts::Run;
-use crate::facts::run::Query;
+use crate::facts::run::{Query, Totals};
 use stoke_diagnostics::{Diagnostic, Evidence, Gain, Rule, Severity};
 use stoke_model::units::people::{bytes, count, counted, duration};
 
@@ -43,7 +44,9 @@ struct Place {
 
 fn read(run: &Run) -> Option<Finding> {
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
+    let of_jobs = OfJobs::of(run);
     for (id, query) in &run.queries {
+        let scanning = LazyCell::new(|| scanning(run, &of_jobs, query));
         for node in query.plan.nodes() {
             let metric = |name| node.metric(name).map_or(0, i64::unsigned_abs);
             let (files, size) = (metric("number of files read"), metric("size of files read"));
@@ -52,7 +55,7 @@ fn read(run: &Run) -> Option<Finding> {
             }
             let opening = files as f64 * OPEN_COST as f64;
             let share = opening / (opening + size as f64);
-            let cost = (scanning(run, query) as f64 * share) as u64 + metric("metadata time");
+            let cost = (*scanning as f64 * share) as u64 + metric("metadata time");
             let place = places.entry(location(&node.text)).or_insert(Place {
                 scans: 0,
                 files,
@@ -112,15 +115,20 @@ fn read(run: &Run) -> Option<Finding> {
 }
 
 /// Time of the stages of a query that read files.
-fn scanning(run: &Run, query: &Query) -> u64 {
-    stages(run, query)
-        .filter(|ran| ran.stage.totals.input > 0)
-        .map(|ran| ran.wall())
-        .fold(0, u64::saturating_add)
+fn scanning(run: &Run, of_jobs: &OfJobs<'_>, query: &Query) -> u64 {
+    walls(run, of_jobs, query, |totals| totals.input).fold(0, u64::saturating_add)
 }
 
-fn stages<'a>(run: &'a Run, query: &'a Query) -> impl Iterator<Item = measure::Ran<'a>> {
-    measure::ran(run).filter(|ran| ran.stage.job.is_some_and(|job| query.jobs.contains(&job)))
+/// How long the stages of a query took that have something of a total.
+fn walls<'a>(
+    run: &'a Run,
+    of_jobs: &OfJobs<'a>,
+    query: &Query,
+    total: fn(&Totals) -> u64,
+) -> impl Iterator<Item = u64> + 'a {
+    let stages = of_jobs.stages(query).into_iter();
+    let wanted = stages.filter(move |stage| total(&stage.totals) > 0);
+    wanted.filter_map(|stage| Ran::of(run, stage)).map(|ran| ran.wall())
 }
 
 /// Where a scan reads: what its text says behind `Location:`, or the whole text.
@@ -133,19 +141,17 @@ fn location(text: &str) -> String {
 
 fn written(run: &Run) -> Option<Finding> {
     let mut worst: Option<(u64, u64, u64, i64)> = None;
+    let of_jobs = OfJobs::of(run);
     for (id, query) in &run.queries {
         for node in query.plan.nodes() {
             let metric = |name| node.metric(name).map_or(0, i64::unsigned_abs);
             let (files, size) = (metric("number of written files"), metric("written output"));
-            let wall = stages(run, query)
-                .filter(|ran| ran.stage.totals.output > 0)
-                .map(|ran| ran.wall())
+            if files < MANY || size / files >= SMALL || worst.is_some_and(|(most, ..)| files <= most) {
+                continue;
+            }
+            let wall = walls(run, &of_jobs, query, |totals| totals.output)
                 .fold(metric("job commit time"), u64::saturating_add);
-            if files >= MANY
-                && size / files < SMALL
-                && worth::time(run, wall)
-                && worst.is_none_or(|(most, ..)| files > most)
-            {
+            if worth::time(run, wall) {
                 worst = Some((files, size, wall, *id));
             }
         }

@@ -89,7 +89,7 @@ fn share(ran: &Ran<'_>) -> f64 {
 fn saved(ran: &Ran<'_>) -> u64 {
     let totals = &ran.stage.totals;
     let beyond = totals.gc_time as f64 - USUAL * totals.run_time as f64;
-    (beyond.max(0.0) / ran.slots.min(ran.tasks.len() as f64).max(1.0)) as u64
+    (beyond.max(0.0) / ran.slots().min(ran.tasks.len() as f64).max(1.0)) as u64
 }
 
 #[cfg(test)]

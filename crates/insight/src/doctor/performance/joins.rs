@@ -1,10 +1,10 @@
 //! Joins that were done in a costly way.
 
 use super::Finding;
-use super::measure;
+use super::measure::Ran;
 use super::{conf, size, worth};
 use crate::facts::Run;
-use crate::facts::run::{Plan, Query};
+use crate::facts::run::{Plan, Query, Stage};
 use stoke_diagnostics::{Diagnostic, Evidence, Fix, Gain, Rule, Severity};
 use stoke_model::memory::ByteUnit;
 use stoke_model::units::people::{bytes, count, counted, duration, memory, up_to_multiple};
@@ -204,9 +204,13 @@ fn small_side(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding>
 /// Time of the stage that wrote a shuffle of so many bytes, and of the one that read it.
 fn shuffle_time(run: &Run, query: &Query, written: u64) -> u64 {
     let near = |bytes: u64| written > 0 && bytes.abs_diff(written) <= written / 10;
-    let of_query = || stages(run, query);
-    let writer = of_query().find(|ran| near(ran.stage.totals.shuffle_write));
-    let reader = of_query().find(|ran| near(ran.stage.totals.shuffle_read));
+    let first = |of: fn(&Stage) -> u64| {
+        stages(run, query)
+            .filter(|stage| near(of(stage)))
+            .find_map(|stage| Ran::of(run, stage))
+    };
+    let writer = first(|stage| stage.totals.shuffle_write);
+    let reader = first(|stage| stage.totals.shuffle_read);
     [writer, reader]
         .iter()
         .flatten()
@@ -214,9 +218,10 @@ fn shuffle_time(run: &Run, query: &Query, written: u64) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
-/// Stages of a query that ran.
-fn stages<'a>(run: &'a Run, query: &'a Query) -> impl Iterator<Item = measure::Ran<'a>> {
-    measure::ran(run).filter(|ran| ran.stage.job.is_some_and(|job| query.jobs.contains(&job)))
+/// Stages of a query.
+fn stages<'a>(run: &'a Run, query: &'a Query) -> impl Iterator<Item = &'a Stage> {
+    let of_query = |stage: &&Stage| stage.job.is_some_and(|job| query.jobs.contains(&job));
+    run.stages.values().filter(of_query)
 }
 
 fn large_broadcast(run: &Run, id: i64, _: &Query, node: &Plan) -> Option<Finding> {
@@ -289,7 +294,9 @@ fn pairs(run: &Run, id: i64, query: &Query, node: &Plan) -> Option<Finding> {
         return None;
     };
     let (left, right) = (rows(left)?, rows(right)?);
-    let longest = stages(run, query).max_by_key(measure::Ran::wall)?;
+    let longest = stages(run, query)
+        .filter_map(|stage| Ran::of(run, stage))
+        .max_by_key(Ran::wall)?;
     let wall = longest.wall();
     // A Cartesian product has a task for each pair of partitions, and each reads its two again: rows are counted as often.
     let again = match node.name.as_str() {

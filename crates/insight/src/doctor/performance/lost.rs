@@ -32,11 +32,16 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
 
 /// Indices of a stage of which a copy was made.
 fn copied(stage: &Stage) -> BTreeMap<u32, Vec<&Task>> {
-    let mut by: BTreeMap<u32, Vec<&Task>> = BTreeMap::new();
-    for task in &stage.tasks {
-        by.entry(task.index).or_default().push(task);
+    let copies = stage.tasks.iter().filter(|task| task.speculative);
+    let mut by: BTreeMap<u32, Vec<&Task>> = copies.map(|task| (task.index, Vec::new())).collect();
+    if by.is_empty() {
+        return by;
     }
-    by.retain(|_, attempts| attempts.iter().any(|task| task.speculative));
+    for task in &stage.tasks {
+        if let Some(attempts) = by.get_mut(&task.index) {
+            attempts.push(task);
+        }
+    }
     by
 }
 
@@ -144,17 +149,22 @@ fn lost(run: &Run) -> Option<Finding> {
         let mut lost = Lost::default();
         let copied = copied(stage);
         let repeated = stage.failure.is_some() && run.stages.contains_key(&(stage.id, stage.attempt.saturating_add(1)));
-        let mut latest: BTreeMap<u32, u16> = BTreeMap::new();
-        for task in &stage.tasks {
-            let attempt = latest.entry(task.index).or_default();
-            *attempt = task.attempt.max(*attempt);
+        let failed = || {
+            let ended_badly = |task: &&Task| matches!(task.outcome, Outcome::Failed | Outcome::Killed);
+            stage.tasks.iter().filter(ended_badly)
+        };
+        let mut latest: BTreeMap<u32, u16> = failed().map(|task| (task.index, 0)).collect();
+        if !latest.is_empty() {
+            for task in &stage.tasks {
+                if let Some(attempt) = latest.get_mut(&task.index) {
+                    *attempt = task.attempt.max(*attempt);
+                }
+            }
         }
-        for task in &stage.tasks {
+        for task in failed() {
             // An attempt no one made again belongs to a job that ended with it.
             let again = repeated || task.attempt < latest.get(&task.index).copied().unwrap_or(0);
-            let failed = matches!(task.outcome, Outcome::Failed | Outcome::Killed);
-            let thrown = failed && again && !copied.contains_key(&task.index);
-            if thrown {
+            if again && !copied.contains_key(&task.index) {
                 lost.attempts += 1;
                 lost.time += u64::from(task.duration);
             }

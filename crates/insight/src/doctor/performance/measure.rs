@@ -1,9 +1,12 @@
 //! What rules reckon with: slots, orders of tasks, time someone was at work.
 
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
 use stoke_run::settings;
 
 use crate::facts::Run;
-use crate::facts::run::{Outcome, Stage, Task};
+use crate::facts::run::{Outcome, Query, Stage, Task};
 use stoke_model::units::people::short;
 
 /// Cores a task takes: of its stage's resource profile, else `spark.task.cpus`.
@@ -45,25 +48,24 @@ pub fn since(run: &Run, time: i64) -> u64 {
     time.saturating_sub(run.started).max(0) as u64
 }
 
-/// A stage attempt as it ran.
+/// A stage attempt as it ran. What takes long to find out is found out when it is asked for, once.
 pub struct Ran<'a> {
+    run: &'a Run,
     /// The stage attempt.
     pub stage: &'a Stage,
     /// Its tasks that ended well.
     pub tasks: Vec<&'a Task>,
-    /// Their durations, in rising order.
-    pub durations: Vec<u64>,
+    durations: OnceCell<Vec<u64>>,
     /// When its first task was launched.
     pub first: u64,
     /// When its last task ended.
     pub last: u64,
-    /// Tasks of it that could run beside each other.
-    pub slots: f64,
+    slots: OnceCell<f64>,
 }
 
 impl<'a> Ran<'a> {
     /// Looks at a stage attempt; nothing comes of one in which no task ended well.
-    pub fn of(run: &Run, stage: &'a Stage) -> Option<Ran<'a>> {
+    pub fn of(run: &'a Run, stage: &'a Stage) -> Option<Ran<'a>> {
         let tasks: Vec<&Task> = stage
             .tasks
             .iter()
@@ -71,16 +73,31 @@ impl<'a> Ran<'a> {
             .collect();
         let first = stage.tasks.iter().map(|task| task.launched).min()?;
         let last = tasks.iter().map(|task| task.ended()).max()?;
-        let mut durations: Vec<u64> = tasks.iter().map(|task| u64::from(task.duration)).collect();
-        durations.sort_unstable();
         Some(Ran {
+            run,
             stage,
-            durations,
+            durations: OnceCell::new(),
             first,
             last,
-            slots: slots(run, stage.profile, first, last),
+            slots: OnceCell::new(),
             tasks,
         })
+    }
+
+    /// The durations of its tasks, in rising order.
+    pub fn durations(&self) -> &[u64] {
+        self.durations.get_or_init(|| {
+            let mut durations: Vec<u64> = self.tasks.iter().map(|task| u64::from(task.duration)).collect();
+            durations.sort_unstable();
+            durations
+        })
+    }
+
+    /// Tasks of it that could run beside each other.
+    pub fn slots(&self) -> f64 {
+        *self
+            .slots
+            .get_or_init(|| slots(self.run, self.stage.profile, self.first, self.last))
     }
 
     /// From the launch of its first task to the end of its last one.
@@ -90,7 +107,7 @@ impl<'a> Ran<'a> {
 
     /// Milliseconds of all its tasks that ended well.
     pub fn work(&self) -> u64 {
-        self.durations.iter().copied().fold(0, u64::saturating_add)
+        self.sum(|task| u64::from(task.duration))
     }
 
     /// Something of each of them added up, at most the largest number.
@@ -105,7 +122,7 @@ impl<'a> Ran<'a> {
 
     /// The time it took beyond an even split of its work over the slots its tasks could use.
     pub fn beyond_even(&self) -> u64 {
-        let used = self.slots.min(self.tasks.len() as f64).max(1.0);
+        let used = self.slots().min(self.tasks.len() as f64).max(1.0);
         self.wall().saturating_sub((self.work() as f64 / used) as u64)
     }
 
@@ -130,6 +147,31 @@ pub fn place(stage: &Stage) -> String {
 /// Every stage attempt that ran tasks.
 pub fn ran(run: &Run) -> impl Iterator<Item = Ran<'_>> {
     run.stages.values().filter_map(|stage| Ran::of(run, stage))
+}
+
+/// Stage attempts by their jobs: a run may have thousands of queries, and thousands of stages.
+pub struct OfJobs<'a>(BTreeMap<i32, Vec<&'a Stage>>);
+
+impl<'a> OfJobs<'a> {
+    /// Those of a run.
+    pub fn of(run: &'a Run) -> OfJobs<'a> {
+        let mut by: BTreeMap<i32, Vec<&Stage>> = BTreeMap::new();
+        for stage in run.stages.values() {
+            if let Some(job) = stage.job {
+                by.entry(job).or_default().push(stage);
+            }
+        }
+        OfJobs(by)
+    }
+
+    /// Those of a query, in the order of their ids.
+    pub fn stages(&self, query: &Query) -> Vec<&'a Stage> {
+        let jobs: BTreeSet<i32> = query.jobs.iter().copied().collect();
+        let stages = jobs.iter().filter_map(|job| self.0.get(job)).flatten();
+        let mut stages: Vec<&Stage> = stages.copied().collect();
+        stages.sort_by_key(|stage| (stage.id, stage.attempt));
+        stages
+    }
 }
 
 /// Bytes a task read.
@@ -205,17 +247,73 @@ fn merge(mut spans: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     merged
 }
 
-/// Milliseconds of slots that tasks of other stages took between two times.
-pub fn others(run: &Run, stage: &Stage, from: u64, to: u64) -> u64 {
-    run.stages
-        .values()
-        .filter(|other| (other.id, other.attempt) != (stage.id, stage.attempt))
-        .flat_map(|other| &other.tasks)
-        .map(|task| {
-            let start = task.launched.max(from);
-            task.ended().min(to).saturating_sub(start)
-        })
-        .fold(0, u64::saturating_add)
+/// When tasks were launched and when they ended: how many milliseconds of slots they took until any time takes two searches.
+pub struct Slots {
+    launched: Turns,
+    ended: Turns,
+}
+
+/// Times in rising order, and of each part of them, and of what would come next, the sum of those before it.
+struct Turns {
+    times: Vec<u64>,
+    before: Vec<u128>,
+}
+
+/// Times of a part.
+const PART: usize = 64;
+
+impl Turns {
+    fn of(times: impl Iterator<Item = u64>) -> Turns {
+        let mut times: Vec<u64> = times.collect();
+        times.sort_unstable();
+        let mut before = Vec::with_capacity(times.len() / PART + 2);
+        let mut sum = 0;
+        for part in times.chunks(PART) {
+            before.push(sum);
+            sum += part.iter().copied().map(u128::from).sum::<u128>();
+        }
+        before.push(sum);
+        Turns { times, before }
+    }
+
+    /// Milliseconds since each of them, at a time, in all.
+    fn since(&self, at: u64) -> u128 {
+        let count = self.times.partition_point(|time| *time < at);
+        let whole = count / PART;
+        let rest = self.times.get(whole * PART..count).unwrap_or_default().iter();
+        let before = self.before.get(whole).copied().unwrap_or(0);
+        u128::from(at) * count as u128 - before - rest.copied().map(u128::from).sum::<u128>()
+    }
+}
+
+impl Slots {
+    /// Those of all tasks of a run.
+    pub fn taken(run: &Run) -> Slots {
+        Slots::of(|| run.stages.values().flat_map(|stage| &stage.tasks))
+    }
+
+    fn of<'a, T: Iterator<Item = &'a Task>>(tasks: impl Fn() -> T) -> Slots {
+        Slots {
+            launched: Turns::of(tasks().map(|task| task.launched)),
+            ended: Turns::of(tasks().map(Task::ended)),
+        }
+    }
+
+    /// Milliseconds of slots that tasks took between two times.
+    pub fn between(&self, from: u64, to: u64) -> u64 {
+        let until = |time: u64| self.launched.since(time) - self.ended.since(time);
+        let taken = until(to.max(from)) - until(from);
+        u64::try_from(taken).unwrap_or(u64::MAX)
+    }
+}
+
+/// Milliseconds of slots that tasks of other stages took between two times; `all` are those of all tasks.
+pub fn others(all: &Slots, stage: &Stage, from: u64, to: u64) -> u64 {
+    let own = stage.tasks.iter().map(|task| {
+        let start = task.launched.max(from);
+        task.ended().min(to).saturating_sub(start)
+    });
+    all.between(from, to).saturating_sub(own.fold(0, u64::saturating_add))
 }
 
 /// Whether the application stays for requests or streams, and so is idle by nature: a streaming query, a Spark Connect or Thrift server.
@@ -252,6 +350,26 @@ mod tests {
         assert!(gini(&[5, 5, 5, 5]).abs() < 1e-9);
         assert!((gini(&[0, 0, 0, 10]) - 0.75).abs() < 1e-9);
         assert!(gini(&[0, 0]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn slots_that_tasks_took_are_those_of_each_task() {
+        let mut tasks: Vec<Task> = (0..200u64)
+            .map(|place| Task {
+                launched: place * 7919 % 500,
+                duration: (place * 31 % 90) as u32,
+                ..Task::default()
+            })
+            .collect();
+        tasks[7].launched = crate::facts::run::LARGEST.unsigned_abs();
+        let taken = Slots::of(|| tasks.iter());
+        for (from, to) in [(0, 0), (0, 1000), (100, 101), (250, 300), (300, 250), (490, u64::MAX)] {
+            let each = tasks
+                .iter()
+                .map(|task| task.ended().min(to).saturating_sub(task.launched.max(from)));
+            assert_eq!(taken.between(from, to), each.sum::<u64>(), "{from} to {to}");
+        }
+        assert_eq!(Slots::of(|| [].iter()).between(0, 9), 0);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! How data was cut into tasks: too finely, too coarsely, or not at all.
 
+use std::cell::OnceCell;
+
 use super::Finding;
-use super::measure::{self, Ran};
+use super::measure::{self, Ran, Slots};
 use super::{adaptive, conf, worth};
 use crate::facts::Run;
 use crate::facts::run::Task;
@@ -43,9 +45,10 @@ const TOO_LARGE: Rule = Rule {
 pub(super) fn rule(run: &Run) -> Vec<Finding> {
     let mut findings: Vec<Finding> = too_many(run).into_iter().collect();
     let (mut single, mut few, mut large) = (Vec::new(), Vec::new(), Vec::new());
+    let taken = OnceCell::new();
     for ran in measure::ran(run) {
         let median = measure::median(ran.tasks.iter().map(|task| measure::read(task)));
-        let saved = unused(run, &ran);
+        let saved = unused(run, &ran, &taken);
         match (ran.tasks.len(), saved) {
             (1, Some(saved)) => single.push((saved, ran)),
             (_, Some(saved)) => few.push((saved, ran)),
@@ -72,20 +75,20 @@ fn finding_of<'a>(
 }
 
 /// What an even split over all slots would have saved of a stage whose tasks are alike and too few; none where that is not worth telling.
-fn unused(run: &Run, ran: &Ran<'_>) -> Option<u64> {
+/// `all` is filled when it is needed.
+fn unused(run: &Run, ran: &Ran<'_>, all: &OnceCell<Slots>) -> Option<u64> {
     let tasks = ran.tasks.len() as f64;
     let longest = u64::from(ran.longest()?.duration);
     let alike = longest as f64 * tasks <= ALIKE * ran.work() as f64;
-    let space = ran.slots * ran.wall() as f64;
-    let others = measure::others(run, ran.stage, ran.first, ran.last) as f64;
+    if !alike || tasks >= ran.slots() || !worth_splitting(ran) {
+        return None;
+    }
+    let space = ran.slots() * ran.wall() as f64;
+    let all = all.get_or_init(|| Slots::taken(run));
+    let others = measure::others(all, ran.stage, ran.first, ran.last) as f64;
     let taken = ran.work() as f64 + others;
-    let saved = ran.wall().saturating_sub((taken / ran.slots) as u64);
-    let told = alike
-        && tasks < ran.slots
-        && worth_splitting(ran)
-        && taken <= (1.0 - UNUSED) * space
-        && worth::time(run, saved);
-    told.then_some(saved)
+    let saved = ran.wall().saturating_sub((taken / ran.slots()) as u64);
+    (taken <= (1.0 - UNUSED) * space && worth::time(run, saved)).then_some(saved)
 }
 
 /// Whether there is data to split. Data that no metric counts (generated, or from a service) is judged by the CPU it took.
@@ -102,15 +105,15 @@ fn too_many(run: &Run) -> Option<Finding> {
     for ran in measure::ran(run) {
         let tasks = ran.tasks.len();
         let data = ran.sum(measure::read);
-        if measure::quantile(&ran.durations, 0.5) >= SHORT_TASK || data / tasks.max(1) as u64 >= TARGET {
+        if measure::quantile(ran.durations(), 0.5) >= SHORT_TASK || data / tasks.max(1) as u64 >= TARGET {
             continue;
         }
-        let wanted = data.div_ceil(TARGET).max((ran.slots * WAVES) as u64).max(1);
+        let wanted = data.div_ceil(TARGET).max((ran.slots() * WAVES) as u64).max(1);
         if tasks as u64 <= wanted.saturating_mul(2) {
             continue;
         }
         let run_time = |task: &Task| u64::from(task.run_time);
-        let useful = ran.sum(run_time) as f64 / ran.slots;
+        let useful = ran.sum(run_time) as f64 / ran.slots();
         let overhead = (ran.wall() as f64 - useful).max(0.0);
         let saved = (overhead * (1.0 - wanted as f64 / tasks as f64)) as u64;
         stages.push((saved, wanted, ran));
@@ -129,7 +132,7 @@ fn too_many(run: &Run) -> Option<Finding> {
             format!(
                 "{}, the median {}, {} each; {} would do; starting them cost {} of {}",
                 counted(ran.tasks.len(), "task"),
-                duration(measure::quantile(&ran.durations, 0.5)),
+                duration(measure::quantile(ran.durations(), 0.5)),
                 bytes(data / ran.tasks.len().max(1) as u64),
                 count(*wanted),
                 duration(*saved),
@@ -206,7 +209,7 @@ fn alike_evidence(stages: &[(u64, Ran<'_>)]) -> Vec<Evidence> {
             format!(
                 "{}{data} on {} for {}, {} beyond an even split",
                 counted(ran.tasks.len(), "task"),
-                amount(&short(ran.slots), "slot"),
+                amount(&short(ran.slots()), "slot"),
                 duration(ran.wall()),
                 duration(*saved)
             ),
@@ -225,7 +228,7 @@ fn even_gain(saved: u64) -> Option<Gain> {
 fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
     let saved: u64 = stages.iter().map(|(saved, _)| *saved).fold(0, u64::saturating_add);
     let (_, worst) = &stages[0];
-    let wanted = (worst.slots * WAVES) as u64;
+    let wanted = (worst.slots() * WAVES) as u64;
     let fix = match worst.stage.totals.shuffle_read > 0 {
         true => Fix {
             text: format!("Use about {}, three for each slot.", counted(wanted, "partition")),
@@ -269,7 +272,7 @@ fn too_few(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
                 "{} had {} for {}; the other slots had nothing to do.",
                 worst.place(),
                 counted(worst.tasks.len(), "task"),
-                amount(&short(worst.slots), "slot")
+                amount(&short(worst.slots()), "slot")
             ),
         )
         .with_evidence(alike_evidence(stages))
@@ -320,7 +323,7 @@ fn single_task(run: &Run, stages: &[(u64, Ran<'_>)]) -> Finding {
             format!(
                 "{} was one task for {}, {why}.",
                 worst.place(),
-                amount(&short(worst.slots), "slot")
+                amount(&short(worst.slots()), "slot")
             ),
         )
         .with_evidence(

@@ -27,7 +27,7 @@ pub(super) fn rule(run: &Run) -> Vec<Finding> {
             .fold(0, u64::saturating_add);
         let slots = stages
             .iter()
-            .map(|ran| ran.slots.min(ran.tasks.len() as f64))
+            .map(|ran| ran.slots().min(ran.tasks.len() as f64))
             .fold(1.0, f64::max);
         for node in query.plan.nodes() {
             if node.name != "BatchEvalPython" {

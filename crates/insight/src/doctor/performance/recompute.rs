@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Finding;
-use super::measure::{self, Ran};
+use super::measure::{self, OfJobs, Ran};
 use super::worth;
 use crate::facts::Run;
 use crate::facts::run::Plan;
@@ -115,6 +115,7 @@ fn rdds(run: &Run) -> Vec<Same<'_>> {
 /// The same scan, with the same steps above it, in several queries.
 fn scans(run: &Run) -> Vec<Same<'_>> {
     let mut by: BTreeMap<String, (String, Vec<Ran<'_>>)> = BTreeMap::new();
+    let of_jobs = OfJobs::of(run);
     for (id, query) in &run.queries {
         // A part of another query is told with it.
         if query.root.is_some_and(|root| root != *id) {
@@ -126,9 +127,11 @@ fn scans(run: &Run) -> Vec<Same<'_>> {
                 continue;
             }
             seen.push(key.clone());
-            let reading = measure::ran(run)
-                .filter(|ran| ran.stage.attempt == 0 && ran.stage.parents.is_empty() && ran.stage.totals.input > 0)
-                .filter(|ran| ran.stage.job.is_some_and(|job| query.jobs.contains(&job)))
+            let reading = of_jobs
+                .stages(query)
+                .into_iter()
+                .filter(|stage| stage.attempt == 0 && stage.parents.is_empty() && stage.totals.input > 0)
+                .filter_map(|stage| Ran::of(run, stage))
                 .max_by_key(Ran::wall);
             if let Some(ran) = reading {
                 by.entry(key).or_insert_with(|| (what, Vec::new())).1.push(ran);

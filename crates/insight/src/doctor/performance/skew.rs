@@ -80,17 +80,17 @@ struct Skew<'a> {
 }
 
 impl<'a> Skew<'a> {
-    fn of(run: &Run, ran: &Ran<'a>) -> Option<Skew<'a>> {
+    fn of(run: &'a Run, ran: &Ran<'a>) -> Option<Skew<'a>> {
         let cost = ran.beyond_even();
         if ran.tasks.len() < 3 || !worth::time(run, cost) {
             return None;
         }
         let longest = ran.longest()?;
-        let median = measure::quantile(&ran.durations, 0.5);
-        let quartile = measure::quantile(&ran.durations, 0.75);
+        let median = measure::quantile(ran.durations(), 0.5);
+        let quartile = measure::quantile(ran.durations(), 0.75);
         let over_median = ratio(u64::from(longest.duration), median);
         let over_quartile = ratio(u64::from(longest.duration), quartile);
-        let gini = measure::gini(&ran.durations);
+        let gini = measure::gini(ran.durations());
         let definitions = [
             (
                 over_median >= OVER_MEDIAN,
@@ -305,7 +305,7 @@ fn slow_executor(run: &Run) -> Option<Finding> {
             if ratio(mine, theirs) < SLOW || ratio(data(own), data(&rest)) > SAME {
                 continue;
             }
-            let lost = mine.saturating_sub(theirs).saturating_mul(own.len() as u64) / ran.slots.max(1.0) as u64;
+            let lost = mine.saturating_sub(theirs).saturating_mul(own.len() as u64) / ran.slots().max(1.0) as u64;
             let slowness = slow.entry(*executor).or_default();
             slowness.lost = slowness.lost.saturating_add(lost);
             slowness.stages.push(Evidence::new(

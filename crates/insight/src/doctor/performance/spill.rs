@@ -81,7 +81,7 @@ fn waiting(ran: &Ran<'_>) -> u64 {
             u64::from(task.run_time).saturating_sub(known)
         })
         .fold(0, u64::saturating_add);
-    (total as f64 / ran.slots.min(ran.tasks.len() as f64).max(1.0)) as u64
+    (total as f64 / ran.slots().min(ran.tasks.len() as f64).max(1.0)) as u64
 }
 
 fn evidence(ran: &Ran<'_>) -> Evidence {
