@@ -55,6 +55,7 @@ fn free_port() -> Result<u16, Failed> {
 fn sign_in(context: &Context) -> Result<(), Failed> {
     let python = python_with(context.home(), "oidc-provider", &PROVIDER)?;
     let up = Up::start_with(context, &["--no-operator"])?;
+    let pi = repository().join("examples/pi.yaml").display().to_string();
     for arguments in [
         &[
             "create",
@@ -64,7 +65,7 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
             "--resource=sparkapplications.sparkoperator.k8s.io",
         ][..],
         &["create", "rolebinding", "ann", "--role=ann", "--user=oidc:ann"],
-        &["apply", "-f", &repository().join("examples/pi.yaml").to_string_lossy()],
+        &["apply", "-f", &pi],
     ] {
         expect_code(&up.kubectl(arguments).output()?, 0)?;
     }
@@ -84,11 +85,12 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
     let (_proxy, line) = start(&mut up.kubectl(&["proxy", "--port=0", "--reject-methods=^$", "--reject-paths=^$"]))?;
     let behind = line.rsplit(' ').next().unwrap_or_default().to_owned();
     let front = repository().join("crates/stoke/tests/e2e/front.py");
-    let (_front, port) = start(
-        Command::new(&python)
-            .arg(front)
-            .args([&issuer, "spark", &format!("http://{behind}")]),
-    )?;
+    let (_front, port) =
+        start(
+            Command::new(&python)
+                .arg(front)
+                .args([issuer.as_str(), "spark", &format!("http://{behind}")]),
+        )?;
     let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "front",
         "clusters": [{"name": "front", "cluster": {"server": format!("http://127.0.0.1:{port}")}}],
         "contexts": [{"name": "front", "context": {"cluster": "front", "user": "nobody"}}], "users": [{"name": "nobody", "user": {}}]});
@@ -117,7 +119,7 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
     let browser = Command::new("node")
         .args(["--experimental-websocket", "--no-warnings"])
         .arg(repository().join("crates/stoke/tests/e2e/sign_in.mjs"))
-        .args([&address, &issuer, "/applications/default/pi/", "ann"])
+        .args([address.as_str(), &issuer, "/applications/default/pi/", "ann"])
         .output()?;
     let seen: Value =
         serde_json::from_slice(&browser.stdout).map_err(|error| format!("{error}: {}", text(&browser)))?;

@@ -225,7 +225,18 @@ impl Access {
             Err(denied)
         };
         let next = match next {
-            Ok(next) => next,
+            Ok(Some(next)) => next,
+            // With the token it has the session goes on until that ends.
+            Ok(None) if !left().is_zero() => {
+                let last = Granted {
+                    refresh: None,
+                    ..grant.granted.clone()
+                };
+                self.sessions
+                    .change(&key, visitor.live.clone(), Some(Grant::new(last, grant.since)));
+                return self.sessions.find(&key, Instant::now(), false).ok_or(Denied::Wrong);
+            }
+            Ok(None) => return end(Denied::Wrong),
             Err(Trouble::Unanswered(_)) if !left().is_zero() => return Ok(visitor),
             Err(trouble @ Trouble::Unanswered(_)) => return Err(Denied::Provider(trouble)),
             Err(trouble) => return end(Denied::Provider(trouble)),

@@ -225,7 +225,9 @@ where
     bell.of_objects();
     let terms = WatchParams::default().labels(labels).fields(fields);
     let version = now.metadata.resource_version.unwrap_or_default();
-    let mut events = pin!(live.asked(api.watch_metadata(&terms, &version)).await?);
+    // What is only waited for takes no turn from those who ask.
+    let events = api.watch_metadata(&terms, &version).await;
+    let mut events = pin!(events.map_err(|error| Refusal::of(&error))?);
     while let Some(event) = events.next().await {
         match event {
             Ok(WatchEvent::Bookmark(_)) => {}
@@ -272,7 +274,8 @@ async fn follow_one(
         ..LogParams::default()
     };
     let api: Api<Pod> = Api::namespaced(live.client(), namespace);
-    let mut log = pin!(live.asked(api.log_stream(&pod.name_any(), &terms)).await?);
+    let log = api.log_stream(&pod.name_any(), &terms).await;
+    let mut log = pin!(log.map_err(|error| Refusal::of(&error))?);
     bell.changed.notify_one();
     let mut read = 0;
     while read < BEHIND {

@@ -81,10 +81,10 @@ pub fn read(token: &str, wanted: &Wanted<'_>) -> Result<Claims, String> {
     {
         return Err("the ID token is not valid yet: the clocks differ".to_owned());
     }
-    if let Some(nonce) = wanted.nonce {
-        if digest(body["nonce"].as_str().unwrap_or_default()) != digest(nonce) {
-            return Err("the ID token is of another sign-in".to_owned());
-        }
+    if let Some(nonce) = wanted.nonce
+        && digest(body["nonce"].as_str().unwrap_or_default()) != digest(nonce)
+    {
+        return Err("the ID token is of another sign-in".to_owned());
     }
     match body["sub"].as_str() {
         Some(subject) if !subject.is_empty() => Ok(Claims {

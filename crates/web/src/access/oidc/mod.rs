@@ -5,7 +5,7 @@
 //! Nothing is kept of a sign-in that has begun: what it needs to end is sealed into a cookie of the browser that began it.
 
 mod claims;
-mod http;
+mod client;
 mod sealed;
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use super::origin::cookie;
 use super::session::{Key, digest, secret};
 use crate::address::part;
 use claims::Wanted;
-use http::Http;
+use client::Http;
 use sealed::Seal;
 
 /// How long signing in may take.
@@ -34,6 +34,8 @@ pub const PATIENCE: Duration = Duration::from_secs(600);
 const FRESH: Duration = Duration::from_secs(3600);
 /// Sign-ins that have ended and are remembered, so that none ends twice.
 const REMEMBERED: usize = 10_000;
+/// What lasts longer is as good as this.
+const LONG: Duration = Duration::from_secs(365 * 86_400);
 /// Bytes of a token.
 const LONGEST: usize = 16 << 10;
 /// Letters of what a provider says that are shown.
@@ -197,10 +199,10 @@ impl Provider {
 
     async fn discovered(&self) -> Result<Discovered, Trouble> {
         let mut known = self.known.lock().await;
-        if let Some((at, known)) = known.as_ref() {
-            if at.elapsed() < FRESH {
-                return Ok(known.clone());
-            }
+        if let Some((at, known)) = known.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return Ok(known.clone());
         }
         let address = format!(
             "{}/.well-known/openid-configuration",
@@ -296,37 +298,41 @@ impl Provider {
         let asked = [
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", &begun.redirect),
-            ("code_verifier", &begun.verifier),
+            ("redirect_uri", begun.redirect.as_str()),
+            ("code_verifier", begun.verifier.as_str()),
         ];
         let granted = self.granted(&told, &asked, Some(&begun.nonce)).await?;
+        let granted = granted.ok_or_else(|| Trouble::Wrong("the answer has no ID token".to_owned()))?;
         Ok((granted, begun.next))
     }
 
-    /// The next token of someone who has signed in.
+    /// The next token of someone who has signed in; none where the provider gives no more ID tokens.
     ///
     /// # Errors
-    /// When the provider no longer gives one, or it is someone else's.
-    pub async fn renew(&self, refresh: &str, subject: &str) -> Result<Granted, Trouble> {
+    /// When the provider says no, or the token is someone else's.
+    pub async fn renew(&self, refresh: &str, subject: &str) -> Result<Option<Granted>, Trouble> {
         let told = self.discovered().await?;
         let asked = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
-        let granted = self.granted(&told, &asked, None).await?;
+        let Some(granted) = self.granted(&told, &asked, None).await? else {
+            return Ok(None);
+        };
         match granted.subject == subject {
             // A provider that gives no new one lets the old one be used again.
-            true => Ok(Granted {
+            true => Ok(Some(Granted {
                 refresh: granted.refresh.or_else(|| Some(refresh.to_owned())),
                 ..granted
-            }),
+            })),
             false => Err(Trouble::Wrong("the token is someone else's".to_owned())),
         }
     }
 
+    /// What the provider gives for a code or for a refresh token; nothing where there is no ID token in it.
     async fn granted(
         &self,
         told: &Discovered,
         asked: &[(&str, &str)],
         nonce: Option<&str>,
-    ) -> Result<Granted, Trouble> {
+    ) -> Result<Option<Granted>, Trouble> {
         let mut asked = asked.to_vec();
         let mut request = Request::post(&told.token_endpoint)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -353,7 +359,7 @@ impl Provider {
                 request = request.header(header::AUTHORIZATION, format!("Basic {pair}"));
             }
             Some(secret) => asked.extend([("client_id", id.as_str()), ("client_secret", secret)]),
-            None => asked.push(("client_id", id)),
+            None => asked.push(("client_id", id.as_str())),
         }
         let (status, answer) = self.http.json(request, form(&asked)).await?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -367,8 +373,9 @@ impl Provider {
                 about.unwrap_or_default()
             ))));
         }
-        let token = text("id_token").filter(|token| token.len() <= LONGEST);
-        let token = token.ok_or_else(|| Trouble::Wrong("the answer has no ID token".to_owned()))?;
+        let Some(token) = text("id_token").filter(|token| token.len() <= LONGEST) else {
+            return Ok(None);
+        };
         let wanted = Wanted {
             issuer: &self.terms.issuer,
             client: id,
@@ -376,13 +383,14 @@ impl Provider {
             now: now(),
         };
         let claims = claims::read(token, &wanted).map_err(Trouble::Wrong)?;
-        let left = u64::try_from(claims.until - wanted.now).unwrap_or_default();
-        Ok(Granted {
+        let left = claims.until.saturating_mul(1000) - jiff::Timestamp::now().as_millisecond();
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        Ok(Some(Granted {
             token: token.to_owned(),
             subject: claims.subject,
-            until: Instant::now() + Duration::from_secs(left.min(365 * 86_400)),
+            until: Instant::now() + left.min(LONG),
             refresh: text("refresh_token").map(str::to_owned),
-        })
+        }))
     }
 
     /// Why a sign-in has failed, as a browser keeps it until it is shown: not in an address, where anyone could write it.

@@ -35,7 +35,7 @@ impl Seal {
             self.0.seal_in_place_append_tag(once, Aad::from(ABOUT), &mut bytes)
         });
         match closed {
-            Ok(()) => URL_SAFE_NO_PAD.encode([&nonce[..], &bytes].concat()),
+            Ok(()) => URL_SAFE_NO_PAD.encode([&nonce[..], &bytes[..]].concat()),
             Err(_) => String::new(),
         }
     }

@@ -2,6 +2,7 @@
 //! statuses.
 
 mod bounds;
+mod issuer;
 mod pages;
 mod provider;
 mod streams;

@@ -213,10 +213,12 @@ struct Writing {
     more: tokio::sync::Notify,
 }
 
-impl Kubelet for Arc<Writing> {
+struct Node(Arc<Writing>);
+
+impl Kubelet for Node {
     fn logs(&self, request: LogRequest) -> Answered<futures::stream::BoxStream<'static, Bytes>> {
-        let (log, follow) = (self.clone(), request.options.follow);
-        let all = self.written.lock().unwrap().clone();
+        let (log, follow) = (self.0.clone(), request.options.follow);
+        let all = self.0.written.lock().unwrap().clone();
         let from = if follow { all.len() } else { 0 };
         let parts = futures::stream::unfold((log, from, true), move |(log, mut from, is_first)| async move {
             if is_first && !follow {
@@ -226,8 +228,9 @@ impl Kubelet for Arc<Writing> {
             if !follow {
                 return None;
             }
+            let waited = log.clone();
             loop {
-                let more = log.more.notified();
+                let more = waited.more.notified();
                 let all = log.written.lock().unwrap().clone();
                 if all.len() > from {
                     let part = Bytes::from(all[from..].to_vec());
@@ -258,7 +261,7 @@ async fn a_log_is_followed_as_it_is_written() {
     let world = World::by_link().await;
     let owner = world.owner().await;
     let node = Arc::<Writing>::default();
-    world.server.set_kubelet(Arc::new(node.clone()));
+    world.server.set_kubelet(Arc::new(Node(node.clone())));
     world
         .submit(
             "pi",
