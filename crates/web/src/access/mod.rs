@@ -217,9 +217,12 @@ impl Access {
         }
         let next = match *asked {
             Some(at) if at.elapsed() < AGAIN => Err(Trouble::Unanswered(provider.name().to_owned())),
-            _ => provider.renew(refresh, subject).await,
+            _ => {
+                let next = provider.renew(refresh, subject).await;
+                *asked = Some(Instant::now());
+                next
+            }
         };
-        *asked = Some(Instant::now());
         let end = |denied| {
             self.sessions.close(&key);
             Err(denied)
