@@ -82,10 +82,10 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
             .output();
         asked.is_ok_and(|output| output.status.success())
     })?;
-    let (_proxy, line) = start(&mut up.kubectl(&["proxy", "--port=0", "--reject-methods=^$", "--reject-paths=^$"]))?;
+    let (proxy, line) = start(&mut up.kubectl(&["proxy", "--port=0", "--reject-methods=^$", "--reject-paths=^$"]))?;
     let behind = line.rsplit(' ').next().unwrap_or_default().to_owned();
     let front = repository().join("crates/stoke/tests/e2e/front.py");
-    let (_front, port) =
+    let (front, port) =
         start(
             Command::new(&python)
                 .arg(front)
@@ -115,7 +115,7 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
     // Its log is looked through for secrets.
     let log = up.home.path().join("console.log");
     console.env("RUST_LOG", "debug").stderr(std::fs::File::create(&log)?);
-    let (_console, address) = start_console(&mut console)?;
+    let (console, address) = start_console(&mut console)?;
     let browser = Command::new("node")
         .args(["--experimental-websocket", "--no-warnings"])
         .arg(repository().join("crates/stoke/tests/e2e/sign_in.mjs"))
@@ -134,6 +134,7 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
     if seen["addresses"].as_array().is_none_or(|all| all.iter().any(with_code)) {
         return Err(format!("a code is in an address: {seen:#}").into());
     }
+    drop((console, front, proxy));
     let said = std::fs::read_to_string(&log)?;
     match said.contains("eyJ") || said.contains("a secret of the client") || said.contains("code=") {
         true => Err(format!("a secret is in the log:\n{said}").into()),

@@ -4,8 +4,8 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
+use super::answers::plain;
 use super::console::{Call, is_secure, sent_to};
-use super::plain;
 use crate::access::oidc::{Back, Trouble};
 use crate::access::origin::next;
 use crate::access::{Access, Denied};

@@ -13,8 +13,9 @@ use stoke_history::rest::Query;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::answers::plain;
 use super::console::Call;
-use super::{plain, text_of};
+use super::text_of;
 use crate::access::Access;
 use crate::access::session::{Held, Key, Visitor};
 use crate::access::streams::Place;
