@@ -9,7 +9,6 @@ use super::session::Key;
 pub const OF_SESSION: usize = 4;
 /// Of a visitor, in all their sessions.
 pub const OF_VISITOR: usize = 16;
-/// In all.
 pub const IN_ALL: usize = 512;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

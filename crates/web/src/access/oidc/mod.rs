@@ -117,7 +117,6 @@ impl fmt::Debug for Granted {
     }
 }
 
-/// A provider.
 pub struct Provider {
     terms: Terms,
     http: Http,
