@@ -265,7 +265,7 @@ fn without_operator(context: &Context, axe: &Path) -> Result<(), Failed> {
 }
 
 /// The address that a command says it serves at.
-fn address_of(child: &mut Child) -> Result<String, Failed> {
+pub fn address_of(child: &mut Child) -> Result<String, Failed> {
     let out = child.stdout.take().ok_or("no output")?;
     let said: Vec<String> = BufReader::new(out).lines().take(3).collect::<Result<_, _>>()?;
     let said: Value = serde_json::from_str(&said.concat())?;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Context, eventually, expect_code, full, program, reached, repository, stoke, text};
 use crate::connect::python_with;
+use crate::live_pages::address_of;
 use crate::up::Up;
 
 const PROVIDER: [&str; 1] = ["oidc-provider-mock==0.3.4"];
@@ -115,7 +116,8 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
     // Its log is looked through for secrets.
     let log = up.home.path().join("console.log");
     console.env("RUST_LOG", "debug").stderr(std::fs::File::create(&log)?);
-    let (console, address) = start_console(&mut console)?;
+    let mut console = Running(console.stdout(Stdio::piped()).spawn()?);
+    let address = address_of(&mut console.0)?;
     let browser = Command::new("node")
         .args(["--experimental-websocket", "--no-warnings"])
         .arg(repository().join("crates/stoke/tests/e2e/sign_in.mjs"))
@@ -140,13 +142,4 @@ fn sign_in(context: &Context) -> Result<(), Failed> {
         true => Err(format!("a secret is in the log:\n{said}").into()),
         false => up.down(),
     }
-}
-
-fn start_console(command: &mut Command) -> Result<(Running, String), Failed> {
-    let mut running = Running(command.stdout(Stdio::piped()).spawn()?);
-    let out = running.0.stdout.take().ok_or("no output")?;
-    let said: Vec<String> = BufReader::new(out).lines().take(3).collect::<Result<_, _>>()?;
-    let said: Value = serde_json::from_str(&said.concat())?;
-    let address = said["address"].as_str().ok_or("no address")?;
-    Ok((running, address.trim_end_matches('/').to_owned()))
 }
