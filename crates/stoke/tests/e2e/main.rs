@@ -28,6 +28,7 @@ mod endurance;
 mod examples;
 mod faults;
 mod insight;
+mod live_pages;
 mod manifests;
 mod metrics;
 mod object_store;
@@ -35,6 +36,7 @@ mod observe;
 mod packages;
 mod pages;
 mod policies;
+mod provider;
 mod published;
 mod quality;
 mod real;
@@ -80,8 +82,10 @@ fn main() -> ExitCode {
         object_store::trials(&context),
         observe::trials(&context),
         packages::trials(&context),
+        live_pages::trials(&context),
         pages::trials(&context),
         policies::trials(&context),
+        provider::trials(&context),
         published::trials(&context),
         quality::trials(&context),
         runbooks::trials(&context),
