@@ -200,7 +200,11 @@ impl Command {
     /// Commands that never touch the home, so that they run where nothing may be written: in a container with a read-only root.
     fn keeps_nothing(&self) -> bool {
         match self {
-            Command::Operator(_) | Command::Explain(_) | Command::Convert(_) | Command::Policy(_) | Command::Metrics(_) => true,
+            Command::Operator(_)
+            | Command::Explain(_)
+            | Command::Convert(_)
+            | Command::Policy(_)
+            | Command::Metrics(_) => true,
             Command::Console(arguments) => arguments.tokens,
             _ => false,
         }

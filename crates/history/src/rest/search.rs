@@ -245,7 +245,10 @@ mod tests {
             .map(|id| {
                 let mut metrics = Metrics::default();
                 for (place, number) in metrics.0.iter_mut().enumerate() {
-                    *number = (id * 7919 + 31).wrapping_pow(1 + place as u32 % 3).rem_euclid(5_000_000_007) - 40;
+                    *number = (id * 7919 + 31)
+                        .wrapping_pow(1 + place as u32 % 3)
+                        .rem_euclid(5_000_000_007)
+                        - 40;
                 }
                 Task {
                     id: id * 1009 - 5,

@@ -127,7 +127,7 @@ fn most_at_once(run: &Run) -> usize {
 /// Milliseconds; Spark's default is a minute.
 fn idle_timeout(run: &Run) -> u64 {
     run.property("spark.dynamicAllocation.executorIdleTimeout")
-        .and_then(|text| parse_spark(text.trim(), TimeUnit::Seconds).ok())
+        .and_then(|text| parse_spark(text.trim(), TimeUnit::Second).ok())
         .and_then(|time| u64::try_from(time.as_millis()).ok())
         .unwrap_or(60_000)
 }

@@ -158,7 +158,7 @@ impl<'s> Set<'s> {
     }
 
     /// What is wrong with an expression.
-    fn look(&self, index: usize) -> Vec<Diagnostic> {
+    pub fn look(&self, index: usize) -> Vec<Diagnostic> {
         let (Some(expression), Some(Some(expr))) = (self.expressions.get(index), self.parsed.get(index)) else {
             return Vec::new();
         };
@@ -200,7 +200,7 @@ impl<'s> Set<'s> {
     }
 
     /// Whether a rule of these files records a name.
-    fn is_recorded(&self, name: &str) -> bool {
+    pub fn is_recorded(&self, name: &str) -> bool {
         self.records.contains_key(name)
     }
 
