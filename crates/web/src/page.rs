@@ -395,6 +395,14 @@ pub enum State {
     /// It ended, and the log does not say how.
     Ended,
     Gone,
+    /// Data are as their contract says.
+    Holds,
+    /// They were, and are older now than it allows.
+    Stale,
+    /// They are not.
+    Broken,
+    /// It cannot be known.
+    Unknown,
 }
 
 impl State {
@@ -409,6 +417,10 @@ impl State {
             State::Skipped => "skipped",
             State::Ended => "ended",
             State::Gone => "gone",
+            State::Holds => "holds",
+            State::Stale => "stale",
+            State::Broken => "broken",
+            State::Unknown => "unknown",
         }
     }
 
@@ -416,11 +428,13 @@ impl State {
     pub fn sign(self) -> &'static str {
         match self {
             State::Running => "▸",
-            State::Succeeded => "✓",
-            State::Failed => "✕",
+            State::Succeeded | State::Holds => "✓",
+            State::Failed | State::Broken => "✕",
             State::Killed => "◼",
             State::Pending => "…",
             State::Skipped => "↷",
+            State::Stale => "◷",
+            State::Unknown => "?",
             State::Ended | State::Gone => "○",
         }
     }

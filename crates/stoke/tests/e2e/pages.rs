@@ -115,9 +115,9 @@ fn as_commands(context: &Context) -> Result<(), Failed> {
 }
 
 /// A history server on logs of real runs, ended with the test.
-struct Served {
+pub struct Served {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Drop for Served {
@@ -127,7 +127,7 @@ impl Drop for Served {
     }
 }
 
-fn serve(home: &Path, logs: &Path, more: &[&str]) -> Result<Served, Failed> {
+pub fn serve(home: &Path, logs: &Path, more: &[&str]) -> Result<Served, Failed> {
     let mut command = stoke(
         home,
         [

@@ -1,7 +1,9 @@
 //! Pages of a cluster: who asks, what for, with which facts.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,19 +15,25 @@ use kube::ResourceExt;
 use stoke_diagnostics::Diagnostic;
 use stoke_history::listing::Listed;
 use stoke_history::rest::{Library, Query, decode_path};
+use stoke_quality::ledger::Summary;
 
-use super::{Site, Wish, forms, path_again, plain, rendered, text_of};
+use super::answers::{plain, rendered, written};
+use super::{Site, Wish, forms, path_again, text_of};
 use crate::access::origin::next;
 use crate::access::session::Visitor;
 use crate::access::{Access, Denied};
 use crate::address::{self, Here};
 use crate::guard;
+use crate::live::row::Row;
 use crate::live::{Live, Refusal, logs, pods};
-use crate::page::{Frame, Note, Page, Section, Tab};
+use crate::page::{Cell, Frame, Note, Page, Section, Tab};
 use crate::pages::application::{self, Application, LINES, MOST_LINES, Seen};
+use crate::pages::home::CostOf;
 use crate::pages::{Missing, Visit, ask, change, cluster, desk, now};
 use crate::verdict::Verdict;
 
+/// How long costs are counted beside a page.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Pods of an application whose events are asked for, beside its own.
 const EVENTS_OF: usize = 6;
 
@@ -183,6 +191,7 @@ pub(super) fn frame(asked: &Call, visitor: &Visitor) -> Frame {
         (p.connect, "/connect/"),
         (p.sql, "/sql/"),
         (p.check, "/check/"),
+        (w.data().data, "/data/"),
         (w.compare, "/compare"),
         (w.cost, "/cost"),
     ];
@@ -270,7 +279,7 @@ async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -
     let visit = asked.visit();
     let made = match parts[..] {
         // What is made of all runs is for who may see all of them.
-        ["history", ..] | ["compare" | "cost", ..] if parts != ["history"] => {
+        ["history", ..] | ["compare" | "cost" | "data", ..] if parts != ["history"] => {
             let id = parts.get(1).filter(|_| parts[0] == "history").copied();
             let why = match may_see_run(access, &visitor, id).await {
                 Ok(true) => {
@@ -294,7 +303,7 @@ async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -
         }
         Ok(Err(missing)) => {
             let frame = frame(&asked, &visitor);
-            super::written(Err(missing), &visit, &asked.wish, Some(frame))
+            written(Err(missing), &visit, &asked.wish, Some(frame))
         }
         Err(refusal) => refused(access, &asked, &visitor, &refusal),
     }
@@ -307,8 +316,11 @@ async fn made(site: &Arc<Site>, access: &Access, visitor: &Visitor, visit: &Visi
     match *parts {
         [] | ["history"] => {
             let rows = live.applications().await?;
-            let listed = listed(site, access, visitor, None).await?;
-            Ok(Ok(now::page(visit, &rows, &listed, at)))
+            let seen = seen_runs(access, visitor).await?;
+            // Verdicts are of all data: for who may see all applications.
+            let data = if seen.is_none() { site.in_need() } else { Vec::new() };
+            let listed = of_seen(site, seen, None);
+            Ok(Ok(home(site, visit, &rows, &listed, &data, at)))
         }
         ["applications", namespace, name, ref rest @ ..] => {
             let app = Application::new(live.application(namespace, name).await?, at);
@@ -320,11 +332,51 @@ async fn made(site: &Arc<Site>, access: &Access, visitor: &Visitor, visit: &Visi
         ["sql"] => {
             let server = visit.query.first("server").unwrap_or_default();
             let servers = live.connect_servers().await;
-            Ok(Ok(ask::page(visit, &visitor.csrf, &servers, (server, ""), None)))
+            let tariffs = site.tariffs();
+            Ok(Ok(ask::page(
+                visit,
+                &visitor.csrf,
+                &servers,
+                tariffs,
+                (server, ""),
+                None,
+            )))
         }
         ["check"] => Ok(Ok(desk::check(visit, &visitor.csrf, None))),
         _ => Ok(Err(Missing::NotFound)),
     }
+}
+
+impl Site {
+    pub(super) fn tariffs(&self) -> ask::Tariffs<'_> {
+        ask::Tariffs {
+            prices: self.settings.prices.as_ref(),
+            now: self.index.now(),
+        }
+    }
+}
+
+/// The first page. What is not counted yet of the costs it shows is counted beside it, for the next look.
+fn home(site: &Arc<Site>, visit: &Visit, rows: &[Row], listed: &[Listed], data: &[Summary], at: i64) -> Page {
+    let uncounted = RefCell::new(Vec::new());
+    let cost = |one: &Listed| {
+        let cost = site.cost_of(one, Instant::now());
+        if cost == Cell::Nothing && one.attempts.iter().all(|attempt| attempt.completed) {
+            uncounted.borrow_mut().push(one.clone());
+        }
+        cost
+    };
+    let cost = site.settings.prices.is_some().then_some(&cost as &CostOf<'_>);
+    let page = now::page(visit, rows, listed, data, cost, at);
+    let uncounted = uncounted.into_inner();
+    if !uncounted.is_empty() {
+        let site = site.clone();
+        tokio::task::spawn_blocking(move || {
+            let until = Instant::now() + PATIENCE;
+            uncounted.iter().for_each(|one| drop(site.cost_of(one, until)));
+        });
+    }
+    page
 }
 
 /// The runs of the history that the visitor may see, with that of an application it was shown.
@@ -334,14 +386,18 @@ async fn listed(
     visitor: &Visitor,
     own: Option<&str>,
 ) -> Result<Arc<Vec<Listed>>, Refusal> {
+    Ok(of_seen(site, seen_runs(access, visitor).await?, own))
+}
+
+fn of_seen(site: &Site, seen: Option<HashSet<String>>, own: Option<&str>) -> Arc<Vec<Listed>> {
     let all = site.index.listed();
-    Ok(match seen_runs(access, visitor).await? {
+    match seen {
         None => all,
         Some(seen) => {
             let is_seen = |one: &&Listed| seen.contains(&one.id) || own == Some(one.id.as_str());
             Arc::new(all.iter().filter(is_seen).cloned().collect())
         }
-    })
+    }
 }
 
 async fn of_application(

@@ -8,8 +8,9 @@ use axum::response::Response;
 use http::StatusCode;
 use stoke_history::rest::{Library, Query};
 
+use super::Site;
+use super::answers::{plain, rendered, written};
 use super::console::{Call, findings, frame, is_secure, refused, sent_to, signing};
-use super::{Site, plain, rendered};
 use crate::access::origin::{is_own, next};
 use crate::access::session::{Visitor, digest};
 use crate::access::{Access, Denied};
@@ -101,7 +102,14 @@ pub(super) async fn posted(access: &Access, asked: Call, visitor: Visitor, body:
             let answer = answer.map_err(|problem| problem.to_string());
             let servers = visitor.live.connect_servers().await;
             let visit = asked.visit();
-            let mut page = ask::page(&visit, &visitor.csrf, &servers, (server, statement), Some(answer));
+            let mut page = ask::page(
+                &visit,
+                &visitor.csrf,
+                &servers,
+                site.tariffs(),
+                (server, statement),
+                Some(answer),
+            );
             page.frame = Some(frame(&asked, &visitor));
             rendered(StatusCode::OK, &page, &visit, &asked.wish)
         }
@@ -144,7 +152,7 @@ async fn changed(site: &Arc<Site>, access: &Access, asked: &Call, visitor: &Visi
     let wanted = form.first("change").unwrap_or_default();
     let patch = change::named(&found, wanted).and_then(|finding| finding.patch());
     let Some(patch) = patch else {
-        return super::written(
+        return written(
             Err(Missing::NotFound),
             &asked.visit(),
             &asked.wish,

@@ -2,18 +2,6 @@
 
 use super::Words;
 
-macro_rules! phrases {
-    ($($name:ident: $english:literal, $russian:literal;)*) => {
-        /// Every phrase of a cluster's pages in one language. One that is missing in one of them does not compile.
-        #[derive(Debug)]
-        pub struct Phrases { $(pub $name: &'static str,)* }
-        static ENGLISH: Phrases = Phrases { $($name: $english,)* };
-        static RUSSIAN: Phrases = Phrases { $($name: $russian,)* };
-        #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $english, $russian),)*];
-    };
-}
-
 impl Words {
     /// The phrases of a cluster's pages.
     pub fn platform(&self) -> &'static Phrases {
@@ -24,7 +12,9 @@ impl Words {
     }
 }
 
-phrases! {
+catalogue! {
+    /// Every phrase of a cluster's pages.
+    Phrases;
     cluster_navigation: "Cluster", "Кластер";
     now: "Now", "Сейчас";
     cluster: "Cluster", "Кластер";
@@ -155,6 +145,14 @@ phrases! {
     sql_no_server: "No Connect server is ready. docs/how-to/spark-connect.md shows how to make one.", "Готовых серверов Connect нет. Как создать: docs/how-to/spark-connect.md.";
     sql_server: "Server", "Сервер";
     sql_statement: "Statement", "Запрос";
+    sql_costs: "What the servers cost", "Сколько стоят серверы";
+    sql_costs_about: "By what a server's spec asks for: its driver and as many executors as there can be, without sidecars. A statement costs as much as the server does in the {seconds} s that it may take.", "По спецификации сервера: драйвер и наибольшее число исполнителей, без дополнительных контейнеров. Запрос стоит столько, сколько сервер за отведённые запросу {seconds} с.";
+    sql_costs_without: "There are no prices, so no money is shown: cost is given in the time of cores. Start the server with --prices FILE; docs/reference/cost.md shows one.", "Цен нет, поэтому денег нет: стоимость выражена временем ядер. Запустите сервер с --prices ФАЙЛ; пример: docs/reference/cost.md.";
+    sql_unbounded: "Without spec.dynamicAllocation.maxExecutors a server has no most: an executor more costs as much as its column says.", "Без spec.dynamicAllocation.maxExecutors у сервера нет предела: ещё один исполнитель стоит столько, сколько в его столбце.";
+    sql_executors_most: "Executors at most", "Исполнителей не больше";
+    sql_executor_hour: "An executor for an hour", "Исполнитель за час";
+    sql_hour: "An hour at most", "Час не больше";
+    sql_statement_most: "A statement at most", "Запрос не больше";
     sql_button: "Run", "Выполнить";
     sql_answer: "Answer", "Ответ";
     sql_nothing: "The statement has no result.", "У запроса нет результата.";
@@ -163,5 +161,6 @@ phrases! {
     sql_more_bytes: "There are more rows than fit.", "Остальные строки не поместились.";
     sql_chart: "Numbers over the rows", "Числа по строкам";
     sql_chart_about: "Columns of numbers, in the order of the rows; the first column names them.", "Столбцы с числами в порядке строк; первый столбец их называет.";
+    sql_bars: "Numbers by name", "Числа по именам";
     servers_about: "The address is for clients inside the cluster; `stoke connect NAME` opens it on this machine.", "Адрес для клиентов в кластере; `stoke connect ИМЯ` открывает его на вашей машине.";
 }

@@ -2,6 +2,7 @@
 //! statuses.
 
 mod bounds;
+mod data;
 mod pages;
 mod visitors;
 
@@ -51,6 +52,10 @@ struct Browser {
 
 impl World {
     async fn new(access: impl FnOnce(&ApiServer) -> Access) -> World {
+        World::with(stoke_web::Settings::default(), access).await
+    }
+
+    async fn with(settings: stoke_web::Settings, access: impl FnOnce(&ApiServer) -> Access) -> World {
         let home = tempfile::tempdir().unwrap();
         let config = ApiConfig {
             home: home.path().to_owned(),
@@ -66,7 +71,7 @@ impl World {
             hosts: vec!["console.example.com".to_owned()],
             local: true,
             access: Some(Arc::new(access)),
-            ..stoke_web::Settings::default()
+            ..settings
         };
         World {
             client: server.client(),
