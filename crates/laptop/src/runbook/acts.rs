@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use stoke_observe::incident::{Line, Severity};
-use stoke_observe::runbook::action::{LABEL, merged};
+use stoke_observe::runbook::action::{LABEL, stands};
 use stoke_observe::runbook::{Action, Object};
 
 use super::api::{self, Refused};
@@ -29,7 +29,7 @@ pub async fn act(edge: &Edge<'_>, action: &Action, record: &str, dry: bool) -> R
             let Some(now) = api::get(&edge.session.client, &api::path(object)).await? else {
                 return Ok(Deed::already("it is gone"));
             };
-            if merged(&now, set) != now {
+            if !stands(&now, set) {
                 return Ok(Deed::already("someone changed it since: it stays as it is"));
             }
             put(edge, object, &now, to, dry).await
@@ -72,7 +72,7 @@ pub async fn act(edge: &Edge<'_>, action: &Action, record: &str, dry: bool) -> R
             }
             // The values are in no text that is kept.
             let patch = json!({"data": data});
-            if merged(&now, &patch) == now {
+            if stands(&now, &patch) {
                 return Ok(Deed::already("it has these values"));
             }
             api::patch(&edge.session.client, object, &patch, dry)
@@ -142,7 +142,7 @@ async fn there(edge: &Edge<'_>, object: &Object) -> Result<Value, String> {
 }
 
 async fn put(edge: &Edge<'_>, object: &Object, now: &Value, patch: &Value, dry: bool) -> Result<Deed, String> {
-    if merged(now, patch) == *now {
+    if stands(now, patch) {
         return Ok(Deed::already("it is so already"));
     }
     api::patch(&edge.session.client, object, patch, dry)

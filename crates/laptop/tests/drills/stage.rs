@@ -176,12 +176,9 @@ impl Stage {
             stop,
             directory,
         };
-        for account in ["spark", "spark-operator-spark"] {
-            let account = json!({"metadata": {"name": account}});
-            stage
-                .post("/api/v1/namespaces/default/serviceaccounts", &account)
-                .await?;
-        }
+        let account = json!({"metadata": {"name": "spark"}});
+        let accounts = "/api/v1/namespaces/default/serviceaccounts";
+        stage.post(accounts, &account).await?;
         Ok(stage)
     }
 

@@ -267,6 +267,15 @@ pub fn merged(object: &Value, patch: &Value) -> Value {
     Value::Object(object)
 }
 
+/// Whether an object is as a merge patch wants it. What a patch removes may as well have never been there, and its parents too.
+#[must_use]
+pub fn stands(object: &Value, patch: &Value) -> bool {
+    match patch {
+        Value::Object(patch) => patch.iter().all(|(key, value)| stands(&object[key.as_str()], value)),
+        wanted => object == wanted,
+    }
+}
+
 /// The merge patch that takes back what another one changes of an object.
 #[must_use]
 pub fn back(object: &Value, patch: &Value) -> Value {
@@ -298,6 +307,26 @@ mod tests {
         assert_eq!(merged(&after, &back(&app, &patch)), app);
     }
 
+    #[test]
+    fn what_is_removed_stands_where_nothing_ever_was() {
+        let patch = json!({"metadata": {"annotations": {"a": null}}, "spec": {"size": 1}});
+        for (object, holds) in [
+            (json!({"spec": {"size": 1}}), true),
+            (
+                json!({"metadata": {"annotations": {"b": "c"}}, "spec": {"size": 1}}),
+                true,
+            ),
+            (
+                json!({"metadata": {"annotations": {"a": "c"}}, "spec": {"size": 1}}),
+                false,
+            ),
+            (json!({"spec": {"size": 2}}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(stands(&object, &patch), holds, "{object}");
+        }
+    }
+
     fn values() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(json!("x")), Just(json!("y")), Just(json!(1)), Just(json!([1, 2]))];
         leaf.prop_recursive(3, 24, 4, |inner| {
@@ -323,6 +352,7 @@ mod tests {
             let patch = json!({"spec": patch});
             let once = merged(&object, &patch);
             prop_assert_eq!(&merged(&once, &patch), &once);
+            prop_assert!(stands(&once, &patch));
             let restored = merged(&once, &back(&object, &patch));
             prop_assert_eq!(without_empty(restored), without_empty(object));
         }

@@ -6,7 +6,7 @@ use stoke_model::names;
 use stoke_model::quantity::Quantity;
 use stoke_model::units::people::counted;
 
-use super::action::{Change, merged};
+use super::action::{Change, stands};
 use super::book::{Kind, Read};
 use super::case::{Case, Held, Unknown};
 
@@ -155,7 +155,7 @@ pub fn repair_schedule(schedule: &Value, patch: &Value) -> Option<Change> {
         }
     }
     let template = json!({"spec": {"template": spec}});
-    if spec.is_empty() || merged(schedule, &template) == *schedule {
+    if spec.is_empty() || stands(schedule, &template) {
         return None;
     }
     Some(Change::patch(Kind::ScheduledSparkApplication, schedule, template))

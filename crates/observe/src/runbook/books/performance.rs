@@ -1,6 +1,6 @@
 //! A run that is slower than it has to be.
 
-use super::super::action::{Change, Plan};
+use super::super::action::{Change, Plan, stands};
 use super::super::book::{Does, Kind, Read, Runbook, Step};
 use super::super::case::{Case, Held, Seen, Unknown};
 use super::super::spark;
@@ -57,7 +57,7 @@ pub static BOOK: Runbook = Runbook {
             only: &[],
             reads: &[Read::Application],
             does: Does::Verify {
-                holds: stands,
+                holds: stays,
                 within: 60,
             },
         },
@@ -83,7 +83,7 @@ fn check(case: &Case<'_>) -> Result<Seen, Unknown> {
     };
     let message = best.map_or("a change was given", |finding| spark::text(&finding["message"]));
     let gain = best.map_or("", |finding| spark::text(&finding["gain"]["text"]));
-    if super::super::action::merged(application, &patch) == *application {
+    if stands(application, &patch) {
         return Ok(Seen::nothing(format!(
             "{message}; the change stands already, and the next run has it"
         )));
@@ -109,16 +109,16 @@ fn plan(case: &Case<'_>) -> Result<Plan, Unknown> {
     ))
 }
 
-fn stands(case: &Case<'_>) -> Result<Held, Unknown> {
+fn stays(case: &Case<'_>) -> Result<Held, Unknown> {
     let application = case.the(Read::Application)?;
     let patch = case.kept.get("patch").cloned().unwrap_or_default();
-    let stands = super::super::action::merged(application, &patch) == *application;
+    let holds = stands(application, &patch);
     let before = case.kept.get("submitted").cloned().unwrap_or_default();
     if application["status"]["lastSubmissionAttemptTime"] != before {
         return Ok(Held::Yes("it stands, and a run was begun with it since".to_owned()));
     }
     Ok(Held::when(
-        stands,
+        holds,
         "it stands; the next run has it",
         "someone changed it since",
     ))

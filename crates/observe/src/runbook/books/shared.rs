@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stoke_model::units::people::counted;
 
-use super::super::action::{Action, Change, Plan, merged};
+use super::super::action::{Action, Change, Plan, stands};
 use super::super::book::{Does, Form, Kind, Need, Parameter, Read, Step};
 use super::super::case::{Case, Held, Unknown};
 use super::super::spark;
@@ -161,7 +161,7 @@ fn plan_repair(case: &Case<'_>) -> Result<Plan, Unknown> {
                 Kind::SparkApplication => Some(application),
                 _ => case.one(Read::Schedule).ok().flatten(),
             };
-            now.is_none_or(|now| merged(now, patch) != *now)
+            now.is_none_or(|now| !stands(now, patch))
         }
         _ => true,
     };
