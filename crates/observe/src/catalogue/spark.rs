@@ -192,7 +192,9 @@ pub(super) fn metrics() -> Vec<Metric> {
     let known = releases();
     let mut metrics = Vec::new();
     // The releases of a metric are those of all its records: labels may differ between releases.
-    let mut by_metric: BTreeMap<(&str, &str, &str), (Vec<&str>, Vec<&str>)> = BTreeMap::new();
+    type Releases<'a> = Vec<&'a str>;
+    type Labels<'a> = Vec<&'a str>;
+    let mut by_metric: BTreeMap<(&str, &str, &str), (Releases<'_>, Labels<'_>)> = BTreeMap::new();
     for record in records() {
         let entry = by_metric.entry((record.place, record.name, record.kind)).or_default();
         entry.0.extend(record.releases.split_whitespace());

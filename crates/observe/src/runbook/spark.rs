@@ -116,8 +116,8 @@ pub fn waiting(pod: &Value) -> Option<(&str, &str)> {
     let waits = of("initContainerStatuses")
         .chain(of("containerStatuses"))
         .map(|status| &status["state"]["waiting"]);
-    let known = waits.map(|wait| (text(&wait["reason"]), text(&wait["message"])));
-    known.filter(|(reason, _)| !reason.is_empty()).next()
+    let mut known = waits.map(|wait| (text(&wait["reason"]), text(&wait["message"])));
+    known.find(|(reason, _)| !reason.is_empty())
 }
 
 /// The first finding with one of these codes.
