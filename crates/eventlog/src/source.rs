@@ -18,6 +18,7 @@ pub struct Source(Kind);
 enum Kind {
     Directory(PathBuf),
     Objects(Objects),
+    Nothing,
 }
 
 impl Source {
@@ -31,11 +32,17 @@ impl Source {
         Source(Kind::Objects(objects))
     }
 
+    /// No place: there are no logs, and there will be none.
+    pub fn nothing() -> Self {
+        Source(Kind::Nothing)
+    }
+
     /// The URL of the place, for people and for keys of caches.
     pub fn place(&self) -> String {
         match &self.0 {
             Kind::Directory(path) => format!("file://{}", path.display()),
             Kind::Objects(objects) => objects.url().to_owned(),
+            Kind::Nothing => "no history".to_owned(),
         }
     }
 
@@ -43,7 +50,7 @@ impl Source {
     pub fn local(&self) -> Option<&std::path::Path> {
         match &self.0 {
             Kind::Directory(path) => Some(path),
-            Kind::Objects(_) => None,
+            Kind::Objects(_) | Kind::Nothing => None,
         }
     }
 
@@ -55,6 +62,7 @@ impl Source {
         let entries = match &self.0 {
             Kind::Directory(path) => list_directory(path).map_err(|cause| self.failed(Verb::List, "", cause))?,
             Kind::Objects(objects) => objects.list()?,
+            Kind::Nothing => Vec::new(),
         };
         Ok(layout::logs(entries))
     }
@@ -75,6 +83,7 @@ impl Source {
                 Ok(Box::new(file.take(entry.size.saturating_sub(offset))))
             }
             Kind::Objects(objects) => Ok(Box::new(objects.reader(&entry.path, offset, entry.size))),
+            Kind::Nothing => Err(failed(io::ErrorKind::NotFound.into())),
         }
     }
 
@@ -105,6 +114,7 @@ impl Source {
                 other => other.map_err(|cause| self.failed(Verb::Delete, path, cause)),
             },
             Kind::Objects(objects) => objects.delete(path),
+            Kind::Nothing => Ok(()),
         }
     }
 
@@ -188,6 +198,20 @@ mod tests {
     use object_store::{ObjectStore, ObjectStoreExt};
     use std::sync::Arc;
     use stoke_storage::Place;
+
+    #[test]
+    fn where_nothing_is_nothing_is_found() {
+        let source = Source::nothing();
+        assert!(source.logs().unwrap().is_empty());
+        let entry = Entry {
+            path: "a".to_owned(),
+            size: 1,
+            modified: 0,
+            tag: None,
+        };
+        assert!(source.open(&entry, 0).is_err());
+        assert_eq!((source.place().as_str(), source.local()), ("no history", None));
+    }
 
     #[test]
     fn a_store_and_a_directory_give_the_same() {

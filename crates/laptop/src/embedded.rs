@@ -120,6 +120,8 @@ impl Embedded {
         create_private(&packages)?;
         let event_logs = event_logs::directory(home);
         create_private(&event_logs)?;
+        let quality = home.quality();
+        create_private(&quality)?;
         let config = ClusterConfig {
             home: directory.to_path_buf(),
             in_memory,
@@ -129,7 +131,8 @@ impl Embedded {
             runtimes: runtimes
                 .with_program(std::env::current_exe()?)
                 .with_packages(packages.clone())
-                .with_event_logs(event_logs.clone()),
+                .with_event_logs(event_logs.clone())
+                .with_quality(quality),
         };
         let cluster = Cluster::start(config)
             .await
@@ -159,6 +162,7 @@ impl Embedded {
             config.quality = Some(Runner {
                 image: None,
                 program: stoke_runtime::PROGRAM.to_string(),
+                history: Some(stoke_runtime::QUALITY.to_string()),
             });
             tokio::spawn(Operator::new(cluster.client(), config).run(stopped))
         });

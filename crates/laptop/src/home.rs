@@ -57,6 +57,11 @@ impl Home {
         self.root.join("clusters")
     }
 
+    /// Where what steps of applications find of data is kept, one directory for each namespace.
+    pub fn quality(&self) -> PathBuf {
+        self.root.join("quality")
+    }
+
     /// The cluster of `stoke up`.
     pub fn default_cluster(&self) -> PathBuf {
         self.clusters().join("default")

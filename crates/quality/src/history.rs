@@ -1,25 +1,27 @@
 //! Earlier runs, and whether a number is what it usually is.
 //!
-//! One file a contract below a directory, a JSON record a line. A number is unusual when it is farther than the threshold from the median of the earlier
+//! One file a contract at a place, a JSON record a line. A number is unusual when it is farther than the threshold from the median of the earlier
 //! runs of the same season, in robust standard deviations: 1.4826 times the median of the distances from the median, and at least a hundredth of the
 //! median, so that a number that never changed may change a little. Source of the rule: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993),
 //! who also give the usual threshold of 3.5.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Season;
+use crate::data::{Storage, Unwritten};
 use crate::distribution::{Method, of_categories};
 use crate::error::QualityError;
+use crate::outcome::Outcome;
 use crate::report::Verdict;
 
 /// Records that are kept.
 const KEPT: usize = 5_000;
+/// What the name of a history ends with.
+pub const ENDING: &str = ".jsonl";
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,46 +43,37 @@ pub struct Record {
     /// Whether the data were as the contract says.
     pub passed: bool,
     pub score: Option<f64>,
+    /// What people are shown of it; the first versions kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// The runs of a contract.
 #[derive(Clone, Debug)]
 pub struct History {
-    file: PathBuf,
+    storage: Storage,
+    file: String,
     records: Vec<Record>,
 }
 
 impl History {
-    /// Reads the runs of a contract below a directory; none when there is no such file yet.
+    /// Reads the runs of a contract at a place; none when there is no such file yet.
     ///
     /// # Errors
-    /// When the directory is missing, or a record cannot be read.
-    pub fn open(directory: &Path, contract: &str) -> Result<Self, QualityError> {
-        let file = directory.join(format!("{}.jsonl", file_name(contract)));
-        let failed = |cause: String, fix: &str| QualityError::History {
-            place: file.display().to_string(),
-            cause,
-            fix: fix.to_owned(),
+    /// When the place is a directory that is missing, or a record cannot be read.
+    pub fn open(storage: &Storage, contract: &str) -> Result<Self, QualityError> {
+        let mut history = Self {
+            storage: storage.clone(),
+            file: format!("{}{ENDING}", file_name(contract)),
+            records: Vec::new(),
         };
-        if !directory.is_dir() {
-            return Err(failed(
-                "the directory does not exist".into(),
-                "make it, or name the right one",
-            ));
+        if storage.local_path().is_some_and(|directory| !directory.is_dir()) {
+            return Err(history.failed("the directory does not exist".into(), "make it, or name the right one"));
         }
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(failed(error.to_string(), "check that it may be read")),
-        };
-        let mut records = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let record = serde_json::from_str(line);
-            let record =
-                record.map_err(|error| failed(format!("line {}: {error}", number + 1), "repair or remove the line"))?;
-            records.push(record);
-        }
-        Ok(Self { file, records })
+        let content = storage.content(&history.file);
+        let content = content.map_err(|error| history.failed(error.to_string(), "check that it may be read"))?;
+        history.records = history.read(content.as_deref())?;
+        Ok(history)
     }
 
     /// The runs, the oldest first.
@@ -88,31 +81,53 @@ impl History {
         &self.records
     }
 
-    /// Adds a run. The file is replaced as a whole, so that it is never half written.
+    /// Adds a run to those that are there by now. The file is replaced as a whole, so that it is never half written.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be read again or written.
     pub fn add(&mut self, record: Record) -> Result<(), QualityError> {
-        self.records.push(record);
-        let surplus = self.records.len().saturating_sub(KEPT);
-        self.records.drain(..surplus);
-        self.write().map_err(|error| QualityError::History {
-            place: self.file.display().to_string(),
-            cause: error.to_string(),
-            fix: "check that the directory may be written".into(),
-        })
+        let mut kept = Vec::new();
+        let added = self.storage.update(&self.file, |before| -> Result<Vec<u8>, Problem> {
+            // Another run may have added its own since.
+            kept = self.read(before.as_deref())?;
+            if let Some(last) = kept.last_mut().and_then(|last| last.outcome.as_mut()) {
+                last.shorten();
+            }
+            kept.push(record.clone());
+            let surplus = kept.len().saturating_sub(KEPT);
+            kept.drain(..surplus);
+            let mut text = Vec::new();
+            for record in &kept {
+                serde_json::to_writer(&mut text, record).map_err(|error| Problem::Unwritten(error.to_string()))?;
+                text.push(b'\n');
+            }
+            Ok(text)
+        });
+        added.map_err(|problem| match problem {
+            Problem::Unread(error) => error,
+            Problem::Unwritten(cause) => self.failed(cause, "check that the place may be written"),
+        })?;
+        self.records = kept;
+        Ok(())
     }
 
-    fn write(&self) -> std::io::Result<()> {
-        let directory = self.file.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        for record in &self.records {
-            let line = serde_json::to_string(record).map_err(std::io::Error::other)?;
-            writeln!(file, "{line}")?;
+    fn failed(&self, cause: String, fix: &str) -> QualityError {
+        QualityError::History {
+            place: format!("{}/{}", self.storage.place(), self.file),
+            cause,
+            fix: fix.to_owned(),
         }
-        file.as_file().sync_all()?;
-        file.persist(&self.file).map_err(|error| error.error)?;
-        Ok(())
+    }
+
+    fn read(&self, content: Option<&[u8]>) -> Result<Vec<Record>, QualityError> {
+        let mut records = Vec::new();
+        let lines = content.unwrap_or_default().split(|byte| *byte == b'\n').enumerate();
+        for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
+            let record = serde_json::from_slice(line)
+                .map_err(|error| self.failed(format!("line {}: {error}", number + 1), "repair or remove the line"))?;
+            records.push(record);
+        }
+        Ok(records)
     }
 
     /// Earlier values of a check's number, of the season of a moment.
@@ -148,6 +163,46 @@ impl History {
             .iter()
             .filter(move |record| record.at < now && phase(record.at) == phase(now))
     }
+}
+
+/// Why a run was not added.
+enum Problem {
+    Unread(QualityError),
+    Unwritten(String),
+}
+
+impl From<QualityError> for Problem {
+    fn from(error: QualityError) -> Self {
+        Self::Unread(error)
+    }
+}
+
+impl From<Unwritten> for Problem {
+    fn from(Unwritten(cause): Unwritten) -> Self {
+        Self::Unwritten(cause)
+    }
+}
+
+/// The name of the contract that a file is of, without its ending; what is not written as [`file_name`] does stands as it is.
+pub(crate) fn contract_name(file: &str) -> String {
+    let mut name = String::new();
+    let mut rest = file;
+    while let Some((before, after)) = rest.split_once('%') {
+        name.push_str(before);
+        let code = after.split_once('%');
+        let letter = code.and_then(|(code, after)| Some((char::from_u32(u32::from_str_radix(code, 16).ok()?)?, after)));
+        match letter {
+            Some((letter, after)) => {
+                name.push(letter);
+                rest = after;
+            }
+            None => {
+                name.push('%');
+                rest = after;
+            }
+        }
+    }
+    name + rest
 }
 
 /// Letters, digits, dots, dashes and underscores as they are; others by their code, so that two names never meet.
@@ -255,7 +310,7 @@ mod tests {
     #[test]
     fn runs_are_kept_and_found_by_season() {
         let directory = tempfile::tempdir().unwrap();
-        let mut history = History::open(directory.path(), "orders/eu").unwrap();
+        let mut history = History::open(&Storage::local(directory.path()), "orders/eu").unwrap();
         // A week has its Sunday low.
         let first: Timestamp = "2026-10-04T06:00:00Z".parse().unwrap();
         for day in 0..42 {
@@ -270,10 +325,11 @@ mod tests {
                 categories: BTreeMap::new(),
                 passed: true,
                 score: Some(100.0),
+                outcome: None,
             };
             history.add(record).unwrap();
         }
-        let history = History::open(directory.path(), "orders/eu").unwrap();
+        let history = History::open(&Storage::local(directory.path()), "orders/eu").unwrap();
         let sunday = first + jiff::Span::new().hours(24 * 42);
         let usual = |at, season| judge(100.0, &history.values("usual-rows", season, at), 3.5, 5).0;
         assert_eq!(usual(sunday, Season::Weekday), Verdict::Pass);
@@ -298,13 +354,50 @@ mod tests {
     }
 
     #[test]
+    fn runs_that_end_at_once_are_all_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let record = |number: i64| Record {
+            at: Timestamp::from_second(number).unwrap(),
+            place: "p".into(),
+            rows: None,
+            numbers: BTreeMap::new(),
+            percentiles: BTreeMap::new(),
+            categories: BTreeMap::new(),
+            passed: true,
+            score: None,
+            outcome: None,
+        };
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let mut history = History::open(&Storage::local(directory.path()), "orders").unwrap();
+                scope.spawn(move || history.add(record(number)).unwrap());
+            }
+        });
+        assert_eq!(
+            History::open(&Storage::local(directory.path()), "orders")
+                .unwrap()
+                .records()
+                .len(),
+            8
+        );
+    }
+
+    #[test]
+    fn names_of_files_lead_back_to_contracts() {
+        for name in ["orders/eu", "a b", "..", "заказы", "%", "50%%", "a.b-c_d"] {
+            assert_eq!(contract_name(&file_name(name)), name);
+        }
+        assert_eq!(contract_name("50%"), "50%");
+    }
+
+    #[test]
     fn a_missing_directory_or_a_broken_line_is_told() {
         let directory = tempfile::tempdir().unwrap();
-        let missing = History::open(&directory.path().join("no"), "orders").unwrap_err();
+        let missing = History::open(&Storage::local(directory.path().join("no")), "orders").unwrap_err();
         assert_eq!(missing.code(), "stoke::quality::history");
         std::fs::write(directory.path().join("orders.jsonl"), "{}\n").unwrap();
         assert!(
-            History::open(directory.path(), "orders")
+            History::open(&Storage::local(directory.path()), "orders")
                 .unwrap_err()
                 .to_string()
                 .contains("line 1")

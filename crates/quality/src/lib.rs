@@ -2,8 +2,8 @@
 //!
 //! In: a contract (ODCS 3, a Great Expectations suite, or the short YAML) and a place with data (Parquet, CSV, JSON lines; a file, a directory with
 //! partitions, a Delta or Iceberg table; on a disk or in an object store). Out: a [`Report`] with a verdict, the numbers of each check and some of the rows that
-//! are otherwise; on demand the rows set aside ([`quarantine`]), a history that tells what is unusual ([`history`], [`distribution`]), and an OpenLineage event
-//! ([`lineage`]).
+//! are otherwise; on demand the rows set aside ([`quarantine`]), a history that tells what is unusual ([`history`], [`distribution`]) and how contracts stand
+//! ([`ledger`]), and an OpenLineage event ([`lineage`]).
 //!
 //! [`contract`] reads what is wanted, [`data`] finds files and reads columns, [`column`] brings their types into a few classes, and [`engine`] computes
 //! all checks in one pass, after footers have answered what they can. [`run()`] puts these together.
@@ -22,7 +22,9 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod history;
+pub mod ledger;
 pub mod lineage;
+pub mod outcome;
 pub mod quarantine;
 pub mod report;
 mod run;

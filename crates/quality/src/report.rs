@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stoke_model::units::people::counted;
 
@@ -57,7 +57,7 @@ pub struct DataSummary {
 }
 
 /// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// As the contract says.
@@ -103,9 +103,36 @@ pub struct CheckResult {
     /// These in percent of those; none of none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unexpected_percent: Option<f64>,
+    /// Of a check of freshness: the moment of the latest value, and how old it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
     /// The first of these rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
+}
+
+/// How fresh data are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Freshness {
+    /// The moment of the latest value.
+    pub latest: Timestamp,
+    /// Seconds.
+    pub max_age: i64,
+}
+
+impl Freshness {
+    /// Until when this value is fresh enough; none beyond the years of the calendar.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.latest
+            .checked_add(jiff::SignedDuration::from_secs(self.max_age))
+            .ok()
+    }
+
+    /// Whether the value is too old at a moment.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.until().is_some_and(|until| now > until)
+    }
 }
 
 /// A row that is otherwise.
@@ -119,7 +146,7 @@ pub struct Example {
 }
 
 /// What was set aside.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantineSummary {
     /// The directory.

@@ -19,6 +19,7 @@ use crate::engine::reread::all_keys;
 use crate::engine::scan::{Limits, scan};
 use crate::error::QualityError;
 use crate::history::{self, History, Record};
+use crate::outcome::Outcome;
 use crate::quarantine::{self, Separator};
 use crate::report::{CheckResult, DataSummary, Report, Verdict};
 use crate::sql;
@@ -41,8 +42,8 @@ pub struct Options {
     pub file_format: Option<FileFormat>,
     /// Waivers, besides those of the contract.
     pub waivers: Vec<Waiver>,
-    /// Directory of earlier runs; this run is added.
-    pub history: Option<PathBuf>,
+    /// The place of earlier runs; this run is added.
+    pub history: Option<Storage>,
     /// Where rows are set aside.
     pub quarantine: Option<PathBuf>,
 }
@@ -86,7 +87,7 @@ pub fn run_with(
     let waivers: Vec<&Waiver> = contract.waivers.iter().chain(&options.waivers).collect();
     check_waivers(contract, &waivers)?;
     let mut history = match &options.history {
-        Some(directory) => Some(History::open(directory, &contract.name)?),
+        Some(place) => Some(History::open(place, &contract.name)?),
         None => None,
     };
     let open = OpenOptions {
@@ -175,6 +176,7 @@ pub fn run_with(
             categories,
             passed: report.passed(),
             score,
+            outcome: Some(Outcome::of(&report)),
         })?;
     }
     Ok(report)

@@ -15,6 +15,8 @@ use crate::version::Version;
 pub const PACKAGES: &str = "/var/lib/stoke/packages";
 /// Directory in every container where drivers may write event logs, when the runtimes have one ([`crate::Runtimes::with_event_logs`]).
 pub const EVENT_LOGS: &str = "/var/lib/stoke/event-logs";
+/// Directory in every container where what is found of data is kept, when the runtimes have one ([`crate::Runtimes::with_quality`]).
+pub const QUALITY: &str = "/var/lib/stoke/quality";
 /// Where Spark is in every container.
 pub const SPARK_HOME: &str = "/opt/spark";
 /// The working directory of every container.

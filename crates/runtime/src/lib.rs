@@ -26,7 +26,7 @@ pub mod runtime;
 pub mod version;
 
 pub use error::{Corruption, ImageError, InstallError, JavaError};
-pub use image::{EVENT_LOGS, Image, Mount, PACKAGES, PROGRAM, Preparation, Recording};
+pub use image::{EVENT_LOGS, Image, Mount, PACKAGES, PROGRAM, Preparation, QUALITY, Recording};
 pub use install::{JAVAS, PrivateJava, Progress, Stage};
 pub use launch::REHEARSAL;
 pub use runtime::{Origin, Runtime, Runtimes};

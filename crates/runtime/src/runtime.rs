@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Corruption, ImageError, InstallError};
-use crate::image::{EVENT_LOGS, Image, Mount, PACKAGES, Preparation, Recording};
+use crate::image::{EVENT_LOGS, Image, Mount, PACKAGES, Preparation, QUALITY, Recording};
 use crate::install::{self, Progress, record::Record};
 use crate::java::{self, Java, Places};
 use crate::known;
@@ -75,6 +75,7 @@ pub struct Runtimes {
     own_sparks: Vec<PathBuf>,
     packages: Option<PathBuf>,
     event_logs: Option<PathBuf>,
+    quality: Option<PathBuf>,
     records: bool,
 }
 
@@ -93,6 +94,7 @@ impl Runtimes {
             own_sparks,
             packages: None,
             event_logs: None,
+            quality: None,
             records: false,
         }
     }
@@ -124,6 +126,15 @@ impl Runtimes {
     pub fn with_event_logs(self, directory: impl Into<PathBuf>) -> Runtimes {
         Runtimes {
             event_logs: Some(directory.into()),
+            ..self
+        }
+    }
+
+    /// Gives every container this directory, writable, at [`crate::QUALITY`]: what steps found of data outlives their pods. It must exist when
+    /// a container starts.
+    pub fn with_quality(self, directory: impl Into<PathBuf>) -> Runtimes {
+        Runtimes {
+            quality: Some(directory.into()),
             ..self
         }
     }
@@ -173,7 +184,11 @@ impl Runtimes {
         if self.records {
             image.record(&launch);
         }
-        let shared = [(&self.packages, PACKAGES), (&self.event_logs, EVENT_LOGS)];
+        let shared = [
+            (&self.packages, PACKAGES),
+            (&self.event_logs, EVENT_LOGS),
+            (&self.quality, QUALITY),
+        ];
         image
             .mounts
             .extend(shared.into_iter().filter_map(|(directory, target)| {

@@ -83,6 +83,26 @@ impl Objects {
         }
     }
 
+    /// The content of a file; none when it is not there.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub fn content(&self, path: &str) -> Result<Option<Bytes>, StorageError> {
+        self.runtime.block_on(self.place.content(path))
+    }
+
+    /// Replaces a file as [`Place::update`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn update<E: From<StorageError>>(
+        &self,
+        path: &str,
+        made: impl FnMut(Option<Bytes>) -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        self.runtime.block_on(self.place.update(path, made))
+    }
+
     /// Deletes a file; one that is gone already is deleted.
     ///
     /// # Errors

@@ -7,10 +7,13 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
 use tokio::runtime::Handle;
 
 use crate::{Entry, Objects, StorageError, Upload, Verb};
+
+/// How often an update is tried again when others write the same file.
+const UPDATES: usize = 20;
 
 /// A bucket with a prefix, or a directory. Cheap to clone.
 #[derive(Clone)]
@@ -126,6 +129,54 @@ impl Place {
         put.map(drop).map_err(|cause| self.failed(Verb::Write, path, cause))
     }
 
+    /// The content of a file; none when it is not there.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn content(&self, path: &str) -> Result<Option<Bytes>, StorageError> {
+        Ok(self.whole(path).await?.map(|(bytes, _)| bytes))
+    }
+
+    async fn whole(&self, path: &str) -> Result<Option<(Bytes, UpdateVersion)>, StorageError> {
+        let failed = |cause| self.failed(Verb::Read, path, cause);
+        let found = match self.store.get(&self.path(path)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(cause) => return Err(failed(cause)),
+        };
+        let version = UpdateVersion {
+            e_tag: found.meta.e_tag.clone(),
+            version: found.meta.version.clone(),
+        };
+        Ok(Some((found.bytes().await.map_err(failed)?, version)))
+    }
+
+    /// Replaces a file by what `made` makes of its content (none when it is not there). When another writer was faster, `made` is asked again with
+    /// what that one wrote.
+    ///
+    /// # Errors
+    /// What `made` says; the store does not answer, does not take it, or others were faster each time.
+    pub async fn update<E: From<StorageError>>(
+        &self,
+        path: &str,
+        mut made: impl FnMut(Option<Bytes>) -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        for _ in 0..UPDATES {
+            let (before, mode) = match self.whole(path).await? {
+                Some((bytes, version)) => (Some(bytes), PutMode::Update(version)),
+                None => (None, PutMode::Create),
+            };
+            let content = made(before)?;
+            match self.store.put_opts(&self.path(path), content.into(), mode.into()).await {
+                Ok(_) => return Ok(()),
+                Err(object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. }) => {}
+                Err(cause) => return Err(self.failed(Verb::Write, path, cause).into()),
+            }
+        }
+        let cause = format!("others wrote it {UPDATES} times meanwhile");
+        Err(StorageError::new(Verb::Write, self.shown(path), cause).into())
+    }
+
     /// Writes a file part by part.
     #[must_use]
     pub fn upload(&self, path: &str) -> Upload {
@@ -144,7 +195,9 @@ impl Place {
     }
 
     pub(crate) fn path(&self, below: &str) -> Path {
-        Path::from_iter(self.prefix.parts().chain(Path::from(below).parts()))
+        // As it stands, which is how a listing names it; only what cannot stand so is written otherwise.
+        let below = Path::parse(below).unwrap_or_else(|_| Path::from(below));
+        Path::from_iter(self.prefix.parts().chain(below.parts()))
     }
 
     pub(crate) fn shown(&self, path: &str) -> String {
@@ -163,6 +216,53 @@ impl Place {
 mod tests {
     use super::*;
     use object_store::memory::InMemory;
+
+    #[test]
+    fn updates_at_the_same_time_are_all_kept() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let place = Place::over(Arc::new(InMemory::new()), Path::from("a"), "s3://lake/a".into());
+        let add = |place: Place, letter: u8| async move {
+            let made = |before: Option<Bytes>| -> Result<Vec<u8>, StorageError> {
+                Ok([before.unwrap_or_default().as_ref(), &[letter]].concat())
+            };
+            place.update("log", made).await.unwrap();
+        };
+        runtime.block_on(async {
+            let all: Vec<_> = (b'a'..=b'h')
+                .map(|letter| tokio::spawn(add(place.clone(), letter)))
+                .collect();
+            for one in all {
+                one.await.unwrap();
+            }
+            let mut content = place.content("log").await.unwrap().unwrap().to_vec();
+            content.sort_unstable();
+            assert_eq!(content, b"abcdefgh");
+            assert!(place.content("other").await.unwrap().is_none());
+            let refused: Result<(), StorageError> = place
+                .update("log", |_| Err(StorageError::new(Verb::Read, "x", "no")))
+                .await;
+            assert_eq!(refused.unwrap_err().cause(), "no");
+        });
+    }
+
+    #[test]
+    fn listed_files_are_read_by_the_names_of_the_listing() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let place = Place::over(Arc::new(InMemory::new()), Path::from("a"), "s3://lake/a".into());
+        runtime.block_on(async {
+            for name in ["orders%2f%eu.jsonl", "b c/~d#.txt", "100%"] {
+                place.write(name, name.as_bytes().to_vec()).await.unwrap();
+            }
+            let listed = place.list("").await.unwrap();
+            assert_eq!(listed.len(), 3);
+            for entry in listed {
+                assert_eq!(
+                    place.content(&entry.path).await.unwrap().unwrap(),
+                    entry.path.as_bytes()
+                );
+            }
+        });
+    }
 
     #[test]
     fn other_places_are_shown_by_their_url() {

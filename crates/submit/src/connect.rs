@@ -107,7 +107,7 @@ pub enum Ui {
 /// # Errors
 /// What is wrong with the spec, as for [`plan_connect`].
 pub fn ui(connect: &SparkConnect, settings: &Settings) -> Result<Ui, ApplicationError> {
-    let conf = request_from_application(&as_application(connect)?, 1, settings)?.conf;
+    let conf = configuration(connect, settings)?;
     let value = |key: &str| conf.get(key).map(|value| value.trim());
     if value("spark.ui.enabled").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
         return Ok(Ui::Off("spark.ui.enabled is false".to_owned()));
@@ -128,6 +128,14 @@ pub fn ui(connect: &SparkConnect, settings: &Settings) -> Result<Ui, Application
         Ok(port) if port > 0 => Ui::At(port),
         _ => Ui::Off(format!("spark.ui.port is {port}, which is not a fixed port")),
     })
+}
+
+/// The configuration of a server of this spec.
+///
+/// # Errors
+/// What is wrong with the spec, as for [`plan_connect`].
+pub fn configuration(connect: &SparkConnect, settings: &Settings) -> Result<Conf, ApplicationError> {
+    Ok(request_from_application(&as_application(connect)?, 1, settings)?.conf)
 }
 
 /// The application whose driver the server is.

@@ -73,6 +73,11 @@ impl Place {
     }
 }
 
+/// Where the page of a data contract is.
+pub fn contract(base: &str, id: &str) -> String {
+    format!("{base}/data/contract/?id={}", part(id))
+}
+
 /// Where the pages of an application of a cluster are.
 pub fn application(base: &str, namespace: &str, name: &str, page: &str) -> String {
     format!("{base}/applications/{}/{}/{page}", part(namespace), part(name))

@@ -1,5 +1,6 @@
 //! What a statement answered: columns that are not known before, rows of any kind, a picture of the numbers, and all of it as a file.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -12,6 +13,10 @@ use crate::words::Words;
 
 /// Lines of one picture.
 const LINES: [&str; 3] = ["line1", "line2", "line3"];
+/// Bars of one row.
+const BARS: [&str; 3] = ["area0", "area1", "area2"];
+/// Rows that bars are drawn for.
+const MOST_BARS: usize = 40;
 /// Marks below a picture.
 const MARKS: usize = 6;
 /// Of a value, on the page; the file and the JSON have all of it.
@@ -63,57 +68,90 @@ impl Answer {
         format!("data:text/csv;charset=utf-8,{}", address::part(&csv))
     }
 
-    /// The columns of numbers as lines over the rows; none where there is nothing to draw.
+    /// A picture of the columns of numbers; none where there is nothing to draw. Few rows with names of their own are bars, others lines over the rows.
     pub fn chart(&self, w: &'static Words) -> Option<Chart> {
-        let number = |value: &Value| match value {
-            Value::String(text) => text.parse().unwrap_or(f64::NAN),
-            value => value.as_f64().unwrap_or(f64::NAN),
-        };
         // The first column names the rows where there are others.
         let is_drawn = |(at, column): &(usize, &Column)| column.is_number() && (*at > 0 || self.columns.len() == 1);
-        let drawn: Vec<(usize, &Column)> = self
-            .columns
-            .iter()
-            .enumerate()
-            .filter(is_drawn)
-            .take(LINES.len())
-            .collect();
+        let numbered = self.columns.iter().enumerate();
+        let drawn: Vec<(usize, &Column)> = numbered.filter(is_drawn).take(LINES.len()).collect();
         if drawn.is_empty() || self.rows.len() < 2 {
             return None;
         }
-        let points = |column: usize| {
-            let rows = self.rows.iter().enumerate();
-            rows.map(move |(row, values)| (row as f64, values.get(column).map_or(f64::NAN, number)))
+        let numbers = |column: usize| {
+            self.rows
+                .iter()
+                .map(move |values| values.get(column).map_or(f64::NAN, number))
         };
-        let finite = |column: usize| points(column).map(|point| point.1).filter(|number| number.is_finite());
-        let all = || drawn.iter().flat_map(|(column, _)| finite(*column));
+        let all = || {
+            let all = drawn.iter().flat_map(|(column, _)| numbers(*column));
+            all.filter(|number| number.is_finite())
+        };
         let mut up = Axis::up_to(all());
         up.from = all().fold(0.0, f64::min);
         if up.from < 0.0 {
             up.until = all().fold(0.0, f64::max);
         }
+        let is_bars = self.is_by_name();
         let across = Axis {
             from: 0.0,
-            until: (self.rows.len() - 1) as f64,
+            until: if is_bars { self.rows.len() } else { self.rows.len() - 1 } as f64,
             factors: false,
         };
         let p = w.platform();
-        let mut chart = Chart::new(p.sql_chart, p.sql_chart_about, across, up);
+        let title = if is_bars { p.sql_bars } else { p.sql_chart };
+        let mut chart = Chart::new(title, p.sql_chart_about, across, up);
         chart.label_beside(|number| format!("{number}"));
         let apart = self.rows.len().div_ceil(MARKS);
+        let middle = if is_bars { 0.5 } else { 0.0 };
         let marks = self.rows.iter().enumerate().step_by(apart).map(|(row, values)| {
             let name = match self.columns.len() {
                 1 => (row + 1).to_string(),
                 _ => values.first().map(text_of).unwrap_or_default(),
             };
-            (row as f64, name.chars().take(16).collect::<String>())
+            (row as f64 + middle, name.chars().take(16).collect::<String>())
         });
         chart.label_below(marks);
-        for ((column, about), class) in drawn.into_iter().zip(LINES) {
-            chart.line(class, points(column));
-            chart.legend.push((class, about.name.clone()));
+        let beside = 0.8 / drawn.len() as f64;
+        for (place, (column, about)) in drawn.iter().enumerate() {
+            let points = numbers(*column).enumerate();
+            if is_bars {
+                let left = 0.1 + place as f64 * beside;
+                let bars = points.map(|(row, height)| (row as f64 + left, row as f64 + left + beside, height));
+                chart.bars(BARS[place], bars);
+                chart.legend.push((BARS[place], about.name.clone()));
+            } else {
+                chart.line(LINES[place], points.map(|(row, height)| (row as f64, height)));
+                chart.legend.push((LINES[place], about.name.clone()));
+            }
         }
         Some(chart)
+    }
+
+    /// Whether the first column has a name for each row, which is neither a number nor a time.
+    fn is_by_name(&self) -> bool {
+        let Some(first) = self.columns.first().filter(|_| self.columns.len() > 1) else {
+            return false;
+        };
+        let is_time = |value: &Value| {
+            let digits: Vec<bool> = text_of(value)
+                .bytes()
+                .take(8)
+                .map(|byte| byte.is_ascii_digit())
+                .collect();
+            digits.len() >= 7 && digits[..4] == [true; 4] && !digits[4] && digits[5..7] == [true; 2]
+        };
+        let names: HashSet<String> = self.rows.iter().filter_map(|row| Some(text_of(row.first()?))).collect();
+        let has_times = first.kind.starts_with("date")
+            || first.kind.starts_with("time")
+            || self.rows.iter().filter_map(|row| row.first()).all(is_time);
+        !first.is_number() && !has_times && self.rows.len() <= MOST_BARS && names.len() == self.rows.len()
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::String(text) => text.parse().unwrap_or(f64::NAN),
+        value => value.as_f64().unwrap_or(f64::NAN),
     }
 }
 
@@ -152,16 +190,47 @@ mod tests {
             "{file}"
         );
         let chart = answer.chart(Language::English.words()).unwrap();
-        assert_eq!(chart.shapes.len(), 2);
+        assert_eq!((chart.shapes.len(), chart.shapes[0].0), (2, "area0"));
         assert_eq!(
             chart.shapes[0].1.matches('M').count(),
             2,
-            "a value that is missing is a gap"
+            "a value that is missing has no bar"
         );
         let texts = Answer {
             columns: vec![column("a", "string")],
             ..Answer::default()
         };
         assert!(texts.chart(Language::English.words()).is_none());
+    }
+
+    #[test]
+    fn names_have_bars_and_times_and_numbers_lines() {
+        let answer = |kind: &str, names: &[Value]| Answer {
+            columns: vec![column("x", kind), column("n", "bigint")],
+            rows: names.iter().map(|name| vec![name.clone(), json!(1)]).collect(),
+            stopped: None,
+        };
+        let many: Vec<Value> = (0..41).map(|number| json!(format!("name {number}"))).collect();
+        for (kind, names, class) in [
+            ("string", &[json!("a"), json!("b")][..], "area0"),
+            ("string", &many[..40], "area0"),
+            ("boolean", &[json!(true), json!(false)], "area0"),
+            // The same name twice, too many names, times and numbers.
+            ("string", &[json!("a"), json!("a")], "line1"),
+            ("string", &many, "line1"),
+            ("string", &[json!("2026-11-01"), json!("2026-11-02")], "line1"),
+            ("string", &[json!("2026-11"), json!("2026-12")], "line1"),
+            ("date", &[json!("2026-11-01"), json!("2026-11-02")], "line1"),
+            ("timestamp", &[json!("x"), json!("y")], "line1"),
+            ("int", &[json!(1), json!(2)], "line1"),
+        ] {
+            let chart = answer(kind, names).chart(Language::English.words()).unwrap();
+            assert_eq!(chart.shapes[0].0, class, "{kind} {names:?}");
+        }
+        assert!(
+            answer("string", &[json!("a")])
+                .chart(Language::English.words())
+                .is_none()
+        );
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use stoke_eventlog::Options;
+use stoke_eventlog::{Log, Options};
 use stoke_history::index::{Index, Stamp};
-use stoke_history::listing::Attempt;
+use stoke_history::listing::{Attempt, Listed};
 use stoke_insight::cost::{Bill, Prices, Window, showback};
 use stoke_insight::facts::collect;
 
@@ -14,6 +14,8 @@ use stoke_insight::facts::collect;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Stored bytes of a log that is counted for a page.
 const MOST: u64 = 512 << 20;
+/// Of a log that is counted for a list of applications.
+const MOST_OF_LIST: u64 = 16 << 20;
 
 /// Bills of days, and the state of the log they were made of; or why there are none.
 type Known = (Stamp, Result<Arc<Vec<Bill>>, String>);
@@ -38,6 +40,49 @@ pub struct Counted {
 }
 
 impl Bills {
+    /// The bills of all attempts of an application that has ended, as far as they were counted, or can be until a moment; none when one is not.
+    pub fn of_ended(
+        &self,
+        index: &Index,
+        prices: Option<&Prices>,
+        one: &Listed,
+        until: Instant,
+    ) -> Option<Vec<Arc<Vec<Bill>>>> {
+        let of = |attempt: &Attempt| {
+            let log = index.log(attempt).filter(|_| attempt.completed)?;
+            let stamp = Stamp::of(&log);
+            let kept = self.kept(attempt, &stamp);
+            let bills = kept.or_else(|| {
+                let may_count = stamp.bytes() <= MOST_OF_LIST && Instant::now() < until;
+                // Another page counts: this one does not wait for it.
+                let _alone = self.counting.try_lock().ok().filter(|_| may_count)?;
+                Some(self.count(index, prices, attempt, &log, stamp))
+            });
+            bills?.ok()
+        };
+        one.attempts.iter().map(of).collect()
+    }
+
+    fn kept(&self, attempt: &Attempt, stamp: &Stamp) -> Option<Result<Arc<Vec<Bill>>, String>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(&attempt.log).filter(|(of, _)| of == stamp);
+        known.map(|(_, bills)| bills.clone())
+    }
+
+    fn count(
+        &self,
+        index: &Index,
+        prices: Option<&Prices>,
+        attempt: &Attempt,
+        log: &Log,
+        stamp: Stamp,
+    ) -> Result<Arc<Vec<Bill>>, String> {
+        let bills = bills(index, log, &stamp, prices);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(attempt.log.clone(), (stamp, bills.clone()));
+        bills
+    }
+
     /// The bills of some attempts, as far as they can be counted while a page is waited for.
     pub fn of<'a>(
         &self,
@@ -53,23 +98,13 @@ impl Bills {
                 continue;
             };
             let stamp = Stamp::of(&log);
-            let kept = {
-                let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                let known = known.get(&attempt.log).filter(|(of, _)| *of == stamp);
-                known.map(|(_, bills)| bills.clone())
-            };
-            let bills = match kept {
+            let bills = match self.kept(attempt, &stamp) {
                 Some(bills) => bills,
                 None if Instant::now() > until => {
                     counted.left += 1;
                     continue;
                 }
-                None => {
-                    let bills = bills(index, &log, &stamp, prices);
-                    let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                    known.insert(attempt.log.clone(), (stamp, bills.clone()));
-                    bills
-                }
+                None => self.count(index, prices, attempt, &log, stamp),
             };
             match bills {
                 Ok(bills) => counted.runs.push(bills),
@@ -80,12 +115,7 @@ impl Bills {
     }
 }
 
-fn bills(
-    index: &Index,
-    log: &stoke_eventlog::Log,
-    stamp: &Stamp,
-    prices: Option<&Prices>,
-) -> Result<Arc<Vec<Bill>>, String> {
+fn bills(index: &Index, log: &Log, stamp: &Stamp, prices: Option<&Prices>) -> Result<Arc<Vec<Bill>>, String> {
     if stamp.bytes() >= MOST {
         return Err("the log is too large to be read for a page: stoke cost --event-log".to_owned());
     }

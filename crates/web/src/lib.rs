@@ -1,4 +1,4 @@
-//! Room `web`: pages over what `history` knows of applications and what `insight` finds in them. No facts of its own.
+//! Room `web`: pages over what `history` knows of applications, what `insight` finds in them and what `quality` kept of data. No facts of its own.
 //!
 //! In: an [`Index`] of event logs. Out: HTML that is whole without scripts, at the addresses of Spark's own UI, and the same as JSON
 //! (`?output=json`); beside it `/api/v1` as `history` answers it.

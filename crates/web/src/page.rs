@@ -83,6 +83,8 @@ pub enum Section {
     Sheet(Sheet),
     Answer(Answer),
     Actions(Vec<(&'static str, String)>),
+    /// The way in.
+    Entrance(String, String),
 }
 
 /// A text with its lines, and what is found at them.
@@ -395,6 +397,14 @@ pub enum State {
     /// It ended, and the log does not say how.
     Ended,
     Gone,
+    /// Data are as their contract says.
+    Holds,
+    /// They were, and are older now than it allows.
+    Stale,
+    /// They are not.
+    Broken,
+    /// It cannot be known.
+    Unknown,
 }
 
 impl State {
@@ -409,6 +419,10 @@ impl State {
             State::Skipped => "skipped",
             State::Ended => "ended",
             State::Gone => "gone",
+            State::Holds => "holds",
+            State::Stale => "stale",
+            State::Broken => "broken",
+            State::Unknown => "unknown",
         }
     }
 
@@ -416,11 +430,13 @@ impl State {
     pub fn sign(self) -> &'static str {
         match self {
             State::Running => "▸",
-            State::Succeeded => "✓",
-            State::Failed => "✕",
+            State::Succeeded | State::Holds => "✓",
+            State::Failed | State::Broken => "✕",
             State::Killed => "◼",
             State::Pending => "…",
             State::Skipped => "↷",
+            State::Stale => "◷",
+            State::Unknown => "?",
             State::Ended | State::Gone => "○",
         }
     }
@@ -538,6 +554,7 @@ impl Section {
             | Section::Form(_)
             | Section::Sheet(_)
             | Section::Actions(_)
+            | Section::Entrance(..)
             | Section::Filter(_) => return None,
         })
     }

@@ -1,49 +1,51 @@
-//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`], their forms in [`forms`].
+//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`], their forms in [`forms`], what tells them of changes in
+//! [`streams`].
 
+mod answers;
 mod console;
 mod forms;
+mod provider;
+mod streams;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use flate2::Compression;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode, Uri};
-use sha2::{Digest, Sha256};
 use stoke_history::index::Index;
 use stoke_history::listing::{Attempt, Listed};
 use stoke_history::rest::{Library, Query, decode_path};
 use stoke_history::{connections, serve as history};
 use stoke_insight::cost::Prices;
+use stoke_quality::ledger::{Ledger, Summary};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::access::Access;
 use crate::address::{self, Here, Place};
-use crate::assets::{self, compressed};
 use crate::bills::Bills;
 use crate::details::Details;
 use crate::guard;
-use crate::html;
 use crate::kept::Kept;
-use crate::page::{Frame, Note, Page, Section};
+use crate::page::{Cell, Frame, Page};
 use crate::pages::{
-    App, Missing, Visit, compare, connect, cost, environment, executors, home, jobs, overview, sql, stage, stages,
-    storage, streaming, whatif,
+    App, Missing, Visit, compare, connect, contract, cost, data, environment, executors, home, jobs, overview, sql,
+    stage, stages, storage, streaming, whatif,
 };
 use crate::verdict::{Verdicts, Whole};
 use crate::words::Language;
 
+use answers::{asset, plain, written};
+
 /// Pages that are made at a time.
 const AT_ONCE: usize = 4;
-/// Bytes of a page above which it is compressed.
-const WORTH_IT: usize = 1024;
+/// How long a list of applications waits for costs that were not counted yet.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How the pages are served.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +58,8 @@ pub struct Settings {
     pub local: bool,
     /// What things cost; without them cost is shown in the time of cores.
     pub prices: Option<Prices>,
+    /// Where verdicts on data are kept, and what was read there.
+    pub quality: Option<Arc<Ledger>>,
     /// Who may see a cluster's pages; none: there are only those of the history, for everybody who asks.
     pub access: Option<Arc<Access>>,
 }
@@ -94,9 +98,25 @@ pub fn router(index: Arc<Index>, settings: Settings) -> Router {
 /// # Errors
 /// When connections can no longer be taken.
 pub async fn serve(index: Arc<Index>, settings: Settings, listener: TcpListener, interval: Duration) -> io::Result<()> {
+    let quality = settings.quality.clone();
     tokio::select! {
         () = connections::serve(listener, router(index.clone(), settings)) => Ok(()),
         () = history::keep_looking(index, interval) => Ok(()),
+        () = keep_reading(quality, interval) => Ok(()),
+    }
+}
+
+/// Looks at the place of verdicts every `interval`.
+async fn keep_reading(quality: Option<Arc<Ledger>>, interval: Duration) {
+    let Some(quality) = quality else {
+        return std::future::pending().await;
+    };
+    loop {
+        let looked = quality.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || looked.look()).await {
+            tracing::error!(%error, "the place of verdicts could not be looked at");
+        }
+        tokio::time::sleep(interval).await;
     }
 }
 
@@ -216,6 +236,8 @@ enum Wanted {
     Home,
     Compare,
     Cost,
+    Data,
+    Contract,
     Application(Box<OfApplication>),
     Nothing,
 }
@@ -267,6 +289,8 @@ impl Site {
             [] | ["history"] => return Wanted::Home,
             ["compare"] => return Wanted::Compare,
             ["cost"] => return Wanted::Cost,
+            ["data"] => return Wanted::Data,
+            ["data", "contract"] => return Wanted::Contract,
             ["history", id, ref rest @ ..] => (id, rest),
             _ => return Wanted::Nothing,
         };
@@ -307,9 +331,23 @@ impl Site {
             place,
             page,
         } = match wanted {
-            Wanted::Home => return Ok(home::page(visit, &self.index.listed(), now)),
+            Wanted::Home => {
+                let until = Instant::now() + PATIENCE;
+                let cost = |one: &Listed| self.cost_of(one, until);
+                let cost = self.settings.prices.is_some().then_some(&cost as &home::CostOf<'_>);
+                return Ok(home::page(visit, &self.index.listed(), &self.in_need(), cost, now));
+            }
             Wanted::Compare => return self.compare(visit),
             Wanted::Cost => return Ok(self.cost(visit)),
+            Wanted::Data => {
+                let overview = self
+                    .settings
+                    .quality
+                    .as_ref()
+                    .map(|quality| quality.overview(self.moment()));
+                return Ok(data::page(visit, overview.as_ref()));
+            }
+            Wanted::Contract => return self.contract(visit).ok_or(Missing::NotFound),
             Wanted::Nothing => return Err(Missing::NotFound),
             Wanted::Application(of) => *of,
         };
@@ -390,6 +428,31 @@ impl Site {
         self.verdicts.run(&self.index, attempt)
     }
 
+    fn moment(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.index.now()).unwrap_or_default()
+    }
+
+    /// The contracts that do not hold.
+    fn in_need(&self) -> Vec<Summary> {
+        let quality = self.settings.quality.as_ref();
+        quality.map_or_else(Vec::new, |quality| quality.in_need(self.moment()))
+    }
+
+    /// The contract that the address names.
+    fn contract(&self, visit: &Visit) -> Option<Page> {
+        let shelf = self.settings.quality.as_ref()?.shelf();
+        let series = shelf.contracts.get(visit.query.first("id")?)?;
+        let summary = series.summary(self.moment());
+        Some(contract::page(visit, series, &summary, self.index.now()))
+    }
+
+    /// What an application cost, where that was counted, or can be until a moment.
+    fn cost_of(&self, one: &Listed, until: Instant) -> Cell {
+        let prices = self.settings.prices.as_ref();
+        let bills = self.bills.of_ended(&self.index, prices, one, until);
+        bills.map_or(Cell::Nothing, |bills| cost::of_bills(&bills))
+    }
+
     /// Two runs, where both are named: `id`, or `id/attempt`.
     fn compare(&self, visit: &Visit) -> Result<Page, Missing> {
         let listed = self.index.listed();
@@ -431,128 +494,4 @@ impl Site {
 fn path_again(path: &str) -> String {
     let again = |part| address::part(&decode_path(part));
     path.split('/').map(again).collect::<Vec<String>>().join("/")
-}
-
-/// A page as bytes.
-fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish, frame: Option<Frame>) -> Response {
-    let w = visit.w;
-    let (status, mut page) = match made {
-        Ok(page) => (StatusCode::OK, page),
-        Err(missing) => {
-            let (status, title, why) = match missing {
-                Missing::NotFound => (StatusCode::NOT_FOUND, w.not_found, w.not_found_about.to_owned()),
-                Missing::Broken(why) => (StatusCode::INTERNAL_SERVER_ERROR, w.broken, why),
-                Missing::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, w.broken, w.too_large.to_owned()),
-            };
-            let page = Page {
-                kind: "error",
-                title: title.to_owned(),
-                crumbs: vec![(w.applications.to_owned(), format!("{}/", visit.base))],
-                sections: vec![Section::Note(Note {
-                    id: "why",
-                    text: why,
-                    bad: true,
-                })],
-                ..Page::default()
-            };
-            (status, page)
-        }
-    };
-    page.frame = frame;
-    rendered(status, &page, visit, wish)
-}
-
-/// A page as bytes, with this status.
-fn rendered(status: StatusCode, page: &Page, visit: &Visit, wish: &Wish) -> Response {
-    let w = visit.w;
-    let (kind, bytes) = match wish.json {
-        true => ("application/json", format!("{:#}\n", page.to_json()).into_bytes()),
-        false => match html::write(page, visit) {
-            Ok(text) => ("text/html; charset=utf-8", text.into_bytes()),
-            Err(error) => {
-                tracing::error!(%error, "a page could not be written");
-                return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", w.broken));
-            }
-        },
-    };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    guard::protect(headers);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    // What a session shows stays in no cache; a page that is looked at again says what it has.
-    let (caching, tag) = match page.frame {
-        Some(_) => ("no-store", Some(tag_of(&bytes))),
-        None => ("private, no-cache", None),
-    };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    if let Some(tag) = tag {
-        if wish.known == tag && status == StatusCode::OK {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            return response;
-        }
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            headers.insert(header::ETAG, tag);
-        }
-    }
-    headers.insert(
-        header::VARY,
-        HeaderValue::from_static("Accept, Accept-Encoding, Accept-Language, X-Forwarded-Prefix"),
-    );
-    let bytes = match wish.gzip && bytes.len() > WORTH_IT {
-        true => {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            compressed(&bytes, Compression::new(5))
-        }
-        false => bytes,
-    };
-    *response.body_mut() = Body::from(bytes);
-    response
-}
-
-/// What tells one answer from another.
-fn tag_of(bytes: &[u8]) -> String {
-    let sum: String = Sha256::digest(bytes)
-        .iter()
-        .take(12)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("W/\"{sum}\"")
-}
-
-fn asset(name: &str, gzip: bool) -> Response {
-    let Some(asset) = assets::named(name) else {
-        return plain(StatusCode::NOT_FOUND, "Not Found\n".to_owned());
-    };
-    let body = if gzip {
-        Body::from(asset.gzip.as_slice())
-    } else {
-        Body::from(asset.plain)
-    };
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    guard::protect(headers);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=31536000, immutable"),
-    );
-    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if gzip {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    response
-}
-
-fn plain(status: StatusCode, text: String) -> Response {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    guard::protect(headers);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -1,5 +1,8 @@
 //! The words of pages, in English and in Russian, in one list; and numbers as people read them.
 
+#[macro_use]
+mod catalogue;
+pub mod data;
 pub mod platform;
 
 use crate::page::State;
@@ -41,20 +44,9 @@ impl Language {
     }
 }
 
-macro_rules! catalogue {
-    ($($name:ident: $english:literal, $russian:literal;)*) => {
-        /// Every word of the pages in one language. A word that is missing in one of them does not compile.
-        #[derive(Debug)]
-        pub struct Words { $(pub $name: &'static str,)* }
-        static ENGLISH: Words = Words { $($name: $english,)* };
-        static RUSSIAN: Words = Words { $($name: $russian,)* };
-        /// Names, English and Russian, for those who look whether the list is whole.
-        #[cfg(test)]
-        const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $english, $russian),)*];
-    };
-}
-
 catalogue! {
+    /// Every word of the pages of runs.
+    Words;
     lang: "en", "ru";
     skip: "Skip to content", "К содержанию";
     main_navigation: "Main", "Главная навигация";
@@ -94,6 +86,10 @@ catalogue! {
     skipped: "Skipped", "Пропущено";
     finished: "Finished", "Завершено";
     gone: "Gone", "Ушёл";
+    holds: "Holds", "Соблюдён";
+    stale: "Stale", "Устарели";
+    broken_contract: "Broken", "Нарушен";
+    unclear: "Unknown", "Неизвестно";
     search: "Search", "Искать";
     search_applications: "Name, id, user or version", "Имя, номер, пользователь или версия";
     search_description: "Description or id", "Описание или номер";
@@ -385,6 +381,10 @@ impl Words {
             State::Skipped => self.skipped,
             State::Ended => self.finished,
             State::Gone => self.gone,
+            State::Holds => self.holds,
+            State::Stale => self.stale,
+            State::Broken => self.broken_contract,
+            State::Unknown => self.unclear,
         }
     }
 
@@ -493,6 +493,10 @@ pub fn iso(millis: &i64) -> String {
 mod tests {
     use super::*;
 
+    fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+        ALL.iter().chain(platform::ALL).chain(data::ALL)
+    }
+
     #[test]
     fn the_catalogue_is_whole() {
         // The same in both languages by their nature.
@@ -510,7 +514,7 @@ mod tests {
         ];
         let is_cyrillic =
             |letter: char| ('а'..='я').contains(&letter.to_lowercase().next().unwrap_or(letter)) || letter == 'ё';
-        for (name, english, russian) in ALL.iter().chain(super::platform::ALL) {
+        for (name, english, russian) in all() {
             assert!(!english.trim().is_empty() && !russian.trim().is_empty(), "{name}");
             assert!(!english.chars().any(is_cyrillic), "{name}: {english}");
             assert!(
@@ -537,7 +541,7 @@ mod tests {
                 }
             }
         }
-        for (name, ..) in ALL.iter().chain(super::platform::ALL) {
+        for (name, ..) in all() {
             let used = texts.match_indices(&format!(".{name}")).any(|(at, found)| {
                 let after = texts[at + found.len()..].chars().next().unwrap_or(' ');
                 !after.is_alphanumeric() && after != '_'

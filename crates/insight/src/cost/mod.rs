@@ -17,6 +17,7 @@ mod parquet;
 mod parts;
 mod prices;
 mod read;
+mod server;
 pub mod showback;
 mod text;
 
@@ -24,6 +25,7 @@ pub use bill::{of, of_window};
 pub use money::{Money, NoMoney};
 pub use parts::{Amounts, Bill, Line, Part, QueryPart, Resource, StagePart, Window};
 pub use prices::{Capacity, Discount, Prices, Rate, Tariff};
+pub use server::{Estimate, of_server};
 
 /// Why a bill cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -74,7 +74,7 @@ pub struct Step {
     pub on_fail: OnFail,
     /// Directory that rows are set aside in, in the driver's volumes.
     pub quarantine: Option<String>,
-    /// Directory of earlier runs, in the driver's volumes.
+    /// The place of earlier runs: a URL, or a directory in the driver's volumes.
     pub history: Option<String>,
     /// File of waivers.
     pub waivers: Option<FileOf>,
@@ -228,7 +228,10 @@ fn step(node: &Node, path: &str) -> Result<Step, String> {
             Some(other) => return Err(format!("{path}.onFail: {other:?} is not allowed; write block or warn")),
         },
         quarantine: directory("quarantine")?,
-        history: directory("history")?,
+        history: match scalar(node, "history", path)? {
+            Some(url) if url.contains("://") => Some(url),
+            _ => directory("history")?,
+        },
         waivers: scalar(node, "waivers", path)?
             .map(|text| file(&text, &join(path, "waivers")))
             .transpose()?,

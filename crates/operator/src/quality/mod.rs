@@ -36,6 +36,8 @@ pub struct Runner {
     /// The image; none for the driver's own.
     pub image: Option<String>,
     pub program: String,
+    /// A directory of these pods in which what steps found is kept, in one for each namespace, where they name none of their own.
+    pub history: Option<String>,
 }
 
 /// What a check that was to be made came to, when it was not made.

@@ -96,7 +96,7 @@ pub fn pod(app: &SparkApplication, plan: &Plan, steps: &Steps, phase: Phase, run
             "name": container(index),
             "image": runner.image.as_ref().map_or_else(|| of_driver["image"].clone(), |image| json!(image)),
             "command": [runner.program],
-            "args": arguments(step, contract, waivers),
+            "args": arguments(step, contract, waivers, history(app, runner)),
             "env": variables(app, of_driver, &step.data),
             "resources": {"requests": {"cpu": steps.cpu, "memory": steps.memory}, "limits": {"cpu": steps.cpu, "memory": steps.memory}},
             "volumeMounts": mounts,
@@ -138,23 +138,29 @@ pub fn pod(app: &SparkApplication, plan: &Plan, steps: &Steps, phase: Phase, run
     })
 }
 
-fn arguments(step: &Step, contract: String, waivers: Option<String>) -> Vec<String> {
+/// Where what is found is kept unless a step says so.
+fn history(app: &SparkApplication, runner: &Runner) -> Option<String> {
+    let directory = runner.history.as_ref()?;
+    Some(format!("{directory}/{}", app.namespace().unwrap_or_default()))
+}
+
+fn arguments(step: &Step, contract: String, waivers: Option<String>, history: Option<String>) -> Vec<String> {
     // S3A's scheme is Hadoop's own; the bucket is the same.
-    let data = match Address::parse(&step.data) {
+    let plain = |place: &String| match Address::parse(place) {
         Ok(address) if address.bucket().is_some() => address.plain().to_string(),
-        _ => step.data.clone(),
+        _ => place.clone(),
     };
     let mut all = vec![
         "quality".to_owned(),
         "run".to_owned(),
         contract,
         "--data".to_owned(),
-        data,
+        plain(&step.data),
     ];
     let optional = [
         ("--object", step.object.clone()),
         ("--quarantine", step.quarantine.clone()),
-        ("--history", step.history.clone()),
+        ("--history", step.history.as_ref().map(plain).or(history)),
         ("--waivers", waivers),
         ("--summary", Some(TOLD.to_owned())),
     ];
@@ -289,12 +295,13 @@ mod tests {
     #[test]
     fn a_check_has_what_the_driver_would_have_and_nothing_that_comes_with_it() {
         let (app, steps) = app(
-            "{after: [{contract: c/clean.yaml, data: 's3a://lake/x'}, {contract: /data/c.yaml, data: /data/y, onFail: warn, \
+            "{after: [{contract: c/clean.yaml, data: 's3a://lake/x', history: 's3a://lake/verdicts'}, {contract: /data/c.yaml, data: /data/y, onFail: warn, \
              object: o, quarantine: /data/bad, history: /data/h, waivers: w/w.yaml}], timeout: 90s, memory: 512Mi}",
         );
         let runner = Runner {
             image: Some("stoke:1".into()),
             program: "/usr/local/bin/stoke".into(),
+            history: None,
         };
         let pod = pod(&app, &plan(), &steps, Phase::After, &runner, "pi-after-1");
         let typed: k8s_openapi::api::core::v1::Pod = serde_json::from_value(pod.clone()).unwrap();
@@ -342,6 +349,8 @@ mod tests {
                 "/etc/stoke/quality/contract/clean.yaml",
                 "--data",
                 "s3://lake/x",
+                "--history",
+                "s3://lake/verdicts",
                 "--summary",
                 "/dev/termination-log"
             ])
@@ -386,8 +395,30 @@ mod tests {
         let own = Runner {
             image: None,
             program: "/opt/stoke/bin/stoke".into(),
+            history: Some("/var/lib/kept".into()),
         };
         let pod = super::pod(&app, &plan(), &steps, Phase::After, &own, "pi-after-1");
         assert_eq!(pod["spec"]["containers"][0]["image"], "apache/spark:4.1.4");
+        let steps = Steps {
+            after: steps
+                .after
+                .iter()
+                .map(|step| Step {
+                    history: None,
+                    ..step.clone()
+                })
+                .collect(),
+            ..steps
+        };
+        let own = super::pod(&app, &plan(), &steps, Phase::After, &own, "pi-after-1");
+        let kept = |pod: &Value, index: usize| {
+            let arguments = pod["spec"]["containers"][index]["args"].as_array().unwrap();
+            let at = arguments.iter().position(|argument| argument == "--history").unwrap();
+            arguments[at + 1].clone()
+        };
+        assert_eq!(
+            (kept(&pod, 1), kept(&own, 1)),
+            (json!("/data/h"), json!("/var/lib/kept/etl"))
+        );
     }
 }

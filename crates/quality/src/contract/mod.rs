@@ -21,7 +21,7 @@ pub mod waiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 pub use stoke_diagnostics::Severity;
 use stoke_diagnostics::{Diagnostic, Place, Source, has_errors};
 use stoke_model::manifest;
@@ -59,7 +59,7 @@ pub struct Contract {
 }
 
 /// The format of a contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Open Data Contract Standard 3.

@@ -25,7 +25,7 @@ pub use self::parquet::ParquetFile;
 pub use blocks::{Block, Blocks};
 pub use mapped::{Deletes, EqualRows, Slot, Source};
 pub use stoke_storage::Entry;
-pub use storage::{Blob, Storage};
+pub use storage::{Blob, Storage, Unwritten};
 pub use text::{CsvOptions, TextFile};
 
 use crate::contract::TypeName;

@@ -2,14 +2,14 @@
 //!
 //! Reading blocks, because checks run on threads; see [`Objects`].
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stoke_storage::{Entry, Objects};
+use stoke_storage::{Entry, Objects, StorageError};
 
 /// A place with data.
 #[derive(Clone, Debug)]
@@ -63,11 +63,24 @@ impl Storage {
         }
     }
 
-    /// All files there, sorted by path.
+    /// All files there, sorted by path; at least one.
     ///
     /// # Errors
     /// When the place does not exist or cannot be listed.
     pub fn list(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = self.files()?;
+        if let (Kind::Objects(objects), true) = (&self.0, entries.is_empty()) {
+            // The place may be one object, which a listing by prefix leaves out.
+            entries.push(objects.head("").map_err(io::Error::other)?);
+        }
+        Ok(entries)
+    }
+
+    /// The files there, sorted by path; none where a store has none below that name.
+    ///
+    /// # Errors
+    /// When a directory does not exist, or the place cannot be listed.
+    pub fn files(&self) -> io::Result<Vec<Entry>> {
         let mut entries = match &self.0 {
             Kind::Local(path) => {
                 let meta = std::fs::metadata(path)?;
@@ -79,17 +92,52 @@ impl Storage {
                 }
                 entries
             }
-            Kind::Objects(objects) => {
-                let mut entries = objects.list().map_err(io::Error::other)?;
-                if entries.is_empty() {
-                    // The place may be one object, which a listing by prefix leaves out.
-                    entries.push(objects.head("").map_err(io::Error::other)?);
-                }
-                entries
-            }
+            Kind::Objects(objects) => objects.list().map_err(io::Error::other)?,
         };
         entries.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(entries)
+    }
+
+    /// The content of a file below; none when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn content(&self, path: &str) -> io::Result<Option<Bytes>> {
+        match &self.0 {
+            Kind::Local(root) => match std::fs::read(root.join(path)) {
+                Ok(bytes) => Ok(Some(bytes.into())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            },
+            Kind::Objects(objects) => objects.content(path).map_err(io::Error::other),
+        }
+    }
+
+    /// Replaces a file below as a whole by what `made` makes of its content. Writers at the same time lose nothing; `made` may be asked again.
+    ///
+    /// # Errors
+    /// What `made` says; the file cannot be read or written.
+    pub fn update<E: From<Unwritten>>(
+        &self,
+        path: &str,
+        mut made: impl FnMut(Option<Bytes>) -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        match &self.0 {
+            Kind::Local(root) => {
+                let _alone = locked(root).map_err(Unwritten::from)?;
+                let content = made(self.content(path).map_err(Unwritten::from)?)?;
+                replace(root, path, &content).map_err(Unwritten::from)?;
+                Ok(())
+            }
+            Kind::Objects(objects) => {
+                // What the store says and what `made` says are two things.
+                let asked = objects.update(path, |before| made(before).map_err(Problem::Made));
+                asked.map_err(|problem| match problem {
+                    Problem::Made(error) => error,
+                    Problem::Store(error) => Unwritten(error.cause().to_owned()).into(),
+                })
+            }
+        }
     }
 
     /// Opens a file.
@@ -109,6 +157,51 @@ impl Storage {
     }
 }
 
+/// Why a file could not be replaced.
+#[derive(Debug, Clone)]
+pub struct Unwritten(pub String);
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+enum Problem<E> {
+    Made(E),
+    Store(StorageError),
+}
+
+impl<E> From<StorageError> for Problem<E> {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// File of a directory that who replaces another one holds.
+const LOCK: &str = ".lock";
+
+/// The lock of a directory, as long as it is kept.
+fn locked(directory: &Path) -> io::Result<File> {
+    let path = directory.join(LOCK);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(_) => File::create(&path)?,
+    };
+    file.lock()?;
+    Ok(file)
+}
+
+fn replace(directory: &Path, path: &str, content: &[u8]) -> io::Result<()> {
+    // As the user's mask says: others than who writes it may be to read it.
+    let readable = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(directory)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(directory.join(path)).map_err(|error| error.error)?;
+    Ok(())
+}
+
 fn walk(root: &Path, below: &str, entries: &mut Vec<Entry>) -> io::Result<()> {
     for file in std::fs::read_dir(root.join(below))? {
         let file = file?;
@@ -124,7 +217,14 @@ fn walk(root: &Path, below: &str, entries: &mut Vec<Entry>) -> io::Result<()> {
             format!("{below}/{name}")
         };
         // Symbolic links are followed to files, not to directories, which could be a circle.
-        let meta = std::fs::metadata(file.path())?;
+        let meta = match std::fs::metadata(file.path()) {
+            Ok(meta) => meta,
+            // It is gone since the directory was read; a link that leads nowhere is not.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.path().symlink_metadata().is_err() => {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if meta.is_file() {
             entries.push(Entry::of_file(path, &meta));
         } else if meta.is_dir() && !file.file_type()?.is_symlink() {

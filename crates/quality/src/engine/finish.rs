@@ -19,7 +19,7 @@ use crate::contract::{Accept, Check, Format, Kind, Limit, Literal, Metric, Parti
 use crate::data::Content;
 use crate::describe::expected;
 use crate::distribution;
-use crate::report::{CheckResult, Verdict};
+use crate::report::{CheckResult, Freshness, Verdict};
 
 /// A check's result, the number it found, and the keys that are repeated.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ fn one(plan: &Plan<'_>, at: usize, mut state: State, rows: Option<u64>, now: Tim
             considered: None,
             unexpected: None,
             unexpected_percent: None,
+            freshness: None,
             examples: Vec::new(),
         },
         number: None,
@@ -404,6 +405,10 @@ fn of_numbers(
             };
             result.observed = Some(latest.show(class));
             let latest = instant(latest, class, zone.as_deref())?;
+            result.freshness = Some(Freshness {
+                latest,
+                max_age: *max_age,
+            });
             let age = now.as_second() - latest.as_second();
             if age < 0 {
                 result.reason = Some(format!(

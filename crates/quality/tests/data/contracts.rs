@@ -212,7 +212,7 @@ fn histories_tell_what_is_unusual() {
     let at = |day: usize, rows: i64| {
         parquet(&file, vec![("a", column(Int64Array::from_iter_values(0..rows)))], 64);
         let options = Options {
-            history: Some(directory.path().to_owned()),
+            history: Some(Storage::local(directory.path())),
             ..Options::at(format!("2026-01-{day:02}T00:00:00Z").parse().unwrap())
         };
         stoke_quality::run(&contract, &Storage::local(&file), &options).unwrap()
@@ -277,7 +277,7 @@ fn texts_are_spread_as_they_usually_are() {
         let all: StringArray = all.map(Some).chain([None]).collect();
         parquet(&file, vec![("country", column(all))], 64);
         let options = Options {
-            history: Some(history.clone()),
+            history: Some(Storage::local(&history)),
             ..Options::at(options().now + jiff::Span::new().hours(24 * day))
         };
         let report = stoke_quality::run(&read(text), &Storage::local(&file), &options).unwrap();

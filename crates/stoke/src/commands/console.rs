@@ -1,7 +1,7 @@
 //! `stoke console`: pages of any cluster, on a laptop for whoever has the link, or in the cluster for whoever has a token.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +11,15 @@ use serde_json::json;
 use stoke_eventlog::Source;
 use stoke_history::index::{Index, Settings};
 use stoke_laptop::event_logs;
+use stoke_laptop::home::Home;
 use stoke_laptop::interrupt::{interrupted, listen};
 use stoke_laptop::session::{self, Place};
+use stoke_web::access::oidc::{self, Provider};
 use stoke_web::{Access, Terms};
 use tokio::net::TcpListener;
 
 use super::history::{base_path, span};
+use super::pages::PageSources;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Format;
@@ -29,6 +32,8 @@ pub struct Arguments {
     /// Where the event logs of its applications are; `stoke up` has a place of its own [default: no history for another cluster]
     #[arg(long, value_name = "PLACE")]
     history: Option<String>,
+    #[command(flatten)]
+    pages: PageSources,
     /// Address to listen at
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:26081")]
     listen: SocketAddr,
@@ -47,14 +52,40 @@ pub struct Arguments {
     /// How long a session lasts in all; with --tokens
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = span, requires = "tokens")]
     session: Duration,
+    #[command(flatten)]
+    oidc: Oidc,
+}
+
+/// The identity provider that visitors may sign in with; the API server must take its ID tokens.
+#[derive(clap::Args)]
+struct Oidc {
+    /// Let visitors sign in with the OpenID Connect provider at this address, too; the API server is then shown their ID tokens
+    #[arg(long = "oidc-issuer", value_name = "URL", requires_all = ["tokens", "client_id"])]
+    issuer: Option<String>,
+    /// Id of this console at the provider, whose redirect address is https://HOST/sign-in/oidc/back
+    #[arg(long = "oidc-client-id", value_name = "ID", requires = "issuer")]
+    client_id: Option<String>,
+    /// File with the secret that the provider has given this client; without it the client is public
+    #[arg(long = "oidc-client-secret-file", value_name = "FILE", requires = "issuer")]
+    client_secret_file: Option<PathBuf>,
+    /// File with the authorities the provider's certificate is of [default: those of this machine]
+    #[arg(long = "oidc-ca-file", value_name = "FILE", requires = "issuer")]
+    ca_file: Option<PathBuf>,
+    /// What is asked for besides `openid`; `offline_access` or what else makes the provider renew tokens, and what brings the claims that the API server looks at
+    #[arg(
+        long = "oidc-scopes",
+        value_name = "SCOPES",
+        default_value = "profile,email",
+        value_delimiter = ',',
+        requires = "issuer"
+    )]
+    scopes: Vec<String>,
 }
 
 /// Memory that loaded applications may take, in bytes.
 const MEMORY: usize = 64 << 20;
 /// How often event logs are looked at.
 const OFTEN: Duration = Duration::from_secs(5);
-/// How often event logs are looked at where there are none.
-const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// Where a pod finds the authority of its API server, also when it has no token.
 const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
@@ -70,6 +101,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         )
         .fix("listen at 127.0.0.1, or give --tokens, so that visitors sign in with tokens of their own"));
     }
+    let prices = arguments.pages.prices()?;
     listen()?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
         Failure::environment("stoke::console::listen", format!("{}: {error}", arguments.listen))
@@ -83,21 +115,24 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             let namespaces = arguments.target.namespace.iter().cloned().collect();
             let (who, own) = match &session.place {
                 Place::Context(name) => (name.clone(), None),
-                Place::Up | Place::Private(_) => ("stoke up".to_owned(), Some(event_logs::directory(&context.home))),
+                Place::Up | Place::Private(_) => ("stoke up".to_owned(), Some(&context.home)),
             };
             let access = Access::by_link(session.client.clone(), namespaces, &who, address.port());
             (access, own)
         }
     };
-    let has_history = arguments.history.is_some() || own.is_some();
+    let quality = own.map(Home::quality);
+    let quality = arguments.pages.quality(&context.home, quality.as_deref()).await?;
+    let own = own.map(event_logs::directory);
     let index = Arc::new(index(&arguments, own, context).await?);
     let link = access.link();
     let settings = stoke_web::Settings {
         hosts: arguments.hosts,
         base_path: arguments.base_path.clone(),
         local: address.ip().is_loopback(),
+        prices,
+        quality,
         access: Some(Arc::new(access)),
-        ..stoke_web::Settings::default()
     };
     let shown = format!(
         "http://{address}{}{}",
@@ -116,16 +151,13 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             .terminal
             .out(format!("{shown} (visitors sign in with their tokens)")),
     }
-    if has_history {
-        let first = index.clone();
-        let scan = tokio::task::spawn_blocking(move || first.scan()).await;
-        if let Ok(Err(error)) = scan {
-            context.terminal.note(format!("event logs: {error}"));
-        }
+    let first = index.clone();
+    let scan = tokio::task::spawn_blocking(move || first.scan()).await;
+    if let Ok(Err(error)) = scan {
+        context.terminal.note(format!("event logs: {error}"));
     }
-    let often = if has_history { OFTEN } else { NEVER };
     tokio::select! {
-        ended = stoke_web::serve(index, settings, listener, often) => ended?,
+        ended = stoke_web::serve(index, settings, listener, OFTEN) => ended?,
         _ = interrupted() => {}
     }
     Ok(0)
@@ -136,7 +168,7 @@ async fn index(arguments: &Arguments, own: Option<PathBuf>, context: &Context) -
     let source = match (&arguments.history, own) {
         (Some(place), _) => event_logs::source(place, &context.home).await?,
         (None, Some(own)) => Source::directory(own),
-        (None, None) => Source::directory(Path::new("/nonexistent")),
+        (None, None) => Source::nothing(),
     };
     let settings = Settings {
         memory: MEMORY,
@@ -177,5 +209,43 @@ async fn by_token(arguments: &Arguments) -> Outcome<Access> {
         whole: arguments.session,
         ..Terms::CLUSTER
     };
-    Ok(Access::by_token(&config, terms))
+    let access = Access::by_token(&config, terms);
+    Ok(match provider(&arguments.oidc)? {
+        Some(provider) => access.with_provider(provider),
+        None => access,
+    })
+}
+
+fn provider(arguments: &Oidc) -> Outcome<Option<Provider>> {
+    let (Some(issuer), Some(client)) = (&arguments.issuer, &arguments.client_id) else {
+        return Ok(None);
+    };
+    let read = |file: &PathBuf| {
+        std::fs::read(file).map_err(|error| {
+            Failure::input("stoke::console::oidc", format!("{}: {error}", file.display()))
+                .fix("name a file that this user may read")
+        })
+    };
+    // The secret is read again at each sign-in; that it is not there is said now.
+    if let Some(file) = &arguments.client_secret_file {
+        read(file)?;
+    }
+    let terms = oidc::Terms {
+        issuer: issuer.clone(),
+        client_id: client.clone(),
+        client_secret: arguments.client_secret_file.clone(),
+        scopes: arguments
+            .scopes
+            .iter()
+            .filter(|scope| !scope.is_empty())
+            .cloned()
+            .collect(),
+        authorities: arguments.ca_file.as_ref().map(read).transpose()?,
+    };
+    let provider = Provider::new(terms).map_err(|problem| {
+        Failure::input("stoke::console::oidc", problem).fix(
+            "give --oidc-issuer as it stands in the provider's tokens, and --oidc-ca-file with certificates as PEM",
+        )
+    })?;
+    Ok(Some(provider))
 }

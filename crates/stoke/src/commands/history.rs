@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::Context;
-use crate::commands::cost::read_prices;
+use crate::commands::pages::PageSources;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, table};
 
@@ -28,7 +28,7 @@ use crate::terminal::{Format, table};
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Serve pages and Spark's status API, `/api/v1`, from event logs
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Delete old event logs; without --yes it only shows which
     Clean(Clean),
 }
@@ -48,9 +48,8 @@ pub struct Serve {
     /// What stands before every path behind a proxy, for example /spark
     #[arg(long, value_name = "PATH", default_value = "", value_parser = base_path)]
     base_path: String,
-    /// The price table for the pages of cost, YAML or JSON; without it they tell the time of cores and memory
-    #[arg(long, value_name = "FILE")]
-    prices: Option<PathBuf>,
+    #[command(flatten)]
+    pages: PageSources,
     /// How often to look for new and growing logs
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = span)]
     interval: Duration,
@@ -128,7 +127,7 @@ pub fn base_path(text: &str) -> Result<String, String> {
 /// Runs the command.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     match command {
-        Command::Serve(arguments) => serve_history(arguments, context).await,
+        Command::Serve(arguments) => serve_history(*arguments, context).await,
         Command::Clean(arguments) => clean(arguments, context).await,
     }
 }
@@ -156,7 +155,8 @@ fn cache_of(root: &Path, place: &str) -> PathBuf {
 }
 
 async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
-    let prices = arguments.prices.as_deref().map(read_prices).transpose()?;
+    let prices = arguments.pages.prices()?;
+    let quality = arguments.pages.quality(&context.home, None).await?;
     let source = event_logs::source(&arguments.dir, &context.home).await?;
     let root = arguments.cache.unwrap_or_else(|| context.home.root().join("history"));
     let cache = match arguments.no_cache {
@@ -195,6 +195,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
         base_path: arguments.base_path,
         local: address.ip().is_loopback(),
         prices,
+        quality,
         access: None,
     };
     match context.terminal.format() {
@@ -230,10 +231,12 @@ const PORT: u16 = 26_080;
 const OFTEN: Duration = Duration::from_secs(2);
 
 impl Beside {
-    /// Serves the event logs of `directory` at this machine's own address, at [`PORT`] or, when something is there already,
+    /// Serves the event logs of this machine at its own address, at [`PORT`] or, when something is there already,
     /// at any free one.
-    pub async fn start(home: &Home, directory: &Path, client: kube::Client) -> Outcome<Beside> {
-        let source = Source::directory(directory);
+    pub async fn start(home: &Home, pages: &PageSources, client: kube::Client) -> Outcome<Beside> {
+        let source = Source::directory(event_logs::directory(home));
+        let prices = pages.prices()?;
+        let quality = pages.quality(home, Some(&home.quality())).await?;
         let cache = Cache::open(cache_of(&home.root().join("history"), &source.place()))?;
         let index = Arc::new(Index::new(source, Settings::default(), Some(cache)));
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -253,6 +256,8 @@ impl Beside {
             }
             let settings = stoke_web::Settings {
                 local: true,
+                prices,
+                quality,
                 access: Some(Arc::new(access)),
                 ..stoke_web::Settings::default()
             };

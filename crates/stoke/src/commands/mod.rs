@@ -19,6 +19,7 @@ pub mod kubeconfig;
 pub mod logs;
 pub mod open;
 pub mod operator;
+pub mod pages;
 pub mod policy;
 pub mod ps;
 pub mod quality;

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stoke_laptop::embedded::{Embedded, Serving};
-use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
 use stoke_laptop::images::ensure;
 use stoke_laptop::interrupt::{interrupted, listen};
@@ -21,6 +20,7 @@ use stoke_storage::Address;
 use crate::cli::{Context, Size};
 use crate::commands::history::Beside;
 use crate::commands::operator::policies::Rules;
+use crate::commands::pages::PageSources;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal};
 
@@ -46,6 +46,8 @@ pub struct Arguments {
     #[arg(long, hide = true)]
     own_session: bool,
     #[command(flatten)]
+    pages: PageSources,
+    #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
     size: Size,
@@ -62,6 +64,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     }
     // Before anything runs that would have to be ended again.
     let policies = arguments.rules.load(Some(POLICIES))?;
+    arguments.pages.prices()?;
     for version in &arguments.spark {
         ensure(&context.home, &format!("spark:{version}"), &mut context.terminal).await?;
     }
@@ -94,7 +97,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
     // Over a connection: what a page carries to a pod needs one.
     let client = connect(&directory).await.unwrap_or_else(|| embedded.client());
-    let history = Beside::start(&context.home, &event_logs::directory(&context.home), client).await?;
+    let history = Beside::start(&context.home, &arguments.pages, client).await?;
     write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
     let addresses = Addresses {
@@ -137,6 +140,7 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         command.arg("--memory").arg(memory);
     }
     command.arg("--keep-logs").arg(&arguments.keep_logs);
+    command.args(arguments.pages.again());
     for directory in &arguments.rules.policies {
         command.arg("--policies").arg(directory);
     }

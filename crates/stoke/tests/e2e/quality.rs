@@ -1,5 +1,7 @@
 //! `stoke quality` with rules in SQL, run by real Spark, and as a step of applications.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
@@ -9,12 +11,14 @@ use serde_json::Value;
 
 use crate::admission::apply;
 use crate::common::{Context, eventually, expect_code, expect_parts, full, program, stoke, text};
+use crate::pages::serve;
 use crate::up::Up;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     vec![
         context.trial("quality: rules in SQL", &[full(), context.spark("4.1.4")], rules),
         context.trial("quality: rules in SQL without a Spark", &[], without),
+        context.trial("quality: verdicts are kept, printed and on the page", &[], verdicts),
         context.trial(
             "quality: contracts before and after a run",
             &[
@@ -130,6 +134,102 @@ fn without(_: &Context) -> Result<(), Failed> {
         &text(&output),
         &["no Spark is at hand to run it", "stoke runtime install"],
     )
+}
+
+/// The JSON of a page, for who has this secret.
+fn page(address: &str, path: &str, secret: &str) -> Result<Value, Failed> {
+    let host = address.strip_prefix("http://").ok_or("no http")?;
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    write!(
+        stream,
+        "GET {path}?output=json HTTP/1.0\r\nhost: {host}\r\nauthorization: Bearer {secret}\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
+    Ok(serde_json::from_str(body)?)
+}
+
+fn verdicts(context: &Context) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let home = tempfile::tempdir()?;
+    let (kept, logs) = (directory.path().join("kept"), directory.path().join("logs"));
+    std::fs::create_dir(&logs)?;
+    let place = kept.display().to_string();
+    let contract = "name: orders\nrows: {min: 1}\ncolumns:\n  id: {unique: true}\n  amount: {min: 0}\n";
+    let mut reports = Vec::new();
+    for (number, data, code) in [(1, "id,amount\n1,5\n", 0), (2, "id,amount\n1,5\n1,-3\n7,9\n", 1)] {
+        let aside = directory.path().join(format!("aside-{number}")).display().to_string();
+        let more = ["--history", &place, "--quarantine", &aside];
+        let output = run(context.stoke(["-o", "json"]), &more, directory.path(), contract, data)?;
+        expect_code(&output, code)?;
+        reports.push(serde_json::from_slice::<Value>(&output.stdout)?);
+    }
+    let report = &reports[1];
+    let command = |more: &[&str]| -> Result<Value, Failed> {
+        let verdicts = ["-o", "json", "quality", "verdicts", "--history", &place];
+        let output = context.stoke(verdicts).args(more).output()?;
+        expect_code(&output, 0)?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let all = command(&[])?;
+    let last = &all["contracts"][0]["last"];
+    for (ours, theirs) in [
+        (&last["rows"], &report["data"]["rows"]),
+        (&last["score"], &report["score"]),
+        (&last["at"], &report["at"]),
+        (&last["outcome"]["quarantine"], &report["quarantine"]),
+    ] {
+        if ours != theirs || ours.is_null() {
+            return Err(format!("{ours} is not {theirs}").into());
+        }
+    }
+    for check in report["checks"].as_array().ok_or("no checks")? {
+        let checks = last["outcome"]["checks"].as_array().into_iter().flatten();
+        let own = checks
+            .clone()
+            .find(|own| own["id"] == check["id"])
+            .ok_or("a check is missing")?;
+        for key in ["verdict", "expected", "considered", "unexpected", "severity"] {
+            if own[key] != check[key] {
+                return Err(format!("{key}: {own} is not {check}").into());
+            }
+        }
+    }
+    if command(&["orders"])?["runs"].as_array().map(Vec::len) != Some(2) {
+        return Err("not both runs are told".into());
+    }
+    let shown = context
+        .stoke(["quality", "verdicts", "order", "--history", &place])
+        .output()?;
+    expect_code(&shown, 2)?;
+    expect_parts(&text(&shown), &["did you mean `orders`?"])?;
+    let shown = context.stoke(["quality", "verdicts", "--history", &place]).output()?;
+    expect_parts(&text(&shown), &["orders", "broken", "id.unique (2 of 3)"])?;
+
+    let served = serve(home.path(), &logs, &["--quality", &place])?;
+    let data = page(&served.address, "/data/", "")?;
+    if data["quality"] != all {
+        return Err(format!("the page says {:#}, the command {all:#}", data["quality"]).into());
+    }
+    // A verdict that is kept while it is served is on the page soon.
+    let output = run(
+        context.stoke(["-o", "json"]),
+        &["--history", &place],
+        directory.path(),
+        contract,
+        "id,amount\n1,5\n",
+    )?;
+    expect_code(&output, 0)?;
+    eventually("the new verdict is on the page", Duration::from_secs(20), || {
+        page(&served.address, "/data/", "").is_ok_and(|data| data["contracts"]["rows"][0]["state"] == "holds")
+    })?;
+    let wrong = stoke(home.path(), ["history", "serve", "--quality", "/not/there", "--dir"])
+        .arg(&logs)
+        .output()?;
+    expect_code(&wrong, 2)?;
+    expect_parts(&text(&wrong), &["there is no such directory", "--history"])
 }
 
 /// A job that copies what is positive; the contracts before and after it; all in a directory of this machine.
@@ -261,6 +361,32 @@ fn step(context: &Context) -> Result<(), Failed> {
     )?;
     let driver = up.kubectl(&["get", "pod", "blocked-driver"]).output()?;
     expect_code(&driver, 1)?;
+
+    // The verdicts of all of them are kept, and the page says what the command prints.
+    let told = up.stoke(&["-o", "json", "quality", "verdicts"]).output()?;
+    expect_code(&told, 0)?;
+    let told: Value = serde_json::from_slice(&told.stdout)?;
+    let stands: Vec<(&str, &str)> = told["contracts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| Some((one["id"].as_str()?, one["standing"].as_str()?)))
+        .collect();
+    if stands
+        != [
+            ("default/raw", "broken"),
+            ("default/strict", "broken"),
+            ("default/clean", "holds"),
+        ]
+    {
+        return Err(format!("{told:#}").into());
+    }
+    let opened: Value = serde_json::from_slice(&up.stoke(&["-o", "json", "open", "--print"]).output()?.stdout)?;
+    let link = opened["address"].as_str().ok_or("no address")?;
+    let (address, secret) = link.split_once("/open?token=").ok_or("no secret")?;
+    eventually("the page says so", Duration::from_secs(20), || {
+        page(address, "/data/", secret).is_ok_and(|data| data["quality"] == told)
+    })?;
 
     // What cannot be looked at, by its cause.
     for (name, steps, told) in [

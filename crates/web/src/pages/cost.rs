@@ -1,6 +1,7 @@
 //! What runs cost: by a label, by application and by day, and one run by what it was for. `stoke cost` says the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
 use stoke_insight::cost::showback::{self, Group, Report};
@@ -49,7 +50,7 @@ fn memory(amounts: &Amounts) -> Cell {
 }
 
 /// Money in a currency, or the time of cores where there is none.
-fn amount(amounts: &Amounts, currency: Option<&str>) -> Cell {
+pub(super) fn amount(amounts: &Amounts, currency: Option<&str>) -> Cell {
     let Some(currency) = currency else {
         return core_time(amounts);
     };
@@ -62,6 +63,14 @@ fn amount(amounts: &Amounts, currency: Option<&str>) -> Cell {
         format!("{} {currency}", amounts.cost.rounded(digits)),
         amounts.cost.to_string(),
     )
+}
+
+/// What all attempts of an application cost together, where all are counted; nothing where one is not, or there are no prices.
+pub fn of_bills(all: &[Arc<Vec<Bill>>]) -> Cell {
+    let bills = || all.iter().flat_map(|daily| daily.iter());
+    let currency = bills().find_map(|bill| bill.currency.as_deref());
+    let total: Amounts = bills().map(|bill| bill.total).sum();
+    currency.map_or(Cell::Nothing, |currency| amount(&total, Some(currency)))
 }
 
 /// The sum of the parts of a bill that are for something.

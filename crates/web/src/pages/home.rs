@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use stoke_history::listing::{Attempt, Listed};
+use stoke_quality::ledger::Summary;
 
-use super::{Visit, is_chosen, sort_by, state_of};
+use super::{Visit, attention, is_chosen, sort_by, state_of};
 use crate::address::Place;
 use crate::page::{Cell, Page, Row, Section, State, Table};
 
@@ -13,8 +14,11 @@ const SORTS: [&str; 8] = ["name", "id", "user", "version", "started", "ended", "
 /// Runs of the same name that make a usual one.
 const ENOUGH: usize = 3;
 
-/// The page. Only the rows that are shown are made.
-pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
+/// What an application cost.
+pub type CostOf<'a> = dyn Fn(&Listed) -> Cell + 'a;
+
+/// The page. Only the rows that are shown are made. What applications cost is a column where there are prices.
+pub fn page(visit: &Visit, listed: &[Listed], data: &[Summary], cost: Option<&CostOf<'_>>, now: i64) -> Page {
     let w = visit.w;
     let text = visit.searched();
     let newest: Vec<(&Listed, &Attempt)> = listed
@@ -47,7 +51,7 @@ pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
     let (paging, range) = visit.page(rows.len());
     let shown = &rows[range];
     let usual = usual(shown, listed);
-    let columns = [
+    let mut columns = vec![
         ("name", w.name, false),
         ("state", w.state, false),
         ("started", w.started, true),
@@ -58,6 +62,9 @@ pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
         ("attempts", w.attempts, true),
         ("id", w.id, false),
     ];
+    if cost.is_some() {
+        columns.insert(5, ("cost", w.cost, true));
+    }
     let row = |(one, attempt): &&(&Listed, &Attempt)| -> Row {
         let place = Place {
             base: visit.base.clone(),
@@ -68,7 +75,7 @@ pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
         let against = usual
             .get(one.name.as_str())
             .filter(|usual| **usual > 0 && attempt.completed);
-        vec![
+        let mut cells = vec![
             Cell::Link(one.name.clone(), place.to("")),
             Cell::State(state_of(attempt)),
             Cell::Moment(attempt.start),
@@ -78,8 +85,11 @@ pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
             Cell::text(&attempt.spark_version),
             Cell::Count(i64::try_from(one.attempts.len()).unwrap_or(0)),
             Cell::Code(one.id.clone()),
-        ]
-        .into()
+        ];
+        if let Some(cost) = cost {
+            cells.insert(5, cost(one));
+        }
+        cells.into()
     };
     let table = Table {
         id: "applications",
@@ -102,7 +112,10 @@ pub fn page(visit: &Visit, listed: &[Listed], now: i64) -> Page {
         kind: "home",
         title: w.applications.to_owned(),
         rest: Some(format!("{}/api/v1/applications", visit.base)),
-        sections: vec![Section::Filter(filter), Section::Table(table)],
+        sections: attention::of_data(visit, data)
+            .into_iter()
+            .chain([Section::Filter(filter), Section::Table(table)])
+            .collect(),
         ..Page::default()
     }
 }

@@ -2,11 +2,14 @@
 
 pub mod application;
 pub mod ask;
+pub mod attention;
 pub mod change;
 pub mod cluster;
 pub mod compare;
 pub mod connect;
+pub mod contract;
 pub mod cost;
+pub mod data;
 pub mod desk;
 pub mod environment;
 pub mod executors;

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use stoke_history::listing::{Attempt, Listed};
+use stoke_quality::ledger::Summary;
 
-use super::home::{lasted, usual};
-use super::{Visit, is_chosen, sort_by, state_of};
+use super::home::{CostOf, lasted, usual};
+use super::{Visit, attention, is_chosen, sort_by, state_of};
 use crate::address::{self, Place};
-use crate::live::row::{Need, Row as Live, in_need};
+use crate::live::row::Row as Live;
 use crate::page::{Cell, Page, Row, Section, State, Table};
-use crate::words::platform::Phrases;
 
 /// What can be sorted by.
 const SORTS: [&str; 8] = [
@@ -22,8 +22,6 @@ const SORTS: [&str; 8] = [
     "attempts",
     "version",
 ];
-/// Rows of what needs attention.
-const URGENT: usize = 20;
 /// How often the page is looked at again, in milliseconds.
 pub const AGAIN: u32 = 1000;
 
@@ -109,62 +107,15 @@ fn joined<'a>(rows: &'a [Live], listed: &'a [Listed]) -> Vec<One<'a>> {
     live.chain(others).collect()
 }
 
-fn said(p: &Phrases, need: Need) -> (&'static str, &'static str) {
-    match need {
-        Need::Failed => (p.need_failed, p.do_failed),
-        Need::Stuck => (p.need_stuck, p.do_stuck),
-        Need::Refused => (p.need_refused, p.do_refused),
-        Need::Untaken => (p.need_untaken, p.do_untaken),
-        Need::Waits => (p.need_waits, p.do_waits),
-        Need::Alone => (p.need_alone, p.do_alone),
-    }
-}
-
-fn attention(visit: &Visit, rows: &[Live], now: i64) -> Section {
-    let (w, p) = (visit.w, visit.w.platform());
-    let found = in_need(rows, now);
-    let row = |(row, need): &(&Live, Need)| -> Row {
-        let (what, advice) = said(p, *need);
-        let to = |page: &str| address::application(&visit.base, &row.namespace, &row.name, page);
-        let reason = row
-            .waits
-            .as_deref()
-            .filter(|reason| *need != Need::Failed && !row.message.starts_with(reason));
-        let why = [
-            Some(what),
-            reason,
-            Some(row.message.as_str()).filter(|text| !text.is_empty()),
-        ];
-        let why: Vec<&str> = why.into_iter().flatten().collect();
-        vec![
-            Cell::Link(row.name.clone(), to("")),
-            Cell::Text(row.namespace.clone()),
-            Cell::Code(need.name().to_owned()),
-            Cell::Text(why.join(": ")),
-            Cell::Moment(row.since),
-            Cell::Link(advice.to_owned(), to(if *need == Need::Failed { "log/" } else { "" })),
-        ]
-        .into()
-    };
-    Section::Table(Table {
-        id: "attention",
-        title: p.attention,
-        empty: p.attention_none,
-        columns: super::plain(&[
-            ("name", w.name, false),
-            ("namespace", p.namespace, false),
-            ("need", w.state, false),
-            ("why", p.why, false),
-            ("since", p.since, true),
-            ("fix", p.what_to_do, false),
-        ]),
-        rows: found.iter().take(URGENT).map(row).collect(),
-        paging: None,
-    })
-}
-
-/// The page. Only the rows that are shown are made.
-pub fn page(visit: &Visit, rows: &[Live], listed: &[Listed], now: i64) -> Page {
+/// The page. Only the rows that are shown are made. What applications cost is a column where there are prices.
+pub fn page(
+    visit: &Visit,
+    rows: &[Live],
+    listed: &[Listed],
+    data: &[Summary],
+    cost: Option<&CostOf<'_>>,
+    now: i64,
+) -> Page {
     let (w, p) = (visit.w, visit.w.platform());
     let text = visit.searched();
     let chosen = visit.query.first("namespace").unwrap_or_default();
@@ -205,7 +156,7 @@ pub fn page(visit: &Visit, rows: &[Live], listed: &[Listed], now: i64) -> Page {
         let lasted = one.lasted(now);
         let usual = one.run.and_then(|(listed, _)| usual.get(listed.name.as_str()));
         let usual = usual.filter(|usual| **usual > 0 && one.state() == State::Succeeded);
-        vec![
+        let mut cells = vec![
             Cell::Link(one.name().to_owned(), to),
             Cell::text(one.namespace()),
             Cell::State(one.state()),
@@ -218,10 +169,13 @@ pub fn page(visit: &Visit, rows: &[Live], listed: &[Listed], now: i64) -> Page {
             Cell::Count(one.attempts()),
             Cell::text(one.version()),
             run.map_or(Cell::Nothing, |place| Cell::Link(place.id.clone(), place.to(""))),
-        ]
-        .into()
+        ];
+        if let Some(cost) = cost {
+            cells.insert(6, one.run.map_or(Cell::Nothing, |(listed, _)| cost(listed)));
+        }
+        cells.into()
     };
-    let columns = [
+    let mut columns = vec![
         ("name", w.name, false),
         ("namespace", p.namespace, false),
         ("state", w.state, false),
@@ -233,6 +187,9 @@ pub fn page(visit: &Visit, rows: &[Live], listed: &[Listed], now: i64) -> Page {
         ("version", w.version, false),
         ("run", p.run, false),
     ];
+    if cost.is_some() {
+        columns.insert(6, ("cost", w.cost, true));
+    }
     let table = Table {
         id: "applications",
         title: w.applications,
@@ -259,7 +216,7 @@ pub fn page(visit: &Visit, rows: &[Live], listed: &[Listed], now: i64) -> Page {
         title: p.now.to_owned(),
         rest: Some(format!("{}/api/v1/applications", visit.base)),
         sections: vec![
-            attention(visit, rows, now),
+            attention::of_cluster(visit, rows, data, now),
             Section::Filter(filter),
             Section::Table(table),
         ],
@@ -303,7 +260,7 @@ mod tests {
             base: String::new(),
         };
         let begun = Instant::now();
-        let page = page(&visit, &rows, &[], now);
+        let page = page(&visit, &rows, &[], &[], None, now);
         let text = crate::html::write(&page, &visit).unwrap();
         let took = begun.elapsed();
         let size = crate::assets::compressed(text.as_bytes(), flate2::Compression::new(5)).len();

@@ -1,4 +1,4 @@
-//! Lines, bands and areas over numbers: the places are found here, the labels are the page's.
+//! Lines, bands, areas and bars over numbers: the places are found here, the labels are the page's.
 
 /// Size of a picture in its units, and what the axes take of it.
 pub const WIDTH: i64 = 1000;
@@ -173,6 +173,18 @@ impl Chart {
         }
     }
 
+    /// Bars from nothing up or down: from where to where, and how high. What is no number has none.
+    pub fn bars(&mut self, class: &'static str, bars: impl Iterator<Item = (f64, f64, f64)>) {
+        let mut path = String::new();
+        for (from, until, height) in bars.filter(|(.., height)| height.is_finite()) {
+            let ((left, base), (right, top)) = (self.at((from, 0.0)), self.at((until, height)));
+            path.push_str(&format!("M{left} {base}V{top}H{right}V{base}Z"));
+        }
+        if !path.is_empty() {
+            self.shapes.push((class, path));
+        }
+    }
+
     /// A point of its own.
     pub fn dot(&mut self, class: &'static str, point: (f64, f64), title: String, to: Option<String>) {
         let (x, y) = self.at(point);
@@ -212,7 +224,9 @@ mod tests {
         assert_eq!(path.matches('M').count(), 2, "{path}");
         assert_eq!(chart.at((8.0, 5.0)), (536, 118));
         assert_eq!(chart.at((1.0, 0.0)).1, HEIGHT - 26);
+        chart.bars("c", [(1.0, 8.0, 5.0), (8.0, 16.0, f64::NAN)].into_iter());
+        assert_eq!(chart.shapes[1], ("c", "M96 224V118H536V224Z".to_owned()));
         chart.band("b", &[(1.0, 0.0), (64.0, 1.0)], &[(1.0, 2.0), (64.0, 3.0)]);
-        assert!(chart.shapes[1].1.ends_with('Z'));
+        assert!(chart.shapes[2].1.ends_with('Z'));
     }
 }

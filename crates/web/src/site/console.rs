@@ -1,7 +1,9 @@
 //! Pages of a cluster: who asks, what for, with which facts.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,19 +15,25 @@ use kube::ResourceExt;
 use stoke_diagnostics::Diagnostic;
 use stoke_history::listing::Listed;
 use stoke_history::rest::{Library, Query, decode_path};
+use stoke_quality::ledger::Summary;
 
-use super::{Site, Wish, forms, path_again, plain, rendered, text_of};
+use super::answers::{plain, rendered, written};
+use super::{Site, Wish, forms, path_again, provider, streams, text_of};
 use crate::access::origin::next;
 use crate::access::session::Visitor;
 use crate::access::{Access, Denied};
 use crate::address::{self, Here};
 use crate::guard;
+use crate::live::row::Row;
 use crate::live::{Live, Refusal, logs, pods};
-use crate::page::{Frame, Note, Page, Section, Tab};
+use crate::page::{Cell, Frame, Note, Page, Section, Tab};
 use crate::pages::application::{self, Application, LINES, MOST_LINES, Seen};
+use crate::pages::home::CostOf;
 use crate::pages::{Missing, Visit, ask, change, cluster, desk, now};
 use crate::verdict::Verdict;
 
+/// How long costs are counted beside a page.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Pods of an application whose events are asked for, beside its own.
 const EVENTS_OF: usize = 6;
 
@@ -90,36 +98,45 @@ pub(super) async fn answer(
         return opened(&access, &asked);
     }
     if asked.path == "/sign-in" {
-        return match asked.post {
-            true => forms::sign_in(&site, &access, &asked, body).await,
-            false => signing(
-                &access,
-                &asked,
-                StatusCode::OK,
-                next(asked.query.first("next").unwrap_or_default()),
-                None,
-            ),
+        if asked.post {
+            return forms::sign_in(&site, &access, &asked, body).await;
+        }
+        let why = access.provider().and_then(|provider| provider.reason(&asked.headers));
+        let status = if why.is_some() {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::OK
         };
+        let next = next(asked.query.first("next").unwrap_or_default());
+        return signing(&access, &asked, status, next, why);
+    }
+    if parts.method == Method::GET && asked.path == "/sign-in/oidc" {
+        return provider::begin(&access, &asked).await;
+    }
+    if parts.method == Method::GET && asked.path == provider::BACK {
+        return provider::end(&access, &asked).await;
     }
     let is_api = asked.path == "/api" || asked.path.starts_with("/api/");
     if is_api && access.api_is_open() {
         return site.of_api(Request::from_parts(parts, body)).await;
     }
-    let counts = !asked.headers.contains_key(&LIVE);
+    let is_stream = asked.path == "/live" && reads;
+    let counts = !is_stream && !asked.headers.contains_key(&LIVE);
     let visitor = match access.visitor(&asked.headers, counts).await {
         Ok(visitor) => visitor,
+        Err(_) if is_stream => return plain(StatusCode::UNAUTHORIZED, "Unauthorized\n".to_owned()),
         Err(denied) if reads || asked.post => {
             let why = match denied {
                 Denied::Wrong => None,
-                Denied::Unanswered(refusal) => Some(format!(
-                    "{} {refusal}",
-                    asked.wish.language.words().platform().no_answer
-                )),
+                denied => Some(provider::reason(asked.wish.language.words(), &denied)),
             };
             return signing(&access, &asked, StatusCode::UNAUTHORIZED, next(&asked.here()), why);
         }
         Err(_) => return plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
     };
+    if is_stream {
+        return streams::answer(&access, &asked, &visitor);
+    }
     if is_api {
         return match may_see_run(&access, &visitor, api_id(&asked.path).as_deref()).await {
             Ok(true) => site.of_api(Request::from_parts(parts, body)).await,
@@ -170,7 +187,12 @@ pub(super) fn signing(access: &Access, asked: &Call, status: StatusCode, next: &
     let mut visit = asked.visit();
     visit.here = Here::new(format!("{}/sign-in", asked.wish.base), &Query::default());
     let next = if next.starts_with("/sign-in") { "/" } else { next };
-    let page = desk::sign_in(&visit, access.wants_token(), next, why);
+    let way = match (access.wants_token(), access.provider()) {
+        (false, _) => desk::Way::Link,
+        (true, None) => desk::Way::Token,
+        (true, Some(provider)) => desk::Way::Provider(provider.name()),
+    };
+    let page = desk::sign_in(&visit, &way, next, why);
     rendered(status, &page, &visit, &asked.wish)
 }
 
@@ -183,6 +205,7 @@ pub(super) fn frame(asked: &Call, visitor: &Visitor) -> Frame {
         (p.connect, "/connect/"),
         (p.sql, "/sql/"),
         (p.check, "/check/"),
+        (w.data().data, "/data/"),
         (w.compare, "/compare"),
         (w.cost, "/cost"),
     ];
@@ -226,18 +249,23 @@ pub(super) fn refused(access: &Access, asked: &Call, visitor: &Visitor, refusal:
         404 => (StatusCode::NOT_FOUND, w.not_found, refusal.to_string()),
         _ => (StatusCode::BAD_GATEWAY, w.broken, format!("{} {refusal}", p.no_answer)),
     };
+    let visit = asked.visit();
+    let mut sections = vec![Section::Note(Note {
+        id: "why",
+        text,
+        bad: true,
+    })];
+    if access.wants_token() && status == StatusCode::FORBIDDEN && asked.path == "/" {
+        sections.extend(desk::namespaces(&visit, &visitor.csrf, visitor.live.namespaces()));
+    }
     let page = Page {
         kind: "error",
         title: title.to_owned(),
-        sections: vec![Section::Note(Note {
-            id: "why",
-            text,
-            bad: true,
-        })],
+        sections,
         frame: Some(frame(asked, visitor)),
         ..Page::default()
     };
-    rendered(status, &page, &asked.visit(), &asked.wish)
+    rendered(status, &page, &visit, &asked.wish)
 }
 
 /// The application a path of the status API is about.
@@ -270,7 +298,7 @@ async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -
     let visit = asked.visit();
     let made = match parts[..] {
         // What is made of all runs is for who may see all of them.
-        ["history", ..] | ["compare" | "cost", ..] if parts != ["history"] => {
+        ["history", ..] | ["compare" | "cost" | "data", ..] if parts != ["history"] => {
             let id = parts.get(1).filter(|_| parts[0] == "history").copied();
             let why = match may_see_run(access, &visitor, id).await {
                 Ok(true) => {
@@ -294,7 +322,7 @@ async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -
         }
         Ok(Err(missing)) => {
             let frame = frame(&asked, &visitor);
-            super::written(Err(missing), &visit, &asked.wish, Some(frame))
+            written(Err(missing), &visit, &asked.wish, Some(frame))
         }
         Err(refusal) => refused(access, &asked, &visitor, &refusal),
     }
@@ -307,8 +335,11 @@ async fn made(site: &Arc<Site>, access: &Access, visitor: &Visitor, visit: &Visi
     match *parts {
         [] | ["history"] => {
             let rows = live.applications().await?;
-            let listed = listed(site, access, visitor, None).await?;
-            Ok(Ok(now::page(visit, &rows, &listed, at)))
+            let seen = seen_runs(access, visitor).await?;
+            // Verdicts are of all data: for who may see all applications.
+            let data = if seen.is_none() { site.in_need() } else { Vec::new() };
+            let listed = of_seen(site, seen, None);
+            Ok(Ok(home(site, visit, &rows, &listed, &data, at)))
         }
         ["applications", namespace, name, ref rest @ ..] => {
             let app = Application::new(live.application(namespace, name).await?, at);
@@ -320,11 +351,51 @@ async fn made(site: &Arc<Site>, access: &Access, visitor: &Visitor, visit: &Visi
         ["sql"] => {
             let server = visit.query.first("server").unwrap_or_default();
             let servers = live.connect_servers().await;
-            Ok(Ok(ask::page(visit, &visitor.csrf, &servers, (server, ""), None)))
+            let tariffs = site.tariffs();
+            Ok(Ok(ask::page(
+                visit,
+                &visitor.csrf,
+                &servers,
+                tariffs,
+                (server, ""),
+                None,
+            )))
         }
         ["check"] => Ok(Ok(desk::check(visit, &visitor.csrf, None))),
         _ => Ok(Err(Missing::NotFound)),
     }
+}
+
+impl Site {
+    pub(super) fn tariffs(&self) -> ask::Tariffs<'_> {
+        ask::Tariffs {
+            prices: self.settings.prices.as_ref(),
+            now: self.index.now(),
+        }
+    }
+}
+
+/// The first page. What is not counted yet of the costs it shows is counted beside it, for the next look.
+fn home(site: &Arc<Site>, visit: &Visit, rows: &[Row], listed: &[Listed], data: &[Summary], at: i64) -> Page {
+    let uncounted = RefCell::new(Vec::new());
+    let cost = |one: &Listed| {
+        let cost = site.cost_of(one, Instant::now());
+        if cost == Cell::Nothing && one.attempts.iter().all(|attempt| attempt.completed) {
+            uncounted.borrow_mut().push(one.clone());
+        }
+        cost
+    };
+    let cost = site.settings.prices.is_some().then_some(&cost as &CostOf<'_>);
+    let page = now::page(visit, rows, listed, data, cost, at);
+    let uncounted = uncounted.into_inner();
+    if !uncounted.is_empty() {
+        let site = site.clone();
+        tokio::task::spawn_blocking(move || {
+            let until = Instant::now() + PATIENCE;
+            uncounted.iter().for_each(|one| drop(site.cost_of(one, until)));
+        });
+    }
+    page
 }
 
 /// The runs of the history that the visitor may see, with that of an application it was shown.
@@ -334,14 +405,18 @@ async fn listed(
     visitor: &Visitor,
     own: Option<&str>,
 ) -> Result<Arc<Vec<Listed>>, Refusal> {
+    Ok(of_seen(site, seen_runs(access, visitor).await?, own))
+}
+
+fn of_seen(site: &Site, seen: Option<HashSet<String>>, own: Option<&str>) -> Arc<Vec<Listed>> {
     let all = site.index.listed();
-    Ok(match seen_runs(access, visitor).await? {
+    match seen {
         None => all,
         Some(seen) => {
             let is_seen = |one: &&Listed| seen.contains(&one.id) || own == Some(one.id.as_str());
             Arc::new(all.iter().filter(is_seen).cloned().collect())
         }
-    })
+    }
 }
 
 async fn of_application(
@@ -436,16 +511,7 @@ async fn log(live: &Live, app: &Application, visit: &Visit, pods: Seen<Pod>) -> 
     };
     let wanted = visit.query.first("pod").filter(|name| !name.is_empty());
     // Only pods of this application: an address must not lead to another's.
-    let pod = match wanted {
-        Some(name) => pods.iter().find(|pod| pod.name_any() == name),
-        None => {
-            let current = app.status.driver_info.pod_name.as_deref();
-            let named = pods
-                .iter()
-                .find(|pod| current.is_some() && pod.metadata.name.as_deref() == current);
-            named.or_else(|| pods.iter().find(|pod| pods::is_driver(pod)))
-        }
-    };
+    let pod = pods::of_log(&pods, wanted, app.status.driver_info.pod_name.as_deref());
     let Some(pod) = pod else {
         return Ok(match wanted {
             Some(_) => Err(Missing::NotFound),

@@ -2,18 +2,6 @@
 
 use super::Words;
 
-macro_rules! phrases {
-    ($($name:ident: $english:literal, $russian:literal;)*) => {
-        /// Every phrase of a cluster's pages in one language. One that is missing in one of them does not compile.
-        #[derive(Debug)]
-        pub struct Phrases { $(pub $name: &'static str,)* }
-        static ENGLISH: Phrases = Phrases { $($name: $english,)* };
-        static RUSSIAN: Phrases = Phrases { $($name: $russian,)* };
-        #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $english, $russian),)*];
-    };
-}
-
 impl Words {
     /// The phrases of a cluster's pages.
     pub fn platform(&self) -> &'static Phrases {
@@ -24,7 +12,9 @@ impl Words {
     }
 }
 
-phrases! {
+catalogue! {
+    /// Every phrase of a cluster's pages.
+    Phrases;
     cluster_navigation: "Cluster", "Кластер";
     now: "Now", "Сейчас";
     cluster: "Cluster", "Кластер";
@@ -36,6 +26,14 @@ phrases! {
     token: "Token of Kubernetes (kubectl create token NAME)", "Токен Kubernetes (kubectl create token ИМЯ)";
     namespaces: "Namespaces, apart by commas; empty for all", "Пространства имён через запятую; пусто: все";
     wrong_token: "The API server does not take this token. It may have expired.", "API-сервер не принимает этот токен. Возможно, срок его истёк.";
+    oidc_about: "You sign in there, and come back with a token of yours. The API server of the cluster says what it may see.", "Вы входите там и возвращаетесь со своим токеном. Что ему видно, решает API-сервер кластера.";
+    oidc_sign_in: "Sign in with", "Войти через";
+    oidc_no_answer: "The identity provider does not answer:", "Провайдер входа не отвечает:";
+    oidc_refused: "The identity provider refuses:", "Провайдер входа отказывает:";
+    oidc_wrong: "What the identity provider answers is not taken:", "Ответ провайдера входа не принят:";
+    oidc_unknown: "This sign-in was not begun in this browser, took longer than ten minutes, or has ended before. Begin again.", "Этот вход начат не в этом браузере, длился больше десяти минут или уже завершён. Начните снова.";
+    oidc_not_taken: "The API server does not take the token of the identity provider: both must know the same issuer and client.", "API-сервер не принимает токен провайдера входа: у обоих должны быть одни и те же издатель и клиент.";
+    show_namespaces: "Show these", "Показать их";
     no_answer: "The API server does not answer:", "API-сервер не отвечает:";
     link_about: "This page is opened by its link, which `stoke open` and `stoke console` print. The session may have ended: open the link again.", "Эта страница открывается по ссылке, которую печатают `stoke open` и `stoke console`. Возможно, сеанс кончился: откройте ссылку снова.";
     wrong_form: "The form was not sent by a page of this server. Open the page again and repeat.", "Форма отправлена не со страницы этого сервера. Откройте страницу заново и повторите.";
@@ -43,7 +41,7 @@ phrases! {
     refused: "You may not see this", "Вам это не видно";
     runs_refused: "It is of runs whose applications your token may not list.", "Это о запусках, приложения которых вашему токену не видны.";
     no_definitions: "The cluster does not know SparkApplications: `stoke operator install` brings the definitions.", "Кластер не знает SparkApplication: определения ставит `stoke operator install`.";
-    choose_namespaces: "Your token may not list all namespaces. Sign in again and name yours.", "Вашему токену не видны все пространства имён. Войдите снова и назовите свои.";
+    choose_namespaces: "Your token may not list all namespaces: name yours.", "Вашему токену не видны все пространства имён: назовите свои.";
     attention: "What needs attention first", "Что требует внимания";
     attention_none: "Nothing needs you now.", "Сейчас внимания ничего не требует.";
     why: "Why", "Почему";
@@ -155,6 +153,14 @@ phrases! {
     sql_no_server: "No Connect server is ready. docs/how-to/spark-connect.md shows how to make one.", "Готовых серверов Connect нет. Как создать: docs/how-to/spark-connect.md.";
     sql_server: "Server", "Сервер";
     sql_statement: "Statement", "Запрос";
+    sql_costs: "What the servers cost", "Сколько стоят серверы";
+    sql_costs_about: "By what a server's spec asks for: its driver and as many executors as there can be, without sidecars. A statement costs as much as the server does in the {seconds} s that it may take.", "По спецификации сервера: драйвер и наибольшее число исполнителей, без дополнительных контейнеров. Запрос стоит столько, сколько сервер за отведённые запросу {seconds} с.";
+    sql_costs_without: "There are no prices, so no money is shown: cost is given in the time of cores. Start the server with --prices FILE; docs/reference/cost.md shows one.", "Цен нет, поэтому денег нет: стоимость выражена временем ядер. Запустите сервер с --prices ФАЙЛ; пример: docs/reference/cost.md.";
+    sql_unbounded: "Without spec.dynamicAllocation.maxExecutors a server has no most: an executor more costs as much as its column says.", "Без spec.dynamicAllocation.maxExecutors у сервера нет предела: ещё один исполнитель стоит столько, сколько в его столбце.";
+    sql_executors_most: "Executors at most", "Исполнителей не больше";
+    sql_executor_hour: "An executor for an hour", "Исполнитель за час";
+    sql_hour: "An hour at most", "Час не больше";
+    sql_statement_most: "A statement at most", "Запрос не больше";
     sql_button: "Run", "Выполнить";
     sql_answer: "Answer", "Ответ";
     sql_nothing: "The statement has no result.", "У запроса нет результата.";
@@ -163,5 +169,6 @@ phrases! {
     sql_more_bytes: "There are more rows than fit.", "Остальные строки не поместились.";
     sql_chart: "Numbers over the rows", "Числа по строкам";
     sql_chart_about: "Columns of numbers, in the order of the rows; the first column names them.", "Столбцы с числами в порядке строк; первый столбец их называет.";
+    sql_bars: "Numbers by name", "Числа по именам";
     servers_about: "The address is for clients inside the cluster; `stoke connect NAME` opens it on this machine.", "Адрес для клиентов в кластере; `stoke connect ИМЯ` открывает его на вашей машине.";
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use http::StatusCode;
 
+use crate::data::{checked, ledger};
 use crate::site::{Answer, Site, all};
 
 /// Addresses in a page.
@@ -62,7 +63,16 @@ fn is_proper(path: &str, page: &Answer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_link_leads_to_a_page() {
-    let site = Site::on(all(), stoke_web::Settings::default());
+    let directory = tempfile::tempdir().unwrap();
+    let contract = "name: orders\nrows: {min: 1}\ncolumns:\n  id: {unique: true}\n";
+    for data in ["id\n1\n", "id\n1\n1\n"] {
+        checked(directory.path(), "shop", contract, data, jiff::Timestamp::now());
+    }
+    let settings = stoke_web::Settings {
+        quality: Some(ledger(directory.path())),
+        ..stoke_web::Settings::default()
+    };
+    let site = Site::on(all(), settings);
     let mut known: BTreeSet<String> = BTreeSet::from(["/".to_owned()]);
     let mut waiting = VecDeque::from(["/".to_owned()]);
     let mut kinds = BTreeSet::new();
@@ -97,8 +107,10 @@ async fn every_link_leads_to_a_page() {
     let wanted = [
         "compare",
         "connect",
+        "contract",
         "cost",
         "costs",
+        "data",
         "dstreams",
         "environment",
         "execution",

@@ -3,6 +3,7 @@
 
 mod console;
 mod crawl;
+mod data;
 mod guards;
 mod hostile;
 mod numbers;

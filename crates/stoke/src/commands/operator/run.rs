@@ -281,6 +281,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
         .map(|image| Runner {
             image: Some(image),
             program: IN_IMAGE.to_owned(),
+            history: None,
         });
     operator.limits.executors = Some(arguments.max_tracked_executor_per_app);
     let time_to_live = i64::from(arguments.default_time_to_live_seconds);

@@ -1,6 +1,7 @@
 //! `stoke quality`: data against a contract.
 
 mod sql;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::terminal::{Format, Terminal};
 pub enum Command {
     /// Check data by a contract: ODCS, a suite of Great Expectations, or a short YAML
     Run(Arguments),
+    /// Show how contracts stand by the verdicts that --history kept
+    Verdicts(verdicts::Arguments),
 }
 
 /// Arguments of `stoke quality run`.
@@ -36,9 +39,9 @@ pub struct Arguments {
     /// Directory that rows are set aside in: those that pass and those that do not, with the reasons
     #[arg(long, value_name = "DIR")]
     quarantine: Option<PathBuf>,
-    /// Directory of earlier runs, for what is usual; this run is added
-    #[arg(long, value_name = "DIR")]
-    history: Option<PathBuf>,
+    /// Where earlier runs are, for what is usual, and for `stoke quality verdicts`; this run is added: a directory, `s3://…`, `gs://…`, `abfss://…`
+    #[arg(long, value_name = "PLACE")]
+    history: Option<String>,
     /// File of waivers, besides those of the contract
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
@@ -58,7 +61,10 @@ pub struct Arguments {
 
 /// Runs the command.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
-    let Command::Run(arguments) = command;
+    let arguments = match command {
+        Command::Run(arguments) => arguments,
+        Command::Verdicts(arguments) => return verdicts::run(arguments, context).await,
+    };
     let summary = arguments.summary.clone();
     let checked = check(arguments, context).await;
     let Some(file) = summary else {
@@ -84,11 +90,13 @@ async fn check(arguments: Arguments, context: &mut Context) -> Outcome<Report> {
     let mut options = Options::at(jiff::Timestamp::now());
     options.threads = arguments.threads;
     options.quarantine = arguments.quarantine;
-    if let Some(history) = &arguments.history {
-        std::fs::create_dir_all(history).map_err(|error| {
-            Failure::environment("stoke::quality::history", format!("{}: {error}", history.display()))
-        })?;
-        options.history = Some(history.clone());
+    if let Some(place) = &arguments.history {
+        let history = storage(place)?;
+        if let Some(directory) = history.local_path() {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| Failure::environment("stoke::quality::history", format!("{place}: {error}")))?;
+        }
+        options.history = Some(history);
     }
     if let Some(file) = &arguments.waivers {
         let (waivers, complaints) = waiver::read(&*source(file)?);

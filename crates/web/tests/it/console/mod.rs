@@ -2,7 +2,11 @@
 //! statuses.
 
 mod bounds;
+mod data;
+mod issuer;
 mod pages;
+mod provider;
+mod streams;
 mod visitors;
 
 use std::sync::Arc;
@@ -51,6 +55,10 @@ struct Browser {
 
 impl World {
     async fn new(access: impl FnOnce(&ApiServer) -> Access) -> World {
+        World::with(stoke_web::Settings::default(), access).await
+    }
+
+    async fn with(settings: stoke_web::Settings, access: impl FnOnce(&ApiServer) -> Access) -> World {
         let home = tempfile::tempdir().unwrap();
         let config = ApiConfig {
             home: home.path().to_owned(),
@@ -66,7 +74,7 @@ impl World {
             hosts: vec!["console.example.com".to_owned()],
             local: true,
             access: Some(Arc::new(access)),
-            ..stoke_web::Settings::default()
+            ..settings
         };
         World {
             client: server.client(),
@@ -259,4 +267,11 @@ async fn eventually<F: Future<Output = bool>>(what: &str, limit: Duration, holds
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("in vain: {what}");
+}
+
+/// What a node of a test answers.
+type Answered<T> = futures::future::BoxFuture<'static, Result<T, KubeletError>>;
+
+fn not_here<T: Send + 'static>() -> Answered<T> {
+    Box::pin(async { Err(KubeletError::not_found("not here")) })
 }

@@ -1,0 +1,87 @@
+//! What pages are made of beside a cluster and event logs: prices, and verdicts on data. The same for every command that serves pages.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stoke_insight::cost::Prices;
+use stoke_laptop::home::Home;
+use stoke_laptop::object_store::reach_any;
+use stoke_quality::Storage;
+use stoke_quality::ledger::Ledger;
+use stoke_storage::{Address, Files, StorageError, open_files};
+
+use super::cost::read_prices;
+use crate::failure::{Failure, Outcome};
+
+/// Arguments of commands that serve pages.
+#[derive(clap::Args)]
+pub struct PageSources {
+    /// The price table for the pages of cost, YAML or JSON; without it they tell the time of cores and memory
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// Where `stoke quality run --history` keeps verdicts on data: a directory, `file:///directory`, `s3://…`, `gs://…` or `abfss://…`
+    #[arg(long, value_name = "PLACE")]
+    quality: Option<String>,
+}
+
+impl PageSources {
+    /// The price table, where one is named.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn prices(&self) -> Outcome<Option<Prices>> {
+        self.prices.as_deref().map(read_prices).transpose()
+    }
+
+    /// The verdicts of the place that is named, else of `own`; looked at once.
+    ///
+    /// # Errors
+    /// There is no such directory, or no such kind of place.
+    pub async fn quality(&self, home: &Home, own: Option<&Path>) -> Outcome<Option<Arc<Ledger>>> {
+        let storage = match (&self.quality, own) {
+            (Some(place), _) => kept_at(place, home).await?,
+            (None, Some(own)) => Storage::local(own),
+            (None, None) => return Ok(None),
+        };
+        let ledger = Arc::new(Ledger::new(storage));
+        let first = ledger.clone();
+        tokio::task::spawn_blocking(move || first.look())
+            .await
+            .map_err(|error| Failure::environment("stoke::quality::history", error))?;
+        Ok(Some(ledger))
+    }
+
+    /// The same as arguments.
+    pub fn again(&self) -> Vec<OsString> {
+        let prices = self
+            .prices
+            .iter()
+            .flat_map(|file| [OsString::from("--prices"), OsString::from(file)]);
+        let quality = self
+            .quality
+            .iter()
+            .flat_map(|place| [OsString::from("--quality"), OsString::from(place)]);
+        prices.chain(quality).collect()
+    }
+}
+
+/// A place with verdicts.
+///
+/// # Errors
+/// There is no such directory, or no such kind of place.
+pub async fn kept_at(place: &str, home: &Home) -> Outcome<Storage> {
+    let unusable =
+        |error: StorageError| Failure::input(error.code(), format!("{place}: {}", error.cause())).fix(error.fix());
+    let address = Address::parse(place).map_err(unusable)?;
+    let access = reach_any(home).await?;
+    match open_files(&address, &access, tokio::runtime::Handle::current()).map_err(unusable)? {
+        Files::Objects(objects) => Ok(Storage::objects(objects)),
+        Files::Local(directory) if directory.is_dir() => Ok(Storage::local(directory)),
+        Files::Local(_) => Err(Failure::input(
+            "stoke::quality::history",
+            format!("{place}: there is no such directory"),
+        )
+        .fix("name the directory that `stoke quality run` was given with --history")),
+    }
+}
