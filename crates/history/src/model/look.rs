@@ -58,3 +58,40 @@ impl View {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::metrics::Metrics;
+    use super::super::{Application, Limits};
+    use super::*;
+
+    #[test]
+    fn every_task_is_looked_at_once() {
+        const COUNT: i64 = 20_000;
+        let mut application = Application::new(Limits::default());
+        let pieces = application.pieces().clone();
+        let rows = application.rows.entry((3, 0)).or_default();
+        for place in 0..COUNT {
+            let id = place * 7919 % COUNT;
+            let task = Task {
+                id,
+                launched: 1000 + id,
+                metrics: Some(Metrics([i64::MAX - id; 35])),
+                error: (id % 50 == 0).then(|| format!("error {id}")),
+                ..Task::default()
+            };
+            rows.push(&task, &pieces);
+        }
+        assert!(rows.piece_count() > 2 * WORTH);
+        let view = application.into_view(0);
+        let in_order: Vec<Task> = view.tasks((3, 0)).collect::<io::Result<_>>().unwrap();
+        let seen = view
+            .look_at_tasks((3, 0), Vec::new, |seen: &mut Vec<Task>, task| seen.push(task.clone()))
+            .unwrap();
+        let mut all = seen.concat();
+        all.sort_by_key(|task| task.id);
+        assert!(all == in_order && all.len() == COUNT as usize);
+        let other = view.look_at_tasks((4, 0), || 0, |count, _| *count += 1).unwrap();
+        assert_eq!(other, [0], "a stage without tasks");
+    }
+}

@@ -39,6 +39,60 @@ fn jobs(index: &Index, id: &str) -> usize {
     index.view(&listed(index, id)).unwrap().unwrap().jobs().count()
 }
 
+/// A log of three jobs with an event that cannot be compressed away.
+fn compressed(id: &str) -> Vec<u8> {
+    let mut number = 7u64;
+    let mut noise = String::with_capacity(12 << 20);
+    while noise.len() < 12 << 20 {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        noise.push_str(&format!("{:016x}", number ^ (number >> 29)));
+    }
+    let filler = format!("{{\"Event\":\"org.example.Noise\",\"x\":\"{noise}\"}}\n");
+    zstd::bulk::compress((start(id) + &job(0) + &filler + &job(1) + &job(2) + END).as_bytes(), 1).unwrap()
+}
+
+#[test]
+fn a_compressed_log_is_replayed_while_it_is_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let cached = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a.zstd"), compressed("a")).unwrap();
+    fs::write(directory.path().join("b"), start("b") + &job(0) + END).unwrap();
+    let shelf = |threads: usize, cache: Option<&Path>| {
+        let mut settings = Settings::default();
+        settings.options.threads = threads;
+        let cache = cache.map(|cache| Cache::open(cache).unwrap());
+        let index = Index::new(Source::directory(directory.path()), settings, cache);
+        assert_eq!(index.scan().unwrap().changed, 2);
+        index
+    };
+    let (alone, both, kept) = (shelf(1, None), shelf(2, None), shelf(2, Some(cached.path())));
+    assert_eq!(
+        alone.listed(),
+        both.listed(),
+        "it is listed as one that was only looked at"
+    );
+    assert!(alone.listed().iter().all(|one| one.attempts[0].completed));
+    for (index, at_hand) in [(&alone, false), (&both, true), (&kept, true)] {
+        assert_eq!(index.at_hand(&listed(index, "a")).is_some(), at_hand);
+        assert!(index.at_hand(&listed(index, "b")).is_none());
+        assert_eq!((jobs(index, "a"), jobs(index, "b")), (3, 1));
+    }
+    // What was replayed is in the cache; of two such logs none is replayed before it is asked for.
+    let again = index(directory.path(), Some(cached.path()), 1 << 30);
+    again.scan().unwrap();
+    assert!(again.at_hand(&listed(&again, "a")).is_none());
+    assert_eq!(jobs(&again, "a"), 3);
+    fs::write(directory.path().join("c.zstd"), compressed("c")).unwrap();
+    let more = index(directory.path(), None, 1 << 30);
+    more.scan().unwrap();
+    assert!(
+        ["a", "c"]
+            .into_iter()
+            .all(|id| more.at_hand(&listed(&more, id)).is_none())
+    );
+    assert_eq!((jobs(&more, "a"), jobs(&more, "c")), (3, 3));
+}
+
 #[test]
 fn logs_come_grow_end_and_go() {
     let directory = tempfile::tempdir().unwrap();
