@@ -132,6 +132,7 @@ fn container(options: &Options) -> Value {
     for (flag, path) in [
         ("--base-path", "console.basePath"),
         ("--history", "console.history"),
+        ("--quality", "console.quality"),
         ("--idle", "console.idle"),
         ("--session", "console.session"),
     ] {

@@ -219,6 +219,7 @@ fn arguments(options: &Options) -> Vec<String> {
         line.given("--keep-logs-of", "controller.keepLogs.of");
     }
     line.flag("--quality-image", options.image());
+    line.given("--quality-history", "controller.qualityHistory");
     if values.is("policies.configMaps") {
         line.flag("--policy-namespace", &options.namespace);
     }

@@ -151,6 +151,9 @@ pub struct Arguments {
     /// Image with stoke at /usr/local/bin/stoke, as this operator's: it checks the data of applications with the annotation stoke.dev/quality
     #[arg(long, value_name = "IMAGE")]
     quality_image: Option<String>,
+    /// Where these checks keep their verdicts, by namespace, unless a step names a history: s3://bucket/prefix, gs://… or abfss://…
+    #[arg(long, value_name = "URL", requires = "quality_image")]
+    quality_history: Option<String>,
     #[command(flatten)]
     webhook: Webhook,
     #[command(flatten)]
@@ -253,6 +256,20 @@ pub(super) async fn kube_config(kubeconfig: Option<&PathBuf>, context: Option<&S
     kube::Config::infer().await.map_err(|error| unusable(&error))
 }
 
+/// A place of a store: pods share no directory.
+fn quality_history(url: &str) -> Outcome<String> {
+    let address =
+        Address::parse(url).map_err(|error| Failure::input(error.code(), format!("--quality-history: {error}")))?;
+    match address.bucket() {
+        Some(_) => Ok(address.plain().to_string()),
+        None => Err(Failure::input(
+            "stoke::storage::address",
+            format!("--quality-history {url}: that is a directory, and the pods that check data share none"),
+        )
+        .fix("write s3://bucket/prefix, gs://bucket/prefix or abfss://container@account.dfs.core.windows.net/prefix")),
+    }
+}
+
 fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig> {
     let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
     let pod = pod.unwrap_or_else(|_| "stoke-operator".to_owned());
@@ -277,6 +294,8 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
             ..KeepLogs::new(place)
         });
     }
+    let history = arguments.quality_history.as_deref().filter(|url| !url.is_empty());
+    let history = history.map(quality_history).transpose()?;
     operator.quality = arguments
         .quality_image
         .clone()
@@ -284,7 +303,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
         .map(|image| Runner {
             image: Some(image),
             program: IN_IMAGE.to_owned(),
-            history: None,
+            history,
         });
     operator.limits.executors = Some(arguments.max_tracked_executor_per_app);
     let time_to_live = i64::from(arguments.default_time_to_live_seconds);

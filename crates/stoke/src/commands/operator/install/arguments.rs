@@ -55,6 +55,9 @@ pub struct Arguments {
     /// Keep logs of drivers at s3://bucket/prefix after their pods are gone; credentials are the operator pod's
     #[arg(long, value_name = "URL")]
     keep_logs: Option<String>,
+    /// Keep verdicts of data contracts at s3://bucket/prefix; credentials are those of the drivers that the contracts are of
+    #[arg(long, value_name = "URL")]
+    quality_history: Option<String>,
     /// Ask the policies in ConfigMaps of the operator's namespace with the label stoke.dev/policy=true [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     policy_config_maps: Option<bool>,
@@ -115,6 +118,7 @@ impl Arguments {
             ("controller.replicas", self.replicas.map(Value::from)),
             ("controller.shards", self.shards.map(Value::from)),
             ("controller.keepLogs.url", text(&self.keep_logs)),
+            ("controller.qualityHistory", text(&self.quality_history)),
             ("spark.jobNamespaces", list(&self.job_namespaces)),
             ("spark.jobNamespaceSelector", text(&self.job_namespace_selector)),
             ("webhook.enable", self.webhook.map(Value::from)),
