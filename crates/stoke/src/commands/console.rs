@@ -180,6 +180,7 @@ async fn index(arguments: &Arguments, own: Option<PathBuf>, context: &Context) -
 /// The API server that visitors' tokens are of: the one of a context, or the one of the pod this runs in. Nothing of ours is needed but its address
 /// and its authority.
 async fn by_token(arguments: &Arguments) -> Outcome<Access> {
+    let provider = provider(&arguments.oidc)?;
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::environment("stoke::console::cluster", format!("no cluster is known here: {error}"))
             .fix("run it in a pod, or name a context of your kubeconfig with --context")
@@ -210,7 +211,7 @@ async fn by_token(arguments: &Arguments) -> Outcome<Access> {
         ..Terms::CLUSTER
     };
     let access = Access::by_token(&config, terms);
-    Ok(match provider(&arguments.oidc)? {
+    Ok(match provider {
         Some(provider) => access.with_provider(provider),
         None => access,
     })

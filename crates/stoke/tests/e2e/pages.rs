@@ -297,7 +297,37 @@ fn console_beside(home: &Path) -> Result<(), Failed> {
     // Not for others: they would act as its owner.
     let open = stoke(home, ["console", "--listen", "0.0.0.0:0"]).output()?;
     expect_code(&open, 2)?;
-    expect_parts(&text(&open), &["error[stoke::console::listen]", "--tokens"])
+    expect_parts(&text(&open), &["error[stoke::console::listen]", "--tokens"])?;
+    let missing = home.join("missing").display().to_string();
+    for (arguments, said) in [
+        (
+            &["--oidc-issuer", "http://login.example.com", "--oidc-client-id", "x"][..],
+            "an issuer is https://HOST/PATH",
+        ),
+        (
+            &["--oidc-issuer", "https://login.example.com", "--oidc-client-id", ""],
+            "the client has no id",
+        ),
+        (
+            &[
+                "--oidc-issuer",
+                "https://login.example.com",
+                "--oidc-client-id",
+                "x",
+                "--oidc-client-secret-file",
+                &missing,
+            ],
+            "missing: No such file",
+        ),
+        (&["--oidc-issuer", "https://login.example.com"], "--oidc-client-id"),
+    ] {
+        let refused = stoke(home, ["console", "--tokens", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .output()?;
+        expect_code(&refused, 2)?;
+        expect_parts(&text(&refused), &[said])?;
+    }
+    Ok(())
 }
 
 fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Result<(), Failed> {

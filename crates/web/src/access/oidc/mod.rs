@@ -32,6 +32,8 @@ use sealed::Seal;
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// How long what a provider says of itself is kept.
 const FRESH: Duration = Duration::from_secs(3600);
+/// For how long those who waited for an answer are told that there was none, without asking each for themselves.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Sign-ins that have ended and are remembered, so that none ends twice.
 const REMEMBERED: usize = 10_000;
 /// What lasts longer is as good as this.
@@ -121,7 +123,7 @@ pub struct Provider {
     terms: Terms,
     http: Http,
     seal: Seal,
-    known: tokio::sync::Mutex<Option<(Instant, Discovered)>>,
+    known: tokio::sync::Mutex<Option<(Instant, Result<Discovered, Trouble>)>>,
     ended: Mutex<HashMap<Key, Instant>>,
 }
 
@@ -198,11 +200,18 @@ impl Provider {
 
     async fn discovered(&self) -> Result<Discovered, Trouble> {
         let mut known = self.known.lock().await;
-        if let Some((at, known)) = known.as_ref()
-            && at.elapsed() < FRESH
+        if let Some((at, told)) = known.as_ref()
+            && at.elapsed() < if told.is_ok() { FRESH } else { AGAIN }
         {
-            return Ok(known.clone());
+            return told.clone();
         }
+        let told = self.asked().await;
+        *known = Some((Instant::now(), told.clone()));
+        told
+    }
+
+    /// Asks the provider what it says of itself.
+    async fn asked(&self) -> Result<Discovered, Trouble> {
         let address = format!(
             "{}/.well-known/openid-configuration",
             self.terms.issuer.trim_end_matches('/')
@@ -223,7 +232,6 @@ impl Provider {
                 return Err(Trouble::Wrong(format!("{} is not HTTPS", shown(endpoint))));
             }
         }
-        *known = Some((Instant::now(), told.clone()));
         Ok(told)
     }
 

@@ -330,7 +330,12 @@ async fn a_provider_that_is_down_or_another_is_said() {
         let answer = meeting.world.get(&Browser::default(), "/sign-in/oidc").await;
         let said = meeting.reason(&answer).await;
         assert!(said.contains(reason), "{reason}: {said}");
+        // It is not asked at once again.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
     }
+    // It is well again.
+    meeting.with(|known| known.discovery = Value::Null);
+    meeting.go("/").await;
     // Nobody listens there.
     let gone = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
@@ -351,6 +356,14 @@ async fn a_provider_that_is_down_or_another_is_said() {
     };
     let answer = down.world.get(&Browser::default(), "/sign-in/oidc").await;
     let said = down.reason(&answer).await;
+    // All who ask wait for one answer.
+    let begun = Instant::now();
+    let nobody = Browser::default();
+    let many = (0..50).map(|_| down.world.get(&nobody, "/sign-in/oidc"));
+    for answer in futures::future::join_all(many).await {
+        assert_eq!(answer.header("location"), "/sign-in");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert!(
         said.contains("The identity provider does not answer:") && said.contains(&gone.to_string()),
         "{said}"
