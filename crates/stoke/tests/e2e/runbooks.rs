@@ -9,7 +9,7 @@ use crate::up::Up;
 pub fn trials(context: &Context) -> Vec<Trial> {
     let kubectl = program("kubectl", "see the Kubernetes documentation, `Install kubectl`");
     vec![
-        context.trial("runbook: listed, shown, refused", &[], |context| listed(context)),
+        context.trial("runbook: listed, shown, refused", &[], listed),
         context.trial("runbook: asked, paused, gone on with, undone", &[kubectl], |context| {
             a_node(context)
         }),
