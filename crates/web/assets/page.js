@@ -15,6 +15,11 @@ function times(within) {
     time.textContent = when.format(moment);
   }
 }
+
+// Parts of the page as the server wrote them: those that it writes alike again stay as they are.
+const content = document.querySelector("main");
+const parts = (main) => [...main.children].map((part) => part.outerHTML);
+let shown = parts(content);
 times(document);
 
 const search = document.querySelector("input[type=search]");
@@ -56,23 +61,33 @@ for (const slider of document.querySelectorAll("input[type=range]")) {
   slider.addEventListener("change", () => { slider.form.requestSubmit(); });
 }
 
-// A page of something that goes on is asked for again, and what is on it replaced when it has changed. The answer is read as a document, never as
-// markup put into this one; who has selected text or is about to type is not disturbed.
-const live = () => Number(document.querySelector("main[data-live]")?.dataset.live ?? 0);
+// A page of something that goes on is looked at again when the server tells that it has changed, or after a while where it tells nothing. The
+// answer is read as a document, never as markup put into this one; who has selected text or is about to type is not disturbed, and what no one
+// sees does not ask.
+const every = () => Number(content.dataset.live ?? 0);
 let tag = "";
+let due = false;
+let asking = false;
+let later = 0;
+let next = 0;
 
 function busy() {
   const selection = document.getSelection();
   const at = document.activeElement;
-  return document.hidden || (selection && !selection.isCollapsed) || (at instanceof HTMLElement && at.matches("main input, main select, main textarea"));
+  return (selection && !selection.isCollapsed) || (at instanceof HTMLElement && at.matches("main input, main select, main textarea"));
 }
 
-function again() {
-  const every = live();
-  if (every > 0) setTimeout(busy() ? again : look, every);
+function want() {
+  due = true;
+  clearTimeout(later);
+  if (asking || document.hidden || every() === 0) return;
+  if (busy()) later = setTimeout(want, 500);
+  else look();
 }
 
 function look() {
+  due = false;
+  asking = true;
   const request = new XMLHttpRequest();
   request.open("GET", location.href);
   request.responseType = "document";
@@ -81,36 +96,118 @@ function look() {
   request.setRequestHeader("Accept", "text/html");
   if (tag) request.setRequestHeader("If-None-Match", tag);
   request.onloadend = () => {
+    asking = false;
     if (request.status === 401) { location.reload(); return; }
     const fresh = request.status === 200 && request.response?.querySelector("main");
-    if (fresh && !busy()) {
+    if (fresh && busy()) due = true;
+    else if (fresh) {
       tag = request.getResponseHeader("ETag") ?? "";
       show(fresh);
     }
+    if (due) want();
     again();
   };
   request.send();
 }
 
-function show(fresh) {
-  const main = document.querySelector("main");
-  const focused = document.activeElement?.getAttribute?.("href");
-  const lines = main.querySelector(".log .lines");
-  const atEnd = lines && lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 4;
-  const top = lines?.scrollTop ?? 0;
-  const open = [...main.querySelectorAll("details")].map((details) => details.open);
-  main.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
-  if (fresh.dataset.live) main.dataset.live = fresh.dataset.live; else delete main.dataset.live;
-  main.querySelectorAll("details").forEach((details, place) => { details.open = open[place] ?? details.open; });
-  times(main);
-  const now = main.querySelector(".log .lines");
-  if (now) now.scrollTop = atEnd ? now.scrollHeight : top;
-  if (focused) [...main.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === focused)?.focus();
+// Without a stream the page is looked at by the clock.
+function again() {
+  clearTimeout(next);
+  if (every() === 0) close();
+  else if (stream?.readyState !== EventSource.OPEN) next = setTimeout(want, every());
 }
 
-const log = document.querySelector(".log .lines");
-if (log) log.scrollTop = log.scrollHeight;
-again();
+let stream = null;
+let silence = 0;
+let retry = 0;
+
+function close() {
+  stream?.close();
+  stream = null;
+  clearTimeout(silence);
+  clearTimeout(retry);
+}
+
+// Refused, or silent because something between keeps what it is sent: tried again after a minute.
+function leave() {
+  close();
+  again();
+  retry = setTimeout(follow, 60000);
+}
+
+function heard(patience) {
+  clearTimeout(silence);
+  silence = setTimeout(leave, patience);
+}
+
+function follow() {
+  close();
+  if (document.hidden || every() === 0) return;
+  again();
+  if (!content.dataset.stream) return;
+  stream = new EventSource(content.dataset.stream);
+  heard(5000);
+  stream.addEventListener("alive", () => { heard(45000); again(); });
+  stream.addEventListener("look", () => { heard(45000); want(); });
+  stream.addEventListener("end", () => location.reload());
+  stream.onerror = () => { if (stream?.readyState === EventSource.CLOSED) leave(); else again(); };
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) { close(); clearTimeout(next); return; }
+  want();
+  follow();
+});
+addEventListener("pagehide", close);
+addEventListener("pageshow", (event) => { if (event.persisted) { want(); follow(); } });
+
+const reachable = 'a[href], button, input:not([type=hidden]), select, summary, [tabindex="0"]';
+
+function show(fresh) {
+  const written = parts(fresh);
+  const isAlike = written.length === shown.length;
+  written.forEach((text, place) => {
+    if (isAlike && text !== shown[place]) replace(content.children[place], document.importNode(fresh.children[place], true));
+  });
+  if (!isAlike) {
+    content.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
+    times(content);
+    toEnd();
+  }
+  shown = written;
+  for (const name of ["live", "stream"]) {
+    if (fresh.dataset[name]) content.dataset[name] = fresh.dataset[name]; else delete content.dataset[name];
+  }
+}
+
+// What a reader has opened, scrolled and focused within a part is found again in the one that comes in its place.
+function replace(part, fresh) {
+  const within = [part, ...part.querySelectorAll(reachable)];
+  const at = within.indexOf(document.activeElement);
+  const to = document.activeElement?.getAttribute?.("href");
+  const lines = part.querySelector(".lines");
+  const atEnd = lines && lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 4;
+  const open = [...part.querySelectorAll("details")].map((details) => details.open);
+  const moved = [...part.querySelectorAll(".scroll")].map((picture) => [picture.scrollLeft, picture.scrollTop]);
+  part.replaceWith(fresh);
+  times(fresh);
+  fresh.querySelectorAll("details").forEach((details, place) => { details.open = open[place] ?? details.open; });
+  fresh.querySelectorAll(".scroll").forEach((picture, place) => { [picture.scrollLeft, picture.scrollTop] = moved[place] ?? [0, 0]; });
+  const now = fresh.querySelector(".lines");
+  if (now) now.scrollTop = atEnd ? now.scrollHeight : lines?.scrollTop ?? 0;
+  if (at > 0) {
+    const all = [...fresh.querySelectorAll(reachable)];
+    (all.find((one) => to && one.getAttribute("href") === to) ?? all[at - 1])?.focus({ preventScroll: true });
+  }
+}
+
+function toEnd() {
+  const log = document.querySelector(".log .lines");
+  if (log) log.scrollTop = log.scrollHeight;
+}
+
+toEnd();
+follow();
 
 // A manifest is dropped onto the field it is pasted into.
 for (const area of document.querySelectorAll("textarea")) {

@@ -3,12 +3,12 @@
 use askama::Template;
 use stoke_diagnostics::Severity;
 
-use crate::assets;
 use crate::page::{Cell, Input, Page, Section};
 use crate::pages::Visit;
 use crate::picture::{chart, histogram, timeline, treemap, waterfall};
 use crate::words::Words;
 use crate::words::platform::Phrases;
+use crate::{address, assets};
 
 #[derive(Template)]
 #[template(path = "page.html")]
@@ -23,6 +23,8 @@ struct Html<'a> {
     twin: String,
     other_language: String,
     other_name: &'static str,
+    /// What tells that the page has changed.
+    stream: Option<String>,
 }
 
 /// Writes a page.
@@ -45,8 +47,18 @@ pub fn write(page: &Page, visit: &Visit) -> Result<String, askama::Error> {
         twin: visit.here.with(&[("output", "json")]),
         other_language: visit.here.with(&[("lang", other)]),
         other_name,
+        stream: stream(page, visit),
     };
     html.render()
+}
+
+/// Where a page of something that goes on is told of changes, for visitors with a session.
+fn stream(page: &Page, visit: &Visit) -> Option<String> {
+    page.live?;
+    let has_session = page.frame.as_ref().is_some_and(|frame| !frame.csrf.is_empty());
+    let here = visit.here.with(&[]);
+    let of = here.strip_prefix(&visit.base).filter(|_| has_session)?;
+    Some(format!("{}/live?of={}", visit.base, address::part(of)))
 }
 
 impl Html<'_> {

@@ -83,6 +83,8 @@ pub enum Section {
     Sheet(Sheet),
     Answer(Answer),
     Actions(Vec<(&'static str, String)>),
+    /// The way in.
+    Entrance(String, String),
 }
 
 /// A text with its lines, and what is found at them.
@@ -552,6 +554,7 @@ impl Section {
             | Section::Form(_)
             | Section::Sheet(_)
             | Section::Actions(_)
+            | Section::Entrance(..)
             | Section::Filter(_) => return None,
         })
     }

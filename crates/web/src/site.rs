@@ -1,8 +1,11 @@
-//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`], their forms in [`forms`].
+//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`], their forms in [`forms`], what tells them of changes in
+//! [`streams`].
 
 mod answers;
 mod console;
 mod forms;
+mod provider;
+mod streams;
 
 use std::io;
 use std::sync::Arc;

@@ -37,10 +37,7 @@ fn deployment(options: &Options) -> Value {
         "automountServiceAccountToken": false,
         "terminationGracePeriodSeconds": 15,
         "containers": [container(options)],
-        "volumes": [
-            {"name": "authority", "configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
-        ],
+        "volumes": volumes(options),
     });
     let parts = [
         ("serviceAccountName", "console.serviceAccountName"),
@@ -62,6 +59,60 @@ fn deployment(options: &Options) -> Value {
         "selector": {"matchLabels": selector(options)},
         "template": {"metadata": {"labels": options.labels("console")}, "spec": pod},
     })
+}
+
+/// Files about the identity provider that are there: the name of the volume, where it is mounted, the values that name it.
+fn files(options: &Options) -> Vec<(&'static str, &'static str, &'static str)> {
+    let all = [
+        ("oidc-secret", "/etc/stoke/oidc/secret", "console.oidc.clientSecret"),
+        ("oidc-authority", "/etc/stoke/oidc/authority", "console.oidc.authority"),
+    ];
+    let is_there = |path: &str| {
+        !options.values.text("console.oidc.issuer").is_empty()
+            && !options.values.text(&format!("{path}.name")).is_empty()
+    };
+    all.into_iter().filter(|(_, _, path)| is_there(path)).collect()
+}
+
+fn volumes(options: &Options) -> Vec<Value> {
+    let mut volumes = vec![
+        json!({"name": "authority", "configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}),
+        json!({"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}),
+    ];
+    for (volume, _, path) in files(options) {
+        let named = |field: &str| options.values.text(&format!("{path}.{field}"));
+        let items = json!([{"key": named("key"), "path": named("key")}]);
+        volumes.push(match volume {
+            "oidc-secret" => json!({"name": volume, "secret": {"secretName": named("name"), "items": items}}),
+            _ => json!({"name": volume, "configMap": {"name": named("name"), "items": items}}),
+        });
+    }
+    volumes
+}
+
+/// The identity provider, where there is one.
+fn provider(options: &Options) -> Vec<String> {
+    let values = &options.values;
+    let issuer = values.text("console.oidc.issuer");
+    if issuer.is_empty() {
+        return Vec::new();
+    }
+    let mut arguments = vec![
+        format!("--oidc-issuer={issuer}"),
+        format!("--oidc-client-id={}", values.text("console.oidc.clientId")),
+    ];
+    for (volume, mounted, path) in files(options) {
+        let flag = match volume {
+            "oidc-secret" => "--oidc-client-secret-file",
+            _ => "--oidc-ca-file",
+        };
+        arguments.push(format!("{flag}={mounted}/{}", values.text(&format!("{path}.key"))));
+    }
+    arguments.push(format!(
+        "--oidc-scopes={}",
+        values.texts("console.oidc.scopes").join(",")
+    ));
+    arguments
 }
 
 fn container(options: &Options) -> Value {
@@ -89,6 +140,14 @@ fn container(options: &Options) -> Value {
             text => arguments.push(format!("{flag}={text}")),
         }
     }
+    arguments.extend(provider(options));
+    let mut mounts = vec![
+        json!({"name": "authority", "mountPath": AUTHORITY, "readOnly": true}),
+        json!({"name": "tmp", "mountPath": "/tmp"}),
+    ];
+    for (volume, mounted, _) in files(options) {
+        mounts.push(json!({"name": volume, "mountPath": mounted, "readOnly": true}));
+    }
     let probe = |seconds: u32| json!({"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": seconds});
     let mut container = json!({
         "name": "console",
@@ -98,10 +157,7 @@ fn container(options: &Options) -> Value {
         "ports": [{"name": "http", "containerPort": port}],
         "livenessProbe": probe(10),
         "readinessProbe": probe(5),
-        "volumeMounts": [
-            {"name": "authority", "mountPath": AUTHORITY, "readOnly": true},
-            {"name": "tmp", "mountPath": "/tmp"},
-        ],
+        "volumeMounts": mounts,
     });
     for (key, path) in [
         ("env", "console.env"),

@@ -84,6 +84,10 @@ pub fn charts(helm: &Path) -> Result<(), String> {
         json!({"console": {"enable": true, "hosts": ["spark.example.com", "s"], "basePath": "/spark", "history": "s3://logs/spark", "idle": "30m", "port": 80,
             "serviceAccountName": "reader", "envFrom": [{"secretRef": {"name": "keys"}}], "env": [{"name": "A", "value": "b"}],
             "resources": null, "nodeSelector": {"a": "b"}}, "commonLabels": {"team": "x"}}),
+        json!({"console": {"enable": true, "oidc": {"issuer": "https://login.example.com/realms/spark", "clientId": "spark"}}}),
+        json!({"console": {"enable": true, "oidc": {"clientSecret": {"name": "unused"}}}}),
+        json!({"console": {"enable": true, "oidc": {"issuer": "https://login.example.com", "clientId": "spark", "scopes": ["groups", "offline_access"],
+            "clientSecret": {"name": "spark-oidc"}, "authority": {"name": "ca", "key": "root.pem"}}}}),
         json!({"policies": {"packs": ["registries", "limits"], "directories": ["/policies"]}}),
         json!({"webhook": {"enable": false}, "certManager": {"enable": true}}),
         json!({"webhook": {"port": 9444, "failurePolicy": "Fail", "timeoutSeconds": 3, "replicas": 3}}),
@@ -112,6 +116,10 @@ pub fn refusals(helm: &Path) -> Result<(), String> {
         (json!({"replicas": 3}), "replicas"),
         (json!({"console": {"enabled": true}}), "enabled"),
         (json!({"console": {"basePath": "spark"}}), "basePath"),
+        (
+            json!({"console": {"oidc": {"issuer": "http://login.example.com"}}}),
+            "issuer",
+        ),
         (
             json!({"spark": {"jobNamespaceSelector": {"matchLabel": {"a": "b"}}}}),
             "matchLabel",

@@ -14,6 +14,7 @@ use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
 use stoke_laptop::interrupt::{interrupted, listen};
 use stoke_laptop::session::{self, Place};
+use stoke_web::access::oidc::{self, Provider};
 use stoke_web::{Access, Terms};
 use tokio::net::TcpListener;
 
@@ -51,6 +52,34 @@ pub struct Arguments {
     /// How long a session lasts in all; with --tokens
     #[arg(long, value_name = "DURATION", default_value = "12h", value_parser = span, requires = "tokens")]
     session: Duration,
+    #[command(flatten)]
+    oidc: Oidc,
+}
+
+/// The identity provider that visitors may sign in with; the API server must take its ID tokens.
+#[derive(clap::Args)]
+struct Oidc {
+    /// Let visitors sign in with the OpenID Connect provider at this address, too; the API server is then shown their ID tokens
+    #[arg(long = "oidc-issuer", value_name = "URL", requires_all = ["tokens", "client_id"])]
+    issuer: Option<String>,
+    /// Id of this console at the provider, whose redirect address is https://HOST/sign-in/oidc/back
+    #[arg(long = "oidc-client-id", value_name = "ID", requires = "issuer")]
+    client_id: Option<String>,
+    /// File with the secret that the provider has given this client; without it the client is public
+    #[arg(long = "oidc-client-secret-file", value_name = "FILE", requires = "issuer")]
+    client_secret_file: Option<PathBuf>,
+    /// File with the authorities the provider's certificate is of [default: those of this machine]
+    #[arg(long = "oidc-ca-file", value_name = "FILE", requires = "issuer")]
+    ca_file: Option<PathBuf>,
+    /// What is asked for besides `openid`; `offline_access` or what else makes the provider renew tokens, and what brings the claims that the API server looks at
+    #[arg(
+        long = "oidc-scopes",
+        value_name = "SCOPES",
+        default_value = "profile,email",
+        value_delimiter = ',',
+        requires = "issuer"
+    )]
+    scopes: Vec<String>,
 }
 
 /// Memory that loaded applications may take, in bytes.
@@ -151,6 +180,7 @@ async fn index(arguments: &Arguments, own: Option<PathBuf>, context: &Context) -
 /// The API server that visitors' tokens are of: the one of a context, or the one of the pod this runs in. Nothing of ours is needed but its address
 /// and its authority.
 async fn by_token(arguments: &Arguments) -> Outcome<Access> {
+    let provider = provider(&arguments.oidc)?;
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::environment("stoke::console::cluster", format!("no cluster is known here: {error}"))
             .fix("run it in a pod, or name a context of your kubeconfig with --context")
@@ -180,5 +210,43 @@ async fn by_token(arguments: &Arguments) -> Outcome<Access> {
         whole: arguments.session,
         ..Terms::CLUSTER
     };
-    Ok(Access::by_token(&config, terms))
+    let access = Access::by_token(&config, terms);
+    Ok(match provider {
+        Some(provider) => access.with_provider(provider),
+        None => access,
+    })
+}
+
+fn provider(arguments: &Oidc) -> Outcome<Option<Provider>> {
+    let (Some(issuer), Some(client)) = (&arguments.issuer, &arguments.client_id) else {
+        return Ok(None);
+    };
+    let read = |file: &PathBuf| {
+        std::fs::read(file).map_err(|error| {
+            Failure::input("stoke::console::oidc", format!("{}: {error}", file.display()))
+                .fix("name a file that this user may read")
+        })
+    };
+    // The secret is read again at each sign-in; that it is not there is said now.
+    if let Some(file) = &arguments.client_secret_file {
+        read(file)?;
+    }
+    let terms = oidc::Terms {
+        issuer: issuer.clone(),
+        client_id: client.clone(),
+        client_secret: arguments.client_secret_file.clone(),
+        scopes: arguments
+            .scopes
+            .iter()
+            .filter(|scope| !scope.is_empty())
+            .cloned()
+            .collect(),
+        authorities: arguments.ca_file.as_ref().map(read).transpose()?,
+    };
+    let provider = Provider::new(terms).map_err(|problem| {
+        Failure::input("stoke::console::oidc", problem).fix(
+            "give --oidc-issuer as it stands in the provider's tokens, and --oidc-ca-file with certificates as PEM",
+        )
+    })?;
+    Ok(Some(provider))
 }

@@ -210,8 +210,12 @@ fn client_is_there(context: &Context) -> bool {
 }
 
 fn client_is_in(home: &Path) -> bool {
-    let done = home.join("connect-client/installed");
-    std::fs::read_to_string(done).is_ok_and(|made_of| made_of == CLIENT.join("\n"))
+    is_made_of(&home.join("connect-client"), &CLIENT)
+}
+
+/// Whether a Python with these packages, and no others, is there.
+fn is_made_of(home: &Path, packages: &[&str]) -> bool {
+    std::fs::read_to_string(home.join("installed")).is_ok_and(|made_of| made_of == packages.join("\n"))
 }
 
 /// Python with the client's libraries, made once.
@@ -221,13 +225,18 @@ fn python(context: &Context) -> Result<PathBuf, Failed> {
 
 /// Python with the client's libraries below this home.
 pub fn client_python(shared: &Path) -> Result<PathBuf, Failed> {
+    python_with(shared, "connect-client", &CLIENT)
+}
+
+/// Python with these packages, made once, below this home.
+pub fn python_with(shared: &Path, name: &str, packages: &[&str]) -> Result<PathBuf, Failed> {
     std::fs::create_dir_all(shared)?;
-    let home = shared.join("connect-client");
+    let home = shared.join(name);
     let (python, done) = (home.join("bin/python3"), home.join("installed"));
     // Two tests at a time: one makes it, the other waits for it.
-    let lock = std::fs::File::create(shared.join("connect-client.lock"))?;
+    let lock = std::fs::File::create(shared.join(format!("{name}.lock")))?;
     lock.lock()?;
-    if client_is_in(shared) {
+    if is_made_of(&home, packages) {
         return Ok(python);
     }
     let made = Command::new("python3")
@@ -237,10 +246,10 @@ pub fn client_python(shared: &Path) -> Result<PathBuf, Failed> {
     expect_code(&made, 0)?;
     let installed = Command::new(&python)
         .args(["-m", "pip", "install", "--quiet"])
-        .args(CLIENT)
+        .args(packages)
         .output()?;
     expect_code(&installed, 0)?;
-    std::fs::write(done, CLIENT.join("\n"))?;
+    std::fs::write(done, packages.join("\n"))?;
     Ok(python)
 }
 

@@ -28,11 +28,13 @@ mod endurance;
 mod examples;
 mod faults;
 mod insight;
+mod live_pages;
 mod manifests;
 mod object_store;
 mod packages;
 mod pages;
 mod policies;
+mod provider;
 mod published;
 mod quality;
 mod real;
@@ -76,8 +78,10 @@ fn main() -> ExitCode {
         durability::trials(&context),
         object_store::trials(&context),
         packages::trials(&context),
+        live_pages::trials(&context),
         pages::trials(&context),
         policies::trials(&context),
+        provider::trials(&context),
         published::trials(&context),
         quality::trials(&context),
         runbooks::trials(&context),

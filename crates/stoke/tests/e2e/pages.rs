@@ -164,8 +164,14 @@ pub fn serve(home: &Path, logs: &Path, more: &[&str]) -> Result<Served, Failed> 
 /// Servers that the browser itself asks, whatever it shows.
 const ITS_OWN: [&str; 2] = ["googleapis.com", "google.com"];
 
-/// Shows an address and gives the page as it stands after its scripts.
+/// Shows an address and gives the page as it stands some time after its scripts.
 fn show(address: &str, more: &[&str]) -> Result<String, Failed> {
+    let later: Vec<&str> = more.iter().copied().chain(["--virtual-time-budget=3000"]).collect();
+    show_at_once(address, &later)
+}
+
+/// Shows an address and gives the page as it stands when it has loaded: time does not pass sooner for a page that is told of changes.
+fn show_at_once(address: &str, more: &[&str]) -> Result<String, Failed> {
     let profile = tempfile::tempdir()?;
     let network = profile.path().join("network.json");
     let mut browser = Command::new("chromium");
@@ -182,7 +188,6 @@ fn show(address: &str, more: &[&str]) -> Result<String, Failed> {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            "--virtual-time-budget=3000",
         ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("--log-net-log={}", network.display()))
@@ -283,7 +288,7 @@ fn console_beside(home: &Path) -> Result<(), Failed> {
     let said: Vec<String> = BufReader::new(out).lines().take(3).collect::<Result<_, _>>()?;
     let shown = serde_json::from_str(&said.concat()).map(|answer: Value| answer["address"].as_str().map(str::to_owned));
     let looked = match shown {
-        Ok(Some(link)) => show(&link, &["--lang=en-US"]),
+        Ok(Some(link)) => show_at_once(&link, &["--lang=en-US"]),
         _ => Err(format!("no address in {said:?}").into()),
     };
     let _ = child.kill();
@@ -292,7 +297,37 @@ fn console_beside(home: &Path) -> Result<(), Failed> {
     // Not for others: they would act as its owner.
     let open = stoke(home, ["console", "--listen", "0.0.0.0:0"]).output()?;
     expect_code(&open, 2)?;
-    expect_parts(&text(&open), &["error[stoke::console::listen]", "--tokens"])
+    expect_parts(&text(&open), &["error[stoke::console::listen]", "--tokens"])?;
+    let missing = home.join("missing").display().to_string();
+    for (arguments, said) in [
+        (
+            &["--oidc-issuer", "http://login.example.com", "--oidc-client-id", "x"][..],
+            "an issuer is https://HOST/PATH",
+        ),
+        (
+            &["--oidc-issuer", "https://login.example.com", "--oidc-client-id", ""],
+            "the client has no id",
+        ),
+        (
+            &[
+                "--oidc-issuer",
+                "https://login.example.com",
+                "--oidc-client-id",
+                "x",
+                "--oidc-client-secret-file",
+                &missing,
+            ],
+            "missing: No such file",
+        ),
+        (&["--oidc-issuer", "https://login.example.com"], "--oidc-client-id"),
+    ] {
+        let refused = stoke(home, ["console", "--tokens", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .output()?;
+        expect_code(&refused, 2)?;
+        expect_parts(&text(&refused), &[said])?;
+    }
+    Ok(())
 }
 
 fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Result<(), Failed> {
@@ -312,7 +347,7 @@ fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Re
     })?;
     console_beside(home)?;
     let host = link.split("/open").next().unwrap_or_default();
-    let refused = show(&format!("{host}/"), &["--lang=en-US"])?;
+    let refused = show_at_once(&format!("{host}/"), &["--lang=en-US"])?;
     expect_parts(&refused, &["This page is opened by its link"])?;
     for (page, part) in [
         ("/", "href=\"/applications/default/waits/\""),
@@ -324,9 +359,9 @@ fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Re
         ("/sql/", "No Connect server is ready"),
         ("/check/", "<textarea"),
     ] {
-        let answer = show(&format!("{link}&next={page}"), &["--lang=en-US"])?;
+        let answer = show_at_once(&format!("{link}&next={page}"), &["--lang=en-US"])?;
         expect_parts(&answer, &["<main id=\"content\"", part, "</footer>"])?;
-        // The script has replaced what is on the page meanwhile, and times are still in the visitor's zone.
+        // Times are in the visitor's zone.
         if answer.contains("<time ") {
             expect_parts(&answer, &["UTC · "])?;
         }
@@ -338,7 +373,7 @@ fn look_at_cluster(home: &Path, link: impl Fn() -> Result<String, Failed>) -> Re
 const AXE: &str = "4.14.1";
 
 /// axe-core from the npm registry, kept in the shared home.
-fn axe(context: &Context) -> Result<std::path::PathBuf, Failed> {
+pub fn axe(context: &Context) -> Result<std::path::PathBuf, Failed> {
     let kept = context.home().join(format!("axe-core-{AXE}"));
     let script = kept.join("package/axe.min.js");
     if !script.exists() {
@@ -439,12 +474,18 @@ fn for_everybody(context: &Context) -> Result<(), Failed> {
         format!("{connect}connect/"),
         link(&served.address, &format!("{connect}connect/"), "/session/")?,
     ]);
+    look_at(&axe, &served.address, None, &paths)
+}
+
+/// Looks at these pages of a server as `browser.mjs` does, after the link that lets in.
+pub fn look_at(axe: &Path, address: &str, link: Option<&str>, paths: &[String]) -> Result<(), Failed> {
     let output = Command::new("node")
         .args(["--experimental-websocket", "--no-warnings"])
         .arg(repository().join("crates/stoke/tests/e2e/browser.mjs"))
         .arg(axe)
-        .arg(&served.address)
-        .args(&paths)
+        .arg(address)
+        .args(link.into_iter().flat_map(|link| ["--open", link]))
+        .args(paths)
         .output()?;
     let said: Value = serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {}", text(&output)))?;
     match said["problems"].as_array().map(Vec::len) {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
+use super::oidc::Granted;
 use crate::live::Live;
 
 /// What is kept of a secret.
@@ -49,6 +51,28 @@ pub struct Visitor {
     pub csrf: String,
     /// Their session; none for who shows a token with each request, which no other site can make a browser do.
     pub cookie: Option<Key>,
+    /// What an identity provider has given them.
+    pub grant: Option<Arc<Grant>>,
+}
+
+/// What an identity provider has given a visitor: what their requests go out with until it ends.
+#[derive(Debug)]
+pub struct Grant {
+    pub granted: Granted,
+    /// When it was given.
+    pub since: Instant,
+    /// When the next one was asked for; held while it is.
+    pub asked: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Grant {
+    pub fn new(granted: Granted, now: Instant) -> Arc<Grant> {
+        Arc::new(Grant {
+            granted,
+            since: now,
+            asked: tokio::sync::Mutex::default(),
+        })
+    }
 }
 
 impl Visitor {
@@ -59,6 +83,7 @@ impl Visitor {
             who: who.to_owned(),
             csrf: String::new(),
             cookie: None,
+            grant: None,
         }
     }
 }
@@ -68,6 +93,17 @@ struct Session {
     made: Instant,
     used: Instant,
     visitor: Visitor,
+    /// Ends with the session, and tells when its visitor sees something else from now on.
+    told: watch::Sender<()>,
+}
+
+/// A session as those see it that last as long as it does.
+#[derive(Debug)]
+pub struct Held {
+    /// Tells that its visitor sees something else; closed when it has ended.
+    pub told: watch::Receiver<()>,
+    /// When it ends unless a person asks before.
+    pub until: Instant,
 }
 
 /// All sessions. Cookies themselves are not kept.
@@ -107,18 +143,26 @@ impl Sessions {
     }
 
     fn lasts(&self, session: &Session, now: Instant) -> bool {
-        now.duration_since(session.used) < self.terms.idle && now.duration_since(session.made) < self.terms.whole
+        now < self.until(session)
+    }
+
+    fn until(&self, session: &Session) -> Instant {
+        let until = (session.used + self.terms.idle).min(session.made + self.terms.whole);
+        match &session.visitor.grant {
+            Some(grant) if grant.granted.refresh.is_none() => until.min(grant.granted.until),
+            _ => until,
+        }
     }
 
     /// A new session; gives its cookie.
-    pub fn open(&self, who: &str, live: Arc<Live>, now: Instant) -> String {
+    pub fn open(&self, who: &str, live: Arc<Live>, grant: Option<Arc<Grant>>, now: Instant) -> String {
         let cookie = secret();
-        self.keep(digest(&cookie), who, live, now);
+        self.keep(digest(&cookie), who, live, grant, now);
         cookie
     }
 
     /// A new session under a key.
-    pub fn keep(&self, key: Key, who: &str, live: Arc<Live>, now: Instant) {
+    pub fn keep(&self, key: Key, who: &str, live: Arc<Live>, grant: Option<Arc<Grant>>, now: Instant) {
         let mut open = self.lock();
         open.retain(|_, session| self.lasts(session, now));
         if open.len() >= self.terms.most {
@@ -130,11 +174,13 @@ impl Sessions {
             who: who.to_owned(),
             csrf: secret(),
             cookie: Some(key),
+            grant,
         };
         let session = Session {
             made: now,
             used: now,
             visitor,
+            told: watch::Sender::default(),
         };
         open.insert(key, session);
     }
@@ -151,6 +197,30 @@ impl Sessions {
             session.used = now;
         }
         Some(session.visitor.clone())
+    }
+
+    /// A session, while it lasts, for what lasts as long.
+    pub fn hold(&self, key: &Key, now: Instant) -> Option<Held> {
+        let mut open = self.lock();
+        let session = open.get(key)?;
+        let until = self.until(session);
+        if now >= until {
+            open.remove(key);
+            return None;
+        }
+        Some(Held {
+            told: session.told.subscribe(),
+            until,
+        })
+    }
+
+    /// Lets a visitor see something else from now on, with what a provider has given them for it.
+    pub fn change(&self, key: &Key, live: Arc<Live>, grant: Option<Arc<Grant>>) {
+        if let Some(session) = self.lock().get_mut(key) {
+            session.visitor.live = live;
+            session.visitor.grant = grant;
+            session.told.send_replace(());
+        }
     }
 
     /// Ends a session.
@@ -183,7 +253,7 @@ mod tests {
             &[(5, false, true), (9, false, true), (10, false, false)],
         ] {
             let sessions = Sessions::new(terms);
-            let key = digest(&sessions.open("ann", live(), begun));
+            let key = digest(&sessions.open("ann", live(), None, begun));
             for (second, counts, lasts) in requests {
                 let found = sessions.find(&key, after(*second), *counts);
                 assert_eq!(found.is_some(), *lasts, "{requests:?} {second}");
@@ -199,7 +269,7 @@ mod tests {
             most: 2,
         };
         let (sessions, now) = (Sessions::new(terms), Instant::now());
-        let open = |name: &str, second| digest(&sessions.open(name, live(), now + Duration::from_secs(second)));
+        let open = |name: &str, second| digest(&sessions.open(name, live(), None, now + Duration::from_secs(second)));
         let (first, second) = (open("a", 0), open("b", 1));
         let third = open("c", 2);
         let is_open = |key| sessions.find(key, now + Duration::from_secs(3), true).is_some();
@@ -211,5 +281,32 @@ mod tests {
         assert!(!is_open(&second) && !is_open(&digest("x")));
         let one = sessions.find(&third, now + Duration::from_secs(3), true).unwrap();
         assert!(one.csrf.len() == 64 && one.who == "c" && secret() != secret());
+    }
+
+    #[tokio::test]
+    async fn what_lasts_as_long_as_a_session_is_told_of_its_end() {
+        let (sessions, now) = (Sessions::new(Terms::CLUSTER), Instant::now());
+        let granted = |seconds, refresh: Option<&str>| {
+            let granted = Granted {
+                token: "t".to_owned(),
+                subject: "ann".to_owned(),
+                until: now + Duration::from_secs(seconds),
+                refresh: refresh.map(str::to_owned),
+            };
+            Some(Grant::new(granted, now))
+        };
+        let key = digest(&sessions.open("ann", live(), granted(300, None), now));
+        let mut held = sessions.hold(&key, now).unwrap();
+        // With the token, which nothing can be got for.
+        assert_eq!(held.until, now + Duration::from_secs(300));
+        assert!(sessions.find(&key, now + Duration::from_secs(300), true).is_none());
+        assert!(held.told.changed().await.is_err() && sessions.hold(&key, now).is_none());
+        let key = digest(&sessions.open("ann", live(), granted(300, Some("r")), now));
+        let mut held = sessions.hold(&key, now).unwrap();
+        assert_eq!(held.until, now + Terms::CLUSTER.idle);
+        sessions.change(&key, live(), granted(600, None));
+        assert!(held.told.changed().await.is_ok());
+        assert_eq!(sessions.hold(&key, now).unwrap().until, now + Duration::from_secs(600));
+        assert!(!format!("{sessions:?}").contains("token"), "{sessions:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! applications, at most every two seconds for a visitor, or watches them where one visitor owns the server ([`watched`]). Of a list only a
 //! [`row::Row`] is kept for each application.
 
+pub mod changes;
 pub mod life;
 pub mod logs;
 pub mod pods;
@@ -14,6 +15,7 @@ pub mod watched;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Event, Node, Pod, ResourceQuota};
@@ -82,6 +84,8 @@ pub struct Live {
     asked: Arc<Semaphore>,
     watched: Option<Watched>,
     kept: Mutex<Option<(Instant, Listed)>>,
+    /// Whether what is kept is known to be old.
+    is_old: AtomicBool,
 }
 
 impl fmt::Debug for Live {
@@ -101,6 +105,7 @@ impl Live {
             asked,
             watched: None,
             kept: Mutex::default(),
+            is_old: AtomicBool::new(false),
         }
     }
 
@@ -155,13 +160,19 @@ impl Live {
             return watched.rows().await;
         }
         let mut kept = self.kept.lock().await;
-        if let Some((at, known)) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+        let is_old = self.is_old.swap(false, Ordering::AcqRel);
+        if let Some((at, known)) = kept.as_ref().filter(|(at, _)| !is_old && at.elapsed() < FRESH) {
             tracing::trace!(age = ?at.elapsed(), "a list is shown again");
             return known.clone();
         }
         let listed = self.list(&applications(), Row::of).await.map(Arc::new);
         *kept = Some((Instant::now(), listed.clone()));
         listed
+    }
+
+    /// Has the applications listed when they are asked for next: they have changed.
+    pub fn list_again(&self) {
+        self.is_old.store(true, Ordering::Release);
     }
 
     /// Connect servers.

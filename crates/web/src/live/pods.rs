@@ -20,6 +20,19 @@ pub fn is_driver(pod: &Pod) -> bool {
     role(pod) == names::ROLE_DRIVER
 }
 
+/// The pod whose log is shown: the one that is wanted, else the driver that is the current one, else any driver. Only of these pods: an address
+/// must not lead to another's.
+pub fn of_log<'a>(all: &'a [Pod], wanted: Option<&str>, current: Option<&str>) -> Option<&'a Pod> {
+    let named = |name: Option<&str>| {
+        all.iter()
+            .find(|pod| name.is_some() && pod.metadata.name.as_deref() == name)
+    };
+    match wanted {
+        Some(_) => named(wanted),
+        None => named(current).or_else(|| all.iter().find(|pod| is_driver(pod))),
+    }
+}
+
 /// The container of a pod whose log is its log.
 pub fn main_container(pod: &Pod) -> String {
     let containers = || pod.spec.iter().flat_map(|spec| &spec.containers);

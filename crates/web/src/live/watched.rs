@@ -9,7 +9,7 @@ use kube::api::{Api, DynamicObject};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::{Client, ResourceExt};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::row::Row;
@@ -35,7 +35,7 @@ struct Picture {
 /// Watches that end with this.
 pub struct Watched {
     told: Arc<Mutex<Picture>>,
-    changed: Arc<Notify>,
+    changed: watch::Sender<()>,
     watches: usize,
     _tasks: JoinSet<()>,
 }
@@ -54,7 +54,7 @@ impl Watched {
         if apis.is_empty() {
             apis.push(Api::all_with(client.clone(), &applications()));
         }
-        let (told, changed) = (Arc::<Mutex<Picture>>::default(), Arc::<Notify>::default());
+        let (told, changed) = (Arc::<Mutex<Picture>>::default(), watch::Sender::default());
         let watches = apis.len();
         let mut tasks = JoinSet::new();
         for (number, api) in apis.into_iter().enumerate() {
@@ -68,6 +68,11 @@ impl Watched {
         }
     }
 
+    /// Tells whenever something is told.
+    pub fn told_again(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// The applications as they are known now.
     ///
     /// # Errors
@@ -75,7 +80,7 @@ impl Watched {
     pub async fn rows(&self) -> Listed {
         let deadline = tokio::time::Instant::now() + FIRST;
         loop {
-            let changed = self.changed.notified();
+            let mut changed = self.changed.subscribe();
             {
                 let mut told = lock(&self.told);
                 if told.known.len() == self.watches {
@@ -87,21 +92,21 @@ impl Watched {
                     return Err(refusal.clone());
                 }
             }
-            if tokio::time::timeout_at(deadline, changed).await.is_err() {
+            if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
                 return Err(Refusal::late());
             }
         }
     }
 }
 
-async fn follow(number: usize, api: Api<DynamicObject>, told: Arc<Mutex<Picture>>, changed: Arc<Notify>) {
+async fn follow(number: usize, api: Api<DynamicObject>, told: Arc<Mutex<Picture>>, changed: watch::Sender<()>) {
     let mut events = watcher::watcher(api, Config::default()).default_backoff().boxed();
     while let Some(event) = events.next().await {
         {
             let mut told = lock(&told);
             told.take(number, event);
         }
-        changed.notify_waiters();
+        changed.send_replace(());
     }
 }
 

@@ -6,6 +6,7 @@ use stoke_model::crd::{ConnectState, SparkConnectStatus};
 
 use super::application::Seen;
 use super::{Visit, note, plain};
+use crate::address;
 use crate::judge;
 use crate::live::row::millis;
 use crate::page::{Cell, Entry, Listing, Note, Page, Row, Section, Sheet, State, Table};
@@ -42,8 +43,37 @@ pub fn check(visit: &Visit, csrf: &str, text: Option<&str>) -> Page {
     }
 }
 
+/// How visitors are let in.
+#[derive(Debug)]
+pub enum Way<'a> {
+    Link,
+    Token,
+    /// By an identity provider of this name, or a token.
+    Provider(&'a str),
+}
+
+/// A form that chooses namespaces, for who has a session.
+pub fn namespaces(visit: &Visit, csrf: &str, chosen: &[String]) -> Option<Section> {
+    let p = visit.w.platform();
+    (!csrf.is_empty()).then(|| {
+        Section::Sheet(Sheet {
+            action: format!("{}/namespaces", visit.base),
+            about: "",
+            hidden: vec![("csrf", csrf.to_owned())],
+            fields: vec![Entry {
+                name: "namespaces",
+                label: p.namespaces,
+                kind: "text",
+                value: chosen.join(", "),
+                choices: Vec::new(),
+            }],
+            button: p.show_namespaces,
+        })
+    })
+}
+
 /// The page that lets visitors in; `next` is where they were going, `why` what went wrong.
-pub fn sign_in(visit: &Visit, wants_token: bool, next: &str, why: Option<String>) -> Page {
+pub fn sign_in(visit: &Visit, way: &Way<'_>, next: &str, why: Option<String>) -> Page {
     let p = visit.w.platform();
     let mut sections = Vec::new();
     sections.extend(why.map(|text| {
@@ -53,9 +83,14 @@ pub fn sign_in(visit: &Visit, wants_token: bool, next: &str, why: Option<String>
             bad: true,
         })
     }));
-    sections.push(match wants_token {
-        false => note("about", p.link_about),
-        true => Section::Sheet(Sheet {
+    if let Way::Provider(name) = way {
+        sections.push(note("provider", p.oidc_about));
+        let to = format!("{}/sign-in/oidc?next={}", visit.base, address::part(next));
+        sections.push(Section::Entrance(format!("{} {name}", p.oidc_sign_in), to));
+    }
+    sections.push(match way {
+        Way::Link => note("about", p.link_about),
+        Way::Token | Way::Provider(_) => Section::Sheet(Sheet {
             action: format!("{}/sign-in", visit.base),
             about: p.sign_in_about,
             hidden: vec![("next", next.to_owned())],

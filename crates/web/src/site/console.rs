@@ -18,7 +18,7 @@ use stoke_history::rest::{Library, Query, decode_path};
 use stoke_quality::ledger::Summary;
 
 use super::answers::{plain, rendered, written};
-use super::{Site, Wish, forms, path_again, text_of};
+use super::{Site, Wish, forms, path_again, provider, streams, text_of};
 use crate::access::origin::next;
 use crate::access::session::Visitor;
 use crate::access::{Access, Denied};
@@ -98,36 +98,45 @@ pub(super) async fn answer(
         return opened(&access, &asked);
     }
     if asked.path == "/sign-in" {
-        return match asked.post {
-            true => forms::sign_in(&site, &access, &asked, body).await,
-            false => signing(
-                &access,
-                &asked,
-                StatusCode::OK,
-                next(asked.query.first("next").unwrap_or_default()),
-                None,
-            ),
+        if asked.post {
+            return forms::sign_in(&site, &access, &asked, body).await;
+        }
+        let why = access.provider().and_then(|provider| provider.reason(&asked.headers));
+        let status = if why.is_some() {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::OK
         };
+        let next = next(asked.query.first("next").unwrap_or_default());
+        return signing(&access, &asked, status, next, why);
+    }
+    if parts.method == Method::GET && asked.path == "/sign-in/oidc" {
+        return provider::begin(&access, &asked).await;
+    }
+    if parts.method == Method::GET && asked.path == provider::BACK {
+        return provider::end(&access, &asked).await;
     }
     let is_api = asked.path == "/api" || asked.path.starts_with("/api/");
     if is_api && access.api_is_open() {
         return site.of_api(Request::from_parts(parts, body)).await;
     }
-    let counts = !asked.headers.contains_key(&LIVE);
+    let is_stream = asked.path == "/live" && reads;
+    let counts = !is_stream && !asked.headers.contains_key(&LIVE);
     let visitor = match access.visitor(&asked.headers, counts).await {
         Ok(visitor) => visitor,
+        Err(_) if is_stream => return plain(StatusCode::UNAUTHORIZED, "Unauthorized\n".to_owned()),
         Err(denied) if reads || asked.post => {
             let why = match denied {
                 Denied::Wrong => None,
-                Denied::Unanswered(refusal) => Some(format!(
-                    "{} {refusal}",
-                    asked.wish.language.words().platform().no_answer
-                )),
+                denied => Some(provider::reason(asked.wish.language.words(), &denied)),
             };
             return signing(&access, &asked, StatusCode::UNAUTHORIZED, next(&asked.here()), why);
         }
         Err(_) => return plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
     };
+    if is_stream {
+        return streams::answer(&access, &asked, &visitor);
+    }
     if is_api {
         return match may_see_run(&access, &visitor, api_id(&asked.path).as_deref()).await {
             Ok(true) => site.of_api(Request::from_parts(parts, body)).await,
@@ -178,7 +187,12 @@ pub(super) fn signing(access: &Access, asked: &Call, status: StatusCode, next: &
     let mut visit = asked.visit();
     visit.here = Here::new(format!("{}/sign-in", asked.wish.base), &Query::default());
     let next = if next.starts_with("/sign-in") { "/" } else { next };
-    let page = desk::sign_in(&visit, access.wants_token(), next, why);
+    let way = match (access.wants_token(), access.provider()) {
+        (false, _) => desk::Way::Link,
+        (true, None) => desk::Way::Token,
+        (true, Some(provider)) => desk::Way::Provider(provider.name()),
+    };
+    let page = desk::sign_in(&visit, &way, next, why);
     rendered(status, &page, &visit, &asked.wish)
 }
 
@@ -235,18 +249,23 @@ pub(super) fn refused(access: &Access, asked: &Call, visitor: &Visitor, refusal:
         404 => (StatusCode::NOT_FOUND, w.not_found, refusal.to_string()),
         _ => (StatusCode::BAD_GATEWAY, w.broken, format!("{} {refusal}", p.no_answer)),
     };
+    let visit = asked.visit();
+    let mut sections = vec![Section::Note(Note {
+        id: "why",
+        text,
+        bad: true,
+    })];
+    if access.wants_token() && status == StatusCode::FORBIDDEN && asked.path == "/" {
+        sections.extend(desk::namespaces(&visit, &visitor.csrf, visitor.live.namespaces()));
+    }
     let page = Page {
         kind: "error",
         title: title.to_owned(),
-        sections: vec![Section::Note(Note {
-            id: "why",
-            text,
-            bad: true,
-        })],
+        sections,
         frame: Some(frame(asked, visitor)),
         ..Page::default()
     };
-    rendered(status, &page, &asked.visit(), &asked.wish)
+    rendered(status, &page, &visit, &asked.wish)
 }
 
 /// The application a path of the status API is about.
@@ -492,16 +511,7 @@ async fn log(live: &Live, app: &Application, visit: &Visit, pods: Seen<Pod>) -> 
     };
     let wanted = visit.query.first("pod").filter(|name| !name.is_empty());
     // Only pods of this application: an address must not lead to another's.
-    let pod = match wanted {
-        Some(name) => pods.iter().find(|pod| pod.name_any() == name),
-        None => {
-            let current = app.status.driver_info.pod_name.as_deref();
-            let named = pods
-                .iter()
-                .find(|pod| current.is_some() && pod.metadata.name.as_deref() == current);
-            named.or_else(|| pods.iter().find(|pod| pods::is_driver(pod)))
-        }
-    };
+    let pod = pods::of_log(&pods, wanted, app.status.driver_info.pod_name.as_deref());
     let Some(pod) = pod else {
         return Ok(match wanted {
             Some(_) => Err(Missing::NotFound),

@@ -8,9 +8,9 @@ use axum::response::Response;
 use http::StatusCode;
 use stoke_history::rest::{Library, Query};
 
-use super::Site;
 use super::answers::{plain, rendered, written};
 use super::console::{Call, findings, frame, is_secure, refused, sent_to, signing};
+use super::{Site, provider};
 use crate::access::origin::{is_own, next};
 use crate::access::session::{Visitor, digest};
 use crate::access::{Access, Denied};
@@ -36,6 +36,13 @@ fn unread(asked: &Call, status: StatusCode) -> Response {
     plain(status, format!("{}\n", p.too_large))
 }
 
+/// The namespaces that are named in a form; none: all.
+fn namespaces(form: &Query) -> Vec<String> {
+    let names = form.first("namespaces").unwrap_or_default();
+    let names = names.split([',', ' ']).filter(|name| !name.is_empty()).take(100);
+    names.map(str::to_owned).collect()
+}
+
 pub(super) async fn sign_in(site: &Site, access: &Access, asked: &Call, body: Body) -> Response {
     let p = asked.wish.language.words().platform();
     if !is_own(&asked.headers, &asked.host, &site.settings.hosts) {
@@ -45,9 +52,7 @@ pub(super) async fn sign_in(site: &Site, access: &Access, asked: &Call, body: Bo
         Ok(form) => form,
         Err(status) => return unread(asked, status),
     };
-    let names = form.first("namespaces").unwrap_or_default();
-    let names = names.split([',', ' ']).filter(|name| !name.is_empty()).take(100);
-    let names: Vec<String> = names.map(str::to_owned).collect();
+    let names = namespaces(&form);
     let next = next(form.first("next").unwrap_or_default());
     let token = form.first("token").unwrap_or_default().trim();
     match access.sign_in(token, names).await {
@@ -62,8 +67,8 @@ pub(super) async fn sign_in(site: &Site, access: &Access, asked: &Call, body: Bo
             next,
             Some(p.wrong_token.to_owned()),
         ),
-        Err(Denied::Unanswered(refusal)) => {
-            let why = format!("{} {refusal}", p.no_answer);
+        Err(denied) => {
+            let why = provider::reason(asked.wish.language.words(), &denied);
             signing(access, asked, StatusCode::BAD_GATEWAY, next, Some(why))
         }
     }
@@ -91,6 +96,10 @@ pub(super) async fn posted(access: &Access, asked: Call, visitor: Visitor, body:
                 "/",
                 Some(access.set_cookie("", &asked.wish.base, is_secure(&asked.headers))),
             )
+        }
+        "/namespaces" => {
+            access.choose(&visitor, namespaces(&form));
+            sent_to(&asked, "/", None)
         }
         path if path.starts_with("/applications/") && path.trim_end_matches('/').ends_with("/change") => {
             changed(site, access, &asked, &visitor, &form).await

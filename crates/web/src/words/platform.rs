@@ -26,6 +26,14 @@ catalogue! {
     token: "Token of Kubernetes (kubectl create token NAME)", "Токен Kubernetes (kubectl create token ИМЯ)";
     namespaces: "Namespaces, apart by commas; empty for all", "Пространства имён через запятую; пусто: все";
     wrong_token: "The API server does not take this token. It may have expired.", "API-сервер не принимает этот токен. Возможно, срок его истёк.";
+    oidc_about: "You sign in there, and come back with a token of yours. The API server of the cluster says what it may see.", "Вы входите там и возвращаетесь со своим токеном. Что ему видно, решает API-сервер кластера.";
+    oidc_sign_in: "Sign in with", "Войти через";
+    oidc_no_answer: "The identity provider does not answer:", "Провайдер входа не отвечает:";
+    oidc_refused: "The identity provider refuses:", "Провайдер входа отказывает:";
+    oidc_wrong: "What the identity provider answers is not taken:", "Ответ провайдера входа не принят:";
+    oidc_unknown: "This sign-in was not begun in this browser, took longer than ten minutes, or has ended before. Begin again.", "Этот вход начат не в этом браузере, длился больше десяти минут или уже завершён. Начните снова.";
+    oidc_not_taken: "The API server does not take the token of the identity provider: both must know the same issuer and client.", "API-сервер не принимает токен провайдера входа: у обоих должны быть одни и те же издатель и клиент.";
+    show_namespaces: "Show these", "Показать их";
     no_answer: "The API server does not answer:", "API-сервер не отвечает:";
     link_about: "This page is opened by its link, which `stoke open` and `stoke console` print. The session may have ended: open the link again.", "Эта страница открывается по ссылке, которую печатают `stoke open` и `stoke console`. Возможно, сеанс кончился: откройте ссылку снова.";
     wrong_form: "The form was not sent by a page of this server. Open the page again and repeat.", "Форма отправлена не со страницы этого сервера. Откройте страницу заново и повторите.";
@@ -33,7 +41,7 @@ catalogue! {
     refused: "You may not see this", "Вам это не видно";
     runs_refused: "It is of runs whose applications your token may not list.", "Это о запусках, приложения которых вашему токену не видны.";
     no_definitions: "The cluster does not know SparkApplications: `stoke operator install` brings the definitions.", "Кластер не знает SparkApplication: определения ставит `stoke operator install`.";
-    choose_namespaces: "Your token may not list all namespaces. Sign in again and name yours.", "Вашему токену не видны все пространства имён. Войдите снова и назовите свои.";
+    choose_namespaces: "Your token may not list all namespaces: name yours.", "Вашему токену не видны все пространства имён: назовите свои.";
     attention: "What needs attention first", "Что требует внимания";
     attention_none: "Nothing needs you now.", "Сейчас внимания ничего не требует.";
     why: "Why", "Почему";

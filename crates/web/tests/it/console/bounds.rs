@@ -40,12 +40,6 @@ async fn a_thousand_slow_forms_hold_up_no_one() {
 /// A node whose one log has a line of 100 MB, whatever is asked for.
 struct Long;
 
-type Answered<T> = futures::future::BoxFuture<'static, Result<T, KubeletError>>;
-
-fn not_here<T: Send + 'static>() -> Answered<T> {
-    Box::pin(async { Err(KubeletError::not_found("not here")) })
-}
-
 impl Kubelet for Long {
     fn logs(&self, _: LogRequest) -> Answered<futures::stream::BoxStream<'static, Bytes>> {
         let block = Bytes::from(vec![b'x'; 1 << 20]);

@@ -3,7 +3,10 @@
 
 mod bounds;
 mod data;
+mod issuer;
 mod pages;
+mod provider;
+mod streams;
 mod visitors;
 
 use std::sync::Arc;
@@ -264,4 +267,11 @@ async fn eventually<F: Future<Output = bool>>(what: &str, limit: Duration, holds
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("in vain: {what}");
+}
+
+/// What a node of a test answers.
+type Answered<T> = futures::future::BoxFuture<'static, Result<T, KubeletError>>;
+
+fn not_here<T: Send + 'static>() -> Answered<T> {
+    Box::pin(async { Err(KubeletError::not_found("not here")) })
 }
