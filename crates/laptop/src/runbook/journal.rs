@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use stoke_observe::runbook::{Entry, Record};
 
@@ -106,14 +107,21 @@ impl Journal {
     }
 }
 
+/// Times that a lock is tried for, and the pause between: a program that was started meanwhile holds it until it runs.
+const TRIES: (u32, Duration) = (20, Duration::from_millis(50));
+
 fn claim(file: &File, record: &str) -> Outcome<()> {
-    file.try_lock().map_err(|_| {
-        LaptopError::input(
-            "stoke::runbook::busy",
-            format!("another process works on record {record}"),
-        )
-        .fix("wait for it, or end it")
-    })
+    for _ in 0..TRIES.0 {
+        if file.try_lock().is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(TRIES.1);
+    }
+    Err(LaptopError::input(
+        "stoke::runbook::busy",
+        format!("another process works on record {record}"),
+    )
+    .fix("wait for it, or end it"))
 }
 
 /// A record, and how many bytes of its file are whole lines.

@@ -106,7 +106,7 @@ async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Res
         .write_all(request.as_bytes())
         .await
         .map_err(|error| error.to_string())?;
-    let mut head = [0; 64];
+    let mut head = [0_u8; 64];
     let mut length = 0;
     while length < head.len() && !head[..length].contains(&b'\n') {
         match stream.read(&mut head[length..]).await {

@@ -150,7 +150,7 @@ pub fn drills() -> Vec<Drill> {
                     etl_object["status"]["submissionID"].as_str().unwrap_or_default(),
                 );
                 stage
-                    .until("it runs for two seconds", async || Ok(ran(stage).await? >= 2))
+                    .until("it runs for six seconds", async || Ok(ran(stage).await? >= 6))
                     .await?;
                 Ok(vec![etl(), ("after", "6".to_owned())])
             }),

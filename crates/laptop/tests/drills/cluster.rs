@@ -41,7 +41,10 @@ pub fn drills() -> Vec<Drill> {
                 stage.until_phase("waits", "Pending").await?;
                 Ok(vec![])
             }),
-            symptom: of_stage!(stage, Ok(stage.phase("waits").await? == "Pending")),
+            symptom: of_stage!(
+                stage,
+                Ok(stage.get(Kind::Pod, "waits").await?["spec"]["nodeName"].is_null())
+            ),
             person: no_one,
             second: Ending::NothingToDo,
             undone: false,

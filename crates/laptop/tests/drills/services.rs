@@ -178,15 +178,8 @@ fn connect() -> Vec<Drill> {
             quick: false,
             inject: of_stage!(stage, {
                 server(stage, "3600s").await?;
-                stage.until_phase("lab-server", "Running").await?;
-                stage
-                    .until("it is ready", async || {
-                        Ok(stage.get(Kind::SparkConnect, "lab").await?["status"]["state"] == "Ready")
-                    })
-                    .await?;
-                let pod = stage.get(Kind::Pod, "lab-server").await?;
-                stage.note("hangs", pod["metadata"]["uid"].as_str().unwrap_or_default());
-                stand_in(stage);
+                stand_in(stage, true);
+                is_ready_to_serve(stage).await?;
                 Ok(vec![("connect", "lab".to_owned())])
             }),
             symptom: silent,
@@ -200,6 +193,8 @@ fn connect() -> Vec<Drill> {
             quick: false,
             inject: of_stage!(stage, {
                 server(stage, "5s").await?;
+                stand_in(stage, false);
+                is_ready_to_serve(stage).await?;
                 stage
                     .until("it is stopped for want of use", async || {
                         let lab = stage.get(Kind::SparkConnect, "lab").await?;
@@ -214,7 +209,6 @@ fn connect() -> Vec<Drill> {
                         json!({"metadata": {"annotations": {"stoke.dev/idle-timeout": "3600s"}}}),
                     )
                     .await?;
-                stand_in(stage);
                 Ok(vec![("connect", "lab".to_owned())])
             }),
             symptom: silent,
@@ -256,27 +250,39 @@ fn silent<'a>(stage: &'a Stage) -> LocalBoxFuture<'a, Result<bool, Failed>> {
     })
 }
 
-/// Serves the greeting of Spark Connect at the address of every server pod but the one that hangs. Pods have addresses of this machine.
-fn stand_in(stage: &Stage) {
+async fn is_ready_to_serve(stage: &Stage) -> Result<(), Failed> {
+    stage
+        .until("it is ready", async || {
+            Ok(stage.get(Kind::SparkConnect, "lab").await?["status"]["state"] == "Ready")
+        })
+        .await
+}
+
+/// Listens at the address of every server pod: pods have addresses of this machine. It serves the greeting of Spark Connect, for the first pod only
+/// what a probe of its port needs when that one hangs.
+fn stand_in(stage: &Stage, first_hangs: bool) {
     let client = stage.session.client.clone();
-    let hangs = stage.noted("hangs");
     let task = tokio::spawn(async move {
-        let mut serving = Vec::new();
+        let mut pods = Vec::new();
         loop {
             let request = http::Request::get("/api/v1/namespaces/default/pods/lab-server")
                 .body(Vec::new())
                 .unwrap();
             let pod: Option<serde_json::Value> = client.request(request).await.ok();
             if let Some(pod) = pod
-                && pod["metadata"]["uid"] != hangs.as_str()
-                && let Some(address) = pod["status"]["podIP"]
-                    .as_str()
-                    .and_then(|address| address.parse::<Ipv4Addr>().ok())
-                && !serving.contains(&address)
+                && let Some(address) = pod["status"]["podIP"].as_str()
+                && let Ok(address) = address.parse::<Ipv4Addr>()
+                && !pods.contains(&pod["metadata"]["uid"])
                 && let Ok(listener) = TcpListener::bind((address, 15002)).await
             {
-                serving.push(address);
-                tokio::spawn(greet(listener));
+                let hangs = first_hangs && pods.is_empty();
+                pods.push(pod["metadata"]["uid"].clone());
+                tokio::spawn(async move {
+                    match hangs {
+                        true => while listener.accept().await.is_ok() {},
+                        false => greet(listener).await,
+                    }
+                });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

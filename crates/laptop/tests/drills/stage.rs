@@ -289,10 +289,13 @@ impl Stage {
     /// Runs a program in a pod.
     pub async fn exec(&self, pod: &str, command: &[&str]) -> Result<(), Failed> {
         let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.session.client.clone(), "default");
-        let attached = pods
-            .exec(pod, command.iter().copied(), &AttachParams::default().stderr(false))
-            .await?;
+        let terms = AttachParams::default().stderr(false);
+        let mut attached = pods.exec(pod, command.iter().copied(), &terms).await?;
+        let status = attached.take_status();
         attached.join().await?;
+        if let Some(status) = status {
+            status.await;
+        }
         Ok(())
     }
 
@@ -346,7 +349,8 @@ impl Stage {
             if begun.elapsed() > Duration::from_secs(90) {
                 let applications = self.list(Kind::SparkApplication).await?;
                 let status: Vec<&Value> = applications.iter().map(|one| &one["status"]).collect();
-                return Err(format!("never {what}: {}", json!(status)).into());
+                let connects = self.list(Kind::SparkConnect).await?;
+                return Err(format!("never {what}: {} {}", json!(status), json!(connects)).into());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

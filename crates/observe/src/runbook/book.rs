@@ -72,7 +72,7 @@ pub enum Form {
     Version,
     /// The URL of a place for files.
     Place,
-    /// Seconds.
+    /// A time, 30.
     Seconds,
     /// A JSON or YAML file with a merge patch of an application.
     Patch,
@@ -270,7 +270,7 @@ pub enum Read {
     Quotas,
     /// The Deployment or StatefulSet of `--workload`.
     Workload,
-    /// Its pods.
+    /// What it selects.
     WorkloadPods,
     /// Whether `--port` of one of its ready pods answers: HTTP at `--path`, else a connection.
     Endpoint,

@@ -66,11 +66,16 @@ pub fn submitted(application: &Value) -> Option<Timestamp> {
     time(&application["status"]["lastSubmissionAttemptTime"])
 }
 
-/// How often it failed, as far as its transitions go back.
+/// How often it failed since it was begun, edited or resumed last, as far as its transitions go back.
 pub fn failures(application: &Value) -> usize {
     let transitions = application["status"]["transitions"].as_array();
-    let failed = |transition: &&Value| text(&transition["state"]) == "FAILING";
-    transitions.into_iter().flatten().filter(failed).count()
+    let states = transitions
+        .into_iter()
+        .flatten()
+        .rev()
+        .map(|transition| text(&transition["state"]));
+    let of_this_life = states.take_while(|state| !matches!(*state, "INVALIDATING" | "SUSPENDED" | "RESUMING"));
+    of_this_life.filter(|state| *state == "FAILING").count()
 }
 
 pub fn is_executor(pod: &Value) -> bool {

@@ -89,8 +89,14 @@ pub static BOOK: Runbook = Runbook {
     limits: &["Ask who cordoned a node before it takes pods again; `kubectl describe node` names no one."],
 };
 
+/// Pods that do not start: without a node, or with a reason that is not the usual one of a pod that is being started.
 fn waiting(pods: &[Value]) -> Vec<&Value> {
-    pods.iter().filter(|pod| spark::phase(pod) == "Pending").collect()
+    let starts = |pod: &Value| {
+        let reason = spark::waiting(pod).map(|(reason, _)| reason);
+        pod["spec"]["nodeName"].is_string() && matches!(reason, None | Some("PodInitializing"))
+    };
+    let pending = pods.iter().filter(|pod| spark::phase(pod) == "Pending");
+    pending.filter(|pod| !starts(pod)).collect()
 }
 
 fn check(case: &Case<'_>) -> Result<Seen, Unknown> {
@@ -101,7 +107,17 @@ fn check(case: &Case<'_>) -> Result<Seen, Unknown> {
         return Ok(Seen::other("quota", "a quota refuses its pods"));
     }
     let finding = spark::finding(findings, BOOK.codes);
-    if waiting.is_empty() && finding.is_none() {
+    let usual = |pod: &&Value| {
+        let reason = spark::waiting(pod).map(|(reason, _)| reason);
+        pod["spec"]["nodeName"].is_string() && reason == Some("ContainerCreating")
+    };
+    let waiting: Vec<&Value> = match finding {
+        Some(_) => waiting,
+        // Without a finding it is being created, and nothing is missing.
+        None => waiting.into_iter().filter(|pod| !usual(pod)).collect(),
+    };
+    // What ended for want of its pods has none that wait; what runs may have waited before.
+    if waiting.is_empty() && (finding.is_none() || spark::is_in_progress(application)) {
         return Ok(Seen::nothing("none of its pods waits"));
     }
     let on_edit = on_edit(application);

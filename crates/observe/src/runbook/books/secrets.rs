@@ -297,7 +297,9 @@ fn use_it(case: &Case<'_>) -> Result<Held, Unknown> {
     let late = |application: &&&Value| {
         let asked = application["metadata"]["annotations"]["stoke.dev/on-edit"].as_str();
         let is_left = matches!(asked, Some("NextRun" | "Reject"));
-        !is_left && spark::submitted(application).is_none_or(|since| since.as_second() < case.opened.as_second())
+        let is_new = spark::submitted(application).is_some_and(|since| since.as_second() >= case.opened.as_second());
+        let works = is_new && spark::state(application) == "RUNNING";
+        !is_left && !works
     };
     let running = running(case)?;
     let old: Vec<&str> = running
@@ -316,7 +318,7 @@ fn use_it(case: &Case<'_>) -> Result<Held, Unknown> {
             counted(running.len(), "application")
         ),
         format!(
-            "{} and {} hold the old values",
+            "{} and {} do not run with the new values",
             old.join(", "),
             counted(old_servers, "Connect server")
         ),

@@ -15,7 +15,7 @@ use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, bold, dim, table};
 use parameters::{Given, Parameters};
-use person::Asked;
+use person::Prompt;
 
 /// Between two looks at what is waited for.
 const POLL: Duration = Duration::from_secs(1);
@@ -184,7 +184,7 @@ async fn begin(arguments: RunArguments, context: &mut Context) -> Outcome<u8> {
             .is_some_and(|(_, name, before)| name == book.name && *before == input);
         same && record.ending().is_none()
     });
-    let mut person = Asked::new(arguments.yes, &mut context.terminal);
+    let mut person = Prompt::new(arguments.yes, &mut context.terminal);
     let mut journal = match left.filter(|_| !arguments.new && !arguments.dry_run) {
         Some(record) => {
             let id = record.opening().map(|(id, ..)| id.to_owned()).unwrap_or_default();
@@ -236,7 +236,7 @@ async fn follow(
         access: object_store::reach_any(&context.home).await?,
         secrets,
     };
-    let mut person = Asked::new(yes, &mut context.terminal);
+    let mut person = Prompt::new(yes, &mut context.terminal);
     let ended = go_on(book, journal, &edge, &mut person, POLL).await?;
     Ok(finish(book, journal.record(), &ended, &mut context.terminal))
 }
@@ -255,7 +255,7 @@ async fn resume(arguments: ResumeArguments, context: &mut Context) -> Outcome<u8
         .fix("run the runbook again, or undo the record"));
     }
     let (session, _) = open(&target_of(journal.record(), arguments.target), context).await?;
-    let mut person = Asked::new(arguments.yes, &mut context.terminal);
+    let mut person = Prompt::new(arguments.yes, &mut context.terminal);
     runs::resume(&mut journal, &mut person, &who())?;
     follow(book, &mut journal, &session, secrets, context, arguments.yes).await
 }
@@ -284,7 +284,7 @@ async fn undo(arguments: UndoArguments, context: &mut Context) -> Outcome<u8> {
             .note("nothing of it can be undone, or all of it is undone already");
         return Ok(0);
     };
-    let mut person = Asked::new(arguments.yes, &mut context.terminal);
+    let mut person = Prompt::new(arguments.yes, &mut context.terminal);
     if !person.consents(&format!(
         "undo record {}, beginning with {step}: {}",
         arguments.record,

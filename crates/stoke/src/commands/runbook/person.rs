@@ -9,14 +9,14 @@ use stoke_observe::runbook::{Entry, Plan, Step, Verdict};
 use crate::terminal::{Terminal, bold, dim, green, red};
 
 /// A person at a terminal, or one who agreed to everything.
-pub struct Asked<'a> {
+pub struct Prompt<'a> {
     yes: bool,
     terminal: &'a mut Terminal,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Prompt<'a> {
     pub fn new(yes: bool, terminal: &'a mut Terminal) -> Self {
-        Asked { yes, terminal }
+        Prompt { yes, terminal }
     }
 
     pub fn note(&mut self, text: String) {
@@ -42,7 +42,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl Person for Asked<'_> {
+impl Person for Prompt<'_> {
     fn agrees(&mut self, step: &Step, plan: &Plan) -> Outcome<Option<String>> {
         let agreed = self.consents(&format!("{}: {}", step.name, plan.blast))?;
         let by = if self.yes { "--yes" } else { "an answer at the terminal" };
