@@ -71,3 +71,43 @@ pub fn files(settings: &Settings, form: Form) -> Vec<File> {
     }));
     files
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Input, Report, Settings as Checks, check};
+    use crate::runbook;
+
+    fn checked() -> Report {
+        let inputs: Vec<Input> = files(&Settings::default(), Form::Plain)
+            .iter()
+            .filter(|file| file.path == "rules.yaml" || file.path.starts_with("dashboards/"))
+            .map(|file| Input::named(&file.path, &file.text))
+            .collect();
+        check(&inputs, &Checks::default())
+    }
+
+    /// What we say of other people's rules holds for ours.
+    #[test]
+    fn no_rule_and_no_panel_asks_for_what_nothing_emits() {
+        let report = checked();
+        let wrong: Vec<String> = report
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity > stoke_diagnostics::Severity::Advice)
+            .map(|found| format!("{found}"))
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let expressions: usize = report.expressions.values().sum();
+        assert!(expressions > 60, "{:?}", report.expressions);
+    }
+
+    #[test]
+    fn every_alert_leads_to_a_runbook_that_runs() {
+        let missing: Vec<_> = alerts::all()
+            .filter(|alert| runbook::books::find(alert.runbook).is_none())
+            .map(|alert| (alert.name, alert.runbook))
+            .collect();
+        assert_eq!(missing, []);
+    }
+}

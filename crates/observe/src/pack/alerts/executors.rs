@@ -153,7 +153,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "The cluster took three executors or more from {{ $labels.namespace }}/{{ $labels.app }} in half an hour",
         description: "Evictions, preemption, drained or lost nodes: nothing in the application causes this. On spot nodes decommissioning saves what they hold (`spark.decommission.enabled`).",
-        runbook: "executors-disrupted",
+        runbook: "executor-failures",
         fault: Some("executors-evicted"),
         cases: &[
             Case {
@@ -219,7 +219,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 300,
         summary: "Executors of {{ $labels.namespace }}/{{ $labels.app }} spend a fifth of their time collecting garbage",
         description: "The heap is too small for what tasks hold. More memory, or more partitions, end it; `stoke size` says which.",
-        runbook: "garbage-collection",
+        runbook: "performance",
         fault: None,
         cases: &[
             Case {
@@ -453,7 +453,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "The driver of {{ $labels.namespace }}/{{ $labels.app }} drops events",
         description: "Listeners cannot keep up, so pages, event log and metrics of this run are wrong from here on: jobs seem to hang, executors seem to leak. A larger `spark.scheduler.listenerbus.eventqueue.capacity`, or more driver cores, ends it.",
-        runbook: "listener-events-dropped",
+        runbook: "performance",
         fault: Some("listener-queue-of-one"),
         cases: &[
             Case {

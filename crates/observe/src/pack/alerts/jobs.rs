@@ -11,7 +11,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "{{ $labels.namespace }}/{{ $labels.app }} failed: {{ $labels.class }}",
         description: "The newest run failed for good; it was not tried again, or every try failed. `stoke doctor` names the root cause. The alert ends with the next run that completes, or with the application.",
-        runbook: "job-failed",
+        runbook: "driver-crash-loop",
         fault: Some("driver-exits-1"),
         cases: &[
             Case {
@@ -50,7 +50,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "{{ $labels.namespace }}/{{ $labels.app }} failed three times in a row or more",
         description: "Three runs and none completed: waiting for the next one will not help, and what depends on its output is old by now.",
-        runbook: "job-failed",
+        runbook: "driver-crash-loop",
         fault: Some("driver-exits-1-three-times"),
         cases: &[
             Case {
@@ -145,7 +145,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "{{ $labels.namespace }}/{{ $labels.app }} runs twice as long as its longest run so far",
         description: "The present run takes more than twice the longest of the last 20 that completed, and more than ten minutes. `stoke compare` tells what changed.",
-        runbook: "job-late",
+        runbook: "stuck-run",
         fault: Some("run-takes-longer-than-before"),
         cases: &[
             Case {
@@ -310,7 +310,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "Data of {{ $labels.namespace }}/{{ $labels.app }} break their contract",
         description: "What the newest run read or wrote is not what its contract says; who reads it downstream gets wrong data. The condition QualityBefore or QualityAfter of the application names the rules.",
-        runbook: "contract-broken",
+        runbook: "data-corruption",
         fault: Some("data-break-contract"),
         cases: &[
             Case {
@@ -339,7 +339,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "{{ $labels.namespace }}/{{ $labels.app }} left no event log of run {{ $labels.application_id }}",
         description: "The run ended ten minutes ago and the History Server does not find its event log: the directory differs, the driver may not write there, or it was killed before it did. Without the log there is no history, no cost and no doctor for this run.",
-        runbook: "event-log-missing",
+        runbook: "object-store",
         fault: Some("event-log-removed"),
         cases: &[
             Case {

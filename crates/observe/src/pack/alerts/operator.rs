@@ -11,7 +11,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 300,
         summary: "No operator answers",
         description: "Nothing is submitted, retried or scheduled. Runs that run go on. All alerts about jobs are blind until it is back.",
-        runbook: "operator-down",
+        runbook: "incident",
         fault: Some("operator-killed"),
         cases: &[
             Case {
@@ -37,7 +37,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 300,
         summary: "The operator is behind: {{ $labels.name }} objects wait more than ten seconds for their turn",
         description: "Submissions and ends are seen late. Too few workers, a slow API server, or requests held back by `--kube-api-qps`.",
-        runbook: "operator-behind",
+        runbook: "capacity",
         fault: None,
         cases: &[
             Case {
@@ -162,7 +162,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 120,
         summary: "Operators run and some applications belong to none of them",
         description: "No operator holds a lease, so its applications are not worked on. The API server refuses the lease, or the operators may not write it.",
-        runbook: "operator-down",
+        runbook: "incident",
         fault: Some("lease-held-by-another"),
         cases: &[
             Case {
@@ -195,7 +195,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 300,
         summary: "More than a tenth of the operator's requests to the API server fail",
         description: "5xx, 429 or no answer: the API server is overloaded or away. The operator tries again; what it does comes late.",
-        runbook: "operator-behind",
+        runbook: "capacity",
         fault: None,
         cases: &[
             Case {
@@ -249,7 +249,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "One in a hundred reviews by the webhook takes more than a second",
         description: "Everybody who applies an application waits for it, and after its timeout nothing can be applied at all.",
-        runbook: "webhook",
+        runbook: "rotate-certificates",
         fault: None,
         cases: &[
             Case {
@@ -320,7 +320,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "The webhook's certificate ends within a week",
         description: "It should have been renewed long ago. When it has ended, the API server refuses every application.",
-        runbook: "certificate-rotation",
+        runbook: "rotate-certificates",
         fault: None,
         cases: &[
             Case {
@@ -349,7 +349,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "The newest policies cannot be used",
         description: "Older ones are in force, or nothing is admitted. The operator's log and the Event on the ConfigMap name the rule and the line.",
-        runbook: "policies-broken",
+        runbook: "incident",
         fault: Some("policy-that-does-not-parse"),
         cases: &[
             Case {

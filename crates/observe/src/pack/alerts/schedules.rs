@@ -13,7 +13,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "{{ $labels.namespace }}/{{ $labels.app }} has not completed for two of its intervals",
         description: "What reads its output reads old data. Either its runs fail, or they run too long, or none begins.",
-        runbook: "job-overdue",
+        runbook: "stuck-run",
         fault: Some("schedule-fails-after-success"),
         cases: &[
             Case {
@@ -108,7 +108,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "Runs of {{ $labels.namespace }}/{{ $labels.app }} are left out because the one before still runs",
         description: "With concurrencyPolicy Forbid a run is skipped while another has not ended: the job takes longer than its interval, or hangs.",
-        runbook: "schedule-skips",
+        runbook: "schedule-missed",
         fault: Some("run-longer-than-interval"),
         cases: &[
             Case {
@@ -151,7 +151,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "The schedule {{ $labels.namespace }}/{{ $labels.app }} cannot be read and begins nothing",
         description: "Its status says why (`kubectl describe`): a cron expression, a time zone or an annotation is wrong.",
-        runbook: "schedule-invalid",
+        runbook: "schedule-missed",
         fault: Some("schedule-with-wrong-cron"),
         cases: &[
             Case {

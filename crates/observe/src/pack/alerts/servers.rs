@@ -63,7 +63,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 300,
         summary: "The Connect server {{ $labels.namespace }}/{{ $labels.name }} does not answer",
         description: "Notebooks and services that use it stand still. A server that was stopped for lack of use is not meant: it starts by itself.",
-        runbook: "connect",
+        runbook: "connect-trouble",
         fault: Some("connect-server-cannot-start"),
         cases: &[
             Case {
@@ -97,7 +97,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 1800,
         summary: "{{ $labels.page }} has paged for half an hour",
         description: "Whoever is on call did not end it: the next one is called.",
-        runbook: "incident-response",
+        runbook: "incident",
         fault: Some("connect-server-cannot-start"),
         cases: &[
             Case {
@@ -147,7 +147,7 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: 0,
         summary: "Monitoring works",
         description: "Fires always. Send it to something that alarms when it stops: then Prometheus, Alertmanager or the way between them is broken.",
-        runbook: "monitoring-silent",
+        runbook: "incident",
         fault: None,
         cases: &[Case {
             note: "always",
