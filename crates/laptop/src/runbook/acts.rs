@@ -40,6 +40,9 @@ pub async fn act(edge: &Edge<'_>, action: &Action, record: &str, dry: bool) -> R
             Err(other) => Err(other.says()),
         },
         Action::Delete { object, uid } => {
+            if goes(edge, object, uid.as_deref()).await? {
+                return Ok(Deed::already(format!("{object} goes")));
+            }
             if uid.is_none() {
                 match api::get(&edge.session.client, &api::path(object)).await? {
                     None => return Ok(Deed::already("it is gone")),
@@ -54,10 +57,7 @@ pub async fn act(edge: &Edge<'_>, action: &Action, record: &str, dry: bool) -> R
                 object,
             )
         }
-        Action::Evict { object, uid } => match api::evict(&edge.session.client, object, uid, dry).await {
-            Err(Refused::TooMany(says)) => Err(format!("a disruption budget keeps {object}: {says}")),
-            answer => gone(answer, object),
-        },
+        Action::Evict { object, uid } => evict(edge, object, uid, dry).await,
         Action::CopySecret { from, to, fresh } => copy_secret(edge, from, to, *fresh, record, dry).await,
         Action::SetSecret { object, keys } => {
             let now = there(edge, object).await?;
@@ -134,6 +134,23 @@ async fn close_incident(edge: &Edge<'_>, id: &str, says: &str, record: &str) -> 
     Ok(Deed::done(format!(
         "incident {id} is closed; `stoke incident review {id}` drafts its review"
     )))
+}
+
+async fn evict(edge: &Edge<'_>, object: &Object, uid: &str, dry: bool) -> Result<Deed, String> {
+    if goes(edge, object, Some(uid)).await? {
+        return Ok(Deed::already(format!("{object} goes")));
+    }
+    match api::evict(&edge.session.client, object, uid, dry).await {
+        Err(Refused::TooMany(says)) => Err(format!("a disruption budget keeps {object}: {says}")),
+        answer => gone(answer, object),
+    }
+}
+
+/// Whether an object was asked to go already, and is still ending.
+async fn goes(edge: &Edge<'_>, object: &Object, uid: Option<&str>) -> Result<bool, String> {
+    let now = api::get(&edge.session.client, &api::path(object)).await?;
+    let is_it = |now: &Value| uid.is_some_and(|uid| now["metadata"]["uid"] == uid);
+    Ok(now.is_some_and(|now| is_it(&now) && now["metadata"]["deletionTimestamp"].is_string()))
 }
 
 async fn there(edge: &Edge<'_>, object: &Object) -> Result<Value, String> {

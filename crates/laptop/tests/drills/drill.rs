@@ -292,7 +292,8 @@ impl Drill {
             steps.len(),
             story.done.len()
         );
-        // Again.
+        // Again. Times of a status have whole seconds: what was begun now is no longer new then.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
         let again = self.run(stage, &given, &[]).await?;
         if again.ending != self.second || (self.symptom)(stage).await? {
             return Err(format!(

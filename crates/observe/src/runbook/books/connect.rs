@@ -65,7 +65,7 @@ pub static BOOK: Runbook = Runbook {
     ],
     limits: &[
         "Sessions of the old server are lost with it: temporary views and cached data are made again by their clients.",
-        "The trial's server speaks the two calls of the protocol that a greeting needs; real servers are tried in the trials of `stoke connect`.",
+        "It has no trial of its own yet: its steps are the ones that no drill executed. The greeting of real servers is tried with `stoke connect` and the operator.",
     ],
 };
 
