@@ -157,6 +157,8 @@ fn complete(context: &Context) -> Result<(), Failed> {
         .arg(&blocks)
         .output()?;
     expect_code(&filled, 0)?;
+    // Without one, promtool 2.42 does not read blocks.
+    std::fs::create_dir_all(blocks.join("wal"))?;
     let dumped = std::process::Command::new("promtool")
         .args(["tsdb", "dump"])
         .arg(&blocks)
