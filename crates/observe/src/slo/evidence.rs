@@ -110,6 +110,9 @@ impl Meter {
     }
 }
 
+/// Where the search for a threshold ends.
+const MOST_STEPS: u32 = 1 << 16;
+
 impl Design {
     /// The meters for a target (0.99) and a number of runs a day. A target of 1 pages on the first bad run; one of 0 never does.
     #[must_use]
@@ -137,7 +140,7 @@ impl Design {
         }
         let fast = Meter::between("fast", allowed_rate, fast_rate(allowed_rate));
         let slow = Meter::between("slow", allowed_rate, (5.0 * allowed_rate).min(0.5));
-        let both = slow.weight > fast.weight;
+        let both = slow.bad_rate > allowed_rate && slow.weight > fast.weight;
         let shares = if both { FAST_SHARES } else { [1.0, 1.0] };
         design.meters.push(design.with_threshold(fast, shares));
         if both {
@@ -168,11 +171,11 @@ impl Design {
             }
             // Wald's bound, `runs * p1 * exp(-threshold)`, is seldom too low.
             let wald = (runs as f64 * meter.bad_rate / most).ln().max(1.0) / meter.unit;
-            let mut high = (wald as u32 / step).max(from) + 1;
-            while !keeps(high, rate, most) {
+            let mut high = (wald as u32 / step).max(from).saturating_add(1).min(MOST_STEPS);
+            while high < MOST_STEPS && !keeps(high, rate, most) {
                 high = high.saturating_add(meter.weight / step + 1);
             }
-            let mut low = from + 1;
+            let mut low = from.saturating_add(1);
             while low < high {
                 let middle = low + (high - low) / 2;
                 if keeps(middle, rate, most) {

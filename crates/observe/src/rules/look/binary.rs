@@ -69,7 +69,8 @@ impl Look<'_, '_> {
                     fix,
                 );
             }
-            Some(true) if !binary.gives_bool => {
+            // `count(…) > 0` and `ALERTS == 1` ask whether there is any.
+            Some(true) if !binary.gives_bool && vector.range.lowest < 1.0 => {
                 self.complain(
                     Severity::Warning,
                     "metric-always-true",

@@ -88,7 +88,9 @@ fn is_prometheus(of_target: Option<&Node>, of_panel: Option<&Node>) -> Option<bo
     let kind = |node: &Node| {
         node.get("type")
             .and_then(Node::as_str)
-            .map(|kind| kind == "prometheus" || kind.contains("prometheus"))
+            // Mixed: each query has its own.
+            .filter(|kind| *kind != "datasource")
+            .map(|kind| kind.contains("prometheus"))
     };
     let of_target = of_target.filter(|node| matches!(node.content, Content::Map(_)));
     of_target.and_then(kind).or_else(|| of_panel.and_then(kind))

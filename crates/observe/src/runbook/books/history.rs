@@ -85,7 +85,7 @@ const READY: Step = Step {
 };
 const ANSWERS: Step = Step {
     name: "answers",
-    what: "It answers.",
+    what: "It answers what it is asked.",
     only: &[],
     reads: &[Read::Workload, Read::WorkloadPods, Read::Endpoint],
     does: Does::Verify {

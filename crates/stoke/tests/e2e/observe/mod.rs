@@ -168,8 +168,9 @@ fn complete(context: &Context) -> Result<(), Failed> {
         .lines()
         .filter_map(|line| Some(line.split_once('}')?.0))
         .collect();
-    if series.len() < 2 * names.len() {
-        return Err(format!("{} series in the blocks of {} names", series.len(), names.len()).into());
+    let given: BTreeSet<&str> = lines().filter_map(|line| Some(line.split_once('}')?.0)).collect();
+    if series.len() != given.len() || given.len() <= names.len() {
+        return Err(format!("{} series in the blocks, {} were written", series.len(), given.len()).into());
     }
     println!(
         "{} names and {} series of a run that took seconds",
