@@ -68,17 +68,12 @@ const MOST: f64 = f64::INFINITY;
 units! {
     /// Things that are counted.
     Count = "count", 0.0, MOST;
-    /// Bytes.
     Bytes = "bytes", 0.0, MOST;
     /// 1024 × 1024 bytes.
     Mebibytes = "mebibytes", 0.0, MOST;
-    /// Seconds.
     Seconds = "seconds", 0.0, MOST;
-    /// Milliseconds.
     Milliseconds = "milliseconds", 0.0, MOST;
-    /// Microseconds.
     Microseconds = "microseconds", 0.0, MOST;
-    /// Nanoseconds.
     Nanoseconds = "nanoseconds", 0.0, MOST;
     /// Seconds since 1970.
     Timestamp = "timestamp", 0.0, MOST;
@@ -127,7 +122,6 @@ impl Range {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "is", content = "values")]
 pub enum Values {
-    /// Any.
     Any,
     /// These and others.
     Such(Vec<String>),

@@ -25,7 +25,6 @@ impl Type {
     }
 }
 
-/// A function.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Function {
     pub name: &'static str,

@@ -16,7 +16,6 @@ pub enum Variables {
     Templates,
 }
 
-/// A token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     /// A name or a word; [`ANY`] stands for variables in it.

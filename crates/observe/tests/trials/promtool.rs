@@ -340,6 +340,9 @@ fn damaged(random: &mut Random, text: &str) -> String {
             _ => tokens.push(character.to_string()),
         }
     }
+    if tokens.is_empty() {
+        return random.of(&["(", "}", "by", "offset 5m"]).to_owned();
+    }
     for _ in 0..=random.below(2) {
         let (at, other) = (random.below(tokens.len()), random.below(tokens.len()));
         match random.below(4) {

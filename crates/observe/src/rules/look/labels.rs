@@ -102,7 +102,6 @@ impl Labels {
         }
     }
 
-    /// Any.
     pub(super) fn any() -> Labels {
         Labels {
             known: BTreeMap::new(),

@@ -15,7 +15,6 @@ pub(super) enum Of {
     Count,
     /// Things a second.
     Rate,
-    /// A moment.
     Moment,
     Ratio,
     /// 0 and 1.

@@ -16,7 +16,6 @@ use crate::promql::Variables;
 /// What an expression is for.
 #[derive(Clone, Debug)]
 pub enum Owner {
-    /// An alert.
     Alert(Alert),
     /// A recording rule, by the name that it records.
     Recording(String),
