@@ -68,12 +68,17 @@ const MOST: f64 = f64::INFINITY;
 units! {
     /// Things that are counted.
     Count = "count", 0.0, MOST;
+    /// What memory and disks hold, never below zero.
     Bytes = "bytes", 0.0, MOST;
     /// 1024 × 1024 bytes.
     Mebibytes = "mebibytes", 0.0, MOST;
+    /// A span of time, never below zero.
     Seconds = "seconds", 0.0, MOST;
+    /// A thousandth of a second.
     Milliseconds = "milliseconds", 0.0, MOST;
+    /// A millionth of a second.
     Microseconds = "microseconds", 0.0, MOST;
+    /// Counters of the JVM and of Python.
     Nanoseconds = "nanoseconds", 0.0, MOST;
     /// Seconds since 1970.
     Timestamp = "timestamp", 0.0, MOST;
