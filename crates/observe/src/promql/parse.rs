@@ -51,6 +51,9 @@ struct Parser {
     depth: usize,
 }
 
+/// Unlike other keywords, these cannot be names of metrics.
+const NOT_NAMES: [&str; 5] = ["bool", "on", "ignoring", "group_left", "group_right"];
+
 impl Parser {
     fn peek(&self) -> Option<&Spanned> {
         self.tokens.get(self.at)
@@ -304,6 +307,12 @@ impl Parser {
 
     /// What begins with a word: a number, an aggregation, a call or a selector.
     fn named(&mut self, word: String, here: Span) -> Result<Node, Wrong> {
+        if NOT_NAMES.iter().any(|reserved| word.eq_ignore_ascii_case(reserved)) {
+            return Err(wrong(
+                here,
+                format!("`{word}` belongs to an operator: no metric has this name"),
+            ));
+        }
         let is_group = self.word_is("by") || self.word_is("without");
         if let Some((op, param)) = aggregation(&word)
             && (self.is("(") || is_group)
@@ -459,7 +468,7 @@ impl Parser {
             .iter()
             .filter(|matcher| matcher.label == "__name__")
             .collect();
-        if selector.name.is_some() && by_name.iter().any(|matcher| matcher.op == Match::Equal) {
+        if selector.name.is_some() && !by_name.is_empty() {
             return Err(wrong(span, "the name of the metric is given twice"));
         }
         if selector.name.is_none() && selector.matchers.iter().all(matches_empty) {

@@ -182,7 +182,7 @@ pub fn blast(application: &Value, pods: &[Value]) -> String {
 }
 
 /// Seconds after which the operator has begun what a change of an application asks for.
-const OPERATOR_ACTS: i64 = 10;
+const OPERATOR_ACTS: i64 = 3;
 
 /// Whether an application runs again, was submitted after the last action and stays so for a while, or has completed since.
 pub fn runs_again(case: &Case<'_>, application: &Value) -> Held {
