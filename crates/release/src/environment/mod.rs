@@ -1,0 +1,1 @@
+//! Environments: clusters, overlays, policies and gates, in one file.

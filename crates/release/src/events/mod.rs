@@ -1,0 +1,1 @@
+//! CDEvents of what happened to a change, a build, an image, a release.

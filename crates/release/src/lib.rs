@@ -1,0 +1,13 @@
+//! Room `release`: from a directory of code to a signed release in production, and back.
+//!
+//! In: code and its dependencies, images at references, manifests, keys, the records of environments. Out: images, bills of materials, attestations, releases, and what a promotion
+//! would do. It needs no Docker and no root, and it never changes a blob that it did not make.
+
+pub mod bundle;
+pub mod environment;
+pub mod events;
+pub mod evidence;
+pub mod image;
+pub mod ledger;
+pub mod oci;
+pub mod sbom;
