@@ -33,6 +33,17 @@ const RESEND: u64 = 60;
 /// How long each may take to answer.
 const START: Duration = Duration::from_secs(30);
 
+/// File of a cluster's directory with the addresses of Prometheus and Alertmanager, a line each; there while they run.
+pub const ADDRESSES_FILE: &str = "monitoring-addresses";
+
+/// The URLs of the Prometheus and the Alertmanager of the cluster with this directory, while they run.
+#[must_use]
+pub fn addresses(directory: &Path) -> Option<(String, String)> {
+    let written = std::fs::read_to_string(directory.join(ADDRESSES_FILE)).ok()?;
+    let (prometheus, alertmanager) = written.split_once('\n')?;
+    Some((format!("http://{prometheus}"), format!("http://{alertmanager}")))
+}
+
 /// The programs, found before anything is started.
 #[derive(Clone, Debug)]
 pub struct Programs {

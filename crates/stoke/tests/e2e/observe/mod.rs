@@ -5,6 +5,7 @@
 
 mod asked;
 mod faults;
+mod incidents;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,6 +33,11 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             "observe: a run of seconds has the series of a long one",
             &needs,
             complete,
+        ),
+        context.trial(
+            "observe: an incident takes its alerts from Alertmanager and Prometheus",
+            &needs[2..],
+            incidents::asked,
         ),
         context.trial("observe: every alert has a fault, or the reason why not", &[], |_| {
             count::agree()
