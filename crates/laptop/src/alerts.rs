@@ -100,8 +100,17 @@ mod tests {
             alertmanager: Some("http://127.0.0.1:9/under/".to_owned()),
             prometheus: None,
         };
-        let error = monitors.alerts(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH).await.unwrap_err();
+        let error = monitors
+            .alerts(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap_err();
         assert_eq!(error.diagnostic.code, "stoke::incident::monitor");
-        assert!(error.diagnostic.message.contains("http://127.0.0.1:9/under/api/v2/alerts: "), "{error:?}");
+        assert!(
+            error
+                .diagnostic
+                .message
+                .contains("http://127.0.0.1:9/under/api/v2/alerts: "),
+            "{error:?}"
+        );
     }
 }

@@ -12,6 +12,7 @@
 //!
 //! Never: printing, parsing of a command line, or deciding what a run means.
 
+pub mod alerts;
 pub mod apply;
 pub mod awaited;
 pub mod embedded;
@@ -21,7 +22,6 @@ pub mod follow;
 pub mod gather;
 pub mod home;
 pub mod images;
-pub mod alerts;
 pub mod incident;
 pub mod interrupt;
 pub mod local_spark;

@@ -162,7 +162,10 @@ impl Monitoring {
             .arg("--config.file=prometheus.yaml")
             .arg("--storage.tsdb.path=prometheus")
             .arg("--storage.tsdb.retention.time=7d")
-            .arg(format!("--rules.alert.resend-delay={}", settings.tempo.duration(RESEND)))
+            .arg(format!(
+                "--rules.alert.resend-delay={}",
+                settings.tempo.duration(RESEND)
+            ))
             .arg(format!("--web.listen-address={prometheus}"));
         let children = [
             begun(&mut first, directory, "alertmanager.log", alertmanager).await?,

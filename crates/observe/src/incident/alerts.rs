@@ -55,14 +55,19 @@ pub fn of_alertmanager(alerts: &[Value]) -> Result<Vec<Alert>, usize> {
         let time = |field: &str| text(&alert[field]).parse::<Timestamp>().ok();
         let summary = [&alert["annotations"]["summary"], &alert["annotations"]["description"]];
         let state = match &alert["status"] {
-            Value::String(state) => state,
+            Value::String(state) => state.as_str(),
             status => text(&status["state"]),
         };
         // `firing` and `resolved` are a webhook's.
         let fires = FIRES.contains(&state) || state == "firing";
         Some(Alert {
             labels: Some(labels(&alert["labels"])).filter(|labels| labels.contains_key("alertname"))?,
-            summary: summary.into_iter().map(text).find(|text| !text.is_empty()).unwrap_or_default().to_owned(),
+            summary: summary
+                .into_iter()
+                .map(text)
+                .find(|text| !text.is_empty())
+                .unwrap_or_default()
+                .to_owned(),
             began: time("startsAt")?,
             ended: time("endsAt").filter(|_| !fires),
         })
@@ -91,7 +96,10 @@ pub fn of_prometheus(series: &[Value], step: SignedDuration, until: Timestamp) -
         };
         for value in one["values"].as_array().into_iter().flatten() {
             let time = value[0].as_f64().map(SignedDuration::try_from_secs_f64);
-            let Some(time) = time.and_then(Result::ok).and_then(|since| Timestamp::from_duration(since).ok()) else {
+            let Some(time) = time
+                .and_then(Result::ok)
+                .and_then(|since| Timestamp::from_duration(since).ok())
+            else {
                 continue;
             };
             open = match open {
@@ -120,7 +128,11 @@ pub fn together(alertmanager: Vec<Alert>, prometheus: Vec<Alert>, step: SignedDu
     let is_same = |known: &Alert, seen: &Alert| {
         let apart = known.began.duration_since(seen.began).abs();
         // Prometheus evaluates between two steps, and sends what it found after that.
-        apart <= step * 2 && seen.labels.iter().all(|(name, value)| known.labels.get(name) == Some(value))
+        apart <= step * 2
+            && seen
+                .labels
+                .iter()
+                .all(|(name, value)| known.labels.get(name) == Some(value))
     };
     let mut all = alertmanager;
     for seen in prometheus {
@@ -138,8 +150,13 @@ pub(super) fn items(alerts: &[Alert], items: &mut Vec<Item>) {
         let label = |name: &str| alert.labels.get(name).map(String::as_str).unwrap_or_default();
         let what = match alert.summary.as_str() {
             "" => {
-                let rest = alert.labels.iter().filter(|(name, _)| *name != "alertname" && *name != "severity");
-                rest.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+                let rest = alert
+                    .labels
+                    .iter()
+                    .filter(|(name, _)| *name != "alertname" && *name != "severity");
+                rest.map(|(name, value)| format!("{name} {value}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             }
             summary => summary.to_owned(),
         };
@@ -154,7 +171,11 @@ pub(super) fn items(alerts: &[Alert], items: &mut Vec<Item>) {
         if label("severity") == "heartbeat" {
             continue;
         }
-        items.push(item(alert.began, format!("fires ({}): {what}", label("severity")), true));
+        items.push(item(
+            alert.began,
+            format!("fires ({}): {what}", label("severity")),
+            true,
+        ));
         if let Some(ended) = alert.ended {
             let after = people::elapsed(ended.duration_since(alert.began).unsigned_abs());
             items.push(item(ended, format!("is over after {after}"), false));
@@ -174,7 +195,10 @@ mod tests {
 
     fn alert(labels: &[(&str, &str)], summary: &str, began: i64, ended: Option<i64>) -> Alert {
         Alert {
-            labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             summary: summary.to_owned(),
             began: at(began),
             ended: ended.map(at),
@@ -209,9 +233,7 @@ mod tests {
     fn what_prometheus_saw_is_told_from_pause_to_pause() {
         let second = |second: i64| at(second).as_second();
         let values = |seconds: &[i64]| json!(seconds.iter().map(|at| json!([second(*at), "1"])).collect::<Vec<_>>());
-        let series = |seconds: &[i64]| {
-            json!({"metric": {"__name__": "ALERTS", "alertstate": "firing", "alertname": "Failed", "app": "etl"}, "values": values(seconds)})
-        };
+        let series = |seconds: &[i64]| json!({"metric": {"__name__": "ALERTS", "alertstate": "firing", "alertname": "Failed", "app": "etl"}, "values": values(seconds)});
         let seen = |seconds: &[i64]| of_prometheus(&[series(seconds)], STEP, at(100));
         assert_eq!(seen(&[]), []);
         assert_eq!(seen(&[10]), [alert(FAILED, "", 10, Some(20))]);
@@ -245,7 +267,12 @@ mod tests {
     #[test]
     fn an_end_says_after_how_long_and_the_heartbeat_is_left_out() {
         let mut told = Vec::new();
-        let heartbeat = alert(&[("alertname", "StokeWatchdog"), ("severity", "heartbeat")], "", 0, None);
+        let heartbeat = alert(
+            &[("alertname", "StokeWatchdog"), ("severity", "heartbeat")],
+            "",
+            0,
+            None,
+        );
         items(&[alert(FAILED, "", 10, Some(100)), heartbeat], &mut told);
         let told: Vec<&str> = told.iter().map(|item| item.text.as_str()).collect();
         assert_eq!(told, ["fires (): app etl", "is over after 1 min 30 s"]);

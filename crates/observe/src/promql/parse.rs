@@ -52,7 +52,21 @@ struct Parser {
 }
 
 /// Unlike other keywords, these cannot be names of metrics.
-const NOT_NAMES: [&str; 5] = ["bool", "on", "ignoring", "group_left", "group_right"];
+const NOT_NAMES: [&str; 6] = ["bool", "on", "ignoring", "group_left", "group_right", "atan2"];
+/// Milliseconds of a time after `@` are 64 bits wide.
+const LATEST: f64 = 9.2e18;
+/// These are numbers wherever they stand.
+const NUMBERS: [(&str, f64); 2] = [("inf", f64::INFINITY), ("nan", f64::NAN)];
+
+fn number(word: &str) -> Option<f64> {
+    let found = NUMBERS.iter().find(|(known, _)| word.eq_ignore_ascii_case(known));
+    found.map(|(_, value)| *value)
+}
+
+/// Whether a word can stand in a list of labels. Of the keywords, Prometheus' grammar leaves one out.
+fn is_label(word: &str) -> bool {
+    !word.contains(':') && number(word).is_none() && !word.eq_ignore_ascii_case("without")
+}
 
 impl Parser {
     fn peek(&self) -> Option<&Spanned> {
@@ -228,7 +242,7 @@ impl Parser {
             match self.next().map(|spanned| spanned.token) {
                 Some(Token::Word(word)) if word.contains(ANY) => open = true,
                 Some(Token::Variable) => open = true,
-                Some(Token::Word(word)) if !word.contains(':') => labels.push((word, here)),
+                Some(Token::Word(word)) if is_label(&word) => labels.push((word, here)),
                 Some(Token::Text(text)) if !text.is_empty() => labels.push((text, here)),
                 _ => return Err(wrong(here, "a label's name is expected here")),
             }
@@ -339,28 +353,12 @@ impl Parser {
                 args,
             }));
         }
-        let number = ["inf", "nan"].iter().position(|known| word.eq_ignore_ascii_case(known));
-        match number {
-            Some(0) if !self.is("{") => return Ok(Node::Number(f64::INFINITY)),
-            Some(_) if !self.is("{") => return Ok(Node::Number(f64::NAN)),
-            _ => {}
+        if let Some(value) = number(&word) {
+            return Ok(Node::Number(value));
         }
-        if [
-            "bool",
-            "by",
-            "without",
-            "on",
-            "ignoring",
-            "group_left",
-            "group_right",
-            "and",
-            "or",
-            "unless",
-            "atan2",
-            "offset",
-        ]
-        .iter()
-        .any(|keyword| word.eq_ignore_ascii_case(keyword))
+        if ["by", "without", "and", "or", "unless", "offset"]
+            .iter()
+            .any(|keyword| word.eq_ignore_ascii_case(keyword))
             && !self.may_follow_a_name()
         {
             return Err(wrong(here, format!("`{word}` is not expected here")));
@@ -539,18 +537,27 @@ impl Parser {
         Ok(())
     }
 
-    fn duration(&mut self) -> Result<Duration, Wrong> {
+    /// A duration with or without a sign, as after `offset`.
+    fn signed_duration(&mut self) -> Result<Duration, Wrong> {
         let here = self.here();
         let negative = self.is("-");
         if negative || self.is("+") {
             self.at += 1;
         }
-        let span = here.to(self.here());
+        let duration = self.duration()?;
         let sign = if negative { -1.0 } else { 1.0 };
+        Ok(Duration {
+            span: here.to(duration.span),
+            seconds: duration.seconds.map(|seconds| sign * seconds),
+        })
+    }
+
+    fn duration(&mut self) -> Result<Duration, Wrong> {
+        let span = self.here();
         match self.next().map(|spanned| spanned.token) {
             Some(Token::Duration(seconds) | Token::Number(seconds)) => Ok(Duration {
                 span,
-                seconds: Some(sign * seconds),
+                seconds: Some(seconds),
             }),
             Some(Token::Variable) => Ok(Duration { span, seconds: None }),
             // `${window}m`
@@ -594,6 +601,9 @@ impl Parser {
             true => None,
             false => Some(self.duration()?),
         };
+        if step.is_some_and(|step| step.seconds.is_some_and(|seconds| seconds <= 0.0)) {
+            return Err(wrong(open, "the step of a subquery is longer than nothing"));
+        }
         self.expect("]", "after the subquery")?;
         Ok(Expr {
             span: Span::new(expr.span.start, self.behind()),
@@ -610,7 +620,7 @@ impl Parser {
     fn offset(&mut self, mut expr: Expr) -> Result<Expr, Wrong> {
         let here = self.here();
         self.at += 1;
-        let duration = self.duration()?;
+        let duration = self.signed_duration()?;
         let place = match &mut expr.node {
             Node::Selector(selector) => &mut selector.offset,
             Node::Subquery(subquery) => &mut subquery.offset,
@@ -627,15 +637,17 @@ impl Parser {
     fn at_modifier(&mut self, mut expr: Expr) -> Result<Expr, Wrong> {
         let here = self.here();
         self.at += 1;
-        let negative = self.is("-");
-        if negative || self.is("+") {
-            self.at += 1;
-        }
+        let is_signed = self.is("-") || self.is("+");
+        self.at += usize::from(is_signed);
         let time = self.here();
         match self.next().map(|spanned| spanned.token) {
-            Some(Token::Number(value)) if value.is_finite() => {}
+            Some(Token::Number(value)) if value.abs() < LATEST => {}
             Some(Token::Variable) => {}
-            Some(Token::Word(word)) if matches!(word.as_str(), "start" | "end") && self.is("(") => {
+            Some(Token::Word(word))
+                if !is_signed
+                    && ["start", "end"].iter().any(|known| word.eq_ignore_ascii_case(known))
+                    && self.is("(") =>
+            {
                 self.at += 1;
                 self.expect(")", "after `start(` or `end(`")?;
             }

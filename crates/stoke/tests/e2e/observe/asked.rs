@@ -26,16 +26,6 @@ impl Servers {
         })
     }
 
-    /// The URL of Prometheus.
-    pub fn prometheus(&self) -> String {
-        format!("http://{}", self.prometheus)
-    }
-
-    /// The URL of Alertmanager.
-    pub fn alertmanager(&self) -> String {
-        format!("http://{}", self.alertmanager)
-    }
-
     /// The series an expression gives now.
     pub fn query(&self, expression: &str) -> Vec<Value> {
         let answer = get(

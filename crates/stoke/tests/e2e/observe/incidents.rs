@@ -62,7 +62,10 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
     let until = jiff::Timestamp::now().as_second() + 8;
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text);
     write("rules.yaml", &rules(until))?;
-    write("alertmanager.yaml", "route: {receiver: none}\nreceivers: [{name: none}]\n")?;
+    write(
+        "alertmanager.yaml",
+        "route: {receiver: none}\nreceivers: [{name: none}]\n",
+    )?;
     write(
         "prometheus.yaml",
         &format!(
@@ -104,7 +107,13 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
         let items = shown["items"].as_array().ok_or("no items")?;
         let alerts = items.iter().filter(|item| item["source"] == "alert");
         Ok(alerts
-            .map(|item| format!("{} {}", item["about"].as_str().unwrap_or_default(), item["text"].as_str().unwrap_or_default()))
+            .map(|item| {
+                format!(
+                    "{} {}",
+                    item["about"].as_str().unwrap_or_default(),
+                    item["text"].as_str().unwrap_or_default()
+                )
+            })
             .collect())
     };
     // What fires is Alertmanager's to say, with its words.
@@ -120,16 +129,35 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
     let both = told(&["--alertmanager", &alertmanager_url, "--prometheus", &prometheus_url])?;
     let lasting: Vec<&String> = both.iter().filter(|text| text.starts_with("Lasting")).collect();
     let passing: Vec<&String> = both.iter().filter(|text| text.starts_with("Passing")).collect();
-    assert_eq!(lasting, ["Lasting fires (page): etl is late"], "one alert of two sources");
+    assert_eq!(
+        lasting,
+        ["Lasting fires (page): etl is late"],
+        "one alert of two sources"
+    );
     assert_eq!(passing[0], "Passing fires (ticket): app etl", "{both:?}");
-    assert!(passing[1].starts_with("Passing is over after ") && passing.len() == 2, "{both:?}");
+    assert!(
+        passing[1].starts_with("Passing is over after ") && passing.len() == 2,
+        "{both:?}"
+    );
     // Silent ones fire on.
     let silence = Command::new("amtool")
-        .args(["silence", "add", "alertname=Lasting", "--comment", "a test", "--author", "a test", "--alertmanager.url"])
+        .args([
+            "silence",
+            "add",
+            "alertname=Lasting",
+            "--comment",
+            "a test",
+            "--author",
+            "a test",
+            "--alertmanager.url",
+        ])
         .arg(&alertmanager_url)
         .output()?;
     expect_code(&silence, 0)?;
-    assert_eq!(told(&["--alertmanager", &alertmanager_url])?, ["Lasting fires (page): etl is late"]);
+    assert_eq!(
+        told(&["--alertmanager", &alertmanager_url])?,
+        ["Lasting fires (page): etl is late"]
+    );
     // Who does not answer is named, and nothing is shown as if there had been no alert.
     drop(alertmanager);
     let output = run(&["incident", "show", &id, "--alertmanager", &alertmanager_url])?;

@@ -120,10 +120,18 @@ pub fn counted() -> Result<(), Failed> {
                 (None, None) => wrong.push(format!("{} did not fire and end", alert.name)),
             }
         }
-        println!("{} of {} alerts fired and were over", ledger.alerts.len(), alerts::all().count());
+        println!(
+            "{} of {} alerts fired and were over",
+            ledger.alerts.len(),
+            alerts::all().count()
+        );
         let all: BTreeSet<&str> = queries().collect();
         let empty: Vec<&&str> = all.difference(&ledger.panels).collect();
-        println!("{} of {} expressions of panels had data", all.len() - empty.len(), all.len());
+        println!(
+            "{} of {} expressions of panels had data",
+            all.len() - empty.len(),
+            all.len()
+        );
         wrong.extend(empty.iter().map(|query| format!("no data: {query}")));
     });
     match wrong.is_empty() {

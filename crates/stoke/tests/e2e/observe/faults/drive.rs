@@ -116,11 +116,14 @@ fn wait<'a>(
 }
 
 fn has_label(alert: &Value, pair: &str) -> bool {
-    pair.split_once('=').is_none_or(|(label, value)| alert["labels"][label] == value)
+    pair.split_once('=')
+        .is_none_or(|(label, value)| alert["labels"][label] == value)
 }
 
 fn severity(name: &str) -> Option<Severity> {
-    alerts::all().find(|alert| alert.name == name).map(|alert| alert.severity)
+    alerts::all()
+        .find(|alert| alert.name == name)
+        .map(|alert| alert.severity)
 }
 
 /// Whether an alert says that something is wrong: it is there; the heartbeat, when it is not.
@@ -132,7 +135,9 @@ fn is_on(alert: &Alert, all: &[Value]) -> bool {
 }
 
 fn is_silenced(alert: &Value) -> bool {
-    alert["status"]["inhibitedBy"].as_array().is_some_and(|by| !by.is_empty())
+    alert["status"]["inhibitedBy"]
+        .as_array()
+        .is_some_and(|by| !by.is_empty())
 }
 
 /// Who is woken is woken by these faults alone, and what a cause explains is silent.
@@ -141,13 +146,22 @@ fn one_page(stage: &Stage, faults: &[Fault], failed: &mut Vec<String>) {
     let expected = |name: &Value| {
         faults
             .iter()
-            .flat_map(|fault| fault.alerts.iter().map(|alert| alert.name).chain(fault.also.iter().copied()))
+            .flat_map(|fault| {
+                fault
+                    .alerts
+                    .iter()
+                    .map(|alert| alert.name)
+                    .chain(fault.also.iter().copied())
+            })
             .any(|known| name == known)
     };
     loop {
         let all = stage.servers.alerts().unwrap_or_default();
         let mut wrong = Vec::new();
-        for alert in all.iter().filter(|alert| alert["labels"]["severity"] == "page" && !is_silenced(alert)) {
+        for alert in all
+            .iter()
+            .filter(|alert| alert["labels"]["severity"] == "page" && !is_silenced(alert))
+        {
             if !expected(&alert["labels"]["alertname"]) {
                 wrong.push(format!("a page that no fault of the round is for: {}", alert["labels"]));
             }

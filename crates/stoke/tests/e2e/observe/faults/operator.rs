@@ -103,8 +103,7 @@ const STORE_SLOW: &[Fault] = &[Fault::new(
         let (_, endpoint) = endpoint.ok_or("no endpoint of the store")?;
         let port = stage.between(endpoint)?;
         *endpoint = format!("http://127.0.0.1:{port}");
-        variables.push(("AWS_ALLOW_HTTP".into(), "true".into()));
-        stage.operate(&[ALONE, "--keep-logs", "s3://stoke/slow"], &variables)?;
+        stage.operate(&[ALONE, "--keep-logs", "s3://spark/slow"], &variables)?;
         stage.scrapes("stoke-operator")?;
         // The histogram is there before what is slow: a rate is of what came after.
         stage.apply(&App::new("first", "exit.py").manifest())?;

@@ -97,6 +97,12 @@ fn moved(stage: &Stage, from: &str, to: &str) -> Result<(), Failed> {
     let names = std::fs::read_dir(&from)?.flatten().map(|entry| entry.file_name());
     let name = names.into_iter().find(|name| name.to_string_lossy().contains(&id));
     let name = name.ok_or_else(|| format!("no event log of {id}"))?;
-    assert!(Command::new("mv").arg(from.join(&name)).arg(to.join(&name)).status()?.success());
+    assert!(
+        Command::new("mv")
+            .arg(from.join(&name))
+            .arg(to.join(&name))
+            .status()?
+            .success()
+    );
     Ok(())
 }

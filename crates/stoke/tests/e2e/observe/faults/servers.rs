@@ -60,29 +60,27 @@ const CERTIFICATE: &[Fault] = &[Fault::new(
 )
 .beside(&["StokeOperatorDown"])];
 
-/// Applications that are never run are changed and reviewed, again and again.
+/// Applications come, again and again: each is reviewed, and its driver made, which no node has room for.
 const CHURN: &str = r#"
 round=0
 while true; do
     round=$((round + 1))
-    for number in $(seq 20); do
+    for number in $(seq 5); do
         cat <<END
 ---
 apiVersion: sparkoperator.k8s.io/v1beta2
 kind: SparkApplication
-metadata: {name: churn-$number}
+metadata: {name: churn-$round-$number}
 spec:
-  suspend: true
   type: Python
   sparkVersion: 4.1.4
   image: apache/spark:4.1.4
   mainApplicationFile: local:///a.py
-  arguments: ["$round"]
-  driver: {}
-  executor: {instances: 2}
+  driver: {coreRequest: "900", serviceAccount: spark-operator-spark}
+  executor: {instances: 1}
 END
     done | kubectl apply -f - >/dev/null
-    sleep 1
+    sleep 2
 done
 "#;
 

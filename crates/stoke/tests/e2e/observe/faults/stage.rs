@@ -145,12 +145,7 @@ impl Stage {
     /// Waits until an application is in a state.
     pub fn reaches(&self, name: &str, state: &str) -> Result<(), Failed> {
         let until = format!("--for=jsonpath={{.status.applicationState.state}}={state}");
-        self.kubectl(&[
-            "wait",
-            &format!("sparkapplication/{name}"),
-            &until,
-            "--timeout=180s",
-        ])
+        self.kubectl(&["wait", &format!("sparkapplication/{name}"), &until, "--timeout=180s"])
     }
 
     /// Starts an operator beside the cluster, in place of the one there was.
@@ -171,9 +166,7 @@ impl Stage {
     fn operate_at(&self, kubeconfig: &Path, options: &[&str], variables: &[(String, String)]) -> Result<(), Failed> {
         self.stop_operator();
         let address = format!("127.0.0.1:{}", self.ports[0]);
-        let mut command = self
-            .up
-            .stoke(&["operator", "run", "--metrics-bind-address", &address]);
+        let mut command = self.up.stoke(&["operator", "run", "--metrics-bind-address", &address]);
         command
             .args(["--health-probe-bind-address", "127.0.0.1:0"])
             .args(options)
