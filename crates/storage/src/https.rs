@@ -64,7 +64,7 @@ pub fn https() -> Result<HttpClient, rustls::Error> {
     )))
 }
 
-/// What is at a URL of HTTP or HTTPS, at most so many bytes.
+/// What is at a URL of HTTP or HTTPS, when it has at most `most` bytes.
 ///
 /// # Errors
 /// A server that does not answer, an answer that is not a success or is longer: why, in words.

@@ -266,15 +266,15 @@ mod tests {
 
     #[test]
     fn an_end_says_after_how_long_and_the_heartbeat_is_left_out() {
-        let mut told = Vec::new();
+        let mut listed = Vec::new();
         let heartbeat = alert(
             &[("alertname", "StokeWatchdog"), ("severity", "heartbeat")],
             "",
             0,
             None,
         );
-        items(&[alert(FAILED, "", 10, Some(100)), heartbeat], &mut told);
-        let told: Vec<&str> = told.iter().map(|item| item.text.as_str()).collect();
-        assert_eq!(told, ["fires (): app etl", "is over after 1 min 30 s"]);
+        items(&[alert(FAILED, "", 10, Some(100)), heartbeat], &mut listed);
+        let listed: Vec<&str> = listed.iter().map(|item| item.text.as_str()).collect();
+        assert_eq!(listed, ["fires (): app etl", "is over after 1 min 30 s"]);
     }
 }

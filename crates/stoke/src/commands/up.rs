@@ -121,8 +121,8 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
                 times,
             };
             let started = Monitoring::start(&Programs::find()?, &directory.join("monitoring"), &targets).await?;
-            let told = format!("{}\n{}", started.prometheus, started.alertmanager);
-            std::fs::write(directory.join(ADDRESSES_FILE), told)?;
+            let written = format!("{}\n{}", started.prometheus, started.alertmanager);
+            std::fs::write(directory.join(ADDRESSES_FILE), written)?;
             Some(started)
         }
         None => None,

@@ -98,7 +98,7 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
     let opened: Value = serde_json::from_slice(&opened.stdout)?;
     let id = opened["incident"].as_str().ok_or("no id")?.to_owned();
     let (alertmanager_url, prometheus_url) = (format!("http://127.0.0.1:{one}"), format!("http://127.0.0.1:{other}/"));
-    let told = |more: &[&str]| -> Result<Vec<String>, Failed> {
+    let listed = |more: &[&str]| -> Result<Vec<String>, Failed> {
         let mut arguments = vec!["incident", "show", &id];
         arguments.extend(more);
         let output = run(&arguments)?;
@@ -118,15 +118,16 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
     };
     // What fires is Alertmanager's to say, with its words.
     eventually("both alerts fire", Duration::from_secs(20), || {
-        let both = told(&["--alertmanager", &alertmanager_url]).unwrap_or_default();
+        let both = listed(&["--alertmanager", &alertmanager_url]).unwrap_or_default();
         both.contains(&"Lasting fires (page): etl is late".to_owned())
             && both.contains(&"Passing fires (ticket): etl failed".to_owned())
     })?;
     // What is over it forgets, and Prometheus knows.
     eventually("one is over", Duration::from_secs(40), || {
-        told(&["--alertmanager", &alertmanager_url]).is_ok_and(|told| told == ["Lasting fires (page): etl is late"])
+        listed(&["--alertmanager", &alertmanager_url])
+            .is_ok_and(|listed| listed == ["Lasting fires (page): etl is late"])
     })?;
-    let both = told(&["--alertmanager", &alertmanager_url, "--prometheus", &prometheus_url])?;
+    let both = listed(&["--alertmanager", &alertmanager_url, "--prometheus", &prometheus_url])?;
     let lasting: Vec<&String> = both.iter().filter(|text| text.starts_with("Lasting")).collect();
     let passing: Vec<&String> = both.iter().filter(|text| text.starts_with("Passing")).collect();
     assert_eq!(
@@ -155,7 +156,7 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
         .output()?;
     expect_code(&silence, 0)?;
     assert_eq!(
-        told(&["--alertmanager", &alertmanager_url])?,
+        listed(&["--alertmanager", &alertmanager_url])?,
         ["Lasting fires (page): etl is late"]
     );
     // Who does not answer is named, and nothing is shown as if there had been no alert.

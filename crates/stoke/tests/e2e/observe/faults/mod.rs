@@ -62,7 +62,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// One that fires these, and nothing else is said of it.
+    /// One that fires these, and has nothing special.
     const fn new(
         name: &'static str,
         alerts: &'static [Alert],

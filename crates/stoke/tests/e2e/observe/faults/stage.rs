@@ -196,7 +196,7 @@ impl Stage {
         self.beside().history = None;
     }
 
-    /// Stands before a server; the port. What it does is said by [`Stage::hinder`].
+    /// Stands before a server; the port. [`Stage::hinder`] sets what it does.
     pub fn between(&self, server: &str) -> Result<u16, Failed> {
         if let Some(between) = &self.beside().between {
             return Ok(between.port);
