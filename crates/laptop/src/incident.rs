@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use stoke_observe::incident::alerts::Alert;
 use stoke_observe::incident::timeline::{Item, Sources, collect};
 use stoke_observe::incident::{Incident, Line};
 use stoke_observe::runbook::{Kind, Record};
 
+use crate::alerts::Monitors;
 use crate::error::{LaptopError, Outcome};
 use crate::home::{Home, create_private};
 use crate::runbook::{api, journal};
@@ -134,6 +136,15 @@ fn window(incident: &Incident) -> (Timestamp, Timestamp) {
     (begun.saturating_sub(BEFORE).unwrap_or(begun), until)
 }
 
+/// Alerts of the time of an incident, as monitoring has them.
+///
+/// # Errors
+/// One that is asked does not answer.
+pub async fn alerts(monitors: &Monitors, incident: &Incident) -> Outcome<Vec<Alert>> {
+    let (from, until) = window(incident);
+    monitors.alerts(from, until).await
+}
+
 /// What is known of the time of an incident: what was collected before, and what the cluster says now. What cannot be had is said.
 ///
 /// # Errors
@@ -142,7 +153,7 @@ pub async fn items(
     session: Option<&Session>,
     home: &Home,
     incident: &Incident,
-    alerts: Vec<Value>,
+    alerts: Vec<Alert>,
 ) -> Outcome<(Vec<Item>, Vec<String>)> {
     let mut sources = Sources {
         alerts,

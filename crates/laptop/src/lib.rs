@@ -5,13 +5,14 @@
 //! - [`embedded`]: cluster, operator and object store in this process; [`object_store`]: how the store is reached
 //! - [`session`]: which cluster is spoken to; [`apply`]: objects into it; [`follow`]: one application to its end; [`awaited`]: pods that do not start
 //! - [`gather`]: what there is about a run: objects, logs, event log, kept runs, bundles; [`event_logs`]: those of this machine
-//! - [`runbook`]: what a runbook asks of a cluster, and its record; [`incident`]: what is known of an incident
+//! - [`runbook`]: what a runbook asks of a cluster, and its record; [`incident`]: what is known of an incident; [`alerts`]: who is asked for alerts
 //! - [`monitoring`]: a real Prometheus and Alertmanager beside the cluster
 //! - [`images`]: an image made ready to run here; [`rehearsal`]: a recorded run for its caches
 //! - [`local_spark`], [`process`]: a Spark or a program beside everything else; [`machine`]: this machine as `spark-submit` sees it
 //!
 //! Never: printing, parsing of a command line, or deciding what a run means.
 
+pub mod alerts;
 pub mod apply;
 pub mod awaited;
 pub mod embedded;

@@ -28,8 +28,21 @@ const ALERTMANAGER: (&[&str], &str) = (&["alertmanager", "prometheus-alertmanage
 const PORTS: (u16, u16) = (9090, 9093);
 /// Where `stoke operator run` serves its metrics when it runs beside the cluster.
 const BESIDE: &str = "127.0.0.1:8080";
+/// How often Prometheus says an alert again: after four times that in silence it is over for Alertmanager. Prometheus' own, in seconds.
+const RESEND: u64 = 60;
 /// How long each may take to answer.
 const START: Duration = Duration::from_secs(30);
+
+/// File of a cluster's directory with the addresses of Prometheus and Alertmanager, a line each; there while they run.
+pub const ADDRESSES_FILE: &str = "monitoring-addresses";
+
+/// The URLs of the Prometheus and the Alertmanager of the cluster with this directory, while they run.
+#[must_use]
+pub fn addresses(directory: &Path) -> Option<(String, String)> {
+    let written = std::fs::read_to_string(directory.join(ADDRESSES_FILE)).ok()?;
+    let (prometheus, alertmanager) = written.split_once('\n')?;
+    Some((format!("http://{prometheus}"), format!("http://{alertmanager}")))
+}
 
 /// The programs, found before anything is started.
 #[derive(Clone, Debug)]
@@ -149,6 +162,10 @@ impl Monitoring {
             .arg("--config.file=prometheus.yaml")
             .arg("--storage.tsdb.path=prometheus")
             .arg("--storage.tsdb.retention.time=7d")
+            .arg(format!(
+                "--rules.alert.resend-delay={}",
+                settings.tempo.duration(RESEND)
+            ))
             .arg(format!("--web.listen-address={prometheus}"));
         let children = [
             begun(&mut first, directory, "alertmanager.log", alertmanager).await?,

@@ -64,6 +64,38 @@ pub fn https() -> Result<HttpClient, rustls::Error> {
     )))
 }
 
+/// What is at a URL of HTTP or HTTPS, when it has at most `most` bytes.
+///
+/// # Errors
+/// A server that does not answer, an answer that is not a success or is longer: why, in words.
+pub async fn fetch(url: &str, most: usize) -> Result<Vec<u8>, String> {
+    let client = https().map_err(|error| error.to_string())?;
+    let mut request = HttpRequest::new(HttpRequestBody::empty());
+    *request.uri_mut() = url.parse().map_err(|error| format!("{error}"))?;
+    let answer = client.execute(request).await.map_err(|error| whole(&error))?;
+    let status = answer.status();
+    let body = http_body_util::Limited::new(answer.into_body(), most).collect().await;
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    match status.is_success() {
+        true => Ok(body.to_vec()),
+        false => Err(format!("the answer is {status}")),
+    }
+}
+
+/// An error with what it came from.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let why = inner.to_string();
+        if !text.contains(&why) {
+            text = format!("{text}: {why}");
+        }
+        source = inner.source();
+    }
+    text
+}
+
 #[derive(Debug)]
 struct Service(Client<HttpsConnector<Plain>, HttpRequestBody>);
 

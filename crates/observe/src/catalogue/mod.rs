@@ -15,6 +15,7 @@
 mod family;
 mod metric;
 mod name;
+mod regex;
 mod spark;
 mod table;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use stoke_model::manifest::nearest;
 pub use family::{FAMILIES, Family, Known};
 pub use metric::{Evidence, Kind, Label, Metric, Range, Unit, Values};
 pub use name::Name;
+pub(crate) use regex::{Automaton, automaton, syntax};
 
 /// All metrics, with ways to find them.
 #[derive(Debug)]
@@ -322,34 +324,6 @@ fn parts(kind: Kind) -> &'static [(Part, &'static str)] {
         Kind::Summary => &[(Part::Whole, ""), (Part::Sum, "_sum"), (Part::Count, "_count")],
         Kind::Histogram => &[(Part::Bucket, "_bucket"), (Part::Sum, "_sum"), (Part::Count, "_count")],
     }
-}
-
-/// An automaton of an anchored expression, small enough to walk.
-pub(crate) type Automaton = dfa::dense::DFA<Vec<u32>>;
-
-/// The automaton of a regular expression; none when it is not one, or a large one.
-pub(crate) fn automaton(expression: &str) -> Option<Automaton> {
-    const MOST: usize = 1 << 20;
-    let config = dfa::dense::Config::new()
-        .start_kind(dfa::StartKind::Anchored)
-        .dfa_size_limit(Some(MOST))
-        .determinize_size_limit(Some(MOST));
-    dfa::dense::Builder::new()
-        .configure(config)
-        .syntax(bytes())
-        .build(&format!("^(?s:{expression})$"))
-        .ok()
-}
-
-/// Reads a regular expression as names and values are matched: byte by byte.
-pub(crate) fn syntax(expression: &str) -> Result<(), String> {
-    regex_automata::util::syntax::parse_with(expression, &bytes())
-        .map(drop)
-        .map_err(|error| error.to_string())
-}
-
-fn bytes() -> regex_automata::util::syntax::Config {
-    regex_automata::util::syntax::Config::new().unicode(false).utf8(false)
 }
 
 /// Where an automaton begins.

@@ -2,11 +2,13 @@
 //!
 //! In: lines that people and runbooks write ([`Line`]), and what else is known of the time ([`timeline::Sources`]: alerts, events, applications,
 //! changes, records of runbooks). Out: a time line, the times to detect and to repair, and the draft of a review.
+//! - [`alerts`]: as Alertmanager and Prometheus have them
 //! - [`timeline`]: what happened in order, from all sources
 //! - [`review`]: the document
 //!
 //! Everything here is a pure function of what is given.
 
+pub mod alerts;
 pub mod review;
 pub mod timeline;
 

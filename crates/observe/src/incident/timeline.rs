@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::alerts::{self, Alert};
 use super::{About, Incident, Line};
 use crate::runbook::{Entry, Record, Verdict};
 
@@ -50,8 +51,7 @@ pub struct Item {
 /// What is known of the time.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Alerts as Alertmanager's `/api/v2/alerts` gives them.
-    pub alerts: Vec<Value>,
+    pub alerts: Vec<Alert>,
     /// Events of the namespace.
     pub events: Vec<Value>,
     pub applications: Vec<Value>,
@@ -82,7 +82,7 @@ fn time(value: &Value) -> Option<Timestamp> {
 #[must_use]
 pub fn collect(incident: &Incident, sources: &Sources, from: Timestamp, until: Timestamp) -> Vec<Item> {
     let mut items = Vec::new();
-    alerts(&sources.alerts, &mut items);
+    alerts::items(&sources.alerts, &mut items);
     events(&sources.events, &mut items);
     runs(&sources.applications, &mut items);
     changes(&sources.changed, &mut items);
@@ -92,37 +92,6 @@ pub fn collect(incident: &Incident, sources: &Sources, from: Timestamp, until: T
     items.sort_by(|a, b| (a.time, a.source, &a.about, &a.text).cmp(&(b.time, b.source, &b.about, &b.text)));
     items.dedup();
     items
-}
-
-fn alerts(alerts: &[Value], items: &mut Vec<Item>) {
-    for alert in alerts {
-        let labels = &alert["labels"];
-        let about = text(&labels["alertname"]).to_owned();
-        let summary = match text(&alert["annotations"]["summary"]) {
-            "" => text(&alert["annotations"]["description"]),
-            summary => summary,
-        };
-        let severity = text(&labels["severity"]);
-        if let Some(time) = time(&alert["startsAt"]) {
-            items.push(Item {
-                time,
-                source: Source::Alert,
-                about: about.clone(),
-                text: format!("fires ({severity}): {summary}"),
-                is_bad: true,
-            });
-        }
-        let is_over = alert["status"]["state"] != "active";
-        if let Some(time) = time(&alert["endsAt"]).filter(|_| is_over) {
-            items.push(Item {
-                time,
-                source: Source::Alert,
-                about,
-                text: "is over".to_owned(),
-                is_bad: false,
-            });
-        }
-    }
 }
 
 fn events(events: &[Value], items: &mut Vec<Item>) {
@@ -312,10 +281,11 @@ mod tests {
     #[test]
     fn what_happened_stands_in_order_from_all_sources() {
         let sources = Sources {
-            alerts: vec![
+            alerts: alerts::of_alertmanager(&[
                 json!({"labels": {"alertname": "SparkApplicationFailed", "severity": "page"}, "annotations": {"summary": "etl failed"},
-                "startsAt": "2026-01-01T00:05:00Z", "endsAt": "2026-01-01T00:20:00Z", "status": {"state": "suppressed"}}),
-            ],
+                "startsAt": "2026-01-01T00:05:00Z", "endsAt": "2026-01-01T00:20:00Z", "status": "resolved"}),
+            ])
+            .unwrap(),
             events: vec![
                 json!({"type": "Warning", "reason": "BackOff", "message": "again", "count": 3, "involvedObject": {"kind": "Pod", "name": "etl-driver"}, "firstTimestamp": "2026-01-01T00:03:00Z"}),
                 json!({"type": "Normal", "reason": "Pulled", "message": "x", "involvedObject": {"kind": "Pod", "name": "p"}, "firstTimestamp": "2026-01-01T00:03:00Z"}),
@@ -350,7 +320,7 @@ mod tests {
                 "run application etl FAILED: exit 3",
                 "alert SparkApplicationFailed fires (page): etl failed",
                 "note ada opened: orders are late",
-                "alert SparkApplicationFailed is over",
+                "alert SparkApplicationFailed is over after 15 min",
             ]
         );
         assert_eq!(failed(&items), ["etl"]);

@@ -82,10 +82,9 @@ fn token(rest: &str, first: char, variables: Variables, before: &[Spanned]) -> R
     }
     let variable = |text: &str| variable(text, variables);
     let begins = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
-    let is_colon = first == ':' && !rest[1..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    // Within brackets `5m:1m` is a subquery, not a name that begins with a colon.
+    // Within brackets `5m:1m` is a subquery; elsewhere a colon begins a name, or is one.
     let in_brackets = first == ':' && inside_brackets(before);
-    if (begins(first) && !is_colon && !in_brackets) || variable(rest).is_some() {
+    if (begins(first) && !in_brackets) || variable(rest).is_some() {
         return Ok(word(rest, &variable));
     }
     if first.is_ascii_digit() || (first == '.' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) {
@@ -177,8 +176,7 @@ fn number(rest: &str) -> Result<(Token, usize), Wrong> {
     let text = &rest[..end];
     let span = Span::new(0, end);
     if is_hex {
-        let digits = text[2..].replace('_', "");
-        return u64::from_str_radix(&digits, 16)
+        return u64::from_str_radix(&text[2..], 16)
             .map(|value| (Token::Number(value as f64), end))
             .map_err(|_| wrong(span, format!("`{text}` is not a number")));
     }

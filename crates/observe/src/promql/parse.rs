@@ -1,11 +1,10 @@
 //! Tokens become an expression.
 
+mod selector;
+
 use stoke_model::manifest::nearest;
 
-use super::ast::{
-    Aggregate, Binary, Call, Duration, Expr, Group, Grouping, Match, Matcher, Matching, Node, Op, Selector, Span,
-    Subquery,
-};
+use super::ast::{Aggregate, Binary, Call, Expr, Group, Grouping, Matching, Node, Op, Span};
 use super::functions::{aggregation, function, names};
 use super::lex::{ANY, Spanned, Token, Variables, tokens, wrong};
 use super::{Wrong, types};
@@ -52,7 +51,19 @@ struct Parser {
 }
 
 /// Unlike other keywords, these cannot be names of metrics.
-const NOT_NAMES: [&str; 5] = ["bool", "on", "ignoring", "group_left", "group_right"];
+const NOT_NAMES: [&str; 6] = ["bool", "on", "ignoring", "group_left", "group_right", "atan2"];
+/// These are numbers wherever they stand.
+const NUMBERS: [(&str, f64); 2] = [("inf", f64::INFINITY), ("nan", f64::NAN)];
+
+fn number(word: &str) -> Option<f64> {
+    let found = NUMBERS.iter().find(|(known, _)| word.eq_ignore_ascii_case(known));
+    found.map(|(_, value)| *value)
+}
+
+/// Whether a word can stand in a list of labels. Of the keywords, Prometheus' grammar leaves one out.
+fn is_label(word: &str) -> bool {
+    !word.contains(':') && number(word).is_none() && !word.eq_ignore_ascii_case("without")
+}
 
 impl Parser {
     fn peek(&self) -> Option<&Spanned> {
@@ -228,7 +239,7 @@ impl Parser {
             match self.next().map(|spanned| spanned.token) {
                 Some(Token::Word(word)) if word.contains(ANY) => open = true,
                 Some(Token::Variable) => open = true,
-                Some(Token::Word(word)) if !word.contains(':') => labels.push((word, here)),
+                Some(Token::Word(word)) if is_label(&word) => labels.push((word, here)),
                 Some(Token::Text(text)) if !text.is_empty() => labels.push((text, here)),
                 _ => return Err(wrong(here, "a label's name is expected here")),
             }
@@ -339,28 +350,12 @@ impl Parser {
                 args,
             }));
         }
-        let number = ["inf", "nan"].iter().position(|known| word.eq_ignore_ascii_case(known));
-        match number {
-            Some(0) if !self.is("{") => return Ok(Node::Number(f64::INFINITY)),
-            Some(_) if !self.is("{") => return Ok(Node::Number(f64::NAN)),
-            _ => {}
+        if let Some(value) = number(&word) {
+            return Ok(Node::Number(value));
         }
-        if [
-            "bool",
-            "by",
-            "without",
-            "on",
-            "ignoring",
-            "group_left",
-            "group_right",
-            "and",
-            "or",
-            "unless",
-            "atan2",
-            "offset",
-        ]
-        .iter()
-        .any(|keyword| word.eq_ignore_ascii_case(keyword))
+        if ["by", "without", "and", "or", "unless", "offset"]
+            .iter()
+            .any(|keyword| word.eq_ignore_ascii_case(keyword))
             && !self.may_follow_a_name()
         {
             return Err(wrong(here, format!("`{word}` is not expected here")));
@@ -443,245 +438,5 @@ impl Parser {
             span: Span::new(start, self.behind()),
             open,
         }))
-    }
-
-    fn selector(&mut self, name: Option<(String, Span)>) -> Result<Selector, Wrong> {
-        let start = name.as_ref().map_or_else(|| self.here(), |(_, span)| *span);
-        let mut selector = Selector {
-            name,
-            matchers: Vec::new(),
-            range: None,
-            offset: None,
-            at: None,
-        };
-        if self.take("{") {
-            while !self.take("}") {
-                self.matcher(&mut selector)?;
-                if !self.is("}") {
-                    self.expect(",", "between conditions")?;
-                }
-            }
-        }
-        let span = Span::new(start.start, self.behind());
-        let by_name: Vec<&Matcher> = selector
-            .matchers
-            .iter()
-            .filter(|matcher| matcher.label == "__name__")
-            .collect();
-        if selector.name.is_some() && !by_name.is_empty() {
-            return Err(wrong(span, "the name of the metric is given twice"));
-        }
-        if selector.name.is_none() && selector.matchers.iter().all(matches_empty) {
-            let mut error = wrong(
-                span,
-                "every condition matches series without the label: this would select everything",
-            );
-            error.fix = Some("name a metric, or ask for a value of a label".to_owned());
-            return Err(error);
-        }
-        Ok(selector)
-    }
-
-    fn matcher(&mut self, selector: &mut Selector) -> Result<(), Wrong> {
-        let label_span = self.here();
-        let label = match self.next().map(|spanned| spanned.token) {
-            Some(Token::Word(word)) if !word.contains(':') => word,
-            Some(Token::Text(text)) if !text.is_empty() => {
-                let is_name = !["=", "!=", "=~", "!~"].iter().any(|op| self.is(op));
-                if is_name {
-                    if selector.name.is_some() {
-                        return Err(wrong(label_span, "the name of the metric is given twice"));
-                    }
-                    selector.name = Some((text, label_span));
-                    return Ok(());
-                }
-                text
-            }
-            Some(Token::Variable) => {
-                // The variable holds a label or a whole condition.
-                if !["=", "!=", "=~", "!~"].iter().any(|op| self.is(op)) {
-                    return Ok(());
-                }
-                ANY.to_string()
-            }
-            _ => return Err(wrong(label_span, "a label's name is expected here")),
-        };
-        let here = self.here();
-        let op = match self.next().map(|spanned| spanned.token) {
-            Some(Token::Symbol("=")) => Match::Equal,
-            Some(Token::Symbol("!=")) => Match::NotEqual,
-            Some(Token::Symbol("=~")) => Match::Regex,
-            Some(Token::Symbol("!~")) => Match::NotRegex,
-            Some(Token::Symbol("==")) => {
-                let mut error = wrong(here, "`==` does not compare labels");
-                error.fix = Some("write `=`".to_owned());
-                return Err(error);
-            }
-            _ => return Err(wrong(here, "one of `=`, `!=`, `=~` and `!~` is expected after a label")),
-        };
-        let value_span = self.here();
-        let value = match self.next().map(|spanned| spanned.token) {
-            Some(Token::Text(text)) => text,
-            Some(Token::Variable) => ANY.to_string(),
-            _ => return Err(wrong(value_span, "a text in quotes is expected here")),
-        };
-        if matches!(op, Match::Regex | Match::NotRegex) && !value.contains(ANY) {
-            regular(&value)
-                .map_err(|why| wrong(value_span, format!("`{value}` is not a regular expression: {why}")))?;
-        }
-        selector.matchers.push(Matcher {
-            label,
-            label_span,
-            op,
-            value,
-            value_span,
-        });
-        Ok(())
-    }
-
-    fn duration(&mut self) -> Result<Duration, Wrong> {
-        let here = self.here();
-        let negative = self.is("-");
-        if negative || self.is("+") {
-            self.at += 1;
-        }
-        let span = here.to(self.here());
-        let sign = if negative { -1.0 } else { 1.0 };
-        match self.next().map(|spanned| spanned.token) {
-            Some(Token::Duration(seconds) | Token::Number(seconds)) => Ok(Duration {
-                span,
-                seconds: Some(sign * seconds),
-            }),
-            Some(Token::Variable) => Ok(Duration { span, seconds: None }),
-            // `${window}m`
-            Some(Token::Word(word)) if word.contains(ANY) => Ok(Duration { span, seconds: None }),
-            _ => {
-                let mut error = wrong(span, "a duration is expected here");
-                error.fix = Some("write one such as `5m` or `1h30m`".to_owned());
-                Err(error)
-            }
-        }
-    }
-
-    /// `[5m]` or `[1h:1m]` after an expression.
-    fn bracketed(&mut self, expr: Expr) -> Result<Expr, Wrong> {
-        let open = self.expect("[", "")?;
-        let range = self.duration()?;
-        if range.seconds.is_some_and(|seconds| seconds <= 0.0) {
-            return Err(wrong(range.span, "a range is longer than nothing"));
-        }
-        if !self.take(":") {
-            self.expect("]", "after the range")?;
-            let span = Span::new(expr.span.start, self.behind());
-            let Node::Selector(mut selector) = expr.node else {
-                let mut error = wrong(open, "a range can only follow a selector");
-                error.fix = Some("write a subquery, such as `[1h:1m]`".to_owned());
-                return Err(error);
-            };
-            if selector.range.is_some() {
-                return Err(wrong(open, "there is a range already"));
-            }
-            if selector.offset.is_some() || selector.at.is_some() {
-                return Err(wrong(open, "the range stands before `offset` and `@`"));
-            }
-            selector.range = Some(range);
-            return Ok(Expr {
-                span,
-                node: Node::Selector(selector),
-            });
-        }
-        let step = match self.is("]") {
-            true => None,
-            false => Some(self.duration()?),
-        };
-        self.expect("]", "after the subquery")?;
-        Ok(Expr {
-            span: Span::new(expr.span.start, self.behind()),
-            node: Node::Subquery(Subquery {
-                expr: Box::new(expr),
-                range,
-                step,
-                offset: None,
-                at: None,
-            }),
-        })
-    }
-
-    fn offset(&mut self, mut expr: Expr) -> Result<Expr, Wrong> {
-        let here = self.here();
-        self.at += 1;
-        let duration = self.duration()?;
-        let place = match &mut expr.node {
-            Node::Selector(selector) => &mut selector.offset,
-            Node::Subquery(subquery) => &mut subquery.offset,
-            Node::Variable => return Ok(expr),
-            _ => return Err(wrong(here, "`offset` can only follow a selector or a subquery")),
-        };
-        if place.replace(duration).is_some() {
-            return Err(wrong(here, "there is an offset already"));
-        }
-        expr.span.end = self.behind();
-        Ok(expr)
-    }
-
-    fn at_modifier(&mut self, mut expr: Expr) -> Result<Expr, Wrong> {
-        let here = self.here();
-        self.at += 1;
-        let negative = self.is("-");
-        if negative || self.is("+") {
-            self.at += 1;
-        }
-        let time = self.here();
-        match self.next().map(|spanned| spanned.token) {
-            Some(Token::Number(value)) if value.is_finite() => {}
-            Some(Token::Variable) => {}
-            Some(Token::Word(word)) if matches!(word.as_str(), "start" | "end") && self.is("(") => {
-                self.at += 1;
-                self.expect(")", "after `start(` or `end(`")?;
-            }
-            _ => return Err(wrong(time, "a time, `start()` or `end()` is expected after `@`")),
-        }
-        let span = Span::new(here.start, self.behind());
-        let place = match &mut expr.node {
-            Node::Selector(selector) => &mut selector.at,
-            Node::Subquery(subquery) => &mut subquery.at,
-            Node::Variable => return Ok(expr),
-            _ => return Err(wrong(here, "`@` can only follow a selector or a subquery")),
-        };
-        if place.replace(span).is_some() {
-            return Err(wrong(here, "there is an `@` already"));
-        }
-        expr.span.end = self.behind();
-        Ok(expr)
-    }
-}
-
-/// Whether Prometheus takes it for a regular expression.
-fn regular(text: &str) -> Result<(), String> {
-    // Go has these, the library here does not.
-    if text.contains(r"\Q") || text.contains(r"\C") || text.contains(r"\p") || text.contains(r"\P") {
-        return Ok(());
-    }
-    let error = match crate::catalogue::syntax(text) {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
-    };
-    let last = error.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    Err(last.unwrap_or(&error).to_owned())
-}
-
-/// Whether a series without the label meets a condition.
-fn matches_empty(matcher: &Matcher) -> bool {
-    if matcher.value.contains(ANY) {
-        return false;
-    }
-    let regex = || {
-        crate::catalogue::automaton(&matcher.value).is_none_or(|automaton| crate::catalogue::matches(&automaton, ""))
-    };
-    match matcher.op {
-        Match::Equal => matcher.value.is_empty(),
-        Match::NotEqual => !matcher.value.is_empty(),
-        Match::Regex => regex(),
-        Match::NotRegex => !regex(),
     }
 }

@@ -74,6 +74,17 @@ fn wrong_expressions_have_their_place() {
         ("", "", "no expression"),
         ("a b", "b", "not expected"),
         ("a{b=\"\\d\"}", "\\d", "not an escape"),
+        ("a{b=~\"x**\"}", "\"x**\"", "repeats a repetition"),
+        ("atan2", "atan2", "no metric has this name"),
+        ("inf{a=\"b\"}", "{", "not expected"),
+        ("sum by (nan) (a)", "nan", "a label's name"),
+        ("sum by (without) (a)", "without", "a label's name"),
+        ("a[-5m]", "-", "a duration is expected"),
+        ("a[5m:0s]", "[", "longer than nothing"),
+        ("a @ -start()", "start", "a time, `start()` or `end()`"),
+        ("a @ 1e30", "1e30", "a time, `start()` or `end()`"),
+        ("1 + on (b) a", "on (b)", "between two vectors"),
+        ("a + 0x1_0", "0x1_0", "not a number"),
     ];
     for (text, place, message) in table {
         let error = parse(text, Variables::None).unwrap_err();
@@ -123,6 +134,11 @@ fn the_syntax_of_prometheus_3_is_read() {
         "a # a comment",
         "time() - 5m",
         "days_in_month()",
+        "a @ START()",
+        "a + :",
+        "1 + on () a",
+        "a{b=~\"x{\"}",
+        "rate((a[5m]))",
     ] {
         parse(text, Variables::None).unwrap_or_else(|error| panic!("{text}: {error}"));
     }

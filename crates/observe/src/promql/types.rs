@@ -153,13 +153,15 @@ fn check_binary(binary: &Binary) -> Result<Type, Wrong> {
         ));
     }
     if let Some(matching) = &binary.matching {
-        if !vectors {
+        let is_empty = matching.labels.is_empty() && !matching.open;
+        // Prometheus takes an empty list beside a number, and does nothing with it.
+        if !vectors && !is_empty {
             return Err(refused(
                 matching.span,
                 "labels can only be matched between two vectors".to_owned(),
             ));
         }
-        if op.is_set() && matching.group.is_some() {
+        if vectors && op.is_set() && matching.group.is_some() {
             return Err(refused(matching.span, format!("`{}` takes no group", op.text())));
         }
         let twice = matching

@@ -4,6 +4,8 @@ use super::*;
 
 const PLANTED: &str = include_str!("../../tests/rules/planted.yaml");
 const RIGHT: &str = include_str!("../../tests/rules/right.yaml");
+const UNUSUAL: &str = include_str!("../../tests/rules/unusual.yaml");
+const UNUSUAL_WRONG: &str = include_str!("../../tests/rules/unusual-wrong.yaml");
 const DASHBOARD: &str = include_str!("../../tests/rules/dashboard.json");
 const OBJECTIVES: &str = include_str!("../../tests/rules/objectives.yaml");
 const SLOTH: &str = include_str!("../../tests/rules/sloth.yaml");
@@ -69,6 +71,14 @@ fn nothing_is_said_of_right_rules() {
     let texts: Vec<String> = report.diagnostics.iter().map(ToString::to_string).collect();
     assert!(texts.is_empty(), "{}", texts.join("\n"));
     assert!(report.expressions["rules"] > 100, "{:?}", report.expressions);
+}
+
+#[test]
+fn unusual_rules_are_not_complained_of_and_mistakes_among_them_are_found() {
+    assert_planted("unusual.yaml", UNUSUAL, 0);
+    let report = check(&[Input::named("unusual.yaml", UNUSUAL)], &Settings::default());
+    assert!(report.expressions["rules"] > 40, "{:?}", report.expressions);
+    assert_planted("unusual-wrong.yaml", UNUSUAL_WRONG, 30);
 }
 
 #[test]

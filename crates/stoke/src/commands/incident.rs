@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use stoke_laptop::alerts::Monitors;
 use stoke_laptop::incident;
+use stoke_laptop::monitoring::addresses;
 use stoke_laptop::session::{self, Place, Session};
 use stoke_model::units::people::duration;
+use stoke_observe::incident::alerts::{Alert, of_alertmanager};
 use stoke_observe::incident::timeline::Item;
 use stoke_observe::incident::{About, Incident, Line, Severity, review};
 
@@ -67,6 +70,12 @@ pub struct LookArguments {
     /// A file with alerts as Alertmanager's /api/v2/alerts gives them; `-` for standard input
     #[arg(long, value_name = "FILE")]
     alerts: Option<PathBuf>,
+    /// Ask this Alertmanager for what fires, for example http://localhost:9093 [default: that of `stoke up --observe`]
+    #[arg(long, value_name = "URL")]
+    alertmanager: Option<String>,
+    /// Ask this Prometheus when alerts began and ended, for example http://localhost:9090 [default: that of `stoke up --observe`]
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
     /// Context of your kubeconfig, for a cluster other than the incident's
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
@@ -189,7 +198,7 @@ async fn reached(home: &stoke_laptop::home::Home, target: &session::Target) -> O
 /// An incident and everything that is known of its time.
 async fn gathered(look: &LookArguments, context: &mut Context) -> Outcome<(Incident, Vec<Item>)> {
     let incident = incident::read(&context.home, &look.incident)?;
-    let alerts = look.alerts.as_deref().map(alerts).transpose()?.unwrap_or_default();
+    let alerts = alerts(look, &incident, context).await?;
     let opening = incident.opening();
     let of_incident = opening
         .map(|opening| opening.cluster.to_owned())
@@ -211,13 +220,40 @@ async fn gathered(look: &LookArguments, context: &mut Context) -> Outcome<(Incid
     Ok((incident, items))
 }
 
+/// Alerts of the file that was given and of those who were named; else of the monitoring that runs beside the embedded cluster.
+async fn alerts(look: &LookArguments, incident: &Incident, context: &mut Context) -> Outcome<Vec<Alert>> {
+    let mut alerts = look.alerts.as_deref().map(of_file).transpose()?.unwrap_or_default();
+    let named = Monitors {
+        alertmanager: look.alertmanager.clone(),
+        prometheus: look.prometheus.clone(),
+    };
+    let is_embedded = incident.opening().is_some_and(|opening| opening.cluster == EMBEDDED);
+    let beside = addresses(&context.home.default_cluster()).filter(|_| is_embedded && look.context.is_none());
+    match beside {
+        Some((prometheus, alertmanager)) if named == Monitors::default() && look.alerts.is_none() => {
+            let beside = Monitors {
+                alertmanager: Some(alertmanager),
+                prometheus: Some(prometheus),
+            };
+            // It was not asked for: an incident may be that it does not answer.
+            match incident::alerts(&beside, incident).await {
+                Ok(found) => alerts.extend(found),
+                Err(why) => context.terminal.note(format!("note: alerts cannot be seen: {why}")),
+            }
+        }
+        _ => alerts.extend(incident::alerts(&named, incident).await?),
+    }
+    Ok(alerts)
+}
+
 /// Alerts of a file.
-fn alerts(path: &Path) -> Outcome<Vec<Value>> {
+fn of_file(path: &Path) -> Outcome<Vec<Alert>> {
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::input(
             "stoke::incident::alerts",
             format!("--alerts {}: {error}", path.display()),
         )
+        .fix("give what Alertmanager answers at /api/v2/alerts: a list of alerts")
     };
     let mut text = String::new();
     if path == Path::new("-") {
@@ -227,8 +263,8 @@ fn alerts(path: &Path) -> Outcome<Vec<Value>> {
     } else {
         text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
     }
-    serde_json::from_str(&text)
-        .map_err(|error| wrong(&error).fix("give what Alertmanager answers at /api/v2/alerts: a list of alerts"))
+    let list: Vec<Value> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    of_alertmanager(&list).map_err(|at| wrong(&format!("the alert {at} of {} is not one", list.len())))
 }
 
 async fn close(look: &LookArguments, says: String, context: &mut Context) -> Outcome<()> {

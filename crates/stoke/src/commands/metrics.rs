@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use stoke_diagnostics::junit::{Suite, junit};
 use stoke_diagnostics::render::{self, Style};
@@ -430,17 +429,7 @@ async fn get(url: &str) -> Outcome<Value> {
         Failure::environment("stoke::metrics::live", format!("{url}: {cause}"))
             .fix("name the address of a Prometheus that runs, such as http://localhost:9090")
     };
-    let client = stoke_storage::https().map_err(|error| failed(&error))?;
-    let request = http::Request::get(url)
-        .body(Vec::new().into())
-        .map_err(|error| failed(&error))?;
-    let answer = client.execute(request).await.map_err(|error| failed(&error))?;
-    let status = answer.status();
-    let body = http_body_util::Limited::new(answer.into_body(), MOST);
-    let bytes = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
-    if !status.is_success() {
-        return Err(failed(&format!("the answer is {status}")));
-    }
+    let bytes = stoke_storage::fetch(url, MOST).await.map_err(|error| failed(&error))?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| failed(&error))?;
     match value.get("status") {
         Some(status) if status == &json!("success") => Ok(value.get("data").cloned().unwrap_or_default()),

@@ -12,7 +12,7 @@ use stoke_laptop::embedded::{Embedded, Serving};
 use stoke_laptop::home::Home;
 use stoke_laptop::images::ensure;
 use stoke_laptop::interrupt::{interrupted, listen};
-use stoke_laptop::monitoring::{Monitoring, Programs, Targets};
+use stoke_laptop::monitoring::{ADDRESSES_FILE, Monitoring, Programs, Targets, addresses};
 use stoke_laptop::object_store;
 use stoke_laptop::session::connect;
 use stoke_operator::Policies;
@@ -121,25 +121,25 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
                 times,
             };
             let started = Monitoring::start(&Programs::find()?, &directory.join("monitoring"), &targets).await?;
-            let told = format!("{}\n{}", started.prometheus, started.alertmanager);
-            std::fs::write(directory.join(MONITORING_FILE), told)?;
+            let written = format!("{}\n{}", started.prometheus, started.alertmanager);
+            std::fs::write(directory.join(ADDRESSES_FILE), written)?;
             Some(started)
         }
         None => None,
     };
-    let addresses = Addresses {
+    let announced = Addresses {
         server: embedded.url(),
         objects: embedded.object_store(),
         history: history_of(&directory),
-        monitoring: monitoring_of(&directory),
+        monitoring: addresses(&directory),
     };
-    announce(&context.home, &addresses, started.elapsed(), &mut context.terminal);
+    announce(&context.home, &announced, started.elapsed(), &mut context.terminal);
     let result = interrupted().await;
     context.terminal.note("ending the cluster and its pods");
     let _ = std::fs::remove_file(directory.join("kubeconfig"));
     let _ = std::fs::remove_file(directory.join(HISTORY_FILE));
     let _ = std::fs::remove_file(directory.join(LINK_FILE));
-    let _ = std::fs::remove_file(directory.join(MONITORING_FILE));
+    let _ = std::fs::remove_file(directory.join(ADDRESSES_FILE));
     drop(monitoring);
     history.stop();
     embedded.stop(true).await;
@@ -190,16 +190,16 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         // Of two that start at once the other may answer: ours is the one whose process it is.
         let pid = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
         let ours = pid.trim().parse().ok() == child.id();
-        let whole = arguments.observe.is_none() || directory.join(MONITORING_FILE).exists();
+        let whole = arguments.observe.is_none() || directory.join(ADDRESSES_FILE).exists();
         if ours && whole && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
-            let addresses = Addresses {
+            let announced = Addresses {
                 server: server(&directory),
                 objects,
                 history: history_of(&directory),
-                monitoring: monitoring_of(&directory),
+                monitoring: addresses(&directory),
             };
-            announce(&context.home, &addresses, started.elapsed(), &mut context.terminal);
+            announce(&context.home, &announced, started.elapsed(), &mut context.terminal);
             return Ok(0);
         }
         if let Some(status) = child.try_wait()? {
@@ -240,15 +240,6 @@ struct Addresses {
     history: String,
     /// Prometheus and Alertmanager, where they run.
     monitoring: Option<(String, String)>,
-}
-
-/// File of a cluster's directory with the addresses of Prometheus and Alertmanager, a line each; there while they run.
-const MONITORING_FILE: &str = "monitoring-addresses";
-
-fn monitoring_of(directory: &Path) -> Option<(String, String)> {
-    let told = std::fs::read_to_string(directory.join(MONITORING_FILE)).ok()?;
-    let (prometheus, alertmanager) = told.split_once('\n')?;
-    Some((format!("http://{prometheus}"), format!("http://{alertmanager}")))
 }
 
 /// File of a cluster's directory that says where its history is served; there while it is.

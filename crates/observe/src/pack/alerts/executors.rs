@@ -220,7 +220,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Executors of {{ $labels.namespace }}/{{ $labels.app }} spend a fifth of their time collecting garbage",
         description: "The heap is too small for what tasks hold. More memory, or more partitions, end it; `stoke size` says which.",
         runbook: "performance",
-        fault: None,
+        fault: Some("full-collection-with-each-row"),
         cases: &[
             Case {
                 note: "15 of 60 seconds",

@@ -33,12 +33,12 @@ pub(super) const ALERTS: &[Alert] = &[
         name: "StokeOperatorBehind",
         severity: Severity::Ticket,
         owner: Owner::Platform,
-        expr: "histogram_quantile(0.9, sum by (le, name) (rate(workqueue_queue_duration_seconds_bucket[<5m>]))) > 10",
+        expr: "histogram_quantile(0.9, sum by (le, name) (rate(workqueue_queue_duration_seconds_bucket[<5m>]))) > <#10>",
         hold: 300,
         summary: "The operator is behind: {{ $labels.name }} objects wait more than ten seconds for their turn",
         description: "Submissions and ends are seen late. Too few workers, a slow API server, or requests held back by `--kube-api-qps`.",
         runbook: "capacity",
-        fault: None,
+        fault: Some("api-server-slow"),
         cases: &[
             Case {
                 note: "a fifth wait up to a minute",
@@ -196,7 +196,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "More than a tenth of the operator's requests to the API server fail",
         description: "5xx, 429 or no answer: the API server is overloaded or away. The operator tries again; what it does comes late.",
         runbook: "capacity",
-        fault: None,
+        fault: Some("api-server-fails"),
         cases: &[
             Case {
                 note: "each kind of error",
@@ -245,12 +245,12 @@ pub(super) const ALERTS: &[Alert] = &[
         name: "StokeWebhookSlow",
         severity: Severity::Ticket,
         owner: Owner::Platform,
-        expr: "histogram_quantile(0.99, sum by (le) (rate(stoke_admission_review_seconds_bucket[<10m>]))) > 1",
+        expr: "histogram_quantile(0.99, sum by (le) (rate(stoke_admission_review_seconds_bucket[<10m>]))) > <#1>",
         hold: 0,
         summary: "One in a hundred reviews by the webhook takes more than a second",
         description: "Everybody who applies an application waits for it, and after its timeout nothing can be applied at all.",
         runbook: "rotate-certificates",
-        fault: None,
+        fault: Some("api-server-slow"),
         cases: &[
             Case {
                 note: "a fiftieth",
@@ -321,7 +321,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The webhook's certificate ends within a week",
         description: "It should have been renewed long ago. When it has ended, the API server refuses every application.",
         runbook: "rotate-certificates",
-        fault: None,
+        fault: Some("certificate-of-an-hour"),
         cases: &[
             Case {
                 note: "seven days and ten minutes at the beginning",

@@ -12,7 +12,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "The History Server does not answer",
         description: "Runs are not affected; who wants to know what a run did, cannot.",
         runbook: "history-server",
-        fault: None,
+        fault: Some("history-server-killed"),
         cases: &[
             Case {
                 note: "five minutes",
@@ -148,7 +148,7 @@ pub(super) const ALERTS: &[Alert] = &[
         summary: "Monitoring works",
         description: "Fires always. Send it to something that alarms when it stops: then Prometheus, Alertmanager or the way between them is broken.",
         runbook: "incident",
-        fault: None,
+        fault: Some("prometheus-paused"),
         cases: &[Case {
             note: "always",
             series: &[],

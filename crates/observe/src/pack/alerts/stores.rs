@@ -216,12 +216,12 @@ pub(super) const ALERTS: &[Alert] = &[
         name: "StokeObjectStoreSlow",
         severity: Severity::Ticket,
         owner: Owner::Platform,
-        expr: "histogram_quantile(0.9, sum by (le) (rate(stoke_keep_log_seconds_bucket[<15m>]))) > 60",
+        expr: "histogram_quantile(0.9, sum by (le) (rate(stoke_keep_log_seconds_bucket[<15m>]))) > <#60>",
         hold: 0,
         summary: "The store of logs takes more than a minute for one in ten",
         description: "Event logs and tables lie in the same store mostly: runs get slower with it.",
         runbook: "object-store",
-        fault: None,
+        fault: Some("store-slow"),
         cases: &[
             Case {
                 note: "a fifth take five minutes",

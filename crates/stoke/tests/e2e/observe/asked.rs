@@ -42,11 +42,14 @@ impl Servers {
         self.query(expression).len()
     }
 
-    /// Alerts of this name that Alertmanager knows and that are not over.
-    pub fn active(&self, name: &str) -> Vec<Value> {
-        let filter = encoded(&format!("alertname=\"{name}\""));
-        let answer = get(&self.alertmanager, &format!("/api/v2/alerts?filter={filter}")).unwrap_or_default();
-        serde_json::from_str(&answer).unwrap_or_default()
+    /// The number an expression gives now, where it gives one series.
+    pub fn number(&self, expression: &str) -> Option<f64> {
+        self.query(expression).first()?["value"][1].as_str()?.parse().ok()
+    }
+
+    /// Alerts that Alertmanager knows and that are not over; none when it does not answer.
+    pub fn alerts(&self) -> Option<Vec<Value>> {
+        serde_json::from_str(&get(&self.alertmanager, "/api/v2/alerts")?).ok()
     }
 }
 

@@ -5,19 +5,19 @@
 
 mod asked;
 mod faults;
-mod operator;
+mod incidents;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use serde_json::Value;
-use stoke_observe::pack::{alerts, dashboards};
 
 use crate::common::{Context, eventually, expect_code, expect_parts, full, program, text};
 use crate::up::Up;
 use asked::Servers;
-use faults::{FAULTS, Fault, WITHOUT_A_FAULT};
+use faults::count::{self, Begun};
+use faults::manifests::{App, SCRIPTS};
+use faults::{GROUPS, drive};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let needs = [
@@ -28,28 +28,41 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         program("amtool", "apt-get install prometheus-alertmanager"),
     ];
     let in_full: Vec<_> = std::iter::once(full()).chain(needs.clone()).collect();
-    vec![
+    let mut trials = vec![
         context.trial(
             "observe: a run of seconds has the series of a long one",
             &needs,
             complete,
         ),
         context.trial(
-            "observe: every fault fires its alert, and its repair clears it",
-            &in_full,
-            faults_fire,
+            "observe: an incident takes its alerts from Alertmanager and Prometheus",
+            &needs[2..],
+            incidents::asked,
         ),
-        context.trial(
-            "observe: an operator that stops pages, and what it missed is known",
-            &in_full,
-            operator::stops,
-        ),
+        context.trial("observe: every alert has a fault, or the reason why not", &[], |_| {
+            count::agree()
+        }),
         context.trial(
             "observe: what is not installed is named with what installs it",
             &[],
             named,
         ),
-    ]
+    ];
+    // A cluster and a time limit each; the count comes last.
+    for group in GROUPS {
+        trials.push(
+            context.trial(&format!("observe: faults: {}", group.name), &in_full, move |context| {
+                let _begun = Begun::of(group.name);
+                drive(context, group)
+            }),
+        );
+    }
+    trials.push(context.trial(
+        "observe: faults: every alert fired and was over, every panel had data",
+        &in_full,
+        |_| count::counted(),
+    ));
+    trials
 }
 
 fn start(context: &Context) -> Result<(Up, Servers), Failed> {
@@ -90,8 +103,8 @@ fn scraped(servers: &Servers, app: &str) -> BTreeSet<String> {
 
 fn complete(context: &Context) -> Result<(), Failed> {
     let (up, servers) = start(context)?;
-    apply(&up, &faults::application("long", "long.py", ""))?;
-    apply(&up, faults::SCRIPTS)?;
+    apply(&up, &App::new("long", "long.py").manifest())?;
+    apply(&up, SCRIPTS)?;
     eventually("the long run is scraped", Duration::from_secs(120), || {
         servers.count("metrics_executor_completedTasks_total{app=\"long\",executor_id!=\"driver\"} > 0") > 0
             && servers.count("metrics_spark_driver_DAGScheduler_job_allJobs_Value{app=\"long\"} > 0") > 0
@@ -100,7 +113,7 @@ fn complete(context: &Context) -> Result<(), Failed> {
     let labels = servers.query("metrics_executor_completedTasks_total{app=\"long\",executor_id=\"1\"}");
     let labels: BTreeSet<String> = labels[0]["metric"].as_object().unwrap().keys().cloned().collect();
     // The short one is not scraped at all: its driver has no time for it, or its only scrape came before its first task.
-    apply(&up, &faults::application("short", "quick.py", ""))?;
+    apply(&up, &App::new("short", "quick.py").manifest())?;
     let done = [
         "wait",
         "sparkapplication/short",
@@ -178,117 +191,4 @@ fn complete(context: &Context) -> Result<(), Failed> {
         series.len()
     );
     up.down()
-}
-
-fn faults_fire(context: &Context) -> Result<(), Failed> {
-    let here = FAULTS
-        .iter()
-        .flat_map(|fault| fault.alerts.iter().map(|alert| (fault.name, *alert)));
-    let covered: BTreeSet<(&str, &str)> = here.chain(faults::OF_A_STOPPED_OPERATOR.iter().copied()).collect();
-    let claimed: BTreeSet<(&str, &str)> = alerts::all()
-        .filter_map(|alert| Some((alert.fault?, alert.name)))
-        .collect();
-    assert_eq!(covered, claimed, "what alerts say of their faults is so");
-    let without: BTreeSet<&str> = WITHOUT_A_FAULT.iter().map(|(name, _)| *name).collect();
-    let lacking = alerts::all().filter(|alert| alert.fault.is_none());
-    assert_eq!(lacking.map(|alert| alert.name).collect::<BTreeSet<_>>(), without);
-    let count = alerts::all().count();
-    let (up, servers) = start(context)?;
-    apply(&up, faults::SCRIPTS)?;
-    let mut failed = Vec::new();
-    for group in FAULTS.chunk_by(|a, b| a.group == b.group) {
-        for fault in group {
-            (fault.inject)(&up)?;
-        }
-        for fault in group {
-            for alert in fault.alerts {
-                match eventually(alert, Duration::from_secs(240), || !servers.active(alert).is_empty()) {
-                    Ok(()) => println!("{alert} fires by {}", fault.name),
-                    Err(_) => failed.push(format!("{alert} does not fire by {}", fault.name)),
-                }
-            }
-        }
-        if group
-            .iter()
-            .any(|fault| fault.alerts.contains(&"StokeJobFailingAgainAndAgain"))
-        {
-            one_page(&servers, &mut failed)?;
-        }
-        if group.iter().any(|fault| fault.group == faults::WITH_SPARK) {
-            panels(&servers, &mut failed);
-        }
-        for fault in group {
-            (fault.repair)(&up)?;
-        }
-        for fault in group {
-            for alert in fault.alerts {
-                match eventually(alert, Duration::from_secs(120), || servers.active(alert).is_empty()) {
-                    Ok(()) => println!("{alert} is over"),
-                    Err(_) => failed.push(format!(
-                        "{alert} goes on after the repair of {}: {:?}",
-                        fault.name,
-                        servers.active(alert)
-                    )),
-                }
-            }
-        }
-    }
-    println!("{} of {} alerts fired by {} faults", covered.len(), count, FAULTS.len());
-    if !failed.is_empty() {
-        return Err(failed.join("\n").into());
-    }
-    up.down()
-}
-
-/// The job that fails again and again has one page; its ticket is silenced by it.
-fn one_page(servers: &Servers, failed: &mut Vec<String>) -> Result<(), Failed> {
-    let of = |name: &str| -> Vec<Value> {
-        let all = servers.active(name);
-        all.into_iter()
-            .filter(|alert| alert["labels"]["app"] == "again")
-            .collect()
-    };
-    let silenced = |alert: &Value| {
-        !alert["status"]["inhibitedBy"]
-            .as_array()
-            .unwrap_or(&Vec::new())
-            .is_empty()
-    };
-    eventually("the ticket is silenced by the page", Duration::from_secs(30), || {
-        let tickets = of("StokeJobFailed");
-        !tickets.is_empty() && tickets.iter().all(silenced)
-    })?;
-    if of("StokeJobFailingAgainAndAgain").iter().any(silenced) {
-        failed.push("the page itself is silenced".to_owned());
-    }
-    Ok(())
-}
-
-/// Every panel has data.
-fn panels(servers: &Servers, failed: &mut Vec<String>) {
-    let mut count = 0;
-    for dashboard in dashboards::all() {
-        for panel in dashboard.panels {
-            for (query, _) in panel.queries {
-                count += 1;
-                let asked = dashboards::unchosen(query);
-                let has_data = eventually(query, Duration::from_secs(20), || servers.count(&asked) > 0);
-                if has_data.is_err() {
-                    failed.push(format!("{}: {} has no data: {asked}", dashboard.name, panel.title));
-                }
-            }
-        }
-    }
-    println!("{count} expressions of panels have data, but for those told");
-}
-
-impl Fault {
-    /// Deletes what it made.
-    fn deletes(up: &Up, objects: &[&str]) -> Result<(), Failed> {
-        for object in objects {
-            let arguments = ["delete", object, "--ignore-not-found", "--wait=false"];
-            expect_code(&up.kubectl(&arguments).output()?, 0)?;
-        }
-        Ok(())
-    }
 }
