@@ -57,7 +57,11 @@ pub(super) fn open(storage: &Storage, entries: &[Entry], wanted: Option<&str>) -
         fix: "check the log, or give a copy of the table that its own engine wrote without this feature".into(),
     };
     let wanted = match wanted.map(|text| text.parse::<i64>().ok().filter(|number| *number >= 0).ok_or(text)) {
-        Some(Err(text)) => return Err(refused(format!("`{text}` is not a version of a Delta table; versions are numbers from 0"))),
+        Some(Err(text)) => {
+            return Err(refused(format!(
+                "`{text}` is not a version of a Delta table; versions are numbers from 0"
+            )));
+        }
         Some(Ok(number)) => number,
         None => i64::MAX,
     };
@@ -135,7 +139,9 @@ pub(super) fn open(storage: &Storage, entries: &[Entry], wanted: Option<&str>) -
         commit(&mut state, blob).map_err(|cause| refused(format!("{}: {cause}", entry.path)))?;
     }
     if wanted != i64::MAX && version != wanted {
-        return Err(refused(format!("version {wanted} is not in the log, which has {version} before it")));
+        return Err(refused(format!(
+            "version {wanted} is not in the log, which has {version} before it"
+        )));
     }
     if version < 0 {
         return Err(refused("the log has neither a commit nor a checkpoint".into()));

@@ -165,7 +165,10 @@ fn snapshot_of(metadata: &Value, name: &str) -> Result<i64, String> {
         return Ok(id);
     }
     let known: Vec<&str> = refs.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-    Err(format!("the table has neither a branch nor a tag `{name}`; it has {}", known.join(", ")))
+    Err(format!(
+        "the table has neither a branch nor a tag `{name}`; it has {}",
+        known.join(", ")
+    ))
 }
 
 /// The schema that a snapshot was written with, where the metadata say it.

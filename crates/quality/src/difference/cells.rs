@@ -74,14 +74,20 @@ impl Cells {
                 let (stretches, items) = stretches(array).ok_or_else(unlike)?;
                 let items = Box::new(Self::of(&items, of.data_type(), form)?);
                 let nulls = array.logical_nulls();
-                Ok(Self::List { nulls, stretches, items })
+                Ok(Self::List {
+                    nulls,
+                    stretches,
+                    items,
+                })
             }
             DataType::Struct(fields) => {
                 let own = array.as_struct_opt().ok_or_else(unlike)?;
-                let fields = sorted(fields).into_iter().map(|field| match own.column_by_name(field.name()) {
-                    Some(child) => Self::of(child, field.data_type(), form),
-                    None => Ok(Self::Null),
-                });
+                let fields = sorted(fields)
+                    .into_iter()
+                    .map(|field| match own.column_by_name(field.name()) {
+                        Some(child) => Self::of(child, field.data_type(), form),
+                        None => Ok(Self::Null),
+                    });
                 Ok(Self::Struct {
                     nulls: array.logical_nulls(),
                     fields: fields.collect::<Result<_, _>>()?,
@@ -98,7 +104,10 @@ impl Cells {
                 let ends = own.value_offsets();
                 Ok(Self::Map {
                     nulls: array.logical_nulls(),
-                    stretches: ends.windows(2).map(|pair| (pair[0] as usize, pair[1] as usize)).collect(),
+                    stretches: ends
+                        .windows(2)
+                        .map(|pair| (pair[0] as usize, pair[1] as usize))
+                        .collect(),
                     keys: Box::new(Self::of(own.keys(), key.data_type(), form)?),
                     values: Box::new(Self::of(own.values(), value.data_type(), form)?),
                 })
@@ -155,7 +164,11 @@ impl Cells {
                     None => write_bytes(tag::MALFORMED, text.as_bytes(), out),
                 }
             }
-            Self::List { nulls, stretches, items } => {
+            Self::List {
+                nulls,
+                stretches,
+                items,
+            } => {
                 let Some((start, end)) = present(nulls, stretches, row) else {
                     return out.push(tag::NULL);
                 };
@@ -316,7 +329,10 @@ fn decimal(text: &str) -> Option<String> {
     let (whole, fraction) = match usize::try_from(point) {
         Ok(point) if point <= all.len() => (all[..point].to_owned(), all[point..].to_owned()),
         Ok(point) => (format!("{all}{}", "0".repeat(point - all.len())), String::new()),
-        Err(_) => (String::new(), format!("{}{all}", "0".repeat(point.unsigned_abs() as usize))),
+        Err(_) => (
+            String::new(),
+            format!("{}{all}", "0".repeat(point.unsigned_abs() as usize)),
+        ),
     };
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
@@ -348,7 +364,9 @@ pub(super) fn kind(of: &DataType) -> Kind {
             Kind::List(Box::new(kind(of.data_type())))
         }
         DataType::Struct(fields) => {
-            let named = sorted(fields).into_iter().map(|field| (field.name().clone(), kind(field.data_type())));
+            let named = sorted(fields)
+                .into_iter()
+                .map(|field| (field.name().clone(), kind(field.data_type())));
             Kind::Struct(named.collect())
         }
         DataType::Map(entries, _) => match entries.data_type() {
@@ -394,10 +412,20 @@ mod tests {
     #[test]
     fn values_do_not_depend_on_how_they_are_kept() {
         let words: DictionaryArray<Int8Type> = vec![Some("a"), None, Some("a")].into_iter().collect();
-        assert_eq!(bytes(Arc::new(words)), bytes(Arc::new(StringArray::from(vec![Some("a"), None, Some("a")]))));
-        assert_eq!(bytes(Arc::new(Int32Array::from(vec![7]))), bytes(Arc::new(Int64Array::from(vec![7]))));
+        assert_eq!(
+            bytes(Arc::new(words)),
+            bytes(Arc::new(StringArray::from(vec![Some("a"), None, Some("a")])))
+        );
+        assert_eq!(
+            bytes(Arc::new(Int32Array::from(vec![7]))),
+            bytes(Arc::new(Int64Array::from(vec![7])))
+        );
         let cents = |values: Vec<i128>, scale| -> ArrayRef {
-            Arc::new(Decimal128Array::from(values).with_precision_and_scale(20, scale).unwrap())
+            Arc::new(
+                Decimal128Array::from(values)
+                    .with_precision_and_scale(20, scale)
+                    .unwrap(),
+            )
         };
         assert_eq!(bytes(cents(vec![150, 100], 2)), bytes(cents(vec![15, 10], 1)));
         let milli: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1_500]).with_timezone("+00:00"));
@@ -446,7 +474,11 @@ mod tests {
     fn texts_become_numbers_without_being_rounded() {
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["1.50", "1.505", "15e-1", "x", "1e3"]));
         let found = as_type(texts, &DataType::Decimal128(10, 2));
-        let cents: ArrayRef = Arc::new(Decimal128Array::from(vec![150, 100_000]).with_precision_and_scale(10, 2).unwrap());
+        let cents: ArrayRef = Arc::new(
+            Decimal128Array::from(vec![150, 100_000])
+                .with_precision_and_scale(10, 2)
+                .unwrap(),
+        );
         let cents = bytes(cents);
         assert_eq!((&found[0], &found[2], &found[4]), (&cents[0], &cents[0], &cents[1]));
         assert_ne!(found[1], cents[0]);

@@ -20,6 +20,7 @@ mod spill;
 mod spread;
 mod tally;
 mod tolerance;
+mod types;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -136,17 +137,33 @@ fn refused(cause: impl Into<String>, fix: &str) -> QualityError {
 /// # Errors
 /// When a place or one of its files cannot be read to the end, the options name columns that are not there, rows cannot be put together within the limit of
 /// memory, or it was stopped. An error says nothing about whether they are equal.
-pub fn compare(left: &Storage, right: &Storage, options: &Options, watch: &dyn Watch) -> Result<Difference, QualityError> {
+pub fn compare(
+    left: &Storage,
+    right: &Storage,
+    options: &Options,
+    watch: &dyn Watch,
+) -> Result<Difference, QualityError> {
     if !(0.0..=1.0).contains(&options.distance) {
-        return Err(refused(format!("{} is not a distance", options.distance), "give a number from 0 to 1"));
+        return Err(refused(
+            format!("{} is not a distance", options.distance),
+            "give a number from 0 to 1",
+        ));
     }
     let open = |storage: &Storage, version: &Option<String>| {
         let version = version.clone();
-        Dataset::open(storage, &OpenOptions { version, ..OpenOptions::default() })
+        Dataset::open(
+            storage,
+            &OpenOptions {
+                version,
+                ..OpenOptions::default()
+            },
+        )
     };
     let (left, right) = (open(left, &options.left_version)?, open(right, &options.right_version)?);
     let plan = Plan::new(&left, &right, options)?;
-    let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = options
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let work = Comparison {
         plan: &plan,
         left: &left,
@@ -161,7 +178,10 @@ pub fn compare(left: &Storage, right: &Storage, options: &Options, watch: &dyn W
     let mut tally = Tally::new(&plan);
     let mut spilled = 0;
     if looked_at > 0 {
-        let (ours, theirs) = (work.put_aside(Side::Left, &unlike)?, work.put_aside(Side::Right, &unlike)?);
+        let (ours, theirs) = (
+            work.put_aside(Side::Left, &unlike)?,
+            work.put_aside(Side::Right, &unlike)?,
+        );
         spilled = ours.iter().chain(&theirs).map(Spill::written).sum();
         tally = work.settle_all(&ours, &theirs)?;
     }
@@ -170,13 +190,17 @@ pub fn compare(left: &Storage, right: &Storage, options: &Options, watch: &dyn W
     tally.rows.equal += on_left.rows() - on_left.rows_of(&unlike);
     let nondeterministic = plan.columns[plan.rows..].iter();
     let spreads = spread_left.iter().zip(&spread_right);
-    let distributions = nondeterministic.zip(spreads).map(|(column, (one, other))| spread::compare(column, one, other, options.distance));
+    let distributions = nondeterministic
+        .zip(spreads)
+        .map(|(column, (one, other))| spread::compare(column, one, other, options.distance));
     let distributions: Vec<Distribution> = distributions.collect();
     let summary = |dataset: &Dataset, buckets: &Buckets| SideSummary::new(dataset, buckets.rows(), buckets.digest());
     let mut notes = plan.notes.clone();
     for (side, repeated) in [("left", tally.repeated_left), ("right", tally.repeated_right)] {
         if repeated > 0 {
-            notes.push(format!("{side}: {repeated} keys belong to several rows; these are put together in the order of their values"));
+            notes.push(format!(
+                "{side}: {repeated} keys belong to several rows; these are put together in the order of their values"
+            ));
         }
     }
     let rows = tally.rows;
@@ -198,7 +222,10 @@ pub fn compare(left: &Storage, right: &Storage, options: &Options, watch: &dyn W
         distributions,
         notes,
         examples: tally.examples(),
-        compared: plan.columns[..plan.rows].iter().map(|column| column.name.clone()).collect(),
+        compared: plan.columns[..plan.rows]
+            .iter()
+            .map(|column| column.name.clone())
+            .collect(),
         options: options.clone(),
         work: Work {
             rows_looked_at: looked_at,
@@ -262,23 +289,30 @@ impl Comparison<'_> {
         };
         let (plan, keyed) = (self.plan, self.plan.keys > 0);
         let others = plan.columns.len() - plan.rows;
-        let new = || (Buckets::new(), (0..others).map(|_| Spread::new()).collect::<Vec<Spread>>());
+        let new = || {
+            (
+                Buckets::new(),
+                (0..others).map(|_| Spread::new()).collect::<Vec<Spread>>(),
+            )
+        };
         let make = || (new(), Row::default(), Vec::<u8>::new());
-        let states = self.pass(side, plan.columns.len(), doing).run(make, |((buckets, spreads), row, bytes), batch| {
-            let (compared, others) = batch.cells.split_at(plan.rows);
-            for at in 0..batch.rows {
-                row.write(compared, plan.keys, at);
-                let group = row.group(keyed);
-                let whole = row.whole(group, keyed);
-                buckets.add(group, whole);
-            }
-            for (spread, cells) in spreads.iter_mut().zip(others) {
-                for at in 0..batch.rows {
-                    spread.take(cells, at, batch.place, bytes);
-                }
-            }
-            Ok(())
-        })?;
+        let states =
+            self.pass(side, plan.columns.len(), doing)
+                .run(make, |((buckets, spreads), row, bytes), batch| {
+                    let (compared, others) = batch.cells.split_at(plan.rows);
+                    for at in 0..batch.rows {
+                        row.write(compared, plan.keys, at);
+                        let group = row.group(keyed);
+                        let whole = row.whole(group, keyed);
+                        buckets.add(group, whole);
+                    }
+                    for (spread, cells) in spreads.iter_mut().zip(others) {
+                        for at in 0..batch.rows {
+                            spread.take(cells, at, batch.place, bytes);
+                        }
+                    }
+                    Ok(())
+                })?;
         let mut all = new();
         for ((buckets, spreads), ..) in states {
             all.0.merge(&buckets);
@@ -302,7 +336,9 @@ impl Comparison<'_> {
                 row.write(batch.cells, plan.keys, at);
                 let group = row.group(keyed);
                 if unlike[Buckets::bucket(group)] {
-                    spill.push(group, row).map_err(|error| format!("rows cannot be put aside: {error}"))?;
+                    spill
+                        .push(group, row)
+                        .map_err(|error| format!("rows cannot be put aside: {error}"))?;
                 }
             }
             Ok(())
@@ -366,7 +402,14 @@ impl Comparison<'_> {
     }
 
     /// Puts the rows of a part together; what does not fit into memory is divided first.
-    fn settle(&self, left: &[Spill], right: &[Spill], part: usize, depth: u32, tally: &mut Tally) -> Result<(), Trouble> {
+    fn settle(
+        &self,
+        left: &[Spill],
+        right: &[Spill],
+        part: usize,
+        depth: u32,
+        tally: &mut Tally,
+    ) -> Result<(), Trouble> {
         if self.watch.stopped() {
             return Err(Trouble::Stopped);
         }
@@ -388,7 +431,13 @@ impl Comparison<'_> {
         };
         match divided {
             Some((ours, theirs)) => (0..PARTS).try_for_each(|part| {
-                self.settle(std::slice::from_ref(&ours), std::slice::from_ref(&theirs), part, depth + 1, tally)
+                self.settle(
+                    std::slice::from_ref(&ours),
+                    std::slice::from_ref(&theirs),
+                    part,
+                    depth + 1,
+                    tally,
+                )
             }),
             None if exact => self.collapse(left, right, part, tally),
             None => {
@@ -411,7 +460,9 @@ impl Comparison<'_> {
             spills.iter().try_for_each(|spill| {
                 spill.each(part, |stretch| {
                     for record in records(stretch) {
-                        let (ours, theirs, _) = counts.entry(record.group).or_insert_with(|| (0, 0, record.bytes.to_vec()));
+                        let (ours, theirs, _) = counts
+                            .entry(record.group)
+                            .or_insert_with(|| (0, 0, record.bytes.to_vec()));
                         *ours += one;
                         *theirs += other;
                     }
@@ -427,6 +478,3 @@ impl Comparison<'_> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

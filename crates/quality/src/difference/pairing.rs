@@ -40,7 +40,9 @@ pub(super) fn pair(
             let by_main = value(&rows[*one]).total_cmp(&value(&rows[*other]));
             by_main.then_with(|| {
                 let pairs = rows[*one].iter().zip(&rows[*other]);
-                let first = pairs.map(|(one, other)| one.total_cmp(other)).find(|order| order.is_ne());
+                let first = pairs
+                    .map(|(one, other)| one.total_cmp(other))
+                    .find(|order| order.is_ne());
                 first.unwrap_or(std::cmp::Ordering::Equal)
             })
         });
@@ -127,12 +129,18 @@ fn one_number(
 /// The number with the most different values, of the first rows.
 fn varied(rows: &[Vec<f64>], numbers: usize) -> usize {
     let different = |number: usize| {
-        let mut values: Vec<u64> = rows.iter().take(1000).filter_map(|row| Some(row.get(number)?.to_bits())).collect();
+        let mut values: Vec<u64> = rows
+            .iter()
+            .take(1000)
+            .filter_map(|row| Some(row.get(number)?.to_bits()))
+            .collect();
         values.sort_unstable();
         values.dedup();
         values.len()
     };
-    (0..numbers).max_by_key(|number| (different(*number), std::cmp::Reverse(*number))).unwrap_or(0)
+    (0..numbers)
+        .max_by_key(|number| (different(*number), std::cmp::Reverse(*number)))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -146,7 +154,12 @@ mod tests {
         let Some((row, rest)) = left.split_first() else {
             return 0;
         };
-        let near = |other: &Vec<f64>| row.iter().zip(other).zip(tolerances).all(|((one, other), tolerance)| tolerance.near(*one, *other));
+        let near = |other: &Vec<f64>| {
+            row.iter()
+                .zip(other)
+                .zip(tolerances)
+                .all(|((one, other), tolerance)| tolerance.near(*one, *other))
+        };
         let with = (0..right.len())
             .filter(|at| used & (1 << at) == 0 && near(&right[*at]))
             .map(|at| 1 + most(rest, right, tolerances, used | (1 << at)));
@@ -158,13 +171,20 @@ mod tests {
         let tolerance: Tolerance = "absolute=1".parse().unwrap();
         let rows = |values: &[f64]| values.iter().map(|value| vec![*value]).collect::<Vec<_>>();
         // 0 could have 0, but then 1 has none.
-        assert_eq!(pair(&rows(&[0.0, 1.0]), &rows(&[-1.0, 0.0]), &[tolerance]).unwrap().len(), 2);
+        assert_eq!(
+            pair(&rows(&[0.0, 1.0]), &rows(&[-1.0, 0.0]), &[tolerance])
+                .unwrap()
+                .len(),
+            2
+        );
     }
 
     #[test]
     fn a_crowd_is_refused_rather_than_waited_for() {
         let tolerance: Tolerance = "absolute=1e9".parse().unwrap();
-        let left: Vec<Vec<f64>> = (0..20_000).map(|at| vec![f64::from(at), f64::from(at % 2) * 4e9]).collect();
+        let left: Vec<Vec<f64>> = (0..20_000)
+            .map(|at| vec![f64::from(at), f64::from(at % 2) * 4e9])
+            .collect();
         let right: Vec<Vec<f64>> = (0..20_000).map(|at| vec![f64::from(at), 9e9]).collect();
         assert_eq!(pair(&left, &right, &[tolerance, tolerance]), Err(TooNear));
     }

@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 use stoke_model::units::people::counted;
 
+use super::Options;
 use super::schema::SchemaDifference;
 use super::spread::Distribution;
 use super::tally::{ColumnCounts, Example, RowCounts};
-use super::Options;
 use crate::data::Dataset;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -104,15 +104,28 @@ impl fmt::Display for Difference {
         let verdict = if self.is_equal() { "equal" } else { "different" };
         writeln!(f, "{verdict}")?;
         for (name, side) in [("left", &self.left), ("right", &self.right)] {
-            let version = side.version.map(|version| format!(" version {version}")).unwrap_or_default();
+            let version = side
+                .version
+                .map(|version| format!(" version {version}"))
+                .unwrap_or_default();
             let (rows, files) = (counted(side.rows, "row"), counted(side.files as u64, "file"));
-            writeln!(f, "  {name:<5}  {rows} in {files}, {}{version}: {}", side.layout, side.place)?;
+            writeln!(
+                f,
+                "  {name:<5}  {rows} in {files}, {}{version}: {}",
+                side.layout, side.place
+            )?;
         }
         if !self.schema.is_empty() {
             writeln!(f, "columns")?;
         }
         for difference in &self.schema {
-            let SchemaDifference { column, left, right, compared, .. } = difference;
+            let SchemaDifference {
+                column,
+                left,
+                right,
+                compared,
+                ..
+            } = difference;
             match (left, right) {
                 (Some(left), Some(right)) => {
                     let rest = if *compared { "" } else { "; its values are not compared" };
@@ -125,12 +138,21 @@ impl fmt::Display for Difference {
         }
         self.write_rows(f)?;
         for column in &self.columns {
-            let ColumnCounts { column, changed, within_tolerance, largest_within } = column;
+            let ColumnCounts {
+                column,
+                changed,
+                within_tolerance,
+                largest_within,
+            } = column;
             if *changed > 0 {
                 writeln!(f, "  {column}: differs in {}", counted(*changed, "row"))?;
             }
             if *within_tolerance > 0 {
-                writeln!(f, "  {column}: within the tolerance in {}, by {largest_within:e} at most", counted(*within_tolerance, "row"))?;
+                writeln!(
+                    f,
+                    "  {column}: within the tolerance in {}, by {largest_within:e} at most",
+                    counted(*within_tolerance, "row")
+                )?;
             }
         }
         if !self.distributions.is_empty() {
@@ -157,23 +179,48 @@ impl fmt::Display for Difference {
 
 impl Difference {
     fn write_rows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RowCounts { equal, lost, added, changed, repeated, .. } = self.rows;
+        let RowCounts {
+            equal,
+            lost,
+            added,
+            changed,
+            repeated,
+            ..
+        } = self.rows;
         writeln!(f, "rows")?;
-        writeln!(f, "  {equal} equal, {changed} changed, {lost} only on the left, {added} only on the right")?;
+        writeln!(
+            f,
+            "  {equal} equal, {changed} changed, {lost} only on the left, {added} only on the right"
+        )?;
         if repeated > 0 {
             writeln!(f, "  of those on one side, the other has {repeated}, but less often")?;
         }
         match &self.keys {
             Some(keys) => writeln!(f, "  found by {}", keys.columns.join(", ")),
-            None if lost + added > 0 => writeln!(f, "  found by all of their values; --key COLUMN shows which rows have changed"),
+            None if lost + added > 0 => writeln!(
+                f,
+                "  found by all of their values; --key COLUMN shows which rows have changed"
+            ),
             None => Ok(()),
         }
     }
 
     fn write_distribution(&self, f: &mut fmt::Formatter<'_>, distribution: &Distribution) -> fmt::Result {
-        let Distribution { column, left, right, distance, apart } = distribution;
-        let distance = distance.map(|distance| format!(", distance {distance:.3}")).unwrap_or_default();
-        let verdict = if apart.is_empty() { "alike".to_owned() } else { apart.join("; ") };
+        let Distribution {
+            column,
+            left,
+            right,
+            distance,
+            apart,
+        } = distribution;
+        let distance = distance
+            .map(|distance| format!(", distance {distance:.3}"))
+            .unwrap_or_default();
+        let verdict = if apart.is_empty() {
+            "alike".to_owned()
+        } else {
+            apart.join("; ")
+        };
         writeln!(f, "  {column}: {verdict}{distance}")?;
         for (name, side) in [("left", left), ("right", right)] {
             writeln!(
@@ -192,7 +239,10 @@ impl Difference {
 
 fn write_example(f: &mut fmt::Formatter<'_>, example: &Example) -> fmt::Result {
     let named = |values: &serde_json::Map<String, Value>| {
-        let parts: Vec<String> = values.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+        let parts: Vec<String> = values
+            .iter()
+            .map(|(name, value)| format!("{name}={}", plain(value)))
+            .collect();
         parts.join(" ")
     };
     match example {

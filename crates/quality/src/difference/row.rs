@@ -93,7 +93,9 @@ impl Buckets {
     /// Which buckets are not the same, and how many rows these have on both sides.
     pub(super) fn unlike(&self, other: &Self) -> (Vec<bool>, u64) {
         let pairs = || self.0.iter().zip(&other.0);
-        let rows = pairs().filter(|(one, other)| one != other).map(|(one, other)| one.0 + other.0);
+        let rows = pairs()
+            .filter(|(one, other)| one != other)
+            .map(|(one, other)| one.0 + other.0);
         (pairs().map(|(one, other)| one != other).collect(), rows.sum())
     }
 

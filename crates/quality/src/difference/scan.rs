@@ -66,10 +66,18 @@ impl Pass<'_> {
                         return Err(None);
                     }
                     let cells = self.cells(unit.file, batch).map_err(Some)?;
-                    let rows = Rows { cells: &cells, rows: batch.rows, place };
+                    let rows = Rows {
+                        cells: &cells,
+                        rows: batch.rows,
+                        place,
+                    };
                     take(&mut state, &rows).map_err(Some)?;
                     let rows = done.fetch_add(batch.rows as u64, Ordering::Relaxed) + batch.rows as u64;
-                    self.watch.progress(&Step { doing: self.doing, done: rows, of: total });
+                    self.watch.progress(&Step {
+                        doing: self.doing,
+                        done: rows,
+                        of: total,
+                    });
                     Ok(())
                 });
                 if let Err(cause) = took {
@@ -77,12 +85,16 @@ impl Pass<'_> {
                         Some(cause) => QualityError::Data {
                             place: self.dataset.place.clone(),
                             cause: format!("{}: {cause}", self.dataset.files[unit.file].path),
-                            fix: "nothing was compared; write the data again, or give a place whose files are whole".into(),
+                            fix: "nothing was compared; write the data again, or give a place whose files are whole"
+                                .into(),
                         },
                         None => QualityError::Interrupted,
                     };
                     // The cause stands before others are ended by it.
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    failure
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .get_or_insert(error);
                     failed.store(true, Ordering::Release);
                     break;
                 }
@@ -151,7 +163,9 @@ impl Pass<'_> {
                 let Some(position) = self.position(file, &column.name) else {
                     return Ok(Cells::Null);
                 };
-                let at = read.binary_search(&position).map_err(|_| "a column was not read".to_owned())?;
+                let at = read
+                    .binary_search(&position)
+                    .map_err(|_| "a column was not read".to_owned())?;
                 let meant = match self.side {
                     Side::Left => &column.left,
                     Side::Right => &column.right,

@@ -1,14 +1,14 @@
 //! Columns of both sides put beside each other: which are compared, as what, and what differs before a row is read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use arrow_schema::{DataType, TimeUnit};
 use serde::Serialize;
 use stoke_model::manifest::nearest;
 
-use super::cells::{Form, is_decimal, is_text, kind, sorted};
+use super::cells::{Form, is_decimal, is_text, kind};
 use super::tolerance::Tolerance;
+use super::types::{alike, comparable, has_floats, type_name, unit_name, unite};
 use super::value::Kind;
 use super::{Options, refused};
 use crate::column::Class;
@@ -89,7 +89,9 @@ pub(super) struct Plan {
 impl Plan {
     /// Whether rows have numbers with a tolerance.
     pub(super) fn is_tolerant(&self) -> bool {
-        self.columns[..self.rows].iter().any(|column| column.form.outside || column.form.exact_outside)
+        self.columns[..self.rows]
+            .iter()
+            .any(|column| column.form.outside || column.form.exact_outside)
     }
 
     /// Plans the comparison.
@@ -137,13 +139,21 @@ impl Plan {
             }
         }
         let place = |column: &Compared| match column.role {
-            Role::Key => (0, options.keys.iter().position(|key| *key == column.name), String::new()),
+            Role::Key => (
+                0,
+                options.keys.iter().position(|key| *key == column.name),
+                String::new(),
+            ),
             Role::Value => (1, None, column.name.clone()),
             Role::Nondeterministic => (2, None, column.name.clone()),
         };
         plan.columns.sort_by_key(place);
         plan.keys = options.keys.len();
-        plan.rows = plan.columns.iter().filter(|column| column.role != Role::Nondeterministic).count();
+        plan.rows = plan
+            .columns
+            .iter()
+            .filter(|column| column.role != Role::Nondeterministic)
+            .count();
         for key in &options.keys {
             if !plan.columns.iter().any(|column| column.name == *key) {
                 let cause = format!("the key `{key}` is not of the same type on both sides");
@@ -154,7 +164,14 @@ impl Plan {
     }
 
     /// Puts a column of both sides into the plan.
-    fn put(&mut self, name: &str, left: &Found, right: &Found, csv: bool, options: &Options) -> Result<(), QualityError> {
+    fn put(
+        &mut self,
+        name: &str,
+        left: &Found,
+        right: &Found,
+        csv: bool,
+        options: &Options,
+    ) -> Result<(), QualityError> {
         let named = options.column_tolerances.get(name);
         let tolerance = named.or(options.tolerance.as_ref());
         let (as_left, as_right, differs) = meant(left, right, tolerance.is_some());
@@ -169,17 +186,26 @@ impl Plan {
             });
         } else if differs {
             let (one, other) = (type_name(&left.of), type_name(&right.of));
-            self.notes.push(format!("`{name}` is {one} on the left and {other} on the right; values are compared"));
+            self.notes.push(format!(
+                "`{name}` is {one} on the left and {other} on the right; values are compared"
+            ));
         }
         if left.strength == Strength::Typed && right.strength == Strength::Typed && left.nullable != right.nullable {
-            let (may, never) = if left.nullable { ("left", "right") } else { ("right", "left") };
-            self.notes.push(format!("`{name}` may be null on the {may}, not on the {never}"));
+            let (may, never) = if left.nullable {
+                ("left", "right")
+            } else {
+                ("right", "left")
+            };
+            self.notes
+                .push(format!("`{name}` may be null on the {may}, not on the {never}"));
         }
         if let (DataType::Timestamp(one, _), DataType::Timestamp(other, _)) = (&as_left, &as_right)
             && one != other
         {
             let (one, other) = (unit_name(*one), unit_name(*other));
-            self.notes.push(format!("`{name}` has {one} on the left and {other} on the right; instants are compared"));
+            self.notes.push(format!(
+                "`{name}` has {one} on the left and {other} on the right; instants are compared"
+            ));
         }
         if !both {
             return Ok(());
@@ -199,7 +225,9 @@ impl Plan {
         let tolerant = tolerance.is_some() && role == Role::Value;
         let empty_is_null = csv && is_text(&as_left);
         if empty_is_null {
-            self.notes.push(format!("`{name}`: CSV does not distinguish empty texts from nulls; they are equal here"));
+            self.notes.push(format!(
+                "`{name}`: CSV does not distinguish empty texts from nulls; they are equal here"
+            ));
         }
         self.columns.push(Compared {
             name: name.to_owned(),
@@ -252,7 +280,10 @@ fn found(dataset: &Dataset) -> Result<BTreeMap<String, Found>, QualityError> {
         let mut seen = BTreeSet::new();
         for (position, field) in file.schema.fields().iter().enumerate() {
             if !seen.insert(field.name()) {
-                return Err(unreadable(&file.path, format!("two columns are called `{}`", field.name())));
+                return Err(unreadable(
+                    &file.path,
+                    format!("two columns are called `{}`", field.name()),
+                ));
             }
             let of = match (&inferred, &file.content) {
                 (Some(inferred), _) if position < stored => match inferred.field_with_name(field.name()) {
@@ -268,7 +299,13 @@ fn found(dataset: &Dataset) -> Result<BTreeMap<String, Found>, QualityError> {
             match all.get_mut(field.name()) {
                 None => {
                     let nullable = field.is_nullable();
-                    let column = Found { of, strength, nullable, files: 1, position };
+                    let column = Found {
+                        of,
+                        strength,
+                        nullable,
+                        files: 1,
+                        position,
+                    };
                     all.insert(field.name().clone(), column);
                 }
                 Some(before) => {
@@ -282,7 +319,10 @@ fn found(dataset: &Dataset) -> Result<BTreeMap<String, Found>, QualityError> {
                     };
                     before.of = united.ok_or_else(|| {
                         let (one, other) = (type_name(&before.of), type_name(&of));
-                        unreadable(&file.path, format!("`{}` is {other} there, and {one} in other files", field.name()))
+                        unreadable(
+                            &file.path,
+                            format!("`{}` is {other} there, and {one} in other files", field.name()),
+                        )
                     })?;
                     before.nullable |= field.is_nullable();
                     before.strength = before.strength.min(strength);
@@ -299,7 +339,13 @@ fn meant(left: &Found, right: &Found, tolerant: bool) -> (DataType, DataType, bo
     use std::cmp::Ordering::{Equal, Greater, Less};
     let (one, other) = (&left.of, &right.of);
     let nested = one.is_nested() != other.is_nested();
-    let typed = |of: &DataType| if matches!(of, DataType::Null) { DataType::Utf8View } else { of.clone() };
+    let typed = |of: &DataType| {
+        if matches!(of, DataType::Null) {
+            DataType::Utf8View
+        } else {
+            of.clone()
+        }
+    };
     match (left.strength.cmp(&right.strength), left.strength) {
         // A column without a value says nothing of its type.
         _ if nested && !matches!(one, DataType::Null) && !matches!(other, DataType::Null) => {
@@ -319,156 +365,9 @@ fn meant(left: &Found, right: &Found, tolerant: bool) -> (DataType, DataType, bo
             (of.clone(), of, false)
         }
         (Equal | Greater | Less, _) => match unite(one, other) {
-            Some(of) => {
-                let numbers = |of: &DataType| matches!(of, DataType::Int64 | DataType::Float64);
-                let differs = !alike(one, other, &numbers);
-                (typed(&of), typed(&of), differs)
-            }
+            Some(of) => (typed(&of), typed(&of), !alike(one, other)),
             None => (one.clone(), other.clone(), true),
         },
-    }
-}
-
-/// Whether two types that JSON shows are the same, where nulls say nothing.
-fn alike(one: &DataType, other: &DataType, numbers: &dyn Fn(&DataType) -> bool) -> bool {
-    match (one, other) {
-        (DataType::Null, _) | (_, DataType::Null) => true,
-        (DataType::List(one), DataType::List(other)) => alike(one.data_type(), other.data_type(), numbers),
-        (DataType::Struct(one), DataType::Struct(other)) => {
-            let shared = one.iter().filter_map(|field| Some((field, other.find(field.name())?.1)));
-            shared.into_iter().all(|(one, other)| alike(one.data_type(), other.data_type(), numbers))
-        }
-        (one, other) => type_name(one) == type_name(other) || (numbers(one) && numbers(other)),
-    }
-}
-
-/// The type that values of two guessed types have together; none for a list and a number, for example.
-fn unite(one: &DataType, other: &DataType) -> Option<DataType> {
-    Some(match (one, other) {
-        (DataType::Null, of) | (of, DataType::Null) => of.clone(),
-        (one, other) if one == other => one.clone(),
-        (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
-        (DataType::List(one), DataType::List(other)) => {
-            let of = unite(one.data_type(), other.data_type())?;
-            DataType::List(Arc::new(Field::new(one.name(), of, true)))
-        }
-        (DataType::Struct(one), DataType::Struct(other)) => {
-            let names: BTreeSet<&String> = one.iter().chain(other).map(|field| field.name()).collect();
-            let fields = names.into_iter().map(|name| {
-                let of = |fields: &Fields| fields.find(name).map_or(DataType::Null, |(_, field)| field.data_type().clone());
-                Some(Field::new(name, unite(&of(one), &of(other))?, true))
-            });
-            DataType::Struct(fields.collect::<Option<Vec<Field>>>()?.into())
-        }
-        (one, other) if one.is_nested() || other.is_nested() => return None,
-        _ => DataType::Utf8View,
-    })
-}
-
-/// Whether values of two types can be equal at all.
-fn comparable(one: &DataType, other: &DataType) -> bool {
-    let (first, second) = (Class::of(one), Class::of(other));
-    match (one, other) {
-        (DataType::Null, _) | (_, DataType::Null) => true,
-        (
-            DataType::List(one) | DataType::LargeList(one) | DataType::FixedSizeList(one, _),
-            DataType::List(other) | DataType::LargeList(other) | DataType::FixedSizeList(other, _),
-        ) => comparable(one.data_type(), other.data_type()),
-        (DataType::Struct(one), DataType::Struct(other)) => {
-            let pairs = sorted(one).into_iter().zip(sorted(other));
-            one.len() == other.len()
-                && pairs
-                    .into_iter()
-                    .all(|(one, other)| one.name() == other.name() && comparable(one.data_type(), other.data_type()))
-        }
-        (DataType::Map(one, _), DataType::Map(other, _)) => match (one.data_type(), other.data_type()) {
-            (DataType::Struct(one), DataType::Struct(other)) => {
-                let mut pairs = one.iter().zip(other);
-                pairs.all(|(one, other)| comparable(one.data_type(), other.data_type()))
-            }
-            _ => false,
-        },
-        _ => {
-            let exact = |class: Class, of: &DataType| matches!(class, Class::Int | Class::Decimal(_)) || is_decimal(of);
-            let moment = |class: Class| match class {
-                Class::Timestamp(_, zoned) => Some(zoned),
-                _ => None,
-            };
-            (exact(first, one) && exact(second, other))
-                || (moment(first).is_some() && moment(first) == moment(second))
-                || (first == second && first != Class::Nested)
-        }
-    }
-}
-
-fn has_floats(of: &DataType) -> bool {
-    match of {
-        DataType::List(of) | DataType::LargeList(of) | DataType::FixedSizeList(of, _) => has_floats(of.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
-        DataType::Map(entries, _) => has_floats(entries.data_type()),
-        of => of.is_floating(),
-    }
-}
-
-/// A type as Spark SQL writes it, where it has it. Ways to keep the same values have the same name.
-pub(super) fn type_name(of: &DataType) -> String {
-    let plain = match of {
-        DataType::Null => "void",
-        DataType::Boolean => "boolean",
-        DataType::Int8 => "tinyint",
-        DataType::Int16 => "smallint",
-        DataType::Int32 => "int",
-        DataType::Int64 => "bigint",
-        DataType::UInt8 => "unsigned tinyint",
-        DataType::UInt16 => "unsigned smallint",
-        DataType::UInt32 => "unsigned int",
-        DataType::UInt64 => "unsigned bigint",
-        DataType::Float16 => "half",
-        DataType::Float32 => "float",
-        DataType::Float64 => "double",
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string",
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "binary",
-        DataType::Date32 | DataType::Date64 => "date",
-        DataType::Time32(_) | DataType::Time64(_) => "time",
-        DataType::Timestamp(_, Some(_)) => "timestamp",
-        DataType::Timestamp(_, None) => "timestamp_ntz",
-        _ => "",
-    };
-    if !plain.is_empty() {
-        return plain.to_owned();
-    }
-    match of {
-        DataType::Decimal32(digits, scale)
-        | DataType::Decimal64(digits, scale)
-        | DataType::Decimal128(digits, scale)
-        | DataType::Decimal256(digits, scale) => format!("decimal({digits},{scale})"),
-        DataType::List(of) | DataType::LargeList(of) | DataType::FixedSizeList(of, _) => {
-            format!("array<{}>", type_name(of.data_type()))
-        }
-        DataType::Struct(fields) => {
-            let fields: Vec<String> = sorted(fields)
-                .into_iter()
-                .map(|field| format!("{}:{}", field.name(), type_name(field.data_type())))
-                .collect();
-            format!("struct<{}>", fields.join(","))
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 => {
-                format!("map<{},{}>", type_name(pair[0].data_type()), type_name(pair[1].data_type()))
-            }
-            other => format!("map<{other}>"),
-        },
-        DataType::Dictionary(_, of) => type_name(of),
-        other => other.to_string(),
-    }
-}
-
-fn unit_name(unit: TimeUnit) -> &'static str {
-    match unit {
-        TimeUnit::Second => "seconds",
-        TimeUnit::Millisecond => "milliseconds",
-        TimeUnit::Microsecond => "microseconds",
-        TimeUnit::Nanosecond => "nanoseconds",
     }
 }
 
@@ -492,7 +391,10 @@ fn check_names(
                 Some(near) if near != name.as_str() => format!("did you mean {near}?"),
                 _ => "name a column that is there".to_owned(),
             };
-            return Err(refused(format!("{flag} names the column `{name}`, which is missing on {missing}"), &fix));
+            return Err(refused(
+                format!("{flag} names the column `{name}`, which is missing on {missing}"),
+                &fix,
+            ));
         }
         Ok(())
     };
@@ -508,57 +410,4 @@ fn check_names(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_are_the_same_however_they_are_kept() {
-        let list = |of: DataType, name: &str| DataType::List(Arc::new(Field::new(name, of, true)));
-        let table = [
-            (DataType::Utf8, DataType::Utf8View, true, true),
-            (DataType::Decimal64(10, 2), DataType::Decimal128(10, 2), true, true),
-            (DataType::Decimal128(10, 2), DataType::Decimal128(12, 2), false, true),
-            (DataType::Int32, DataType::Int64, false, true),
-            (DataType::Int64, DataType::Decimal128(20, 0), false, true),
-            (DataType::Int64, DataType::Float64, false, false),
-            (DataType::Float32, DataType::Float64, false, true),
-            (DataType::Utf8, DataType::Int64, false, false),
-            (
-                DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-                DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Berlin".into())),
-                true,
-                true,
-            ),
-            (
-                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-                DataType::Timestamp(TimeUnit::Microsecond, None),
-                false,
-                false,
-            ),
-            (list(DataType::Int32, "item"), list(DataType::Int32, "element"), true, true),
-            (list(DataType::Int32, "item"), list(DataType::Utf8, "item"), false, false),
-            (DataType::Null, DataType::Int64, false, true),
-        ];
-        for (one, other, same, both) in table {
-            assert_eq!(type_name(&one) == type_name(&other), same, "{one} {other}");
-            assert_eq!(comparable(&one, &other), both, "{one} {other}");
-            assert_eq!(comparable(&other, &one), both, "{other} {one}");
-        }
-    }
-
-    #[test]
-    fn guessed_types_are_put_together() {
-        assert_eq!(unite(&DataType::Null, &DataType::Int64), Some(DataType::Int64));
-        assert_eq!(unite(&DataType::Int64, &DataType::Float64), Some(DataType::Float64));
-        assert_eq!(unite(&DataType::Boolean, &DataType::Int64), Some(DataType::Utf8View));
-        let of = |name: &str| DataType::Struct(vec![Field::new(name, DataType::Int64, true)].into());
-        let DataType::Struct(both) = unite(&of("a"), &of("b")).unwrap() else {
-            panic!("a structure")
-        };
-        assert_eq!(both.len(), 2);
-        assert_eq!(unite(&of("a"), &DataType::Int64), None);
-    }
 }

@@ -37,12 +37,18 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// A row without numbers that have a tolerance.
     pub(super) fn exact(group: u128, bytes: &'a [u8]) -> Self {
-        Self { group, bytes, floats: &[] }
+        Self {
+            group,
+            bytes,
+            floats: &[],
+        }
     }
 
     pub(super) fn floats(&self) -> Vec<f64> {
         let numbers = self.floats.chunks_exact(8);
-        numbers.map(|number| f64::from_bits(u64::from_le_bytes(number.try_into().unwrap_or([0; 8])))).collect()
+        numbers
+            .map(|number| f64::from_bits(u64::from_le_bytes(number.try_into().unwrap_or([0; 8]))))
+            .collect()
     }
 
     /// Whether it is the same to the bit.
@@ -86,12 +92,17 @@ impl Spill {
     /// # Errors
     /// When the file cannot be written.
     pub(super) fn push(&mut self, group: u128, row: &Row) -> io::Result<()> {
-        let floats: Vec<u8> = row.floats.iter().flat_map(|float| float.to_bits().to_le_bytes()).collect();
+        let floats: Vec<u8> = row
+            .floats
+            .iter()
+            .flat_map(|float| float.to_bits().to_le_bytes())
+            .collect();
         self.push_raw(group, &row.bytes, &floats)
     }
 
     fn push_raw(&mut self, group: u128, bytes: &[u8], floats: &[u8]) -> io::Result<()> {
-        let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| io::Error::other("a row has more than 4 GiB"));
+        let length =
+            |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| io::Error::other("a row has more than 4 GiB"));
         let part = (group >> (8 * self.depth)) as usize % PARTS;
         let into = &mut self.parts[part];
         into.extend_from_slice(&group.to_le_bytes());
@@ -127,12 +138,19 @@ impl Spill {
     /// When the file cannot be read, or what `take` says.
     pub(super) fn each(&self, part: usize, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         for (offset, bytes) in &self.stretches[part] {
-            let file = self.file.as_ref().ok_or_else(|| io::Error::other("the file of rows is gone"))?;
+            let file = self
+                .file
+                .as_ref()
+                .ok_or_else(|| io::Error::other("the file of rows is gone"))?;
             let mut stretch = vec![0; *bytes];
             file.read_exact_at(&mut stretch, *offset)?;
             take(&stretch)?;
         }
-        if self.parts[part].is_empty() { Ok(()) } else { take(&self.parts[part]) }
+        if self.parts[part].is_empty() {
+            Ok(())
+        } else {
+            take(&self.parts[part])
+        }
     }
 
     /// All rows of a part of several, as bytes for [`records`].
@@ -174,7 +192,11 @@ pub(super) fn records(mut bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
         let (own, rest) = rest.split_at_checked(number(16)?)?;
         let (floats, rest) = rest.split_at_checked(number(20)?)?;
         bytes = rest;
-        Some(Record { group, bytes: own, floats })
+        Some(Record {
+            group,
+            bytes: own,
+            floats,
+        })
     })
 }
 

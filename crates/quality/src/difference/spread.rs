@@ -133,7 +133,9 @@ impl Spread {
 
     fn distinct(&self) -> u64 {
         match self.least.last() {
-            Some(last) if self.least.len() == DIFFERENT => ((DIFFERENT - 1) as f64 / (*last as f64 / u64::MAX as f64)) as u64,
+            Some(last) if self.least.len() == DIFFERENT => {
+                ((DIFFERENT - 1) as f64 / (*last as f64 / u64::MAX as f64)) as u64
+            }
             _ => self.least.len() as u64,
         }
     }
@@ -145,7 +147,11 @@ impl Spread {
     }
 
     fn numbers(&self, column: &Compared) -> SpreadNumbers {
-        let shown = |bound: &Option<(Vec<u8>, Datum)>| bound.as_ref().map_or(Value::Null, |(_, value)| value.show(&column.kind));
+        let shown = |bound: &Option<(Vec<u8>, Datum)>| {
+            bound
+                .as_ref()
+                .map_or(Value::Null, |(_, value)| value.show(&column.kind))
+        };
         let mean = self.sum / self.numbers as f64;
         SpreadNumbers {
             rows: self.rows,
@@ -154,7 +160,11 @@ impl Spread {
             min: shown(&self.min),
             max: shown(&self.max),
             // Threads add in any order, which is seen in the last digits.
-            mean: format!("{mean:.9e}").parse::<f64>().ok().filter(|_| self.numbers > 0 && !self.is_moment()).map_or(Value::Null, show_float),
+            mean: format!("{mean:.9e}")
+                .parse::<f64>()
+                .ok()
+                .filter(|_| self.numbers > 0 && !self.is_moment())
+                .map_or(Value::Null, show_float),
         }
     }
 
@@ -179,20 +189,36 @@ pub(super) fn compare(column: &Compared, left: &Spread, right: &Spread, most: f6
     let (one, other) = (left.numbers(column), right.numbers(column));
     let (rows, others) = (left.rows as f64, right.rows as f64);
     let mut apart = Vec::new();
-    let share = |of: &SpreadNumbers| if of.rows == 0 { 0.0 } else { of.nulls as f64 / of.rows as f64 };
+    let share = |of: &SpreadNumbers| {
+        if of.rows == 0 {
+            0.0
+        } else {
+            of.nulls as f64 / of.rows as f64
+        }
+    };
     let (nulls, their_nulls) = (share(&one), share(&other));
     let pooled = (one.nulls + other.nulls) as f64 / (rows + others).max(1.0);
     let chance = NORMAL * (pooled * (1.0 - pooled) * (1.0 / rows.max(1.0) + 1.0 / others.max(1.0))).sqrt();
     if (nulls - their_nulls).abs() > most.max(chance) {
-        apart.push(format!("{:.1} % are null on the left, {:.1} % on the right", nulls * 100.0, their_nulls * 100.0));
+        apart.push(format!(
+            "{:.1} % are null on the left, {:.1} % on the right",
+            nulls * 100.0,
+            their_nulls * 100.0
+        ));
     }
     let moments = left.is_moment() || right.is_moment();
-    let (few, many) = (one.distinct.min(other.distinct) as f64, one.distinct.max(other.distinct) as f64);
+    let (few, many) = (
+        one.distinct.min(other.distinct) as f64,
+        one.distinct.max(other.distinct) as f64,
+    );
     // As many rows have as many different values; fewer rows may have fewer.
     let scale = (rows.min(others) / rows.max(others).max(1.0)).max(f64::MIN_POSITIVE);
     let missing = 1.0 - few / (many * scale).max(1.0);
     if !moments && many > 0.0 && missing > most.max(2.0 / many.sqrt()) {
-        apart.push(format!("{} different values on the left, {} on the right", one.distinct, other.distinct));
+        apart.push(format!(
+            "{} different values on the left, {} on the right",
+            one.distinct, other.distinct
+        ));
     }
     let (ours, theirs) = (left.sorted(), right.sorted());
     let distance = (!ours.is_empty() && !theirs.is_empty()).then(|| {
@@ -202,7 +228,9 @@ pub(super) fn compare(column: &Compared, left: &Spread, right: &Spread, most: f6
     if let Some(distance) = distance.filter(|_| !moments) {
         let (n, m) = (ours.len() as f64, theirs.len() as f64);
         if distance > most.max(CHANCE * ((n + m) / (n * m)).sqrt()) {
-            apart.push(format!("the shares of values up to a number are up to {distance:.3} apart"));
+            apart.push(format!(
+                "the shares of values up to a number are up to {distance:.3} apart"
+            ));
         }
     }
     Distribution {

@@ -78,7 +78,9 @@ struct First(Vec<(Vec<Datum>, Example)>);
 
 impl First {
     fn put(&mut self, order: Vec<Datum>, example: impl FnOnce() -> Example) {
-        let at = self.0.partition_point(|(known, _)| lexical(known, &order) == Ordering::Less);
+        let at = self
+            .0
+            .partition_point(|(known, _)| lexical(known, &order) == Ordering::Less);
         if at < EXAMPLES {
             self.0.insert(at, (order, example()));
             self.0.truncate(EXAMPLES);
@@ -146,7 +148,8 @@ impl Tally {
 
     /// The first differences: of each kind in turn, so that all kinds are there.
     pub(super) fn examples(self) -> Vec<Example> {
-        let mut kinds = [self.changed.0, self.lost.0, self.added.0].map(|kind| kind.into_iter().map(|(_, example)| example));
+        let mut kinds =
+            [self.changed.0, self.lost.0, self.added.0].map(|kind| kind.into_iter().map(|(_, example)| example));
         let mut taken: [Vec<Example>; 3] = Default::default();
         let mut left = EXAMPLES;
         while left > 0 {
@@ -173,7 +176,11 @@ impl Tally {
     pub(super) fn part(&mut self, plan: &Plan, left: &[u8], right: &[u8]) -> Result<(), TooNear> {
         let sorted = |bytes| {
             let mut rows: Vec<Record<'_>> = records(bytes).collect();
-            rows.sort_unstable_by(|one, other| one.group.cmp(&other.group).then_with(|| one.content().cmp(&other.content())));
+            rows.sort_unstable_by(|one, other| {
+                one.group
+                    .cmp(&other.group)
+                    .then_with(|| one.content().cmp(&other.content()))
+            });
             rows
         };
         let (left, right) = (sorted(left), sorted(right));
@@ -208,7 +215,11 @@ impl Tally {
         if left.min(right) > 0 {
             self.rows.repeated += more;
         }
-        let of = if left > right { &mut self.rows.lost } else { &mut self.rows.added };
+        let of = if left > right {
+            &mut self.rows.lost
+        } else {
+            &mut self.rows.added
+        };
         *of += more;
         self.list(plan, row, left, right, left > right);
     }
@@ -246,7 +257,12 @@ impl Tally {
         for (one, other) in ours.iter().zip(&theirs) {
             self.compare(plan, one, other);
         }
-        self.one_sided(plan, &ours[pairs..], &theirs[pairs..], (left.len() as u64, right.len() as u64));
+        self.one_sided(
+            plan,
+            &ours[pairs..],
+            &theirs[pairs..],
+            (left.len() as u64, right.len() as u64),
+        );
         Ok(())
     }
 
@@ -270,7 +286,10 @@ impl Tally {
         for (one, other) in pairs {
             with[one] = true;
             having[other] = true;
-            let apart = ours[one].iter().zip(&theirs[other]).map(|(one, other)| (one - other).abs());
+            let apart = ours[one]
+                .iter()
+                .zip(&theirs[other])
+                .map(|(one, other)| (one - other).abs());
             let mut before = None;
             for (column, apart) in owners.iter().zip(apart).filter(|(_, apart)| *apart > 0.0) {
                 let (_, within, largest) = &mut self.columns[*column];
@@ -300,7 +319,11 @@ impl Tally {
                 rest = others;
                 let exact = plan.keys == 0 && first.floats().is_empty();
                 let number = same.len() as u64;
-                let (one, other) = if exact { counts } else { (on_left * number, on_right * number) };
+                let (one, other) = if exact {
+                    counts
+                } else {
+                    (on_left * number, on_right * number)
+                };
                 self.list(plan, first, one, other, on_left > 0);
             }
         }
@@ -313,7 +336,11 @@ impl Tally {
         kind.put(order, || {
             let shown = values.iter().zip(&plan.columns);
             let row = shown.map(|(value, column)| (column.name.clone(), shortened(value.show(&column.kind))));
-            let one = OneSided { row: row.collect(), left, right };
+            let one = OneSided {
+                row: row.collect(),
+                left,
+                right,
+            };
             if lost { Example::Lost(one) } else { Example::Added(one) }
         });
     }
@@ -338,13 +365,21 @@ impl Tally {
             ours = rest;
             let (more, rest) = theirs.split_at_checked(number).unwrap_or((theirs, &[]));
             theirs = rest;
-            let near = value == another && floats.iter().zip(more).all(|(one, other)| column.tolerance.near(*one, *other));
+            let near = value == another
+                && floats
+                    .iter()
+                    .zip(more)
+                    .all(|(one, other)| column.tolerance.near(*one, *other));
             let (changed, within, largest) = &mut self.columns[position];
             if !near {
                 *changed += 1;
                 differing.push((position, (value, floats), (another, more)));
             } else {
-                let apart = floats.iter().zip(more).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
+                let apart = floats
+                    .iter()
+                    .zip(more)
+                    .map(|(one, other)| (one - other).abs())
+                    .fold(0.0, f64::max);
                 *within += u64::from(apart > 0.0);
                 *largest = largest.max(apart);
             }
@@ -363,7 +398,10 @@ impl Tally {
                 let show = |bytes: &[u8], floats: &[f64]| decode(&mut &bytes[..], &mut &floats[..]).show(&column.kind);
                 (column.name.clone(), apart(show(one, ours), show(other, theirs)))
             });
-            Example::Changed { key: shown.collect(), values: values.collect() }
+            Example::Changed {
+                key: shown.collect(),
+                values: values.collect(),
+            }
         });
     }
 }
@@ -410,7 +448,11 @@ fn apart(one: Value, other: Value) -> [Value; 2] {
         other => other.to_string(),
     };
     let (one, other) = (text(&one), text(&other));
-    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    let same = one
+        .chars()
+        .zip(other.chars())
+        .take_while(|(one, other)| one == other)
+        .count();
     let from = same.saturating_sub(SHOWN / 4);
     let cut = |text: &str| -> Value {
         let rest: String = text.chars().skip(from).collect();

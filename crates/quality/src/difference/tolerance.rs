@@ -29,8 +29,12 @@ impl Tolerance {
         }
         let apart = (one - other).abs();
         self.absolute.is_some_and(|most| apart <= most)
-            || self.relative.is_some_and(|most| apart <= most * one.abs().max(other.abs()))
-            || self.ulps.is_some_and(|most| ordinal(one).abs_diff(ordinal(other)) <= most)
+            || self
+                .relative
+                .is_some_and(|most| apart <= most * one.abs().max(other.abs()))
+            || self
+                .ulps
+                .is_some_and(|most| ordinal(one).abs_diff(ordinal(other)) <= most)
     }
 }
 
@@ -48,10 +52,16 @@ impl std::str::FromStr for Tolerance {
         let mut tolerance = Self::default();
         for part in text.split(',') {
             let (name, value) = part.split_once('=').ok_or_else(|| {
-                format!("`{part}` is not a tolerance; write relative=1e-9, absolute=0.01 or ulps=4, several with commas")
+                format!(
+                    "`{part}` is not a tolerance; write relative=1e-9, absolute=0.01 or ulps=4, several with commas"
+                )
             })?;
             let bound = || -> Result<f64, String> {
-                let bound = value.trim().parse::<f64>().ok().filter(|bound| bound.is_finite() && *bound >= 0.0);
+                let bound = value
+                    .trim()
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|bound| bound.is_finite() && *bound >= 0.0);
                 bound.ok_or_else(|| format!("`{value}` is not a number from 0"))
             };
             let twice = match name.trim() {
@@ -59,15 +69,24 @@ impl std::str::FromStr for Tolerance {
                 "relative" => {
                     let share = bound()?;
                     if share >= 1.0 {
-                        return Err(format!("a relative tolerance of {value} takes every two numbers as equal; write less than 1"));
+                        return Err(format!(
+                            "a relative tolerance of {value} takes every two numbers as equal; write less than 1"
+                        ));
                     }
                     tolerance.relative.replace(share).is_some()
                 }
                 "ulps" | "ulp" => {
-                    let steps = value.trim().parse().map_err(|_| format!("`{value}` is not a whole number"))?;
+                    let steps = value
+                        .trim()
+                        .parse()
+                        .map_err(|_| format!("`{value}` is not a whole number"))?;
                     tolerance.ulps.replace(steps).is_some()
                 }
-                other => return Err(format!("`{other}` is not a kind of tolerance; there are absolute, relative and ulps")),
+                other => {
+                    return Err(format!(
+                        "`{other}` is not a kind of tolerance; there are absolute, relative and ulps"
+                    ));
+                }
             };
             if twice {
                 return Err(format!("`{}` is given twice", name.trim()));
@@ -119,9 +138,21 @@ mod tests {
 
     #[test]
     fn what_is_not_a_tolerance_is_said() {
-        for text in ["", "1e-9", "absolute=-1", "relative=1", "ulps=0.5", "near=1", "absolute=1,absolute=2", "absolute=NaN"] {
+        for text in [
+            "",
+            "1e-9",
+            "absolute=-1",
+            "relative=1",
+            "ulps=0.5",
+            "near=1",
+            "absolute=1,absolute=2",
+            "absolute=NaN",
+        ] {
             assert!(text.parse::<Tolerance>().is_err(), "{text}");
         }
-        assert_eq!("ulp=4, relative=1e-9".parse::<Tolerance>().unwrap().to_string(), "relative=0.000000001,ulps=4");
+        assert_eq!(
+            "ulp=4, relative=1e-9".parse::<Tolerance>().unwrap().to_string(),
+            "relative=0.000000001,ulps=4"
+        );
     }
 }

@@ -114,7 +114,11 @@ pub(super) fn write_float(value: f64, outside: Option<&mut Vec<f64>>, out: &mut 
     if value.is_nan() {
         out.push(tag::NAN);
     } else if value.is_infinite() {
-        out.push(if value > 0.0 { tag::INFINITE } else { tag::MINUS_INFINITE });
+        out.push(if value > 0.0 {
+            tag::INFINITE
+        } else {
+            tag::MINUS_INFINITE
+        });
     } else if let Some(outside) = outside {
         out.push(tag::OUTSIDE);
         outside.push(value + 0.0);
@@ -226,7 +230,11 @@ pub(super) fn decode(bytes: &mut &[u8], outside: &mut &[f64]) -> Datum {
         tag::TIME => Datum::Time(long(bytes)),
         tag::INSTANT | tag::LOCAL => {
             let seconds = long(bytes);
-            Datum::Moment(seconds, u32::from_le_bytes(array(take(bytes, 4), 0)), *of == tag::INSTANT)
+            Datum::Moment(
+                seconds,
+                u32::from_le_bytes(array(take(bytes, 4), 0)),
+                *of == tag::INSTANT,
+            )
         }
         tag::MALFORMED => Datum::Malformed(lossy(counted(bytes))),
         tag::LIST | tag::STRUCT | tag::MAP => {
@@ -299,7 +307,9 @@ impl Datum {
             (Self::List(one), Self::List(other)) | (Self::Struct(one), Self::Struct(other)) => lexical(one, other),
             (Self::Map(one), Self::Map(other)) => {
                 let flat = |map: &[(Datum, Datum)]| -> Vec<Datum> {
-                    map.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect()
+                    map.iter()
+                        .flat_map(|(key, value)| [key.clone(), value.clone()])
+                        .collect()
                 };
                 lexical(&flat(one), &flat(other))
             }
@@ -334,10 +344,16 @@ impl Datum {
             (Self::List(items), Kind::List(of)) => items.iter().map(|item| item.show(of)).collect(),
             (Self::Struct(fields), Kind::Struct(of)) => {
                 let named = fields.iter().zip(of);
-                Value::Object(named.map(|(field, (name, of))| (name.clone(), field.show(of))).collect::<Map<_, _>>())
+                Value::Object(
+                    named
+                        .map(|(field, (name, of))| (name.clone(), field.show(of)))
+                        .collect::<Map<_, _>>(),
+                )
             }
             (Self::Map(pairs), Kind::Map(key, value)) => {
-                let pairs = pairs.iter().map(|(k, v)| Value::Array(vec![k.show(key), v.show(value)]));
+                let pairs = pairs
+                    .iter()
+                    .map(|(k, v)| Value::Array(vec![k.show(key), v.show(value)]));
                 pairs.collect()
             }
             // Both come from one column.
@@ -396,7 +412,10 @@ mod tests {
         assert_eq!(text("-0.05"), exact(-5, 2));
         assert_eq!(text("7"), exact(7, 0));
         let large = "9".repeat(60);
-        assert_eq!(decoded(&text(&format!("{large}.500"))), Datum::Large(format!("{large}.5")));
+        assert_eq!(
+            decoded(&text(&format!("{large}.500"))),
+            Datum::Large(format!("{large}.5"))
+        );
     }
 
     #[test]
@@ -409,7 +428,13 @@ mod tests {
         assert_eq!(at(-1, 1_000_000_000), at(-1_000_000, 1_000));
         assert_eq!(at(1_500, 1_000_000), at(1_500_000_000, 1));
         assert_eq!(decoded(&at(-1, 1)), Datum::Moment(-1, 999_999_999, true));
-        assert_eq!(decoded(&at(i64::MIN, 1_000_000_000)).show(&Kind::Flat).as_str().map(|text| text.ends_with("since 1970")), Some(true));
+        assert_eq!(
+            decoded(&at(i64::MIN, 1_000_000_000))
+                .show(&Kind::Flat)
+                .as_str()
+                .map(|text| text.ends_with("since 1970")),
+            Some(true)
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Comparisons of data: of a thousand mutations each is found, and of a thousand ways to write the same rows none is taken for another.
 //!
-//! By default one in ten of each, in tier `full` all. Cases are made by their number, so one that fails is made again.
+//! Single cases are in [`cases`]. Of the others, by default one in ten of each, in tier `full` all. They are made by their number, so one that fails is made again.
 
+mod cases;
 mod made;
 
 use std::path::Path;
@@ -21,10 +22,20 @@ const SHARE: u64 = 100;
 pub fn all() -> Vec<Trial> {
     let free = || Ok(());
     vec![
+        trial("formats_beside_each_other", Tier::Default, free, cases::formats),
+        trial("rows_that_repeat", Tier::Default, free, cases::repeats),
+        trial("the_first_differences", Tier::Default, free, cases::examples),
+        trial("distributions_of_columns", Tier::Default, free, cases::distributions),
+        trial("what_cannot_be_compared", Tier::Default, free, cases::refusals),
+        trial("versions_of_tables", Tier::Default, free, cases::versions),
         trial("mutations_are_found", Tier::Default, free, || each(0..SHARE, mutation)),
-        trial("all_mutations_are_found", Tier::Full, free, || each(SHARE..CASES, mutation)),
+        trial("all_mutations_are_found", Tier::Full, free, || {
+            each(SHARE..CASES, mutation)
+        }),
         trial("the_same_rows_are_equal", Tier::Default, free, || each(0..SHARE, same)),
-        trial("the_same_rows_are_equal_however_written", Tier::Full, free, || each(SHARE..CASES, same)),
+        trial("the_same_rows_are_equal_however_written", Tier::Full, free, || {
+            each(SHARE..CASES, same)
+        }),
     ]
 }
 
@@ -45,7 +56,11 @@ fn each(cases: std::ops::Range<u64>, case: impl Fn(u64, &Path) -> Result<(), Str
 /// Options as any user could have them.
 fn options(random: &mut Random, tolerant: bool) -> Options {
     Options {
-        keys: if random.one_in(2) { vec!["id".into()] } else { Vec::new() },
+        keys: if random.one_in(2) {
+            vec!["id".into()]
+        } else {
+            Vec::new()
+        },
         tolerance: tolerant.then(|| "relative=1e-9".parse().unwrap()),
         // A quarter of all: little enough that rows go to disk.
         memory: if random.one_in(4) { 4 << 10 } else { 64 << 20 },
@@ -55,7 +70,10 @@ fn options(random: &mut Random, tolerant: bool) -> Options {
 }
 
 fn compared(directory: &Path, options: &Options) -> Result<Difference, String> {
-    let (left, right) = (Storage::local(directory.join("left")), Storage::local(directory.join("right")));
+    let (left, right) = (
+        Storage::local(directory.join("left")),
+        Storage::local(directory.join("right")),
+    );
     compare(&left, &right, options, &Alone).map_err(|error| error.to_string())
 }
 
@@ -131,16 +149,28 @@ const MUTATIONS: &[(&str, Mutate)] = &[
         rows[at].id += 1_000_000;
         true
     }),
-    ("a null is an empty text", |random, rows, _| some(random, rows, |row| row.name.is_none().then(|| row.name = Some(String::new())))),
-    ("an empty text is null", |random, rows, _| some(random, rows, |row| (row.name.as_deref() == Some("")).then(|| row.name = None))),
-    ("a value is null", |random, rows, _| some(random, rows, |row| row.cents.take().map(drop))),
+    ("a null is an empty text", |random, rows, _| {
+        some(random, rows, |row| {
+            row.name.is_none().then(|| row.name = Some(String::new()))
+        })
+    }),
+    ("an empty text is null", |random, rows, _| {
+        some(random, rows, |row| {
+            (row.name.as_deref() == Some("")).then(|| row.name = None)
+        })
+    }),
+    ("a value is null", |random, rows, _| {
+        some(random, rows, |row| row.cents.take().map(drop))
+    }),
     ("a text has another case", |random, rows, _| {
         some(random, rows, |row| {
             let upper = row.name.as_ref()?.to_uppercase();
             (row.name.as_ref() != Some(&upper)).then(|| row.name = Some(upper))
         })
     }),
-    ("a text has a space at its end", |random, rows, _| some(random, rows, |row| row.name.as_mut().map(|name| name.push(' ')))),
+    ("a text has a space at its end", |random, rows, _| {
+        some(random, rows, |row| row.name.as_mut().map(|name| name.push(' ')))
+    }),
     ("a text is composed otherwise", |random, rows, _| {
         some(random, rows, |row| {
             let name = row.name.as_mut().filter(|name| name.contains('ü'))?;
@@ -148,34 +178,70 @@ const MUTATIONS: &[(&str, Mutate)] = &[
             Some(())
         })
     }),
-    ("a cent more", |random, rows, _| some(random, rows, |row| row.cents.as_mut().map(|cents| *cents += 1))),
+    ("a cent more", |random, rows, _| {
+        some(random, rows, |row| row.cents.as_mut().map(|cents| *cents += 1))
+    }),
     ("another sign", |random, rows, _| {
-        some(random, rows, |row| row.cents.as_mut().filter(|cents| **cents != 0).map(|cents| *cents = -*cents))
+        some(random, rows, |row| {
+            row.cents
+                .as_mut()
+                .filter(|cents| **cents != 0)
+                .map(|cents| *cents = -*cents)
+        })
     }),
     ("a number beyond the tolerance", |random, rows, _| {
-        some(random, rows, |row| row.price.as_mut().filter(|price| price.is_normal()).map(|price| *price *= 1.0 + 3e-9))
+        some(random, rows, |row| {
+            row.price
+                .as_mut()
+                .filter(|price| price.is_normal())
+                .map(|price| *price *= 1.0 + 3e-9)
+        })
     }),
     ("a number is none", |random, rows, _| {
-        some(random, rows, |row| row.price.as_mut().filter(|price| price.is_finite()).map(|price| *price = f64::NAN))
+        some(random, rows, |row| {
+            row.price
+                .as_mut()
+                .filter(|price| price.is_finite())
+                .map(|price| *price = f64::NAN)
+        })
     }),
     ("what is not a number is null", |random, rows, _| {
-        some(random, rows, |row| row.price.filter(|price| price.is_nan()).map(|_| row.price = None))
+        some(random, rows, |row| {
+            row.price.filter(|price| price.is_nan()).map(|_| row.price = None)
+        })
     }),
     ("another infinity", |random, rows, _| {
-        some(random, rows, |row| row.price.as_mut().filter(|price| price.is_infinite()).map(|price| *price = -*price))
+        some(random, rows, |row| {
+            row.price
+                .as_mut()
+                .filter(|price| price.is_infinite())
+                .map(|price| *price = -*price)
+        })
     }),
-    ("an hour later", |random, rows, _| some(random, rows, |row| row.at.as_mut().map(|at| *at += 3_600_000_000))),
+    ("an hour later", |random, rows, _| {
+        some(random, rows, |row| row.at.as_mut().map(|at| *at += 3_600_000_000))
+    }),
     ("all zones are shifted", |_, rows, _| {
-        rows.iter_mut().for_each(|row| row.at = row.at.map(|at| at - 7_200_000_000));
+        rows.iter_mut()
+            .for_each(|row| row.at = row.at.map(|at| at - 7_200_000_000));
         rows.iter().any(|row| row.at.is_some())
     }),
     ("moments are cut to seconds", |_, rows, _| {
-        rows.iter_mut().for_each(|row| row.at = row.at.map(|at| at.div_euclid(1_000_000) * 1_000_000));
+        rows.iter_mut()
+            .for_each(|row| row.at = row.at.map(|at| at.div_euclid(1_000_000) * 1_000_000));
         rows.iter().any(|row| row.at.is_some())
     }),
-    ("a day later", |random, rows, _| some(random, rows, |row| Some(row.day += 1))),
-    ("true is false", |random, rows, _| some(random, rows, |row| row.flag.as_mut().map(|flag| *flag = !*flag))),
-    ("false is null", |random, rows, _| some(random, rows, |row| row.flag.filter(|flag| !flag).map(|_| row.flag = None))),
+    ("a day later", |random, rows, _| {
+        some(random, rows, |row| Some(row.day += 1))
+    }),
+    ("true is false", |random, rows, _| {
+        some(random, rows, |row| row.flag.as_mut().map(|flag| *flag = !*flag))
+    }),
+    ("false is null", |random, rows, _| {
+        some(random, rows, |row| {
+            row.flag.filter(|flag| !flag).map(|_| row.flag = None)
+        })
+    }),
     ("a list is in another order", |random, rows, _| {
         some(random, rows, |row| {
             let tags = row.tags.as_mut()?;
@@ -185,9 +251,17 @@ const MUTATIONS: &[(&str, Mutate)] = &[
         })
     }),
     ("an empty list is null", |random, rows, _| {
-        some(random, rows, |row| row.tags.as_ref().filter(|tags| tags.is_empty()).map(drop).map(|()| row.tags = None))
+        some(random, rows, |row| {
+            row.tags
+                .as_ref()
+                .filter(|tags| tags.is_empty())
+                .map(drop)
+                .map(|()| row.tags = None)
+        })
     }),
-    ("a list has one more", |random, rows, _| some(random, rows, |row| row.tags.as_mut().map(|tags| tags.push(None)))),
+    ("a list has one more", |random, rows, _| {
+        some(random, rows, |row| row.tags.as_mut().map(|tags| tags.push(None)))
+    }),
     ("a list of null is one of an empty text", |random, rows, _| {
         some(random, rows, |row| {
             let tag = row.tags.as_mut()?.iter_mut().find(|tag| tag.is_none())?;
@@ -195,19 +269,31 @@ const MUTATIONS: &[(&str, Mutate)] = &[
             Some(())
         })
     }),
-    ("a field of a structure is another", |random, rows, _| some(random, rows, |row| row.x.as_mut().map(|x| *x += 1))),
+    ("a field of a structure is another", |random, rows, _| {
+        some(random, rows, |row| row.x.as_mut().map(|x| *x += 1))
+    }),
     ("a number of a structure is another", |random, rows, _| {
         some(random, rows, |row| row.y.is_normal().then(|| row.y *= 1.0 + 1e-6))
     }),
-    ("a byte is another", |random, rows, _| some(random, rows, |row| row.bytes.first_mut().map(|byte| *byte ^= 1))),
-    ("a zero at the end of bytes", |random, rows, _| some(random, rows, |row| Some(row.bytes.push(0)))),
+    ("a byte is another", |random, rows, _| {
+        some(random, rows, |row| row.bytes.first_mut().map(|byte| *byte ^= 1))
+    }),
+    ("a zero at the end of bytes", |random, rows, _| {
+        some(random, rows, |row| Some(row.bytes.push(0)))
+    }),
     ("a value of a map is another", |random, rows, _| {
-        some(random, rows, |row| row.counts.as_mut()?.first_mut().map(|(_, count)| *count += 1))
+        some(random, rows, |row| {
+            row.counts.as_mut()?.first_mut().map(|(_, count)| *count += 1)
+        })
     }),
     ("a key of a map is another", |random, rows, _| {
-        some(random, rows, |row| row.counts.as_mut()?.first_mut().map(|(key, _)| key.push('x')))
+        some(random, rows, |row| {
+            row.counts.as_mut()?.first_mut().map(|(key, _)| key.push('x'))
+        })
     }),
-    ("a number of few values is another", |random, rows, _| some(random, rows, |row| Some(row.small = (row.small + 1) % 3))),
+    ("a number of few values is another", |random, rows, _| {
+        some(random, rows, |row| Some(row.small = (row.small + 1) % 3))
+    }),
     ("a narrower number", |_, _, layout| {
         layout.types.narrow_id = true;
         true
@@ -253,7 +339,8 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("a file is cut", |random, path| {
         let length = std::fs::metadata(path).unwrap().len();
         let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-        file.set_len(random.below(usize::try_from(length).unwrap()) as u64).unwrap();
+        file.set_len(random.below(usize::try_from(length).unwrap()) as u64)
+            .unwrap();
     }),
     ("the middle of a file is lost", |random, path| {
         let bytes = std::fs::read(path).unwrap();

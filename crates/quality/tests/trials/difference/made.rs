@@ -96,7 +96,19 @@ fn row(random: &mut Random, id: i64) -> Row {
         _ => (random.share() - 0.5) * 10_f64.powi(random.below(12) as i32 - 3),
     };
     let word = |random: &mut Random| {
-        let words = ["", " ", "Zürich", "a", "A", "null", "NULL", "0", "東京", "a\"b,c\n", "long enough not to fit into a view"];
+        let words = [
+            "",
+            " ",
+            "Zürich",
+            "a",
+            "A",
+            "null",
+            "NULL",
+            "0",
+            "東京",
+            "a\"b,c\n",
+            "long enough not to fit into a view",
+        ];
         match random.below(3) {
             0 => random.pick(&words).to_owned(),
             _ => format!("w{}", random.below(1000)),
@@ -119,7 +131,9 @@ fn row(random: &mut Random, id: i64) -> Row {
         bytes: (0..random.below(6)).map(|_| random.next() as u8).collect(),
         counts: (!random.one_in(6)).then(|| {
             let number = random.below(4);
-            (0..number).map(|key| (format!("k{key}"), random.below(100) as i64)).collect()
+            (0..number)
+                .map(|key| (format!("k{key}"), random.below(100) as i64))
+                .collect()
         }),
         small: random.below(3) as i32,
     }
@@ -182,7 +196,10 @@ impl Layout {
             parts.insert(None, Vec::new());
         }
         for row in rows {
-            parts.entry(self.partitioned.then_some(row.day)).or_default().push(row.clone());
+            parts
+                .entry(self.partitioned.then_some(row.day))
+                .or_default()
+                .push(row.clone());
         }
         for (day, rows) in parts {
             let below = match day {
@@ -195,7 +212,11 @@ impl Layout {
             std::fs::create_dir_all(&below).unwrap();
             let size = rows.len().div_ceil(self.files.max(1)).max(1);
             let empty: [&[Row]; 1] = [&[]];
-            let chunks: Vec<&[Row]> = if rows.is_empty() { empty.to_vec() } else { rows.chunks(size).collect() };
+            let chunks: Vec<&[Row]> = if rows.is_empty() {
+                empty.to_vec()
+            } else {
+                rows.chunks(size).collect()
+            };
             for (number, chunk) in chunks.into_iter().enumerate() {
                 self.write_file(chunk, &below.join(format!("part-{number:05}.parquet")));
             }
@@ -212,7 +233,11 @@ impl Layout {
             if self.types.dropped == Some(name) {
                 return None;
             }
-            let name = self.types.renamed.filter(|(from, _)| *from == name).map_or(name, |(_, to)| to);
+            let name = self
+                .types
+                .renamed
+                .filter(|(from, _)| *from == name)
+                .map_or(name, |(_, to)| to);
             Some((name, array, true))
         });
         let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
@@ -227,7 +252,11 @@ impl Layout {
             .set_max_row_group_row_count(Some(self.group.max(1)))
             .set_compression(compression[self.compression])
             .set_dictionary_enabled(self.dictionary)
-            .set_writer_version(if self.second_pages { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 })
+            .set_writer_version(if self.second_pages {
+                WriterVersion::PARQUET_2_0
+            } else {
+                WriterVersion::PARQUET_1_0
+            })
             .build();
         let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
@@ -255,8 +284,11 @@ impl Layout {
             (_, false) => Arc::new(TimestampMicrosecondArray::from(of(rows, |row| row.at)).with_timezone(zone)),
             (_, true) => Arc::new(TimestampMicrosecondArray::from(of(rows, |row| row.at))),
         };
-        let mut tags = ListBuilder::new(StringBuilder::new())
-            .with_field(Field::new(["item", "element"][self.item], DataType::Utf8, true));
+        let mut tags = ListBuilder::new(StringBuilder::new()).with_field(Field::new(
+            ["item", "element"][self.item],
+            DataType::Utf8,
+            true,
+        ));
         let names = MapFieldNames {
             entry: "key_value".into(),
             key: "key".into(),
@@ -299,13 +331,23 @@ impl Layout {
         let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("id", id),
             ("name", name),
-            ("cents", Arc::new(cents.with_precision_and_scale(if scale > 2 { 20 } else { 14 }, scale).unwrap())),
+            (
+                "cents",
+                Arc::new(
+                    cents
+                        .with_precision_and_scale(if scale > 2 { 20 } else { 14 }, scale)
+                        .unwrap(),
+                ),
+            ),
             ("price", price),
             ("at", at),
             ("flag", Arc::new(BooleanArray::from(of(rows, |row| row.flag)))),
             ("tags", Arc::new(tags.finish())),
             ("both", Arc::new(StructArray::from(fields))),
-            ("bytes", Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.bytes)))),
+            (
+                "bytes",
+                Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.bytes))),
+            ),
             ("counts", Arc::new(counts.finish())),
             ("small", small),
         ];

@@ -76,7 +76,13 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     });
     terminal.end_status();
     let found = compared
-        .map_err(|_| Failure::new("stoke::quality::comparison", "the comparison ended before it was done", 2))?
+        .map_err(|_| {
+            Failure::new(
+                "stoke::quality::comparison",
+                "the comparison ended before it was done",
+                2,
+            )
+        })?
         .map_err(failed)?;
     match terminal.format() {
         Format::Json => terminal.json(&found),
@@ -86,15 +92,20 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 }
 
 fn failed(error: QualityError) -> Failure {
-    let exit = if matches!(error, QualityError::Interrupted) { 130 } else { 2 };
+    let exit = if matches!(error, QualityError::Interrupted) {
+        130
+    } else {
+        2
+    };
     Failure::new(error.code(), error, exit).divided()
 }
 
 fn options(arguments: Arguments) -> Outcome<Options> {
     let (mut tolerance, mut column_tolerances) = (None, BTreeMap::new());
     let wrong = |text: &str, cause: &dyn std::fmt::Display| {
-        Failure::input("stoke::quality::tolerance", format!("--tolerance {text}: {cause}"))
-            .fix("write relative=1e-9, absolute=0.01 or ulps=4, several with commas, and COLUMN: before it for one column")
+        Failure::input("stoke::quality::tolerance", format!("--tolerance {text}: {cause}")).fix(
+            "write relative=1e-9, absolute=0.01 or ulps=4, several with commas, and COLUMN: before it for one column",
+        )
     };
     for text in &arguments.tolerance {
         let (column, bounds) = match text.rsplit_once(':') {
@@ -171,7 +182,11 @@ impl Follower {
             let step = *self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some((Step { doing, done, of }, since)) = step {
                 let share = of.map(|of| format!(" of {}", people::count(of))).unwrap_or_default();
-                terminal.status(format!("{doing}: {}{share}, {} s", people::count(done), since.elapsed().as_secs()));
+                terminal.status(format!(
+                    "{doing}: {}{share}, {} s",
+                    people::count(done),
+                    since.elapsed().as_secs()
+                ));
             }
         }
     }
