@@ -38,6 +38,17 @@ pub enum QualityError {
         /// What to do.
         fix: String,
     },
+    /// Two places cannot be compared as asked.
+    #[error("{cause}; {fix}")]
+    Comparison {
+        /// Why.
+        cause: String,
+        /// What to do.
+        fix: String,
+    },
+    /// Someone wanted it to end before it was done.
+    #[error("interrupted before it was done; run it again")]
+    Interrupted,
     /// The history cannot be read or written.
     #[error("cannot use the history {place}: {cause}; {fix}")]
     History {
@@ -58,6 +69,8 @@ impl QualityError {
             Self::Data { .. } => "stoke::quality::data",
             Self::Table { .. } => "stoke::quality::table",
             Self::Quarantine { .. } => "stoke::quality::quarantine",
+            Self::Comparison { .. } => "stoke::quality::comparison",
+            Self::Interrupted => "stoke::quality::interrupted",
             Self::History { .. } => "stoke::quality::history",
         }
     }

@@ -4,6 +4,7 @@
 //! partitions, a Delta or Iceberg table; on a disk or in an object store). Out: a [`Report`] with a verdict, the numbers of each check and some of the rows that
 //! are otherwise; on demand the rows set aside ([`quarantine`]), a history that tells what is unusual ([`history`], [`distribution`]) and how contracts stand
 //! ([`ledger`]), and an OpenLineage event ([`lineage`]).
+//! Of two places: whether they hold the same data, and what differs ([`difference`]).
 //!
 //! [`contract`] reads what is wanted, [`data`] finds files and reads columns, [`column`] brings their types into a few classes, and [`engine`] computes
 //! all checks in one pass, after footers have answered what they can. [`run()`] puts these together.
@@ -16,6 +17,7 @@ pub mod column;
 pub mod contract;
 pub mod data;
 mod describe;
+pub mod difference;
 pub mod distribution;
 pub mod engine;
 mod error;

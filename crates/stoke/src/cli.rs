@@ -136,7 +136,7 @@ pub enum Command {
     /// Known vulnerabilities, for `stoke check` to look up offline
     #[command(subcommand)]
     Advisories(commands::advisories::Command),
-    /// Check data by a contract
+    /// Check data by a contract, or compare them with other data
     #[command(subcommand)]
     Quality(commands::quality::Command),
     /// Policies by themselves: test, list and begin with some

@@ -48,13 +48,22 @@ struct Added {
     vector: Option<Value>,
 }
 
-/// Opens the current version of a table.
-pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, QualityError> {
+/// Opens a version of a table, the current one when none is given.
+pub(super) fn open(storage: &Storage, entries: &[Entry], wanted: Option<&str>) -> Result<Dataset, QualityError> {
     let place = storage.place();
     let refused = |cause: String| QualityError::Table {
         place: place.clone(),
         cause,
         fix: "check the log, or give a copy of the table that its own engine wrote without this feature".into(),
+    };
+    let wanted = match wanted.map(|text| text.parse::<i64>().ok().filter(|number| *number >= 0).ok_or(text)) {
+        Some(Err(text)) => {
+            return Err(refused(format!(
+                "`{text}` is not a version of a Delta table; versions are numbers from 0"
+            )));
+        }
+        Some(Ok(number)) => number,
+        None => i64::MAX,
     };
     let log = |entry: &&Entry| entry.path.starts_with("_delta_log/");
     let mut commits: BTreeMap<i64, &Entry> = BTreeMap::new();
@@ -69,6 +78,9 @@ pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, Qual
         let (Some(version), rest) = (version, parts.collect::<Vec<_>>()) else {
             continue;
         };
+        if version > wanted {
+            continue;
+        }
         match rest.as_slice() {
             ["json"] => {
                 commits.insert(version, entry);
@@ -125,6 +137,11 @@ pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, Qual
             .open(entry)
             .map_err(|error| refused(format!("{}: {error}", entry.path)))?;
         commit(&mut state, blob).map_err(|cause| refused(format!("{}: {cause}", entry.path)))?;
+    }
+    if wanted != i64::MAX && version != wanted {
+        return Err(refused(format!(
+            "version {wanted} is not in the log, which has {version} before it"
+        )));
     }
     if version < 0 {
         return Err(refused("the log has neither a commit nor a checkpoint".into()));

@@ -47,8 +47,8 @@ struct Named {
     vector: Option<(String, u64, u64)>,
 }
 
-/// Opens the current snapshot of a table.
-pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, QualityError> {
+/// Opens a snapshot of a table, the current one when none is given.
+pub(super) fn open(storage: &Storage, entries: &[Entry], wanted: Option<&str>) -> Result<Dataset, QualityError> {
     let refused = |cause: String| QualityError::Table {
         place: storage.place(),
         cause,
@@ -68,11 +68,17 @@ pub(super) fn open(storage: &Storage, entries: &[Entry]) -> Result<Dataset, Qual
             "the table is of format version {version}; 1 to 3 are read"
         )));
     }
-    let slots = slots(&metadata).map_err(refused)?;
-    let snapshot = metadata
-        .get("current-snapshot-id")
-        .and_then(Value::as_i64)
-        .filter(|id| *id >= 0);
+    let snapshot = match wanted {
+        Some(name) => Some(snapshot_of(&metadata, name).map_err(refused)?),
+        None => metadata
+            .get("current-snapshot-id")
+            .and_then(Value::as_i64)
+            .filter(|id| *id >= 0),
+    };
+    // An earlier snapshot has the columns of its day; branches have those of now, as Spark reads them.
+    let by_number = wanted.is_some_and(|name| name.parse::<i64>().is_ok());
+    let schema = snapshot.filter(|_| by_number).and_then(|id| schema_of(&metadata, id));
+    let slots = slots(&metadata, schema).map_err(refused)?;
     let named = match snapshot {
         None => Vec::new(),
         Some(id) => table.files(&metadata, id).map_err(refused)?,
@@ -149,9 +155,32 @@ fn json(storage: &Storage, entry: &Entry) -> Result<Value, String> {
     parsed.map_err(|error| error.to_string())
 }
 
-/// The columns of the current schema.
-fn slots(metadata: &Value) -> Result<Vec<Slot>, String> {
-    let id = metadata.get("current-schema-id").and_then(Value::as_i64);
+/// The snapshot of a number, or that a branch or tag names.
+fn snapshot_of(metadata: &Value, name: &str) -> Result<i64, String> {
+    let refs = metadata.get("refs").and_then(Value::as_object);
+    if let Some(id) = refs.and_then(|refs| refs.get(name)?.get("snapshot-id")?.as_i64()) {
+        return Ok(id);
+    }
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let known: Vec<&str> = refs.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    Err(format!(
+        "the table has neither a branch nor a tag `{name}`; it has {}",
+        known.join(", ")
+    ))
+}
+
+/// The schema that a snapshot was written with, where the metadata say it.
+fn schema_of(metadata: &Value, snapshot: i64) -> Option<i64> {
+    let mut all = metadata.get("snapshots")?.as_array()?.iter();
+    let own = all.find(|of| of.get("snapshot-id").and_then(Value::as_i64) == Some(snapshot))?;
+    own.get("schema-id")?.as_i64()
+}
+
+/// The columns of a schema, the current one when none is given.
+fn slots(metadata: &Value, schema: Option<i64>) -> Result<Vec<Slot>, String> {
+    let id = schema.or_else(|| metadata.get("current-schema-id").and_then(Value::as_i64));
     let all = metadata.get("schemas").and_then(Value::as_array);
     let listed = all.and_then(|all| {
         let own = |schema: &&Value| schema.get("schema-id").and_then(Value::as_i64) == id;

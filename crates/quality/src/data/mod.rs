@@ -133,6 +133,8 @@ pub struct OpenOptions {
     pub optional: BTreeSet<String>,
     /// The format, when names of files do not tell.
     pub format: Option<FileFormat>,
+    /// Version of a Delta table, or snapshot, branch or tag of an Iceberg table; the current one when none.
+    pub version: Option<String>,
 }
 
 impl Dataset {
@@ -151,13 +153,17 @@ impl Dataset {
             .list()
             .map_err(|error| failed(error.to_string(), "check the path, and that it may be read"))?;
         if entries.iter().any(|entry| entry.path.starts_with("_delta_log/")) {
-            return delta::open(storage, &entries);
+            return delta::open(storage, &entries, options.version.as_deref());
         }
         if entries
             .iter()
             .any(|entry| entry.path.starts_with("metadata/") && entry.path.contains(".metadata.json"))
         {
-            return iceberg::open(storage, &entries);
+            return iceberg::open(storage, &entries, options.version.as_deref());
+        }
+        if let Some(version) = &options.version {
+            let cause = format!("it is not a table, and has no version {version}");
+            return Err(failed(cause, "leave the version out, or give a Delta or Iceberg table"));
         }
         // Names that begin so are of those who write the data: markers, checksums, files being written.
         let hidden = |part: &str| part.starts_with('.') || (part.starts_with('_') && !part.contains('='));

@@ -109,6 +109,13 @@ impl ParquetFile {
             .map_err(|error| error.to_string())
     }
 
+    /// Whether a column that is not nested is kept as INT96, which Spark writes for instants and which has no zone. Columns of a table have the table's type.
+    pub fn is_int96(&self, column: usize) -> bool {
+        let parquet = self.metadata().file_metadata().schema_descr();
+        let of = |leaf: usize| parquet.column(leaf).physical_type() == PhysicalType::INT96;
+        self.mapping.is_none() && leaf(parquet, column).is_some_and(of)
+    }
+
     /// Rows, by the footer.
     pub fn rows(&self) -> u64 {
         let groups = self.metadata().row_groups().iter();

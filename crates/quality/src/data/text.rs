@@ -64,6 +64,8 @@ pub struct TextFile {
     schema: SchemaRef,
     /// As they are read.
     texts: SchemaRef,
+    /// As its values look.
+    inferred: SchemaRef,
 }
 
 /// How a CSV file is read.
@@ -93,6 +95,7 @@ impl TextFile {
             csv,
             schema: Arc::new(Schema::empty()),
             texts: Arc::new(Schema::empty()),
+            inferred: Arc::new(Schema::empty()),
         };
         if file.csv.is_none() {
             let text = BufReader::new(file.bytes());
@@ -159,6 +162,7 @@ impl TextFile {
                 Field::new(field.name(), of, true)
             })
             .collect();
+        file.inferred = Arc::new(found.clone());
         file.schema = Arc::new(Schema::new(meant));
         file.texts = Arc::new(Schema::new(texts));
         Ok(file)
@@ -171,6 +175,11 @@ impl TextFile {
     /// The columns as they are read: texts, but for what is nested.
     pub fn written_schema(&self) -> SchemaRef {
         self.texts.clone()
+    }
+
+    /// The columns with the types that all values of the file look like, `Null` where there are none; of CSV whose types are all declared, texts.
+    pub fn inferred(&self) -> SchemaRef {
+        self.inferred.clone()
     }
 
     fn bytes(&self) -> Box<dyn Read + Send> {

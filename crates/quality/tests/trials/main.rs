@@ -1,12 +1,13 @@
-//! Verdicts beside Great Expectations, and tables beside the Spark that wrote them.
+//! Verdicts beside Great Expectations, tables beside the Spark that wrote them, and comparisons of data that are made by the thousand.
 
+mod difference;
 mod great_expectations;
 mod tables;
 
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials = [great_expectations::all(), tables::all()]
+    let trials = [difference::all(), great_expectations::all(), tables::all()]
         .into_iter()
         .flatten()
         .collect();

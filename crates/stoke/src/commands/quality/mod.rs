@@ -1,5 +1,6 @@
-//! `stoke quality`: data against a contract.
+//! `stoke quality`: data against a contract, and data against other data.
 
+mod diff;
 mod sql;
 mod verdicts;
 
@@ -16,11 +17,13 @@ use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal};
 
-/// What can be done with contracts.
+/// What can be done with data and contracts.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Check data by a contract: ODCS, a suite of Great Expectations, or a short YAML
     Run(Arguments),
+    /// Compare what two places hold: schema, rows, values; order, files and encodings do not matter
+    Diff(Box<diff::Arguments>),
     /// Show how contracts stand by the verdicts that --history kept
     Verdicts(verdicts::Arguments),
 }
@@ -63,6 +66,7 @@ pub struct Arguments {
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     let arguments = match command {
         Command::Run(arguments) => arguments,
+        Command::Diff(arguments) => return diff::run(*arguments, context).await,
         Command::Verdicts(arguments) => return verdicts::run(arguments, context).await,
     };
     let summary = arguments.summary.clone();
