@@ -98,6 +98,7 @@ pub fn run_with(
         types: contract.types.clone(),
         optional: contract.optional.clone(),
         format: options.file_format,
+        version: None,
     };
     let dataset = Dataset::open(storage, &open)?;
     let known: Vec<_> = contract

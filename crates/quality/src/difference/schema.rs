@@ -174,7 +174,7 @@ impl Plan {
     ) -> Result<(), QualityError> {
         let named = options.column_tolerances.get(name);
         let tolerance = named.or(options.tolerance.as_ref());
-        let (as_left, as_right, differs) = meant(left, right, tolerance.is_some());
+        let (as_left, as_right, differs) = meant(left, right, tolerance.is_some(), named.is_some());
         let both = comparable(&as_left, &as_right);
         if differs && (!options.same_values || !both) {
             self.differences.push(SchemaDifference {
@@ -335,7 +335,7 @@ fn found(dataset: &Dataset) -> Result<BTreeMap<String, Found>, QualityError> {
 }
 
 /// As what a column is read on each side, and whether its types differ.
-fn meant(left: &Found, right: &Found, tolerant: bool) -> (DataType, DataType, bool) {
+fn meant(left: &Found, right: &Found, tolerant: bool, named: bool) -> (DataType, DataType, bool) {
     use std::cmp::Ordering::{Equal, Greater, Less};
     let (one, other) = (&left.of, &right.of);
     let nested = one.is_nested() != other.is_nested();
@@ -357,7 +357,7 @@ fn meant(left: &Found, right: &Found, tolerant: bool) -> (DataType, DataType, bo
         (Equal, Strength::Text) => {
             let number = |of: &DataType| matches!(of, DataType::Int64 | DataType::Float64 | DataType::Null);
             let floats = [one, other].contains(&&DataType::Float64);
-            let of = if tolerant && floats && number(one) && number(other) {
+            let of = if tolerant && (floats || named) && number(one) && number(other) {
                 DataType::Float64
             } else {
                 DataType::Utf8View

@@ -118,7 +118,8 @@ const MUTATIONS: &[(&str, Mutate)] = &[
         true
     }),
     ("a row is there twice", |random, rows, _| {
-        rows.push(rows[random.below(rows.len())].clone());
+        let row = rows[random.below(rows.len())].clone();
+        rows.push(row);
         true
     }),
     ("a row is there twice, and another is lost", |random, rows, _| {
@@ -376,7 +377,8 @@ fn mutation(number: u64, directory: &Path) -> Result<(), String> {
     let mut damaged = false;
     if let Some((_, damage)) = kind.checked_sub(MUTATIONS.len()).and_then(|at| DAMAGES.get(at)) {
         let files = files(&directory.join("right"));
-        damage(random, &files[random.below(files.len())]);
+        let chosen = random.below(files.len());
+        damage(random, &files[chosen]);
         damaged = true;
     }
     let tolerant = random.one_in(2);

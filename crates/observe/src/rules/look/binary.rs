@@ -277,7 +277,9 @@ impl Look<'_, '_> {
                 );
                 return None;
             }
-            return Some(Amount::new(Of::Ratio, 1.0)).filter(|_| !matches!(one.of, Of::Moment));
+            // Things divided by how many series there are is a mean, not a share.
+            let is_mean = counts_series(&binary.left) != counts_series(&binary.right);
+            return Some(Amount::new(Of::Ratio, 1.0)).filter(|_| !matches!(one.of, Of::Moment) && !is_mean);
         }
         None
     }
@@ -541,4 +543,13 @@ fn part_of_whole(part: &str, whole: &str) -> bool {
         && PARTS
             .iter()
             .any(|(one, two)| name(part).ends_with(one) && name(whole).ends_with(two))
+}
+
+/// Whether an expression is a number of series.
+fn counts_series(expr: &Expr) -> bool {
+    match &expr.inner().node {
+        Node::Aggregate(aggregate) => aggregate.op == "count",
+        Node::Call(call) if call.function.name == "scalar" => call.args.first().is_some_and(counts_series),
+        _ => false,
+    }
 }

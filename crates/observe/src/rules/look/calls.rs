@@ -334,7 +334,7 @@ impl Look<'_, '_> {
                 format!("a quantile is taken of the buckets of `{}`", known.name),
                 Some(format!("write {}_bucket", known.name)),
             );
-        } else if of.labels.presence("le") == Presence::Never {
+        } else if of.labels.presence("le") == Presence::Never && has_classic_buckets(arg) {
             let at = grouping_of(arg).map_or(span, |grouping| grouping.span);
             self.complain_with(
                 Severity::Error,
@@ -457,4 +457,15 @@ fn grouping_of(expr: &Expr) -> Option<&Grouping> {
         Node::Aggregate(aggregate) => aggregate.grouping.as_ref(),
         _ => None,
     }
+}
+
+/// Whether buckets are series of their own; those of a native histogram are in its values, and it has no `le`.
+fn has_classic_buckets(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.visit(&mut |part| {
+        if let Node::Selector(selector) = &part.node {
+            found |= selector.name.as_ref().is_some_and(|(name, _)| name.contains("bucket"));
+        }
+    });
+    found
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use stoke_quality::difference::{Alone, Difference, Options, Step, Watch, compare};
 use stoke_quality::{QualityError, Storage};
 
-use super::made::{Layout, Random, rows};
+use super::made::{self, Layout, Random};
 
 fn diff(left: &Path, right: &Path, options: &Options) -> Result<Difference, QualityError> {
     compare(&Storage::local(left), &Storage::local(right), options, &Alone)
@@ -194,7 +194,7 @@ pub fn examples() -> Result<(), Failed> {
     expect(json!(found.examples) == expected, "examples", &found)?;
     // However rows are written and by how many threads, the same 20 are shown.
     let random = &mut Random::new(7);
-    let ours = rows(random, 300);
+    let ours = made::rows(random, 300);
     let mut shown: BTreeSet<String> = BTreeSet::new();
     for number in 0..4 {
         let (mut ours, mut theirs) = (ours.clone(), ours.clone());

@@ -70,8 +70,8 @@ pub fn queries() -> impl Iterator<Item = &'static str> {
 
 /// What the table of faults says is what the alerts say of their faults, and each alert has one or a reason.
 pub fn agree() -> Result<(), Failed> {
-    let faults = || GROUPS.iter().flat_map(|group| group.rounds.iter().copied().flatten());
-    let here: BTreeSet<(&str, &str)> = faults()
+    let faults = GROUPS.iter().flat_map(|group| group.rounds.iter().copied().flatten());
+    let here: BTreeSet<(&str, &str)> = faults
         .flat_map(|fault| fault.alerts.iter().map(|alert| (fault.name, alert.name)))
         .collect();
     let claimed: BTreeSet<(&str, &str)> = alerts::all()
