@@ -70,7 +70,10 @@ fn rules() -> Result<Rules, regex::Error> {
         assignment: Regex::new(&format!(
             r#"(?i)([\w.-]*{key}[\w.-]*)(\s*[=:]\s*|,|\s+)("[^"]*"|'[^']*'|[^\s,;&"')\]}}]+)"#
         ))?,
-        whole: redaction::ANYWHERE.into_iter().map(Regex::new).collect::<Result<_, _>>()?,
+        whole: redaction::ANYWHERE
+            .into_iter()
+            .map(Regex::new)
+            .collect::<Result<_, _>>()?,
     })
 }
 

@@ -40,7 +40,12 @@ impl Follower {
     /// `record` is the file that remembers what was taken.
     #[must_use]
     pub fn new(index: Arc<Index>, receiver: Receiver, record: Option<PathBuf>, every: Duration) -> Self {
-        Self { index, receiver, record, every }
+        Self {
+            index,
+            receiver,
+            record,
+            every,
+        }
     }
 
     /// Name of the record of a receiver, below the directory of a place: another receiver begins with another one.
@@ -103,7 +108,12 @@ impl Follower {
                     round = Round::Again;
                 }
                 Err(Wait::Receiver(why)) => {
-                    tracing::warn!(why, receiver = self.receiver.url(), runs = due.len() - done, "traces wait for their receiver");
+                    tracing::warn!(
+                        why,
+                        receiver = self.receiver.url(),
+                        runs = due.len() - done,
+                        "traces wait for their receiver"
+                    );
                     return Round::Again;
                 }
             }
@@ -123,8 +133,21 @@ impl Follower {
             Ok(taken) => {
                 let (said, rejected) = (taken.said.join("; "), taken.rejected);
                 match rejected {
-                    0 => tracing::info!(run = due.key, trace_id = trace.id, spans = taken.spans, said, "its trace is sent"),
-                    _ => tracing::warn!(run = due.key, trace_id = trace.id, spans = taken.spans, rejected, said, "its trace has gaps"),
+                    0 => tracing::info!(
+                        run = due.key,
+                        trace_id = trace.id,
+                        spans = taken.spans,
+                        said,
+                        "its trace is sent"
+                    ),
+                    _ => tracing::warn!(
+                        run = due.key,
+                        trace_id = trace.id,
+                        spans = taken.spans,
+                        rejected,
+                        said,
+                        "its trace has gaps"
+                    ),
                 }
                 Ok(due.fate)
             }
@@ -193,14 +216,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = concat!(env!("CARGO_MANIFEST_DIR"), "/../insight/tests/pairs/fail.zstd");
         std::fs::copy(log, directory.path().join("local-1795322024804.zstd")).unwrap();
-        let index = Arc::new(Index::new(Source::directory(directory.path()), Settings::default(), None));
+        let index = Arc::new(Index::new(
+            Source::directory(directory.path()),
+            Settings::default(),
+            None,
+        ));
         index.scan().unwrap();
         (directory, index)
     }
 
     fn spans(taken: &Mutex<Vec<Value>>) -> usize {
         let taken = taken.lock().unwrap();
-        let of = |body: &Value| body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().map_or(0, Vec::len);
+        let of = |body: &Value| {
+            body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                .as_array()
+                .map_or(0, Vec::len)
+        };
         taken.iter().map(of).sum()
     }
 
@@ -245,6 +276,8 @@ mod tests {
         let follower = Follower::new(index.clone(), down, None, PAUSE);
         assert_eq!(follower.round(&mut record).await, Round::Again);
         assert!(stoke_history::metrics::text(&index).contains("stoke_history_traces_waiting 1\n"));
+        // Pauses are over at once until here; an answer takes real time.
+        tokio::time::resume();
         let (address, taken) = receiver(&[]);
         let follower = Follower::new(index, Receiver::new(&address, "").unwrap(), None, PAUSE);
         assert_eq!(follower.round(&mut record).await, Round::Done);

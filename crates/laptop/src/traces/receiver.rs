@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt;
+use stoke_insight::trace::Trace;
 use stoke_insight::trace::encode::{self, CONTENT_TYPE, MOST_BYTES};
 use stoke_insight::trace::exchange::{self, Answer, BadTarget};
-use stoke_insight::trace::Trace;
 use stoke_storage::HttpClient;
 
 use crate::error::{LaptopError, Outcome};

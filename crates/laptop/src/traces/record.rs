@@ -44,11 +44,17 @@ impl Fate {
     ];
 
     fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(fate, _)| *fate == self).map_or("", |(_, word)| word)
+        Self::ALL
+            .iter()
+            .find(|(fate, _)| *fate == self)
+            .map_or("", |(_, word)| word)
     }
 
     fn of(word: &str) -> Option<Fate> {
-        Self::ALL.iter().find(|(_, known)| *known == word).map(|(fate, _)| *fate)
+        Self::ALL
+            .iter()
+            .find(|(_, known)| *known == word)
+            .map(|(fate, _)| *fate)
     }
 }
 
@@ -73,13 +79,18 @@ impl Known {
     /// Nothing yet: runs are sent that end from now on.
     #[must_use]
     pub fn from(now: i64) -> Self {
-        Self { since: now, runs: BTreeMap::new() }
+        Self {
+            since: now,
+            runs: BTreeMap::new(),
+        }
     }
 
     /// What these lines say; none when the first does not say from when on.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_default());
+        let mut lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap_or_default());
         let mut known = Self::from(lines.next()?["since"].as_i64()?);
         for line in lines {
             if let (Some(run), Some(fate)) = (line["run"].as_str(), line["fate"].as_str().and_then(Fate::of)) {
@@ -93,7 +104,9 @@ impl Known {
     #[must_use]
     pub fn text(&self) -> String {
         let first = format!("{}\n", json!({"since": self.since}));
-        self.runs.iter().fold(first, |text, (key, fate)| text + &line(key, *fate))
+        self.runs
+            .iter()
+            .fold(first, |text, (key, fate)| text + &line(key, *fate))
     }
 
     /// Forgets runs that are not listed any more.
@@ -123,7 +136,14 @@ impl Known {
                 if let Some((at, fate)) = found
                     && at >= self.since
                 {
-                    due.push((at, Due { key, attempt: attempt.clone(), fate }));
+                    due.push((
+                        at,
+                        Due {
+                            key,
+                            attempt: attempt.clone(),
+                            fate,
+                        },
+                    ));
                 }
             }
         }
@@ -151,7 +171,10 @@ impl Record {
     /// When it cannot be read or written.
     pub fn open(path: Option<&Path>, listed: &[Listed], now: i64) -> io::Result<Self> {
         let Some(path) = path else {
-            return Ok(Self { known: Known::from(now), path: None });
+            return Ok(Self {
+                known: Known::from(now),
+                path: None,
+            });
         };
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -165,7 +188,10 @@ impl Record {
         let partial = path.with_extension("partial");
         std::fs::write(&partial, known.text())?;
         std::fs::rename(&partial, path)?;
-        Ok(Self { known, path: Some(path.to_owned()) })
+        Ok(Self {
+            known,
+            path: Some(path.to_owned()),
+        })
     }
 
     pub fn known(&self) -> &Known {
@@ -205,12 +231,18 @@ mod tests {
     }
 
     fn application(id: &str, attempts: Vec<Attempt>) -> Listed {
-        Listed { id: id.to_owned(), name: String::new(), attempts }
+        Listed {
+            id: id.to_owned(),
+            name: String::new(),
+            attempts,
+        }
     }
 
     fn due(known: &Known, listed: &[Listed], now: i64, changed: i64) -> Vec<String> {
         let due = known.due(listed, now, |_| Some(changed));
-        due.into_iter().map(|due| format!("{} {}", due.key, due.fate.word())).collect()
+        due.into_iter()
+            .map(|due| format!("{} {}", due.key, due.fate.word()))
+            .collect()
     }
 
     #[test]
@@ -222,13 +254,20 @@ mod tests {
             application("running", vec![attempt(None, -1)]),
         ];
         let mut known = Known::from(100);
-        assert_eq!(due(&known, &listed, 400, 390), ["twice/1 ended", "twice/2 ended", "new ended"]);
+        assert_eq!(
+            due(&known, &listed, 400, 390),
+            ["twice/1 ended", "twice/2 ended", "new ended"]
+        );
         known.runs.insert("new".to_owned(), Fate::Ended);
         known.runs.insert("twice/1".to_owned(), Fate::Refused);
         assert_eq!(due(&known, &listed, 400, 390), ["twice/2 ended"]);
         let later = 390 + ABANDONED;
         assert_eq!(due(&known, &listed, later, 390), ["twice/2 ended", "running abandoned"]);
-        assert_eq!(due(&known, &listed, later, 99), ["twice/2 ended"], "its log is from before");
+        assert_eq!(
+            due(&known, &listed, later, 99),
+            ["twice/2 ended"],
+            "its log is from before"
+        );
         known.runs.insert("running".to_owned(), Fate::Abandoned);
         known.runs.insert("twice/2".to_owned(), Fate::Ended);
         assert!(due(&known, &listed, later, 390).is_empty());
@@ -240,7 +279,10 @@ mod tests {
     fn a_record_outlives_its_process_and_a_torn_line() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/record");
-        let listed = [application("a", vec![attempt(None, 200)]), application("b", vec![attempt(None, 300)])];
+        let listed = [
+            application("a", vec![attempt(None, 200)]),
+            application("b", vec![attempt(None, 300)]),
+        ];
         let mut record = Record::open(Some(&path), &listed, 100).unwrap();
         let both = record.known().due(&listed, 400, |_| None);
         record.note(&both[0], Fate::Ended).unwrap();

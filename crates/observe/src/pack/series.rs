@@ -40,7 +40,9 @@ impl Scrape {
     #[must_use]
     pub fn executor(&self) -> Option<Amount> {
         let executors = self.executors.iter().filter(|(id, _)| *id != "driver");
-        executors.map(|(_, amount)| *amount).max_by_key(|amount| (amount.series, amount.bytes))
+        executors
+            .map(|(_, amount)| *amount)
+            .max_by_key(|amount| (amount.series, amount.bytes))
     }
 }
 
@@ -49,7 +51,10 @@ impl Scrape {
 pub fn count(text: &str) -> Scrape {
     let dropped = Regex::new(&format!("^(?:{DROPPED})$")).ok();
     let mut scrape = Scrape::default();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+    for line in text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+    {
         let Some((name, labels)) = named(line) else {
             scrape.unread += 1;
             continue;
@@ -59,7 +64,9 @@ pub fn count(text: &str) -> Scrape {
             continue;
         }
         scrape.kept.add(line);
-        let id = labels.split_once("executor_id=\"").and_then(|(_, rest)| rest.split('"').next());
+        let id = labels
+            .split_once("executor_id=\"")
+            .and_then(|(_, rest)| rest.split('"').next());
         if let Some(id) = id {
             scrape.executors.entry(id.to_owned()).or_default().add(line);
         }
@@ -80,7 +87,10 @@ fn named(line: &str) -> Option<(&str, &str)> {
         }
     };
     let first = value.split_whitespace().next()?;
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
+    let is_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
     (is_name && first.parse::<f64>().is_ok()).then_some((name, labels))
 }
 
@@ -109,7 +119,9 @@ mod tests {
 
     #[test]
     fn the_page_says_what_was_recorded_generated() {
-        let mut table = String::from("\n| Spark | of a driver: answered | kept | of its endpoint for executors, the driver itself | each executor more |\n|---|---|---|---|---|\n");
+        let mut table = String::from(
+            "\n| Spark | of a driver: answered | kept | of its endpoint for executors, the driver itself | each executor more |\n|---|---|---|---|---|\n",
+        );
         for (release, driver, executors) in RECORDED {
             let (driver, executors) = (count(driver), count(executors));
             assert_eq!((driver.unread, executors.unread), (0, 0));
@@ -125,7 +137,13 @@ mod tests {
             );
         }
         table.push('\n');
-        stoke_testkit::generated::part("docs/how-to/monitoring.md", "<!-- series: generated -->", "<!-- end -->", &table).unwrap();
+        stoke_testkit::generated::part(
+            "docs/how-to/monitoring.md",
+            "<!-- series: generated -->",
+            "<!-- end -->",
+            &table,
+        )
+        .unwrap();
     }
 
     #[test]
@@ -135,6 +153,12 @@ mod tests {
         assert_eq!((scrape.all.series, scrape.kept.series, scrape.unread), (5, 4, 2));
         assert_eq!(scrape.executors.keys().collect::<Vec<_>>(), ["1", "driver"]);
         let line = "metrics_executor_x{executor_id=\"1\"} 2.5E3\n";
-        assert_eq!(scrape.executor(), Some(Amount { series: 1, bytes: line.len() }));
+        assert_eq!(
+            scrape.executor(),
+            Some(Amount {
+                series: 1,
+                bytes: line.len()
+            })
+        );
     }
 }

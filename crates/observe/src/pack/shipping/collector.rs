@@ -56,9 +56,15 @@ pub fn configuration(logs: &Logs) -> Value {
         // A record of which secrets cannot be taken out is not sent.
         "transform/secrets": {"error_mode": "propagate", "log_statements": [{"context": "log", "statements": lines::masked()}]},
     });
-    let mut order = vec!["memory_limiter", "k8s_attributes", "transform/spark", "transform/secrets"];
+    let mut order = vec![
+        "memory_limiter",
+        "k8s_attributes",
+        "transform/spark",
+        "transform/secrets",
+    ];
     if logs.kind == Kind::Loki {
-        let moved = NOT_FOR_LABELS.map(|name| format!("set(log.attributes[\"{name}\"], resource.attributes[\"{name}\"])"));
+        let moved =
+            NOT_FOR_LABELS.map(|name| format!("set(log.attributes[\"{name}\"], resource.attributes[\"{name}\"])"));
         let gone = NOT_FOR_LABELS.map(|name| format!("delete_key(resource.attributes, \"{name}\")"));
         processors["transform/labels"] = json!({"error_mode": "ignore", "log_statements": [
             {"context": "log", "statements": moved}, {"context": "resource", "statements": gone},

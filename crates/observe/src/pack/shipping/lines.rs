@@ -75,14 +75,21 @@ pub fn parsed() -> Vec<String> {
     let of = r#"log.attributes["spark"]"#;
     let exception = format!(r#"{of}["exception"]"#);
     let stack = r#"log.cache["stack"]"#;
-    let kept = |attribute: &str, value: String| format!("set(log.attributes[\"{attribute}\"], {value}) where {value} != nil");
+    let kept =
+        |attribute: &str, value: String| format!("set(log.attributes[\"{attribute}\"], {value}) where {value} != nil");
     let mut statements = vec![
         kept("spark.logger", format!("{of}[\"logger\"]")),
         kept("exception.type", format!("{exception}[\"class\"]")),
     ];
     statements.extend(CONTEXT.map(|(key, attribute)| kept(attribute, format!("{of}[\"context\"][\"{key}\"]"))));
     let frame = r#"\{"class":"([^"]*)","file":"([^"]*)","line":"([^"]*)","method":"([^"]*)"\},?"#;
-    let replaced = |pattern: &str, by: &str| format!("replace_pattern({stack}, {}, {})", literal(&plain(pattern)), literal(by));
+    let replaced = |pattern: &str, by: &str| {
+        format!(
+            "replace_pattern({stack}, {}, {})",
+            literal(&plain(pattern)),
+            literal(by)
+        )
+    };
     statements.extend([
         format!("set(log.body, {of}[\"msg\"]) where {of}[\"msg\"] != nil"),
         // Frames are read as JSON with its keys in order, and written as Java writes them.
@@ -117,6 +124,12 @@ pub fn masked() -> Vec<String> {
         format!(r#"(?i)([\w.-]*{key}[\w.-]*\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&"')\]}}]+)"#),
         format!("$${{1}}{REDACTED}"),
     ));
-    let statement = |(rule, by): (String, String)| format!("replace_pattern(log.body.string, {}, {})", literal(&plain(&rule)), literal(&by));
+    let statement = |(rule, by): (String, String)| {
+        format!(
+            "replace_pattern(log.body.string, {}, {})",
+            literal(&plain(&rule)),
+            literal(&by)
+        )
+    };
     rules.into_iter().map(statement).collect()
 }

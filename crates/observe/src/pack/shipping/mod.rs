@@ -45,7 +45,9 @@ impl Logs {
     /// What is wrong with it.
     pub fn read(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("{why}: write loki=http://HOST:3100 or otlp=http://HOST:4318");
-        let (kind, url) = text.split_once('=').ok_or_else(|| wrong("it does not say what takes the logs"))?;
+        let (kind, url) = text
+            .split_once('=')
+            .ok_or_else(|| wrong("it does not say what takes the logs"))?;
         let kind = match kind {
             "loki" => Kind::Loki,
             "otlp" => Kind::Otlp,
@@ -53,7 +55,10 @@ impl Logs {
         };
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         let host = host.ok_or_else(|| wrong(&format!("{url:?} is not an address of HTTP")))?;
-        if host.is_empty() || host.starts_with('/') || url.contains(|sign: char| sign.is_whitespace() || "?#$".contains(sign)) {
+        if host.is_empty()
+            || host.starts_with('/')
+            || url.contains(|sign: char| sign.is_whitespace() || "?#$".contains(sign))
+        {
             return Err(wrong(&format!("{url:?} is not the address of a receiver")));
         }
         if host.split('/').next().is_some_and(|host| host.contains('@')) {

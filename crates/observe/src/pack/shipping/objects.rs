@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::collector::{AUTHORIZATION, NODE, POD_LOGS, STATE, configuration};
 use super::Logs;
+use super::collector::{AUTHORIZATION, NODE, POD_LOGS, STATE, configuration};
 use crate::pack::{Settings, yaml};
 
 /// Name of every object.
@@ -44,7 +44,9 @@ pub fn objects(settings: &Settings, logs: &Logs) -> Vec<Value> {
 fn pod(logs: &Logs) -> Value {
     let mut env = vec![json!({"name": NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})];
     if let Some(secret) = &logs.secret {
-        env.push(json!({"name": AUTHORIZATION, "valueFrom": {"secretKeyRef": {"name": secret, "key": "authorization"}}}));
+        env.push(
+            json!({"name": AUTHORIZATION, "valueFrom": {"secretKeyRef": {"name": secret, "key": "authorization"}}}),
+        );
     }
     json!({
         "serviceAccountName": NAME,

@@ -29,7 +29,11 @@ fn a_receiver_is_a_kind_and_an_address() {
     ] {
         assert!(Logs::read(wrong).is_err(), "{wrong}");
     }
-    assert!(Logs::read("loki=https://user:pw@l").unwrap_err().contains("--logs-secret"));
+    assert!(
+        Logs::read("loki=https://user:pw@l")
+            .unwrap_err()
+            .contains("--logs-secret")
+    );
 }
 
 /// As the collector reads it: `$$` is a dollar.
@@ -45,7 +49,10 @@ fn regex_of(operator: &Value, field: &str) -> Regex {
 #[test]
 fn stack_traces_go_on_and_messages_begin() {
     let operators = lines::operators();
-    let recombine = operators.iter().find(|operator| operator["type"] == "recombine").unwrap();
+    let recombine = operators
+        .iter()
+        .find(|operator| operator["type"] == "recombine")
+        .unwrap();
     let goes_on = regex_of(recombine, "is_first_entry");
     for line in [
         "",
@@ -105,16 +112,32 @@ fn replaced(statement: &str, text: &str) -> String {
 
 #[test]
 fn secrets_are_taken_out() {
-    let mask = |text: &str| lines::masked().iter().fold(text.to_owned(), |text, statement| replaced(statement, &text));
+    let mask = |text: &str| {
+        lines::masked()
+            .iter()
+            .fold(text.to_owned(), |text, statement| replaced(statement, &text))
+    };
     for (text, masked) in [
         ("boom password=hunter2, next", "boom password=REDACTED, next"),
-        ("spark.hadoop.fs.s3a.secret.key: abc", "spark.hadoop.fs.s3a.secret.key: REDACTED"),
-        ("{\"apiKey\": \"a b\", \"x\": 1}", "{\"apiKey\": \"REDACTED\", \"x\": 1}"),
+        (
+            "spark.hadoop.fs.s3a.secret.key: abc",
+            "spark.hadoop.fs.s3a.secret.key: REDACTED",
+        ),
+        (
+            "{\"apiKey\": \"a b\", \"x\": 1}",
+            "{\"apiKey\": \"REDACTED\", \"x\": 1}",
+        ),
         ("key AKIAABCDEFGHIJKLMNOP", "key REDACTED"),
         ("https://u:pw@host/x", "https://REDACTED@host/x"),
         ("Authorization: Bearer abc.def-ghi", "Authorization: REDACTED"),
-        ("s3://b/k?X-Amz-Signature=00ff&a=1", "s3://b/k?X-Amz-Signature=REDACTED&a=1"),
-        ("26/11/24 14:00:00 INFO A: nothing here", "26/11/24 14:00:00 INFO A: nothing here"),
+        (
+            "s3://b/k?X-Amz-Signature=00ff&a=1",
+            "s3://b/k?X-Amz-Signature=REDACTED&a=1",
+        ),
+        (
+            "26/11/24 14:00:00 INFO A: nothing here",
+            "26/11/24 14:00:00 INFO A: nothing here",
+        ),
     ] {
         assert_eq!(mask(text), masked);
     }
@@ -136,9 +159,14 @@ fn streams_are_few() {
     let text = |kind: &str| collector::configuration(&logs(kind)).to_string();
     let (loki, otlp) = (text("loki=http://l:3100"), text("otlp=http://c:4318"));
     assert!(loki.contains("delete_key(resource.attributes, \\\"k8s.pod.name\\\")"));
-    assert!(!otlp.contains("delete_key(resource.attributes"), "another receiver gets the attributes as they are named everywhere");
+    assert!(
+        !otlp.contains("delete_key(resource.attributes"),
+        "another receiver gets the attributes as they are named everywhere"
+    );
     let configuration = collector::configuration(&logs("loki=http://l:3100"));
-    let tags = configuration["processors"]["k8s_attributes"]["extract"]["labels"].as_array().unwrap();
+    let tags = configuration["processors"]["k8s_attributes"]["extract"]["labels"]
+        .as_array()
+        .unwrap();
     let tags: BTreeSet<&str> = tags.iter().filter_map(|label| label["tag_name"].as_str()).collect();
     // Of Loki's default labels (its `otlp_config.go`), those that pods of Spark would give values without end.
     for many in ["service.instance.id", "k8s.job.name", "k8s.replicaset.name"] {
@@ -150,21 +178,50 @@ fn streams_are_few() {
 fn logs_are_shipped_only_when_a_receiver_is_named() {
     let paths = |settings: &Settings| -> Vec<String> {
         let made = files(settings, Form::Plain);
-        made.into_iter().map(|file| file.path).filter(|path| !path.starts_with("dashboards")).collect()
+        made.into_iter()
+            .map(|file| file.path)
+            .filter(|path| !path.starts_with("dashboards"))
+            .collect()
     };
     let plain = paths(&Settings::default());
-    assert!(!plain.iter().any(|path| path.contains("collector") || path.contains("logs")), "{plain:?}");
+    assert!(
+        !plain
+            .iter()
+            .any(|path| path.contains("collector") || path.contains("logs")),
+        "{plain:?}"
+    );
     let settings = Settings {
-        logs: Some(Logs { secret: Some("loki".to_owned()), ..logs("loki=http://l:3100") }),
+        logs: Some(Logs {
+            secret: Some("loki".to_owned()),
+            ..logs("loki=http://l:3100")
+        }),
         ..Settings::default()
     };
     let with = paths(&settings);
-    assert!(with.contains(&"collector.yaml".to_owned()) && with.contains(&"logs.yaml".to_owned()), "{with:?}");
+    assert!(
+        with.contains(&"collector.yaml".to_owned()) && with.contains(&"logs.yaml".to_owned()),
+        "{with:?}"
+    );
     let objects = objects(&settings, settings.logs.as_ref().unwrap());
     let kinds: Vec<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
-    assert_eq!(kinds, ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet"]);
+    assert_eq!(
+        kinds,
+        [
+            "ServiceAccount",
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "ConfigMap",
+            "DaemonSet"
+        ]
+    );
     let daemon = &objects[4]["spec"]["template"]["spec"];
-    assert_eq!(daemon["containers"][0]["env"][1]["valueFrom"]["secretKeyRef"]["name"], "loki");
+    assert_eq!(
+        daemon["containers"][0]["env"][1]["valueFrom"]["secretKeyRef"]["name"],
+        "loki"
+    );
     let configuration = objects[3]["data"]["collector.yaml"].as_str().unwrap();
-    assert!(configuration.contains("${env:LOGS_AUTHORIZATION}"), "no secret is in the ConfigMap");
+    assert!(
+        configuration.contains("${env:LOGS_AUTHORIZATION}"),
+        "no secret is in the ConfigMap"
+    );
 }

@@ -32,20 +32,33 @@ fn text(path: &PathBuf) -> std::io::Result<String> {
 /// Runs the command.
 pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let mut rows = vec![
-        ["SCRAPE", "SERIES", "BYTES", "KEPT", "EXECUTORS", "SERIES OF EACH", "BYTES OF EACH"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "SCRAPE",
+            "SERIES",
+            "BYTES",
+            "KEPT",
+            "EXECUTORS",
+            "SERIES OF EACH",
+            "BYTES OF EACH",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     let mut scrapes = Vec::new();
     for path in &arguments.files {
         let name = path.display().to_string();
         let text = text(path).map_err(|error| {
-            Failure::input("stoke::observe::scrape", format!("{name}: {error}")).fix("name a file with what a driver answered, or - for standard input")
+            Failure::input("stoke::observe::scrape", format!("{name}: {error}"))
+                .fix("name a file with what a driver answered, or - for standard input")
         })?;
         let scrape = count(&text);
         if scrape.all.series == 0 || scrape.unread > 0 {
-            let message = format!("{name}: {} series, and {} lines that are not a series", scrape.all.series, scrape.unread);
-            return Err(Failure::input("stoke::observe::scrape", message).fix("save the answer of /metrics/prometheus/ or /metrics/executors/prometheus/ itself"));
+            let message = format!(
+                "{name}: {} series, and {} lines that are not a series",
+                scrape.all.series, scrape.unread
+            );
+            return Err(Failure::input("stoke::observe::scrape", message)
+                .fix("save the answer of /metrics/prometheus/ or /metrics/executors/prometheus/ itself"));
         }
         let executors = scrape.executors.keys().filter(|id| *id != "driver").count();
         let each = scrape.executor();

@@ -100,10 +100,16 @@ fn series(context: &Context) -> Result<(), Failed> {
         .output()?;
     expect_code(&counted, 0)?;
     let counted: Value = serde_json::from_slice(&counted.stdout)?;
-    let (one, lines) = (&counted["scrapes"][0], std::fs::read_to_string(&scrape)?.lines().count());
+    let (one, lines) = (
+        &counted["scrapes"][0],
+        std::fs::read_to_string(&scrape)?.lines().count(),
+    );
     assert_eq!((&one["all"]["series"], &one["executors"]), (&lines.into(), &2.into()));
     assert_eq!(one["all"]["bytes"], std::fs::metadata(&scrape)?.len());
-    let page = context.stoke(["observe", "series"]).arg(repository().join("README.md")).output()?;
+    let page = context
+        .stoke(["observe", "series"])
+        .arg(repository().join("README.md"))
+        .output()?;
     expect_code(&page, 2)?;
     expect_parts(&text(&page), &["stoke::observe::scrape"])
 }

@@ -27,12 +27,20 @@ fn directory(context: &Context) -> PathBuf {
 /// What the script says last.
 pub fn built(context: &Context) -> Result<(), String> {
     let mut build = Command::new(repository().join("scripts/observability-programs/build"));
-    let output = build.arg(directory(context)).args(PROGRAMS).output().map_err(|error| error.to_string())?;
+    let output = build
+        .arg(directory(context))
+        .args(PROGRAMS)
+        .output()
+        .map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(said.lines().last().unwrap_or("the programs could not be built").to_owned())
+    Err(said
+        .lines()
+        .last()
+        .unwrap_or("the programs could not be built")
+        .to_owned())
 }
 
 struct Running(Child);
@@ -46,7 +54,11 @@ impl Drop for Running {
 
 fn begin(command: &mut Command, log: &Path) -> Result<Running, Failed> {
     let file = std::fs::File::create(log)?;
-    let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()?;
     Ok(Running(child))
 }
 
@@ -127,7 +139,9 @@ fn jaeger(context: &Context, below: &Path) -> Result<(Running, String, String), 
     command.arg("--config").arg(&file);
     let running = begin(&mut command, &below.join("jaeger.log"))?;
     let (otlp, query) = (at(otlp), at(query));
-    eventually("Jaeger answers", Duration::from_secs(60), || json(&query, "/api/services")["data"].is_array() || json(&query, "/api/services")["total"].is_number())?;
+    eventually("Jaeger answers", Duration::from_secs(60), || {
+        json(&query, "/api/services")["data"].is_array() || json(&query, "/api/services")["total"].is_number()
+    })?;
     Ok((running, otlp, query))
 }
 
@@ -135,7 +149,15 @@ fn jaeger(context: &Context, below: &Path) -> Result<(Running, String, String), 
 fn collector(context: &Context, up: &Up, loki: &str, below: &Path) -> Result<Running, Failed> {
     let pack = below.join("pack");
     let made = up
-        .stoke(&["observe", "manifests", "--form", "plain", "--logs-to", &format!("loki=http://{loki}"), "--to"])
+        .stoke(&[
+            "observe",
+            "manifests",
+            "--form",
+            "plain",
+            "--logs-to",
+            &format!("loki=http://{loki}"),
+            "--to",
+        ])
         .arg(&pack)
         .output()?;
     expect_code(&made, 0)?;
@@ -149,7 +171,9 @@ fn collector(context: &Context, up: &Up, loki: &str, below: &Path) -> Result<Run
     });
     let file = below.join("here.yaml");
     std::fs::write(&file, here.to_string())?;
-    let node = up.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).output()?;
+    let node = up
+        .kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"])
+        .output()?;
     let mut command = Command::new(directory(context).join("otelcol"));
     command
         .arg(format!("--config={}", pack.join("collector.yaml").display()))
@@ -161,35 +185,57 @@ fn collector(context: &Context, up: &Up, loki: &str, below: &Path) -> Result<Run
 
 /// The directory in which the embedded node has a directory for the logs of each pod.
 fn node_logs(directory: &Path) -> Option<PathBuf> {
-    let entries: Vec<PathBuf> = std::fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
-    let is_of_pod = |path: &PathBuf| path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().matches('_').count() == 2);
+    let entries: Vec<PathBuf> = std::fs::read_dir(directory)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    let is_of_pod = |path: &PathBuf| {
+        path.is_dir()
+            && path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().matches('_').count() == 2)
+    };
     if directory.file_name().is_some_and(|name| name == "logs") && entries.iter().any(is_of_pod) {
         return Some(directory.to_path_buf());
     }
-    entries.iter().filter(|path| path.is_dir() && !path.is_symlink()).find_map(|path| node_logs(path))
+    entries
+        .iter()
+        .filter(|path| path.is_dir() && !path.is_symlink())
+        .find_map(|path| node_logs(path))
 }
 
 /// Records of Loki: what each says, with its labels and metadata.
 fn records(loki: &str, query: &str) -> Vec<(String, Value)> {
-    let answer = json(loki, &format!("/loki/api/v1/query_range?since=1h&limit=5000&query={}", encoded(query)));
+    let answer = json(
+        loki,
+        &format!("/loki/api/v1/query_range?since=1h&limit=5000&query={}", encoded(query)),
+    );
     let streams = answer["data"]["result"].as_array().cloned().unwrap_or_default();
     let of = |stream: &Value| {
         let labels = stream["stream"].clone();
         let values = stream["values"].as_array().cloned().unwrap_or_default();
-        values.into_iter().map(move |value| (value[1].as_str().unwrap_or_default().to_owned(), labels.clone()))
+        values
+            .into_iter()
+            .map(move |value| (value[1].as_str().unwrap_or_default().to_owned(), labels.clone()))
     };
     streams.iter().flat_map(of).collect()
 }
 
 fn trace_id(up: &Up, name: &str) -> Result<String, Failed> {
-    let id = up.kubectl(&["get", "sparkapplication", name, "-o", "jsonpath={.status.submissionID}"]).output()?;
+    let id = up
+        .kubectl(&["get", "sparkapplication", name, "-o", "jsonpath={.status.submissionID}"])
+        .output()?;
     Ok(String::from_utf8(id.stdout)?.replace('-', ""))
 }
 
 fn wanted<'a>(records: &'a [(String, Value)], part: &str) -> Result<&'a (String, Value), Failed> {
     let found = records.iter().find(|(text, _)| text.contains(part));
     found.ok_or_else(|| {
-        let all: Vec<&str> = records.iter().map(|(text, _)| text.lines().next().unwrap_or_default()).collect();
+        let all: Vec<&str> = records
+            .iter()
+            .map(|(text, _)| text.lines().next().unwrap_or_default())
+            .collect();
         format!("no record has {part:?} of {}:\n{}", all.len(), all.join("\n")).into()
     })
 }
@@ -202,7 +248,9 @@ pub fn arrive(context: &Context) -> Result<(), Failed> {
     apply(&up, SCRIPTS)?;
     apply(&up, &faults::application("lines", "signals.py", ""))?;
     // The first pod makes the directory of logs.
-    eventually("a pod has its log", Duration::from_secs(60), || node_logs(&up.home().join("clusters/default")).is_some())?;
+    eventually("a pod has its log", Duration::from_secs(60), || {
+        node_logs(&up.home().join("clusters/default")).is_some()
+    })?;
     let _collector = collector(context, &up, &loki, below.path())?;
     let structured = "spark.log.structuredLogging.enabled: \"true\"";
     apply(&up, &faults::application("structured", "signals.py", structured))?;
@@ -232,10 +280,15 @@ fn logs(up: &Up, loki: &str) -> Result<(), Failed> {
     for name in ["lines", "structured"] {
         let id = trace_id(up, name)?;
         let of_run = format!("{{service_name=\"{name}\"}} | trace_id=\"{id}\"");
-        eventually("the last line of the driver is in Loki", Duration::from_secs(60), || {
-            let found = records(loki, &of_run);
-            found.iter().any(|(text, _)| text.contains("Deleting directory")) && found.iter().any(|(text, _)| text.contains("planted by the driver"))
-        })?;
+        eventually(
+            "the last line of the driver is in Loki",
+            Duration::from_secs(60),
+            || {
+                let found = records(loki, &of_run);
+                found.iter().any(|(text, _)| text.contains("Deleting directory"))
+                    && found.iter().any(|(text, _)| text.contains("planted by the driver"))
+            },
+        )?;
         let found = records(loki, &of_run);
         let said = wanted(&found, "planted by the driver")?;
         assert_eq!(said.0, "planted by the driver, password=REDACTED");
@@ -243,23 +296,48 @@ fn logs(up: &Up, loki: &str) -> Result<(), Failed> {
         assert_eq!(said.1["k8s_namespace_name"], "default");
         assert_eq!(said.1["stoke_application"], name);
         // The executor's own words of the failed task: message, Python's stack and Java's, in one record.
-        let failed = found
-            .iter()
-            .find(|(text, labels)| labels["spark_role"] == "executor" && text.contains("planted, token=") && text.contains("\n\tat org.apache.spark."));
+        let failed = found.iter().find(|(text, labels)| {
+            labels["spark_role"] == "executor"
+                && text.contains("planted, token=")
+                && text.contains("\n\tat org.apache.spark.")
+        });
         let (text, labels) = failed.ok_or("no executor says why its task failed, with its stack")?;
         assert_eq!(labels["spark_executor_id"], "1", "{labels}");
-        assert_eq!(labels["severity_text"].as_str().unwrap_or_default().to_uppercase(), "ERROR", "{labels}");
-        assert!(text.contains("in stage 0.0") && text.contains("Traceback (most recent call last)"), "{text}");
-        assert!(labels["spark_app_id"].as_str().is_some_and(|id| id.starts_with("spark-")), "{labels}");
+        assert_eq!(
+            labels["severity_text"].as_str().unwrap_or_default().to_uppercase(),
+            "ERROR",
+            "{labels}"
+        );
+        assert!(
+            text.contains("in stage 0.0") && text.contains("Traceback (most recent call last)"),
+            "{text}"
+        );
+        assert!(
+            labels["spark_app_id"]
+                .as_str()
+                .is_some_and(|id| id.starts_with("spark-")),
+            "{labels}"
+        );
         let secrets = found.iter().filter(|(text, _)| text.contains("hunter2")).count();
         assert_eq!(secrets, 0, "secrets are taken out");
-        let alone = found.iter().filter(|(text, _)| text.starts_with("\tat ") || text.starts_with("Caused by")).count();
+        let alone = found
+            .iter()
+            .filter(|(text, _)| text.starts_with("\tat ") || text.starts_with("Caused by"))
+            .count();
         assert_eq!(alone, 0, "parts of stacks that stand alone");
         if name == "structured" {
             let raw = found.iter().filter(|(text, _)| text.starts_with("{\"ts\"")).count();
             assert_eq!(raw, 0, "structured lines are read");
-            assert_eq!(labels["exception_type"], "org.apache.spark.api.python.PythonException", "{labels}");
-            assert!(labels["spark_logger"].as_str().is_some_and(|logger| logger.ends_with("Executor")), "{labels}");
+            assert_eq!(
+                labels["exception_type"], "org.apache.spark.api.python.PythonException",
+                "{labels}"
+            );
+            assert!(
+                labels["spark_logger"]
+                    .as_str()
+                    .is_some_and(|logger| logger.ends_with("Executor")),
+                "{labels}"
+            );
         }
         println!("{} records of the run {name} under {id}", found.len());
         ids.push(id);
@@ -267,12 +345,26 @@ fn logs(up: &Up, loki: &str) -> Result<(), Failed> {
     let others = records(loki, &format!("{{service_name=\"lines\"}} | trace_id=\"{}\"", ids[1]));
     assert!(others.is_empty(), "each run has its own id");
     // A stream for each container of a job, whatever the number of runs, pods and executors.
-    let series = json(loki, &format!("/loki/api/v1/series?since=1h&match[]={}", encoded("{service_name=~\".+\"}")));
+    let series = json(
+        loki,
+        &format!(
+            "/loki/api/v1/series?since=1h&match[]={}",
+            encoded("{service_name=~\".+\"}")
+        ),
+    );
     let series = series["data"].as_array().cloned().unwrap_or_default();
-    let names: BTreeSet<&str> = series.iter().flat_map(|one| one.as_object().into_iter().flatten().map(|(name, _)| name.as_str())).collect();
+    let names: BTreeSet<&str> = series
+        .iter()
+        .flat_map(|one| one.as_object().into_iter().flatten().map(|(name, _)| name.as_str()))
+        .collect();
     assert_eq!(
         names,
-        BTreeSet::from(["k8s_container_name", "k8s_namespace_name", "service_name", "service_namespace"])
+        BTreeSet::from([
+            "k8s_container_name",
+            "k8s_namespace_name",
+            "service_name",
+            "service_namespace"
+        ])
     );
     assert_eq!(series.len(), 4, "{series:?}");
     Ok(())
@@ -289,11 +381,24 @@ fn traces(up: &Up, query: &str) -> Result<(), Failed> {
         let names: BTreeSet<&str> = spans.iter().filter_map(|span| span["operationName"].as_str()).collect();
         let one = spans.iter().all(|span| span["traceID"] == id.as_str());
         let distinct: BTreeSet<&str> = spans.iter().filter_map(|span| span["spanID"].as_str()).collect();
-        if !one || distinct.len() != spans.len() || !["job 0", "stage 0", "task 0/0", "task 0/0 attempt 1"].iter().all(|name| names.contains(name)) {
+        if !one
+            || distinct.len() != spans.len()
+            || !["job 0", "stage 0", "task 0/0", "task 0/0 attempt 1"]
+                .iter()
+                .all(|name| names.contains(name))
+        {
             return Err(format!("spans of {id}: {names:?}").into());
         }
-        let failed = spans.iter().filter(|span| span["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag["key"] == "error" && tag["value"] == true)));
-        println!("{} spans of the run {name} under {id}, {} of them failed", spans.len(), failed.count());
+        let failed = spans.iter().filter(|span| {
+            span["tags"]
+                .as_array()
+                .is_some_and(|tags| tags.iter().any(|tag| tag["key"] == "error" && tag["value"] == true))
+        });
+        println!(
+            "{} spans of the run {name} under {id}, {} of them failed",
+            spans.len(),
+            failed.count()
+        );
     }
     Ok(())
 }
