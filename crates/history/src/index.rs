@@ -16,7 +16,7 @@ use stoke_eventlog::{Glance, Log, Options, Source, StorageError, glance};
 
 use crate::cache::Cache;
 use crate::listing::{Attempt, Found, Listed, found, listed};
-use crate::metrics::Looks;
+use crate::metrics::{Looks, Traces};
 use crate::model::{Application, Limits, View};
 use crate::pieces::Pieces;
 use crate::replay::{Position, Replayed, begin, resume};
@@ -152,6 +152,7 @@ pub struct Index {
     /// One log is replayed at a time: replaying takes all cores already.
     replaying: Mutex<()>,
     looks: Mutex<Looks>,
+    traces: Traces,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -171,12 +172,18 @@ impl Index {
             loaded: Mutex::default(),
             replaying: Mutex::default(),
             looks: Mutex::default(),
+            traces: Traces::default(),
         }
     }
 
     /// Where the logs are.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// What became of traces of runs, where someone sends them.
+    pub fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Where temporary files go, when not where the system keeps them.

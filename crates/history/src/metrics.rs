@@ -1,6 +1,7 @@
 //! Metrics of a History Server, in the text format of Prometheus: whether it still sees its event logs, and which it saw of late.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::index::Index;
 use crate::rest::Library;
@@ -21,8 +22,29 @@ pub struct Looks {
     pub unreadable: usize,
 }
 
+/// What became of traces of runs: counted by whoever sends them.
+#[derive(Debug, Default)]
+pub struct Traces {
+    sent: AtomicU64,
+    refused: AtomicU64,
+    waiting: AtomicU64,
+}
+
+impl Traces {
+    /// A receiver took a trace, or refused it for good.
+    pub fn done(&self, taken: bool) {
+        let counter = if taken { &self.sent } else { &self.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many runs have ended whose traces were not sent.
+    pub fn waiting(&self, runs: usize) {
+        self.waiting.store(runs as u64, Ordering::Relaxed);
+    }
+}
+
 /// Every metric: name, kind, meaning.
-pub const ALL: [(&str, &str, &str); 5] = [
+pub const ALL: [(&str, &str, &str); 8] = [
     (
         "stoke_history_applications",
         "gauge",
@@ -42,6 +64,21 @@ pub const ALL: [(&str, &str, &str); 5] = [
         "stoke_history_unreadable_logs",
         "gauge",
         "Event logs that could not be read when they were looked at last.",
+    ),
+    (
+        "stoke_history_traces_sent_total",
+        "counter",
+        "Traces of runs that a receiver took.",
+    ),
+    (
+        "stoke_history_traces_refused_total",
+        "counter",
+        "Traces of runs that a receiver refused for good.",
+    ),
+    (
+        "stoke_history_traces_waiting",
+        "gauge",
+        "Runs that have ended and whose traces are to be sent.",
     ),
     (
         "stoke_history_log_modified_timestamp_seconds",
@@ -67,11 +104,15 @@ pub fn text(index: &Index) -> String {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
         let one = |value: i64| format!("{name} {value}\n");
         let whole = |value: usize| one(i64::try_from(value).unwrap_or(i64::MAX));
+        let count = |value: &AtomicU64| format!("{name} {}\n", value.load(Ordering::Relaxed));
         out += &match name {
             "stoke_history_applications" => whole(listed.len()),
             "stoke_history_scan_timestamp_seconds" => looks.last.map(|at| one(at / 1000)).unwrap_or_default(),
             "stoke_history_scan_failures_total" => one(i64::try_from(looks.failed).unwrap_or(i64::MAX)),
             "stoke_history_unreadable_logs" => whole(looks.unreadable),
+            "stoke_history_traces_sent_total" => count(&index.traces().sent),
+            "stoke_history_traces_refused_total" => count(&index.traces().refused),
+            "stoke_history_traces_waiting" => count(&index.traces().waiting),
             _ => logs
                 .iter()
                 .map(|(modified, id)| format!("{name}{{application_id=\"{}\"}} {modified}\n", escaped(id)))

@@ -6,6 +6,7 @@
 //! - [`session`]: which cluster is spoken to; [`apply`]: objects into it; [`follow`]: one application to its end; [`awaited`]: pods that do not start
 //! - [`gather`]: what there is about a run: objects, logs, event log, kept runs, bundles; [`event_logs`]: those of this machine
 //! - [`runbook`]: what a runbook asks of a cluster, and its record; [`incident`]: what is known of an incident; [`alerts`]: who is asked for alerts
+//! - [`traces`]: traces of runs to a receiver of OTLP
 //! - [`monitoring`]: a real Prometheus and Alertmanager beside the cluster
 //! - [`images`]: an image made ready to run here; [`rehearsal`]: a recorded run for its caches
 //! - [`local_spark`], [`process`]: a Spark or a program beside everything else; [`machine`]: this machine as `spark-submit` sees it
@@ -34,5 +35,6 @@ pub mod rehearsal;
 pub mod report;
 pub mod runbook;
 pub mod session;
+pub mod traces;
 
 pub use error::{Kind, LaptopError, Outcome};

@@ -22,6 +22,8 @@ pub const LABEL_SUBMISSION_ID: &str = "sparkoperator.k8s.io/submission-id";
 pub const LABEL_SCHEDULED_APP_NAME: &str = "sparkoperator.k8s.io/scheduled-app-name";
 /// Label: name of the SparkConnect.
 pub const LABEL_CONNECT_NAME: &str = "sparkoperator.k8s.io/connect-name";
+/// Label of pods that Stoke's operator makes: the trace id of their run, as in a W3C trace context.
+pub const LABEL_TRACE_ID: &str = "stoke.dev/trace-id";
 /// Spark's label: `driver` or `executor`.
 pub const LABEL_SPARK_ROLE: &str = "spark-role";
 /// Spark's label: the Spark application id.

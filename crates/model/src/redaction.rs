@@ -32,6 +32,19 @@ const WORDS: [&[&str]; 21] = [
 /// How many of them are Spark's own.
 const OF_SPARK: usize = 6;
 
+/// What is secret wherever it stands, as regular expressions: all of a match but its first group, and but an `@` at its end. In the syntax that Rust's and Go's have in
+/// common.
+pub const ANYWHERE: [&str; 7] = [
+    // -----BEGIN RSA PRIVATE KEY----- … up to its end, or to the end of the text.
+    r"()-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
+    r"(?i)(authorization[\x22']?\s*[:=]\s*[\x22']?)(?:(?:basic|bearer|digest|negotiate|aws4-hmac-sha256)\s+)?[^\s\x22',;]+(?:,\s*(?:SignedHeaders|Signature|Credential)=[^\s,\x22']+)*",
+    r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{12,}=*",
+    r"()\b(?:AKIA|ASIA|AIDA|AROA)[0-9A-Z]{16}\b",
+    r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:\x22'<>]*:[^\s/@\x22'<>]+@",
+    r"()\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?",
+    r"(?i)([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|X-Goog-Signature|X-Goog-Credential|sig|signature)=)[^&\s\x22'<>]+",
+];
+
 const BETWEEN: [char; 4] = ['.', '_', '-', ' '];
 
 /// Whether the value behind this name is secret. Asked of a value, whether it has such a name within, as `-Ddb.password=…` has.

@@ -6,8 +6,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stoke_model::crd::SparkApplication;
 
-/// Label of pods: the trace id of their run, as in a W3C trace context. See [`trace_id`].
-pub const TRACE_ID: &str = "stoke.dev/trace-id";
+/// Label of pods: the trace id of their run. See [`trace_id`].
+pub use stoke_model::names::LABEL_TRACE_ID as TRACE_ID;
 /// Spark configuration, and so in the event log: the same id.
 pub const CONF_TRACE_ID: &str = "spark.stoke.traceId";
 /// Variable of drivers and executors: the run as a W3C `traceparent`, for whoever traces in them.

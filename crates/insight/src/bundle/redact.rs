@@ -48,16 +48,6 @@ struct Rules {
 static RULES: LazyLock<Option<Rules>> = LazyLock::new(|| rules().ok());
 
 fn rules() -> Result<Rules, regex::Error> {
-    let whole = [
-        // -----BEGIN RSA PRIVATE KEY----- … up to its end, or to the end of the text.
-        r"()-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
-        r"(?i)(authorization[\x22']?\s*[:=]\s*[\x22']?)(?:(?:basic|bearer|digest|negotiate|aws4-hmac-sha256)\s+)?[^\s\x22',;]+(?:,\s*(?:SignedHeaders|Signature|Credential)=[^\s,\x22']+)*",
-        r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{12,}=*",
-        r"()\b(?:AKIA|ASIA|AIDA|AROA)[0-9A-Z]{16}\b",
-        r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:\x22'<>]*:[^\s/@\x22'<>]+@",
-        r"()\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?",
-        r"(?i)([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|X-Goog-Signature|X-Goog-Credential|sig|signature)=)[^&\s\x22'<>]+",
-    ];
     let key = redaction::expression();
     Ok(Rules {
         any: Regex::new(&format!(
@@ -80,7 +70,10 @@ fn rules() -> Result<Rules, regex::Error> {
         assignment: Regex::new(&format!(
             r#"(?i)([\w.-]*{key}[\w.-]*)(\s*[=:]\s*|,|\s+)("[^"]*"|'[^']*'|[^\s,;&"')\]}}]+)"#
         ))?,
-        whole: whole.into_iter().map(Regex::new).collect::<Result<_, _>>()?,
+        whole: redaction::ANYWHERE
+            .into_iter()
+            .map(Regex::new)
+            .collect::<Result<_, _>>()?,
     })
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::scrape::Discovery;
-use super::{Settings, alertmanager, alerts, dashboards, rules, scrape, units, yaml};
+use super::{Settings, alertmanager, alerts, dashboards, rules, scrape, shipping, units, yaml};
 
 /// For which Prometheus it is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub fn objects(settings: &Settings) -> Vec<Value> {
             "data": {format!("{}.json", dashboard.name): format!("{:#}", dashboards::json(dashboard))},
         })
     }));
+    if let Some(logs) = &settings.logs {
+        objects.extend(shipping::objects(settings, logs));
+    }
     objects
 }
 
@@ -63,6 +66,13 @@ pub fn files(settings: &Settings, form: Form) -> Vec<File> {
         Form::Plain => {
             let whole = scrape::prometheus(settings, &Discovery::InCluster, "rules.yaml", "alertmanager:9093");
             files.push(file("prometheus.yaml", yaml(&whole)));
+        }
+    }
+    if let Some(logs) = &settings.logs {
+        files.push(file("collector.yaml", yaml(&shipping::collector::configuration(logs))));
+        if form == Form::Plain {
+            let objects: Vec<String> = shipping::objects(settings, logs).iter().map(yaml).collect();
+            files.push(file("logs.yaml", objects.join("---\n")));
         }
     }
     files.extend(dashboards::all().iter().map(|dashboard| {

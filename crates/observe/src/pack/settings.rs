@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Tempo;
+use super::shipping::Logs;
 
 /// Who gets alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Settings {
     /// Seconds between two scrapes, and two evaluations of rules.
     pub interval: u64,
     pub tempo: Tempo,
+    /// Where logs are sent; none: they are not.
+    pub logs: Option<Logs>,
 }
 
 impl Default for Settings {
@@ -59,6 +62,7 @@ impl Default for Settings {
             quiet: Quiet::default(),
             interval: 15,
             tempo: Tempo::default(),
+            logs: None,
         }
     }
 }

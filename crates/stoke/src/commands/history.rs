@@ -14,6 +14,7 @@ use stoke_history::rest::Library;
 use stoke_history::retention::{self, Deletion, Rules, Why};
 use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
+use stoke_laptop::traces::{Follower, Receiver};
 use stoke_model::units::people::counted;
 use stoke_web::Access;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::cli::Context;
 use crate::commands::pages::PageSources;
+use crate::commands::trace::SendTraces;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, table};
 
@@ -50,6 +52,8 @@ pub struct Serve {
     base_path: String,
     #[command(flatten)]
     pages: PageSources,
+    #[command(flatten)]
+    traces: SendTraces,
     /// How often to look for new and growing logs
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = span)]
     interval: Duration,
@@ -156,12 +160,14 @@ fn cache_of(root: &Path, place: &str) -> PathBuf {
 
 async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     let prices = arguments.pages.prices()?;
+    let receiver = arguments.traces.receiver()?;
     let quality = arguments.pages.quality(&context.home, None).await?;
     let source = event_logs::source(&arguments.dir, &context.home).await?;
     let root = arguments.cache.unwrap_or_else(|| context.home.root().join("history"));
-    let cache = match arguments.no_cache {
-        true => None,
-        false => Some(Cache::open(cache_of(&root, &source.place())).map_err(|error| {
+    let kept = (!arguments.no_cache).then(|| cache_of(&root, &source.place()));
+    let cache = match kept.clone() {
+        None => None,
+        Some(kept) => Some(Cache::open(kept).map_err(|error| {
             Failure::environment("stoke::history::cache", format!("{}: {error}", root.display()))
                 .fix("name another directory with --cache, or keep nothing with --no-cache")
         })?),
@@ -209,11 +215,32 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
             .terminal
             .json(&json!({"address": address.to_string(), "applications": applications})),
     }
+    let following = follow(&index, receiver, kept.as_deref(), arguments.interval);
     tokio::select! {
+        () = following => {}
         ended = stoke_web::serve(index, settings, listener, arguments.interval) => ended?,
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(0)
+}
+
+/// Sends the trace of each run that ends, for ever; does nothing for ever where there is no receiver. What was sent is remembered in `kept`.
+fn follow(
+    index: &Arc<Index>,
+    receiver: Option<Receiver>,
+    kept: Option<&Path>,
+    every: Duration,
+) -> impl Future<Output = ()> + Send + use<> {
+    let follower = receiver.map(|receiver| {
+        let record = kept.map(|kept| Follower::file(kept, &receiver));
+        Follower::new(index.clone(), receiver, record, every)
+    });
+    async move {
+        match follower {
+            Some(follower) => follower.run().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// The console of an embedded cluster, with the history of this machine's applications.
@@ -233,11 +260,17 @@ const OFTEN: Duration = Duration::from_secs(2);
 impl Beside {
     /// Serves the event logs of this machine at its own address, at [`PORT`] or, when something is there already,
     /// at any free one.
-    pub async fn start(home: &Home, pages: &PageSources, client: kube::Client) -> Outcome<Beside> {
+    pub async fn start(
+        home: &Home,
+        pages: &PageSources,
+        receiver: Option<Receiver>,
+        client: kube::Client,
+    ) -> Outcome<Beside> {
         let source = Source::directory(event_logs::directory(home));
         let prices = pages.prices()?;
         let quality = pages.quality(home, Some(&home.quality())).await?;
-        let cache = Cache::open(cache_of(&home.root().join("history"), &source.place()))?;
+        let kept = cache_of(&home.root().join("history"), &source.place());
+        let cache = Cache::open(kept.clone())?;
         let index = Arc::new(Index::new(source, Settings::default(), Some(cache)));
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = match TcpListener::bind(local(PORT)).await {
@@ -261,7 +294,12 @@ impl Beside {
                 access: Some(Arc::new(access)),
                 ..stoke_web::Settings::default()
             };
-            if let Err(error) = stoke_web::serve(index, settings, listener, OFTEN).await {
+            let following = follow(&index, receiver, Some(&kept), OFTEN);
+            let served = tokio::select! {
+                () = following => Ok(()),
+                served = stoke_web::serve(index, settings, listener, OFTEN) => served,
+            };
+            if let Err(error) = served {
                 tracing::warn!(%error, "history is not served any more");
             }
         });

@@ -1,14 +1,9 @@
-//! `stoke trace`: a run as OpenTelemetry spans, to any receiver of OTLP.
+//! `stoke trace`: a run as OpenTelemetry spans, to any receiver of OTLP; and the arguments of commands that send each run that ends.
 
-use std::time::Duration;
-
-use http::Request;
-use http_body_util::BodyExt;
 use serde_json::json;
-use stoke_insight::trace::exchange::{self, Answer, BadTarget};
-use stoke_insight::trace::{self, encode};
+use stoke_insight::trace;
+use stoke_laptop::traces::{Receiver, Untaken};
 use stoke_model::units::people::counted;
-use stoke_storage::HttpClient;
 
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
@@ -38,35 +33,60 @@ pub struct Arguments {
     target: Target,
 }
 
-/// Bytes of a request: what receivers take by default is 4 MiB and more.
-const REQUEST: usize = 1 << 20;
-/// Times a request is sent before it is given up.
-const TRIES: u32 = 5;
-/// The first pause between tries; each is twice the one before.
-const PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause a receiver may ask for.
-const LONGEST: Duration = Duration::from_secs(30);
+/// Where the traces of runs that end are sent, of commands that look at event logs as long as they run.
+#[derive(clap::Args)]
+pub struct SendTraces {
+    /// Send the trace of each run that ends to this receiver of OTLP, for example http://collector:4318
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
+    /// Headers of the requests, name=value with commas between, values percent-encoded
+    #[arg(
+        long,
+        value_name = "HEADERS",
+        env = HEADERS,
+        hide_env_values = true,
+        default_value = ""
+    )]
+    otlp_headers: String,
+}
+
+/// Variable with the headers, as OpenTelemetry names it.
+const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+
+impl SendTraces {
+    /// The receiver, where one is named.
+    ///
+    /// # Errors
+    /// What is not an address, or not a list of headers.
+    pub fn receiver(&self) -> Outcome<Option<Receiver>> {
+        let receiver = self.otlp.as_deref().map(|base| Receiver::new(base, &self.otlp_headers));
+        Ok(receiver.transpose()?)
+    }
+
+    /// The same for a command: the address as an argument, headers where no list of processes shows them.
+    pub fn again(&self, command: &mut tokio::process::Command) {
+        if let Some(otlp) = &self.otlp {
+            command.arg("--otlp").arg(otlp).env(HEADERS, &self.otlp_headers);
+        }
+    }
+}
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
-    let bad = |error: BadTarget| Failure::input(error.code(), error);
-    let url = exchange::endpoint(&arguments.otlp).map_err(bad)?;
-    let headers = exchange::headers(&arguments.headers).map_err(bad)?;
+    let receiver = Receiver::new(&arguments.otlp, &arguments.headers)?;
+    let url = receiver.url();
     let known = arguments.asked.known(&arguments.target, context).await?;
     let trace = trace::of(known.run()?, known.facts.cluster.as_ref());
-    let spans: usize = trace.resources.iter().map(|resource| resource.spans.len()).sum();
-    let client = stoke_storage::https().map_err(|error| Failure::environment("stoke::trace::client", error))?;
-    let requests = encode::requests(&trace, REQUEST);
-    let mut rejected = 0;
-    for (number, body) in requests.iter().enumerate() {
-        context
-            .terminal
-            .status(format!("sending spans: request {} of {}", number + 1, requests.len()));
-        let (refused, said) = send(&client, &url, &headers, body).await?;
-        rejected += refused;
-        if let Some(said) = said {
-            context.terminal.note(format!("the receiver says: {said}"));
-        }
+    let terminal = &mut context.terminal;
+    let begins = |number, all| terminal.status(format!("sending spans: request {number} of {all}"));
+    let taken = receiver.send(&trace, begins).await.map_err(|untaken| match untaken {
+        Untaken::Refused(why) => Failure::environment("stoke::trace::refused", format!("{url}: {why}")),
+        Untaken::Later(why) => Failure::environment("stoke::trace::unreachable", format!("{url}: {why}"))
+            .fix("check that a receiver of OTLP over HTTP listens there (the collector's port is 4318)"),
+    })?;
+    let (spans, rejected) = (taken.spans, taken.rejected);
+    for said in &taken.said {
+        context.terminal.note(format!("the receiver says: {said}"));
     }
     context.terminal.end_status();
     match context.terminal.format() {
@@ -88,61 +108,4 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         ));
     }
     Ok(0)
-}
-
-/// Sends a request, again where the receiver may take it later. Gives how many spans were refused, and what the receiver said.
-async fn send(
-    client: &HttpClient,
-    url: &str,
-    headers: &[(String, String)],
-    body: &[u8],
-) -> Outcome<(u64, Option<String>)> {
-    let mut pause = PAUSE;
-    let mut last = String::new();
-    for _ in 0..TRIES {
-        let mut request = Request::post(url).header("content-type", "application/json");
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        let request = request
-            .body(body.to_vec().into())
-            .map_err(|error| Failure::input("stoke::trace::request", format!("{url}: {error}")))?;
-        let wait = match client.execute(request).await {
-            Err(error) => {
-                last = error.to_string();
-                pause
-            }
-            Ok(response) => {
-                let status = response.status().as_u16();
-                let after = response
-                    .headers()
-                    .get("retry-after")
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned);
-                let body = response.into_body().collect().await;
-                let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-                match exchange::answer(status, after.as_deref(), &body) {
-                    Answer::Accepted { warning } => return Ok((0, warning)),
-                    Answer::Partial { rejected, message } => return Ok((rejected, Some(message))),
-                    Answer::Refused { message } => {
-                        return Err(Failure::environment(
-                            "stoke::trace::refused",
-                            format!("{url}: {message}"),
-                        ));
-                    }
-                    Answer::Retry { after, message } => {
-                        last = message;
-                        after.map_or(pause, Duration::from_secs).min(LONGEST)
-                    }
-                }
-            }
-        };
-        tokio::time::sleep(wait).await;
-        pause *= 2;
-    }
-    Err(Failure::environment(
-        "stoke::trace::unreachable",
-        format!("{url}: not taken after {TRIES} tries: {last}"),
-    )
-    .fix("check that a receiver of OTLP over HTTP listens there (the collector's port is 4318)"))
 }

@@ -22,6 +22,7 @@ use crate::cli::{Context, Size};
 use crate::commands::history::Beside;
 use crate::commands::operator::policies::Rules;
 use crate::commands::pages::PageSources;
+use crate::commands::trace::SendTraces;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal};
 
@@ -50,6 +51,8 @@ pub struct Arguments {
     #[arg(long, hide = true)]
     own_session: bool,
     #[command(flatten)]
+    traces: SendTraces,
+    #[command(flatten)]
     pages: PageSources,
     #[command(flatten)]
     rules: Rules,
@@ -72,6 +75,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     }
     let policies = arguments.rules.load(Some(POLICIES))?;
     arguments.pages.prices()?;
+    arguments.traces.receiver()?;
     for version in &arguments.spark {
         ensure(&context.home, &format!("spark:{version}"), &mut context.terminal).await?;
     }
@@ -109,7 +113,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
     // Over a connection: what a page carries to a pod needs one.
     let client = connect(&directory).await.unwrap_or_else(|| embedded.client());
-    let history = Beside::start(&context.home, &arguments.pages, client).await?;
+    let history = Beside::start(&context.home, &arguments.pages, arguments.traces.receiver()?, client).await?;
     write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
     let monitoring = match arguments.observe {
@@ -171,6 +175,7 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     }
     command.arg("--keep-logs").arg(&arguments.keep_logs);
     command.args(arguments.pages.again());
+    arguments.traces.again(&mut command);
     for directory in &arguments.rules.policies {
         command.arg("--policies").arg(directory);
     }

@@ -33,6 +33,8 @@ pub enum Need {
     Address(String),
     /// A Maven package (`group:artifact:version`), kept from an earlier run or to be fetched.
     Package(String),
+    /// Programs that are built from sources, once.
+    Built(fn(&Context) -> Result<(), String>),
     /// Something that was looked for.
     Found(Result<(), String>),
 }
@@ -52,6 +54,7 @@ impl Need {
             Need::Tier(_) => Ok(()),
             Need::Address(address) => stoke_testkit::reached(&address),
             Need::Package(coordinates) => context.kept(&coordinates),
+            Need::Built(build) => build(context),
             Need::Found(found) => found,
         }
     }

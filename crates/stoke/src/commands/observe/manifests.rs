@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use stoke_observe::pack::alert::Alert;
+use stoke_observe::pack::shipping::{self, Logs};
 use stoke_observe::pack::{Form, Quiet, Receivers, Settings, Tempo, alerts as known, files, objects, rules, yaml};
 
 use crate::cli::Context;
@@ -28,7 +29,7 @@ pub struct Arguments {
     /// For the Prometheus Operator, or as configuration files
     #[arg(long, value_enum, default_value = "operator", value_name = "KIND")]
     form: Kind,
-    /// Write files into this directory: rules, their tests, Alertmanager, dashboards, and objects or a configuration
+    /// Write files into this directory: rules, their tests, Alertmanager, dashboards, log shipping, and objects or a configuration
     #[arg(long, value_name = "DIRECTORY")]
     to: Option<PathBuf>,
     /// Namespace of the objects
@@ -61,6 +62,18 @@ pub struct Arguments {
     /// Time zone of those times
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
+    /// Send logs of Spark's pods from each node to Loki, or to another receiver of OpenTelemetry's logs
+    #[arg(long, value_name = "loki=URL|otlp=URL", value_parser = Logs::read)]
+    logs_to: Option<Logs>,
+    /// Tenant of Loki
+    #[arg(long, value_name = "NAME", requires = "logs_to")]
+    logs_tenant: Option<String>,
+    /// Secret in the namespace of the objects whose key `authorization` is sent as the header Authorization
+    #[arg(long, value_name = "NAME", requires = "logs_to")]
+    logs_secret: Option<String>,
+    /// Image of the OpenTelemetry Collector
+    #[arg(long, value_name = "IMAGE", default_value = shipping::IMAGE, requires = "logs_to")]
+    logs_image: String,
     /// Divide windows and waiting times by this, to see alerts fire
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     times: u32,
@@ -112,6 +125,12 @@ fn settings(arguments: &Arguments) -> Settings {
             zone: arguments.time_zone.clone(),
         },
         tempo: Tempo::times(arguments.times),
+        logs: arguments.logs_to.clone().map(|logs| Logs {
+            tenant: arguments.logs_tenant.clone(),
+            secret: arguments.logs_secret.clone(),
+            image: arguments.logs_image.clone(),
+            ..logs
+        }),
         ..Settings::default()
     }
 }

@@ -6,13 +6,14 @@
 mod asked;
 mod faults;
 mod incidents;
+mod signals;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{Context, eventually, expect_code, expect_parts, full, program, text};
+use crate::common::{Context, Need, eventually, expect_code, expect_parts, full, program, repository, text};
 use crate::up::Up;
 use asked::Servers;
 use faults::count::{self, Begun};
@@ -42,6 +43,18 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         context.trial("observe: every alert has a fault, or the reason why not", &[], |_| {
             count::agree()
         }),
+        context.trial(
+            "observe: lines and spans of a run are in Loki and Jaeger under one id",
+            &[
+                full(),
+                context.spark("4.1.4"),
+                program("kubectl", "see the Kubernetes documentation, `Install kubectl`"),
+                program("go", "https://go.dev/dl"),
+                Need::Built(signals::built),
+            ],
+            signals::arrive,
+        ),
+        context.trial("observe: series and bytes of a scrape are counted", &[], series),
         context.trial(
             "observe: what is not installed is named with what installs it",
             &[],
@@ -90,6 +103,28 @@ fn named(context: &Context) -> Result<(), Failed> {
         &text(&output),
         &["stoke::observe::not-installed", "apt-get install prometheus"],
     )
+}
+
+fn series(context: &Context) -> Result<(), Failed> {
+    let scrape = repository().join("crates/observe/tests/scrapes/4.1.4-executors.txt");
+    let counted = context
+        .stoke(["observe", "series", "--output", "json"])
+        .arg(&scrape)
+        .output()?;
+    expect_code(&counted, 0)?;
+    let counted: Value = serde_json::from_slice(&counted.stdout)?;
+    let (one, lines) = (
+        &counted["scrapes"][0],
+        std::fs::read_to_string(&scrape)?.lines().count(),
+    );
+    assert_eq!((&one["all"]["series"], &one["executors"]), (&lines.into(), &2.into()));
+    assert_eq!(one["all"]["bytes"], std::fs::metadata(&scrape)?.len());
+    let page = context
+        .stoke(["observe", "series"])
+        .arg(repository().join("README.md"))
+        .output()?;
+    expect_code(&page, 2)?;
+    expect_parts(&text(&page), &["stoke::observe::scrape"])
 }
 
 /// Names of the series of executors that Prometheus has of an application.
