@@ -6,6 +6,7 @@ mod cli;
 mod codes;
 mod commands;
 mod failure;
+mod fetch;
 mod input;
 mod report_file;
 mod run_source;

@@ -16,11 +16,13 @@ use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
 use stoke_model::units::people::counted;
 use stoke_web::Access;
+use stoke_web::observed::Board;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::Context;
 use crate::commands::pages::PageSources;
+use crate::commands::watched::watched;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, table};
 
@@ -158,6 +160,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     let prices = arguments.pages.prices()?;
     let quality = arguments.pages.quality(&context.home, None).await?;
     let source = event_logs::source(&arguments.dir, &context.home).await?;
+    let watching = arguments.pages.watching(Some(source.clone()), &mut context.terminal)?;
     let root = arguments.cache.unwrap_or_else(|| context.home.root().join("history"));
     let cache = match arguments.no_cache {
         true => None,
@@ -196,6 +199,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
         local: address.ip().is_loopback(),
         prices,
         quality,
+        watched: watching.board.clone(),
         access: None,
     };
     match context.terminal.format() {
@@ -211,6 +215,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     }
     tokio::select! {
         ended = stoke_web::serve(index, settings, listener, arguments.interval) => ended?,
+        () = watched(watching) => {}
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(0)
@@ -233,7 +238,7 @@ const OFTEN: Duration = Duration::from_secs(2);
 impl Beside {
     /// Serves the event logs of this machine at its own address, at [`PORT`] or, when something is there already,
     /// at any free one.
-    pub async fn start(home: &Home, pages: &PageSources, client: kube::Client) -> Outcome<Beside> {
+    pub async fn start(home: &Home, pages: &PageSources, watched: Arc<Board>, client: kube::Client) -> Outcome<Beside> {
         let source = Source::directory(event_logs::directory(home));
         let prices = pages.prices()?;
         let quality = pages.quality(home, Some(&home.quality())).await?;
@@ -258,6 +263,7 @@ impl Beside {
                 local: true,
                 prices,
                 quality,
+                watched,
                 access: Some(Arc::new(access)),
                 ..stoke_web::Settings::default()
             };

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use stoke_diagnostics::junit::{Suite, junit};
 use stoke_diagnostics::render::{self, Style};
@@ -19,6 +18,7 @@ use stoke_observe::rules::{self, Input, Live, Report, Settings};
 use crate::cli::Context;
 use crate::codes::registry;
 use crate::failure::{Failure, Outcome};
+use crate::fetch;
 use crate::report_file::{self, Form, pretty};
 use crate::terminal::{Format, bold, dim, green, red, table};
 
@@ -424,24 +424,12 @@ async fn ask(url: &str) -> Outcome<Live> {
 
 /// The data of an answer of Prometheus.
 async fn get(url: &str) -> Outcome<Value> {
-    /// The largest answer that is read.
-    const MOST: usize = 64 << 20;
     let failed = |cause: &dyn std::fmt::Display| {
         Failure::environment("stoke::metrics::live", format!("{url}: {cause}"))
             .fix("name the address of a Prometheus that runs, such as http://localhost:9090")
     };
     let client = stoke_storage::https().map_err(|error| failed(&error))?;
-    let request = http::Request::get(url)
-        .body(Vec::new().into())
-        .map_err(|error| failed(&error))?;
-    let answer = client.execute(request).await.map_err(|error| failed(&error))?;
-    let status = answer.status();
-    let body = http_body_util::Limited::new(answer.into_body(), MOST);
-    let bytes = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
-    if !status.is_success() {
-        return Err(failed(&format!("the answer is {status}")));
-    }
-    let value: Value = serde_json::from_slice(&bytes).map_err(|error| failed(&error))?;
+    let value = fetch::json(&client, url).await.map_err(|error| failed(&error))?;
     match value.get("status") {
         Some(status) if status == &json!("success") => Ok(value.get("data").cloned().unwrap_or_default()),
         _ => Err(failed(&"the answer is not Prometheus'")),

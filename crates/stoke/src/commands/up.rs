@@ -8,13 +8,15 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use stoke_eventlog::Source;
 use stoke_laptop::embedded::{Embedded, Serving};
+use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
 use stoke_laptop::images::ensure;
 use stoke_laptop::interrupt::{interrupted, listen};
 use stoke_laptop::monitoring::{Monitoring, Programs, Targets};
 use stoke_laptop::object_store;
-use stoke_laptop::session::connect;
+use stoke_laptop::session::{Place, Session, connect};
 use stoke_operator::Policies;
 use stoke_storage::Address;
 
@@ -109,7 +111,17 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
     // Over a connection: what a page carries to a pod needs one.
     let client = connect(&directory).await.unwrap_or_else(|| embedded.client());
-    let history = Beside::start(&context.home, &arguments.pages, client).await?;
+    let mut watching = arguments.pages.watching(
+        Some(Source::directory(event_logs::directory(&context.home))),
+        &mut context.terminal,
+    )?;
+    let session = Session {
+        client: client.clone(),
+        namespace: "default".to_owned(),
+        place: Place::Up,
+    };
+    watching.files(&context.home, Some(session));
+    let history = Beside::start(&context.home, &arguments.pages, watching.board.clone(), client).await?;
     write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
     let monitoring = match arguments.observe {
@@ -127,6 +139,10 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
         }
         None => None,
     };
+    if let (Some(monitoring), false) = (&monitoring, arguments.pages.names_alertmanager()) {
+        watching.alertmanager(&format!("http://{}", monitoring.alertmanager))?;
+    }
+    let watching = tokio::spawn(watching.run());
     let addresses = Addresses {
         server: embedded.url(),
         objects: embedded.object_store(),
@@ -141,6 +157,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let _ = std::fs::remove_file(directory.join(LINK_FILE));
     let _ = std::fs::remove_file(directory.join(MONITORING_FILE));
     drop(monitoring);
+    watching.abort();
     history.stop();
     embedded.stop(true).await;
     let _ = std::fs::remove_file(directory.join("pid"));
@@ -245,7 +262,8 @@ struct Addresses {
 /// File of a cluster's directory with the addresses of Prometheus and Alertmanager, a line each; there while they run.
 const MONITORING_FILE: &str = "monitoring-addresses";
 
-fn monitoring_of(directory: &Path) -> Option<(String, String)> {
+/// Where Prometheus and Alertmanager of the cluster with this directory answer, while they run.
+pub fn monitoring_of(directory: &Path) -> Option<(String, String)> {
     let told = std::fs::read_to_string(directory.join(MONITORING_FILE)).ok()?;
     let (prometheus, alertmanager) = told.split_once('\n')?;
     Some((format!("http://{prometheus}"), format!("http://{alertmanager}")))

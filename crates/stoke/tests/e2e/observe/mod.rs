@@ -15,6 +15,7 @@ use serde_json::Value;
 use stoke_observe::pack::{alerts, dashboards};
 
 use crate::common::{Context, eventually, expect_code, expect_parts, full, program, text};
+use crate::live_pages::{link, twin};
 use crate::up::Up;
 use asked::Servers;
 use faults::{FAULTS, Fault, WITHOUT_A_FAULT};
@@ -177,7 +178,17 @@ fn complete(context: &Context) -> Result<(), Failed> {
         names.len(),
         series.len()
     );
+    console_shows(&up)?;
     up.down()
+}
+
+/// The console of the cluster asks the Alertmanager that was started with it.
+fn console_shows(up: &Up) -> Result<(), Failed> {
+    let (address, link) = link(up.home())?;
+    let arrives = |page: &Value| page["heartbeat"].as_str().is_some_and(|said| said.ends_with("arrives"));
+    eventually("the console shows the heartbeat", Duration::from_secs(60), || {
+        twin(&address, &link, "/alerts/").is_ok_and(|page| arrives(&page) && page["trouble"].is_null())
+    })
 }
 
 fn faults_fire(context: &Context) -> Result<(), Failed> {
