@@ -15,7 +15,7 @@ use stoke_quality::ledger::Ledger;
 use stoke_storage::{Address, Files, StorageError, open_files};
 
 use super::cost::read_prices;
-use super::slo::{Files, needs_details};
+use super::slo::{self, needs_details};
 use super::watched::Watching;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
@@ -71,7 +71,7 @@ impl PageSources {
     pub fn watching(&self, logs: Option<Source>, terminal: &mut Terminal) -> Outcome<Watching> {
         let mut watching = Watching::default();
         if !self.objectives.is_empty() {
-            let objectives = Files::of(self.objectives.clone()).objectives(terminal)?;
+            let objectives = slo::Files::of(self.objectives.clone()).objectives(terminal)?;
             let logs = logs.ok_or_else(|| {
                 Failure::input(
                     "stoke::slo::no-source",
